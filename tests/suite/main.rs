@@ -1,0 +1,1 @@
+//! The one integration binary: whole-process and cross-room behaviour, judged from outside.
