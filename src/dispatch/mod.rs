@@ -1,1 +1,3 @@
-//! (being built)
+//! Batches, sends and re-reads; it never decides and never sends what the ledger has not claimed.
+
+pub mod batch;

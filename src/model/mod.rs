@@ -1,1 +1,21 @@
-//! The vocabulary.
+//! The vocabulary that every room speaks; it depends on nothing in the crate and does no I/O.
+
+pub mod attempt;
+pub mod clock;
+pub mod decision;
+pub mod facts;
+pub mod id;
+pub mod kind;
+pub mod settings;
+pub mod task;
+
+pub use attempt::{AttemptEvent, AttemptState, Outcome, Receipt, ReceiptStatus};
+pub use clock::Clock;
+pub use decision::{Action, ActionName, Decision, Mode, Refusal, RefusalReason, Scope, Verdict};
+pub use facts::{Facts, Known};
+pub use id::{
+    BatchId, CycleId, DefKey, Digest, LineageId, Login, PolicyHash, Principal, ProcessKey, RoleKey,
+    TargetName, TaskId, UserKey,
+};
+pub use kind::Kind;
+pub use task::{DefinitionId, Fields, Owner, Snapshot, Task, TaskStatus};

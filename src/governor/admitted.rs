@@ -1,0 +1,78 @@
+//! The proof that guards and governor have passed a decision; only the governor makes one.
+
+use crate::model::{Action, Decision, ProcessKey, TargetName};
+
+/// Which queue an admitted act goes to; revokes and disables never wait behind anything else.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Lane {
+    /// Revoke and disable.
+    Revoke,
+    /// Everything else.
+    Usual,
+}
+
+/// A decision that may be claimed and sent. Not `Clone`: it is consumed by the claim.
+#[must_use]
+#[derive(Debug)]
+pub struct Admitted {
+    decision: Decision,
+    action: Action,
+    target: TargetName,
+    lane: Lane,
+    priority: i32,
+}
+
+impl Admitted {
+    /// For the governor alone: `decision` has passed guards and gates.
+    pub(in crate::governor) fn new(
+        decision: Decision,
+        action: Action,
+        target: TargetName,
+        lane: Lane,
+        priority: i32,
+    ) -> Self {
+        Self {
+            decision,
+            action,
+            target,
+            lane,
+            priority,
+        }
+    }
+
+    /// For the unit tests of rooms downstream.
+    #[cfg(test)]
+    pub(crate) fn for_test(decision: Decision, action: Action, target: TargetName) -> Self {
+        Self::new(decision, action, target, Lane::Usual, 0)
+    }
+
+    /// The decision that was admitted.
+    pub fn decision(&self) -> &Decision {
+        &self.decision
+    }
+
+    /// What is to be sent.
+    pub fn action(&self) -> &Action {
+        &self.action
+    }
+
+    /// The target whose limits hold.
+    pub fn target(&self) -> &TargetName {
+        &self.target
+    }
+
+    /// The account, where known.
+    pub fn process(&self) -> Option<&ProcessKey> {
+        self.decision.process.as_ref()
+    }
+
+    /// Its queue.
+    pub fn lane(&self) -> Lane {
+        self.lane
+    }
+
+    /// Higher goes first within a lane.
+    pub fn priority(&self) -> i32 {
+        self.priority
+    }
+}

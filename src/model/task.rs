@@ -1,0 +1,494 @@
+//! One row of OIG's open provisioning tasks and the snapshot of all of them; lenient facts only, no opinion.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::id::{DefKey, Login, ProcessKey, RoleKey, TargetName, TaskId, UserKey};
+
+/// The state of a task (contract section 6); codes and words are both read, in any case.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskStatus {
+    /// `W`
+    Waiting,
+    /// `P`
+    Pending,
+    /// `R`: the only state in which a retry makes sense.
+    Rejected,
+    /// `S`
+    Suspended,
+    /// `PX`
+    PendingCancellation,
+    /// `C`
+    Completed,
+    /// `MC`
+    ManuallyCompleted,
+    /// `UC`: what a retry leaves of the old instance.
+    UnsuccessfullyCompleted,
+    /// `X`
+    Cancelled,
+    /// Anything else; never acted on (contract section 9, point 12).
+    Unknown(Arc<str>),
+}
+
+impl TaskStatus {
+    /// Reads a code or a word of any case; whatever is not known stays [`TaskStatus::Unknown`].
+    pub fn parse(text: &str) -> Self {
+        let word: String = text
+            .trim()
+            .chars()
+            .filter(|c| !matches!(c, ' ' | '_' | '-'))
+            .map(|c| c.to_ascii_lowercase())
+            .collect();
+        match word.as_str() {
+            "w" | "waiting" => Self::Waiting,
+            "p" | "pending" => Self::Pending,
+            "r" | "rejected" => Self::Rejected,
+            "s" | "suspended" => Self::Suspended,
+            "px" | "pendingcancellation" => Self::PendingCancellation,
+            "c" | "completed" => Self::Completed,
+            "mc" | "manuallycompleted" => Self::ManuallyCompleted,
+            "uc" | "unsuccessfullycompleted" => Self::UnsuccessfullyCompleted,
+            "x" | "cancelled" | "canceled" => Self::Cancelled,
+            _ => Self::Unknown(Arc::from(text.trim())),
+        }
+    }
+
+    /// The word people and scripts see.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Pending => "pending",
+            Self::Rejected => "rejected",
+            Self::Suspended => "suspended",
+            Self::PendingCancellation => "pending_cancellation",
+            Self::Completed => "completed",
+            Self::ManuallyCompleted => "manually_completed",
+            Self::UnsuccessfullyCompleted => "unsuccessfully_completed",
+            Self::Cancelled => "cancelled",
+            Self::Unknown(raw) => raw,
+        }
+    }
+
+    /// True where the instance can't change any more.
+    pub fn is_finished(&self) -> bool {
+        matches!(
+            self,
+            Self::Completed
+                | Self::ManuallyCompleted
+                | Self::UnsuccessfullyCompleted
+                | Self::Cancelled
+        )
+    }
+
+    /// True where the work itself was read as done (`C` or `MC`); `UC` and `X` say nothing of that.
+    pub fn is_done(&self) -> bool {
+        matches!(self, Self::Completed | Self::ManuallyCompleted)
+    }
+}
+
+impl fmt::Display for TaskStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Whose task it is: either the user key or the group key is above zero (contract section 5).
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type")]
+pub enum Owner {
+    /// A person.
+    User {
+        /// `Assigned To User Key`.
+        key: Option<UserKey>,
+        /// `Assignee User ID`.
+        login: Option<Login>,
+    },
+    /// A role.
+    Role {
+        /// `Assigned To Group Key`.
+        key: Option<RoleKey>,
+        /// `Groups.Group Name`.
+        name: Option<Arc<str>>,
+    },
+    /// The row does not say.
+    Unknown,
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User {
+                login: Some(login), ..
+            } => write!(f, "user:{login}"),
+            Self::User { key: Some(key), .. } => write!(f, "user#{key}"),
+            Self::Role {
+                name: Some(name), ..
+            } => write!(f, "role:{name}"),
+            Self::Role { key: Some(key), .. } => write!(f, "role#{key}"),
+            _ => f.write_str("unknown"),
+        }
+    }
+}
+
+/// Identifies a task definition for learned facts ("not automated") and permissions.
+/// The key is preferred; the name stands in where the server shows no key.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct DefinitionId {
+    /// The target, because names such as "Create User" recur on every target.
+    pub target: TargetName,
+    /// Key (`#39`) or lower-case name (`create user`).
+    pub definition: Arc<str>,
+}
+
+impl fmt::Display for DefinitionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.target, self.definition)
+    }
+}
+
+/// All fields of a row as they came, packed into two allocations; names are shared by all rows.
+///
+/// Layout of `data`: for each field a little-endian `u16` index into `names`, a tag byte
+/// (`s` text, `n` number, `b` bool, `j` other JSON), a little-endian `u32` length, the bytes.
+/// Nulls are left out: absent is unknown.
+#[derive(Clone, Debug, Default)]
+pub struct Fields {
+    names: Arc<Vec<Arc<str>>>,
+    data: Box<[u8]>,
+}
+
+/// One field's value as it came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FieldValue<'a> {
+    /// A JSON string, decoded.
+    Text(&'a str),
+    /// A JSON number, as written.
+    Number(&'a str),
+    /// `true` or `false`.
+    Bool(bool),
+    /// An object or array, as JSON text.
+    Json(&'a str),
+}
+
+impl<'a> FieldValue<'a> {
+    /// The value as text: strings as they are, everything else as it was written.
+    pub fn as_text(&self) -> &'a str {
+        match self {
+            Self::Text(t) | Self::Number(t) | Self::Json(t) => t,
+            Self::Bool(true) => "true",
+            Self::Bool(false) => "false",
+        }
+    }
+}
+
+/// Packs one row after another; share one packer's name table over a whole snapshot.
+#[derive(Debug, Default)]
+pub struct FieldPacker {
+    names: Vec<Arc<str>>,
+    index: std::collections::HashMap<Arc<str>, u16>,
+    data: Vec<u8>,
+}
+
+impl FieldPacker {
+    /// The index of a name, interned; `None` after 65,535 different names (the field is then dropped by the caller, loudly).
+    pub fn name(&mut self, name: &str) -> Option<u16> {
+        if let Some(at) = self.index.get(name) {
+            return Some(*at);
+        }
+        let at = u16::try_from(self.names.len()).ok()?;
+        let shared: Arc<str> = Arc::from(name);
+        self.names.push(Arc::clone(&shared));
+        self.index.insert(shared, at);
+        Some(at)
+    }
+
+    /// Appends a field to the row being packed; a value over 4 GiB can't occur (bodies are capped).
+    pub fn push(&mut self, name: u16, value: FieldValue<'_>) {
+        let (tag, text) = match value {
+            FieldValue::Text(t) => (b's', t),
+            FieldValue::Number(t) => (b'n', t),
+            FieldValue::Bool(true) => (b'b', "true"),
+            FieldValue::Bool(false) => (b'b', "false"),
+            FieldValue::Json(t) => (b'j', t),
+        };
+        let Ok(len) = u32::try_from(text.len()) else {
+            return;
+        };
+        self.data.extend_from_slice(&name.to_le_bytes());
+        self.data.push(tag);
+        self.data.extend_from_slice(&len.to_le_bytes());
+        self.data.extend_from_slice(text.as_bytes());
+    }
+
+    /// Takes the packed bytes of the row; pair them with [`FieldPacker::names`] in [`Fields::new`].
+    pub fn take_row(&mut self) -> Box<[u8]> {
+        let row = self.data.as_slice().into();
+        self.data.clear();
+        row
+    }
+
+    /// The name table so far, to be shared by all rows once the snapshot is whole.
+    pub fn names(&self) -> Arc<Vec<Arc<str>>> {
+        Arc::new(self.names.clone())
+    }
+}
+
+impl Fields {
+    /// Joins a name table and a packed row.
+    pub fn new(names: Arc<Vec<Arc<str>>>, data: Box<[u8]>) -> Self {
+        Self { names, data }
+    }
+
+    /// Builds a row from pairs; for single reads and tests.
+    pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, FieldValue<'a>)>) -> Self {
+        let mut packer = FieldPacker::default();
+        for (name, value) in pairs {
+            if let Some(at) = packer.name(name) {
+                packer.push(at, value);
+            }
+        }
+        let data = packer.take_row();
+        Self::new(packer.names(), data)
+    }
+
+    /// Replaces the name table, after packing against a growing one.
+    pub fn share_names(&mut self, names: Arc<Vec<Arc<str>>>) {
+        self.names = names;
+    }
+
+    /// Finds a field by name, without regard to case and surrounding blanks (contract section 9, point 11).
+    pub fn get(&self, name: &str) -> Option<FieldValue<'_>> {
+        let name = name.trim();
+        self.iter()
+            .find(|(have, _)| have.trim().eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+
+    /// All fields in the order they came.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, FieldValue<'_>)> {
+        FieldIter {
+            names: &self.names,
+            rest: &self.data,
+        }
+    }
+
+    /// The packed bytes, for digests of a row (stable for one name table only).
+    pub fn packed_len(&self) -> usize {
+        self.data.len()
+    }
+}
+
+struct FieldIter<'a> {
+    names: &'a [Arc<str>],
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for FieldIter<'a> {
+    type Item = (&'a str, FieldValue<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (head, rest) = self.rest.split_at_checked(7)?;
+        let at = usize::from(u16::from_le_bytes([head[0], head[1]]));
+        let len = usize::try_from(u32::from_le_bytes([head[3], head[4], head[5], head[6]])).ok()?;
+        let (bytes, rest) = rest.split_at_checked(len)?;
+        self.rest = rest;
+        let text = std::str::from_utf8(bytes).ok()?;
+        let name = self.names.get(at)?;
+        let value = match head[2] {
+            b's' => FieldValue::Text(text),
+            b'n' => FieldValue::Number(text),
+            b'b' => FieldValue::Bool(text == "true"),
+            _ => FieldValue::Json(text),
+        };
+        Some((name, value))
+    }
+}
+
+/// One row of OIG's open provisioning tasks, as read; typed where the contract knows the field.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// SCH_KEY.
+    pub id: TaskId,
+    /// Status, from `Process Instance.Task Details.Status`, else `Status.Category`.
+    pub status: TaskStatus,
+    /// `Process Definition.Tasks.Key`.
+    pub definition_key: Option<DefKey>,
+    /// `Process Definition.Tasks.Task Name`.
+    pub definition_name: Option<Arc<str>>,
+    /// `Process Instance.Key`: the account.
+    pub process: Option<ProcessKey>,
+    /// `APP_INSTANCE_NAME`, else `Objects.Name`.
+    pub target: Option<TargetName>,
+    /// `Process Instance.Task Information.Target User`.
+    pub beneficiary: Option<Login>,
+    /// `Assigned To User Key` / `Assigned To Group Key`.
+    pub owner: Owner,
+    /// Creation date; the server's clock (invariant 15: not to be trusted for ages).
+    pub created: Option<Timestamp>,
+    /// `SCH_REASON`, else `…Task Details.Reason`: the error detail of the failed run.
+    pub reason: Option<Arc<str>>,
+    /// `…Task Details.Data`: the response code.
+    pub response: Option<Arc<str>>,
+    /// `…Task Details.Note`.
+    pub note: Option<Arc<str>>,
+    /// `REQ_KEY`: the access request behind the task.
+    pub request: Option<Arc<str>>,
+    /// The key of the retried task, where the server shows one (`Retry Task` holding a task id that
+    /// is not a small counter; contract section 5 marks it unclear).
+    pub retry_of: Option<TaskId>,
+    /// `Event Handler Manager.Key`: `Some(false)` where it is 0 (presumably not automated).
+    pub has_adapter: Option<bool>,
+    /// Digest text of the child row's form data where the server shows it.
+    pub child: Option<Arc<str>>,
+    /// Everything, as it came.
+    pub fields: Fields,
+}
+
+impl Task {
+    /// An otherwise empty row; readers fill in what they find.
+    pub fn bare(id: TaskId, status: TaskStatus) -> Self {
+        Self {
+            id,
+            status,
+            definition_key: None,
+            definition_name: None,
+            process: None,
+            target: None,
+            beneficiary: None,
+            owner: Owner::Unknown,
+            created: None,
+            reason: None,
+            response: None,
+            note: None,
+            request: None,
+            retry_of: None,
+            has_adapter: None,
+            child: None,
+            fields: Fields::default(),
+        }
+    }
+
+    /// The definition for learned facts; `None` where the row shows neither target nor definition.
+    pub fn definition(&self) -> Option<DefinitionId> {
+        let target = self.target.clone()?;
+        let definition = match (&self.definition_key, &self.definition_name) {
+            (Some(key), _) => Arc::from(format!("#{key}")),
+            (None, Some(name)) => Arc::from(name.trim().to_ascii_lowercase()),
+            (None, None) => return None,
+        };
+        Some(DefinitionId { target, definition })
+    }
+
+    /// A fingerprint of what decides about the task: it changes when status, owner, reason,
+    /// response, note or definition change. FNV-1a, stable over restarts and builds.
+    pub fn version(&self) -> u64 {
+        let mut hash = Fnv::default();
+        hash.text(self.id.as_str());
+        hash.text(self.status.as_str());
+        hash.text(self.definition_name.as_deref().unwrap_or(""));
+        hash.text(self.definition_key.as_ref().map_or("", |k| k.as_str()));
+        hash.text(self.process.as_ref().map_or("", |k| k.as_str()));
+        hash.text(self.target.as_ref().map_or("", |k| k.as_str()));
+        hash.text(self.beneficiary.as_ref().map_or("", |k| k.as_str()));
+        match &self.owner {
+            Owner::User { key, login } => {
+                hash.text("u");
+                hash.text(key.as_ref().map_or("", |k| k.as_str()));
+                hash.text(login.as_ref().map_or("", |k| k.as_str()));
+            }
+            Owner::Role { key, name } => {
+                hash.text("r");
+                hash.text(key.as_ref().map_or("", |k| k.as_str()));
+                hash.text(name.as_deref().unwrap_or(""));
+            }
+            Owner::Unknown => hash.text("?"),
+        }
+        hash.text(self.reason.as_deref().unwrap_or(""));
+        hash.text(self.response.as_deref().unwrap_or(""));
+        hash.text(self.note.as_deref().unwrap_or(""));
+        hash.finish()
+    }
+}
+
+/// FNV-1a over length-separated texts: stable over builds, for change detection only, never for security.
+#[derive(Debug)]
+pub struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Fnv {
+    /// Mixes in a text and a separator.
+    pub fn text(&mut self, text: &str) {
+        for byte in text.as_bytes().iter().chain(&[0xff]) {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    /// The 64-bit hash.
+    pub fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// All tasks read in one pass over the pages, de-duplicated by id.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// When the first page was asked for (domain time).
+    pub taken_at: Timestamp,
+    /// The rows; ids are unique.
+    pub tasks: Vec<Task>,
+    /// True when every page up to the end was read.
+    pub complete: bool,
+    /// False when a shift between pages was noticed (duplicates across pages, a short page before the end).
+    pub stable: bool,
+    /// Which login saw it; another login may see other tasks.
+    pub login: Login,
+    /// Pages read, for the request figures.
+    pub pages: u32,
+    /// Rows that could not be read as a task, with why; counted and shown, never acted on.
+    pub unreadable: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_and_words_of_any_case_are_the_same_status() {
+        assert_eq!(TaskStatus::parse("R"), TaskStatus::parse(" rejected"));
+        assert_eq!(
+            TaskStatus::parse("Unsuccessfully Completed"),
+            TaskStatus::UnsuccessfullyCompleted
+        );
+        assert!(matches!(TaskStatus::parse("QX"), TaskStatus::Unknown(_)));
+    }
+
+    #[test]
+    fn packed_fields_come_back_in_order_and_by_name_without_case() {
+        let fields = Fields::from_pairs([
+            ("Objects.Name", FieldValue::Text("AD")),
+            ("Process Instance.Key", FieldValue::Number("77")),
+            ("Flag", FieldValue::Bool(true)),
+        ]);
+        assert_eq!(fields.iter().count(), 3);
+        assert_eq!(fields.get(" objects.name "), Some(FieldValue::Text("AD")));
+        assert_eq!(fields.get("flag").map(|v| v.as_text()), Some("true"));
+        assert_eq!(fields.get("nothing"), None);
+    }
+
+    #[test]
+    fn version_changes_with_what_decides() {
+        let mut task = Task::bare(TaskId::new("7"), TaskStatus::Rejected);
+        let before = task.version();
+        task.reason = Some(Arc::from("connection refused"));
+        assert_ne!(before, task.version());
+    }
+}
