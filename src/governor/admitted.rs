@@ -24,6 +24,7 @@ pub struct Admitted {
 
 impl Admitted {
     /// For the governor alone: `decision` has passed guards and gates.
+    #[allow(dead_code)]
     pub(in crate::governor) fn new(
         decision: Decision,
         action: Action,
@@ -42,6 +43,7 @@ impl Admitted {
 
     /// For the unit tests of rooms downstream.
     #[cfg(test)]
+    #[allow(dead_code)]
     pub(crate) fn for_test(decision: Decision, action: Action, target: TargetName) -> Self {
         Self::new(decision, action, target, Lane::Usual, 0)
     }
