@@ -269,3 +269,37 @@ async fn a_retry_closes_the_old_id_and_opens_a_higher_one() {
         (1, 1)
     );
 }
+
+#[tokio::test]
+async fn a_stepped_world_moves_only_when_asked_and_stops_at_the_hold() {
+    let sim = Sim::with(Scenario::built_in("outage").unwrap()).await;
+    let clock = sim.get("/sim/clock").await;
+    assert_eq!(clock["mode"], "stepped");
+    assert_eq!(clock["now"], "2027-03-01T07:00:00.000Z");
+    sim.control("/sim/clock/hold", json!({"for": "6h"})).await;
+    let there = sim
+        .control("/sim/clock/advance", json!({"to": "2027-03-01T09:30:00Z"}))
+        .await;
+    assert_eq!(
+        there,
+        json!({"now": "2027-03-01T09:30:00.000Z", "held": false})
+    );
+    // A client that wants to go beyond the hold waits there until the hold is raised.
+    let client = async {
+        sim.control("/sim/clock/advance", json!({"to": "2027-03-01T14:00:00Z"}))
+            .await
+    };
+    let test = async {
+        let held = sim.get("/sim/clock/wait_held?timeout_ms=10000").await;
+        assert_eq!(
+            held,
+            json!({"held": true, "now": "2027-03-01T13:00:00.000Z"})
+        );
+        sim.control("/sim/clock/hold", json!({"for": "2h"})).await;
+    };
+    let (reached, ()) = tokio::join!(client, test);
+    assert_eq!(
+        reached,
+        json!({"now": "2027-03-01T14:00:00.000Z", "held": false})
+    );
+}
