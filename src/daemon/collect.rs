@@ -1,0 +1,316 @@
+//! Collects the facts that policies and guards need, inside the read budget; a fact that could not be had stays unknown.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::absence::ProxyRow;
+use crate::model::facts::{Known, Person};
+use crate::model::{Clock, Login, ProcessKey, RoleKey, Task, UserKey};
+use crate::oig::{Client, OigError, Proxy};
+
+/// What was read of people, accounts, proxies and roles, each with its time; bounded by what is open.
+#[derive(Debug, Default)]
+pub struct Cache {
+    people: HashMap<Login, Dated<Known<Person>>>,
+    logins: HashMap<UserKey, Login>,
+    processes: HashMap<ProcessKey, ProcessEntry>,
+    proxies: HashMap<Login, Dated<Known<Vec<ProxyRow>>>>,
+    roles: HashMap<String, Dated<Option<RoleKey>>>,
+}
+
+#[derive(Debug)]
+struct Dated<T> {
+    value: T,
+    at: Timestamp,
+}
+
+#[derive(Debug)]
+struct ProcessEntry {
+    tasks: Known<Arc<Vec<Task>>>,
+    at: Timestamp,
+    fingerprint: u64,
+}
+
+/// Reads through the cache.
+pub struct Collector<'a> {
+    client: &'a Client,
+    clock: &'a Clock,
+    cache: &'a mut Cache,
+    /// Older readings are not used for a decision to give access.
+    max_age: SignedDuration,
+}
+
+impl Cache {
+    /// Forgets readings older than `keep` and those of accounts and people no longer open.
+    pub fn trim(&mut self, now: Timestamp, keep: SignedDuration) {
+        let fresh = |at: Timestamp| now.duration_since(at) <= keep;
+        self.people.retain(|_, entry| fresh(entry.at));
+        self.processes.retain(|_, entry| fresh(entry.at));
+        self.proxies.retain(|_, entry| fresh(entry.at));
+        self.roles.retain(|_, entry| fresh(entry.at));
+        let people = &self.people;
+        self.logins.retain(|_, login| people.contains_key(login));
+    }
+
+    /// A person as last read, whatever its age; unknown where never read.
+    pub fn person(&self, login: &Login) -> Known<Person> {
+        self.people
+            .get(login)
+            .map_or_else(|| Known::unknown("not read"), |entry| entry.value.clone())
+    }
+
+    /// The login that belongs to a key, where it was read.
+    pub fn login_of(&self, key: &UserKey) -> Option<&Login> {
+        self.logins.get(key)
+    }
+
+    /// The finished and open tasks of an account as last read.
+    pub fn process(&self, key: &ProcessKey) -> Known<Arc<Vec<Task>>> {
+        self.processes
+            .get(key)
+            .map_or_else(|| Known::unknown("not read"), |entry| entry.tasks.clone())
+    }
+
+    /// A person's proxies as last read.
+    pub fn proxies(&self, login: &Login) -> Known<Vec<ProxyRow>> {
+        self.proxies
+            .get(login)
+            .map_or_else(|| Known::unknown("not read"), |entry| entry.value.clone())
+    }
+
+    /// A role's key as last read.
+    pub fn role(&self, name: &str) -> Option<RoleKey> {
+        self.roles.get(name).and_then(|entry| entry.value.clone())
+    }
+
+    fn store_person(&mut self, login: &Login, value: Known<Person>, at: Timestamp) {
+        if let Some(key) = value.value().and_then(|p| p.key.clone()) {
+            self.logins.insert(key, login.clone());
+        }
+        self.people.insert(login.clone(), Dated { value, at });
+    }
+}
+
+impl<'a> Collector<'a> {
+    /// A collector that takes readings up to `max_age` old from the cache.
+    pub fn new(
+        client: &'a Client,
+        clock: &'a Clock,
+        cache: &'a mut Cache,
+        max_age: SignedDuration,
+    ) -> Self {
+        Self {
+            client,
+            clock,
+            cache,
+            max_age,
+        }
+    }
+
+    fn fresh(&self, at: Timestamp) -> bool {
+        self.clock.now().duration_since(at) <= self.max_age
+    }
+
+    /// Reads people by login, many at a time; a login that the server does not show becomes unknown.
+    ///
+    /// # Errors
+    /// Only a stopped login; everything else becomes an unknown fact.
+    pub async fn people(&mut self, logins: BTreeSet<Login>) -> Result<(), OigError> {
+        let wanted: Vec<Login> = logins
+            .into_iter()
+            .filter(|login| {
+                !self
+                    .cache
+                    .people
+                    .get(login)
+                    .is_some_and(|entry| entry.value.value().is_some() && self.fresh(entry.at))
+            })
+            .collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        match self.client.users_by_login(&wanted).await {
+            Ok(people) => {
+                let at = self.clock.now();
+                for (login, person) in people.found {
+                    let known = Known::Yes {
+                        value: person,
+                        as_of: at,
+                    };
+                    self.cache.store_person(&login, known, at);
+                }
+                for login in people.missing {
+                    let why = Known::unknown(format!("user {login} is not visible to this login"));
+                    self.cache.store_person(&login, why, at);
+                }
+                for (login, why) in people.unknown {
+                    self.cache.store_person(&login, Known::unknown(why), at);
+                }
+                Ok(())
+            }
+            Err(error) if error.is_login() => Err(error),
+            Err(error) => {
+                let at = self.clock.now();
+                for login in wanted {
+                    let why = Known::unknown(format!("user {login} could not be read: {error}"));
+                    self.cache.store_person(&login, why, at);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads people by key where the row shows no login.
+    ///
+    /// # Errors
+    /// Only a stopped login.
+    pub async fn people_by_key(&mut self, keys: BTreeSet<UserKey>) -> Result<(), OigError> {
+        for key in keys {
+            let known = self
+                .cache
+                .logins
+                .get(&key)
+                .and_then(|login| self.cache.people.get(login))
+                .is_some_and(|entry| self.fresh(entry.at));
+            if known {
+                continue;
+            }
+            match self.client.user(&key).await {
+                Ok(Some(person)) => {
+                    let at = self.clock.now();
+                    let login = person.login.clone();
+                    self.cache.logins.insert(key, login.clone());
+                    self.cache
+                        .store_person(&login, Known::Yes { value: person, as_of: at }, at);
+                }
+                Ok(None) => {}
+                Err(error) if error.is_login() => return Err(error),
+                Err(error) => tracing::debug!(%error, %key, "a user could not be read"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads whole accounts; `fingerprint` is what the snapshot shows of the account, so that a
+    /// change there asks for a new reading whatever the age.
+    ///
+    /// # Errors
+    /// Only a stopped login.
+    pub async fn processes(
+        &mut self,
+        wanted: impl IntoIterator<Item = (ProcessKey, u64)>,
+    ) -> Result<(), OigError> {
+        for (key, fingerprint) in wanted {
+            if self.cache.processes.get(&key).is_some_and(|entry| {
+                entry.tasks.value().is_some()
+                    && entry.fingerprint == fingerprint
+                    && self.fresh(entry.at)
+            }) {
+                continue;
+            }
+            let answer = self.client.process(&key).await;
+            let at = self.clock.now();
+            let tasks = match answer {
+                Ok(Some(tasks)) => Known::Yes {
+                    value: Arc::new(tasks),
+                    as_of: at,
+                },
+                Ok(None) => Known::unknown(format!("account {key} was not found")),
+                Err(error) if error.is_login() => return Err(error),
+                Err(error) => Known::unknown(format!("account {key} could not be read: {error}")),
+            };
+            self.cache.processes.insert(
+                key,
+                ProcessEntry {
+                    tasks,
+                    at,
+                    fingerprint,
+                },
+            );
+        }
+        Ok(())
+    }
+
+    /// Reads the proxies of people who are away.
+    ///
+    /// # Errors
+    /// Only a stopped login.
+    pub async fn proxies(&mut self, logins: BTreeSet<Login>) -> Result<(), OigError> {
+        for login in logins {
+            if self
+                .cache
+                .proxies
+                .get(&login)
+                .is_some_and(|entry| self.fresh(entry.at))
+            {
+                continue;
+            }
+            let key = self
+                .cache
+                .person(&login)
+                .value()
+                .and_then(|p| p.key.clone());
+            let value = match key {
+                None => Known::unknown(format!("the key of {login} is not known")),
+                Some(key) => match self.client.proxies(&key).await {
+                    Ok(rows) => Known::Yes {
+                        value: rows.into_iter().filter_map(proxy_row).collect(),
+                        as_of: self.clock.now(),
+                    },
+                    Err(error) if error.is_login() => return Err(error),
+                    Err(error) => {
+                        Known::unknown(format!("proxies of {login} could not be read: {error}"))
+                    }
+                },
+            };
+            let at = self.clock.now();
+            self.cache.proxies.insert(login, Dated { value, at });
+        }
+        Ok(())
+    }
+
+    /// Looks up the keys of roles that work may be handed to.
+    ///
+    /// # Errors
+    /// Only a stopped login.
+    pub async fn roles(&mut self, names: BTreeSet<String>) -> Result<(), OigError> {
+        for name in names {
+            if self
+                .cache
+                .roles
+                .get(&name)
+                .is_some_and(|entry| self.fresh(entry.at))
+            {
+                continue;
+            }
+            let value = match self.client.role_by_name(&name).await {
+                Ok(role) => role.map(|role| role.key),
+                Err(error) if error.is_login() => return Err(error),
+                Err(error) => {
+                    tracing::warn!(%error, role = %name, "a role could not be read");
+                    None
+                }
+            };
+            let at = self.clock.now();
+            self.cache.roles.insert(name, Dated { value, at });
+        }
+        Ok(())
+    }
+
+    /// The cache, for reading back.
+    pub fn cache(&self) -> &Cache {
+        self.cache
+    }
+}
+
+/// A proxy as the absence room knows one; a row without a login can't be a candidate.
+fn proxy_row(proxy: Proxy) -> Option<ProxyRow> {
+    Some(ProxyRow {
+        login: proxy.login?,
+        key: proxy.key,
+        from: proxy.from,
+        until: proxy.until,
+    })
+}

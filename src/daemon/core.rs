@@ -1,0 +1,407 @@
+//! The one task that owns the flow and its state: every tick, answer and order becomes an event here and is handled in turn; nothing else changes state.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use super::evaluate::{Bench, CycleError, Evaluated, Seen};
+use super::memory::Memory;
+use super::send::SendDone;
+use super::time::Stepper;
+use super::settle::LookDone;
+use super::{DaemonError, systemd};
+use crate::absence::Roster;
+use crate::control::{Incoming, PlanFilter, Reply};
+use crate::dispatch::batch::Queues;
+use crate::governor::Governor;
+use crate::ledger::{Ledger, VerifyItem};
+use crate::model::settings::Settings;
+use crate::model::{Clock, CycleId, ProcessKey, RefusalReason, TaskId};
+use crate::oig::Client;
+use crate::policy::PolicySet;
+use crate::telemetry::{Health, Metrics};
+
+/// Why the loop has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Exit {
+    /// Everything in flight was answered.
+    Clean,
+    /// The grace period passed with requests in flight; their claims stay open on disk.
+    GracePassed,
+    /// A second signal.
+    AtOnce,
+    /// `run --once` is through.
+    Once,
+}
+
+/// What a spawned piece of work brings back.
+pub enum Done {
+    /// A cycle has read and decided.
+    Cycle {
+        /// Memory comes home.
+        memory: Box<Memory>,
+        /// What it found.
+        result: Result<Box<Evaluated>, CycleError>,
+        /// Wall time it took.
+        took: Duration,
+    },
+    /// A PUT has ended.
+    Sent(Box<SendDone>),
+    /// Single readings have ended.
+    Looked(LookDone),
+    /// A plan or an explanation has been worked out.
+    Answer {
+        /// Evaluated afresh.
+        result: Result<Box<Evaluated>, CycleError>,
+        /// What was asked.
+        question: Question,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Reply>,
+    },
+}
+
+/// A question that needs a fresh evaluation.
+#[derive(Clone, Debug)]
+pub enum Question {
+    /// Every item.
+    Plan(PlanFilter),
+    /// One item.
+    Explain(TaskId),
+}
+
+/// The last cycle, for status.
+#[derive(Debug, Default)]
+pub struct Last {
+    /// End of the last whole cycle (domain time).
+    pub at: Option<Timestamp>,
+    /// Wall time it took.
+    pub took: Duration,
+    /// What went wrong, if anything.
+    pub error: Option<String>,
+    /// The snapshot's numbers.
+    pub seen: Seen,
+    /// What is not done at present, by reason.
+    pub refusals: BTreeMap<RefusalReason, u64>,
+    /// Cycles since start.
+    pub cycles: u64,
+    /// Failed cycles in a row.
+    pub failures: u32,
+}
+
+/// The daemon's state.
+pub struct Core {
+    /// The live configuration.
+    pub settings: Arc<Settings>,
+    /// Its file, for reloads.
+    pub config: PathBuf,
+    /// Domain time.
+    pub clock: Clock,
+    /// Moves a stepped world on.
+    pub stepper: Option<Stepper>,
+    /// The remote API.
+    pub client: Client,
+    /// The store.
+    pub ledger: Ledger,
+    /// The live policy set.
+    pub policies: Arc<PolicySet>,
+    /// Error of the last reload.
+    pub reload_error: Option<String>,
+    /// The governor.
+    pub governor: Governor,
+    /// Who is away.
+    pub roster: Arc<Roster>,
+    /// What is remembered between cycles; away while one runs.
+    pub memory: Option<Box<Memory>>,
+    /// What may be sent.
+    pub queues: Queues,
+    /// When the snapshot behind the queues was taken.
+    pub queued_from: Option<Timestamp>,
+    /// The running cycle.
+    pub cycle: CycleId,
+    /// When the next cycle starts.
+    pub next_tick: Timestamp,
+    /// Pace of the cycles.
+    pub pace: crate::source::Pace,
+    /// Open attempts that are to be read singly now.
+    pub looks: Vec<VerifyItem>,
+    /// False until every claim found open at start was read once (invariant 4).
+    pub settled_at_start: bool,
+    /// Why the store and the server don't belong together, if so.
+    pub world_mismatch: Option<Arc<str>>,
+    /// The last cycle.
+    pub last: Last,
+    /// Rises with every order, reload and mode change.
+    pub epoch: u64,
+    /// Work under way.
+    pub jobs: JoinSet<Done>,
+    /// PUTs under way.
+    pub sending: usize,
+    /// Accounts of the PUTs under way that are not claimed yet.
+    pub sending_accounts: HashSet<ProcessKey>,
+    /// The access requests behind queued tasks; reassign items carry them.
+    pub requests_of: HashMap<TaskId, Arc<str>>,
+    /// A look is under way.
+    pub looking: bool,
+    /// Shutdown has begun.
+    pub stopping: bool,
+    /// One cycle only.
+    pub once: bool,
+    /// Start (domain time).
+    pub started: Timestamp,
+    /// Liveness and readiness.
+    pub health: Health,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// The jump of the wall clock that was last reported.
+    pub drift_said: i64,
+    /// A snapshot of the governor's state as last stored.
+    pub governor_stored: Option<String>,
+}
+
+/// Outside events.
+pub struct Inlets {
+    /// Orders and questions.
+    pub control: mpsc::Receiver<Incoming>,
+    /// Signals.
+    pub signals: mpsc::Receiver<Signal>,
+}
+
+/// What the process was told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Signal {
+    /// SIGTERM or SIGINT.
+    Terminate,
+    /// SIGHUP.
+    Reload,
+}
+
+/// Runs until a signal, an order, the end of `--once`, or a store that can't write.
+///
+/// # Errors
+/// The ledger failed: nothing is sent any more, the service manager has to start anew.
+pub async fn drive(core: &mut Core, inlets: &mut Inlets) -> Result<Exit, DaemonError> {
+    loop {
+        core.health.beat();
+        systemd::progress();
+        core.start_work().await?;
+        if core.once && core.is_through() {
+            return Ok(Exit::Once);
+        }
+        let wake = core.wake_at();
+        // signals and orders go before work, so that a busy daemon still listens
+        tokio::select! {
+            biased;
+            Some(signal) = inlets.signals.recv() => match signal {
+                Signal::Terminate => return core.shut_down(inlets).await,
+                Signal::Reload => core.reload().await?,
+            },
+            Some(incoming) = inlets.control.recv() => {
+                if core.answer(incoming).await? {
+                    return core.shut_down(inlets).await;
+                }
+            }
+            Some(done) = core.jobs.join_next(), if !core.jobs.is_empty() => {
+                core.finished(done).await?;
+            }
+            stepped = idle(&core.clock, core.stepper.as_ref(), core.jobs.len(), wake) => {
+                if let Err(error) = stepped {
+                    return Err(DaemonError::Stepper(error));
+                }
+            }
+        }
+        core.notice_clock();
+    }
+}
+
+/// Waits for `wake` in domain time. On a stepped clock it asks the simulator to move on, once every
+/// piece of work sleeps in domain time or none is under way.
+async fn idle(
+    clock: &Clock,
+    stepper: Option<&Stepper>,
+    jobs: usize,
+    wake: Timestamp,
+) -> Result<(), String> {
+    let Some(stepper) = stepper else {
+        // often enough to feed the watchdog
+        let beat = tokio::time::sleep(Duration::from_secs(5));
+        tokio::select! {
+            () = clock.sleep_until(wake) => {}
+            () = beat => {}
+        }
+        return Ok(());
+    };
+    let started = Instant::now();
+    loop {
+        let (sleepers, first) = clock.sleepers();
+        if sleepers >= jobs {
+            let to = first.map_or(wake, |first| first.min(wake));
+            if to <= clock.now() {
+                clock.step_to(to);
+                tokio::task::yield_now().await;
+                return Ok(());
+            }
+            let now = stepper.advance(to).await?;
+            clock.step_to(now);
+            return Ok(());
+        }
+        if started.elapsed() > Duration::from_secs(5) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+impl Core {
+    /// The tools of a cycle.
+    pub fn bench(&self, cycle: CycleId) -> Bench {
+        Bench {
+            client: self.client.clone(),
+            ledger: self.ledger.clone(),
+            policies: Arc::clone(&self.policies),
+            settings: Arc::clone(&self.settings),
+            roster: Arc::clone(&self.roster),
+            clock: self.clock.clone(),
+            cycle,
+            epoch: self.epoch,
+            whole: false,
+            only: None,
+            blocked: Arc::new(self.blocked(self.clock.now())),
+        }
+    }
+
+    /// Starts whatever is due: a cycle, single readings, PUTs.
+    async fn start_work(&mut self) -> Result<(), DaemonError> {
+        let now = self.clock.now();
+        if self.stopping {
+            return Ok(());
+        }
+        self.start_look(now);
+        if self.next_tick <= now && self.memory.is_some() {
+            self.start_cycle();
+        }
+        self.pump(now).await
+    }
+
+    fn start_cycle(&mut self) {
+        let Some(mut memory) = self.memory.take() else {
+            return;
+        };
+        self.cycle = CycleId(uuid::Uuid::now_v7());
+        self.refresh_roster();
+        let bench = self.bench(self.cycle);
+        let began = Instant::now();
+        self.jobs.spawn(async move {
+            let result = super::evaluate::evaluate(&bench, &mut memory).await;
+            Done::Cycle {
+                memory,
+                result: result.map(Box::new),
+                took: began.elapsed(),
+            }
+        });
+    }
+
+    /// When something has to be done although nothing comes in.
+    fn wake_at(&self) -> Timestamp {
+        let now = self.clock.now();
+        let mut wake = if self.memory.is_some() {
+            self.next_tick
+        } else {
+            Timestamp::MAX
+        };
+        if !self.queues.is_empty()
+            && let Some(event) = self.governor.next_event(now)
+        {
+            wake = wake.min(event);
+        }
+        wake.max(now)
+    }
+
+    /// True where `--once` has nothing more that it may do now.
+    fn is_through(&self) -> bool {
+        self.last.cycles > 0 && self.jobs.is_empty()
+    }
+
+    /// A piece of work has ended.
+    async fn finished(
+        &mut self,
+        done: Result<Done, tokio::task::JoinError>,
+    ) -> Result<(), DaemonError> {
+        match done {
+            Ok(Done::Cycle {
+                memory,
+                result,
+                took,
+            }) => self.cycle_done(memory, result, took).await,
+            Ok(Done::Sent(sent)) => self.sent_done(*sent).await,
+            Ok(Done::Looked(looked)) => self.look_done(looked).await,
+            Ok(Done::Answer {
+                result,
+                question,
+                reply,
+            }) => {
+                let answer = self.work_out(question, result);
+                // an asker that went away needs no answer
+                let _ = reply.send(answer);
+                Ok(())
+            }
+            Err(error) => Err(DaemonError::Worker(error.to_string())),
+        }
+    }
+
+    /// A jump of the wall clock is said once, and never shortens a back-off: domain time follows
+    /// the monotonic clock from start.
+    fn notice_clock(&mut self) {
+        let drift = self.clock.drift().as_secs();
+        if (drift - self.drift_said).abs() >= 5 {
+            tracing::warn!(
+                seconds = drift,
+                "the wall clock has moved against the monotonic one since start; schedules and back-offs go on as before, restart to take over the new time"
+            );
+            self.drift_said = drift;
+        }
+    }
+
+    /// Stops claiming, waits for what is in flight up to the grace period, then closes the store.
+    async fn shut_down(&mut self, inlets: &mut Inlets) -> Result<Exit, DaemonError> {
+        systemd::stopping();
+        self.stopping = true;
+        let grace = self.settings.delivery.grace;
+        let waiting = self.queues.clear().len();
+        tracing::info!(
+            in_flight = self.sending,
+            not_sent = waiting,
+            grace_seconds = grace.as_secs(),
+            "stopping: nothing new is claimed, what is in flight may end"
+        );
+        let deadline = tokio::time::sleep(grace);
+        tokio::pin!(deadline);
+        let exit = loop {
+            if self.sending == 0 {
+                break Exit::Clean;
+            }
+            tokio::select! {
+                biased;
+                Some(signal) = inlets.signals.recv() => {
+                    if signal == Signal::Terminate {
+                        break Exit::AtOnce;
+                    }
+                }
+                () = &mut deadline => break Exit::GracePassed,
+                Some(done) = self.jobs.join_next() => self.finished(done).await?,
+            }
+        };
+        if exit != Exit::Clean {
+            tracing::warn!(
+                in_flight = self.sending,
+                "requests were still in flight; their claims stay open and are re-read at the next start"
+            );
+        }
+        self.jobs.abort_all();
+        Ok(exit)
+    }
+}

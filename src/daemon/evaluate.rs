@@ -1,0 +1,430 @@
+//! One cycle's reading and deciding: snapshot, lineages, facts, policies, guards; it sends nothing and asks no gate.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::account::{Accounts, RowState};
+use super::collect::Collector;
+use super::describe::{self, RowText};
+use super::facts::Surroundings;
+use super::memory::{Memory, Remembered, relook_of};
+use super::owners::{self, Loads};
+use super::propose;
+use crate::absence::Roster;
+use crate::guard::Passed;
+use crate::ledger::record::digest_of;
+use crate::ledger::{Ledger, LedgerError, Observed, Sighting};
+use crate::model::settings::Settings;
+use crate::model::{
+    Clock, CycleId, Decision, Facts, Kind, LineageId, Login, Refusal, RefusalReason, Snapshot,
+    TargetName, Task, TaskId, TaskStatus, Verdict,
+};
+use crate::oig::{Client, OigError};
+use crate::policy::{Need, PolicySet, inputs_json};
+
+/// Why a cycle could not be finished; nothing was sent.
+#[derive(Debug, thiserror::Error)]
+pub enum CycleError {
+    /// The server could not be read.
+    #[error(transparent)]
+    Server(#[from] OigError),
+    /// The ledger could not write.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A worker thread panicked; a fault of ours.
+    #[error("a worker of the cycle panicked; this is a fault in provtaskd, please report it")]
+    Worker,
+}
+
+/// What a cycle works with.
+#[derive(Clone)]
+pub struct Bench {
+    /// The remote API.
+    pub client: Client,
+    /// The store.
+    pub ledger: Ledger,
+    /// The live policy set.
+    pub policies: Arc<PolicySet>,
+    /// The live configuration.
+    pub settings: Arc<Settings>,
+    /// Who is away.
+    pub roster: Arc<Roster>,
+    /// Domain time.
+    pub clock: Clock,
+    /// Which cycle.
+    pub cycle: CycleId,
+    /// Rises with every order, reload and mode change.
+    pub epoch: u64,
+    /// Decide every task, changed or not, and describe it (plan, explain).
+    pub whole: bool,
+    /// Only this task is to be described (explain).
+    pub only: Option<TaskId>,
+    /// Targets to which nothing may be sent now, and why: no readings are spent on them.
+    pub blocked: Arc<BTreeMap<TargetName, Refusal>>,
+}
+
+/// Something that a policy wants done, with what the guards say.
+#[derive(Debug)]
+pub struct Proposal {
+    /// The decision.
+    pub decision: Decision,
+    /// The guards' proof, or every refusal, the first one first.
+    pub guard: Result<Passed, Vec<Refusal>>,
+    /// True where the decision was made in this cycle.
+    pub fresh: bool,
+}
+
+/// A decision to do nothing, made in this cycle.
+#[derive(Debug)]
+pub struct Rest {
+    /// The decision.
+    pub decision: Decision,
+    /// When it is looked at again.
+    pub relook: Option<Timestamp>,
+}
+
+/// Numbers of a snapshot.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// When the first page was asked for.
+    pub taken_at: Option<Timestamp>,
+    /// Tasks visible to this login.
+    pub visible: u64,
+    /// Complete and stable.
+    pub whole: bool,
+    /// Pages read.
+    pub pages: u32,
+    /// Rows that could not be read, with why (the first few).
+    pub unreadable: Vec<String>,
+    /// Per target: visible, rejected.
+    pub targets: BTreeMap<TargetName, (u64, u64)>,
+    /// Definitions without a kind, with their counts.
+    pub unmapped: BTreeMap<String, u64>,
+    /// Tasks per kind.
+    pub kinds: BTreeMap<Kind, u64>,
+}
+
+/// The end of one cycle's reading and deciding.
+#[derive(Debug, Default)]
+pub struct Evaluated {
+    /// The snapshot's numbers.
+    pub seen: Seen,
+    /// What the list told about open attempts, and who is to be read singly.
+    pub observed: Observed,
+    /// What is wanted, in the order of the list.
+    pub proposals: Vec<Proposal>,
+    /// Fresh decisions to do nothing.
+    pub rests: Vec<Rest>,
+    /// Inputs of fresh decisions, stored once by digest.
+    pub inputs: Vec<(crate::model::Digest, String)>,
+    /// Tasks not decided again because nothing changed.
+    pub unchanged: u64,
+    /// Proposals not repeated because the same answer is certain, by reason.
+    pub still_refused: BTreeMap<RefusalReason, u64>,
+    /// Descriptions, where asked for.
+    pub rows: HashMap<LineageId, RowText>,
+    /// Faults of scripts, the first few.
+    pub faults: Vec<String>,
+    /// How many scripts' faults there were.
+    pub fault_count: u64,
+    /// Lineages decided in this cycle on which something is to be done.
+    pub fresh: HashSet<LineageId>,
+}
+
+/// Tasks whose facts are built and decided in one go, so that facts of a large backlog never exist all at once.
+const DECIDE_AT_ONCE: usize = 4096;
+
+/// One task on its way to a decision.
+struct Candidate {
+    row: usize,
+    task: Arc<Task>,
+    facts: Arc<Facts>,
+    print: u64,
+}
+
+struct Decided {
+    candidate: Candidate,
+    evaluated: crate::policy::Evaluated,
+    /// The inputs as stored.
+    text: String,
+}
+
+/// Reads, joins, decides and guards; `memory` goes in and comes out.
+///
+/// # Errors
+/// The list could not be read, the login is stopped, or the ledger could not write.
+pub async fn evaluate(bench: &Bench, memory: &mut Memory) -> Result<Evaluated, CycleError> {
+    let snapshot = Arc::new(bench.client.list().await?);
+    let now = bench.clock.now();
+    let kinds: Vec<Kind> = snapshot
+        .tasks
+        .iter()
+        .map(|task| bench.policies.kind_of(task))
+        .collect();
+    let observed = bench
+        .ledger
+        .observe(
+            Sighting {
+                snapshot: Arc::clone(&snapshot),
+                kinds: kinds.clone(),
+                cycle: bench.cycle,
+                delivery: bench.settings.delivery.clone(),
+            },
+            now,
+        )
+        .await?;
+    memory.cycle += 1;
+    let mut out = Evaluated {
+        seen: count(&snapshot, &kinds),
+        ..Evaluated::default()
+    };
+    let accounts = Accounts::of(&snapshot);
+    let states: Vec<Option<RowState>> = bench.ledger.read(|index| {
+        observed
+            .views
+            .iter()
+            .map(|view| {
+                let lineage = view.lineage?;
+                Some(RowState {
+                    lineage,
+                    origin: index.origin(lineage).unwrap_or(now),
+                    attempt_open: view.attempt_open,
+                    ambiguous: view.ambiguous,
+                })
+            })
+            .collect()
+    });
+    // an id that a successor has replaced is never acted on; a row that can't be told apart neither
+    let rows: Vec<usize> = (0..snapshot.tasks.len())
+        .filter(|row| observed.views.get(*row).is_some_and(|view| view.current))
+        .filter(|row| states[*row].is_some())
+        .filter(|row| {
+            bench
+                .only
+                .as_ref()
+                .is_none_or(|only| snapshot.tasks[*row].id == *only)
+        })
+        .collect();
+    out.observed = observed;
+
+    let around = Surroundings {
+        bench,
+        snapshot: &snapshot,
+        kinds: &kinds,
+        accounts: &accounts,
+        states: &states,
+        loads: &Loads::of(&snapshot),
+        now,
+    };
+    let needs = bench.policies.needs();
+    if needs.contains(Need::Owner) {
+        // owners are few, and whether one is away decides who is looked at again
+        owners::read_owners(&around, memory, &rows).await?;
+    }
+    let to_decide = changed(&around, memory, &rows, &mut out);
+    if needs.contains(Need::Beneficiary) {
+        let logins: BTreeSet<Login> = to_decide
+            .iter()
+            .filter_map(|(row, _)| snapshot.tasks[*row].beneficiary.clone())
+            .collect();
+        collector(bench, memory).people(logins).await?;
+    }
+    for part in to_decide.chunks(DECIDE_AT_ONCE) {
+        let candidates = part
+            .iter()
+            .map(|(row, print)| Candidate {
+                row: *row,
+                task: Arc::new(snapshot.tasks[*row].clone()),
+                facts: Arc::new(around.facts(memory, *row)),
+                print: *print,
+            })
+            .collect();
+        for one in decide(bench, candidates).await? {
+            remember(&around, memory, one, &mut out);
+        }
+    }
+    if bench.only.is_none() {
+        memory.forget_unseen();
+    }
+    propose::propose(&around, memory, &rows, &mut out).await?;
+    let keep = bench.settings.guard.fact_age + SignedDuration::from_mins(5);
+    memory.cache.trim(bench.clock.now(), keep);
+    Ok(out)
+}
+
+/// Rows that have to be decided, with the fingerprint of what the decision rests on.
+fn changed(
+    around: &Surroundings<'_>,
+    memory: &mut Memory,
+    rows: &[usize],
+    out: &mut Evaluated,
+) -> Vec<(usize, u64)> {
+    let mut to_decide = Vec::new();
+    let cycle = memory.cycle;
+    for row in rows.iter().copied() {
+        let Some(state) = around.states[row] else {
+            continue;
+        };
+        let print = around.print(memory, row, state);
+        if around.bench.whole || memory.must_decide(state.lineage, print, around.now) {
+            to_decide.push((row, print));
+        } else {
+            out.unchanged += 1;
+            if let Some(known) = memory.lineages.get_mut(&state.lineage) {
+                known.seen = cycle;
+            }
+        }
+    }
+    to_decide
+}
+
+/// Turns an answer into a decision, remembers it and sorts it into what is wanted and what rests.
+fn remember(
+    around: &Surroundings<'_>,
+    memory: &mut Memory,
+    decided: Decided,
+    out: &mut Evaluated,
+) {
+    let Decided {
+        candidate,
+        evaluated,
+        text,
+    } = decided;
+    let Candidate {
+        row, facts, print, ..
+    } = candidate;
+    let Some(state) = around.states[row] else {
+        return;
+    };
+    let task = &around.snapshot.tasks[row];
+    let due = match &evaluated.verdict {
+        Some(Verdict::Act {
+            after: Some(after), ..
+        }) => {
+            let from = facts
+                .history
+                .last_attempt_at
+                .unwrap_or(facts.history.failed_since);
+            from.checked_add(*after).ok()
+        }
+        _ => None,
+    };
+    if let Some(fault) = &evaluated.fault
+        && out.faults.len() < 20
+    {
+        out.faults.push(format!("task {}: {}", task.id, fault.one_line()));
+    }
+    out.fault_count += u64::from(evaluated.fault.is_some());
+    let relook = relook_of(
+        evaluated.verdict.as_ref(),
+        evaluated.depends_on_time(),
+        around.now,
+    );
+    let decision = Decision {
+        task: task.id.clone(),
+        lineage: state.lineage,
+        target: task.target.clone(),
+        process: task.process.clone(),
+        definition: task.definition(),
+        kind: around.kinds[row],
+        read: evaluated.read(),
+        policy: evaluated.policy.clone(),
+        line: evaluated.line,
+        hash: around.bench.policies.hash().clone(),
+        inputs: evaluated.inputs.clone(),
+        fault: evaluated.fault.as_ref().map(|fault| fault.one_line()),
+        due,
+        version: task.version(),
+        verdict: evaluated.verdict,
+    };
+    let acts = matches!(decision.verdict, Some(Verdict::Act { .. }));
+    let asks = matches!(decision.verdict, Some(Verdict::Ask { .. }));
+    if (acts || asks) && !around.bench.whole {
+        out.inputs.push((decision.inputs.clone(), text));
+    }
+    if around.bench.whole {
+        out.rows
+            .insert(state.lineage, describe::row_text(task, &facts));
+    }
+    let act = acts.then(|| Arc::new(decision.clone()));
+    memory.lineages.insert(
+        state.lineage,
+        Remembered {
+            print,
+            relook,
+            act,
+            refusal: None,
+            seen: memory.cycle,
+            asks,
+        },
+    );
+    if !acts {
+        out.rests.push(Rest { decision, relook });
+    } else {
+        out.fresh.insert(state.lineage);
+    }
+}
+
+pub(super) fn collector<'a>(bench: &'a Bench, memory: &'a mut Memory) -> Collector<'a> {
+    Collector::new(
+        &bench.client,
+        &bench.clock,
+        &mut memory.cache,
+        bench.settings.guard.fact_age,
+    )
+}
+
+fn count(snapshot: &Snapshot, kinds: &[Kind]) -> Seen {
+    let mut seen = Seen {
+        taken_at: Some(snapshot.taken_at),
+        visible: u64::try_from(snapshot.tasks.len()).unwrap_or(u64::MAX),
+        whole: snapshot.complete && snapshot.stable,
+        pages: snapshot.pages,
+        unreadable: snapshot.unreadable.iter().take(5).cloned().collect(),
+        ..Seen::default()
+    };
+    for (task, kind) in snapshot.tasks.iter().zip(kinds) {
+        if let Some(target) = &task.target {
+            if let Some(row) = seen.targets.get_mut(target) {
+                row.0 += 1;
+                row.1 += u64::from(task.status == TaskStatus::Rejected);
+            } else {
+                seen.targets.insert(
+                    target.clone(),
+                    (1, u64::from(task.status == TaskStatus::Rejected)),
+                );
+            }
+        }
+        *seen.kinds.entry(*kind).or_default() += 1;
+        if *kind == Kind::Unknown {
+            let name = task.definition_name.as_deref().unwrap_or("(no name)");
+            let target = task.target.as_ref().map_or("-", |t| t.as_str());
+            *seen.unmapped.entry(format!("{target}/{name}")).or_default() += 1;
+        }
+    }
+    seen
+}
+
+/// Asks the policies off the runtime's threads.
+async fn decide(bench: &Bench, candidates: Vec<Candidate>) -> Result<Vec<Decided>, CycleError> {
+    let policies = Arc::clone(&bench.policies);
+    tokio::task::spawn_blocking(move || {
+        candidates
+            .into_iter()
+            .map(|candidate| {
+                let text = inputs_json(&candidate.task, &candidate.facts);
+                let digest = digest_of(text.as_bytes());
+                let evaluated = policies.decide(&candidate.task, &candidate.facts, digest);
+                Decided {
+                    candidate,
+                    evaluated,
+                    text,
+                }
+            })
+            .collect()
+    })
+    .await
+    .map_err(|_| CycleError::Worker)
+}

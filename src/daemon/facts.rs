@@ -1,0 +1,158 @@
+//! Puts together what a policy may know of one task; unknown stays unknown, nothing is guessed.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::account::{Accounts, RowState};
+use super::evaluate::Bench;
+use super::memory::Memory;
+use super::owners::{self, Loads};
+use crate::calendar;
+use crate::model::facts::{DefinitionMemory, Facts, History, Known};
+use crate::model::task::Fnv;
+use crate::model::{Kind, LineageId, Owner, Snapshot, Task};
+use crate::policy::Need;
+
+/// Everything beside the row that one cycle has at hand.
+pub struct Surroundings<'a> {
+    /// The cycle's tools.
+    pub bench: &'a Bench,
+    /// The snapshot.
+    pub snapshot: &'a Snapshot,
+    /// Kinds, row by row.
+    pub kinds: &'a [Kind],
+    /// Rows by account.
+    pub accounts: &'a Accounts,
+    /// The ledger's view, row by row.
+    pub states: &'a [Option<RowState>],
+    /// Open tasks per person.
+    pub loads: &'a Loads,
+    /// Domain time at which the cycle decides.
+    pub now: Timestamp,
+}
+
+impl Surroundings<'_> {
+    /// The facts of one row.
+    pub fn facts(&self, memory: &Memory, row: usize) -> Facts {
+        let task = &self.snapshot.tasks[row];
+        let bench = self.bench;
+        let needs = bench.policies.needs();
+        let class = bench.policies.classify(task);
+        let history = self.history(row);
+        let owner = if needs.contains(Need::Owner) {
+            owners::owner_fact(self, memory, task, &history)
+        } else {
+            Known::unknown("no policy declares it in NEEDS")
+        };
+        let beneficiary = match (&task.beneficiary, needs.contains(Need::Beneficiary)) {
+            (_, false) => Known::unknown("no policy declares it in NEEDS"),
+            (None, true) => Known::unknown("the row does not show its beneficiary"),
+            (Some(login), true) => memory.cache.person(login),
+        };
+        let siblings = if needs.contains(Need::Siblings) {
+            self.account(memory, row)
+        } else {
+            Known::unknown("no policy declares it in NEEDS")
+        };
+        let first = task
+            .created
+            .filter(|created| *created <= self.now)
+            .map_or(history.first_seen, |created| {
+                created.min(history.first_seen)
+            });
+        Facts {
+            now: calendar::now(
+                self.now,
+                &bench.settings.zone,
+                &bench.settings.schedule.business_hours,
+            ),
+            kind: self.kinds[row],
+            class: class.name,
+            retryable: class.retryable,
+            definition: self.definition(task),
+            fulfilment_role: owners::fulfilment_role(&bench.settings, memory, task),
+            age: SignedDuration::ZERO.max(self.now.duration_since(first)),
+            history,
+            owner,
+            beneficiary,
+            siblings,
+        }
+    }
+
+    /// What the ledger remembers of a row's lineage.
+    pub fn history(&self, row: usize) -> History {
+        let lineage = self.states[row].map_or(LineageId(0), |state| state.lineage);
+        let foreign = self.bench.settings.governor.count_foreign_attempts;
+        self.bench
+            .ledger
+            .read(|index| index.history(lineage, foreign))
+            .unwrap_or_else(|| History {
+                lineage,
+                attempts: 0,
+                attempts_total: 0,
+                first_seen: self.now,
+                failed_since: self.now,
+                last_attempt_at: None,
+                last_state: None,
+                recent: Vec::new(),
+                former_owners: Vec::new(),
+                ids: vec![self.snapshot.tasks[row].id.clone()],
+            })
+    }
+
+    /// What OIG has taught about a row's definition.
+    pub fn definition(&self, task: &Task) -> DefinitionMemory {
+        let ttl = self.bench.settings.delivery.manual_ttl;
+        task.definition()
+            .map(|definition| {
+                self.bench
+                    .ledger
+                    .read(|index| index.manual(&definition, self.now, ttl))
+            })
+            .unwrap_or_default()
+    }
+
+    /// The account's other tasks, with the process's where it was read.
+    pub fn account(&self, memory: &Memory, row: usize) -> Known<crate::model::facts::AccountView> {
+        let process = match &self.snapshot.tasks[row].process {
+            Some(key) => memory.cache.process(key),
+            None => Known::unknown("the row does not show its account"),
+        };
+        self.accounts.view(
+            row,
+            self.snapshot,
+            self.kinds,
+            &|at| self.states.get(at).copied().flatten(),
+            &process,
+            &|task| self.bench.policies.kind_of(task),
+        )
+    }
+
+    /// A number that changes when anything changes that a decision about the row rests on,
+    /// the clock left aside.
+    pub fn print(&self, memory: &Memory, row: usize, state: RowState) -> u64 {
+        let task = &self.snapshot.tasks[row];
+        let mut hash = Fnv::default();
+        hash.text(self.bench.policies.hash().as_str());
+        hash.text(if state.attempt_open { "o" } else { "-" });
+        hash.text(if state.ambiguous { "a" } else { "-" });
+        let last = self
+            .bench
+            .ledger
+            .read(|index| index.attempts_print(state.lineage));
+        if matches!(task.owner, Owner::User { .. }) {
+            hash.text(&owners::owner_word(self, memory, &task.owner));
+        }
+        if self.definition(task).manual_since.is_some() {
+            hash.text("manual");
+        }
+        let account = task
+            .process
+            .as_ref()
+            .map_or(0, |key| self.accounts.fingerprint(key, self.snapshot));
+        hash.finish()
+            .wrapping_add(task.version().rotate_left(17))
+            .wrapping_add(account.rotate_left(31))
+            .wrapping_add(last.rotate_left(47))
+    }
+}
+

@@ -1,0 +1,109 @@
+//! What the cycle remembers of each lineage between cycles, so that nothing unchanged is decided again; never the record itself.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::collect::Cache;
+use crate::model::{Decision, LineageId, Refusal, RefusalReason, Verdict};
+
+/// A decision that reads the clock is looked at again after this at the latest.
+pub const TIME_RELOOK: SignedDuration = SignedDuration::from_mins(15);
+
+/// One lineage as last decided.
+#[derive(Debug)]
+pub struct Remembered {
+    /// Fingerprint of everything the decision rested on.
+    pub print: u64,
+    /// When it is looked at again although nothing changed.
+    pub relook: Option<Timestamp>,
+    /// The decision, kept whole only where something is to be done.
+    pub act: Option<Arc<Decision>>,
+    /// Why it was not done, with the epoch in which that was said.
+    pub refusal: Option<(Refusal, u64)>,
+    /// The cycle in which the lineage was last seen.
+    pub seen: u64,
+    /// True where a person is asked.
+    pub asks: bool,
+}
+
+/// What one cycle hands to the next.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// Per lineage.
+    pub lineages: HashMap<LineageId, Remembered>,
+    /// Readings of people, accounts, proxies, roles.
+    pub cache: Cache,
+    /// Number of the running cycle.
+    pub cycle: u64,
+}
+
+impl Memory {
+    /// True where a decision has to be made anew.
+    pub fn must_decide(&self, lineage: LineageId, print: u64, now: Timestamp) -> bool {
+        match self.lineages.get(&lineage) {
+            Some(known) => {
+                known.print != print || known.relook.is_some_and(|relook| relook <= now)
+            }
+            None => true,
+        }
+    }
+
+    /// Forgets lineages that the last whole snapshot did not show.
+    pub fn forget_unseen(&mut self) {
+        let cycle = self.cycle;
+        self.lineages.retain(|_, known| known.seen == cycle);
+    }
+}
+
+impl Remembered {
+    /// True where proposing it again can't change the answer: the same refusal was given in the
+    /// same epoch (no order, reload or mode change since) and waits for no time.
+    pub fn still_refused(&self, epoch: u64, now: Timestamp) -> bool {
+        match &self.refusal {
+            Some((refusal, said)) => match refusal.until {
+                Some(until) => until > now && *said == epoch,
+                None => *said == epoch && waits_for_a_person(refusal.reason),
+            },
+            None => false,
+        }
+    }
+}
+
+/// Refusals that only an order, a reload or a change of the task itself can lift.
+fn waits_for_a_person(reason: RefusalReason) -> bool {
+    matches!(
+        reason,
+        RefusalReason::ModeOff
+            | RefusalReason::ModeObserve
+            | RefusalReason::PolicyNotReleased
+            | RefusalReason::Paused
+            | RefusalReason::WorldMismatch
+            | RefusalReason::KindUnknown
+            | RefusalReason::KindNeedsNaming
+            | RefusalReason::StatusNotActionable
+            | RefusalReason::DefinitionManual
+            | RefusalReason::ActionNotAllowed
+            | RefusalReason::Baseline
+            | RefusalReason::TooOld
+            | RefusalReason::AttemptsUsedUp
+            | RefusalReason::LineageAmbiguous
+            | RefusalReason::AlreadyAssigned
+    )
+}
+
+/// When a verdict is looked at again although nothing changes.
+pub fn relook_of(verdict: Option<&Verdict>, reads_time: bool, now: Timestamp) -> Option<Timestamp> {
+    let said = match verdict {
+        Some(Verdict::Leave { after, .. } | Verdict::Ask { after, .. }) => *after,
+        // an act is proposed anew in each cycle; what held it back says when
+        Some(Verdict::Act { .. }) | None => None,
+    };
+    let by_time = reads_time.then_some(TIME_RELOOK);
+    [said, by_time]
+        .into_iter()
+        .flatten()
+        .min()
+        .and_then(|wait| now.checked_add(wait).ok())
+}

@@ -1,0 +1,381 @@
+//! Reads what the guards need for the acts that are wanted, most urgent first, and asks the guards; it never asks a gate.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::evaluate::{CycleError, Evaluated, Proposal, collector};
+use super::facts::Surroundings;
+use super::memory::Memory;
+use super::owners;
+use crate::guard::{self, AssigneeFact, GuardInput, Passed};
+use crate::model::facts::{History, Known, Person};
+use crate::model::{
+    Action, Decision, LineageId, Login, Principal, ProcessKey, Refusal, RefusalReason, Scope,
+    TargetName, Verdict,
+};
+
+/// An act that is wanted for a row.
+struct Wish {
+    row: usize,
+    decision: Decision,
+    action: Action,
+    fresh: bool,
+    priority: i32,
+    origin: Timestamp,
+}
+
+/// What the ledger says of the wishes, read once.
+struct Standing {
+    /// Accounts with an open attempt, and whose.
+    busy: HashMap<ProcessKey, Vec<LineageId>>,
+    baseline: HashSet<LineageId>,
+    released: HashSet<LineageId>,
+}
+
+/// Asks the guards about every act that is wanted.
+///
+/// # Errors
+/// Only a stopped login: everything else that can't be read is an unknown fact, and refused as such.
+pub async fn propose(
+    around: &Surroundings<'_>,
+    memory: &mut Memory,
+    rows: &[usize],
+    out: &mut Evaluated,
+) -> Result<(), CycleError> {
+    let mut wishes = wishes(around, memory, rows, out);
+    // the most urgent first: what takes access, then priority, then age
+    wishes.sort_by_key(|wish| {
+        (
+            !wish.decision.kind.takes_access(),
+            std::cmp::Reverse(wish.priority),
+            wish.origin,
+        )
+    });
+    resolve(around, memory, &mut wishes).await?;
+    let standing = standing(around, &wishes);
+    let mut handed: HashMap<Login, u32> = HashMap::new();
+    let mut read_on: BTreeMap<TargetName, u32> = BTreeMap::new();
+    let cap = around.bench.settings.governor.cap_retries;
+
+    let mut late = Vec::new();
+    for wish in wishes {
+        if let Some(refusal) = not_now(around, &wish) {
+            out.proposals.push(refused(wish, vec![refusal]));
+            continue;
+        }
+        match ask(around, memory, &wish, &standing, &handed) {
+            Ok(passed) => {
+                hand(&wish, &mut handed);
+                out.proposals.push(passed_on(wish, passed));
+            }
+            Err(refusals) if needs_reading(&wish, &refusals) => {
+                let used = read_on
+                    .entry(wish.decision.target.clone().unwrap_or_else(|| "-".into()))
+                    .or_default();
+                if *used < cap {
+                    *used += 1;
+                    late.push(wish);
+                } else {
+                    let refusal = Refusal::new(
+                        RefusalReason::CapRetries,
+                        Scope::Task(wish.decision.task.clone()),
+                    )
+                    .with("readings_for_this_target_in_a_cycle", cap);
+                    out.proposals.push(refused(wish, vec![refusal]));
+                }
+            }
+            Err(refusals) => out.proposals.push(refused(wish, refusals)),
+        }
+    }
+    read(around, memory, &late).await?;
+    for wish in late {
+        match ask(around, memory, &wish, &standing, &handed) {
+            Ok(passed) => {
+                hand(&wish, &mut handed);
+                out.proposals.push(passed_on(wish, passed));
+            }
+            Err(refusals) => out.proposals.push(refused(wish, refusals)),
+        }
+    }
+    Ok(())
+}
+
+fn wishes(
+    around: &Surroundings<'_>,
+    memory: &Memory,
+    rows: &[usize],
+    out: &mut Evaluated,
+) -> Vec<Wish> {
+    let mut wishes = Vec::new();
+    for row in rows.iter().copied() {
+        let Some(state) = around.states[row] else {
+            continue;
+        };
+        let Some(known) = memory.lineages.get(&state.lineage) else {
+            continue;
+        };
+        let Some(act) = &known.act else {
+            continue;
+        };
+        let fresh = out.fresh.contains(&state.lineage);
+        if !fresh
+            && !around.bench.whole
+            && known.still_refused(around.bench.epoch, around.now)
+            && let Some((refusal, _)) = &known.refusal
+        {
+            *out.still_refused.entry(refusal.reason).or_default() += 1;
+            continue;
+        }
+        if let Some(Verdict::Act {
+            action, priority, ..
+        }) = &act.verdict
+        {
+            wishes.push(Wish {
+                row,
+                action: action.clone(),
+                priority: *priority,
+                decision: (**act).clone(),
+                fresh,
+                origin: state.origin,
+            });
+        }
+    }
+    wishes
+}
+
+/// Looks up the keys of new owners: OIG takes keys, policies name logins and roles.
+async fn resolve(
+    around: &Surroundings<'_>,
+    memory: &mut Memory,
+    wishes: &mut [Wish],
+) -> Result<(), CycleError> {
+    let mut people = BTreeSet::new();
+    let mut roles = BTreeSet::new();
+    for wish in wishes.iter() {
+        match &wish.action {
+            Action::Reassign {
+                to: Principal::User { login, .. },
+            } => {
+                people.insert(login.clone());
+            }
+            Action::Reassign {
+                to: Principal::Role { key: None, name },
+            } => {
+                roles.insert(name.to_string());
+            }
+            _ => {}
+        }
+    }
+    if people.is_empty() && roles.is_empty() {
+        return Ok(());
+    }
+    let mut collector = collector(around.bench, memory);
+    collector.people(people).await?;
+    collector.roles(roles).await?;
+    for wish in wishes {
+        let to = match &wish.action {
+            Action::Reassign {
+                to: Principal::User { login, .. },
+            } => memory
+                .cache
+                .person(login)
+                .value()
+                .and_then(|person| person.key.clone())
+                .map(|key| Principal::User {
+                    key: Some(key),
+                    login: login.clone(),
+                }),
+            Action::Reassign {
+                to: Principal::Role { key: None, name },
+            } => memory.cache.role(name).map(|key| Principal::Role {
+                key: Some(key),
+                name: Arc::clone(name),
+            }),
+            _ => None,
+        };
+        if let (Some(to), Some(Verdict::Act { action, .. })) = (to, &mut wish.decision.verdict) {
+            *action = Action::Reassign { to };
+            wish.action = action.clone();
+        }
+    }
+    Ok(())
+}
+
+fn standing(around: &Surroundings<'_>, wishes: &[Wish]) -> Standing {
+    around.bench.ledger.read(|index| {
+        let mut busy: HashMap<ProcessKey, Vec<LineageId>> = HashMap::new();
+        for (lineage, attempt) in index.open_attempts() {
+            if let Some(process) = &attempt.process {
+                busy.entry(process.clone()).or_default().push(lineage);
+            }
+        }
+        let lineages = || wishes.iter().map(|wish| wish.decision.lineage);
+        Standing {
+            busy,
+            baseline: lineages().filter(|of| index.in_baseline(*of)).collect(),
+            released: lineages().filter(|of| index.is_released(*of)).collect(),
+        }
+    })
+}
+
+/// What forbids the act before anything has to be read for it.
+fn not_now(around: &Surroundings<'_>, wish: &Wish) -> Option<Refusal> {
+    let decision = &wish.decision;
+    if let Some(due) = decision.due.filter(|due| *due > around.now) {
+        return Some(
+            Refusal::new(RefusalReason::NotDueYet, Scope::Lineage(decision.lineage)).until(due),
+        );
+    }
+    let unkeyed = matches!(
+        &wish.action,
+        Action::Reassign {
+            to: Principal::User { key: None, .. } | Principal::Role { key: None, .. }
+        }
+    );
+    if unkeyed && let Action::Reassign { to } = &wish.action {
+        return Some(
+            Refusal::new(
+                RefusalReason::AssigneeUnknown,
+                Scope::Task(decision.task.clone()),
+            )
+            .with("assignee", to)
+            .with("why", "the server does not show its key to this login")
+            .for_person(),
+        );
+    }
+    decision
+        .target
+        .as_ref()
+        .and_then(|target| around.bench.blocked.get(target))
+        .cloned()
+}
+
+fn needs_reading(wish: &Wish, refusals: &[Refusal]) -> bool {
+    let needs = guard::needs(wish.decision.kind, &wish.action);
+    (needs.beneficiary || needs.process || needs.assignee)
+        && refusals.iter().all(|refusal| {
+            matches!(
+                refusal.reason,
+                RefusalReason::BeneficiaryUnknown
+                    | RefusalReason::AccountUnknown
+                    | RefusalReason::AssigneeUnknown
+                    | RefusalReason::FactUnknown
+            )
+        })
+}
+
+/// Reads people and accounts for the wishes that only lack facts.
+async fn read(
+    around: &Surroundings<'_>,
+    memory: &mut Memory,
+    wishes: &[Wish],
+) -> Result<(), CycleError> {
+    let mut people = BTreeSet::new();
+    let mut processes: BTreeMap<ProcessKey, u64> = BTreeMap::new();
+    for wish in wishes {
+        let needs = guard::needs(wish.decision.kind, &wish.action);
+        let task = &around.snapshot.tasks[wish.row];
+        if needs.beneficiary
+            && let Some(login) = &task.beneficiary
+        {
+            people.insert(login.clone());
+        }
+        if needs.process
+            && let Some(key) = &task.process
+        {
+            processes.insert(
+                key.clone(),
+                around.accounts.fingerprint(key, around.snapshot),
+            );
+        }
+    }
+    let mut collector = collector(around.bench, memory);
+    collector.people(people).await?;
+    collector.processes(processes).await?;
+    Ok(())
+}
+
+fn ask(
+    around: &Surroundings<'_>,
+    memory: &Memory,
+    wish: &Wish,
+    standing: &Standing,
+    handed: &HashMap<Login, u32>,
+) -> Result<Passed, Vec<Refusal>> {
+    let task = &around.snapshot.tasks[wish.row];
+    let settings = &around.bench.settings;
+    let lineage = wish.decision.lineage;
+    let history: History = around.history(wish.row);
+    let beneficiary: Known<Person> = match &task.beneficiary {
+        Some(login) => memory.cache.person(login),
+        None => Known::unknown("the row does not show its beneficiary"),
+    };
+    let account = around.account(memory, wish.row);
+    let assignee: Option<Known<AssigneeFact>> = match &wish.action {
+        Action::Reassign {
+            to: Principal::User { login, .. },
+        } => {
+            let extra = handed.get(login).copied().unwrap_or(0);
+            Some(owners::assignee(around, memory, login, extra))
+        }
+        _ => None,
+    };
+    let state = around.states[wish.row];
+    // the clock goes on while facts are read
+    let now = around.bench.clock.now();
+    let input = GuardInput {
+        task,
+        kind: wish.decision.kind,
+        action: &wish.action,
+        named: guard::matches_definition(&settings.policy.named, task),
+        beneficiary: &beneficiary,
+        account: &account,
+        assignee: assignee.as_ref(),
+        history: &history,
+        definition_manual: around.definition(task).manual_since.is_some(),
+        open_attempt_in_account: task.process.as_ref().is_some_and(|process| {
+            standing
+                .busy
+                .get(process)
+                .is_some_and(|whose| whose.iter().any(|other| *other != lineage))
+        }),
+        lineage_ambiguous: state.is_none_or(|state| state.ambiguous),
+        origin: wish.origin,
+        attempt_open: state.is_none_or(|state| state.attempt_open),
+        baseline: standing.baseline.contains(&lineage),
+        released_by_age: standing.released.contains(&lineage),
+        now,
+        limits: &settings.guard,
+    };
+    guard::check(&input).map_err(|first| {
+        let all = guard::check_all(&input);
+        if all.is_empty() { vec![first] } else { all }
+    })
+}
+
+fn hand(wish: &Wish, handed: &mut HashMap<Login, u32>) {
+    if let Action::Reassign {
+        to: Principal::User { login, .. },
+    } = &wish.action
+    {
+        *handed.entry(login.clone()).or_default() += 1;
+    }
+}
+
+fn refused(wish: Wish, refusals: Vec<Refusal>) -> Proposal {
+    Proposal {
+        decision: wish.decision,
+        guard: Err(refusals),
+        fresh: wish.fresh,
+    }
+}
+
+fn passed_on(wish: Wish, passed: Passed) -> Proposal {
+    Proposal {
+        decision: wish.decision,
+        guard: Ok(passed),
+        fresh: wish.fresh,
+    }
+}

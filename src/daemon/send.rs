@@ -1,0 +1,395 @@
+//! Starts PUTs when governor, queues and accounts allow, and takes in what came back; every item is claimed on disk right before its PUT.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::DaemonError;
+use super::core::{Core, Done};
+use crate::dispatch::batch::{Batch, Pick};
+use crate::dispatch::deliver::{Delivered, End, deliver};
+use crate::governor::{Admitted, Answered};
+use crate::ledger::record::{EventBody, Meta};
+use crate::ledger::{ClaimRequest, Entry, LedgerError, Settled};
+use crate::model::{
+    ActionName, BatchId, Login, ProcessKey, Receipt, ReceiptStatus, Refusal, TargetName,
+};
+use crate::oig::UnsentCause;
+
+/// Pause after a 408, 429 or 5xx that named none.
+const SERVER_PAUSE: SignedDuration = SignedDuration::from_secs(60);
+
+/// A PUT that has come to its end, or was never sent.
+pub struct SendDone {
+    /// The target.
+    pub target: TargetName,
+    /// The action.
+    pub action: ActionName,
+    /// Items that were to go out, as told to the governor.
+    pub planned: u32,
+    /// Items that the ledger did not claim, with why.
+    pub refused: Vec<(Admitted, Refusal)>,
+    /// What came back; `None` where nothing was left to send.
+    pub delivered: Option<Delivered>,
+    /// How the ledger took it.
+    pub settled: Vec<Settled>,
+    /// The ledger's trouble, which ends the process.
+    pub failed: Option<LedgerError>,
+}
+
+impl Core {
+    /// Starts as many PUTs as are allowed now.
+    pub async fn pump(&mut self, now: Timestamp) -> Result<(), DaemonError> {
+        if self.stopping || self.queues.is_empty() {
+            return Ok(());
+        }
+        if !self.settled_at_start {
+            return Ok(());
+        }
+        let reread = self.settings.delivery.reread_after;
+        if self
+            .queued_from
+            .is_none_or(|from| now.duration_since(from) > reread)
+        {
+            // what was read too long ago is not acted on: a new cycle reads and proposes anew
+            let dropped = self.queues.clear().len();
+            tracing::debug!(dropped, "the snapshot is too old to act on; reading again");
+            self.next_tick = now;
+            return Ok(());
+        }
+        let busy: HashSet<ProcessKey> = self.ledger.read(|index| {
+            index
+                .open_attempts()
+                .filter_map(|(_, attempt)| attempt.process.clone())
+                .collect()
+        });
+        let on_the_way = std::mem::take(&mut self.sending_accounts);
+        for (lane, target) in self.queues.waiting() {
+            let Ok(max) = self.governor.next_batch(now, &target, lane) else {
+                continue;
+            };
+            let pick = self.queues.take(lane, &target, max, &|process| {
+                busy.contains(process) || on_the_way.contains(process)
+            });
+            if let Some(pick) = pick {
+                self.start_put(now, target, pick);
+            }
+        }
+        self.sending_accounts.extend(on_the_way);
+        Ok(())
+    }
+
+    fn start_put(&mut self, now: Timestamp, target: TargetName, pick: Pick) {
+        let planned = u32::try_from(pick.items.len()).unwrap_or(u32::MAX);
+        self.governor.sent(now, &target, planned);
+        self.sending += 1;
+        self.sending_accounts.extend(
+            pick.items
+                .iter()
+                .filter_map(|item| item.process().cloned()),
+        );
+        let requests = pick
+            .items
+            .iter()
+            .map(|item| self.requests_of.get(&item.decision().task).cloned())
+            .collect();
+        let action = pick.action;
+        let claim = ClaimRequest {
+            batch: Batch {
+                id: BatchId(uuid::Uuid::now_v7()),
+                target: target.clone(),
+                action,
+                items: pick.items,
+            },
+            requests,
+            login: self.settings.server.login.clone(),
+            cycle: self.cycle,
+        };
+        let (client, ledger, clock) = (
+            self.client.clone(),
+            self.ledger.clone(),
+            self.clock.clone(),
+        );
+        self.jobs.spawn(async move {
+            let mut done = SendDone {
+                target,
+                action,
+                planned,
+                refused: Vec::new(),
+                delivered: None,
+                settled: Vec::new(),
+                failed: None,
+            };
+            match ledger.claim(claim, clock.now()).await {
+                Err(error) => done.failed = Some(error),
+                Ok(claims) => {
+                    done.refused = claims.refused;
+                    if let Some(batch) = claims.batch {
+                        let delivered = deliver(&client, &clock, batch).await;
+                        let receipts = delivered.receipts.clone();
+                        match ledger.settle(receipts, delivered.took, clock.now()).await {
+                            Ok(settled) => done.settled = settled,
+                            Err(error) => done.failed = Some(error),
+                        }
+                        done.delivered = Some(delivered);
+                    }
+                }
+            }
+            Done::Sent(Box::new(done))
+        });
+    }
+
+    /// A PUT has ended: tell the governor, learn, log.
+    pub async fn sent_done(&mut self, done: SendDone) -> Result<(), DaemonError> {
+        let now = self.clock.now();
+        self.sending = self.sending.saturating_sub(1);
+        for (admitted, refusal) in &done.refused {
+            tracing::info!(
+                task = %admitted.decision().task,
+                lineage = %admitted.decision().lineage,
+                refusal = %refusal,
+                "not claimed"
+            );
+            self.release_account(admitted.process());
+        }
+        let Some(delivered) = done.delivered else {
+            self.governor.answered(now, &done.target, Answered::default());
+            self.forget_sending(&done.refused);
+            return match done.failed {
+                Some(error) => Err(error.into()),
+                None => Ok(()),
+            };
+        };
+        let counts = count(&delivered.receipts);
+        match &delivered.end {
+            End::Answered => {
+                self.governor.answered(
+                    now,
+                    &done.target,
+                    Answered {
+                        items: done.planned,
+                        took: delivered.took,
+                        ..counts
+                    },
+                );
+            }
+            End::Unsent { why, cause } => {
+                self.governor.whole_request_failed(now, &done.target);
+                tracing::warn!(target_system = %done.target, why = %why, "a batch was not sent");
+                if *cause == UnsentCause::Login {
+                    self.login_changed(now).await?;
+                }
+            }
+            End::Unknown {
+                why,
+                status,
+                retry_after,
+            } => {
+                self.governor.whole_request_failed(now, &done.target);
+                let pause = retry_after.or(match status {
+                    Some(408 | 429 | 500..=599) => Some(SERVER_PAUSE),
+                    _ => None,
+                });
+                if let Some(pause) = pause
+                    && let Ok(until) = now.checked_add(pause)
+                {
+                    self.governor.server_asked_to_wait(now, until);
+                }
+                tracing::warn!(
+                    target_system = %done.target,
+                    items = done.planned,
+                    why = %why,
+                    "the end of a batch is not known; its tasks are re-read before anything else is done with them"
+                );
+            }
+        }
+        self.free_accounts(&delivered.receipts);
+        tracing::info!(
+            target_system = %done.target,
+            action = %done.action,
+            batch = %delivered.receipts.first().map(|r| r.batch.to_string()).unwrap_or_default(),
+            items = done.planned,
+            accepted = counts.accepted,
+            refused = counts.refused,
+            unknown = counts.unknown,
+            took_ms = u64::try_from(delivered.took.as_millis()).unwrap_or(u64::MAX),
+            "sent"
+        );
+        for settled in &done.settled {
+            if let Some(state) = settled.state {
+                self.metrics.attempt(Some(&done.target), state);
+            }
+        }
+        if let Some(error) = done.failed {
+            return Err(error.into());
+        }
+        self.learn(&delivered.receipts, now).await?;
+        self.store_governor(now).await
+    }
+
+    /// OIG's word that a definition is not automated holds for all its tasks (contract section 9, point 13).
+    async fn learn(&mut self, receipts: &[Receipt], now: Timestamp) -> Result<(), DaemonError> {
+        let mut learned = HashSet::new();
+        for receipt in receipts {
+            let ReceiptStatus::Refused {
+                reason,
+                manual: true,
+            } = &receipt.status
+            else {
+                continue;
+            };
+            let definition = self
+                .ledger
+                .read(|index| index.definition(receipt.lineage).cloned());
+            let Some(definition) = definition else {
+                continue;
+            };
+            if !learned.insert(definition.clone()) {
+                continue;
+            }
+            tracing::info!(
+                definition = %definition,
+                reason = %reason,
+                "OIG says that tasks of this definition are not automated; they are not retried until this expires or is forgotten"
+            );
+            self.ledger
+                .record(Entry {
+                    body: EventBody::Learned {
+                        definition,
+                        manual: true,
+                        reason: Arc::clone(reason),
+                    },
+                    meta: Meta::daemon(now, Some(self.cycle)),
+                })
+                .await?;
+        }
+        Ok(())
+    }
+
+    fn release_account(&mut self, process: Option<&ProcessKey>) {
+        if let Some(process) = process {
+            self.sending_accounts.remove(process);
+        }
+    }
+
+    fn forget_sending(&mut self, refused: &[(Admitted, Refusal)]) {
+        for (admitted, _) in refused {
+            self.release_account(admitted.process());
+        }
+    }
+
+    /// The ledger's index knows the open attempts from here on.
+    fn free_accounts(&mut self, receipts: &[Receipt]) {
+        for receipt in receipts {
+            if let Some(process) = self
+                .ledger
+                .read(|index| index.attempt(receipt.lineage).and_then(|a| a.process.clone()))
+            {
+                self.sending_accounts.remove(&process);
+            }
+        }
+        if self.sending == 0 {
+            self.sending_accounts.clear();
+        }
+    }
+
+    /// The login's standing changed: record a stop, so that a restart does not try again.
+    pub async fn login_changed(&mut self, now: Timestamp) -> Result<(), DaemonError> {
+        let login: Login = self.settings.server.login.clone();
+        let stop = self.client.login_state().stop_record();
+        let known = self
+            .ledger
+            .read(|index| index.login_stopped(&login).cloned());
+        self.metrics.set_login_stopped(stop.is_some());
+        match (stop, known) {
+            (Some((secret, why)), None) => {
+                tracing::error!(
+                    login = %login,
+                    why = %why,
+                    "the server refused the login; nothing is sent or read until the password file changes or `provtaskd login clear` is given"
+                );
+                self.ledger
+                    .record(Entry {
+                        body: EventBody::LoginStopped {
+                            login,
+                            secret,
+                            why,
+                        },
+                        meta: Meta::daemon(now, Some(self.cycle)),
+                    })
+                    .await?;
+            }
+            (None, Some(_)) => {
+                self.ledger
+                    .record(Entry {
+                        body: EventBody::LoginCleared {
+                            login,
+                            why: Arc::from("the server accepts it again"),
+                        },
+                        meta: Meta::daemon(now, Some(self.cycle)),
+                    })
+                    .await?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Stores the governor's machines when they changed: breakers and back-offs outlive a restart.
+    pub async fn store_governor(&mut self, now: Timestamp) -> Result<(), DaemonError> {
+        let state = self.governor.state();
+        // plain values with text keys: serialising can't fail
+        let json = serde_json::to_string(&state).unwrap_or_default();
+        if json.is_empty() || self.governor_stored.as_ref() == Some(&json) {
+            return Ok(());
+        }
+        let parts: Vec<String> = chunks(&json, 3000);
+        let of = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+        for (part, json) in (0u32..).zip(parts) {
+            self.ledger
+                .record(Entry {
+                    body: EventBody::GovernorState {
+                        version: state.v,
+                        part,
+                        of,
+                        json,
+                    },
+                    meta: Meta::daemon(now, Some(self.cycle)),
+                })
+                .await?;
+        }
+        self.governor_stored = Some(json);
+        Ok(())
+    }
+}
+
+fn count(receipts: &[Receipt]) -> Answered {
+    let mut counts = Answered {
+        took: Duration::ZERO,
+        ..Answered::default()
+    };
+    for receipt in receipts {
+        match receipt.status {
+            ReceiptStatus::Accepted => counts.accepted += 1,
+            ReceiptStatus::Refused { .. } => counts.refused += 1,
+            ReceiptStatus::Unknown { .. } => counts.unknown += 1,
+            ReceiptStatus::Unsent { .. } => {}
+        }
+    }
+    counts
+}
+
+/// Cuts a text into parts of at most `max` bytes at character boundaries.
+fn chunks(text: &str, max: usize) -> Vec<String> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = rest.floor_char_boundary(max.min(rest.len()));
+        let (part, more) = rest.split_at(end);
+        parts.push(part.to_owned());
+        rest = more;
+    }
+    parts
+}
