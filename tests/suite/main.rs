@@ -1,3 +1,4 @@
 //! The one integration binary: whole-process and cross-room behaviour, judged from outside.
 
 mod config;
+mod sim_contract;
