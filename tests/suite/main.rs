@@ -2,3 +2,6 @@
 
 mod config;
 mod sim_contract;
+mod sim_faults;
+mod sim_support;
+mod sim_world;
