@@ -61,6 +61,16 @@ impl Cache {
             .map_or_else(|| Known::unknown("not read"), |entry| entry.value.clone())
     }
 
+    /// True where a reading of the person was tried.
+    pub fn has_person(&self, login: &Login) -> bool {
+        self.people.contains_key(login)
+    }
+
+    /// True where a reading of the person's proxies was tried.
+    pub fn has_proxies(&self, login: &Login) -> bool {
+        self.proxies.contains_key(login)
+    }
+
     /// The login that belongs to a key, where it was read.
     pub fn login_of(&self, key: &UserKey) -> Option<&Login> {
         self.logins.get(key)

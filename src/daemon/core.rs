@@ -15,13 +15,13 @@ use super::send::SendDone;
 use super::time::Stepper;
 use super::settle::LookDone;
 use super::{DaemonError, systemd};
-use crate::absence::Roster;
+use crate::absence::{Feed, Roster};
 use crate::control::{Incoming, PlanFilter, Reply};
 use crate::dispatch::batch::Queues;
 use crate::governor::Governor;
 use crate::ledger::{Ledger, VerifyItem};
 use crate::model::settings::Settings;
-use crate::model::{Clock, CycleId, ProcessKey, RefusalReason, TaskId};
+use crate::model::{Clock, CycleId, Known, ProcessKey, RefusalReason, TaskId};
 use crate::oig::Client;
 use crate::policy::PolicySet;
 use crate::telemetry::{Health, Metrics};
@@ -113,8 +113,10 @@ pub struct Core {
     pub reload_error: Option<String>,
     /// The governor.
     pub governor: Governor,
-    /// Who is away.
-    pub roster: Arc<Roster>,
+    /// Who is away, by the feed.
+    pub roster: Known<Arc<Roster>>,
+    /// The feed, where one is configured.
+    pub feed: Option<Feed>,
     /// What is remembered between cycles; away while one runs.
     pub memory: Option<Box<Memory>>,
     /// What may be sent.
@@ -264,7 +266,7 @@ impl Core {
             ledger: self.ledger.clone(),
             policies: Arc::clone(&self.policies),
             settings: Arc::clone(&self.settings),
-            roster: Arc::clone(&self.roster),
+            roster: self.roster.clone(),
             clock: self.clock.clone(),
             cycle,
             epoch: self.epoch,
@@ -327,7 +329,7 @@ impl Core {
     }
 
     /// A piece of work has ended.
-    async fn finished(
+    pub async fn finished(
         &mut self,
         done: Result<Done, tokio::task::JoinError>,
     ) -> Result<(), DaemonError> {

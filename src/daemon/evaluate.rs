@@ -18,7 +18,7 @@ use crate::ledger::record::digest_of;
 use crate::ledger::{Ledger, LedgerError, Observed, Sighting};
 use crate::model::settings::Settings;
 use crate::model::{
-    Clock, CycleId, Decision, Facts, Kind, LineageId, Login, Refusal, RefusalReason, Snapshot,
+    Clock, CycleId, Decision, Facts, Kind, Known, LineageId, Login, Refusal, RefusalReason, Snapshot,
     TargetName, Task, TaskId, TaskStatus, Verdict,
 };
 use crate::oig::{Client, OigError};
@@ -49,8 +49,8 @@ pub struct Bench {
     pub policies: Arc<PolicySet>,
     /// The live configuration.
     pub settings: Arc<Settings>,
-    /// Who is away.
-    pub roster: Arc<Roster>,
+    /// Who is away, by the feed.
+    pub roster: Known<Arc<Roster>>,
     /// Domain time.
     pub clock: Clock,
     /// Which cycle.

@@ -69,7 +69,7 @@ impl Surroundings<'_> {
             class: class.name,
             retryable: class.retryable,
             definition: self.definition(task),
-            fulfilment_role: owners::fulfilment_role(&bench.settings, memory, task),
+            fulfilment_role: owners::fulfilment_role(&bench.settings, &memory.cache, task),
             age: SignedDuration::ZERO.max(self.now.duration_since(first)),
             history,
             owner,

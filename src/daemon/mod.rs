@@ -1,12 +1,39 @@
-//! The cycle task and what feeds it (a stub that only lets the command line compile).
+//! The daemon: one cycle task that owns the flow, and what feeds it; it decides nothing itself and sends only what the ledger has claimed.
+
+mod account;
+mod answer;
+mod collect;
+mod core;
+mod describe;
+mod evaluate;
+mod facts;
+mod login;
+mod memory;
+mod orders;
+mod owners;
+mod propose;
+mod reload;
+mod send;
+mod settle;
+mod start;
+mod stories;
+mod systemd;
+mod time;
+mod views;
 
 use std::path::PathBuf;
 
-use crate::control::{Reply, Request};
-use crate::model::settings::Settings;
+pub use self::core::Exit;
+pub use start::{Running, offline, run, start};
+
+use crate::admin::AdminError;
+use crate::control::ControlError;
+use crate::ledger::LedgerError;
+use crate::oig::OigError;
+use crate::policy::PolicyError;
 
 /// How to run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct RunOptions {
     /// One cycle, then end.
     pub once: bool,
@@ -14,26 +41,45 @@ pub struct RunOptions {
     pub config: Option<PathBuf>,
 }
 
-/// Why the daemon ended.
+/// Why the daemon could not start or has ended.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
-    /// This build has no daemon.
-    #[error("the daemon is not built")]
-    NotBuilt,
-}
-
-/// Runs until told to stop.
-///
-/// # Errors
-/// Always, in this stub.
-pub async fn run(_settings: Settings, _options: RunOptions) -> Result<(), DaemonError> {
-    Err(DaemonError::NotBuilt)
-}
-
-/// Answers a request from the store, while no daemon runs.
-///
-/// # Errors
-/// Always, in this stub.
-pub async fn offline(_settings: Settings, _request: Request) -> Result<Reply, DaemonError> {
-    Err(DaemonError::NotBuilt)
+    /// The store.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The server, at start (settings, files) or when a question needs it.
+    #[error(transparent)]
+    Server(#[from] OigError),
+    /// The policies, at start.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// The control socket.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// The port for metrics and health.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// A simulator's clock was asked for where there is none.
+    #[error("server.simulator_clock is set, but {origin} can't lend its clock: {why}")]
+    SimulatorClock {
+        /// The configured origin.
+        origin: String,
+        /// Why not.
+        why: String,
+    },
+    /// The simulator that moves domain time is gone.
+    #[error("the simulator that steps the clock does not answer: {0}")]
+    Stepper(String),
+    /// The absence feed can't be read at start.
+    #[error("{0}")]
+    Feed(String),
+    /// A worker panicked; a fault of ours.
+    #[error("a worker of the daemon panicked: {0}; this is a fault in provtaskd, please report it")]
+    Worker(String),
+    /// Signals can't be listened to.
+    #[error("can't listen to signals: {0}")]
+    Signals(std::io::Error),
+    /// The cycle of `run --once` failed.
+    #[error("the cycle could not be finished: {0}")]
+    Once(String),
 }

@@ -298,7 +298,7 @@ impl Core {
     /// The login's standing changed: record a stop, so that a restart does not try again.
     pub async fn login_changed(&mut self, now: Timestamp) -> Result<(), DaemonError> {
         let login: Login = self.settings.server.login.clone();
-        let stop = self.client.login_state().stop_record();
+        let stop = super::login::stop_record(&self.client.login_state());
         let known = self
             .ledger
             .read(|index| index.login_stopped(&login).cloned());

@@ -10,7 +10,7 @@ use super::DaemonError;
 use super::core::{Core, Done};
 use super::evaluate::{CycleError, Evaluated, Proposal};
 use super::memory::Memory;
-use crate::absence;
+use crate::absence::Roster;
 use crate::dispatch::verify;
 use crate::governor::{Census, Hold, Standing};
 use crate::guard::Passed;
@@ -18,7 +18,7 @@ use crate::ledger::record::{Actor, EventBody, Meta};
 use crate::ledger::{DecisionRecord, Entry, Looked, VerifyItem};
 use crate::model::decision::Mode;
 use crate::model::{
-    Decision, LineageId, Outcome, Refusal, RefusalReason, Scope, TargetName, Verdict,
+    Decision, Known, LineageId, Outcome, Refusal, RefusalReason, Scope, TargetName, Verdict,
 };
 use crate::oig::OigError;
 use crate::telemetry::Latch;
@@ -134,16 +134,18 @@ impl Core {
     /// Reads the absence feed again; a bad one keeps the last good for as long as configured.
     pub fn refresh_roster(&mut self) {
         let now = self.clock.now();
-        let read = absence::feed::refresh(
-            &self.roster,
-            &self.settings.absence,
-            &self.settings.zone,
-            now,
-        );
-        for finding in &read.findings {
-            tracing::warn!(finding = %finding, "absence feed");
+        let Some(feed) = &mut self.feed else {
+            self.roster = Known::Yes {
+                value: Arc::new(Roster::default()),
+                as_of: now,
+            };
+            return;
+        };
+        let (roster, problems) = feed.read(now);
+        for problem in problems {
+            tracing::warn!(problem = %problem, "absence feed");
         }
-        self.roster = Arc::new(read.roster);
+        self.roster = roster;
     }
 
     /// How things stand with everything that is not the governor's own.
@@ -186,8 +188,8 @@ impl Core {
             Ok(found) => {
                 self.last.error = None;
                 self.last.failures = 0;
-                self.health.set(Latch::Snapshot, true);
-                self.health.set(Latch::Login, true);
+                self.health.set(Latch::SnapshotRead, true);
+                self.health.set(Latch::LoginOk, true);
                 self.login_changed(now).await?;
                 self.take_in(now, *found, took).await?;
             }
@@ -200,7 +202,7 @@ impl Core {
                 if let CycleError::Server(server) = &error
                     && server.is_login()
                 {
-                    self.health.set(Latch::Login, false);
+                    self.health.set(Latch::LoginOk, false);
                     self.login_changed(now).await?;
                 }
                 self.queues.clear();
@@ -432,7 +434,8 @@ fn verdict_word(decision: &Decision) -> &'static str {
     }
 }
 
-fn unseen(lineage: LineageId, now: Timestamp) -> crate::model::facts::History {
+/// The history of a lineage that the ledger does not know.
+pub fn unseen(lineage: LineageId, now: Timestamp) -> crate::model::facts::History {
     crate::model::facts::History {
         lineage,
         attempts: 0,

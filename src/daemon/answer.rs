@@ -1,0 +1,312 @@
+//! Answers questions and passes on orders that come over the control socket; a question changes nothing.
+
+use std::collections::HashMap;
+
+use super::DaemonError;
+use super::core::{Core, Done, Question};
+use super::describe::{RowText, verdict_text};
+use super::evaluate::{CycleError, Evaluated, Proposal, evaluate};
+use super::memory::Memory;
+use crate::control::{
+    ExplainView, Incoming, PlanFilter, PlanItem, PlanView, RefusalView, RefusedKind, Reply,
+    Request,
+};
+use crate::governor::Census;
+use crate::model::{
+    CycleId, Decision, LineageId, Refusal, TaskId, Verdict,
+};
+
+impl Core {
+    /// Handles one request; true where the daemon is to end.
+    pub async fn answer(&mut self, incoming: Incoming) -> Result<bool, DaemonError> {
+        let Incoming {
+            request,
+            actor,
+            reply,
+        } = incoming;
+        if !request.is_question() {
+            tracing::info!(order = request.name(), uid = actor.uid, "order");
+        }
+        let answer = match request {
+            Request::Plan { filter } => {
+                self.ask_afresh(Question::Plan(filter), reply);
+                return Ok(false);
+            }
+            Request::Explain { task } => match self.task_named(&task) {
+                Some(id) => {
+                    self.ask_afresh(Question::Explain(id), reply);
+                    return Ok(false);
+                }
+                None => no_such(&task),
+            },
+            Request::Status => Reply::Status(Box::new(self.status())),
+            Request::Inbox => Reply::Inbox(self.inbox()),
+            Request::OutcomesList { filter } => self.outcomes(&filter),
+            Request::OutcomesShow { id } => match self.lineage_named(&id) {
+                Some(lineage) => self.story(lineage),
+                None => no_such(&id),
+            },
+            Request::Stop => {
+                let _ = reply.send(Reply::done("the daemon ends"));
+                return Ok(true);
+            }
+            Request::Reload => {
+                self.reload().await?;
+                match &self.reload_error {
+                    None => Reply::done(format!(
+                        "reloaded; policy set {} is live",
+                        self.policies.hash().short()
+                    )),
+                    Some(error) => Reply::refused(
+                        RefusedKind::Invalid,
+                        error.clone(),
+                        format!(
+                            "the last good configuration and policy set {} stay in use",
+                            self.policies.hash().short()
+                        ),
+                    ),
+                }
+            }
+            order => self.order(order, actor).await?,
+        };
+        // an asker that went away needs no answer
+        let _ = reply.send(answer);
+        Ok(false)
+    }
+
+    /// Evaluates everything afresh with its own memory, beside the running cycles.
+    fn ask_afresh(&mut self, question: Question, reply: tokio::sync::oneshot::Sender<Reply>) {
+        let mut bench = self.bench(CycleId(uuid::Uuid::now_v7()));
+        bench.whole = true;
+        if let Question::Explain(id) = &question {
+            bench.only = Some(id.clone());
+        }
+        self.jobs.spawn(async move {
+            let mut memory = Memory::default();
+            let result = evaluate(&bench, &mut memory).await.map(Box::new);
+            Done::Answer {
+                result,
+                question,
+                reply,
+            }
+        });
+    }
+
+    /// The id that a person means: OIG's, or a lineage's present one.
+    fn task_named(&self, name: &str) -> Option<TaskId> {
+        match lineage_number(name) {
+            Some(lineage) => self.ledger.read(|index| index.current_task(lineage)),
+            None => Some(TaskId::new(name)),
+        }
+    }
+
+    /// The lineage that a person means.
+    fn lineage_named(&self, name: &str) -> Option<LineageId> {
+        match lineage_number(name) {
+            Some(lineage) => self
+                .ledger
+                .read(|index| index.current_task(lineage).map(|_| lineage)),
+            None => self
+                .ledger
+                .read(|index| index.lineage_of(&TaskId::new(name))),
+        }
+    }
+
+    /// Turns a fresh evaluation into the answer; the governor is asked on a copy.
+    pub fn work_out(
+        &mut self,
+        question: Question,
+        result: Result<Box<Evaluated>, CycleError>,
+    ) -> Reply {
+        let found = match result {
+            Ok(found) => *found,
+            Err(error) => return trouble(&error),
+        };
+        let visible = found.seen.visible;
+        let as_of = found.seen.taken_at.unwrap_or_else(|| self.clock.now());
+        let items = self.plan_items(found);
+        match question {
+            Question::Plan(filter) => {
+                let (items, left_out) = filtered(items, &filter);
+                Reply::Plan(PlanView {
+                    as_of,
+                    login: self.settings.server.login.clone(),
+                    visible,
+                    mode: self.effective_mode().0,
+                    policy_hash: self.policies.hash().clone(),
+                    items: items.into_iter().map(|(item, _)| item).collect(),
+                    left_out,
+                })
+            }
+            Question::Explain(id) => {
+                let Some((item, text)) = items.into_iter().find(|(item, _)| item.task == id) else {
+                    return self.explain_recorded(&id, visible);
+                };
+                Reply::Explain(Box::new(ExplainView {
+                    live: true,
+                    as_of,
+                    attempts: self.attempts_of(item.lineage),
+                    policy_hash: self.policies.hash().clone(),
+                    fields: text.fields,
+                    facts: text.facts,
+                    item,
+                }))
+            }
+        }
+    }
+
+    fn plan_items(&self, found: Evaluated) -> Vec<(PlanItem, RowText)> {
+        let now = self.clock.now();
+        let census = Census(
+            found
+                .seen
+                .targets
+                .iter()
+                .map(|(target, (visible, _))| {
+                    (target.clone(), u32::try_from(*visible).unwrap_or(u32::MAX))
+                })
+                .collect(),
+        );
+        // a copy, so that asking uses up no cap and opens no hold
+        let mut governor = self.governor.clone();
+        governor.begin_cycle(now, &census, self.standing(found.seen.whole));
+        let mut texts: HashMap<LineageId, RowText> = found.rows;
+        let mut wanted = Vec::new();
+        let mut out: Vec<(Decision, Vec<Refusal>, Option<jiff::Timestamp>)> = Vec::new();
+        for Proposal {
+            decision, guard, ..
+        } in found.proposals
+        {
+            match guard {
+                Ok(passed) => wanted.push((decision, passed)),
+                Err(refusals) => out.push((decision, refusals, None)),
+            }
+        }
+        let foreign = self.settings.governor.count_foreign_attempts;
+        let governed = governor.govern(now, wanted, &|lineage| {
+            self.ledger
+                .read(|index| index.history(lineage, foreign))
+                .unwrap_or_else(|| super::settle::unseen(lineage, now))
+        });
+        out.extend(
+            governed
+                .refused
+                .into_iter()
+                .map(|(decision, refusal)| (decision, vec![refusal], None)),
+        );
+        out.extend(
+            governed
+                .admitted
+                .into_iter()
+                .map(|admitted| (admitted.decision().clone(), Vec::new(), None)),
+        );
+        out.extend(
+            found
+                .rests
+                .into_iter()
+                .map(|rest| (rest.decision, Vec::new(), rest.relook)),
+        );
+        let mut items: Vec<(PlanItem, RowText)> = out
+            .into_iter()
+            .filter_map(|(decision, refusals, relook)| {
+                let text = texts.remove(&decision.lineage)?;
+                Some((item(decision, &refusals, relook, &text), text))
+            })
+            .collect();
+        items.sort_by(|(a, _), (b, _)| a.task.cmp_numeric(&b.task));
+        items
+    }
+}
+
+/// One row of the plan.
+pub fn item(
+    decision: Decision,
+    refusals: &[Refusal],
+    relook: Option<jiff::Timestamp>,
+    text: &RowText,
+) -> PlanItem {
+    let rule = decision.policy.as_ref().map(|policy| match decision.line {
+        Some(line) => format!("{policy}:{line}"),
+        None => policy.to_string(),
+    });
+    PlanItem {
+        verdict_text: verdict_text(decision.verdict.as_ref()),
+        relook: relook.or_else(|| refusals.iter().filter_map(|r| r.until).min()),
+        task: decision.task,
+        lineage: decision.lineage,
+        target: decision.target,
+        kind: decision.kind,
+        name: text.name.clone(),
+        beneficiary: text.beneficiary.clone(),
+        owner: text.owner.clone(),
+        status: text.status.clone(),
+        verdict: decision.verdict,
+        rule,
+        read: decision.read,
+        fault: decision.fault,
+        refusals: refusals.iter().map(RefusalView::from).collect(),
+        due: decision.due,
+    }
+}
+
+fn filtered(
+    items: Vec<(PlanItem, RowText)>,
+    filter: &PlanFilter,
+) -> (Vec<(PlanItem, RowText)>, u64) {
+    let mut items: Vec<(PlanItem, RowText)> = items
+        .into_iter()
+        .filter(|(item, _)| {
+            filter
+                .target
+                .as_ref()
+                .is_none_or(|target| item.target.as_ref() == Some(target))
+        })
+        .filter(|(item, _)| {
+            filter.action.is_none_or(|action| {
+                matches!(&item.verdict, Some(Verdict::Act { action: wants, .. }) if wants.name() == action)
+            })
+        })
+        .collect();
+    let most = filter
+        .limit
+        .and_then(|limit| usize::try_from(limit).ok())
+        .unwrap_or(usize::MAX);
+    let left_out = u64::try_from(items.len().saturating_sub(most)).unwrap_or(u64::MAX);
+    items.truncate(most);
+    (items, left_out)
+}
+
+fn lineage_number(name: &str) -> Option<LineageId> {
+    let digits = name.trim().strip_prefix(['L', 'l'])?;
+    digits.parse().ok().map(LineageId)
+}
+
+/// The answer for a name that nobody knows.
+pub fn no_such(name: &str) -> Reply {
+    Reply::refused(
+        RefusedKind::NotFound,
+        format!("`{name}` is not a task or lineage that this store knows"),
+        "give OIG's task id, or a lineage id such as L12 as `outcomes list` shows it",
+    )
+}
+
+fn trouble(error: &CycleError) -> Reply {
+    match error {
+        CycleError::Server(server) if server.is_login() => Reply::refused(
+            RefusedKind::LoginRefused,
+            server.to_string(),
+            "mend the password file, then `provtaskd login clear`",
+        ),
+        CycleError::Server(server) => Reply::refused(
+            RefusedKind::Unreachable,
+            server.to_string(),
+            "check server.origin, the network and the server, then ask again",
+        ),
+        CycleError::Ledger(ledger) => Reply::refused(
+            RefusedKind::Store,
+            ledger.to_string(),
+            "see the log; the daemon ends when its store can't write",
+        ),
+        CycleError::Worker => Reply::refused(RefusedKind::Internal, error.to_string(), ""),
+    }
+}

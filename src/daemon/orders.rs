@@ -1,0 +1,402 @@
+//! Carries out what a person orders, each with who and why on record; it never sends anything by itself.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::DaemonError;
+use super::core::Core;
+use crate::control::{self, RefusedKind, Reply, Request};
+use crate::governor::PauseScope;
+use crate::ledger::Entry;
+use crate::ledger::record::{Actor, EventBody, Meta};
+use crate::model::task::DefinitionId;
+use crate::model::{Digest, LineageId, PolicyHash, Scope, TargetName};
+
+impl Core {
+    /// Carries out an order and answers it.
+    pub async fn order(
+        &mut self,
+        order: Request,
+        actor: control::Actor,
+    ) -> Result<Reply, DaemonError> {
+        let who = person(actor);
+        let now = self.clock.now();
+        let reply = match order {
+            Request::Approve { id, why } => self.approve(&id, &why, who, now).await?,
+            Request::Reject { id, why } => self.reject(&id, &why, who, now).await?,
+            Request::Pause {
+                scope,
+                why,
+                lasting,
+            } => {
+                let until = lasting.and_then(|lasting| now.checked_add(lasting).ok());
+                self.pause(scope, &why, until, who, now).await?
+            }
+            Request::Resume { scope } => self.resume(scope, who, now).await?,
+            Request::Release { hash, person, word } => {
+                self.release(hash, &person, &word, who, now).await?
+            }
+            Request::Forget { definition } => self.forget(&definition, who, now).await?,
+            Request::LoginClear => self.clear_login(who, now).await?,
+            // questions and the daemon's own orders are answered elsewhere
+            Request::Status
+            | Request::Plan { .. }
+            | Request::Explain { .. }
+            | Request::Inbox
+            | Request::OutcomesList { .. }
+            | Request::OutcomesShow { .. }
+            | Request::Reload
+            | Request::Stop => Reply::refused(RefusedKind::Internal, "not an order", ""),
+        };
+        // what was refused before may be allowed now
+        self.epoch += 1;
+        if self.memory.is_some() && !self.stopping {
+            self.next_tick = now;
+        }
+        self.store_governor(now).await?;
+        Ok(reply)
+    }
+
+    async fn put(&self, body: EventBody, who: Actor, now: Timestamp) -> Result<(), DaemonError> {
+        let meta = Meta::by(who, now)
+            .login(Some(self.settings.server.login.clone()))
+            .policy(Some(self.policies.hash().clone()));
+        Ok(self.ledger.record(Entry { body, meta }).await?)
+    }
+
+    async fn approve(
+        &mut self,
+        id: &str,
+        why: &str,
+        who: Actor,
+        now: Timestamp,
+    ) -> Result<Reply, DaemonError> {
+        if let Some(target) = id.strip_prefix("baseline:") {
+            return self.release_backlog(target, why, who, now).await;
+        }
+        let by = name_of(&who);
+        match self.governor.approve(now, id, &by) {
+            Err(error) => Ok(Reply::refused(
+                RefusedKind::NotFound,
+                error.to_string(),
+                "see `provtaskd inbox` for what waits now",
+            )),
+            Ok(hold) => {
+                let until = now
+                    .checked_add(self.settings.governor.approval_ttl)
+                    .unwrap_or(Timestamp::MAX);
+                let tasks = hold.tasks.len();
+                self.put(
+                    EventBody::Approved {
+                        hold: Digest::new(&hold.id),
+                        until,
+                        reason: Arc::from(why),
+                    },
+                    who,
+                    now,
+                )
+                .await?;
+                Ok(Reply::done(format!(
+                    "approved: {} of {tasks} tasks on {} until {until:.0}, under policy set {}; they are read again before anything is sent",
+                    hold.action,
+                    hold.target,
+                    hold.hash.short()
+                )))
+            }
+        }
+    }
+
+    /// Releases what the first-day baseline and the age limit hold back on a target.
+    async fn release_backlog(
+        &mut self,
+        target: &str,
+        why: &str,
+        who: Actor,
+        now: Timestamp,
+    ) -> Result<Reply, DaemonError> {
+        let target = TargetName::new(target);
+        let lineages: Vec<LineageId> = self.backlog(&target);
+        if lineages.is_empty() {
+            return Ok(Reply::refused(
+                RefusedKind::NotFound,
+                format!("nothing of an old backlog waits on target `{target}`"),
+                "see `provtaskd inbox` for what waits now",
+            ));
+        }
+        let count = lineages.len();
+        self.put(
+            EventBody::BaselineReleased {
+                lineages,
+                reason: Arc::from(why),
+            },
+            who,
+            now,
+        )
+        .await?;
+        Ok(Reply::done(format!(
+            "released: {count} tasks of the old backlog on {target}; caps and rates still hold"
+        )))
+    }
+
+    async fn reject(
+        &mut self,
+        id: &str,
+        why: &str,
+        who: Actor,
+        now: Timestamp,
+    ) -> Result<Reply, DaemonError> {
+        let by = name_of(&who);
+        match self.governor.reject(now, id, &by) {
+            Err(error) => Ok(Reply::refused(
+                RefusedKind::NotFound,
+                error.to_string(),
+                "see `provtaskd inbox` for what waits now",
+            )),
+            Ok(hold) => {
+                self.put(
+                    EventBody::Rejected {
+                        hold: Digest::new(&hold.id),
+                        reason: Arc::from(why),
+                    },
+                    who,
+                    now,
+                )
+                .await?;
+                Ok(Reply::done(format!(
+                    "rejected: {} of {} tasks on {}",
+                    hold.action,
+                    hold.tasks.len(),
+                    hold.target
+                )))
+            }
+        }
+    }
+
+    async fn pause(
+        &mut self,
+        scope: Scope,
+        why: &str,
+        until: Option<Timestamp>,
+        who: Actor,
+        now: Timestamp,
+    ) -> Result<Reply, DaemonError> {
+        let Some(held) = pause_scope(&scope) else {
+            return Ok(unpausable());
+        };
+        self.governor.pause(now, held, &name_of(&who), until);
+        self.queues.clear();
+        self.put(
+            EventBody::Paused {
+                scope: scope.clone(),
+                until,
+                reason: Arc::from(why),
+            },
+            who,
+            now,
+        )
+        .await?;
+        let end = until.map_or_else(
+            || "until `provtaskd resume`".to_owned(),
+            |until| format!("until {until:.0}"),
+        );
+        Ok(Reply::done(format!(
+            "paused {}, {end}; {} requests already sent are still answered",
+            scope_text(&scope),
+            self.sending
+        )))
+    }
+
+    async fn resume(
+        &mut self,
+        scope: Scope,
+        who: Actor,
+        now: Timestamp,
+    ) -> Result<Reply, DaemonError> {
+        let Some(held) = pause_scope(&scope) else {
+            return Ok(unpausable());
+        };
+        if !self.governor.resume(&held) {
+            return Ok(Reply::refused(
+                RefusedKind::NotFound,
+                format!("{} is not paused", scope_text(&scope)),
+                "see `provtaskd status` for the pauses in force",
+            ));
+        }
+        self.put(
+            EventBody::Resumed {
+                scope: scope.clone(),
+            },
+            who,
+            now,
+        )
+        .await?;
+        Ok(Reply::done(format!("resumed {}", scope_text(&scope))))
+    }
+
+    async fn release(
+        &mut self,
+        hash: PolicyHash,
+        name: &str,
+        word: &str,
+        who: Actor,
+        now: Timestamp,
+    ) -> Result<Reply, DaemonError> {
+        let live = self.policies.hash().clone();
+        let known = self.ledger.read(|index| index.policy(&hash).is_some());
+        if hash != live && !known {
+            return Ok(Reply::refused(
+                RefusedKind::NotFound,
+                format!("no policy set with hash {} was ever loaded here", hash.short()),
+                format!("the live one is {live}"),
+            ));
+        }
+        if name.trim().is_empty() || word.trim().is_empty() {
+            return Ok(Reply::refused(
+                RefusedKind::Invalid,
+                "a release needs a person and a word",
+                "give --person and --word, e.g. a change number",
+            ));
+        }
+        self.put(
+            EventBody::PolicyReleased {
+                hash: hash.clone(),
+                word: Arc::from(format!("{}: {}", name.trim(), word.trim())),
+            },
+            who,
+            now,
+        )
+        .await?;
+        self.metrics.set_policy(&live, hash == live);
+        let note = if self.settings.modes.global == crate::model::Mode::Enforce {
+            String::new()
+        } else {
+            format!(
+                "; the mode is {}, so nothing is sent yet",
+                self.settings.modes.global
+            )
+        };
+        Ok(Reply::done(format!(
+            "policy set {} is released for enforce by {}{note}",
+            hash.short(),
+            name.trim()
+        )))
+    }
+
+    async fn forget(
+        &mut self,
+        definition: &str,
+        who: Actor,
+        now: Timestamp,
+    ) -> Result<Reply, DaemonError> {
+        let wanted = definition.trim();
+        let found: Option<DefinitionId> = self.ledger.read(|index| {
+            index
+                .learned()
+                .map(|(id, _, _)| id.clone())
+                .find(|id| id.to_string().eq_ignore_ascii_case(wanted))
+        });
+        let Some(id) = found else {
+            let known: Vec<String> = self
+                .ledger
+                .read(|index| index.learned().map(|(id, _, _)| id.to_string()).collect());
+            let hint = if known.is_empty() {
+                "nothing was learned about any definition".to_owned()
+            } else {
+                format!("learned are: {}", known.join(", "))
+            };
+            return Ok(Reply::refused(
+                RefusedKind::NotFound,
+                format!("nothing was learned about `{wanted}`"),
+                hint,
+            ));
+        };
+        self.put(
+            EventBody::Forgot {
+                definition: id.clone(),
+            },
+            who,
+            now,
+        )
+        .await?;
+        Ok(Reply::done(format!("forgot what OIG said about {id}")))
+    }
+
+    async fn clear_login(&mut self, who: Actor, now: Timestamp) -> Result<Reply, DaemonError> {
+        let login = self.settings.server.login.clone();
+        if self
+            .ledger
+            .read(|index| index.login_stopped(&login).is_none())
+        {
+            return Ok(Reply::refused(
+                RefusedKind::Invalid,
+                format!("login {login} is not stopped"),
+                "",
+            ));
+        }
+        if let Err(error) = self.client.clear_login_stop().await {
+            return Ok(Reply::refused(
+                RefusedKind::Invalid,
+                error.to_string(),
+                "mend the password file first",
+            ));
+        }
+        self.put(
+            EventBody::LoginCleared {
+                login: login.clone(),
+                why: Arc::from("cleared by a person"),
+            },
+            who,
+            now,
+        )
+        .await?;
+        Ok(Reply::done(format!(
+            "login {login} may be tried again, once; check the password file before"
+        )))
+    }
+}
+
+/// The actor as recorded.
+pub fn person(actor: control::Actor) -> Actor {
+    Actor::Person {
+        uid: actor.uid,
+        name: Arc::from(format!("uid {}", actor.uid)),
+    }
+}
+
+fn name_of(actor: &Actor) -> String {
+    match actor {
+        Actor::Person { name, .. } => name.to_string(),
+        Actor::Daemon => "daemon".to_owned(),
+        Actor::System => "system".to_owned(),
+    }
+}
+
+fn pause_scope(scope: &Scope) -> Option<PauseScope> {
+    match scope {
+        Scope::Global => Some(PauseScope::Global),
+        Scope::Target(target) => Some(PauseScope::Target(target.clone())),
+        _ => None,
+    }
+}
+
+fn unpausable() -> Reply {
+    Reply::refused(
+        RefusedKind::Invalid,
+        "only everything or a target can be paused",
+        "set a mode for an action or a policy in the configuration instead, and reload",
+    )
+}
+
+/// A scope in words.
+pub fn scope_text(scope: &Scope) -> String {
+    match scope {
+        Scope::Global => "everything".to_owned(),
+        Scope::Target(target) => format!("target {target}"),
+        Scope::ActionOnTarget(action, target) => format!("{action} on {target}"),
+        Scope::Definition(definition) => format!("definition {definition}"),
+        Scope::Account(process) => format!("account {process}"),
+        Scope::Lineage(lineage) => lineage.to_string(),
+        Scope::Task(task) => format!("task {task}"),
+    }
+}

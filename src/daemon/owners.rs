@@ -1,0 +1,300 @@
+//! Owners and who may stand in for them: collects what the absence room needs and asks it; it judges nothing itself.
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::collect::Cache;
+use super::evaluate::{CycleError, collector};
+use super::facts::Surroundings;
+use super::memory::Memory;
+use crate::absence::{self, Delegation, ProxyRow, Roster};
+use crate::guard::AssigneeFact;
+use crate::model::facts::{History, Known, OwnerFact, OwnerState, Person, StandIn};
+use crate::model::settings::Settings;
+use crate::model::{Login, Owner, Principal, Snapshot, Task, UserKey};
+
+/// Open tasks per person, of those visible to this login.
+#[derive(Debug, Default)]
+pub struct Loads(HashMap<Login, u32>);
+
+impl Loads {
+    /// Counts a snapshot.
+    pub fn of(snapshot: &Snapshot) -> Self {
+        let mut loads: HashMap<Login, u32> = HashMap::new();
+        for task in &snapshot.tasks {
+            if let Owner::User {
+                login: Some(login), ..
+            } = &task.owner
+            {
+                if let Some(count) = loads.get_mut(login) {
+                    *count += 1;
+                } else {
+                    loads.insert(login.clone(), 1);
+                }
+            }
+        }
+        Self(loads)
+    }
+
+    /// Open tasks that a person holds.
+    pub fn get(&self, login: &Login) -> u32 {
+        self.0.get(login).copied().unwrap_or(0)
+    }
+}
+
+/// The owner's login, from the row or from what was read under his key.
+fn login_of(cache: &Cache, owner: &Owner) -> Option<Login> {
+    match owner {
+        Owner::User {
+            login: Some(login), ..
+        } => Some(login.clone()),
+        Owner::User { key: Some(key), .. } => cache.login_of(key).cloned(),
+        _ => None,
+    }
+}
+
+/// Reads the owners of the rows, and for those who are away everybody who could stand in.
+///
+/// # Errors
+/// Only a stopped login.
+pub async fn read_owners(
+    around: &Surroundings<'_>,
+    memory: &mut Memory,
+    rows: &[usize],
+) -> Result<(), CycleError> {
+    let mut logins: BTreeSet<Login> = BTreeSet::new();
+    let mut keys: BTreeSet<UserKey> = BTreeSet::new();
+    let mut roles: BTreeSet<String> = BTreeSet::new();
+    let mut last: Option<&Owner> = None;
+    for row in rows {
+        let owner = &around.snapshot.tasks[*row].owner;
+        // lists come in runs of one owner
+        if last == Some(owner) {
+            continue;
+        }
+        last = Some(owner);
+        match owner {
+            Owner::User {
+                login: Some(login), ..
+            } => {
+                if !logins.contains(login) {
+                    logins.insert(login.clone());
+                }
+            }
+            Owner::User {
+                key: Some(key),
+                login: None,
+            } => {
+                keys.insert(key.clone());
+            }
+            _ => {}
+        }
+    }
+    for role in around.bench.settings.policy.fulfilment_roles.values() {
+        roles.insert(role.clone());
+    }
+    let mut reader = collector(around.bench, memory);
+    reader.people_by_key(keys).await?;
+    reader.people(logins.clone()).await?;
+    reader.roles(roles).await?;
+
+    // chains of stand-ins are followed by asking the absence room until it misses nobody
+    let depth = around.bench.settings.absence.max_depth.saturating_add(1);
+    for _ in 0..depth {
+        let missing = RefCell::new(Missing::default());
+        let mut asked: BTreeSet<(Login, Option<Login>)> = BTreeSet::new();
+        for row in rows {
+            let task = &around.snapshot.tasks[*row];
+            let Some(login) = login_of(&memory.cache, &task.owner) else {
+                continue;
+            };
+            if !is_away(around, &memory.cache, &login)
+                || !asked.insert((login.clone(), task.beneficiary.clone()))
+            {
+                continue;
+            }
+            let history = around.history(*row);
+            stand_in(around, &memory.cache, &login, task, &history, Some(&missing));
+        }
+        let missing = missing.into_inner();
+        if missing.people.is_empty() && missing.proxies.is_empty() {
+            break;
+        }
+        let mut reader = collector(around.bench, memory);
+        reader.people(missing.people).await?;
+        reader.proxies(missing.proxies).await?;
+    }
+    Ok(())
+}
+
+/// Whom the search would have liked to know.
+#[derive(Default)]
+struct Missing {
+    people: BTreeSet<Login>,
+    proxies: BTreeSet<Login>,
+}
+
+fn roster(around: &Surroundings<'_>) -> Option<Arc<Roster>> {
+    around.bench.roster.value().map(Arc::clone)
+}
+
+fn is_away(around: &Surroundings<'_>, cache: &Cache, login: &Login) -> bool {
+    let person = cache.person(login);
+    match (person.value(), roster(around)) {
+        (Some(person), Some(roster)) => absence::away(person, &roster, around.now).is_some(),
+        (Some(person), None) => absence::away(person, &Roster::default(), around.now).is_some(),
+        (None, _) => false,
+    }
+}
+
+fn stand_in(
+    around: &Surroundings<'_>,
+    cache: &Cache,
+    owner: &Login,
+    task: &Task,
+    history: &History,
+    missing: Option<&RefCell<Missing>>,
+) -> StandIn {
+    let settings = &around.bench.settings;
+    let role = fulfilment_role(settings, cache, task);
+    let people = |login: &Login| -> Known<Person> {
+        let person = cache.person(login);
+        if let (Some(missing), true) = (missing, !cache.has_person(login)) {
+            missing.borrow_mut().people.insert(login.clone());
+        }
+        person
+    };
+    let proxies = |login: &Login| -> Known<Vec<ProxyRow>> {
+        if !settings.absence.use_proxies {
+            return Known::Yes {
+                value: Vec::new(),
+                as_of: around.now,
+            };
+        }
+        if let (Some(missing), true) = (missing, !cache.has_proxies(login)) {
+            missing.borrow_mut().proxies.insert(login.clone());
+        }
+        cache.proxies(login)
+    };
+    absence::stand_in(&Delegation {
+        owner,
+        roster: &around.bench.roster,
+        proxies: &proxies,
+        people: &people,
+        loads: &|login| around.loads.get(login),
+        load_limit: settings.guard.assignee_load,
+        fulfilment_role: role.as_ref(),
+        use_manager: settings.absence.use_manager,
+        beneficiary: task.beneficiary.as_ref(),
+        former_owners: &history.former_owners,
+        max_depth: settings.absence.max_depth,
+        now: around.now,
+    })
+}
+
+/// The owner as a fact: present, away with a checked stand-in, or a role.
+pub fn owner_fact(
+    around: &Surroundings<'_>,
+    memory: &Memory,
+    task: &Task,
+    history: &History,
+) -> Known<OwnerFact> {
+    let cache = &memory.cache;
+    match &task.owner {
+        Owner::Unknown => Known::unknown("the row does not show its owner"),
+        Owner::Role { .. } => Known::Yes {
+            value: OwnerFact {
+                owner: task.owner.clone(),
+                person: None,
+                state: OwnerState::Role,
+                stand_in: StandIn::NotNeeded,
+            },
+            as_of: around.snapshot.taken_at,
+        },
+        Owner::User { .. } => {
+            let Some(login) = login_of(cache, &task.owner) else {
+                return Known::unknown("the owner's login could not be read");
+            };
+            let (person, as_of) = match cache.person(&login) {
+                Known::Yes { value, as_of } => (value, as_of),
+                Known::No { why } => return Known::No { why },
+            };
+            let Some(roster) = roster(around) else {
+                return Known::unknown(format!(
+                    "whether {login} is away: {}",
+                    around.bench.roster.why().unwrap_or("the feed could not be read")
+                ));
+            };
+            let state = absence::owner_state(&person, &roster, around.now);
+            let stand_in = match &state {
+                OwnerState::Away { .. } => {
+                    stand_in(around, cache, &login, task, history, None)
+                }
+                OwnerState::Present | OwnerState::Role => StandIn::NotNeeded,
+            };
+            Known::Yes {
+                value: OwnerFact {
+                    owner: task.owner.clone(),
+                    person: Some(person),
+                    state,
+                    stand_in,
+                },
+                as_of,
+            }
+        }
+    }
+}
+
+/// A word that changes when the owner's state changes.
+pub fn owner_word(around: &Surroundings<'_>, memory: &Memory, owner: &Owner) -> &'static str {
+    let Some(login) = login_of(&memory.cache, owner) else {
+        return "?";
+    };
+    let person = memory.cache.person(&login);
+    if person.value().is_none() {
+        return "unread";
+    }
+    if is_away(around, &memory.cache, &login) {
+        "away"
+    } else {
+        "here"
+    }
+}
+
+/// The role that does the manual work of the task's target, as configured, with its key.
+pub fn fulfilment_role(settings: &Settings, cache: &Cache, task: &Task) -> Option<Principal> {
+    let roles = &settings.policy.fulfilment_roles;
+    let name = task
+        .target
+        .as_ref()
+        .and_then(|target| roles.get(target.as_str()))
+        .or_else(|| roles.get("*"))?;
+    Some(Principal::Role {
+        key: cache.role(name),
+        name: Arc::from(name.as_str()),
+    })
+}
+
+/// The person whom a task is to be handed to, as read, with the load he would then have.
+pub fn assignee(
+    around: &Surroundings<'_>,
+    memory: &Memory,
+    login: &Login,
+    handed: u32,
+) -> Known<AssigneeFact> {
+    let Some(roster) = roster(around) else {
+        return Known::unknown("whether the assignee is away could not be read");
+    };
+    match memory.cache.person(login) {
+        Known::Yes { value, as_of } => Known::Yes {
+            value: AssigneeFact {
+                away: absence::away(&value, &roster, around.now),
+                load: around.loads.get(login).saturating_add(handed),
+                person: value,
+            },
+            as_of,
+        },
+        Known::No { why } => Known::No { why },
+    }
+}

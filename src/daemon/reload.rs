@@ -1,0 +1,134 @@
+//! Reads configuration and policies again and sets the pace of the cycles; a bad set never replaces the last good one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::DaemonError;
+use super::core::Core;
+use super::start::{bounds, record_policy};
+use crate::calendar::Cron;
+use crate::config;
+use crate::model::settings::{Schedule, Settings};
+use crate::policy;
+use crate::source::Pace;
+
+/// The longest pause after failed cycles.
+const FAILED_AT_MOST: SignedDuration = SignedDuration::from_mins(30);
+
+impl Core {
+    /// Reload: all or nothing, and what is live is said.
+    ///
+    /// # Errors
+    /// Only a ledger that can't write.
+    pub async fn reload(&mut self) -> Result<(), DaemonError> {
+        match self.read_again() {
+            Ok((settings, policies)) => {
+                let now = self.clock.now();
+                let policies = Arc::new(policies);
+                record_policy(&self.ledger, &policies, now).await?;
+                let changed = policies.hash() != self.policies.hash();
+                self.governor
+                    .reconfigure(settings.governor.clone(), settings.modes.clone());
+                let (every, at_most) = bounds(&settings);
+                self.pace = Pace::new(every, at_most);
+                self.settings = Arc::new(settings);
+                self.policies = policies;
+                self.reload_error = None;
+                self.epoch += 1;
+                self.queues.clear();
+                self.next_tick = now;
+                let released = self
+                    .ledger
+                    .read(|index| index.released(self.policies.hash()));
+                self.metrics.set_policy(self.policies.hash(), released);
+                tracing::info!(
+                    policy = self.policies.hash().short(),
+                    changed,
+                    released,
+                    mode = %self.settings.modes.global,
+                    "reloaded"
+                );
+            }
+            Err(error) => {
+                tracing::error!(
+                    error = %error,
+                    policy = self.policies.hash().short(),
+                    "the reload failed; the last good configuration and policies stay in use"
+                );
+                self.reload_error = Some(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn read_again(&self) -> Result<(Settings, policy::PolicySet), String> {
+        let env = config::Env {
+            // the unit's credentials can't move while the process lives
+            credentials_directory: self
+                .settings
+                .server
+                .password_file
+                .parent()
+                .map(std::path::Path::to_path_buf),
+        };
+        let overrides = config::Overrides {
+            store: Some(self.settings.store.dir.clone()),
+            log_format: Some(self.settings.log.format),
+        };
+        let loaded = config::load(&self.config, &env, &overrides).map_err(|error| {
+            match &error {
+                config::LoadError::Findings { findings, .. } => {
+                    let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+                    format!("{error}: {}", lines.join("; "))
+                }
+                config::LoadError::Read { source, .. } => format!("{error}: {source}"),
+            }
+        })?;
+        for warning in &loaded.warnings {
+            tracing::warn!(warning = %warning, "configuration");
+        }
+        let settings = loaded.settings;
+        let fixed = [
+            ("server.origin", settings.server.origin == self.settings.server.origin),
+            ("server.login", settings.server.login == self.settings.server.login),
+            ("admin.socket", settings.admin.socket == self.settings.admin.socket),
+        ];
+        if let Some((key, _)) = fixed.iter().find(|(_, same)| !same) {
+            return Err(format!(
+                "{key} can't change while the daemon runs; restart it instead"
+            ));
+        }
+        let policies = policy::load::load(&settings.policy).map_err(|error| error.to_string())?;
+        Ok((settings, policies))
+    }
+
+    /// When the next cycle starts after a whole one.
+    pub fn pace_after(&mut self, now: Timestamp, took: Duration, changed: bool) -> Timestamp {
+        match &self.settings.schedule.when {
+            Schedule::Every { .. } => {
+                let took = SignedDuration::try_from(took).unwrap_or(SignedDuration::ZERO);
+                let pause = self.pace.next(took, changed);
+                now.checked_add(pause).unwrap_or(Timestamp::MAX)
+            }
+            Schedule::Cron(lines) => lines
+                .iter()
+                .filter_map(|line| Cron::parse(line, &self.settings.zone).ok())
+                .filter_map(|cron| cron.next_after(now))
+                .min()
+                .unwrap_or(Timestamp::MAX),
+        }
+    }
+
+    /// When the next cycle starts after a failed one: ever later, up to a bound.
+    pub fn pace_after_failure(&mut self, now: Timestamp) -> Timestamp {
+        let (every, _) = bounds(&self.settings);
+        let doubled = 2_i32.saturating_pow(self.last.failures.saturating_sub(1).min(8));
+        let pause = every
+            .checked_mul(doubled)
+            .unwrap_or(FAILED_AT_MOST)
+            .min(FAILED_AT_MOST.max(every));
+        now.checked_add(pause).unwrap_or(Timestamp::MAX)
+    }
+}

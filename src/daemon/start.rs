@@ -1,0 +1,383 @@
+//! Puts the daemon together in order: clock, store, policies, client, sockets; nothing is sent before all of them stand.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::core::{Core, Exit, Inlets, Last, Signal, drive};
+use super::login;
+use super::memory::Memory;
+use super::time::clock_for;
+use super::{DaemonError, RunOptions, systemd};
+use crate::absence::Feed;
+use crate::admin::Admin;
+use crate::control::{self, Incoming, Reply, Request};
+use crate::dispatch::batch::Queues;
+use crate::governor::{Governor, GovernorState};
+use crate::ledger::record::{EventBody, Meta};
+use crate::ledger::{Entry, Ledger, OpenReport, VerifyItem};
+use crate::model::settings::{Schedule, Settings};
+use crate::model::{Action, CycleId, Known};
+use crate::oig::Client;
+use crate::policy;
+use crate::source::Pace;
+use crate::telemetry::{Health, Latch, Metrics};
+
+/// Orders and questions that may wait.
+const ORDERS: usize = 32;
+/// The longest silence of the cycle task before `/livez` and the watchdog call it dead.
+const SILENCE: Duration = Duration::from_secs(120);
+
+/// A daemon that runs in this process, for `demo` and for tests.
+#[derive(Debug)]
+pub struct Running {
+    signals: mpsc::Sender<Signal>,
+    task: tokio::task::JoinHandle<Result<Exit, DaemonError>>,
+}
+
+impl Running {
+    /// Asks it to end cleanly and waits for that.
+    ///
+    /// # Errors
+    /// What the daemon ended with.
+    pub async fn stop(self) -> Result<Exit, DaemonError> {
+        // a daemon that has ended already needs no telling
+        let _ = self.signals.send(Signal::Terminate).await;
+        self.task
+            .await
+            .map_err(|error| DaemonError::Worker(error.to_string()))?
+    }
+
+    /// True once it has ended by itself.
+    pub fn has_ended(&self) -> bool {
+        self.task.is_finished()
+    }
+}
+
+/// Runs until told to stop.
+///
+/// # Errors
+/// It can't start, or the store can't write any more.
+pub async fn run(settings: Settings, options: RunOptions) -> Result<Exit, DaemonError> {
+    let (signals, inlet) = mpsc::channel(4);
+    let stop = CancellationToken::new();
+    let listening = listen(signals, stop.clone())?;
+    let ended = run_with(settings, options, inlet).await;
+    stop.cancel();
+    listening.abort();
+    ended
+}
+
+/// Starts the daemon as a task of this process.
+pub fn start(settings: Settings, options: RunOptions) -> Running {
+    let (signals, inlet) = mpsc::channel(4);
+    let task = tokio::spawn(run_with(settings, options, inlet));
+    Running { signals, task }
+}
+
+fn listen(
+    signals: mpsc::Sender<Signal>,
+    stop: CancellationToken,
+) -> Result<tokio::task::JoinHandle<()>, DaemonError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(DaemonError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Signals)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(DaemonError::Signals)?;
+    Ok(tokio::spawn(async move {
+        loop {
+            let told = tokio::select! {
+                () = stop.cancelled() => return,
+                _ = terminate.recv() => Signal::Terminate,
+                _ = interrupt.recv() => Signal::Terminate,
+                _ = hangup.recv() => Signal::Reload,
+            };
+            if signals.send(told).await.is_err() {
+                return;
+            }
+        }
+    }))
+}
+
+async fn run_with(
+    settings: Settings,
+    options: RunOptions,
+    signals: mpsc::Receiver<Signal>,
+) -> Result<Exit, DaemonError> {
+    let settings = Arc::new(settings);
+    let mut core = assemble(Arc::clone(&settings), &options, false).await?;
+    let stop = CancellationToken::new();
+    let mut helpers = JoinSet::new();
+    // both are bound before the first cycle, so that a taken socket or port is an error at start
+    let server = control::Server::bind(&settings.admin.socket).await?;
+    let (requests, control) = mpsc::channel(ORDERS);
+    helpers.spawn(server.serve(requests, stop.clone()));
+    if let Some(at) = settings.admin.listen {
+        let admin = Admin::bind(at).await?;
+        tracing::info!(at = %admin.local_addr(), "metrics and health are served");
+        helpers.spawn(admin.serve(
+            Arc::clone(&core.metrics),
+            core.health.clone(),
+            stop.clone(),
+        ));
+    }
+    systemd::ready();
+    tracing::info!(
+        server = %settings.server.origin,
+        login = %settings.server.login,
+        mode = %settings.modes.global,
+        policy = core.policies.hash().short(),
+        store = %settings.store.dir.display(),
+        "provtaskd runs"
+    );
+    let mut inlets = Inlets { control, signals };
+    let ended = drive(&mut core, &mut inlets).await;
+    stop.cancel();
+    drop(inlets);
+    while helpers.join_next().await.is_some() {}
+    core.jobs.shutdown().await;
+    let once_failed = core.once.then(|| core.last.error.clone()).flatten();
+    let closed = core.ledger.shutdown().await;
+    match (ended, closed) {
+        (Err(error), _) => Err(error),
+        (Ok(_), Err(error)) => Err(error.into()),
+        (Ok(exit), Ok(())) => {
+            tracing::info!(?exit, "the store is closed; provtaskd ends");
+            match once_failed {
+                Some(error) => Err(DaemonError::Once(error)),
+                None => Ok(exit),
+            }
+        }
+    }
+}
+
+/// Opens everything that a cycle needs. `dry`: nothing is written to disk where no store is yet.
+async fn assemble(
+    settings: Arc<Settings>,
+    options: &RunOptions,
+    dry: bool,
+) -> Result<Core, DaemonError> {
+    let (clock, stepper) = clock_for(&settings.server).await?;
+    let now = clock.now();
+    let policies = Arc::new(policy::load::load(&settings.policy)?);
+    let (ledger, report) = if dry && !settings.store.dir.exists() {
+        (Ledger::memory(now)?, None)
+    } else {
+        // opening replays the journal: off the runtime's threads
+        let store = settings.store.clone();
+        let (ledger, report) =
+            tokio::task::spawn_blocking(move || Ledger::open(&store, now))
+                .await
+                .map_err(|error| DaemonError::Worker(error.to_string()))??;
+        (ledger, Some(report))
+    };
+    let login_state =
+        ledger.read(|index| login::state_of(index, &settings.server.login));
+    let client = Client::new(&settings.server, clock.clone(), login_state)?;
+    let governor_state: Option<GovernorState> = ledger
+        .read(|index| index.governor_state())
+        .and_then(|(_, json)| serde_json::from_str(&json).ok());
+    let governor = Governor::new(
+        settings.governor.clone(),
+        settings.modes.clone(),
+        governor_state,
+        now,
+    );
+    let health = Health::new(SILENCE);
+    health.set(Latch::StoreOpen, true);
+    health.set(Latch::PolicyLoaded, true);
+    let world_mismatch = match &report {
+        Some(report) => bind_world(&ledger, report, &settings, now).await?,
+        None => None,
+    };
+    record_policy(&ledger, &policies, now).await?;
+    let looks = open_at_start(&ledger);
+    let (every, at_most) = bounds(&settings);
+    let core = Core {
+        config: options.config.clone().unwrap_or_else(|| settings.origin.clone()),
+        stepper,
+        client,
+        policies,
+        reload_error: None,
+        governor,
+        roster: Known::unknown("the feed was not read yet"),
+        feed: settings.absence.feed.clone().map(|path| {
+            Feed::new(path, settings.zone.clone(), settings.absence.feed_max_age)
+        }),
+        memory: Some(Box::new(Memory::default())),
+        queues: Queues::default(),
+        queued_from: None,
+        cycle: CycleId(uuid::Uuid::now_v7()),
+        next_tick: now,
+        pace: Pace::new(every, at_most),
+        settled_at_start: looks.is_empty(),
+        looks,
+        world_mismatch,
+        last: Last::default(),
+        epoch: 1,
+        jobs: JoinSet::new(),
+        sending: 0,
+        sending_accounts: HashSet::new(),
+        requests_of: HashMap::new(),
+        looking: false,
+        stopping: false,
+        once: options.once,
+        started: now,
+        health,
+        metrics: Arc::new(Metrics::new()),
+        drift_said: 0,
+        governor_stored: None,
+        settings,
+        clock,
+        ledger,
+    };
+    core.metrics.set_store_ok(true);
+    let released = core
+        .ledger
+        .read(|index| index.released(core.policies.hash()));
+    core.metrics.set_policy(core.policies.hash(), released);
+    Ok(core)
+}
+
+/// The shortest and longest pause between cycles.
+pub fn bounds(settings: &Settings) -> (jiff::SignedDuration, jiff::SignedDuration) {
+    match &settings.schedule.when {
+        Schedule::Every { every, at_most } => (*every, *at_most),
+        // with cron lines the pace is not asked
+        Schedule::Cron(_) => (
+            jiff::SignedDuration::from_mins(5),
+            jiff::SignedDuration::from_mins(5),
+        ),
+    }
+}
+
+/// Attempts that are open now, each to be read once before anything is sent (invariant 4).
+fn open_at_start(ledger: &Ledger) -> Vec<VerifyItem> {
+    ledger.read(|index| {
+        index
+            .open_attempts()
+            .filter_map(|(lineage, attempt)| {
+                Some(VerifyItem {
+                    lineage,
+                    ordinal: attempt.ordinal,
+                    task: index.current_task(lineage)?,
+                    process: attempt.process.clone(),
+                    read_process: attempt.process.is_some() && attempt.action == Action::Retry,
+                    due: attempt.sent,
+                })
+            })
+            .collect()
+    })
+}
+
+/// Binds a new store to its server, or says why the two don't belong together (invariant 13).
+async fn bind_world(
+    ledger: &Ledger,
+    report: &OpenReport,
+    settings: &Settings,
+    now: Timestamp,
+) -> Result<Option<Arc<str>>, DaemonError> {
+    for repaired in &report.repaired {
+        tracing::error!(repaired = %repaired, "the store was repaired at start; look at what is said here");
+    }
+    if let Some(rewound) = &report.rewound {
+        let why = format!(
+            "the store in {} was rewound: record {} was acknowledged, {} is the last that is there",
+            settings.store.dir.display(),
+            rewound.expected,
+            rewound.found
+        );
+        tracing::error!(why = %why, "nothing is sent: attempts of that interval may be unknown here");
+        return Ok(Some(Arc::from(why)));
+    }
+    let here = fingerprint(settings);
+    match ledger.read(|index| index.world().map(str::to_owned)) {
+        None => {
+            ledger
+                .record(Entry {
+                    body: EventBody::WorldBound { fingerprint: here },
+                    meta: Meta::daemon(now, None).login(Some(settings.server.login.clone())),
+                })
+                .await?;
+            Ok(None)
+        }
+        Some(known) if known == here => Ok(None),
+        Some(known) => {
+            let why = format!(
+                "the store in {} belongs to {known}, the configuration names {here}",
+                settings.store.dir.display()
+            );
+            tracing::error!(why = %why, "nothing is sent; use another store directory for another server");
+            Ok(Some(Arc::from(why)))
+        }
+    }
+}
+
+/// What a store is bound to: origin and login.
+pub fn fingerprint(settings: &Settings) -> String {
+    format!("{} as {}", settings.server.origin, settings.server.login)
+}
+
+/// Records a policy set with its sources, once.
+pub async fn record_policy(
+    ledger: &Ledger,
+    policies: &policy::PolicySet,
+    now: Timestamp,
+) -> Result<(), DaemonError> {
+    let hash = policies.hash().clone();
+    if ledger.read(|index| index.policy(&hash).is_some()) {
+        return Ok(());
+    }
+    let sources: Vec<(&str, &str)> = policies.sources().collect();
+    let text = serde_json::to_string(&sources).unwrap_or_default();
+    let sources = ledger.keep(text, now).await?;
+    ledger
+        .record(Entry {
+            body: EventBody::PolicySeen {
+                hash: hash.clone(),
+                sources,
+            },
+            meta: Meta::daemon(now, None).policy(Some(hash)),
+        })
+        .await?;
+    Ok(())
+}
+
+/// Answers one request from the store and, for a plan, the server, while no daemon runs.
+///
+/// # Errors
+/// The store is held by another process, or can't be opened.
+pub async fn offline(
+    settings: Settings,
+    config: Option<PathBuf>,
+    request: Request,
+) -> Result<Reply, DaemonError> {
+    let dry = request.is_question();
+    let settings = Arc::new(settings);
+    let options = RunOptions { once: true, config };
+    let mut core = assemble(Arc::clone(&settings), &options, dry).await?;
+    core.refresh_roster();
+    let (reply, answer) = oneshot::channel();
+    let incoming = Incoming {
+        request,
+        actor: control::Actor {
+            uid: rustix::process::getuid().as_raw(),
+            pid: None,
+        },
+        reply,
+    };
+    core.answer(incoming).await?;
+    while let Some(done) = core.jobs.join_next().await {
+        core.finished(done).await?;
+    }
+    let answer = answer.await.map_err(|_| {
+        DaemonError::Worker("the question was dropped without an answer".to_owned())
+    });
+    core.ledger.shutdown().await?;
+    answer
+}

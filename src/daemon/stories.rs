@@ -1,0 +1,399 @@
+//! Tells from the journal what was done, answered and read; it adds nothing that is not on record.
+
+use jiff::Timestamp;
+
+use super::answer::{item, no_such};
+use super::core::Core;
+use super::describe::RowText;
+use crate::control::{
+    AttemptView, EventView, ExplainView, OutcomeFilter, OutcomeRow, PlanItem, RefusedKind, Reply,
+    Story,
+};
+use crate::ledger::record::{Actor, ClaimItem, DecidedItem, Event, EventBody};
+use crate::model::{
+    Action, AttemptState, Decision, LineageId, Outcome, PolicyHash, ReceiptStatus, TaskId,
+    attempt,
+};
+
+/// Rows that a list shows when nobody asks for more.
+const ROWS: usize = 200;
+
+impl Core {
+    /// Attempts, newest first.
+    pub fn outcomes(&self, filter: &OutcomeFilter) -> Reply {
+        let now = self.clock.now();
+        let since = filter
+            .within
+            .and_then(|within| now.checked_sub(within).ok())
+            .unwrap_or(Timestamp::MIN);
+        let most = filter
+            .limit
+            .and_then(|limit| usize::try_from(limit).ok())
+            .unwrap_or(ROWS);
+        let mut attempts = match self.ledger.attempts() {
+            Ok(attempts) => attempts,
+            Err(error) => {
+                return Reply::refused(
+                    RefusedKind::Store,
+                    error.to_string(),
+                    "see the log of the daemon",
+                );
+            }
+        };
+        attempts.reverse();
+        let rows = attempts
+            .into_iter()
+            .filter(|row| row.claimed >= since)
+            .filter(|row| filter.target.as_ref().is_none_or(|t| row.target.as_ref() == Some(t)))
+            .filter(|row| filter.state.is_none_or(|state| row.state == state))
+            .filter(|row| filter.task.as_ref().is_none_or(|task| row.task == *task))
+            .take(most)
+            .map(|row| OutcomeRow {
+                lineage: row.lineage,
+                ordinal: row.ordinal,
+                task: row.task,
+                target: row.target,
+                name: row.name,
+                to: match &row.action {
+                    Action::Reassign { to } => Some(to.clone()),
+                    _ => None,
+                },
+                action: row.action.name(),
+                state: row.state,
+                claimed: row.claimed,
+                settled: row.settled,
+                reason: row.reason,
+                rule: row.policy,
+            })
+            .collect();
+        Reply::Outcomes(rows)
+    }
+
+    /// The attempts of one lineage, oldest first; empty where its story can't be read.
+    pub fn attempts_of(&self, lineage: LineageId) -> Vec<AttemptView> {
+        self.ledger
+            .story(lineage)
+            .map(|story| {
+                let events: Vec<&Event> = story.lines.iter().map(|line| &line.event).collect();
+                self.attempts_in(lineage, &events)
+            })
+            .unwrap_or_default()
+    }
+
+    /// Everything that is on record about a lineage.
+    pub fn story(&self, lineage: LineageId) -> Reply {
+        let story = match self.ledger.story(lineage) {
+            Ok(story) => story,
+            Err(error) => {
+                return Reply::refused(RefusedKind::Store, error.to_string(), "see the log");
+            }
+        };
+        let events: Vec<&Event> = story.lines.iter().map(|line| &line.event).collect();
+        let opened = events.iter().find_map(|event| match &event.body {
+            EventBody::LineagesOpened { items } => items.first().cloned(),
+            _ => None,
+        });
+        let Some(opened) = opened else {
+            return no_such(&lineage.to_string());
+        };
+        let attempts = self.attempts_in(lineage, &events);
+        let decision = events
+            .iter()
+            .rev()
+            .find_map(|event| decided_in(event))
+            .map(|decided| self.recorded_item(&decided, opened.name.as_deref()));
+        Reply::Story(Box::new(Story {
+            lineage,
+            standing: standing(&attempts, decision.as_ref()),
+            ids: story.ids,
+            target: opened.target,
+            name: opened.name.map(|name| name.to_string()),
+            beneficiary: opened.user,
+            first_seen: events.first().map_or(Timestamp::MIN, |event| event.at),
+            decision,
+            attempts,
+            events: events.iter().filter_map(|event| line(event)).collect(),
+        }))
+    }
+
+    /// The answer of `explain` where the task is not in the list any more.
+    pub fn explain_recorded(&self, id: &TaskId, visible: u64) -> Reply {
+        let Some(lineage) = self.ledger.read(|index| index.lineage_of(id)) else {
+            return Reply::refused(
+                RefusedKind::NotFound,
+                format!(
+                    "task {id} is not among the {visible} tasks visible to {}, and the store has never seen it",
+                    self.settings.server.login
+                ),
+                "check the id; approvals and manual fulfilment are not provisioning tasks",
+            );
+        };
+        let Ok(story) = self.ledger.story(lineage) else {
+            return no_such(id.as_str());
+        };
+        let events: Vec<&Event> = story.lines.iter().map(|line| &line.event).collect();
+        let Some((at, decided)) = events
+            .iter()
+            .rev()
+            .find_map(|event| decided_in(event).map(|decided| (event.at, decided)))
+        else {
+            return Reply::refused(
+                RefusedKind::NotFound,
+                format!("task {id} is not in the list any more and no decision about it is on record"),
+                format!("`provtaskd outcomes show {lineage}` tells what is on record"),
+            );
+        };
+        let facts = self
+            .ledger
+            .kept(&decided.inputs)
+            .ok()
+            .flatten()
+            .and_then(|text| crate::policy::replay(&text).ok())
+            .map(|(task, facts)| super::describe::row_text(&task, &facts));
+        let (fields, facts, name) = match facts {
+            Some(text) => (text.fields, text.facts, Some(text.name)),
+            None => (Vec::new(), Vec::new(), None),
+        };
+        Reply::Explain(Box::new(ExplainView {
+            live: false,
+            as_of: at,
+            item: self.recorded_item(&decided, name.as_deref()),
+            policy_hash: decided.hash.clone(),
+            fields,
+            facts,
+            attempts: self.attempts_in(lineage, &events),
+        }))
+    }
+
+    fn recorded_item(&self, decided: &DecidedItem, name: Option<&str>) -> PlanItem {
+        let text = RowText {
+            name: name.unwrap_or("-").to_owned(),
+            beneficiary: None,
+            owner: "-".to_owned(),
+            status: "as recorded".to_owned(),
+            facts: Vec::new(),
+            fields: Vec::new(),
+        };
+        let (target, definition) = self.ledger.read(|index| {
+            (
+                index.target(decided.lineage).cloned(),
+                index.definition(decided.lineage).cloned(),
+            )
+        });
+        let decision = Decision {
+            task: decided.task.clone(),
+            lineage: decided.lineage,
+            target,
+            process: None,
+            definition,
+            kind: decided.kind,
+            verdict: decided.verdict.clone(),
+            policy: decided.policy.clone(),
+            line: decided.line,
+            hash: PolicyHash::new(decided.hash.as_str()),
+            inputs: decided.inputs.clone(),
+            read: decided.read.clone(),
+            fault: decided.fault.as_ref().map(ToString::to_string),
+            due: None,
+            version: decided.version,
+        };
+        let refusals: Vec<_> = decided.refusal.iter().cloned().collect();
+        item(decision, &refusals, decided.relook, &text)
+    }
+
+    fn attempts_in(&self, lineage: LineageId, events: &[&Event]) -> Vec<AttemptView> {
+        let (target, name) = self.ledger.read(|index| {
+            (
+                index.target(lineage).cloned(),
+                index.definition(lineage).map(ToString::to_string),
+            )
+        });
+        let mut out: Vec<AttemptView> = Vec::new();
+        for event in events {
+            match &event.body {
+                EventBody::Claims { batch, items, .. } => {
+                    for claim in items {
+                        out.push(AttemptView {
+                            row: row_of(claim, event.at, target.clone(), name.clone()),
+                            batch: Some(batch.to_string()),
+                            evidence: Vec::new(),
+                        });
+                    }
+                }
+                EventBody::Receipts { items, .. } => {
+                    for receipt in items {
+                        let text = match &receipt.status {
+                            ReceiptStatus::Accepted => "OIG answered SUCCESS".to_owned(),
+                            ReceiptStatus::Refused { reason, .. } => {
+                                format!("OIG answered FAIL: {reason}")
+                            }
+                            ReceiptStatus::Unknown { why } => format!("not answered: {why}"),
+                            ReceiptStatus::Unsent { why } => format!("not sent: {why}"),
+                        };
+                        step(&mut out, receipt.ordinal, receipt.status.event(), event.at, text);
+                    }
+                }
+                EventBody::Outcomes { items } => {
+                    for outcome in items {
+                        step(
+                            &mut out,
+                            outcome.ordinal,
+                            outcome.event,
+                            event.at,
+                            outcome_text(outcome),
+                        );
+                    }
+                }
+                _ => {}
+            }
+        }
+        out
+    }
+}
+
+fn outcome_text(outcome: &Outcome) -> String {
+    match &outcome.evidence {
+        Some(evidence) => format!("{}: {evidence}", outcome.event.as_str()),
+        None => outcome.event.as_str().to_owned(),
+    }
+}
+
+fn step(
+    out: &mut [AttemptView],
+    ordinal: u32,
+    event: crate::model::AttemptEvent,
+    at: Timestamp,
+    text: String,
+) {
+    let Some(view) = out.iter_mut().find(|view| view.row.ordinal == ordinal) else {
+        return;
+    };
+    if let Some(state) = attempt::next(view.row.state, event) {
+        view.row.state = state;
+        if !state.is_open() {
+            view.row.settled = Some(at);
+        }
+    }
+    view.row.reason = Some(text.clone());
+    view.evidence.push(format!("{at:.0} {text}"));
+}
+
+fn row_of(
+    claim: &ClaimItem,
+    at: Timestamp,
+    target: Option<crate::model::TargetName>,
+    name: Option<String>,
+) -> OutcomeRow {
+    OutcomeRow {
+        lineage: claim.lineage,
+        ordinal: claim.ordinal,
+        task: claim.task.clone(),
+        target,
+        name,
+        action: claim.action.name(),
+        to: match &claim.action {
+            Action::Reassign { to } => Some(to.clone()),
+            _ => None,
+        },
+        state: AttemptState::Claimed,
+        claimed: at,
+        settled: None,
+        reason: None,
+        rule: claim.policy.as_ref().map(ToString::to_string),
+    }
+}
+
+fn decided_in(event: &Event) -> Option<DecidedItem> {
+    match &event.body {
+        EventBody::Decided { items } => items.last().cloned(),
+        _ => None,
+    }
+}
+
+fn standing(attempts: &[AttemptView], decision: Option<&PlanItem>) -> String {
+    match (attempts.last(), decision) {
+        (Some(last), _) if last.row.state.is_open() => format!(
+            "attempt {} is {}; it is being read what became of it",
+            last.row.ordinal, last.row.state
+        ),
+        (Some(last), _) if last.row.state == AttemptState::Completed => {
+            format!("completion was read after attempt {}", last.row.ordinal)
+        }
+        (Some(last), Some(decision)) => format!(
+            "attempt {} ended {}; now: {}",
+            last.row.ordinal, last.row.state, decision.verdict_text
+        ),
+        (Some(last), None) => format!("attempt {} ended {}", last.row.ordinal, last.row.state),
+        (None, Some(decision)) => match decision.refusals.first() {
+            Some(refusal) => format!("{}; not done: {}", decision.verdict_text, refusal.text),
+            None => decision.verdict_text.clone(),
+        },
+        (None, None) => "seen, nothing decided yet".to_owned(),
+    }
+}
+
+fn line(event: &Event) -> Option<EventView> {
+    let (kind, text) = match &event.body {
+        EventBody::LineagesOpened { items } => {
+            let first = items.first()?;
+            ("seen", format!("first seen as task {}", first.task))
+        }
+        EventBody::LineagesJoined { items } => {
+            let first = items.first()?;
+            (
+                "joined",
+                format!("task {} continues it ({:?})", first.task, first.how).to_lowercase(),
+            )
+        }
+        EventBody::LineageAmbiguous { tasks, .. } => {
+            let ids: Vec<String> = tasks.iter().map(ToString::to_string).collect();
+            (
+                "ambiguous",
+                format!("tasks {} could continue it", ids.join(", ")),
+            )
+        }
+        EventBody::Seen { items } => {
+            let first = items.first()?;
+            ("changed", format!("read as {}", first.status))
+        }
+        EventBody::Decided { items } => {
+            let last = items.last()?;
+            let verdict = super::describe::verdict_text(last.verdict.as_ref());
+            let text = match &last.refusal {
+                Some(refusal) => format!("{verdict}; not now: {refusal}"),
+                None => verdict,
+            };
+            ("decided", text)
+        }
+        EventBody::Claims { batch, items, .. } => {
+            let first = items.first()?;
+            (
+                "claimed",
+                format!("attempt {} in batch {batch}", first.ordinal),
+            )
+        }
+        EventBody::Receipts { items, .. } => {
+            let first = items.first()?;
+            let text = match &first.status {
+                ReceiptStatus::Accepted => "accepted".to_owned(),
+                ReceiptStatus::Refused { reason, .. } => format!("refused: {reason}"),
+                ReceiptStatus::Unknown { why } => format!("unknown: {why}"),
+                ReceiptStatus::Unsent { why } => format!("unsent: {why}"),
+            };
+            ("answered", text)
+        }
+        EventBody::Outcomes { items } => ("outcome", outcome_text(items.last()?)),
+        EventBody::EpisodeReset { reason, .. } => ("reset", reason.to_string()),
+        EventBody::BaselineReleased { reason, .. } => ("released", reason.to_string()),
+        _ => return None,
+    };
+    Some(EventView {
+        at: event.at,
+        kind: kind.to_owned(),
+        text,
+        actor: match &event.actor {
+            Actor::Person { uid, .. } => format!("uid {uid}"),
+            Actor::Daemon | Actor::System => "daemon".to_owned(),
+        },
+    })
+}

@@ -1,0 +1,316 @@
+//! Puts status and inbox together from what the daemon holds; read only, and every count says what it counts.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::core::Core;
+use super::orders::scope_text;
+use crate::control::{InboxItem, LoginView, ReleasedView, StatusView, TargetRow};
+use crate::governor::{HoldStatus, PauseScope};
+use crate::model::decision::Mode;
+use crate::model::{AttemptState, LineageId, RefusalReason, Scope, TargetName};
+
+/// Tasks that an inbox item names at most.
+const NAMED: usize = 100;
+
+impl Core {
+    /// The mode in effect, and why it is lower than the configured one.
+    pub fn effective_mode(&self) -> (Mode, Vec<String>) {
+        let configured = self.settings.modes.global;
+        let mut why = Vec::new();
+        let released = self
+            .ledger
+            .read(|index| index.released(self.policies.hash()));
+        if configured == Mode::Enforce {
+            if !released {
+                why.push(format!(
+                    "policy set {} is not released (`provtaskd policy release`)",
+                    self.policies.hash().short()
+                ));
+            }
+            if let Some(mismatch) = &self.world_mismatch {
+                why.push(mismatch.to_string());
+            }
+            if !self.settled_at_start {
+                why.push("claims found open at start are still being read".to_owned());
+            }
+        }
+        let mode = if why.is_empty() {
+            configured
+        } else {
+            configured.min(Mode::Observe)
+        };
+        (mode, why)
+    }
+
+    /// How it stands.
+    pub fn status(&self) -> StatusView {
+        let now = self.clock.now();
+        let (effective_mode, mode_why) = self.effective_mode();
+        let requests = self.client.requests();
+        let login = self.settings.server.login.clone();
+        let hash = self.policies.hash().clone();
+        let (attempts, open, released, stopped, world) = self.ledger.read(|index| {
+            (
+                index.counts().iter().map(|(s, n)| (*s, *n)).collect(),
+                index.open_attempts().count(),
+                index.release_of(&hash).map(|(at, word)| {
+                    let (person, word) = word.split_once(": ").unwrap_or(("", word));
+                    ReleasedView {
+                        person: person.to_owned(),
+                        word: word.to_owned(),
+                        at,
+                    }
+                }),
+                index.login_stopped(&login).cloned(),
+                index.world().map(str::to_owned),
+            )
+        });
+        StatusView {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: (!self.once).then(std::process::id),
+            now,
+            started: (!self.once).then_some(self.started),
+            server: self.settings.server.origin.clone(),
+            login_state: match stopped {
+                Some(stopped) => LoginView::Stopped {
+                    since: stopped.since,
+                    why: stopped.why.to_string(),
+                },
+                None if self.last.at.is_some() => LoginView::Good,
+                None => LoginView::Untried,
+            },
+            login,
+            mode: self.settings.modes.global,
+            effective_mode,
+            mode_why,
+            policy_hash: Some(hash),
+            policy_released: released,
+            reload_error: self.reload_error.clone(),
+            last_cycle: self.last.at,
+            last_cycle_ms: self
+                .last
+                .at
+                .and_then(|_| u64::try_from(self.last.took.as_millis()).ok()),
+            last_error: self.last.error.clone(),
+            next_cycle: (!self.once && self.memory.is_some()).then_some(self.next_tick),
+            tasks_visible: self.last.at.map(|_| self.last.seen.visible),
+            tasks_as_of: self.last.seen.taken_at,
+            attempts,
+            refusals: self.last.refusals.iter().map(|(r, n)| (*r, *n)).collect(),
+            targets: self.target_rows(now),
+            inbox: self.inbox_count(now),
+            pauses: self
+                .governor
+                .pauses(now)
+                .into_iter()
+                .map(|pause| {
+                    let scope = match pause.scope {
+                        PauseScope::Global => Scope::Global,
+                        PauseScope::Target(target) => Scope::Target(target),
+                    };
+                    (scope, format!("by {}", pause.by))
+                })
+                .collect(),
+            writes_sent: requests.writes,
+            reads_sent: requests.reads + requests.tokens,
+            attempts_open: u64::try_from(open).unwrap_or(u64::MAX),
+            store: self.settings.store.dir.display().to_string(),
+            store_state: self
+                .ledger
+                .failed()
+                .map_or_else(|| "ok".to_owned(), |why| why.to_string()),
+            world: match (&self.world_mismatch, world) {
+                (Some(why), _) => why.to_string(),
+                (None, Some(world)) => world,
+                (None, None) => "not bound yet".to_owned(),
+            },
+            unmapped: self
+                .last
+                .seen
+                .unmapped
+                .iter()
+                .map(|(name, count)| (name.clone(), *count))
+                .collect(),
+        }
+    }
+
+    fn target_rows(&self, now: Timestamp) -> Vec<TargetRow> {
+        let counts = self.ledger.read(|index| index.target_counts());
+        let mut rows: BTreeMap<String, TargetRow> = BTreeMap::new();
+        let empty = |target: &str| TargetRow {
+            target: target.to_owned(),
+            visible: 0,
+            rejected: 0,
+            open: 0,
+            completed: 0,
+            failed: 0,
+            breaker: "closed".to_owned(),
+        };
+        for (target, (visible, rejected)) in &self.last.seen.targets {
+            let row = rows
+                .entry(target.to_string())
+                .or_insert_with(|| empty(target.as_str()));
+            row.visible = *visible;
+            row.rejected = *rejected;
+        }
+        for ((target, state), count) in counts {
+            let row = rows
+                .entry(target.to_string())
+                .or_insert_with(|| empty(target.as_str()));
+            match state {
+                AttemptState::Completed => row.completed += count,
+                AttemptState::Bounced | AttemptState::Refused => row.failed += count,
+                state if state.is_open() => row.open += count,
+                _ => {}
+            }
+        }
+        for gate in self.governor.describe(now) {
+            if let Some(row) = rows.get_mut(gate.target.as_str()) {
+                row.breaker = match gate.breaker_until {
+                    Some(until) => format!("{} until {until:.0}", gate.breaker),
+                    None => gate.breaker,
+                };
+            }
+        }
+        rows.into_values().collect()
+    }
+
+    /// How many items wait for a person.
+    pub fn inbox_count(&self, _now: Timestamp) -> u64 {
+        u64::try_from(self.inbox().len()).unwrap_or(u64::MAX)
+    }
+
+    /// Lineages of an old backlog that a person may release on a target.
+    pub fn backlog(&self, target: &TargetName) -> Vec<LineageId> {
+        let told_by = Timestamp::MIN;
+        self.ledger.read(|index| {
+            index
+                .inbox(told_by)
+                .into_iter()
+                .filter(|item| item.target.as_ref() == Some(target))
+                .filter(|item| is_backlog(item.why))
+                .map(|item| item.lineage)
+                .collect()
+        })
+    }
+
+    /// What waits for a person, grouped by why and target so that it can be read.
+    pub fn inbox(&self) -> Vec<InboxItem> {
+        let now = self.clock.now();
+        let told_by = now
+            .checked_sub(self.settings.delivery.verify_give_up)
+            .unwrap_or(Timestamp::MIN);
+        let mut out = Vec::new();
+        let login = &self.settings.server.login;
+        if let Some(stopped) = self
+            .ledger
+            .read(|index| index.login_stopped(login).cloned())
+        {
+            out.push(general(
+                "login",
+                stopped.since,
+                "login_stopped",
+                format!(
+                    "login {login} was refused: {}; mend the password file, then `provtaskd login clear`",
+                    stopped.why
+                ),
+            ));
+        }
+        let (_, why) = self.effective_mode();
+        for reason in why {
+            out.push(general("mode", self.started, "not_enforcing", reason));
+        }
+        for hold in self.governor.holds(now) {
+            if hold.status != HoldStatus::Open {
+                continue;
+            }
+            out.push(InboxItem {
+                id: hold.id.clone(),
+                since: hold.seen_at,
+                why: RefusalReason::CapHeld.as_str().to_owned(),
+                text: format!(
+                    "{} of {} tasks on {} is over the cap of {}; all are held",
+                    hold.action, hold.wanted, hold.target, hold.limit
+                ),
+                target: Some(hold.target),
+                action: Some(hold.action),
+                count: u64::from(hold.wanted),
+                tasks: hold.tasks.into_iter().take(NAMED).collect(),
+                can_approve: true,
+            });
+        }
+        let mut groups: BTreeMap<(String, Option<TargetName>), InboxItem> = BTreeMap::new();
+        for waiting in self.ledger.read(|index| index.inbox(told_by)) {
+            // holds are shown as a whole, above
+            if waiting.why == RefusalReason::CapHeld.as_str()
+                || waiting.why == RefusalReason::PolicyNotReleased.as_str()
+            {
+                continue;
+            }
+            let backlog = is_backlog(waiting.why);
+            let key = (waiting.why.to_owned(), waiting.target.clone());
+            let item = groups.entry(key).or_insert_with(|| InboxItem {
+                id: match (&waiting.target, backlog) {
+                    (Some(target), true) => format!("baseline:{target}"),
+                    (Some(target), false) => format!("{}:{target}", waiting.why),
+                    (None, _) => waiting.why.to_owned(),
+                },
+                since: waiting.since,
+                why: waiting.why.to_owned(),
+                text: explanation(waiting.why).to_owned(),
+                target: waiting.target.clone(),
+                action: None,
+                tasks: Vec::new(),
+                count: 0,
+                can_approve: backlog && waiting.target.is_some(),
+            });
+            item.count += 1;
+            item.since = item.since.min(waiting.since);
+            if item.tasks.len() < NAMED {
+                item.tasks.push(waiting.task);
+            }
+        }
+        out.extend(groups.into_values());
+        out
+    }
+}
+
+fn is_backlog(why: &str) -> bool {
+    why == RefusalReason::Baseline.as_str() || why == RefusalReason::TooOld.as_str()
+}
+
+fn general(id: &str, since: Timestamp, why: &str, text: String) -> InboxItem {
+    InboxItem {
+        id: id.to_owned(),
+        since,
+        why: why.to_owned(),
+        text,
+        target: None,
+        action: None,
+        tasks: Vec::new(),
+        count: 1,
+        can_approve: false,
+    }
+}
+
+fn explanation(why: &str) -> &'static str {
+    match why {
+        "ambiguous" => "More than one task could be the successor; look at them in OIG.",
+        "not_told" => "It could not be told in time what became of the attempt; look in OIG.",
+        "gone" => "The task left the list and nothing says why; this is not success.",
+        "asked" => "A policy asks a person; `provtaskd explain TASK` shows its words.",
+        other => RefusalReason::ALL
+            .iter()
+            .find(|reason| reason.as_str() == other)
+            .map_or("See `provtaskd explain TASK`.", |reason| {
+                reason.explanation()
+            }),
+    }
+}
+
+/// A pause's scope in words, for logs.
+pub fn pause_words(scope: &Scope) -> String {
+    scope_text(scope)
+}
