@@ -1,0 +1,147 @@
+//! Points and spans of domain time as scenarios write them, in milliseconds; it must never look at a clock.
+
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+/// Milliseconds of domain time, since the Unix epoch or as a length.
+pub type Ms = i64;
+
+/// A text that is neither a span nor a point in time.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum TimeError {
+    /// Not of the form `14d`, `2h30m`, `10s`, `500ms`.
+    #[error("not a span of time: {0:?}; write for example \"2h30m\", \"14d\" or \"500ms\"")]
+    Span(String),
+    /// Not RFC 3339.
+    #[error("not a point in time: {0:?}; write for example \"2027-03-01T07:00:00Z\"")]
+    Stamp(String),
+}
+
+/// A length of domain time, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Span(pub Ms);
+
+/// A point of domain time: counted from the scenario's start, or absolute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// This many milliseconds after the start (negative: before it).
+    After(Ms),
+    /// Milliseconds since the epoch.
+    At(Ms),
+}
+
+impl When {
+    /// The absolute point, given the scenario's start.
+    pub fn at(self, start: Ms) -> Ms {
+        match self {
+            When::After(ms) => start.saturating_add(ms),
+            When::At(ms) => ms,
+        }
+    }
+}
+
+/// Reads `14d`, `2h30m`, `1h 5m`, `10s`, `500ms`, with an optional leading minus.
+///
+/// # Errors
+/// [`TimeError::Span`] if it is anything else.
+pub fn parse_span(text: &str) -> Result<Ms, TimeError> {
+    let wrong = || TimeError::Span(text.to_owned());
+    let trimmed = text.trim();
+    let (negative, mut rest) = match trimmed.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, trimmed),
+    };
+    if rest.is_empty() {
+        return Err(wrong());
+    }
+    let mut total: Ms = 0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+        let (number, tail) = rest.split_at(digits);
+        let number: Ms = number.parse().map_err(|_| wrong())?;
+        let unit_end = tail
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(unit_end);
+        let factor = match unit {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return Err(wrong()),
+        };
+        total = number
+            .checked_mul(factor)
+            .and_then(|part| total.checked_add(part))
+            .ok_or_else(wrong)?;
+        rest = tail.trim_start();
+    }
+    Ok(if negative { -total } else { total })
+}
+
+/// Reads an RFC 3339 time.
+///
+/// # Errors
+/// [`TimeError::Stamp`] if it is anything else.
+pub fn parse_stamp(text: &str) -> Result<Ms, TimeError> {
+    text.trim()
+        .parse::<jiff::Timestamp>()
+        .map(jiff::Timestamp::as_millisecond)
+        .map_err(|_| TimeError::Stamp(text.to_owned()))
+}
+
+fn timestamp(ms: Ms) -> jiff::Timestamp {
+    jiff::Timestamp::from_millisecond(ms).unwrap_or(if ms < 0 {
+        jiff::Timestamp::MIN
+    } else {
+        jiff::Timestamp::MAX
+    })
+}
+
+/// `2027-03-01T08:00:00Z`, the form of every 12c sample.
+pub fn stamp(ms: Ms) -> String {
+    format!("{:.0}", timestamp(ms.div_euclid(1_000) * 1_000))
+}
+
+/// `2027-03-01T08:00:00.000Z`.
+pub fn stamp_ms(ms: Ms) -> String {
+    format!("{:.3}", timestamp(ms))
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse_span(&text).map(Span).map_err(D::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for When {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if let Ok(ms) = parse_span(&text) {
+            return Ok(When::After(ms));
+        }
+        parse_stamp(&text).map(When::At).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_of_all_units_add_up() {
+        assert_eq!(parse_span("1d2h 3m4s5ms"), Ok(93_784_005));
+        assert_eq!(parse_span("-3d"), Ok(-259_200_000));
+        for bad in ["", "-", "5", "h", "5 years", "99999999999999999d", "2h!"] {
+            assert!(parse_span(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn stamps_have_the_documented_form() {
+        let ms = parse_stamp("2027-03-01T09:00:00.250+01:00").unwrap();
+        assert_eq!(stamp(ms), "2027-03-01T08:00:00Z");
+        assert_eq!(stamp_ms(ms), "2027-03-01T08:00:00.250Z");
+    }
+}
