@@ -245,10 +245,10 @@ impl Index {
                 Some((have, parts)) if *part > 0 && have == version => parts.push(json.clone()),
                 _ => self.governor = Some((*version, vec![json.clone()])),
             },
-            EventBody::InputsStored { digest, part, .. } => {
-                if *part == 0 {
-                    self.kept.insert(digest.clone(), event.seq);
-                }
+            EventBody::InputsStored {
+                digest, part: 0, ..
+            } => {
+                self.kept.insert(digest.clone(), event.seq);
             }
             EventBody::ServerBackOff { until, .. } => self.server_until = Some(*until),
             _ => {}
