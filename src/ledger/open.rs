@@ -77,12 +77,6 @@ pub(super) fn in_memory(now: Timestamp) -> Result<Opened, LedgerError> {
     )
 }
 
-/// A store over any journal, without lock and sidecar; for the contract tests.
-#[cfg(test)]
-pub(super) fn over(store: Arc<dyn Store>, now: Timestamp) -> Result<Opened, LedgerError> {
-    settle_start(store, None, None, Vec::new(), now)
-}
-
 /// The store in a directory.
 pub(super) fn on_disk(settings: &StoreSettings, now: Timestamp) -> Result<Opened, LedgerError> {
     let dir = &settings.dir;
