@@ -1,1 +1,5 @@
 //! The one integration binary: whole-process and cross-room behaviour, judged from outside.
+
+mod client;
+mod client_stub;
+mod client_tls;
