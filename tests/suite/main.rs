@@ -3,3 +3,8 @@
 mod client;
 mod client_stub;
 mod client_tls;
+mod config;
+mod sim_contract;
+mod sim_faults;
+mod sim_support;
+mod sim_world;
