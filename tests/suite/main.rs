@@ -1,8 +1,10 @@
 //! The one integration binary: whole-process and cross-room behaviour, judged from outside.
 
+mod client;
+mod client_stub;
+mod client_tls;
 mod config;
 mod sim_contract;
 mod sim_faults;
-mod sim_server;
 mod sim_support;
 mod sim_world;
