@@ -1,1 +1,22 @@
-//! (being built)
+//! Rhai policies: sandbox, what scripts see, evaluate, explain, test; nothing here but `load` does I/O, and nothing acts.
+
+pub mod api;
+pub mod backoff;
+pub mod diagnostic;
+pub mod duration;
+pub mod engine;
+mod glob;
+pub mod inputs;
+pub mod kinds;
+pub mod load;
+pub mod needs;
+pub mod reasons;
+pub mod set;
+mod shipped;
+pub mod trial;
+
+pub use diagnostic::{Diagnostic, FaultKind, PolicyError};
+pub use inputs::{inputs_digest, inputs_json, replay};
+pub use needs::{Need, Needs};
+pub use reasons::Class;
+pub use set::{Evaluated, PolicySet, Sources};

@@ -1,0 +1,20 @@
+//! What scripts see: read-only handles on one task and its facts, verbs that make verdicts; nothing a script holds can change anything.
+
+pub mod functions;
+pub mod properties;
+pub mod session;
+pub mod verbs;
+
+pub use functions::FUNCTIONS;
+pub use properties::{PROPERTIES, Property, View};
+pub use session::Session;
+pub use verbs::ScriptVerdict;
+
+use rhai::Engine;
+
+/// Registers everything that a policy may use beside the language itself.
+pub fn register(engine: &mut Engine) {
+    properties::register(engine);
+    functions::register(engine);
+    verbs::register(engine);
+}

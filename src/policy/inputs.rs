@@ -1,0 +1,169 @@
+//! The inputs of a decision as one JSON text and its digest, so that it can be explained and repeated later; it decides nothing.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::model::task::FieldValue;
+use crate::model::{
+    DefKey, Digest, Facts, Fields, Login, Owner, PolicyHash, ProcessKey, TargetName, Task, TaskId,
+    TaskStatus,
+};
+
+const VERSION: u32 = 1;
+
+/// A task as it is stored with a decision.
+#[derive(Serialize, Deserialize)]
+struct StoredTask {
+    id: TaskId,
+    status: TaskStatus,
+    definition_key: Option<DefKey>,
+    definition_name: Option<Arc<str>>,
+    process: Option<ProcessKey>,
+    target: Option<TargetName>,
+    beneficiary: Option<Login>,
+    owner: Owner,
+    created: Option<Timestamp>,
+    reason: Option<Arc<str>>,
+    response: Option<Arc<str>>,
+    note: Option<Arc<str>>,
+    request: Option<Arc<str>>,
+    retry_of: Option<TaskId>,
+    has_adapter: Option<bool>,
+    child: Option<Arc<str>>,
+    /// Name, sort (`s` text, `n` number, `b` bool, `j` JSON), value.
+    fields: Vec<(String, char, String)>,
+}
+
+#[derive(Deserialize)]
+struct Stored {
+    v: u32,
+    task: StoredTask,
+    facts: Facts,
+}
+
+#[derive(Serialize)]
+struct Storing<'a> {
+    v: u32,
+    task: StoredTask,
+    facts: &'a Facts,
+}
+
+/// The stored text can't be read back.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// Not the JSON that [`inputs_json`] writes.
+    #[error("stored inputs can't be read: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Written by another version of provtaskd.
+    #[error("stored inputs have version {0}, this program reads {VERSION}")]
+    Version(u32),
+}
+
+fn store(task: &Task) -> StoredTask {
+    StoredTask {
+        id: task.id.clone(),
+        status: task.status.clone(),
+        definition_key: task.definition_key.clone(),
+        definition_name: task.definition_name.clone(),
+        process: task.process.clone(),
+        target: task.target.clone(),
+        beneficiary: task.beneficiary.clone(),
+        owner: task.owner.clone(),
+        created: task.created,
+        reason: task.reason.clone(),
+        response: task.response.clone(),
+        note: task.note.clone(),
+        request: task.request.clone(),
+        retry_of: task.retry_of.clone(),
+        has_adapter: task.has_adapter,
+        child: task.child.clone(),
+        fields: task
+            .fields
+            .iter()
+            .map(|(name, value)| {
+                let sort = match value {
+                    FieldValue::Text(_) => 's',
+                    FieldValue::Number(_) => 'n',
+                    FieldValue::Bool(_) => 'b',
+                    FieldValue::Json(_) => 'j',
+                };
+                (name.to_owned(), sort, value.as_text().to_owned())
+            })
+            .collect(),
+    }
+}
+
+fn unstore(stored: StoredTask) -> Task {
+    let fields = Fields::from_pairs(stored.fields.iter().map(|(name, sort, text)| {
+        let value = match sort {
+            'n' => FieldValue::Number(text),
+            'b' => FieldValue::Bool(text == "true"),
+            'j' => FieldValue::Json(text),
+            _ => FieldValue::Text(text),
+        };
+        (name.as_str(), value)
+    }));
+    Task {
+        id: stored.id,
+        status: stored.status,
+        definition_key: stored.definition_key,
+        definition_name: stored.definition_name,
+        process: stored.process,
+        target: stored.target,
+        beneficiary: stored.beneficiary,
+        owner: stored.owner,
+        created: stored.created,
+        reason: stored.reason,
+        response: stored.response,
+        note: stored.note,
+        request: stored.request,
+        retry_of: stored.retry_of,
+        has_adapter: stored.has_adapter,
+        child: stored.child,
+        fields,
+    }
+}
+
+/// Everything a policy could see of this task, as JSON; [`replay`] reads it back.
+pub fn inputs_json(task: &Task, facts: &Facts) -> String {
+    let storing = Storing {
+        v: VERSION,
+        task: store(task),
+        facts,
+    };
+    // Text keys and plain values only: serialising can't fail, and an empty text can't be replayed.
+    serde_json::to_string(&storing).unwrap_or_default()
+}
+
+/// Reads back what [`inputs_json`] wrote.
+///
+/// # Errors
+/// Where the text is not such JSON or of another version.
+pub fn replay(json: &str) -> Result<(Task, Facts), ReplayError> {
+    let stored: Stored = serde_json::from_str(json)?;
+    if stored.v != VERSION {
+        return Err(ReplayError::Version(stored.v));
+    }
+    Ok((unstore(stored.task), stored.facts))
+}
+
+/// The digest of the inputs under a policy hash: equal inputs have equal digests.
+pub fn inputs_digest(task: &Task, facts: &Facts, hash: &PolicyHash) -> Digest {
+    let mut sha = Sha256::new();
+    sha.update(hash.as_str());
+    sha.update([0]);
+    sha.update(inputs_json(task, facts));
+    Digest::new(&hex(&sha.finalize()))
+}
+
+/// Lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}

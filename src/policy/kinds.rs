@@ -1,0 +1,195 @@
+//! The kinds table: which definition name means which effect on access; the first pattern that fits wins, and nothing is guessed.
+
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
+
+use regex::RegexSet;
+use serde::Deserialize;
+
+use super::diagnostic::Diagnostic;
+use super::glob;
+use crate::model::{Kind, Task};
+
+/// Definitions remembered; beyond that the memory starts anew (it only saves time).
+const MOST_REMEMBERED: usize = 10_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTable {
+    #[serde(default)]
+    kind: Vec<RawRow>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRow {
+    kind: toml::Spanned<String>,
+    #[serde(default = "any")]
+    target: String,
+    names: Vec<String>,
+    /// For people only: which connectors use these names.
+    #[serde(default, rename = "connector")]
+    _connector: String,
+}
+
+fn any() -> String {
+    "*".to_owned()
+}
+
+/// A compiled table with its memory of definitions.
+#[derive(Debug)]
+pub struct KindTable {
+    /// Patterns over `target NUL name`.
+    patterns: RegexSet,
+    kinds: Vec<(Kind, String)>,
+    remembered: RwLock<HashMap<Box<str>, Kind>>,
+}
+
+/// Matched against `target NUL name`, so one pattern says both.
+fn key(target: &str, name: &str) -> String {
+    format!("{}\u{0}{}", target.trim(), name.trim())
+}
+
+fn pattern(target: &str, name: &str) -> String {
+    let target = glob::to_regex(target);
+    let name = glob::to_regex(name);
+    // The target's stars must not run over the separator into the name.
+    let target = target.trim_end_matches("\\s*$").replace(".*", "[^\\x00]*");
+    let name = name.trim_start_matches("(?is)^\\s*");
+    format!("{target}\\x00{name}")
+}
+
+impl KindTable {
+    /// Compiles the configuration's own rows (`target/name` patterns) followed by the table.
+    pub fn compile(
+        file: &str,
+        source: &str,
+        configured: &[(String, Kind)],
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let mut findings = Vec::new();
+        let mut patterns = Vec::new();
+        let mut kinds = Vec::new();
+        for (text, kind) in configured {
+            let (target, name) = text.split_once('/').unwrap_or(("*", text));
+            patterns.push(pattern(target, name));
+            kinds.push((*kind, format!("configuration: {text}")));
+        }
+        match toml::from_str::<RawTable>(source) {
+            Err(error) => findings.push(toml_finding(file, source, &error)),
+            Ok(table) => {
+                for row in table.kind {
+                    let at = row.kind.span().start;
+                    match row.kind.get_ref().parse::<Kind>() {
+                        Ok(kind) => {
+                            for name in &row.names {
+                                patterns.push(pattern(&row.target, name));
+                                kinds.push((kind, name.clone()));
+                            }
+                        }
+                        Err(error) => findings.push(
+                            Diagnostic::file(file, error.to_string()).at_offset(source, at),
+                        ),
+                    }
+                    if row.names.is_empty() {
+                        findings.push(
+                            Diagnostic::file(file, "a row without names fits nothing")
+                                .at_offset(source, at)
+                                .hint("give it at least one pattern, or take it out"),
+                        );
+                    }
+                }
+            }
+        }
+        if !findings.is_empty() {
+            return Err(findings);
+        }
+        let patterns = RegexSet::new(&patterns)
+            .map_err(|e| vec![Diagnostic::file(file, format!("patterns don't compile: {e}"))])?;
+        Ok(Self {
+            patterns,
+            kinds,
+            remembered: RwLock::new(HashMap::new()),
+        })
+    }
+
+    /// The kind of a definition of a target; [`Kind::Unknown`] where nothing fits or the row shows no name.
+    pub fn kind(&self, target: &str, name: &str) -> Kind {
+        self.row(target, name)
+            .map_or(Kind::Unknown, |(kind, _)| kind)
+    }
+
+    /// The kind and the pattern that said so.
+    pub fn row(&self, target: &str, name: &str) -> Option<(Kind, &str)> {
+        if name.trim().is_empty() {
+            return None;
+        }
+        let first = self.patterns.matches(&key(target, name)).iter().next()?;
+        self.kinds
+            .get(first)
+            .map(|(kind, pattern)| (*kind, pattern.as_str()))
+    }
+
+    /// The kind of a task, remembered per target and definition name.
+    pub fn kind_of(&self, task: &Task) -> Kind {
+        let target = task.target.as_ref().map_or("", |t| t.as_str());
+        let name = task.definition_name.as_deref().unwrap_or("");
+        let key = key(target, name);
+        let remembered = self.remembered.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kind) = remembered.get(key.as_str()) {
+            return *kind;
+        }
+        drop(remembered);
+        let kind = self.kind(target, name);
+        let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
+        if remembered.len() >= MOST_REMEMBERED {
+            remembered.clear();
+        }
+        remembered.insert(key.into_boxed_str(), kind);
+        kind
+    }
+}
+
+/// A TOML error with its place.
+pub fn toml_finding(file: &str, source: &str, error: &toml::de::Error) -> Diagnostic {
+    let found = Diagnostic::file(file, error.message().to_owned());
+    match error.span() {
+        Some(span) => found.at_offset(source, span.start),
+        None => found,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = r#"
+[[kind]]
+kind = "revoke"
+names = ["remove * from *", "delete user"]
+[[kind]]
+kind = "change"
+target = "Mail*"
+names = ["* updated"]
+"#;
+
+    #[test]
+    fn the_configuration_goes_first_and_targets_are_heeded() {
+        let own = [("HR/Delete User".to_owned(), Kind::Disable)];
+        let table = KindTable::compile("kinds.toml", TABLE, &own).expect("compiles");
+        assert_eq!(table.kind("HR", "delete user"), Kind::Disable);
+        assert_eq!(table.kind("AD", "DELETE USER "), Kind::Revoke);
+        assert_eq!(table.kind("Mail 2", "Quota Updated"), Kind::Change);
+        assert_eq!(table.kind("AD", "Quota Updated"), Kind::Unknown);
+        assert_eq!(table.kind("Mail", ""), Kind::Unknown);
+    }
+
+    #[test]
+    fn a_wrong_word_is_found_with_its_line() {
+        let bad = "[[kind]]\nkind = \"erase\"\nnames = [\"x\"]\n";
+        let findings = KindTable::compile("kinds.toml", bad, &[]).expect_err("refused");
+        assert_eq!(findings.len(), 1);
+        assert_eq!(findings[0].line, Some(2));
+        let findings = KindTable::compile("kinds.toml", "kind = 3", &[]).expect_err("refused");
+        assert_eq!(findings[0].line, Some(1));
+    }
+}

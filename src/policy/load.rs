@@ -1,0 +1,141 @@
+//! Brings policy files into memory: a directory, or the shipped set inside the binary; the only file here that reads the disk.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::diagnostic::{Diagnostic, PolicyError};
+use super::set::{PolicySet, Source, Sources};
+use super::shipped;
+use crate::model::settings::PolicySettings;
+
+/// Largest file that is taken for a policy, a table or cases, bytes.
+const MOST_BYTES: u64 = 256 * 1024;
+
+/// Loads and compiles the policy set that the settings name.
+///
+/// # Errors
+/// All findings at once: unreadable files with their path, scripts and tables with line and excerpt.
+pub fn load(settings: &PolicySettings) -> Result<PolicySet, PolicyError> {
+    let mut sources = match &settings.dir {
+        Some(dir) => read_dir(dir)?,
+        None => shipped_sources(),
+    };
+    sources.configured_kinds.clone_from(&settings.kinds);
+    PolicySet::compile(sources)
+}
+
+/// The shipped set's texts.
+pub fn shipped_sources() -> Sources {
+    Sources {
+        policies: shipped::POLICIES.iter().map(owned).collect(),
+        libs: Vec::new(),
+        kinds: owned(&shipped::KINDS),
+        reasons: owned(&shipped::REASONS),
+        configured_kinds: Vec::new(),
+    }
+}
+
+/// The cases beside the policies: those of the directory, or the shipped ones.
+///
+/// # Errors
+/// Unreadable files with their path.
+pub fn cases(dir: Option<&Path>) -> Result<Vec<Source>, PolicyError> {
+    let Some(dir) = dir else {
+        return Ok(shipped::CASES.iter().map(owned).collect());
+    };
+    let mut findings = Vec::new();
+    let mut cases = Vec::new();
+    for (name, path) in list(dir, ".test.toml")? {
+        match read(&path) {
+            Ok(text) => cases.push((name, text)),
+            Err(found) => findings.push(found),
+        }
+    }
+    if findings.is_empty() {
+        Ok(cases)
+    } else {
+        Err(PolicyError { findings })
+    }
+}
+
+fn owned(source: &(&str, &str)) -> Source {
+    (source.0.to_owned(), source.1.to_owned())
+}
+
+fn read_dir(dir: &Path) -> Result<Sources, PolicyError> {
+    let mut findings = Vec::new();
+    let mut take = |files: Vec<(String, PathBuf)>, prefix: &str| -> Vec<Source> {
+        let mut out = Vec::new();
+        for (name, path) in files {
+            match read(&path) {
+                Ok(text) => out.push((format!("{prefix}{name}"), text)),
+                Err(found) => findings.push(found),
+            }
+        }
+        out
+    };
+    let policies = take(list(dir, ".rhai")?, "");
+    let lib = dir.join("lib");
+    let libs = if lib.is_dir() {
+        take(list(&lib, ".rhai")?, "lib/")
+    } else {
+        Vec::new()
+    };
+    let mut table = |shipped: &(&str, &str)| -> Source {
+        let path = dir.join(shipped.0);
+        if !path.exists() {
+            return owned(shipped);
+        }
+        take(vec![(shipped.0.to_owned(), path)], "")
+            .pop()
+            .unwrap_or_default()
+    };
+    let kinds = table(&shipped::KINDS);
+    let reasons = table(&shipped::REASONS);
+    if !findings.is_empty() {
+        return Err(PolicyError { findings });
+    }
+    Ok(Sources {
+        policies,
+        libs,
+        kinds,
+        reasons,
+        configured_kinds: Vec::new(),
+    })
+}
+
+/// Files of a directory by the end of their name, sorted; hidden ones (editors' leftovers) don't count.
+fn list(dir: &Path, end: &str) -> Result<Vec<(String, PathBuf)>, PolicyError> {
+    let failed = |error: std::io::Error| {
+        PolicyError::from(
+            Diagnostic::file(
+                &dir.display().to_string(),
+                format!("can't read the directory: {error}"),
+            )
+            .hint("policy.dir must name a directory that this user may read"),
+        )
+    };
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.ends_with(end) && !name.starts_with('.') {
+            files.push((name, entry.path()));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn read(path: &Path) -> Result<String, Diagnostic> {
+    let at = path.display().to_string();
+    let failed = |error: std::io::Error| Diagnostic::file(&at, format!("can't read it: {error}"));
+    let size = fs::metadata(path).map_err(failed)?.len();
+    if size > MOST_BYTES {
+        return Err(Diagnostic::file(
+            &at,
+            format!("has {size} bytes; a file of a policy set has at most {MOST_BYTES}"),
+        ));
+    }
+    fs::read_to_string(path).map_err(failed)
+}

@@ -1,0 +1,472 @@
+//! The policy set: ordered by file name, compiled once, hashed as a whole; the first opinion wins, and a fault ends the asking with "leave".
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use rhai::{AST, CallFnOptions, Dynamic, Engine, Module, Scope};
+use sha2::{Digest as _, Sha256};
+
+use super::api::functions::Running;
+use super::api::properties::{FactsHandle, TaskHandle};
+use super::api::{ScriptVerdict, Session};
+use super::diagnostic::{Diagnostic, FaultKind, PolicyError};
+use super::engine;
+use super::inputs::hex;
+use super::kinds::KindTable;
+use super::needs::{Need, Needs};
+use super::reasons::{Class, ReasonTable};
+use crate::model::{Digest, Facts, Kind, PolicyHash, Task, Verdict};
+
+/// A file: its name (for order, messages, hash) and its text.
+pub type Source = (String, String);
+
+/// The texts that make up a policy set.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// `NAME.rhai`, in any order.
+    pub policies: Vec<Source>,
+    /// `lib/NAME.rhai`: functions that policies call as `NAME::function(…)`.
+    pub libs: Vec<Source>,
+    /// `kinds.toml`
+    pub kinds: Source,
+    /// `reasons.toml`
+    pub reasons: Source,
+    /// The configuration's own kinds, which go first.
+    pub configured_kinds: Vec<(String, Kind)>,
+}
+
+struct Policy {
+    name: Arc<str>,
+    source: String,
+    ast: AST,
+    needs: Needs,
+    /// True where the top level defines more than `NEEDS` and so has to run before each call.
+    has_constants: bool,
+}
+
+/// The ordered, compiled, hashed whole.
+pub struct PolicySet {
+    engine: Engine,
+    policies: Vec<Policy>,
+    kinds: KindTable,
+    reasons: ReasonTable,
+    sources: Vec<Source>,
+    hash: PolicyHash,
+    needs: Needs,
+}
+
+/// What one policy said on the way to the answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Said {
+    /// Nothing: the next one was asked.
+    NoOpinion,
+    /// This was the answer.
+    Answered,
+    /// It failed; nobody else was asked.
+    Faulted,
+}
+
+impl Said {
+    /// The word for people.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::NoOpinion => "no opinion",
+            Self::Answered => "answered",
+            Self::Faulted => "faulted",
+        }
+    }
+}
+
+/// The answer of a policy set about one task.
+#[derive(Clone, Debug)]
+pub struct Evaluated {
+    /// The answer; `None` when no policy had an opinion. With a fault it is "leave".
+    pub verdict: Option<Verdict>,
+    /// The file that answered or failed.
+    pub policy: Option<Arc<str>>,
+    /// Line of the verb that made the verdict, from 1; of the fault, where there was one.
+    pub line: Option<u32>,
+    /// What went wrong, if something did; `fault.kind.counts()` says whether it counts.
+    pub fault: Option<Diagnostic>,
+    /// Digest of the inputs, as given.
+    pub inputs: Digest,
+    /// Who was asked, in order.
+    pub considered: Vec<(Arc<str>, Said)>,
+    session: Arc<Session>,
+}
+
+impl Evaluated {
+    /// Names and values that scripts read on the way, in order, without repeats, at most 64, cut
+    /// at 200 characters. Rendered here, so ask only when it is to be stored or shown.
+    pub fn read(&self) -> Vec<(String, String)> {
+        self.session.reads()
+    }
+
+    /// True where something was read that changes with time alone: such a task may be decided
+    /// otherwise later although task, facts and hash are the same.
+    pub fn depends_on_time(&self) -> bool {
+        self.session.read_time()
+    }
+}
+
+impl std::fmt::Debug for PolicySet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PolicySet")
+            .field("hash", &self.hash.short())
+            .field("policies", &self.names().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+impl PolicySet {
+    /// Compiles and checks everything; all findings come at once.
+    ///
+    /// # Errors
+    /// Every file that doesn't compile, lacks `fn decide(task, facts)` or declares wrong needs.
+    pub fn compile(sources: Sources) -> Result<Self, PolicyError> {
+        let Sources {
+            mut policies,
+            mut libs,
+            kinds,
+            reasons,
+            configured_kinds,
+        } = sources;
+        policies.sort();
+        libs.sort();
+        let mut findings = Vec::new();
+        let mut engine = engine::build();
+        for (file, text) in &libs {
+            if let Err(found) = add_lib(&mut engine, file, text) {
+                findings.push(found);
+            }
+        }
+        let mut compiled = Vec::new();
+        for (file, text) in &policies {
+            match compile_policy(&engine, file, text) {
+                Ok(policy) => compiled.push(policy),
+                Err(found) => findings.extend(found),
+            }
+        }
+        if policies.is_empty() {
+            findings.push(
+                Diagnostic::file(".", "no policy: there is not one file NAME.rhai")
+                    .hint("copy the shipped policies, or leave policy.dir out to use them"),
+            );
+        }
+        let kind_table = KindTable::compile(&kinds.0, &kinds.1, &configured_kinds);
+        let reason_table = ReasonTable::compile(&reasons.0, &reasons.1);
+        let (kind_table, reason_table) = match (kind_table, reason_table) {
+            (Ok(kinds), Ok(reasons)) if findings.is_empty() => (kinds, reasons),
+            (kinds, reasons) => {
+                findings.extend(kinds.err().into_iter().flatten());
+                findings.extend(reasons.err().into_iter().flatten());
+                return Err(PolicyError { findings });
+            }
+        };
+        let mut all = policies;
+        all.extend(libs);
+        all.push(kinds);
+        all.push(reasons);
+        if !configured_kinds.is_empty() {
+            let rows: Vec<String> = configured_kinds
+                .iter()
+                .map(|(pattern, kind)| format!("{pattern} = {kind}"))
+                .collect();
+            all.push(("configuration: kinds".to_owned(), rows.join("\n")));
+        }
+        let needs = compiled
+            .iter()
+            .fold(Needs::NONE, |all, policy| all.union(policy.needs));
+        Ok(Self {
+            engine,
+            policies: compiled,
+            kinds: kind_table,
+            reasons: reason_table,
+            hash: hash_of(&all),
+            sources: all,
+            needs,
+        })
+    }
+
+    /// The hash that a person releases: names and texts of everything that decides.
+    pub fn hash(&self) -> &PolicyHash {
+        &self.hash
+    }
+
+    /// Everything that went into the hash: name and text.
+    pub fn sources(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.sources
+            .iter()
+            .map(|(name, text)| (name.as_str(), text.as_str()))
+    }
+
+    /// The policies' file names in the order in which they are asked.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.policies.iter().map(|policy| &*policy.name)
+    }
+
+    /// The text of a policy.
+    pub fn source_of(&self, policy: &str) -> Option<&str> {
+        self.policies
+            .iter()
+            .find(|p| &*p.name == policy)
+            .map(|p| p.source.as_str())
+    }
+
+    /// Which facts any policy needs.
+    pub fn needs(&self) -> Needs {
+        self.needs
+    }
+
+    /// The kinds table.
+    pub fn kinds(&self) -> &KindTable {
+        &self.kinds
+    }
+
+    /// The reasons table.
+    pub fn reasons(&self) -> &ReasonTable {
+        &self.reasons
+    }
+
+    /// What the task does to access; remembered per definition.
+    pub fn kind_of(&self, task: &Task) -> Kind {
+        self.kinds.kind_of(task)
+    }
+
+    /// What its reason means.
+    pub fn classify(&self, task: &Task) -> Class {
+        self.reasons.classify(task)
+    }
+
+    /// Asks the policies in order about one task.
+    pub fn decide(&self, task: &Arc<Task>, facts: &Arc<Facts>, inputs: Digest) -> Evaluated {
+        self.ask(self.policies.iter(), task, facts, inputs)
+    }
+
+    /// Asks one policy alone, for its cases; `None` where there is no such policy.
+    pub fn decide_by(
+        &self,
+        policy: &str,
+        task: &Arc<Task>,
+        facts: &Arc<Facts>,
+        inputs: Digest,
+    ) -> Option<Evaluated> {
+        let one = self.policies.iter().find(|p| &*p.name == policy)?;
+        Some(self.ask(std::iter::once(one), task, facts, inputs))
+    }
+
+    fn ask<'a>(
+        &'a self,
+        policies: impl Iterator<Item = &'a Policy>,
+        task: &Arc<Task>,
+        facts: &Arc<Facts>,
+        inputs: Digest,
+    ) -> Evaluated {
+        let session = Arc::new(Session::new(Arc::clone(task), Arc::clone(facts)));
+        let mut answer = Evaluated {
+            verdict: None,
+            policy: None,
+            line: None,
+            fault: None,
+            inputs,
+            considered: Vec::with_capacity(self.policies.len()),
+            session,
+        };
+        for policy in policies {
+            let name = Arc::clone(&policy.name);
+            match self.call_twice(policy, &answer.session) {
+                Ok(None) => answer.considered.push((name, Said::NoOpinion)),
+                Ok(Some(made)) => {
+                    answer.considered.push((Arc::clone(&name), Said::Answered));
+                    answer.verdict = Some(made.verdict);
+                    answer.line = made.line;
+                    answer.policy = Some(name);
+                    break;
+                }
+                Err(fault) => {
+                    answer.considered.push((Arc::clone(&name), Said::Faulted));
+                    answer.verdict = Some(Verdict::Leave {
+                        reason: Arc::from(format!("policy fault: {}", fault.one_line())),
+                        after: None,
+                    });
+                    answer.line = fault.line;
+                    answer.policy = Some(name);
+                    answer.fault = Some(*fault);
+                    break;
+                }
+            }
+        }
+        answer
+    }
+
+    /// A deadline may be the host's doing: one more try decides.
+    fn call_twice(
+        &self,
+        policy: &Policy,
+        session: &Arc<Session>,
+    ) -> Result<Option<ScriptVerdict>, Box<Diagnostic>> {
+        match self.call(policy, session) {
+            Err(fault) if fault.kind == FaultKind::Deadline => self.call(policy, session),
+            answer => answer,
+        }
+    }
+
+    fn call(
+        &self,
+        policy: &Policy,
+        session: &Arc<Session>,
+    ) -> Result<Option<ScriptVerdict>, Box<Diagnostic>> {
+        session.declare(policy.needs);
+        let arguments = (
+            TaskHandle::clone_of(session),
+            FactsHandle::clone_of(session),
+        );
+        let options = CallFnOptions::new()
+            .eval_ast(policy.has_constants)
+            .with_tag(Dynamic::from(Running(Arc::clone(session))));
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            engine::with_deadline(|| {
+                self.engine.call_fn_with_options::<Dynamic>(
+                    options,
+                    &mut Scope::new(),
+                    &policy.ast,
+                    "decide",
+                    arguments,
+                )
+            })
+        }));
+        let fault = |message: String, kind| {
+            Box::new(Diagnostic::file(&policy.name, message).of(kind))
+        };
+        match outcome {
+            Err(_) => Err(fault(
+                "a function of provtaskd panicked; this is our mistake, please report it".to_owned(),
+                FaultKind::Internal,
+            )),
+            Ok(Err(error)) => Err(Box::new(engine::explain(
+                &policy.name,
+                &policy.source,
+                &error,
+            ))),
+            Ok(Ok(value)) if value.is_unit() => Ok(None),
+            Ok(Ok(value)) => {
+                let sort = self.engine.map_type_name(value.type_name()).to_owned();
+                match value.try_cast::<ScriptVerdict>() {
+                    Some(made) => Ok(Some(made)),
+                    None => Err(Box::new(
+                        Diagnostic::file(
+                            &policy.name,
+                            format!("decide returned a value of type {sort}, which is no verdict"),
+                        )
+                        .of(FaultKind::Result)
+                        .hint("end with retry(), reassign(…), leave(…), ask(…), another verb, or () for no opinion"),
+                    )),
+                }
+            }
+        }
+    }
+}
+
+fn hash_of(sources: &[Source]) -> PolicyHash {
+    let mut sha = Sha256::new();
+    for (name, text) in sources {
+        for part in [name, text] {
+            sha.update(part.len().to_string());
+            sha.update(":");
+            sha.update(part);
+        }
+    }
+    PolicyHash::new(&hex(&sha.finalize()))
+}
+
+fn parse(engine: &Engine, file: &str, text: &str) -> Result<AST, Box<Diagnostic>> {
+    engine.compile(text).map_err(|error| {
+        let message = error.err_type().to_string();
+        let found = Diagnostic::file(file, message).at_position(text, error.position());
+        Box::new(match error.err_type() {
+            rhai::ParseErrorType::VariableUndefined(_) => found.hint(
+                "inside a function write global::NAME for a constant of the top; there are no other outer variables",
+            ),
+            _ => found,
+        })
+    })
+}
+
+fn add_lib(engine: &mut Engine, file: &str, text: &str) -> Result<(), Diagnostic> {
+    let ast = parse(engine, file, text).map_err(|found| *found)?;
+    let module = engine::with_deadline(|| Module::eval_ast_as_new(Scope::new(), &ast, engine))
+        .map_err(|error| engine::explain(file, text, &error))?;
+    let name = file
+        .rsplit('/')
+        .next()
+        .and_then(|n| n.strip_suffix(".rhai"))
+        .unwrap_or(file);
+    engine.register_static_module(name, module.into());
+    Ok(())
+}
+
+fn compile_policy(engine: &Engine, file: &str, text: &str) -> Result<Policy, Vec<Diagnostic>> {
+    let ast = parse(engine, file, text).map_err(|found| vec![*found])?;
+    let mut findings = Vec::new();
+    let decide: Vec<usize> = ast
+        .iter_functions()
+        .filter(|f| f.name == "decide")
+        .map(|f| f.params.len())
+        .collect();
+    if !decide.contains(&2) {
+        let message = if decide.is_empty() {
+            "there is no fn decide(task, facts)"
+        } else {
+            "decide must take exactly (task, facts)"
+        };
+        findings.push(Diagnostic::file(file, message).hint("fn decide(task, facts) { … }"));
+    }
+    let mut scope = Scope::new();
+    let top = engine::with_deadline(|| engine.run_ast_with_scope(&mut scope, &ast));
+    if let Err(error) = top {
+        findings.push(
+            engine::explain(file, text, &error)
+                .hint("the top level may only hold constants and functions"),
+        );
+    }
+    let needs_line = text
+        .lines()
+        .position(|l| l.contains("NEEDS"))
+        .map(|n| n + 1);
+    let needs = match scope.get_value::<Dynamic>("NEEDS") {
+        None => Needs::NONE,
+        Some(value) => match read_needs(value) {
+            Ok(needs) => needs,
+            Err(message) => {
+                findings.push(Diagnostic::file(file, message).at(text, needs_line, None));
+                Needs::NONE
+            }
+        },
+    };
+    let has_constants = scope.iter().any(|(name, ..)| name != "NEEDS");
+    if !findings.is_empty() {
+        return Err(findings);
+    }
+    Ok(Policy {
+        name: Arc::from(file),
+        source: text.to_owned(),
+        ast,
+        needs,
+        has_constants,
+    })
+}
+
+fn read_needs(value: Dynamic) -> Result<Needs, String> {
+    let all = || {
+        let words: Vec<_> = Need::ALL.iter().map(|n| n.as_str()).collect();
+        words.join(", ")
+    };
+    let words = value
+        .into_typed_array::<rhai::ImmutableString>()
+        .map_err(|_| format!("NEEDS must be a list of words out of: {}", all()))?;
+    words.iter().try_fold(Needs::NONE, |needs, word| {
+        Need::parse(word)
+            .map(|need| needs.with(need))
+            .ok_or_else(|| format!("NEEDS: `{word}` is none of: {}", all()))
+    })
+}

@@ -1,0 +1,1 @@
+//! Runs policies against written cases; it sends nothing and reads nothing itself.
