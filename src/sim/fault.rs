@@ -229,6 +229,11 @@ impl Faults {
         });
     }
 
+    /// Whether any is in force.
+    pub fn any(&self) -> bool {
+        !self.armed.is_empty()
+    }
+
     /// None any more.
     pub fn clear(&mut self) {
         self.armed.clear();

@@ -6,6 +6,7 @@ mod conn;
 mod control;
 mod draw;
 pub mod fault;
+mod gzip;
 mod journal;
 mod mangle;
 pub mod scenario;

@@ -379,7 +379,7 @@ fn decide(shared: &Shared, req: &Req, raw_query: &str) -> (Answer, Option<FaultS
         None => Arc::from(format!("request-{number}")),
     };
     let class = req.class();
-    let items = if class == super::fault::Class::Put {
+    let items = if class == super::fault::Class::Put && core.world.faults.any() {
         api::items_of(req)
     } else {
         Vec::new()

@@ -90,6 +90,18 @@ pub fn parse_stamp(text: &str) -> Result<Ms, TimeError> {
         .map_err(|_| TimeError::Stamp(text.to_owned()))
 }
 
+/// Reads an RFC 3339 time and rounds a part of a millisecond up, so that whoever waits for that time finds it reached.
+///
+/// # Errors
+/// [`TimeError::Stamp`] if it is anything else.
+pub fn parse_stamp_up(text: &str) -> Result<Ms, TimeError> {
+    let wrong = || TimeError::Stamp(text.to_owned());
+    let at: jiff::Timestamp = text.trim().parse().map_err(|_| wrong())?;
+    let nanos = at.as_nanosecond();
+    let up = nanos.div_euclid(1_000_000) + i128::from(nanos.rem_euclid(1_000_000) > 0);
+    Ms::try_from(up).map_err(|_| wrong())
+}
+
 fn timestamp(ms: Ms) -> jiff::Timestamp {
     jiff::Timestamp::from_millisecond(ms).unwrap_or(if ms < 0 {
         jiff::Timestamp::MIN
@@ -101,6 +113,65 @@ fn timestamp(ms: Ms) -> jiff::Timestamp {
 /// `2027-03-01T08:00:00Z`, the form of every 12c sample.
 pub fn stamp(ms: Ms) -> String {
     format!("{:.0}", timestamp(ms.div_euclid(1_000) * 1_000))
+}
+
+/// Writes a number; the list of tasks is made of little else, so this must not allocate.
+pub fn push_number(out: &mut Vec<u8>, mut number: u64) {
+    let mut digits = [b'0'; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        // A remainder of ten is one digit.
+        digits[at] = b'0' + u8::try_from(number % 10).unwrap_or(0);
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+fn push_two(out: &mut Vec<u8>, number: i64) {
+    let digit = |number: i64| b'0' + u8::try_from(number % 10).unwrap_or(0);
+    out.push(digit(number / 10));
+    out.push(digit(number));
+}
+
+/// Writes what [`stamp`] gives, for years 1970 to 9999 without its cost.
+pub fn push_stamp(out: &mut Vec<u8>, ms: Ms) {
+    if !(0..253_402_300_800_000).contains(&ms) {
+        out.extend_from_slice(stamp(ms).as_bytes());
+        return;
+    }
+    let seconds = ms / 1_000;
+    let (day, second) = (seconds / 86_400, seconds % 86_400);
+    // Days to civil date, counted from 1 March of year 0, so that the leap day is the last one of its year.
+    let shifted = day + 719_468;
+    let era = shifted / 146_097;
+    let of_era = shifted % 146_097;
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * of_year + 2) / 153;
+    let date = of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    push_two(out, year / 100);
+    push_two(out, year % 100);
+    for (mark, number) in [
+        (b'-', month),
+        (b'-', date),
+        (b'T', second / 3_600),
+        (b':', second / 60 % 60),
+        (b':', second % 60),
+    ] {
+        out.push(mark);
+        push_two(out, number);
+    }
+    out.push(b'Z');
 }
 
 /// `2027-03-01T08:00:00.000Z`.
@@ -139,9 +210,26 @@ mod tests {
     }
 
     #[test]
+    fn numbers_and_stamps_are_written_as_formatted() {
+        for number in [0, 7, 10, 600_001, u64::MAX] {
+            let mut out = Vec::new();
+            push_number(&mut out, number);
+            assert_eq!(String::from_utf8(out).unwrap(), number.to_string());
+        }
+        let days = (0..4_000).map(|n| n * 86_400_000 * 3 + n * 1_234_567);
+        for ms in days.chain([-1, 951_782_399_999, 951_782_400_000, 4_107_542_399_000]) {
+            let mut out = Vec::new();
+            push_stamp(&mut out, ms);
+            assert_eq!(String::from_utf8(out).unwrap(), stamp(ms), "{ms}");
+        }
+    }
+
+    #[test]
     fn stamps_have_the_documented_form() {
         let ms = parse_stamp("2027-03-01T09:00:00.250+01:00").unwrap();
         assert_eq!(stamp(ms), "2027-03-01T08:00:00Z");
         assert_eq!(stamp_ms(ms), "2027-03-01T08:00:00.250Z");
+        assert_eq!(parse_stamp_up("2027-03-01T08:00:00.250000001Z"), Ok(ms + 1));
+        assert_eq!(parse_stamp_up("2027-03-01T08:00:00.25Z"), Ok(ms));
     }
 }

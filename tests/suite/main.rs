@@ -3,5 +3,6 @@
 mod config;
 mod sim_contract;
 mod sim_faults;
+mod sim_server;
 mod sim_support;
 mod sim_world;

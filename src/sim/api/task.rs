@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::scenario::DateForm;
-use super::super::time::{Ms, stamp};
+use super::super::time::{Ms, push_number, push_stamp, stamp};
 use super::super::world::{Owner, Task, World};
 
 /// The fields of a task.
@@ -219,7 +219,12 @@ fn push_cell(out: &mut Vec<u8>, world: &World, cell: &Cell<'_>) {
             out.push(b'}');
         }
         Cell::Text(text) => push_text(out, text),
-        Cell::Number(number) => out.extend_from_slice(number.to_string().as_bytes()),
+        Cell::Number(number) => push_number(out, *number),
+        Cell::Date(ms) if world.traits.dates == DateForm::Zulu => {
+            out.push(b'"');
+            push_stamp(out, *ms);
+            out.push(b'"');
+        }
         Cell::Date(ms) => {
             let zulu = stamp(*ms);
             let bare = zulu.trim_end_matches('Z');

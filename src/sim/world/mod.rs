@@ -9,6 +9,7 @@ mod entity;
 mod outside;
 mod people;
 mod populate;
+mod register;
 mod texts;
 mod truth;
 
