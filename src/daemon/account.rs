@@ -138,10 +138,7 @@ fn sibling(task: &Task, kind: Kind, known: Option<RowState>, seen_at: Timestamp)
             .unwrap_or_else(|| Arc::from("(no name)")),
         kind,
         status: task.status.clone(),
-        origin: known
-            .map(|k| k.origin)
-            .or(task.created)
-            .unwrap_or(seen_at),
+        origin: known.map(|k| k.origin).or(task.created).unwrap_or(seen_at),
         child: task.child.clone(),
         attempt_open: known.is_some_and(|k| k.attempt_open),
         finished: task.status.is_finished(),

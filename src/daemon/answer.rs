@@ -8,13 +8,10 @@ use super::describe::{RowText, verdict_text};
 use super::evaluate::{CycleError, Evaluated, Proposal, evaluate};
 use super::memory::Memory;
 use crate::control::{
-    ExplainView, Incoming, PlanFilter, PlanItem, PlanView, RefusalView, RefusedKind, Reply,
-    Request,
+    ExplainView, Incoming, PlanFilter, PlanItem, PlanView, RefusalView, RefusedKind, Reply, Request,
 };
 use crate::governor::Census;
-use crate::model::{
-    CycleId, Decision, LineageId, Refusal, TaskId, Verdict,
-};
+use crate::model::{CycleId, Decision, LineageId, Refusal, TaskId, Verdict};
 
 impl Core {
     /// Handles one request; true where the daemon is to end.

@@ -192,8 +192,14 @@ impl<'a> Collector<'a> {
                     let at = self.clock.now();
                     let login = person.login.clone();
                     self.cache.logins.insert(key, login.clone());
-                    self.cache
-                        .store_person(&login, Known::Yes { value: person, as_of: at }, at);
+                    self.cache.store_person(
+                        &login,
+                        Known::Yes {
+                            value: person,
+                            as_of: at,
+                        },
+                        at,
+                    );
                 }
                 Ok(None) => {}
                 Err(error) if error.is_login() => return Err(error),
@@ -307,11 +313,6 @@ impl<'a> Collector<'a> {
             self.cache.roles.insert(name, Dated { value, at });
         }
         Ok(())
-    }
-
-    /// The cache, for reading back.
-    pub fn cache(&self) -> &Cache {
-        self.cache
     }
 }
 

@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 use super::evaluate::{Bench, CycleError, Evaluated, Seen};
 use super::memory::Memory;
 use super::send::SendDone;
-use super::time::Stepper;
 use super::settle::LookDone;
+use super::time::Stepper;
 use super::{DaemonError, systemd};
 use crate::absence::{Feed, Roster};
 use crate::control::{Incoming, PlanFilter, Reply};
@@ -195,6 +195,7 @@ pub async fn drive(core: &mut Core, inlets: &mut Inlets) -> Result<Exit, DaemonE
             return Ok(Exit::Once);
         }
         let wake = core.wake_at();
+        let (clock, stepper, jobs) = (core.clock.clone(), core.stepper.clone(), core.jobs.len());
         // signals and orders go before work, so that a busy daemon still listens
         tokio::select! {
             biased;
@@ -210,7 +211,7 @@ pub async fn drive(core: &mut Core, inlets: &mut Inlets) -> Result<Exit, DaemonE
             Some(done) = core.jobs.join_next(), if !core.jobs.is_empty() => {
                 core.finished(done).await?;
             }
-            stepped = idle(&core.clock, core.stepper.as_ref(), core.jobs.len(), wake) => {
+            stepped = idle(&clock, stepper.as_ref(), jobs, wake) => {
                 if let Err(error) = stepped {
                     return Err(DaemonError::Stepper(error));
                 }

@@ -60,14 +60,21 @@ pub fn row_text(task: &Task, facts: &Facts) -> RowText {
 
 fn fact_texts(facts: &Facts) -> Vec<(String, String)> {
     let mut out = vec![
-        ("now".to_owned(), format!("{:.0} ({})", facts.now.at, facts.now.zone)),
+        (
+            "now".to_owned(),
+            format!("{:.0} ({})", facts.now.at, facts.now.zone),
+        ),
         ("kind".to_owned(), facts.kind.to_string()),
         (
             "reason class".to_owned(),
             format!(
                 "{} ({})",
                 facts.class,
-                if facts.retryable { "retryable" } else { "not retryable" }
+                if facts.retryable {
+                    "retryable"
+                } else {
+                    "not retryable"
+                }
             ),
         ),
         (

@@ -18,8 +18,8 @@ use crate::ledger::record::digest_of;
 use crate::ledger::{Ledger, LedgerError, Observed, Sighting};
 use crate::model::settings::Settings;
 use crate::model::{
-    Clock, CycleId, Decision, Facts, Kind, Known, LineageId, Login, Refusal, RefusalReason, Snapshot,
-    TargetName, Task, TaskId, TaskStatus, Verdict,
+    Clock, CycleId, Decision, Facts, Kind, Known, LineageId, Login, Refusal, RefusalReason,
+    Snapshot, TargetName, Task, TaskId, TaskStatus, Verdict,
 };
 use crate::oig::{Client, OigError};
 use crate::policy::{Need, PolicySet, inputs_json};
@@ -72,8 +72,6 @@ pub struct Proposal {
     pub decision: Decision,
     /// The guards' proof, or every refusal, the first one first.
     pub guard: Result<Passed, Vec<Refusal>>,
-    /// True where the decision was made in this cycle.
-    pub fresh: bool,
 }
 
 /// A decision to do nothing, made in this cycle.
@@ -117,8 +115,8 @@ pub struct Evaluated {
     pub proposals: Vec<Proposal>,
     /// Fresh decisions to do nothing.
     pub rests: Vec<Rest>,
-    /// Inputs of fresh decisions, stored once by digest.
-    pub inputs: Vec<(crate::model::Digest, String)>,
+    /// Inputs of fresh decisions, to be stored once by their digest.
+    pub inputs: Vec<String>,
     /// Tasks not decided again because nothing changed.
     pub unchanged: u64,
     /// Proposals not repeated because the same answer is certain, by reason.
@@ -281,12 +279,7 @@ fn changed(
 }
 
 /// Turns an answer into a decision, remembers it and sorts it into what is wanted and what rests.
-fn remember(
-    around: &Surroundings<'_>,
-    memory: &mut Memory,
-    decided: Decided,
-    out: &mut Evaluated,
-) {
+fn remember(around: &Surroundings<'_>, memory: &mut Memory, decided: Decided, out: &mut Evaluated) {
     let Decided {
         candidate,
         evaluated,
@@ -314,7 +307,8 @@ fn remember(
     if let Some(fault) = &evaluated.fault
         && out.faults.len() < 20
     {
-        out.faults.push(format!("task {}: {}", task.id, fault.one_line()));
+        out.faults
+            .push(format!("task {}: {}", task.id, fault.one_line()));
     }
     out.fault_count += u64::from(evaluated.fault.is_some());
     let relook = relook_of(
@@ -342,7 +336,7 @@ fn remember(
     let acts = matches!(decision.verdict, Some(Verdict::Act { .. }));
     let asks = matches!(decision.verdict, Some(Verdict::Ask { .. }));
     if (acts || asks) && !around.bench.whole {
-        out.inputs.push((decision.inputs.clone(), text));
+        out.inputs.push(text);
     }
     if around.bench.whole {
         out.rows
@@ -357,7 +351,6 @@ fn remember(
             act,
             refusal: None,
             seen: memory.cycle,
-            asks,
         },
     );
     if !acts {

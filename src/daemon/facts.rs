@@ -60,7 +60,7 @@ impl Surroundings<'_> {
                 created.min(history.first_seen)
             });
         Facts {
-            now: calendar::now(
+            now: calendar::now_fact(
                 self.now,
                 &bench.settings.zone,
                 &bench.settings.schedule.business_hours,
@@ -140,7 +140,7 @@ impl Surroundings<'_> {
             .ledger
             .read(|index| index.attempts_print(state.lineage));
         if matches!(task.owner, Owner::User { .. }) {
-            hash.text(&owners::owner_word(self, memory, &task.owner));
+            hash.text(owners::owner_word(self, memory, &task.owner));
         }
         if self.definition(task).manual_since.is_some() {
             hash.text("manual");
@@ -155,4 +155,3 @@ impl Surroundings<'_> {
             .wrapping_add(last.rotate_left(47))
     }
 }
-

@@ -24,8 +24,6 @@ pub struct Remembered {
     pub refusal: Option<(Refusal, u64)>,
     /// The cycle in which the lineage was last seen.
     pub seen: u64,
-    /// True where a person is asked.
-    pub asks: bool,
 }
 
 /// What one cycle hands to the next.
@@ -43,9 +41,7 @@ impl Memory {
     /// True where a decision has to be made anew.
     pub fn must_decide(&self, lineage: LineageId, print: u64, now: Timestamp) -> bool {
         match self.lineages.get(&lineage) {
-            Some(known) => {
-                known.print != print || known.relook.is_some_and(|relook| relook <= now)
-            }
+            Some(known) => known.print != print || known.relook.is_some_and(|relook| relook <= now),
             None => true,
         }
     }

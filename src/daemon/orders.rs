@@ -247,7 +247,10 @@ impl Core {
         if hash != live && !known {
             return Ok(Reply::refused(
                 RefusedKind::NotFound,
-                format!("no policy set with hash {} was ever loaded here", hash.short()),
+                format!(
+                    "no policy set with hash {} was ever loaded here",
+                    hash.short()
+                ),
                 format!("the live one is {live}"),
             ));
         }

@@ -78,9 +78,7 @@ pub async fn read_owners(
             Owner::User {
                 login: Some(login), ..
             } => {
-                if !logins.contains(login) {
-                    logins.insert(login.clone());
-                }
+                logins.insert(login.clone());
             }
             Owner::User {
                 key: Some(key),
@@ -115,7 +113,14 @@ pub async fn read_owners(
                 continue;
             }
             let history = around.history(*row);
-            stand_in(around, &memory.cache, &login, task, &history, Some(&missing));
+            stand_in(
+                around,
+                &memory.cache,
+                &login,
+                task,
+                &history,
+                Some(&missing),
+            );
         }
         let missing = missing.into_inner();
         if missing.people.is_empty() && missing.proxies.is_empty() {
@@ -223,14 +228,16 @@ pub fn owner_fact(
             let Some(roster) = roster(around) else {
                 return Known::unknown(format!(
                     "whether {login} is away: {}",
-                    around.bench.roster.why().unwrap_or("the feed could not be read")
+                    around
+                        .bench
+                        .roster
+                        .why()
+                        .unwrap_or("the feed could not be read")
                 ));
             };
             let state = absence::owner_state(&person, &roster, around.now);
             let stand_in = match &state {
-                OwnerState::Away { .. } => {
-                    stand_in(around, cache, &login, task, history, None)
-                }
+                OwnerState::Away { .. } => stand_in(around, cache, &login, task, history, None),
                 OwnerState::Present | OwnerState::Role => StandIn::NotNeeded,
             };
             Known::Yes {

@@ -21,7 +21,6 @@ struct Wish {
     row: usize,
     decision: Decision,
     action: Action,
-    fresh: bool,
     priority: i32,
     origin: Timestamp,
 }
@@ -137,7 +136,6 @@ fn wishes(
                 action: action.clone(),
                 priority: *priority,
                 decision: (**act).clone(),
-                fresh,
                 origin: state.origin,
             });
         }
@@ -368,7 +366,6 @@ fn refused(wish: Wish, refusals: Vec<Refusal>) -> Proposal {
     Proposal {
         decision: wish.decision,
         guard: Err(refusals),
-        fresh: wish.fresh,
     }
 }
 
@@ -376,6 +373,5 @@ fn passed_on(wish: Wish, passed: Passed) -> Proposal {
     Proposal {
         decision: wish.decision,
         guard: Ok(passed),
-        fresh: wish.fresh,
     }
 }

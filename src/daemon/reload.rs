@@ -77,23 +77,31 @@ impl Core {
             store: Some(self.settings.store.dir.clone()),
             log_format: Some(self.settings.log.format),
         };
-        let loaded = config::load(&self.config, &env, &overrides).map_err(|error| {
-            match &error {
+        let loaded =
+            config::load(&self.config, &env, &overrides).map_err(|error| match &error {
                 config::LoadError::Findings { findings, .. } => {
                     let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
                     format!("{error}: {}", lines.join("; "))
                 }
                 config::LoadError::Read { source, .. } => format!("{error}: {source}"),
-            }
-        })?;
+            })?;
         for warning in &loaded.warnings {
             tracing::warn!(warning = %warning, "configuration");
         }
         let settings = loaded.settings;
         let fixed = [
-            ("server.origin", settings.server.origin == self.settings.server.origin),
-            ("server.login", settings.server.login == self.settings.server.login),
-            ("admin.socket", settings.admin.socket == self.settings.admin.socket),
+            (
+                "server.origin",
+                settings.server.origin == self.settings.server.origin,
+            ),
+            (
+                "server.login",
+                settings.server.login == self.settings.server.login,
+            ),
+            (
+                "admin.socket",
+                settings.admin.socket == self.settings.admin.socket,
+            ),
         ];
         if let Some((key, _)) = fixed.iter().find(|(_, same)| !same) {
             return Err(format!(
@@ -114,7 +122,7 @@ impl Core {
             }
             Schedule::Cron(lines) => lines
                 .iter()
-                .filter_map(|line| Cron::parse(line, &self.settings.zone).ok())
+                .filter_map(|line| Cron::parse(line, self.settings.zone.clone()).ok())
                 .filter_map(|cron| cron.next_after(now))
                 .min()
                 .unwrap_or(Timestamp::MAX),

@@ -85,11 +85,8 @@ impl Core {
         let planned = u32::try_from(pick.items.len()).unwrap_or(u32::MAX);
         self.governor.sent(now, &target, planned);
         self.sending += 1;
-        self.sending_accounts.extend(
-            pick.items
-                .iter()
-                .filter_map(|item| item.process().cloned()),
-        );
+        self.sending_accounts
+            .extend(pick.items.iter().filter_map(|item| item.process().cloned()));
         let requests = pick
             .items
             .iter()
@@ -107,11 +104,8 @@ impl Core {
             login: self.settings.server.login.clone(),
             cycle: self.cycle,
         };
-        let (client, ledger, clock) = (
-            self.client.clone(),
-            self.ledger.clone(),
-            self.clock.clone(),
-        );
+        let (client, ledger, clock) =
+            (self.client.clone(), self.ledger.clone(), self.clock.clone());
         self.jobs.spawn(async move {
             let mut done = SendDone {
                 target,
@@ -155,7 +149,8 @@ impl Core {
             self.release_account(admitted.process());
         }
         let Some(delivered) = done.delivered else {
-            self.governor.answered(now, &done.target, Answered::default());
+            self.governor
+                .answered(now, &done.target, Answered::default());
             self.forget_sending(&done.refused);
             return match done.failed {
                 Some(error) => Err(error.into()),
@@ -283,10 +278,11 @@ impl Core {
     /// The ledger's index knows the open attempts from here on.
     fn free_accounts(&mut self, receipts: &[Receipt]) {
         for receipt in receipts {
-            if let Some(process) = self
-                .ledger
-                .read(|index| index.attempt(receipt.lineage).and_then(|a| a.process.clone()))
-            {
+            if let Some(process) = self.ledger.read(|index| {
+                index
+                    .attempt(receipt.lineage)
+                    .and_then(|a| a.process.clone())
+            }) {
                 self.sending_accounts.remove(&process);
             }
         }
@@ -312,11 +308,7 @@ impl Core {
                 );
                 self.ledger
                     .record(Entry {
-                        body: EventBody::LoginStopped {
-                            login,
-                            secret,
-                            why,
-                        },
+                        body: EventBody::LoginStopped { login, secret, why },
                         meta: Meta::daemon(now, Some(self.cycle)),
                     })
                     .await?;

@@ -30,8 +30,6 @@ const LOOKS_AT_ONCE: usize = 200;
 pub struct LookDone {
     /// What was read.
     pub looked: Vec<Looked>,
-    /// How many were asked for.
-    pub asked: usize,
     /// What stopped the round, if anything did.
     pub error: Option<OigError>,
 }
@@ -47,13 +45,8 @@ impl Core {
         self.looking = true;
         let client = self.client.clone();
         self.jobs.spawn(async move {
-            let asked = items.len();
             let (looked, error) = verify::look(&client, items).await;
-            Done::Looked(LookDone {
-                looked,
-                asked,
-                error,
-            })
+            Done::Looked(LookDone { looked, error })
         });
     }
 
@@ -92,7 +85,9 @@ impl Core {
             let (target, state) = self.ledger.read(|index| {
                 (
                     index.target(outcome.lineage).cloned(),
-                    index.history(outcome.lineage, true).and_then(|h| h.last_state),
+                    index
+                        .history(outcome.lineage, true)
+                        .and_then(|h| h.last_state),
                 )
             });
             if let Some(target) = &target {
@@ -250,14 +245,20 @@ impl Core {
         self.queued_from = self.last.seen.taken_at;
         self.next_tick = self.pace_after(now, took, changed);
         if let Some(look) = next_look.filter(|_| self.looks.is_empty()) {
-            self.next_tick = self.next_tick.min(look.max(now + SignedDuration::from_secs(1)));
+            self.next_tick = self
+                .next_tick
+                .min(look.max(now + SignedDuration::from_secs(1)));
         }
         self.report(now, sent_now, faults, took);
         self.store_governor(now).await
     }
 
     /// Records decisions without proposing anything.
-    async fn keep_decisions(&mut self, found: Evaluated, now: Timestamp) -> Result<(), DaemonError> {
+    async fn keep_decisions(
+        &mut self,
+        found: Evaluated,
+        now: Timestamp,
+    ) -> Result<(), DaemonError> {
         let records = found
             .rests
             .into_iter()
@@ -304,9 +305,8 @@ impl Core {
                 Err(_) => {}
             }
         }
-        for (text_digest, text) in found.inputs {
-            let digest = self.ledger.keep(text, now).await?;
-            debug_assert_eq!(digest, text_digest);
+        if !found.inputs.is_empty() {
+            self.ledger.keep_all(found.inputs, now).await?;
         }
         let ledger = self.ledger.clone();
         let foreign = self.settings.governor.count_foreign_attempts;
@@ -397,12 +397,16 @@ impl Core {
         let inbox = self.inbox_count(now);
         self.metrics.cycle(took, now.as_duration().as_secs_f64());
         self.metrics.set_inbox(inbox);
-        self.metrics.set_tasks(seen.targets.iter().flat_map(|(target, (visible, rejected))| {
-            [
-                (target.as_str(), "visible", *visible),
-                (target.as_str(), "rejected", *rejected),
-            ]
-        }));
+        self.metrics.set_tasks(
+            seen.targets
+                .iter()
+                .flat_map(|(target, (visible, rejected))| {
+                    [
+                        (target.as_str(), "visible", *visible),
+                        (target.as_str(), "rejected", *rejected),
+                    ]
+                }),
+        );
         let unmapped: u64 = seen.unmapped.values().sum();
         tracing::info!(
             visible = seen.visible,

@@ -120,11 +120,7 @@ async fn run_with(
     if let Some(at) = settings.admin.listen {
         let admin = Admin::bind(at).await?;
         tracing::info!(at = %admin.local_addr(), "metrics and health are served");
-        helpers.spawn(admin.serve(
-            Arc::clone(&core.metrics),
-            core.health.clone(),
-            stop.clone(),
-        ));
+        helpers.spawn(admin.serve(Arc::clone(&core.metrics), core.health.clone(), stop.clone()));
     }
     systemd::ready();
     tracing::info!(
@@ -170,14 +166,12 @@ async fn assemble(
     } else {
         // opening replays the journal: off the runtime's threads
         let store = settings.store.clone();
-        let (ledger, report) =
-            tokio::task::spawn_blocking(move || Ledger::open(&store, now))
-                .await
-                .map_err(|error| DaemonError::Worker(error.to_string()))??;
+        let (ledger, report) = tokio::task::spawn_blocking(move || Ledger::open(&store, now))
+            .await
+            .map_err(|error| DaemonError::Worker(error.to_string()))??;
         (ledger, Some(report))
     };
-    let login_state =
-        ledger.read(|index| login::state_of(index, &settings.server.login));
+    let login_state = ledger.read(|index| login::state_of(index, &settings.server.login));
     let client = Client::new(&settings.server, clock.clone(), login_state)?;
     let governor_state: Option<GovernorState> = ledger
         .read(|index| index.governor_state())
@@ -199,16 +193,21 @@ async fn assemble(
     let looks = open_at_start(&ledger);
     let (every, at_most) = bounds(&settings);
     let core = Core {
-        config: options.config.clone().unwrap_or_else(|| settings.origin.clone()),
+        config: options
+            .config
+            .clone()
+            .unwrap_or_else(|| settings.origin.clone()),
         stepper,
         client,
         policies,
         reload_error: None,
         governor,
         roster: Known::unknown("the feed was not read yet"),
-        feed: settings.absence.feed.clone().map(|path| {
-            Feed::new(path, settings.zone.clone(), settings.absence.feed_max_age)
-        }),
+        feed: settings
+            .absence
+            .feed
+            .clone()
+            .map(|path| Feed::new(path, settings.zone.clone(), settings.absence.feed_max_age)),
         memory: Some(Box::new(Memory::default())),
         queues: Queues::default(),
         queued_from: None,
@@ -375,9 +374,9 @@ pub async fn offline(
     while let Some(done) = core.jobs.join_next().await {
         core.finished(done).await?;
     }
-    let answer = answer.await.map_err(|_| {
-        DaemonError::Worker("the question was dropped without an answer".to_owned())
-    });
+    let answer = answer
+        .await
+        .map_err(|_| DaemonError::Worker("the question was dropped without an answer".to_owned()));
     core.ledger.shutdown().await?;
     answer
 }

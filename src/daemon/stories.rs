@@ -11,8 +11,7 @@ use crate::control::{
 };
 use crate::ledger::record::{Actor, ClaimItem, DecidedItem, Event, EventBody};
 use crate::model::{
-    Action, AttemptState, Decision, LineageId, Outcome, PolicyHash, ReceiptStatus, TaskId,
-    attempt,
+    Action, AttemptState, Decision, LineageId, Outcome, PolicyHash, ReceiptStatus, TaskId, attempt,
 };
 
 /// Rows that a list shows when nobody asks for more.
@@ -44,7 +43,12 @@ impl Core {
         let rows = attempts
             .into_iter()
             .filter(|row| row.claimed >= since)
-            .filter(|row| filter.target.as_ref().is_none_or(|t| row.target.as_ref() == Some(t)))
+            .filter(|row| {
+                filter
+                    .target
+                    .as_ref()
+                    .is_none_or(|t| row.target.as_ref() == Some(t))
+            })
             .filter(|row| filter.state.is_none_or(|state| row.state == state))
             .filter(|row| filter.task.as_ref().is_none_or(|task| row.task == *task))
             .take(most)
@@ -139,7 +143,9 @@ impl Core {
         else {
             return Reply::refused(
                 RefusedKind::NotFound,
-                format!("task {id} is not in the list any more and no decision about it is on record"),
+                format!(
+                    "task {id} is not in the list any more and no decision about it is on record"
+                ),
                 format!("`provtaskd outcomes show {lineage}` tells what is on record"),
             );
         };
@@ -230,7 +236,13 @@ impl Core {
                             ReceiptStatus::Unknown { why } => format!("not answered: {why}"),
                             ReceiptStatus::Unsent { why } => format!("not sent: {why}"),
                         };
-                        step(&mut out, receipt.ordinal, receipt.status.event(), event.at, text);
+                        step(
+                            &mut out,
+                            receipt.ordinal,
+                            receipt.status.event(),
+                            event.at,
+                            text,
+                        );
                     }
                 }
                 EventBody::Outcomes { items } => {

@@ -66,10 +66,7 @@ pub async fn clock_for(server: &ServerSettings) -> Result<(Clock, Option<Stepper
         .map_err(&refuse)?;
     match answer.mode.as_str() {
         "wall" => Ok((Clock::wall(), None)),
-        "scaled" => Ok((
-            Clock::scaled(answer.now, answer.scale.unwrap_or(1.0)),
-            None,
-        )),
+        "scaled" => Ok((Clock::scaled(answer.now, answer.scale.unwrap_or(1.0)), None)),
         "stepped" => Ok((
             Clock::stepped(answer.now),
             Some(Stepper {

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::core::Core;
-use super::orders::scope_text;
 use crate::control::{InboxItem, LoginView, ReleasedView, StatusView, TargetRow};
 use crate::governor::{HoldStatus, PauseScope};
 use crate::model::decision::Mode;
@@ -308,9 +307,4 @@ fn explanation(why: &str) -> &'static str {
                 reason.explanation()
             }),
     }
-}
-
-/// A pause's scope in words, for logs.
-pub fn pause_words(scope: &Scope) -> String {
-    scope_text(scope)
 }

@@ -8,10 +8,7 @@ use crate::oig::{Client, OigError};
 ///
 /// # Errors
 /// The first trouble that concerns every further reading too.
-pub async fn look(
-    client: &Client,
-    items: Vec<VerifyItem>,
-) -> (Vec<Looked>, Option<OigError>) {
+pub async fn look(client: &Client, items: Vec<VerifyItem>) -> (Vec<Looked>, Option<OigError>) {
     let mut looked = Vec::with_capacity(items.len());
     for item in items {
         if item.read_process

@@ -300,6 +300,20 @@ impl Ledger {
         self.submit(move |work| work.keep(&text, now)).await
     }
 
+    /// Stores many texts, each once by its digest, in one durable step.
+    ///
+    /// # Errors
+    /// The ledger has failed.
+    pub async fn keep_all(&self, texts: Vec<String>, now: Timestamp) -> Result<(), LedgerError> {
+        self.submit(move |work| {
+            for text in &texts {
+                work.keep(text, now)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
     /// Marks everything open now as the backlog of the first enforce. Does nothing where one was taken.
     ///
     /// # Errors
@@ -365,6 +379,14 @@ impl Ledger {
             Some(seq) => transfer::kept(&*self.store()?, digest, seq),
             None => Ok(None),
         }
+    }
+
+    /// Shows every record, oldest first, until the visitor breaks.
+    pub(super) fn visit(
+        &self,
+        visitor: &mut dyn FnMut(&[u8]) -> std::ops::ControlFlow<()>,
+    ) -> Result<(), LedgerError> {
+        Ok(self.store()?.visit(0, &mut |_, bytes| visitor(bytes))?)
     }
 
     fn store(&self) -> Result<Arc<dyn Store>, LedgerError> {

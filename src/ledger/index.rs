@@ -3,6 +3,7 @@
 mod apply;
 mod compact;
 mod getters;
+mod sums;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

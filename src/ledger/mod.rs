@@ -1,5 +1,6 @@
 //! The durable memory of claims, outcomes and learned facts; nothing is sent that is not on disk here first, and nothing here ever decides what to do.
 
+mod attempts;
 mod claimed;
 mod error;
 pub mod handle;
@@ -18,6 +19,7 @@ pub mod store;
 pub mod transfer;
 mod work;
 
+pub use attempts::AttemptRow;
 pub use claimed::Claimed;
 pub use error::{LedgerError, StoreError};
 pub use handle::{

@@ -89,7 +89,12 @@ impl ReasonTable {
             .size_limit(32 << 20)
             .dfa_size_limit(8 << 20)
             .build()
-            .map_err(|e| vec![Diagnostic::file(file, format!("patterns don't compile: {e}"))])?;
+            .map_err(|e| {
+                vec![Diagnostic::file(
+                    file,
+                    format!("patterns don't compile: {e}"),
+                )]
+            })?;
         Ok(Self {
             patterns,
             rows,
@@ -133,7 +138,10 @@ mod tests {
              [[class]]\nname = \"network\"\nretryable = true\npatterns = ['timed? ?out']\n",
         )
         .expect("compiles");
-        assert_eq!(&*table.class_of("Invalid input, then TIMED OUT").name, "data");
+        assert_eq!(
+            &*table.class_of("Invalid input, then TIMED OUT").name,
+            "data"
+        );
         assert!(table.class_of("read timed out").retryable);
         let unknown = table.class_of("the moon is full");
         assert_eq!((&*unknown.name, unknown.retryable), ("unknown", false));
@@ -141,7 +149,8 @@ mod tests {
 
     #[test]
     fn a_broken_pattern_is_found_with_its_line() {
-        let source = "[[class]]\nname = \"x\"\nretryable = true\npatterns = [\n  'ok',\n  '(oops',\n]\n";
+        let source =
+            "[[class]]\nname = \"x\"\nretryable = true\npatterns = [\n  'ok',\n  '(oops',\n]\n";
         let findings = ReasonTable::compile("reasons.toml", source).expect_err("refused");
         assert_eq!(findings[0].line, Some(6));
     }
