@@ -71,7 +71,7 @@ impl Client {
         };
         built.add(first);
         if !more {
-            return Ok(built.done(inner));
+            return Ok(built.done(inner, None));
         }
         if raw == 0 {
             return Ok(built.incomplete("an empty page promised more"));
@@ -95,6 +95,7 @@ impl Client {
         let mut waiting: BTreeMap<u32, PageOut> = BTreeMap::new();
         let (mut asked, mut taken) = (1_u32, 1_u32);
         let mut end: Option<Option<&'static str>> = None;
+        let mut last = 1;
         loop {
             while end.is_none() && flight.len() < width && asked < inner.settings.max_pages {
                 // Beyond what the last list needed only one page is asked for at a time; the first list knows no bound.
@@ -134,6 +135,7 @@ impl Client {
                     built.add(page);
                     continue;
                 }
+                last = taken;
                 let (raw, more) = (count(page.raw), page.more);
                 let back = matches!(page.next, Next::Offset(next) if next <= offset);
                 let fresh = built.add(page);
@@ -155,7 +157,7 @@ impl Client {
             }
         }
         Ok(match end {
-            Some(None) => built.done(inner),
+            Some(None) => built.done(inner, Some(last)),
             Some(Some(why)) => built.incomplete(why),
             None => built.incomplete("server.max_pages is reached"),
         })
@@ -179,7 +181,7 @@ impl Client {
             let empty = page.raw == 0;
             built.add(page);
             if !more {
-                return Ok(built.done(inner));
+                return Ok(built.done(inner, None));
             }
             if empty {
                 return Ok(built.incomplete("an empty page promised more"));
@@ -250,10 +252,10 @@ impl Builder {
         fresh
     }
 
-    fn done(mut self, inner: &Inner) -> Snapshot {
-        inner
-            .pages_known
-            .store(self.snapshot.pages, Ordering::Relaxed);
+    /// The list is whole; `last`: how many pages it really had, where some were read past its end.
+    fn done(mut self, inner: &Inner, last: Option<u32>) -> Snapshot {
+        let pages = last.unwrap_or(self.snapshot.pages);
+        inner.pages_known.store(pages, Ordering::Relaxed);
         self.snapshot.tasks.shrink_to_fit();
         self.snapshot
     }

@@ -196,6 +196,8 @@ pub(super) fn explain(error: &reqwest::Error, settings: &ServerSettings) -> Stri
         } else {
             "the server's certificate was issued by an authority that this machine does not know: name its certificate (PEM) as server.ca_file"
         }
+    } else if has("badsignature") || has("bad signature") {
+        "the server's certificate names an authority that is known here, but was not signed with its key: the authority was probably renewed; put its present certificate (PEM) into server.ca_file"
     } else if has("not valid for name") || has("notvalidforname") {
         "the server's certificate is for another host name than the one configured: use the name in the certificate as server origin, or have the certificate reissued"
     } else if has("expired") || has("notvalidyet") || has("not valid yet") {

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use provtaskd::model::clock::Clock;
@@ -12,7 +13,10 @@ use provtaskd::oig::{
     Client, ItemWord, LoginState, OigError, PutEnd, UnsentCause, WriteItem, receipts,
 };
 
-use crate::client_stub::{Stub, http, json, page, setup, write_password};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::client_stub::{Stub, answer, http, json, page, read_request, setup, write_password};
 
 const BATCH: BatchId = BatchId(uuid::Uuid::from_u128(7));
 
@@ -291,16 +295,28 @@ async fn a_changed_password_file_is_read_again_once() {
 
 #[tokio::test]
 async fn until_the_first_success_one_request_is_in_flight_at_a_time() {
-    let stub = Stub::start(|_, _| page(1..2, false, None)).await;
-    let client = setup(&stub.origin()).client();
-    let most = Arc::new(AtomicUsize::new(0));
-    let reads = (0..4).map(|_| client.task(&TaskId::new("1")));
-    // A 500 proves nothing about the login: reads stay one at a time, and none of them is lost.
-    for read in reads {
-        most.fetch_add(1, Ordering::SeqCst);
-        let _ = read.await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let origin = format!("http://{}", listener.local_addr().expect("an address"));
+    let client = setup(&origin).client();
+    let mut reads = JoinSet::new();
+    for _ in 0..2 {
+        let client = client.clone();
+        reads.spawn(async move { client.list().await.map(|l| l.tasks.len()) });
     }
-    assert_eq!(stub.seen().len(), most.load(Ordering::SeqCst));
+    let (mut first, _) = listener.accept().await.expect("the first request");
+    read_request(&mut first).await.expect("a request");
+    let second = tokio::time::timeout(Duration::from_millis(200), listener.accept()).await;
+    assert!(
+        second.is_err(),
+        "a second request while the login is unproven"
+    );
+    answer(&mut first, &page(1..2, false, None)).await;
+    let (mut second, _) = listener.accept().await.expect("the second request");
+    read_request(&mut second).await.expect("a request");
+    answer(&mut second, &page(1..2, false, None)).await;
+    while let Some(read) = reads.join_next().await {
+        assert_eq!(read.expect("joined").expect("a list"), 1);
+    }
 }
 
 #[tokio::test]

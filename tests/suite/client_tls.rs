@@ -6,7 +6,7 @@ use std::sync::Arc;
 use provtaskd::model::decision::Action;
 use provtaskd::model::id::{BatchId, TaskId};
 use provtaskd::oig::{PutEnd, UnsentCause, WriteItem};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -22,8 +22,13 @@ struct Authority {
 }
 
 fn authority() -> Authority {
+    named("First Test Authority")
+}
+
+fn named(name: &str) -> Authority {
     let key = KeyPair::generate().expect("a key");
     let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+    params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let pem = params.self_signed(&key).expect("a certificate").pem();
     Authority {
@@ -116,9 +121,16 @@ async fn an_own_authority_is_trusted_once_it_is_named() {
 
 #[tokio::test]
 async fn an_unknown_issuer_points_to_the_ca_file() {
+    let port = serve(&named("Second Test Authority"), "localhost").await;
+    let text = failure(&trusting(&authority(), port)).await;
+    assert!(text.contains("neither in server.ca_file"), "{text}");
+}
+
+#[tokio::test]
+async fn a_renewed_authority_of_the_same_name_is_told_apart() {
     let port = serve(&authority(), "localhost").await;
     let text = failure(&trusting(&authority(), port)).await;
-    assert!(text.contains("server.ca_file"), "{text}");
+    assert!(text.contains("present certificate"), "{text}");
 }
 
 #[tokio::test]

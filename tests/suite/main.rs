@@ -6,5 +6,6 @@ mod client_tls;
 mod config;
 mod sim_contract;
 mod sim_faults;
+mod sim_server;
 mod sim_support;
 mod sim_world;
