@@ -17,7 +17,11 @@ pub fn backoff(
     factor: f64,
     cap: SignedDuration,
 ) -> SignedDuration {
-    let factor = if factor.is_finite() { factor.max(1.0) } else { 1.0 };
+    let factor = if factor.is_finite() {
+        factor.max(1.0)
+    } else {
+        1.0
+    };
     let cap = cap.max(SignedDuration::ZERO).as_secs_f64();
     let mut pause = base.max(SignedDuration::ZERO).as_secs_f64();
     for _ in 1..attempts.min(64) {
@@ -64,6 +68,10 @@ mod tests {
         let at = |lineage, n| backoff(LineageId(lineage), n, minutes(5), 3.0, minutes(720));
         assert!(at(1, 3) > at(1, 2) && at(1, 2) > at(1, 1));
         let distinct: std::collections::BTreeSet<_> = (0..100).map(|l| at(l, 2)).collect();
-        assert!(distinct.len() > 50, "only {} different pauses", distinct.len());
+        assert!(
+            distinct.len() > 50,
+            "only {} different pauses",
+            distinct.len()
+        );
     }
 }

@@ -72,7 +72,16 @@ mod tests {
     fn units_add_up_and_nonsense_is_refused() {
         assert_eq!(parse("1h 30m"), Ok(SignedDuration::from_mins(90)));
         assert_eq!(parse("2d"), Ok(SignedDuration::from_hours(48)));
-        for bad in ["", "5", "m", "-5m", "5 months", "1.5h", "9999d", "99999999999999999999s"] {
+        for bad in [
+            "",
+            "5",
+            "m",
+            "-5m",
+            "5 months",
+            "1.5h",
+            "9999d",
+            "99999999999999999999s",
+        ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }

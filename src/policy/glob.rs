@@ -20,7 +20,8 @@ mod tests {
 
     #[test]
     fn stars_match_runs_and_everything_else_is_literal() {
-        let regex = regex::Regex::new(&to_regex("Add User to * (v2)")).expect("valid by construction");
+        let regex =
+            regex::Regex::new(&to_regex("Add User to * (v2)")).expect("valid by construction");
         assert!(regex.is_match(" add user TO Group (V2)"));
         assert!(!regex.is_match("add user to group v2"));
     }

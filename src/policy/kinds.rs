@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
-use regex::RegexSet;
+use regex::bytes::{RegexSet, RegexSetBuilder};
 use serde::Deserialize;
 
 use super::diagnostic::Diagnostic;
@@ -86,9 +86,8 @@ impl KindTable {
                                 kinds.push((kind, name.clone()));
                             }
                         }
-                        Err(error) => findings.push(
-                            Diagnostic::file(file, error.to_string()).at_offset(source, at),
-                        ),
+                        Err(error) => findings
+                            .push(Diagnostic::file(file, error.to_string()).at_offset(source, at)),
                     }
                     if row.names.is_empty() {
                         findings.push(
@@ -103,8 +102,15 @@ impl KindTable {
         if !findings.is_empty() {
             return Err(findings);
         }
-        let patterns = RegexSet::new(&patterns)
-            .map_err(|e| vec![Diagnostic::file(file, format!("patterns don't compile: {e}"))])?;
+        let patterns = RegexSetBuilder::new(&patterns)
+            .unicode(false)
+            .build()
+            .map_err(|e| {
+                vec![Diagnostic::file(
+                    file,
+                    format!("patterns don't compile: {e}"),
+                )]
+            })?;
         Ok(Self {
             patterns,
             kinds,
@@ -123,7 +129,11 @@ impl KindTable {
         if name.trim().is_empty() {
             return None;
         }
-        let first = self.patterns.matches(&key(target, name)).iter().next()?;
+        let first = self
+            .patterns
+            .matches(key(target, name).as_bytes())
+            .iter()
+            .next()?;
         self.kinds
             .get(first)
             .map(|(kind, pattern)| (*kind, pattern.as_str()))
@@ -134,13 +144,19 @@ impl KindTable {
         let target = task.target.as_ref().map_or("", |t| t.as_str());
         let name = task.definition_name.as_deref().unwrap_or("");
         let key = key(target, name);
-        let remembered = self.remembered.read().unwrap_or_else(PoisonError::into_inner);
+        let remembered = self
+            .remembered
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(kind) = remembered.get(key.as_str()) {
             return *kind;
         }
         drop(remembered);
         let kind = self.kind(target, name);
-        let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
+        let mut remembered = self
+            .remembered
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= MOST_REMEMBERED {
             remembered.clear();
         }

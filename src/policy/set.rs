@@ -335,12 +335,12 @@ impl PolicySet {
                 )
             })
         }));
-        let fault = |message: String, kind| {
-            Box::new(Diagnostic::file(&policy.name, message).of(kind))
-        };
+        let fault =
+            |message: String, kind| Box::new(Diagnostic::file(&policy.name, message).of(kind));
         match outcome {
             Err(_) => Err(fault(
-                "a function of provtaskd panicked; this is our mistake, please report it".to_owned(),
+                "a function of provtaskd panicked; this is our mistake, please report it"
+                    .to_owned(),
                 FaultKind::Internal,
             )),
             Ok(Err(error)) => Err(Box::new(engine::explain(

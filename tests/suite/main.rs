@@ -1,1 +1,3 @@
 //! The one integration binary: whole-process and cross-room behaviour, judged from outside.
+
+mod policy;

@@ -15,11 +15,20 @@ use crate::policy::needs::Need;
 
 /// Name and meaning of every function that we add to the language, for the docs and their test.
 pub const FUNCTIONS: &[(&str, &str)] = &[
-    ("task.field", "any OIG field of the row by name (case and blanks around it don't count), as text; `()` where the row doesn't show it"),
+    (
+        "task.field",
+        "any OIG field of the row by name (case and blanks around it don't count), as text; `()` where the row doesn't show it",
+    ),
     ("task.has", "true where the row shows the field"),
-    ("task.matches", "true where the regular expression (no case) matches the reason"),
+    (
+        "task.matches",
+        "true where the regular expression (no case) matches the reason",
+    ),
     ("facts.siblings.of_kind", "other open tasks of that kind"),
-    ("backoff", "`backoff(base, factor, cap)`: a pause that grows by `factor` with each attempt of the episode, with a spread that is the same on every run (need: `history`)"),
+    (
+        "backoff",
+        "`backoff(base, factor, cap)`: a pause that grows by `factor` with each attempt of the episode, with a spread that is the same on every run (need: `history`)",
+    ),
     ("retry", "retry the task"),
     ("reassign", "hand the task to `user:LOGIN` or `role:NAME`"),
     ("set_note", "replace the note"),
@@ -27,7 +36,10 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
     ("manual_complete", "mark as done by hand"),
     ("leave", "do nothing, with the reason"),
     ("ask", "a person must look, with the reason"),
-    (".after", "not before this long after the last attempt (leave and ask: look again this long from now)"),
+    (
+        ".after",
+        "not before this long after the last attempt (leave and ask: look again this long from now)",
+    ),
     (".because", "the policy's own words for an act"),
     (".priority", "higher goes first, -1000 to 1000; 0 is usual"),
 ];
@@ -81,6 +93,12 @@ impl Patterns {
     }
 }
 
+/// The first [`TEXT_CHARS`] characters.
+fn head(text: &str) -> &str {
+    let end = text.char_indices().nth(TEXT_CHARS).map(|(at, _)| at);
+    end.and_then(|end| text.get(..end)).unwrap_or(text)
+}
+
 fn span(text: &str) -> Result<jiff::SignedDuration, Box<EvalAltResult>> {
     duration::parse(text).map_err(|e| ApiError::script(e).boxed())
 }
@@ -94,12 +112,23 @@ fn pause(
     let session = running(context)?;
     session.require(Need::History).map_err(ApiError::boxed)?;
     if !(1.0..=100.0).contains(&factor) {
-        return Err(ApiError::script(format!("backoff: factor {factor} is not within 1 to 100")).boxed());
+        return Err(
+            ApiError::script(format!("backoff: factor {factor} is not within 1 to 100")).boxed(),
+        );
     }
     let history = &session.facts.history;
-    let pause = backoff(history.lineage, history.attempts, span(base)?, factor, span(cap)?);
+    let pause = backoff(
+        history.lineage,
+        history.attempts,
+        span(base)?,
+        factor,
+        span(cap)?,
+    );
     let words = duration::format(pause);
-    session.note_call(|| format!("backoff({base}, {factor}, {cap})"), || words.clone());
+    session.note_call(
+        || format!("backoff({base}, {factor}, {cap})"),
+        || words.clone(),
+    );
     Ok(words.into())
 }
 
@@ -123,11 +152,12 @@ pub fn register(engine: &mut Engine) {
     let patterns = Patterns::default();
     engine.register_fn(
         "matches",
-        move |task: &mut TaskHandle, pattern: ImmutableString| -> Result<bool, Box<EvalAltResult>> {
+        move |task: &mut TaskHandle,
+              pattern: ImmutableString|
+              -> Result<bool, Box<EvalAltResult>> {
             let regex = patterns.get(&pattern).map_err(ApiError::boxed)?;
             let reason = task.0.task.reason.as_deref().unwrap_or("");
-            let end = reason.floor_char_boundary(TEXT_CHARS.min(reason.len()));
-            let fits = regex.is_match(&reason[..end]);
+            let fits = regex.is_match(head(reason));
             task.0
                 .note_call(|| format!("task.matches({pattern})"), || fits.to_string());
             Ok(fits)
@@ -136,9 +166,9 @@ pub fn register(engine: &mut Engine) {
     engine.register_fn(
         "of_kind",
         |s: &mut SiblingsHandle, kind: ImmutableString| -> Result<Dynamic, Box<EvalAltResult>> {
-            let kind: Kind = kind
-                .parse()
-                .map_err(|e: crate::model::kind::NotAKind| ApiError::script(e.to_string()).boxed())?;
+            let kind: Kind = kind.parse().map_err(|e: crate::model::kind::NotAKind| {
+                ApiError::script(e.to_string()).boxed()
+            })?;
             let account = siblings(&s.0).map_err(ApiError::boxed)?;
             let number = count(account, |t| t.kind == kind);
             s.0.note_call(
@@ -150,13 +180,17 @@ pub fn register(engine: &mut Engine) {
     );
     engine.register_fn(
         "backoff",
-        |context: NativeCallContext<'_>, base: ImmutableString, factor: FLOAT, cap: ImmutableString| {
-            pause(&context, &base, factor, &cap)
-        },
+        |context: NativeCallContext<'_>,
+         base: ImmutableString,
+         factor: FLOAT,
+         cap: ImmutableString| { pause(&context, &base, factor, &cap) },
     );
     engine.register_fn(
         "backoff",
-        |context: NativeCallContext<'_>, base: ImmutableString, factor: i64, cap: ImmutableString| {
+        |context: NativeCallContext<'_>,
+         base: ImmutableString,
+         factor: i64,
+         cap: ImmutableString| {
             let factor = i32::try_from(factor).map_or(f64::INFINITY, f64::from);
             pause(&context, &base, factor, &cap)
         },

@@ -112,7 +112,10 @@ fn because(mut made: ScriptVerdict, text: &str) -> Made {
 }
 
 fn priority(mut made: ScriptVerdict, number: i64) -> Made {
-    let Some(number) = i32::try_from(number).ok().filter(|n| (-1000..=1000).contains(n)) else {
+    let Some(number) = i32::try_from(number)
+        .ok()
+        .filter(|n| (-1000..=1000).contains(n))
+    else {
         return refuse(format!("priority {number} is not within -1000 to 1000"));
     };
     match &mut made.verdict {
@@ -162,14 +165,26 @@ pub fn register(engine: &mut Engine) {
         "leave",
         |c: NativeCallContext<'_>, reason: ImmutableString| -> Made {
             let reason = words("leave", &reason, WORDS_CHARS)?;
-            Ok(made(&c, Verdict::Leave { reason, after: None }))
+            Ok(made(
+                &c,
+                Verdict::Leave {
+                    reason,
+                    after: None,
+                },
+            ))
         },
     );
     engine.register_fn(
         "ask",
         |c: NativeCallContext<'_>, reason: ImmutableString| -> Made {
             let reason = words("ask", &reason, WORDS_CHARS)?;
-            Ok(made(&c, Verdict::Ask { reason, after: None }))
+            Ok(made(
+                &c,
+                Verdict::Ask {
+                    reason,
+                    after: None,
+                },
+            ))
         },
     );
     engine.register_fn("after", |v: ScriptVerdict, text: ImmutableString| -> Made {
