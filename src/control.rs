@@ -1,1 +1,19 @@
-//! (being built)
+//! What may be asked of a running daemon over its unix socket, and what it answers; it never acts by itself.
+//!
+//! One JSON line each way: `{"v":1,"ask":…}` and `{"v":1,"answer":…}`. Only the daemon's own user and
+//! root are served; who asked is handed on as [`Actor`].
+
+mod client;
+mod request;
+mod server;
+mod view;
+mod wire;
+
+pub use client::{ask, is_running};
+pub use request::{Incoming, OutcomeFilter, PlanFilter, Request};
+pub use server::Server;
+pub use view::{
+    Actor, AttemptView, Done, EventView, ExplainView, InboxItem, LoginView, OutcomeRow, PlanItem,
+    PlanView, RefusalView, Refused, RefusedKind, ReleasedView, Reply, StatusView, Story, TargetRow,
+};
+pub use wire::ControlError;

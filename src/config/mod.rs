@@ -1,1 +1,14 @@
-//! (being built)
+//! TOML to validated values, all findings at once with key path and line; it never guesses and never reads the environment.
+
+pub mod docs;
+pub mod finding;
+mod lines;
+pub mod load;
+mod probe;
+pub mod raw;
+mod read;
+pub mod resolve;
+
+pub use finding::{Finding, Severity};
+pub use load::{Env, LoadError, Loaded, Overrides, load, parse};
+pub use probe::probe;

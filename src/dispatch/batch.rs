@@ -1,6 +1,9 @@
 //! Groups admitted acts into bulk PUTs per target and action; pure, loses and duplicates nothing.
 
-use crate::model::{ActionName, BatchId, TargetName};
+use std::collections::{BTreeMap, HashSet, VecDeque};
+
+use crate::governor::{Admitted, Lane};
+use crate::model::{ActionName, BatchId, LineageId, ProcessKey, TargetName};
 
 /// Items that go out in one PUT: one target, one action.
 #[must_use]
@@ -14,4 +17,187 @@ pub struct Batch<T> {
     pub action: ActionName,
     /// The items; never empty.
     pub items: Vec<T>,
+}
+
+/// What waits to be sent, per target and lane; the order within a lane is priority, then arrival.
+#[derive(Debug, Default)]
+pub struct Queues {
+    lanes: BTreeMap<(Lane, TargetName), VecDeque<Admitted>>,
+}
+
+/// Items of one action for one PUT, each of another account.
+#[must_use]
+#[derive(Debug)]
+pub struct Pick {
+    /// The action of every item.
+    pub action: ActionName,
+    /// The items; never empty.
+    pub items: Vec<Admitted>,
+}
+
+impl Queues {
+    /// Puts an item behind all of at least its priority.
+    pub fn push(&mut self, item: Admitted) {
+        let lane = self
+            .lanes
+            .entry((item.lane(), item.target().clone()))
+            .or_default();
+        // arrivals are mostly in order, so looking from the back is short
+        let at = lane
+            .iter()
+            .rposition(|have| have.priority() >= item.priority())
+            .map_or(0, |at| at + 1);
+        lane.insert(at, item);
+    }
+
+    /// The lanes that hold something, revokes and disables first.
+    pub fn waiting(&self) -> Vec<(Lane, TargetName)> {
+        self.lanes
+            .iter()
+            .filter(|(_, items)| !items.is_empty())
+            .map(|(key, _)| key.clone())
+            .collect()
+    }
+
+    /// How many items wait in all.
+    pub fn len(&self) -> usize {
+        self.lanes.values().map(VecDeque::len).sum()
+    }
+
+    /// True where nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.lanes.values().all(VecDeque::is_empty)
+    }
+
+    /// Takes up to `max` items of one action from a lane, at most one per account and none whose
+    /// account is busy (invariant 8: at most one write in flight within an account). What is not
+    /// taken stays in its order.
+    pub fn take(
+        &mut self,
+        lane: Lane,
+        target: &TargetName,
+        max: usize,
+        busy: &dyn Fn(&ProcessKey) -> bool,
+    ) -> Option<Pick> {
+        let items = self.lanes.get_mut(&(lane, target.clone()))?;
+        let mut accounts: HashSet<ProcessKey> = HashSet::new();
+        let mut lineages: HashSet<LineageId> = HashSet::new();
+        let mut action = None;
+        let mut taken = Vec::new();
+        let mut kept = VecDeque::with_capacity(items.len());
+        while let Some(item) = items.pop_front() {
+            let name = item.action().name();
+            let fits = taken.len() < max
+                && action.is_none_or(|have| have == name)
+                && lineages.insert(item.decision().lineage)
+                && item
+                    .process()
+                    .is_none_or(|key| !busy(key) && accounts.insert(key.clone()));
+            if fits {
+                action = Some(name);
+                taken.push(item);
+            } else {
+                kept.push_back(item);
+            }
+            if taken.len() >= max {
+                kept.append(items);
+                break;
+            }
+        }
+        *items = kept;
+        action.map(|action| Pick {
+            action,
+            items: taken,
+        })
+    }
+
+    /// Empties all queues; a new cycle proposes anew what is still wanted.
+    pub fn clear(&mut self) -> Vec<Admitted> {
+        std::mem::take(&mut self.lanes)
+            .into_values()
+            .flatten()
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::{Action, Decision, Digest, Kind, PolicyHash, TaskId};
+
+    fn item(lineage: u64, process: u8, target: u8, retry: bool) -> Admitted {
+        let action = if retry {
+            Action::Retry
+        } else {
+            Action::SetNote {
+                text: Arc::from("n"),
+            }
+        };
+        let target = TargetName::new(&format!("T{target}"));
+        let decision = Decision {
+            task: TaskId::new(&lineage.to_string()),
+            lineage: LineageId(lineage),
+            target: Some(target.clone()),
+            process: Some(ProcessKey::new(&process.to_string())),
+            definition: None,
+            kind: Kind::Change,
+            verdict: None,
+            policy: None,
+            line: None,
+            hash: PolicyHash::new("h"),
+            inputs: Digest::new("d"),
+            read: Vec::new(),
+            fault: None,
+            due: None,
+            version: 0,
+        };
+        Admitted::for_test(decision, action, target)
+    }
+
+    proptest! {
+        #[test]
+        fn batches_lose_and_duplicate_nothing_and_hold_one_item_an_account(
+            rows in proptest::collection::vec((0u8..6, 0u8..3, any::<bool>()), 0..60),
+            max in 1usize..10,
+        ) {
+            let mut queues = Queues::default();
+            for (n, (process, target, retry)) in rows.iter().enumerate() {
+                queues.push(item(u64::try_from(n).expect("small"), *process, *target, *retry));
+            }
+            let mut seen = Vec::new();
+            while !queues.is_empty() {
+                for (lane, target) in queues.waiting() {
+                    let pick = queues.take(lane, &target, max, &|_| false).expect("something waits");
+                    prop_assert!(!pick.items.is_empty() && pick.items.len() <= max);
+                    let mut accounts = HashSet::new();
+                    for item in pick.items {
+                        prop_assert_eq!(item.action().name(), pick.action);
+                        prop_assert_eq!(item.target(), &target);
+                        prop_assert!(accounts.insert(item.process().cloned()));
+                        seen.push(item.decision().lineage.0);
+                    }
+                }
+            }
+            seen.sort_unstable();
+            let all: Vec<u64> = (0..u64::try_from(rows.len()).expect("small")).collect();
+            prop_assert_eq!(seen, all);
+        }
+    }
+
+    #[test]
+    fn a_busy_account_stays_in_the_queue() {
+        let mut queues = Queues::default();
+        queues.push(item(1, 7, 0, true));
+        let target = TargetName::new("T0");
+        assert!(
+            queues
+                .take(Lane::Usual, &target, 5, &|key| key.as_str() == "7")
+                .is_none()
+        );
+        assert_eq!(queues.len(), 1);
+    }
 }

@@ -24,7 +24,6 @@ pub struct Admitted {
 
 impl Admitted {
     /// For the governor alone: `decision` has passed guards and gates.
-    #[allow(dead_code)]
     pub(in crate::governor) fn new(
         decision: Decision,
         action: Action,

@@ -1,5 +1,23 @@
 //! Says whether a decision may happen now: modes, caps, rates, breakers, pauses; pure machines over `now`, no I/O.
 
 mod admitted;
+mod backoff;
+mod cap;
+mod gate;
+mod machine;
+mod pace;
+mod state;
+mod sums;
+mod view;
 
 pub use admitted::{Admitted, Lane};
+pub use backoff::backoff;
+pub use cap::{Hold, HoldStatus};
+pub use gate::gate_names;
+pub use machine::{Census, Governed, Governor, HoldError, Standing};
+pub use pace::Answered;
+pub use state::{GovernorState, Pause, PauseScope};
+pub use view::GateView;
+
+#[cfg(test)]
+mod tests;

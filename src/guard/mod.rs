@@ -1,1 +1,19 @@
-//! (being built)
+//! Checks that no policy can switch off (invariants 8 to 11); pure: they refuse with a named reason and never act, log or read a clock.
+
+mod allowed;
+mod assignee;
+mod baseline;
+mod input;
+mod order;
+mod pattern;
+mod stale;
+
+pub use input::{
+    AssigneeFact, GuardInput, GuardNeeds, Passed, check, check_all, guard_names, needs,
+};
+pub use pattern::matches_definition;
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod tests;

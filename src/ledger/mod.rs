@@ -1,1 +1,35 @@
-//! (being built)
+//! The durable memory of claims, outcomes and learned facts; nothing is sent that is not on disk here first, and nothing here ever decides what to do.
+
+mod claimed;
+mod error;
+pub mod handle;
+pub mod index;
+pub mod judge;
+pub mod lineage;
+mod look;
+pub mod memory;
+mod observe;
+mod open;
+pub mod record;
+pub mod retention;
+pub mod sidecar;
+pub mod sled;
+pub mod store;
+pub mod transfer;
+mod work;
+
+pub use claimed::Claimed;
+pub use error::{LedgerError, StoreError};
+pub use handle::{
+    BaselineChange, ClaimRequest, Claims, DecidedCount, DecisionRecord, Entry, Ledger, Settled,
+};
+pub use index::{
+    Attempt, BaselineView, Counts, Hold, HoldState, InboxItem, Index, Memo, PauseScope,
+};
+pub use judge::{Judgement, Reading, judge, next_look};
+pub use look::Looked;
+pub use observe::{Observed, Sighting, TaskView, VerifyItem};
+pub use open::{OpenReport, Rewound};
+pub use record::{Actor, DecidedItem, Event, EventBody, How};
+pub use store::Store;
+pub use transfer::{Story, StoryLine};

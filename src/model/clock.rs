@@ -1,7 +1,11 @@
 //! Domain time as a value: the wall's, scaled, or stepped by a simulator; the only place that reads ambient time.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
@@ -21,9 +25,22 @@ enum Source {
         since: Instant,
         factor: f64,
     },
-    Stepped {
-        now_us: AtomicI64,
-    },
+    Stepped(Stepped),
+}
+
+/// A clock that moves by steps only, and who sleeps on it.
+#[derive(Debug)]
+struct Stepped {
+    now_us: AtomicI64,
+    next: AtomicU64,
+    sleepers: Mutex<BTreeMap<(i64, u64), Waker>>,
+}
+
+impl Stepped {
+    fn sleepers(&self) -> std::sync::MutexGuard<'_, BTreeMap<(i64, u64), Waker>> {
+        // a panic while the map was held leaves it whole: every change is one insert or remove
+        self.sleepers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Clock {
@@ -47,9 +64,11 @@ impl Clock {
 
     /// Domain time that moves only by [`Clock::step_to`].
     pub fn stepped(start: Timestamp) -> Self {
-        Self(Arc::new(Source::Stepped {
+        Self(Arc::new(Source::Stepped(Stepped {
             now_us: AtomicI64::new(start.as_microsecond()),
-        }))
+            next: AtomicU64::new(0),
+            sleepers: Mutex::new(BTreeMap::new()),
+        })))
     }
 
     /// Now, in domain time.
@@ -61,8 +80,9 @@ impl Clock {
                 since,
                 factor,
             } => saturating_add(*start, since.elapsed().mul_f64(*factor)),
-            Source::Stepped { now_us } => {
-                Timestamp::from_microsecond(now_us.load(Ordering::SeqCst)).unwrap_or(Timestamp::MAX)
+            Source::Stepped(stepped) => {
+                Timestamp::from_microsecond(stepped.now_us.load(Ordering::SeqCst))
+                    .unwrap_or(Timestamp::MAX)
             }
         }
     }
@@ -77,14 +97,54 @@ impl Clock {
 
     /// Moves a stepped clock forward; never backward; other clocks ignore it.
     pub fn step_to(&self, to: Timestamp) {
-        if let Source::Stepped { now_us } = &*self.0 {
-            now_us.fetch_max(to.as_microsecond(), Ordering::SeqCst);
+        if let Source::Stepped(stepped) = &*self.0 {
+            let to = to.as_microsecond();
+            stepped.now_us.fetch_max(to, Ordering::SeqCst);
+            let mut sleepers = stepped.sleepers();
+            let later = sleepers.split_off(&(to.saturating_add(1), 0));
+            let due = std::mem::replace(&mut *sleepers, later);
+            drop(sleepers);
+            due.into_values().for_each(Waker::wake);
+        }
+    }
+
+    /// Who sleeps on a stepped clock: how many, and the earliest time one of them waits for.
+    pub fn sleepers(&self) -> (usize, Option<Timestamp>) {
+        match &*self.0 {
+            Source::Stepped(stepped) => {
+                let sleepers = stepped.sleepers();
+                let first = sleepers
+                    .keys()
+                    .next()
+                    .and_then(|(at, _)| Timestamp::from_microsecond(*at).ok());
+                (sleepers.len(), first)
+            }
+            _ => (0, None),
+        }
+    }
+
+    /// Sleeps until `at` in domain time; on a stepped clock until a step reaches it.
+    pub async fn sleep_until(&self, at: Timestamp) {
+        match &*self.0 {
+            Source::Stepped(stepped) => {
+                let key = (
+                    at.as_microsecond(),
+                    stepped.next.fetch_add(1, Ordering::SeqCst),
+                );
+                StepSleep { stepped, key }.await;
+            }
+            _ => {
+                while let Some(left) = self.wall_wait(at).filter(|left| !left.is_zero()) {
+                    // an hour at most, so that nothing overflows the timer
+                    tokio::time::sleep(left.min(Duration::from_secs(3600))).await;
+                }
+            }
         }
     }
 
     /// True where time moves only by steps of the simulator.
     pub fn is_stepped(&self) -> bool {
-        matches!(&*self.0, Source::Stepped { .. })
+        matches!(&*self.0, Source::Stepped(_))
     }
 
     /// True where domain time is the wall's.
@@ -99,8 +159,34 @@ impl Clock {
         match &*self.0 {
             Source::Wall { .. } => Some(left),
             Source::Scaled { factor, .. } => Some(left.div_f64(factor.max(f64::MIN_POSITIVE))),
-            Source::Stepped { .. } => None,
+            Source::Stepped(_) => None,
         }
+    }
+}
+
+/// A sleep on a stepped clock; it leaves the list of sleepers when dropped.
+struct StepSleep<'a> {
+    stepped: &'a Stepped,
+    key: (i64, u64),
+}
+
+impl Future for StepSleep<'_> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut sleepers = self.stepped.sleepers();
+        if self.stepped.now_us.load(Ordering::SeqCst) >= self.key.0 {
+            sleepers.remove(&self.key);
+            return Poll::Ready(());
+        }
+        sleepers.insert(self.key, cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for StepSleep<'_> {
+    fn drop(&mut self) {
+        self.stepped.sleepers().remove(&self.key);
     }
 }
 

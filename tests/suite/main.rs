@@ -1,3 +1,9 @@
 //! The one integration binary: whole-process and cross-room behaviour, judged from outside.
 
+mod config;
 mod policy;
+mod sim_contract;
+mod sim_faults;
+mod sim_server;
+mod sim_support;
+mod sim_world;

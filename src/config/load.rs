@@ -1,0 +1,167 @@
+//! Reads a configuration file and resolves it; it never reads the environment, which is handed in.
+
+use std::path::{Path, PathBuf};
+
+use super::finding::{Finding, Severity, did_you_mean};
+use super::lines::{Lines, line_at};
+use super::raw::{Raw, SECTIONS};
+use super::resolve::resolve;
+use crate::model::settings::{LogFormat, Settings};
+
+/// Larger files are not configurations.
+const MAX_FILE: u64 = 1 << 20;
+
+/// What of the environment matters; read in `cli` only.
+#[derive(Clone, Debug, Default)]
+pub struct Env {
+    /// `$CREDENTIALS_DIRECTORY`, as systemd sets it.
+    pub credentials_directory: Option<PathBuf>,
+}
+
+/// What the command line says against the file.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `--store`
+    pub store: Option<PathBuf>,
+    /// `--log-format`
+    pub log_format: Option<LogFormat>,
+}
+
+/// A usable configuration.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    /// What is odd about it.
+    pub warnings: Vec<Finding>,
+}
+
+/// The configuration can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file could not be read.
+    #[error("can't read the configuration {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// At least one finding is an error.
+    #[error("the configuration {} has {} error(s)", path.display(), findings.iter().filter(|f| f.severity == Severity::Error).count())]
+    Findings {
+        /// The file.
+        path: PathBuf,
+        /// All findings, in the order of the file's sections.
+        findings: Vec<Finding>,
+    },
+}
+
+/// Reads and resolves a file.
+///
+/// # Errors
+/// [`LoadError::Read`] with the path, or all findings at once.
+pub fn load(path: &Path, env: &Env, overrides: &Overrides) -> Result<Loaded, LoadError> {
+    let read = |source| LoadError::Read {
+        path: path.to_path_buf(),
+        source,
+    };
+    let path = std::path::absolute(path).map_err(read)?;
+    let size = std::fs::metadata(&path).map_err(read)?.len();
+    if size > MAX_FILE {
+        return Err(read(std::io::Error::other(format!(
+            "it is {size} bytes long, more than a configuration can be"
+        ))));
+    }
+    let text = std::fs::read_to_string(&path).map_err(read)?;
+    parse(&text, &path, env, overrides).map_err(|findings| LoadError::Findings { path, findings })
+}
+
+/// Resolves a text as if it had been read from `path` (absolute); no I/O.
+///
+/// # Errors
+/// All findings, at least one of which is an error.
+pub fn parse(
+    text: &str,
+    path: &Path,
+    env: &Env,
+    overrides: &Overrides,
+) -> Result<Loaded, Vec<Finding>> {
+    let lines = Lines::of(text);
+    let mut unknown = Vec::new();
+    // only the message of a TOML error is shown: its excerpt could hold a password
+    let syntax = |error: toml::de::Error| {
+        vec![Finding {
+            severity: Severity::Error,
+            key: String::new(),
+            line: error.span().map(|span| line_at(text, span.start)),
+            what: error.message().to_owned(),
+            hint: "mend the TOML at this line".to_owned(),
+        }]
+    };
+    let deserializer = toml::Deserializer::parse(text).map_err(syntax)?;
+    let raw: Raw = serde_ignored::deserialize(deserializer, |path| unknown.push(key_path(&path)))
+        .map_err(syntax)?;
+    let strangers: Vec<Finding> = unknown.iter().map(|key| stranger(key, &lines)).collect();
+    match resolve(&raw, &lines, path, env, overrides) {
+        Ok((settings, warnings)) if strangers.is_empty() => Ok(Loaded { settings, warnings }),
+        Ok((_, findings)) | Err(findings) => Err(strangers.into_iter().chain(findings).collect()),
+    }
+}
+
+fn key_path(path: &serde_ignored::Path<'_>) -> String {
+    use serde_ignored::Path as P;
+    match path {
+        P::Root => String::new(),
+        P::Map { parent, key } => super::lines::join(&key_path(parent), key),
+        P::Seq { parent, index } => super::lines::join(&key_path(parent), &index.to_string()),
+        P::Some { parent } | P::NewtypeStruct { parent } | P::NewtypeVariant { parent } => {
+            key_path(parent)
+        }
+    }
+}
+
+fn stranger(key: &str, lines: &Lines) -> Finding {
+    let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
+    let lower = name.to_ascii_lowercase();
+    let secret = section == "server"
+        && ["password", "passwd", "secret", "token", "pass"].contains(&lower.as_str());
+    let (what, hint) = if secret {
+        (
+            "a password must not stand in the configuration".to_owned(),
+            "move it into a file of its own, name that as server.password_file, and change the password: this file may have been read".to_owned(),
+        )
+    } else {
+        ("is not a known key".to_owned(), nearest(section, name))
+    };
+    Finding {
+        severity: Severity::Error,
+        key: key.to_owned(),
+        line: lines.line(key),
+        what,
+        hint,
+    }
+}
+
+fn nearest(section: &str, name: &str) -> String {
+    let table = if section.starts_with("governor.targets.") {
+        "governor.default"
+    } else {
+        section
+    };
+    let near = match SECTIONS.iter().find(|s| s.path == table) {
+        Some(found) => did_you_mean(name, found.keys.iter().map(|k| k.name)),
+        None => did_you_mean(name, SECTIONS.iter().map(|s| s.path)),
+    };
+    if let Some(near) = near {
+        return format!("did you mean `{near}`?");
+    }
+    let elsewhere = SECTIONS
+        .iter()
+        .find(|s| s.keys.iter().any(|k| k.name == name));
+    match elsewhere {
+        Some(other) => format!("it belongs into [{}]", other.path),
+        None => "remove it; docs/configuration.md lists every key".to_owned(),
+    }
+}

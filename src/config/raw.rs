@@ -1,0 +1,279 @@
+//! The shape of the file as serde reads it, with every key's default and documentation; it never judges a value.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer};
+
+/// A leaf as written, or why it has the wrong type; one bad leaf never hides the others.
+#[derive(Clone, Debug)]
+pub struct Field<T>(pub Result<T, String>);
+
+impl<'de, T: serde::de::DeserializeOwned> Deserialize<'de> for Field<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = toml::Value::deserialize(deserializer)?;
+        Ok(Self(
+            T::deserialize(value).map_err(|error| error.to_string().trim_end().to_owned()),
+        ))
+    }
+}
+
+/// What stands for a key that is left out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fill {
+    /// It has to be written; this is an example, as TOML.
+    Required(&'static str),
+    /// This value, as TOML.
+    Default(&'static str),
+    /// Nothing; this is an example, as TOML.
+    Optional(&'static str),
+}
+
+/// One key of a section.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Key {
+    /// Its name.
+    pub name: &'static str,
+    /// Default or example.
+    pub fill: Fill,
+    /// What it means, one sentence.
+    pub doc: &'static str,
+}
+
+/// One `[section]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Section {
+    /// Path, e.g. `governor.default`.
+    pub path: &'static str,
+    /// What it is about.
+    pub doc: &'static str,
+    /// Its keys.
+    pub keys: &'static [Key],
+}
+
+macro_rules! section {
+    (
+        $(#[doc = $about:literal])+
+        $name:ident $path:literal {
+            $($key:ident : $ty:ty = $fill:ident($text:literal), $doc:literal;)+
+        }
+        $(nested { $($inner:ident : $inner_ty:ty,)+ })?
+    ) => {
+        $(#[doc = $about])+
+        #[derive(Debug, Default, Deserialize)]
+        #[serde(default)]
+        pub struct $name {
+            $(#[doc = $doc] pub $key: Option<Field<$ty>>,)+
+            $($(#[doc = "A section of its own."] pub $inner: $inner_ty,)+)?
+        }
+
+        impl $name {
+            /// The section's keys, with defaults and documentation.
+            pub const SECTION: Section = Section {
+                path: $path,
+                doc: concat!($($about),+),
+                keys: &[$(Key { name: stringify!($key), fill: Fill::$fill($text), doc: $doc },)+],
+            };
+        }
+    };
+}
+
+type Words = BTreeMap<String, String>;
+
+section! {
+    /// The OIG server and the login that acts.
+    ServerRaw "server" {
+        origin: String = Required(r#""https://oig.example.com:14001""#), "Scheme, host and port of the server, nothing else.";
+        login: String = Required(r#""PROVTASKD""#), "The login that acts; it sees the tasks assigned to it and to its roles.";
+        password_file: String = Required(r#""password""#), "File that holds the password alone; exactly one of `password_file` and `credential`.";
+        credential: String = Optional(r#""oig-password""#), "Name of a systemd credential (`LoadCredential=`) that holds the password, instead of `password_file`.";
+        auth: String = Default(r#""basic""#), "`basic` (on every call) or `bearer` (a token, renewed before it expires).";
+        api_path: String = Default(r#""/iam/governance/selfservice/api/v1""#), "Path prefix of the REST API.";
+        token_path: String = Default(r#""/iam/governance/token/api/v1/tokens""#), "Path of the token service.";
+        ca_file: String = Optional(r#""oig-ca.pem""#), "More certificate authorities to trust (PEM), besides the system's.";
+        client_cert: String = Optional(r#""client.pem""#), "Client certificate (PEM); needs `client_key`.";
+        client_key: String = Optional(r#""client.key""#), "Private key of the client certificate (PEM).";
+        proxy: String = Optional(r#""http://proxy.example.com:3128""#), "HTTP proxy; the environment's proxies are never used.";
+        plain_http: String = Optional(r#""I accept that passwords cross the network unencrypted""#), "Exactly this sentence allows plain http to a host that is not loopback.";
+        page_size: i64 = Default("500"), "Tasks per page of the list (1 to 10000).";
+        pages_in_flight: i64 = Default("2"), "Page reads at the same time (1 to 16).";
+        max_pages: i64 = Default("20000"), "A list longer than this many pages is an error.";
+        list_filter: String = Optional(r#""Status.Category eq Rejected""#), "The list's `q`; by default every open task visible to the login.";
+        reads_per_minute: i64 = Default("600"), "Budget of read requests per minute, verification included.";
+        connect_timeout: String = Default(r#""10s""#), "Wall time to connect.";
+        read_timeout: String = Default(r#""60s""#), "Wall time of one read.";
+        write_timeout: String = Default(r#""10m""#), "Wall time of one write; a retry may run its connector in the call.";
+        max_body: i64 = Default("67108864"), "Largest answer in bytes after decompression.";
+        role_word: String = Default(r#""role""#), "The word for `type` when a task is reassigned to a role.";
+        server_zone: String = Default(r#""UTC""#), "Zone of the server's dates that name none.";
+        simulator_clock: bool = Default("false"), "Take domain time from a simulator; only with a simulator on loopback.";
+    }
+}
+
+section! {
+    /// When cycles run: an interval, or cron lines in a zone.
+    ScheduleRaw "schedule" {
+        every: String = Default(r#""5m""#), "Shortest pause between the end of a cycle and the next.";
+        at_most: String = Default(r#""30m""#), "Longest pause, when nothing changes or the list is slow.";
+        cron: Vec<String> = Optional(r#"["*/10 6-20 * * 1-5", "0 * * * *"]"#), "Cron lines (5 or 6 fields, 0 and 7 are Sunday) instead of `every`.";
+        zone: String = Default(r#""UTC""#), "IANA zone of cron lines, business hours and absences without an offset.";
+        business_hours: Words = Default(r#"{ mon = "08:00-18:00", tue = "08:00-18:00", wed = "08:00-18:00", thu = "08:00-18:00", fri = "08:00-18:00" }"#), "Opening times per weekday (`mon` to `sun`); a missing day is closed.";
+    }
+}
+
+section! {
+    /// How far the daemon may go: off, observe, enforce; the lowest of all that apply wins.
+    ModeRaw "mode" {
+        global: String = Default(r#""observe""#), "`off` (do nothing), `observe` (decide and record, send nothing) or `enforce`.";
+        actions: Words = Default("{}"), "Mode per action: retry, reassign, set_note, set_response, manual_complete.";
+        policies: Words = Default("{}"), "Mode per policy file name.";
+        targets: Words = Default("{}"), "Mode per target.";
+    }
+}
+
+section! {
+    /// Where policies are and what definitions mean.
+    PolicyRaw "policy" {
+        dir: String = Optional(r#""policies""#), "Directory of `*.rhai`, `kinds.toml` and `reasons.toml`; by default the set inside the binary.";
+        kinds: Words = Default("{}"), "Kind per definition pattern `target/name` (`*` matches anything), before the shipped table.";
+        named: Vec<String> = Default("[]"), "Definition patterns of kind password or notify that may be retried.";
+        fulfilment_roles: Words = Default("{}"), "Role that does the manual work, per target; `*` for any.";
+    }
+}
+
+section! {
+    /// The guards' limits; no policy can go beyond them.
+    GuardRaw "guard" {
+        age_limit: String = Default(r#""14d""#), "Older tasks wait until a person releases them.";
+        manual_complete: Vec<String> = Default("[]"), "Definition patterns for which manual_complete is allowed; never for revoke and disable.";
+        set_response: Vec<String> = Default("[]"), "Definition patterns for which set_response is allowed; never for revoke and disable.";
+        assignee_load: i64 = Default("50"), "Nobody who holds this many open tasks is handed more.";
+        fact_age: String = Default(r#""10m""#), "A beneficiary's reading may be this old before a grant.";
+    }
+}
+
+section! {
+    /// Caps and back-off over all targets.
+    GovernorRaw "governor" {
+        max_attempts: i64 = Default("5"), "Attempts per episode (1 to 100).";
+        count_foreign_attempts: bool = Default("true"), "Retries by OIG's own job and by admins count too.";
+        backoff_base: String = Default(r#""5m""#), "First back-off after a failed attempt.";
+        backoff_factor: f64 = Default("3.0"), "Factor per further attempt (1 to 100).";
+        backoff_cap: String = Default(r#""12h""#), "Longest back-off.";
+        cap_retries: i64 = Default("200"), "Most retries per target and cycle; the rest waits.";
+        cap_reassigns: i64 = Default("50"), "Most reassignments per target and cycle; above it all are held for approval.";
+        cap_share_percent: i64 = Default("50"), "Per cent of a target's visible tasks that one action may touch per cycle.";
+        share_from: i64 = Default("50"), "The share cap holds from this many visible tasks up.";
+        approval_ttl: String = Default(r#""24h""#), "An approval expires after this.";
+        writes_in_flight: i64 = Default("4"), "Writes at the same time over all targets (1 to 64).";
+    }
+    nested {
+        default: LimitsRaw,
+        targets: BTreeMap<String, LimitsRaw>,
+    }
+}
+
+section! {
+    /// Limits of each target; `[governor.targets."NAME"]` takes the same keys and falls back to these.
+    LimitsRaw "governor.default" {
+        per_minute: i64 = Default("60"), "Items per minute.";
+        in_flight: i64 = Default("1"), "Writes at the same time (1 to 64).";
+        batch_max: i64 = Default("25"), "Largest batch (1 to 500).";
+        batch_start: i64 = Default("1"), "First batch on a target that is not yet known.";
+        batch_time: String = Default(r#""200s""#), "Learned time per item times items stays below this; by default a third of `server.write_timeout`.";
+        breaker_after: i64 = Default("3"), "Consecutive failures that open the breaker.";
+        breaker_pause: String = Default(r#""10m""#), "First pause of an open breaker; doubled up to `breaker_cap`.";
+        breaker_cap: String = Default(r#""4h""#), "Longest pause of an open breaker.";
+    }
+}
+
+section! {
+    /// Who is away and who stands in.
+    AbsenceRaw "absence" {
+        feed: String = Optional(r#""absences.csv""#), "CSV file `login,from,to,stand_in`.";
+        feed_max_age: String = Optional(r#""2d""#), "A feed older than this is not believed.";
+        use_proxies: bool = Default("true"), "OIG proxies are candidates for stand-in.";
+        use_manager: bool = Default("false"), "The manager may stand in.";
+        max_depth: i64 = Default("3"), "Longest chain of stand-ins (1 to 10).";
+    }
+}
+
+section! {
+    /// Sending and re-reading.
+    DeliveryRaw "delivery" {
+        settle_after: String = Default(r#""15m""#), "An unchanged task proves nothing before this (at least 1m).";
+        verify_first: String = Default(r#""1m""#), "First re-look after an answer; then doubled.";
+        verify_cap: String = Default(r#""2h""#), "Longest pause between re-looks.";
+        verify_give_up: String = Default(r#""3d""#), "What can't be told after this goes to the inbox.";
+        reread_after: String = Default(r#""2m""#), "A task read longer ago is read again before it is acted on.";
+        grace: String = Default(r#""30s""#), "Wall time that shutdown waits for what is in flight.";
+        manual_ttl: String = Default(r#""90d""#), "Learned \"not automated\" facts expire after this.";
+    }
+}
+
+section! {
+    /// The ledger's place.
+    StoreRaw "store" {
+        dir: String = Default(r#""/var/lib/provtaskd""#), "Directory of the ledger, private to the daemon's user.";
+        cache: i64 = Default("67108864"), "The store's cache in bytes.";
+    }
+}
+
+section! {
+    /// Where operators look.
+    AdminRaw "admin" {
+        listen: String = Default(r#""127.0.0.1:9464""#), "Address of /metrics, /livez and /readyz; loopback only; `off` for none.";
+        socket: String = Optional(r#""control.sock""#), "Control socket; by default `control.sock` in the store's directory.";
+    }
+}
+
+section! {
+    /// Log format and level.
+    LogRaw "log" {
+        format: String = Default(r#""human""#), "`human`, `json` or `journald`.";
+        level: String = Default(r#""info""#), "A level, or a filter such as `info,provtaskd::oig=debug`.";
+    }
+}
+
+/// The whole file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Raw {
+    /// `[server]`
+    pub server: ServerRaw,
+    /// `[schedule]`
+    pub schedule: ScheduleRaw,
+    /// `[mode]`
+    pub mode: ModeRaw,
+    /// `[policy]`
+    pub policy: PolicyRaw,
+    /// `[guard]`
+    pub guard: GuardRaw,
+    /// `[governor]`
+    pub governor: GovernorRaw,
+    /// `[absence]`
+    pub absence: AbsenceRaw,
+    /// `[delivery]`
+    pub delivery: DeliveryRaw,
+    /// `[store]`
+    pub store: StoreRaw,
+    /// `[admin]`
+    pub admin: AdminRaw,
+    /// `[log]`
+    pub log: LogRaw,
+}
+
+/// Every section, in the order of the docs.
+pub const SECTIONS: [Section; 12] = [
+    ServerRaw::SECTION,
+    ScheduleRaw::SECTION,
+    ModeRaw::SECTION,
+    PolicyRaw::SECTION,
+    GuardRaw::SECTION,
+    GovernorRaw::SECTION,
+    LimitsRaw::SECTION,
+    AbsenceRaw::SECTION,
+    DeliveryRaw::SECTION,
+    StoreRaw::SECTION,
+    AdminRaw::SECTION,
+    LogRaw::SECTION,
+];

@@ -1,0 +1,604 @@
+//! Raw configuration to settings, pure: all findings at once, each with its key, line and what to do; no I/O.
+
+mod server;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use super::finding::{Finding, Severity};
+use super::lines::{Lines, join};
+use super::load::{Env, Overrides};
+use super::raw::{GovernorRaw, GuardRaw, LimitsRaw, ModeRaw, PolicyRaw, Raw, ScheduleRaw};
+use super::read::Reader;
+use crate::model::settings::{
+    AbsenceSettings, AdminSettings, DeliverySettings, GovernorSettings, GuardSettings, LogFormat,
+    LogSettings, Modes, PolicySettings, Schedule, ScheduleSettings, Settings, StoreSettings,
+    TargetLimits,
+};
+use crate::model::{ActionName, Kind, Mode, TargetName};
+
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+const YEAR: SignedDuration = SignedDuration::from_hours(24 * 366);
+
+/// A socket address of the kernel holds no longer path.
+const SOCKET_PATH_MAX: usize = 107;
+
+/// The words of `[log] format` and `--log-format`.
+pub const LOG_FORMATS: [(&str, LogFormat); 3] = [
+    ("human", LogFormat::Human),
+    ("json", LogFormat::Json),
+    ("journald", LogFormat::Journald),
+];
+
+const MODES: [(&str, Mode); 3] = [
+    ("off", Mode::Off),
+    ("observe", Mode::Observe),
+    ("enforce", Mode::Enforce),
+];
+
+const WEEKDAYS: [(&str, u8); 7] = [
+    ("mon", 1),
+    ("tue", 2),
+    ("wed", 3),
+    ("thu", 4),
+    ("fri", 5),
+    ("sat", 6),
+    ("sun", 7),
+];
+
+/// Turns the raw file into settings. `origin` is the file's absolute path; relative paths start from its directory.
+///
+/// # Errors
+/// All findings, when at least one of them is an error. Without an error the findings are warnings.
+pub fn resolve(
+    raw: &Raw,
+    lines: &Lines,
+    origin: &Path,
+    env: &Env,
+    overrides: &Overrides,
+) -> Result<(Settings, Vec<Finding>), Vec<Finding>> {
+    let base = origin.parent().unwrap_or(Path::new("/"));
+    let mut reader = Reader::new(lines, base);
+    let r = &mut reader;
+
+    let server = server::resolve(r, &raw.server, env);
+    let schedule = schedule(r, &raw.schedule);
+    let zone = r.zone("schedule.zone", &raw.schedule.zone);
+    let modes = modes(r, &raw.mode);
+    let policy = policy(r, &raw.policy);
+    let guard = guard(r, &raw.guard);
+    let governor = governor(r, &raw.governor, server.write_timeout);
+    let absence = AbsenceSettings {
+        feed: r.path("absence.feed", &raw.absence.feed),
+        feed_max_age: raw.absence.feed_max_age.is_some().then(|| {
+            r.duration(
+                "absence.feed_max_age",
+                &raw.absence.feed_max_age,
+                DAY,
+                MINUTE,
+                YEAR,
+            )
+        }),
+        use_proxies: r
+            .plain("absence.use_proxies", &raw.absence.use_proxies)
+            .unwrap_or(true),
+        use_manager: r
+            .plain("absence.use_manager", &raw.absence.use_manager)
+            .unwrap_or(false),
+        max_depth: r.number("absence.max_depth", &raw.absence.max_depth, 3, 1, 10),
+    };
+    let d = &raw.delivery;
+    let delivery = DeliverySettings {
+        settle_after: r.duration(
+            "delivery.settle_after",
+            &d.settle_after,
+            MINUTE * 15,
+            MINUTE,
+            DAY * 7,
+        ),
+        verify_first: r.duration(
+            "delivery.verify_first",
+            &d.verify_first,
+            MINUTE,
+            SECOND,
+            DAY,
+        ),
+        verify_cap: r.duration(
+            "delivery.verify_cap",
+            &d.verify_cap,
+            HOUR * 2,
+            SECOND,
+            DAY * 7,
+        ),
+        verify_give_up: r.duration(
+            "delivery.verify_give_up",
+            &d.verify_give_up,
+            DAY * 3,
+            MINUTE,
+            YEAR,
+        ),
+        reread_after: r.duration(
+            "delivery.reread_after",
+            &d.reread_after,
+            MINUTE * 2,
+            SignedDuration::ZERO,
+            DAY,
+        ),
+        grace: r.wall(
+            "delivery.grace",
+            &d.grace,
+            SECOND * 30,
+            SignedDuration::ZERO,
+            HOUR,
+        ),
+        manual_ttl: r.duration(
+            "delivery.manual_ttl",
+            &d.manual_ttl,
+            DAY * 90,
+            HOUR,
+            YEAR * 10,
+        ),
+    };
+    check_order(
+        r,
+        "delivery.verify_first",
+        delivery.verify_first,
+        "delivery.verify_cap",
+        delivery.verify_cap,
+    );
+    check_order(
+        r,
+        "delivery.settle_after",
+        delivery.settle_after,
+        "delivery.verify_give_up",
+        delivery.verify_give_up,
+    );
+    if SignedDuration::try_from(server.write_timeout).is_ok_and(|w| w > delivery.settle_after) {
+        r.warning(
+            "delivery.settle_after",
+            "is shorter than server.write_timeout",
+            "a connector may still be running when the task is read; make it at least as long",
+        );
+    }
+
+    let dir = overrides
+        .store
+        .clone()
+        .or_else(|| r.path("store.dir", &raw.store.dir))
+        .unwrap_or_else(|| PathBuf::from("/var/lib/provtaskd"));
+    let store = StoreSettings {
+        cache: r.number("store.cache", &raw.store.cache, 64 << 20, 1 << 20, 1 << 40),
+        dir,
+    };
+    let socket = r
+        .path("admin.socket", &raw.admin.socket)
+        .filter(|_| overrides.store.is_none())
+        .unwrap_or_else(|| store.dir.join("control.sock"));
+    if socket.as_os_str().len() > SOCKET_PATH_MAX {
+        r.error(
+            "admin.socket",
+            format!("the path is longer than {SOCKET_PATH_MAX} bytes, which a socket can't have"),
+            "set admin.socket to a shorter path",
+        );
+    }
+    let admin = AdminSettings {
+        listen: listen(r, &raw.admin.listen),
+        socket,
+    };
+    let format = r.word(
+        "log.format",
+        &raw.log.format,
+        LogFormat::Human,
+        &LOG_FORMATS,
+    );
+    let log = LogSettings {
+        format: overrides.log_format.unwrap_or(format),
+        level: Arc::from(
+            r.text("log.level", &raw.log.level)
+                .unwrap_or_else(|| "info".to_owned()),
+        ),
+    };
+
+    let findings = reader.into_findings();
+    if findings.iter().any(|f| f.severity == Severity::Error) {
+        return Err(findings);
+    }
+    let settings = Settings {
+        server,
+        schedule,
+        modes,
+        policy,
+        guard,
+        governor,
+        absence,
+        delivery,
+        store,
+        admin,
+        log,
+        zone,
+        origin: origin.to_path_buf(),
+    };
+    Ok((settings, findings))
+}
+
+fn check_order(
+    r: &mut Reader<'_>,
+    low_key: &str,
+    low: SignedDuration,
+    high_key: &str,
+    high: SignedDuration,
+) {
+    if low > high {
+        r.error(
+            low_key,
+            format!("{low:#} is longer than {high_key} ({high:#})"),
+            format!("make it shorter, or {high_key} longer"),
+        );
+    }
+}
+
+fn schedule(r: &mut Reader<'_>, raw: &ScheduleRaw) -> ScheduleSettings {
+    let every = r.duration("schedule.every", &raw.every, MINUTE * 5, SECOND, DAY * 7);
+    let at_most = r.duration(
+        "schedule.at_most",
+        &raw.at_most,
+        (MINUTE * 30).max(every),
+        SECOND,
+        DAY * 31,
+    );
+    let cron = r.plain("schedule.cron", &raw.cron);
+    let when = match cron {
+        Some(lines) => {
+            if raw.every.is_some() || raw.at_most.is_some() {
+                r.error(
+                    "schedule.cron",
+                    "stands beside `every` or `at_most`",
+                    "keep either the cron lines or the interval",
+                );
+            }
+            if lines.is_empty() {
+                r.error("schedule.cron", "is empty", "write at least one cron line");
+            }
+            for line in &lines {
+                let fields = line.split_whitespace().count();
+                if !(5..=6).contains(&fields) {
+                    r.error(
+                        "schedule.cron",
+                        format!("`{line}` has {fields} fields"),
+                        "write 5 fields (minute hour day month weekday) or 6 with seconds first",
+                    );
+                }
+            }
+            Schedule::Cron(lines)
+        }
+        None => {
+            check_order(r, "schedule.every", every, "schedule.at_most", at_most);
+            Schedule::Every { every, at_most }
+        }
+    };
+    ScheduleSettings {
+        when,
+        business_hours: business_hours(r, raw),
+    }
+}
+
+fn business_hours(r: &mut Reader<'_>, raw: &ScheduleRaw) -> BTreeMap<u8, (u16, u16)> {
+    let key = "schedule.business_hours";
+    if raw.business_hours.is_none() {
+        return (1..=5).map(|day| (day, (8 * 60, 18 * 60))).collect();
+    }
+    let mut hours = BTreeMap::new();
+    for (path, day, span) in r.table(key, &raw.business_hours) {
+        let day = r.pick(&path, &day, &WEEKDAYS);
+        let parsed = span
+            .split_once('-')
+            .and_then(|(from, to)| Some((minute_of_day(from)?, minute_of_day(to)?)));
+        match (day, parsed) {
+            (Some(day), Some((from, to))) if from < to => {
+                hours.insert(day, (from, to));
+            }
+            (None, Some(_)) => {}
+            _ => r.error(
+                &path,
+                format!("`{span}` is not a span of hours"),
+                "write it as 08:00-18:00; the end is later than the start, at most 24:00",
+            ),
+        }
+    }
+    hours
+}
+
+/// `08:30` to 510; up to `24:00`.
+fn minute_of_day(text: &str) -> Option<u16> {
+    let (hour, minute) = text.trim().split_once(':')?;
+    let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
+    let total = hour.checked_mul(60)?.checked_add(minute)?;
+    (minute < 60 && total <= 24 * 60).then_some(total)
+}
+
+fn modes(r: &mut Reader<'_>, raw: &ModeRaw) -> Modes {
+    let actions: Vec<(&str, ActionName)> =
+        ActionName::ALL.iter().map(|a| (a.as_str(), *a)).collect();
+    let mut modes = Modes {
+        global: r.word("mode.global", &raw.global, Mode::Observe, &MODES),
+        actions: BTreeMap::new(),
+        policies: BTreeMap::new(),
+        targets: BTreeMap::new(),
+    };
+    for (path, name, mode) in r.table("mode.actions", &raw.actions) {
+        let action = r.pick(&path, &name, &actions);
+        let mode = r.pick(&path, &mode, &MODES);
+        if let (Some(action), Some(mode)) = (action, mode) {
+            modes.actions.insert(action, mode);
+        }
+    }
+    for (path, name, mode) in r.table("mode.policies", &raw.policies) {
+        if let Some(mode) = r.pick(&path, &mode, &MODES) {
+            modes.policies.insert(name, mode);
+        }
+    }
+    for (path, name, mode) in r.table("mode.targets", &raw.targets) {
+        if let Some(mode) = r.pick(&path, &mode, &MODES) {
+            modes.targets.insert(TargetName::new(&name), mode);
+        }
+    }
+    modes
+}
+
+fn policy(r: &mut Reader<'_>, raw: &PolicyRaw) -> PolicySettings {
+    let kinds_known: Vec<(&str, Kind)> = Kind::ALL.iter().map(|k| (k.as_str(), *k)).collect();
+    let mut kinds = Vec::new();
+    for (path, pattern, word) in r.table("policy.kinds", &raw.kinds) {
+        r.check_pattern(&path, &pattern);
+        if let Some(kind) = r.pick(&path, &word, &kinds_known) {
+            kinds.push((pattern, kind));
+        }
+    }
+    // the most exact pattern first, whatever the order of the file's keys
+    kinds.sort_by_key(|(pattern, _)| {
+        (
+            pattern.matches('*').count(),
+            std::cmp::Reverse(pattern.len()),
+        )
+    });
+    PolicySettings {
+        dir: r.path("policy.dir", &raw.dir),
+        kinds,
+        named: r.patterns("policy.named", &raw.named),
+        fulfilment_roles: r
+            .table("policy.fulfilment_roles", &raw.fulfilment_roles)
+            .into_iter()
+            .map(|(_, target, role)| (target, role))
+            .collect(),
+    }
+}
+
+fn guard(r: &mut Reader<'_>, raw: &GuardRaw) -> GuardSettings {
+    GuardSettings {
+        age_limit: r.duration("guard.age_limit", &raw.age_limit, DAY * 14, HOUR, YEAR * 10),
+        manual_complete: r.patterns("guard.manual_complete", &raw.manual_complete),
+        set_response: r.patterns("guard.set_response", &raw.set_response),
+        assignee_load: r.number("guard.assignee_load", &raw.assignee_load, 50, 1, 100_000),
+        fact_age: r.duration("guard.fact_age", &raw.fact_age, MINUTE * 10, SECOND, DAY),
+    }
+}
+
+fn governor(r: &mut Reader<'_>, raw: &GovernorRaw, write_timeout: Duration) -> GovernorSettings {
+    let built_in = TargetLimits {
+        per_minute: 60,
+        in_flight: 1,
+        batch_max: 25,
+        batch_start: 1,
+        batch_time: write_timeout / 3,
+        breaker_after: 3,
+        breaker_pause: MINUTE * 10,
+        breaker_cap: HOUR * 4,
+    };
+    let default = limits(
+        r,
+        "governor.default",
+        &raw.default,
+        &built_in,
+        write_timeout,
+    );
+    let targets = raw
+        .targets
+        .iter()
+        .map(|(name, own)| {
+            let path = join("governor.targets", name);
+            let own = limits(r, &path, own, &default, write_timeout);
+            (TargetName::new(name), own)
+        })
+        .collect();
+    let backoff_factor = r
+        .plain("governor.backoff_factor", &raw.backoff_factor)
+        .unwrap_or(3.0);
+    if !(1.0..=100.0).contains(&backoff_factor) {
+        r.error(
+            "governor.backoff_factor",
+            format!("{backoff_factor} is out of range"),
+            "write a number from 1 to 100",
+        );
+    }
+    let settings = GovernorSettings {
+        default,
+        targets,
+        max_attempts: r.number("governor.max_attempts", &raw.max_attempts, 5, 1, 100),
+        count_foreign_attempts: r
+            .plain(
+                "governor.count_foreign_attempts",
+                &raw.count_foreign_attempts,
+            )
+            .unwrap_or(true),
+        backoff_base: r.duration(
+            "governor.backoff_base",
+            &raw.backoff_base,
+            MINUTE * 5,
+            SECOND,
+            DAY * 7,
+        ),
+        backoff_factor,
+        backoff_cap: r.duration(
+            "governor.backoff_cap",
+            &raw.backoff_cap,
+            HOUR * 12,
+            SECOND,
+            DAY * 31,
+        ),
+        cap_retries: r.number("governor.cap_retries", &raw.cap_retries, 200, 0, 1_000_000),
+        cap_reassigns: r.number(
+            "governor.cap_reassigns",
+            &raw.cap_reassigns,
+            50,
+            0,
+            1_000_000,
+        ),
+        cap_share_percent: r.number(
+            "governor.cap_share_percent",
+            &raw.cap_share_percent,
+            50,
+            0,
+            100,
+        ),
+        share_from: r.number("governor.share_from", &raw.share_from, 50, 1, 1_000_000),
+        approval_ttl: r.duration(
+            "governor.approval_ttl",
+            &raw.approval_ttl,
+            HOUR * 24,
+            MINUTE,
+            DAY * 31,
+        ),
+        writes_in_flight: r.number("governor.writes_in_flight", &raw.writes_in_flight, 4, 1, 64),
+    };
+    check_order(
+        r,
+        "governor.backoff_base",
+        settings.backoff_base,
+        "governor.backoff_cap",
+        settings.backoff_cap,
+    );
+    settings
+}
+
+fn limits(
+    r: &mut Reader<'_>,
+    path: &str,
+    raw: &LimitsRaw,
+    base: &TargetLimits,
+    write_timeout: Duration,
+) -> TargetLimits {
+    let key = |name: &str| format!("{path}.{name}");
+    let batch_time = if raw.batch_time.is_some() {
+        r.wall(
+            &key("batch_time"),
+            &raw.batch_time,
+            SECOND * 200,
+            SECOND,
+            HOUR,
+        )
+    } else {
+        base.batch_time
+    };
+    if batch_time > write_timeout {
+        r.error(
+            &key("batch_time"),
+            "is longer than server.write_timeout",
+            "a batch would outlive its request; make it shorter",
+        );
+    }
+    let limits = TargetLimits {
+        per_minute: r.number(
+            &key("per_minute"),
+            &raw.per_minute,
+            base.per_minute,
+            1,
+            60_000,
+        ),
+        in_flight: r.number(&key("in_flight"), &raw.in_flight, base.in_flight, 1, 64),
+        batch_max: r.number(&key("batch_max"), &raw.batch_max, base.batch_max, 1, 500),
+        batch_start: r.number(
+            &key("batch_start"),
+            &raw.batch_start,
+            base.batch_start,
+            1,
+            500,
+        ),
+        batch_time,
+        breaker_after: r.number(
+            &key("breaker_after"),
+            &raw.breaker_after,
+            base.breaker_after,
+            1,
+            1_000,
+        ),
+        breaker_pause: r.duration(
+            &key("breaker_pause"),
+            &raw.breaker_pause,
+            base.breaker_pause,
+            SECOND,
+            DAY * 7,
+        ),
+        breaker_cap: r.duration(
+            &key("breaker_cap"),
+            &raw.breaker_cap,
+            base.breaker_cap,
+            SECOND,
+            DAY * 31,
+        ),
+    };
+    if limits.batch_start > limits.batch_max {
+        r.error(
+            &key("batch_start"),
+            format!(
+                "{} is more than batch_max ({})",
+                limits.batch_start, limits.batch_max
+            ),
+            "make it smaller, or batch_max larger",
+        );
+    }
+    check_order(
+        r,
+        &key("breaker_pause"),
+        limits.breaker_pause,
+        &key("breaker_cap"),
+        limits.breaker_cap,
+    );
+    limits
+}
+
+fn listen(r: &mut Reader<'_>, raw: &Option<super::raw::Field<String>>) -> Option<SocketAddr> {
+    let key = "admin.listen";
+    let text = r
+        .text(key, raw)
+        .unwrap_or_else(|| "127.0.0.1:9464".to_owned());
+    if text.trim() == "off" {
+        return None;
+    }
+    match text.trim().parse::<SocketAddr>() {
+        Ok(at) if at.ip().is_loopback() => Some(at),
+        Ok(_) => {
+            r.error(
+                key,
+                format!("`{text}` is not a loopback address"),
+                "write 127.0.0.1:PORT or [::1]:PORT; put a proxy with access control in front for others",
+            );
+            None
+        }
+        Err(_) => {
+            r.error(
+                key,
+                format!("`{text}` is not an address"),
+                "write 127.0.0.1:PORT or [::1]:PORT, or \"off\"",
+            );
+            None
+        }
+    }
+}

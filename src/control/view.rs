@@ -1,0 +1,412 @@
+//! What the daemon shows to people and scripts: plain values with stable field names; no wire type, no secret.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    ActionName, AttemptState, Kind, LineageId, Login, Mode, PolicyHash, Principal, Refusal,
+    RefusalReason, Scope, TargetName, TaskId, Verdict,
+};
+
+/// Who gave an order, as the kernel says.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Actor {
+    /// User id of the asking process.
+    pub uid: u32,
+    /// Its process id, where the kernel shows it.
+    pub pid: Option<i32>,
+}
+
+/// The answer.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is", content = "of")]
+pub enum Reply {
+    /// To [`super::Request::Status`].
+    Status(Box<StatusView>),
+    /// To [`super::Request::Plan`].
+    Plan(PlanView),
+    /// To [`super::Request::Explain`].
+    Explain(Box<ExplainView>),
+    /// To [`super::Request::Inbox`].
+    Inbox(Vec<InboxItem>),
+    /// To [`super::Request::OutcomesList`].
+    Outcomes(Vec<OutcomeRow>),
+    /// To [`super::Request::OutcomesShow`].
+    Story(Box<Story>),
+    /// An order was carried out.
+    Done(Done),
+    /// It was not.
+    Refused(Refused),
+}
+
+/// An order was carried out.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Done {
+    /// What was done, one sentence.
+    pub message: String,
+}
+
+/// Why a request was not carried out.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusedKind {
+    /// There is no such task, item, definition or policy set.
+    NotFound,
+    /// The request makes no sense, or not now.
+    Invalid,
+    /// The peer may not ask.
+    NotAllowed,
+    /// The server could not be read.
+    Unreachable,
+    /// The login was refused.
+    LoginRefused,
+    /// The store could not be read or written.
+    Store,
+    /// Try again.
+    Busy,
+    /// A fault of ours.
+    Internal,
+}
+
+/// A request that was not carried out.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Refused {
+    /// Which sort; the CLI's exit code follows from it.
+    pub kind: RefusedKind,
+    /// What happened and where, a lower-case fragment.
+    pub message: String,
+    /// What to do next; may be empty.
+    pub hint: String,
+}
+
+impl Reply {
+    /// A refusal.
+    pub fn refused(kind: RefusedKind, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Refused(Refused {
+            kind,
+            message: message.into(),
+            hint: hint.into(),
+        })
+    }
+
+    /// An order carried out.
+    pub fn done(message: impl Into<String>) -> Self {
+        Self::Done(Done {
+            message: message.into(),
+        })
+    }
+}
+
+/// A person's release of a policy set.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ReleasedView {
+    /// Who.
+    pub person: String,
+    /// The person's word.
+    pub word: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The login's standing at the server.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "login")]
+pub enum LoginView {
+    /// Not tried since start.
+    Untried,
+    /// The last authentication worked.
+    Good,
+    /// Refused; nothing is sent or read until the secret changes or a person clears it.
+    Stopped {
+        /// Since when.
+        since: Timestamp,
+        /// The server's words, without secrets.
+        why: String,
+    },
+}
+
+/// How the daemon stands.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct StatusView {
+    /// provtaskd's version.
+    pub version: String,
+    /// Process id of the daemon; `None` when answered from the store.
+    pub pid: Option<u32>,
+    /// When this was put together (domain time).
+    pub now: Timestamp,
+    /// Since when the daemon runs.
+    pub started: Option<Timestamp>,
+    /// The server's origin.
+    pub server: String,
+    /// The login that acts.
+    pub login: Login,
+    /// Its standing.
+    pub login_state: LoginView,
+    /// The global mode as configured.
+    pub mode: Mode,
+    /// The mode in effect, after release, world and pauses.
+    pub effective_mode: Mode,
+    /// Why the effective mode is lower than the configured one; empty when it is not.
+    pub mode_why: Vec<String>,
+    /// The policy set in use.
+    pub policy_hash: Option<PolicyHash>,
+    /// Who released it for enforce, if anybody.
+    pub policy_released: Option<ReleasedView>,
+    /// Error of the last reload, while the last good set stays in use.
+    pub reload_error: Option<String>,
+    /// End of the last whole cycle.
+    pub last_cycle: Option<Timestamp>,
+    /// How long it took, in milliseconds of wall time.
+    pub last_cycle_ms: Option<u64>,
+    /// What went wrong in the last cycle, if anything.
+    pub last_error: Option<String>,
+    /// When the next one starts; `None` when it waits for something else.
+    pub next_cycle: Option<Timestamp>,
+    /// Tasks visible to this login at the last whole reading; not "existing".
+    pub tasks_visible: Option<u64>,
+    /// When they were read.
+    pub tasks_as_of: Option<Timestamp>,
+    /// Attempts per state, over the store's whole memory.
+    pub attempts: Vec<(AttemptState, u64)>,
+    /// What is not done at present, by reason.
+    pub refusals: Vec<(RefusalReason, u64)>,
+    /// Per target.
+    pub targets: Vec<TargetRow>,
+    /// Items in the inbox.
+    pub inbox: u64,
+    /// Pauses in force: scope and why.
+    pub pauses: Vec<(Scope, String)>,
+    /// Write requests sent since start.
+    pub writes_sent: u64,
+    /// Read requests sent since start.
+    pub reads_sent: u64,
+    /// Attempts without a settled end.
+    pub attempts_open: u64,
+    /// Where the store is.
+    pub store: String,
+    /// `ok`, or what is wrong with it.
+    pub store_state: String,
+    /// Which world it belongs to, and whether the server is that one.
+    pub world: String,
+    /// Definitions without a kind, with their counts.
+    pub unmapped: Vec<(String, u64)>,
+}
+
+/// One target in [`StatusView`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TargetRow {
+    /// Its name; `-` for tasks that show none.
+    pub target: String,
+    /// Visible tasks.
+    pub visible: u64,
+    /// Of these rejected.
+    pub rejected: u64,
+    /// Attempts not settled.
+    pub open: u64,
+    /// Attempts read as completed.
+    pub completed: u64,
+    /// Attempts that failed again (bounced or refused).
+    pub failed: u64,
+    /// `closed`, `open until …`, `probing`.
+    pub breaker: String,
+}
+
+/// Why something is not done now.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RefusalView {
+    /// The named reason.
+    pub reason: RefusalReason,
+    /// The whole text with its values and time.
+    pub text: String,
+    /// When to look again.
+    pub until: Option<Timestamp>,
+    /// True where a person has to do something.
+    pub needs_person: bool,
+}
+
+impl From<&Refusal> for RefusalView {
+    fn from(refusal: &Refusal) -> Self {
+        Self {
+            reason: refusal.reason,
+            text: refusal.to_string(),
+            until: refusal.until,
+            needs_person: refusal.needs_person,
+        }
+    }
+}
+
+/// One item of the plan.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct PlanItem {
+    /// OIG's id.
+    pub task: TaskId,
+    /// Our id of the piece of work; 0 where it is new and nothing was recorded.
+    pub lineage: LineageId,
+    /// The target, where shown.
+    pub target: Option<TargetName>,
+    /// What it does to access.
+    pub kind: Kind,
+    /// The definition's name.
+    pub name: String,
+    /// For whom.
+    pub beneficiary: Option<Login>,
+    /// Whose task it is.
+    pub owner: String,
+    /// Its status.
+    pub status: String,
+    /// The answer; `None` when no policy had an opinion.
+    pub verdict: Option<Verdict>,
+    /// The answer in words, e.g. `retry`, `reassign to user:X`, `leave: …`.
+    pub verdict_text: String,
+    /// Policy and line, e.g. `20-retry.rhai:14`.
+    pub rule: Option<String>,
+    /// Names and values that the rule read.
+    pub read: Vec<(String, String)>,
+    /// A fault of the script.
+    pub fault: Option<String>,
+    /// Why it is not done now; empty: it would be sent.
+    pub refusals: Vec<RefusalView>,
+    /// Earliest time at which it may be sent.
+    pub due: Option<Timestamp>,
+    /// When it is looked at again.
+    pub relook: Option<Timestamp>,
+}
+
+/// The plan.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct PlanView {
+    /// When the tasks were read.
+    pub as_of: Timestamp,
+    /// The login that read them.
+    pub login: Login,
+    /// Tasks visible to it.
+    pub visible: u64,
+    /// The mode in effect.
+    pub mode: Mode,
+    /// The policy set.
+    pub policy_hash: PolicyHash,
+    /// The items after the filter.
+    pub items: Vec<PlanItem>,
+    /// Items left out by the filter's limit.
+    pub left_out: u64,
+}
+
+/// One task explained.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ExplainView {
+    /// True when read from the server now, false when from the record.
+    pub live: bool,
+    /// When the values were read or recorded.
+    pub as_of: Timestamp,
+    /// Decision and refusals.
+    pub item: PlanItem,
+    /// The policy set that decided.
+    pub policy_hash: PolicyHash,
+    /// The task's own fields that matter, in order.
+    pub fields: Vec<(String, String)>,
+    /// Facts that were had, with their times, and those that were not, with why.
+    pub facts: Vec<(String, String)>,
+    /// What was done before.
+    pub attempts: Vec<AttemptView>,
+}
+
+/// One thing that waits for a person.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct InboxItem {
+    /// What `approve` and `reject` take.
+    pub id: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// What sort: the refusal's reason, or `ask`, or `ambiguous`.
+    pub why: String,
+    /// The reason in full.
+    pub text: String,
+    /// The target, where it is about one.
+    pub target: Option<TargetName>,
+    /// The action, where it is about one.
+    pub action: Option<ActionName>,
+    /// The tasks it is about, at most 100 of them.
+    pub tasks: Vec<TaskId>,
+    /// How many tasks it is about.
+    pub count: u64,
+    /// True where `approve` releases it.
+    pub can_approve: bool,
+}
+
+/// One attempt in a list.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OutcomeRow {
+    /// Our id of the piece of work.
+    pub lineage: LineageId,
+    /// The n-th try.
+    pub ordinal: u32,
+    /// The id it was sent for.
+    pub task: TaskId,
+    /// The target, where known.
+    pub target: Option<TargetName>,
+    /// The definition's name, where known.
+    pub name: Option<String>,
+    /// What was done.
+    pub action: ActionName,
+    /// To whom, for a reassignment.
+    pub to: Option<Principal>,
+    /// Where it stands.
+    pub state: AttemptState,
+    /// When it was claimed.
+    pub claimed: Timestamp,
+    /// When it was settled.
+    pub settled: Option<Timestamp>,
+    /// OIG's reason or the evidence, in short.
+    pub reason: Option<String>,
+    /// The rule that wanted it.
+    pub rule: Option<String>,
+}
+
+/// One attempt in a story.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AttemptView {
+    /// The row of the list.
+    pub row: OutcomeRow,
+    /// The request that carried it, as in OIG's access log (`X-Request-ID`).
+    pub batch: Option<String>,
+    /// What was read afterwards, in order.
+    pub evidence: Vec<String>,
+}
+
+/// One recorded event.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct EventView {
+    /// When.
+    pub at: Timestamp,
+    /// What sort.
+    pub kind: String,
+    /// What, one sentence.
+    pub text: String,
+    /// Who: `daemon`, or `uid N`.
+    pub actor: String,
+}
+
+/// Everything the store knows about one piece of work.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Story {
+    /// Our id.
+    pub lineage: LineageId,
+    /// All of OIG's ids, oldest first.
+    pub ids: Vec<TaskId>,
+    /// The target, where known.
+    pub target: Option<TargetName>,
+    /// The definition's name, where known.
+    pub name: Option<String>,
+    /// For whom, where known.
+    pub beneficiary: Option<Login>,
+    /// Our first sight.
+    pub first_seen: Timestamp,
+    /// How it stands, one sentence.
+    pub standing: String,
+    /// The last decision, as recorded.
+    pub decision: Option<PlanItem>,
+    /// The attempts, oldest first.
+    pub attempts: Vec<AttemptView>,
+    /// Recorded events, oldest first.
+    pub events: Vec<EventView>,
+}

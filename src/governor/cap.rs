@@ -1,0 +1,243 @@
+//! Caps over a whole cycle by count and share, and the holds that a person releases; never more than the cap without one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::settings::GovernorSettings;
+use crate::model::task::Fnv;
+use crate::model::{ActionName, PolicyHash, ProcessKey, TargetName, TaskId};
+
+use super::admitted::Lane;
+
+/// Open holds kept per action and target: what a person may still be looking at.
+const KEPT: usize = 3;
+
+/// Acts that one cycle wanted over the cap: all of them wait until a person approves.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Hold {
+    /// A digest of what is held: another set of tasks is another hold.
+    pub id: String,
+    /// The action.
+    pub action: ActionName,
+    /// The target.
+    pub target: TargetName,
+    /// The tasks, by id, in order.
+    pub tasks: Vec<TaskId>,
+    /// The policy set that wants it.
+    pub hash: PolicyHash,
+    /// The cap.
+    pub limit: u32,
+    /// How many were wanted.
+    pub wanted: u32,
+    /// When it was last wanted.
+    pub seen_at: Timestamp,
+    /// Open, approved or rejected.
+    pub status: HoldStatus,
+}
+
+/// What a person has said about a hold.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "status")]
+pub enum HoldStatus {
+    /// Nothing yet.
+    Open,
+    /// Let it happen.
+    Approved {
+        /// Who.
+        by: Arc<str>,
+        /// The approval ends then.
+        until: Timestamp,
+    },
+    /// Don't.
+    Rejected {
+        /// Who.
+        by: Arc<str>,
+        /// The rejection ends then.
+        until: Timestamp,
+    },
+}
+
+impl Hold {
+    pub(super) fn new(
+        action: ActionName,
+        target: &TargetName,
+        hash: &PolicyHash,
+        mut tasks: Vec<TaskId>,
+        limit: u32,
+        seen_at: Timestamp,
+    ) -> Self {
+        tasks.sort();
+        tasks.dedup();
+        let mut digest = Fnv::default();
+        digest.text(action.as_str());
+        digest.text(target.as_str());
+        digest.text(hash.as_str());
+        for task in &tasks {
+            digest.text(task.as_str());
+        }
+        Self {
+            id: format!("H{:016x}", digest.finish()),
+            action,
+            target: target.clone(),
+            hash: hash.clone(),
+            limit,
+            wanted: u32::try_from(tasks.len()).unwrap_or(u32::MAX),
+            tasks,
+            seen_at,
+            status: HoldStatus::Open,
+        }
+    }
+
+    fn covers(&self, wish: &Wish<'_>) -> bool {
+        self.action == wish.action
+            && self.target == *wish.target
+            && self.hash == *wish.hash
+            && self.tasks.binary_search(wish.task).is_ok()
+    }
+}
+
+/// One wanted act, as holds know it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wish<'a> {
+    pub(super) action: ActionName,
+    pub(super) target: &'a TargetName,
+    pub(super) hash: &'a PolicyHash,
+    pub(super) task: &'a TaskId,
+}
+
+/// True where a living approval covers the wish.
+pub(super) fn approved(holds: &[Hold], wish: &Wish<'_>, here: Timestamp) -> bool {
+    holds.iter().any(|hold| {
+        matches!(&hold.status, HoldStatus::Approved { until, .. } if here < *until)
+            && hold.covers(wish)
+    })
+}
+
+/// Who rejected the wish and until when, if a living rejection covers it.
+pub(super) fn rejected<'a>(
+    holds: &'a [Hold],
+    wish: &Wish<'_>,
+    here: Timestamp,
+) -> Option<(&'a str, Timestamp)> {
+    holds.iter().find_map(|hold| match &hold.status {
+        HoldStatus::Rejected { by, until } if here < *until && hold.covers(wish) => {
+            Some((by.as_ref(), *until))
+        }
+        _ => None,
+    })
+}
+
+/// Remembers a hold; an equal one keeps what a person has said about it while that lives.
+pub(super) fn remember(holds: &mut Vec<Hold>, mut hold: Hold, here: Timestamp) -> Hold {
+    if let Some(at) = holds.iter().position(|known| known.id == hold.id) {
+        let known = holds.remove(at);
+        let lives = match &known.status {
+            HoldStatus::Open => false,
+            HoldStatus::Approved { until, .. } | HoldStatus::Rejected { until, .. } => {
+                here < *until
+            }
+        };
+        if lives {
+            hold.status = known.status;
+        }
+    }
+    holds.push(hold.clone());
+    let alike = |known: &Hold| {
+        known.status == HoldStatus::Open
+            && known.action == hold.action
+            && known.target == hold.target
+    };
+    // the oldest are in front
+    while holds.iter().filter(|known| alike(known)).count() > KEPT {
+        let Some(oldest) = holds.iter().position(alike) else {
+            break;
+        };
+        holds.remove(oldest);
+    }
+    hold
+}
+
+/// Forgets what a person said when it has ended, and what nobody has wanted for as long as an approval lives.
+pub(super) fn forget(holds: &mut Vec<Hold>, here: Timestamp, settings: &GovernorSettings) {
+    holds.retain(|hold| match &hold.status {
+        HoldStatus::Open => here.duration_since(hold.seen_at) < settings.approval_ttl,
+        HoldStatus::Approved { until, .. } | HoldStatus::Rejected { until, .. } => here < *until,
+    });
+}
+
+/// True for the actions that are held as a whole when they are over the cap; the others wait their turn.
+pub(super) fn is_held(action: ActionName) -> bool {
+    match action {
+        ActionName::Reassign | ActionName::SetResponse | ActionName::ManualComplete => true,
+        ActionName::Retry | ActionName::SetNote => false,
+    }
+}
+
+/// What this cycle has used up so far.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Used {
+    acts: BTreeMap<(TargetName, ActionName, Lane), u32>,
+    accounts: BTreeSet<ProcessKey>,
+    probes: BTreeSet<TargetName>,
+}
+
+impl Used {
+    /// The most acts of this sort in one cycle: the count, and the share where enough is visible.
+    pub(super) fn limit(settings: &GovernorSettings, action: ActionName, visible: u32) -> u32 {
+        let count = if is_held(action) {
+            settings.cap_reassigns
+        } else {
+            settings.cap_retries
+        };
+        if visible < settings.share_from {
+            return count;
+        }
+        let share = u64::from(visible) * u64::from(settings.cap_share_percent) / 100;
+        count.min(u32::try_from(share).unwrap_or(u32::MAX).max(1))
+    }
+
+    /// Acts of this sort admitted in this cycle.
+    pub(super) fn of(&self, target: &TargetName, action: ActionName, lane: Lane) -> u32 {
+        self.acts
+            .get(&(target.clone(), action, cap_lane(action, lane)))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// Counts one.
+    pub(super) fn count(&mut self, target: &TargetName, action: ActionName, lane: Lane) {
+        let used = self
+            .acts
+            .entry((target.clone(), action, cap_lane(action, lane)))
+            .or_default();
+        *used = used.saturating_add(1);
+    }
+
+    /// True where the account has an act in this cycle already.
+    pub(super) fn has_account(&self, account: &ProcessKey) -> bool {
+        self.accounts.contains(account)
+    }
+
+    /// Takes the account for this cycle.
+    pub(super) fn take_account(&mut self, account: ProcessKey) {
+        self.accounts.insert(account);
+    }
+
+    /// True for the first act of a target in this cycle.
+    pub(super) fn take_probe(&mut self, target: &TargetName) -> bool {
+        self.probes.insert(target.clone())
+    }
+
+    /// True where the target's probe of this cycle was taken.
+    pub(super) fn has_probe(&self, target: &TargetName) -> bool {
+        self.probes.contains(target)
+    }
+}
+
+/// Revokes have a cap of their own for retries; hand-overs share one, whatever they are about.
+fn cap_lane(action: ActionName, lane: Lane) -> Lane {
+    if is_held(action) { Lane::Usual } else { lane }
+}

@@ -1,0 +1,237 @@
+//! The ordered gates for one decision, each answering with a named refusal or nothing; caps over a whole cycle are in `cap`.
+
+use jiff::Timestamp;
+
+use crate::guard::Passed;
+use crate::model::facts::History;
+use crate::model::settings::{GovernorSettings, Modes};
+use crate::model::{
+    Action, ActionName, AttemptState, Decision, Mode, Refusal, RefusalReason, Scope, TargetName,
+    Verdict,
+};
+
+use super::backoff::backoff;
+use super::machine::Standing;
+use super::pace::Pace;
+use super::state::GovernorState;
+use super::sums::later;
+
+/// How often a lineage may be handed on: after so many owners a person has to look.
+const OWNERS: usize = 3;
+/// Acts beyond the retries that an episode may have (hand-over, note, answer).
+const BEYOND_RETRIES: u32 = 5;
+
+/// What a gate may look at.
+pub(super) struct GateInput<'a> {
+    pub(super) now: Timestamp,
+    pub(super) settings: &'a GovernorSettings,
+    pub(super) modes: &'a Modes,
+    pub(super) standing: &'a Standing,
+    pub(super) state: &'a GovernorState,
+    pub(super) decision: &'a Decision,
+    pub(super) passed: &'a Passed,
+    pub(super) action: &'a Action,
+    pub(super) target: &'a TargetName,
+    pub(super) history: &'a History,
+}
+
+type Gate = fn(&GateInput<'_>) -> Option<Refusal>;
+
+/// The gates in the order in which they are asked.
+const GATES: &[(&str, Gate)] = &[
+    ("proof", proof),
+    ("standing", |input| input.standing.refusal()),
+    ("mode", mode),
+    ("release", release),
+    ("snapshot", snapshot),
+    ("pause", |input| {
+        input.state.pause_refusal(input.now, input.target)
+    }),
+    ("attempts", attempts),
+    ("due", due),
+    ("back_off", back_off),
+    ("server", |input| input.state.server_refusal(input.now)),
+    ("breaker", breaker),
+];
+
+/// The gates' names in the order in which they are asked; the caps of the cycle come after them.
+pub fn gate_names() -> impl Iterator<Item = &'static str> {
+    GATES.iter().map(|(name, _)| *name)
+}
+
+/// The first refusal.
+pub(super) fn ask(input: &GateInput<'_>) -> Option<Refusal> {
+    GATES.iter().find_map(|(_, gate)| gate(input))
+}
+
+/// Every refusal, for `explain`.
+pub(super) fn ask_all(input: &GateInput<'_>) -> Vec<Refusal> {
+    GATES.iter().filter_map(|(_, gate)| gate(input)).collect()
+}
+
+/// The guards' proof must be for this very decision.
+fn proof(input: &GateInput<'_>) -> Option<Refusal> {
+    let decided = match &input.decision.verdict {
+        Some(Verdict::Act { action, .. }) => action == input.action,
+        _ => false,
+    };
+    let same = decided
+        && *input.passed.task() == input.decision.task
+        && input.passed.version() == input.decision.version
+        && input.passed.process() == input.decision.process.as_ref();
+    (!same).then(|| {
+        Refusal::new(
+            RefusalReason::TaskMoved,
+            Scope::Task(input.decision.task.clone()),
+        )
+        .with("guards_passed", input.passed.task())
+    })
+}
+
+/// The lowest of global, action, policy and target.
+fn mode(input: &GateInput<'_>) -> Option<Refusal> {
+    let name = input.action.name();
+    let policy = input.decision.policy.as_deref();
+    let scopes = [
+        (input.modes.global, "global", Scope::Global),
+        (
+            input
+                .modes
+                .targets
+                .get(input.target)
+                .copied()
+                .unwrap_or(Mode::Enforce),
+            "target",
+            Scope::Target(input.target.clone()),
+        ),
+        (
+            input
+                .modes
+                .actions
+                .get(&name)
+                .copied()
+                .unwrap_or(Mode::Enforce),
+            "action",
+            Scope::ActionOnTarget(name, input.target.clone()),
+        ),
+        (
+            policy
+                .and_then(|policy| input.modes.policies.get(policy).copied())
+                .unwrap_or(Mode::Enforce),
+            "policy",
+            Scope::Lineage(input.decision.lineage),
+        ),
+    ];
+    let (mode, set_by, scope) = scopes.into_iter().min_by_key(|(mode, _, _)| *mode)?;
+    let reason = match mode {
+        Mode::Off => RefusalReason::ModeOff,
+        Mode::Observe => RefusalReason::ModeObserve,
+        Mode::Enforce => return None,
+    };
+    let refusal = Refusal::new(reason, scope).with("set_by", set_by);
+    Some(match (set_by, policy) {
+        ("policy", Some(policy)) => refusal.with("policy", policy),
+        ("action", _) => refusal.with("action", name),
+        _ => refusal,
+    })
+}
+
+/// A policy set enforces only once a person has released its hash.
+fn release(input: &GateInput<'_>) -> Option<Refusal> {
+    (!input.standing.policy_released).then(|| {
+        Refusal::new(RefusalReason::PolicyNotReleased, Scope::Global)
+            .with("hash", input.decision.hash.short())
+            .for_person()
+    })
+}
+
+/// Nothing is concluded from half a list.
+fn snapshot(input: &GateInput<'_>) -> Option<Refusal> {
+    (!input.standing.snapshot_ok)
+        .then(|| Refusal::new(RefusalReason::SnapshotIncomplete, Scope::Global))
+}
+
+/// Attempts per episode (invariant 7); hand-overs by the owners the task has had.
+fn attempts(input: &GateInput<'_>) -> Option<Refusal> {
+    let refusal = |limit: String, used: String, what: &str| {
+        Refusal::new(
+            RefusalReason::AttemptsUsedUp,
+            Scope::Lineage(input.decision.lineage),
+        )
+        .with("of", what)
+        .with("limit", limit)
+        .with("used", used)
+        .for_person()
+    };
+    let used = input.history.attempts;
+    let owners = input.history.former_owners.len();
+    if input.action.name() == ActionName::Reassign && owners >= OWNERS {
+        return Some(refusal(
+            OWNERS.to_string(),
+            owners.to_string(),
+            "reassignments",
+        ));
+    }
+    let limit = match input.action.name() {
+        ActionName::Retry => input.settings.max_attempts,
+        _ => input.settings.max_attempts.saturating_add(BEYOND_RETRIES),
+    };
+    (used >= limit).then(|| refusal(limit.to_string(), used.to_string(), "attempts"))
+}
+
+/// The policy's own "not before".
+fn due(input: &GateInput<'_>) -> Option<Refusal> {
+    let due = input.decision.due.filter(|due| input.now < *due)?;
+    Some(
+        Refusal::new(
+            RefusalReason::NotDueYet,
+            Scope::Lineage(input.decision.lineage),
+        )
+        .until(due),
+    )
+}
+
+/// The pause after the last attempt's end. A clock that was set back makes it longer, never shorter.
+fn back_off(input: &GateInput<'_>) -> Option<Refusal> {
+    if input.action.name() != ActionName::Retry
+        || input.history.last_state == Some(AttemptState::Completed)
+    {
+        return None;
+    }
+    let ended = input.history.last_attempt_at?;
+    let pause = backoff(
+        input.settings,
+        input.history.lineage,
+        input.history.attempts,
+    );
+    let until = later(ended, pause);
+    (input.now < until).then(|| {
+        Refusal::new(
+            RefusalReason::BackOff,
+            Scope::Lineage(input.history.lineage),
+        )
+        .with("attempts", input.history.attempts)
+        .with("pause_seconds", pause.as_secs())
+        .until(until)
+    })
+}
+
+/// An open breaker holds everything back; so does a probe that is under way.
+fn breaker(input: &GateInput<'_>) -> Option<Refusal> {
+    let pace = input.state.targets.get(input.target)?;
+    breaker_refusal(input.state, pace, input.target, input.now)
+}
+
+/// The breaker's refusal, for the gate and for the batcher.
+pub(super) fn breaker_refusal(
+    state: &GovernorState,
+    pace: &Pace,
+    target: &TargetName,
+    now: Timestamp,
+) -> Option<Refusal> {
+    let until = pace.blocked_until(state.peek(now))?;
+    Some(
+        Refusal::new(RefusalReason::BreakerOpen, Scope::Target(target.clone()))
+            .until(state.wall(now, until)),
+    )
+}

@@ -1,0 +1,300 @@
+//! How fast one target may be written to: rate, writes in flight, breaker, learned batch size. Times are governor time.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::model::settings::TargetLimits;
+use crate::model::{AttemptEvent, LineageId};
+
+use super::sums::{later, plus};
+
+/// The span over which the rate holds: in no span of this length more items are sent.
+const SPAN: SignedDuration = SignedDuration::from_secs(60);
+/// Sendings remembered one by one; more are joined to the later one, which errs to the slow side.
+const REMEMBERED: usize = 16;
+/// Events remembered against duplicates.
+const SEEN: usize = 512;
+/// Batch sizes grow by this factor: 1, 5, 25.
+const GROWTH: u32 = 5;
+
+/// What came back for one PUT.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Answered {
+    /// Items in the PUT.
+    pub items: u32,
+    /// How long it took (domain time).
+    pub took: Duration,
+    /// Items answered with a good word.
+    pub accepted: u32,
+    /// Items answered with a bad word.
+    pub refused: u32,
+    /// Items not answered clearly.
+    pub unknown: u32,
+}
+
+/// The breaker of one target.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "breaker")]
+pub(super) enum Breaker {
+    /// Sending; so many failures in a row.
+    Closed { failures: u32 },
+    /// Not sending until then.
+    Open {
+        until: Timestamp,
+        pause: SignedDuration,
+    },
+    /// One item may go; while it is being re-read the rest waits, at most until `probe_until`.
+    HalfOpen {
+        pause: SignedDuration,
+        probe_until: Option<Timestamp>,
+    },
+}
+
+/// The machine of one target.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct Pace {
+    sent: Vec<(Timestamp, u32)>,
+    pub(super) breaker: Breaker,
+    pub(super) batch: u32,
+    credit: u32,
+    pub(super) seconds_per_item: Option<f64>,
+    /// Nothing is in flight after a restart: what was is an open claim of the ledger.
+    #[serde(skip)]
+    pub(super) in_flight: u32,
+    #[serde(skip)]
+    seen: VecDeque<(LineageId, u32, AttemptEvent)>,
+}
+
+impl Pace {
+    pub(super) fn new(limits: &TargetLimits) -> Self {
+        Self {
+            sent: Vec::new(),
+            breaker: Breaker::Closed { failures: 0 },
+            batch: limits.batch_start.max(1),
+            credit: 0,
+            seconds_per_item: None,
+            in_flight: 0,
+            seen: VecDeque::new(),
+        }
+    }
+
+    /// Lets pass what passes by time alone.
+    pub(super) fn settle(&mut self, here: Timestamp) {
+        self.sent.retain(|(at, _)| later(*at, SPAN) > here);
+        match self.breaker {
+            Breaker::Open { until, pause } if until <= here => {
+                self.breaker = Breaker::HalfOpen {
+                    pause,
+                    probe_until: None,
+                };
+            }
+            Breaker::HalfOpen {
+                pause,
+                probe_until: Some(until),
+            } if until <= here => {
+                self.breaker = Breaker::HalfOpen {
+                    pause,
+                    probe_until: None,
+                };
+            }
+            _ => {}
+        }
+    }
+
+    /// Items that the rate still allows, and when it allows more.
+    pub(super) fn rate_left(
+        &self,
+        here: Timestamp,
+        limits: &TargetLimits,
+    ) -> (u32, Option<Timestamp>) {
+        let live = || {
+            self.sent
+                .iter()
+                .filter(move |(at, _)| later(*at, SPAN) > here)
+        };
+        let used = live().fold(0_u32, |sum, (_, n)| sum.saturating_add(*n));
+        let more = live().map(|(at, _)| later(*at, SPAN)).min();
+        (limits.per_minute.saturating_sub(used), more)
+    }
+
+    /// Until when the breaker holds everything back, if it does.
+    pub(super) fn blocked_until(&self, here: Timestamp) -> Option<Timestamp> {
+        match self.breaker {
+            Breaker::Open { until, .. } if here < until => Some(until),
+            Breaker::HalfOpen {
+                probe_until: Some(until),
+                ..
+            } if here < until => Some(until),
+            _ => None,
+        }
+    }
+
+    /// True where only a single item may go next.
+    pub(super) fn probing(&self) -> bool {
+        !matches!(self.breaker, Breaker::Closed { .. })
+    }
+
+    /// The size of the next batch by breaker, learning and time; at least 1.
+    pub(super) fn size(&self, limits: &TargetLimits) -> u32 {
+        if self.probing() {
+            return 1;
+        }
+        let size = self.batch.clamp(1, limits.batch_max.max(1));
+        match self.seconds_per_item {
+            Some(each) if each > 0.0 => {
+                // counted up instead of divided, so that no float becomes an integer
+                let room = limits.batch_time.as_secs_f64();
+                (1..=size)
+                    .take_while(|n| f64::from(*n) * each <= room)
+                    .last()
+                    .unwrap_or(1)
+            }
+            _ => size,
+        }
+    }
+
+    /// A PUT with so many items is on its way.
+    pub(super) fn sent(&mut self, here: Timestamp, items: u32, limits: &TargetLimits) {
+        self.settle(here);
+        self.in_flight = self.in_flight.saturating_add(1);
+        match self.sent.last_mut() {
+            Some((at, n)) if *at == here => *n = n.saturating_add(items),
+            _ => self.sent.push((here, items)),
+        }
+        if self.sent.len() > REMEMBERED {
+            let (_, first) = self.sent.remove(0);
+            if let Some((_, n)) = self.sent.first_mut() {
+                *n = n.saturating_add(first);
+            }
+        }
+        if let Breaker::HalfOpen { probe_until, .. } = &mut self.breaker {
+            *probe_until = Some(later(here, limits.breaker_pause));
+        }
+    }
+
+    /// A PUT was answered.
+    pub(super) fn answered(&mut self, here: Timestamp, answer: &Answered, limits: &TargetLimits) {
+        self.settle(here);
+        self.in_flight = self.in_flight.saturating_sub(1);
+        if answer.items > 0 {
+            let each = answer.took.as_secs_f64() / f64::from(answer.items);
+            self.seconds_per_item = Some(
+                self.seconds_per_item
+                    .map_or(each, |before| before * 0.7 + each * 0.3),
+            );
+        }
+        if answer.unknown > 0 {
+            self.failed(here, answer.unknown, limits);
+        } else if answer.accepted == 0 {
+            // OIG spoke, but not of the target: the next item may probe
+            self.probe_again();
+        }
+    }
+
+    /// A PUT failed as a whole.
+    pub(super) fn request_failed(&mut self, here: Timestamp, limits: &TargetLimits) {
+        self.settle(here);
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.failed(here, 1, limits);
+    }
+
+    /// A reading told what became of an attempt. The same event of the same attempt counts once.
+    pub(super) fn outcome(
+        &mut self,
+        here: Timestamp,
+        lineage: LineageId,
+        ordinal: u32,
+        event: AttemptEvent,
+        limits: &TargetLimits,
+    ) {
+        use AttemptEvent as E;
+        let key = (lineage, ordinal, event);
+        if self.seen.contains(&key) {
+            return;
+        }
+        if self.seen.len() >= SEEN {
+            self.seen.pop_front();
+        }
+        self.seen.push_back(key);
+        self.settle(here);
+        match event {
+            E::ReadCompleted | E::PersonCompleted => {
+                match self.breaker {
+                    // what was sent before the outage may be read late: it proves nothing now
+                    Breaker::Open { .. } => return,
+                    _ => self.breaker = Breaker::Closed { failures: 0 },
+                }
+                self.earn(limits);
+            }
+            E::ReadPending | E::ReadGone => {
+                self.probe_again();
+                if !self.probing() {
+                    self.earn(limits);
+                }
+            }
+            E::ReadBounced => {
+                self.batch = (self.batch / 2).max(1);
+                self.credit = 0;
+                self.failed(here, 1, limits);
+            }
+            E::ReadUnchanged | E::ReadSuperseded | E::ReadAmbiguous | E::PersonClosed => {
+                self.probe_again();
+            }
+            // told by `answered` and `request_failed`
+            E::AnsweredSuccess
+            | E::AnsweredFail
+            | E::NotAnswered
+            | E::ProvenUnsent
+            | E::Restarted => {}
+        }
+    }
+
+    /// A good reading: after as many as the batch holds, the batch grows.
+    fn earn(&mut self, limits: &TargetLimits) {
+        self.credit = self.credit.saturating_add(1);
+        if self.credit >= self.batch {
+            self.credit = 0;
+            self.batch = self
+                .batch
+                .saturating_mul(GROWTH)
+                .min(limits.batch_max.max(1));
+        }
+    }
+
+    fn probe_again(&mut self) {
+        if let Breaker::HalfOpen { probe_until, .. } = &mut self.breaker {
+            *probe_until = None;
+        }
+    }
+
+    fn failed(&mut self, here: Timestamp, count: u32, limits: &TargetLimits) {
+        let pause = match self.breaker {
+            Breaker::Open { .. } => return,
+            Breaker::HalfOpen { pause, .. } => plus(pause, pause).min(limits.breaker_cap),
+            Breaker::Closed { failures } => {
+                let failures = failures.saturating_add(count);
+                if failures < limits.breaker_after.max(1) {
+                    self.breaker = Breaker::Closed { failures };
+                    return;
+                }
+                limits.breaker_pause.min(limits.breaker_cap)
+            }
+        };
+        self.breaker = Breaker::Open {
+            until: later(here, pause),
+            pause,
+        };
+        self.batch = 1;
+        self.credit = 0;
+    }
+
+    /// The next time at which something here changes by itself.
+    pub(super) fn next_event(&self, here: Timestamp, limits: &TargetLimits) -> Option<Timestamp> {
+        let (left, more) = self.rate_left(here, limits);
+        let rate = if left < self.size(limits) { more } else { None };
+        [rate, self.blocked_until(here)].into_iter().flatten().min()
+    }
+}

@@ -1,0 +1,6 @@
+//! What each gate refuses, how caps and holds work, and that every limit holds for any sequence of events.
+
+mod fixture;
+mod gates;
+mod machine;
+mod properties;

@@ -1,0 +1,271 @@
+//! Caps, holds, lanes, batch sizes, breaker and memory.
+
+use crate::model::{Action, AttemptEvent as E, Kind, LineageId, RefusalReason as R};
+
+use super::super::{Answered, Census, Governor, HoldStatus, Lane, Standing};
+use super::fixture::{
+    at, governor, history, modes, retry, settings, started, target, to_stand_in, wish,
+};
+
+fn accepted(items: u32) -> Answered {
+    Answered {
+        items,
+        accepted: items,
+        ..Answered::default()
+    }
+}
+
+#[test]
+fn retries_over_the_cap_wait_and_the_oldest_go_first() {
+    let mut governor = governor();
+    let wanted = || (1..=10).rev().map(retry).collect::<Vec<_>>();
+    let out = governor.govern(at(0), wanted(), &history);
+    let ids: Vec<String> = out
+        .admitted
+        .iter()
+        .map(|a| a.decision().task.to_string())
+        .collect();
+    assert_eq!(ids, ["1", "2", "3", "4", "5", "6", "7"]);
+    assert!(out.refused.iter().all(|(_, r)| r.reason == R::CapRetries));
+    // the cap is the cycle's, not the call's
+    assert_eq!(governor.govern(at(1), wanted(), &history).admitted.len(), 0);
+    governor.begin_cycle(at(2), &Census::default(), Standing::good());
+    assert_eq!(governor.govern(at(2), wanted(), &history).admitted.len(), 7);
+}
+
+#[test]
+fn the_share_holds_from_enough_visible_tasks_up() {
+    let mut settings = settings();
+    settings.cap_retries = 1000;
+    let mut governor = started(settings);
+    let mut admitted = |visible| {
+        let census = Census([(target(), visible)].into());
+        governor.begin_cycle(at(0), &census, Standing::good());
+        let wanted = (1..=90).map(retry).collect();
+        governor.govern(at(0), wanted, &history).admitted.len()
+    };
+    assert_eq!(admitted(49), 90);
+    assert_eq!(admitted(50), 25);
+    assert_eq!(admitted(121), 60);
+}
+
+#[test]
+fn revokes_have_their_own_lane_and_go_first() {
+    let mut governor = governor();
+    let mut wanted: Vec<_> = (1..=10).map(retry).collect();
+    wanted.extend((21..=30).map(|n| wish(n, Action::Retry, Kind::Revoke)));
+    let out = governor.govern(at(0), wanted, &history);
+    let lanes: Vec<Lane> = out.admitted.iter().map(|a| a.lane()).collect();
+    assert_eq!(lanes[..7], [Lane::Revoke; 7]);
+    assert_eq!(lanes[7..], [Lane::Usual; 7]);
+}
+
+#[test]
+fn one_act_per_account_and_the_revoke_gets_it() {
+    let mut grant = retry(1);
+    let mut revoke = wish(2, Action::Retry, Kind::Revoke);
+    for wanted in [&mut grant, &mut revoke] {
+        wanted.0.process = Some("700".into());
+    }
+    let rebind = |(decision, _): (crate::model::Decision, crate::guard::Passed)| {
+        let passed = crate::guard::Passed::for_test(&decision, Action::Retry, at(0));
+        (decision, passed)
+    };
+    let out = governor().govern(at(0), vec![rebind(grant), rebind(revoke)], &history);
+    assert_eq!(out.admitted.len(), 1);
+    assert_eq!(out.admitted[0].decision().kind, Kind::Revoke);
+    assert_eq!(out.refused[0].1.reason, R::AccountBusy);
+}
+
+#[test]
+fn reassignments_over_the_cap_are_all_held_until_a_person_approves_those_very_ones() {
+    let mut governor = governor();
+    let wanted = |to: u64| {
+        (1..=to)
+            .map(|n| wish(n, to_stand_in(), Kind::Grant))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        governor.govern(at(0), wanted(3), &history).admitted.len(),
+        3
+    );
+
+    governor.begin_cycle(at(10), &Census::default(), Standing::good());
+    let out = governor.govern(at(10), wanted(4), &history);
+    assert_eq!(out.admitted.len(), 0);
+    assert!(
+        out.refused
+            .iter()
+            .all(|(_, r)| r.reason == R::CapHeld && r.needs_person)
+    );
+    let hold = &out.holds[0];
+    assert_eq!((hold.wanted, hold.limit, hold.tasks.len()), (4, 3, 4));
+    assert!(governor.approve(at(11), "H0", "ops").is_err());
+    let approved = governor
+        .approve(at(11), &hold.id, "ops")
+        .expect("it is open");
+    assert!(matches!(approved.status, HoldStatus::Approved { .. }));
+
+    // one more than was approved: it is under the cap by itself
+    governor.begin_cycle(at(20), &Census::default(), Standing::good());
+    assert_eq!(
+        governor.govern(at(20), wanted(5), &history).admitted.len(),
+        5
+    );
+    // another policy set was not approved
+    governor.begin_cycle(at(30), &Census::default(), Standing::good());
+    let mut other = wanted(4);
+    for (decision, _) in &mut other {
+        decision.hash = "bb22".into();
+    }
+    assert_eq!(governor.govern(at(30), other, &history).admitted.len(), 0);
+    // the approval survives a restart and expires
+    let mut again = Governor::new(settings(), modes(), Some(governor.state()), at(40));
+    again.begin_cycle(at(40), &Census::default(), Standing::good());
+    assert_eq!(again.govern(at(40), wanted(4), &history).admitted.len(), 4);
+    again.begin_cycle(at(90_000), &Census::default(), Standing::good());
+    assert_eq!(
+        again.govern(at(90_000), wanted(4), &history).admitted.len(),
+        0
+    );
+}
+
+#[test]
+fn a_rejected_hold_refuses_its_tasks_and_leaves_the_others_alone() {
+    let mut governor = governor();
+    let wanted = |from: u64, to: u64| {
+        (from..=to)
+            .map(|n| wish(n, to_stand_in(), Kind::Grant))
+            .collect::<Vec<_>>()
+    };
+    let out = governor.govern(at(0), wanted(1, 4), &history);
+    let hold = governor
+        .reject(at(1), &out.holds[0].id, "ops")
+        .expect("it is open");
+    assert!(matches!(hold.status, HoldStatus::Rejected { .. }));
+    let out = governor.govern(at(2), wanted(1, 6), &history);
+    assert_eq!(out.admitted.len(), 2);
+    assert!(out.refused.iter().all(|(_, r)| r.reason == R::Rejected));
+    assert_eq!(
+        out.refused[0].1.until,
+        Some(at(1) + settings().approval_ttl)
+    );
+}
+
+#[test]
+fn batches_grow_on_completed_readings_and_shrink_on_bounces() {
+    let mut settings = settings();
+    settings.default.per_minute = 10_000;
+    let mut governor = started(settings);
+    let mut lineage = 0;
+    let mut told = |governor: &mut Governor, event, times| {
+        for _ in 0..times {
+            lineage += 1;
+            governor.outcome(at(0), &target(), LineageId(lineage), 1, event);
+        }
+        governor.next_batch(at(0), &target(), Lane::Usual)
+    };
+    assert_eq!(told(&mut governor, E::ReadCompleted, 0), Ok(1));
+    assert_eq!(told(&mut governor, E::ReadCompleted, 1), Ok(5));
+    assert_eq!(told(&mut governor, E::ReadCompleted, 4), Ok(5));
+    assert_eq!(told(&mut governor, E::ReadPending, 1), Ok(25));
+    assert_eq!(told(&mut governor, E::ReadCompleted, 60), Ok(25));
+    assert_eq!(told(&mut governor, E::ReadBounced, 1), Ok(12));
+    assert_eq!(told(&mut governor, E::ReadCompleted, 12), Ok(25));
+    let open = told(&mut governor, E::ReadBounced, 3).unwrap_err();
+    assert_eq!(open.reason, R::BreakerOpen);
+    // the probe after the pause is one item, whatever was learned before
+    assert_eq!(governor.next_batch(at(600), &target(), Lane::Usual), Ok(1));
+}
+
+#[test]
+fn slow_items_bound_the_batch() {
+    let mut governor = governor();
+    for n in 0..6 {
+        governor.outcome(at(0), &target(), LineageId(n), 1, E::ReadCompleted);
+    }
+    assert_eq!(governor.next_batch(at(0), &target(), Lane::Usual), Ok(25));
+    governor.sent(at(0), &target(), 1);
+    let slow = Answered {
+        took: std::time::Duration::from_secs(60),
+        ..accepted(1)
+    };
+    governor.answered(at(60), &target(), slow);
+    assert_eq!(governor.next_batch(at(60), &target(), Lane::Usual), Ok(3));
+}
+
+#[test]
+fn the_same_bounce_told_twice_counts_once() {
+    let mut governor = governor();
+    for _ in 0..9 {
+        governor.outcome(at(0), &target(), LineageId(1), 1, E::ReadBounced);
+    }
+    assert_eq!(governor.describe(at(0))[0].failures, 1);
+    assert!(governor.next_batch(at(0), &target(), Lane::Usual).is_ok());
+}
+
+#[test]
+fn a_failed_probe_doubles_the_pause_and_a_good_one_closes_the_breaker() {
+    let mut governor = governor();
+    for n in 0..3 {
+        governor.outcome(at(0), &target(), LineageId(n), 1, E::ReadBounced);
+    }
+    let out = governor.govern(at(600), vec![retry(1), retry(2)], &history);
+    assert_eq!(out.admitted.len(), 1, "one probe");
+    assert_eq!(out.refused[0].1.reason, R::BreakerOpen);
+    governor.sent(at(600), &target(), 1);
+    governor.answered(at(601), &target(), accepted(1));
+    let waits = governor
+        .next_batch(at(601), &target(), Lane::Revoke)
+        .unwrap_err();
+    assert_eq!(waits.reason, R::BreakerOpen, "the probe is not read yet");
+    governor.outcome(at(660), &target(), LineageId(9), 2, E::ReadBounced);
+    let open = governor
+        .next_batch(at(661), &target(), Lane::Usual)
+        .unwrap_err();
+    assert_eq!(open.until, Some(at(660 + 1200)));
+    governor.sent(at(1860), &target(), 1);
+    governor.answered(at(1861), &target(), accepted(1));
+    governor.outcome(at(1900), &target(), LineageId(9), 3, E::ReadCompleted);
+    assert_eq!(governor.describe(at(1900))[0].breaker, "closed");
+}
+
+#[test]
+fn the_last_place_in_flight_is_kept_for_revokes() {
+    let mut governor = governor();
+    governor.sent(at(0), &"Mail".into(), 1);
+    governor.sent(at(0), &"Tickets".into(), 1);
+    let usual = governor
+        .next_batch(at(0), &target(), Lane::Usual)
+        .unwrap_err();
+    assert_eq!(usual.reason, R::TargetBusy);
+    assert_eq!(governor.next_batch(at(0), &target(), Lane::Revoke), Ok(1));
+}
+
+#[test]
+fn an_unknown_version_of_the_memory_is_not_read() {
+    let mut state = governor().state();
+    state.v = 99;
+    let fresh = Governor::new(settings(), modes(), Some(state), at(0));
+    assert_eq!(fresh.state().v, 1);
+}
+
+#[test]
+fn the_first_version_of_the_memory_can_still_be_read() {
+    let stored = r#"{"v":1,"ahead":"PT0S","last":"2027-02-01T09:00:00Z",
+        "targets":{"Directory":{"sent":[["2027-02-01T09:00:00Z",30]],
+            "breaker":{"breaker":"closed","failures":2},"batch":5,"credit":1,"seconds_per_item":0.5}},
+        "server_until":null,"server_failures":0,
+        "pauses":[{"scope":{"scope":"target","target":"Mail"},"by":"ops","until":null}],
+        "holds":[]}"#;
+    let state = serde_json::from_str(stored).expect("version 1");
+    let mut governor = Governor::new(settings(), modes(), Some(state), at(1));
+    let rate = governor
+        .next_batch(at(1), &target(), Lane::Usual)
+        .unwrap_err();
+    assert_eq!((rate.reason, rate.until), (R::TargetRate, Some(at(60))));
+    let paused = governor
+        .next_batch(at(1), &"Mail".into(), Lane::Usual)
+        .unwrap_err();
+    assert_eq!(paused.reason, R::Paused);
+}

@@ -1,0 +1,25 @@
+//! No first-day avalanche (invariant 11): the old backlog waits for a person; it never releases anything itself.
+
+use crate::model::{Refusal, RefusalReason};
+
+use super::input::GuardInput;
+
+/// What was there when enforce was first switched on waits for a release.
+pub(super) fn baseline(input: &GuardInput<'_>) -> Result<(), Refusal> {
+    if input.baseline {
+        return Err(Refusal::new(RefusalReason::Baseline, input.task_scope()).for_person());
+    }
+    Ok(())
+}
+
+/// What is older than the age limit waits for a release by target and age.
+pub(super) fn age(input: &GuardInput<'_>) -> Result<(), Refusal> {
+    let age = input.now.duration_since(input.origin);
+    if age > input.limits.age_limit && !input.released_by_age {
+        return Err(Refusal::new(RefusalReason::TooOld, input.task_scope())
+            .with("age_hours", age.as_hours())
+            .with("limit_hours", input.limits.age_limit.as_hours())
+            .for_person());
+    }
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! Inputs for the tests of the guards: a case in which everything passes, to be spoiled one thing at a time.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::model::facts::{AccountView, History, Person, Sibling, UserStatus};
+use crate::model::settings::GuardSettings;
+use crate::model::{
+    Action, Kind, Known, LineageId, Login, Owner, Principal, RefusalReason, Task, TaskId,
+    TaskStatus, UserKey,
+};
+
+use super::input::{AssigneeFact, GuardInput, check};
+
+/// Everything a [`GuardInput`] borrows.
+pub(super) struct Case {
+    pub(super) task: Task,
+    pub(super) kind: Kind,
+    pub(super) action: Action,
+    pub(super) named: bool,
+    pub(super) beneficiary: Known<Person>,
+    pub(super) account: Known<AccountView>,
+    pub(super) assignee: Option<Known<AssigneeFact>>,
+    pub(super) history: History,
+    pub(super) definition_manual: bool,
+    pub(super) open_attempt_in_account: bool,
+    pub(super) lineage_ambiguous: bool,
+    pub(super) origin: Timestamp,
+    pub(super) attempt_open: bool,
+    pub(super) baseline: bool,
+    pub(super) released_by_age: bool,
+    pub(super) now: Timestamp,
+    pub(super) limits: GuardSettings,
+}
+
+pub(super) fn hours(n: i64) -> Timestamp {
+    let start: Timestamp = "2027-02-01T09:00:00Z".parse().expect("a timestamp");
+    start + SignedDuration::from_hours(n)
+}
+
+pub(super) fn person(login: &str, status: UserStatus) -> Person {
+    Person {
+        key: Some(UserKey::new(&format!("9{}", login.len()))),
+        login: Login::new(login),
+        status,
+        manager: None,
+    }
+}
+
+pub(super) fn sibling(id: &str, name: &str, kind: Kind, at: i64) -> Sibling {
+    Sibling {
+        id: TaskId::new(id),
+        lineage: None,
+        name: Arc::from(name),
+        kind,
+        status: TaskStatus::Rejected,
+        origin: hours(at),
+        child: None,
+        attempt_open: false,
+        finished: false,
+    }
+}
+
+pub(super) fn done(id: &str, name: &str, kind: Kind, at: i64) -> Sibling {
+    Sibling {
+        status: TaskStatus::Completed,
+        finished: true,
+        ..sibling(id, name, kind, at)
+    }
+}
+
+impl Case {
+    /// A rejected task of the kind, at hour 10 of account 700, read at hour 20.
+    pub(super) fn retry(kind: Kind) -> Self {
+        let mut task = Task::bare(TaskId::new("500"), TaskStatus::Rejected);
+        task.target = Some("Directory".into());
+        task.process = Some("700".into());
+        task.definition_name = Some(Arc::from("Update Phone"));
+        task.beneficiary = Some(Login::new("rkoch"));
+        task.owner = Owner::User {
+            key: Some(UserKey::new("41")),
+            login: Some(Login::new("mweber")),
+        };
+        let now = hours(20);
+        Self {
+            task,
+            kind,
+            action: Action::Retry,
+            named: false,
+            beneficiary: Known::Yes {
+                value: person("rkoch", UserStatus::Active),
+                as_of: now,
+            },
+            account: Known::Yes {
+                value: AccountView {
+                    tasks: Vec::new(),
+                    from_process: true,
+                },
+                as_of: now,
+            },
+            assignee: None,
+            history: History {
+                lineage: LineageId(3),
+                attempts: 0,
+                attempts_total: 0,
+                first_seen: hours(10),
+                failed_since: hours(10),
+                last_attempt_at: None,
+                last_state: None,
+                recent: Vec::new(),
+                former_owners: Vec::new(),
+                ids: vec![TaskId::new("500")],
+            },
+            definition_manual: false,
+            open_attempt_in_account: false,
+            lineage_ambiguous: false,
+            origin: hours(10),
+            attempt_open: false,
+            baseline: false,
+            released_by_age: false,
+            now,
+            limits: GuardSettings {
+                age_limit: SignedDuration::from_hours(14 * 24),
+                manual_complete: Vec::new(),
+                set_response: Vec::new(),
+                assignee_load: 5,
+                fact_age: SignedDuration::from_mins(10),
+            },
+        }
+    }
+
+    /// A hand-over to SLANG, who is active and present.
+    pub(super) fn reassign() -> Self {
+        let mut case = Self::retry(Kind::Grant);
+        let stand_in = person("slang", UserStatus::Active);
+        case.action = Action::Reassign {
+            to: Principal::User {
+                key: stand_in.key.clone(),
+                login: stand_in.login.clone(),
+            },
+        };
+        case.assignee = Some(Known::Yes {
+            value: AssigneeFact {
+                person: stand_in,
+                away: None,
+                load: 0,
+            },
+            as_of: case.now,
+        });
+        case
+    }
+
+    pub(super) fn with(mut self, sibling: Sibling) -> Self {
+        if let Known::Yes { value, .. } = &mut self.account {
+            value.tasks.push(sibling);
+        }
+        self
+    }
+
+    pub(super) fn assignee(&mut self) -> &mut AssigneeFact {
+        match &mut self.assignee {
+            Some(Known::Yes { value, .. }) => value,
+            _ => panic!("the case has no assignee"),
+        }
+    }
+
+    pub(super) fn input(&self) -> GuardInput<'_> {
+        GuardInput {
+            task: &self.task,
+            kind: self.kind,
+            action: &self.action,
+            named: self.named,
+            beneficiary: &self.beneficiary,
+            account: &self.account,
+            assignee: self.assignee.as_ref(),
+            history: &self.history,
+            definition_manual: self.definition_manual,
+            open_attempt_in_account: self.open_attempt_in_account,
+            lineage_ambiguous: self.lineage_ambiguous,
+            origin: self.origin,
+            attempt_open: self.attempt_open,
+            baseline: self.baseline,
+            released_by_age: self.released_by_age,
+            now: self.now,
+            limits: &self.limits,
+        }
+    }
+
+    /// The first refusal's reason; `None` where all guards pass.
+    pub(super) fn refusal(&self) -> Option<RefusalReason> {
+        check(&self.input()).err().map(|refusal| refusal.reason)
+    }
+}

@@ -1,0 +1,238 @@
+//! What the guards look at, their ordered list, and the proof that all have passed; never a way around one.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::facts::{Absence, AccountView, History, Person, Sibling};
+use crate::model::settings::GuardSettings;
+use crate::model::{
+    Action, ActionName, Kind, Known, Principal, ProcessKey, Refusal, Scope, Task, TaskId,
+};
+
+use super::{allowed, assignee, baseline, order, stale};
+
+/// The person who is to be handed a task, as read.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AssigneeFact {
+    /// As the server shows him.
+    pub person: Person,
+    /// His absence at `now`, if there is one.
+    pub away: Option<Absence>,
+    /// Open tasks that he holds already, those admitted in this cycle included.
+    pub load: u32,
+}
+
+/// Everything that a guard may look at.
+#[derive(Debug)]
+pub struct GuardInput<'a> {
+    /// The row.
+    pub task: &'a Task,
+    /// What it does, by the kinds table.
+    pub kind: Kind,
+    /// What is wanted.
+    pub action: &'a Action,
+    /// True where the configuration or a policy names the definition.
+    pub named: bool,
+    /// The beneficiary as read.
+    pub beneficiary: &'a Known<Person>,
+    /// The account's other tasks.
+    pub account: &'a Known<AccountView>,
+    /// The new owner, where it is a person; `None` where he was not looked up.
+    pub assignee: Option<&'a Known<AssigneeFact>>,
+    /// What the ledger remembers of the lineage.
+    pub history: &'a History,
+    /// OIG has said that tasks of this definition are not automated.
+    pub definition_manual: bool,
+    /// The account has an open attempt of another lineage, or one that is queued to be sent.
+    pub open_attempt_in_account: bool,
+    /// More than one task could be the successor.
+    pub lineage_ambiguous: bool,
+    /// Creation time of the lineage's first task, else our first sight; the order within the account.
+    pub origin: Timestamp,
+    /// An attempt of this lineage is not settled, or is queued to be sent.
+    pub attempt_open: bool,
+    /// The task was there when enforce was first switched on and has not been released.
+    pub baseline: bool,
+    /// A person has released tasks of this target and age.
+    pub released_by_age: bool,
+    /// Domain time.
+    pub now: Timestamp,
+    /// The guards' limits.
+    pub limits: &'a GuardSettings,
+}
+
+impl GuardInput<'_> {
+    /// The narrowest scope of what concerns this row alone.
+    pub(super) fn task_scope(&self) -> Scope {
+        Scope::Task(self.task.id.clone())
+    }
+
+    /// The account's scope, or the task's where the row shows no account.
+    pub(super) fn account_scope(&self) -> Scope {
+        match &self.task.process {
+            Some(process) => Scope::Account(process.clone()),
+            None => self.task_scope(),
+        }
+    }
+
+    /// The definition's scope, or the task's where the row shows no definition.
+    pub(super) fn definition_scope(&self) -> Scope {
+        match self.task.definition() {
+            Some(definition) => Scope::Definition(definition),
+            None => self.task_scope(),
+        }
+    }
+
+    /// True where `other` came after this task. Equal times are told apart by the ids' numbers;
+    /// what can't be told counts as later, which is the cautious answer for a stale grant.
+    pub(super) fn is_later(&self, other: &Sibling) -> bool {
+        other
+            .origin
+            .cmp(&self.origin)
+            .then_with(|| match (other.id.number(), self.task.id.number()) {
+                (Some(theirs), Some(ours)) => theirs.cmp(&ours),
+                _ => std::cmp::Ordering::Greater,
+            })
+            .is_gt()
+    }
+
+    /// True where a reading is older than the limit; one from the future is as bad as an old one.
+    pub(super) fn too_old(&self, as_of: Timestamp) -> bool {
+        self.now.duration_since(as_of).abs() > self.limits.fact_age
+    }
+}
+
+/// The proof that every guard has passed for one action on one task. Only [`check`] makes one.
+#[must_use]
+#[derive(Debug, PartialEq)]
+pub struct Passed {
+    task: TaskId,
+    version: u64,
+    action: Action,
+    kind: Kind,
+    origin: Timestamp,
+    process: Option<ProcessKey>,
+}
+
+impl Passed {
+    /// The task it holds for.
+    pub fn task(&self) -> &TaskId {
+        &self.task
+    }
+
+    /// The version of the task it holds for.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The action it holds for.
+    pub fn action(&self) -> &Action {
+        &self.action
+    }
+
+    /// The task's kind.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The lineage's origin, by which the governor orders.
+    pub fn origin(&self) -> Timestamp {
+        self.origin
+    }
+
+    /// The account, where the row shows one.
+    pub fn process(&self) -> Option<&ProcessKey> {
+        self.process.as_ref()
+    }
+
+    /// For the governor's own tests.
+    #[cfg(test)]
+    pub(crate) fn for_test(
+        decision: &crate::model::Decision,
+        action: Action,
+        origin: Timestamp,
+    ) -> Self {
+        Self {
+            task: decision.task.clone(),
+            version: decision.version,
+            action,
+            kind: decision.kind,
+            origin,
+            process: decision.process.clone(),
+        }
+    }
+}
+
+type Guard = fn(&GuardInput<'_>) -> Result<(), Refusal>;
+
+/// The guards, in the order in which they are asked.
+const GUARDS: &[(&str, Guard)] = &[
+    ("kind", allowed::kind),
+    ("status", allowed::status),
+    ("manual_definition", allowed::manual_definition),
+    ("permission", allowed::permission),
+    ("attempt", order::attempt),
+    ("baseline", baseline::baseline),
+    ("age", baseline::age),
+    ("beneficiary", stale::beneficiary),
+    ("stale_account", stale::account),
+    ("account_order", order::account),
+    ("assignee", assignee::assignee),
+];
+
+/// The guards' names in the order in which they are asked, for docs and `explain`.
+pub fn guard_names() -> impl Iterator<Item = &'static str> {
+    GUARDS.iter().map(|(name, _)| *name)
+}
+
+/// Asks every guard in order; the first refusal ends it.
+///
+/// # Errors
+/// The refusal of the first guard that does not pass.
+pub fn check(input: &GuardInput<'_>) -> Result<Passed, Refusal> {
+    for (_, guard) in GUARDS {
+        guard(input)?;
+    }
+    Ok(Passed {
+        task: input.task.id.clone(),
+        version: input.task.version(),
+        action: input.action.clone(),
+        kind: input.kind,
+        origin: input.origin,
+        process: input.task.process.clone(),
+    })
+}
+
+/// Every guard's refusal, in order, for `plan` and `explain`; empty where [`check`] passes.
+pub fn check_all(input: &GuardInput<'_>) -> Vec<Refusal> {
+    GUARDS
+        .iter()
+        .filter_map(|(_, guard)| guard(input).err())
+        .collect()
+}
+
+/// What has to be read before [`check`] can pass.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct GuardNeeds {
+    /// The beneficiary, freshly.
+    pub beneficiary: bool,
+    /// The account's process with its finished tasks, freshly.
+    pub process: bool,
+    /// The person who is to get the task.
+    pub assignee: bool,
+}
+
+/// What has to be read before an action on a task of this kind can pass.
+pub fn needs(kind: Kind, action: &Action) -> GuardNeeds {
+    let gives = action.name() == ActionName::Retry && kind.gives_access();
+    GuardNeeds {
+        beneficiary: gives,
+        process: gives,
+        assignee: matches!(
+            action,
+            Action::Reassign {
+                to: Principal::User { .. }
+            }
+        ),
+    }
+}

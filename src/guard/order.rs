@@ -1,0 +1,95 @@
+//! The order of work within a lineage and an account (invariants 7 and 8); it never lets a revoke wait for a change or a grant.
+
+use crate::model::facts::Sibling;
+use crate::model::{ActionName, Kind, Known, Refusal, RefusalReason, Scope};
+
+use super::input::GuardInput;
+
+/// Attempt n+1 exists only when n is settled, and only where it is clear which task is meant.
+pub(super) fn attempt(input: &GuardInput<'_>) -> Result<(), Refusal> {
+    let scope = Scope::Lineage(input.history.lineage);
+    if input.lineage_ambiguous {
+        return Err(Refusal::new(RefusalReason::LineageAmbiguous, scope).for_person());
+    }
+    if input.attempt_open {
+        return Err(Refusal::new(RefusalReason::AttemptOpen, scope)
+            .with("attempts", input.history.attempts_total));
+    }
+    Ok(())
+}
+
+/// One write in flight; then revokes; then the create; then the oldest of the same row.
+pub(super) fn account(input: &GuardInput<'_>) -> Result<(), Refusal> {
+    let busy = || Refusal::new(RefusalReason::AccountBusy, input.account_scope());
+    if input.open_attempt_in_account {
+        return Err(busy());
+    }
+    let tasks: &[Sibling] = match input.account {
+        Known::Yes { value, .. } => &value.tasks,
+        // a revoke waits for nothing but a write in flight, and that the ledger knows
+        Known::No { .. } if input.kind.takes_access() || input.task.process.is_none() => &[],
+        Known::No { .. } if !touches_account(input.action.name()) => &[],
+        Known::No { why } => {
+            return Err(
+                Refusal::new(RefusalReason::FactUnknown, input.account_scope())
+                    .with("fact", "the account's other tasks")
+                    .with("why", why)
+                    .for_person(),
+            );
+        }
+    };
+    if let Some(other) = tasks.iter().find(|s| s.attempt_open) {
+        return Err(busy().with("task", &other.id));
+    }
+    if !touches_account(input.action.name()) || input.kind.takes_access() {
+        return Ok(());
+    }
+    let open = || {
+        tasks
+            .iter()
+            .filter(|s| !s.finished && !s.status.is_finished())
+    };
+    let waits = |reason, other: &Sibling| {
+        Err(Refusal::new(reason, input.account_scope())
+            .with("task", &other.id)
+            .with("definition", &other.name)
+            .with("status", &other.status))
+    };
+    if input.kind != Kind::Notify
+        && let Some(other) = open().find(|s| s.kind.takes_access())
+    {
+        return waits(RefusalReason::WaitsForRevoke, other);
+    }
+    if input.kind != Kind::Create
+        && let Some(other) = open().find(|s| s.kind == Kind::Create)
+    {
+        return waits(RefusalReason::WaitsForCreate, other);
+    }
+    if input.kind != Kind::Notify
+        && let Some(other) = open().find(|s| !input.is_later(s) && same_row(input, s))
+    {
+        return waits(RefusalReason::WaitsForOlder, other);
+    }
+    Ok(())
+}
+
+/// Reassignments and notes leave the account as it is; everything else moves its process.
+fn touches_account(action: ActionName) -> bool {
+    match action {
+        ActionName::Retry | ActionName::SetResponse | ActionName::ManualComplete => true,
+        ActionName::Reassign | ActionName::SetNote => false,
+    }
+}
+
+/// True where both may write the same attribute or child row: the same row where both are shown,
+/// else the same definition.
+fn same_row(input: &GuardInput<'_>, other: &Sibling) -> bool {
+    match (&input.task.child, &other.child) {
+        (Some(ours), Some(theirs)) => ours == theirs,
+        _ => input
+            .task
+            .definition_name
+            .as_deref()
+            .is_some_and(|name| name.trim().eq_ignore_ascii_case(other.name.trim())),
+    }
+}

@@ -1,0 +1,336 @@
+//! What each guard refuses and what it lets pass.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+
+use crate::model::facts::{Absence, AbsenceSource, AccountView, UserStatus};
+use crate::model::{
+    Action, Kind, Known, Login, Owner, Principal, RefusalReason as R, RoleKey, TaskStatus,
+};
+
+use super::fixture::{Case, done, hours, person, sibling};
+use super::{check, check_all, guard_names, needs};
+
+#[test]
+fn a_clean_retry_of_every_named_kind_passes_and_the_proof_names_it() {
+    for kind in Kind::ALL {
+        let mut case = Case::retry(kind);
+        case.named = true;
+        let passed = check(&case.input()).expect("nothing is wrong");
+        assert_eq!(passed.task(), &case.task.id);
+        assert_eq!(passed.version(), case.task.version());
+        assert!(check_all(&case.input()).is_empty());
+    }
+    assert_eq!(
+        guard_names().collect::<BTreeSet<_>>().len(),
+        guard_names().count()
+    );
+}
+
+/// One spoiled case for each reason that the guards give.
+fn spoiled() -> Vec<(R, Case)> {
+    let mut all = Vec::new();
+    let mut add = |reason, case: Case, spoil: &dyn Fn(&mut Case)| {
+        let mut case = case;
+        spoil(&mut case);
+        all.push((reason, case));
+    };
+    let grant = || Case::retry(Kind::Grant);
+    add(R::KindUnknown, Case::retry(Kind::Unknown), &|_| {});
+    add(R::KindNeedsNaming, Case::retry(Kind::Password), &|_| {});
+    add(R::KindNeedsNaming, Case::retry(Kind::Notify), &|_| {});
+    add(R::StatusNotActionable, grant(), &|c| {
+        c.task.status = TaskStatus::Pending;
+    });
+    add(R::StatusNotActionable, Case::reassign(), &|c| {
+        c.task.status = TaskStatus::Unknown(Arc::from("QX"));
+    });
+    add(R::DefinitionManual, grant(), &|c| {
+        c.definition_manual = true
+    });
+    add(R::BeneficiaryNotActive, grant(), &|c| {
+        c.beneficiary = Known::Yes {
+            value: person("rkoch", UserStatus::Disabled),
+            as_of: c.now,
+        };
+    });
+    add(R::BeneficiaryUnknown, grant(), &|c| {
+        c.beneficiary = Known::unknown("timed out");
+    });
+    add(R::BeneficiaryUnknown, grant(), &|c| {
+        c.beneficiary = Known::Yes {
+            value: person("rkoch", UserStatus::Active),
+            as_of: c.now - SignedDuration::from_mins(11),
+        };
+    });
+    add(R::BeneficiaryUnknown, grant(), &|c| {
+        c.task.beneficiary = Some(Login::new("somebody else"));
+    });
+    add(
+        R::StaleGrant,
+        grant().with(sibling("501", "Delete User", Kind::Revoke, 11)),
+        &|_| {},
+    );
+    add(
+        R::StaleGrant,
+        grant().with(done("499", "Disable User", Kind::Disable, 9)),
+        &|_| {},
+    );
+    add(R::AccountUnknown, grant(), &|c| {
+        c.account = Known::unknown("timed out");
+    });
+    add(R::AccountUnknown, grant(), &|c| {
+        c.account = Known::Yes {
+            value: AccountView {
+                tasks: Vec::new(),
+                from_process: false,
+            },
+            as_of: c.now,
+        };
+    });
+    add(
+        R::AccountUnknown,
+        grant().with(sibling("501", "Zap", Kind::Unknown, 11)),
+        &|_| {},
+    );
+    add(
+        R::WaitsForCreate,
+        grant().with(sibling("501", "Create User", Kind::Create, 11)),
+        &|_| {},
+    );
+    add(
+        R::WaitsForOlder,
+        Case::retry(Kind::Change).with(sibling("499", "update phone", Kind::Change, 9)),
+        &|_| {},
+    );
+    add(
+        R::WaitsForRevoke,
+        grant().with(sibling("499", "Disable User", Kind::Disable, 9)),
+        &|_| {},
+    );
+    add(R::AccountBusy, Case::retry(Kind::Revoke), &|c| {
+        c.open_attempt_in_account = true;
+    });
+    add(R::AttemptOpen, grant(), &|c| c.attempt_open = true);
+    add(R::LineageAmbiguous, grant(), &|c| {
+        c.lineage_ambiguous = true
+    });
+    add(R::AssigneeNotActive, Case::reassign(), &|c| {
+        c.assignee().person.status = UserStatus::Deleted;
+    });
+    add(R::AssigneeAway, Case::reassign(), &|c| {
+        c.assignee().away = Some(Absence {
+            from: None,
+            until: Some(hours(90)),
+            source: AbsenceSource::Feed {
+                row: "leave.csv:4".to_owned(),
+            },
+        });
+    });
+    add(R::AssigneeIsBeneficiary, Case::reassign(), &|c| {
+        c.task.beneficiary = Some(Login::new("SLang"));
+    });
+    add(R::AssigneeUnknown, Case::reassign(), &|c| c.assignee = None);
+    add(R::AssigneeOverLoad, Case::reassign(), &|c| {
+        c.assignee().load = 5
+    });
+    add(R::DelegationLoop, Case::reassign(), &|c| {
+        c.history.former_owners.push(Principal::User {
+            key: None,
+            login: Login::new("slang"),
+        });
+    });
+    add(R::AlreadyAssigned, Case::reassign(), &|c| {
+        c.task.owner = Owner::User {
+            key: None,
+            login: Some(Login::new("slang")),
+        };
+    });
+    add(R::TooOld, grant(), &|c| c.now = hours(10 + 14 * 24 + 1));
+    add(R::Baseline, grant(), &|c| c.baseline = true);
+    add(R::ActionNotAllowed, grant(), &|c| {
+        c.action = Action::ManualComplete;
+    });
+    add(R::FactUnknown, Case::retry(Kind::Notify), &|c| {
+        c.named = true;
+        c.account = Known::unknown("timed out");
+    });
+    all
+}
+
+#[test]
+fn each_reason_of_the_guards_can_be_produced() {
+    for (reason, case) in spoiled() {
+        assert_eq!(case.refusal(), Some(reason));
+        assert_eq!(
+            check_all(&case.input())
+                .first()
+                .map(|refusal| refusal.reason),
+            Some(reason)
+        );
+    }
+    let produced: BTreeSet<R> = spoiled().into_iter().map(|(reason, _)| reason).collect();
+    // the guards' reasons are those before the governor's first in the docs' order
+    for reason in R::ALL.iter().take_while(|reason| **reason != R::ModeOff) {
+        assert!(produced.contains(reason), "no guard refuses with {reason}");
+    }
+}
+
+#[test]
+fn revoke_and_disable_wait_for_nothing_but_a_write_in_flight() {
+    for kind in [Kind::Revoke, Kind::Disable] {
+        let mut case = Case::retry(kind)
+            .with(sibling("400", "Create User", Kind::Create, 1))
+            .with(sibling("401", "Add To Group", Kind::Grant, 2))
+            .with(sibling("402", "Update Phone", Kind::Change, 3))
+            .with(sibling("600", "Delete User", Kind::Revoke, 12));
+        assert_eq!(case.refusal(), None);
+        case.account = Known::unknown("timed out");
+        case.beneficiary = Known::unknown("timed out");
+        assert_eq!(case.refusal(), None, "no fact can hold it up");
+        let mut busy = Case::retry(kind);
+        let mut other = sibling("402", "Update Phone", Kind::Change, 3);
+        other.attempt_open = true;
+        busy = busy.with(other);
+        assert_eq!(busy.refusal(), Some(R::AccountBusy));
+    }
+}
+
+#[test]
+fn siblings_of_one_definition_wait_only_for_their_own_row() {
+    let mut case = Case::retry(Kind::Grant);
+    case.task.child = Some(Arc::from("group=a"));
+    let mut other = sibling("499", "Update Phone", Kind::Grant, 9);
+    other.child = Some(Arc::from("group=b"));
+    let case = case.with(other.clone());
+    assert_eq!(case.refusal(), None);
+    other.child = Some(Arc::from("group=a"));
+    assert_eq!(case.with(other).refusal(), Some(R::WaitsForOlder));
+    // rows not shown: oldest first, also for grants
+    let hidden = || sibling("499", "Update Phone", Kind::Grant, 9);
+    assert_eq!(
+        Case::retry(Kind::Grant).with(hidden()).refusal(),
+        Some(R::WaitsForOlder)
+    );
+    let younger = sibling("501", "Update Phone", Kind::Grant, 11);
+    assert_eq!(Case::retry(Kind::Grant).with(younger).refusal(), None);
+    let elsewhere = sibling("499", "Update Room", Kind::Change, 9);
+    assert_eq!(Case::retry(Kind::Change).with(elsewhere).refusal(), None);
+}
+
+#[test]
+fn order_goes_by_origin_and_not_by_the_present_id() {
+    // a retried older change has the higher id
+    let older = sibling("900", "Update Phone", Kind::Change, 9);
+    assert_eq!(
+        Case::retry(Kind::Change).with(older).refusal(),
+        Some(R::WaitsForOlder)
+    );
+    // equal origins: the lower id goes first, and exactly one of the two goes
+    let twin = |id: &str| sibling(id, "Update Phone", Kind::Change, 10);
+    assert_eq!(
+        Case::retry(Kind::Change).with(twin("499")).refusal(),
+        Some(R::WaitsForOlder)
+    );
+    assert_eq!(Case::retry(Kind::Change).with(twin("501")).refusal(), None);
+}
+
+#[test]
+fn an_enable_after_a_disable_is_not_stale_but_before_it_is() {
+    let enable = || Case::retry(Kind::Enable);
+    let before = done("400", "Disable User", Kind::Disable, 5);
+    assert_eq!(enable().with(before).refusal(), None);
+    let after = done("600", "Disable User", Kind::Disable, 15);
+    assert_eq!(enable().with(after).refusal(), Some(R::StaleGrant));
+    // a grant on an account that was disabled and enabled again before it
+    let grant = Case::retry(Kind::Grant)
+        .with(done("400", "Disable User", Kind::Disable, 5))
+        .with(done("401", "Enable User", Kind::Enable, 6));
+    assert_eq!(grant.refusal(), None);
+}
+
+#[test]
+fn a_revoke_of_another_row_does_not_make_a_grant_stale() {
+    let mut case = Case::retry(Kind::Grant);
+    case.task.child = Some(Arc::from("group=a"));
+    let mut taken = done("600", "Remove From Group", Kind::Revoke, 15);
+    taken.child = Some(Arc::from("group=b"));
+    let case = case.with(taken.clone());
+    assert_eq!(case.refusal(), None);
+    taken.child = Some(Arc::from("group=a"));
+    assert_eq!(case.with(taken.clone()).refusal(), Some(R::StaleGrant));
+    // the grant does not show its row: it may be that one
+    assert_eq!(
+        Case::retry(Kind::Grant).with(taken).refusal(),
+        Some(R::StaleGrant)
+    );
+}
+
+#[test]
+fn cancelled_and_unsuccessful_revokes_take_nothing() {
+    for status in [TaskStatus::Cancelled, TaskStatus::UnsuccessfullyCompleted] {
+        let mut other = done("600", "Delete User", Kind::Revoke, 15);
+        other.status = status;
+        assert_eq!(Case::retry(Kind::Grant).with(other).refusal(), None);
+    }
+}
+
+#[test]
+fn manual_complete_is_allowed_by_definition_but_never_for_what_takes_access() {
+    for kind in Kind::ALL {
+        let mut case = Case::retry(kind);
+        case.named = true;
+        case.action = Action::ManualComplete;
+        case.limits.manual_complete = vec!["*/*".to_owned()];
+        let expected = kind.takes_access().then_some(R::ActionNotAllowed);
+        assert_eq!(case.refusal(), expected, "{kind}");
+        case.action = Action::SetResponse {
+            code: Arc::from("DONE"),
+        };
+        assert_eq!(
+            case.refusal(),
+            Some(R::ActionNotAllowed),
+            "not its own list"
+        );
+    }
+}
+
+#[test]
+fn a_role_takes_work_when_its_key_was_read() {
+    let mut case = Case::reassign();
+    case.assignee = None;
+    let role = |key: Option<&str>| Action::Reassign {
+        to: Principal::Role {
+            key: key.map(RoleKey::new),
+            name: Arc::from("Fulfilment"),
+        },
+    };
+    case.action = role(Some("12"));
+    assert_eq!(case.refusal(), None);
+    assert!(!needs(case.kind, &case.action).assignee);
+    case.action = role(None);
+    assert_eq!(case.refusal(), Some(R::AssigneeUnknown));
+    case.action = role(Some("12"));
+    case.task.owner = Owner::Role {
+        key: Some(RoleKey::new("12")),
+        name: None,
+    };
+    assert_eq!(case.refusal(), Some(R::AlreadyAssigned));
+}
+
+#[test]
+fn released_by_age_lets_the_old_pass_and_needs_say_what_to_read() {
+    let mut case = Case::retry(Kind::Revoke);
+    case.now = hours(10 + 15 * 24);
+    assert_eq!(case.refusal(), Some(R::TooOld));
+    case.released_by_age = true;
+    assert_eq!(case.refusal(), None);
+    for kind in Kind::ALL {
+        let needs = needs(kind, &Action::Retry);
+        assert_eq!(needs.process, kind.gives_access());
+        assert_eq!(needs.beneficiary, kind.gives_access());
+    }
+    assert!(needs(Kind::Grant, &Case::reassign().action).assignee);
+}

@@ -1,0 +1,171 @@
+//! All that the journal says, in memory: changed only by applying events, so that replaying the journal rebuilds it exactly.
+
+mod apply;
+mod compact;
+mod getters;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::model::task::DefinitionId;
+use crate::model::{
+    Action, ActionName, AttemptState, BatchId, Digest, Kind, LineageId, Login, Mode, Owner,
+    PolicyHash, ProcessKey, Scope, TargetName, TaskId,
+};
+
+pub(in crate::ledger) use apply::decided_print;
+pub(in crate::ledger) use compact::{Lineage, flags};
+pub use compact::{Stamp, TaskRef};
+pub use getters::{BaselineView, Counts, InboxItem, Memo};
+
+/// What a pause holds for.
+pub type PauseScope = Scope;
+
+/// The latest attempt of a lineage, while it is open or gone without a trace.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Attempt {
+    /// Its n-th try.
+    pub ordinal: u32,
+    /// Where it stands.
+    pub state: AttemptState,
+    /// The batch it went out in.
+    pub batch: BatchId,
+    /// The id that was sent.
+    pub task: TaskId,
+    /// What was sent.
+    pub action: Action,
+    /// The target.
+    pub target: TargetName,
+    /// The account.
+    pub process: Option<ProcessKey>,
+    /// The definition.
+    pub definition: Option<DefinitionId>,
+    /// What it does.
+    pub kind: Kind,
+    /// When it was claimed; taken as the time of sending (domain time).
+    pub sent: Timestamp,
+    /// Fingerprint of the failure before the send.
+    pub print: Option<u64>,
+    /// The record of the claim.
+    pub seq: u64,
+    /// The last move.
+    pub moved: Timestamp,
+}
+
+/// What became of a hold.
+#[derive(Clone, PartialEq, Debug)]
+pub enum HoldState {
+    /// Waits for a person.
+    Open,
+    /// Approved until a time.
+    Approved {
+        /// End of the approval.
+        until: Timestamp,
+    },
+    /// Rejected.
+    Rejected,
+}
+
+/// Acts over a cap that wait for a person.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Hold {
+    /// Binds what follows.
+    pub id: Digest,
+    /// The action.
+    pub action: ActionName,
+    /// The target.
+    pub target: TargetName,
+    /// The policy set that wanted it.
+    pub policy: PolicyHash,
+    /// The ids.
+    pub tasks: Vec<TaskId>,
+    /// When it was opened.
+    pub since: Timestamp,
+    /// What became of it.
+    pub state: HoldState,
+}
+
+/// A learned "not automated".
+#[derive(Clone, PartialEq, Debug)]
+pub(in crate::ledger) struct Manual {
+    pub since: Timestamp,
+    pub reason: Arc<str>,
+}
+
+/// A pause by a person.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Pause {
+    /// End; `None`: until resumed.
+    pub until: Option<Timestamp>,
+    /// The person's words.
+    pub reason: Arc<str>,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A refused login.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Stopped {
+    /// Since when.
+    pub since: Timestamp,
+    /// Digest of the secret that failed.
+    pub secret: Option<Digest>,
+    /// What the server said.
+    pub why: Arc<str>,
+}
+
+/// The state of everything, as the journal says.
+#[derive(Clone, Debug, Default)]
+pub struct Index {
+    pub(in crate::ledger) last_seq: u64,
+    pub(in crate::ledger) head: Option<Digest>,
+    pub(in crate::ledger) store_id: Option<String>,
+    pub(in crate::ledger) fingerprint: Option<String>,
+    pub(in crate::ledger) rewound: Option<(u64, u64)>,
+    /// Lineage `L` is at `L - 1`.
+    pub(in crate::ledger) lineages: Vec<Lineage>,
+    pub(in crate::ledger) by_task: HashMap<TaskRef, u32>,
+    pub(in crate::ledger) attempts: HashMap<LineageId, Attempt>,
+    pub(in crate::ledger) counts: BTreeMap<AttemptState, u64>,
+    pub(in crate::ledger) targets: compact::Interner<TargetName>,
+    pub(in crate::ledger) definitions: compact::Interner<DefinitionId>,
+    pub(in crate::ledger) owners: compact::Interner<Owner>,
+    pub(in crate::ledger) manual: BTreeMap<DefinitionId, Manual>,
+    pub(in crate::ledger) pauses: HashMap<Scope, Pause>,
+    pub(in crate::ledger) holds: BTreeMap<Digest, Hold>,
+    pub(in crate::ledger) mode: Option<Mode>,
+    pub(in crate::ledger) policies: BTreeMap<PolicyHash, (Digest, Timestamp)>,
+    pub(in crate::ledger) released: HashMap<PolicyHash, (Timestamp, Arc<str>)>,
+    pub(in crate::ledger) baseline: Option<(LineageId, Timestamp)>,
+    pub(in crate::ledger) stopped: BTreeMap<Login, Stopped>,
+    pub(in crate::ledger) governor: Option<(u32, Vec<String>)>,
+    pub(in crate::ledger) server_until: Option<Timestamp>,
+    pub(in crate::ledger) kept: HashMap<Digest, u64>,
+}
+
+impl PartialEq for Index {
+    fn eq(&self, other: &Self) -> bool {
+        self.last_seq == other.last_seq
+            && self.head == other.head
+            && self.store_id == other.store_id
+            && self.fingerprint == other.fingerprint
+            && self.rewound == other.rewound
+            && self.lineages == other.lineages
+            && self.by_task == other.by_task
+            && self.attempts == other.attempts
+            && self.counts == other.counts
+            && self.manual == other.manual
+            && self.pauses == other.pauses
+            && self.holds == other.holds
+            && self.mode == other.mode
+            && self.policies == other.policies
+            && self.released == other.released
+            && self.baseline == other.baseline
+            && self.stopped == other.stopped
+            && self.governor == other.governor
+            && self.server_until == other.server_until
+            && self.kept == other.kept
+    }
+}

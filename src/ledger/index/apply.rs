@@ -1,0 +1,499 @@
+//! How each event changes the index; total, deterministic, and silent about what it can't place.
+
+use crate::ledger::index::compact::{Decided, PastAttempt};
+use crate::ledger::index::{
+    Attempt, Hold, HoldState, Index, Lineage, Manual, Pause, Stopped, flags,
+};
+use crate::ledger::lineage::JoinKey;
+use crate::ledger::record::{
+    ClaimItem, DecidedItem, Event, EventBody, How, JoinedItem, OpenedItem, SeenItem, clip,
+};
+use crate::model::attempt::next;
+use crate::model::task::{DefinitionId, Fnv};
+use crate::model::{
+    Action, ActionName, AttemptEvent, AttemptState, BatchId, Digest, LineageId, ReceiptStatus,
+    TargetName, Verdict,
+};
+
+use super::compact::{Stamp, TaskRef};
+
+/// Attempts kept per lineage in memory; all of them stay in the journal.
+const RECENT: usize = 16;
+/// Reasons kept per attempt in memory, bytes.
+const REASON: usize = 256;
+
+/// What makes two decisions the same: verdict, policy, line, fault, refusal's reason and whether a person is needed.
+pub(in crate::ledger) fn decided_print(item: &DecidedItem) -> u64 {
+    let mut hash = Fnv::default();
+    hash.text(item.task.as_str());
+    match &item.verdict {
+        None => hash.text("-"),
+        Some(Verdict::Act {
+            action, because, ..
+        }) => {
+            hash.text(action.name().as_str());
+            if let Action::Reassign { to } = action {
+                hash.text(&to.to_string());
+            }
+            hash.text(because.as_deref().unwrap_or(""));
+        }
+        Some(Verdict::Leave { reason, .. }) => {
+            hash.text("leave");
+            hash.text(reason);
+        }
+        Some(Verdict::Ask { reason, .. }) => {
+            hash.text("ask");
+            hash.text(reason);
+        }
+    }
+    hash.text(item.policy.as_deref().unwrap_or(""));
+    hash.text(item.hash.as_str());
+    hash.text(&item.line.map(|l| l.to_string()).unwrap_or_default());
+    hash.text(item.fault.as_deref().unwrap_or(""));
+    match &item.refusal {
+        None => hash.text("-"),
+        Some(refusal) => {
+            hash.text(refusal.reason.as_str());
+            hash.text(if refusal.needs_person { "person" } else { "" });
+        }
+    }
+    hash.finish()
+}
+
+impl Index {
+    /// Applies one event. Illegal moves and unknown lineages change nothing: what wrote the event
+    /// had to check, and a record that can't be placed is still in the journal.
+    pub fn apply(&mut self, event: &Event, digest: Digest) {
+        self.last_seq = event.seq;
+        self.head = Some(digest);
+        let at = event.at;
+        match &event.body {
+            EventBody::StoreCreated { store } => self.store_id = Some(store.clone()),
+            EventBody::WorldBound { fingerprint } => self.fingerprint = Some(fingerprint.clone()),
+            EventBody::StoreRewound { expected, found } => self.rewound = Some((*expected, *found)),
+            EventBody::RewindSettled { .. } => self.rewound = None,
+            EventBody::LineagesOpened { items } => {
+                items.iter().for_each(|i| self.open(i, at.into()));
+            }
+            EventBody::LineagesJoined { items } => {
+                items.iter().for_each(|i| self.join(i, at.into()));
+            }
+            EventBody::LineageAmbiguous { lineages, .. } => {
+                for lineage in lineages {
+                    if let Some(of) = self.lineage_mut(*lineage) {
+                        of.set(flags::AMBIGUOUS, true);
+                    }
+                }
+            }
+            EventBody::Seen { items } => items.iter().for_each(|i| self.seen(i, at.into())),
+            EventBody::Decided { items } => {
+                items
+                    .iter()
+                    .for_each(|i| self.decided(i, event.seq, at.into()));
+            }
+            EventBody::Claims {
+                batch,
+                target,
+                action,
+                items,
+            } => {
+                let head = (*batch, target, *action);
+                items.iter().for_each(|i| self.claim(i, head, event));
+            }
+            EventBody::Receipts { items, .. } => {
+                for item in items {
+                    let reason = match &item.status {
+                        ReceiptStatus::Accepted => None,
+                        ReceiptStatus::Refused { reason, .. } => Some(reason),
+                        ReceiptStatus::Unknown { why } | ReceiptStatus::Unsent { why } => Some(why),
+                    };
+                    let event = item.status.event();
+                    self.step(
+                        item.lineage,
+                        item.ordinal,
+                        event,
+                        at.into(),
+                        reason.map(|r| &**r),
+                    );
+                }
+            }
+            EventBody::Outcomes { items } => {
+                for item in items {
+                    let evidence = item.evidence.as_deref();
+                    self.step(
+                        item.lineage,
+                        item.ordinal,
+                        item.event,
+                        item.at.into(),
+                        evidence,
+                    );
+                }
+            }
+            EventBody::Learned {
+                definition,
+                manual,
+                reason,
+            } => self.learn(definition, *manual, at, reason),
+            EventBody::Forgot { definition } => {
+                self.manual.remove(definition);
+            }
+            EventBody::Note { .. } | EventBody::Checkpoint { .. } => {}
+            other => self.govern(other, event),
+        }
+    }
+
+    /// Events about what a person or the governor set.
+    fn govern(&mut self, body: &EventBody, event: &Event) {
+        let at = event.at;
+        match body {
+            EventBody::HoldOpened {
+                hold,
+                action,
+                target,
+                policy,
+                tasks,
+            } => {
+                let entry = self.holds.entry(hold.clone()).or_insert_with(|| Hold {
+                    id: hold.clone(),
+                    action: *action,
+                    target: target.clone(),
+                    policy: policy.clone(),
+                    tasks: Vec::new(),
+                    since: at,
+                    state: HoldState::Open,
+                });
+                for task in tasks {
+                    if !entry.tasks.contains(task) {
+                        entry.tasks.push(task.clone());
+                    }
+                }
+            }
+            EventBody::Approved { hold, until, .. } => {
+                if let Some(hold) = self.holds.get_mut(hold) {
+                    hold.state = HoldState::Approved { until: *until };
+                }
+            }
+            EventBody::Rejected { hold, .. } => {
+                if let Some(hold) = self.holds.get_mut(hold) {
+                    hold.state = HoldState::Rejected;
+                }
+            }
+            EventBody::HoldClosed { hold, .. } => {
+                self.holds.remove(hold);
+            }
+            EventBody::Paused {
+                scope,
+                until,
+                reason,
+            } => {
+                let pause = Pause {
+                    until: *until,
+                    reason: reason.clone(),
+                    since: at,
+                };
+                self.pauses.insert(scope.clone(), pause);
+            }
+            EventBody::Resumed { scope } => {
+                self.pauses.remove(scope);
+            }
+            EventBody::ModeChanged { mode, .. } => self.mode = Some(*mode),
+            EventBody::PolicySeen { hash, sources } => {
+                self.policies.insert(hash.clone(), (sources.clone(), at));
+            }
+            EventBody::PolicyReleased { hash, word } => {
+                self.released.insert(hash.clone(), (at, word.clone()));
+            }
+            EventBody::BaselineTaken { up_to } => {
+                self.baseline = Some((*up_to, at));
+                for (n, lineage) in (1u64..).zip(self.lineages.iter_mut()) {
+                    let old = n <= up_to.0 && !lineage.has(flags::DONE | flags::RELEASED);
+                    lineage.set(flags::BASELINE, old);
+                }
+            }
+            EventBody::BaselineReleased { lineages, .. } => {
+                for lineage in lineages {
+                    if let Some(of) = self.lineage_mut(*lineage) {
+                        of.set(flags::BASELINE, false);
+                        of.set(flags::RELEASED, true);
+                    }
+                }
+            }
+            EventBody::EpisodeReset { lineage, .. } => {
+                if let Some(of) = self.lineage_mut(*lineage) {
+                    of.set(flags::AMBIGUOUS, false);
+                    of.set(flags::DONE, false);
+                    end_episode(of);
+                }
+            }
+            EventBody::LoginStopped { login, secret, why } => {
+                let stopped = Stopped {
+                    since: at,
+                    secret: secret.clone(),
+                    why: why.clone(),
+                };
+                self.stopped.insert(login.clone(), stopped);
+            }
+            EventBody::LoginCleared { login, .. } => {
+                self.stopped.remove(login);
+            }
+            EventBody::GovernorState {
+                version,
+                part,
+                json,
+                ..
+            } => match &mut self.governor {
+                Some((have, parts)) if *part > 0 && have == version => parts.push(json.clone()),
+                _ => self.governor = Some((*version, vec![json.clone()])),
+            },
+            EventBody::InputsStored {
+                digest, part: 0, ..
+            } => {
+                self.kept.insert(digest.clone(), event.seq);
+            }
+            EventBody::ServerBackOff { until, .. } => self.server_until = Some(*until),
+            _ => {}
+        }
+    }
+
+    pub(in crate::ledger) fn lineage(&self, id: LineageId) -> Option<&Lineage> {
+        let at = usize::try_from(id.0.checked_sub(1)?).ok()?;
+        self.lineages.get(at)
+    }
+
+    fn lineage_mut(&mut self, id: LineageId) -> Option<&mut Lineage> {
+        let at = usize::try_from(id.0.checked_sub(1)?).ok()?;
+        self.lineages.get_mut(at)
+    }
+
+    fn open(&mut self, item: &OpenedItem, at: Stamp) {
+        let id = u64::try_from(self.lineages.len()).map(|n| n + 1);
+        let task = TaskRef::from(&item.task);
+        // ids rise by one; anything else is not ours to place
+        if id != Ok(item.lineage.0) || self.by_task.contains_key(&task) {
+            return;
+        }
+        let Ok(place) = u32::try_from(item.lineage.0) else {
+            return;
+        };
+        let name = item.name.as_ref().map(|n| n.trim().to_ascii_lowercase());
+        let key = JoinKey::of(
+            item.process.as_ref().map(|p| p.as_str()),
+            item.definition
+                .as_ref()
+                .map(|d| d.as_str())
+                .or(name.as_deref()),
+            item.user.as_ref().map(|u| u.as_str()),
+            item.child.as_ref(),
+        );
+        let definition = item.target.as_ref().and_then(|target| {
+            let definition = match (&item.definition, &name) {
+                (Some(key), _) => format!("#{key}"),
+                (None, Some(name)) => name.clone(),
+                (None, None) => return None,
+            };
+            Some(DefinitionId {
+                target: target.clone(),
+                definition: definition.into(),
+            })
+        });
+        let lineage = Lineage {
+            task: task.clone(),
+            key,
+            created: item.created.map(Stamp::from),
+            first_seen: at,
+            failed_since: at,
+            print: item.print,
+            target: item.target.as_ref().map_or(0, |t| self.targets.put(t)),
+            definition: definition.map_or(0, |d| self.definitions.put(&d)),
+            owner: item.owner.as_ref().map_or(0, |o| self.owners.put(o)),
+            kind: item.kind,
+            flags: if item.ambiguous { flags::AMBIGUOUS } else { 0 },
+            decided: None,
+            past: None,
+        };
+        self.lineages.push(lineage);
+        self.by_task.insert(task, place);
+    }
+
+    fn join(&mut self, item: &JoinedItem, at: Stamp) {
+        let task = TaskRef::from(&item.task);
+        let Ok(place) = u32::try_from(item.lineage.0) else {
+            return;
+        };
+        let Some(of) = self.lineage_mut(item.lineage) else {
+            return;
+        };
+        let before = std::mem::replace(&mut of.task, task.clone());
+        of.print = item.print;
+        of.failed_since = at;
+        of.set(flags::DONE, false);
+        let past = of.past_mut();
+        past.ids.push(before);
+        if item.how == How::Foreign {
+            past.foreign = past.foreign.saturating_add(1);
+        }
+        self.by_task.insert(task, place);
+    }
+
+    fn seen(&mut self, item: &SeenItem, at: Stamp) {
+        let owner = item.owner.as_ref().map_or(0, |o| self.owners.put(o));
+        let Some(of) = self.lineage_mut(item.lineage) else {
+            return;
+        };
+        if of.print != item.print {
+            of.print = item.print;
+            of.failed_since = at;
+        }
+        if owner != 0 && owner != of.owner {
+            let before = std::mem::replace(&mut of.owner, owner);
+            if before != 0 {
+                of.past_mut().owners.push(before);
+            }
+        }
+    }
+
+    fn decided(&mut self, item: &DecidedItem, seq: u64, at: Stamp) {
+        let asks = matches!(item.verdict, Some(Verdict::Ask { .. }))
+            || item.fault.is_some()
+            || item.refusal.as_ref().is_some_and(|r| r.needs_person);
+        if let Some(of) = self.lineage_mut(item.lineage) {
+            of.set(flags::ASKS, asks);
+            of.decided = Some(Decided {
+                what: decided_print(item),
+                seq,
+                at,
+                refusal: item.refusal.as_ref().map(|r| r.reason),
+            });
+        }
+    }
+
+    fn claim(
+        &mut self,
+        item: &ClaimItem,
+        (batch, target, _): (BatchId, &TargetName, ActionName),
+        event: &Event,
+    ) {
+        let Some(of) = self.lineage_mut(item.lineage) else {
+            return;
+        };
+        let attempt = Attempt {
+            ordinal: item.ordinal,
+            state: AttemptState::Claimed,
+            batch,
+            task: item.task.clone(),
+            action: item.action.clone(),
+            target: target.clone(),
+            process: item.process.clone(),
+            definition: item.definition.clone(),
+            kind: item.kind,
+            sent: event.at,
+            print: Some(of.print),
+            seq: event.seq,
+            moved: event.at,
+        };
+        let past = of.past_mut();
+        past.total = past.total.max(item.ordinal);
+        past.counted = past.counted.saturating_add(1);
+        past.last_at = event.at.into();
+        past.last_state = Some(AttemptState::Claimed);
+        if past.attempts.len() == RECENT {
+            past.attempts.remove(0);
+        }
+        past.attempts.push(PastAttempt {
+            ordinal: item.ordinal,
+            at: event.at.into(),
+            state: AttemptState::Claimed,
+            reason: None,
+        });
+        self.attempts.insert(item.lineage, attempt);
+        *self.counts.entry(AttemptState::Claimed).or_default() += 1;
+    }
+
+    /// One move of an attempt; nothing happens where the table has no row for it.
+    fn step(
+        &mut self,
+        id: LineageId,
+        ordinal: u32,
+        event: AttemptEvent,
+        at: Stamp,
+        reason: Option<&str>,
+    ) {
+        let Some(attempt) = self.attempts.get_mut(&id) else {
+            return;
+        };
+        if attempt.ordinal != ordinal {
+            return;
+        }
+        let before = attempt.state;
+        let settles_work = !matches!(
+            attempt.action,
+            Action::Reassign { .. } | Action::SetNote { .. }
+        );
+        let Some(after) = next(before, event) else {
+            return;
+        };
+        attempt.state = after;
+        attempt.moved = at.time();
+        if !after.is_open() && after != AttemptState::Gone {
+            self.attempts.remove(&id);
+        }
+        let left = self.counts.entry(before).or_default();
+        *left = left.saturating_sub(1);
+        *self.counts.entry(after).or_default() += 1;
+        let Some(of) = self.lineage_mut(id) else {
+            return;
+        };
+        let past = of.past_mut();
+        past.last_state = Some(after);
+        past.last_at = at;
+        if before.counts() && !after.counts() {
+            past.counted = past.counted.saturating_sub(1);
+        }
+        if let Some(entry) = past.attempts.iter_mut().find(|a| a.ordinal == ordinal) {
+            entry.state = after;
+            if let Some(reason) = reason {
+                entry.reason = Some(clip(reason, REASON));
+            }
+        }
+        if after == AttemptState::Completed && settles_work {
+            of.set(flags::DONE, true);
+            end_episode(of);
+        }
+        if after == AttemptState::Ambiguous {
+            of.set(flags::AMBIGUOUS, true);
+        }
+        if matches!(
+            event,
+            AttemptEvent::PersonCompleted | AttemptEvent::PersonClosed
+        ) {
+            of.set(flags::AMBIGUOUS, false);
+        }
+    }
+
+    fn learn(
+        &mut self,
+        definition: &DefinitionId,
+        manual: bool,
+        at: jiff::Timestamp,
+        reason: &str,
+    ) {
+        if manual {
+            let fact = Manual {
+                since: at,
+                reason: clip(reason, REASON),
+            };
+            self.manual.insert(definition.clone(), fact);
+        } else {
+            self.manual.remove(definition);
+        }
+    }
+}
+
+/// Caps and back-off start again; ordinals don't.
+fn end_episode(of: &mut Lineage) {
+    if let Some(past) = of.past.as_mut() {
+        past.counted = 0;
+        past.foreign = 0;
+        past.episode = past.episode.saturating_add(1);
+    }
+}

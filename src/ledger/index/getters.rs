@@ -1,0 +1,414 @@
+//! What may be asked of the index; short reads that allocate only what they answer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::compact::{TaskRef, flags};
+use super::{Attempt, Hold, HoldState, Index, Pause, Stopped};
+use crate::model::facts::{DefinitionMemory, PastAttempt};
+use crate::model::task::DefinitionId;
+use crate::model::{
+    AttemptState, Digest, Kind, LineageId, Login, Mode, Owner, PolicyHash, Principal, ProcessKey,
+    RefusalReason, Scope, TargetName, TaskId, facts,
+};
+
+/// Attempts by state; accepted is never added to completed.
+pub type Counts = BTreeMap<AttemptState, u64>;
+
+/// The last recorded decision of a lineage; the whole of it is in record `seq`.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Memo {
+    /// Fingerprint of verdict, policy, line, fault and refusal.
+    pub what: u64,
+    /// The record.
+    pub seq: u64,
+    /// Since when it stands.
+    pub at: Timestamp,
+    /// Why nothing is done, where that is so.
+    pub refusal: Option<RefusalReason>,
+    /// True where it waits for a person.
+    pub asks: bool,
+}
+
+/// Something that waits for a person.
+#[derive(Clone, PartialEq, Debug)]
+pub struct InboxItem {
+    /// The piece of work.
+    pub lineage: LineageId,
+    /// Its present id.
+    pub task: TaskId,
+    /// Its target.
+    pub target: Option<TargetName>,
+    /// Since when.
+    pub since: Timestamp,
+    /// Why: `ambiguous`, `asked`, `gone`, `not told`, or a refusal's name.
+    pub why: &'static str,
+    /// The record that says more.
+    pub seq: Option<u64>,
+}
+
+/// The backlog of the first enforce.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct BaselineView {
+    /// The last lineage that was there.
+    pub up_to: LineageId,
+    /// When it was taken.
+    pub at: Timestamp,
+    /// How many still wait.
+    pub waiting: u64,
+}
+
+impl Index {
+    /// The last record's number.
+    pub fn last_seq(&self) -> u64 {
+        self.last_seq
+    }
+
+    /// The digest of the last record: the head of the chain.
+    pub fn head(&self) -> Option<&Digest> {
+        self.head.as_ref()
+    }
+
+    /// The store's own id.
+    pub fn store_id(&self) -> Option<&str> {
+        self.store_id.as_deref()
+    }
+
+    /// The server that the store belongs to.
+    pub fn world(&self) -> Option<&str> {
+        self.fingerprint.as_deref()
+    }
+
+    /// The last sequence expected and found, where the store was rewound and that is not settled.
+    pub fn rewound(&self) -> Option<(u64, u64)> {
+        self.rewound
+    }
+
+    /// The lineage an id belongs to.
+    pub fn lineage_of(&self, task: &TaskId) -> Option<LineageId> {
+        self.by_task
+            .get(&TaskRef::from(task))
+            .map(|at| LineageId(u64::from(*at)))
+    }
+
+    /// The id that stands for a lineage now.
+    pub fn current_task(&self, lineage: LineageId) -> Option<TaskId> {
+        self.lineage(lineage).map(|of| TaskId::from(&of.task))
+    }
+
+    /// How many lineages were ever opened.
+    pub fn lineages(&self) -> u64 {
+        u64::try_from(self.lineages.len()).unwrap_or(u64::MAX)
+    }
+
+    /// The kind a lineage was opened with.
+    pub fn kind(&self, lineage: LineageId) -> Option<Kind> {
+        self.lineage(lineage).map(|of| of.kind)
+    }
+
+    /// Its target, where shown.
+    pub fn target(&self, lineage: LineageId) -> Option<&TargetName> {
+        self.lineage(lineage)
+            .and_then(|of| self.targets.get(of.target))
+    }
+
+    /// Its definition, where shown.
+    pub fn definition(&self, lineage: LineageId) -> Option<&DefinitionId> {
+        self.lineage(lineage)
+            .and_then(|of| self.definitions.get(of.definition))
+    }
+
+    /// Origin: the creation time of its first task, else our first sight (order within an account).
+    pub fn origin(&self, lineage: LineageId) -> Option<Timestamp> {
+        self.lineage(lineage)
+            .map(|of| of.created.unwrap_or(of.first_seen).time())
+    }
+
+    /// Our own first sight, and the creation time of the first task by the server's clock.
+    pub fn first_seen(&self, lineage: LineageId) -> Option<(Timestamp, Option<Timestamp>)> {
+        self.lineage(lineage)
+            .map(|of| (of.first_seen.time(), of.created.map(super::Stamp::time)))
+    }
+
+    /// True where it could be the successor of more than one.
+    pub fn is_ambiguous(&self, lineage: LineageId) -> bool {
+        self.lineage(lineage)
+            .is_some_and(|of| of.has(flags::AMBIGUOUS))
+    }
+
+    /// True where completion was read and nothing came after.
+    pub fn is_done(&self, lineage: LineageId) -> bool {
+        self.lineage(lineage).is_some_and(|of| of.has(flags::DONE))
+    }
+
+    /// What the ledger remembers, as policies see it. `count_foreign`: attempts of OIG's own job and
+    /// of admins count towards `attempts` too.
+    pub fn history(&self, lineage: LineageId, count_foreign: bool) -> Option<facts::History> {
+        let of = self.lineage(lineage)?;
+        let current = TaskId::from(&of.task);
+        let mut history = facts::History {
+            lineage,
+            attempts: 0,
+            attempts_total: 0,
+            first_seen: of.first_seen.time(),
+            failed_since: of.failed_since.time(),
+            last_attempt_at: None,
+            last_state: None,
+            recent: Vec::new(),
+            former_owners: Vec::new(),
+            ids: vec![current.clone()],
+        };
+        let Some(past) = &of.past else {
+            return Some(history);
+        };
+        let foreign = u32::from(if count_foreign { past.foreign } else { 0 });
+        history.attempts = u32::from(past.counted) + foreign;
+        history.attempts_total = past.total;
+        history.last_state = past.last_state;
+        history.last_attempt_at = past.last_state.map(|_| past.last_at.time());
+        history.ids = past.ids.iter().map(TaskId::from).collect();
+        history.ids.push(current);
+        history.recent = past
+            .attempts
+            .iter()
+            .map(|a| PastAttempt {
+                ordinal: a.ordinal,
+                at: a.at.time(),
+                state: a.state,
+                reason: a.reason.clone(),
+            })
+            .collect();
+        history.former_owners = past
+            .owners
+            .iter()
+            .filter_map(|o| self.owners.get(*o))
+            .filter_map(principal)
+            .collect();
+        Some(history)
+    }
+
+    /// Every attempt that is not settled.
+    pub fn open_attempts(&self) -> impl Iterator<Item = (LineageId, &Attempt)> {
+        self.attempts
+            .iter()
+            .filter(|(_, a)| a.state.is_open())
+            .map(|(l, a)| (*l, a))
+    }
+
+    /// The open attempt of a lineage.
+    pub fn open_attempt(&self, lineage: LineageId) -> Option<&Attempt> {
+        self.attempts.get(&lineage).filter(|a| a.state.is_open())
+    }
+
+    /// The latest attempt of a lineage while it is open or gone.
+    pub fn attempt(&self, lineage: LineageId) -> Option<&Attempt> {
+        self.attempts.get(&lineage)
+    }
+
+    /// Open attempts of one account (invariant 8: at most one write in flight).
+    pub fn open_on(&self, process: &ProcessKey) -> Vec<(LineageId, &Attempt)> {
+        self.open_attempts()
+            .filter(|(_, a)| a.process.as_ref() == Some(process))
+            .collect()
+    }
+
+    /// Attempts by state.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// What OIG has taught about a definition, not older than `ttl`.
+    pub fn manual(
+        &self,
+        definition: &DefinitionId,
+        now: Timestamp,
+        ttl: SignedDuration,
+    ) -> DefinitionMemory {
+        match self.manual.get(definition) {
+            Some(fact) if now.duration_since(fact.since) < ttl => DefinitionMemory {
+                manual_since: Some(fact.since),
+                manual_reason: Some(Arc::clone(&fact.reason)),
+            },
+            _ => DefinitionMemory::default(),
+        }
+    }
+
+    /// All learned facts, expired ones too.
+    pub fn learned(&self) -> impl Iterator<Item = (&DefinitionId, Timestamp, &str)> {
+        self.manual.iter().map(|(d, m)| (d, m.since, &*m.reason))
+    }
+
+    /// The pause that holds for a scope at this time, if any; the caller asks for each scope that applies.
+    pub fn pause(&self, scope: &Scope, now: Timestamp) -> Option<&Pause> {
+        self.pauses
+            .get(scope)
+            .filter(|p| p.until.is_none_or(|until| now < until))
+    }
+
+    /// True while a scope is paused.
+    pub fn is_paused(&self, scope: &Scope, now: Timestamp) -> bool {
+        self.pause(scope, now).is_some()
+    }
+
+    /// All pauses.
+    pub fn pauses(&self) -> impl Iterator<Item = (&Scope, &Pause)> {
+        self.pauses.iter()
+    }
+
+    /// The mode last recorded.
+    pub fn mode(&self) -> Option<Mode> {
+        self.mode
+    }
+
+    /// True where a person released this policy set for enforce.
+    pub fn released(&self, hash: &PolicyHash) -> bool {
+        self.released.contains_key(hash)
+    }
+
+    /// When a policy set was first seen and where its sources are stored.
+    pub fn policy(&self, hash: &PolicyHash) -> Option<(&Digest, Timestamp)> {
+        self.policies.get(hash).map(|(digest, at)| (digest, *at))
+    }
+
+    /// Holds that have not come to an end.
+    pub fn holds(&self) -> impl Iterator<Item = &Hold> {
+        self.holds.values()
+    }
+
+    /// One hold.
+    pub fn hold(&self, id: &Digest) -> Option<&Hold> {
+        self.holds.get(id)
+    }
+
+    /// True where a hold is approved now.
+    pub fn is_approved(&self, id: &Digest, now: Timestamp) -> bool {
+        matches!(self.hold(id).map(|h| &h.state), Some(HoldState::Approved { until }) if now < *until)
+    }
+
+    /// The stop of a login, if it is stopped.
+    pub fn login_stopped(&self, login: &Login) -> Option<&Stopped> {
+        self.stopped.get(login)
+    }
+
+    /// The end of a pause of the whole server.
+    pub fn server_until(&self) -> Option<Timestamp> {
+        self.server_until
+    }
+
+    /// The governor's state as last recorded: version and JSON text.
+    pub fn governor_state(&self) -> Option<(u32, String)> {
+        self.governor
+            .as_ref()
+            .map(|(v, parts)| (*v, parts.concat()))
+    }
+
+    /// The backlog of the first enforce, once it was taken.
+    pub fn baseline(&self) -> Option<BaselineView> {
+        self.baseline.map(|(up_to, at)| BaselineView {
+            up_to,
+            at,
+            waiting: self
+                .lineages
+                .iter()
+                .map(|l| u64::from(l.has(flags::BASELINE)))
+                .sum(),
+        })
+    }
+
+    /// True where the lineage was there when enforce was first switched on and is not released.
+    pub fn in_baseline(&self, lineage: LineageId) -> bool {
+        self.lineage(lineage)
+            .is_some_and(|of| of.has(flags::BASELINE))
+    }
+
+    /// True where a person released it from baseline and age limit.
+    pub fn is_released(&self, lineage: LineageId) -> bool {
+        self.lineage(lineage)
+            .is_some_and(|of| of.has(flags::RELEASED))
+    }
+
+    /// The last recorded decision.
+    pub fn memo(&self, lineage: LineageId) -> Option<Memo> {
+        let of = self.lineage(lineage)?;
+        of.decided.map(|d| Memo {
+            what: d.what,
+            seq: d.seq,
+            at: d.at.time(),
+            refusal: d.refusal,
+            asks: of.has(flags::ASKS),
+        })
+    }
+
+    /// The record in which something was stored by digest, if it was.
+    pub fn kept(&self, digest: &Digest) -> Option<u64> {
+        self.kept.get(digest).copied()
+    }
+
+    /// All lineages that wait for a person. Attempts that could not be told before `told_by` are among them.
+    pub fn inbox(&self, told_by: Timestamp) -> Vec<InboxItem> {
+        let mut out = Vec::new();
+        for (n, of) in (1u64..).zip(&self.lineages) {
+            let lineage = LineageId(n);
+            let attempt = self.attempts.get(&lineage);
+            let late = attempt.is_some_and(|a| a.state.is_open() && a.sent <= told_by);
+            let gone = attempt.is_some_and(|a| a.state == AttemptState::Gone);
+            let why = if of.has(flags::AMBIGUOUS) {
+                "ambiguous"
+            } else if late {
+                "not_told"
+            } else if gone {
+                "gone"
+            } else if of.has(flags::ASKS) && !of.has(flags::DONE) {
+                of.decided
+                    .and_then(|d| d.refusal)
+                    .map_or("asked", RefusalReason::as_str)
+            } else {
+                continue;
+            };
+            let since = attempt
+                .map(|a| a.moved)
+                .or(of.decided.map(|d| d.at.time()))
+                .unwrap_or(of.failed_since.time());
+            out.push(InboxItem {
+                lineage,
+                task: TaskId::from(&of.task),
+                target: self.targets.get(of.target).cloned(),
+                since,
+                why,
+                seq: of.decided.map(|d| d.seq).or(attempt.map(|a| a.seq)),
+            });
+        }
+        out
+    }
+}
+
+/// An owner as a principal; one whose login is not shown is named by his key (`#23`).
+fn principal(owner: &Owner) -> Option<Principal> {
+    match owner {
+        Owner::User { key, login } => {
+            let login = match (login, key) {
+                (Some(login), _) => login.clone(),
+                (None, Some(key)) => Login::new(&format!("#{key}")),
+                (None, None) => return None,
+            };
+            Some(Principal::User {
+                key: key.clone(),
+                login,
+            })
+        }
+        Owner::Role { key, name } => {
+            let name = match (name, key) {
+                (Some(name), _) => Arc::clone(name),
+                (None, Some(key)) => Arc::from(format!("#{key}")),
+                (None, None) => return None,
+            };
+            Some(Principal::Role {
+                key: key.clone(),
+                name,
+            })
+        }
+        Owner::Unknown => None,
+    }
+}

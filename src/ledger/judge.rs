@@ -1,0 +1,334 @@
+//! What a reading says of an open attempt; pure, concludes nothing from silence before its time.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::index::Attempt;
+use super::lineage::print;
+use crate::model::settings::DeliverySettings;
+use crate::model::{
+    Action, AttemptEvent, AttemptState, Owner, Principal, Task, TaskId, TaskStatus,
+};
+
+/// What was read, where, and what it shows of the attempt's lineage.
+#[derive(Clone, Debug)]
+pub enum Reading {
+    /// A pass over the list: the present id of the lineage, where the list shows it.
+    List {
+        /// The row.
+        present: Option<Task>,
+        /// Complete passes in a row without the id, this one included, all complete and stable.
+        absent_passes: u32,
+    },
+    /// The task itself was read; `None`: 404, or not visible.
+    Single {
+        /// The row.
+        task: Option<Task>,
+    },
+    /// The process was read; all its tasks, finished ones too.
+    Process {
+        /// The rows.
+        tasks: Vec<Task>,
+    },
+}
+
+/// What is remembered of earlier readings of the attempt, in this run of the daemon only.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Evidence {
+    /// Readings after `settle_after` that showed the same failed run.
+    pub equal: u32,
+    /// Single readings that found nothing.
+    pub nothing: u32,
+    /// Complete, stable passes in a row without the id.
+    pub absent: u32,
+}
+
+/// The conclusion, or when to look again.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Judgement {
+    /// It is told.
+    Told {
+        /// The move.
+        event: AttemptEvent,
+        /// The task that told it.
+        task: Option<TaskId>,
+        /// In words.
+        evidence: Arc<str>,
+    },
+    /// It proves nothing yet.
+    Wait {
+        /// Why not.
+        why: &'static str,
+    },
+}
+
+fn told(event: AttemptEvent, task: Option<&TaskId>, evidence: impl AsRef<str>) -> Judgement {
+    Judgement::Told {
+        event,
+        task: task.cloned(),
+        evidence: Arc::from(evidence.as_ref()),
+    }
+}
+
+/// When to look again after a look at `last`: the pauses double with the age of the attempt,
+/// between `verify_first` and `verify_cap`.
+pub fn next_look(sent: Timestamp, last: Timestamp, settings: &DeliverySettings) -> Timestamp {
+    let age = last.duration_since(sent);
+    let pause = age
+        .max(settings.verify_first)
+        .min(settings.verify_cap.max(settings.verify_first));
+    last.checked_add(pause).unwrap_or(Timestamp::MAX)
+}
+
+/// True once `by` has passed since the attempt was sent.
+fn passed(attempt: &Attempt, by: SignedDuration, now: Timestamp) -> bool {
+    now.duration_since(attempt.sent) >= by
+}
+
+/// Judges an open attempt by one reading. `current` is the lineage's present id (the successor's
+/// once it was joined); `evidence` is updated by what the reading adds.
+pub fn judge(
+    attempt: &Attempt,
+    current: &TaskId,
+    reading: &Reading,
+    evidence: &mut Evidence,
+    now: Timestamp,
+    settings: &DeliverySettings,
+) -> Judgement {
+    if attempt.state == AttemptState::Claimed {
+        return Judgement::Wait {
+            why: "its answer is still awaited",
+        };
+    }
+    if attempt.state == AttemptState::Ambiguous {
+        return Judgement::Wait {
+            why: "a person has to say what became of it",
+        };
+    }
+    match reading {
+        Reading::List {
+            present: Some(task),
+            ..
+        } => {
+            evidence.absent = 0;
+            shown(attempt, current, task, evidence, now, settings)
+        }
+        Reading::List {
+            present: None,
+            absent_passes,
+        } => {
+            evidence.absent = *absent_passes;
+            vanished(attempt, current, evidence, now, settings)
+        }
+        Reading::Single { task: Some(task) } => {
+            shown(attempt, current, task, evidence, now, settings)
+        }
+        Reading::Single { task: None } => {
+            evidence.nothing = evidence.nothing.saturating_add(1);
+            vanished(attempt, current, evidence, now, settings)
+        }
+        Reading::Process { tasks } => match tasks.iter().find(|t| t.id == *current) {
+            Some(task) => shown(attempt, current, task, evidence, now, settings),
+            None => Judgement::Wait {
+                why: "the process does not show the task",
+            },
+        },
+    }
+}
+
+/// The id (or its successor) was read.
+fn shown(
+    attempt: &Attempt,
+    current: &TaskId,
+    task: &Task,
+    evidence: &mut Evidence,
+    now: Timestamp,
+    settings: &DeliverySettings,
+) -> Judgement {
+    if let Some(done) = written(attempt, task) {
+        return done;
+    }
+    let id = Some(&task.id);
+    let successor = attempt.task != *current;
+    match &task.status {
+        TaskStatus::Completed | TaskStatus::ManuallyCompleted => told(
+            AttemptEvent::ReadCompleted,
+            id,
+            format!("task {} was read as {}", task.id, task.status),
+        ),
+        TaskStatus::Cancelled | TaskStatus::PendingCancellation => told(
+            AttemptEvent::ReadSuperseded,
+            id,
+            format!("task {} was read as {}", task.id, task.status),
+        ),
+        TaskStatus::UnsuccessfullyCompleted => {
+            closed_without_successor(attempt, task, now, settings)
+        }
+        TaskStatus::Pending | TaskStatus::Waiting | TaskStatus::Suspended => {
+            if attempt.action != Action::Retry || attempt.state == AttemptState::Pending {
+                return unchanged_or_wait(attempt, task, evidence, now, settings);
+            }
+            told(
+                AttemptEvent::ReadPending,
+                id,
+                format!("task {} was read as {}", task.id, task.status),
+            )
+        }
+        TaskStatus::Rejected => {
+            let moved = successor
+                || attempt.state == AttemptState::Pending
+                || attempt.print.is_some_and(|was| was != print(task));
+            if attempt.action == Action::Retry && moved {
+                let reason = task.reason.as_deref().unwrap_or("no reason shown");
+                return told(AttemptEvent::ReadBounced, id, reason);
+            }
+            unchanged_or_wait(attempt, task, evidence, now, settings)
+        }
+        TaskStatus::Unknown(_) => Judgement::Wait {
+            why: "its status is not understood",
+        },
+    }
+}
+
+/// UC: the old instance of a retry; the successor tells, if one is ever shown.
+fn closed_without_successor(
+    attempt: &Attempt,
+    task: &Task,
+    now: Timestamp,
+    settings: &DeliverySettings,
+) -> Judgement {
+    if attempt.state != AttemptState::Gone && passed(attempt, settings.verify_give_up, now) {
+        return told(
+            AttemptEvent::ReadGone,
+            Some(&task.id),
+            format!(
+                "task {} was closed and no successor was ever shown",
+                task.id
+            ),
+        );
+    }
+    Judgement::Wait {
+        why: "the old instance is closed; its successor is not shown yet",
+    }
+}
+
+/// Our other writes: done where the row shows what we wrote.
+fn written(attempt: &Attempt, task: &Task) -> Option<Judgement> {
+    let (shown, what) = match &attempt.action {
+        Action::Retry | Action::ManualComplete => return None,
+        Action::Reassign { to } => (owns(&task.owner, to), "the new owner"),
+        Action::SetNote { text } => (
+            task.note
+                .as_deref()
+                .is_some_and(|n| n.trim() == text.trim()),
+            "the note",
+        ),
+        Action::SetResponse { code } => (
+            task.response
+                .as_deref()
+                .is_some_and(|r| r.trim() == code.trim()),
+            "the response",
+        ),
+    };
+    shown.then(|| {
+        told(
+            AttemptEvent::ReadCompleted,
+            Some(&task.id),
+            format!("task {} shows {what}", task.id),
+        )
+    })
+}
+
+/// True where the row's owner is that principal: by key where both have one, else by name.
+fn owns(owner: &Owner, to: &Principal) -> bool {
+    match (owner, to) {
+        (
+            Owner::User { key, login },
+            Principal::User {
+                key: to,
+                login: name,
+            },
+        ) => match (key, to) {
+            (Some(have), Some(want)) => have == want,
+            _ => login.as_ref() == Some(name),
+        },
+        (
+            Owner::Role { key, name },
+            Principal::Role {
+                key: to,
+                name: want,
+            },
+        ) => match (key, to) {
+            (Some(have), Some(to)) => have == to,
+            _ => name
+                .as_deref()
+                .is_some_and(|n| n.eq_ignore_ascii_case(want)),
+        },
+        _ => false,
+    }
+}
+
+/// The same run as before the send: proves something only after `settle_after`, and only twice.
+fn unchanged_or_wait(
+    attempt: &Attempt,
+    task: &Task,
+    evidence: &mut Evidence,
+    now: Timestamp,
+    settings: &DeliverySettings,
+) -> Judgement {
+    if attempt.state == AttemptState::Pending {
+        return Judgement::Wait {
+            why: "its run is under way",
+        };
+    }
+    if !passed(attempt, settings.settle_after, now) {
+        return Judgement::Wait {
+            why: "an unchanged task proves nothing before settle_after has passed",
+        };
+    }
+    evidence.equal = evidence.equal.saturating_add(1);
+    if evidence.equal < 2 {
+        return Judgement::Wait {
+            why: "one more equal reading is needed",
+        };
+    }
+    told(
+        AttemptEvent::ReadUnchanged,
+        Some(&task.id),
+        format!(
+            "task {} was read twice as before, more than {:#} after the send",
+            task.id, settings.settle_after
+        ),
+    )
+}
+
+/// The id is not shown: gone only after `settle_after`, two complete passes without it, and a
+/// reading by id that found nothing.
+fn vanished(
+    attempt: &Attempt,
+    current: &TaskId,
+    evidence: &Evidence,
+    now: Timestamp,
+    settings: &DeliverySettings,
+) -> Judgement {
+    if attempt.state == AttemptState::Gone {
+        return Judgement::Wait {
+            why: "nothing new is shown",
+        };
+    }
+    let enough = evidence.absent >= 2 && evidence.nothing >= 1;
+    if enough && passed(attempt, settings.settle_after, now) {
+        return told(
+            AttemptEvent::ReadGone,
+            Some(current),
+            format!(
+                "task {current} is in none of {} complete lists and can't be read by its id",
+                evidence.absent
+            ),
+        );
+    }
+    Judgement::Wait {
+        why: "the id is not shown; nothing is concluded from that alone",
+    }
+}

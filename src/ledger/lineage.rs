@@ -1,0 +1,279 @@
+//! Whether a newly seen id is a new piece of work or the successor of one we know; pure, and where it can't be told it says so.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest as _, Sha256};
+
+use super::record::How;
+use crate::model::task::Fnv;
+use crate::model::{Digest, LineageId, Task, TaskId};
+
+/// What a successor has in common with its predecessor: process instance, definition, target user
+/// and child row. The first 16 bytes of a SHA-256 over them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct JoinKey(pub [u8; 16]);
+
+impl JoinKey {
+    /// `None` where process or definition are not shown: then nothing is ever joined by key.
+    pub fn of(
+        process: Option<&str>,
+        definition: Option<&str>,
+        user: Option<&str>,
+        child: Option<&Digest>,
+    ) -> Option<Self> {
+        let mut hash = Sha256::new();
+        let parts = [
+            process?,
+            definition?,
+            user.unwrap_or(""),
+            child.map_or("", Digest::as_str),
+        ];
+        for part in parts {
+            hash.update(part.as_bytes());
+            hash.update([0xff]);
+        }
+        let bytes: [u8; 32] = hash.finalize().into();
+        let mut first = [0u8; 16];
+        first.copy_from_slice(&bytes[..16]);
+        Some(Self(first))
+    }
+
+    /// The key of a row. Definition by key, else by lower-case name.
+    pub fn of_task(task: &Task) -> Option<Self> {
+        let name = task
+            .definition_name
+            .as_ref()
+            .map(|n| n.trim().to_ascii_lowercase());
+        let definition = task
+            .definition_key
+            .as_ref()
+            .map(|k| k.as_str())
+            .or(name.as_deref());
+        Self::of(
+            task.process.as_ref().map(|p| p.as_str()),
+            definition,
+            task.beneficiary.as_ref().map(|l| l.as_str()),
+            child_digest(task).as_ref(),
+        )
+    }
+}
+
+/// The digest under which a child row is remembered (its values are personal data).
+pub fn child_digest(task: &Task) -> Option<Digest> {
+    task.child
+        .as_ref()
+        .map(|text| super::record::digest_of(text.as_bytes()))
+}
+
+/// Fingerprint of the failure itself: id, status, reason and response. Unlike [`Task::version`] it
+/// doesn't change with note and owner, so that our own writes never look like a new failure.
+pub fn print(task: &Task) -> u64 {
+    let mut hash = Fnv::default();
+    hash.text(task.id.as_str());
+    hash.text(task.status.as_str());
+    hash.text(task.reason.as_deref().unwrap_or(""));
+    hash.text(task.response.as_deref().unwrap_or(""));
+    hash.finish()
+}
+
+/// A lineage whose present id is no longer open and that may have a successor.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    /// The lineage.
+    pub lineage: LineageId,
+    /// Its present id.
+    pub task: TaskId,
+    /// Its key.
+    pub key: Option<JoinKey>,
+    /// True where an attempt of ours is open or has gone without a trace.
+    pub ours: bool,
+}
+
+/// A newly seen id.
+#[derive(Clone, Debug)]
+pub struct Newcomer {
+    /// Its place in the caller's list.
+    pub at: usize,
+    /// The id.
+    pub task: TaskId,
+    /// Its key.
+    pub key: Option<JoinKey>,
+    /// The lineage that its retry link names, where there is one.
+    pub linked: Option<LineageId>,
+}
+
+/// What a newcomer is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Join {
+    /// New work.
+    Fresh,
+    /// The successor of this lineage.
+    To(LineageId, How),
+    /// Could belong to any of these, or shares the only one with another newcomer.
+    Ambiguous(Vec<LineageId>),
+}
+
+/// Joins newcomers to waiting lineages as design section 1, "lineage", says. The answer is aligned
+/// with `newcomers`. `how` is what a join by key is called.
+pub fn join(waiting: &[Waiting], newcomers: &[Newcomer], how: How) -> Vec<Join> {
+    let by_lineage: BTreeMap<LineageId, &Waiting> =
+        waiting.iter().map(|w| (w.lineage, w)).collect();
+    let mut out = vec![Join::Fresh; newcomers.len()];
+    let mut taken: BTreeMap<LineageId, Vec<usize>> = BTreeMap::new();
+    for (i, new) in newcomers.iter().enumerate() {
+        if let Some(lineage) = new.linked
+            && by_lineage.contains_key(&lineage)
+        {
+            taken.entry(lineage).or_default().push(i);
+        }
+    }
+    for (lineage, who) in &taken {
+        for i in who {
+            out[*i] = if who.len() == 1 {
+                Join::To(*lineage, How::Link)
+            } else {
+                Join::Ambiguous(vec![*lineage])
+            };
+        }
+    }
+    let mut groups: BTreeMap<JoinKey, (Vec<&Waiting>, Vec<usize>)> = BTreeMap::new();
+    for (i, new) in newcomers.iter().enumerate() {
+        if let (Some(key), Join::Fresh) = (new.key, &out[i]) {
+            groups.entry(key).or_default().1.push(i);
+        }
+    }
+    for old in waiting {
+        if let Some(key) = old.key
+            && !taken.contains_key(&old.lineage)
+            && let Some(group) = groups.get_mut(&key)
+        {
+            group.0.push(old);
+        }
+    }
+    for (old, new) in groups.values() {
+        settle_group(old, new, newcomers, how, &mut out);
+    }
+    out
+}
+
+/// One key: exactly one waiting lineage and exactly one higher id make a pair; more of either side
+/// can't be told apart.
+fn settle_group(
+    old: &[&Waiting],
+    new: &[usize],
+    newcomers: &[Newcomer],
+    how: How,
+    out: &mut [Join],
+) {
+    let higher = |i: usize, w: &Waiting| newcomers[i].task.cmp_numeric(&w.task).is_gt();
+    for i in new {
+        let mine: Vec<&&Waiting> = old.iter().filter(|w| higher(*i, w)).collect();
+        let Some(first) = mine.first() else { continue };
+        let rivals = new
+            .iter()
+            .filter(|j| mine.iter().any(|w| higher(**j, w)))
+            .count();
+        out[*i] = if mine.len() == 1 && rivals == 1 {
+            let how = if first.ours || how == How::Process {
+                how
+            } else {
+                How::Foreign
+            };
+            Join::To(first.lineage, how)
+        } else {
+            Join::Ambiguous(mine.iter().map(|w| w.lineage).collect())
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn old(lineage: u64, task: &str, key: u8) -> Waiting {
+        Waiting {
+            lineage: LineageId(lineage),
+            task: TaskId::new(task),
+            key: Some(JoinKey([key; 16])),
+            ours: true,
+        }
+    }
+
+    fn new(at: usize, task: &str, key: u8) -> Newcomer {
+        Newcomer {
+            at,
+            task: TaskId::new(task),
+            key: Some(JoinKey([key; 16])),
+            linked: None,
+        }
+    }
+
+    #[test]
+    fn one_and_one_are_a_pair_and_a_lower_id_never_is() {
+        let waiting = [old(1, "90", 5)];
+        assert_eq!(
+            join(&waiting, &[new(0, "1000", 5)], How::Successor),
+            [Join::To(LineageId(1), How::Successor)]
+        );
+        assert_eq!(
+            join(&waiting, &[new(0, "89", 5)], How::Successor),
+            [Join::Fresh]
+        );
+        assert_eq!(
+            join(&waiting, &[new(0, "1000", 6)], How::Successor),
+            [Join::Fresh]
+        );
+    }
+
+    #[test]
+    fn siblings_that_nothing_tells_apart_are_ambiguous() {
+        let waiting = [old(1, "90", 5), old(2, "91", 5)];
+        let joins = join(
+            &waiting,
+            &[new(0, "100", 5), new(1, "101", 5)],
+            How::Successor,
+        );
+        assert!(
+            joins
+                .iter()
+                .all(|j| matches!(j, Join::Ambiguous(of) if of.len() == 2))
+        );
+        let one = join(&waiting, &[new(0, "100", 5)], How::Successor);
+        assert!(matches!(&one[0], Join::Ambiguous(of) if of.len() == 2));
+        let two = join(
+            &waiting[..1],
+            &[new(0, "100", 5), new(1, "101", 5)],
+            How::Successor,
+        );
+        assert!(two.iter().all(|j| matches!(j, Join::Ambiguous(_))));
+    }
+
+    #[test]
+    fn a_retry_link_tells_siblings_apart() {
+        let waiting = [old(1, "90", 5), old(2, "91", 5)];
+        let mut a = new(0, "100", 5);
+        a.linked = Some(LineageId(2));
+        let joins = join(&waiting, &[a, new(1, "101", 5)], How::Successor);
+        assert_eq!(joins[0], Join::To(LineageId(2), How::Link));
+        assert_eq!(joins[1], Join::To(LineageId(1), How::Successor));
+    }
+
+    #[test]
+    fn without_our_own_send_a_successor_is_foreign() {
+        let mut waiting = old(1, "90", 5);
+        waiting.ours = false;
+        assert_eq!(
+            join(&[waiting], &[new(0, "100", 5)], How::Successor),
+            [Join::To(LineageId(1), How::Foreign)]
+        );
+    }
+
+    #[test]
+    fn a_row_without_process_is_never_joined() {
+        assert_eq!(JoinKey::of(None, Some("39"), Some("A"), None), None);
+        assert_ne!(
+            JoinKey::of(Some("1"), Some("23"), None, None),
+            JoinKey::of(Some("12"), Some("3"), None, None)
+        );
+    }
+}

@@ -1,0 +1,490 @@
+//! One pass over the list: opens lineages, joins successors, judges open attempts; it never sends and never guesses.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::error::LedgerError;
+use super::index::{Index, TaskRef, flags};
+use super::judge::{Judgement, Reading, judge, next_look};
+use super::lineage::{Join, JoinKey, Newcomer, Waiting, child_digest, join, print};
+use super::record::{EventBody, How, JoinedItem, Meta, OpenedItem, SeenItem};
+use super::work::{Presence, Work};
+use crate::model::settings::DeliverySettings;
+use crate::model::{
+    Action, AttemptEvent, AttemptState, CycleId, Kind, LineageId, Outcome, Owner, ProcessKey,
+    Snapshot, Task, TaskId,
+};
+
+/// A snapshot with what the ledger needs to know beside it.
+#[derive(Clone, Debug)]
+pub struct Sighting {
+    /// The rows.
+    pub snapshot: Arc<Snapshot>,
+    /// The kind of each row, aligned with the rows.
+    pub kinds: Vec<Kind>,
+    /// The cycle.
+    pub cycle: CycleId,
+    /// Settling and verification.
+    pub delivery: DeliverySettings,
+}
+
+/// What the ledger says of one row.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct TaskView {
+    /// Its lineage; `None` where the snapshot is too incomplete to tell whether it is new.
+    pub lineage: Option<LineageId>,
+    /// False for an id that was already replaced by a successor: never to be acted on.
+    pub current: bool,
+    /// True where it was seen for the first time.
+    pub new: bool,
+    /// True where it changed since the last pass (new ones too).
+    pub changed: bool,
+    /// True while an attempt of its lineage is not settled.
+    pub attempt_open: bool,
+    /// True where it could belong to more than one lineage.
+    pub ambiguous: bool,
+}
+
+/// An open attempt that the list can't tell, to be read by id.
+#[derive(Clone, PartialEq, Debug)]
+pub struct VerifyItem {
+    /// The piece of work.
+    pub lineage: LineageId,
+    /// The attempt.
+    pub ordinal: u32,
+    /// The id to read.
+    pub task: TaskId,
+    /// The account.
+    pub process: Option<ProcessKey>,
+    /// True where the process should be read too: it may show a successor that the list hides.
+    pub read_process: bool,
+    /// Since when a look is due.
+    pub due: Timestamp,
+}
+
+/// What came of the pass.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Observed {
+    /// One view per row, in the rows' order.
+    pub views: Vec<TaskView>,
+    /// Attempts that the list settled or moved.
+    pub outcomes: Vec<Outcome>,
+    /// Open attempts that need a reading by id now.
+    pub to_verify: Vec<VerifyItem>,
+    /// When the next look is due of those that need none now.
+    pub next_look: Option<Timestamp>,
+    /// New lineages.
+    pub opened: u64,
+    /// Joined successors.
+    pub joined: u64,
+    /// Rows that could be successors of more than one.
+    pub ambiguous: u64,
+}
+
+/// The owner as recorded; one of whom nothing is shown is not recorded.
+fn known_owner(task: &Task) -> Option<Owner> {
+    (task.owner != Owner::Unknown).then(|| task.owner.clone())
+}
+
+/// What a first walk over the rows finds.
+struct Walk {
+    views: Vec<TaskView>,
+    newcomers: Vec<Newcomer>,
+    changed: Vec<SeenItem>,
+    /// Rows of lineages that have an attempt.
+    rows: HashMap<LineageId, usize>,
+    /// By lineage: its present id is shown and not finished.
+    seen: Vec<bool>,
+}
+
+impl Work {
+    /// See [`super::Ledger::observe`].
+    pub(super) fn observe(
+        &mut self,
+        sight: &Sighting,
+        now: Timestamp,
+    ) -> Result<Observed, LedgerError> {
+        let snapshot = &*sight.snapshot;
+        if sight.kinds.len() != snapshot.tasks.len() {
+            return Err(LedgerError::Invalid(
+                "a sighting needs one kind per row".to_owned(),
+            ));
+        }
+        let meta = Meta::daemon(now, Some(sight.cycle)).login(Some(snapshot.login.clone()));
+        self.fit_presence();
+        let mut walk = walk(&self.index(), snapshot);
+        let sure = snapshot.complete && snapshot.stable;
+        self.mark(&walk.seen, sure, now);
+        let mut out = Observed::default();
+        if !walk.changed.is_empty() {
+            let items = std::mem::take(&mut walk.changed);
+            self.emit(&meta, EventBody::Seen { items })?;
+        }
+        let joins = if snapshot.complete {
+            let waiting = self.waiting(&walk.seen, sight.delivery.verify_give_up, now);
+            join(&waiting, &walk.newcomers, How::Successor)
+        } else {
+            Vec::new()
+        };
+        self.place(sight, sure, &joins, &mut walk, &meta, now, &mut out)?;
+        self.judge_all(sight, &walk, &meta, now, &mut out)?;
+        self.forget_settled();
+        self.fit_presence();
+        let index = self.index();
+        for view in &mut walk.views {
+            if let Some(lineage) = view.lineage {
+                view.attempt_open = index.open_attempt(lineage).is_some();
+                view.ambiguous = index.is_ambiguous(lineage);
+            }
+        }
+        out.views = walk.views;
+        Ok(out)
+    }
+
+    /// Notes which lineages the pass didn't show. Only a complete, stable pass counts as absence.
+    fn mark(&mut self, seen: &[bool], sure: bool, now: Timestamp) {
+        for (presence, seen) in self.presence.iter_mut().zip(seen) {
+            if *seen {
+                *presence = Presence::default();
+            } else if sure {
+                presence.absent_since.get_or_insert(now.into());
+                presence.passes = presence.passes.saturating_add(1);
+            }
+        }
+    }
+
+    /// Lineages that may have a successor among the newcomers.
+    fn waiting(&self, seen: &[bool], window: SignedDuration, now: Timestamp) -> Vec<Waiting> {
+        let index = self.index();
+        let mut out = Vec::new();
+        for (n, (of, seen)) in (1u64..).zip(index.lineages.iter().zip(seen)) {
+            if *seen || of.has(flags::DONE | flags::AMBIGUOUS) {
+                continue;
+            }
+            let lineage = LineageId(n);
+            let ours = index
+                .attempt(lineage)
+                .is_some_and(|a| a.action == Action::Retry);
+            let recent = self
+                .presence_of(lineage)
+                .absent_since
+                .is_none_or(|since| now.duration_since(since.time()) <= window);
+            if ours || recent {
+                out.push(Waiting {
+                    lineage,
+                    task: TaskId::from(&of.task),
+                    key: of.key,
+                    ours,
+                });
+            }
+        }
+        out
+    }
+
+    /// Opens and joins newcomers, and says where it can't be told.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one pass, each used"
+    )]
+    fn place(
+        &mut self,
+        sight: &Sighting,
+        sure: bool,
+        joins: &[Join],
+        walk: &mut Walk,
+        meta: &Meta,
+        now: Timestamp,
+        out: &mut Observed,
+    ) -> Result<(), LedgerError> {
+        let tasks = &sight.snapshot.tasks;
+        let mut next = self.index().lineages();
+        let (mut opened, mut joined) = (Vec::new(), Vec::new());
+        let mut doubts: Vec<(Vec<LineageId>, TaskId)> = Vec::new();
+        for (new, to) in walk.newcomers.iter().zip(joins) {
+            let (task, view) = (&tasks[new.at], &mut walk.views[new.at]);
+            match to {
+                // a row that a shift between pages may have hidden could make the pair a wrong one
+                Join::To(..) | Join::Ambiguous(_) if !sure => continue,
+                Join::To(lineage, how) => {
+                    view.lineage = Some(*lineage);
+                    if self.index().attempt(*lineage).is_some() {
+                        walk.rows.insert(*lineage, new.at);
+                    }
+                    joined.push(JoinedItem {
+                        lineage: *lineage,
+                        task: task.id.clone(),
+                        how: *how,
+                        print: print(task),
+                    });
+                }
+                Join::Fresh | Join::Ambiguous(_) => {
+                    next += 1;
+                    view.lineage = Some(LineageId(next));
+                    let mut item = opening(task, LineageId(next), sight.kinds[new.at]);
+                    if let Join::Ambiguous(lineages) = to {
+                        item.ambiguous = true;
+                        doubts.push((lineages.clone(), task.id.clone()));
+                    }
+                    opened.push(item);
+                }
+            }
+        }
+        out.opened = u64::try_from(opened.len()).unwrap_or(u64::MAX);
+        out.joined = u64::try_from(joined.len()).unwrap_or(u64::MAX);
+        out.ambiguous = u64::try_from(doubts.len()).unwrap_or(u64::MAX);
+        if !opened.is_empty() {
+            self.emit(meta, EventBody::LineagesOpened { items: opened })?;
+        }
+        if !joined.is_empty() {
+            for item in &joined {
+                self.shown_again(item.lineage);
+            }
+            self.emit(meta, EventBody::LineagesJoined { items: joined })?;
+        }
+        for (lineages, task) in doubts {
+            let told = self.doubt(&lineages, &task, meta, now)?;
+            out.outcomes.extend(told);
+        }
+        Ok(())
+    }
+
+    /// Records that it can't be told whose successor a task is, and stops the attempts it concerns.
+    pub(super) fn doubt(
+        &mut self,
+        lineages: &[LineageId],
+        task: &TaskId,
+        meta: &Meta,
+        now: Timestamp,
+    ) -> Result<Vec<Outcome>, LedgerError> {
+        let mut told = Vec::new();
+        for lineage in lineages {
+            let index = self.index();
+            let Some(attempt) = index.open_attempt(*lineage) else {
+                continue;
+            };
+            if !matches!(
+                attempt.state,
+                AttemptState::Claimed | AttemptState::Ambiguous
+            ) {
+                told.push(Outcome {
+                    lineage: *lineage,
+                    ordinal: attempt.ordinal,
+                    event: AttemptEvent::ReadAmbiguous,
+                    at: now,
+                    task: Some(task.clone()),
+                    evidence: Some(Arc::from(format!(
+                        "task {task} could be the successor of {} lineages or has a rival",
+                        lineages.len()
+                    ))),
+                });
+            }
+        }
+        let body = EventBody::LineageAmbiguous {
+            lineages: lineages.to_vec(),
+            tasks: vec![task.clone()],
+        };
+        self.emit(meta, body)?;
+        if !told.is_empty() {
+            self.emit(
+                meta,
+                EventBody::Outcomes {
+                    items: told.clone(),
+                },
+            )?;
+        }
+        Ok(told)
+    }
+
+    /// A joined successor makes its lineage present.
+    pub(super) fn shown_again(&mut self, lineage: LineageId) {
+        let at = lineage
+            .0
+            .checked_sub(1)
+            .and_then(|at| usize::try_from(at).ok());
+        if let Some(presence) = at.and_then(|at| self.presence.get_mut(at)) {
+            *presence = Presence::default();
+        }
+    }
+
+    /// Judges every open attempt by the pass, and says which need a reading of their own.
+    fn judge_all(
+        &mut self,
+        sight: &Sighting,
+        walk: &Walk,
+        meta: &Meta,
+        now: Timestamp,
+        out: &mut Observed,
+    ) -> Result<(), LedgerError> {
+        let snapshot = &*sight.snapshot;
+        let mut told = Vec::new();
+        let mut open: Vec<LineageId> = self.index().attempts.keys().copied().collect();
+        open.sort_unstable();
+        for lineage in open {
+            let (attempt, current) = {
+                let index = self.index();
+                let (Some(attempt), Some(of)) = (index.attempt(lineage), index.lineage(lineage))
+                else {
+                    continue;
+                };
+                (attempt.clone(), TaskId::from(&of.task))
+            };
+            let row = walk.rows.get(&lineage).map(|at| &snapshot.tasks[*at]);
+            let present = row.filter(|t| t.id == current).cloned();
+            let shown = present.is_some();
+            if attempt.state == AttemptState::Claimed {
+                continue;
+            }
+            if shown || (snapshot.complete && snapshot.stable) {
+                let reading = Reading::List {
+                    present,
+                    absent_passes: self.presence_of(lineage).passes,
+                };
+                let evidence = self.evidence.entry(lineage).or_default();
+                let judged = judge(&attempt, &current, &reading, evidence, now, &sight.delivery);
+                if let Judgement::Told {
+                    event,
+                    task,
+                    evidence,
+                } = judged
+                {
+                    told.push(Outcome {
+                        lineage,
+                        ordinal: attempt.ordinal,
+                        event,
+                        at: now,
+                        task,
+                        evidence: Some(super::record::clip(&evidence, super::record::MAX_TEXT)),
+                    });
+                    continue;
+                }
+            }
+            if shown {
+                self.looks.insert(lineage, now);
+                continue;
+            }
+            if !attempt.state.is_open() || attempt.state == AttemptState::Ambiguous {
+                continue;
+            }
+            let last = self.looks.get(&lineage).copied();
+            let due = last.map_or_else(
+                || {
+                    attempt
+                        .sent
+                        .checked_add(sight.delivery.verify_first)
+                        .unwrap_or(attempt.sent)
+                },
+                |last| next_look(attempt.sent, last, &sight.delivery),
+            );
+            if due > now {
+                out.next_look = Some(out.next_look.map_or(due, |have: Timestamp| have.min(due)));
+                continue;
+            }
+            out.to_verify.push(VerifyItem {
+                lineage,
+                ordinal: attempt.ordinal,
+                task: current,
+                read_process: attempt.process.is_some() && attempt.action == Action::Retry,
+                process: attempt.process,
+                due,
+            });
+        }
+        if !told.is_empty() {
+            self.emit(
+                meta,
+                EventBody::Outcomes {
+                    items: told.clone(),
+                },
+            )?;
+            out.outcomes.extend(told);
+        }
+        Ok(())
+    }
+}
+
+/// Finds each row's lineage, what changed, and who is new.
+fn walk(index: &Index, snapshot: &Snapshot) -> Walk {
+    let mut out = Walk {
+        views: Vec::with_capacity(snapshot.tasks.len()),
+        newcomers: Vec::new(),
+        changed: Vec::new(),
+        rows: HashMap::new(),
+        seen: vec![false; index.lineages.len()],
+    };
+    for (at, task) in snapshot.tasks.iter().enumerate() {
+        let mut view = TaskView {
+            lineage: None,
+            current: true,
+            new: false,
+            changed: true,
+            attempt_open: false,
+            ambiguous: false,
+        };
+        let id = TaskRef::from(&task.id);
+        let Some(place) = index.by_task.get(&id) else {
+            view.new = true;
+            out.views.push(view);
+            out.newcomers.push(Newcomer {
+                at,
+                task: task.id.clone(),
+                key: JoinKey::of_task(task),
+                linked: task.retry_of.as_ref().and_then(|of| index.lineage_of(of)),
+            });
+            continue;
+        };
+        let lineage = LineageId(u64::from(*place));
+        view.lineage = Some(lineage);
+        let Some(of) = index.lineage(lineage) else {
+            out.views.push(view);
+            continue;
+        };
+        view.current = of.task == id;
+        view.changed = false;
+        if view.current {
+            let now_print = print(task);
+            let owner = known_owner(task);
+            let moved = owner
+                .as_ref()
+                .is_some_and(|o| index.owners.find(o) != Some(of.owner));
+            if now_print != of.print || moved {
+                view.changed = true;
+                out.changed.push(SeenItem {
+                    lineage,
+                    print: now_print,
+                    owner,
+                    status: Arc::from(task.status.as_str()),
+                });
+            }
+            if let Ok(n) = usize::try_from(lineage.0 - 1)
+                && let Some(seen) = out.seen.get_mut(n)
+            {
+                *seen = !task.status.is_finished();
+            }
+            if index.attempts.contains_key(&lineage) {
+                out.rows.insert(lineage, at);
+            }
+        }
+        out.views.push(view);
+    }
+    out
+}
+
+/// The record of a first sight.
+fn opening(task: &Task, lineage: LineageId, kind: Kind) -> OpenedItem {
+    OpenedItem {
+        lineage,
+        task: task.id.clone(),
+        created: task.created,
+        kind,
+        target: task.target.clone(),
+        definition: task.definition_key.clone(),
+        name: task.definition_name.clone(),
+        process: task.process.clone(),
+        user: task.beneficiary.clone(),
+        child: child_digest(task),
+        owner: known_owner(task),
+        print: print(task),
+        ambiguous: false,
+    }
+}

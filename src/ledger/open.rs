@@ -1,0 +1,261 @@
+//! Opening a store: lock, guarded open, rewind check, replay, and what a restart does with open claims; it loses nothing silently.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::ops::ControlFlow;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::{Arc, RwLock};
+
+use jiff::Timestamp;
+
+use super::error::{LedgerError, StoreError};
+use super::index::Index;
+use super::memory::MemoryStore;
+use super::record::{Actor, EventBody, Meta, RecordError, VERSION, decode, digest_of, genesis};
+use super::sidecar::{Mark, Sidecar};
+use super::sled::SledStore;
+use super::store::Store;
+use super::work::Work;
+use crate::model::settings::StoreSettings;
+use crate::model::{AttemptEvent, AttemptState, Outcome};
+
+/// The store holds less than was acknowledged.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rewound {
+    /// The last record that was acknowledged.
+    pub expected: u64,
+    /// The last record that is there.
+    pub found: u64,
+}
+
+/// What opening found and did.
+#[derive(Clone, PartialEq, Debug)]
+pub struct OpenReport {
+    /// Set where the store was rewound and that is not yet settled: observe only.
+    pub rewound: Option<Rewound>,
+    /// What was repaired, in words; to be said loudly.
+    pub repaired: Vec<String>,
+    /// Attempts that are not settled; they are settled by reading before anything is sent.
+    pub open_claims: usize,
+    /// True for a store that did not exist.
+    pub created: bool,
+    /// The store's own id.
+    pub store_id: String,
+    /// The server it belongs to, once bound.
+    pub fingerprint: Option<String>,
+    /// Records in the journal.
+    pub records: u64,
+}
+
+/// An opened store, before its thread runs.
+pub(super) struct Opened {
+    pub index: Arc<RwLock<Index>>,
+    pub store: Arc<dyn Store>,
+    pub sidecar: Option<Sidecar>,
+    pub lock: Option<File>,
+    pub report: OpenReport,
+}
+
+/// What the sidecar has to say of an index.
+pub(super) fn mark(index: &Index) -> Mark {
+    Mark {
+        store: index.store_id().unwrap_or("-").to_owned(),
+        seq: index.last_seq(),
+        head: index.head().map_or_else(String::new, ToString::to_string),
+    }
+}
+
+/// A store in memory.
+pub(super) fn in_memory(now: Timestamp) -> Result<Opened, LedgerError> {
+    settle_start(
+        Arc::new(MemoryStore::default()),
+        None,
+        None,
+        Vec::new(),
+        now,
+    )
+}
+
+/// The store in a directory.
+pub(super) fn on_disk(settings: &StoreSettings, now: Timestamp) -> Result<Opened, LedgerError> {
+    let dir = &settings.dir;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|e| StoreError::io(dir, e))?;
+    let lock = take_lock(dir)?;
+    let (sidecar, mark) = Sidecar::open(&dir.join("sidecar"))?;
+    let (store, repaired) = SledStore::open(&dir.join("journal"), settings.cache)?;
+    settle_start(
+        Arc::new(store),
+        Some((sidecar, mark)),
+        Some(lock),
+        repaired,
+        now,
+    )
+}
+
+/// The lock of our own comes before sled's: it says who holds the store.
+fn take_lock(dir: &Path) -> Result<File, LedgerError> {
+    let path = dir.join("lock");
+    let io = |e| LedgerError::from(StoreError::io(&path, e));
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            // the holder may be writing it just now: then it is unknown
+            let _ = file.read_to_string(&mut text);
+            return Err(LedgerError::Locked {
+                path: dir.to_path_buf(),
+                pid: text.trim().parse().ok(),
+            });
+        }
+        Err(TryLockError::Error(error)) => return Err(io(error)),
+    }
+    file.set_len(0).map_err(io)?;
+    file.rewind().map_err(io)?;
+    writeln!(file, "{}", std::process::id()).map_err(io)?;
+    Ok(file)
+}
+
+/// Replays the journal; answers the index and what is wrong with the chain, in words.
+pub(super) fn replay(store: &dyn Store) -> Result<(Index, Vec<String>), LedgerError> {
+    let mut index = Index::default();
+    let mut wrong = Vec::new();
+    let mut stop: Option<LedgerError> = None;
+    store.visit(0, &mut |seq, bytes| {
+        let event = match decode(bytes) {
+            Ok(event) => event,
+            Err(RecordError::Newer(version)) => {
+                stop = Some(LedgerError::Newer {
+                    seq,
+                    version,
+                    known: VERSION,
+                });
+                return ControlFlow::Break(());
+            }
+            Err(error) => {
+                wrong.push(format!("record {seq} can't be read and was left out: {error}"));
+                return ControlFlow::Continue(());
+            }
+        };
+        let expected = index.head().cloned().unwrap_or_else(genesis);
+        if event.prev != expected || event.seq != seq || seq != index.last_seq() + 1 {
+            wrong.push(format!(
+                "record {seq} does not follow record {}: something between was changed, cut or lost",
+                index.last_seq()
+            ));
+        }
+        index.apply(&event, digest_of(bytes));
+        ControlFlow::Continue(())
+    })?;
+    match stop {
+        Some(error) => Err(error),
+        None => Ok((index, wrong)),
+    }
+}
+
+fn settle_start(
+    store: Arc<dyn Store>,
+    sidecar: Option<(Sidecar, Option<Mark>)>,
+    lock: Option<File>,
+    mut repaired: Vec<String>,
+    now: Timestamp,
+) -> Result<Opened, LedgerError> {
+    let (index, wrong) = replay(&*store)?;
+    let damaged = !wrong.is_empty();
+    repaired.extend(wrong.into_iter().take(20));
+    let found = index.last_seq();
+    let created = found == 0;
+    let (mut sidecar, mark_read) = match sidecar {
+        Some((sidecar, mark)) => (Some(sidecar), mark),
+        None => (None, None),
+    };
+    let rewound = rewind(&index, mark_read.as_ref(), damaged);
+    let index = Arc::new(RwLock::new(index));
+    let mut work = Work::new(Arc::clone(&index));
+    let meta = Meta::by(Actor::System, now);
+    if created {
+        let store = uuid::Uuid::now_v7().to_string();
+        work.emit(&meta, EventBody::StoreCreated { store })?;
+    }
+    if let Some(rewound) = &rewound {
+        let body = EventBody::StoreRewound {
+            expected: rewound.expected,
+            found: rewound.found,
+        };
+        work.emit(&meta, body)?;
+    }
+    restart(&mut work, &meta, now)?;
+    if !work.pending.is_empty() {
+        let records = std::mem::take(&mut work.pending);
+        store.append(&records)?;
+    }
+    if let Some(sidecar) = &mut sidecar {
+        sidecar.write(&mark(&work.index()))?;
+    }
+    let report = {
+        let index = work.index();
+        OpenReport {
+            rewound: index
+                .rewound()
+                .map(|(expected, found)| Rewound { expected, found }),
+            repaired,
+            open_claims: index.open_attempts().count(),
+            created,
+            store_id: index.store_id().unwrap_or("-").to_owned(),
+            fingerprint: index.world().map(str::to_owned),
+            records: index.last_seq(),
+        }
+    };
+    Ok(Opened {
+        index,
+        store,
+        sidecar,
+        lock,
+        report,
+    })
+}
+
+/// Less than the sidecar says, another store than it says, or a record missing in the middle: rewound.
+fn rewind(index: &Index, mark: Option<&Mark>, damaged: bool) -> Option<Rewound> {
+    let found = index.last_seq();
+    let expected = mark.map_or(0, |m| m.seq);
+    let other = mark.is_some_and(|m| index.store_id().is_some_and(|id| id != m.store));
+    let forked = mark.is_some_and(|m| {
+        m.seq == found && index.head().is_some_and(|head| head.as_str() != m.head)
+    });
+    (found < expected || other || forked || damaged).then_some(Rewound { expected, found })
+}
+
+/// A claim found open may have been sent: it becomes unknown and is re-read, never re-sent.
+fn restart(work: &mut Work, meta: &Meta, now: Timestamp) -> Result<(), LedgerError> {
+    let mut items: Vec<Outcome> = work
+        .index()
+        .open_attempts()
+        .filter(|(_, a)| a.state == AttemptState::Claimed)
+        .map(|(lineage, a)| Outcome {
+            lineage,
+            ordinal: a.ordinal,
+            event: AttemptEvent::Restarted,
+            at: now,
+            task: Some(a.task.clone()),
+            evidence: Some(Arc::from("the daemon ended before an answer was recorded")),
+        })
+        .collect();
+    items.sort_by_key(|o| o.lineage);
+    if items.is_empty() {
+        return Ok(());
+    }
+    work.emit(meta, EventBody::Outcomes { items })
+}

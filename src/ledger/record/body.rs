@@ -1,0 +1,480 @@
+//! What can have happened: the body of an event and its items; values only, no judgement.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    Action, ActionName, BatchId, DefKey, Digest, Kind, LineageId, Login, Mode, Outcome, Owner,
+    PolicyHash, ProcessKey, ReceiptStatus, Refusal, Scope, TargetName, TaskId, Verdict,
+    task::DefinitionId,
+};
+
+/// How an id came to belong to a lineage.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// The server's retry link says so.
+    Link,
+    /// The one higher id of the same process, definition, user and child row.
+    Successor,
+    /// The same, found by reading the process.
+    Process,
+    /// The same, while no attempt of ours was open: OIG's own job or an admin acted.
+    Foreign,
+    /// A person said so.
+    Person,
+}
+
+/// First sight of a piece of work.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct OpenedItem {
+    /// Our id.
+    #[serde(rename = "l")]
+    pub lineage: LineageId,
+    /// OIG's id.
+    #[serde(rename = "t")]
+    pub task: TaskId,
+    /// Creation time by the server's clock.
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
+    /// What it does.
+    #[serde(rename = "k")]
+    pub kind: Kind,
+    /// Target.
+    #[serde(rename = "g", default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<TargetName>,
+    /// Definition key.
+    #[serde(rename = "dk", default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<DefKey>,
+    /// Definition name.
+    #[serde(rename = "dn", default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Arc<str>>,
+    /// Account.
+    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<ProcessKey>,
+    /// Beneficiary.
+    #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<Login>,
+    /// Digest of the child row.
+    #[serde(rename = "ch", default, skip_serializing_if = "Option::is_none")]
+    pub child: Option<Digest>,
+    /// Owner at first sight.
+    #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
+    /// Fingerprint of the failure (see `lineage::print`).
+    #[serde(rename = "x")]
+    pub print: u64,
+    /// True where it could be the successor of more than one lineage.
+    #[serde(rename = "a", default, skip_serializing_if = "std::ops::Not::not")]
+    pub ambiguous: bool,
+}
+
+/// A successor.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct JoinedItem {
+    /// The lineage.
+    #[serde(rename = "l")]
+    pub lineage: LineageId,
+    /// The new id.
+    #[serde(rename = "t")]
+    pub task: TaskId,
+    /// By what.
+    pub how: How,
+    /// Fingerprint of its state.
+    #[serde(rename = "x")]
+    pub print: u64,
+}
+
+/// A change of a known id.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct SeenItem {
+    /// The lineage.
+    #[serde(rename = "l")]
+    pub lineage: LineageId,
+    /// Fingerprint of the failure now.
+    #[serde(rename = "x")]
+    pub print: u64,
+    /// Owner now.
+    #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
+    /// Status word now.
+    #[serde(rename = "s")]
+    pub status: Arc<str>,
+}
+
+/// One intended attempt.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ClaimItem {
+    /// The lineage.
+    #[serde(rename = "l")]
+    pub lineage: LineageId,
+    /// Its n-th try.
+    #[serde(rename = "n")]
+    pub ordinal: u32,
+    /// The id that is sent.
+    #[serde(rename = "t")]
+    pub task: TaskId,
+    /// What is sent.
+    #[serde(rename = "a")]
+    pub action: Action,
+    /// Account.
+    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<ProcessKey>,
+    /// Definition.
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<DefinitionId>,
+    /// What it does.
+    #[serde(rename = "k")]
+    pub kind: Kind,
+    /// Policy file that wanted it.
+    #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Arc<str>>,
+    /// What the policy saw.
+    #[serde(rename = "i")]
+    pub inputs: Digest,
+    /// Version of the task that was decided on.
+    #[serde(rename = "w")]
+    pub version: u64,
+}
+
+/// One answer.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ReceiptItem {
+    /// The lineage.
+    #[serde(rename = "l")]
+    pub lineage: LineageId,
+    /// Its n-th try.
+    #[serde(rename = "n")]
+    pub ordinal: u32,
+    /// The id that was sent.
+    #[serde(rename = "t")]
+    pub task: TaskId,
+    /// The answer.
+    #[serde(rename = "r")]
+    pub status: ReceiptStatus,
+}
+
+/// A decision, or what held it back; recorded when it changes.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct DecidedItem {
+    /// The lineage.
+    #[serde(rename = "l")]
+    pub lineage: LineageId,
+    /// The id it was about.
+    #[serde(rename = "t")]
+    pub task: TaskId,
+    /// Version of the task.
+    #[serde(rename = "w")]
+    pub version: u64,
+    /// What it does.
+    #[serde(rename = "k")]
+    pub kind: Kind,
+    /// Policy file.
+    #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Arc<str>>,
+    /// Line of the rule.
+    #[serde(rename = "ln", default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// The policy set.
+    #[serde(rename = "h")]
+    pub hash: PolicyHash,
+    /// What it saw.
+    #[serde(rename = "i")]
+    pub inputs: Digest,
+    /// The answer.
+    #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// Fault of the script.
+    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Arc<str>>,
+    /// Why nothing is done now.
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<Refusal>,
+    /// Names and values read on the way (clipped).
+    #[serde(rename = "rd", default, skip_serializing_if = "Vec::is_empty")]
+    pub read: Vec<(String, String)>,
+    /// When to look again.
+    #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
+    pub relook: Option<Timestamp>,
+}
+
+/// What happened. New variants need a new record version.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is", content = "of")]
+#[expect(
+    missing_docs,
+    reason = "the fields are named by the variants' own docs"
+)]
+pub enum EventBody {
+    /// The store began; `store` is its id.
+    StoreCreated { store: String },
+    /// The store belongs to this server and login.
+    WorldBound { fingerprint: String },
+    /// The store held less than its sidecar says: it was rewound.
+    StoreRewound { expected: u64, found: u64 },
+    /// What the rewind may have lost was settled against the server.
+    RewindSettled { reason: Arc<str> },
+    /// First sights.
+    LineagesOpened { items: Vec<OpenedItem> },
+    /// Successors.
+    LineagesJoined { items: Vec<JoinedItem> },
+    /// These tasks could be successors of these lineages; a person must say.
+    LineageAmbiguous {
+        lineages: Vec<LineageId>,
+        tasks: Vec<TaskId>,
+    },
+    /// Known ids that changed.
+    Seen { items: Vec<SeenItem> },
+    /// Decisions and refusals that changed.
+    Decided { items: Vec<DecidedItem> },
+    /// Intended attempts of one batch.
+    Claims {
+        batch: BatchId,
+        target: TargetName,
+        action: ActionName,
+        items: Vec<ClaimItem>,
+    },
+    /// Answers to one batch; `took_ms` for the whole PUT.
+    Receipts {
+        batch: BatchId,
+        took_ms: u64,
+        items: Vec<ReceiptItem>,
+    },
+    /// What became of attempts.
+    Outcomes { items: Vec<Outcome> },
+    /// OIG says that tasks of this definition are not automated (`manual` true), or that it is wrong (false).
+    Learned {
+        definition: DefinitionId,
+        manual: bool,
+        reason: Arc<str>,
+    },
+    /// A person forgot what was learned.
+    Forgot { definition: DefinitionId },
+    /// Reassignments over a cap wait for a person; `hold` binds action, target, policy and ids.
+    HoldOpened {
+        hold: Digest,
+        action: ActionName,
+        target: TargetName,
+        policy: PolicyHash,
+        tasks: Vec<TaskId>,
+    },
+    /// A person approved a hold, until a time.
+    Approved {
+        hold: Digest,
+        until: Timestamp,
+        reason: Arc<str>,
+    },
+    /// A person rejected a hold.
+    Rejected { hold: Digest, reason: Arc<str> },
+    /// A hold came to its end: used, expired or no longer wanted.
+    HoldClosed { hold: Digest, reason: Arc<str> },
+    /// Sending is paused.
+    Paused {
+        scope: Scope,
+        until: Option<Timestamp>,
+        reason: Arc<str>,
+    },
+    /// Sending goes on.
+    Resumed { scope: Scope },
+    /// The mode in force.
+    ModeChanged { mode: Mode, reason: Arc<str> },
+    /// A policy set was loaded; `sources` is stored under that digest.
+    PolicySeen { hash: PolicyHash, sources: Digest },
+    /// A person released a policy set for enforce, with a word.
+    PolicyReleased { hash: PolicyHash, word: Arc<str> },
+    /// Enforce was switched on first: all open lineages up to this one wait for a release.
+    BaselineTaken { up_to: LineageId },
+    /// Released from the baseline (and from the age limit).
+    BaselineReleased {
+        lineages: Vec<LineageId>,
+        reason: Arc<str>,
+    },
+    /// A person began a new episode.
+    EpisodeReset {
+        lineage: LineageId,
+        reason: Arc<str>,
+    },
+    /// The server refused the login; `secret` is a salted digest of the secret that failed.
+    LoginStopped {
+        login: Login,
+        secret: Option<Digest>,
+        why: Arc<str>,
+    },
+    /// The login may be tried again.
+    LoginCleared { login: Login, why: Arc<str> },
+    /// The governor's machines, as JSON text in parts.
+    GovernorState {
+        version: u32,
+        part: u32,
+        of: u32,
+        json: String,
+    },
+    /// Something stored once by digest, in parts.
+    InputsStored {
+        digest: Digest,
+        part: u32,
+        of: u32,
+        text: String,
+    },
+    /// A mark that an index was saved up to here; nothing hangs on it.
+    Checkpoint { up_to: u64 },
+    /// Anything a person or the daemon wants to have on record.
+    Note { text: Arc<str> },
+    /// A pause of the whole server's reads and writes.
+    ServerBackOff {
+        until: Timestamp,
+        pause: SignedDuration,
+        why: Arc<str>,
+    },
+}
+
+/// Items per record at first; halved where they don't fit.
+const CHUNK: usize = 28;
+
+fn cut<T>(items: Vec<T>, make: impl Fn(Vec<T>) -> EventBody) -> Vec<EventBody> {
+    if items.len() <= CHUNK {
+        return vec![make(items)];
+    }
+    let mut out = Vec::with_capacity(items.len() / CHUNK + 1);
+    let mut part = Vec::with_capacity(CHUNK);
+    for item in items {
+        part.push(item);
+        if part.len() == CHUNK {
+            out.push(make(std::mem::replace(
+                &mut part,
+                Vec::with_capacity(CHUNK),
+            )));
+        }
+    }
+    if !part.is_empty() {
+        out.push(make(part));
+    }
+    out
+}
+
+impl EventBody {
+    /// Cuts a large list into bodies that are likely to fit one record each.
+    pub(super) fn chunks(self) -> Vec<EventBody> {
+        match self {
+            Self::LineagesOpened { items } => cut(items, |items| Self::LineagesOpened { items }),
+            Self::LineagesJoined { items } => cut(items, |items| Self::LineagesJoined { items }),
+            Self::Seen { items } => cut(items, |items| Self::Seen { items }),
+            Self::Decided { items } => cut(items, |items| Self::Decided { items }),
+            Self::Outcomes { items } => cut(items, |items| Self::Outcomes { items }),
+            Self::Claims {
+                batch,
+                target,
+                action,
+                items,
+            } => cut(items, |items| Self::Claims {
+                batch,
+                target: target.clone(),
+                action,
+                items,
+            }),
+            Self::Receipts {
+                batch,
+                took_ms,
+                items,
+            } => cut(items, |items| Self::Receipts {
+                batch,
+                took_ms,
+                items,
+            }),
+            other => vec![other],
+        }
+    }
+
+    /// The same body as two, where it holds a list of at least two items that may be cut.
+    pub(super) fn halves(self) -> Option<(EventBody, EventBody)> {
+        fn two<T>(mut items: Vec<T>) -> Option<(Vec<T>, Vec<T>)> {
+            if items.len() < 2 {
+                return None;
+            }
+            let second = items.split_off(items.len() / 2);
+            Some((items, second))
+        }
+        match self {
+            Self::LineagesOpened { items } => two(items).map(|(a, b)| {
+                (
+                    Self::LineagesOpened { items: a },
+                    Self::LineagesOpened { items: b },
+                )
+            }),
+            Self::LineagesJoined { items } => two(items).map(|(a, b)| {
+                (
+                    Self::LineagesJoined { items: a },
+                    Self::LineagesJoined { items: b },
+                )
+            }),
+            Self::Seen { items } => {
+                two(items).map(|(a, b)| (Self::Seen { items: a }, Self::Seen { items: b }))
+            }
+            Self::Decided { items } => {
+                two(items).map(|(a, b)| (Self::Decided { items: a }, Self::Decided { items: b }))
+            }
+            Self::Outcomes { items } => {
+                two(items).map(|(a, b)| (Self::Outcomes { items: a }, Self::Outcomes { items: b }))
+            }
+            Self::Claims {
+                batch,
+                target,
+                action,
+                items,
+            } => two(items).map(|(a, b)| {
+                let make = |items| Self::Claims {
+                    batch,
+                    target: target.clone(),
+                    action,
+                    items,
+                };
+                (make(a), make(b))
+            }),
+            Self::Receipts {
+                batch,
+                took_ms,
+                items,
+            } => two(items).map(|(a, b)| {
+                let make = |items| Self::Receipts {
+                    batch,
+                    took_ms,
+                    items,
+                };
+                (make(a), make(b))
+            }),
+            Self::BaselineReleased { lineages, reason } => two(lineages).map(|(a, b)| {
+                let make = |lineages| Self::BaselineReleased {
+                    lineages,
+                    reason: reason.clone(),
+                };
+                (make(a), make(b))
+            }),
+            Self::LineageAmbiguous { lineages, tasks } => two(tasks).map(|(a, b)| {
+                let make = |tasks| Self::LineageAmbiguous {
+                    lineages: lineages.clone(),
+                    tasks,
+                };
+                (make(a), make(b))
+            }),
+            Self::HoldOpened {
+                hold,
+                action,
+                target,
+                policy,
+                tasks,
+            } => two(tasks).map(|(a, b)| {
+                let make = |tasks| Self::HoldOpened {
+                    hold: hold.clone(),
+                    action,
+                    target: target.clone(),
+                    policy: policy.clone(),
+                    tasks,
+                };
+                (make(a), make(b))
+            }),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! The one versioned event record: encode, decode, split, chain; pure, and no bytes whatever make it panic.
+
+mod body;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::model::{CycleId, Digest, Login, PolicyHash};
+
+pub use body::{
+    ClaimItem, DecidedItem, EventBody, How, JoinedItem, OpenedItem, ReceiptItem, SeenItem,
+};
+
+/// The version that this program writes; it reads all from 1 up to this.
+pub const VERSION: u32 = 1;
+
+/// Largest encoded record in bytes: sled spills larger values into files that nothing syncs.
+pub const MAX_RECORD: usize = 8 * 1024;
+
+/// Longest text kept inside one item (reasons, evidence, notes of the record), in bytes.
+pub const MAX_TEXT: usize = 1024;
+
+/// Who did it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "who")]
+pub enum Actor {
+    /// The daemon's own cycle.
+    Daemon,
+    /// A person at the command line, by peer uid.
+    Person {
+        /// Unix uid.
+        uid: u32,
+        /// Its name at that time.
+        name: Arc<str>,
+    },
+    /// The ledger itself: creation, restart, repair.
+    System,
+}
+
+/// Everything of an event but its number and its link in the chain.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Meta {
+    /// Domain time.
+    pub at: Timestamp,
+    /// The cycle it happened in.
+    pub cycle: Option<CycleId>,
+    /// Who did it.
+    pub actor: Actor,
+    /// The OIG login that acted or read.
+    pub login: Option<Login>,
+    /// The policy set in force.
+    pub policy: Option<PolicyHash>,
+    /// What was seen, where it is stored by digest.
+    pub inputs: Option<Digest>,
+}
+
+impl Meta {
+    /// The daemon, now.
+    pub fn daemon(at: Timestamp, cycle: Option<CycleId>) -> Self {
+        Self {
+            at,
+            cycle,
+            actor: Actor::Daemon,
+            login: None,
+            policy: None,
+            inputs: None,
+        }
+    }
+
+    /// Somebody else, now.
+    pub fn by(actor: Actor, at: Timestamp) -> Self {
+        Self {
+            actor,
+            ..Self::daemon(at, None)
+        }
+    }
+
+    /// Adds the login.
+    #[must_use]
+    pub fn login(mut self, login: Option<Login>) -> Self {
+        self.login = login;
+        self
+    }
+
+    /// Adds the policy set.
+    #[must_use]
+    pub fn policy(mut self, policy: Option<PolicyHash>) -> Self {
+        self.policy = policy;
+        self
+    }
+}
+
+/// One record of the journal.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Event {
+    /// Record version.
+    pub v: u32,
+    /// Number in the journal, from 1, without gaps.
+    pub seq: u64,
+    /// Domain time.
+    pub at: Timestamp,
+    /// The cycle it happened in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cycle: Option<CycleId>,
+    /// Who did it.
+    pub actor: Actor,
+    /// The OIG login that acted or read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<Login>,
+    /// The policy set in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyHash>,
+    /// What was seen, stored once by digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<Digest>,
+    /// SHA-256 (hex) of the record before; zeros for the first.
+    pub prev: Digest,
+    /// What happened.
+    pub body: EventBody,
+}
+
+/// Why bytes are not a record.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+pub enum RecordError {
+    /// Written by a newer program.
+    #[error("record version {0} is newer than {VERSION}")]
+    Newer(u32),
+    /// Not a record at all, or a damaged one.
+    #[error("not a record: {0}")]
+    Malformed(String),
+    /// It does not fit below [`MAX_RECORD`] even alone.
+    #[error("a record of {0} bytes is larger than {MAX_RECORD}")]
+    TooLarge(usize),
+}
+
+/// Only the version, read before anything else.
+#[derive(Deserialize)]
+struct Versioned {
+    v: u32,
+}
+
+/// The link before the first record.
+pub fn genesis() -> Digest {
+    Digest::new("0000000000000000000000000000000000000000000000000000000000000000")
+}
+
+/// SHA-256 in hex.
+pub fn digest_of(bytes: &[u8]) -> Digest {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let hash = Sha256::digest(bytes);
+    let mut text = String::with_capacity(64);
+    for byte in hash {
+        text.push(char::from(HEX[usize::from(byte >> 4)]));
+        text.push(char::from(HEX[usize::from(byte & 0x0f)]));
+    }
+    Digest::from_canonical(Arc::from(text))
+}
+
+/// Encodes one event as JSON.
+///
+/// # Errors
+/// Above [`MAX_RECORD`] bytes; see [`split`].
+pub fn encode(event: &Event) -> Result<Vec<u8>, RecordError> {
+    let bytes = serde_json::to_vec(event).map_err(|e| RecordError::Malformed(e.to_string()))?;
+    if bytes.len() > MAX_RECORD {
+        return Err(RecordError::TooLarge(bytes.len()));
+    }
+    Ok(bytes)
+}
+
+/// Reads one record of any version up to [`VERSION`].
+///
+/// # Errors
+/// A newer version, or bytes that are no record.
+pub fn decode(bytes: &[u8]) -> Result<Event, RecordError> {
+    let versioned: Versioned =
+        serde_json::from_slice(bytes).map_err(|e| RecordError::Malformed(e.to_string()))?;
+    if versioned.v > VERSION {
+        return Err(RecordError::Newer(versioned.v));
+    }
+    serde_json::from_slice(bytes).map_err(|e| RecordError::Malformed(e.to_string()))
+}
+
+/// Makes the event after `seq` and `prev`, encoded, and its digest; a body too large for one
+/// record becomes several of the same sort, in order.
+///
+/// # Errors
+/// A single item that is too large by itself.
+pub fn chain(
+    meta: &Meta,
+    body: EventBody,
+    seq: u64,
+    prev: Digest,
+) -> Result<Vec<(Event, Vec<u8>, Digest)>, RecordError> {
+    let mut todo: Vec<EventBody> = body.chunks();
+    todo.reverse();
+    let mut out = Vec::with_capacity(todo.len());
+    let (mut seq, mut prev) = (seq, prev);
+    while let Some(body) = todo.pop() {
+        let event = Event {
+            v: VERSION,
+            seq,
+            at: meta.at,
+            cycle: meta.cycle,
+            actor: meta.actor.clone(),
+            login: meta.login.clone(),
+            policy: meta.policy.clone(),
+            inputs: meta.inputs.clone(),
+            prev: prev.clone(),
+            body,
+        };
+        match encode(&event) {
+            Ok(bytes) => {
+                let digest = digest_of(&bytes);
+                prev = digest.clone();
+                seq += 1;
+                out.push((event, bytes, digest));
+            }
+            Err(RecordError::TooLarge(size)) => match event.body.halves() {
+                Some((first, second)) => {
+                    todo.push(second);
+                    todo.push(first);
+                }
+                None => return Err(RecordError::TooLarge(size)),
+            },
+            Err(other) => return Err(other),
+        }
+    }
+    Ok(out)
+}
+
+/// Cuts a text to at most `max` bytes at a character boundary.
+pub fn clip(text: &str, max: usize) -> Arc<str> {
+    if text.len() <= max {
+        return Arc::from(text);
+    }
+    let mut end = max.saturating_sub('…'.len_utf8());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    Arc::from(format!("{}…", &text[..end]))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn meta() -> Meta {
+        Meta::daemon("2027-03-01T08:00:00Z".parse().expect("a time"), None)
+    }
+
+    proptest! {
+        #[test]
+        fn decoding_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let _ = decode(&bytes);
+        }
+
+        #[test]
+        fn a_damaged_record_never_panics(at in 0usize..200, to in any::<u8>()) {
+            let made = chain(&meta(), EventBody::Note { text: Arc::from("hello") }, 1, genesis())
+                .expect("small");
+            let mut bytes = made[0].1.clone();
+            let at = at % bytes.len();
+            bytes[at] = to;
+            let _ = decode(&bytes);
+        }
+
+        #[test]
+        fn a_large_batch_is_split_and_loses_nothing(n in 1usize..400, len in 0usize..600) {
+            let reason: String = "x".repeat(len);
+            let items: Vec<SeenItem> = (0..n)
+                .map(|i| SeenItem {
+                    lineage: crate::model::LineageId(u64::try_from(i).expect("small")),
+                    print: 7,
+                    owner: None,
+                    status: Arc::from(reason.as_str()),
+                })
+                .collect();
+            let made = chain(&meta(), EventBody::Seen { items: items.clone() }, 5, genesis())
+                .expect("each item fits");
+            let mut back = Vec::new();
+            let mut prev = genesis();
+            for (i, (event, bytes, digest)) in made.iter().enumerate() {
+                prop_assert!(bytes.len() <= MAX_RECORD);
+                prop_assert_eq!(&decode(bytes).expect("own bytes"), event);
+                prop_assert_eq!(event.seq, 5 + u64::try_from(i).expect("small"));
+                prop_assert_eq!(&event.prev, &prev);
+                prev = digest.clone();
+                if let EventBody::Seen { items } = &event.body {
+                    back.extend(items.clone());
+                }
+            }
+            prop_assert_eq!(back, items);
+        }
+    }
+
+    #[test]
+    fn a_newer_version_is_named_as_such() {
+        assert_eq!(decode(br#"{"v":99,"what":1}"#), Err(RecordError::Newer(99)));
+    }
+
+    #[test]
+    fn clipping_keeps_characters_whole() {
+        assert_eq!(&*clip("äöü", 5), "ä…");
+        assert_eq!(&*clip("short", 5), "short");
+    }
+}

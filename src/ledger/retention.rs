@@ -1,0 +1,31 @@
+//! Which lineages could be forgotten, as a plan that is shown before anything acts on it; pure, and never the memory of open work.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::index::{Index, flags};
+use crate::model::LineageId;
+
+/// What could be dropped.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Plan {
+    /// Lineages whose work is done, with no attempt open, and nothing new for the asked time.
+    pub lineages: Vec<LineageId>,
+    /// Lineages that stay.
+    pub kept: u64,
+}
+
+/// Plans to forget what was done more than `after` ago.
+pub fn plan(index: &Index, after: SignedDuration, now: Timestamp) -> Plan {
+    let mut plan = Plan::default();
+    for (n, of) in (1u64..).zip(&index.lineages) {
+        let lineage = LineageId(n);
+        let last = of.past.as_ref().map_or(of.failed_since, |p| p.last_at);
+        let old = now.duration_since(last.time()) > after;
+        if of.has(flags::DONE) && old && index.attempt(lineage).is_none() {
+            plan.lineages.push(lineage);
+        } else {
+            plan.kept += 1;
+        }
+    }
+    plan
+}

@@ -1,0 +1,150 @@
+//! A small synced file beside the store that says how much was acknowledged, so that a rewound store is noticed; it never holds data.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::error::StoreError;
+use crate::model::task::Fnv;
+
+/// Bytes of one of the two slots, which are written in turn: a torn write spoils only one.
+const SLOT: usize = 256;
+/// Bytes of one slot as the file's positions count.
+const SLOT_AT: u64 = 256;
+
+/// What was acknowledged last.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mark {
+    /// The store.
+    pub store: String,
+    /// Its last record.
+    pub seq: u64,
+    /// The digest of that record.
+    pub head: String,
+}
+
+/// The open sidecar file.
+#[derive(Debug)]
+pub struct Sidecar {
+    path: PathBuf,
+    file: File,
+    turn: u64,
+}
+
+impl Sidecar {
+    /// Opens or creates the file and reads the newest whole mark.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn open(path: &Path) -> Result<(Self, Option<Mark>), StoreError> {
+        let io = |e| StoreError::io(path, e);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .map_err(io)?;
+        if file.metadata().map_err(io)?.len() < SLOT_AT * 2 {
+            file.set_len(SLOT_AT * 2).map_err(io)?;
+            file.sync_all().map_err(io)?;
+        }
+        let mut newest: Option<(u64, Mark)> = None;
+        for at in [0, SLOT_AT] {
+            let mut bytes = [0u8; SLOT];
+            file.read_exact_at(&mut bytes, at).map_err(io)?;
+            if let Some((turn, mark)) = parse(&bytes)
+                && newest.as_ref().is_none_or(|(have, _)| turn > *have)
+            {
+                newest = Some((turn, mark));
+            }
+        }
+        let turn = newest.as_ref().map_or(0, |(turn, _)| *turn);
+        let sidecar = Self {
+            path: path.to_path_buf(),
+            file,
+            turn,
+        };
+        Ok((sidecar, newest.map(|(_, mark)| mark)))
+    }
+
+    /// Writes a mark and syncs it.
+    ///
+    /// # Errors
+    /// I/O; then nothing may be acknowledged.
+    pub fn write(&mut self, mark: &Mark) -> Result<(), StoreError> {
+        self.turn += 1;
+        let text = format!("{} {} {} {}", self.turn, mark.store, mark.seq, mark.head);
+        let line = format!("{:016x} {text}\n", check(&text));
+        let mut bytes = [b' '; SLOT];
+        for (to, from) in bytes.iter_mut().zip(line.bytes()) {
+            *to = from;
+        }
+        let at = if self.turn.is_multiple_of(2) {
+            0
+        } else {
+            SLOT_AT
+        };
+        self.file
+            .write_all_at(&bytes, at)
+            .and_then(|()| self.file.sync_data())
+            .map_err(|e| StoreError::io(&self.path, e))
+    }
+}
+
+fn check(text: &str) -> u64 {
+    let mut hash = Fnv::default();
+    hash.text(text);
+    hash.finish()
+}
+
+fn parse(bytes: &[u8]) -> Option<(u64, Mark)> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let (line, _) = text.split_once('\n')?;
+    let (sum, rest) = line.split_once(' ')?;
+    if u64::from_str_radix(sum, 16).ok()? != check(rest) {
+        return None;
+    }
+    let mut parts = rest.split(' ');
+    let turn = parts.next()?.parse().ok()?;
+    let mark = Mark {
+        store: parts.next()?.to_owned(),
+        seq: parts.next()?.parse().ok()?,
+        head: parts.next()?.to_owned(),
+    };
+    Some((turn, mark))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(seq: u64) -> Mark {
+        Mark {
+            store: "s1".to_owned(),
+            seq,
+            head: "ab".repeat(32),
+        }
+    }
+
+    #[test]
+    fn the_newest_whole_mark_is_read_and_a_torn_one_falls_back() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("sidecar");
+        let (mut sidecar, none) = Sidecar::open(&path).expect("created");
+        assert_eq!(none, None);
+        for seq in [3, 4, 9] {
+            sidecar.write(&mark(seq)).expect("written");
+        }
+        let (_, read) = Sidecar::open(&path).expect("opened");
+        assert_eq!(read, Some(mark(9)));
+        // tear the newest slot (turn 3 is odd: the second)
+        sidecar
+            .file
+            .write_all_at(b"garbage", SLOT_AT + 20)
+            .expect("torn");
+        let (_, read) = Sidecar::open(&path).expect("opened");
+        assert_eq!(read, Some(mark(4)));
+    }
+}

@@ -1,0 +1,174 @@
+//! The store on sled 0.34.7, with what that version needs to be trusted: our own sync after each flush, guarded opening, small values.
+
+use std::fs::File;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use super::error::StoreError;
+use super::store::Store;
+
+/// Records per sled batch; one flush and one sync cover all batches of an append.
+const PER_BATCH: usize = 256;
+
+/// A journal in a sled directory.
+#[derive(Debug)]
+pub struct SledStore {
+    dir: PathBuf,
+    db: sled::Db,
+    /// Our own handle on sled's file: `flush` alone doesn't sync on Linux.
+    file: File,
+}
+
+impl SledStore {
+    /// Opens or creates the journal in `dir`, under a lock that the caller holds. Answers what had to
+    /// be repaired, in words.
+    ///
+    /// # Errors
+    /// I/O, or damage that the known repairs don't mend.
+    pub fn open(dir: &Path, cache: u64) -> Result<(Self, Vec<String>), StoreError> {
+        let mut repaired = Vec::new();
+        std::fs::create_dir_all(dir).map_err(|e| StoreError::io(dir, e))?;
+        for path in snapshots(dir)? {
+            if name_of(&path).ends_with(".generating") {
+                std::fs::remove_file(&path).map_err(|e| StoreError::io(&path, e))?;
+                repaired.push(format!(
+                    "removed the half-written snapshot {}",
+                    path.display()
+                ));
+            }
+        }
+        let db = match guarded(dir, cache) {
+            Ok(db) => db,
+            Err(StoreError::Damaged { why, .. }) => {
+                let aside = dir.join("aside");
+                std::fs::create_dir_all(&aside).map_err(|e| StoreError::io(&aside, e))?;
+                for path in snapshots(dir)? {
+                    let to = aside.join(name_of(&path));
+                    std::fs::rename(&path, &to).map_err(|e| StoreError::io(&path, e))?;
+                }
+                repaired.push(format!(
+                    "opening failed ({why}); moved sled's snapshots to {} and opened again",
+                    aside.display()
+                ));
+                guarded(dir, cache)?
+            }
+            Err(other) => return Err(other),
+        };
+        let path = dir.join("db");
+        db.flush().map_err(|e| broken(dir, e))?;
+        let file = File::open(&path).map_err(|e| StoreError::io(&path, e))?;
+        let store = Self {
+            dir: dir.to_path_buf(),
+            db,
+            file,
+        };
+        store.sync()?;
+        let here = File::open(dir).map_err(|e| StoreError::io(dir, e))?;
+        here.sync_all().map_err(|e| StoreError::io(dir, e))?;
+        Ok((store, repaired))
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        self.db.flush().map_err(|e| broken(&self.dir, e))?;
+        self.file
+            .sync_data()
+            .map_err(|e| StoreError::io(self.dir.join("db"), e))
+    }
+}
+
+impl Store for SledStore {
+    fn append(&self, records: &[(u64, Vec<u8>)]) -> Result<(), StoreError> {
+        for part in records.chunks(PER_BATCH) {
+            let mut batch = sled::Batch::default();
+            for (seq, bytes) in part {
+                batch.insert(&seq.to_be_bytes(), bytes.as_slice());
+            }
+            self.db
+                .apply_batch(batch)
+                .map_err(|e| broken(&self.dir, e))?;
+        }
+        self.sync()
+    }
+
+    fn visit(
+        &self,
+        from: u64,
+        visitor: &mut dyn FnMut(u64, &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        for entry in self.db.range(from.to_be_bytes()..) {
+            let (key, value) = entry.map_err(|e| broken(&self.dir, e))?;
+            if visitor(number(&self.dir, &key)?, &value).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn get(&self, seq: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let found = self
+            .db
+            .get(seq.to_be_bytes())
+            .map_err(|e| broken(&self.dir, e))?;
+        Ok(found.map(|v| v.to_vec()))
+    }
+
+    fn last(&self) -> Result<Option<u64>, StoreError> {
+        match self.db.last().map_err(|e| broken(&self.dir, e))? {
+            Some((key, _)) => number(&self.dir, &key).map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+fn number(dir: &Path, key: &[u8]) -> Result<u64, StoreError> {
+    let bytes: [u8; 8] = key.try_into().map_err(|_| StoreError::Damaged {
+        path: dir.to_path_buf(),
+        why: format!("a key of {} bytes", key.len()),
+    })?;
+    Ok(u64::from_be_bytes(bytes))
+}
+
+/// sled's open panics on some damage instead of answering.
+fn guarded(dir: &Path, cache: u64) -> Result<sled::Db, StoreError> {
+    let config = sled::Config::new()
+        .path(dir)
+        .cache_capacity(cache)
+        // every append is flushed by us; no thread of sled's own does it half
+        .flush_every_ms(None);
+    match catch_unwind(AssertUnwindSafe(|| config.open())) {
+        Ok(Ok(db)) => Ok(db),
+        Ok(Err(error)) => Err(broken(dir, error)),
+        Err(_) => Err(StoreError::Damaged {
+            path: dir.to_path_buf(),
+            why: "sled panicked while opening it".to_owned(),
+        }),
+    }
+}
+
+fn broken(dir: &Path, error: sled::Error) -> StoreError {
+    match error {
+        sled::Error::Io(source) => StoreError::io(dir, source),
+        other => StoreError::Damaged {
+            path: dir.to_path_buf(),
+            why: other.to_string(),
+        },
+    }
+}
+
+fn snapshots(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let mut out = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(|e| StoreError::io(dir, e))? {
+        let path = entry.map_err(|e| StoreError::io(dir, e))?.path();
+        if name_of(&path).starts_with("snap.") {
+            out.push(path);
+        }
+    }
+    Ok(out)
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name()
+        .map(|n| n.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}

@@ -1,0 +1,97 @@
+//! What one operation may do on the ledger's thread: read the index, emit events; nothing is acknowledged before the group is on disk.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use jiff::Timestamp;
+
+use super::error::LedgerError;
+use super::index::{Index, Stamp};
+use super::judge::Evidence;
+use super::record::{EventBody, Meta, RecordError, chain, genesis};
+use crate::model::LineageId;
+
+/// Whether the list shows a lineage's present id; known for this run of the daemon only.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Presence {
+    /// First pass without it; `None` while it is shown.
+    pub absent_since: Option<Stamp>,
+    /// Complete, stable passes in a row without it.
+    pub passes: u32,
+}
+
+/// The thread's state.
+#[derive(Debug)]
+pub(super) struct Work {
+    index: Arc<RwLock<Index>>,
+    /// Encoded events that wait for the group's append.
+    pub pending: Vec<(u64, Vec<u8>)>,
+    /// Presence of lineage `L` at `L - 1`.
+    pub presence: Vec<Presence>,
+    /// What earlier readings showed of open attempts.
+    pub evidence: HashMap<LineageId, Evidence>,
+    /// Last look at each open attempt.
+    pub looks: HashMap<LineageId, Timestamp>,
+}
+
+impl Work {
+    pub fn new(index: Arc<RwLock<Index>>) -> Self {
+        Self {
+            index,
+            pending: Vec::new(),
+            presence: Vec::new(),
+            evidence: HashMap::new(),
+            looks: HashMap::new(),
+        }
+    }
+
+    /// The index; this thread is its only writer, so that what is read stays true until it emits.
+    pub fn index(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes an event (or several, where the list is long), applies it and queues it for the append.
+    ///
+    /// # Errors
+    /// An item too large for a record; nothing of the body is then applied.
+    pub fn emit(&mut self, meta: &Meta, body: EventBody) -> Result<(), LedgerError> {
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        let prev = index.head().cloned().unwrap_or_else(genesis);
+        let made = chain(meta, body, index.last_seq() + 1, prev).map_err(|e| match e {
+            RecordError::TooLarge(_) | RecordError::Malformed(_) | RecordError::Newer(_) => {
+                LedgerError::Invalid(format!("this can't be recorded: {e}"))
+            }
+        })?;
+        for (event, bytes, digest) in made {
+            index.apply(&event, digest);
+            self.pending.push((event.seq, bytes));
+        }
+        Ok(())
+    }
+
+    /// Forgets what was read of attempts that are settled.
+    pub fn forget_settled(&mut self) {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        self.evidence.retain(|l, _| index.attempt(*l).is_some());
+        self.looks.retain(|l, _| index.attempt(*l).is_some());
+    }
+
+    /// Makes room in the presence table for every lineage.
+    pub fn fit_presence(&mut self) {
+        let many = usize::try_from(self.index().lineages()).unwrap_or(usize::MAX);
+        if self.presence.len() < many {
+            self.presence.resize(many, Presence::default());
+        }
+    }
+
+    /// The presence of a lineage.
+    pub fn presence_of(&self, lineage: LineageId) -> Presence {
+        lineage
+            .0
+            .checked_sub(1)
+            .and_then(|at| usize::try_from(at).ok())
+            .and_then(|at| self.presence.get(at))
+            .copied()
+            .unwrap_or_default()
+    }
+}

@@ -1,0 +1,74 @@
+//! The oracle's record of every request and effect, in memory and, if wanted, in a file line by line; it must never hold a credential.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+/// A journal that can't be written.
+#[derive(Debug, thiserror::Error)]
+#[error("journal {path}: {source}", path = path.display())]
+pub struct JournalError {
+    path: PathBuf,
+    source: std::io::Error,
+}
+
+/// The journal.
+#[derive(Debug, Default)]
+pub struct Journal {
+    lines: Vec<Box<str>>,
+    file: Option<File>,
+}
+
+impl Journal {
+    /// A journal, with a file that is appended to.
+    ///
+    /// # Errors
+    /// [`JournalError`] if the file can't be opened.
+    pub fn open(path: Option<&Path>) -> Result<Self, JournalError> {
+        let file = match path {
+            None => None,
+            Some(path) => Some(
+                File::options()
+                    .create(true)
+                    .append(true)
+                    .open(path)
+                    .map_err(|source| JournalError {
+                        path: path.to_owned(),
+                        source,
+                    })?,
+            ),
+        };
+        Ok(Self {
+            lines: Vec::new(),
+            file,
+        })
+    }
+
+    /// Adds an entry, which gets its number.
+    pub fn add(&mut self, mut entry: Value) {
+        entry["seq"] = Value::from(self.lines.len());
+        let mut line = entry.to_string();
+        if let Some(file) = &mut self.file {
+            line.push('\n');
+            // One write per line, so that a kill leaves whole lines. A full disk must not stop the world; the copy in memory stays whole.
+            if let Err(error) = file.write_all(line.as_bytes()) {
+                tracing::error!(%error, "the simulator's journal file could not be written");
+            }
+            line.pop();
+        }
+        self.lines.push(line.into());
+    }
+
+    /// The entries from a number on, as JSON lines.
+    pub fn since(&self, number: usize) -> String {
+        let lines = self.lines.get(number..).unwrap_or_default();
+        let mut out = String::with_capacity(lines.iter().map(|line| line.len() + 1).sum());
+        for line in lines {
+            out.push_str(line);
+            out.push('\n');
+        }
+        out
+    }
+}

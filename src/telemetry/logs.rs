@@ -1,0 +1,65 @@
+//! Sets up `tracing` once per process, with lines of the `log` crate bridged in; it never prints to standard output.
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::model::settings::{LogFormat, LogSettings};
+
+/// Logging could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// `log.level` is not a filter.
+    #[error("log.level `{level}` is not a level or filter")]
+    Filter {
+        /// As written.
+        level: String,
+        /// Why.
+        #[source]
+        source: tracing_subscriber::filter::ParseError,
+    },
+    /// The journal's socket is not there.
+    #[error("the journal could not be reached")]
+    Journal(#[source] std::io::Error),
+    /// Logging was set up before.
+    #[error("logging is already set up in this process")]
+    Twice,
+}
+
+/// Sets up logging to standard error or the journal.
+///
+/// # Errors
+/// When the filter can't be read, the journal can't be reached, or it was set up before.
+pub fn init(settings: &LogSettings, colour: bool) -> Result<(), TelemetryError> {
+    let filter = EnvFilter::builder()
+        .parse(&settings.level)
+        .map_err(|source| TelemetryError::Filter {
+            level: settings.level.to_string(),
+            source,
+        })?;
+    let base = tracing_subscriber::registry().with(filter);
+    // try_init also bridges lines of the `log` crate (sled writes such)
+    let done = match settings.format {
+        LogFormat::Human => base
+            .with(
+                fmt::layer()
+                    .with_writer(std::io::stderr)
+                    .with_ansi(colour)
+                    .with_target(false),
+            )
+            .try_init(),
+        LogFormat::Json => base
+            .with(
+                fmt::layer()
+                    .json()
+                    .flatten_event(true)
+                    .with_writer(std::io::stderr),
+            )
+            .try_init(),
+        LogFormat::Journald => base
+            .with(tracing_journald::layer().map_err(TelemetryError::Journal)?)
+            .try_init(),
+    };
+    done.map_err(|_| TelemetryError::Twice)
+}

@@ -1,0 +1,400 @@
+//! The metrics as typed families in a registry that is a value; a label is always the word of an enum or a target's name.
+
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::model::{AttemptState, PolicyHash, RefusalReason, TargetName};
+
+/// A label whose text is fixed at compile time.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Word(pub &'static str);
+
+impl EncodeLabelValue for Word {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        EncodeLabelValue::encode(&self.0, encoder)
+    }
+}
+
+/// Target and status of visible tasks.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+pub struct TaskLabels {
+    /// The target's name; `-` where the row shows none.
+    pub target: String,
+    /// The status word.
+    pub status: String,
+}
+
+/// A target alone.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+pub struct TargetLabels {
+    /// The target's name.
+    pub target: String,
+}
+
+/// `retry`, `reassign`, …, `leave`, `ask`, `none`, `fault`.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+pub struct VerdictLabels {
+    /// The verdict's word.
+    pub verdict: Word,
+}
+
+/// A refusal's reason.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+pub struct RefusalLabels {
+    /// The word of [`RefusalReason`].
+    pub reason: Word,
+}
+
+/// Where attempts of a target went.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+pub struct AttemptLabels {
+    /// The target's name; `-` where unknown.
+    pub target: String,
+    /// The word of [`AttemptState`] that was reached.
+    pub state: Word,
+}
+
+/// Requests to OIG.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+pub struct RequestLabels {
+    /// `list`, `task`, `process`, `user`, `put`, `token`, …
+    pub kind: Word,
+    /// `ok`, `refused`, `unauthorised`, `error`, `timeout`, …
+    pub result: Word,
+}
+
+/// State of a breaker: 0 closed, 1 probing, 2 open.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BreakerState {
+    /// Everything goes.
+    Closed,
+    /// One probe goes.
+    Probing,
+    /// Nothing goes.
+    Open,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct PolicyLabels {
+    hash: String,
+    released: Word,
+}
+
+/// All metrics and their registry. Put it into an `Arc`; every method takes `&self`.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    tasks_visible: Family<TaskLabels, Gauge>,
+    decisions: Family<VerdictLabels, Counter>,
+    refusals: Family<RefusalLabels, Counter>,
+    refused_now: Family<RefusalLabels, Gauge>,
+    attempts: Family<AttemptLabels, Counter>,
+    requests: Family<RequestLabels, Counter>,
+    cycle_seconds: Histogram,
+    cycles_failed: Counter,
+    commits: Counter,
+    policy: Family<PolicyLabels, Gauge>,
+    breaker: Family<TargetLabels, Gauge>,
+    login_stopped: Gauge,
+    store_ok: Gauge,
+    inbox: Gauge,
+    last_cycle: Gauge<f64, AtomicU64>,
+}
+
+impl Metrics {
+    /// Every family registered, counters of fixed labels at zero.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("provtaskd");
+        let metrics = Self {
+            tasks_visible: Family::default(),
+            decisions: Family::default(),
+            refusals: Family::default(),
+            refused_now: Family::default(),
+            attempts: Family::default(),
+            requests: Family::default(),
+            cycle_seconds: Histogram::new([
+                0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 180.0, 600.0,
+            ]),
+            cycles_failed: Counter::default(),
+            commits: Counter::default(),
+            policy: Family::default(),
+            breaker: Family::default(),
+            login_stopped: Gauge::default(),
+            store_ok: Gauge::default(),
+            inbox: Gauge::default(),
+            last_cycle: Gauge::default(),
+            registry: Registry::default(),
+        };
+        let r = &mut registry;
+        r.register(
+            "tasks_visible",
+            "Tasks visible to the login at the last whole reading",
+            metrics.tasks_visible.clone(),
+        );
+        r.register(
+            "decisions",
+            "Decisions taken, by verdict",
+            metrics.decisions.clone(),
+        );
+        r.register(
+            "refusals",
+            "Decisions newly held back, by reason",
+            metrics.refusals.clone(),
+        );
+        r.register(
+            "refused_now",
+            "Decisions held back at the last cycle, by reason",
+            metrics.refused_now.clone(),
+        );
+        r.register(
+            "attempts",
+            "Attempts that reached a state, by target",
+            metrics.attempts.clone(),
+        );
+        r.register(
+            "requests",
+            "Requests to OIG, by kind and result",
+            metrics.requests.clone(),
+        );
+        r.register_with_unit(
+            "cycle_duration",
+            "Wall time of whole cycles",
+            Unit::Seconds,
+            metrics.cycle_seconds.clone(),
+        );
+        r.register(
+            "cycles_failed",
+            "Cycles that ended with an error",
+            metrics.cycles_failed.clone(),
+        );
+        r.register(
+            "ledger_commits",
+            "Durable commits of the ledger",
+            metrics.commits.clone(),
+        );
+        r.register(
+            "policy",
+            "The policy set in use and whether it is released: always 1",
+            metrics.policy.clone(),
+        );
+        r.register(
+            "breaker_state",
+            "Breaker per target: 0 closed, 1 probing, 2 open",
+            metrics.breaker.clone(),
+        );
+        r.register(
+            "login_stopped",
+            "1 while the login is stopped after a refusal",
+            metrics.login_stopped.clone(),
+        );
+        r.register(
+            "store_ok",
+            "1 while the store can be written",
+            metrics.store_ok.clone(),
+        );
+        r.register(
+            "inbox",
+            "Items that wait for a person",
+            metrics.inbox.clone(),
+        );
+        r.register_with_unit(
+            "last_cycle_end_timestamp",
+            "End of the last whole cycle, domain time since 1970",
+            Unit::Seconds,
+            metrics.last_cycle.clone(),
+        );
+        r.register(
+            "build",
+            "What runs",
+            Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]),
+        );
+        for reason in RefusalReason::ALL {
+            let labels = RefusalLabels {
+                reason: Word(reason.as_str()),
+            };
+            let _ = metrics.refusals.get_or_create(&labels);
+        }
+        Self {
+            registry,
+            ..metrics
+        }
+    }
+
+    /// Replaces the gauges of visible tasks: `(target, status, count)`, summed where repeated.
+    pub fn set_tasks<'a>(&self, counts: impl IntoIterator<Item = (&'a str, &'a str, u64)>) {
+        self.tasks_visible.clear();
+        for (target, status, count) in counts {
+            let labels = TaskLabels {
+                target: target.to_owned(),
+                status: status.to_owned(),
+            };
+            self.tasks_visible
+                .get_or_create(&labels)
+                .inc_by(signed(count));
+        }
+    }
+
+    /// Counts decisions of one verdict word.
+    pub fn decided(&self, verdict: &'static str, count: u64) {
+        let labels = VerdictLabels {
+            verdict: Word(verdict),
+        };
+        self.decisions.get_or_create(&labels).inc_by(count);
+    }
+
+    /// Counts decisions newly held back.
+    pub fn refused(&self, reason: RefusalReason, count: u64) {
+        let labels = RefusalLabels {
+            reason: Word(reason.as_str()),
+        };
+        self.refusals.get_or_create(&labels).inc_by(count);
+    }
+
+    /// Replaces the gauges of what is held back at present.
+    pub fn set_refused_now(&self, counts: impl IntoIterator<Item = (RefusalReason, u64)>) {
+        self.refused_now.clear();
+        for (reason, count) in counts {
+            let labels = RefusalLabels {
+                reason: Word(reason.as_str()),
+            };
+            self.refused_now.get_or_create(&labels).set(signed(count));
+        }
+    }
+
+    /// An attempt reached a state.
+    pub fn attempt(&self, target: Option<&TargetName>, state: AttemptState) {
+        let labels = AttemptLabels {
+            target: target.map_or("-", TargetName::as_str).to_owned(),
+            state: Word(state.as_str()),
+        };
+        self.attempts.get_or_create(&labels).inc();
+    }
+
+    /// A request to OIG ended.
+    pub fn request(&self, kind: &'static str, result: &'static str) {
+        let labels = RequestLabels {
+            kind: Word(kind),
+            result: Word(result),
+        };
+        self.requests.get_or_create(&labels).inc();
+    }
+
+    /// A whole cycle ended, at `end_seconds` of domain time since 1970.
+    pub fn cycle(&self, took: Duration, end_seconds: f64) {
+        self.cycle_seconds.observe(took.as_secs_f64());
+        self.last_cycle.set(end_seconds);
+    }
+
+    /// A cycle ended with an error.
+    pub fn cycle_failed(&self) {
+        self.cycles_failed.inc();
+    }
+
+    /// The ledger made something durable.
+    pub fn committed(&self, count: u64) {
+        self.commits.inc_by(count);
+    }
+
+    /// The policy set in use.
+    pub fn set_policy(&self, hash: &PolicyHash, released: bool) {
+        self.policy.clear();
+        let labels = PolicyLabels {
+            hash: hash.short().to_owned(),
+            released: Word(if released { "yes" } else { "no" }),
+        };
+        self.policy.get_or_create(&labels).set(1);
+    }
+
+    /// A target's breaker.
+    pub fn set_breaker(&self, target: &TargetName, state: BreakerState) {
+        let labels = TargetLabels {
+            target: target.as_str().to_owned(),
+        };
+        self.breaker.get_or_create(&labels).set(match state {
+            BreakerState::Closed => 0,
+            BreakerState::Probing => 1,
+            BreakerState::Open => 2,
+        });
+    }
+
+    /// Whether the login is stopped.
+    pub fn set_login_stopped(&self, stopped: bool) {
+        self.login_stopped.set(i64::from(stopped));
+    }
+
+    /// Whether the store can be written.
+    pub fn set_store_ok(&self, ok: bool) {
+        self.store_ok.set(i64::from(ok));
+    }
+
+    /// How much waits for a person.
+    pub fn set_inbox(&self, count: u64) {
+        self.inbox.set(signed(count));
+    }
+
+    /// Everything in the OpenMetrics text format.
+    ///
+    /// # Errors
+    /// When formatting fails, which a `String` doesn't.
+    pub fn render(&self) -> Result<String, std::fmt::Error> {
+        let mut out = String::new();
+        encode(&mut out, &self.registry)?;
+        Ok(out)
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_is_rendered_and_replaced_gauges_forget() {
+        let metrics = Metrics::new();
+        metrics.set_tasks([
+            ("AD", "rejected", 3),
+            ("AD", "rejected", 2),
+            ("Mail", "pending", 1),
+        ]);
+        metrics.request("put", "ok");
+        metrics.refused(RefusalReason::ModeObserve, 7);
+        let text = metrics.render().expect("text");
+        assert!(
+            text.contains(r#"provtaskd_tasks_visible{target="AD",status="rejected"} 5"#),
+            "{text}"
+        );
+        assert!(
+            text.contains(r#"provtaskd_requests_total{kind="put",result="ok"} 1"#),
+            "{text}"
+        );
+        assert!(
+            text.contains(r#"provtaskd_refusals_total{reason="mode_observe"} 7"#),
+            "{text}"
+        );
+        assert!(
+            text.contains(r#"provtaskd_refusals_total{reason="too_old"} 0"#),
+            "{text}"
+        );
+        metrics.set_tasks([("Mail", "pending", 1)]);
+        let text = metrics.render().expect("text");
+        assert!(!text.contains(r#"target="AD""#), "{text}");
+    }
+}

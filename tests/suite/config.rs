@@ -1,0 +1,278 @@
+//! The configuration file as an admin meets it: what is accepted, what is said about mistakes, and that docs and examples are true.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use provtaskd::config::{Env, Finding, Loaded, Overrides, docs, parse, raw};
+use provtaskd::model::settings::{LogFormat, Schedule};
+use provtaskd::model::{ActionName, Kind, Mode, TargetName};
+
+const MINIMAL: &str = "[server]\norigin = \"https://oig.example.com:14001\"\nlogin = \"ProvTaskD\"\npassword_file = \"password\"\n";
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn with(text: &str) -> Result<Loaded, Vec<Finding>> {
+    parse(
+        text,
+        Path::new("/etc/provtaskd/provtaskd.toml"),
+        &Env::default(),
+        &Overrides::default(),
+    )
+}
+
+fn findings(text: &str) -> Vec<Finding> {
+    with(text).err().unwrap_or_default()
+}
+
+/// Compares a file with what the code says; `UPDATE_DOCS=1` writes it instead.
+fn same_as_file(path: &Path, made: &str) {
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, made).expect("written");
+    }
+    let have = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        have == made,
+        "{} differs from the code; run UPDATE_DOCS=1 cargo test --test suite config and read the change",
+        path.display()
+    );
+}
+
+/// Replaces what stands between two marker lines.
+pub fn between(path: &Path, name: &str, made: &str) -> String {
+    let text = std::fs::read_to_string(path).expect("the document");
+    let (open, close) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
+    let (head, rest) = text.split_once(&open).expect("the opening marker");
+    let (_, tail) = rest.split_once(&close).expect("the closing marker");
+    format!("{head}{open}{made}{close}{tail}")
+}
+
+#[test]
+fn the_minimal_file_has_safe_defaults() {
+    let settings = with(MINIMAL).expect("valid").settings;
+    assert_eq!(settings.modes.global, Mode::Observe);
+    assert_eq!(settings.server.login.as_str(), "PROVTASKD");
+    assert_eq!(settings.server.login_as_written, "ProvTaskD");
+    assert_eq!(
+        settings.server.password_file,
+        Path::new("/etc/provtaskd/password")
+    );
+    assert_eq!(
+        settings.delivery.settle_after,
+        SignedDuration::from_mins(15)
+    );
+    assert_eq!(settings.governor.default.batch_start, 1);
+    assert_eq!(
+        settings.governor.default.batch_time,
+        Duration::from_secs(200)
+    );
+    assert_eq!(
+        settings.admin.socket,
+        Path::new("/var/lib/provtaskd/control.sock")
+    );
+    assert!(settings.admin.listen.expect("on").ip().is_loopback());
+    assert_eq!(settings.schedule.business_hours.get(&1), Some(&(480, 1080)));
+    assert_eq!(settings.schedule.business_hours.get(&7), None);
+}
+
+#[test]
+fn the_full_example_holds_every_key_with_its_default() {
+    let full = docs::full_example();
+    same_as_file(&root().join("examples/full.toml"), &full);
+    let required: String = "[server]\n".to_owned()
+        + &raw::ServerRaw::SECTION
+            .keys
+            .iter()
+            .filter_map(|key| match key.fill {
+                raw::Fill::Required(value) => Some(format!("{} = {value}\n", key.name)),
+                _ => None,
+            })
+            .collect::<String>();
+    let by_file = with(&full).expect("the full example is valid").settings;
+    let by_default = with(&required).expect("valid").settings;
+    assert_eq!(format!("{by_file:#?}"), format!("{by_default:#?}"));
+}
+
+#[test]
+fn examples_of_optional_keys_are_accepted() {
+    let without_alternatives = ["credential", "cron"];
+    let uncommented: String = docs::full_example()
+        .lines()
+        .filter(|line| {
+            !without_alternatives
+                .iter()
+                .any(|k| line.starts_with(&format!("#{k} ")))
+        })
+        .map(|line| {
+            let key = line.strip_prefix('#').filter(|rest| !rest.starts_with(' '));
+            format!("{}\n", key.unwrap_or(line))
+        })
+        .collect();
+    let settings = with(&uncommented).expect("every example is valid").settings;
+    assert!(settings.server.allow_plain_http);
+    let own = settings
+        .governor
+        .targets
+        .get(&TargetName::new("Active Directory"));
+    assert_eq!(own.map(|limits| limits.per_minute), Some(30));
+}
+
+#[test]
+fn the_manual_lists_every_key() {
+    let path = root().join("docs/configuration.md");
+    same_as_file(&path, &between(&path, "keys", &docs::key_tables()));
+}
+
+#[test]
+fn the_starting_example_is_valid() {
+    let text =
+        std::fs::read_to_string(root().join("examples/provtaskd.toml")).expect("the example");
+    let loaded = with(&text).expect("valid");
+    assert_eq!(loaded.settings.modes.global, Mode::Observe);
+    assert_eq!(loaded.warnings, []);
+}
+
+#[test]
+fn all_mistakes_come_at_once_with_key_line_and_what_to_do() {
+    let text = "[server]\norigin = \"http://oig.example.com\"\nlogin = 7\npagesize = 3\npage_size = 0\n\n[delivery]\nsettle_after = \"5s\"\n[admin]\nlisten = \"0.0.0.0:80\"\n[mode]\nglobal = \"on\"\n[governor.targets.\"A D\"]\nbatch_max = \"many\"\n";
+    let found = findings(text);
+    let at = |key: &str| {
+        found
+            .iter()
+            .find(|f| f.key == key)
+            .unwrap_or_else(|| panic!("{key} is missing in {found:#?}"))
+    };
+    assert_eq!(at("server.origin").line, Some(2));
+    assert_eq!(at("server.login").line, Some(3));
+    assert_eq!(at("server.pagesize").hint, "did you mean `page_size`?");
+    assert_eq!(at("server.page_size").line, Some(5));
+    assert!(at("server.password_file").what.contains("missing"));
+    assert_eq!(at("delivery.settle_after").line, Some(8));
+    assert!(at("admin.listen").what.contains("loopback"));
+    assert!(at("mode.global").hint.contains("enforce"));
+    assert_eq!(at("governor.targets.\"A D\".batch_max").line, Some(14));
+    for finding in &found {
+        assert!(!finding.hint.is_empty(), "no hint: {finding}");
+    }
+}
+
+#[test]
+fn a_password_in_the_file_is_refused_and_never_repeated() {
+    let secret = "hunter2-and-more";
+    let texts = [
+        format!("{MINIMAL}password = \"{secret}\"\n"),
+        // a slip on the same line must not print the line
+        format!("{MINIMAL}password = \"{secret}\n"),
+        MINIMAL.replace("https://", &format!("https://me:{secret}@")),
+        format!("{MINIMAL}proxy = \"http://me:{secret}@proxy:3128\"\n"),
+        MINIMAL.replace("https://", &format!("ldap://me:{secret}@")),
+    ];
+    for text in texts {
+        let found = findings(&text);
+        assert!(!found.is_empty(), "accepted: {text}");
+        let said = format!("{found:?}");
+        assert!(!said.contains(secret), "{said}");
+    }
+    let found = findings(&format!("{MINIMAL}password = \"{secret}\"\n"));
+    assert!(
+        found
+            .iter()
+            .any(|f| f.hint.contains("password_file") && f.line == Some(5)),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn the_command_line_wins_and_moves_the_socket_along() {
+    let overrides = Overrides {
+        store: Some(PathBuf::from("/tmp/other")),
+        log_format: Some(LogFormat::Json),
+    };
+    let path = Path::new("/etc/provtaskd.toml");
+    let settings = parse(MINIMAL, path, &Env::default(), &overrides)
+        .expect("valid")
+        .settings;
+    assert_eq!(settings.store.dir, Path::new("/tmp/other"));
+    assert_eq!(settings.admin.socket, Path::new("/tmp/other/control.sock"));
+    assert_eq!(settings.log.format, LogFormat::Json);
+}
+
+#[test]
+fn a_systemd_credential_is_found_where_systemd_says() {
+    let text = MINIMAL.replace("password_file = \"password\"", "credential = \"oig\"");
+    let env = Env {
+        credentials_directory: Some(PathBuf::from("/run/credentials/x.service")),
+    };
+    let path = Path::new("/etc/provtaskd.toml");
+    let settings = parse(&text, path, &env, &Overrides::default())
+        .expect("valid")
+        .settings;
+    assert_eq!(
+        settings.server.password_file,
+        Path::new("/run/credentials/x.service/oig")
+    );
+}
+
+#[test]
+fn tables_reach_the_settings() {
+    let text = format!(
+        "{MINIMAL}[schedule]\ncron = [\"*/5 * * * *\"]\nzone = \"Europe/Berlin\"\nbusiness_hours = {{ sat = \"09:00-12:30\" }}\n[mode]\nglobal = \"enforce\"\nactions = {{ reassign = \"observe\" }}\n[policy.kinds]\n\"*/Create *\" = \"create\"\n\"AD/Create Special\" = \"grant\"\n[governor.default]\nper_minute = 10\n[governor.targets.AD]\nbatch_max = 3\n"
+    );
+    let settings = with(&text).expect("valid").settings;
+    assert_eq!(
+        settings.schedule.when,
+        Schedule::Cron(vec!["*/5 * * * *".to_owned()])
+    );
+    assert_eq!(settings.schedule.business_hours.get(&6), Some(&(540, 750)));
+    assert_eq!(settings.schedule.business_hours.len(), 1);
+    assert_eq!(
+        settings.modes.actions.get(&ActionName::Reassign),
+        Some(&Mode::Observe)
+    );
+    // the more exact pattern is asked first
+    assert_eq!(
+        settings.policy.kinds[0],
+        ("AD/Create Special".to_owned(), Kind::Grant)
+    );
+    let own = &settings.governor.targets[&TargetName::new("AD")];
+    assert_eq!((own.batch_max, own.per_minute), (3, 10));
+}
+
+#[test]
+fn plain_http_needs_the_whole_sentence() {
+    let remote = MINIMAL.replace("https://oig.example.com:14001", "http://oig.example.com");
+    assert!(!findings(&remote).is_empty());
+    assert!(!findings(&format!("{remote}plain_http = \"yes\"\n")).is_empty());
+    let sentence = "plain_http = \"I accept that passwords cross the network unencrypted\"\n";
+    assert!(with(&format!("{remote}{sentence}")).is_ok());
+    let local = MINIMAL.replace("https://oig.example.com:14001", "http://127.0.0.1:8080");
+    assert!(with(&local).is_ok());
+}
+
+#[test]
+fn nothing_that_is_written_makes_it_panic() {
+    use proptest::prelude::*;
+    let keys: Vec<String> = raw::SECTIONS
+        .iter()
+        .flat_map(|s| s.keys.iter().map(|k| format!("{}.{}", s.path, k.name)))
+        .collect();
+    let value = prop_oneof![
+        any::<i64>().prop_map(|n| n.to_string()),
+        any::<f64>()
+            .prop_filter("TOML", |f| f.is_finite())
+            .prop_map(|f| format!("{f:?}")),
+        "[ -~]{0,20}".prop_map(|s| format!("{s:?}")),
+        "[0-9]{1,3}[smhd:-]{1,2}[0-9]{0,3}".prop_map(|s| format!("{s:?}")),
+        Just("[]".to_owned()),
+        Just("{ a = 1 }".to_owned()),
+        Just("true".to_owned()),
+    ];
+    let line = (proptest::sample::select(keys), value);
+    proptest!(ProptestConfig::with_cases(300), |(lines in proptest::collection::vec(line, 0..6))| {
+        let text: String = lines.iter().map(|(k, v)| format!("{k} = {v}\n")).collect();
+        // required keys are missing in most of these, so the result is findings; it must not be a panic
+        let _ = with(&text);
+    });
+}
