@@ -1,3 +1,4 @@
 //! (being built)
 
+pub mod policy;
 pub mod sim;

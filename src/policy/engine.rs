@@ -76,7 +76,7 @@ pub fn build() -> Engine {
 
 /// Called by the engine at each step; processor time of this thread, so that a stalled host faults no good script.
 fn out_of_time(operations: u64) -> Option<Dynamic> {
-    if operations % CHECK_EVERY != 0 {
+    if !operations.is_multiple_of(CHECK_EVERY) {
         return None;
     }
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
-use regex::RegexSet;
+use regex::bytes::{RegexSet, RegexSetBuilder};
 use serde::Deserialize;
 
 use super::diagnostic::Diagnostic;
@@ -102,12 +102,15 @@ impl KindTable {
         if !findings.is_empty() {
             return Err(findings);
         }
-        let patterns = RegexSet::new(&patterns).map_err(|e| {
-            vec![Diagnostic::file(
-                file,
-                format!("patterns don't compile: {e}"),
-            )]
-        })?;
+        let patterns = RegexSetBuilder::new(&patterns)
+            .unicode(false)
+            .build()
+            .map_err(|e| {
+                vec![Diagnostic::file(
+                    file,
+                    format!("patterns don't compile: {e}"),
+                )]
+            })?;
         Ok(Self {
             patterns,
             kinds,
@@ -126,7 +129,11 @@ impl KindTable {
         if name.trim().is_empty() {
             return None;
         }
-        let first = self.patterns.matches(&key(target, name)).iter().next()?;
+        let first = self
+            .patterns
+            .matches(key(target, name).as_bytes())
+            .iter()
+            .next()?;
         self.kinds
             .get(first)
             .map(|(kind, pattern)| (*kind, pattern.as_str()))

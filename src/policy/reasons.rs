@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use regex::{RegexSet, RegexSetBuilder};
+use regex::bytes::{RegexSet, RegexSetBuilder};
 use serde::Deserialize;
 
 use super::diagnostic::Diagnostic;
@@ -41,6 +41,13 @@ pub struct Class {
     pub pattern: Option<Arc<str>>,
 }
 
+fn compiles(pattern: &str) -> Result<(), regex::Error> {
+    regex::bytes::RegexBuilder::new(pattern)
+        .unicode(false)
+        .build()
+        .map(|_| ())
+}
+
 /// A compiled table.
 #[derive(Debug)]
 pub struct ReasonTable {
@@ -66,7 +73,7 @@ impl ReasonTable {
                 ));
             }
             for pattern in class.patterns {
-                if let Err(error) = regex::Regex::new(pattern.get_ref()) {
+                if let Err(error) = compiles(pattern.get_ref()) {
                     findings.push(
                         Diagnostic::file(file, format!("not a regular expression: {error}"))
                             .at_offset(source, pattern.span().start),
@@ -86,6 +93,8 @@ impl ReasonTable {
         }
         let patterns = RegexSetBuilder::new(&patterns)
             .case_insensitive(true)
+            // Error texts are matched as bytes: ASCII rules keep the automaton small.
+            .unicode(false)
             .size_limit(32 << 20)
             .dfa_size_limit(8 << 20)
             .build()
@@ -108,8 +117,9 @@ impl ReasonTable {
 
     /// The class of a text.
     pub fn class_of(&self, text: &str) -> Class {
-        let end = text.floor_char_boundary(MOST_BYTES.min(text.len()));
-        let first = self.patterns.matches(&text[..end]).iter().next();
+        let bytes = text.as_bytes();
+        let bytes = bytes.get(..MOST_BYTES).unwrap_or(bytes);
+        let first = self.patterns.matches(bytes).iter().next();
         first
             .and_then(|at| self.rows.get(at))
             .unwrap_or(&self.unknown)

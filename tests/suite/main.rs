@@ -4,6 +4,7 @@ mod client;
 mod client_stub;
 mod client_tls;
 mod config;
+mod policy;
 mod sim_contract;
 mod sim_faults;
 mod sim_server;

@@ -93,6 +93,12 @@ impl Patterns {
     }
 }
 
+/// The first [`TEXT_CHARS`] characters.
+fn head(text: &str) -> &str {
+    let end = text.char_indices().nth(TEXT_CHARS).map(|(at, _)| at);
+    end.and_then(|end| text.get(..end)).unwrap_or(text)
+}
+
 fn span(text: &str) -> Result<jiff::SignedDuration, Box<EvalAltResult>> {
     duration::parse(text).map_err(|e| ApiError::script(e).boxed())
 }
@@ -151,8 +157,7 @@ pub fn register(engine: &mut Engine) {
               -> Result<bool, Box<EvalAltResult>> {
             let regex = patterns.get(&pattern).map_err(ApiError::boxed)?;
             let reason = task.0.task.reason.as_deref().unwrap_or("");
-            let end = reason.floor_char_boundary(TEXT_CHARS.min(reason.len()));
-            let fits = regex.is_match(&reason[..end]);
+            let fits = regex.is_match(head(reason));
             task.0
                 .note_call(|| format!("task.matches({pattern})"), || fits.to_string());
             Ok(fits)
