@@ -161,7 +161,8 @@ mod tests {
 
         std::fs::write(&path, "a,2027-03-01,,b\nc,nonsense,,\n").expect("written");
         let file = File::options().write(true).open(&path).expect("opened");
-        file.set_modified(now.try_into().expect("in range")).expect("a time is set");
+        file.set_modified(now.try_into().expect("in range"))
+            .expect("a time is set");
         let (roster, problems) = feed.read(now);
         assert_eq!(roster.value().map(|r| r.len()), Some(1));
         assert!(problems[0].to_string().starts_with("leave.csv:2:"));
@@ -181,7 +182,8 @@ mod tests {
         std::fs::write(&path, "a,2027-03-01,,b\n").expect("written");
         let written: Timestamp = "2027-03-01T00:00:00Z".parse().expect("a timestamp");
         let file = File::options().write(true).open(&path).expect("opened");
-        file.set_modified(written.try_into().expect("in range")).expect("a time is set");
+        file.set_modified(written.try_into().expect("in range"))
+            .expect("a time is set");
         let later = written + SignedDuration::from_hours(30);
         let mut strict = Feed::new(
             path.clone(),
