@@ -5,6 +5,7 @@ mod client_stub;
 mod client_tls;
 mod config;
 mod policy;
+mod safety;
 mod sim_contract;
 mod sim_faults;
 mod sim_server;

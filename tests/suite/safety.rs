@@ -7,7 +7,10 @@ use provtaskd::model::{RefusalReason, attempt};
 fn reasons() -> String {
     let mut out = String::from("| reason | meaning |\n|---|---|\n");
     for reason in RefusalReason::ALL {
-        out.push_str(&format!("| `{reason}` | {} |\n", reason.explanation().trim()));
+        out.push_str(&format!(
+            "| `{reason}` | {} |\n",
+            reason.explanation().trim()
+        ));
     }
     out
 }
@@ -27,7 +30,10 @@ fn the_safety_manual_shows_the_tables_of_the_code() {
         ("reasons", reasons()),
         ("attempts", attempt::table()),
     ] {
-        let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->"));
+        let (begin, end) = (
+            format!("<!-- {name} -->\n"),
+            format!("<!-- end of {name} -->"),
+        );
         let from = doc.find(&begin).expect("the section's begin") + begin.len();
         let to = doc.find(&end).expect("the section's end");
         doc.replace_range(from..to, &table);
