@@ -10,7 +10,7 @@ use super::api::{Answer, Req};
 use super::clock::{parse_until, wall_ms};
 use super::scenario::{Act, ClockMode};
 use super::server::Shared;
-use super::time::{parse_stamp, stamp_ms};
+use super::time::{parse_stamp_up, stamp_ms};
 
 /// How long one call of `advance` waits at the hold, in wall time.
 const LONG_POLL: Duration = Duration::from_secs(20);
@@ -97,7 +97,7 @@ fn clock(shared: &Shared) -> Answer {
 
 async fn advance(shared: &Shared, req: &Req) -> Answer {
     let to = match read::<Advance>(req).and_then(|body| {
-        parse_stamp(&body.to).map_err(|error| Box::new(wrong(400, error.to_string())))
+        parse_stamp_up(&body.to).map_err(|error| Box::new(wrong(400, error.to_string())))
     }) {
         Ok(to) => to,
         Err(answer) => return *answer,

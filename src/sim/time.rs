@@ -90,6 +90,18 @@ pub fn parse_stamp(text: &str) -> Result<Ms, TimeError> {
         .map_err(|_| TimeError::Stamp(text.to_owned()))
 }
 
+/// Reads an RFC 3339 time and rounds a part of a millisecond up, so that whoever waits for that time finds it reached.
+///
+/// # Errors
+/// [`TimeError::Stamp`] if it is anything else.
+pub fn parse_stamp_up(text: &str) -> Result<Ms, TimeError> {
+    let wrong = || TimeError::Stamp(text.to_owned());
+    let at: jiff::Timestamp = text.trim().parse().map_err(|_| wrong())?;
+    let nanos = at.as_nanosecond();
+    let up = nanos.div_euclid(1_000_000) + i128::from(nanos.rem_euclid(1_000_000) > 0);
+    Ms::try_from(up).map_err(|_| wrong())
+}
+
 fn timestamp(ms: Ms) -> jiff::Timestamp {
     jiff::Timestamp::from_millisecond(ms).unwrap_or(if ms < 0 {
         jiff::Timestamp::MIN
@@ -217,5 +229,7 @@ mod tests {
         let ms = parse_stamp("2027-03-01T09:00:00.250+01:00").unwrap();
         assert_eq!(stamp(ms), "2027-03-01T08:00:00Z");
         assert_eq!(stamp_ms(ms), "2027-03-01T08:00:00.250Z");
+        assert_eq!(parse_stamp_up("2027-03-01T08:00:00.250000001Z"), Ok(ms + 1));
+        assert_eq!(parse_stamp_up("2027-03-01T08:00:00.25Z"), Ok(ms));
     }
 }

@@ -244,3 +244,39 @@ async fn a_large_world_is_served_whole_in_large_pages() {
     assert_eq!(answer["tasks"].as_array().unwrap().len(), 500);
     assert_eq!(sim.count("healed"), 500);
 }
+
+#[tokio::test]
+async fn a_naive_client_brings_the_demo_to_its_end_and_does_harm_on_the_way() {
+    let sim = Sim::with(Scenario::built_in("demo").unwrap()).await;
+    for hour in [8, 12, 14, 16, 18, 20] {
+        sim.control(
+            "/sim/clock/advance",
+            json!({"to": format!("2027-03-01T{hour:02}:00:00Z")}),
+        )
+        .await;
+        for target in ["AD", "EXCHANGE", "SAP", "ORADB"] {
+            let path = format!(
+                "/provtasks?limit=2000&q=Status.Category+eq+Rejected+AND+Objects.Name+eq+{target}"
+            );
+            let list = sim.get(&path).await;
+            let tasks: Vec<_> = list["tasks"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|task| json!({"id": field(task, KEY).to_string(), "action": "retry"}))
+                .collect();
+            sim.put("/provtasks", json!({ "tasks": tasks })).await;
+        }
+    }
+    assert!(sim.count("healed") > 1_500, "{}", sim.count("healed"));
+    assert_eq!(
+        (sim.count("effected_twice"), sim.count("runs_twice")),
+        (0, 0)
+    );
+    assert!(
+        sim.count("stale_effects") >= 90,
+        "{}",
+        sim.count("stale_effects")
+    );
+    assert!(sim.count("effects_to_inactive") >= 60);
+}

@@ -131,6 +131,7 @@ impl World {
         let mut runs: HashMap<&str, u64> = HashMap::new();
         let mut tries: HashMap<u64, u64> = HashMap::new();
         let (mut ok, mut stale, mut overtaken, mut own) = (0u64, 0u64, 0u64, 0u64);
+        let mut to_inactive = 0u64;
         for effect in &self.effects {
             *runs.entry(&effect.run).or_default() += 1;
             *tries.entry(effect.root).or_default() += 1;
@@ -142,6 +143,9 @@ impl World {
                     .or_default() += 1;
             }
             stale += u64::from(effect.stale);
+            let gives = self.definitions[effect.definition].kind.gives();
+            let inactive = !self.users[self.accounts[effect.account].user].is_active();
+            to_inactive += u64::from(effect.failure.is_none() && gives && inactive);
             overtaken += u64::from(effect.overtaken);
         }
         let total = self.effects.iter().fold(0u64, |n, _| n + 1);
@@ -150,6 +154,8 @@ impl World {
         summary.insert("effects_failed", total - ok);
         summary.insert("effects_not_by_client", own);
         summary.insert("stale_effects", stale);
+        // People who became inactive after the effect count as well; tests that let people leave look at `stale_effects`.
+        summary.insert("effects_to_inactive", to_inactive);
         summary.insert("overtaken_effects", overtaken);
         summary.insert(
             "effected_twice",
