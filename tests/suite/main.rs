@@ -3,6 +3,8 @@
 mod client;
 mod client_stub;
 mod client_tls;
+mod architecture;
+mod cli;
 mod config;
 mod policy;
 mod safety;
