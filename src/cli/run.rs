@@ -32,5 +32,8 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<(), Failure> {
         once: args.once,
         config: Some(context.config_path().to_path_buf()),
     };
-    context.block_on(async { Ok(daemon::run(loaded.settings, options).await?) })
+    context.block_on(async {
+        daemon::run(loaded.settings, options).await?;
+        Ok(())
+    })
 }

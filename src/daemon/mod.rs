@@ -27,7 +27,7 @@ pub use self::core::Exit;
 pub use start::{Running, offline, run, start};
 
 use crate::admin::AdminError;
-use crate::control::ControlError;
+use crate::control::{ControlError, RefusedKind};
 use crate::ledger::LedgerError;
 use crate::oig::OigError;
 use crate::policy::PolicyError;
@@ -82,4 +82,53 @@ pub enum DaemonError {
     /// The cycle of `run --once` failed.
     #[error("the cycle could not be finished: {0}")]
     Once(String),
+    /// The login was refused in `run --once`.
+    #[error("the cycle could not be finished: {0}")]
+    OnceLogin(String),
+}
+
+impl DaemonError {
+    /// Which sort; the exit code follows from it.
+    pub fn kind(&self) -> RefusedKind {
+        match self {
+            Self::Ledger(LedgerError::Locked { .. }) => RefusedKind::Busy,
+            Self::Ledger(_) => RefusedKind::Store,
+            Self::Server(error) if error.is_login() => RefusedKind::LoginRefused,
+            Self::Server(OigError::Settings(_) | OigError::File { .. })
+            | Self::Policy(_)
+            | Self::Admin(_)
+            | Self::Feed(_)
+            | Self::SimulatorClock { .. } => RefusedKind::Invalid,
+            Self::Server(_) | Self::Stepper(_) | Self::Once(_) => RefusedKind::Unreachable,
+            Self::OnceLogin(_) => RefusedKind::LoginRefused,
+            Self::Control(_) => RefusedKind::Busy,
+            Self::Worker(_) | Self::Signals(_) => RefusedKind::Internal,
+        }
+    }
+
+    /// What to do next; may be empty.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Ledger(LedgerError::Locked { .. }) => {
+                "a daemon holds the store: ask it over its socket, or stop it first".to_owned()
+            }
+            Self::Ledger(_) => "look at the disk and at the message above; nothing is sent without a store that can write".to_owned(),
+            Self::Server(error) if error.is_login() => {
+                "put the right password into the file, then `provtaskd login clear`".to_owned()
+            }
+            Self::Server(_) | Self::Once(_) => {
+                "check server.origin, the network and the server; nothing was sent".to_owned()
+            }
+            Self::OnceLogin(_) => {
+                "put the right password into the file, then `provtaskd login clear`".to_owned()
+            }
+            Self::Policy(_) => "mend the policy, or leave policy.dir out to use the shipped set".to_owned(),
+            Self::Control(_) => "another daemon may be running; see `provtaskd status`".to_owned(),
+            Self::Admin(_) => "choose another admin.listen, or leave it out".to_owned(),
+            Self::SimulatorClock { .. } => "leave server.simulator_clock out for a real server".to_owned(),
+            Self::Stepper(_) => "was the simulator stopped?".to_owned(),
+            Self::Feed(_) => "mend the file named, or leave absence.feed out".to_owned(),
+            Self::Worker(_) | Self::Signals(_) => String::new(),
+        }
+    }
 }

@@ -1,7 +1,6 @@
 //! Puts the daemon together in order: clock, store, policies, client, sockets; nothing is sent before all of them stand.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -138,6 +137,9 @@ async fn run_with(
     while helpers.join_next().await.is_some() {}
     core.jobs.shutdown().await;
     let once_failed = core.once.then(|| core.last.error.clone()).flatten();
+    let login_stopped = core
+        .ledger
+        .read(|index| index.login_stopped(&settings.server.login).is_some());
     let closed = core.ledger.shutdown().await;
     match (ended, closed) {
         (Err(error), _) => Err(error),
@@ -145,6 +147,7 @@ async fn run_with(
         (Ok(exit), Ok(())) => {
             tracing::info!(?exit, "the store is closed; provtaskd ends");
             match once_failed {
+                Some(error) if login_stopped => Err(DaemonError::OnceLogin(error)),
                 Some(error) => Err(DaemonError::Once(error)),
                 None => Ok(exit),
             }
@@ -353,12 +356,14 @@ pub async fn record_policy(
 /// The store is held by another process, or can't be opened.
 pub async fn offline(
     settings: Settings,
-    config: Option<PathBuf>,
     request: Request,
 ) -> Result<Reply, DaemonError> {
     let dry = request.is_question();
     let settings = Arc::new(settings);
-    let options = RunOptions { once: true, config };
+    let options = RunOptions {
+        once: true,
+        config: None,
+    };
     let mut core = assemble(Arc::clone(&settings), &options, dry).await?;
     core.refresh_roster();
     let (reply, answer) = oneshot::channel();

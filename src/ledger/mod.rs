@@ -9,29 +9,33 @@ pub mod judge;
 pub mod lineage;
 mod look;
 pub mod memory;
+mod notes;
 mod observe;
 mod open;
 pub mod record;
 pub mod retention;
+mod roll;
 pub mod sidecar;
 pub mod sled;
 pub mod store;
+#[cfg(test)]
+mod tests;
 pub mod transfer;
 mod work;
 
-pub use attempts::AttemptRow;
+pub use attempts::{ClaimRequest, Claims, Settled};
 pub use claimed::Claimed;
 pub use error::{LedgerError, StoreError};
-pub use handle::{
-    BaselineChange, ClaimRequest, Claims, DecidedCount, DecisionRecord, Entry, Ledger, Settled,
-};
+pub use handle::Ledger;
 pub use index::{
-    Attempt, BaselineView, Counts, Hold, HoldState, InboxItem, Index, Memo, PauseScope,
+    Attempt, BaselineView, Counts, Fresh, Hold, HoldState, InboxItem, Index, Memo, PauseScope,
 };
 pub use judge::{Judgement, Reading, judge, next_look};
 pub use look::Looked;
+pub use notes::{BaselineChange, DecidedCount, DecisionRecord, Entry};
 pub use observe::{Observed, Sighting, TaskView, VerifyItem};
 pub use open::{OpenReport, Rewound};
 pub use record::{Actor, DecidedItem, Event, EventBody, How};
+pub use roll::AttemptRow;
 pub use store::Store;
 pub use transfer::{Story, StoryLine};

@@ -8,6 +8,7 @@ mod cli;
 mod config;
 mod policy;
 mod safety;
+mod ledger;
 mod sim_contract;
 mod sim_faults;
 mod sim_server;

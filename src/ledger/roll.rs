@@ -1,0 +1,156 @@
+//! All attempts ever, as the journal tells them in one pass; read only, for lists that people ask for, never for a cycle.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use jiff::Timestamp;
+
+use super::error::LedgerError;
+use super::handle::Ledger;
+use super::record::{EventBody, decode};
+use crate::model::attempt::next;
+use crate::model::{
+    Action, AttemptEvent, AttemptState, LineageId, ReceiptStatus, TargetName, TaskId,
+};
+
+/// One attempt and where it stands.
+#[derive(Clone, PartialEq, Debug)]
+pub struct AttemptRow {
+    /// The piece of work.
+    pub lineage: LineageId,
+    /// The n-th try of it.
+    pub ordinal: u32,
+    /// The id that was sent.
+    pub task: TaskId,
+    /// The target.
+    pub target: Option<TargetName>,
+    /// The definition.
+    pub name: Option<String>,
+    /// What was sent.
+    pub action: Action,
+    /// Where it stands.
+    pub state: AttemptState,
+    /// The batch, as in `X-Request-ID`.
+    pub batch: String,
+    /// When it was claimed.
+    pub claimed: Timestamp,
+    /// When it was settled.
+    pub settled: Option<Timestamp>,
+    /// OIG's reason or the evidence of the last move.
+    pub reason: Option<String>,
+    /// The policy file that wanted it.
+    pub policy: Option<String>,
+}
+
+impl Ledger {
+    /// Every attempt on record, oldest first.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub fn attempts(&self) -> Result<Vec<AttemptRow>, LedgerError> {
+        let mut rows: Vec<AttemptRow> = Vec::new();
+        let mut at: HashMap<(LineageId, u32), usize> = HashMap::new();
+        self.visit(&mut |bytes| {
+            // decisions and sightings are most of the journal and tell nothing here
+            if !TELLING.iter().any(|word| contains(bytes, word)) {
+                return ControlFlow::Continue(());
+            }
+            if let Ok(event) = decode(bytes) {
+                take(&mut rows, &mut at, event.at, event.body);
+            }
+            ControlFlow::Continue(())
+        })?;
+        self.read(|index| {
+            for row in &mut rows {
+                row.name = index.definition(row.lineage).map(ToString::to_string);
+            }
+        });
+        Ok(rows)
+    }
+}
+
+/// Records that tell of attempts have one of these in their head.
+const TELLING: [&[u8]; 3] = [
+    b"\"is\":\"claims\"",
+    b"\"is\":\"receipts\"",
+    b"\"is\":\"outcomes\"",
+];
+
+fn contains(bytes: &[u8], word: &[u8]) -> bool {
+    // the body's name stands in the first part of a record, behind its fixed fields
+    let head = bytes.get(..bytes.len().min(600)).unwrap_or(bytes);
+    head.windows(word.len()).any(|window| window == word)
+}
+
+fn take(
+    rows: &mut Vec<AttemptRow>,
+    index: &mut HashMap<(LineageId, u32), usize>,
+    at: Timestamp,
+    body: EventBody,
+) {
+    let mut step = |lineage, ordinal, event: AttemptEvent, reason: Option<String>| {
+        let Some(row) = index
+            .get(&(lineage, ordinal))
+            .and_then(|place| rows.get_mut(*place))
+        else {
+            return;
+        };
+        if let Some(state) = next(row.state, event) {
+            row.state = state;
+            row.settled = (!state.is_open()).then_some(at);
+        }
+        if reason.is_some() {
+            row.reason = reason;
+        }
+    };
+    match body {
+        EventBody::Claims {
+            batch,
+            target,
+            items,
+            ..
+        } => {
+            for claim in items {
+                index.insert((claim.lineage, claim.ordinal), rows.len());
+                rows.push(AttemptRow {
+                    lineage: claim.lineage,
+                    ordinal: claim.ordinal,
+                    task: claim.task,
+                    target: Some(target.clone()),
+                    name: None,
+                    action: claim.action,
+                    state: AttemptState::Claimed,
+                    batch: batch.to_string(),
+                    claimed: at,
+                    settled: None,
+                    reason: None,
+                    policy: claim.policy.map(|policy| policy.to_string()),
+                });
+            }
+        }
+        EventBody::Receipts { items, .. } => {
+            for receipt in items {
+                let reason = match &receipt.status {
+                    ReceiptStatus::Accepted => None,
+                    ReceiptStatus::Refused { reason, .. } => Some(reason.to_string()),
+                    ReceiptStatus::Unknown { why } | ReceiptStatus::Unsent { why } => {
+                        Some(why.to_string())
+                    }
+                };
+                step(
+                    receipt.lineage,
+                    receipt.ordinal,
+                    receipt.status.event(),
+                    reason,
+                );
+            }
+        }
+        EventBody::Outcomes { items } => {
+            for outcome in items {
+                let evidence = outcome.evidence.as_ref().map(ToString::to_string);
+                step(outcome.lineage, outcome.ordinal, outcome.event, evidence);
+            }
+        }
+        _ => {}
+    }
+}
