@@ -1,5 +1,8 @@
 //! The one integration binary: whole-process and cross-room behaviour, judged from outside.
 
+mod client;
+mod client_stub;
+mod client_tls;
 mod config;
 mod safety;
 mod sim_contract;
