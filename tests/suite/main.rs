@@ -1,6 +1,7 @@
 //! The one integration binary: whole-process and cross-room behaviour, judged from outside.
 
 mod client;
+mod client_sim;
 mod client_stub;
 mod client_tls;
 mod config;
