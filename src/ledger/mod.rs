@@ -15,6 +15,8 @@ pub mod retention;
 pub mod sidecar;
 pub mod sled;
 pub mod store;
+#[cfg(test)]
+mod tests;
 pub mod transfer;
 mod work;
 
