@@ -7,7 +7,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
-use super::handle::{ClaimRequest, Ledger};
+use super::attempts::ClaimRequest;
+use super::handle::Ledger;
 use super::index::Index;
 use super::look::Looked;
 use super::memory::MemoryStore;
