@@ -1,12 +1,14 @@
 //! The one integration binary: whole-process and cross-room behaviour, judged from outside.
 
 mod client;
+mod client_sim;
 mod client_stub;
 mod client_tls;
 mod architecture;
 mod cli;
 mod config;
 mod policy;
+mod ledger;
 mod safety;
 mod ledger;
 mod sim_contract;
