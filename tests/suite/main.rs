@@ -1,7 +1,12 @@
 //! The one integration binary: whole-process and cross-room behaviour, judged from outside.
 
+mod client;
+mod client_sim;
+mod client_stub;
+mod client_tls;
 mod config;
 mod policy;
+mod safety;
 mod sim_contract;
 mod sim_faults;
 mod sim_server;

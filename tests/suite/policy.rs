@@ -75,6 +75,8 @@ fn facts() -> Facts {
 
 fn set_of(files: &[(&str, &str)]) -> Result<PolicySet, PolicyError> {
     let mut sources = shipped_sources();
+    sources.kinds.1.clear();
+    sources.reasons.1.clear();
     sources.policies = files
         .iter()
         .filter(|(name, _)| !name.starts_with("lib/"))
@@ -554,7 +556,9 @@ fn shipped_settings() -> PolicySettings {
 
 #[test]
 fn the_hash_covers_every_text_that_decides() {
-    let base = shipped_sources();
+    let mut base = shipped_sources();
+    base.kinds.1.clear();
+    base.reasons.1.clear();
     let hash = |sources| {
         PolicySet::compile(sources)
             .unwrap_or_else(|e| panic!("{e}"))
@@ -596,6 +600,10 @@ fn the_shipped_set_passes_its_own_cases_and_every_rule_is_reached() {
     assert_eq!(
         (&report.failed, &report.findings),
         (&Vec::new(), &Vec::new())
+    );
+    println!(
+        "known: {}\nheld out: {}",
+        report.known_texts, report.held_out
     );
     assert_eq!(report.uncovered, Vec::new());
     assert!(report.without_cases.is_empty());
