@@ -601,10 +601,6 @@ fn the_shipped_set_passes_its_own_cases_and_every_rule_is_reached() {
         (&report.failed, &report.findings),
         (&Vec::new(), &Vec::new())
     );
-    println!(
-        "known: {}\nheld out: {}",
-        report.known_texts, report.held_out
-    );
     assert_eq!(report.uncovered, Vec::new());
     assert!(report.without_cases.is_empty());
     assert!(report.known_texts.texts + report.held_out.texts >= 100);
