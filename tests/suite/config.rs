@@ -82,14 +82,15 @@ fn the_full_example_holds_every_key_with_its_default() {
     let full = docs::full_example();
     same_as_file(&root().join("examples/full.toml"), &full);
     let required: String = "[server]\n".to_owned()
-        + &raw::ServerRaw::SECTION
+        + raw::ServerRaw::SECTION
             .keys
             .iter()
             .filter_map(|key| match key.fill {
                 raw::Fill::Required(value) => Some(format!("{} = {value}\n", key.name)),
                 _ => None,
             })
-            .collect::<String>();
+            .collect::<String>()
+            .as_str();
     let by_file = with(&full).expect("the full example is valid").settings;
     let by_default = with(&required).expect("valid").settings;
     assert_eq!(format!("{by_file:#?}"), format!("{by_default:#?}"));

@@ -11,6 +11,7 @@ mod policy;
 mod ledger;
 mod safety;
 mod ledger;
+mod safety;
 mod sim_contract;
 mod sim_faults;
 mod sim_server;
