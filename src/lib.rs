@@ -46,7 +46,6 @@ pub const ROOMS: &[(&str, &[&str])] = &[
         &["model", "governor::Admitted", "governor::Lane"],
     ),
     ("config::raw", &[]),
-    ("oig::wire", &[]),
     // floor 2: I/O
     ("config", &["model"]),
     ("telemetry", &["model"]),

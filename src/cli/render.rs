@@ -230,7 +230,7 @@ fn fate(item: &PlanItem) -> String {
 /// `plan`
 pub fn plan(view: &PlanView, width: u16) -> String {
     let mut out = format!(
-        "{} tasks visible to {}, read {}; mode {}, policy set {}\n\n",
+        "{} tasks visible to {}, read {}\nmode {}, policy set {}\n\n",
         view.visible,
         view.login,
         time(view.as_of),
