@@ -1,6 +1,5 @@
 //! The command line: parses, asks the daemon or the store, prints, and ends with one documented exit code; it never decides about a task.
 
-pub mod policy;
 mod act;
 mod ask;
 mod check;
@@ -8,6 +7,7 @@ mod context;
 pub mod failure;
 mod look;
 mod outcomes;
+pub mod policy;
 mod render;
 mod run;
 pub mod sim;

@@ -220,47 +220,31 @@ impl Core {
         if let Some(error) = done.failed {
             return Err(error.into());
         }
-        self.learn(&delivered.receipts, now).await?;
+        self.say_learned(&delivered.receipts);
         self.store_governor(now).await
     }
 
-    /// OIG's word that a definition is not automated holds for all its tasks (contract section 9, point 13).
-    async fn learn(&mut self, receipts: &[Receipt], now: Timestamp) -> Result<(), DaemonError> {
-        let mut learned = HashSet::new();
+    /// OIG's word that a definition is not automated holds for all its tasks (contract section 9,
+    /// point 13); the ledger has learned it with the receipt.
+    fn say_learned(&self, receipts: &[Receipt]) {
+        let mut said = HashSet::new();
         for receipt in receipts {
-            let ReceiptStatus::Refused {
+            if let ReceiptStatus::Refused {
                 reason,
                 manual: true,
             } = &receipt.status
-            else {
-                continue;
-            };
-            let definition = self
-                .ledger
-                .read(|index| index.definition(receipt.lineage).cloned());
-            let Some(definition) = definition else {
-                continue;
-            };
-            if !learned.insert(definition.clone()) {
-                continue;
+                && let Some(definition) = self
+                    .ledger
+                    .read(|index| index.definition(receipt.lineage).cloned())
+                && said.insert(definition.clone())
+            {
+                tracing::info!(
+                    definition = %definition,
+                    reason = %reason,
+                    "OIG says that tasks of this definition are not automated; they are not retried until this expires or is forgotten"
+                );
             }
-            tracing::info!(
-                definition = %definition,
-                reason = %reason,
-                "OIG says that tasks of this definition are not automated; they are not retried until this expires or is forgotten"
-            );
-            self.ledger
-                .record(Entry {
-                    body: EventBody::Learned {
-                        definition,
-                        manual: true,
-                        reason: Arc::clone(reason),
-                    },
-                    meta: Meta::daemon(now, Some(self.cycle)),
-                })
-                .await?;
         }
-        Ok(())
     }
 
     fn release_account(&mut self, process: Option<&ProcessKey>) {

@@ -354,10 +354,7 @@ pub async fn record_policy(
 ///
 /// # Errors
 /// The store is held by another process, or can't be opened.
-pub async fn offline(
-    settings: Settings,
-    request: Request,
-) -> Result<Reply, DaemonError> {
+pub async fn offline(settings: Settings, request: Request) -> Result<Reply, DaemonError> {
     let dry = request.is_question();
     let settings = Arc::new(settings);
     let options = RunOptions {

@@ -301,8 +301,15 @@ fn unchanged_or_wait(
             why: "one more equal reading is needed",
         };
     }
+    // OIG said that it took a retry: a server that keeps ids may have run it and failed the same
+    // way again, so it counts; only an unanswered send is proven not applied by this
+    let event = if attempt.state == AttemptState::Accepted && attempt.action == Action::Retry {
+        AttemptEvent::ReadBounced
+    } else {
+        AttemptEvent::ReadUnchanged
+    };
     told(
-        AttemptEvent::ReadUnchanged,
+        event,
         Some(&task.id),
         format!(
             "task {} was read twice as before, more than {:#} after the send",

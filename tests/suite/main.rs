@@ -1,16 +1,14 @@
 //! The one integration binary: whole-process and cross-room behaviour, judged from outside.
 
+mod architecture;
+mod cli;
 mod client;
 mod client_sim;
 mod client_stub;
 mod client_tls;
-mod architecture;
-mod cli;
 mod config;
+mod ledger;
 mod policy;
-mod ledger;
-mod safety;
-mod ledger;
 mod safety;
 mod sim_contract;
 mod sim_faults;
