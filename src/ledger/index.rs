@@ -16,8 +16,8 @@ use crate::model::{
 };
 
 pub(in crate::ledger) use apply::decided_print;
+pub use compact::{Fresh, Stamp, TaskRef};
 pub(in crate::ledger) use compact::{Lineage, flags};
-pub use compact::{Stamp, TaskRef};
 pub use getters::{BaselineView, Counts, InboxItem, Memo};
 
 /// What a pause holds for.
@@ -143,6 +143,8 @@ pub struct Index {
     pub(in crate::ledger) governor: Option<(u32, Vec<String>)>,
     pub(in crate::ledger) server_until: Option<Timestamp>,
     pub(in crate::ledger) kept: HashMap<Digest, u64>,
+    /// Of this run only, and so no part of equality.
+    pub(in crate::ledger) fresh: Vec<Option<Fresh>>,
 }
 
 impl PartialEq for Index {

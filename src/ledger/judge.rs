@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::index::Attempt;
 use super::lineage::print;
+use crate::model::attempt::next;
 use crate::model::settings::DeliverySettings;
 use crate::model::{
     Action, AttemptEvent, AttemptState, Owner, Principal, Task, TaskId, TaskStatus,
@@ -106,7 +107,7 @@ pub fn judge(
             why: "a person has to say what became of it",
         };
     }
-    match reading {
+    let judged = match reading {
         Reading::List {
             present: Some(task),
             ..
@@ -134,6 +135,13 @@ pub fn judge(
                 why: "the process does not show the task",
             },
         },
+    };
+    match judged {
+        // late evidence about a vanished id may say less than the table lets it change
+        Judgement::Told { event, .. } if next(attempt.state, event).is_none() => Judgement::Wait {
+            why: "it changes nothing of what is concluded already",
+        },
+        other => other,
     }
 }
 

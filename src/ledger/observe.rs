@@ -122,7 +122,7 @@ impl Work {
             let items = std::mem::take(&mut walk.changed);
             self.emit(&meta, EventBody::Seen { items })?;
         }
-        let joins = if snapshot.complete {
+        let joins = if snapshot.complete && !walk.newcomers.is_empty() {
             let waiting = self.waiting(&walk.seen, sight.delivery.verify_give_up, now);
             join(&waiting, &walk.newcomers, How::Successor)
         } else {

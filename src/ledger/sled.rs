@@ -4,12 +4,16 @@ use std::fs::File;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::error::StoreError;
 use super::store::Store;
 
 /// Records per sled batch; one flush and one sync cover all batches of an append.
 const PER_BATCH: usize = 256;
+/// How often, and with which pause, sled's own lock is tried.
+const LOCK_TRIES: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// A journal in a sled directory.
 #[derive(Debug)]
@@ -136,7 +140,27 @@ fn guarded(dir: &Path, cache: u64) -> Result<sled::Db, StoreError> {
         .cache_capacity(cache)
         // every append is flushed by us; no thread of sled's own does it half
         .flush_every_ms(None);
-    match catch_unwind(AssertUnwindSafe(|| config.open())) {
+    let mut tries = 0;
+    loop {
+        match catch_unwind(AssertUnwindSafe(|| config.open())) {
+            // we hold our own lock, so the one who still holds sled's is a dying handle of this
+            // process: sled lets go of it on a thread of its own
+            Ok(Err(sled::Error::Io(error)))
+                if tries < LOCK_TRIES && error.to_string().contains("could not acquire lock") =>
+            {
+                tries += 1;
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            other => break opened(dir, other),
+        }
+    }
+}
+
+fn opened(
+    dir: &Path,
+    answer: std::thread::Result<Result<sled::Db, sled::Error>>,
+) -> Result<sled::Db, StoreError> {
+    match answer {
         Ok(Ok(db)) => Ok(db),
         Ok(Err(error)) => Err(broken(dir, error)),
         Err(_) => Err(StoreError::Damaged {

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use jiff::Timestamp;
 
 use super::error::LedgerError;
-use super::index::{Index, Stamp};
+use super::index::{Fresh, Index, Stamp};
 use super::judge::Evidence;
 use super::record::{EventBody, Meta, RecordError, chain, genesis};
 use crate::model::LineageId;
@@ -67,6 +67,14 @@ impl Work {
             self.pending.push((event.seq, bytes));
         }
         Ok(())
+    }
+
+    /// Notes what evaluations rested on; not recorded, so nothing waits for the disk.
+    pub fn note_fresh(&mut self, fresh: Vec<(LineageId, Fresh)>) {
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        for (lineage, fresh) in fresh {
+            index.set_fresh(lineage, fresh);
+        }
     }
 
     /// Forgets what was read of attempts that are settled.

@@ -5,6 +5,7 @@ mod client_sim;
 mod client_stub;
 mod client_tls;
 mod config;
+mod ledger;
 mod policy;
 mod safety;
 mod sim_contract;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::ledger::lineage::JoinKey;
-use crate::model::{AttemptState, Kind, RefusalReason, TaskId};
+use crate::model::task::Fnv;
+use crate::model::{AttemptState, Digest, Kind, PolicyHash, RefusalReason, TaskId};
 
 /// A time in microseconds, half the size of a [`Timestamp`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
@@ -117,6 +118,46 @@ pub(in crate::ledger) struct Decided {
     pub seq: u64,
     pub at: Stamp,
     pub refusal: Option<RefusalReason>,
+}
+
+/// What the last evaluation rested on; known for this run of the daemon only, so that after a
+/// restart everything is evaluated once more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fresh {
+    /// The task's version.
+    pub version: u64,
+    /// Fingerprint of inputs' digest and policy hash.
+    pub rest: u64,
+    /// When to look again.
+    pub relook: Option<Stamp>,
+}
+
+impl Fresh {
+    /// What an evaluation rests on.
+    pub fn of(version: u64, inputs: &Digest, hash: &PolicyHash, relook: Option<Timestamp>) -> Self {
+        let mut rest = Fnv::default();
+        rest.text(inputs.as_str());
+        rest.text(hash.as_str());
+        Self {
+            version,
+            rest: rest.finish(),
+            relook: relook.map(Stamp::from),
+        }
+    }
+
+    /// True where the same task, inputs and policy need no new evaluation yet.
+    pub fn still_holds(
+        &self,
+        version: u64,
+        inputs: &Digest,
+        hash: &PolicyHash,
+        now: Timestamp,
+    ) -> bool {
+        let same = Self::of(version, inputs, hash, None);
+        self.version == same.version
+            && self.rest == same.rest
+            && self.relook.is_none_or(|at| now < at.time())
+    }
 }
 
 /// What is only there for lineages that have a past.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::compact::{TaskRef, flags};
+use super::compact::{Fresh, TaskRef, flags};
 use super::{Attempt, Hold, HoldState, Index, Pause, Stopped};
 use crate::model::facts::{DefinitionMemory, PastAttempt};
 use crate::model::task::DefinitionId;
@@ -339,6 +339,25 @@ impl Index {
             refusal: d.refusal,
             asks: of.has(flags::ASKS),
         })
+    }
+
+    /// What the last evaluation of a lineage rested on, in this run.
+    pub fn fresh(&self, lineage: LineageId) -> Option<Fresh> {
+        let at = usize::try_from(lineage.0.checked_sub(1)?).ok()?;
+        self.fresh.get(at).copied().flatten()
+    }
+
+    pub(in crate::ledger) fn set_fresh(&mut self, lineage: LineageId, fresh: Fresh) {
+        let at = lineage
+            .0
+            .checked_sub(1)
+            .and_then(|at| usize::try_from(at).ok());
+        if self.fresh.len() < self.lineages.len() {
+            self.fresh.resize(self.lineages.len(), None);
+        }
+        if let Some(place) = at.and_then(|at| self.fresh.get_mut(at)) {
+            *place = Some(fresh);
+        }
     }
 
     /// The record in which something was stored by digest, if it was.

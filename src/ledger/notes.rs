@@ -1,0 +1,214 @@
+//! Recording decisions and everything that is neither lineage nor attempt; what did not change is only counted.
+
+use jiff::Timestamp;
+
+use super::error::LedgerError;
+use super::index::{Fresh, decided_print};
+use super::record::{Actor, DecidedItem, EventBody, MAX_TEXT, Meta, clip, digest_of};
+use super::work::Work;
+use crate::model::{AttemptState, CycleId, Decision, Digest, LineageId, Refusal};
+
+/// Bytes per part of something stored by digest.
+const PART: usize = 3000;
+
+/// A decision with what became of it in guard and governor.
+#[derive(Clone, PartialEq, Debug)]
+pub struct DecisionRecord {
+    /// The decision.
+    pub decision: Decision,
+    /// Why it isn't done now.
+    pub refusal: Option<Refusal>,
+    /// When to look again.
+    pub relook: Option<Timestamp>,
+}
+
+/// How many decisions were recorded, and how many stood as before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct DecidedCount {
+    /// Changed.
+    pub recorded: u64,
+    /// As before.
+    pub unchanged: u64,
+}
+
+/// One event that a caller records: what, by whom, about which login and policy.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Entry {
+    /// What happened.
+    pub body: EventBody,
+    /// When, who, in which cycle.
+    pub meta: Meta,
+}
+
+/// What of the baseline changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BaselineChange {
+    /// Lineages that are now in it, or were released.
+    pub lineages: u64,
+}
+
+impl Work {
+    pub(super) fn decided(
+        &mut self,
+        records: Vec<DecisionRecord>,
+        cycle: CycleId,
+        now: Timestamp,
+    ) -> Result<DecidedCount, LedgerError> {
+        let mut count = DecidedCount::default();
+        let mut items = Vec::new();
+        let mut hash = None;
+        let mut fresh = Vec::with_capacity(records.len());
+        for record in records {
+            let of = &record.decision;
+            fresh.push((
+                of.lineage,
+                Fresh::of(of.version, &of.inputs, &of.hash, record.relook),
+            ));
+            let item = decided_item(record);
+            let memo = self.index().memo(item.lineage);
+            if memo.is_some_and(|m| m.what == decided_print(&item)) {
+                count.unchanged += 1;
+                continue;
+            }
+            count.recorded += 1;
+            hash.get_or_insert_with(|| item.hash.clone());
+            items.push(item);
+        }
+        if !items.is_empty() {
+            let meta = Meta::daemon(now, Some(cycle)).policy(hash);
+            self.emit(&meta, EventBody::Decided { items })?;
+        }
+        self.note_fresh(fresh);
+        Ok(count)
+    }
+
+    pub(super) fn record(&mut self, entry: Entry) -> Result<(), LedgerError> {
+        match &entry.body {
+            EventBody::StoreCreated { .. }
+            | EventBody::LineagesOpened { .. }
+            | EventBody::LineagesJoined { .. }
+            | EventBody::Seen { .. }
+            | EventBody::Decided { .. }
+            | EventBody::Claims { .. }
+            | EventBody::Receipts { .. }
+            | EventBody::Outcomes { .. } => Err(LedgerError::Invalid(
+                "lineages, decisions, claims, receipts and outcomes are not recorded by hand"
+                    .to_owned(),
+            )),
+            EventBody::GovernorState { version, json, .. } => {
+                let parts = parts_of(json);
+                let of = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+                for (part, json) in (0u32..).zip(parts) {
+                    let body = EventBody::GovernorState {
+                        version: *version,
+                        part,
+                        of,
+                        json,
+                    };
+                    self.emit(&entry.meta, body)?;
+                }
+                Ok(())
+            }
+            EventBody::EpisodeReset { lineage, .. }
+                if self
+                    .index()
+                    .open_attempt(*lineage)
+                    .is_some_and(|a| a.state != AttemptState::Ambiguous) =>
+            {
+                Err(LedgerError::Invalid(format!(
+                    "an attempt of {lineage} is not settled; wait for its verification or conclude it first"
+                )))
+            }
+            _ => self.emit(&entry.meta, entry.body),
+        }
+    }
+
+    pub(super) fn keep(&mut self, text: &str, now: Timestamp) -> Result<Digest, LedgerError> {
+        let digest = digest_of(text.as_bytes());
+        if self.index().kept(&digest).is_some() {
+            return Ok(digest);
+        }
+        let parts = parts_of(text);
+        let of = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+        for (part, text) in (0u32..).zip(parts) {
+            let body = EventBody::InputsStored {
+                digest: digest.clone(),
+                part,
+                of,
+                text,
+            };
+            self.emit(&Meta::daemon(now, None), body)?;
+        }
+        Ok(digest)
+    }
+
+    pub(super) fn take_baseline(
+        &mut self,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<BaselineChange, LedgerError> {
+        if self.index().baseline().is_none() {
+            let up_to = LineageId(self.index().lineages());
+            self.emit(&Meta::by(actor, now), EventBody::BaselineTaken { up_to })?;
+        }
+        let waiting = self.index().baseline().map_or(0, |b| b.waiting);
+        Ok(BaselineChange { lineages: waiting })
+    }
+}
+
+/// A text in parts that fit a record even where every byte has to be escaped.
+fn parts_of(text: &str) -> Vec<String> {
+    let mut out = vec![String::new()];
+    let mut size = 0;
+    for c in text.chars() {
+        let cost = if c < ' ' {
+            6
+        } else if matches!(c, '"' | '\\') {
+            2
+        } else {
+            c.len_utf8()
+        };
+        if size + cost > PART {
+            out.push(String::new());
+            size = 0;
+        }
+        size += cost;
+        if let Some(last) = out.last_mut() {
+            last.push(c);
+        }
+    }
+    out
+}
+
+/// Values that are kept of what a script read, and bytes of each.
+const READS: usize = 16;
+const READ_BYTES: usize = 120;
+
+fn decided_item(record: DecisionRecord) -> DecidedItem {
+    let DecisionRecord {
+        decision,
+        refusal,
+        relook,
+    } = record;
+    let small = |text: &str| clip(text, READ_BYTES).to_string();
+    DecidedItem {
+        lineage: decision.lineage,
+        task: decision.task,
+        version: decision.version,
+        kind: decision.kind,
+        policy: decision.policy,
+        line: decision.line,
+        hash: decision.hash,
+        inputs: decision.inputs,
+        verdict: decision.verdict,
+        fault: decision.fault.map(|text| clip(&text, MAX_TEXT)),
+        refusal,
+        read: decision
+            .read
+            .iter()
+            .take(READS)
+            .map(|(name, value)| (small(name), small(value)))
+            .collect(),
+        relook,
+    }
+}

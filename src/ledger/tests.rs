@@ -1,0 +1,542 @@
+//! The ledger's behaviour over its own thread-less core: joining, judging, replay; no disk, no sleeping.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+
+use super::attempts::ClaimRequest;
+use super::handle::Ledger;
+use super::index::Index;
+use super::look::Looked;
+use super::memory::MemoryStore;
+use super::observe::{Observed, Sighting};
+use super::open::replay;
+use super::record::{Actor, EventBody, Meta, decode};
+use super::store::Store;
+use super::work::Work;
+use crate::dispatch::batch::Batch;
+use crate::governor::Admitted;
+use crate::model::attempt::next;
+use crate::model::settings::DeliverySettings;
+use crate::model::{
+    Action, ActionName, AttemptEvent, AttemptState, BatchId, CycleId, Decision, DefKey, Digest,
+    Kind, LineageId, Login, PolicyHash, ProcessKey, Receipt, ReceiptStatus, RefusalReason,
+    Snapshot, TargetName, Task, TaskId, TaskStatus,
+};
+
+fn at(minutes: i64) -> Timestamp {
+    let start: Timestamp = "2027-03-01T08:00:00Z".parse().expect("a time");
+    start + SignedDuration::from_mins(minutes)
+}
+
+fn delivery() -> DeliverySettings {
+    DeliverySettings {
+        settle_after: SignedDuration::from_mins(15),
+        verify_first: SignedDuration::from_mins(1),
+        verify_cap: SignedDuration::from_hours(2),
+        verify_give_up: SignedDuration::from_hours(72),
+        reread_after: SignedDuration::from_mins(2),
+        grace: Duration::from_secs(30),
+        manual_ttl: SignedDuration::from_hours(24 * 90),
+    }
+}
+
+/// A row of one account and definition.
+fn row(id: &str, status: TaskStatus, process: &str) -> Task {
+    let mut task = Task::bare(TaskId::new(id), status);
+    task.definition_key = Some(DefKey::new("39"));
+    task.process = Some(ProcessKey::new(process));
+    task.target = Some(TargetName::new("Mail"));
+    task.beneficiary = Some(Login::new("jdoe"));
+    task.reason = Some(Arc::from("connection refused"));
+    task
+}
+
+fn sighting(tasks: Vec<Task>) -> Sighting {
+    Sighting {
+        kinds: vec![Kind::Create; tasks.len()],
+        snapshot: Arc::new(Snapshot {
+            taken_at: at(0),
+            tasks,
+            complete: true,
+            stable: true,
+            login: Login::new("daemon"),
+            pages: 1,
+            unreadable: Vec::new(),
+        }),
+        cycle: CycleId(uuid::Uuid::from_u128(1)),
+        delivery: delivery(),
+    }
+}
+
+fn admitted(lineage: LineageId, task: &str, action: Action) -> Admitted {
+    let decision = Decision {
+        task: TaskId::new(task),
+        lineage,
+        target: Some(TargetName::new("Mail")),
+        process: Some(ProcessKey::new("77")),
+        definition: None,
+        kind: Kind::Create,
+        verdict: None,
+        policy: None,
+        line: None,
+        hash: PolicyHash::new("feed"),
+        inputs: Digest::new("beef"),
+        read: Vec::new(),
+        fault: None,
+        due: None,
+        version: 1,
+    };
+    Admitted::for_test(decision, action, TargetName::new("Mail"))
+}
+
+fn request(items: Vec<Admitted>, batch: u128) -> ClaimRequest {
+    ClaimRequest {
+        batch: Batch {
+            id: BatchId(uuid::Uuid::from_u128(batch)),
+            target: TargetName::new("Mail"),
+            action: ActionName::Retry,
+            items,
+        },
+        requests: Vec::new(),
+        login: Login::new("daemon"),
+        cycle: CycleId(uuid::Uuid::from_u128(1)),
+    }
+}
+
+fn core() -> (Work, Arc<RwLock<Index>>) {
+    let index = Arc::new(RwLock::new(Index::default()));
+    (Work::new(Arc::clone(&index)), index)
+}
+
+fn see(work: &mut Work, tasks: Vec<Task>, minute: i64) -> Observed {
+    work.observe(&sighting(tasks), at(minute)).expect("a pass")
+}
+
+/// Opens one lineage and sends its first retry, accepted.
+fn retried(work: &mut Work) -> LineageId {
+    let seen = see(work, vec![row("90", TaskStatus::Rejected, "77")], 0);
+    let lineage = seen.views[0].lineage.expect("opened");
+    send(work, lineage, "90", 1, ReceiptStatus::Accepted);
+    lineage
+}
+
+fn send(work: &mut Work, lineage: LineageId, task: &str, minute: i64, status: ReceiptStatus) {
+    let made = work
+        .claim(
+            request(vec![admitted(lineage, task, Action::Retry)], 7),
+            at(minute),
+        )
+        .expect("claimed");
+    let batch = made.batch.expect("one item");
+    let receipt = batch.items[0].receipt(status, at(minute));
+    let settled = work
+        .settle(vec![receipt], Duration::from_secs(1), at(minute))
+        .expect("settled");
+    assert!(settled[0].applied);
+}
+
+#[test]
+fn a_bounced_retry_is_the_same_work_under_a_new_id() {
+    let (mut work, index) = core();
+    let lineage = retried(&mut work);
+    let seen = see(&mut work, vec![row("1200", TaskStatus::Rejected, "77")], 3);
+    assert_eq!(seen.views[0].lineage, Some(lineage));
+    assert_eq!(seen.joined, 1);
+    assert_eq!(seen.outcomes[0].event, AttemptEvent::ReadBounced);
+    let index = index.read().expect("a lock");
+    let history = index.history(lineage, true).expect("known");
+    assert_eq!(history.attempts, 1);
+    assert_eq!(history.ids, [TaskId::new("90"), TaskId::new("1200")]);
+    assert!(index.open_attempt(lineage).is_none());
+}
+
+#[test]
+fn accepted_is_completed_only_once_completion_was_read() {
+    let (mut work, index) = core();
+    let lineage = retried(&mut work);
+    let count = |state| {
+        *index
+            .read()
+            .expect("a lock")
+            .counts()
+            .get(&state)
+            .unwrap_or(&0)
+    };
+    assert_eq!(
+        (
+            count(AttemptState::Accepted),
+            count(AttemptState::Completed)
+        ),
+        (1, 0)
+    );
+    let seen = see(&mut work, vec![row("1200", TaskStatus::Pending, "77")], 3);
+    assert_eq!(seen.outcomes[0].event, AttemptEvent::ReadPending);
+    // it leaves the list: nothing is concluded until it is read by id
+    let seen = see(&mut work, vec![], 30);
+    assert!(seen.outcomes.is_empty());
+    assert_eq!(seen.to_verify[0].task, TaskId::new("1200"));
+    let read = Looked::single(lineage, 1, Some(row("1200", TaskStatus::Completed, "77")));
+    let told = work
+        .looked(vec![read], &delivery(), &Meta::daemon(at(31), None), at(31))
+        .expect("looked");
+    assert_eq!(told[0].event, AttemptEvent::ReadCompleted);
+    assert_eq!(
+        (
+            count(AttemptState::Accepted),
+            count(AttemptState::Completed)
+        ),
+        (0, 1)
+    );
+    let history = index
+        .read()
+        .expect("a lock")
+        .history(lineage, true)
+        .expect("known");
+    assert_eq!((history.attempts, history.attempts_total), (0, 1));
+}
+
+#[test]
+fn an_unchanged_task_proves_nothing_before_its_time_and_not_by_one_reading() {
+    let (mut work, index) = core();
+    let lineage = retried(&mut work);
+    let same = || vec![row("90", TaskStatus::Rejected, "77")];
+    for minute in [2, 5, 15] {
+        assert!(see(&mut work, same(), minute).outcomes.is_empty());
+    }
+    assert!(see(&mut work, same(), 17).outcomes.is_empty());
+    let seen = see(&mut work, same(), 19);
+    assert_eq!(seen.outcomes[0].event, AttemptEvent::ReadUnchanged);
+    let history = index
+        .read()
+        .expect("a lock")
+        .history(lineage, true)
+        .expect("known");
+    assert_eq!((history.attempts, history.attempts_total), (0, 1));
+}
+
+#[test]
+fn a_new_reason_on_the_same_id_is_a_bounce() {
+    let (mut work, _) = core();
+    retried(&mut work);
+    let mut again = row("90", TaskStatus::Rejected, "77");
+    again.reason = Some(Arc::from("account locked"));
+    let seen = see(&mut work, vec![again], 3);
+    assert_eq!(seen.outcomes[0].event, AttemptEvent::ReadBounced);
+    assert_eq!(seen.outcomes[0].evidence.as_deref(), Some("account locked"));
+}
+
+#[test]
+fn a_vanished_id_says_nothing_until_it_was_looked_for() {
+    let (mut work, index) = core();
+    let lineage = retried(&mut work);
+    for minute in [2, 20, 22] {
+        assert!(see(&mut work, vec![], minute).outcomes.is_empty());
+    }
+    let read = Looked::single(lineage, 1, None);
+    let told = work
+        .looked(vec![read], &delivery(), &Meta::daemon(at(23), None), at(23))
+        .expect("looked");
+    assert_eq!(told[0].event, AttemptEvent::ReadGone);
+    // hours later the successor shows up after all
+    let seen = see(
+        &mut work,
+        vec![row("5000", TaskStatus::Rejected, "77")],
+        600,
+    );
+    assert_eq!(seen.views[0].lineage, Some(lineage));
+    assert_eq!(seen.outcomes[0].event, AttemptEvent::ReadBounced);
+    let history = index
+        .read()
+        .expect("a lock")
+        .history(lineage, true)
+        .expect("known");
+    assert_eq!(history.attempts, 1);
+}
+
+#[test]
+fn a_successor_that_the_list_hides_is_found_in_its_process() {
+    let (mut work, _) = core();
+    let lineage = retried(&mut work);
+    see(&mut work, vec![], 2);
+    let tasks = vec![
+        row("90", TaskStatus::UnsuccessfullyCompleted, "77"),
+        row("1200", TaskStatus::Completed, "77"),
+    ];
+    let told = work
+        .looked(
+            vec![Looked::process(lineage, 1, tasks)],
+            &delivery(),
+            &Meta::daemon(at(4), None),
+            at(4),
+        )
+        .expect("looked");
+    assert_eq!(told[0].event, AttemptEvent::ReadCompleted);
+    assert_eq!(told[0].task, Some(TaskId::new("1200")));
+}
+
+#[test]
+fn siblings_that_can_not_be_told_apart_go_to_a_person() {
+    let (mut work, index) = core();
+    let rows = |a: &str, b: &str| {
+        vec![
+            row(a, TaskStatus::Rejected, "77"),
+            row(b, TaskStatus::Rejected, "77"),
+        ]
+    };
+    let seen = see(&mut work, rows("90", "91"), 0);
+    let ids: Vec<LineageId> = seen.views.iter().filter_map(|v| v.lineage).collect();
+    assert_eq!(ids, [LineageId(1), LineageId(2)]);
+    send(&mut work, ids[0], "90", 1, ReceiptStatus::Accepted);
+    send(&mut work, ids[1], "91", 1, ReceiptStatus::Accepted);
+    let seen = see(&mut work, rows("1200", "1201"), 3);
+    assert_eq!(seen.joined, 0);
+    assert!(seen.views.iter().all(|v| v.ambiguous));
+    assert!(
+        seen.outcomes
+            .iter()
+            .all(|o| o.event == AttemptEvent::ReadAmbiguous)
+    );
+    let new = seen.views[0].lineage.expect("its own lineage");
+    let refused = work
+        .claim(
+            request(vec![admitted(new, "1200", Action::Retry)], 8),
+            at(4),
+        )
+        .expect("answered")
+        .refused;
+    assert_eq!(refused[0].1.reason, RefusalReason::LineageAmbiguous);
+    let many = index.read().expect("a lock").inbox(at(-9999)).len();
+    assert_eq!(many, 4);
+}
+
+#[test]
+fn nothing_is_claimed_twice_and_nothing_under_an_old_id() {
+    let (mut work, _) = core();
+    let lineage = retried(&mut work);
+    let again = |work: &mut Work, task: &str| {
+        let made = work
+            .claim(
+                request(vec![admitted(lineage, task, Action::Retry)], 9),
+                at(5),
+            )
+            .expect("answered");
+        made.refused.first().map(|(_, r)| r.reason)
+    };
+    assert_eq!(again(&mut work, "90"), Some(RefusalReason::AttemptOpen));
+    see(&mut work, vec![row("1200", TaskStatus::Rejected, "77")], 6);
+    assert_eq!(again(&mut work, "90"), Some(RefusalReason::TaskMoved));
+    let twice = vec![
+        admitted(lineage, "1200", Action::Retry),
+        admitted(lineage, "1200", Action::Retry),
+    ];
+    let made = work.claim(request(twice, 10), at(7)).expect("answered");
+    assert_eq!(made.batch.map(|b| b.items.len()), Some(1));
+    assert_eq!(made.refused[0].1.reason, RefusalReason::AttemptOpen);
+}
+
+#[test]
+fn an_incomplete_pass_opens_and_concludes_nothing() {
+    let (mut work, _) = core();
+    retried(&mut work);
+    let mut sight = sighting(vec![row("1200", TaskStatus::Rejected, "77")]);
+    let mut part = Snapshot::clone(&sight.snapshot);
+    part.complete = false;
+    sight.snapshot = Arc::new(part);
+    let seen = work.observe(&sight, at(3)).expect("a pass");
+    assert_eq!(seen.views[0].lineage, None);
+    assert_eq!((seen.opened, seen.joined, seen.outcomes.len()), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_refusal_that_says_not_automated_is_learned_and_survives_in_the_story() {
+    let ledger = Ledger::memory(at(0)).expect("a ledger");
+    let seen = ledger
+        .observe(sighting(vec![row("90", TaskStatus::Rejected, "77")]), at(0))
+        .await
+        .expect("seen");
+    let lineage = seen.views[0].lineage.expect("opened");
+    let made = ledger
+        .claim(
+            request(vec![admitted(lineage, "90", Action::Retry)], 7),
+            at(1),
+        )
+        .await
+        .expect("claimed");
+    let batch = made.batch.expect("one");
+    let status = ReceiptStatus::Refused {
+        reason: Arc::from("This task is not automated."),
+        manual: true,
+    };
+    let receipts = vec![batch.items[0].receipt(status, at(1))];
+    ledger
+        .settle(receipts.clone(), Duration::ZERO, at(1))
+        .await
+        .expect("settled");
+    let again = ledger
+        .settle(receipts, Duration::ZERO, at(2))
+        .await
+        .expect("answered");
+    assert!(!again[0].applied);
+    let row = row("90", TaskStatus::Rejected, "77");
+    let definition = row.definition().expect("shown");
+    let memory = ledger.read(|i| i.manual(&definition, at(3), SignedDuration::from_hours(1)));
+    assert_eq!(memory.manual_since, Some(at(1)));
+    let expired = ledger.read(|i| i.manual(&definition, at(90), SignedDuration::from_hours(1)));
+    assert_eq!(expired.manual_since, None);
+    let story = ledger.story(lineage).expect("read");
+    assert_eq!(story.lines.len(), 3, "{story:?}");
+    let text = "x\"y\n".repeat(5000);
+    let digest = ledger.keep(text.clone(), at(4)).await.expect("kept");
+    assert_eq!(ledger.kept(&digest).expect("read"), Some(text));
+}
+
+/// One step of a random world.
+#[derive(Clone, Debug)]
+enum Step {
+    See(Vec<(u8, u8)>),
+    Claim(u8),
+    Answer(u8),
+    Look(u8, u8),
+    Person(u8),
+    Reset(u8),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        3 => proptest::collection::vec((0u8..12, 0u8..5), 0..6).prop_map(Step::See),
+        3 => (0u8..8).prop_map(Step::Claim),
+        2 => (0u8..4).prop_map(Step::Answer),
+        1 => (0u8..8, 0u8..5).prop_map(|(a, b)| Step::Look(a, b)),
+        1 => (0u8..8).prop_map(Step::Person),
+        1 => (0u8..8).prop_map(Step::Reset),
+    ];
+    proptest::collection::vec(step, 1..40)
+}
+
+fn status(of: u8) -> TaskStatus {
+    match of {
+        0 | 1 => TaskStatus::Rejected,
+        2 => TaskStatus::Pending,
+        3 => TaskStatus::Completed,
+        _ => TaskStatus::UnsuccessfullyCompleted,
+    }
+}
+
+/// Task `n` of the random world: two accounts, ids rising.
+fn random_row(n: u8, state: u8) -> Task {
+    let process = if n.is_multiple_of(2) { "1" } else { "2" };
+    row(&(u32::from(n) + 100).to_string(), status(state), process)
+}
+
+fn run(work: &mut Work, step: &Step, minute: i64, held: &mut Vec<Receipt>) {
+    let now = at(minute);
+    let actor = Actor::Person {
+        uid: 7,
+        name: Arc::from("ann"),
+    };
+    match step {
+        Step::See(rows) => {
+            let unique: BTreeMap<u8, u8> = rows.iter().copied().collect();
+            let tasks = unique.iter().map(|(n, s)| random_row(*n, *s)).collect();
+            see(work, tasks, minute);
+        }
+        Step::Claim(n) => {
+            let lineage = LineageId(u64::from(*n) + 1);
+            let Some(task) = work.index().current_task(lineage) else {
+                return;
+            };
+            let item = admitted(lineage, task.as_str(), Action::Retry);
+            let made = work
+                .claim(request(vec![item], u128::from(*n)), now)
+                .expect("answered");
+            if let Some(batch) = made.batch {
+                held.push(batch.items[0].receipt(ReceiptStatus::Accepted, now));
+            }
+        }
+        Step::Answer(how) => {
+            let Some(mut receipt) = held.pop() else {
+                return;
+            };
+            receipt.status = match how {
+                0 => ReceiptStatus::Accepted,
+                1 => ReceiptStatus::Unknown {
+                    why: Arc::from("reset"),
+                },
+                2 => ReceiptStatus::Unsent {
+                    why: Arc::from("refused"),
+                },
+                _ => ReceiptStatus::Refused {
+                    reason: Arc::from("no"),
+                    manual: false,
+                },
+            };
+            work.settle(vec![receipt], Duration::ZERO, now)
+                .expect("settled");
+        }
+        Step::Look(n, state) => {
+            let lineage = LineageId(u64::from(*n) + 1);
+            let found = work.index().attempt(lineage).map(|a| a.ordinal);
+            let task = work.index().current_task(lineage);
+            if let (Some(ordinal), Some(task)) = (found, task) {
+                let shown = (*state > 0).then(|| row(task.as_str(), status(*state), "1"));
+                let looked = Looked::single(lineage, ordinal, shown);
+                let meta = Meta::daemon(now, None);
+                work.looked(vec![looked], &delivery(), &meta, now)
+                    .expect("looked");
+            }
+        }
+        Step::Person(n) | Step::Reset(n) => {
+            let lineage = LineageId(u64::from(*n) + 1);
+            let reason = Arc::from("asked");
+            let body = EventBody::EpisodeReset { lineage, reason };
+            work.emit(&Meta::by(actor, now), body).expect("small");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn replaying_the_journal_rebuilds_the_index_and_no_lineage_has_two_open_attempts(steps in steps()) {
+        let (mut work, index) = core();
+        let mut held = Vec::new();
+        for (n, step) in (1i64..).zip(&steps) {
+            run(&mut work, step, n * 7, &mut held);
+        }
+        let store = MemoryStore::default();
+        store.append(&work.pending).expect("numbers rise");
+        let (rebuilt, wrong) = replay(&store).expect("own records");
+        prop_assert!(wrong.is_empty(), "{wrong:?}");
+        prop_assert!(*index.read().expect("a lock") == rebuilt);
+        // judged from the journal alone, by the table of moves
+        let mut states: HashMap<(LineageId, u32), AttemptState> = HashMap::new();
+        for (_, bytes) in &work.pending {
+            match decode(bytes).expect("own record").body {
+                EventBody::Claims { items, .. } => for item in items {
+                    let open = states.iter().any(|((l, _), s)| *l == item.lineage && s.is_open());
+                    prop_assert!(!open, "{} claimed while an attempt is open", item.lineage);
+                    let before = states.insert((item.lineage, item.ordinal), AttemptState::Claimed);
+                    prop_assert_eq!(before, None);
+                },
+                EventBody::Receipts { items, .. } => for item in items {
+                    let key = (item.lineage, item.ordinal);
+                    let after = next(states[&key], item.status.event());
+                    prop_assert!(after.is_some());
+                    states.insert(key, after.expect("checked"));
+                },
+                EventBody::Outcomes { items } => for item in items {
+                    let key = (item.lineage, item.ordinal);
+                    let after = next(states[&key], item.event);
+                    prop_assert!(after.is_some(), "{:?} after {:?}", item.event, states[&key]);
+                    states.insert(key, after.expect("checked"));
+                },
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The ledger on disk: one contract over both stores, locks, repairs, rewinds, kill -9; judged by what a new opening finds.
+
+use std::io::{BufRead, BufReader};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use provtaskd::ledger::memory::MemoryStore;
+use provtaskd::ledger::record::{Meta, decode, encode};
+use provtaskd::ledger::sled::SledStore;
+use provtaskd::ledger::{Entry, EventBody, Ledger, LedgerError, Store};
+use provtaskd::model::settings::StoreSettings;
+use provtaskd::model::{Scope, TargetName};
+
+const CACHE: u64 = 8 << 20;
+
+fn now() -> Timestamp {
+    "2027-03-01T08:00:00Z".parse().expect("a time")
+}
+
+fn settings(dir: &Path) -> StoreSettings {
+    StoreSettings {
+        dir: dir.to_path_buf(),
+        cache: CACHE,
+    }
+}
+
+fn note(text: &str) -> Entry {
+    Entry {
+        body: EventBody::Note {
+            text: Arc::from(text),
+        },
+        meta: Meta::daemon(now(), None),
+    }
+}
+
+/// What every store has to do.
+fn contract(store: &dyn Store) {
+    assert_eq!(store.last().expect("empty"), None);
+    let records: Vec<(u64, Vec<u8>)> = (1..=600)
+        .map(|n| (n, format!("value {n}").into_bytes()))
+        .collect();
+    store.append(&records[..1]).expect("one");
+    store.append(&records[1..]).expect("many");
+    assert_eq!(store.last().expect("read"), Some(600));
+    assert_eq!(
+        store.get(256).expect("read").as_deref(),
+        Some(&b"value 256"[..])
+    );
+    assert_eq!(store.get(601).expect("read"), None);
+    let mut seen = Vec::new();
+    store
+        .visit(250, &mut |seq, bytes| {
+            seen.push((seq, bytes.to_vec()));
+            if seq == 300 {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })
+        .expect("visited");
+    assert_eq!(seen, records[249..300]);
+}
+
+#[test]
+fn both_stores_keep_the_contract() {
+    contract(&MemoryStore::default());
+    let dir = tempfile::tempdir().expect("a directory");
+    {
+        let (store, repaired) = SledStore::open(dir.path(), CACHE).expect("created");
+        assert!(repaired.is_empty());
+        contract(&store);
+    }
+    let (store, _) = SledStore::open(dir.path(), CACHE).expect("opened again");
+    assert_eq!(store.last().expect("read"), Some(600));
+}
+
+#[tokio::test]
+async fn a_second_opener_is_told_who_holds_the_store_and_a_closed_one_is_free() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let place = dir.path().join("store");
+    let (ledger, report) = Ledger::open(&settings(&place), now()).expect("created");
+    assert!(report.created);
+    match Ledger::open(&settings(&place), now()) {
+        Err(LedgerError::Locked { pid, .. }) => assert_eq!(pid, Some(std::process::id())),
+        other => panic!("not locked: {other:?}"),
+    }
+    ledger.record(note("first")).await.expect("recorded");
+    ledger.shutdown().await.expect("closed");
+    assert!(matches!(
+        ledger.record(note("late")).await,
+        Err(LedgerError::Closed)
+    ));
+    let (_, again) = Ledger::open(&settings(&place), now()).expect("opened again");
+    assert!(!again.created);
+    assert_eq!(again.store_id, report.store_id);
+    assert_eq!(again.rewound, None);
+    assert_eq!(again.records, 2);
+}
+
+#[tokio::test]
+async fn a_half_written_snapshot_is_removed_and_nothing_is_lost() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (ledger, _) = Ledger::open(&settings(dir.path()), now()).expect("created");
+    for n in 0..20 {
+        ledger
+            .record(note(&format!("note {n}")))
+            .await
+            .expect("recorded");
+    }
+    ledger.shutdown().await.expect("closed");
+    let planted = dir.path().join("journal/snap.000000000000ffff.generating");
+    std::fs::write(&planted, b"half").expect("planted");
+    let (_, report) = Ledger::open(&settings(dir.path()), now()).expect("repaired");
+    assert_eq!(report.records, 21);
+    assert_eq!(report.repaired.len(), 1);
+    assert!(!planted.exists());
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a directory");
+    for entry in std::fs::read_dir(from).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        let target = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            std::fs::copy(&path, &target).expect("copied");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_old_copy_beside_a_newer_sidecar_is_noticed_and_stays_noticed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let place = dir.path().join("store");
+    let journal = place.join("journal");
+    let (ledger, _) = Ledger::open(&settings(&place), now()).expect("created");
+    ledger.record(note("one")).await.expect("recorded");
+    ledger.shutdown().await.expect("closed");
+    copy(&journal, &dir.path().join("old"));
+    let (ledger, _) = Ledger::open(&settings(&place), now()).expect("opened");
+    ledger.record(note("two")).await.expect("recorded");
+    ledger.record(note("three")).await.expect("recorded");
+    ledger.shutdown().await.expect("closed");
+    std::fs::remove_dir_all(&journal).expect("removed");
+    copy(&dir.path().join("old"), &journal);
+    for _ in 0..2 {
+        let (ledger, report) = Ledger::open(&settings(&place), now()).expect("opened");
+        let rewound = report.rewound.expect("noticed");
+        assert_eq!((rewound.expected, rewound.found), (4, 2));
+        ledger.shutdown().await.expect("closed");
+    }
+    // an empty store beside a sidecar is the extreme of it
+    std::fs::remove_dir_all(&journal).expect("removed");
+    let (_, report) = Ledger::open(&settings(&place), now()).expect("opened");
+    assert!(report.created);
+    assert!(report.rewound.is_some());
+}
+
+#[test]
+fn records_of_version_1_are_read_as_they_were_written() {
+    let text = include_str!("../fixtures/records/v1.jsonl");
+    let events: Vec<_> = text
+        .lines()
+        .map(|line| decode(line.as_bytes()).expect("readable"))
+        .collect();
+    assert_eq!(events.len(), 6);
+    for (event, line) in events.iter().zip(text.lines()) {
+        let back = String::from_utf8(encode(event).expect("small")).expect("text");
+        assert_eq!(back, line);
+    }
+    let EventBody::Paused { scope, .. } = &events[4].body else {
+        panic!("not a pause: {:?}", events[4].body);
+    };
+    assert_eq!(*scope, Scope::Target(TargetName::new("Mail")));
+}
+
+/// Set for the child of the kill test: the store's directory.
+const CHILD: &str = "PROVTASKD_TEST_LEDGER_CHILD";
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "runs only as the child of the kill test"]
+async fn child_that_appends_until_it_is_killed() {
+    let Some(dir) = std::env::var_os(CHILD) else {
+        return;
+    };
+    let (ledger, _) = Ledger::open(&settings(Path::new(&dir)), now()).expect("opened");
+    let mut n = 0u64;
+    loop {
+        ledger
+            .record(note(&format!("note {n}")))
+            .await
+            .expect("recorded");
+        println!("acknowledged {}", ledger.read(|index| index.last_seq()));
+        n += 1;
+    }
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_to_kill_9() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut highest = 0u64;
+    for round in 1..=4usize {
+        let mut child = Command::new(std::env::current_exe().expect("this binary"))
+            .args(["--ignored", "--nocapture", "--exact"])
+            .arg("ledger::child_that_appends_until_it_is_killed")
+            .env(CHILD, dir.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("started");
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let mut many = 0;
+        for line in lines {
+            let line = line.expect("text");
+            if let Some((_, seq)) = line.split_once("acknowledged ") {
+                highest = highest.max(seq.trim().parse().expect("a number"));
+                many += 1;
+            }
+            if many == round * 17 {
+                child.kill().expect("killed");
+            }
+        }
+        child.wait().expect("ended");
+        assert!(many >= round * 17, "the child ended by itself after {many}");
+        let (ledger, report) = Ledger::open(&settings(dir.path()), now()).expect("opened");
+        assert!(report.records >= highest, "{} < {highest}", report.records);
+        assert_eq!(report.rewound, None);
+        assert_eq!(report.repaired, Vec::<String>::new());
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(ledger.shutdown()).expect("closed");
+    }
+}
