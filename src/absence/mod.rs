@@ -1,1 +1,9 @@
-//! (being built)
+//! Who is away, by which source, and who stands in; it keeps interval and source of an absence and nothing else.
+
+pub mod delegate;
+pub mod feed;
+pub mod roster;
+
+pub use delegate::{Delegation, ProxyRow, stand_in};
+pub use feed::{Feed, FeedProblem};
+pub use roster::{Roster, RowProblem, away, owner_state, parse};

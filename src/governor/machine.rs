@@ -1,4 +1,4 @@
-//! The governor itself: it asks the gates, keeps the caps and paces the targets; it never sends, logs or reads a clock.
+//! The governor itself: it asks the gates and keeps the caps of a cycle; it never sends, logs or reads a clock.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,24 +9,16 @@ use crate::guard::Passed;
 use crate::model::facts::History;
 use crate::model::settings::{GovernorSettings, Modes, TargetLimits};
 use crate::model::{
-    Action, ActionName, AttemptEvent, Decision, LineageId, PolicyHash, Refusal, RefusalReason,
-    Scope, TargetName, TaskId, Verdict,
+    Action, ActionName, Decision, LineageId, PolicyHash, Refusal, RefusalReason, Scope, TargetName,
+    TaskId, Verdict,
 };
 
 use super::admitted::{Admitted, Lane};
-use super::cap::{self, Hold, HoldStatus, Used, Wish, is_held};
+use super::cap::{self, Hold, Used, Wish, is_held};
 use super::gate::{self, GateInput};
-use super::pace::{Answered, Breaker, Pace};
-use super::state::{GovernorState, Pause, PauseScope, VERSION};
-use super::sums::{later, times};
+use super::pace::{Breaker, Pace};
+use super::state::{GovernorState, VERSION};
 use super::view::GateView;
-
-/// Failed requests in a row, over all targets, after which the whole server gets a pause.
-const SERVER_AFTER: u32 = 3;
-/// First pause of the server, seconds; doubled with each further failure.
-const SERVER_PAUSE: i64 = 30;
-/// Longest pause of the server that we choose ourselves, seconds.
-const SERVER_CAP: i64 = 900;
 
 /// Visible tasks per target, for share caps.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -100,18 +92,13 @@ pub struct Governed {
     pub holds: Vec<Hold>,
 }
 
-/// A person named a hold that is not there.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no hold `{0}` is open; it may have expired, or other tasks are wanted now")]
-pub struct HoldError(pub String);
-
 /// The governor: pure, every method takes the wall's `now`.
 #[derive(Clone, Debug)]
 pub struct Governor {
-    settings: GovernorSettings,
+    pub(super) settings: GovernorSettings,
     modes: Modes,
-    state: GovernorState,
-    standing: Standing,
+    pub(super) state: GovernorState,
+    pub(super) standing: Standing,
     census: Census,
     used: Used,
     next_due: Option<Timestamp>,
@@ -408,11 +395,14 @@ impl Governor {
         self.used.take_probe(&candidate.target);
     }
 
-    fn limits<'a>(settings: &'a GovernorSettings, target: &TargetName) -> &'a TargetLimits {
+    pub(super) fn limits<'a>(
+        settings: &'a GovernorSettings,
+        target: &TargetName,
+    ) -> &'a TargetLimits {
         settings.targets.get(target).unwrap_or(&settings.default)
     }
 
-    fn pace(&mut self, target: &TargetName) -> (&mut Pace, &TargetLimits) {
+    pub(super) fn pace(&mut self, target: &TargetName) -> (&mut Pace, &TargetLimits) {
         let limits = Self::limits(&self.settings, target);
         let pace = self
             .state
@@ -420,225 +410,6 @@ impl Governor {
             .entry(target.clone())
             .or_insert_with(|| Pace::new(limits));
         (pace, limits)
-    }
-
-    /// How many items the next PUT to the target may hold; at least 1.
-    ///
-    /// # Errors
-    /// The refusal that holds the target back, with the time to ask again where time alone helps.
-    pub fn next_batch(
-        &mut self,
-        now: Timestamp,
-        target: &TargetName,
-        lane: Lane,
-    ) -> Result<usize, Refusal> {
-        let here = self.state.tick(now);
-        if let Some(refusal) = self
-            .standing
-            .refusal()
-            .or_else(|| self.state.pause_refusal(now, target))
-            .or_else(|| self.state.server_refusal(now))
-        {
-            return Err(refusal);
-        }
-        let on_the_way = self
-            .state
-            .targets
-            .values()
-            .fold(0_u32, |sum, pace| sum.saturating_add(pace.in_flight));
-        let all = match lane {
-            Lane::Revoke => self.settings.writes_in_flight,
-            // the last place is kept for revokes, where there is more than one
-            Lane::Usual => self.settings.writes_in_flight.saturating_sub(1).max(1),
-        };
-        let busy = |scope, limit: u32, in_flight: u32| {
-            Refusal::new(RefusalReason::TargetBusy, scope)
-                .with("in_flight", in_flight)
-                .with("limit", limit)
-        };
-        if on_the_way >= all {
-            return Err(busy(Scope::Global, all, on_the_way));
-        }
-        let (pace, limits) = self.pace(target);
-        pace.settle(here);
-        if pace.in_flight >= limits.in_flight {
-            return Err(busy(
-                Scope::Target(target.clone()),
-                limits.in_flight,
-                pace.in_flight,
-            ));
-        }
-        let size = pace.size(limits);
-        let per_minute = limits.per_minute;
-        let (left, more) = pace.rate_left(here, limits);
-        if let Some(pace) = self.state.targets.get(target)
-            && let Some(refusal) = gate::breaker_refusal(&self.state, pace, target, now)
-        {
-            return Err(refusal);
-        }
-        if left == 0 {
-            let refusal = Refusal::new(RefusalReason::TargetRate, Scope::Target(target.clone()))
-                .with("per_minute", per_minute);
-            return Err(match more {
-                Some(more) => refusal.until(self.state.wall(now, more)),
-                None => refusal,
-            });
-        }
-        Ok(usize::try_from(size.min(left)).unwrap_or(1))
-    }
-
-    /// A PUT with so many items is about to leave. Every `sent` is followed by exactly one
-    /// [`Governor::answered`] or [`Governor::whole_request_failed`].
-    pub fn sent(&mut self, now: Timestamp, target: &TargetName, items: u32) {
-        let here = self.state.tick(now);
-        let (pace, limits) = self.pace(target);
-        pace.sent(here, items, limits);
-    }
-
-    /// A PUT came back with answers for its items.
-    pub fn answered(&mut self, now: Timestamp, target: &TargetName, answer: Answered) {
-        let here = self.state.tick(now);
-        if answer.accepted > 0 || answer.refused > 0 {
-            self.state.server_failures = 0;
-        }
-        let (pace, limits) = self.pace(target);
-        pace.answered(here, &answer, limits);
-    }
-
-    /// A PUT ended without an answer that could be read (time-out, reset, 5xx, connect error).
-    pub fn whole_request_failed(&mut self, now: Timestamp, target: &TargetName) {
-        let here = self.state.tick(now);
-        let (pace, limits) = self.pace(target);
-        pace.request_failed(here, limits);
-        self.state.server_failures = self.state.server_failures.saturating_add(1);
-        if self.state.server_failures >= SERVER_AFTER {
-            let doubled = i32::try_from(self.state.server_failures - SERVER_AFTER).unwrap_or(30);
-            let pause = times(
-                jiff::SignedDuration::from_secs(SERVER_PAUSE),
-                2_f64.powi(doubled.min(30)),
-                jiff::SignedDuration::from_secs(SERVER_CAP),
-            );
-            self.back_off_server(later(here, pause));
-        }
-    }
-
-    /// The server said 408, 429, 502, 503 or 504, or named a time: everything waits until then (wall time).
-    pub fn server_asked_to_wait(&mut self, now: Timestamp, until: Timestamp) {
-        let here = self.state.tick(now);
-        self.back_off_server(later(here, until.duration_since(now)));
-    }
-
-    fn back_off_server(&mut self, until: Timestamp) {
-        self.state.server_until = Some(self.state.server_until.map_or(until, |had| had.max(until)));
-    }
-
-    /// A reading (or a person) told what became of an attempt; the same event counts once. The
-    /// events of answers are told by [`Governor::answered`] and ignored here.
-    pub fn outcome(
-        &mut self,
-        now: Timestamp,
-        target: &TargetName,
-        lineage: LineageId,
-        ordinal: u32,
-        event: AttemptEvent,
-    ) {
-        let here = self.state.tick(now);
-        let (pace, limits) = self.pace(target);
-        pace.outcome(here, lineage, ordinal, event, limits);
-    }
-
-    /// Pauses sending; an earlier pause of the same scope is replaced.
-    pub fn pause(&mut self, now: Timestamp, scope: PauseScope, by: &str, until: Option<Timestamp>) {
-        let here = self.state.tick(now);
-        self.state.pauses.retain(|pause| pause.scope != scope);
-        self.state.pauses.push(Pause {
-            scope,
-            by: Arc::from(by),
-            until: until.map(|until| later(here, until.duration_since(now))),
-        });
-    }
-
-    /// Ends a pause; false where there was none of this scope.
-    pub fn resume(&mut self, scope: &PauseScope) -> bool {
-        let before = self.state.pauses.len();
-        self.state.pauses.retain(|pause| pause.scope != *scope);
-        self.state.pauses.len() < before
-    }
-
-    /// The pauses that hold now, with their ends in wall time.
-    pub fn pauses(&self, now: Timestamp) -> Vec<Pause> {
-        let here = self.state.peek(now);
-        self.state
-            .pauses
-            .iter()
-            .filter(|pause| pause.until.is_none_or(|until| here < until))
-            .map(|pause| Pause {
-                until: pause.until.map(|until| self.state.wall(now, until)),
-                ..pause.clone()
-            })
-            .collect()
-    }
-
-    /// Approves a hold: its very tasks, under its very policy set, until the approval expires.
-    ///
-    /// # Errors
-    /// No such hold is known.
-    pub fn approve(&mut self, now: Timestamp, id: &str, by: &str) -> Result<Hold, HoldError> {
-        self.say(now, id, |until| HoldStatus::Approved {
-            by: Arc::from(by),
-            until,
-        })
-    }
-
-    /// Rejects a hold: its tasks are refused until the rejection expires (as long as an approval lives).
-    ///
-    /// # Errors
-    /// No such hold is known.
-    pub fn reject(&mut self, now: Timestamp, id: &str, by: &str) -> Result<Hold, HoldError> {
-        self.say(now, id, |until| HoldStatus::Rejected {
-            by: Arc::from(by),
-            until,
-        })
-    }
-
-    fn say(
-        &mut self,
-        now: Timestamp,
-        id: &str,
-        status: impl FnOnce(Timestamp) -> HoldStatus,
-    ) -> Result<Hold, HoldError> {
-        let here = self.state.tick(now);
-        cap::forget(&mut self.state.holds, here, &self.settings);
-        let until = later(here, self.settings.approval_ttl);
-        let hold = self
-            .state
-            .holds
-            .iter_mut()
-            .find(|hold| hold.id == id)
-            .ok_or_else(|| HoldError(id.to_owned()))?;
-        hold.status = status(until);
-        let hold = hold.clone();
-        Ok(self.shown(hold, now))
-    }
-
-    /// All holds that are remembered, with times of the wall.
-    pub fn holds(&self, now: Timestamp) -> Vec<Hold> {
-        self.state
-            .holds
-            .iter()
-            .map(|hold| self.shown(hold.clone(), now))
-            .collect()
-    }
-
-    fn shown(&self, mut hold: Hold, now: Timestamp) -> Hold {
-        hold.seen_at = self.state.wall(now, hold.seen_at);
-        match &mut hold.status {
-            HoldStatus::Open => {}
-            HoldStatus::Approved { until, .. } | HoldStatus::Rejected { until, .. } => {
-                *until = self.state.wall(now, *until);
-            }
-        }
-        hold
     }
 
     /// The earliest time after `now` at which a gate changes by itself, also those of decisions

@@ -260,6 +260,11 @@ impl Fields {
         self.names = names;
     }
 
+    /// The shared name table.
+    pub fn names(&self) -> &Arc<Vec<Arc<str>>> {
+        &self.names
+    }
+
     /// Finds a field by name, without regard to case and surrounding blanks (contract section 9, point 11).
     pub fn get(&self, name: &str) -> Option<FieldValue<'_>> {
         let name = name.trim();

@@ -1,1 +1,29 @@
-//! (being built)
+//! The remote API (Oracle's Self Service REST contract): lenient in, strict out; it never decides what to do.
+
+mod auth;
+pub mod budget;
+pub mod client;
+pub mod dates;
+pub mod error;
+mod excerpt;
+pub mod filter;
+mod list;
+pub mod map;
+pub mod people;
+mod reads;
+pub mod receipts;
+mod secret;
+mod tls;
+pub mod wire;
+mod wire_out;
+mod writes;
+
+pub use auth::LoginState;
+pub use client::{Client, RequestCounts};
+pub use error::OigError;
+pub use people::{HistoryRow, Member, Proxy, Role};
+pub use reads::People;
+pub use receipts::{ItemAnswer, ItemWord, PutAnswer, receipts};
+pub use secret::SecretDigest;
+pub use wire_out::WriteItem;
+pub use writes::{PutEnd, UnsentCause};

@@ -1,1 +1,7 @@
-//! (being built)
+//! Where sightings of tasks come from; it never acts on what it sees.
+
+pub mod pace;
+pub mod poll;
+
+pub use pace::Pace;
+pub use poll::{Departed, poll};

@@ -2,7 +2,12 @@
 
 mod architecture;
 mod cli;
+mod client;
+mod client_sim;
+mod client_stub;
+mod client_tls;
 mod config;
+mod safety;
 mod sim_contract;
 mod sim_faults;
 mod sim_server;

@@ -1,1 +1,191 @@
-//! placeholder
+//! For any sequence of times and events: no limit is exceeded, the memory survives, and work gets done once nothing fails.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use proptest::prelude::*;
+
+use crate::model::{AttemptEvent as E, LineageId, TargetName};
+
+use super::super::{Answered, Census, Governor, Lane, Standing};
+use super::fixture::{at, history, modes, retry, settings, started, target};
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Wall time moves by so many seconds, also backward.
+    Time(i64),
+    Send(usize, bool),
+    Answer(usize, u32),
+    Fail(usize),
+    Outcome(usize, u64, E),
+    Restart,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let event = proptest::sample::select(E::ALL.to_vec());
+    let step = prop_oneof![
+        4 => (-30_i64..40).prop_map(Step::Time),
+        1 => (-100_000_i64..100_000).prop_map(Step::Time),
+        8 => (0..2_usize, any::<bool>()).prop_map(|(t, revoke)| Step::Send(t, revoke)),
+        6 => (0..2_usize, 0..3_u32).prop_map(|(t, unknown)| Step::Answer(t, unknown)),
+        1 => (0..2_usize).prop_map(Step::Fail),
+        6 => (0..2_usize, 0..40_u64, event).prop_map(|(t, l, e)| Step::Outcome(t, l, e)),
+        1 => Just(Step::Restart),
+    ];
+    proptest::collection::vec(step, 0..120)
+}
+
+fn targets() -> [TargetName; 2] {
+    [target(), TargetName::new("Mail")]
+}
+
+proptest! {
+    #[test]
+    fn rate_and_writes_in_flight_hold_for_any_sequence(steps in steps()) {
+        let mut settings = settings();
+        settings.default.in_flight = 2;
+        let mut governor = started(settings.clone());
+        let (mut wall, mut elapsed) = (0_i64, 0_i64);
+        // by target: (true elapsed time, items); the elapsed time counts only what went forward
+        let mut sent: [Vec<(i64, usize)>; 2] = [Vec::new(), Vec::new()];
+        let mut open = [0_u32; 2];
+        for step in steps {
+            match step {
+                Step::Time(by) => {
+                    wall += by;
+                    elapsed += by.max(0);
+                    governor.set_standing(Standing::good());
+                    let _ = governor.next_batch(at(wall), &TargetName::new("clock"), Lane::Usual);
+                }
+                Step::Send(t, revoke) => {
+                    let lane = if revoke { Lane::Revoke } else { Lane::Usual };
+                    if let Ok(max) = governor.next_batch(at(wall), &targets()[t], lane) {
+                        prop_assert!((1..=25).contains(&max));
+                        governor.sent(at(wall), &targets()[t], u32::try_from(max).expect("small"));
+                        sent[t].push((elapsed, max));
+                        open[t] += 1;
+                        prop_assert!(open[t] <= settings.default.in_flight);
+                        prop_assert!(open[0] + open[1] <= settings.writes_in_flight);
+                        let lately: usize = sent[t].iter()
+                            .filter(|(when, _)| elapsed - when < 60)
+                            .map(|(_, n)| n).sum();
+                        prop_assert!(lately <= 30, "{lately} items within a minute");
+                    }
+                }
+                Step::Answer(t, unknown) if open[t] > 0 => {
+                    open[t] -= 1;
+                    let items = unknown + 1;
+                    governor.answered(at(wall), &targets()[t], Answered {
+                        items, unknown, accepted: 1, refused: 0, took: Duration::from_secs(2),
+                    });
+                }
+                Step::Fail(t) if open[t] > 0 => {
+                    open[t] -= 1;
+                    governor.whole_request_failed(at(wall), &targets()[t]);
+                }
+                Step::Outcome(t, lineage, event) => {
+                    governor.outcome(at(wall), &targets()[t], LineageId(lineage), 1, event);
+                }
+                Step::Restart => {
+                    let text = serde_json::to_string(&governor.state()).expect("it can be stored");
+                    let state = serde_json::from_str(&text).expect("it can be read");
+                    governor = Governor::new(settings.clone(), modes(), Some(state), at(wall));
+                    open = [0; 2];
+                }
+                Step::Answer(..) | Step::Fail(..) => {}
+            }
+            if let Some(next) = governor.next_event(at(wall)) {
+                prop_assert!(next > at(wall));
+            }
+        }
+    }
+
+    #[test]
+    fn caps_hold_for_any_cycle(
+        wanted in proptest::collection::vec(0..60_u64, 0..80),
+        visible in 0..200_u32,
+        calls in 1..4_usize,
+    ) {
+        let mut governor = started(settings());
+        governor.begin_cycle(at(0), &Census([(target(), visible)].into()), Standing::good());
+        let ids: BTreeSet<u64> = wanted.into_iter().collect();
+        let mut admitted = 0;
+        for _ in 0..calls {
+            let out = governor.govern(at(0), ids.iter().map(|n| retry(*n)).collect(), &history);
+            prop_assert_eq!(out.admitted.len() + out.refused.len(), ids.len());
+            admitted += out.admitted.len();
+        }
+        let share = if visible >= 50 { usize::try_from(visible / 2).expect("small") } else { usize::MAX };
+        prop_assert!(admitted <= 7 && admitted <= share);
+        prop_assert_eq!(admitted, ids.len().min(7).min(share));
+    }
+
+    #[test]
+    fn a_restart_changes_nothing_but_what_was_in_flight(steps in steps()) {
+        let mut governor = started(settings());
+        let mut wall = 0;
+        for step in steps {
+            match step {
+                Step::Time(by) => wall += by,
+                Step::Fail(t) => governor.whole_request_failed(at(wall), &targets()[t]),
+                Step::Outcome(t, lineage, event) => {
+                    governor.outcome(at(wall), &targets()[t], LineageId(lineage), 1, event);
+                }
+                _ => {}
+            }
+        }
+        let text = serde_json::to_string(&governor.state()).expect("it can be stored");
+        let state = serde_json::from_str(&text).expect("it can be read");
+        let mut again = Governor::new(settings(), modes(), Some(state), at(wall));
+        for t in &targets() {
+            prop_assert_eq!(
+                again.next_batch(at(wall), t, Lane::Revoke),
+                governor.next_batch(at(wall), t, Lane::Revoke)
+            );
+        }
+        prop_assert_eq!(again.describe(at(wall)), governor.describe(at(wall)));
+    }
+
+    #[test]
+    fn once_nothing_fails_everything_is_done(steps in steps(), tasks in 1..30_u64) {
+        let mut governor = started(settings());
+        let mut now = at(0);
+        for step in steps {
+            match step {
+                Step::Time(by) => now += SignedDuration::from_secs(by),
+                Step::Fail(t) => governor.whole_request_failed(now, &targets()[t]),
+                Step::Outcome(t, lineage, event) => {
+                    governor.outcome(now, &targets()[t], LineageId(lineage), 1, event);
+                }
+                _ => {}
+            }
+        }
+        let mut left: BTreeSet<u64> = (1000..1000 + tasks).collect();
+        for _ in 0..1000 {
+            if left.is_empty() {
+                break;
+            }
+            governor.begin_cycle(now, &Census::default(), Standing::good());
+            let out = governor.govern(now, left.iter().map(|n| retry(*n)).collect(), &history);
+            let mut queue: Vec<LineageId> = out.admitted.iter().map(|a| a.decision().lineage).collect();
+            let mut moved = false;
+            while !queue.is_empty() {
+                let Ok(max) = governor.next_batch(now, &target(), Lane::Usual) else { break };
+                let batch: Vec<LineageId> = queue.drain(..max.min(queue.len())).collect();
+                let items = u32::try_from(batch.len()).expect("small");
+                governor.sent(now, &target(), items);
+                governor.answered(now, &target(), Answered { items, accepted: items, ..Answered::default() });
+                for lineage in batch {
+                    governor.outcome(now, &target(), lineage, 1, E::ReadCompleted);
+                    left.remove(&lineage.0);
+                }
+                moved = true;
+            }
+            if !moved {
+                now = governor.next_event(now).expect("time alone must help");
+            }
+        }
+        prop_assert!(left.is_empty(), "{} tasks were never let through", left.len());
+    }
+}

@@ -1,0 +1,202 @@
+//! Reads the absence file and keeps the last good reading for as long as it may be believed; it never takes a missing file for "nobody is away".
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::model::Known;
+
+use super::roster::{Roster, RowProblem, parse};
+
+/// The largest file that is read, bytes.
+const MAX_BYTES: u64 = 8 * 1024 * 1024;
+
+/// What is wrong with a feed or a row of it.
+#[derive(Debug, thiserror::Error)]
+pub enum FeedProblem {
+    /// The file can't be read; the last good reading may still be used.
+    #[error("cannot read the absence feed {path}: {source}")]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is larger than is sensible.
+    #[error("the absence feed {path} is larger than {MAX_BYTES} bytes; it was not read")]
+    TooLarge {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The file was not renewed in time.
+    #[error(
+        "the absence feed {path} was last written {age_hours} h ago, the limit is {limit_hours} h; renew the file or raise absence.feed_max_age"
+    )]
+    TooOld {
+        /// Which file.
+        path: PathBuf,
+        /// Its age.
+        age_hours: i64,
+        /// `absence.feed_max_age`.
+        limit_hours: i64,
+    },
+    /// A row was skipped.
+    #[error(transparent)]
+    Row(#[from] RowProblem),
+}
+
+/// A feed and its last good reading.
+#[derive(Debug)]
+pub struct Feed {
+    path: PathBuf,
+    zone: TimeZone,
+    max_age: Option<SignedDuration>,
+    last_good: Option<(Arc<Roster>, Timestamp)>,
+}
+
+impl Feed {
+    /// A feed that has not been read yet.
+    pub fn new(path: PathBuf, zone: TimeZone, max_age: Option<SignedDuration>) -> Self {
+        Self {
+            path,
+            zone,
+            max_age,
+            last_good: None,
+        }
+    }
+
+    /// Reads the file. Where it can't be read, or is older than `max_age`, the last good reading
+    /// stands until it is older than that itself; after that, absences are unknown, and nobody can
+    /// be found present. The problems are to be shown, the skipped rows among them.
+    ///
+    /// The file's age goes by its modification time against `now`, so `max_age` needs a wall clock.
+    pub fn read(&mut self, now: Timestamp) -> (Known<Arc<Roster>>, Vec<FeedProblem>) {
+        let mut problems = Vec::new();
+        match read_file(&self.path) {
+            Ok((text, written)) => match self.too_old(now, written) {
+                Some(problem) => problems.push(problem),
+                None => {
+                    let name = self.path.file_name().unwrap_or(self.path.as_os_str());
+                    let (roster, rows) = parse(&text, &name.to_string_lossy(), &self.zone);
+                    problems.extend(rows.into_iter().map(FeedProblem::Row));
+                    self.last_good = Some((Arc::new(roster), now));
+                }
+            },
+            Err(problem) => problems.push(problem),
+        }
+        (self.believed(now), problems)
+    }
+
+    fn too_old(&self, now: Timestamp, written: Option<Timestamp>) -> Option<FeedProblem> {
+        let limit = self.max_age?;
+        let age = now.duration_since(written?);
+        (age > limit).then(|| FeedProblem::TooOld {
+            path: self.path.clone(),
+            age_hours: age.as_hours(),
+            limit_hours: limit.as_hours(),
+        })
+    }
+
+    fn believed(&self, now: Timestamp) -> Known<Arc<Roster>> {
+        match &self.last_good {
+            None => Known::unknown("the absence feed has never been read"),
+            Some((_, as_of))
+                if self
+                    .max_age
+                    .is_some_and(|limit| now.duration_since(*as_of) > limit) =>
+            {
+                Known::unknown("the last good reading of the absence feed is too old")
+            }
+            Some((roster, as_of)) => Known::Yes {
+                value: Arc::clone(roster),
+                as_of: *as_of,
+            },
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<(String, Option<Timestamp>), FeedProblem> {
+    let unreadable = |source| FeedProblem::Unreadable {
+        path: path.to_path_buf(),
+        source,
+    };
+    let file = File::open(path).map_err(unreadable)?;
+    let written = file
+        .metadata()
+        .and_then(|meta| meta.modified())
+        .ok()
+        .and_then(|at| Timestamp::try_from(at).ok());
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_BYTES {
+        return Err(FeedProblem::TooLarge {
+            path: path.to_path_buf(),
+        });
+    }
+    // other encodings garble names at most; logins are ASCII in practice
+    Ok((String::from_utf8_lossy(&bytes).into_owned(), written))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_good_reading_stands_for_as_long_as_it_may_be_believed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("leave.csv");
+        let max_age = SignedDuration::from_hours(24);
+        let mut feed = Feed::new(path.clone(), TimeZone::UTC, Some(max_age));
+        let now: Timestamp = "2027-03-01T00:00:00Z".parse().expect("a timestamp");
+
+        let (roster, problems) = feed.read(now);
+        assert!(roster.value().is_none(), "no file is not an empty file");
+        assert!(problems[0].to_string().contains("leave.csv"));
+
+        std::fs::write(&path, "a,2027-03-01,,b\nc,nonsense,,\n").expect("written");
+        let file = File::options().write(true).open(&path).expect("opened");
+        file.set_modified(now.try_into().expect("in range"))
+            .expect("a time is set");
+        let (roster, problems) = feed.read(now);
+        assert_eq!(roster.value().map(|r| r.len()), Some(1));
+        assert!(problems[0].to_string().starts_with("leave.csv:2:"));
+
+        std::fs::remove_file(&path).expect("removed");
+        let (roster, problems) = feed.read(now + SignedDuration::from_hours(23));
+        assert_eq!(roster.value().map(|r| r.len()), Some(1));
+        assert_eq!(problems.len(), 1);
+        let (roster, _) = feed.read(now + SignedDuration::from_hours(25));
+        assert!(roster.value().is_none());
+    }
+
+    #[test]
+    fn a_file_that_nobody_renews_is_not_believed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("leave.csv");
+        std::fs::write(&path, "a,2027-03-01,,b\n").expect("written");
+        let written: Timestamp = "2027-03-01T00:00:00Z".parse().expect("a timestamp");
+        let file = File::options().write(true).open(&path).expect("opened");
+        file.set_modified(written.try_into().expect("in range"))
+            .expect("a time is set");
+        let later = written + SignedDuration::from_hours(30);
+        let mut strict = Feed::new(
+            path.clone(),
+            TimeZone::UTC,
+            Some(SignedDuration::from_hours(24)),
+        );
+        let (roster, problems) = strict.read(later);
+        assert!(roster.value().is_none());
+        assert!(matches!(
+            problems[0],
+            FeedProblem::TooOld { age_hours: 30, .. }
+        ));
+        let (roster, _) = Feed::new(path, TimeZone::UTC, None).read(later);
+        assert!(roster.value().is_some());
+    }
+}

@@ -1,0 +1,111 @@
+//! What a person may tell the governor: pause, resume, approve, reject; it never acts on a hold by itself.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::cap::{self, Hold, HoldStatus};
+use super::machine::Governor;
+use super::state::{Pause, PauseScope};
+use super::sums::later;
+
+/// A person named a hold that is not there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no hold `{0}` is open; it may have expired, or other tasks are wanted now")]
+pub struct HoldError(pub String);
+
+impl Governor {
+    /// Pauses sending; an earlier pause of the same scope is replaced.
+    pub fn pause(&mut self, now: Timestamp, scope: PauseScope, by: &str, until: Option<Timestamp>) {
+        let here = self.state.tick(now);
+        self.state.pauses.retain(|pause| pause.scope != scope);
+        self.state.pauses.push(Pause {
+            scope,
+            by: Arc::from(by),
+            until: until.map(|until| later(here, until.duration_since(now))),
+        });
+    }
+
+    /// Ends a pause; false where there was none of this scope.
+    pub fn resume(&mut self, scope: &PauseScope) -> bool {
+        let before = self.state.pauses.len();
+        self.state.pauses.retain(|pause| pause.scope != *scope);
+        self.state.pauses.len() < before
+    }
+
+    /// The pauses that hold now, with their ends in wall time.
+    pub fn pauses(&self, now: Timestamp) -> Vec<Pause> {
+        let here = self.state.peek(now);
+        self.state
+            .pauses
+            .iter()
+            .filter(|pause| pause.until.is_none_or(|until| here < until))
+            .map(|pause| Pause {
+                until: pause.until.map(|until| self.state.wall(now, until)),
+                ..pause.clone()
+            })
+            .collect()
+    }
+
+    /// Approves a hold: its very tasks, under its very policy set, until the approval expires.
+    ///
+    /// # Errors
+    /// No such hold is known.
+    pub fn approve(&mut self, now: Timestamp, id: &str, by: &str) -> Result<Hold, HoldError> {
+        self.say(now, id, |until| HoldStatus::Approved {
+            by: Arc::from(by),
+            until,
+        })
+    }
+
+    /// Rejects a hold: its tasks are refused until the rejection expires (as long as an approval lives).
+    ///
+    /// # Errors
+    /// No such hold is known.
+    pub fn reject(&mut self, now: Timestamp, id: &str, by: &str) -> Result<Hold, HoldError> {
+        self.say(now, id, |until| HoldStatus::Rejected {
+            by: Arc::from(by),
+            until,
+        })
+    }
+
+    fn say(
+        &mut self,
+        now: Timestamp,
+        id: &str,
+        status: impl FnOnce(Timestamp) -> HoldStatus,
+    ) -> Result<Hold, HoldError> {
+        let here = self.state.tick(now);
+        cap::forget(&mut self.state.holds, here, &self.settings);
+        let until = later(here, self.settings.approval_ttl);
+        let hold = self
+            .state
+            .holds
+            .iter_mut()
+            .find(|hold| hold.id == id)
+            .ok_or_else(|| HoldError(id.to_owned()))?;
+        hold.status = status(until);
+        let hold = hold.clone();
+        Ok(self.shown(hold, now))
+    }
+
+    /// All holds that are remembered, with times of the wall.
+    pub fn holds(&self, now: Timestamp) -> Vec<Hold> {
+        self.state
+            .holds
+            .iter()
+            .map(|hold| self.shown(hold.clone(), now))
+            .collect()
+    }
+
+    pub(super) fn shown(&self, mut hold: Hold, now: Timestamp) -> Hold {
+        hold.seen_at = self.state.wall(now, hold.seen_at);
+        match &mut hold.status {
+            HoldStatus::Open => {}
+            HoldStatus::Approved { until, .. } | HoldStatus::Rejected { until, .. } => {
+                *until = self.state.wall(now, *until);
+            }
+        }
+        hold
+    }
+}

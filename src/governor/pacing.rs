@@ -1,0 +1,145 @@
+//! The governor between cycles: how many items may go in the next PUT, and what answers and readings teach; it never sends.
+
+use jiff::Timestamp;
+
+use crate::model::{AttemptEvent, LineageId, Refusal, RefusalReason, Scope, TargetName};
+
+use super::admitted::Lane;
+use super::gate;
+use super::machine::Governor;
+use super::pace::Answered;
+use super::sums::{later, times};
+
+/// Failed requests in a row, over all targets, after which the whole server gets a pause.
+const SERVER_AFTER: u32 = 3;
+/// First pause of the server, seconds; doubled with each further failure.
+const SERVER_PAUSE: i64 = 30;
+/// Longest pause of the server that we choose ourselves, seconds.
+const SERVER_CAP: i64 = 900;
+
+impl Governor {
+    /// How many items the next PUT to the target may hold; at least 1.
+    ///
+    /// # Errors
+    /// The refusal that holds the target back, with the time to ask again where time alone helps.
+    pub fn next_batch(
+        &mut self,
+        now: Timestamp,
+        target: &TargetName,
+        lane: Lane,
+    ) -> Result<usize, Refusal> {
+        let here = self.state.tick(now);
+        if let Some(refusal) = self
+            .standing
+            .refusal()
+            .or_else(|| self.state.pause_refusal(now, target))
+            .or_else(|| self.state.server_refusal(now))
+        {
+            return Err(refusal);
+        }
+        let on_the_way = self
+            .state
+            .targets
+            .values()
+            .fold(0_u32, |sum, pace| sum.saturating_add(pace.in_flight));
+        let all = match lane {
+            Lane::Revoke => self.settings.writes_in_flight,
+            // the last place is kept for revokes, where there is more than one
+            Lane::Usual => self.settings.writes_in_flight.saturating_sub(1).max(1),
+        };
+        let busy = |scope, limit: u32, in_flight: u32| {
+            Refusal::new(RefusalReason::TargetBusy, scope)
+                .with("in_flight", in_flight)
+                .with("limit", limit)
+        };
+        if on_the_way >= all {
+            return Err(busy(Scope::Global, all, on_the_way));
+        }
+        let (pace, limits) = self.pace(target);
+        pace.settle(here);
+        if pace.in_flight >= limits.in_flight {
+            return Err(busy(
+                Scope::Target(target.clone()),
+                limits.in_flight,
+                pace.in_flight,
+            ));
+        }
+        let size = pace.size(limits);
+        let per_minute = limits.per_minute;
+        let (left, more) = pace.rate_left(here, limits);
+        if let Some(pace) = self.state.targets.get(target)
+            && let Some(refusal) = gate::breaker_refusal(&self.state, pace, target, now)
+        {
+            return Err(refusal);
+        }
+        if left == 0 {
+            let refusal = Refusal::new(RefusalReason::TargetRate, Scope::Target(target.clone()))
+                .with("per_minute", per_minute);
+            return Err(match more {
+                Some(more) => refusal.until(self.state.wall(now, more)),
+                None => refusal,
+            });
+        }
+        Ok(usize::try_from(size.min(left)).unwrap_or(1))
+    }
+
+    /// A PUT with so many items is about to leave. Every `sent` is followed by exactly one
+    /// [`Governor::answered`] or [`Governor::whole_request_failed`].
+    pub fn sent(&mut self, now: Timestamp, target: &TargetName, items: u32) {
+        let here = self.state.tick(now);
+        let (pace, limits) = self.pace(target);
+        pace.sent(here, items, limits);
+    }
+
+    /// A PUT came back with answers for its items.
+    pub fn answered(&mut self, now: Timestamp, target: &TargetName, answer: Answered) {
+        let here = self.state.tick(now);
+        if answer.accepted > 0 || answer.refused > 0 {
+            self.state.server_failures = 0;
+        }
+        let (pace, limits) = self.pace(target);
+        pace.answered(here, &answer, limits);
+    }
+
+    /// A PUT ended without an answer that could be read (time-out, reset, 5xx, connect error).
+    pub fn whole_request_failed(&mut self, now: Timestamp, target: &TargetName) {
+        let here = self.state.tick(now);
+        let (pace, limits) = self.pace(target);
+        pace.request_failed(here, limits);
+        self.state.server_failures = self.state.server_failures.saturating_add(1);
+        if self.state.server_failures >= SERVER_AFTER {
+            let doubled = i32::try_from(self.state.server_failures - SERVER_AFTER).unwrap_or(30);
+            let pause = times(
+                jiff::SignedDuration::from_secs(SERVER_PAUSE),
+                2_f64.powi(doubled.min(30)),
+                jiff::SignedDuration::from_secs(SERVER_CAP),
+            );
+            self.back_off_server(later(here, pause));
+        }
+    }
+
+    /// The server said 408, 429, 502, 503 or 504, or named a time: everything waits until then (wall time).
+    pub fn server_asked_to_wait(&mut self, now: Timestamp, until: Timestamp) {
+        let here = self.state.tick(now);
+        self.back_off_server(later(here, until.duration_since(now)));
+    }
+
+    fn back_off_server(&mut self, until: Timestamp) {
+        self.state.server_until = Some(self.state.server_until.map_or(until, |had| had.max(until)));
+    }
+
+    /// A reading (or a person) told what became of an attempt; the same event counts once. The
+    /// events of answers are told by [`Governor::answered`] and ignored here.
+    pub fn outcome(
+        &mut self,
+        now: Timestamp,
+        target: &TargetName,
+        lineage: LineageId,
+        ordinal: u32,
+        event: AttemptEvent,
+    ) {
+        let here = self.state.tick(now);
+        let (pace, limits) = self.pace(target);
+        pace.outcome(here, lineage, ordinal, event, limits);
+    }
+}

@@ -1,0 +1,332 @@
+//! Credentials for every request: Basic, or a token renewed before it expires; it never hammers a login (invariant 12).
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use base64::Engine as _;
+use jiff::{SignedDuration, Timestamp};
+use reqwest::header::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Mutex as Gate, OwnedMutexGuard};
+
+use super::error::OigError;
+use super::secret::{self, SecretDigest};
+use super::wire;
+use crate::model::settings::{AuthKind, ServerSettings};
+
+/// Whether the login may be used; the daemon keeps it over restarts and hands it back to the client.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum LoginState {
+    /// Nothing is known against it.
+    #[default]
+    Ok,
+    /// Refused: nothing is sent until the secret (or login) differs from this one, or a person clears the stop.
+    Stopped {
+        /// When (domain time).
+        since: Timestamp,
+        /// What the server said.
+        why: String,
+        /// Which secret was refused.
+        secret: SecretDigest,
+    },
+}
+
+/// The state behind the gate: whoever holds it is the only one who authenticates.
+pub(super) struct Credentials {
+    secret: SecretString,
+    token: Option<Token>,
+    /// Rises with every change of secret or token.
+    generation: u64,
+    /// True after the first success with the present secret and token; until then one request at a time.
+    proven: bool,
+    /// True when the one renewal after a 401 has been used and nothing has succeeded since.
+    renewed: bool,
+}
+
+struct Token {
+    value: SecretString,
+    renew_at: Timestamp,
+}
+
+/// Holds the login's state; all HTTP is done by the client.
+pub(super) struct Auth {
+    kind: AuthKind,
+    login: String,
+    file: std::path::PathBuf,
+    gate: Arc<Gate<Credentials>>,
+    shown: Mutex<LoginState>,
+    masks: Mutex<Vec<SecretString>>,
+}
+
+/// The right to send one request. While the credentials are unproven it holds the gate, so that no second one is in flight.
+pub(super) struct Pass {
+    pub(super) header: HeaderValue,
+    generation: u64,
+    gate: Option<OwnedMutexGuard<Credentials>>,
+}
+
+/// What has to happen before a request may go.
+pub(super) enum Ready {
+    /// Nothing.
+    Go(Pass),
+    /// A token must be fetched with this Basic header while the gate is held.
+    NeedToken {
+        /// `Authorization` for the token service.
+        basic: HeaderValue,
+        /// The held gate.
+        gate: OwnedMutexGuard<Credentials>,
+    },
+}
+
+impl Auth {
+    /// Reads the secret; a stop that was kept still holds unless the secret has changed.
+    pub(super) fn new(settings: &ServerSettings, state: LoginState) -> Result<Self, OigError> {
+        let secret = secret::read(&settings.password_file)?;
+        if settings.login_as_written.contains([':', '\n', '\r']) {
+            return Err(OigError::Settings(
+                "the login holds a colon or a line break, which Basic authentication can't carry"
+                    .to_owned(),
+            ));
+        }
+        let auth = Self {
+            kind: settings.auth,
+            login: settings.login_as_written.clone(),
+            file: settings.password_file.clone(),
+            gate: Arc::new(Gate::new(Credentials {
+                secret: secret.clone(),
+                token: None,
+                generation: 0,
+                proven: false,
+                renewed: false,
+            })),
+            shown: Mutex::new(state),
+            masks: Mutex::new(Vec::new()),
+        };
+        auth.mask(&secret);
+        Ok(auth)
+    }
+
+    pub(super) fn state(&self) -> LoginState {
+        self.shown
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn show(&self, state: LoginState) {
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+
+    /// Everything that must never appear in an excerpt.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        self.masks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .map(|s| s.expose_secret().to_owned())
+            .collect()
+    }
+
+    fn mask(&self, secret: &SecretString) {
+        let pair = format!("{}:{}", self.login, secret.expose_secret());
+        let basic = base64::engine::general_purpose::STANDARD.encode(pair);
+        let mut masks = self.masks.lock().unwrap_or_else(PoisonError::into_inner);
+        masks.push(secret.clone());
+        masks.push(SecretString::from(basic));
+        // Old tokens can't be used any more; the last few are enough.
+        let over = masks.len().saturating_sub(16);
+        masks.drain(..over);
+    }
+
+    /// A person clears the stop: the secret is read again and may be tried once more.
+    pub(super) async fn clear(&self) -> Result<(), OigError> {
+        let mut gate = Arc::clone(&self.gate).lock_owned().await;
+        let secret = secret::read(&self.file)?;
+        self.replace(&mut gate, secret);
+        self.show(LoginState::Ok);
+        Ok(())
+    }
+
+    fn replace(&self, gate: &mut Credentials, secret: SecretString) {
+        self.mask(&secret);
+        gate.secret = secret;
+        gate.token = None;
+        gate.generation += 1;
+        gate.proven = false;
+        gate.renewed = false;
+    }
+
+    /// Asks for the right to send one request at `now`.
+    pub(super) async fn ready(&self, now: Timestamp) -> Result<Ready, OigError> {
+        let mut gate = Arc::clone(&self.gate).lock_owned().await;
+        if let LoginState::Stopped { since, why, secret } = self.state() {
+            match secret::read(&self.file) {
+                Ok(fresh) if !secret.is_of(&self.login, &fresh) => {
+                    tracing::info!("the password has changed: the stopped login is tried again");
+                    self.replace(&mut gate, fresh);
+                    self.show(LoginState::Ok);
+                }
+                _ => return Err(OigError::LoginStopped { since, why }),
+            }
+        }
+        match self.kind {
+            AuthKind::Basic => {
+                let header = self.basic(&gate)?;
+                Ok(Ready::Go(pass(header, gate)))
+            }
+            AuthKind::Bearer => match &gate.token {
+                Some(token) if now < token.renew_at => {
+                    let header = header(&format!("Bearer {}", token.value.expose_secret()))?;
+                    Ok(Ready::Go(pass(header, gate)))
+                }
+                _ => {
+                    let basic = self.basic(&gate)?;
+                    Ok(Ready::NeedToken { basic, gate })
+                }
+            },
+        }
+    }
+
+    fn basic(&self, gate: &Credentials) -> Result<HeaderValue, OigError> {
+        let pair = format!("{}:{}", self.login, gate.secret.expose_secret());
+        let pair = base64::engine::general_purpose::STANDARD.encode(pair);
+        header(&format!("Basic {pair}"))
+    }
+
+    /// Takes the token service's answer (contract section 1.1); `expiresIn` may be text or number.
+    pub(super) fn token(
+        &self,
+        mut gate: OwnedMutexGuard<Credentials>,
+        text: &str,
+        now: Timestamp,
+    ) -> Result<Pass, String> {
+        let page = wire::page(text, &[]).map_err(|_| "the token answer is not JSON".to_owned())?;
+        let value = page
+            .own
+            .text(&["accessToken"])
+            .ok_or("the token answer holds no accessToken")?;
+        let seconds = page
+            .own
+            .text(&["expiresIn"])
+            .and_then(|t| t.trim().parse::<u32>().ok())
+            .unwrap_or(300);
+        let margin = (seconds / 10).clamp(1, 60);
+        let life = SignedDuration::from_secs(i64::from(seconds.saturating_sub(margin)));
+        let header = header(&format!("Bearer {}", value.trim())).map_err(|e| e.to_string())?;
+        let value = SecretString::from(value.trim());
+        self.mask(&value);
+        gate.token = Some(Token {
+            value,
+            renew_at: now.checked_add(life).unwrap_or(Timestamp::MAX),
+        });
+        gate.generation += 1;
+        // A new token for a login that has worked is as good as the old one.
+        Ok(pass(header, gate))
+    }
+
+    /// The token service refused the password: one second try if the file has changed, else stop.
+    ///
+    /// # Errors
+    /// [`OigError::LoginStopped`].
+    pub(super) fn password_refused(
+        &self,
+        gate: &mut Credentials,
+        second: bool,
+        now: Timestamp,
+    ) -> Result<(), OigError> {
+        match secret::read(&self.file) {
+            Ok(fresh) if !second && fresh.expose_secret() != gate.secret.expose_secret() => {
+                self.replace(gate, fresh);
+                gate.renewed = true;
+                Ok(())
+            }
+            _ => Err(self.stop(
+                gate,
+                now,
+                "the token service refused login and password (401)",
+            )),
+        }
+    }
+
+    /// A request was answered 401. `Ok`: one more try is allowed with what `ready` gives now.
+    ///
+    /// # Errors
+    /// [`OigError::LoginStopped`], now and on every further call until the secret changes.
+    pub(super) async fn refused(&self, pass: Pass, now: Timestamp) -> Result<(), OigError> {
+        let mut gate = match pass.gate {
+            Some(gate) => gate,
+            None => Arc::clone(&self.gate).lock_owned().await,
+        };
+        if let LoginState::Stopped { since, why, .. } = self.state() {
+            return Err(OigError::LoginStopped { since, why });
+        }
+        if gate.generation != pass.generation {
+            return Ok(());
+        }
+        if gate.renewed {
+            return Err(self.stop(&gate, now, "the server answered 401 again after a renewal"));
+        }
+        let fresh = secret::read(&self.file)
+            .ok()
+            .filter(|fresh| fresh.expose_secret() != gate.secret.expose_secret());
+        match (self.kind, fresh) {
+            (_, Some(fresh)) => self.replace(&mut gate, fresh),
+            (AuthKind::Bearer, None) => {
+                gate.token = None;
+                gate.generation += 1;
+                gate.proven = false;
+            }
+            (AuthKind::Basic, None) => {
+                return Err(self.stop(&gate, now, "the server refused login and password (401)"));
+            }
+        }
+        gate.renewed = true;
+        Ok(())
+    }
+
+    fn stop(&self, gate: &Credentials, now: Timestamp, why: &str) -> OigError {
+        tracing::error!(
+            login = %self.login,
+            why,
+            "the login is stopped: nothing is sent until the password file changes or the stop is cleared"
+        );
+        self.show(LoginState::Stopped {
+            since: now,
+            why: why.to_owned(),
+            secret: SecretDigest::new(&self.login, &gate.secret),
+        });
+        OigError::LoginStopped {
+            since: now,
+            why: why.to_owned(),
+        }
+    }
+}
+
+impl Pass {
+    /// The request was answered otherwise than 401; `proof` where the answer shows that the login works.
+    pub(super) fn passed(self, proof: bool) {
+        if let Some(mut gate) = self.gate
+            && proof
+        {
+            gate.proven = true;
+            gate.renewed = false;
+        }
+    }
+}
+
+fn pass(header: HeaderValue, gate: OwnedMutexGuard<Credentials>) -> Pass {
+    Pass {
+        header,
+        generation: gate.generation,
+        gate: (!gate.proven).then_some(gate),
+    }
+}
+
+fn header(text: &str) -> Result<HeaderValue, OigError> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| {
+        OigError::Settings("the credentials hold characters that HTTP can't carry".to_owned())
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}

@@ -1,0 +1,344 @@
+//! Reads all pages of the open tasks into one snapshot (contract sections 1.3 and 9.10); it says when the view is incomplete or shifted, and never hides it.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::task::JoinSet;
+
+use super::client::{Client, Inner};
+use super::error::OigError;
+use super::filter::{encode, number_of};
+use super::map::{Interner, Mapper};
+use crate::model::{Snapshot, Task, TaskId};
+
+/// One page, decoded; its buffer is gone.
+struct PageOut {
+    tasks: Vec<Task>,
+    /// Items as sent, readable or not.
+    raw: usize,
+    unreadable: Vec<String>,
+    /// The server says that there is more.
+    more: bool,
+    next: Next,
+}
+
+/// What the page's `next` link is good for.
+enum Next {
+    /// There is none, or it leads elsewhere: the offset is computed (contract section 1.3: documented, 1-based).
+    None,
+    /// It names an offset.
+    Offset(u64),
+    /// It names no offset: its query is followed as it is.
+    Opaque(String),
+}
+
+/// Most messages about unreadable rows that are kept; all are counted by `unreadable.len()` up to here.
+const UNREADABLE_MAX: usize = 1_000;
+
+struct Builder {
+    snapshot: Snapshot,
+    ids: HashSet<TaskId>,
+    names: Arc<Vec<Arc<str>>>,
+}
+
+impl Client {
+    /// Reads the whole list: all open tasks visible to the login, which need not be all that exist.
+    ///
+    /// `complete` is false where the pages ended oddly (a repeated next, more promised and nothing sent, the page
+    /// limit); `stable` is false where the list shifted while it was read.
+    ///
+    /// # Errors
+    /// Any [`OigError`] of any page: a list with a hole is no snapshot.
+    pub async fn list(&self) -> Result<Snapshot, OigError> {
+        let inner = &self.0;
+        let path = inner.api("/provtasks");
+        let limit = u64::from(inner.settings.page_size.max(1));
+        let pool = Arc::new(Mutex::new(Interner::default()));
+        let mut built = Builder::new(inner);
+        let first = inner
+            .list_page(&path, &inner.offset_query(1, limit), limit, &pool)
+            .await?;
+        let (raw, more) = (count(first.raw), first.more);
+        let step = match &first.next {
+            Next::Offset(next) if *next > 1 => next - 1,
+            Next::Offset(_) if more => {
+                built.add(first);
+                return Ok(built.incomplete("the first page's next link points back to itself"));
+            }
+            Next::Opaque(_) if more => return self.follow(built, first, &path, limit, &pool).await,
+            _ => raw,
+        };
+        built.add(first);
+        if !more {
+            return Ok(built.done(inner, None));
+        }
+        if raw == 0 {
+            return Ok(built.incomplete("an empty page promised more"));
+        }
+        self.ahead(built, step, limit, &path, &pool).await
+    }
+
+    /// The pages after the first, several in flight, taken in order.
+    async fn ahead(
+        &self,
+        mut built: Builder,
+        step: u64,
+        limit: u64,
+        path: &str,
+        pool: &Arc<Mutex<Interner>>,
+    ) -> Result<Snapshot, OigError> {
+        let inner = &self.0;
+        let width = usize::try_from(inner.settings.pages_in_flight.max(1)).unwrap_or(1);
+        let known = inner.pages_known.load(Ordering::Relaxed);
+        let mut flight: JoinSet<(u32, Result<PageOut, OigError>)> = JoinSet::new();
+        let mut waiting: BTreeMap<u32, PageOut> = BTreeMap::new();
+        let (mut asked, mut taken) = (1_u32, 1_u32);
+        let mut end: Option<Option<&'static str>> = None;
+        let mut last = 1;
+        loop {
+            while end.is_none() && flight.len() < width && asked < inner.settings.max_pages {
+                // Beyond what the last list needed only one page is asked for at a time; the first list knows no bound.
+                if asked > taken && known != 0 && asked >= known {
+                    break;
+                }
+                let offset = 1 + u64::from(asked) * step;
+                let (client, path, pool) = (self.clone(), path.to_owned(), Arc::clone(pool));
+                let index = asked;
+                flight.spawn(async move {
+                    let query = client.0.offset_query(offset, limit);
+                    (index, client.0.list_page(&path, &query, limit, &pool).await)
+                });
+                asked += 1;
+            }
+            let Some(joined) = flight.join_next().await else {
+                break;
+            };
+            let (index, page) = joined.map_err(|e| OigError::Broken {
+                what: "the task list".to_owned(),
+                why: format!("a page reader failed: {e}"),
+            })?;
+            match page {
+                Ok(page) => waiting.insert(index, page),
+                // Pages read ahead past the end say only whether the list has grown meanwhile.
+                Err(_) if end.is_some() => {
+                    built.snapshot.stable = false;
+                    continue;
+                }
+                Err(e) => return Err(e),
+            };
+            while let Some(page) = waiting.remove(&taken) {
+                let offset = 1 + u64::from(taken) * step;
+                taken += 1;
+                if end.is_some() {
+                    built.snapshot.stable &= page.raw == 0;
+                    built.add(page);
+                    continue;
+                }
+                last = taken;
+                let (raw, more) = (count(page.raw), page.more);
+                let back = matches!(page.next, Next::Offset(next) if next <= offset);
+                let fresh = built.add(page);
+                end = match (more, raw) {
+                    (false, _) => Some(None),
+                    (true, 0) => Some(Some("an empty page promised more")),
+                    (true, _) if back => Some(Some("a next link points back")),
+                    (true, _) if fresh == 0 => {
+                        Some(Some("a page repeats what earlier pages showed"))
+                    }
+                    (true, _) if taken >= inner.settings.max_pages => {
+                        Some(Some("server.max_pages is reached"))
+                    }
+                    (true, _) => {
+                        built.snapshot.stable &= raw >= step;
+                        None
+                    }
+                };
+            }
+        }
+        Ok(match end {
+            Some(None) => built.done(inner, Some(last)),
+            Some(Some(why)) => built.incomplete(why),
+            None => built.incomplete("server.max_pages is reached"),
+        })
+    }
+
+    /// Follows next links that name no offset, one by one.
+    async fn follow(
+        &self,
+        mut built: Builder,
+        first: PageOut,
+        path: &str,
+        limit: u64,
+        pool: &Arc<Mutex<Interner>>,
+    ) -> Result<Snapshot, OigError> {
+        let inner = &self.0;
+        let mut seen: HashSet<String> = HashSet::new();
+        let mut page = first;
+        loop {
+            let more = page.more;
+            let next = std::mem::replace(&mut page.next, Next::None);
+            let empty = page.raw == 0;
+            built.add(page);
+            if !more {
+                return Ok(built.done(inner, None));
+            }
+            if empty {
+                return Ok(built.incomplete("an empty page promised more"));
+            }
+            if built.snapshot.pages >= inner.settings.max_pages {
+                return Ok(built.incomplete("server.max_pages is reached"));
+            }
+            let query = match next {
+                Next::Opaque(query) => query,
+                Next::Offset(offset) => inner.offset_query(offset, limit),
+                Next::None => return Ok(built.incomplete("more was promised without a next link")),
+            };
+            if !seen.insert(query.clone()) {
+                return Ok(built.incomplete("a next link points back"));
+            }
+            page = inner.list_page(path, &query, limit, pool).await?;
+        }
+    }
+}
+
+fn count(rows: usize) -> u64 {
+    u64::try_from(rows).unwrap_or(u64::MAX)
+}
+
+impl Builder {
+    fn new(inner: &Inner) -> Self {
+        Self {
+            snapshot: Snapshot {
+                taken_at: inner.clock.now(),
+                tasks: Vec::new(),
+                complete: true,
+                stable: true,
+                login: inner.settings.login.clone(),
+                pages: 0,
+                unreadable: Vec::new(),
+            },
+            ids: HashSet::new(),
+            names: Arc::default(),
+        }
+    }
+
+    /// Adds a page; returns how many of its tasks were new. A repeated id means that the list has shifted.
+    fn add(&mut self, page: PageOut) -> usize {
+        let mut fresh = 0;
+        self.snapshot.pages += 1;
+        let left = UNREADABLE_MAX.saturating_sub(self.snapshot.unreadable.len());
+        fresh += page.unreadable.len();
+        self.snapshot
+            .unreadable
+            .extend(page.unreadable.into_iter().take(left));
+        for mut task in page.tasks {
+            if !self.ids.insert(task.id.clone()) {
+                self.snapshot.stable = false;
+                continue;
+            }
+            // Pages mostly have the same names in the same order: keep one table for all of them.
+            let shared = task.fields.names();
+            if !Arc::ptr_eq(shared, &self.names) {
+                if **shared == *self.names {
+                    task.fields.share_names(Arc::clone(&self.names));
+                } else {
+                    self.names = Arc::clone(shared);
+                }
+            }
+            self.snapshot.tasks.push(task);
+            fresh += 1;
+        }
+        fresh
+    }
+
+    /// The list is whole; `last`: how many pages it really had, where some were read past its end.
+    fn done(mut self, inner: &Inner, last: Option<u32>) -> Snapshot {
+        let pages = last.unwrap_or(self.snapshot.pages);
+        inner.pages_known.store(pages, Ordering::Relaxed);
+        self.snapshot.tasks.shrink_to_fit();
+        self.snapshot
+    }
+
+    fn incomplete(mut self, why: &str) -> Snapshot {
+        tracing::warn!(
+            pages = self.snapshot.pages,
+            tasks = self.snapshot.tasks.len(),
+            why,
+            "the list of tasks ended oddly: it counts as incomplete"
+        );
+        self.snapshot.complete = false;
+        self.snapshot
+    }
+}
+
+impl Inner {
+    fn offset_query(&self, offset: u64, limit: u64) -> String {
+        let mut query = format!("offset={offset}&limit={limit}");
+        if let Some(filter) = &self.settings.list_filter {
+            query.push_str("&q=");
+            query.push_str(&encode(filter));
+        }
+        query
+    }
+
+    async fn list_page(
+        &self,
+        path: &str,
+        query: &str,
+        limit: u64,
+        pool: &Mutex<Interner>,
+    ) -> Result<PageOut, OigError> {
+        let what = "the task list";
+        let body = self.get_needed(what, &format!("{path}?{query}")).await?;
+        let text = self.text(&body, what)?;
+        let page = self.page(&text, &["tasks"], &body, what)?;
+        if !page.has_list && page.has_more.is_none() && page.own.flat_value("count").is_none() {
+            return Err(OigError::Malformed {
+                what: what.to_owned(),
+                why: "the answer is no list: it holds neither tasks nor count nor hasMore"
+                    .to_owned(),
+                excerpt: self.excerpt(&body.bytes),
+            });
+        }
+        let raw = page.items.len();
+        let mut unreadable = Vec::new();
+        let mut tasks = Vec::with_capacity(raw);
+        let mut mapper = Mapper::new(&self.settings.server_zone);
+        {
+            let mut pool = pool.lock().unwrap_or_else(PoisonError::into_inner);
+            for row in &page.items {
+                match mapper.task(row, &mut pool) {
+                    Ok(task) => tasks.push(task),
+                    Err(why) => unreadable.push(why),
+                }
+            }
+        }
+        let names = mapper.names();
+        for task in &mut tasks {
+            task.fields.share_names(Arc::clone(&names));
+        }
+        let next = match page.next.as_deref().map(|href| self.own_query(href, path)) {
+            None => Next::None,
+            Some(None) => {
+                tracing::warn!("a next link leads to another path and is not used");
+                Next::None
+            }
+            Some(Some(query)) => match number_of(&query, "offset") {
+                Some(offset) => Next::Offset(offset),
+                None => Next::Opaque(query),
+            },
+        };
+        let more = match page.has_more {
+            Some(more) => more,
+            None => !matches!(next, Next::None) || (raw > 0 && count(raw) >= limit),
+        };
+        Ok(PageOut {
+            tasks,
+            raw,
+            unreadable,
+            more,
+            next,
+        })
+    }
+}

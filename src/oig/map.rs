@@ -1,0 +1,392 @@
+//! Turns incoming rows into tasks (contract section 5); pure, lenient, and without opinion on what a task means.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use sha2::{Digest as _, Sha256};
+
+use super::dates;
+use super::wire::{Field, Row, Value};
+use crate::model::id::canonical_key;
+use crate::model::task::FieldPacker;
+use crate::model::{
+    DefKey, Fields, Login, Owner, ProcessKey, RoleKey, TargetName, Task, TaskId, TaskStatus,
+    UserKey,
+};
+
+/// Texts shared by the rows of one snapshot, so that a name that recurs is kept once.
+#[derive(Debug, Default)]
+pub struct Interner(HashSet<Arc<str>>);
+
+impl Interner {
+    /// The shared form of a text.
+    pub fn get(&mut self, text: &str) -> Arc<str> {
+        if let Some(have) = self.0.get(text) {
+            return Arc::clone(have);
+        }
+        let new: Arc<str> = Arc::from(text);
+        self.0.insert(Arc::clone(&new));
+        new
+    }
+}
+
+/// What a field's name means to us.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Known {
+    Id,
+    Status,
+    Category,
+    DefName,
+    DefKey,
+    Process,
+    AppInstance,
+    Object,
+    TargetUser,
+    OwnerKey,
+    OwnerLogin,
+    GroupKey,
+    GroupName,
+    InfoCreated,
+    Created,
+    SchReason,
+    Reason,
+    Response,
+    Note,
+    Request,
+    RetryTask,
+    Adapter,
+    Child,
+    Other,
+}
+
+const INFO: &str = "process instance.task information.";
+const DETAILS: &str = "process instance.task details.";
+
+fn known(name: &str) -> Known {
+    let name = name.trim().to_ascii_lowercase();
+    if name.starts_with("child") || name.starts_with("ud_") {
+        return Known::Child;
+    }
+    // Mocks and pages disagree about which of the two groups some names belong to, so both are read.
+    let short = name
+        .strip_prefix(INFO)
+        .or_else(|| name.strip_prefix(DETAILS));
+    match (short, name.as_str()) {
+        (Some("key"), _) if name.starts_with(DETAILS) => Known::Id,
+        (Some("status"), _) => Known::Status,
+        (Some("target user"), _) => Known::TargetUser,
+        (Some("assigned to user key"), _) => Known::OwnerKey,
+        (Some("assignee user id"), _) => Known::OwnerLogin,
+        (Some("assigned to group key"), _) => Known::GroupKey,
+        (Some("creation date"), _) if name.starts_with(INFO) => Known::InfoCreated,
+        (Some("creation date"), _) => Known::Created,
+        (Some("reason"), _) => Known::Reason,
+        (Some("data"), _) => Known::Response,
+        (Some("note"), _) => Known::Note,
+        (Some("retry task"), _) => Known::RetryTask,
+        (_, "status.category") => Known::Category,
+        (_, "process definition.tasks.task name") => Known::DefName,
+        (_, "process definition.tasks.key") => Known::DefKey,
+        (_, "process instance.key") => Known::Process,
+        (_, "app_instance_name") => Known::AppInstance,
+        (_, "objects.name") => Known::Object,
+        (_, "groups.group name") => Known::GroupName,
+        (_, "sch_reason") => Known::SchReason,
+        (_, "req_key") => Known::Request,
+        (_, "event handler manager.key") => Known::Adapter,
+        _ => Known::Other,
+    }
+}
+
+/// Maps the rows of one page; its name table is shared by them.
+#[derive(Debug)]
+pub struct Mapper<'z> {
+    packer: FieldPacker,
+    /// Name and meaning by the packer's index, so that a name is looked at once per page.
+    known: Vec<(Box<str>, Known)>,
+    /// Field order of the last row: the next one mostly has the same.
+    order: Vec<u16>,
+    zone: &'z TimeZone,
+}
+
+/// What a row showed, before the typed members are made of it.
+#[derive(Default)]
+struct Seen<'r> {
+    status: Option<Cow<'r, str>>,
+    category: Option<Cow<'r, str>>,
+    owner_key: Option<Cow<'r, str>>,
+    owner_login: Option<Cow<'r, str>>,
+    group_key: Option<Cow<'r, str>>,
+    group_name: Option<Cow<'r, str>>,
+    app_instance: Option<Cow<'r, str>>,
+    object: Option<Cow<'r, str>>,
+    info_created: Option<Cow<'r, str>>,
+    created: Option<Cow<'r, str>>,
+    sch_reason: Option<Cow<'r, str>>,
+    reason: Option<Cow<'r, str>>,
+    retry_task: Option<Cow<'r, str>>,
+    child: Vec<(&'r str, Cow<'r, str>)>,
+}
+
+impl<'z> Mapper<'z> {
+    /// A mapper for one page; `zone` holds for dates without one.
+    pub fn new(zone: &'z TimeZone) -> Self {
+        Self {
+            packer: FieldPacker::default(),
+            known: Vec::new(),
+            order: Vec::new(),
+            zone,
+        }
+    }
+
+    /// The name table of all rows mapped so far; give it to each by [`Fields::share_names`].
+    pub fn names(&self) -> Arc<Vec<Arc<str>>> {
+        self.packer.names()
+    }
+
+    fn name(&mut self, at: usize, name: &str) -> Option<(u16, Known)> {
+        if let Some(guess) = self.order.get(at).copied()
+            && let Some((have, meaning)) = self.known.get(usize::from(guess))
+            && &**have == name
+        {
+            return Some((guess, *meaning));
+        }
+        let index = self.packer.name(name)?;
+        if usize::from(index) >= self.known.len() {
+            self.known.push((Box::from(name), known(name)));
+        }
+        match self.order.get_mut(at) {
+            Some(slot) => *slot = index,
+            None => self.order.push(index),
+        }
+        let (_, meaning) = self.known.get(usize::from(index))?;
+        Some((index, *meaning))
+    }
+
+    /// Maps one row; its [`Fields`] have no names yet.
+    ///
+    /// # Errors
+    /// Why the row is no task: it is no object or shows no id.
+    pub fn task(&mut self, row: &Row<'_>, pool: &mut Interner) -> Result<Task, String> {
+        if !row.is_object {
+            return Err("an item of the list is not an object".to_owned());
+        }
+        let mut task = Task::bare(TaskId::from_canonical(Arc::from("")), TaskStatus::Pending);
+        let mut id: Option<Cow<'_, str>> = None;
+        let mut seen = Seen::default();
+        let mut at = 0;
+        for field in row.fields.iter().chain(&row.form) {
+            let Some((index, meaning)) = self.name(at, &field.name) else {
+                continue;
+            };
+            at += 1;
+            if let Some(value) = field.value.packed() {
+                self.packer.push(index, value);
+            }
+            if meaning == Known::Id {
+                id = id.or_else(|| filled(&field.value));
+            } else if meaning != Known::Other {
+                take(meaning, field, &mut task, &mut seen, pool);
+            }
+        }
+        // A form field is child data whatever its name (contract section 2, SingleProvTask).
+        for field in &row.form {
+            if known(&field.name) != Known::Child
+                && let Some(text) = field.value.text()
+            {
+                seen.child.push((&field.name, text));
+            }
+        }
+        let packed = self.packer.take_row();
+        let id = id
+            .filter(|text| canonical_key(text) != "0")
+            .map(Cow::into_owned)
+            .or_else(|| row.id());
+        let Some(id) = id else {
+            return Err(format!(
+                "an item of the list shows no id ({} fields)",
+                row.fields.len()
+            ));
+        };
+        task.id = TaskId::new(&id);
+        task.fields = Fields::new(Arc::default(), packed);
+        finish(task, seen, self.zone, pool)
+    }
+}
+
+/// Maps a single row or the rows of a short list, with their names.
+///
+/// # Errors
+/// As [`Mapper::task`].
+pub fn single(row: &Row<'_>, zone: &TimeZone) -> Result<Task, String> {
+    let mut mapper = Mapper::new(zone);
+    let mut task = mapper.task(row, &mut Interner::default())?;
+    task.fields.share_names(mapper.names());
+    Ok(task)
+}
+
+/// Packs a row's fields as they came, for rows that are no tasks.
+pub fn pack(fields: &[Field<'_>]) -> Fields {
+    Fields::from_pairs(
+        fields
+            .iter()
+            .filter_map(|f| Some((f.name.as_ref(), f.value.packed()?))),
+    )
+}
+
+fn filled<'r>(value: &'r Value<'_>) -> Option<Cow<'r, str>> {
+    value.text().filter(|text| !text.trim().is_empty())
+}
+
+/// A key is there where it is neither blank nor zero.
+fn key<'r>(value: &'r Value<'_>) -> Option<Cow<'r, str>> {
+    filled(value).filter(|text| {
+        let canon = canonical_key(text);
+        canon != "0" && !canon.starts_with('-')
+    })
+}
+
+fn take<'r>(
+    meaning: Known,
+    field: &'r Field<'_>,
+    task: &mut Task,
+    seen: &mut Seen<'r>,
+    pool: &mut Interner,
+) {
+    let value = &field.value;
+    let mut shared_key = |v: &Value<'_>| key(v).map(|t| pool.get(&canonical_key(&t)));
+    match meaning {
+        Known::DefKey => task.definition_key = shared_key(value).map(DefKey::from_canonical),
+        Known::Process => task.process = shared_key(value).map(ProcessKey::from_canonical),
+        Known::Request => task.request = shared_key(value),
+        Known::DefName => task.definition_name = filled(value).map(|t| pool.get(t.trim())),
+        Known::TargetUser => task.beneficiary = filled(value).map(|t| login(&t, pool)),
+        Known::Response => task.response = value.text().map(|t| pool.get(&t)),
+        Known::Note => task.note = value.text().map(|t| pool.get(&t)),
+        Known::Adapter => {
+            task.has_adapter = value
+                .text()
+                .and_then(|t| t.trim().parse::<u64>().ok())
+                .map(|n| n != 0);
+        }
+        Known::Status => seen.status = filled(value),
+        Known::Category => seen.category = filled(value),
+        Known::OwnerKey => seen.owner_key = key(value),
+        Known::OwnerLogin => seen.owner_login = filled(value),
+        Known::GroupKey => seen.group_key = key(value),
+        Known::GroupName => seen.group_name = filled(value),
+        Known::AppInstance => seen.app_instance = filled(value),
+        Known::Object => seen.object = filled(value),
+        Known::InfoCreated => seen.info_created = filled(value),
+        Known::Created => seen.created = filled(value),
+        Known::SchReason => seen.sch_reason = value.text(),
+        Known::Reason => seen.reason = value.text(),
+        Known::RetryTask => seen.retry_task = filled(value),
+        Known::Child => {
+            if let Some(text) = value.text() {
+                seen.child.push((&field.name, text));
+            }
+        }
+        Known::Id | Known::Other => {}
+    }
+}
+
+fn login(text: &str, pool: &mut Interner) -> Login {
+    let text = text.trim();
+    if text.bytes().any(|b| b.is_ascii_lowercase()) {
+        Login::from_canonical(pool.get(&text.to_ascii_uppercase()))
+    } else {
+        Login::from_canonical(pool.get(text))
+    }
+}
+
+fn finish(
+    mut task: Task,
+    mut seen: Seen<'_>,
+    zone: &TimeZone,
+    pool: &mut Interner,
+) -> Result<Task, String> {
+    task.status = TaskStatus::parse(seen.status.or(seen.category).as_deref().unwrap_or(""));
+    task.target = seen
+        .app_instance
+        .or(seen.object)
+        .map(|t| TargetName::from_canonical(pool.get(t.trim())));
+    task.created = [seen.info_created, seen.created]
+        .into_iter()
+        .flatten()
+        .find_map(|t| dates::read(&t, zone));
+    let blank = |t: &Option<Cow<'_, str>>| t.as_ref().is_none_or(|t| t.trim().is_empty());
+    // An empty SCH_REASON is known to be empty, but a text in the other field says more.
+    let reason = if blank(&seen.sch_reason) && !blank(&seen.reason) {
+        seen.reason
+    } else {
+        seen.sch_reason.or(seen.reason)
+    };
+    task.reason = reason.map(|t| pool.get(&t));
+    let user_key = seen.owner_key.map(|t| pool.get(&canonical_key(&t)));
+    let group_key = seen.group_key.map(|t| pool.get(&canonical_key(&t)));
+    let user_login = seen.owner_login.map(|t| login(&t, pool));
+    let group_name = seen.group_name.map(|t| pool.get(t.trim()));
+    task.owner = match (user_key, group_key) {
+        // Both above zero contradicts the contract: not understood, so unknown.
+        (Some(_), Some(_)) => Owner::Unknown,
+        (Some(key), None) => Owner::User {
+            key: Some(UserKey::from_canonical(key)),
+            login: user_login,
+        },
+        (None, Some(key)) => Owner::Role {
+            key: Some(RoleKey::from_canonical(key)),
+            name: group_name,
+        },
+        (None, None) => match (user_login, group_name) {
+            (Some(login), None) => Owner::User {
+                key: None,
+                login: Some(login),
+            },
+            (None, Some(name)) => Owner::Role {
+                key: None,
+                name: Some(name),
+            },
+            _ => Owner::Unknown,
+        },
+    };
+    task.retry_of = seen.retry_task.and_then(|text| retried(&text, &task.id));
+    task.child = child_digest(&mut seen.child);
+    Ok(task)
+}
+
+/// `Retry Task` is a key only where it can't be a flag or counter: above 1,000 and below the task's own id.
+fn retried(text: &str, own: &TaskId) -> Option<TaskId> {
+    let old = TaskId::new(text);
+    let (number, own) = (old.number()?, own.number()?);
+    (number > 1_000 && number < own).then_some(old)
+}
+
+/// The first 16 hex digits of SHA-256 over the sorted names and values: equal rows are recognised, nothing personal is kept.
+fn child_digest(child: &mut Vec<(&str, Cow<'_, str>)>) -> Option<Arc<str>> {
+    if child.is_empty() {
+        return None;
+    }
+    child.sort();
+    child.dedup();
+    let mut hash = Sha256::new();
+    for (name, value) in child.iter() {
+        hash.update(name.trim().to_ascii_lowercase());
+        hash.update([0]);
+        hash.update(value.as_bytes());
+        hash.update([0xff]);
+    }
+    let hex: String = hash
+        .finalize()
+        .iter()
+        .take(8)
+        .map(|b| format!("{b:02x}"))
+        .collect();
+    Some(Arc::from(hex))
+}
+
+#[cfg(test)]
+#[path = "map_tests.rs"]
+mod tests;

@@ -1,0 +1,213 @@
+//! Turns incoming rows into users, proxies, roles and history; pure, and it never treats a missing word as a good one.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::dates;
+use super::map::pack;
+use super::wire::Row;
+use crate::model::facts::{Person, UserStatus};
+use crate::model::{Fields, Login, RoleKey, TaskStatus, UserKey};
+
+/// One row of a person's proxies (contract section 7): information for choosing a stand-in, never proof of absence.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Proxy {
+    /// The proxy person's key, from the self link; the row's own `id` is the proxy record's.
+    pub key: Option<UserKey>,
+    /// The proxy person's login.
+    pub login: Option<Login>,
+    /// First moment.
+    pub from: Option<Timestamp>,
+    /// Last moment.
+    pub until: Option<Timestamp>,
+    /// The server's word, e.g. `NOT_STARTED`; the dates say more.
+    pub state: Option<String>,
+}
+
+/// A role.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Role {
+    /// Its key, as a reassignment needs it.
+    pub key: RoleKey,
+    /// Its name.
+    pub name: Arc<str>,
+}
+
+/// A direct member of a role; whether he is active has to be read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Member {
+    /// `usr_key`
+    pub key: Option<UserKey>,
+    /// The login.
+    pub login: Login,
+}
+
+/// One row of a task's history.
+#[derive(Clone, Debug)]
+pub struct HistoryRow {
+    /// `Status`, where shown.
+    pub status: Option<TaskStatus>,
+    /// `ASSIGNER_USER_KEY`, where above zero.
+    pub assigner: Option<UserKey>,
+    /// The row's date, where one of its fields is one.
+    pub at: Option<Timestamp>,
+    /// Everything, as it came.
+    pub fields: Fields,
+}
+
+fn user_key(text: &str) -> Option<UserKey> {
+    let key = UserKey::new(text);
+    (key.as_str() != "0" && !key.as_str().is_empty()).then_some(key)
+}
+
+/// A person; `None` without a login. A missing status is an unknown one, never an active one.
+pub fn person(row: &Row<'_>) -> Option<Person> {
+    let login = Login::new(&row.text(&["User Login", "userLogin", "login"])?);
+    let key = row.text(&["usr_key"]).and_then(|t| user_key(&t));
+    Some(Person {
+        key: key.or_else(|| row.id().and_then(|t| user_key(&t))),
+        login,
+        status: UserStatus::parse(&row.text(&["Status"]).unwrap_or_default()),
+        manager: row
+            .text(&["Manager Login", "managerLogin"])
+            .map(|t| Login::new(&t)),
+    })
+}
+
+/// A proxy; `None` where the row names nobody. Keys are matched without case (`userLogin`, `userlogin`).
+pub fn proxy(row: &Row<'_>, zone: &TimeZone) -> Option<Proxy> {
+    let date = |name| row.text(&[name]).and_then(|t| dates::read(&t, zone));
+    let key = row
+        .text(&["userid"])
+        .and_then(|t| user_key(&t))
+        .or_else(|| row.self_segment().and_then(|t| user_key(&t)))
+        .filter(|key| key.as_str().bytes().all(|b| b.is_ascii_digit()));
+    let login = row.text(&["userLogin"]).map(|t| Login::new(&t));
+    if key.is_none() && login.is_none() {
+        return None;
+    }
+    Some(Proxy {
+        key,
+        login,
+        from: date("startDate"),
+        until: date("endDate"),
+        state: row
+            .text(&["description"])
+            .map(|t| t.trim().to_ascii_uppercase()),
+    })
+}
+
+/// A role; `None` without key or name.
+pub fn role(row: &Row<'_>) -> Option<Role> {
+    let name = row.text(&[
+        "Role Name",
+        "roleName",
+        "Role Unique Name",
+        "name",
+        "Role Display Name",
+    ])?;
+    let key = row
+        .id()
+        .or_else(|| row.text(&["Role Key", "role_key"]).map(|t| t.into_owned()))?;
+    Some(Role {
+        key: RoleKey::new(&key),
+        name: Arc::from(name.trim()),
+    })
+}
+
+/// A member of a role; flat rows (contract section 7).
+pub fn member(row: &Row<'_>) -> Option<Member> {
+    let login = Login::new(&row.text(&["userLogin", "User Login"])?);
+    Some(Member {
+        key: row.id().and_then(|t| user_key(&t)),
+        login,
+    })
+}
+
+/// A row of history.
+pub fn history(row: &Row<'_>, zone: &TimeZone) -> HistoryRow {
+    let status = row.text(&[
+        "Status",
+        "Status.Status",
+        "Process Instance.Task Details.Status",
+        "Status.Category",
+    ]);
+    let dated = row.fields.iter().find_map(|field| {
+        let name = field.name.to_ascii_lowercase();
+        let text = (name.contains("date") || name.contains("create") || name.contains("update"))
+            .then(|| field.value.text())
+            .flatten()?;
+        dates::read(&text, zone)
+    });
+    HistoryRow {
+        status: status.map(|t| TaskStatus::parse(&t)),
+        assigner: row.text(&["ASSIGNER_USER_KEY"]).and_then(|t| user_key(&t)),
+        at: dated,
+        fields: pack(&row.fields),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oig::wire::page;
+
+    #[test]
+    fn the_documented_people_are_read() {
+        let text = r#"{"count":1,"users":[{"id":"5001","links":[{"rel":"self","href":"http://secureoracle.oracledemo.com:14000/iam/governance/selfservice/api/v1/users/5001"}],
+            "fields":[{"name":"Display Name","value":"Molly Graff"},{"name":"usr_key","value":5001},{"name":"User Login","value":"MGRAFF"}]}]}"#;
+        let list = page(text, &["users"]).expect("readable");
+        let molly = person(&list.items[0]).expect("a person");
+        assert_eq!(molly.key, Some(UserKey::new("5001")));
+        assert_eq!(molly.login, Login::new("mgraff"));
+        assert!(matches!(molly.status, UserStatus::Unknown(_)));
+
+        let text = r#"{"links":[],"fields":[{"name":"Display Name","value":{"base":"Beatrix Kiddo"}},{"name":"usr_key","value":23},{"name":"User Login","value":"BKIDDO"},{"name":"Status","value":"Active"},{"name":"Manager Login","value":""}]}"#;
+        let one = page(text, &[]).expect("readable");
+        let beatrix = person(&one.own).expect("a person");
+        assert_eq!(beatrix.key, Some(UserKey::new("23")));
+        assert_eq!(beatrix.status, UserStatus::Active);
+        assert_eq!(beatrix.manager, None);
+    }
+
+    #[test]
+    fn a_map_with_nulls_is_a_person_too() {
+        let text =
+            r#"{"id":7,"fields":{"User Login":"x","Status":"disabled","Manager Login":null}}"#;
+        let one = page(text, &[]).expect("readable");
+        let x = person(&one.own).expect("a person");
+        assert_eq!((x.status, x.manager), (UserStatus::Disabled, None));
+    }
+
+    #[test]
+    fn the_proxy_is_the_person_in_the_link_not_the_record() {
+        let text = r#"{"user":[{"links":[{"rel":"self","href":"https://pseudo.com/iam/governance/selfservice/api/v1/users/17"}],"requestId":0,"id":"1","userlogin":"AARORA","description":"NOT_STARTED","startdate":"2019-07-01T07:00:00Z","endDate":"2019-07-06T06:59:59Z","relationship":"MANAGER"}, {"id":"2"}]}"#;
+        let list = page(text, &["user"]).expect("readable");
+        let got = proxy(&list.items[0], &TimeZone::UTC).expect("a proxy");
+        assert_eq!(got.key, Some(UserKey::new("17")));
+        assert_eq!(got.login, Some(Login::new("AARORA")));
+        assert_eq!(
+            got.from.map(|t| t.to_string()).as_deref(),
+            Some("2019-07-01T07:00:00Z")
+        );
+        assert_eq!(got.state.as_deref(), Some("NOT_STARTED"));
+        assert_eq!(proxy(&list.items[1], &TimeZone::UTC), None);
+    }
+
+    #[test]
+    fn members_and_history_are_read() {
+        let text =
+            r#"{"users":[{"links":[],"id":"24","userLogin":"BKIDDO","email":"b@v"},{"id":"82"}]}"#;
+        let list = page(text, &["users"]).expect("readable");
+        let got: Vec<Member> = list.items.iter().filter_map(member).collect();
+        assert_eq!(got.len(), 1);
+        assert_eq!(got[0].key, Some(UserKey::new("24")));
+        let text = r#"{"provTaskHistoryList":[{"links":[],"fields":[{"name":"Status","value":"Pending"},{"name":"ASSIGNER_USER_KEY","value":0}]}]}"#;
+        let list = page(text, &["provTaskHistoryList"]).expect("readable");
+        let row = history(&list.items[0], &TimeZone::UTC);
+        assert_eq!(row.status, Some(TaskStatus::Pending));
+        assert_eq!(row.assigner, None);
+    }
+}

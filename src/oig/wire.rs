@@ -1,0 +1,519 @@
+//! The shapes that come in, read leniently and borrowed from the page's buffer (contract sections 1.3, 4, 5, 9); pure, and no bytes make it panic.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::model::task::FieldValue;
+
+/// A field as it came: its name and its raw JSON value.
+#[derive(Clone, Debug)]
+pub struct Field<'a> {
+    /// The name, with blanks and case as sent.
+    pub name: Cow<'a, str>,
+    /// The value; `null` is kept here and left out when packed.
+    pub value: Value<'a>,
+}
+
+/// A value as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value<'a> {
+    /// `null` or no value at all: unknown, not empty.
+    Null,
+    /// A string, decoded.
+    Text(Cow<'a, str>),
+    /// A number as written.
+    Number(&'a str),
+    /// `true` or `false`.
+    Bool(bool),
+    /// An object or array as JSON text.
+    Json(&'a str),
+}
+
+impl<'a> Value<'a> {
+    fn from_raw(raw: &'a RawValue) -> Self {
+        let text = raw.get().trim();
+        match text.as_bytes().first() {
+            None | Some(b'n') => Self::Null,
+            Some(b't') => Self::Bool(true),
+            Some(b'f') => Self::Bool(false),
+            Some(b'{' | b'[') => Self::Json(text),
+            Some(b'"') => {
+                let inner = text
+                    .strip_prefix('"')
+                    .and_then(|t| t.strip_suffix('"'))
+                    .unwrap_or(text);
+                if inner.contains('\\') {
+                    // A lone surrogate is valid JSON text and no valid string: keep it as written.
+                    Self::Text(
+                        serde_json::from_str::<String>(text)
+                            .map_or(Cow::Borrowed(inner), Cow::Owned),
+                    )
+                } else {
+                    Self::Text(Cow::Borrowed(inner))
+                }
+            }
+            Some(_) => Self::Number(text),
+        }
+    }
+
+    /// The value for packing; `None` for null.
+    pub fn packed(&self) -> Option<FieldValue<'_>> {
+        match self {
+            Self::Null => None,
+            Self::Text(text) => Some(FieldValue::Text(text)),
+            Self::Number(text) => Some(FieldValue::Number(text)),
+            Self::Bool(yes) => Some(FieldValue::Bool(*yes)),
+            Self::Json(text) => Some(FieldValue::Json(text)),
+        }
+    }
+
+    /// The value as text: localised attributes (`{"base": …}`) give their base; null, arrays and other objects give nothing.
+    pub fn text(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Null => None,
+            Self::Text(text) => Some(Cow::Borrowed(text)),
+            Self::Number(text) => Some(Cow::Borrowed(text)),
+            Self::Bool(true) => Some(Cow::Borrowed("true")),
+            Self::Bool(false) => Some(Cow::Borrowed("false")),
+            Self::Json(text) => {
+                let row: Row<'_> = serde_json::from_str(text).ok()?;
+                let base = row.flat_value("base")?;
+                match base {
+                    Value::Json(_) => None,
+                    flat => flat.text().map(|t| Cow::Owned(t.into_owned())),
+                }
+            }
+        }
+    }
+
+    /// The value as a flag: `true`, `"true"`, `1`, `"1"` in any case.
+    pub fn flag(&self) -> Option<bool> {
+        match self.text()?.trim() {
+            t if t.eq_ignore_ascii_case("true") || t == "1" => Some(true),
+            t if t.eq_ignore_ascii_case("false") || t == "0" => Some(false),
+            _ => None,
+        }
+    }
+}
+
+/// One item of any list, or a single answer: fields in an array or a map, and whatever else lies beside them.
+#[derive(Clone, Debug, Default)]
+pub struct Row<'a> {
+    /// False where the item is no object at all.
+    pub is_object: bool,
+    /// `fields`.
+    pub fields: Vec<Field<'a>>,
+    /// `formFields`.
+    pub form: Vec<Field<'a>>,
+    /// `links`, unread.
+    pub links: Option<&'a RawValue>,
+    /// Every other key (`id`, `status`, `userLogin`, …).
+    pub flat: Vec<Field<'a>>,
+}
+
+impl<'a> Row<'a> {
+    /// A key beside `fields`, without regard to case.
+    pub fn flat_value(&self, name: &str) -> Option<&Value<'a>> {
+        find(&self.flat, name)
+    }
+
+    /// A key of `fields`, without regard to case and surrounding blanks.
+    pub fn field(&self, name: &str) -> Option<&Value<'a>> {
+        find(&self.fields, name)
+    }
+
+    /// A key of `fields`, else beside them, as text that is not blank.
+    pub fn text(&self, names: &[&str]) -> Option<Cow<'_, str>> {
+        names
+            .iter()
+            .filter_map(|name| self.field(name).or_else(|| self.flat_value(name)))
+            .filter_map(Value::text)
+            .find(|text| !text.trim().is_empty())
+    }
+
+    /// The last path segment of the self link: the fallback for a missing id (contract section 5).
+    pub fn self_segment(&self) -> Option<String> {
+        let links = read_links(self.links?);
+        let own = links
+            .iter()
+            .find(|l| l.rel.eq_ignore_ascii_case("self"))
+            .or_else(|| links.iter().find(|l| l.rel.is_empty()))?;
+        let (path, _) = super::filter::path_and_query(&own.href);
+        let last = path.trim_end_matches('/').rsplit('/').next()?;
+        (!last.is_empty()).then(|| last.to_owned())
+    }
+
+    /// `id`, else the self link's last segment, where either is not blank.
+    pub fn id(&self) -> Option<String> {
+        self.flat_value("id")
+            .and_then(Value::text)
+            .map(|t| t.trim().to_owned())
+            .filter(|t| !t.is_empty())
+            .or_else(|| self.self_segment())
+    }
+}
+
+fn find<'r, 'a>(fields: &'r [Field<'a>], name: &str) -> Option<&'r Value<'a>> {
+    fields
+        .iter()
+        .find(|f| f.name.trim().eq_ignore_ascii_case(name))
+        .map(|f| &f.value)
+}
+
+/// One link of `links`.
+#[derive(Clone, Debug, Default)]
+pub struct Link {
+    /// `self`, `first`, `next`; empty where missing.
+    pub rel: String,
+    /// The address as sent; never called as it is.
+    pub href: String,
+}
+
+/// Reads `links` of any shape; what is no link is left out.
+pub fn read_links(raw: &RawValue) -> Vec<Link> {
+    let Ok(Items(rows)) = serde_json::from_str::<Items<'_>>(raw.get()) else {
+        return Vec::new();
+    };
+    rows.iter()
+        .filter_map(|row| {
+            let text = |name| row.flat_value(name).and_then(Value::text);
+            Some(Link {
+                href: text("href")?.into_owned(),
+                rel: text("rel").unwrap_or_default().into_owned(),
+            })
+        })
+        .collect()
+}
+
+/// One page of a list, or a single object (then its own keys are in `own`).
+#[derive(Clone, Debug, Default)]
+pub struct Page<'a> {
+    /// `hasMore`, where it is readable.
+    pub has_more: Option<bool>,
+    /// The href of the `next` link.
+    pub next: Option<String>,
+    /// True where one of the expected array keys was there.
+    pub has_list: bool,
+    /// The items, in the order they came.
+    pub items: Vec<Row<'a>>,
+    /// The object's own keys.
+    pub own: Row<'a>,
+}
+
+/// Why a body is not what was asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum WireFault {
+    /// Nothing but blanks.
+    Empty,
+    /// Starts like HTML.
+    Html,
+    /// Starts like XML.
+    Xml,
+    /// JSON that ends in the middle.
+    Truncated,
+    /// Something else, in serde's words (they hold positions, never content).
+    Malformed(String),
+}
+
+/// The text of a body: a byte-order mark is dropped, bytes that are not UTF-8 are replaced.
+///
+/// # Errors
+/// [`WireFault::Empty`], [`WireFault::Html`] or [`WireFault::Xml`] by the body's first characters.
+pub fn body_text(body: &[u8]) -> Result<Cow<'_, str>, WireFault> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let text = String::from_utf8_lossy(body);
+    let start = text.trim_start();
+    if start.is_empty() {
+        return Err(WireFault::Empty);
+    }
+    if start.starts_with('<') {
+        let head: String = start
+            .chars()
+            .take(200)
+            .collect::<String>()
+            .to_ascii_lowercase();
+        return Err(
+            if head.contains("<!doctype html") || head.contains("<html") {
+                WireFault::Html
+            } else if head.starts_with("<?xml") || !head.starts_with("<!") {
+                WireFault::Xml
+            } else {
+                WireFault::Html
+            },
+        );
+    }
+    Ok(text)
+}
+
+/// Reads a list or a single object; `keys` are the names under which the list may stand.
+///
+/// # Errors
+/// [`WireFault::Truncated`] or [`WireFault::Malformed`].
+pub fn page<'a>(text: &'a str, keys: &[&str]) -> Result<Page<'a>, WireFault> {
+    let mut de = serde_json::Deserializer::from_str(text);
+    let page = PageSeed { keys }
+        .read(&mut de)
+        .and_then(|page| de.end().map(|()| page));
+    page.map_err(|e| {
+        if e.is_eof() {
+            WireFault::Truncated
+        } else {
+            // serde's text may quote a piece of the input after "invalid type"; keep only what it was and where.
+            WireFault::Malformed(format!(
+                "it is not the JSON that was asked for (line {}, column {})",
+                e.line(),
+                e.column()
+            ))
+        }
+    })
+}
+
+struct PageSeed<'k> {
+    keys: &'k [&'k str],
+}
+
+impl PageSeed<'_> {
+    fn read<'a, R: serde_json::de::Read<'a>>(
+        self,
+        de: &mut serde_json::Deserializer<R>,
+    ) -> Result<Page<'a>, serde_json::Error> {
+        de.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for PageSeed<'_> {
+    type Value = Page<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Page<'de>, A::Error> {
+        let mut page = Page::default();
+        page.own.is_object = true;
+        while let Some(Key(key)) = map.next_key()? {
+            if self.keys.iter().any(|k| key.eq_ignore_ascii_case(k)) {
+                let Items(items) = map.next_value()?;
+                page.has_list = true;
+                page.items.extend(items);
+            } else {
+                page.own.take(key, &mut map)?;
+            }
+        }
+        page.has_more = page.own.flat_value("hasMore").and_then(Value::flag);
+        page.next = page.own.links.and_then(|raw| {
+            read_links(raw)
+                .into_iter()
+                .find(|l| l.rel.eq_ignore_ascii_case("next"))
+                .map(|l| l.href)
+        });
+        Ok(page)
+    }
+}
+
+impl<'de> Row<'de> {
+    /// Takes the value of one key into its place.
+    fn take<A: MapAccess<'de>>(&mut self, key: Cow<'de, str>, map: &mut A) -> Result<(), A::Error> {
+        if key.eq_ignore_ascii_case("fields") {
+            let Fields(fields) = map.next_value()?;
+            self.fields.extend(fields);
+        } else if key.eq_ignore_ascii_case("formFields") {
+            let Fields(fields) = map.next_value()?;
+            self.form.extend(fields);
+        } else if key.eq_ignore_ascii_case("links") {
+            self.links = Some(map.next_value()?);
+        } else {
+            let raw: &RawValue = map.next_value()?;
+            self.flat.push(Field {
+                name: key,
+                value: Value::from_raw(raw),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// A key, borrowed where it holds no escape.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct V;
+        impl<'de> Visitor<'de> for V {
+            type Value = Key<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+            fn visit_borrowed_str<E>(self, v: &'de str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Borrowed(v)))
+            }
+            fn visit_str<E>(self, v: &str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(v.to_owned())))
+            }
+        }
+        d.deserialize_str(V)
+    }
+}
+
+/// The visitor methods for everything that is neither object nor list: it is not an error, just nothing.
+macro_rules! scalars_give {
+    ($nothing:expr) => {
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok($nothing)
+        }
+        fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+            Ok($nothing)
+        }
+        fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+            Ok($nothing)
+        }
+        fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+            Ok($nothing)
+        }
+        fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+            Ok($nothing)
+        }
+        fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+            Ok($nothing)
+        }
+    };
+}
+
+impl<'de> Deserialize<'de> for Row<'de> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct V;
+        impl<'de> Visitor<'de> for V {
+            type Value = Row<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an item")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Row<'de>, A::Error> {
+                let mut row = Row {
+                    is_object: true,
+                    ..Row::default()
+                };
+                while let Some(Key(key)) = map.next_key()? {
+                    row.take(key, &mut map)?;
+                }
+                Ok(row)
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Row<'de>, A::Error> {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Row::default())
+            }
+            scalars_give!(Row::default());
+        }
+        d.deserialize_any(V)
+    }
+}
+
+/// A list of items; a lone object stands for a list of one, as XML-minded servers write it.
+struct Items<'a>(Vec<Row<'a>>);
+
+impl<'de> Deserialize<'de> for Items<'de> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct V;
+        impl<'de> Visitor<'de> for V {
+            type Value = Items<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Items<'de>, A::Error> {
+                let mut row = Row {
+                    is_object: true,
+                    ..Row::default()
+                };
+                while let Some(Key(key)) = map.next_key()? {
+                    row.take(key, &mut map)?;
+                }
+                Ok(Items(vec![row]))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Items<'de>, A::Error> {
+                let mut rows = Vec::new();
+                while let Some(row) = seq.next_element::<Row<'de>>()? {
+                    rows.push(row);
+                }
+                Ok(Items(rows))
+            }
+            scalars_give!(Items(Vec::new()));
+        }
+        d.deserialize_any(V)
+    }
+}
+
+/// `fields`: an array of `{name, value}`, or a map (11.1.2.3).
+struct Fields<'a>(Vec<Field<'a>>);
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct V;
+        impl<'de> Visitor<'de> for V {
+            type Value = Fields<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("fields")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+                let mut all = Vec::new();
+                while let Some(Key(name)) = map.next_key()? {
+                    let raw: &RawValue = map.next_value()?;
+                    let value = Value::from_raw(raw);
+                    all.push(Field { name, value });
+                }
+                Ok(Fields(all))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Fields<'de>, A::Error> {
+                let mut all = Vec::with_capacity(seq.size_hint().unwrap_or(32).min(64));
+                while let Some(Pair(field)) = seq.next_element::<Pair<'de>>()? {
+                    all.extend(field);
+                }
+                Ok(Fields(all))
+            }
+            scalars_give!(Fields(Vec::new()));
+        }
+        d.deserialize_any(V)
+    }
+}
+
+/// One `{name, value}`; nothing where it has no name.
+struct Pair<'a>(Option<Field<'a>>);
+
+impl<'de> Deserialize<'de> for Pair<'de> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct V;
+        impl<'de> Visitor<'de> for V {
+            type Value = Pair<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a field")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pair<'de>, A::Error> {
+                let mut name = None;
+                let mut value = Value::Null;
+                while let Some(Key(key)) = map.next_key()? {
+                    let raw: &'de RawValue = map.next_value()?;
+                    if key.eq_ignore_ascii_case("value") {
+                        value = Value::from_raw(raw);
+                    } else if key.eq_ignore_ascii_case("name") {
+                        name = match Value::from_raw(raw) {
+                            Value::Text(text) => Some(text),
+                            _ => None,
+                        };
+                    }
+                }
+                Ok(Pair(name.map(|name| Field { name, value })))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Pair<'de>, A::Error> {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Pair(None))
+            }
+            scalars_give!(Pair(None));
+        }
+        d.deserialize_any(V)
+    }
+}
+
+#[cfg(test)]
+#[path = "wire_tests.rs"]
+mod tests;

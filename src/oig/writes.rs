@@ -1,0 +1,185 @@
+//! Sends one PUT and says how it ended; a request that may have reached OIG is never called unsent and never sent again (invariant 2).
+
+use std::time::Instant;
+
+use jiff::SignedDuration;
+use reqwest::StatusCode;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
+
+use super::client::{Client, is_html};
+use super::dates;
+use super::error::OigError;
+use super::filter::encode;
+use super::receipts::{self, PutAnswer};
+use super::wire_out::{self, WriteItem};
+use crate::model::{BatchId, TaskId};
+
+/// Why a PUT has provably not been applied.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum UnsentCause {
+    /// The body could not be written as documented; a fault of ours.
+    Body,
+    /// Name, address, TCP or TLS.
+    Connect,
+    /// The login is stopped or its token could not be had, or the server answered 401.
+    Login,
+    /// The server answered 400 and names the header `X-Requested-By`: something on the way removes it.
+    Header,
+}
+
+/// A PUT that ended without a readable answer.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum PutEnd {
+    /// Provably not applied: every item may be tried again later.
+    #[error("not sent: {why}")]
+    Unsent {
+        /// What stopped it.
+        why: String,
+        /// Which sort.
+        cause: UnsentCause,
+    },
+    /// It may have been applied, wholly or in part: every item has to be read.
+    #[error("end unknown: {why}")]
+    Unknown {
+        /// What is known of the end.
+        why: String,
+        /// The HTTP status, where one came.
+        status: Option<u16>,
+        /// The server's `Retry-After`; for 408, 429 and 5xx back off for the whole server.
+        retry_after: Option<SignedDuration>,
+    },
+}
+
+impl Client {
+    /// One bulk PUT. The answer is about items; match them by [`receipts::receipts`].
+    ///
+    /// # Errors
+    /// [`PutEnd`]; the request is never repeated by the client.
+    pub async fn put_bulk(&self, batch: BatchId, items: &[WriteItem]) -> Result<PutAnswer, PutEnd> {
+        let body = wire_out::bulk(items, &self.0.settings.role_word).map_err(body_fault)?;
+        let ids: Vec<TaskId> = items.iter().map(|i| i.task.clone()).collect();
+        self.put(batch, self.0.api("/provtasks"), body, &ids).await
+    }
+
+    /// One PUT on one task.
+    ///
+    /// # Errors
+    /// As [`Client::put_bulk`].
+    pub async fn put_one(&self, batch: BatchId, item: &WriteItem) -> Result<PutAnswer, PutEnd> {
+        let body = wire_out::single(item, &self.0.settings.role_word).map_err(body_fault)?;
+        let path = self
+            .0
+            .api(&format!("/provtasks/{}", encode(item.task.as_str())));
+        self.put(batch, path, body, std::slice::from_ref(&item.task))
+            .await
+    }
+
+    async fn put(
+        &self,
+        batch: BatchId,
+        path: String,
+        body: Vec<u8>,
+        ids: &[TaskId],
+    ) -> Result<PutAnswer, PutEnd> {
+        let inner = &self.0;
+        let what = format!("PUT {batch}");
+        let pass = inner.pass().await.map_err(|e| PutEnd::Unsent {
+            cause: match e {
+                OigError::Connect { .. } => UnsentCause::Connect,
+                _ => UnsentCause::Login,
+            },
+            why: e.to_string(),
+        })?;
+        inner.count_write();
+        let started = Instant::now();
+        let sent = inner
+            .http
+            .write
+            .put(inner.url(&path))
+            .header("Authorization", pass.header.clone())
+            .header("X-Requested-By", "provtaskd")
+            .header("X-Request-ID", batch.to_string())
+            .header(CONTENT_TYPE, "application/json")
+            .header(ACCEPT, "application/json")
+            .body(body)
+            .send()
+            .await;
+        let answer = match sent {
+            Ok(answer) => answer,
+            Err(e) if e.is_connect() || e.is_builder() => {
+                return Err(PutEnd::Unsent {
+                    why: inner.transport(&e, &what).to_string(),
+                    cause: UnsentCause::Connect,
+                });
+            }
+            Err(e) if e.is_timeout() => {
+                let seconds = inner.settings.write_timeout.as_secs();
+                return Err(unknown(format!("no answer within {seconds} s"), None));
+            }
+            Err(e) => return Err(unknown(inner.transport(&e, &what).to_string(), None)),
+        };
+        let status = answer.status();
+        if status == StatusCode::UNAUTHORIZED {
+            let why = match inner.auth.refused(pass, inner.clock.now()).await {
+                Ok(()) => "the server answered 401; credentials are renewed for the next request"
+                    .to_owned(),
+                Err(e) => e.to_string(),
+            };
+            return Err(PutEnd::Unsent {
+                why,
+                cause: UnsentCause::Login,
+            });
+        }
+        pass.passed(status.is_success() && !is_html(answer.headers().get(CONTENT_TYPE)));
+        let retry_after = answer
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|v| v.to_str().ok())
+            .and_then(|t| dates::retry_after(t, inner.clock.now()));
+        let ended = |e: OigError| PutEnd::Unknown {
+            why: e.to_string(),
+            status: Some(status.as_u16()),
+            retry_after,
+        };
+        let body = match inner.checked(answer, &what).await {
+            Ok(body) => body,
+            Err(OigError::Status {
+                status: 400,
+                excerpt,
+                ..
+            }) if excerpt.to_ascii_lowercase().contains("x-requested-by") => {
+                return Err(PutEnd::Unsent {
+                    why: format!(
+                        "the server answered 400 and misses X-Requested-By, which was sent: something on the way removes it ({excerpt})"
+                    ),
+                    cause: UnsentCause::Header,
+                });
+            }
+            Err(e) => return Err(ended(e)),
+        };
+        let text = inner.text(&body, &what).map_err(ended)?;
+        let mut answer = receipts::read(&text, started.elapsed())
+            .map_err(|fault| ended(inner.fault(fault, &body, &what)))?;
+        let extras = receipts::extras(ids, &answer);
+        answer.notes.extend(extras);
+        for note in &answer.notes {
+            tracing::warn!(%batch, note, "odd answer to a write");
+        }
+        Ok(answer)
+    }
+}
+
+fn body_fault(why: String) -> PutEnd {
+    PutEnd::Unsent {
+        why,
+        cause: UnsentCause::Body,
+    }
+}
+
+fn unknown(why: String, status: Option<u16>) -> PutEnd {
+    PutEnd::Unknown {
+        why,
+        status,
+        retry_after: None,
+    }
+}

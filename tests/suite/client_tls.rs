@@ -1,0 +1,183 @@
+//! The client over TLS: own authorities, and failures that say which side lacks what; all on loopback.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use provtaskd::model::decision::Action;
+use provtaskd::model::id::{BatchId, TaskId};
+use provtaskd::oig::{PutEnd, UnsentCause, WriteItem};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use crate::client_stub::{Setup, answer, page, read_request, setup};
+
+struct Authority {
+    pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+fn authority() -> Authority {
+    named("First Test Authority")
+}
+
+fn named(name: &str) -> Authority {
+    let key = KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let pem = params.self_signed(&key).expect("a certificate").pem();
+    Authority {
+        pem,
+        issuer: Issuer::new(params, key),
+    }
+}
+
+/// A TLS server for `name` that answers an empty list; returns its port.
+async fn serve(authority: &Authority, name: &str) -> u16 {
+    let key = KeyPair::generate().expect("a key");
+    let params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+    let cert = params.signed_by(&key, &authority.issuer).expect("signed");
+    let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![cert.der().clone()], der)
+        .expect("a configuration");
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(stream).await else {
+                continue;
+            };
+            if read_request(&mut stream).await.is_some() {
+                answer(&mut stream, &page(1..2, false, None)).await;
+            }
+        }
+    });
+    port
+}
+
+/// A server that answers the client's hello with these bytes; returns its port.
+async fn raw(bytes: &'static [u8]) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut hello = [0; 4096];
+            let _ = stream.read(&mut hello).await;
+            let _ = stream.write_all(bytes).await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    port
+}
+
+fn trusting(authority: &Authority, port: u16) -> Setup {
+    let mut setup = setup(&format!("https://localhost:{port}"));
+    let path: PathBuf = setup.dir.path().join("ca.pem");
+    std::fs::write(&path, &authority.pem).expect("written");
+    setup.settings.ca_file = Some(path);
+    setup
+}
+
+async fn failure(setup: &Setup) -> String {
+    let client = setup.client();
+    let item = WriteItem {
+        task: TaskId::new("1"),
+        request: None,
+        action: Action::Retry,
+    };
+    let end = client.put_one(BatchId(uuid::Uuid::nil()), &item).await;
+    assert!(
+        matches!(
+            &end,
+            Err(PutEnd::Unsent {
+                cause: UnsentCause::Connect,
+                ..
+            })
+        ),
+        "a failed handshake proves that nothing was sent: {end:?}"
+    );
+    let error = client.list().await.expect_err("no connection");
+    assert_eq!(error.kind(), "connect", "{error}");
+    error.to_string()
+}
+
+#[tokio::test]
+async fn an_own_authority_is_trusted_once_it_is_named() {
+    let authority = authority();
+    let port = serve(&authority, "localhost").await;
+    let list = trusting(&authority, port).client().list().await;
+    assert_eq!(list.expect("a list").tasks.len(), 1);
+}
+
+#[tokio::test]
+async fn an_unknown_issuer_points_to_the_ca_file() {
+    let port = serve(&named("Second Test Authority"), "localhost").await;
+    let text = failure(&trusting(&authority(), port)).await;
+    assert!(text.contains("neither in server.ca_file"), "{text}");
+}
+
+#[tokio::test]
+async fn a_renewed_authority_of_the_same_name_is_told_apart() {
+    let port = serve(&authority(), "localhost").await;
+    let text = failure(&trusting(&authority(), port)).await;
+    assert!(text.contains("present certificate"), "{text}");
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_name_says_so() {
+    let authority = authority();
+    let port = serve(&authority, "oig.example.com").await;
+    let text = failure(&trusting(&authority, port)).await;
+    assert!(text.contains("another host name"), "{text}");
+}
+
+#[tokio::test]
+async fn an_old_server_is_told_what_it_lacks() {
+    // Alerts handshake_failure (40) and protocol_version (70), and a ServerHello's record of TLS 1.0 with one.
+    for alert in [
+        b"\x15\x03\x01\x00\x02\x02\x28",
+        b"\x15\x03\x01\x00\x02\x02\x46",
+    ] {
+        let port = raw(alert).await;
+        let text = failure(&trusting(&authority(), port)).await;
+        assert!(
+            text.contains("TLS 1.2 with ECDHE") && text.contains("WebLogic"),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_port_without_tls_is_named_as_such() {
+    let port = raw(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+    let text = failure(&trusting(&authority(), port)).await;
+    assert!(text.contains("not with TLS"), "{text}");
+}
+
+#[test]
+fn a_ca_file_that_is_missing_or_empty_is_named() {
+    let mut setup = setup("https://localhost:1");
+    let path = setup.dir.path().join("ca.pem");
+    setup.settings.ca_file = Some(path.clone());
+    let text = setup
+        .try_client(Default::default())
+        .expect_err("missing")
+        .to_string();
+    assert!(text.contains("ca.pem"), "{text}");
+    std::fs::write(&path, "no certificate").expect("written");
+    let text = setup
+        .try_client(Default::default())
+        .expect_err("empty")
+        .to_string();
+    assert!(text.contains("ca.pem"), "{text}");
+}
