@@ -29,3 +29,75 @@ pub mod policy;
 pub mod sim;
 pub mod source;
 pub mod telemetry;
+
+/// Who may import whom: a room, and what it may name beside itself. The longest row that fits a
+/// file counts; an entry such as `governor::Admitted` allows that path alone. Inside a test module
+/// everything is allowed. Checked by `tests/suite/architecture.rs`.
+pub const ROOMS: &[(&str, &[&str])] = &[
+    // floor 0
+    ("model", &[]),
+    // floor 1: pure
+    ("calendar", &["model"]),
+    ("policy", &["model", "calendar"]),
+    ("guard", &["model"]),
+    ("governor", &["model", "guard"]),
+    (
+        "dispatch::batch",
+        &["model", "governor::Admitted", "governor::Lane"],
+    ),
+    ("config::raw", &[]),
+    // floor 2: I/O
+    ("config", &["model"]),
+    ("telemetry", &["model"]),
+    ("control", &["model"]),
+    ("absence", &["model", "calendar"]),
+    ("oig", &["model"]),
+    ("source", &["model", "oig"]),
+    // a claim is made of what the governor admitted, in batches; nothing else of both rooms is known here
+    (
+        "ledger",
+        &[
+            "model",
+            "governor::Admitted",
+            "governor::Lane",
+            "dispatch::batch",
+        ],
+    ),
+    ("dispatch", &["model", "governor", "ledger", "oig"]),
+    // floor 3: the stand-in knows nothing of the client that is tested against it
+    ("sim", &[]),
+    ("admin", &["telemetry"]),
+    (
+        "daemon",
+        &[
+            "model",
+            "calendar",
+            "policy",
+            "guard",
+            "governor",
+            "absence",
+            "oig",
+            "source",
+            "dispatch",
+            "ledger",
+            "config",
+            "telemetry",
+            "control",
+            "admin",
+        ],
+    ),
+    // floor 4
+    (
+        "cli",
+        &[
+            "model",
+            "calendar",
+            "policy",
+            "config",
+            "telemetry",
+            "control",
+            "sim",
+            "daemon",
+        ],
+    ),
+];

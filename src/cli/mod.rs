@@ -1,4 +1,176 @@
-//! (being built)
+//! The command line: parses, asks the daemon or the store, prints, and ends with one documented exit code; it never decides about a task.
 
+<<<<<<< HEAD
 pub mod policy;
+=======
+mod act;
+mod ask;
+mod check;
+mod context;
+pub mod failure;
+mod look;
+mod outcomes;
+mod render;
+mod run;
+>>>>>>> main
 pub mod sim;
+
+use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use context::{Context, Global, print};
+use failure::{Failure, Kind};
+
+/// Retries, reassigns and explains Oracle Identity Governance provisioning tasks, and never repeats an attempt by mistake.
+#[derive(Debug, Parser)]
+#[command(name = "provtaskd", version, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon, or one cycle of it
+    Run(run::RunArgs),
+    /// Show every item with decision and refusals; sends and claims nothing
+    Plan(look::PlanArgs),
+    /// Show why one task is or is not acted on, with the values that it rests on
+    Explain(look::ExplainArgs),
+    /// Check the configuration and everything that it names
+    Check(check::CheckArgs),
+    /// Show how the daemon stands
+    Status(look::JsonArg),
+    /// Show what waits for a person
+    Inbox(look::JsonArg),
+    /// Release what is held under an inbox id
+    Approve(act::VoteArgs),
+    /// Say no to what is held under an inbox id
+    Reject(act::VoteArgs),
+    /// Stop sending, for everything or a part
+    Pause(act::PauseArgs),
+    /// End a pause
+    Resume(act::ScopeArgs),
+    /// Attempts and what became of them
+    #[command(subcommand)]
+    Outcomes(outcomes::OutcomesCommand),
+    /// Policies: release a set for enforce
+    #[command(subcommand)]
+    Policy(act::PolicyCommand),
+    /// Forget what OIG taught about a definition
+    Forget(act::ForgetArgs),
+    /// The login at the server
+    #[command(subcommand)]
+    Login(act::LoginCommand),
+    /// Make the running daemon read configuration and policies again
+    Reload,
+    /// End the running daemon cleanly
+    Stop,
+    /// Run the stand-in for Oracle Identity Governance
+    Sim(sim::SimArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Runs one command line (with the program's name first) and says how to exit.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        // one line, whatever the log's state; the payload is ours and holds no secret
+        eprintln!(
+            "error: internal fault: {}",
+            panic.to_string().replace('\n', " ")
+        );
+        eprintln!("hint: this is a bug; claims on disk are safe, report it with this line");
+    }));
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() {
+                Kind::Usage.code()
+            } else {
+                0
+            };
+            // nothing to be done when the terminal is gone
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    match catch_unwind(AssertUnwindSafe(|| dispatch(cli))) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(failure)) => {
+            failure.report();
+            ExitCode::from(failure.kind.code())
+        }
+        // the hook has said what happened
+        Err(_) => ExitCode::from(Kind::Internal.code()),
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<(), Failure> {
+    let context = Context::new(cli.global);
+    match cli.command {
+        Command::Run(args) => run::run(&context, &args),
+        Command::Plan(args) => look::plan(&context, args),
+        Command::Explain(args) => look::explain(&context, args),
+        Command::Check(args) => check::check(&context, &args),
+        Command::Status(args) => look::status(&context, &args),
+        Command::Inbox(args) => look::inbox(&context, &args),
+        Command::Approve(args) => act::approve(&context, args),
+        Command::Reject(args) => act::reject(&context, args),
+        Command::Pause(args) => act::pause(&context, args),
+        Command::Resume(args) => act::resume(&context, args),
+        Command::Outcomes(command) => outcomes::outcomes(&context, command),
+        Command::Policy(command) => act::policy(&context, command),
+        Command::Forget(args) => act::forget(&context, args),
+        Command::Login(command) => act::login(&context, &command),
+        Command::Reload => act::reload(&context),
+        Command::Stop => act::stop(&context),
+        Command::Sim(args) => context.block_on(async {
+            sim::run(args).await.map_err(|error| {
+                Failure::of(Kind::Data, &error).hint("see docs/ for the simulator's options")
+            })
+        }),
+        Command::Completions { shell } => completions(shell),
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "provtaskd", &mut script);
+    print(&String::from_utf8_lossy(&script))
+}
+
+/// Every command as typed, e.g. `outcomes list`, for documentation and its tests.
+pub fn commands() -> Vec<String> {
+    fn walk(command: &clap::Command, prefix: &str, out: &mut Vec<String>) {
+        for sub in command.get_subcommands().filter(|s| s.get_name() != "help") {
+            let path = format!("{prefix}{}", sub.get_name());
+            if sub.has_subcommands() {
+                walk(sub, &format!("{path} "), out);
+            } else {
+                out.push(path);
+            }
+        }
+    }
+    let mut out = Vec::new();
+    walk(&Cli::command(), "", &mut out);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

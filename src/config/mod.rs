@@ -12,3 +12,4 @@ pub mod resolve;
 pub use finding::{Finding, Severity};
 pub use load::{Env, LoadError, Loaded, Overrides, load, parse};
 pub use probe::probe;
+pub use read::parse_duration;

@@ -60,8 +60,12 @@ pub enum RefusedKind {
     Unreachable,
     /// The login was refused.
     LoginRefused,
-    /// The store could not be read or written.
+    /// The store could not be opened, read or written.
     Store,
+    /// A file or socket could not be read or written.
+    Io,
+    /// The configuration or the policies can't be used.
+    Config,
     /// Try again.
     Busy,
     /// A fault of ours.

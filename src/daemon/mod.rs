@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::control::{Reply, Request};
+use crate::control::{RefusedKind, Reply, Request};
 use crate::model::settings::Settings;
 
 /// How to run.
@@ -20,6 +20,18 @@ pub enum DaemonError {
     /// This build has no daemon.
     #[error("the daemon is not built")]
     NotBuilt,
+}
+
+impl DaemonError {
+    /// Which sort; the exit code follows from it.
+    pub fn kind(&self) -> RefusedKind {
+        RefusedKind::Internal
+    }
+
+    /// What to do next; may be empty.
+    pub fn hint(&self) -> String {
+        String::new()
+    }
 }
 
 /// Runs until told to stop.

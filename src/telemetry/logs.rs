@@ -27,17 +27,29 @@ pub enum TelemetryError {
     Twice,
 }
 
+/// Says whether a text is a level or filter, without setting anything up.
+///
+/// # Errors
+/// [`TelemetryError::Filter`] when it is not.
+pub fn check_level(level: &str) -> Result<(), TelemetryError> {
+    filter(level).map(drop)
+}
+
+fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
+    EnvFilter::builder()
+        .parse(level)
+        .map_err(|source| TelemetryError::Filter {
+            level: level.to_owned(),
+            source,
+        })
+}
+
 /// Sets up logging to standard error or the journal.
 ///
 /// # Errors
 /// When the filter can't be read, the journal can't be reached, or it was set up before.
 pub fn init(settings: &LogSettings, colour: bool) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::builder()
-        .parse(&settings.level)
-        .map_err(|source| TelemetryError::Filter {
-            level: settings.level.to_string(),
-            source,
-        })?;
+    let filter = filter(&settings.level)?;
     let base = tracing_subscriber::registry().with(filter);
     // try_init also bridges lines of the `log` crate (sled writes such)
     let done = match settings.format {

@@ -5,5 +5,5 @@ mod logs;
 pub mod metrics;
 
 pub use health::{Health, Latch};
-pub use logs::{TelemetryError, init};
+pub use logs::{TelemetryError, check_level, init};
 pub use metrics::Metrics;

@@ -28,7 +28,7 @@ fn findings(text: &str) -> Vec<Finding> {
 }
 
 /// Compares a file with what the code says; `UPDATE_DOCS=1` writes it instead.
-fn same_as_file(path: &Path, made: &str) {
+pub fn same_as_file(path: &Path, made: &str) {
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(path, made).expect("written");
     }

@@ -1,5 +1,7 @@
 //! The one integration binary: whole-process and cross-room behaviour, judged from outside.
 
+mod architecture;
+mod cli;
 mod client;
 mod client_sim;
 mod client_stub;

@@ -1,0 +1,190 @@
+//! Orders: approve, reject, pause, resume, release, forget, clear, reload, stop; each is recorded with who gave it and why.
+
+use clap::{Args, Subcommand};
+use jiff::SignedDuration;
+
+use super::ask::{answer, unexpected};
+use super::context::{Context, print};
+use super::failure::{Failure, Kind};
+use super::look::action;
+use crate::config::parse_duration;
+use crate::control::{Reply, Request};
+use crate::model::{ActionName, DefinitionId, PolicyHash, ProcessKey, Scope, TargetName, TaskId};
+
+/// Options of `approve` and `reject`.
+#[derive(Debug, Args)]
+pub struct VoteArgs {
+    /// The id that `provtaskd inbox` shows
+    id: String,
+    /// Why; it is recorded
+    #[arg(long, value_name = "TEXT")]
+    why: String,
+}
+
+/// For what a pause holds.
+#[derive(Debug, Args)]
+pub struct ScopeArgs {
+    /// One target
+    #[arg(long)]
+    target: Option<String>,
+    /// One action; needs --target
+    #[arg(long, value_parser = action, requires = "target")]
+    action: Option<ActionName>,
+    /// One definition: TARGET/NAME or TARGET/#KEY
+    #[arg(long, conflicts_with = "target")]
+    definition: Option<String>,
+    /// One account: the process instance's key
+    #[arg(long, conflicts_with_all = ["target", "definition"])]
+    account: Option<String>,
+    /// One task
+    #[arg(long, conflicts_with_all = ["target", "definition", "account"])]
+    task: Option<String>,
+}
+
+/// Options of `pause`.
+#[derive(Debug, Args)]
+pub struct PauseArgs {
+    #[command(flatten)]
+    scope: ScopeArgs,
+    /// Why; it is recorded and shown
+    #[arg(long, value_name = "TEXT")]
+    why: String,
+    /// End the pause by itself after this, e.g. 2h
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    lasting: Option<SignedDuration>,
+}
+
+/// The `policy` group.
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Let a policy set enforce
+    Release {
+        /// The set's hash, as `status` and `plan` show it
+        hash: String,
+        /// Who takes the responsibility
+        #[arg(long, value_name = "NAME")]
+        person: String,
+        /// That person's word, e.g. a change number
+        #[arg(long, value_name = "TEXT")]
+        word: String,
+    },
+}
+
+/// Options of `forget`.
+#[derive(Debug, Args)]
+pub struct ForgetArgs {
+    /// The definition: TARGET/NAME or TARGET/#KEY
+    definition: String,
+}
+
+/// The `login` group.
+#[derive(Debug, Subcommand)]
+pub enum LoginCommand {
+    /// Let a stopped login try again
+    Clear,
+}
+
+/// A friendly duration on the command line.
+pub fn duration(text: &str) -> Result<SignedDuration, String> {
+    parse_duration(text).ok_or_else(|| "write a number with a unit, such as 30m or 2h".to_owned())
+}
+
+impl ScopeArgs {
+    fn scope(self) -> Result<Scope, Failure> {
+        Ok(match self {
+            Self {
+                definition: Some(text),
+                ..
+            } => Scope::Definition(definition(&text)?),
+            Self {
+                account: Some(key), ..
+            } => Scope::Account(ProcessKey::new(&key)),
+            Self { task: Some(id), .. } => Scope::Task(TaskId::new(&id)),
+            Self {
+                target: Some(target),
+                action: Some(action),
+                ..
+            } => Scope::ActionOnTarget(action, TargetName::new(&target)),
+            Self {
+                target: Some(target),
+                ..
+            } => Scope::Target(TargetName::new(&target)),
+            _ => Scope::Global,
+        })
+    }
+}
+
+/// `AD/Create User` or `AD/#39`; names are compared in lower case.
+fn definition(text: &str) -> Result<DefinitionId, Failure> {
+    match text.split_once('/') {
+        Some((target, name)) if !target.trim().is_empty() && !name.trim().is_empty() => {
+            Ok(DefinitionId {
+                target: TargetName::new(target),
+                definition: name.trim().to_ascii_lowercase().into(),
+            })
+        }
+        _ => Err(
+            Failure::new(Kind::Usage, format!("`{text}` is not a definition"))
+                .hint("write TARGET/NAME or TARGET/#KEY, as `provtaskd explain` shows it"),
+        ),
+    }
+}
+
+fn order(context: &Context, request: Request) -> Result<(), Failure> {
+    match answer(context, request)? {
+        Reply::Done(done) => print(&format!("{}\n", done.message)),
+        _ => Err(unexpected()),
+    }
+}
+
+pub fn approve(context: &Context, args: VoteArgs) -> Result<(), Failure> {
+    let (id, why) = (args.id, args.why);
+    order(context, Request::Approve { id, why })
+}
+
+pub fn reject(context: &Context, args: VoteArgs) -> Result<(), Failure> {
+    let (id, why) = (args.id, args.why);
+    order(context, Request::Reject { id, why })
+}
+
+pub fn pause(context: &Context, args: PauseArgs) -> Result<(), Failure> {
+    let request = Request::Pause {
+        scope: args.scope.scope()?,
+        why: args.why,
+        lasting: args.lasting,
+    };
+    order(context, request)
+}
+
+pub fn resume(context: &Context, args: ScopeArgs) -> Result<(), Failure> {
+    let scope = args.scope()?;
+    order(context, Request::Resume { scope })
+}
+
+pub fn policy(context: &Context, command: PolicyCommand) -> Result<(), Failure> {
+    match command {
+        PolicyCommand::Release { hash, person, word } => {
+            let hash = PolicyHash::new(&hash);
+            order(context, Request::Release { hash, person, word })
+        }
+    }
+}
+
+pub fn forget(context: &Context, args: ForgetArgs) -> Result<(), Failure> {
+    let definition = definition(&args.definition)?.to_string();
+    order(context, Request::Forget { definition })
+}
+
+pub fn login(context: &Context, command: &LoginCommand) -> Result<(), Failure> {
+    match command {
+        LoginCommand::Clear => order(context, Request::LoginClear),
+    }
+}
+
+pub fn reload(context: &Context) -> Result<(), Failure> {
+    order(context, Request::Reload)
+}
+
+pub fn stop(context: &Context) -> Result<(), Failure> {
+    order(context, Request::Stop)
+}

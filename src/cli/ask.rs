@@ -1,0 +1,81 @@
+//! Gets an answer from the running daemon, else from the store; it refuses a store of another user.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+
+use super::context::Context;
+use super::failure::{Failure, Kind};
+use crate::control::{self, ControlError, Reply, Request};
+use crate::daemon;
+use crate::model::settings::Settings;
+
+/// A plan reads the whole list, which may take minutes.
+const PATIENCE: Duration = Duration::from_secs(660);
+
+/// The answer to a request; a refusal is a failure.
+///
+/// # Errors
+/// The configuration's, the daemon's, the store's.
+pub fn answer(context: &Context, request: Request) -> Result<Reply, Failure> {
+    let settings = context.load()?.settings;
+    let reply = context.block_on(async {
+        let asked = control::ask(&settings.admin.socket, request.clone(), PATIENCE).await;
+        match asked {
+            Err(ControlError::NotRunning { .. }) => without_daemon(settings, request).await,
+            other => Ok(other?),
+        }
+    })?;
+    match reply {
+        Reply::Refused(refused) => Err(refused.into()),
+        other => Ok(other),
+    }
+}
+
+async fn without_daemon(settings: Settings, request: Request) -> Result<Reply, Failure> {
+    if matches!(request, Request::Reload | Request::Stop) {
+        return Err(Failure::new(
+            Kind::Unreachable,
+            format!("no daemon listens on {}", settings.admin.socket.display()),
+        )
+        .hint("nothing to do; `provtaskd run` starts one"));
+    }
+    own_store(&settings.store.dir)?;
+    Ok(daemon::offline(settings, request).await?)
+}
+
+/// A store of another user is not touched: files that we make there would lock its owner out.
+fn own_store(dir: &Path) -> Result<(), Failure> {
+    let ours = rustix::process::geteuid().as_raw();
+    match std::fs::metadata(dir) {
+        Ok(meta) if meta.uid() != ours => Err(Failure::new(
+            Kind::NotAllowed,
+            format!(
+                "the store {} belongs to uid {}, this is uid {ours}",
+                dir.display(),
+                meta.uid()
+            ),
+        )
+        .hint(format!(
+            "run it as that user: sudo -u '#{}' provtaskd …",
+            meta.uid()
+        ))),
+        Ok(_) => Ok(()),
+        // a first `plan` has no store yet
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Failure::new(
+            Kind::Store,
+            format!("the store {}: {error}", dir.display()),
+        )
+        .hint("run the command as the daemon's user, or name another with --store")),
+    }
+}
+
+/// An answer of another sort than asked for: daemon and command differ.
+pub fn unexpected() -> Failure {
+    Failure::new(
+        Kind::Internal,
+        "the daemon answered something else than was asked",
+    )
+    .hint("use the same version of provtaskd as the daemon")
+}

@@ -1,0 +1,142 @@
+//! What every command shares: the global options, the environment (read here alone), the runtime, standard output.
+
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use super::failure::{Failure, Kind};
+use crate::config::{Env, Loaded, Overrides, load};
+use crate::model::settings::LogFormat;
+
+/// Where the configuration is when nothing else is said.
+const SYSTEM_CONFIG: &str = "/etc/provtaskd/provtaskd.toml";
+/// Taken instead when it is in the current directory.
+const LOCAL_CONFIG: &str = "provtaskd.toml";
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Configuration file [default: ./provtaskd.toml if there, else /etc/provtaskd/provtaskd.toml]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The store's directory, instead of the configured one
+    #[arg(long, global = true, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// Format of the log, instead of the configured one
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<LogFormatArg>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormatArg {
+    Human,
+    Json,
+    Journald,
+}
+
+impl From<LogFormatArg> for LogFormat {
+    fn from(arg: LogFormatArg) -> Self {
+        match arg {
+            LogFormatArg::Human => Self::Human,
+            LogFormatArg::Json => Self::Json,
+            LogFormatArg::Journald => Self::Journald,
+        }
+    }
+}
+
+/// The global options, resolved.
+#[derive(Debug)]
+pub struct Context {
+    config: PathBuf,
+    env: Env,
+    overrides: Overrides,
+}
+
+impl Context {
+    /// Reads the environment, once.
+    pub fn new(global: Global) -> Self {
+        let config = global.config.unwrap_or_else(|| {
+            let local = Path::new(LOCAL_CONFIG);
+            if local.is_file() {
+                local.to_path_buf()
+            } else {
+                PathBuf::from(SYSTEM_CONFIG)
+            }
+        });
+        Self {
+            config,
+            env: Env {
+                credentials_directory: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+            },
+            overrides: Overrides {
+                // relative to where the command was typed
+                store: global
+                    .store
+                    .map(|dir| std::path::absolute(&dir).unwrap_or(dir)),
+                log_format: global.log_format.map(LogFormat::from),
+            },
+        }
+    }
+
+    /// The configuration file.
+    pub fn config_path(&self) -> &Path {
+        &self.config
+    }
+
+    /// The configuration, resolved.
+    ///
+    /// # Errors
+    /// With all findings at once.
+    pub fn load(&self) -> Result<Loaded, Failure> {
+        Ok(load(&self.config, &self.env, &self.overrides)?)
+    }
+
+    /// Runs a future to its end on a runtime of its own.
+    ///
+    /// # Errors
+    /// The future's, or that the kernel gives no runtime.
+    pub fn block_on<T>(
+        &self,
+        future: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(|error| {
+                Failure::new(Kind::Io, format!("can't start threads: {error}"))
+                    .hint("is a limit of processes or memory reached?")
+            })?;
+        runtime.block_on(future)
+    }
+}
+
+/// Writes to standard output; a reader that has gone away (`| head`) is no failure.
+///
+/// # Errors
+/// When standard output can't be written for another reason.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::new(
+            Kind::Io,
+            format!("can't write to standard output: {error}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Width for tables: the terminal's, else `$COLUMNS`, else 80; never below 60.
+pub fn width() -> u16 {
+    let terminal = std::io::stdout()
+        .is_terminal()
+        .then(|| rustix::termios::tcgetwinsize(std::io::stdout()).ok())
+        .flatten()
+        .map(|size| size.ws_col)
+        .filter(|columns| *columns > 0);
+    terminal
+        .or_else(|| std::env::var("COLUMNS").ok()?.parse().ok())
+        .unwrap_or(80)
+        .max(60)
+}

@@ -1,0 +1,230 @@
+//! The one table of failures: kind, exit code, meaning; every error that a person sees passes through here, and holds no secret.
+
+use std::error::Error;
+use std::fmt::Write as _;
+
+use crate::config::{Finding, LoadError};
+use crate::control::{ControlError, Refused, RefusedKind};
+use crate::daemon::DaemonError;
+
+macro_rules! kinds {
+    ($($(#[doc = $doc:literal])+ $name:ident = $code:literal,)+) => {
+        /// Why a command failed; each has its exit code (after sysexits.h where one fits).
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Kind {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Kind {
+            /// Every kind, by code.
+            pub const ALL: &'static [Kind] = &[$(Self::$name,)+];
+
+            /// The exit code.
+            pub fn code(self) -> u8 {
+                match self { $(Self::$name => $code,)+ }
+            }
+
+            /// What it means, as in docs/operations.md.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+),)+ }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// Cases of policies failed, or a check found something; what was asked could be done.
+    Findings = 1,
+    /// The command line is wrong.
+    Usage = 64,
+    /// The input is wrong: no such task, item, definition or scenario, or an order that makes no sense now.
+    Data = 65,
+    /// The OIG server, or the daemon that had to be asked, can't be reached.
+    Unreachable = 69,
+    /// A fault of provtaskd itself.
+    Internal = 70,
+    /// The store can't be opened, read or written.
+    Store = 73,
+    /// A file or socket can't be read or written.
+    Io = 74,
+    /// Try later: another process holds the store, or the daemon is busy.
+    Busy = 75,
+    /// The login was refused by OIG, or this user may not do that.
+    NotAllowed = 77,
+    /// The configuration or the policies can't be used.
+    Config = 78,
+}
+
+/// The table of docs/operations.md.
+pub fn table() -> String {
+    let mut out = String::from(
+        "| code | name | meaning |\n|---|---|---|\n| 0 | | Done; for `run`: ended cleanly. |\n",
+    );
+    for kind in Kind::ALL {
+        // writing to a String can't fail
+        let _ = writeln!(
+            out,
+            "| {} | {kind:?} | {} |",
+            kind.code(),
+            kind.meaning().trim()
+        );
+    }
+    out
+}
+
+/// A command failed: one line of what and where, one of what to do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Failure {
+    /// Which sort, and so the exit code.
+    pub kind: Kind,
+    /// What happened and where.
+    pub message: String,
+    /// What to do next; may be empty.
+    pub hint: String,
+    /// Lines that come first, such as the findings of a configuration.
+    pub details: Vec<String>,
+}
+
+impl Failure {
+    /// A failure in words.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            hint: String::new(),
+            details: Vec::new(),
+        }
+    }
+
+    /// A failure from an error, with the errors behind it.
+    pub fn of(kind: Kind, error: &dyn Error) -> Self {
+        Self::new(kind, chain(error))
+    }
+
+    /// Says what to do next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = hint.into();
+        self
+    }
+
+    /// The failure of a configuration with findings.
+    pub fn findings(path: &std::path::Path, findings: &[Finding]) -> Self {
+        let mut failure = Self::new(
+            Kind::Config,
+            format!("the configuration {} can't be used", path.display()),
+        )
+        .hint("mend what is listed above, then run `provtaskd check`");
+        failure.details = findings.iter().map(ToString::to_string).collect();
+        failure
+    }
+
+    /// Prints it to standard error, once.
+    pub fn report(&self) {
+        for line in &self.details {
+            eprintln!("{line}");
+        }
+        eprintln!("error: {}", self.message.replace('\n', " "));
+        if !self.hint.is_empty() {
+            eprintln!("hint: {}", self.hint);
+        }
+    }
+}
+
+/// An error with the ones behind it, in one line, without repeats.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(inner) = next {
+        let said = inner.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        next = inner.source();
+    }
+    text
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Findings { path, findings } => Self::findings(&path, &findings),
+            LoadError::Read { .. } => Self::of(Kind::Config, &error)
+                .hint("name the file with -c FILE; examples/provtaskd.toml is a start"),
+        }
+    }
+}
+
+impl From<RefusedKind> for Kind {
+    fn from(kind: RefusedKind) -> Self {
+        match kind {
+            RefusedKind::NotFound | RefusedKind::Invalid => Self::Data,
+            RefusedKind::NotAllowed | RefusedKind::LoginRefused => Self::NotAllowed,
+            RefusedKind::Unreachable => Self::Unreachable,
+            RefusedKind::Store => Self::Store,
+            RefusedKind::Io => Self::Io,
+            RefusedKind::Config => Self::Config,
+            RefusedKind::Busy => Self::Busy,
+            RefusedKind::Internal => Self::Internal,
+        }
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        Self::new(refused.kind.into(), refused.message).hint(refused.hint)
+    }
+}
+
+impl From<DaemonError> for Failure {
+    fn from(error: DaemonError) -> Self {
+        Self::of(error.kind().into(), &error).hint(error.hint())
+    }
+}
+
+impl From<ControlError> for Failure {
+    fn from(error: ControlError) -> Self {
+        use std::io::ErrorKind::PermissionDenied;
+        let (kind, hint) = match &error {
+            ControlError::NotRunning { .. } => (Kind::Unreachable, "start it with `provtaskd run`"),
+            ControlError::Taken { .. } | ControlError::TimedOut { .. } => {
+                (Kind::Busy, "look at `provtaskd status`, then try again")
+            }
+            ControlError::Io { source, .. } if source.kind() == PermissionDenied => (
+                Kind::NotAllowed,
+                "run the command as the daemon's user, or as root",
+            ),
+            ControlError::Io { .. } => (Kind::Io, "is the daemon being stopped? try again"),
+            ControlError::Garbled { .. } => (
+                Kind::Internal,
+                "use the same version of provtaskd as the daemon",
+            ),
+        };
+        Self::of(kind, &error).hint(hint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_different_and_rise() {
+        assert!(Kind::ALL.windows(2).all(|w| w[0].code() < w[1].code()));
+    }
+
+    #[test]
+    fn causes_are_named_once() {
+        let error = LoadError::Read {
+            path: "/x/y.toml".into(),
+            source: std::io::Error::from(std::io::ErrorKind::NotFound),
+        };
+        let failure = Failure::from(error);
+        assert_eq!(failure.kind, Kind::Config);
+        assert_eq!(
+            failure.message,
+            "can't read the configuration /x/y.toml: entity not found"
+        );
+        assert!(!failure.hint.is_empty());
+    }
+}

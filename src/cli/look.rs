@@ -1,0 +1,91 @@
+//! `plan`, `explain`, `status`, `inbox`: questions; they change nothing.
+
+use clap::Args;
+
+use super::ask::{answer, unexpected};
+use super::context::{Context, print, width};
+use super::failure::Failure;
+use super::render;
+use crate::control::{PlanFilter, Reply, Request};
+use crate::model::{ActionName, TargetName};
+
+/// `--json`
+#[derive(Debug, Args)]
+pub struct JsonArg {
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Only this target
+    #[arg(long)]
+    target: Option<String>,
+    /// Only items with this action
+    #[arg(long, value_parser = action)]
+    action: Option<ActionName>,
+    /// At most so many items
+    #[arg(long, value_name = "N")]
+    limit: Option<u32>,
+    #[command(flatten)]
+    json: JsonArg,
+}
+
+/// Options of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// OIG's task id, or our lineage id (L12)
+    task: String,
+    #[command(flatten)]
+    json: JsonArg,
+}
+
+/// The word of an action.
+pub fn action(text: &str) -> Result<ActionName, String> {
+    ActionName::ALL
+        .into_iter()
+        .find(|action| action.as_str() == text)
+        .ok_or_else(|| {
+            let words: Vec<&str> = ActionName::ALL.iter().map(|a| a.as_str()).collect();
+            format!("write one of: {}", words.join(", "))
+        })
+}
+
+pub fn plan(context: &Context, args: PlanArgs) -> Result<(), Failure> {
+    let filter = PlanFilter {
+        target: args.target.as_deref().map(TargetName::new),
+        action: args.action,
+        limit: args.limit,
+    };
+    match answer(context, Request::Plan { filter })? {
+        Reply::Plan(plan) if args.json.json => print(&render::json(&plan)?),
+        Reply::Plan(plan) => print(&render::plan(&plan, width())),
+        _ => Err(unexpected()),
+    }
+}
+
+pub fn explain(context: &Context, args: ExplainArgs) -> Result<(), Failure> {
+    match answer(context, Request::Explain { task: args.task })? {
+        Reply::Explain(view) if args.json.json => print(&render::json(&view)?),
+        Reply::Explain(view) => print(&render::explain(&view, width())),
+        _ => Err(unexpected()),
+    }
+}
+
+pub fn status(context: &Context, args: &JsonArg) -> Result<(), Failure> {
+    match answer(context, Request::Status)? {
+        Reply::Status(view) if args.json => print(&render::json(&view)?),
+        Reply::Status(view) => print(&render::status(&view, width())),
+        _ => Err(unexpected()),
+    }
+}
+
+pub fn inbox(context: &Context, args: &JsonArg) -> Result<(), Failure> {
+    match answer(context, Request::Inbox)? {
+        Reply::Inbox(items) if args.json => print(&render::json(&items)?),
+        Reply::Inbox(items) => print(&render::inbox(&items, width())),
+        _ => Err(unexpected()),
+    }
+}

@@ -1,0 +1,114 @@
+//! `outcomes list|show|export`: attempts and what became of them; it changes nothing.
+
+use clap::{Args, Subcommand};
+use jiff::SignedDuration;
+
+use super::act::duration;
+use super::ask::{answer, unexpected};
+use super::context::{Context, print, width};
+use super::failure::Failure;
+use super::look::JsonArg;
+use super::render;
+use crate::control::{OutcomeFilter, OutcomeRow, Reply, Request};
+use crate::model::{AttemptState, TargetName, TaskId};
+
+/// The `outcomes` group.
+#[derive(Debug, Subcommand)]
+pub enum OutcomesCommand {
+    /// List attempts, newest first
+    List {
+        #[command(flatten)]
+        filter: FilterArgs,
+        /// At most so many rows
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: u32,
+        #[command(flatten)]
+        json: JsonArg,
+    },
+    /// Tell the whole story of a task or lineage
+    Show {
+        /// OIG's task id, or our lineage id (L12)
+        id: String,
+        #[command(flatten)]
+        json: JsonArg,
+    },
+    /// Write all attempts as JSON lines
+    Export {
+        #[command(flatten)]
+        filter: FilterArgs,
+    },
+}
+
+/// Which attempts.
+#[derive(Debug, Args)]
+pub struct FilterArgs {
+    /// Only this target
+    #[arg(long)]
+    target: Option<String>,
+    /// Only attempts in this state, e.g. completed
+    #[arg(long, value_parser = state)]
+    state: Option<AttemptState>,
+    /// Only this task
+    #[arg(long)]
+    task: Option<String>,
+    /// Only attempts of the last so long, e.g. 24h
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    within: Option<SignedDuration>,
+}
+
+impl FilterArgs {
+    fn filter(&self, limit: Option<u32>) -> OutcomeFilter {
+        OutcomeFilter {
+            target: self.target.as_deref().map(TargetName::new),
+            state: self.state,
+            task: self.task.as_deref().map(TaskId::new),
+            within: self.within,
+            limit,
+        }
+    }
+}
+
+fn state(text: &str) -> Result<AttemptState, String> {
+    AttemptState::ALL
+        .into_iter()
+        .find(|state| state.as_str() == text)
+        .ok_or_else(|| {
+            let words: Vec<&str> = AttemptState::ALL.iter().map(|s| s.as_str()).collect();
+            format!("write one of: {}", words.join(", "))
+        })
+}
+
+pub fn outcomes(context: &Context, command: OutcomesCommand) -> Result<(), Failure> {
+    match command {
+        OutcomesCommand::List {
+            filter,
+            limit,
+            json,
+        } => {
+            let rows = rows(context, filter.filter(Some(limit)))?;
+            if json.json {
+                print(&render::json(&rows)?)
+            } else {
+                print(&render::outcomes(&rows, width()))
+            }
+        }
+        OutcomesCommand::Show { id, json } => {
+            match answer(context, Request::OutcomesShow { id })? {
+                Reply::Story(story) if json.json => print(&render::json(&story)?),
+                Reply::Story(story) => print(&render::story(&story, width())),
+                _ => Err(unexpected()),
+            }
+        }
+        OutcomesCommand::Export { filter } => {
+            let rows = rows(context, filter.filter(None))?;
+            print(&render::json_lines(&rows)?)
+        }
+    }
+}
+
+fn rows(context: &Context, filter: OutcomeFilter) -> Result<Vec<OutcomeRow>, Failure> {
+    match answer(context, Request::OutcomesList { filter })? {
+        Reply::Outcomes(rows) => Ok(rows),
+        _ => Err(unexpected()),
+    }
+}

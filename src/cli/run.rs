@@ -1,0 +1,36 @@
+//! `run`: starts the daemon, or one cycle of it; everything else is the daemon's.
+
+use std::io::IsTerminal;
+
+use clap::Args;
+
+use super::context::Context;
+use super::failure::{Failure, Kind};
+use crate::daemon::{self, RunOptions};
+use crate::telemetry;
+
+/// Options of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Run one cycle, wait for what it sent, and end
+    #[arg(long)]
+    once: bool,
+}
+
+/// Runs the daemon until it is told to stop.
+pub fn run(context: &Context, args: &RunArgs) -> Result<(), Failure> {
+    let loaded = context.load()?;
+    let colour = std::io::stderr().is_terminal();
+    telemetry::init(&loaded.settings.log, colour).map_err(|error| {
+        Failure::of(Kind::Config, &error)
+            .hint("see [log] in docs/configuration.md; --log-format human always works")
+    })?;
+    for finding in &loaded.warnings {
+        tracing::warn!(key = %finding.key, line = finding.line, "{}; {}", finding.what, finding.hint);
+    }
+    let options = RunOptions {
+        once: args.once,
+        config: Some(context.config_path().to_path_buf()),
+    };
+    context.block_on(async { Ok(daemon::run(loaded.settings, options).await?) })
+}
