@@ -1,8 +1,5 @@
 //! The command line: parses, asks the daemon or the store, prints, and ends with one documented exit code; it never decides about a task.
 
-<<<<<<< HEAD
-pub mod policy;
-=======
 mod act;
 mod ask;
 mod check;
@@ -10,9 +7,9 @@ mod context;
 pub mod failure;
 mod look;
 mod outcomes;
+pub mod policy;
 mod render;
 mod run;
->>>>>>> main
 pub mod sim;
 
 use std::ffi::OsString;
