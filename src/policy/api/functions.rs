@@ -6,8 +6,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use regex::{Regex, RegexBuilder};
 use rhai::{Dynamic, Engine, EvalAltResult, FLOAT, ImmutableString, NativeCallContext};
 
-use super::properties::{SiblingsHandle, TaskHandle, count, siblings};
+use super::properties::{SiblingsHandle, TaskHandle};
 use super::session::{ApiError, Session, TEXT_CHARS, optional};
+use super::table::{count, siblings};
 use crate::model::Kind;
 use crate::policy::backoff::backoff;
 use crate::policy::duration;

@@ -3,11 +3,13 @@
 pub mod functions;
 pub mod properties;
 pub mod session;
+pub mod table;
 pub mod verbs;
 
 pub use functions::FUNCTIONS;
-pub use properties::{PROPERTIES, Property, View};
+pub use properties::{Property, View};
 pub use session::Session;
+pub use table::PROPERTIES;
 pub use verbs::ScriptVerdict;
 
 use rhai::Engine;

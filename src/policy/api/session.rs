@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rhai::{Dynamic, EvalAltResult, Position};
 
-use super::properties::PROPERTIES;
+use super::table::PROPERTIES;
 use crate::model::{Facts, Task};
 use crate::policy::diagnostic::FaultKind;
 use crate::policy::needs::{Need, Needs};
