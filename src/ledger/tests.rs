@@ -199,23 +199,44 @@ fn accepted_is_completed_only_once_completion_was_read() {
     assert_eq!((history.attempts, history.attempts_total), (0, 1));
 }
 
-#[test]
-fn an_unchanged_task_proves_nothing_before_its_time_and_not_by_one_reading() {
+/// A retry that is read unchanged again and again: what it ends as, and what counts.
+fn unchanged(status: ReceiptStatus) -> (AttemptEvent, u32, u32) {
     let (mut work, index) = core();
-    let lineage = retried(&mut work);
     let same = || vec![row("90", TaskStatus::Rejected, "77")];
+    let seen = see(&mut work, same(), 0);
+    let lineage = seen.views[0].lineage.expect("opened");
+    send(&mut work, lineage, "90", 1, status);
     for minute in [2, 5, 15] {
         assert!(see(&mut work, same(), minute).outcomes.is_empty());
     }
     assert!(see(&mut work, same(), 17).outcomes.is_empty());
     let seen = see(&mut work, same(), 19);
-    assert_eq!(seen.outcomes[0].event, AttemptEvent::ReadUnchanged);
     let history = index
         .read()
         .expect("a lock")
         .history(lineage, true)
         .expect("known");
-    assert_eq!((history.attempts, history.attempts_total), (0, 1));
+    (
+        seen.outcomes[0].event,
+        history.attempts,
+        history.attempts_total,
+    )
+}
+
+#[test]
+fn an_unchanged_task_proves_nothing_before_its_time_and_not_by_one_reading() {
+    let unanswered = ReceiptStatus::Unknown {
+        why: Arc::from("the connection broke"),
+    };
+    assert_eq!(unchanged(unanswered), (AttemptEvent::ReadUnchanged, 0, 1));
+}
+
+#[test]
+fn an_accepted_retry_that_leaves_the_task_as_it_was_counts() {
+    assert_eq!(
+        unchanged(ReceiptStatus::Accepted),
+        (AttemptEvent::ReadBounced, 1, 1)
+    );
 }
 
 #[test]
