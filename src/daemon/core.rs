@@ -135,6 +135,8 @@ pub struct Core {
     pub settled_at_start: bool,
     /// Why the store and the server don't belong together, if so.
     pub world_mismatch: Option<Arc<str>>,
+    /// The store of another world: held, so that nobody else takes it, and left as it is.
+    pub foreign_store: Option<Ledger>,
     /// The last cycle.
     pub last: Last,
     /// Rises with every order, reload and mode change.
@@ -353,6 +355,8 @@ impl Core {
                 question,
                 reply,
             }) => {
+                // a refused login must be on record whoever met it
+                self.login_changed(self.clock.now()).await?;
                 let answer = self.work_out(question, result);
                 // an asker that went away needs no answer
                 let _ = reply.send(answer);

@@ -75,6 +75,9 @@ impl Core {
         if let Some(target) = id.strip_prefix("baseline:") {
             return self.release_backlog(target, why, who, now).await;
         }
+        if id == "rewound" {
+            return self.settle_rewind(why, who, now).await;
+        }
         let by = name_of(&who);
         match self.governor.approve(now, id, &by) {
             Err(error) => Ok(Reply::refused(
@@ -105,6 +108,42 @@ impl Core {
                 )))
             }
         }
+    }
+
+    /// A person takes over that the store was rewound: only after a whole cycle has read the server
+    /// as it is now, and every open attempt was read.
+    async fn settle_rewind(
+        &mut self,
+        why: &str,
+        who: Actor,
+        now: Timestamp,
+    ) -> Result<Reply, DaemonError> {
+        if self.ledger.read(|index| index.rewound().is_none()) {
+            return Ok(Reply::refused(
+                RefusedKind::NotFound,
+                "this store is not known to be rewound",
+                "see `provtaskd inbox` for what waits now",
+            ));
+        }
+        if self.last.at.is_none() || !self.last.seen.whole || !self.settled_at_start {
+            return Ok(Reply::refused(
+                RefusedKind::Invalid,
+                "the server was not read as a whole since the store was found rewound",
+                "let the daemon finish a cycle, then approve again",
+            ));
+        }
+        self.put(
+            EventBody::RewindSettled {
+                reason: Arc::from(why),
+            },
+            who,
+            now,
+        )
+        .await?;
+        self.world_mismatch = None;
+        Ok(Reply::done(
+            "the rewound store is accepted; attempts of the lost interval are not known here and don't count towards the caps",
+        ))
     }
 
     /// Releases what the first-day baseline and the age limit hold back on a target.

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::DaemonError;
 use super::core::Core;
-use super::start::{bounds, record_policy};
+use super::start::{bounds, record_mode, record_policy};
 use crate::calendar::Cron;
 use crate::config;
 use crate::model::settings::{Schedule, Settings};
@@ -33,6 +33,7 @@ impl Core {
                     .reconfigure(settings.governor.clone(), settings.modes.clone());
                 let (every, at_most) = bounds(&settings);
                 self.pace = Pace::new(every, at_most);
+                record_mode(&self.ledger, &settings, now).await?;
                 self.settings = Arc::new(settings);
                 self.policies = policies;
                 self.reload_error = None;

@@ -233,6 +233,14 @@ impl Core {
                 }
                 self.queues.clear();
                 self.next_tick = self.pace_after_failure(now);
+                if let CycleError::Server(server) = &error
+                    && let Some(pause) = server.retry_after()
+                    && let Ok(until) = now.checked_add(pause)
+                {
+                    // what the server asks for holds for reads and writes alike
+                    self.next_tick = self.next_tick.max(until);
+                    self.governor.server_asked_to_wait(now, until);
+                }
             }
         }
         Ok(())

@@ -21,7 +21,7 @@ use crate::control::{self, Incoming, Reply, Request};
 use crate::dispatch::batch::Queues;
 use crate::governor::{Governor, GovernorState};
 use crate::ledger::record::{EventBody, Meta};
-use crate::ledger::{Entry, Ledger, OpenReport, VerifyItem};
+use crate::ledger::{Entry, Ledger, OpenReport, Stopped, VerifyItem};
 use crate::model::settings::{Schedule, Settings};
 use crate::model::{Action, CycleId, Known};
 use crate::oig::Client;
@@ -141,6 +141,9 @@ async fn run_with(
         .ledger
         .read(|index| index.login_stopped(&settings.server.login).is_some());
     let closed = core.ledger.shutdown().await;
+    if let Some(foreign) = &core.foreign_store {
+        foreign.shutdown().await?;
+    }
     match (ended, closed) {
         (Err(error), _) => Err(error),
         (Ok(_), Err(error)) => Err(error.into()),
@@ -192,6 +195,19 @@ async fn assemble(
         Some(report) => bind_world(&ledger, report, &settings, now).await?,
         None => None,
     };
+    let elsewhere = report.is_some()
+        && ledger.read(|index| {
+            index
+                .world()
+                .is_some_and(|known| known != fingerprint(&settings))
+        });
+    let (ledger, foreign_store) = if elsewhere {
+        // another server's tasks must not be taken for those that this store knows
+        (Ledger::memory(now)?, Some(ledger))
+    } else {
+        (ledger, None)
+    };
+    record_mode(&ledger, &settings, now).await?;
     record_policy(&ledger, &policies, now).await?;
     let looks = open_at_start(&ledger);
     let (every, at_most) = bounds(&settings);
@@ -220,6 +236,7 @@ async fn assemble(
         settled_at_start: looks.is_empty(),
         looks,
         world_mismatch,
+        foreign_store,
         last: Last::default(),
         epoch: 1,
         jobs: JoinSet::new(),
@@ -320,6 +337,28 @@ async fn bind_world(
     }
 }
 
+/// Records the configured mode when it changed.
+pub async fn record_mode(
+    ledger: &Ledger,
+    settings: &Settings,
+    now: Timestamp,
+) -> Result<(), DaemonError> {
+    let mode = settings.modes.global;
+    if ledger.read(|index| index.mode()) == Some(mode) {
+        return Ok(());
+    }
+    ledger
+        .record(Entry {
+            body: EventBody::ModeChanged {
+                mode,
+                reason: Arc::from("as configured"),
+            },
+            meta: Meta::daemon(now, None),
+        })
+        .await?;
+    Ok(())
+}
+
 /// What a store is bound to: origin and login.
 pub fn fingerprint(settings: &Settings) -> String {
     format!("{} as {}", settings.server.origin, settings.server.login)
@@ -386,6 +425,38 @@ pub async fn offline(settings: Settings, request: Request) -> Result<Reply, Daem
     let answer = answer
         .await
         .map_err(|_| DaemonError::Worker("the question was dropped without an answer".to_owned()));
+    let stopped = core
+        .ledger
+        .read(|index| index.login_stopped(&settings.server.login).cloned());
+    let kept = settings.store.dir.exists();
     core.ledger.shutdown().await?;
+    if let (Some(stopped), false) = (stopped, kept) {
+        // a refused login is remembered even where nothing else is: accounts lock (invariant 12)
+        remember_stop(&settings, stopped, core.clock.now()).await?;
+    }
     answer
+}
+
+async fn remember_stop(
+    settings: &Settings,
+    stopped: Stopped,
+    now: Timestamp,
+) -> Result<(), DaemonError> {
+    let store = settings.store.clone();
+    let (ledger, _) = tokio::task::spawn_blocking(move || Ledger::open(&store, now))
+        .await
+        .map_err(|error| DaemonError::Worker(error.to_string()))??;
+    let login = settings.server.login.clone();
+    ledger
+        .record(Entry {
+            body: EventBody::LoginStopped {
+                login: login.clone(),
+                secret: stopped.secret,
+                why: stopped.why,
+            },
+            meta: Meta::daemon(now, None).login(Some(login)),
+        })
+        .await?;
+    ledger.shutdown().await?;
+    Ok(())
 }

@@ -217,9 +217,17 @@ impl Core {
                 ),
             ));
         }
+        let rewound = self.ledger.read(|index| index.rewound().is_some());
+        if let (true, Some(why)) = (rewound, &self.world_mismatch) {
+            let mut item = general("rewound", self.started, "world_mismatch", why.to_string());
+            item.can_approve = true;
+            out.push(item);
+        }
         let (_, why) = self.effective_mode();
         for reason in why {
-            out.push(general("mode", self.started, "not_enforcing", reason));
+            if !(rewound && self.world_mismatch.as_deref() == Some(reason.as_str())) {
+                out.push(general("mode", self.started, "not_enforcing", reason));
+            }
         }
         for hold in self.governor.holds(now) {
             if hold.status != HoldStatus::Open {

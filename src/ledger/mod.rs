@@ -29,6 +29,7 @@ pub use error::{LedgerError, StoreError};
 pub use handle::Ledger;
 pub use index::{
     Attempt, BaselineView, Counts, Fresh, Hold, HoldState, InboxItem, Index, Memo, PauseScope,
+    Stopped,
 };
 pub use judge::{Judgement, Reading, judge, next_look};
 pub use look::Looked;

@@ -342,7 +342,16 @@ impl Work {
                     absent_passes: self.presence_of(lineage).passes,
                 };
                 let evidence = self.evidence.entry(lineage).or_default();
-                let judged = judge(&attempt, &current, &reading, evidence, now, &sight.delivery);
+                // what a list shows is as old as its first page
+                let read_at = snapshot.taken_at.min(now);
+                let judged = judge(
+                    &attempt,
+                    &current,
+                    &reading,
+                    evidence,
+                    read_at,
+                    &sight.delivery,
+                );
                 if let Judgement::Told {
                     event,
                     task,
