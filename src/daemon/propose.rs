@@ -60,7 +60,15 @@ pub async fn propose(
 
     let mut late = Vec::new();
     for wish in wishes {
-        if let Some(refusal) = not_now(around, &wish) {
+        if let Some(mut refusal) = not_now(around, &wish) {
+            if refusal.reason == RefusalReason::NotDueYet {
+                // a person is shown, and releases, the whole backlog, not the part whose pause is over
+                let held = ask(around, memory, &wish, &standing, &handed).err();
+                let held = held.into_iter().flatten().find(|held| {
+                    matches!(held.reason, RefusalReason::Baseline | RefusalReason::TooOld)
+                });
+                refusal = held.unwrap_or(refusal);
+            }
             out.proposals.push(refused(wish, vec![refusal]));
             continue;
         }
