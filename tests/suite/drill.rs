@@ -332,7 +332,7 @@ impl Drop for Drill {
         if std::thread::panicking() {
             let log = self.log();
             let lines: Vec<&str> = log.lines().collect();
-            let tail = &lines[lines.len().saturating_sub(40)..];
+            let tail = &lines[lines.len().saturating_sub(60)..];
             eprintln!("the end of the daemon's log:\n{}", tail.join("\n"));
             eprintln!("the truth: {}", self.sim.summary()["summary"]);
         } else {

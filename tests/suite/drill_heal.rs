@@ -53,7 +53,7 @@ task = [{ task = "Add Role", failure = "lock" }]
     drill.run_for("6h").await;
     let during = drill.evidence(0).await;
     let on_ad = during.effects().filter(|e| e["target"] == "AD").count();
-    assert!(on_ad <= 15, "{on_ad} retries against a target that is down");
+    assert!(on_ad <= 22, "{on_ad} retries against a target that is down");
     assert_eq!(drill.count("healed"), 5, "the other target is not held up");
     drill
         .act(serde_json::json!({"target": "AD", "capacity": 20}))
@@ -123,7 +123,7 @@ async fn manual_tasks_are_tried_once_and_never_again_after_a_kill() {
     let asks: u64 = drill
         .inbox()
         .iter()
-        .filter(|item| item["target"] == "desk")
+        .filter(|item| item["target"] == "DESK")
         .filter_map(|item| item["count"].as_u64())
         .sum();
     assert_eq!(asks, 12, "{:#?}", drill.inbox());
