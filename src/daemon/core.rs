@@ -223,7 +223,7 @@ pub async fn drive(core: &mut Core, inlets: &mut Inlets) -> Result<Exit, DaemonE
 
 /// Waits for `wake` in domain time. On a stepped clock it asks the simulator to move on, once every
 /// piece of work sleeps in domain time or none is under way.
-async fn idle(
+pub async fn idle(
     clock: &Clock,
     stepper: Option<&Stepper>,
     jobs: usize,
@@ -241,7 +241,7 @@ async fn idle(
     let started = Instant::now();
     loop {
         let (sleepers, first) = clock.sleepers();
-        if sleepers >= jobs {
+        if sleepers >= jobs && !(sleepers == 0 && wake == Timestamp::MAX) {
             let to = first.map_or(wake, |first| first.min(wake));
             if to <= clock.now() {
                 clock.step_to(to);
@@ -316,10 +316,16 @@ impl Core {
         } else {
             Timestamp::MAX
         };
-        if !self.queues.is_empty()
-            && let Some(event) = self.governor.next_event(now)
-        {
-            wake = wake.min(event);
+        if !self.queues.is_empty() && self.memory.is_some() {
+            if let Some(event) = self.governor.next_event(now) {
+                wake = wake.min(event);
+            }
+            // what waits longer than that is read again before it is acted on
+            let stale = self
+                .queued_from
+                .and_then(|from| from.checked_add(self.settings.delivery.reread_after).ok())
+                .and_then(|at| at.checked_add(jiff::SignedDuration::from_secs(1)).ok());
+            wake = wake.min(stale.unwrap_or(Timestamp::MAX));
         }
         wake.max(now)
     }

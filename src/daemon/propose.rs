@@ -60,19 +60,17 @@ pub async fn propose(
 
     let mut late = Vec::new();
     for wish in wishes {
-        if let Some(mut refusal) = not_now(around, &wish) {
-            if refusal.reason == RefusalReason::NotDueYet {
-                // a person is shown, and releases, the whole backlog, not the part whose pause is over
-                let held = ask(around, memory, &wish, &standing, &handed).err();
-                let held = held.into_iter().flatten().find(|held| {
-                    matches!(held.reason, RefusalReason::Baseline | RefusalReason::TooOld)
-                });
-                refusal = held.unwrap_or(refusal);
-            }
+        let asked = ask(around, memory, &wish, &standing, &handed);
+        // a guard's refusal tells more than "not yet"; readings are spent only on what may go now
+        let waits = match &asked {
+            Err(refusals) if !needs_reading(&wish, refusals) => None,
+            _ => not_now(around, &wish),
+        };
+        if let Some(refusal) = waits {
             out.proposals.push(refused(wish, vec![refusal]));
             continue;
         }
-        match ask(around, memory, &wish, &standing, &handed) {
+        match asked {
             Ok(passed) => {
                 hand(&wish, &mut handed);
                 out.proposals.push(passed_on(wish, passed));
@@ -261,15 +259,18 @@ fn not_now(around: &Surroundings<'_>, wish: &Wish) -> Option<Refusal> {
 fn needs_reading(wish: &Wish, refusals: &[Refusal]) -> bool {
     let needs = guard::needs(wish.decision.kind, &wish.action);
     (needs.beneficiary || needs.process || needs.assignee)
-        && refusals.iter().all(|refusal| {
-            matches!(
-                refusal.reason,
-                RefusalReason::BeneficiaryUnknown
-                    | RefusalReason::AccountUnknown
-                    | RefusalReason::AssigneeUnknown
-                    | RefusalReason::FactUnknown
-            )
-        })
+        && refusals.iter().all(|refusal| lacks_a_fact(refusal.reason))
+}
+
+/// True for the refusals that a reading may lift.
+fn lacks_a_fact(reason: RefusalReason) -> bool {
+    matches!(
+        reason,
+        RefusalReason::BeneficiaryUnknown
+            | RefusalReason::AccountUnknown
+            | RefusalReason::AssigneeUnknown
+            | RefusalReason::FactUnknown
+    )
 }
 
 /// Reads people and accounts for the wishes that only lack facts.
@@ -356,8 +357,13 @@ fn ask(
         limits: &settings.guard,
     };
     guard::check(&input).map_err(|first| {
-        let all = guard::check_all(&input);
-        if all.is_empty() { vec![first] } else { all }
+        let mut all = guard::check_all(&input);
+        if all.is_empty() {
+            all.push(first);
+        }
+        // what is certain is said first: a reading would not change it
+        all.sort_by_key(|refusal| lacks_a_fact(refusal.reason));
+        all
     })
 }
 

@@ -1,6 +1,6 @@
 //! Starts PUTs when governor, queues and accounts allow, and takes in what came back; every item is claimed on disk right before its PUT.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::DaemonError;
 use super::core::{Core, Done};
 use crate::dispatch::batch::{Batch, Pick};
 use crate::dispatch::deliver::{Delivered, End, deliver};
-use crate::governor::{Admitted, Answered};
+use crate::governor::{Admitted, Answered, Lane};
 use crate::ledger::record::{EventBody, Meta};
 use crate::ledger::{ClaimRequest, Entry, LedgerError, Settled};
 use crate::model::{
@@ -59,15 +59,27 @@ impl Core {
             self.next_tick = now;
             return Ok(());
         }
-        let busy: HashSet<ProcessKey> = self.ledger.read(|index| {
-            index
-                .open_attempts()
-                .filter_map(|(_, attempt)| attempt.process.clone())
-                .collect()
+        let settle_after = self.settings.delivery.settle_after;
+        let (busy, mut unsettled) = self.ledger.read(|index| {
+            let mut busy: HashSet<ProcessKey> = HashSet::new();
+            let mut unsettled: HashMap<(TargetName, bool), u32> = HashMap::new();
+            for (_, attempt) in index.open_attempts() {
+                busy.extend(attempt.process.clone());
+                // one that is not told for so long (a successor hours later, or hidden) proves
+                // nothing about the target any more, and must not hold it back for ever
+                if now.duration_since(attempt.sent) < settle_after {
+                    let lane = (attempt.target.clone(), attempt.kind.takes_access());
+                    *unsettled.entry(lane).or_default() += 1;
+                }
+            }
+            (busy, unsettled)
         });
         let on_the_way = std::mem::take(&mut self.sending_accounts);
         for (lane, target) in self.queues.waiting() {
-            let Ok(max) = self.governor.next_batch(now, &target, lane) else {
+            let open = unsettled
+                .entry((target.clone(), lane == Lane::Revoke))
+                .or_default();
+            let Ok(max) = self.governor.next_batch(now, &target, lane, *open) else {
                 continue;
             };
             let pick = self.queues.take(lane, &target, max, &|process| {

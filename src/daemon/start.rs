@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::core::{Core, Exit, Inlets, Last, Signal, drive};
+use super::core::{Core, Exit, Inlets, Last, Signal, drive, idle};
 use super::login;
 use super::memory::Memory;
 use super::time::clock_for;
@@ -373,8 +373,15 @@ pub async fn offline(settings: Settings, request: Request) -> Result<Reply, Daem
         reply,
     };
     core.answer(incoming).await?;
-    while let Some(done) = core.jobs.join_next().await {
-        core.finished(done).await?;
+    while !core.jobs.is_empty() {
+        let (clock, stepper, jobs) = (core.clock.clone(), core.stepper.clone(), core.jobs.len());
+        tokio::select! {
+            Some(done) = core.jobs.join_next() => core.finished(done).await?,
+            // readings may wait for the budget in domain time, which a simulator moves on
+            stepped = idle(&clock, stepper.as_ref(), jobs, jiff::Timestamp::MAX) => {
+                stepped.map_err(DaemonError::Stepper)?;
+            }
+        }
     }
     let answer = answer
         .await

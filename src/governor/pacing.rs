@@ -18,7 +18,10 @@ const SERVER_PAUSE: i64 = 30;
 const SERVER_CAP: i64 = 900;
 
 impl Governor {
-    /// How many items the next PUT to the target may hold; at least 1.
+    /// How many items the next PUT to the target may hold; at least 1. `unsettled` is how many acts
+    /// of this lane on the target were sent and are not read back yet: a target that has proven
+    /// little gets little at a time (one, then four, then sixteen, …: the square of its batch size),
+    /// so that one that has just recovered, or is down without saying so, is not flooded.
     ///
     /// # Errors
     /// The refusal that holds the target back, with the time to ask again where time alone helps.
@@ -27,6 +30,7 @@ impl Governor {
         now: Timestamp,
         target: &TargetName,
         lane: Lane,
+        unsettled: u32,
     ) -> Result<usize, Refusal> {
         let here = self.state.tick(now);
         if let Some(refusal) = self
@@ -80,7 +84,16 @@ impl Governor {
                 None => refusal,
             });
         }
-        Ok(usize::try_from(size.min(left)).unwrap_or(1))
+        let allowed = size.saturating_mul(size);
+        let room = allowed.saturating_sub(unsettled);
+        if room == 0 {
+            return Err(
+                Refusal::new(RefusalReason::AwaitsProof, Scope::Target(target.clone()))
+                    .with("not_read_back", unsettled)
+                    .with("limit", allowed),
+            );
+        }
+        Ok(usize::try_from(size.min(left).min(room)).unwrap_or(1))
     }
 
     /// A PUT with so many items is about to leave. Every `sent` is followed by exactly one

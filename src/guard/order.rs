@@ -1,7 +1,7 @@
 //! The order of work within a lineage and an account (invariants 7 and 8); it never lets a revoke wait for a change or a grant.
 
 use crate::model::facts::Sibling;
-use crate::model::{ActionName, Kind, Known, Refusal, RefusalReason, Scope};
+use crate::model::{ActionName, Kind, Known, Refusal, RefusalReason, Scope, TaskStatus};
 
 use super::input::GuardInput;
 
@@ -66,11 +66,21 @@ pub(super) fn account(input: &GuardInput<'_>) -> Result<(), Refusal> {
         return waits(RefusalReason::WaitsForCreate, other);
     }
     if input.kind != Kind::Notify
-        && let Some(other) = open().find(|s| !input.is_later(s) && same_row(input, s))
+        && let Some(other) =
+            open().find(|s| !input.is_later(s) && same_row(input, s) && !rests(input, s))
     {
         return waits(RefusalReason::WaitsForOlder, other);
     }
     Ok(())
+}
+
+/// An older grant that waits for its own predecessors, of which it is not shown whether it is even
+/// the same row, does not hold back a grant: nobody can move it, and to add is not to overwrite.
+fn rests(input: &GuardInput<'_>, other: &Sibling) -> bool {
+    let told_apart = input.task.child.is_some() && other.child.is_some();
+    input.kind == Kind::Grant
+        && !told_apart
+        && matches!(other.status, TaskStatus::Waiting | TaskStatus::Suspended)
 }
 
 /// Reassignments and notes leave the account as it is; everything else moves its process.

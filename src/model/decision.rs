@@ -278,6 +278,8 @@ refusals! {
     TargetRate => "target_rate",
     /// As many writes are in flight on this target as are allowed.
     TargetBusy => "target_busy",
+    /// What was sent to the target has to be read back first: a target gets as much at a time as it has proven to bear.
+    AwaitsProof => "awaits_proof",
     /// The target's breaker is open after failures; a single probe goes first.
     BreakerOpen => "breaker_open",
     /// The whole server asked for, or needs, a pause.

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use reqwest::StatusCode;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
@@ -149,32 +148,16 @@ impl Inner {
         self.counts.writes.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Takes one request from the read budget, waiting for it where the clock runs by itself.
-    async fn pay(&self) -> Result<(), OigError> {
-        /// A stepped clock is moved by the simulator; wait this long (wall) for a step at most.
-        const STEP_PATIENCE: u32 = 200;
-        let mut looked = 0;
+    /// Takes one request from the read budget, sleeping in domain time until there is one.
+    async fn pay(&self) {
         loop {
             let taken = self
                 .budget
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .take(self.clock.now());
-            let Err(until) = taken else { return Ok(()) };
-            let wait = match self.clock.wall_wait(until) {
-                Some(wait) => wait.max(Duration::from_millis(1)),
-                None if looked < STEP_PATIENCE => {
-                    looked += 1;
-                    Duration::from_millis(10)
-                }
-                None => {
-                    return Err(OigError::Budget {
-                        per_minute: self.settings.reads_per_minute,
-                        until,
-                    });
-                }
-            };
-            tokio::time::sleep(wait).await;
+            let Err(until) = taken else { return };
+            self.clock.sleep_until(until).await;
         }
     }
 
@@ -187,7 +170,7 @@ impl Inner {
                 Ready::NeedToken { basic, gate } => (basic, gate),
             };
             let what = "asking for a token";
-            self.pay().await?;
+            self.pay().await;
             self.counts.tokens.fetch_add(1, Ordering::Relaxed);
             let answer = self
                 .http
@@ -229,7 +212,7 @@ impl Inner {
     ) -> Result<Option<Body>, OigError> {
         let mut tried = false;
         loop {
-            self.pay().await?;
+            self.pay().await;
             let pass = self.pass().await?;
             self.counts.reads.fetch_add(1, Ordering::Relaxed);
             let sent = self

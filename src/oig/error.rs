@@ -35,14 +35,6 @@ pub enum OigError {
         /// What was asked.
         what: String,
     },
-    /// The read budget of this minute is spent.
-    #[error("the read budget of {per_minute} requests a minute is spent until {until}")]
-    Budget {
-        /// The budget.
-        per_minute: u32,
-        /// When the next request may leave (domain time).
-        until: Timestamp,
-    },
     /// No connection came about: name, address, TCP or TLS. Provably nothing was sent.
     #[error("can't connect to {origin}: {why}")]
     Connect {
@@ -167,7 +159,6 @@ impl OigError {
             Self::File { .. } => "file",
             Self::LoginStopped { .. } => "login_stopped",
             Self::Unauthorized { .. } => "unauthorized",
-            Self::Budget { .. } => "read_budget",
             Self::Connect { .. } => "connect",
             Self::Timeout { .. } => "timeout",
             Self::Broken { .. } => "broken",

@@ -63,7 +63,7 @@ fn each_standing_refuses_with_its_own_reason_also_between_cycles() {
     ];
     for (reason, mut governor) in cases {
         assert_eq!(first_refusal(&mut governor, &history), Some(reason));
-        let refused = governor.next_batch(at(0), &target(), Lane::Revoke);
+        let refused = governor.next_batch(at(0), &target(), Lane::Revoke, 0);
         assert_eq!(refused.map_err(|refusal| refusal.reason), Err(reason));
     }
     let mut unreleased = with_standing(|s| s.policy_released = false);
@@ -116,7 +116,11 @@ fn a_pause_holds_its_scope_until_it_ends_or_is_resumed() {
     governor.pause(at(0), PauseScope::Target(target()), "ops", Some(at(60)));
     assert_eq!(first_refusal(&mut governor, &history), Some(R::Paused));
     assert_eq!(governor.next_event(at(0)), Some(at(60)));
-    assert!(governor.next_batch(at(60), &target(), Lane::Usual).is_ok());
+    assert!(
+        governor
+            .next_batch(at(60), &target(), Lane::Usual, 0)
+            .is_ok()
+    );
     governor.pause(at(60), PauseScope::Global, "ops", None);
     assert_eq!(first_refusal(&mut governor, &history), Some(R::Paused));
     assert!(!governor.resume(&PauseScope::Target("Mail".into())));
@@ -214,10 +218,10 @@ fn the_policys_own_time_is_kept() {
 #[test]
 fn rate_in_flight_breaker_and_server_hold_the_batcher_back() {
     let mut governor = governor();
-    assert_eq!(governor.next_batch(at(0), &target(), Lane::Usual), Ok(1));
+    assert_eq!(governor.next_batch(at(0), &target(), Lane::Usual, 0), Ok(1));
     governor.sent(at(0), &target(), 1);
     let busy = governor
-        .next_batch(at(0), &target(), Lane::Usual)
+        .next_batch(at(0), &target(), Lane::Usual, 0)
         .unwrap_err();
     assert_eq!(busy.reason, R::TargetBusy);
     governor.answered(
@@ -240,15 +244,18 @@ fn rate_in_flight_breaker_and_server_hold_the_batcher_back() {
         },
     );
     let rate = governor
-        .next_batch(at(2), &target(), Lane::Usual)
+        .next_batch(at(2), &target(), Lane::Usual, 0)
         .unwrap_err();
     assert_eq!((rate.reason, rate.until), (R::TargetRate, Some(at(60))));
     assert_eq!(governor.next_event(at(2)), Some(at(60)));
-    assert_eq!(governor.next_batch(at(60), &target(), Lane::Usual), Ok(1));
+    assert_eq!(
+        governor.next_batch(at(60), &target(), Lane::Usual, 0),
+        Ok(1)
+    );
 
     let mut open = failed(3);
     let refused = open
-        .next_batch(at(0), &"Mail".into(), Lane::Usual)
+        .next_batch(at(0), &"Mail".into(), Lane::Usual, 0)
         .unwrap_err();
     assert_eq!(
         refused.reason,
@@ -257,14 +264,14 @@ fn rate_in_flight_breaker_and_server_hold_the_batcher_back() {
     );
     assert_eq!(first_refusal(&mut open, &history), Some(R::ServerBackOff));
     let refused = open
-        .next_batch(at(300), &target(), Lane::Usual)
+        .next_batch(at(300), &target(), Lane::Usual, 0)
         .unwrap_err();
     assert_eq!(
         (refused.reason, refused.until),
         (R::BreakerOpen, Some(at(600)))
     );
     assert!(
-        open.next_batch(at(300), &"Mail".into(), Lane::Usual)
+        open.next_batch(at(300), &"Mail".into(), Lane::Usual, 0)
             .is_ok()
     );
     let out = open.govern(at(300), vec![retry(1)], &history);
@@ -274,7 +281,7 @@ fn rate_in_flight_breaker_and_server_hold_the_batcher_back() {
     asked.server_asked_to_wait(at(0), at(77));
     asked.server_asked_to_wait(at(0), at(5));
     let refused = asked
-        .next_batch(at(0), &target(), Lane::Revoke)
+        .next_batch(at(0), &target(), Lane::Revoke, 0)
         .unwrap_err();
     assert_eq!(
         (refused.reason, refused.until),
@@ -312,4 +319,15 @@ fn explain_names_every_gate_that_would_refuse() {
     let all = governor.explain(at(0), &decision, &passed, &history(LineageId(1)));
     let reasons: Vec<R> = all.iter().map(|refusal| refusal.reason).collect();
     assert_eq!(reasons, [R::PolicyNotReleased, R::Paused, R::NotDueYet]);
+}
+
+#[test]
+fn a_target_gets_as_much_at_a_time_as_it_has_proven_to_bear() {
+    let mut governor = governor();
+    let max = governor.next_batch(at(0), &target(), Lane::Usual, 0);
+    let allowed = u32::try_from(max.expect("nothing is open").pow(2)).expect("small");
+    let refused = governor
+        .next_batch(at(0), &target(), Lane::Usual, allowed)
+        .expect_err("as many are not read back as are allowed");
+    assert_eq!(refused.reason, R::AwaitsProof);
 }

@@ -163,7 +163,7 @@ fn batches_grow_on_completed_readings_and_shrink_on_bounces() {
             lineage += 1;
             governor.outcome(at(0), &target(), LineageId(lineage), 1, event);
         }
-        governor.next_batch(at(0), &target(), Lane::Usual)
+        governor.next_batch(at(0), &target(), Lane::Usual, 0)
     };
     assert_eq!(told(&mut governor, E::ReadCompleted, 0), Ok(1));
     assert_eq!(told(&mut governor, E::ReadCompleted, 1), Ok(5));
@@ -175,7 +175,10 @@ fn batches_grow_on_completed_readings_and_shrink_on_bounces() {
     let open = told(&mut governor, E::ReadBounced, 3).unwrap_err();
     assert_eq!(open.reason, R::BreakerOpen);
     // the probe after the pause is one item, whatever was learned before
-    assert_eq!(governor.next_batch(at(600), &target(), Lane::Usual), Ok(1));
+    assert_eq!(
+        governor.next_batch(at(600), &target(), Lane::Usual, 0),
+        Ok(1)
+    );
 }
 
 #[test]
@@ -184,14 +187,20 @@ fn slow_items_bound_the_batch() {
     for n in 0..6 {
         governor.outcome(at(0), &target(), LineageId(n), 1, E::ReadCompleted);
     }
-    assert_eq!(governor.next_batch(at(0), &target(), Lane::Usual), Ok(25));
+    assert_eq!(
+        governor.next_batch(at(0), &target(), Lane::Usual, 0),
+        Ok(25)
+    );
     governor.sent(at(0), &target(), 1);
     let slow = Answered {
         took: std::time::Duration::from_secs(60),
         ..accepted(1)
     };
     governor.answered(at(60), &target(), slow);
-    assert_eq!(governor.next_batch(at(60), &target(), Lane::Usual), Ok(3));
+    assert_eq!(
+        governor.next_batch(at(60), &target(), Lane::Usual, 0),
+        Ok(3)
+    );
 }
 
 #[test]
@@ -201,7 +210,11 @@ fn the_same_bounce_told_twice_counts_once() {
         governor.outcome(at(0), &target(), LineageId(1), 1, E::ReadBounced);
     }
     assert_eq!(governor.describe(at(0))[0].failures, 1);
-    assert!(governor.next_batch(at(0), &target(), Lane::Usual).is_ok());
+    assert!(
+        governor
+            .next_batch(at(0), &target(), Lane::Usual, 0)
+            .is_ok()
+    );
 }
 
 #[test]
@@ -216,12 +229,12 @@ fn a_failed_probe_doubles_the_pause_and_a_good_one_closes_the_breaker() {
     governor.sent(at(600), &target(), 1);
     governor.answered(at(601), &target(), accepted(1));
     let waits = governor
-        .next_batch(at(601), &target(), Lane::Revoke)
+        .next_batch(at(601), &target(), Lane::Revoke, 0)
         .unwrap_err();
     assert_eq!(waits.reason, R::BreakerOpen, "the probe is not read yet");
     governor.outcome(at(660), &target(), LineageId(9), 2, E::ReadBounced);
     let open = governor
-        .next_batch(at(661), &target(), Lane::Usual)
+        .next_batch(at(661), &target(), Lane::Usual, 0)
         .unwrap_err();
     assert_eq!(open.until, Some(at(660 + 1200)));
     governor.sent(at(1860), &target(), 1);
@@ -236,10 +249,13 @@ fn the_last_place_in_flight_is_kept_for_revokes() {
     governor.sent(at(0), &"Mail".into(), 1);
     governor.sent(at(0), &"Tickets".into(), 1);
     let usual = governor
-        .next_batch(at(0), &target(), Lane::Usual)
+        .next_batch(at(0), &target(), Lane::Usual, 0)
         .unwrap_err();
     assert_eq!(usual.reason, R::TargetBusy);
-    assert_eq!(governor.next_batch(at(0), &target(), Lane::Revoke), Ok(1));
+    assert_eq!(
+        governor.next_batch(at(0), &target(), Lane::Revoke, 0),
+        Ok(1)
+    );
 }
 
 #[test]
@@ -261,11 +277,11 @@ fn the_first_version_of_the_memory_can_still_be_read() {
     let state = serde_json::from_str(stored).expect("version 1");
     let mut governor = Governor::new(settings(), modes(), Some(state), at(1));
     let rate = governor
-        .next_batch(at(1), &target(), Lane::Usual)
+        .next_batch(at(1), &target(), Lane::Usual, 0)
         .unwrap_err();
     assert_eq!((rate.reason, rate.until), (R::TargetRate, Some(at(60))));
     let paused = governor
-        .next_batch(at(1), &"Mail".into(), Lane::Usual)
+        .next_batch(at(1), &"Mail".into(), Lane::Usual, 0)
         .unwrap_err();
     assert_eq!(paused.reason, R::Paused);
 }

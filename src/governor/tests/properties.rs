@@ -56,11 +56,11 @@ proptest! {
                     wall += by;
                     elapsed += by.max(0);
                     governor.set_standing(Standing::good());
-                    let _ = governor.next_batch(at(wall), &TargetName::new("clock"), Lane::Usual);
+                    let _ = governor.next_batch(at(wall), &TargetName::new("clock"), Lane::Usual, 0);
                 }
                 Step::Send(t, revoke) => {
                     let lane = if revoke { Lane::Revoke } else { Lane::Usual };
-                    if let Ok(max) = governor.next_batch(at(wall), &targets()[t], lane) {
+                    if let Ok(max) = governor.next_batch(at(wall), &targets()[t], lane, 0) {
                         prop_assert!((1..=25).contains(&max));
                         governor.sent(at(wall), &targets()[t], u32::try_from(max).expect("small"));
                         sent[t].push((elapsed, max));
@@ -140,8 +140,8 @@ proptest! {
         let mut again = Governor::new(settings(), modes(), Some(state), at(wall));
         for t in &targets() {
             prop_assert_eq!(
-                again.next_batch(at(wall), t, Lane::Revoke),
-                governor.next_batch(at(wall), t, Lane::Revoke)
+                again.next_batch(at(wall), t, Lane::Revoke, 0),
+                governor.next_batch(at(wall), t, Lane::Revoke, 0)
             );
         }
         prop_assert_eq!(again.describe(at(wall)), governor.describe(at(wall)));
@@ -171,7 +171,7 @@ proptest! {
             let mut queue: Vec<LineageId> = out.admitted.iter().map(|a| a.decision().lineage).collect();
             let mut moved = false;
             while !queue.is_empty() {
-                let Ok(max) = governor.next_batch(now, &target(), Lane::Usual) else { break };
+                let Ok(max) = governor.next_batch(now, &target(), Lane::Usual, 0) else { break };
                 let batch: Vec<LineageId> = queue.drain(..max.min(queue.len())).collect();
                 let items = u32::try_from(batch.len()).expect("small");
                 governor.sent(now, &target(), items);
