@@ -18,13 +18,26 @@ use crate::ledger::record::{Actor, EventBody, Meta};
 use crate::ledger::{DecisionRecord, Entry, Looked, VerifyItem};
 use crate::model::decision::Mode;
 use crate::model::{
-    Decision, Known, LineageId, Outcome, Refusal, RefusalReason, Scope, TargetName, Verdict,
+    AttemptEvent, Decision, Known, LineageId, Outcome, Refusal, RefusalReason, Scope, TargetName,
+    Verdict,
 };
 use crate::oig::OigError;
 use crate::telemetry::Latch;
 
 /// Single readings per round; the read budget is shared with everything else.
 const LOOKS_AT_ONCE: usize = 200;
+
+/// Classes of reasons (`reasons.toml`) that lie in one task and not in its target: they don't open
+/// its breaker. Everything else, what is not understood among it, counts against the target.
+const OF_THE_TASK: [&str; 7] = [
+    "data",
+    "duplicate",
+    "lock",
+    "manual",
+    "not_found",
+    "password_policy",
+    "permission",
+];
 
 /// Single readings have ended.
 pub struct LookDone {
@@ -91,8 +104,17 @@ impl Core {
                 )
             });
             if let Some(target) = &target {
-                self.governor
-                    .outcome(now, target, outcome.lineage, outcome.ordinal, outcome.event);
+                if self.lies_in_the_task(outcome) {
+                    self.governor.refused_by_itself(now, target);
+                } else {
+                    self.governor.outcome(
+                        now,
+                        target,
+                        outcome.lineage,
+                        outcome.ordinal,
+                        outcome.event,
+                    );
+                }
             }
             if let Some(state) = state {
                 self.metrics.attempt(target.as_ref(), state);
@@ -106,6 +128,15 @@ impl Core {
                 "told"
             );
         }
+    }
+
+    /// True for a bounce whose reason is of a class that says nothing against the target.
+    fn lies_in_the_task(&self, outcome: &Outcome) -> bool {
+        outcome.event == AttemptEvent::ReadBounced
+            && outcome.evidence.as_deref().is_some_and(|reason| {
+                let class = self.policies.reasons().class_of(reason);
+                OF_THE_TASK.contains(&&*class.name)
+            })
     }
 
     /// Targets to which nothing may go now, with the refusal: no readings are spent on them.

@@ -201,6 +201,15 @@ impl Pace {
         self.failed(here, 1, limits);
     }
 
+    /// The target ran the work and refused it for the task's own sake (a locked object, bad data):
+    /// it answers, so a probe has passed; nothing is earned by it either.
+    pub(super) fn refused_by_itself(&mut self, here: Timestamp) {
+        self.settle(here);
+        if !matches!(self.breaker, Breaker::Open { .. }) {
+            self.breaker = Breaker::Closed { failures: 0 };
+        }
+    }
+
     /// A reading told what became of an attempt. The same event of the same attempt counts once.
     pub(super) fn outcome(
         &mut self,

@@ -141,6 +141,14 @@ impl Governor {
         self.state.server_until = Some(self.state.server_until.map_or(until, |had| had.max(until)));
     }
 
+    /// A reading told that the target ran an attempt and refused it for a reason that lies in the
+    /// task alone (a locked object, bad data, a duplicate): no sign against the target.
+    pub fn refused_by_itself(&mut self, now: Timestamp, target: &TargetName) {
+        let here = self.state.tick(now);
+        let (pace, _) = self.pace(target);
+        pace.refused_by_itself(here);
+    }
+
     /// A reading (or a person) told what became of an attempt; the same event counts once. The
     /// events of answers are told by [`Governor::answered`] and ignored here.
     pub fn outcome(

@@ -331,3 +331,23 @@ fn a_target_gets_as_much_at_a_time_as_it_has_proven_to_bear() {
         .expect_err("as many are not read back as are allowed");
     assert_eq!(refused.reason, R::AwaitsProof);
 }
+
+#[test]
+fn what_lies_in_the_task_opens_no_breaker_and_closes_a_probing_one() {
+    let mut governor = governor();
+    for _ in 0..20 {
+        governor.refused_by_itself(at(0), &target());
+    }
+    assert!(
+        governor
+            .next_batch(at(0), &target(), Lane::Usual, 0)
+            .is_ok()
+    );
+    let mut open = failed(20);
+    assert!(open.next_batch(at(0), &target(), Lane::Usual, 0).is_err());
+    open.refused_by_itself(at(0), &target());
+    assert!(
+        open.next_batch(at(0), &target(), Lane::Usual, 0).is_err(),
+        "what was sent before the outage proves nothing now"
+    );
+}
