@@ -233,12 +233,21 @@ impl Core {
             return Err(error.into());
         }
         self.say_learned(&delivered.receipts);
+        if counts.accepted + counts.unknown > 0 {
+            self.look_soon(now);
+        }
         self.store_governor(now).await
+    }
+
+    /// What was sent is looked for after `verify_first`, not with the next cycle of an idle pace.
+    pub fn look_soon(&mut self, now: Timestamp) {
+        let look = now.checked_add(self.settings.delivery.verify_first);
+        self.next_tick = self.next_tick.min(look.unwrap_or(Timestamp::MAX));
     }
 
     /// OIG's word that a definition is not automated holds for all its tasks (contract section 9,
     /// point 13); the ledger has learned it with the receipt.
-    fn say_learned(&self, receipts: &[Receipt]) {
+    fn say_learned(&mut self, receipts: &[Receipt]) {
         let mut said = HashSet::new();
         for receipt in receipts {
             if let ReceiptStatus::Refused {
@@ -250,9 +259,12 @@ impl Core {
                     .read(|index| index.definition(receipt.lineage).cloned())
                 && said.insert(definition.clone())
             {
+                // what was queued before is not asked for any more
+                let dropped = self.queues.drop_retries_of(&definition);
                 tracing::info!(
                     definition = %definition,
                     reason = %reason,
+                    dropped,
                     "OIG says that tasks of this definition are not automated; they are not retried until this expires or is forgotten"
                 );
             }

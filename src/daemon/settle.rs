@@ -288,6 +288,15 @@ impl Core {
                 .next_tick
                 .min(look.max(now + SignedDuration::from_secs(1)));
         }
+        // sent while this cycle read: it could not plan a look for that
+        let sent_since = self.ledger.read(|index| {
+            index
+                .open_attempts()
+                .any(|(_, attempt)| self.queued_from.is_some_and(|from| attempt.sent >= from))
+        });
+        if sent_since {
+            self.look_soon(now);
+        }
         self.report(now, sent_now, faults, took);
         self.store_governor(now).await
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use crate::governor::{Admitted, Lane};
-use crate::model::{ActionName, BatchId, LineageId, ProcessKey, TargetName};
+use crate::model::{ActionName, BatchId, DefinitionId, LineageId, ProcessKey, TargetName};
 
 /// Items that go out in one PUT: one target, one action.
 #[must_use]
@@ -109,6 +109,18 @@ impl Queues {
             action,
             items: taken,
         })
+    }
+
+    /// Drops the retries of a definition that OIG has just called "not automated", and says how many they were.
+    pub fn drop_retries_of(&mut self, definition: &DefinitionId) -> usize {
+        let before = self.len();
+        for items in self.lanes.values_mut() {
+            items.retain(|item| {
+                item.action().name() != ActionName::Retry
+                    || item.decision().definition.as_ref() != Some(definition)
+            });
+        }
+        before - self.len()
     }
 
     /// Empties all queues; a new cycle proposes anew what is still wanted.

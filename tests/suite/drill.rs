@@ -1,0 +1,371 @@
+//! The harness of whole-process drills: a simulator in this process on a held, stepped clock, and the real binary beside it; a drill must never end without its oracles.
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use provtaskd::control::{self, OutcomeFilter, Reply, Request};
+use provtaskd::model::ActionName;
+use provtaskd::sim::scenario::ClockMode;
+use provtaskd::sim::{Scenario, SimOptions, SimServer};
+use serde_json::{Value, json};
+
+use crate::drill_oracle::{Claim, Evidence, breaches};
+
+/// The longest that a span of domain time may take in wall time.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a drill starts from.
+#[derive(Debug)]
+pub struct Setup {
+    scenario: Scenario,
+    server: String,
+    config: String,
+    every: &'static str,
+}
+
+/// A world and a daemon.
+pub struct Drill {
+    /// The daemon's directory: configuration, password, store, log.
+    pub dir: tempfile::TempDir,
+    /// The simulator.
+    pub sim: SimServer,
+    http: reqwest::Client,
+    child: Option<Child>,
+    judged: bool,
+}
+
+impl Setup {
+    /// A scenario in TOML; its clock is stepped and held, whatever it says.
+    pub fn of(scenario: &str) -> Self {
+        let mut scenario = Scenario::from_toml(scenario).expect("the scenario is right");
+        scenario.clock.mode = ClockMode::Stepped;
+        scenario.clock.hold = true;
+        Self {
+            scenario,
+            server: String::new(),
+            config: String::new(),
+            every: "5m",
+        }
+    }
+
+    /// More keys of `[server]`.
+    pub fn server(mut self, keys: &str) -> Self {
+        self.server.push_str(keys);
+        self.server.push('\n');
+        self
+    }
+
+    /// More tables of the configuration, other than server, schedule, mode, store, admin, log.
+    pub fn config(mut self, tables: &str) -> Self {
+        self.config.push_str(tables);
+        self.config.push('\n');
+        self
+    }
+
+    /// The shortest pause between cycles.
+    pub fn every(mut self, every: &'static str) -> Self {
+        self.every = every;
+        self
+    }
+
+    /// Starts the simulator and writes the daemon's files; no daemon runs yet.
+    pub async fn start(self) -> Drill {
+        let password = self.scenario.login[0].password.clone();
+        let login = self.scenario.login[0].login.clone();
+        let sim = SimServer::start(SimOptions::new(self.scenario))
+            .await
+            .expect("the simulator starts");
+        let dir = tempfile::tempdir().expect("a directory");
+        let config = format!(
+            "[server]\norigin = \"{}\"\nlogin = \"{login}\"\npassword_file = \"password\"\nsimulator_clock = true\n{}\n\
+             [schedule]\nevery = \"{}\"\n[mode]\nglobal = \"enforce\"\n[store]\ndir = \"store\"\n[admin]\nlisten = \"off\"\n{}",
+            sim.origin(),
+            self.server,
+            self.every,
+            self.config
+        );
+        fs::write(dir.path().join("provtaskd.toml"), config).expect("written");
+        let file = dir.path().join("password");
+        fs::write(&file, password).expect("written");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("mode");
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .build()
+            .expect("a client");
+        Drill {
+            dir,
+            sim,
+            http,
+            child: None,
+            judged: false,
+        }
+    }
+
+    /// The same with a released policy set, a running daemon, and its whole first-day backlog released by a person.
+    pub async fn enforcing(self) -> Drill {
+        let mut drill = self.start().await;
+        drill.release();
+        drill.daemon();
+        drill.run_for("1m").await;
+        drill.approve_backlog();
+        drill
+    }
+}
+
+impl Drill {
+    /// Releases the policy set for enforce, with the daemon or without.
+    pub fn release(&self) {
+        let status = self.json(&["status", "--json"]);
+        let hash = status["policy_hash"].as_str().expect("a policy set");
+        let release = [
+            "policy", "release", hash, "--person", "Drill", "--word", "D-1",
+        ];
+        self.done(&release);
+    }
+
+    /// Starts the daemon.
+    pub fn daemon(&mut self) {
+        assert!(self.child.is_none(), "a daemon runs already");
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log_path())
+            .expect("a log");
+        let child = Command::new(env!("CARGO_BIN_EXE_provtaskd"))
+            .arg("run")
+            .current_dir(self.dir.path())
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log)
+            .spawn()
+            .expect("the binary starts");
+        self.child = Some(child);
+    }
+
+    /// Lets so much domain time pass, and returns when the daemon is idle at its end.
+    pub async fn run_for(&mut self, span: &str) {
+        let held = self.post("/sim/clock/hold", json!({ "for": span })).await;
+        let began = Instant::now();
+        loop {
+            if let Some(child) = &mut self.child
+                && let Some(status) = child.try_wait().expect("its own child")
+            {
+                self.child = None;
+                panic!("the daemon ended with {status}");
+            }
+            let url = format!("{}/sim/clock/wait_held?timeout_ms=2000", self.sim.origin());
+            let answer = self.http.get(url).send().await.expect("an answer");
+            if answer.status() == 200 {
+                return;
+            }
+            assert!(
+                began.elapsed() < PATIENCE,
+                "the daemon did not come to rest at {} within {PATIENCE:?}",
+                held["hold"]
+            );
+        }
+    }
+
+    /// Changes the world as `/sim/act` takes it.
+    pub async fn act(&self, act: Value) {
+        self.post("/sim/act", act).await;
+    }
+
+    /// A POST to a control endpoint of the simulator.
+    pub async fn post(&self, path: &str, body: Value) -> Value {
+        let answer = self
+            .http
+            .post(format!("{}{path}", self.sim.origin()))
+            .body(body.to_string())
+            .send()
+            .await
+            .expect("an answer");
+        let status = answer.status();
+        let text = answer.text().await.expect("a body");
+        assert_eq!(status, 200, "{path} {body}: {text}");
+        serde_json::from_str(&text).expect("JSON")
+    }
+
+    /// The whole truth of the world.
+    pub fn truth(&self) -> Value {
+        self.sim.truth()
+    }
+
+    /// A count of the truth's summary.
+    pub fn count(&self, name: &str) -> u64 {
+        self.sim.summary()["summary"][name]
+            .as_u64()
+            .unwrap_or_else(|| panic!("the truth has no count {name}"))
+    }
+
+    /// All that the simulator has written down.
+    pub fn journal(&self) -> Vec<Value> {
+        self.sim.journal(0)
+    }
+
+    /// Runs a command of the binary beside the daemon.
+    pub fn cli(&self, args: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_provtaskd"))
+            .args(args)
+            .current_dir(self.dir.path())
+            .env_clear()
+            .output()
+            .expect("the binary runs")
+    }
+
+    /// Runs a command that must work; answers what it printed.
+    pub fn done(&self, args: &[&str]) -> String {
+        let output = self.cli(args);
+        assert!(
+            output.status.success(),
+            "{args:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    /// Runs a command that must work and prints JSON.
+    pub fn json(&self, args: &[&str]) -> Value {
+        let text = self.done(args);
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{args:?}: {error}: {text}"))
+    }
+
+    /// The inbox's items.
+    pub fn inbox(&self) -> Vec<Value> {
+        let inbox = self.json(&["inbox", "--json"]);
+        inbox.as_array().cloned().unwrap_or_default()
+    }
+
+    /// Releases the first-day backlog of every target.
+    pub fn approve_backlog(&self) {
+        for item in self.inbox() {
+            let id = item["id"].as_str().expect("an id");
+            if id.starts_with("baseline:") {
+                self.done(&["approve", id, "--why", "the drill's backlog"]);
+            }
+        }
+    }
+
+    /// Kills the daemon in the middle of whatever it does, and waits until the simulator has noticed.
+    pub async fn kill9(&mut self) {
+        let mut child = self.child.take().expect("a daemon runs");
+        child.kill().expect("killed");
+        child.wait().expect("reaped");
+        let began = Instant::now();
+        let url = format!("{}/sim/clock/wait_held?timeout_ms=0", self.sim.origin());
+        while self
+            .http
+            .get(&url)
+            .send()
+            .await
+            .expect("an answer")
+            .status()
+            == 200
+        {
+            assert!(began.elapsed() < PATIENCE, "its requests live on");
+        }
+    }
+
+    /// Ends the daemon cleanly.
+    pub fn stop(&mut self) {
+        self.done(&["stop"]);
+        let mut child = self.child.take().expect("a daemon runs");
+        let status = child.wait().expect("reaped");
+        assert!(status.success(), "the daemon ended with {status}");
+    }
+
+    /// Where the daemon's log is.
+    pub fn log_path(&self) -> PathBuf {
+        self.dir.path().join("daemon.log")
+    }
+
+    /// What the daemon has logged, all its lives.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// The store's directory.
+    pub fn store(&self) -> PathBuf {
+        self.dir.path().join("store")
+    }
+
+    /// Everything that the oracles look at; the daemon must run.
+    pub async fn evidence(&self, left: u64) -> Evidence {
+        Evidence {
+            claims: claims(&self.store().join("control.sock")).await,
+            truth: self.truth(),
+            journal: self.journal(),
+            left,
+        }
+    }
+
+    /// Ends the drill: all oracles hold, and all that could heal has healed.
+    pub async fn judge(self) {
+        self.judge_leaving(0).await;
+    }
+
+    /// Ends the drill where so many healable tasks have to be open, because a person or an unreachable piece holds them.
+    pub async fn judge_leaving(mut self, left: u64) {
+        let evidence = self.evidence(left).await;
+        self.judged = true;
+        let found = breaches(&evidence);
+        assert!(
+            found.is_empty(),
+            "{found:#?}\n{:#}",
+            evidence.truth["summary"]
+        );
+        self.stop();
+    }
+}
+
+impl Drop for Drill {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // it may have ended by itself
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let tail = &lines[lines.len().saturating_sub(60)..];
+            eprintln!("the end of the daemon's log:\n{}", tail.join("\n"));
+            eprintln!("the truth: {}", self.sim.summary()["summary"]);
+        } else {
+            assert!(self.judged, "a drill ends with `judge`");
+        }
+    }
+}
+
+/// The retries that the ledger behind a socket has claimed.
+async fn claims(socket: &Path) -> Vec<Claim> {
+    let list = Request::OutcomesList {
+        filter: OutcomeFilter::default(),
+    };
+    let Ok(Reply::Outcomes(rows)) = control::ask(socket, list, PATIENCE).await else {
+        panic!("the daemon does not list its outcomes");
+    };
+    let mut lineages: Vec<String> = rows.iter().map(|row| row.lineage.to_string()).collect();
+    lineages.sort();
+    lineages.dedup();
+    let mut claims = Vec::new();
+    for id in lineages {
+        let show = Request::OutcomesShow { id: id.clone() };
+        let Ok(Reply::Story(story)) = control::ask(socket, show, PATIENCE).await else {
+            panic!("the daemon does not tell the story of {id}");
+        };
+        for attempt in story.attempts {
+            if attempt.row.action == ActionName::Retry {
+                claims.push(Claim {
+                    batch: attempt.batch.expect("a claim names its request"),
+                    task: attempt.row.task.to_string(),
+                });
+            }
+        }
+    }
+    claims
+}

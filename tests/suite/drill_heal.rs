@@ -1,0 +1,131 @@
+//! Drills of healing, whole processes: outages, manual tasks, successors, siblings, others who act beside us; judged by the simulator's truth alone.
+
+use crate::drill::Setup;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_can_heal_heals_and_nothing_is_done_twice() {
+    let mut drill = Setup::of(
+        r#"
+name = "calm"
+seed = 1
+[[target]]
+name = "AD"
+[[population]]
+target = "AD"
+accounts = 12
+task = [{ task = "Add User to Group", failure = "network" }]
+"#,
+    )
+    .enforcing()
+    .await;
+    assert_eq!(drill.count("effects"), 0, "the backlog waits for a person");
+    drill.run_for("3h").await;
+    assert_eq!(drill.count("healed"), 12);
+    drill.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_passes_and_the_target_is_not_knocked_down_again() {
+    let mut drill = Setup::of(
+        r#"
+name = "outage"
+seed = 2
+[[target]]
+name = "AD"
+capacity = 20
+window = [{ from = "-2h", to = "361m", state = "down" }]
+[[target]]
+name = "SAP"
+connector = "erp"
+[[population]]
+target = "AD"
+accounts = 30
+task = [{ task = "Add User to Group", failure = "network" }]
+[[population]]
+target = "SAP"
+accounts = 5
+task = [{ task = "Add Role", failure = "lock" }]
+"#,
+    )
+    .config("[governor.targets.AD]\nper_minute = 10")
+    .enforcing()
+    .await;
+    drill.run_for("6h").await;
+    let during = drill.evidence(0).await;
+    let on_ad = during.effects().filter(|e| e["target"] == "AD").count();
+    assert!(on_ad <= 22, "{on_ad} retries against a target that is down");
+    assert_eq!(drill.count("healed"), 5, "the other target is not held up");
+    drill
+        .act(serde_json::json!({"target": "AD", "capacity": 20}))
+        .await;
+    drill.run_for("18h").await;
+    let after = drill.evidence(0).await;
+    let throttled = after.effects().filter(|e| e["error"] == "throttle").count();
+    assert_eq!(throttled, 0, "the target was asked for more than it can do");
+    assert_eq!(drill.count("healed"), 35);
+    drill.judge().await;
+}
+
+/// One definition without an adapter, a dozen tasks of it, and work that heals beside it.
+const MANUAL: &str = r#"
+name = "manual"
+seed = 3
+[[role]]
+name = "SERVICE DESK"
+members = ["CDIAZ"]
+[[user]]
+login = "CDIAZ"
+[[target]]
+name = "DESK"
+connector = "ticket"
+[[target]]
+name = "AD"
+[[population]]
+target = "DESK"
+accounts = 12
+task = [{ task = "Manual Grant", status = "R", failure = "network" }]
+[[population]]
+target = "AD"
+accounts = 4
+task = [{ task = "Add User to Group", failure = "network" }]
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn manual_tasks_are_tried_once_and_never_again_after_a_kill() {
+    let mut drill = Setup::of(MANUAL)
+        .server("page_size = 7")
+        .config("[policy]\nkinds = { \"DESK/Manual Grant\" = \"grant\" }")
+        .every("3m")
+        .enforcing()
+        .await;
+    drill.run_for("4h").await;
+    let before = drill.evidence(0).await;
+    let asked = |evidence: &crate::drill_oracle::Evidence| {
+        evidence
+            .sent("retry")
+            .filter(|(_, item)| {
+                evidence
+                    .task(&item["id"])
+                    .is_some_and(|t| t["automated"] == false)
+            })
+            .count()
+    };
+    assert!(
+        asked(&before) <= 1,
+        "{} retries of manual tasks",
+        asked(&before)
+    );
+    drill.kill9().await;
+    drill.daemon();
+    drill.run_for("24h").await;
+    let after = drill.evidence(0).await;
+    assert_eq!(asked(&after), asked(&before), "learned for good");
+    let asks: u64 = drill
+        .inbox()
+        .iter()
+        .filter(|item| item["target"] == "DESK")
+        .filter_map(|item| item["count"].as_u64())
+        .sum();
+    assert_eq!(asks, 12, "{:#?}", drill.inbox());
+    drill.judge().await;
+}
