@@ -55,11 +55,11 @@ fn row(id: &str, status: TaskStatus, process: &str) -> Task {
     task
 }
 
-fn sighting(tasks: Vec<Task>) -> Sighting {
+fn sighting(tasks: Vec<Task>, minute: i64) -> Sighting {
     Sighting {
         kinds: vec![Kind::Create; tasks.len()],
         snapshot: Arc::new(Snapshot {
-            taken_at: at(0),
+            taken_at: at(minute),
             tasks,
             complete: true,
             stable: true,
@@ -113,7 +113,8 @@ fn core() -> (Work, Arc<RwLock<Index>>) {
 }
 
 fn see(work: &mut Work, tasks: Vec<Task>, minute: i64) -> Observed {
-    work.observe(&sighting(tasks), at(minute)).expect("a pass")
+    work.observe(&sighting(tasks, minute), at(minute))
+        .expect("a pass")
 }
 
 /// Opens one lineage and sends its first retry, accepted.
@@ -240,6 +241,20 @@ fn an_accepted_retry_that_leaves_the_task_as_it_was_counts() {
 }
 
 #[test]
+fn a_list_that_was_read_before_the_send_proves_nothing_however_late_it_comes_in() {
+    let (mut work, index) = core();
+    let lineage = retried(&mut work);
+    for late in [60, 90, 120] {
+        // read at minute 0, before the send at minute 1
+        let stale = sighting(vec![row("90", TaskStatus::Rejected, "77")], 0);
+        let seen = work.observe(&stale, at(late)).expect("a pass");
+        assert!(seen.outcomes.is_empty());
+    }
+    let index = index.read().expect("a lock");
+    assert!(index.open_attempt(lineage).is_some());
+}
+
+#[test]
 fn a_new_reason_on_the_same_id_is_a_bounce() {
     let (mut work, _) = core();
     retried(&mut work);
@@ -363,7 +378,7 @@ fn nothing_is_claimed_twice_and_nothing_under_an_old_id() {
 fn an_incomplete_pass_opens_and_concludes_nothing() {
     let (mut work, _) = core();
     retried(&mut work);
-    let mut sight = sighting(vec![row("1200", TaskStatus::Rejected, "77")]);
+    let mut sight = sighting(vec![row("1200", TaskStatus::Rejected, "77")], 3);
     let mut part = Snapshot::clone(&sight.snapshot);
     part.complete = false;
     sight.snapshot = Arc::new(part);
@@ -376,7 +391,10 @@ fn an_incomplete_pass_opens_and_concludes_nothing() {
 async fn a_refusal_that_says_not_automated_is_learned_and_survives_in_the_story() {
     let ledger = Ledger::memory(at(0)).expect("a ledger");
     let seen = ledger
-        .observe(sighting(vec![row("90", TaskStatus::Rejected, "77")]), at(0))
+        .observe(
+            sighting(vec![row("90", TaskStatus::Rejected, "77")], 0),
+            at(0),
+        )
         .await
         .expect("seen");
     let lineage = seen.views[0].lineage.expect("opened");
