@@ -45,9 +45,6 @@ impl Core {
         if self.stopping || self.queues.is_empty() {
             return Ok(());
         }
-        if !self.settled_at_start {
-            return Ok(());
-        }
         let reread = self.settings.delivery.reread_after;
         if self
             .queued_from
@@ -57,6 +54,10 @@ impl Core {
             let dropped = self.queues.clear().len();
             tracing::debug!(dropped, "the snapshot is too old to act on; reading again");
             self.next_tick = now;
+            return Ok(());
+        }
+        if !self.settled_at_start {
+            // what was found open is read before anything is sent (invariant 4)
             return Ok(());
         }
         let settle_after = self.settings.delivery.settle_after;
@@ -74,7 +75,6 @@ impl Core {
             }
             (busy, unsettled)
         });
-        let on_the_way = std::mem::take(&mut self.sending_accounts);
         for (lane, target) in self.queues.waiting() {
             let open = unsettled
                 .entry((target.clone(), lane == Lane::Revoke))
@@ -82,6 +82,7 @@ impl Core {
             let Ok(max) = self.governor.next_batch(now, &target, lane, *open) else {
                 continue;
             };
+            let on_the_way = &self.sending_accounts;
             let pick = self.queues.take(lane, &target, max, &|process| {
                 busy.contains(process) || on_the_way.contains(process)
             });
@@ -89,7 +90,6 @@ impl Core {
                 self.start_put(now, target, pick);
             }
         }
-        self.sending_accounts.extend(on_the_way);
         Ok(())
     }
 

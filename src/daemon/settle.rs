@@ -10,6 +10,7 @@ use super::DaemonError;
 use super::core::{Core, Done};
 use super::evaluate::{CycleError, Evaluated, Proposal};
 use super::memory::Memory;
+use super::start::open_attempts;
 use crate::absence::Roster;
 use crate::dispatch::verify;
 use crate::governor::{Census, Hold, Standing};
@@ -279,6 +280,11 @@ impl Core {
         }
         let sent_now = self.govern(found, now).await?;
         self.looks = looks;
+        if !self.settled_at_start {
+            // readings that failed at start are made up for: all that is open, once
+            self.looks = open_attempts(&self.ledger);
+            self.settled_at_start = self.looks.is_empty() && !self.looking;
+        }
         self.last.seen = seen;
         self.last.at = Some(now);
         self.queued_from = self.last.seen.taken_at;

@@ -209,7 +209,7 @@ async fn assemble(
     };
     record_mode(&ledger, &settings, now).await?;
     record_policy(&ledger, &policies, now).await?;
-    let looks = open_at_start(&ledger);
+    let looks = open_attempts(&ledger);
     let (every, at_most) = bounds(&settings);
     let core = Core {
         config: options
@@ -276,7 +276,7 @@ pub fn bounds(settings: &Settings) -> (jiff::SignedDuration, jiff::SignedDuratio
 }
 
 /// Attempts that are open now, each to be read once before anything is sent (invariant 4).
-fn open_at_start(ledger: &Ledger) -> Vec<VerifyItem> {
+pub fn open_attempts(ledger: &Ledger) -> Vec<VerifyItem> {
     ledger.read(|index| {
         index
             .open_attempts()
