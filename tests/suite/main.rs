@@ -8,6 +8,7 @@ mod client_stub;
 mod client_tls;
 mod config;
 mod drill;
+mod drill_doubt;
 mod drill_heal;
 mod drill_oracle;
 mod ledger;

@@ -189,6 +189,11 @@ impl Index {
         Some(history)
     }
 
+    /// True where a task of this definition was ever seen.
+    pub fn knows_definition(&self, id: &DefinitionId) -> bool {
+        self.definitions.find(id).is_some()
+    }
+
     /// When an attempt of the lineage last moved: claimed, answered, told (whole seconds).
     pub fn last_move(&self, lineage: LineageId) -> Option<Timestamp> {
         let past = self.lineage(lineage)?.past.as_ref()?;
