@@ -12,6 +12,7 @@ mod memory;
 mod orders;
 mod owners;
 mod propose;
+mod recall;
 mod reload;
 mod send;
 mod settle;

@@ -345,21 +345,18 @@ impl Core {
         if json.is_empty() || self.governor_stored.as_ref() == Some(&json) {
             return Ok(());
         }
-        let parts: Vec<String> = chunks(&json, 3000);
-        let of = u32::try_from(parts.len()).unwrap_or(u32::MAX);
-        for (part, json) in (0u32..).zip(parts) {
-            self.ledger
-                .record(Entry {
-                    body: EventBody::GovernorState {
-                        version: state.v,
-                        part,
-                        of,
-                        json,
-                    },
-                    meta: Meta::daemon(now, Some(self.cycle)),
-                })
-                .await?;
-        }
+        // the ledger cuts it into records; only a whole state takes the place of the one before
+        self.ledger
+            .record(Entry {
+                body: EventBody::GovernorState {
+                    version: state.v,
+                    part: 0,
+                    of: 1,
+                    json: json.clone(),
+                },
+                meta: Meta::daemon(now, Some(self.cycle)),
+            })
+            .await?;
         self.governor_stored = Some(json);
         Ok(())
     }
@@ -379,17 +376,4 @@ fn count(receipts: &[Receipt]) -> Answered {
         }
     }
     counts
-}
-
-/// Cuts a text into parts of at most `max` bytes at character boundaries.
-fn chunks(text: &str, max: usize) -> Vec<String> {
-    let mut parts = Vec::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let end = rest.floor_char_boundary(max.min(rest.len()));
-        let (part, more) = rest.split_at(end);
-        parts.push(part.to_owned());
-        rest = more;
-    }
-    parts
 }

@@ -3,6 +3,7 @@
 mod apply;
 mod compact;
 mod getters;
+mod parts;
 mod sums;
 
 use std::collections::{BTreeMap, HashMap};
@@ -141,7 +142,7 @@ pub struct Index {
     pub(in crate::ledger) released: HashMap<PolicyHash, (Timestamp, Arc<str>)>,
     pub(in crate::ledger) baseline: Option<(LineageId, Timestamp)>,
     pub(in crate::ledger) stopped: BTreeMap<Login, Stopped>,
-    pub(in crate::ledger) governor: Option<(u32, Vec<String>)>,
+    pub(in crate::ledger) governor: parts::Stored,
     pub(in crate::ledger) server_until: Option<Timestamp>,
     pub(in crate::ledger) kept: HashMap<Digest, u64>,
     /// Of this run only, and so no part of equality.

@@ -21,6 +21,7 @@ pub mod store;
 #[cfg(test)]
 mod tests;
 pub mod transfer;
+mod walk;
 mod work;
 
 pub use attempts::{ClaimRequest, Claims, Settled};

@@ -28,6 +28,8 @@ pub(super) struct Work {
     pub pending: Vec<(u64, Vec<u8>)>,
     /// Presence of lineage `L` at `L - 1`.
     pub presence: Vec<Presence>,
+    /// When the last pass was taken: an older one that comes in late tells nothing about presence.
+    pub last_pass: Option<Timestamp>,
     /// What earlier readings showed of open attempts.
     pub evidence: HashMap<LineageId, Evidence>,
     /// Last look at each open attempt.
@@ -40,6 +42,7 @@ impl Work {
             index,
             pending: Vec::new(),
             presence: Vec::new(),
+            last_pass: None,
             evidence: HashMap::new(),
             looks: HashMap::new(),
         }

@@ -10,6 +10,7 @@ mod config;
 mod drill;
 mod drill_heal;
 mod drill_oracle;
+mod governor_state;
 mod ledger;
 mod policy;
 mod safety;

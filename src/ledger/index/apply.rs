@@ -239,12 +239,9 @@ impl Index {
             EventBody::GovernorState {
                 version,
                 part,
+                of,
                 json,
-                ..
-            } => match &mut self.governor {
-                Some((have, parts)) if *part > 0 && have == version => parts.push(json.clone()),
-                _ => self.governor = Some((*version, vec![json.clone()])),
-            },
+            } => self.governor.take_part(*version, *part, *of, json),
             EventBody::InputsStored {
                 digest, part: 0, ..
             } => {

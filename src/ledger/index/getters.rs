@@ -300,8 +300,8 @@ impl Index {
     /// The governor's state as last recorded: version and JSON text.
     pub fn governor_state(&self) -> Option<(u32, String)> {
         self.governor
-            .as_ref()
-            .map(|(v, parts)| (*v, parts.concat()))
+            .whole()
+            .map(|(version, text)| (version, text.to_owned()))
     }
 
     /// The backlog of the first enforce, once it was taken.
