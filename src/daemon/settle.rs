@@ -359,9 +359,6 @@ impl Core {
                 Err(_) => {}
             }
         }
-        if !found.inputs.is_empty() {
-            self.ledger.keep_all(found.inputs, now).await?;
-        }
         let ledger = self.ledger.clone();
         let foreign = self.settings.governor.count_foreign_attempts;
         let governed = self.governor.govern(now, wanted, &|lineage| {

@@ -1,5 +1,6 @@
 //! The ledger's behaviour over its own thread-less core: joining, judging, replay; no disk, no sleeping.
 
+mod inputs;
 mod passes;
 mod state;
 
@@ -88,6 +89,7 @@ fn admitted(lineage: LineageId, task: &str, action: Action) -> Admitted {
         line: None,
         hash: PolicyHash::new("feed"),
         inputs: Digest::new("beef"),
+        moment: None,
         read: Vec::new(),
         fault: None,
         due: None,

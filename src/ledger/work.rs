@@ -6,7 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use jiff::Timestamp;
 
 use super::error::LedgerError;
-use super::index::{Fresh, Index, Stamp};
+use super::index::{Index, Stamp};
+use super::inputs::Held;
 use super::judge::Evidence;
 use super::record::{EventBody, Meta, RecordError, chain, genesis};
 use crate::model::LineageId;
@@ -34,6 +35,8 @@ pub(super) struct Work {
     pub evidence: HashMap<LineageId, Evidence>,
     /// Last look at each open attempt.
     pub looks: HashMap<LineageId, Timestamp>,
+    /// Inputs on their way to the store.
+    pub held: Held,
 }
 
 impl Work {
@@ -45,6 +48,7 @@ impl Work {
             last_pass: None,
             evidence: HashMap::new(),
             looks: HashMap::new(),
+            held: Held::default(),
         }
     }
 
@@ -70,14 +74,6 @@ impl Work {
             self.pending.push((event.seq, bytes));
         }
         Ok(())
-    }
-
-    /// Notes what evaluations rested on; not recorded, so nothing waits for the disk.
-    pub fn note_fresh(&mut self, fresh: Vec<(LineageId, Fresh)>) {
-        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        for (lineage, fresh) in fresh {
-            index.set_fresh(lineage, fresh);
-        }
     }
 
     /// Forgets what was read of attempts that are settled.
