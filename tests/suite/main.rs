@@ -11,6 +11,7 @@ mod drill;
 mod drill_doubt;
 mod drill_heal;
 mod drill_oracle;
+mod governor_state;
 mod ledger;
 mod policy;
 mod safety;
