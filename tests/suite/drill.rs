@@ -442,7 +442,10 @@ impl Drop for Drill {
 /// The retries that the ledger behind a socket has claimed.
 async fn claims(socket: &Path) -> Vec<Claim> {
     let list = Request::OutcomesList {
-        filter: OutcomeFilter::default(),
+        filter: OutcomeFilter {
+            limit: Some(100_000),
+            ..OutcomeFilter::default()
+        },
     };
     let Ok(Reply::Outcomes(rows)) = control::ask(socket, list, PATIENCE).await else {
         panic!("the daemon does not list its outcomes");
