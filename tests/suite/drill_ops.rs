@@ -52,7 +52,7 @@ async fn a_broken_policy_is_named_and_the_last_good_ones_go_on() {
         "const NEEDS = [];\n\nfn decide(task, facts) {\n    retry(\n}\n",
     );
     let (code, said) = failed(&drill, &["reload"]);
-    assert_eq!(code, Some(65), "{said}");
+    assert_eq!(code, Some(78), "{said}");
     assert!(said.contains("35-mine.rhai:"), "file and line: {said}");
     let now = status(&drill);
     assert_eq!(now["policy_hash"], good, "the last good set is live");

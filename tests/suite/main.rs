@@ -16,6 +16,7 @@ mod drill_ops;
 mod drill_oracle;
 mod drill_order;
 mod drill_real;
+mod inputs;
 mod ledger;
 mod naive;
 mod naive_caught;
