@@ -139,7 +139,6 @@ async fn a_wrong_password_at_the_token_service_stops_everything_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the second stop is not on record yet, so a restart tries once more"]
 async fn a_second_wrong_password_is_tried_once_and_remembered_too() {
     let mut drill = Setup::of(STEADY).enforcing().await;
     drill.run_for("10m").await;

@@ -10,6 +10,7 @@ mod config;
 mod drill;
 mod drill_crash;
 mod drill_guard;
+mod drill_doubt;
 mod drill_heal;
 mod drill_leave;
 mod drill_ops;

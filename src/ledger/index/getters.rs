@@ -189,6 +189,17 @@ impl Index {
         Some(history)
     }
 
+    /// True where a task of this definition was ever seen.
+    pub fn knows_definition(&self, id: &DefinitionId) -> bool {
+        self.definitions.find(id).is_some()
+    }
+
+    /// When an attempt of the lineage last moved: claimed, answered, told (whole seconds).
+    pub fn last_move(&self, lineage: LineageId) -> Option<Timestamp> {
+        let past = self.lineage(lineage)?.past.as_ref()?;
+        past.last_state.map(|_| past.last_at.time())
+    }
+
     /// Every attempt that is not settled.
     pub fn open_attempts(&self) -> impl Iterator<Item = (LineageId, &Attempt)> {
         self.attempts
