@@ -44,7 +44,9 @@ async fn killed_while_a_put_hangs(fault: serde_json::Value) {
     drill.daemon();
     drill.run_for("1m").await;
     drill.approve_backlog();
-    drill.run_until("30m", "a PUT hangs at the server", held).await;
+    drill
+        .run_until("30m", "a PUT hangs at the server", held)
+        .await;
     drill.kill_and_restart().await;
     drill.run_for("12h").await;
     let evidence = drill.judge().await;
@@ -79,7 +81,9 @@ async fn killed_again_and_again_at_any_point() {
     for after in [1, 2, 3, 5, 8, 13, 4, 6, 7, 9] {
         let from = drill.journal().len();
         let more = |drill: &Drill| drill.journal().len() >= from + after;
-        drill.run_until("40m", "some more requests came", more).await;
+        drill
+            .run_until("40m", "some more requests came", more)
+            .await;
         drill.kill_and_restart().await;
     }
     drill.run_for("24h").await;
@@ -119,7 +123,10 @@ async fn answers_that_tell_nothing_are_read_up_and_never_sent_again_blindly() {
     drill.approve_backlog();
     drill.run_for("4d").await;
     let evidence = drill.judge().await;
-    let met = evidence.class("put").filter(|put| !put["fault"].is_null()).count();
+    let met = evidence
+        .class("put")
+        .filter(|put| !put["fault"].is_null())
+        .count();
     assert_eq!(met, UNCLEAR.len(), "every fault was met");
     assert_eq!(evidence.count("healed"), 12);
     assert_eq!(evidence.count("effects"), 12, "each took effect once");

@@ -53,6 +53,49 @@ async fn stale_grants_take_no_effect_and_are_named_to_a_person() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_leaves_while_a_grant_waits_for_its_next_try_gets_nothing() {
+    let mut drill = Setup::of(
+        r#"
+name = "leaver"
+seed = 17
+[[target]]
+name = "AD"
+[[population]]
+target = "AD"
+accounts = 6
+task = [{ task = "Add User to Group", failure = "lock", heals_after = 1 }]
+"#,
+    )
+    .enforcing()
+    .await;
+    // the first back-off lasts five minutes, so nothing was tried twice yet
+    drill.run_for("4m").await;
+    assert!(drill.count("effects") >= 1, "some of them were tried");
+    assert_eq!(drill.count("healed"), 0);
+    let leavers = ["EMP0001", "EMP0002", "EMP0003"];
+    for login in leavers {
+        drill
+            .act(json!({"user": login, "status": "Disabled"}))
+            .await;
+    }
+    let then = drill.journal().len();
+    drill.run_for("24h").await;
+    let evidence = drill.judge().await;
+    assert_eq!(evidence.count("healed"), 3);
+    assert_eq!(evidence.count("effects_to_inactive"), 0);
+    let of_leavers = |row: &&Value| {
+        row["type"] == "effect" && leavers.iter().any(|login| row["beneficiary"] == *login)
+    };
+    let before = evidence.journal[..then].iter().filter(of_leavers).count();
+    assert!(
+        before >= 1,
+        "a leaver's grant was waiting for its second try"
+    );
+    let after: Vec<&Value> = evidence.journal[then..].iter().filter(of_leavers).collect();
+    assert!(after.is_empty(), "{after:#?}");
+}
+
 /// Accounts whose newest task takes access away and fails twice more, before older work that could go at once.
 pub const REVOKES: &str = r#"
 name = "revokes"
@@ -86,7 +129,10 @@ async fn a_revoke_overtakes_what_is_older_and_holds_it_back_until_it_is_settled(
     drill.run_for("30m").await;
     let early = drill.safe_so_far().await;
     let takes = |e: &&Value| e["kind"] == "revoke" || e["kind"] == "disable";
-    assert!(early.effects().filter(takes).count() >= 10, "revokes go first");
+    assert!(
+        early.effects().filter(takes).count() >= 10,
+        "revokes go first"
+    );
     drill.run_for("47h").await;
     let evidence = drill.judge().await;
     let healed = |kind: &str| {
@@ -98,8 +144,15 @@ async fn a_revoke_overtakes_what_is_older_and_holds_it_back_until_it_is_settled(
     assert_eq!((healed("revoke"), healed("disable")), (10, 5));
     // and then the rest: of two groups one is the revoked one
     assert_eq!((healed("change"), healed("grant")), (10, 10));
-    let stale = evidence.tasks().iter().filter(|t| t["stale"] == true && t["status"] == "R");
-    assert_eq!(stale.count(), 15, "the group that was revoked, the account that was disabled");
+    let stale = evidence
+        .tasks()
+        .iter()
+        .filter(|t| t["stale"] == true && t["status"] == "R");
+    assert_eq!(
+        stale.count(),
+        15,
+        "the group that was revoked, the account that was disabled"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -110,10 +163,20 @@ async fn siblings_are_done_exactly_once_each_and_oldest_first() {
     assert_eq!(evidence.count("healed"), 20 * 6 + 20 * 4 + 10);
     assert_eq!(evidence.count("effects"), 210, "not one try too many");
     let mut last: BTreeMap<u64, (String, u64)> = BTreeMap::new();
-    for effect in evidence.effects().filter(|e| e["definition"] == "Department Updated") {
+    for effect in evidence
+        .effects()
+        .filter(|e| e["definition"] == "Department Updated")
+    {
         let process = effect["process"].as_u64().expect("a process");
-        let root: u64 = effect["root"].as_str().and_then(|r| r.parse().ok()).expect("a root");
-        let task = evidence.tasks().iter().find(|t| t["id"] == root).expect("a task");
+        let root: u64 = effect["root"]
+            .as_str()
+            .and_then(|r| r.parse().ok())
+            .expect("a root");
+        let task = evidence
+            .tasks()
+            .iter()
+            .find(|t| t["id"] == root)
+            .expect("a task");
         let now = (task["origin"].as_str().expect("a time").to_owned(), root);
         if let Some(before) = last.insert(process, now.clone()) {
             assert!(before < now, "{before:?} before {now:?}");
@@ -127,10 +190,21 @@ async fn successors_that_are_late_hidden_or_not_there_lead_to_no_second_try() {
     drill.run_for("24h").await;
     let evidence = drill.judge().await;
     assert_eq!(evidence.count("healed"), 70);
-    for target in ["ATONCE", "RUNSLATER", "HOURSLATER", "HIDDEN", "LINKED", "SAMEID"] {
+    for target in [
+        "ATONCE",
+        "RUNSLATER",
+        "HOURSLATER",
+        "HIDDEN",
+        "LINKED",
+        "SAMEID",
+    ] {
         assert_eq!(evidence.effects_on(target), 10, "{target}: once each");
     }
-    assert_eq!(evidence.effects_on("BOUNCES"), 30, "two bounces and a success each");
+    assert_eq!(
+        evidence.effects_on("BOUNCES"),
+        30,
+        "two bounces and a success each"
+    );
 }
 
 /// A backlog of two targets, a part of it older than the age limit.
@@ -179,12 +253,18 @@ async fn an_old_backlog_is_not_touched_until_its_target_is_released() {
         .filter(|(id, _)| id.starts_with("baseline:"))
         .collect();
     assert_eq!(counts.values().sum::<u64>(), 24, "{inbox:#?}");
-    let ad = *counts.keys().find(|id| id.to_uppercase().ends_with("AD")).expect("AD waits");
+    let ad = *counts
+        .keys()
+        .find(|id| id.to_uppercase().ends_with("AD"))
+        .expect("AD waits");
     drill.done(&["approve", ad, "--why", "AD was looked through"]);
     drill.expect.released = Some(BTreeSet::from(["AD"]));
     drill.run_for("6h").await;
     let evidence = drill.safe_so_far().await;
-    assert_eq!((evidence.effects_on("AD"), evidence.effects_on("SAP")), (16, 0));
+    assert_eq!(
+        (evidence.effects_on("AD"), evidence.effects_on("SAP")),
+        (16, 0)
+    );
     // what comes later needs no release, on either target
     let process = evidence.latest("SAP")[0]["process"].clone();
     let fresh = add_task(&drill.sim, &process, "Company Updated").await;

@@ -138,6 +138,9 @@ async fn a_retired_target_is_asked_ever_less_and_holds_nobody_up() {
     drill.run_for("45h").await;
     let evidence = drill.judge().await;
     let tries = evidence.effects_on("LEGACYHR");
-    assert!((1..=25).contains(&tries), "{tries} tries of a dead target in two days");
+    assert!(
+        (1..=25).contains(&tries),
+        "{tries} tries of a dead target in two days"
+    );
     assert_eq!(evidence.effects_on("AD"), 40);
 }

@@ -31,8 +31,16 @@ async fn work_of_people_who_left_goes_to_checked_stand_ins_and_else_to_the_inbox
     let evidence = drill.judge().await;
     let owners = by_owner(&evidence, "SERVICEDESK");
     let holds = |owner: &str| owners.get(owner).copied().unwrap_or(0);
-    assert_eq!(holds("user:AHOLM"), 10, "EFISCHER's, by his proxy: {owners:?}");
-    assert_eq!(holds("user:EFISCHER"), 1, "the stand-in would be the beneficiary");
+    assert_eq!(
+        holds("user:AHOLM"),
+        10,
+        "EFISCHER's, by his proxy: {owners:?}"
+    );
+    assert_eq!(
+        holds("user:EFISCHER"),
+        1,
+        "the stand-in would be the beneficiary"
+    );
     for (owner, why) in [
         ("user:FGRANT", "his proxy has ended"),
         ("user:HJUNG", "his proxies stand in for each other"),
@@ -43,7 +51,11 @@ async fn work_of_people_who_left_goes_to_checked_stand_ins_and_else_to_the_inbox
         assert_eq!(holds(owner), 10, "{why}: {owners:?}");
     }
     assert_eq!(asked, 41, "what nobody can take is asked: {inbox:#?}");
-    assert_eq!(evidence.sent("reassign").count(), 10, "each was handed over once");
+    assert_eq!(
+        evidence.sent("reassign").count(),
+        10,
+        "each was handed over once"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -128,7 +140,11 @@ async fn an_absence_file_is_followed_to_somebody_who_is_there() {
     drill.expect.absent = vec!["OWNER", "AWAYTOO", "SECOND"];
     drill.run_for("6h").await;
     let today = drill.safe_so_far().await;
-    assert_eq!(by_owner(&today, "DESK").get("user:LATER"), Some(&3), "not away yet");
+    assert_eq!(
+        by_owner(&today, "DESK").get("user:LATER"),
+        Some(&3),
+        "not away yet"
+    );
     drill.run_for("24h").await;
     drill.expect.absent.push("LATER");
     // a release is for what wanted something at that time

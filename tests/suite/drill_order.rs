@@ -56,10 +56,18 @@ fn changes_account(kind: &Value) -> bool {
 
 /// A person, or OIG itself, has brought a piece of work to its end.
 fn ended_by_others(evidence: &Evidence, root: &Value) -> bool {
-    let client = |row: &Value| evidence.effects().any(|e| e["root"] == row["root"].to_string());
-    evidence.tasks().iter().filter(|t| t["root"] == *root).any(|t| {
-        matches!(t["status"].as_str(), Some("MC" | "X")) || (t["status"] == "C" && !client(t))
-    })
+    let client = |row: &Value| {
+        evidence
+            .effects()
+            .any(|e| e["root"] == row["root"].to_string())
+    };
+    evidence
+        .tasks()
+        .iter()
+        .filter(|t| t["root"] == *root)
+        .any(|t| {
+            matches!(t["status"].as_str(), Some("MC" | "X")) || (t["status"] == "C" && !client(t))
+        })
 }
 
 /// No grant, enable or change goes to an account in which something that takes access is open: it goes first, and they wait until it is settled.
@@ -113,7 +121,9 @@ pub fn oldest_first(evidence: &Evidence) -> Option<String> {
         let Some(changes) = order.get(&(&effect["process"], &effect["definition"])) else {
             continue;
         };
-        let own = changes.iter().find(|(_, r)| effect["root"] == r.to_string());
+        let own = changes
+            .iter()
+            .find(|(_, r)| effect["root"] == r.to_string());
         let Some((origin, _)) = own else { continue };
         let overtaken = changes.iter().find(|(other, root)| {
             other < origin
@@ -123,7 +133,9 @@ pub fn oldest_first(evidence: &Evidence) -> Option<String> {
                     .any(|e| e["root"] == root.to_string() && e["ok"] == true)
         });
         if let Some((_, root)) = overtaken {
-            return Some(format!("task {root} is older and not done, and this ran: {effect}"));
+            return Some(format!(
+                "task {root} is older and not done, and this ran: {effect}"
+            ));
         }
     }
     None
@@ -150,7 +162,10 @@ pub fn resent_after_reading(evidence: &Evidence) -> Option<String> {
         if row["class"] != "put" {
             continue;
         }
-        for item in row["body"]["tasks"].as_array().map_or(&[][..], Vec::as_slice) {
+        for item in row["body"]["tasks"]
+            .as_array()
+            .map_or(&[][..], Vec::as_slice)
+        {
             let Some(id) = item["id"].as_str().filter(|_| item["action"] == "retry") else {
                 continue;
             };
@@ -186,7 +201,11 @@ pub fn read_after_restart(evidence: &Evidence) -> Option<String> {
         let unanswered: Vec<&Value> = evidence
             .class("put")
             .filter(|row| (last_life..start).contains(&seq(row)) && is_unclear(row))
-            .flat_map(|row| row["body"]["tasks"].as_array().map_or(&[][..], Vec::as_slice))
+            .flat_map(|row| {
+                row["body"]["tasks"]
+                    .as_array()
+                    .map_or(&[][..], Vec::as_slice)
+            })
             .filter(|item| item["action"] == "retry")
             .collect();
         let first_put = evidence

@@ -80,9 +80,8 @@ async fn in_real_time_a_wrong_password_stops_everything_until_it_is_mended() {
         .act(json!({"password": {"login": "PROVSVC", "new": "right-horse-2"}}))
         .await;
     drill.expect.wrong_secrets = 1;
-    let stopped = |drill: &Drill| {
-        drill.json(&["status", "--json"])["login_state"]["login"] == "stopped"
-    };
+    let stopped =
+        |drill: &Drill| drill.json(&["status", "--json"])["login_state"]["login"] == "stopped";
     drill.until("the login is stopped", stopped).await;
     drill.safe_so_far().await;
     drill.password("right-horse-2");

@@ -8,22 +8,24 @@ use std::process::{Command, Output, Stdio};
 use provtaskd::cli::failure::Kind;
 use provtaskd::sim::{Scenario, SimOptions, SimServer};
 
+use crate::inputs_other::OTHERS;
+
 const PASSWORD: &str = "correct-horse-1";
 
 /// One bad input.
-struct Case {
-    name: &'static str,
+pub struct Case {
+    pub name: &'static str,
     /// More of the configuration, after `[admin]`.
-    config: &'static str,
+    pub config: &'static str,
     /// What else is wrong in the directory.
-    spoil: fn(&Path),
-    args: &'static [&'static str],
-    kind: Kind,
+    pub spoil: fn(&Path),
+    pub args: &'static [&'static str],
+    pub kind: Kind,
     /// What the message must name.
-    says: &'static [&'static str],
+    pub says: &'static [&'static str],
 }
 
-fn nothing(_: &Path) {}
+pub fn nothing(_: &Path) {}
 
 fn config_is(dir: &Path, text: &str) {
     fs::write(dir.join("provtaskd.toml"), text).expect("written");
@@ -253,185 +255,16 @@ const CONFIGURATIONS: &[Case] = &[
     Case {
         name: "a simulator's clock where there is none",
         config: "",
-        spoil: |dir| replace(dir, "password_file", "simulator_clock = true\npassword_file"),
+        spoil: |dir| {
+            replace(
+                dir,
+                "password_file",
+                "simulator_clock = true\npassword_file",
+            )
+        },
         args: &["run"],
         kind: Kind::Config,
         says: &["simulator_clock", "127.0.0.1:9"],
-    },
-];
-
-/// What is wrong with the store, the server, and what was typed.
-const OTHERS: &[Case] = &[
-    Case {
-        name: "a file for a store",
-        config: "",
-        spoil: |dir| fs::write(dir.join("store"), "x").expect("written"),
-        args: &["status"],
-        kind: Kind::Store,
-        says: &["store", "not a directory"],
-    },
-    Case {
-        name: "a file for a store, at start",
-        config: "",
-        spoil: |dir| fs::write(dir.join("store"), "x").expect("written"),
-        args: &["run"],
-        kind: Kind::Store,
-        says: &["store", "not a directory"],
-    },
-    Case {
-        name: "a store where none can be",
-        config: "",
-        spoil: nothing,
-        args: &["--store", "/proc/nowhere", "run"],
-        kind: Kind::Store,
-        says: &["the store", "/proc/nowhere"],
-    },
-    Case {
-        name: "a journal that is none",
-        config: "",
-        spoil: |dir| {
-            fs::create_dir(dir.join("store")).expect("made");
-            fs::write(dir.join("store/journal"), "x").expect("written");
-        },
-        args: &["status"],
-        kind: Kind::Store,
-        says: &["store/journal"],
-    },
-    Case {
-        name: "an unreachable server",
-        config: "",
-        spoil: nothing,
-        args: &["plan"],
-        kind: Kind::Unreachable,
-        says: &["can't connect to http://127.0.0.1:9"],
-    },
-    Case {
-        name: "an unreachable server, one cycle",
-        config: "",
-        spoil: nothing,
-        args: &["run", "--once"],
-        kind: Kind::Unreachable,
-        says: &["can't connect to http://127.0.0.1:9"],
-    },
-    Case {
-        name: "no daemon",
-        config: "",
-        spoil: nothing,
-        args: &["reload"],
-        kind: Kind::Unreachable,
-        says: &["no daemon listens"],
-    },
-    Case {
-        name: "a lineage that is none",
-        config: "",
-        spoil: nothing,
-        args: &["outcomes", "show", "Lxyz"],
-        kind: Kind::Data,
-        says: &["`Lxyz`", "lineage"],
-    },
-    Case {
-        name: "a lineage that is not there",
-        config: "",
-        spoil: nothing,
-        args: &["outcomes", "show", "L99"],
-        kind: Kind::Data,
-        says: &["`L99`"],
-    },
-    Case {
-        name: "a task that is not there, in a store that is not there",
-        config: "",
-        spoil: nothing,
-        args: &["outcomes", "show", "4711"],
-        kind: Kind::Data,
-        says: &["`4711`"],
-    },
-    Case {
-        name: "an inbox item that is not there",
-        config: "",
-        spoil: nothing,
-        args: &["approve", "nonsense", "--why", "x"],
-        kind: Kind::Data,
-        says: &["`nonsense`", "inbox"],
-    },
-    Case {
-        name: "a backlog that is not there",
-        config: "",
-        spoil: nothing,
-        args: &["approve", "baseline:NOWHERE", "--why", "x"],
-        kind: Kind::Data,
-        says: &["NOWHERE"],
-    },
-    Case {
-        name: "a policy set that was never loaded",
-        config: "",
-        spoil: nothing,
-        args: &["policy", "release", "deadbeef", "--person", "A", "--word", "B"],
-        kind: Kind::Data,
-        says: &["deadbeef"],
-    },
-    Case {
-        name: "a definition that nobody has learned",
-        config: "",
-        spoil: nothing,
-        args: &["forget", "AD/Nothing"],
-        kind: Kind::Data,
-        says: &["AD/nothing"],
-    },
-    Case {
-        name: "a definition that is none",
-        config: "",
-        spoil: nothing,
-        args: &["forget", "Nothing"],
-        kind: Kind::Usage,
-        says: &["`Nothing`"],
-    },
-    Case {
-        name: "a pause that is not there",
-        config: "",
-        spoil: nothing,
-        args: &["resume", "--target", "AD"],
-        kind: Kind::Data,
-        says: &["not paused"],
-    },
-    Case {
-        name: "a duration that is none",
-        config: "",
-        spoil: nothing,
-        args: &["pause", "--why", "x", "--for", "never"],
-        kind: Kind::Usage,
-        says: &["never", "30m"],
-    },
-    Case {
-        name: "an action that is none",
-        config: "",
-        spoil: nothing,
-        args: &["plan", "--action", "fly"],
-        kind: Kind::Usage,
-        says: &["fly", "reassign"],
-    },
-    Case {
-        name: "a scenario that is not there",
-        config: "",
-        spoil: nothing,
-        args: &["sim", "--scenario", "nope"],
-        kind: Kind::Data,
-        says: &["nope"],
-    },
-    Case {
-        name: "a scenario with an unknown key",
-        config: "",
-        spoil: |dir| fs::write(dir.join("s.toml"), "[[target]]\nnam = \"x\"\n").expect("written"),
-        args: &["sim", "--scenario", "s.toml"],
-        kind: Kind::Data,
-        says: &["line 2", "nam"],
-    },
-    Case {
-        name: "a simulator for the whole network",
-        config: "",
-        spoil: nothing,
-        args: &["sim", "--bind", "0.0.0.0:0"],
-        kind: Kind::Data,
-        says: &["loopback"],
     },
 ];
 
@@ -441,7 +274,10 @@ fn house(origin: &str, config: &str) -> tempfile::TempDir {
         "[server]\norigin = \"{origin}\"\nlogin = \"PROVSVC\"\npassword_file = \"pw\"\n[store]\ndir = \"store\"\n[admin]\n{config}"
     );
     // nobody listens on a port that another test may hold
-    config_is(dir.path(), &text.replace("[admin]\n", "[admin]\nlisten = \"off\"\n"));
+    config_is(
+        dir.path(),
+        &text.replace("[admin]\n", "[admin]\nlisten = \"off\"\n"),
+    );
     password_is(dir.path(), "correct-horse-1\n", 0o600);
     dir
 }
@@ -468,7 +304,10 @@ fn faults(name: &str, output: &Output, kind: Kind, says: &[&str]) -> Vec<String>
             wrong.push(format!("{name}: {what}: {:?}\n{said}", output.status));
         }
     };
-    must(output.status.code() == Some(i32::from(kind.code())), "the exit code");
+    must(
+        output.status.code() == Some(i32::from(kind.code())),
+        "the exit code",
+    );
     must(output.stdout.is_empty(), "it printed a result");
     for word in says {
         must(said.contains(word), &format!("`{word}` is not named"));
@@ -529,11 +368,21 @@ fn a_store_of_somebody_else_is_left_alone_by_commands_and_by_the_daemon() {
     };
     let before = fs::read_dir(&foreign).expect("there").count();
     let foreign_text = foreign.to_str().expect("text");
-    for args in [["status"].as_slice(), &["outcomes", "list"], &["run"], &["run", "--once"]] {
+    for args in [
+        ["status"].as_slice(),
+        &["outcomes", "list"],
+        &["run"],
+        &["run", "--once"],
+    ] {
         let mut whole = vec!["--store", foreign_text];
         whole.extend(args);
         let output = run(dir.path(), &whole);
-        judge("a foreign store", &output, Kind::NotAllowed, &["belongs to uid", "sudo"]);
+        judge(
+            "a foreign store",
+            &output,
+            Kind::NotAllowed,
+            &["belongs to uid", "sudo"],
+        );
         let after = fs::read_dir(&foreign).expect("there").count();
         assert_eq!(after, before, "{args:?} left something there");
     }
@@ -543,7 +392,9 @@ fn a_store_of_somebody_else_is_left_alone_by_commands_and_by_the_daemon() {
 async fn a_task_that_the_server_does_not_know_and_a_login_that_it_refuses() {
     let scenario = Scenario::built_in("small").expect("a shipped scenario");
     let right = scenario.login[0].password.clone();
-    let sim = SimServer::start(SimOptions::new(scenario)).await.expect("started");
+    let sim = SimServer::start(SimOptions::new(scenario))
+        .await
+        .expect("started");
     let dir = house(&sim.origin(), "");
     password_is(dir.path(), &right, 0o600);
     let output = run(dir.path(), &["explain", "999999999"]);
@@ -551,7 +402,10 @@ async fn a_task_that_the_server_does_not_know_and_a_login_that_it_refuses() {
     let output = run(dir.path(), &["explain", "not-a-task"]);
     judge("no task at all", &output, Kind::Data, &["not-a-task"]);
     password_is(dir.path(), PASSWORD, 0o600);
-    for (args, says) in [(["plan"].as_slice(), "401"), (&["run", "--once"], "refused")] {
+    for (args, says) in [
+        (["plan"].as_slice(), "401"),
+        (&["run", "--once"], "refused"),
+    ] {
         let output = run(dir.path(), args);
         judge("a wrong password", &output, Kind::NotAllowed, &[says]);
     }
@@ -560,5 +414,8 @@ async fn a_task_that_the_server_does_not_know_and_a_login_that_it_refuses() {
         .iter()
         .filter(|row| row["denied"] == "wrong")
         .count();
-    assert!((1..=2).contains(&denied), "{denied} requests with it, over both commands");
+    assert!(
+        (1..=2).contains(&denied),
+        "{denied} requests with it, over both commands"
+    );
 }

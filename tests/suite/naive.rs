@@ -107,7 +107,15 @@ impl Naive {
     /// The open tasks that are rejected, oldest first.
     pub async fn rejected(&self) -> Vec<Value> {
         let path = "/provtasks?limit=5000&q=Status.Category+eq+Rejected";
-        let list = call(&self.http, &self.sim.origin(), &self.login, "GET", path, None).await;
+        let list = call(
+            &self.http,
+            &self.sim.origin(),
+            &self.login,
+            "GET",
+            path,
+            None,
+        )
+        .await;
         let mut tasks = list.map_or(Vec::new(), |list| {
             list["tasks"].as_array().cloned().unwrap_or_default()
         });
@@ -196,7 +204,15 @@ impl Naive {
     /// Asks for the list with whatever password it has.
     pub async fn ask(&self) {
         let path = "/provtasks";
-        call(&self.http, &self.sim.origin(), &self.login, "GET", path, None).await;
+        call(
+            &self.http,
+            &self.sim.origin(),
+            &self.login,
+            "GET",
+            path,
+            None,
+        )
+        .await;
     }
 }
 
@@ -253,7 +269,9 @@ pub async fn add_task(sim: &SimServer, process: &Value, definition: &str) -> Str
     let (http, origin) = (plain_http(), sim.origin());
     let known: HashSet<String> = ids(sim);
     let path = format!("/provprocesses/{process}/availabletasks?limit=100");
-    let list = call(&http, &origin, &login, "GET", &path, None).await.expect("a list");
+    let list = call(&http, &origin, &login, "GET", &path, None)
+        .await
+        .expect("a list");
     let row = list["provisionProcessAvailableTaskTO"]
         .as_array()
         .and_then(|rows| {
@@ -264,7 +282,9 @@ pub async fn add_task(sim: &SimServer, process: &Value, definition: &str) -> Str
     let key = field(row, "Process Definition.Tasks.Key").to_string();
     let body = json!({"action": "addTask", "fields": [{"name": "Process Definition.Tasks.Key", "value": key}]});
     let path = format!("/provprocesses/{process}");
-    let done = call(&http, &origin, &login, "PUT", &path, Some(body)).await.expect("done");
+    let done = call(&http, &origin, &login, "PUT", &path, Some(body))
+        .await
+        .expect("done");
     assert_eq!(done["status"], "SUCCESS", "{done}");
     let mut fresh = ids(sim).into_iter().filter(|id| !known.contains(id));
     fresh.next().expect("a new task")

@@ -12,7 +12,10 @@ use crate::naive::{Knobs, Naive};
 /// The oracle finds the client out.
 fn caught(naive: &Naive, oracle: &str) {
     let found = breaches(&naive.evidence());
-    assert!(found.contains_key(oracle), "{oracle} said nothing: {found:#?}");
+    assert!(
+        found.contains_key(oracle),
+        "{oracle} said nothing: {found:#?}"
+    );
 }
 
 /// Beside the one that is meant to fire, none of these may: the client does one thing wrong.
@@ -231,7 +234,12 @@ async fn who_sends_before_reading_after_a_restart_is_caught() {
     nothing_else(&naive, &["read_after_restart"]);
     naive.expect.lives.push(naive.sim.journal(0).len());
     naive.retry_all(&once()).await;
-    naive.put(&[json!({"id": "1", "action": "retry", "taskId": "1"})], true).await;
+    naive
+        .put(
+            &[json!({"id": "1", "action": "retry", "taskId": "1"})],
+            true,
+        )
+        .await;
     caught(&naive, "read_after_restart");
 }
 
@@ -242,6 +250,9 @@ async fn one_claim_for_two_effects_is_caught() {
     nothing_else(&naive, &["claimed_once"]);
     // as if one and the same claim had been written for what was sent twice
     let first: Claim = naive.claims[0].clone();
-    naive.claims.iter_mut().for_each(|claim| claim.batch.clone_from(&first.batch));
+    naive
+        .claims
+        .iter_mut()
+        .for_each(|claim| claim.batch.clone_from(&first.batch));
     caught(&naive, "claimed_once");
 }
