@@ -56,18 +56,14 @@ fn changes_account(kind: &Value) -> bool {
 
 /// A person, or OIG itself, has brought a piece of work to its end.
 fn ended_by_others(evidence: &Evidence, root: &Value) -> bool {
-    let client = |row: &Value| {
-        evidence
-            .effects()
-            .any(|e| e["root"] == row["root"].to_string())
-    };
-    evidence
-        .tasks()
-        .iter()
-        .filter(|t| t["root"] == *root)
-        .any(|t| {
-            matches!(t["status"].as_str(), Some("MC" | "X")) || (t["status"] == "C" && !client(t))
-        })
+    let name = root.to_string();
+    let by_client = evidence.effects().any(|e| e["root"] == name.as_str());
+    let mut tasks = evidence.tasks().iter().filter(|t| t["root"] == *root);
+    tasks.any(|task| match task["status"].as_str() {
+        Some("MC" | "X") => true,
+        Some("C") => !by_client,
+        _ => false,
+    })
 }
 
 /// No grant, enable or change goes to an account in which something that takes access is open: it goes first, and they wait until it is settled.
