@@ -306,7 +306,9 @@ impl Core {
             return Ok(());
         }
         self.start_look(now);
-        if self.next_tick <= now && self.memory.is_some() {
+        // `--once` is one cycle, however long its sending takes
+        let through = self.once && self.last.cycles > 0;
+        if self.next_tick <= now && self.memory.is_some() && !through {
             self.start_cycle();
         }
         self.pump(now).await

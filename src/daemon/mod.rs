@@ -13,6 +13,7 @@ mod memory;
 mod orders;
 mod owners;
 mod propose;
+mod recall;
 mod reload;
 mod reread;
 mod send;

@@ -154,7 +154,10 @@ impl Core {
             .kept(&decided.inputs)
             .ok()
             .flatten()
-            .and_then(|text| crate::policy::replay(&text).ok())
+            .and_then(|text| match &decided.moment {
+                Some(moment) => crate::policy::replay_at(&text, moment).ok(),
+                None => crate::policy::replay(&text).ok(),
+            })
             .map(|(task, facts)| super::describe::row_text(&task, &facts));
         let (fields, facts, name) = match facts {
             Some(text) => (text.fields, text.facts, Some(text.name)),
@@ -198,6 +201,7 @@ impl Core {
             line: decided.line,
             hash: PolicyHash::new(decided.hash.as_str()),
             inputs: decided.inputs.clone(),
+            moment: decided.moment.clone(),
             read: decided.read.clone(),
             fault: decided.fault.as_ref().map(ToString::to_string),
             due: None,

@@ -1,5 +1,9 @@
 //! The ledger's behaviour over its own thread-less core: joining, judging, replay; no disk, no sleeping.
 
+mod inputs;
+mod passes;
+mod state;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -85,6 +89,7 @@ fn admitted(lineage: LineageId, task: &str, action: Action) -> Admitted {
         line: None,
         hash: PolicyHash::new("feed"),
         inputs: Digest::new("beef"),
+        moment: None,
         read: Vec::new(),
         fault: None,
         due: None,

@@ -20,6 +20,7 @@ mod drill_ops;
 mod drill_oracle;
 mod drill_order;
 mod drill_real;
+mod governor_state;
 mod inputs;
 mod inputs_other;
 mod ledger;

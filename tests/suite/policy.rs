@@ -12,7 +12,7 @@ use provtaskd::model::{
 use provtaskd::policy::load::shipped_sources;
 use provtaskd::policy::{Evaluated, FaultKind, Need, PolicyError, PolicySet};
 
-fn at(text: &str) -> Timestamp {
+pub fn at(text: &str) -> Timestamp {
     text.parse().expect("a time")
 }
 

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use provtaskd::model::facts::{Known, OwnerFact, OwnerState, StandIn};
+use provtaskd::model::facts::{Facts, Known, OwnerFact, OwnerState, StandIn};
 use provtaskd::model::settings::PolicySettings;
 use provtaskd::model::{Action, Kind, Login, Principal, UserKey, Verdict};
 use provtaskd::policy::api::{FUNCTIONS, PROPERTIES};
 use provtaskd::policy::load::{self, shipped_sources};
-use provtaskd::policy::{Need, PolicySet, inputs_digest, inputs_json, replay, trial};
+use provtaskd::policy::{
+    Need, PolicySet, inputs_digest, inputs_json, inputs_parts, replay, replay_at, trial,
+};
 
-use crate::policy::{decide, facts, set_of, task};
+use crate::policy::{at, decide, facts, set_of, task};
 
 #[test]
 fn stored_inputs_give_the_same_decision_again() {
@@ -252,4 +254,45 @@ fn the_stand_in_keeps_its_key() {
         }) => assert_eq!(found, to),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn looks_at_different_times_that_see_the_same_have_the_same_inputs_and_are_replayed_exactly() {
+    let still = |facts: &Facts| {
+        let mut facts = facts.clone();
+        let before = facts.clone();
+        let (still, moment) = inputs_parts(&task(), &mut facts);
+        assert_eq!(facts, before);
+        let (task_again, facts_again) = replay_at(&still, &moment).expect("reads back");
+        assert_eq!(facts_again, before);
+        assert_eq!(
+            inputs_json(&task_again, &facts_again),
+            inputs_json(&task(), &before)
+        );
+        still
+    };
+    let mut first = facts();
+    let seen = |minute: &str| Known::Yes {
+        value: provtaskd::model::facts::AccountView {
+            tasks: Vec::new(),
+            from_process: false,
+        },
+        as_of: at(&format!("2027-03-02T23:{minute}:00Z")),
+    };
+    first.siblings = seen("10");
+    let mut later = first.clone();
+    later.siblings = seen("58");
+    later.now.at = at("2027-03-02T23:59:00Z");
+    later.now.weekday = 2;
+    later.now.hour = 23;
+    later.now.minute = 59;
+    later.now.business_hours = !first.now.business_hours;
+    later.age += jiff::SignedDuration::from_hours(30);
+    assert_eq!(still(&first), still(&later));
+    // anything else that is seen is another input
+    later.history.attempts += 1;
+    assert_ne!(still(&first), still(&later));
+    later = first.clone();
+    later.siblings = Known::unknown("not read");
+    assert_ne!(still(&first), still(&later));
 }
