@@ -55,7 +55,7 @@ impl Core {
                         self.policies.hash().short()
                     )),
                     Some(error) => Reply::refused(
-                        RefusedKind::Invalid,
+                        RefusedKind::Config,
                         error.clone(),
                         format!(
                             "the last good configuration and policy set {} stay in use",

@@ -149,11 +149,18 @@ fn undecided(
     if matches!(to, Join::To(_, How::Link | How::Successor)) {
         return false;
     }
-    let Some(rivals) = new.key.and_then(|key| others.get(&key)) else {
-        return false;
-    };
-    rivals
-        .iter()
+    let by_key = new.key.and_then(|key| others.get(&key));
+    let named = others.values().flatten();
+    if named
+        .filter(|rival| rival.shown)
+        .any(|rival| Some(rival.waiting.lineage) == new.linked)
+    {
+        // the link tells as soon as the old id is gone
+        return true;
+    }
+    by_key
+        .into_iter()
+        .flatten()
         .filter(|rival| new.task.cmp_numeric(&rival.waiting.task).is_gt())
-        .any(|rival| !rival.shown || sighting == 1)
+        .any(|rival| !rival.shown || rival.waiting.ours || sighting == 1)
 }
