@@ -93,6 +93,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
             "model",
             "calendar",
             "policy",
+            "absence",
             "config",
             "telemetry",
             "control",

@@ -127,6 +127,16 @@ pub fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Where temporary files go: `$TMPDIR`, else `/tmp`.
+pub fn scratch() -> PathBuf {
+    std::env::temp_dir()
+}
+
+/// True where standard output is a terminal on which lines can be redrawn.
+pub fn is_live() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb")
+}
+
 /// Width for tables: the terminal's, else `$COLUMNS`, else 80; never below 60.
 pub fn width() -> u16 {
     let terminal = std::io::stdout()

@@ -53,6 +53,8 @@ kinds! {
     NotAllowed = 77,
     /// The configuration or the policies can't be used.
     Config = 78,
+    /// Ended by Ctrl-C, SIGTERM or `stop` before it was through.
+    Interrupted = 130,
 }
 
 /// The table of docs/operations.md.

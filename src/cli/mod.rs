@@ -4,6 +4,7 @@ mod act;
 mod ask;
 mod check;
 mod context;
+mod demo;
 pub mod failure;
 mod look;
 mod outcomes;
@@ -70,6 +71,8 @@ enum Command {
     Stop,
     /// Run the stand-in for Oracle Identity Governance
     Sim(sim::SimArgs),
+    /// Play a Monday: simulator and daemon together, nothing to set up, nothing left behind
+    Demo(demo::DemoArgs),
     /// Print a completion script for a shell
     Completions {
         /// For which shell
@@ -135,6 +138,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
                 Failure::of(Kind::Data, &error).hint("see docs/ for the simulator's options")
             })
         }),
+        Command::Demo(args) => demo::demo(&context, &args),
         Command::Completions { shell } => completions(shell),
     }
 }

@@ -31,13 +31,13 @@ pub fn json_lines<T: Serialize>(values: &[T]) -> Result<String, Failure> {
 }
 
 /// Texts of the server may hold escape sequences, which must not reach a terminal.
-fn clean(text: &str) -> String {
+pub fn clean(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()
 }
 
-fn time(at: Timestamp) -> String {
+pub fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 

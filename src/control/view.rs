@@ -190,6 +190,9 @@ pub struct StatusView {
     pub store: String,
     /// `ok`, or what is wrong with it.
     pub store_state: String,
+    /// Records that were ever written into it.
+    #[serde(default)]
+    pub store_records: u64,
     /// Which world it belongs to, and whether the server is that one.
     pub world: String,
     /// Definitions without a kind, with their counts.

@@ -120,6 +120,7 @@ impl Core {
                 .ledger
                 .failed()
                 .map_or_else(|| "ok".to_owned(), |why| why.to_string()),
+            store_records: self.ledger.read(|index| index.last_seq()),
             world: match (&self.world_mismatch, world) {
                 (Some(why), _) => why.to_string(),
                 (None, Some(world)) => world,
