@@ -183,7 +183,7 @@ impl Core {
         let governed = governor.govern(now, wanted, &|lineage| {
             self.ledger
                 .read(|index| index.history(lineage, foreign))
-                .unwrap_or_else(|| super::settle::unseen(lineage, now))
+                .unwrap_or_else(|| super::govern::unseen(lineage, now))
         });
         out.extend(
             governed

@@ -24,6 +24,8 @@ pub struct Cache {
 struct Dated<T> {
     value: T,
     at: Timestamp,
+    /// The server has answered; an unknown that rests on a failed request is asked for again.
+    answered: bool,
 }
 
 #[derive(Debug)]
@@ -76,11 +78,16 @@ impl Cache {
         self.logins.get(key)
     }
 
-    /// The finished and open tasks of an account as last read.
-    pub fn process(&self, key: &ProcessKey) -> Known<Arc<Vec<Task>>> {
-        self.processes
-            .get(key)
-            .map_or_else(|| Known::unknown("not read"), |entry| entry.tasks.clone())
+    /// The finished and open tasks of an account as last read; unknown once the list shows the
+    /// account otherwise than when it was read (`fingerprint`).
+    pub fn process(&self, key: &ProcessKey, fingerprint: u64) -> Known<Arc<Vec<Task>>> {
+        match self.processes.get(key) {
+            None => Known::unknown("not read"),
+            Some(entry) if entry.fingerprint != fingerprint => {
+                Known::unknown(format!("account {key} has changed since it was read"))
+            }
+            Some(entry) => entry.tasks.clone(),
+        }
     }
 
     /// A person's proxies as last read.
@@ -95,11 +102,16 @@ impl Cache {
         self.roles.get(name).and_then(|entry| entry.value.clone())
     }
 
-    fn store_person(&mut self, login: &Login, value: Known<Person>, at: Timestamp) {
+    fn store_person(&mut self, login: &Login, value: Known<Person>, at: Timestamp, answered: bool) {
         if let Some(key) = value.value().and_then(|p| p.key.clone()) {
             self.logins.insert(key, login.clone());
         }
-        self.people.insert(login.clone(), Dated { value, at });
+        let entry = Dated {
+            value,
+            at,
+            answered,
+        };
+        self.people.insert(login.clone(), entry);
     }
 }
 
@@ -135,7 +147,7 @@ impl<'a> Collector<'a> {
                     .cache
                     .people
                     .get(login)
-                    .is_some_and(|entry| entry.value.value().is_some() && self.fresh(entry.at))
+                    .is_some_and(|entry| entry.answered && self.fresh(entry.at))
             })
             .collect();
         if wanted.is_empty() {
@@ -149,14 +161,15 @@ impl<'a> Collector<'a> {
                         value: person,
                         as_of: at,
                     };
-                    self.cache.store_person(&login, known, at);
+                    self.cache.store_person(&login, known, at, true);
                 }
                 for login in people.missing {
                     let why = Known::unknown(format!("user {login} is not visible to this login"));
-                    self.cache.store_person(&login, why, at);
+                    self.cache.store_person(&login, why, at, true);
                 }
                 for (login, why) in people.unknown {
-                    self.cache.store_person(&login, Known::unknown(why), at);
+                    self.cache
+                        .store_person(&login, Known::unknown(why), at, false);
                 }
                 Ok(())
             }
@@ -165,7 +178,7 @@ impl<'a> Collector<'a> {
                 let at = self.clock.now();
                 for login in wanted {
                     let why = Known::unknown(format!("user {login} could not be read: {error}"));
-                    self.cache.store_person(&login, why, at);
+                    self.cache.store_person(&login, why, at, false);
                 }
                 Ok(())
             }
@@ -199,6 +212,7 @@ impl<'a> Collector<'a> {
                             as_of: at,
                         },
                         at,
+                        true,
                     );
                 }
                 Ok(None) => {}
@@ -209,16 +223,21 @@ impl<'a> Collector<'a> {
         Ok(())
     }
 
-    /// Reads whole accounts; `fingerprint` is what the snapshot shows of the account, so that a
-    /// change there asks for a new reading whatever the age.
+    /// Reads whole accounts in the order given; `fingerprint` is what the snapshot shows of the
+    /// account, so that a change there asks for a new reading whatever the age. Past `until` it
+    /// stops: what was read first must not grow too old while the rest is read.
     ///
     /// # Errors
     /// Only a stopped login.
     pub async fn processes(
         &mut self,
         wanted: impl IntoIterator<Item = (ProcessKey, u64)>,
+        until: Timestamp,
     ) -> Result<(), OigError> {
         for (key, fingerprint) in wanted {
+            if self.clock.now() > until {
+                break;
+            }
             if self.cache.processes.get(&key).is_some_and(|entry| {
                 entry.tasks.value().is_some()
                     && entry.fingerprint == fingerprint
@@ -282,7 +301,13 @@ impl<'a> Collector<'a> {
                 },
             };
             let at = self.clock.now();
-            self.cache.proxies.insert(login, Dated { value, at });
+            let answered = value.value().is_some();
+            let entry = Dated {
+                value,
+                at,
+                answered,
+            };
+            self.cache.proxies.insert(login, entry);
         }
         Ok(())
     }
@@ -309,8 +334,12 @@ impl<'a> Collector<'a> {
                     None
                 }
             };
-            let at = self.clock.now();
-            self.cache.roles.insert(name, Dated { value, at });
+            let entry = Dated {
+                value,
+                at: self.clock.now(),
+                answered: true,
+            };
+            self.cache.roles.insert(name, entry);
         }
         Ok(())
     }

@@ -123,6 +123,8 @@ pub struct Core {
     pub queues: Queues,
     /// When the snapshot behind the queues was taken.
     pub queued_from: Option<Timestamp>,
+    /// When the queues were filled from it.
+    pub queued_at: Option<Timestamp>,
     /// The running cycle.
     pub cycle: CycleId,
     /// When the next cycle starts.
@@ -131,6 +133,10 @@ pub struct Core {
     pub pace: crate::source::Pace,
     /// Open attempts that are to be read singly now.
     pub looks: Vec<VerifyItem>,
+    /// What readings that stopped early did not come to; taken up with the next cycle.
+    pub looks_left: Vec<VerifyItem>,
+    /// Since when a cycle runs (wall).
+    pub cycle_since: Option<Instant>,
     /// False until every claim found open at start was read once (invariant 4).
     pub settled_at_start: bool,
     /// Why the store and the server don't belong together, if so.
@@ -190,8 +196,7 @@ pub enum Signal {
 /// The ledger failed: nothing is sent any more, the service manager has to start anew.
 pub async fn drive(core: &mut Core, inlets: &mut Inlets) -> Result<Exit, DaemonError> {
     loop {
-        core.health.beat();
-        systemd::progress();
+        core.show_life();
         core.start_work().await?;
         if core.once && core.is_through() {
             return Ok(Exit::Once);
@@ -261,7 +266,21 @@ pub async fn idle(
     }
 }
 
+/// A cycle that runs for longer is taken to be stuck: the watchdog is not fed any more.
+const CYCLE_AT_MOST: Duration = Duration::from_secs(2 * 3600);
+
 impl Core {
+    /// Feeds `/livez` and the watchdog, unless a cycle does not come to its end.
+    fn show_life(&self) {
+        let stuck = self
+            .cycle_since
+            .is_some_and(|since| since.elapsed() > CYCLE_AT_MOST);
+        if !stuck {
+            self.health.beat();
+            systemd::progress();
+        }
+    }
+
     /// The tools of a cycle.
     pub fn bench(&self, cycle: CycleId) -> Bench {
         Bench {
@@ -300,6 +319,7 @@ impl Core {
         self.refresh_roster();
         let bench = self.bench(self.cycle);
         let began = Instant::now();
+        self.cycle_since = Some(began);
         self.jobs.spawn(async move {
             let result = super::evaluate::evaluate(&bench, &mut memory).await;
             Done::Cycle {
@@ -322,10 +342,8 @@ impl Core {
             if let Some(event) = self.governor.next_event(now) {
                 wake = wake.min(event);
             }
-            // what waits longer than that is read again before it is acted on
             let stale = self
-                .queued_from
-                .and_then(|from| from.checked_add(self.settings.delivery.reread_after).ok())
+                .queue_ends()
                 .and_then(|at| at.checked_add(jiff::SignedDuration::from_secs(1)).ok());
             wake = wake.min(stale.unwrap_or(Timestamp::MAX));
         }
@@ -347,7 +365,10 @@ impl Core {
                 memory,
                 result,
                 took,
-            }) => self.cycle_done(memory, result, took).await,
+            }) => {
+                self.cycle_since = None;
+                self.cycle_done(memory, result, took).await
+            }
             Ok(Done::Sent(sent)) => self.sent_done(*sent).await,
             Ok(Done::Looked(looked)) => self.look_done(looked).await,
             Ok(Done::Answer {
@@ -355,8 +376,14 @@ impl Core {
                 question,
                 reply,
             }) => {
+                let now = self.clock.now();
+                if let Ok(found) = &result {
+                    // what the list told is on record: the governor has to hear of it too
+                    self.told(now, &found.observed.outcomes);
+                    self.store_governor(now).await?;
+                }
                 // a refused login must be on record whoever met it
-                self.login_changed(self.clock.now()).await?;
+                self.login_changed(now).await?;
                 let answer = self.work_out(question, result);
                 // an asker that went away needs no answer
                 let _ = reply.send(answer);

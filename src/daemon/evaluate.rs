@@ -129,6 +129,8 @@ pub struct Evaluated {
     pub fault_count: u64,
     /// Lineages decided in this cycle on which something is to be done.
     pub fresh: HashSet<LineageId>,
+    /// The orders and the configuration under which it was worked out.
+    pub epoch: u64,
 }
 
 /// Tasks whose facts are built and decided in one go, so that facts of a large backlog never exist all at once.
@@ -176,6 +178,7 @@ pub async fn evaluate(bench: &Bench, memory: &mut Memory) -> Result<Evaluated, C
     memory.cycle += 1;
     let mut out = Evaluated {
         seen: count(&snapshot, &kinds),
+        epoch: bench.epoch,
         ..Evaluated::default()
     };
     let accounts = Accounts::of(&snapshot);
@@ -194,10 +197,26 @@ pub async fn evaluate(bench: &Bench, memory: &mut Memory) -> Result<Evaluated, C
             })
             .collect()
     });
-    // an id that a successor has replaced is never acted on; a row that can't be told apart neither
+    let told: HashSet<LineageId> = observed.outcomes.iter().map(|told| told.lineage).collect();
+    let moved: Vec<bool> = bench.ledger.read(|index| {
+        states
+            .iter()
+            .map(|state| {
+                state.is_some_and(|state| {
+                    !told.contains(&state.lineage)
+                        && index
+                            .last_move(state.lineage)
+                            .is_some_and(|at| at.as_second() >= snapshot.taken_at.as_second())
+                })
+            })
+            .collect()
+    });
+    // an id that a successor has replaced is never acted on; a row that can't be told apart neither,
+    // nor one that may be older than what an attempt of it has led to meanwhile
     let rows: Vec<usize> = (0..snapshot.tasks.len())
         .filter(|row| observed.views.get(*row).is_some_and(|view| view.current))
         .filter(|row| states[*row].is_some())
+        .filter(|row| bench.whole || !moved[*row])
         .filter(|row| {
             bench
                 .only
@@ -343,6 +362,8 @@ fn remember(around: &Surroundings<'_>, memory: &mut Memory, decided: Decided, ou
             .insert(state.lineage, describe::row_text(task, &facts));
     }
     let act = acts.then(|| Arc::new(decision.clone()));
+    let before = memory.lineages.get(&state.lineage);
+    let unreadable = before.map_or(0, |known| known.unreadable);
     memory.lineages.insert(
         state.lineage,
         Remembered {
@@ -351,6 +372,7 @@ fn remember(around: &Surroundings<'_>, memory: &mut Memory, decided: Decided, ou
             act,
             refusal: None,
             seen: memory.cycle,
+            unreadable,
         },
     );
     if !acts {
@@ -365,7 +387,8 @@ pub(super) fn collector<'a>(bench: &'a Bench, memory: &'a mut Memory) -> Collect
         &bench.client,
         &bench.clock,
         &mut memory.cache,
-        bench.settings.guard.fact_age,
+        // the other half is for the time in the queue: nothing is sent on facts older than the whole
+        bench.settings.guard.fact_age / 2,
     )
 }
 

@@ -114,7 +114,10 @@ impl Surroundings<'_> {
     /// The account's other tasks, with the process's where it was read.
     pub fn account(&self, memory: &Memory, row: usize) -> Known<crate::model::facts::AccountView> {
         let process = match &self.snapshot.tasks[row].process {
-            Some(key) => memory.cache.process(key),
+            Some(key) => {
+                let shown = self.accounts.fingerprint(key, self.snapshot);
+                memory.cache.process(key, shown)
+            }
             None => Known::unknown("the row does not show its account"),
         };
         self.accounts.view(

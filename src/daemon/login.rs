@@ -1,8 +1,14 @@
-//! Turns the client's login state into records and back, so that a stop outlives restarts; it never sees a secret.
+//! Keeps the client's login state in records and reads it back, so that a stop outlives restarts; it never sees a secret.
 
 use std::sync::Arc;
 
-use crate::ledger::Index;
+use jiff::Timestamp;
+
+use super::DaemonError;
+use super::core::Core;
+use crate::ledger::record::{EventBody, Meta};
+use crate::ledger::{Entry, Index, Ledger};
+use crate::model::settings::ServerSettings;
 use crate::model::{Digest, Login};
 use crate::oig::{LoginState, SecretDigest};
 
@@ -17,9 +23,19 @@ pub fn stop_record(state: &LoginState) -> Option<(Option<Digest>, Arc<str>)> {
     }
 }
 
+/// The login as a store of another world remembers it: it must not be taken for that world's own.
+pub fn elsewhere(server: &ServerSettings) -> Login {
+    Login::new(&format!("{} at {}", server.login, server.origin))
+}
+
 /// The state to start the client with.
-pub fn state_of(index: &Index, login: &Login) -> LoginState {
-    let Some(stopped) = index.login_stopped(login) else {
+pub fn state_of(index: &Index, server: &ServerSettings) -> LoginState {
+    let stopped = if index.world().is_some_and(|known| known != world(server)) {
+        index.login_stopped(&elsewhere(server))
+    } else {
+        index.login_stopped(&server.login)
+    };
+    let Some(stopped) = stopped else {
         return LoginState::Ok;
     };
     let (salt, sha256) = stopped
@@ -35,4 +51,91 @@ pub fn state_of(index: &Index, login: &Login) -> LoginState {
             sha256: sha256.to_owned(),
         },
     }
+}
+
+/// What a store is bound to: origin and login.
+pub fn world(server: &ServerSettings) -> String {
+    format!("{} as {}", server.origin, server.login)
+}
+
+impl Core {
+    /// The login may have been refused: a stop is recorded, each refused secret anew, so that a
+    /// restart does not try it again; nothing waits to be sent any more.
+    ///
+    /// # Errors
+    /// The ledger can't write.
+    pub async fn login_changed(&mut self, now: Timestamp) -> Result<(), DaemonError> {
+        let Some((secret, why)) = stop_record(&self.client.login_state()) else {
+            return Ok(());
+        };
+        self.metrics.set_login_stopped(true);
+        let login = self.settings.server.login.clone();
+        let known = self.ledger.read(|index| {
+            index
+                .login_stopped(&login)
+                .is_some_and(|known| known.secret == secret)
+        });
+        if known {
+            return Ok(());
+        }
+        tracing::error!(
+            login = %login,
+            why = %why,
+            "the server refused the login; nothing is sent or read until the password file changes or `provtaskd login clear` is given"
+        );
+        let stop = |login| Entry {
+            body: EventBody::LoginStopped {
+                login,
+                secret: secret.clone(),
+                why: Arc::clone(&why),
+            },
+            meta: Meta::daemon(now, Some(self.cycle)),
+        };
+        self.ledger.record(stop(login)).await?;
+        if let Some(foreign) = &self.foreign_store {
+            // this run's own store forgets with the process
+            foreign
+                .record(stop(elsewhere(&self.settings.server)))
+                .await?;
+        }
+        self.queues.clear();
+        let standing = self.standing(self.last.seen.whole);
+        self.governor.set_standing(standing);
+        Ok(())
+    }
+
+    /// The server has answered the login: a stop on record has ended.
+    ///
+    /// # Errors
+    /// The ledger can't write.
+    pub async fn login_works(&mut self, now: Timestamp) -> Result<(), DaemonError> {
+        self.login_changed(now).await?;
+        if self.client.login_state() != LoginState::Ok {
+            return Ok(());
+        }
+        self.metrics.set_login_stopped(false);
+        let server = &self.settings.server;
+        let own = clear(&self.ledger, server.login.clone(), now);
+        own.await?;
+        if let Some(foreign) = &self.foreign_store {
+            clear(foreign, elsewhere(server), now).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn clear(ledger: &Ledger, login: Login, now: Timestamp) -> Result<(), DaemonError> {
+    if ledger.read(|index| index.login_stopped(&login).is_none()) {
+        return Ok(());
+    }
+    ledger
+        .record(Entry {
+            body: EventBody::LoginCleared {
+                login,
+                why: Arc::from("the server accepts it again"),
+            },
+            meta: Meta::daemon(now, None),
+        })
+        .await?;
+    Ok(())
 }

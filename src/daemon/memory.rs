@@ -24,6 +24,8 @@ pub struct Remembered {
     pub refusal: Option<(Refusal, u64)>,
     /// The cycle in which the lineage was last seen.
     pub seen: u64,
+    /// How often a fact for it was asked for in vain, in a row.
+    pub unreadable: u32,
 }
 
 /// What one cycle hands to the next.

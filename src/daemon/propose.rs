@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::evaluate::{CycleError, Evaluated, Proposal, collector};
 use super::facts::Surroundings;
@@ -15,6 +15,11 @@ use crate::model::{
     Action, Decision, LineageId, Login, Principal, ProcessKey, Refusal, RefusalReason, Scope,
     TargetName, Verdict,
 };
+
+/// The first pause after a fact was asked for in vain; doubled each time.
+const UNREADABLE_FIRST: SignedDuration = SignedDuration::from_mins(10);
+/// The longest such pause.
+const UNREADABLE_AT_MOST: SignedDuration = SignedDuration::from_hours(4);
 
 /// An act that is wanted for a row.
 struct Wish {
@@ -94,17 +99,48 @@ pub async fn propose(
             Err(refusals) => out.proposals.push(refused(wish, refusals)),
         }
     }
-    read(around, memory, &late).await?;
+    let read_to_the_end = read(around, memory, &late).await?;
     for wish in late {
         match ask(around, memory, &wish, &standing, &handed) {
             Ok(passed) => {
                 hand(&wish, &mut handed);
+                if let Some(known) = memory.lineages.get_mut(&wish.decision.lineage) {
+                    known.unreadable = 0;
+                }
                 out.proposals.push(passed_on(wish, passed));
             }
-            Err(refusals) => out.proposals.push(refused(wish, refusals)),
+            Err(mut refusals) => {
+                if read_to_the_end && needs_reading(&wish, &refusals) {
+                    ask_later(around, memory, &wish, &mut refusals);
+                }
+                out.proposals.push(refused(wish, refusals));
+            }
         }
     }
     Ok(())
+}
+
+/// What was asked for and could not be had is asked for again ever later, so that it does not use
+/// up the readings of everything else.
+fn ask_later(
+    around: &Surroundings<'_>,
+    memory: &mut Memory,
+    wish: &Wish,
+    refusals: &mut [Refusal],
+) {
+    let Some(known) = memory.lineages.get_mut(&wish.decision.lineage) else {
+        return;
+    };
+    let doubled = 2_i32.saturating_pow(known.unreadable.min(8));
+    known.unreadable = known.unreadable.saturating_add(1);
+    let wait = UNREADABLE_FIRST
+        .checked_mul(doubled)
+        .unwrap_or(UNREADABLE_AT_MOST)
+        .min(UNREADABLE_AT_MOST);
+    let until = around.bench.clock.now().checked_add(wait).ok();
+    if let Some(first) = refusals.first_mut() {
+        first.until = first.until.or(until);
+    }
 }
 
 fn wishes(
@@ -273,14 +309,16 @@ fn lacks_a_fact(reason: RefusalReason) -> bool {
     )
 }
 
-/// Reads people and accounts for the wishes that only lack facts.
+/// Reads people and accounts for the wishes that only lack facts, the most urgent first; false where
+/// time ran out before the end.
 async fn read(
     around: &Surroundings<'_>,
     memory: &mut Memory,
     wishes: &[Wish],
-) -> Result<(), CycleError> {
+) -> Result<bool, CycleError> {
     let mut people = BTreeSet::new();
-    let mut processes: BTreeMap<ProcessKey, u64> = BTreeMap::new();
+    let mut asked: HashSet<&ProcessKey> = HashSet::new();
+    let mut processes: Vec<(ProcessKey, u64)> = Vec::new();
     for wish in wishes {
         let needs = guard::needs(wish.decision.kind, &wish.action);
         let task = &around.snapshot.tasks[wish.row];
@@ -291,17 +329,19 @@ async fn read(
         }
         if needs.process
             && let Some(key) = &task.process
+            && asked.insert(key)
         {
-            processes.insert(
-                key.clone(),
-                around.accounts.fingerprint(key, around.snapshot),
-            );
+            let shown = around.accounts.fingerprint(key, around.snapshot);
+            processes.push((key.clone(), shown));
         }
     }
+    let share = around.bench.settings.guard.fact_age / 4;
+    let until = around.bench.clock.now().saturating_add(share);
+    let until = until.unwrap_or(Timestamp::MAX);
     let mut collector = collector(around.bench, memory);
     collector.people(people).await?;
-    collector.processes(processes).await?;
-    Ok(())
+    collector.processes(processes, until).await?;
+    Ok(around.bench.clock.now() <= until)
 }
 
 fn ask(

@@ -7,9 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::DaemonError;
 use super::core::Core;
-use super::start::{bounds, record_mode, record_policy};
+use super::start::{bounds, feed_of, record_mode, record_policy};
 use crate::calendar::Cron;
 use crate::config;
+use crate::model::Known;
 use crate::model::settings::{Schedule, Settings};
 use crate::policy;
 use crate::source::Pace;
@@ -33,6 +34,12 @@ impl Core {
                     .reconfigure(settings.governor.clone(), settings.modes.clone());
                 let (every, at_most) = bounds(&settings);
                 self.pace = Pace::new(every, at_most);
+                if settings.absence != self.settings.absence || settings.zone != self.settings.zone
+                {
+                    // rows of another file, or read in another zone, are not what is asked for now
+                    self.feed = feed_of(&settings);
+                    self.roster = Known::unknown("the feed was not read yet");
+                }
                 record_mode(&self.ledger, &settings, now).await?;
                 self.settings = Arc::new(settings);
                 self.policies = policies;
@@ -90,21 +97,7 @@ impl Core {
             tracing::warn!(warning = %warning, "configuration");
         }
         let settings = loaded.settings;
-        let fixed = [
-            (
-                "server.origin",
-                settings.server.origin == self.settings.server.origin,
-            ),
-            (
-                "server.login",
-                settings.server.login == self.settings.server.login,
-            ),
-            (
-                "admin.socket",
-                settings.admin.socket == self.settings.admin.socket,
-            ),
-        ];
-        if let Some((key, _)) = fixed.iter().find(|(_, same)| !same) {
+        if let Some(key) = fixed(&self.settings, &settings) {
             return Err(format!(
                 "{key} can't change while the daemon runs; restart it instead"
             ));
@@ -140,4 +133,56 @@ impl Core {
             .min(FAILED_AT_MOST.max(every));
         now.checked_add(pause).unwrap_or(Timestamp::MAX)
     }
+}
+
+/// The first key that differs and can't change while the daemon runs: connections, store, sockets and
+/// logs are made at start.
+fn fixed(live: &Settings, new: &Settings) -> Option<&'static str> {
+    let (a, b) = (&live.server, &new.server);
+    let keys = [
+        ("server.origin", a.origin == b.origin),
+        ("server.api_path", a.api_path == b.api_path),
+        ("server.token_path", a.token_path == b.token_path),
+        ("server.login", a.login_as_written == b.login_as_written),
+        ("server.password_file", a.password_file == b.password_file),
+        ("server.auth", a.auth == b.auth),
+        ("server.ca_file", a.ca_file == b.ca_file),
+        ("server.client_cert", a.client_cert == b.client_cert),
+        ("server.proxy", a.proxy == b.proxy),
+        (
+            "server.plain_http",
+            a.allow_plain_http == b.allow_plain_http,
+        ),
+        ("server.page_size", a.page_size == b.page_size),
+        (
+            "server.pages_in_flight",
+            a.pages_in_flight == b.pages_in_flight,
+        ),
+        ("server.max_pages", a.max_pages == b.max_pages),
+        ("server.list_filter", a.list_filter == b.list_filter),
+        (
+            "server.reads_per_minute",
+            a.reads_per_minute == b.reads_per_minute,
+        ),
+        (
+            "server.connect_timeout",
+            a.connect_timeout == b.connect_timeout,
+        ),
+        ("server.read_timeout", a.read_timeout == b.read_timeout),
+        ("server.write_timeout", a.write_timeout == b.write_timeout),
+        ("server.max_body", a.max_body == b.max_body),
+        ("server.role_word", a.role_word == b.role_word),
+        (
+            "server.simulator_clock",
+            a.simulator_clock == b.simulator_clock,
+        ),
+        ("server.server_zone", a.server_zone == b.server_zone),
+        ("store.dir", live.store.dir == new.store.dir),
+        ("store.cache", live.store.cache == new.store.cache),
+        ("admin.socket", live.admin.socket == new.admin.socket),
+        ("admin.listen", live.admin.listen == new.admin.listen),
+        ("log.format", live.log.format == new.log.format),
+        ("log.level", live.log.level == new.log.level),
+    ];
+    keys.into_iter().find(|(_, same)| !same).map(|(key, _)| key)
 }

@@ -1,21 +1,18 @@
 //! Starts PUTs when governor, queues and accounts allow, and takes in what came back; every item is claimed on disk right before its PUT.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::DaemonError;
 use super::core::{Core, Done};
+use super::{DaemonError, reread};
 use crate::dispatch::batch::{Batch, Pick};
 use crate::dispatch::deliver::{Delivered, End, deliver};
 use crate::governor::{Admitted, Answered, Lane};
 use crate::ledger::record::{EventBody, Meta};
 use crate::ledger::{ClaimRequest, Entry, LedgerError, Settled};
-use crate::model::{
-    ActionName, BatchId, Login, ProcessKey, Receipt, ReceiptStatus, Refusal, TargetName,
-};
+use crate::model::{ActionName, BatchId, ProcessKey, Receipt, ReceiptStatus, Refusal, TargetName};
 use crate::oig::UnsentCause;
 
 /// Pause after a 408, 429 or 5xx that named none.
@@ -45,15 +42,14 @@ impl Core {
         if self.stopping || self.queues.is_empty() {
             return Ok(());
         }
-        let reread = self.settings.delivery.reread_after;
-        if self
-            .queued_from
-            .is_none_or(|from| now.duration_since(from) > reread)
-        {
-            // what was read too long ago is not acted on: a new cycle reads and proposes anew
+        if self.queue_ends().is_none_or(|end| now > end) {
+            // the facts behind them are too old: a new cycle reads and proposes anew
             let dropped = self.queues.clear().len();
-            tracing::debug!(dropped, "the snapshot is too old to act on; reading again");
-            self.next_tick = now;
+            tracing::info!(
+                dropped,
+                "what could not be sent in time is proposed anew by the next cycle"
+            );
+            self.next_tick = self.next_tick.min(self.soonest(now));
             return Ok(());
         }
         if !self.settled_at_start {
@@ -93,6 +89,22 @@ impl Core {
         Ok(())
     }
 
+    /// Until when the queues may be sent from: facts were at most half of `guard.fact_age` old when
+    /// the guards saw them, so that nothing is sent on facts older than the whole.
+    pub fn queue_ends(&self) -> Option<Timestamp> {
+        let life = self.settings.guard.fact_age / 2;
+        self.queued_at.and_then(|at| at.checked_add(life).ok())
+    }
+
+    /// The soonest time for another cycle: reading may take at most a third of the time, also while
+    /// there is much to do.
+    fn soonest(&self, now: Timestamp) -> Timestamp {
+        let took = SignedDuration::try_from(self.last.took).unwrap_or(SignedDuration::ZERO);
+        let rest = took.checked_mul(2).unwrap_or(took);
+        let after = self.last.at.and_then(|at| at.checked_add(rest).ok());
+        after.map_or(now, |after| after.max(now))
+    }
+
     fn start_put(&mut self, now: Timestamp, target: TargetName, pick: Pick) {
         let planned = u32::try_from(pick.items.len()).unwrap_or(u32::MAX);
         self.governor.sent(now, &target, planned);
@@ -118,20 +130,33 @@ impl Core {
         };
         let (client, ledger, clock) =
             (self.client.clone(), self.ledger.clone(), self.clock.clone());
+        let reread = self.settings.delivery.reread_after;
+        let old = self
+            .queued_from
+            .is_none_or(|from| now.duration_since(from) > reread);
         self.jobs.spawn(async move {
+            let mut claim = claim;
+            let moved = if old {
+                reread::keep_unmoved(&client, &mut claim).await
+            } else {
+                Vec::new()
+            };
             let mut done = SendDone {
                 target,
                 action,
                 planned,
-                refused: Vec::new(),
+                refused: moved,
                 delivered: None,
                 settled: Vec::new(),
                 failed: None,
             };
+            if claim.batch.items.is_empty() {
+                return Done::Sent(Box::new(done));
+            }
             match ledger.claim(claim, clock.now()).await {
                 Err(error) => done.failed = Some(error),
                 Ok(claims) => {
-                    done.refused = claims.refused;
+                    done.refused.extend(claims.refused);
                     if let Some(batch) = claims.batch {
                         let delivered = deliver(&client, &clock, batch).await;
                         let receipts = delivered.receipts.clone();
@@ -164,6 +189,8 @@ impl Core {
             self.governor
                 .answered(now, &done.target, Answered::default());
             self.forget_sending(&done.refused);
+            // a reading right before the claim may have been refused
+            self.login_changed(now).await?;
             return match done.failed {
                 Some(error) => Err(error.into()),
                 None => Ok(()),
@@ -242,7 +269,8 @@ impl Core {
     /// What was sent is looked for after `verify_first`, not with the next cycle of an idle pace.
     pub fn look_soon(&mut self, now: Timestamp) {
         let look = now.checked_add(self.settings.delivery.verify_first);
-        self.next_tick = self.next_tick.min(look.unwrap_or(Timestamp::MAX));
+        let look = look.unwrap_or(Timestamp::MAX).max(self.soonest(now));
+        self.next_tick = self.next_tick.min(look);
     }
 
     /// OIG's word that a definition is not automated holds for all its tasks (contract section 9,
@@ -297,44 +325,6 @@ impl Core {
         if self.sending == 0 {
             self.sending_accounts.clear();
         }
-    }
-
-    /// The login's standing changed: record a stop, so that a restart does not try again.
-    pub async fn login_changed(&mut self, now: Timestamp) -> Result<(), DaemonError> {
-        let login: Login = self.settings.server.login.clone();
-        let stop = super::login::stop_record(&self.client.login_state());
-        let known = self
-            .ledger
-            .read(|index| index.login_stopped(&login).cloned());
-        self.metrics.set_login_stopped(stop.is_some());
-        match (stop, known) {
-            (Some((secret, why)), None) => {
-                tracing::error!(
-                    login = %login,
-                    why = %why,
-                    "the server refused the login; nothing is sent or read until the password file changes or `provtaskd login clear` is given"
-                );
-                self.ledger
-                    .record(Entry {
-                        body: EventBody::LoginStopped { login, secret, why },
-                        meta: Meta::daemon(now, Some(self.cycle)),
-                    })
-                    .await?;
-            }
-            (None, Some(_)) => {
-                self.ledger
-                    .record(Entry {
-                        body: EventBody::LoginCleared {
-                            login,
-                            why: Arc::from("the server accepts it again"),
-                        },
-                        meta: Meta::daemon(now, Some(self.cycle)),
-                    })
-                    .await?;
-            }
-            _ => {}
-        }
-        Ok(())
     }
 
     /// Stores the governor's machines when they changed: breakers and back-offs outlive a restart.

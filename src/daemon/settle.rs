@@ -1,6 +1,6 @@
 //! Takes in what cycles and readings bring back: governs, queues, records decisions and outcomes; it sends nothing itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,21 +8,16 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::DaemonError;
 use super::core::{Core, Done};
-use super::evaluate::{CycleError, Evaluated, Proposal};
+use super::evaluate::{CycleError, Evaluated};
 use super::memory::Memory;
-use super::start::open_attempts;
 use crate::absence::Roster;
-use crate::dispatch::verify;
-use crate::governor::{Census, Hold, Standing};
-use crate::guard::Passed;
-use crate::ledger::record::{Actor, EventBody, Meta};
-use crate::ledger::{DecisionRecord, Entry, Looked, VerifyItem};
+use crate::dispatch::verify::{self, Round};
+use crate::ledger::VerifyItem;
+use crate::ledger::record::Actor;
 use crate::model::decision::Mode;
 use crate::model::{
-    AttemptEvent, Decision, Known, LineageId, Outcome, Refusal, RefusalReason, Scope, TargetName,
-    Verdict,
+    AttemptEvent, Known, LineageId, Outcome, Refusal, RefusalReason, Scope, TargetName,
 };
-use crate::oig::OigError;
 use crate::telemetry::Latch;
 
 /// Single readings per round; the read budget is shared with everything else.
@@ -42,15 +37,15 @@ const OF_THE_TASK: [&str; 7] = [
 
 /// Single readings have ended.
 pub struct LookDone {
-    /// What was read.
-    pub looked: Vec<Looked>,
-    /// What stopped the round, if anything did.
-    pub error: Option<OigError>,
+    /// What they brought.
+    pub round: Round,
+    /// When the first of them began: what they show is not newer.
+    pub began: Timestamp,
 }
 
 impl Core {
     /// Starts a round of single readings, if one is due and none is under way.
-    pub fn start_look(&mut self, _now: Timestamp) {
+    pub fn start_look(&mut self, now: Timestamp) {
         if self.looking || self.looks.is_empty() {
             return;
         }
@@ -59,33 +54,40 @@ impl Core {
         self.looking = true;
         let client = self.client.clone();
         self.jobs.spawn(async move {
-            let (looked, error) = verify::look(&client, items).await;
-            Done::Looked(LookDone { looked, error })
+            let round = verify::look(&client, items).await;
+            Done::Looked(LookDone { round, began: now })
         });
     }
 
     /// Single readings have ended: the ledger judges them.
     pub async fn look_done(&mut self, done: LookDone) -> Result<(), DaemonError> {
         let now = self.clock.now();
+        let LookDone { round, began } = done;
         self.looking = false;
-        if let Some(error) = &done.error {
-            tracing::warn!(%error, "verification readings stopped early; they are tried again");
+        for (item, why) in &round.failed {
+            tracing::warn!(
+                task = %item.task,
+                lineage = %item.lineage,
+                why = %why,
+                "an open attempt could not be read; its account stays held, and it is read again later"
+            );
+        }
+        if let Some(error) = &round.error {
+            tracing::warn!(%error, not_read = round.rest.len() + self.looks.len(), "verification readings stopped early; they are tried again with the next cycle");
+            self.looks_left.extend(round.rest);
+            self.looks_left.append(&mut self.looks);
             if error.is_login() {
                 self.login_changed(now).await?;
             }
-        } else if self.looks.is_empty() && !self.settled_at_start {
+        } else if self.looks.is_empty() && self.looks_left.is_empty() && !self.settled_at_start {
             self.settled_at_start = true;
             tracing::info!("every claim found open at start was read; sending may begin");
         }
-        if !done.looked.is_empty() {
+        if !round.looked.is_empty() {
+            let settings = self.settings.delivery.clone();
             let outcomes = self
                 .ledger
-                .looked(
-                    done.looked,
-                    self.settings.delivery.clone(),
-                    Some(self.cycle),
-                    now,
-                )
+                .looked(round.looked, settings, Some(self.cycle), began)
                 .await?;
             self.told(now, &outcomes);
             self.store_governor(now).await?;
@@ -94,7 +96,7 @@ impl Core {
     }
 
     /// Outcomes reach governor, metrics and log.
-    fn told(&mut self, now: Timestamp, outcomes: &[Outcome]) {
+    pub fn told(&mut self, now: Timestamp, outcomes: &[Outcome]) {
         for outcome in outcomes {
             let (target, state) = self.ledger.read(|index| {
                 (
@@ -175,22 +177,6 @@ impl Core {
         self.roster = roster;
     }
 
-    /// How things stand with everything that is not the governor's own.
-    pub fn standing(&self, snapshot_ok: bool) -> Standing {
-        let hash = self.policies.hash();
-        let login = &self.settings.server.login;
-        self.ledger.read(|index| Standing {
-            policy_released: index.released(hash),
-            login_stopped: index
-                .login_stopped(login)
-                .map(|stopped| Arc::clone(&stopped.why)),
-            world_mismatch: self.world_mismatch.clone(),
-            snapshot_ok,
-            store_ok: self.ledger.failed().is_none(),
-            shutting_down: self.stopping,
-        })
-    }
-
     /// True where acts would really be sent: only then the first-day baseline is taken.
     fn enforces(&self) -> bool {
         self.settings.modes.global == Mode::Enforce
@@ -217,7 +203,7 @@ impl Core {
                 self.last.failures = 0;
                 self.health.set(Latch::SnapshotRead, true);
                 self.health.set(Latch::LoginOk, true);
-                self.login_changed(now).await?;
+                self.login_works(now).await?;
                 self.take_in(now, *found, took).await?;
             }
             Err(CycleError::Ledger(error)) => return Err(error.into()),
@@ -254,7 +240,20 @@ impl Core {
         took: Duration,
     ) -> Result<(), DaemonError> {
         self.told(now, &found.observed.outcomes);
-        if self.enforces() && self.ledger.read(|index| index.baseline().is_none()) {
+        if found.epoch != self.epoch {
+            // an order or a reload came while it was worked out: what is wanted may not be any more
+            tracing::info!(
+                "orders or configuration changed during the cycle; it is worked out again"
+            );
+            self.take_looks(found.observed.to_verify.clone());
+            self.keep_decisions(found, now).await?;
+            self.next_tick = now;
+            return Ok(());
+        }
+        if self.enforces()
+            && found.seen.whole
+            && self.ledger.read(|index| index.baseline().is_none())
+        {
             let change = self.ledger.take_baseline(Actor::Daemon, now).await?;
             if change.lineages > 0 {
                 tracing::warn!(
@@ -279,15 +278,11 @@ impl Core {
             tracing::warn!(fault = %fault, "a policy failed; its tasks are left alone");
         }
         let sent_now = self.govern(found, now).await?;
-        self.looks = looks;
-        if !self.settled_at_start {
-            // readings that failed at start are made up for: all that is open, once
-            self.looks = open_attempts(&self.ledger);
-            self.settled_at_start = self.looks.is_empty() && !self.looking;
-        }
+        self.take_looks(looks);
         self.last.seen = seen;
         self.last.at = Some(now);
         self.queued_from = self.last.seen.taken_at;
+        self.queued_at = Some(now);
         self.next_tick = self.pace_after(now, took, changed);
         if let Some(look) = next_look.filter(|_| self.looks.is_empty()) {
             self.next_tick = self
@@ -307,143 +302,19 @@ impl Core {
         self.store_governor(now).await
     }
 
-    /// Records decisions without proposing anything.
-    async fn keep_decisions(
-        &mut self,
-        found: Evaluated,
-        now: Timestamp,
-    ) -> Result<(), DaemonError> {
-        let records = found
-            .rests
-            .into_iter()
-            .map(|rest| DecisionRecord {
-                decision: rest.decision,
-                refusal: None,
-                relook: rest.relook,
-            })
-            .collect();
-        self.ledger.decided(records, self.cycle, now).await?;
-        Ok(())
-    }
-
-    /// Asks the governor about everything that the guards have passed, queues what may go, and
-    /// records what changed. Answers how many were queued.
-    async fn govern(&mut self, found: Evaluated, now: Timestamp) -> Result<usize, DaemonError> {
-        let census = Census(
-            found
-                .seen
-                .targets
-                .iter()
-                .map(|(target, (visible, _))| {
-                    (target.clone(), u32::try_from(*visible).unwrap_or(u32::MAX))
-                })
-                .collect(),
+    /// What is to be read singly now; at start, also what readings that stopped early did not come to.
+    fn take_looks(&mut self, looks: Vec<VerifyItem>) {
+        let left = std::mem::take(&mut self.looks_left);
+        self.looks = looks;
+        if self.settled_at_start {
+            return;
+        }
+        let asked: HashSet<LineageId> = self.looks.iter().map(|item| item.lineage).collect();
+        self.looks.extend(
+            left.into_iter()
+                .filter(|item| !asked.contains(&item.lineage)),
         );
-        let standing = self.standing(found.seen.whole);
-        self.governor.begin_cycle(now, &census, standing);
-        self.queues.clear();
-        self.requests_of.clear();
-        let mut records = Vec::new();
-        let mut refusals: BTreeMap<RefusalReason, u64> = found.still_refused;
-        let mut wanted: Vec<(Decision, Passed)> = Vec::new();
-        let mut refused: Vec<(Decision, Refusal)> = Vec::new();
-        for Proposal {
-            decision, guard, ..
-        } in found.proposals
-        {
-            match guard {
-                Ok(passed) => wanted.push((decision, passed)),
-                Err(mut reasons) if !reasons.is_empty() => {
-                    refused.push((decision, reasons.swap_remove(0)));
-                }
-                Err(_) => {}
-            }
-        }
-        if !found.inputs.is_empty() {
-            self.ledger.keep_all(found.inputs, now).await?;
-        }
-        let ledger = self.ledger.clone();
-        let foreign = self.settings.governor.count_foreign_attempts;
-        let governed = self.governor.govern(now, wanted, &|lineage| {
-            ledger
-                .read(|index| index.history(lineage, foreign))
-                .unwrap_or_else(|| unseen(lineage, now))
-        });
-        refused.extend(governed.refused);
-        let queued = governed.admitted.len();
-        for admitted in governed.admitted {
-            records.push(DecisionRecord {
-                decision: admitted.decision().clone(),
-                refusal: None,
-                relook: None,
-            });
-            if let Some(memory) = &mut self.memory
-                && let Some(known) = memory.lineages.get_mut(&admitted.decision().lineage)
-            {
-                known.refusal = None;
-            }
-            self.queues.push(admitted);
-        }
-        for (decision, refusal) in refused {
-            *refusals.entry(refusal.reason).or_default() += 1;
-            if let Some(memory) = &mut self.memory
-                && let Some(known) = memory.lineages.get_mut(&decision.lineage)
-            {
-                known.refusal = Some((refusal.clone(), self.epoch));
-            }
-            records.push(DecisionRecord {
-                relook: refusal.until,
-                decision,
-                refusal: Some(refusal),
-            });
-        }
-        for rest in found.rests {
-            self.metrics.decided(verdict_word(&rest.decision), 1);
-            records.push(DecisionRecord {
-                decision: rest.decision,
-                refusal: None,
-                relook: rest.relook,
-            });
-        }
-        for (reason, count) in &refusals {
-            self.metrics.refused(*reason, *count);
-        }
-        self.metrics
-            .set_refused_now(refusals.iter().map(|(reason, count)| (*reason, *count)));
-        self.last.refusals = refusals;
-        self.ledger.decided(records, self.cycle, now).await?;
-        self.open_holds(governed.holds, now).await?;
-        Ok(queued)
-    }
-
-    async fn open_holds(&mut self, holds: Vec<Hold>, now: Timestamp) -> Result<(), DaemonError> {
-        for hold in holds {
-            let id = crate::model::Digest::new(&hold.id);
-            if self.ledger.read(|index| index.hold(&id).is_some()) {
-                continue;
-            }
-            tracing::warn!(
-                hold = %hold.id,
-                action = %hold.action,
-                target_system = %hold.target,
-                tasks = hold.tasks.len(),
-                limit = hold.limit,
-                "over the cap: all of them are held until a person approves (`provtaskd inbox`)"
-            );
-            self.ledger
-                .record(Entry {
-                    body: EventBody::HoldOpened {
-                        hold: id,
-                        action: hold.action,
-                        target: hold.target,
-                        policy: hold.hash,
-                        tasks: hold.tasks,
-                    },
-                    meta: Meta::daemon(now, Some(self.cycle)),
-                })
-                .await?;
-        }
-        Ok(())
+        self.settled_at_start = self.looks.is_empty() && !self.looking;
     }
 
     fn report(&mut self, now: Timestamp, queued: usize, faults: u64, took: Duration) {
@@ -480,30 +351,5 @@ impl Core {
             "{} tasks visible to {}, {queued} queued, {inbox} in the inbox",
             seen.visible, self.settings.server.login
         ));
-    }
-}
-
-fn verdict_word(decision: &Decision) -> &'static str {
-    match &decision.verdict {
-        None => "none",
-        Some(Verdict::Leave { .. }) => "leave",
-        Some(Verdict::Ask { .. }) => "ask",
-        Some(Verdict::Act { action, .. }) => action.name().as_str(),
-    }
-}
-
-/// The history of a lineage that the ledger does not know.
-pub fn unseen(lineage: LineageId, now: Timestamp) -> crate::model::facts::History {
-    crate::model::facts::History {
-        lineage,
-        attempts: 0,
-        attempts_total: 0,
-        first_seen: now,
-        failed_since: now,
-        last_attempt_at: None,
-        last_state: None,
-        recent: Vec::new(),
-        former_owners: Vec::new(),
-        ids: Vec::new(),
     }
 }

@@ -177,7 +177,7 @@ async fn assemble(
             .map_err(|error| DaemonError::Worker(error.to_string()))??;
         (ledger, Some(report))
     };
-    let login_state = ledger.read(|index| login::state_of(index, &settings.server.login));
+    let login_state = ledger.read(|index| login::state_of(index, &settings.server));
     let client = Client::new(&settings.server, clock.clone(), login_state)?;
     let governor_state: Option<GovernorState> = ledger
         .read(|index| index.governor_state())
@@ -199,7 +199,7 @@ async fn assemble(
         && ledger.read(|index| {
             index
                 .world()
-                .is_some_and(|known| known != fingerprint(&settings))
+                .is_some_and(|known| known != login::world(&settings.server))
         });
     let (ledger, foreign_store) = if elsewhere {
         // another server's tasks must not be taken for those that this store knows
@@ -222,14 +222,13 @@ async fn assemble(
         reload_error: None,
         governor,
         roster: Known::unknown("the feed was not read yet"),
-        feed: settings
-            .absence
-            .feed
-            .clone()
-            .map(|path| Feed::new(path, settings.zone.clone(), settings.absence.feed_max_age)),
+        feed: feed_of(&settings),
         memory: Some(Box::new(Memory::default())),
         queues: Queues::default(),
         queued_from: None,
+        queued_at: None,
+        looks_left: Vec::new(),
+        cycle_since: None,
         cycle: CycleId(uuid::Uuid::now_v7()),
         next_tick: now,
         pace: Pace::new(every, at_most),
@@ -261,6 +260,13 @@ async fn assemble(
         .read(|index| index.released(core.policies.hash()));
     core.metrics.set_policy(core.policies.hash(), released);
     Ok(core)
+}
+
+/// The reader of the absence feed, where one is configured.
+pub fn feed_of(settings: &Settings) -> Option<Feed> {
+    let absence = &settings.absence;
+    let path = absence.feed.clone()?;
+    Some(Feed::new(path, settings.zone.clone(), absence.feed_max_age))
 }
 
 /// The shortest and longest pause between cycles.
@@ -314,7 +320,7 @@ async fn bind_world(
         tracing::error!(why = %why, "nothing is sent: attempts of that interval may be unknown here");
         return Ok(Some(Arc::from(why)));
     }
-    let here = fingerprint(settings);
+    let here = login::world(&settings.server);
     match ledger.read(|index| index.world().map(str::to_owned)) {
         None => {
             ledger
@@ -357,11 +363,6 @@ pub async fn record_mode(
         })
         .await?;
     Ok(())
-}
-
-/// What a store is bound to: origin and login.
-pub fn fingerprint(settings: &Settings) -> String {
-    format!("{} as {}", settings.server.origin, settings.server.login)
 }
 
 /// Records a policy set with its sources, once.

@@ -3,37 +3,89 @@
 use crate::ledger::{Looked, VerifyItem};
 use crate::oig::{Client, OigError};
 
-/// Reads each item: its process where that may show a successor, else the task itself. Items that
-/// could not be read stay due; a stopped login ends the round.
-///
-/// # Errors
-/// The first trouble that concerns every further reading too.
-pub async fn look(client: &Client, items: Vec<VerifyItem>) -> (Vec<Looked>, Option<OigError>) {
-    let mut looked = Vec::with_capacity(items.len());
-    for item in items {
-        if item.read_process
-            && let Some(process) = &item.process
-        {
-            match client.process(process).await {
-                Ok(Some(tasks)) => {
-                    let shows = tasks.iter().any(|task| task.id == item.task);
-                    looked.push(Looked::process(item.lineage, item.ordinal, tasks));
-                    if shows {
-                        continue;
-                    }
-                }
-                Ok(None) => {}
-                Err(error) if error.is_login() => return (looked, Some(error)),
-                Err(error) => {
-                    tracing::debug!(%error, %process, "an account could not be read for verification");
-                    return (looked, Some(error));
-                }
+/// After so many failed readings in a row the server is taken to be the trouble, not the items.
+const IN_A_ROW: u32 = 3;
+
+/// What a round of readings brought.
+#[derive(Debug, Default)]
+pub struct Round {
+    /// What was read, and which items could not be read.
+    pub looked: Vec<Looked>,
+    /// Items that could not be read for a reason of their own, with why.
+    pub failed: Vec<(VerifyItem, String)>,
+    /// Items that the round did not come to.
+    pub rest: Vec<VerifyItem>,
+    /// What ended the round before its end: it concerns every further reading too.
+    pub error: Option<OigError>,
+}
+
+/// Reads each item: its process where that may show a successor, else the task itself. An item that
+/// can't be read is noted and the round goes on; a stopped login, a server that can't be reached or
+/// asks to wait, or several failures in a row end it.
+pub async fn look(client: &Client, items: Vec<VerifyItem>) -> Round {
+    let mut round = Round::default();
+    let mut in_a_row = 0;
+    let mut items = items.into_iter();
+    while let Some(item) = items.next() {
+        let Err(error) = read(client, &item, &mut round.looked).await else {
+            in_a_row = 0;
+            continue;
+        };
+        in_a_row += 1;
+        if error.is_login() || matches!(error, OigError::Connect { .. }) {
+            round.rest.push(item);
+            round.error = Some(error);
+        } else {
+            let why = error.to_string();
+            if of_the_server(&error) || in_a_row >= IN_A_ROW {
+                round.error = Some(error);
             }
+            let unread = Looked::unreadable(item.lineage, item.ordinal);
+            round.looked.push(unread);
+            round.failed.push((item, why));
         }
-        match client.task(&item.task).await {
-            Ok(task) => looked.push(Looked::single(item.lineage, item.ordinal, task)),
-            Err(error) => return (looked, Some(error)),
+        if round.error.is_some() {
+            round.rest.extend(items);
+            break;
         }
     }
-    (looked, None)
+    round
+}
+
+async fn read(
+    client: &Client,
+    item: &VerifyItem,
+    looked: &mut Vec<Looked>,
+) -> Result<(), OigError> {
+    if item.read_process
+        && let Some(process) = &item.process
+    {
+        match client.process(process).await {
+            Ok(Some(tasks)) => {
+                let shows = tasks.iter().any(|task| task.id == item.task);
+                looked.push(Looked::process(item.lineage, item.ordinal, tasks));
+                if shows {
+                    return Ok(());
+                }
+            }
+            Ok(None) => {}
+            Err(error) if of_the_server(&error) => return Err(error),
+            // the task itself may still be readable, and tell
+            Err(error) => {
+                tracing::debug!(%error, %process, "an account could not be read for verification");
+            }
+        }
+    }
+    let task = client.task(&item.task).await?;
+    looked.push(Looked::single(item.lineage, item.ordinal, task));
+    Ok(())
+}
+
+/// True for trouble that every further reading would meet too.
+fn of_the_server(error: &OigError) -> bool {
+    match error {
+        OigError::Connect { .. } => true,
+        OigError::Status { status, .. } => matches!(status, 408 | 429 | 502..=504),
+        other => other.is_login(),
+    }
 }

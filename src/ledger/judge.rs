@@ -27,6 +27,8 @@ pub enum Reading {
         /// The row.
         task: Option<Task>,
     },
+    /// It was asked for in vain; says nothing, but the next look comes later for it.
+    Unreadable,
     /// The process was read; all its tasks, finished ones too.
     Process {
         /// The rows.
@@ -37,8 +39,10 @@ pub enum Reading {
 /// What is remembered of earlier readings of the attempt, in this run of the daemon only.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Evidence {
-    /// Readings after `settle_after` that showed the same failed run.
+    /// Readings after `settle_after` that showed the same failed run, `verify_first` or more apart.
     pub equal: u32,
+    /// When the last of them was made.
+    pub equal_at: Option<Timestamp>,
     /// Single readings that found nothing.
     pub nothing: u32,
     /// Complete, stable passes in a row without the id.
@@ -129,6 +133,9 @@ pub fn judge(
             evidence.nothing = evidence.nothing.saturating_add(1);
             vanished(attempt, current, evidence, now, settings)
         }
+        Reading::Unreadable => Judgement::Wait {
+            why: "it could not be read",
+        },
         Reading::Process { tasks } => match tasks.iter().find(|t| t.id == *current) {
             Some(task) => shown(attempt, current, task, evidence, now, settings),
             None => Judgement::Wait {
@@ -295,7 +302,12 @@ fn unchanged_or_wait(
             why: "an unchanged task proves nothing before settle_after has passed",
         };
     }
-    evidence.equal = evidence.equal.saturating_add(1);
+    // two glances at the same moment are one reading
+    let apart = |last: Timestamp| now.duration_since(last) >= settings.verify_first;
+    if evidence.equal_at.is_none_or(apart) {
+        evidence.equal = evidence.equal.saturating_add(1);
+        evidence.equal_at = Some(now);
+    }
     if evidence.equal < 2 {
         return Judgement::Wait {
             why: "one more equal reading is needed",

@@ -154,6 +154,15 @@ impl Work {
 }
 
 impl Looked {
+    /// The item was asked for in vain.
+    pub fn unreadable(lineage: LineageId, ordinal: u32) -> Self {
+        Self {
+            lineage,
+            ordinal,
+            reading: Reading::Unreadable,
+        }
+    }
+
     /// The task itself was read.
     pub fn single(lineage: LineageId, ordinal: u32, task: Option<Task>) -> Self {
         Self {

@@ -221,7 +221,7 @@ pub struct TargetLimits {
 }
 
 /// Who is away and who stands in.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct AbsenceSettings {
     /// CSV file `login,from,to,stand_in`.
     pub feed: Option<PathBuf>,
@@ -255,7 +255,7 @@ pub struct DeliverySettings {
 }
 
 /// The ledger's place.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct StoreSettings {
     /// Directory; created 0700.
     pub dir: PathBuf,
@@ -264,7 +264,7 @@ pub struct StoreSettings {
 }
 
 /// Where operators look.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct AdminSettings {
     /// `/metrics`, `/livez`, `/readyz`; loopback only; `None`: off.
     pub listen: Option<SocketAddr>,
@@ -284,7 +284,7 @@ pub enum LogFormat {
 }
 
 /// Log format and level.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct LogSettings {
     /// Human, JSON, journald.
     pub format: LogFormat,

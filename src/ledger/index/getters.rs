@@ -189,6 +189,12 @@ impl Index {
         Some(history)
     }
 
+    /// When an attempt of the lineage last moved: claimed, answered, told (whole seconds).
+    pub fn last_move(&self, lineage: LineageId) -> Option<Timestamp> {
+        let past = self.lineage(lineage)?.past.as_ref()?;
+        past.last_state.map(|_| past.last_at.time())
+    }
+
     /// Every attempt that is not settled.
     pub fn open_attempts(&self) -> impl Iterator<Item = (LineageId, &Attempt)> {
         self.attempts

@@ -1,0 +1,200 @@
+//! Asks the governor about what the guards have passed, queues what may go, and records every decision that changed; it sends nothing.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use std::sync::Arc;
+
+use super::DaemonError;
+use super::core::Core;
+use super::evaluate::{Evaluated, Proposal};
+use crate::governor::{Census, Hold, Standing};
+use crate::guard::Passed;
+use crate::ledger::record::{EventBody, Meta};
+use crate::ledger::{DecisionRecord, Entry};
+use crate::model::{Decision, LineageId, Refusal, RefusalReason, Verdict};
+
+impl Core {
+    /// How things stand with everything that is not the governor's own.
+    pub fn standing(&self, snapshot_ok: bool) -> Standing {
+        let hash = self.policies.hash();
+        let login = &self.settings.server.login;
+        self.ledger.read(|index| Standing {
+            policy_released: index.released(hash),
+            login_stopped: index
+                .login_stopped(login)
+                .map(|stopped| Arc::clone(&stopped.why)),
+            world_mismatch: self.world_mismatch.clone(),
+            snapshot_ok,
+            store_ok: self.ledger.failed().is_none(),
+            shutting_down: self.stopping,
+        })
+    }
+
+    /// Records decisions without proposing anything.
+    pub async fn keep_decisions(
+        &mut self,
+        found: Evaluated,
+        now: Timestamp,
+    ) -> Result<(), DaemonError> {
+        let records = found
+            .rests
+            .into_iter()
+            .map(|rest| DecisionRecord {
+                decision: rest.decision,
+                refusal: None,
+                relook: rest.relook,
+            })
+            .collect();
+        if !found.inputs.is_empty() {
+            self.ledger.keep_all(found.inputs, now).await?;
+        }
+        self.ledger.decided(records, self.cycle, now).await?;
+        Ok(())
+    }
+
+    /// Asks the governor about everything that the guards have passed, queues what may go, and
+    /// records what changed. Answers how many were queued.
+    pub async fn govern(&mut self, found: Evaluated, now: Timestamp) -> Result<usize, DaemonError> {
+        let census = Census(
+            found
+                .seen
+                .targets
+                .iter()
+                .map(|(target, (visible, _))| {
+                    (target.clone(), u32::try_from(*visible).unwrap_or(u32::MAX))
+                })
+                .collect(),
+        );
+        let standing = self.standing(found.seen.whole);
+        self.governor.begin_cycle(now, &census, standing);
+        self.queues.clear();
+        self.requests_of.clear();
+        let mut records = Vec::new();
+        let mut refusals: BTreeMap<RefusalReason, u64> = found.still_refused;
+        let mut wanted: Vec<(Decision, Passed)> = Vec::new();
+        let mut refused: Vec<(Decision, Refusal)> = Vec::new();
+        for Proposal {
+            decision, guard, ..
+        } in found.proposals
+        {
+            match guard {
+                Ok(passed) => wanted.push((decision, passed)),
+                Err(mut reasons) if !reasons.is_empty() => {
+                    refused.push((decision, reasons.swap_remove(0)));
+                }
+                Err(_) => {}
+            }
+        }
+        if !found.inputs.is_empty() {
+            self.ledger.keep_all(found.inputs, now).await?;
+        }
+        let ledger = self.ledger.clone();
+        let foreign = self.settings.governor.count_foreign_attempts;
+        let governed = self.governor.govern(now, wanted, &|lineage| {
+            ledger
+                .read(|index| index.history(lineage, foreign))
+                .unwrap_or_else(|| unseen(lineage, now))
+        });
+        refused.extend(governed.refused);
+        let queued = governed.admitted.len();
+        for admitted in governed.admitted {
+            records.push(DecisionRecord {
+                decision: admitted.decision().clone(),
+                refusal: None,
+                relook: None,
+            });
+            if let Some(memory) = &mut self.memory
+                && let Some(known) = memory.lineages.get_mut(&admitted.decision().lineage)
+            {
+                known.refusal = None;
+            }
+            self.queues.push(admitted);
+        }
+        for (decision, refusal) in refused {
+            *refusals.entry(refusal.reason).or_default() += 1;
+            if let Some(memory) = &mut self.memory
+                && let Some(known) = memory.lineages.get_mut(&decision.lineage)
+            {
+                known.refusal = Some((refusal.clone(), self.epoch));
+            }
+            records.push(DecisionRecord {
+                relook: refusal.until,
+                decision,
+                refusal: Some(refusal),
+            });
+        }
+        for rest in found.rests {
+            self.metrics.decided(verdict_word(&rest.decision), 1);
+            records.push(DecisionRecord {
+                decision: rest.decision,
+                refusal: None,
+                relook: rest.relook,
+            });
+        }
+        for (reason, count) in &refusals {
+            self.metrics.refused(*reason, *count);
+        }
+        self.metrics
+            .set_refused_now(refusals.iter().map(|(reason, count)| (*reason, *count)));
+        self.last.refusals = refusals;
+        self.ledger.decided(records, self.cycle, now).await?;
+        self.open_holds(governed.holds, now).await?;
+        Ok(queued)
+    }
+
+    async fn open_holds(&mut self, holds: Vec<Hold>, now: Timestamp) -> Result<(), DaemonError> {
+        for hold in holds {
+            let id = crate::model::Digest::new(&hold.id);
+            if self.ledger.read(|index| index.hold(&id).is_some()) {
+                continue;
+            }
+            tracing::warn!(
+                hold = %hold.id,
+                action = %hold.action,
+                target_system = %hold.target,
+                tasks = hold.tasks.len(),
+                limit = hold.limit,
+                "over the cap: all of them are held until a person approves (`provtaskd inbox`)"
+            );
+            self.ledger
+                .record(Entry {
+                    body: EventBody::HoldOpened {
+                        hold: id,
+                        action: hold.action,
+                        target: hold.target,
+                        policy: hold.hash,
+                        tasks: hold.tasks,
+                    },
+                    meta: Meta::daemon(now, Some(self.cycle)),
+                })
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+fn verdict_word(decision: &Decision) -> &'static str {
+    match &decision.verdict {
+        None => "none",
+        Some(Verdict::Leave { .. }) => "leave",
+        Some(Verdict::Ask { .. }) => "ask",
+        Some(Verdict::Act { action, .. }) => action.name().as_str(),
+    }
+}
+
+/// The history of a lineage that the ledger does not know.
+pub fn unseen(lineage: LineageId, now: Timestamp) -> crate::model::facts::History {
+    crate::model::facts::History {
+        lineage,
+        attempts: 0,
+        attempts_total: 0,
+        first_seen: now,
+        failed_since: now,
+        last_attempt_at: None,
+        last_state: None,
+        recent: Vec::new(),
+        former_owners: Vec::new(),
+        ids: Vec::new(),
+    }
+}

@@ -1,0 +1,74 @@
+//! Reads tasks once more right before they are claimed, where their snapshot has grown old; what has moved is not sent (contract section 9, point 7).
+
+use crate::governor::Admitted;
+use crate::ledger::ClaimRequest;
+use crate::model::{Action, Owner, Principal, Refusal, RefusalReason, Scope, Task, TaskStatus};
+use crate::oig::Client;
+
+/// Takes out of the batch what is no longer as it was decided on, and answers it with why.
+pub async fn keep_unmoved(client: &Client, claim: &mut ClaimRequest) -> Vec<(Admitted, Refusal)> {
+    let items = std::mem::take(&mut claim.batch.items);
+    let requests = std::mem::take(&mut claim.requests);
+    let mut refused = Vec::new();
+    let mut stop: Option<String> = None;
+    for (item, request) in items.into_iter().zip(requests) {
+        let id = item.decision().task.clone();
+        let refusal = match &stop {
+            Some(why) => Some(unread(&item, why)),
+            None => match client.task(&id).await {
+                Ok(Some(task)) => moved(&item, &task),
+                Ok(None) => Some(refusal(&item, "it is not shown any more")),
+                Err(error) => {
+                    let why = error.to_string();
+                    let refusal = unread(&item, &why);
+                    // the next one would most probably meet the same; the whole is proposed anew
+                    stop = Some(why);
+                    Some(refusal)
+                }
+            },
+        };
+        match refusal {
+            Some(refusal) => refused.push((item, refusal)),
+            None => {
+                claim.batch.items.push(item);
+                claim.requests.push(request);
+            }
+        }
+    }
+    refused
+}
+
+/// Why a task as it is now is not what was decided on.
+fn moved(item: &Admitted, task: &Task) -> Option<Refusal> {
+    if task.status.is_finished() || matches!(task.status, TaskStatus::Unknown(_)) {
+        return Some(refusal(item, &format!("it is {} now", task.status)));
+    }
+    match item.action() {
+        Action::Retry => (task.status != TaskStatus::Rejected)
+            .then(|| refusal(item, &format!("it is {} now", task.status))),
+        Action::Reassign { to } => {
+            owned_by(&task.owner, to).then(|| refusal(item, "it has this owner already"))
+        }
+        Action::SetNote { .. } | Action::SetResponse { .. } | Action::ManualComplete => None,
+    }
+}
+
+fn owned_by(owner: &Owner, to: &Principal) -> bool {
+    match (owner, to) {
+        (Owner::User { key: Some(key), .. }, Principal::User { key: Some(to), .. }) => key == to,
+        (Owner::Role { key: Some(key), .. }, Principal::Role { key: Some(to), .. }) => key == to,
+        _ => false,
+    }
+}
+
+fn refusal(item: &Admitted, found: &str) -> Refusal {
+    let scope = Scope::Task(item.decision().task.clone());
+    Refusal::new(RefusalReason::TaskMoved, scope).with("found", found)
+}
+
+fn unread(item: &Admitted, why: &str) -> Refusal {
+    let scope = Scope::Task(item.decision().task.clone());
+    Refusal::new(RefusalReason::FactUnknown, scope)
+        .with("fact", "the task right before it is sent")
+        .with("why", why)
+}
