@@ -1,6 +1,6 @@
 //! One pass over the list: opens lineages, joins successors, judges open attempts; it never sends and never guesses.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -183,6 +183,33 @@ impl Work {
         out
     }
 
+    /// Keys and lineages of retries under way whose old id the pass still shows. Pages of one list are
+    /// read one after the other: the first may show the old id, the last already the successor.
+    fn racing(&self, seen: &[bool]) -> (HashSet<JoinKey>, HashSet<LineageId>) {
+        let index = self.index();
+        let under_way = |state| {
+            matches!(
+                state,
+                AttemptState::Claimed | AttemptState::Accepted | AttemptState::Unknown
+            )
+        };
+        let shown = |lineage: &LineageId| {
+            usize::try_from(lineage.0 - 1).is_ok_and(|at| seen.get(at).copied().unwrap_or(false))
+        };
+        let lineages: HashSet<LineageId> = index
+            .open_attempts()
+            .filter(|(lineage, attempt)| {
+                attempt.action == Action::Retry && under_way(attempt.state) && shown(lineage)
+            })
+            .map(|(lineage, _)| lineage)
+            .collect();
+        let keys = lineages
+            .iter()
+            .filter_map(|lineage| index.lineage(*lineage)?.key)
+            .collect();
+        (keys, lineages)
+    }
+
     /// Opens and joins newcomers, and says where it can't be told.
     #[expect(
         clippy::too_many_arguments,
@@ -202,8 +229,15 @@ impl Work {
         let mut next = self.index().lineages();
         let (mut opened, mut joined) = (Vec::new(), Vec::new());
         let mut doubts: Vec<(Vec<LineageId>, TaskId)> = Vec::new();
+        let (keys, lineages) = self.racing(&walk.seen);
         for (new, to) in walk.newcomers.iter().zip(joins) {
             let (task, view) = (&tasks[new.at], &mut walk.views[new.at]);
+            let racing = new.key.is_some_and(|key| keys.contains(&key))
+                || new.linked.is_some_and(|old| lineages.contains(&old));
+            if racing && !matches!(to, Join::To(_, How::Link)) {
+                // the next pass tells whose successor it is
+                continue;
+            }
             match to {
                 // a row that a shift between pages may have hidden could make the pair a wrong one
                 Join::To(..) | Join::Ambiguous(_) if !sure => continue,
