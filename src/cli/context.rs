@@ -49,6 +49,7 @@ impl From<LogFormatArg> for LogFormat {
 #[derive(Debug)]
 pub struct Context {
     config: PathBuf,
+    named: bool,
     env: Env,
     overrides: Overrides,
 }
@@ -56,6 +57,7 @@ pub struct Context {
 impl Context {
     /// Reads the environment, once.
     pub fn new(global: Global) -> Self {
+        let named = global.config.is_some();
         let config = global.config.unwrap_or_else(|| {
             let local = Path::new(LOCAL_CONFIG);
             if local.is_file() {
@@ -66,6 +68,7 @@ impl Context {
         });
         Self {
             config,
+            named,
             env: Env {
                 credentials_directory: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
             },
@@ -79,6 +82,11 @@ impl Context {
         }
     }
 
+    /// True where a configuration was named or is at its usual place.
+    pub fn has_config(&self) -> bool {
+        self.named || self.config.exists()
+    }
+
     /// The configuration file.
     pub fn config_path(&self) -> &Path {
         &self.config
@@ -89,7 +97,13 @@ impl Context {
     /// # Errors
     /// With all findings at once.
     pub fn load(&self) -> Result<Loaded, Failure> {
-        Ok(load(&self.config, &self.env, &self.overrides)?)
+        let loaded = load(&self.config, &self.env, &self.overrides)?;
+        let wrong = super::check::cron(&loaded.settings);
+        if wrong.is_empty() {
+            Ok(loaded)
+        } else {
+            Err(Failure::findings(&loaded.settings.origin, &wrong))
+        }
     }
 
     /// Runs a future to its end on a runtime of its own.

@@ -108,10 +108,11 @@ async fn play(stage: &mut Stage, screen: &mut Screen) -> Result<Day, Failure> {
             .await?;
         // work that has come up meanwhile may be held as well
         person(stage, screen, "caps").await?;
-        let view = stage.status().await?;
+        let mut view = stage.status().await?;
+        view.now = stage.now().unwrap_or(view.now);
         screen.progress(&view, step + 1, steps, began);
     }
-    screen.leave();
+    screen.say("");
     if let Some(step) = stopped {
         screen.say(&format!(
             "This machine is slow: the day ends after {} of 24 hours.",
@@ -130,7 +131,7 @@ async fn play(stage: &mut Stage, screen: &mut Screen) -> Result<Day, Failure> {
     screen.say(&stories::text(&told));
     screen.say(&report::store(&stage.house, &status));
     screen.say(&report::truth(&truth));
-    screen.say(&format!("{} s.\n", began.elapsed().as_secs()));
+    screen.say(&format!("All this took {} s.\n", began.elapsed().as_secs()));
     Ok(Day {
         stories: told,
         truth,
@@ -143,16 +144,17 @@ async fn first_day(stage: &mut Stage, screen: &mut Screen) -> Result<(), Failure
     stage.minute().await?;
     let view = stage.status().await?;
     stage.remember(&view);
-    screen.say("What a person does on the first day:\n");
+    screen.say("What a person does on the first day\n");
     screen.say(&format!(
-        "1  run          mode {} although the configuration says {}: {}.\n   {:14}{} tasks are visible to {}; {} requests to change something were sent.",
-        view.effective_mode,
-        view.mode,
-        view.mode_why.join("; "),
-        "",
+        "1  provtaskd run             {} tasks are visible to {}; {} writes were sent\n\
+         {:29}mode {}, not {}: {}",
         view.tasks_visible.unwrap_or(0),
         view.login,
         view.writes_sent,
+        "",
+        view.effective_mode,
+        view.mode,
+        view.mode_why.join("; "),
     ));
     let hash = view
         .policy_hash
@@ -163,15 +165,15 @@ async fn first_day(stage: &mut Stage, screen: &mut Screen) -> Result<(), Failure
         word: "CHG-2027-0301".to_owned(),
     };
     screen.say(&format!(
-        "2  policy release  {}",
+        "2  provtaskd policy release  {}",
         stage.order(release).await?
     ));
     stage.minute().await?;
-    screen.say("3  approve      what was there before enforce waits for a person, by target:");
+    screen.say("3  provtaskd approve         what was there before enforce waits for a person");
     person(stage, screen, "first day").await?;
     stage.minute().await?;
-    screen.say("");
     person(stage, screen, "caps").await?;
+    screen.say("");
     Ok(())
 }
 

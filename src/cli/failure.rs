@@ -117,7 +117,7 @@ impl Failure {
             format!("the configuration {} can't be used", path.display()),
         )
         .hint("mend what is listed above, then run `provtaskd check`");
-        failure.details = findings.iter().map(ToString::to_string).collect();
+        failure.details = findings.iter().map(|f| f.at(path)).collect();
         failure
     }
 

@@ -8,7 +8,7 @@ mod demo;
 pub mod failure;
 mod look;
 mod outcomes;
-pub mod policy;
+mod policy;
 mod render;
 mod run;
 pub mod sim;
@@ -57,9 +57,9 @@ enum Command {
     /// Attempts and what became of them
     #[command(subcommand)]
     Outcomes(outcomes::OutcomesCommand),
-    /// Policies: release a set for enforce
+    /// Policies: run their cases, release a set for enforce
     #[command(subcommand)]
-    Policy(act::PolicyCommand),
+    Policy(policy::PolicyCommand),
     /// Forget what OIG taught about a definition
     Forget(act::ForgetArgs),
     /// The login at the server
@@ -128,7 +128,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Pause(args) => act::pause(&context, args),
         Command::Resume(args) => act::resume(&context, args),
         Command::Outcomes(command) => outcomes::outcomes(&context, command),
-        Command::Policy(command) => act::policy(&context, command),
+        Command::Policy(command) => policy::policy(&context, command),
         Command::Forget(args) => act::forget(&context, args),
         Command::Login(command) => act::login(&context, &command),
         Command::Reload => act::reload(&context),

@@ -350,8 +350,8 @@ fn attempts(out: &mut String, list: &[AttemptView]) {
             row.settled
                 .map_or(String::new(), |at| format!(", settled {}", time(at))),
         );
-        if let Some(reason) = &row.reason {
-            let _ = writeln!(out, "     {}", clean(reason));
+        for line in &attempt.decided {
+            let _ = writeln!(out, "     decided: {}", clean(line));
         }
         for line in &attempt.evidence {
             let _ = writeln!(out, "     read: {}", clean(line));

@@ -374,6 +374,9 @@ pub struct OutcomeRow {
 pub struct AttemptView {
     /// The row of the list.
     pub row: OutcomeRow,
+    /// The decision behind it: rule, values read, facts; empty where it is not on record any more.
+    #[serde(default)]
+    pub decided: Vec<String>,
     /// The request that carried it, as in OIG's access log (`X-Request-ID`).
     pub batch: Option<String>,
     /// What was read afterwards, in order.

@@ -207,6 +207,30 @@ impl Core {
         item(decision, &refusals, decided.relook, &text)
     }
 
+    /// What a decision rested on: the rule, the values it read, the facts that were had.
+    fn behind(&self, decided: &DecidedItem) -> Vec<String> {
+        let verdict = super::describe::verdict_text(decided.verdict.as_ref());
+        let rule = match (&decided.policy, decided.line) {
+            (Some(policy), Some(line)) => format!(" [{policy}:{line}]"),
+            (Some(policy), None) => format!(" [{policy}]"),
+            (None, _) => String::new(),
+        };
+        let mut out = vec![format!("{verdict}{rule}")];
+        let read: Vec<String> = decided
+            .read
+            .iter()
+            .map(|(name, value)| format!("{name} = {value}"))
+            .collect();
+        if !read.is_empty() {
+            out.push(read.join(", "));
+        }
+        let inputs = self.ledger.kept(&decided.inputs).ok().flatten();
+        if let Some((task, facts)) = inputs.and_then(|text| crate::policy::replay(&text).ok()) {
+            out.extend(super::describe::had(&task, &facts));
+        }
+        out
+    }
+
     fn attempts_in(&self, lineage: LineageId, events: &[&Event]) -> Vec<AttemptView> {
         let (target, name) = self.ledger.read(|index| {
             (
@@ -215,12 +239,15 @@ impl Core {
             )
         });
         let mut out: Vec<AttemptView> = Vec::new();
+        let mut decided: Option<&DecidedItem> = None;
         for event in events {
             match &event.body {
+                EventBody::Decided { items } => decided = items.last().or(decided),
                 EventBody::Claims { batch, items, .. } => {
                     for claim in items {
                         out.push(AttemptView {
                             row: row_of(claim, event.at, target.clone(), name.clone()),
+                            decided: decided.map_or_else(Vec::new, |item| self.behind(item)),
                             batch: Some(batch.to_string()),
                             evidence: Vec::new(),
                         });

@@ -13,7 +13,7 @@ use crate::cli::failure::{Failure, Kind};
 use crate::control::StatusView;
 
 /// Width of the first column.
-const WORDS: usize = 28;
+const WORDS: usize = 29;
 
 /// Counts of the truth that have to be zero.
 const SAFETY: [(&str, &str); 6] = [

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::done;
 use super::house::House;
 use crate::cli::ask::unexpected;
@@ -132,6 +134,11 @@ impl Stage {
             tokio::time::sleep(second).await;
         }
         Ok(())
+    }
+
+    /// The world's time.
+    pub fn now(&self) -> Option<Timestamp> {
+        self.sim.summary()["now"].as_str()?.parse().ok()
     }
 
     /// Keeps in mind what was read first.

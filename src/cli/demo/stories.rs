@@ -29,34 +29,28 @@ pub struct Told {
 struct Sort {
     title: &'static str,
     pick: fn(&Records<'_>) -> Option<LineageId>,
-    facts: &'static [&'static str],
 }
 
 const SORTS: [Sort; 5] = [
     Sort {
         title: "An outage: tried again until the target was back",
         pick: healed,
-        facts: &["reason class", "attempts in this episode", "beneficiary"],
     },
     Sort {
         title: "A retired target: probed now and then, otherwise left alone",
         pick: retired,
-        facts: &["reason class", "attempts in this episode"],
     },
     Sort {
         title: "A manual task: OIG refused the retry, so people got it",
         pick: manual,
-        facts: &["definition", "owner"],
     },
     Sort {
         title: "A leaver's old grant: not given back",
         pick: stale,
-        facts: &["reason class", "beneficiary", "account"],
     },
     Sort {
         title: "An owner on leave: the stand-in has the task now",
         pick: on_leave,
-        facts: &["owner"],
     },
 ];
 
@@ -82,7 +76,7 @@ pub async fn tell(
     for sort in SORTS {
         let lineage = (sort.pick)(&records);
         let text = match lineage {
-            Some(lineage) => story(&stage.explain(lineage.to_string()).await?, sort.facts),
+            Some(lineage) => story(&stage.explain(lineage.to_string()).await?),
             None => "   this day brought no such case\n".to_owned(),
         };
         told.push(Told {
@@ -173,58 +167,83 @@ fn is_on(target: Option<&crate::model::TargetName>, name: &str) -> bool {
     target.is_some_and(|target| target.as_str() == name)
 }
 
-fn story(view: &ExplainView, facts: &[&str]) -> String {
+/// Columns of a story's text.
+const COLUMNS: usize = 88;
+/// Lines of one text; `explain` shows it whole.
+const LINES: usize = 3;
+
+fn story(view: &ExplainView) -> String {
     let item = &view.item;
     let mut out = String::new();
-    let field = |name: &str| {
-        view.fields
-            .iter()
-            .find(|(of, _)| of == name)
-            .map(|(_, value)| value.clone())
-    };
-    let mut line = |name: &str, text: &str| {
-        let text: String = clean(text).chars().take(200).collect();
-        // writing to a String can't fail
-        let _ = writeln!(out, "   {name:9} {text}");
-    };
+    let field = |name: &str| view.fields.iter().find(|(of, _)| of == name);
     let target = item.target.as_ref().map_or("-", |t| t.as_str());
-    let whom = field("beneficiary").unwrap_or_else(|| "-".to_owned());
-    line(
+    let whom = field("beneficiary").map_or("-", |(_, login)| login);
+    put(
+        &mut out,
         "task",
         &format!("{}, {} for {whom} on {target}", item.task, item.name),
     );
-    if let Some(reason) = field("reason") {
-        line("it said", &reason);
-    }
-    let rule = item.rule.as_deref().unwrap_or("no policy");
-    line("decided", &format!("{} [{rule}]", item.verdict_text));
-    let read: Vec<String> = item
-        .read
-        .iter()
-        .map(|(name, value)| format!("{name} = {value}"))
-        .collect();
-    line("it read", &read.join(", "));
-    for (name, value) in &view.facts {
-        if facts.contains(&name.as_str()) {
-            line("fact", &format!("{name}: {value}"));
-        }
-    }
     for attempt in &view.attempts {
         let row = &attempt.row;
-        let to = row
-            .to
-            .as_ref()
-            .map_or(String::new(), |to| format!(" to {to}"));
+        let at = row.claimed.strftime("%a %H:%M").to_string();
+        for (number, text) in attempt.decided.iter().enumerate() {
+            // of a further retry only what differs: the same values again would hide it
+            match (number, row.ordinal, row.action) {
+                (0, _, _) => put(&mut out, &at, text),
+                (1, _, _) => put(&mut out, "", &short(text)),
+                (_, 1, _) | (_, _, ActionName::Reassign) => put(&mut out, "", text),
+                _ => {}
+            }
+        }
         let last = attempt.evidence.last().map_or("", String::as_str);
-        line(
-            row.claimed.strftime("%H:%M").to_string().as_str(),
-            &format!("{}{to}: {}; {last}", row.action, row.state),
-        );
+        let last = last.split_once(": ").map_or(last, |(_, text)| text);
+        put(&mut out, "", &format!("-> {}: {last}", row.state));
     }
-    for refusal in &item.refusals {
-        line("not now", &refusal.text);
+    // what stands now, where no attempt has ended it
+    if !item.refusals.is_empty() {
+        let rule = item.rule.as_deref().unwrap_or("no policy");
+        put(&mut out, "now", &format!("{} [{rule}]", item.verdict_text));
+        let read: Vec<String> = item
+            .read
+            .iter()
+            .map(|(name, value)| format!("{name} = {value}"))
+            .collect();
+        put(&mut out, "", &short(&read.join(", ")));
+        for refusal in &item.refusals {
+            put(&mut out, "not sent", &refusal.text);
+        }
     }
     out
+}
+
+/// Values without the word that stands before each of them.
+fn short(read: &str) -> String {
+    read.replace("facts.", "").replace("task.", "")
+}
+
+/// A name and its text, wrapped; a long text is cut, and says so.
+fn put(out: &mut String, name: &str, text: &str) {
+    let mut lines: Vec<String> = vec![String::new()];
+    for word in clean(text).split_whitespace() {
+        let fits = |line: &String| line.chars().count() + word.chars().count() < COLUMNS;
+        match lines.last_mut() {
+            Some(line) if line.is_empty() || fits(line) => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(format!(" {word}")),
+        }
+    }
+    let cut = lines.len() > LINES;
+    lines.truncate(LINES);
+    if cut && let Some(last) = lines.last_mut() {
+        last.push_str(" ...");
+    }
+    for (number, line) in lines.iter().enumerate() {
+        let name = if number == 0 { name } else { "" };
+        // writing to a String can't fail
+        let _ = writeln!(out, "   {name:9}{line}");
+    }
 }
 
 /// All of them, for the report.
@@ -234,4 +253,23 @@ pub fn text(told: &[Told]) -> String {
         let _ = write!(out, "\n{number}  {}\n{}", story.title, story.text);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_wrapped_and_says_where_it_was_cut() {
+        let mut out = String::new();
+        put(&mut out, "now", &"values and reasons ".repeat(40));
+        let lines: Vec<&str> = out.lines().collect();
+        assert_eq!(lines.len(), LINES);
+        assert!(lines[0].starts_with("   now"));
+        assert!(lines[2].ends_with(" ..."));
+        assert!(lines.iter().all(|line| line.len() < COLUMNS + 20));
+        let mut brief = String::new();
+        put(&mut brief, "now", "a b");
+        assert_eq!(brief, "   now       a b\n");
+    }
 }
