@@ -53,7 +53,7 @@ pub fn demo(context: &Context, args: &DemoArgs) -> Result<(), Failure> {
         let played = tokio::select! {
             // a day that is through is through, even if Ctrl-C came at the same moment
             biased;
-            played = play(&mut stage, &mut screen) => played,
+            played = play(&mut stage, &mut screen, args.keep) => played,
             () = interrupt.wait() => Err(interrupted()),
         };
         let lingered = match (&played, args.keep) {
@@ -85,7 +85,7 @@ struct Day {
 }
 
 /// The day from the start of the simulator to the report.
-async fn play(stage: &mut Stage, screen: &mut Screen) -> Result<Day, Failure> {
+async fn play(stage: &mut Stage, screen: &mut Screen, keep: bool) -> Result<Day, Failure> {
     let began = Instant::now();
     let about = stage.sim.summary();
     let open = &about["summary"]["open"];
@@ -129,7 +129,7 @@ async fn play(stage: &mut Stage, screen: &mut Screen) -> Result<Day, Failure> {
     screen.say(&report::table(&tally, &status));
     screen.say(&report::requests(&journal));
     screen.say(&stories::text(&told));
-    screen.say(&report::store(&stage.house, &status));
+    screen.say(&report::store(&stage.house, &status, keep));
     screen.say(&report::truth(&truth));
     screen.say(&format!("All this took {} s.\n", began.elapsed().as_secs()));
     Ok(Day {
@@ -184,16 +184,16 @@ async fn person(stage: &mut Stage, screen: &mut Screen, why: &str) -> Result<(),
             id: item.id.clone(),
             why: format!("the demo: {why}"),
         };
-        if item.id.starts_with("baseline:") {
-            screen.say(&format!(
-                "   {:22} {}",
-                item.id,
-                stage.order(approve).await?
-            ));
-        } else {
+        let held = !item.id.starts_with("baseline:");
+        if held {
             screen.say(&format!("   held: {}", item.text));
-            screen.say(&format!("   approve: {}", stage.order(approve).await?));
         }
+        let name = if held {
+            "so a person"
+        } else {
+            item.id.as_str()
+        };
+        screen.say(&format!("   {name:22} {}", stage.order(approve).await?));
     }
     Ok(())
 }

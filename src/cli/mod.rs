@@ -149,6 +149,21 @@ fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
     print(&String::from_utf8_lossy(&script))
 }
 
+/// Whether a command line (without the program's name) is understood, for documentation and its tests.
+///
+/// # Errors
+/// What is wrong with it, in one line.
+pub fn understands<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<(), String> {
+    let line = std::iter::once("provtaskd").chain(words);
+    match Cli::try_parse_from(line) {
+        Err(error) if error.use_stderr() => {
+            let text = error.to_string();
+            Err(text.lines().next().unwrap_or_default().to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Every command as typed, e.g. `outcomes list`, for documentation and its tests.
 pub fn commands() -> Vec<String> {
     fn walk(command: &clap::Command, prefix: &str, out: &mut Vec<String>) {

@@ -1,5 +1,7 @@
 //! The ledger's behaviour over its own thread-less core: joining, judging, replay; no disk, no sleeping.
 
+mod racing;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -153,33 +155,6 @@ fn a_bounced_retry_is_the_same_work_under_a_new_id() {
     assert_eq!(history.attempts, 1);
     assert_eq!(history.ids, [TaskId::new("90"), TaskId::new("1200")]);
     assert!(index.open_attempt(lineage).is_none());
-}
-
-#[test]
-fn a_successor_on_a_later_page_than_its_old_id_is_the_same_work() {
-    for linked in [false, true] {
-        let (mut work, index) = core();
-        let lineage = retried(&mut work);
-        let mut successor = row("1200", TaskStatus::Rejected, "77");
-        if linked {
-            successor.retry_of = Some(TaskId::new("90"));
-        }
-        // the retry took effect between the first page and the last
-        let old = row("90", TaskStatus::Rejected, "77");
-        let seen = see(&mut work, vec![old, successor.clone()], 1);
-        assert_eq!((seen.opened, seen.joined), (0, 0));
-        assert_eq!(seen.views[1].lineage, None, "it can't be told yet");
-        let seen = see(&mut work, vec![successor], 3);
-        assert_eq!(seen.views[0].lineage, Some(lineage));
-        assert_eq!(seen.outcomes[0].event, AttemptEvent::ReadBounced);
-        assert!(
-            index
-                .read()
-                .expect("a lock")
-                .open_attempt(lineage)
-                .is_none()
-        );
-    }
 }
 
 #[test]

@@ -1,17 +1,20 @@
 //! The one integration binary: whole-process and cross-room behaviour, judged from outside.
 
 mod architecture;
+mod check;
 mod cli;
 mod client;
 mod client_sim;
 mod client_stub;
 mod client_tls;
 mod config;
+mod demo;
 mod drill;
 mod drill_heal;
 mod drill_oracle;
 mod ledger;
 mod policy;
+mod readme;
 mod safety;
 mod sim_contract;
 mod sim_faults;

@@ -104,12 +104,13 @@ pub fn requests(journal: &[Value]) -> String {
 }
 
 /// What is on disk.
-pub fn store(house: &House, view: &StatusView) -> String {
+pub fn store(house: &House, view: &StatusView, keep: bool) -> String {
     let (files, bytes) = house.store_size();
+    let end = if keep { "" } else { ", removed at the end" };
     format!(
-        "In the store: {} records, {} kB in {files} files, {}\n",
+        "In the store: {} records, {} MB in {files} files, in {}{end}\n",
         view.store_records,
-        bytes / 1_000,
+        bytes / 1_000_000,
         view.store
     )
 }
