@@ -313,7 +313,7 @@ fn explanation(why: &str) -> &'static str {
             .iter()
             .find(|reason| reason.as_str() == other)
             .map_or("See `provtaskd explain TASK`.", |reason| {
-                reason.explanation()
+                reason.explanation().trim()
             }),
     }
 }

@@ -108,9 +108,9 @@ fn summary(view: &StatusView) -> String {
 fn picture(view: &StatusView, step: u64, steps: u64, wall: Duration) -> Vec<String> {
     let filled = usize::try_from(step * 24 / steps.max(1)).unwrap_or(0);
     let mut lines = vec![
+        summary(view),
         format!(
-            "{}  [{}{}]  {} s",
-            summary(view),
+            "[{}{}]  {} s",
             "#".repeat(filled),
             ".".repeat(24usize.saturating_sub(filled)),
             wall.as_secs()
