@@ -11,7 +11,17 @@ use crate::config::parse_duration;
 use crate::control::{Reply, Request};
 use crate::model::{ActionName, DefinitionId, PolicyHash, ProcessKey, Scope, TargetName, TaskId};
 
-/// Options of `approve` and `reject`.
+/// Options of `approve`.
+#[derive(Debug, Args)]
+pub struct ApproveArgs {
+    #[command(flatten)]
+    vote: VoteArgs,
+    /// Of an old backlog (baseline:TARGET), release only tasks that are not older, e.g. 30d
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    max_age: Option<SignedDuration>,
+}
+
+/// Options of `reject`.
 #[derive(Debug, Args)]
 pub struct VoteArgs {
     /// The id that `provtaskd inbox` shows
@@ -121,9 +131,10 @@ fn order(context: &Context, request: Request) -> Result<(), Failure> {
     }
 }
 
-pub fn approve(context: &Context, args: VoteArgs) -> Result<(), Failure> {
-    let (id, why) = (args.id, args.why);
-    order(context, Request::Approve { id, why })
+pub fn approve(context: &Context, args: ApproveArgs) -> Result<(), Failure> {
+    let VoteArgs { id, why } = args.vote;
+    let max_age = args.max_age;
+    order(context, Request::Approve { id, why, max_age })
 }
 
 pub fn reject(context: &Context, args: VoteArgs) -> Result<(), Failure> {

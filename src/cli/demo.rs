@@ -183,6 +183,7 @@ async fn person(stage: &mut Stage, screen: &mut Screen, why: &str) -> Result<(),
         let approve = Request::Approve {
             id: item.id.clone(),
             why: format!("the demo: {why}"),
+            max_age: None,
         };
         let held = !item.id.starts_with("baseline:");
         if held {

@@ -47,7 +47,7 @@ enum Command {
     /// Show what waits for a person
     Inbox(look::JsonArg),
     /// Release what is held under an inbox id
-    Approve(act::VoteArgs),
+    Approve(act::ApproveArgs),
     /// Say no to what is held under an inbox id
     Reject(act::VoteArgs),
     /// Stop sending, for everything or a part

@@ -31,6 +31,8 @@ pub enum Request {
         id: String,
         /// Why, in the person's words.
         why: String,
+        /// Of an old backlog, only tasks that are not older.
+        max_age: Option<SignedDuration>,
     },
     /// Says no to what is held under an inbox id.
     Reject {

@@ -199,6 +199,7 @@ pub async fn drive(core: &mut Core, inlets: &mut Inlets) -> Result<Exit, DaemonE
         core.show_life();
         core.start_work().await?;
         if core.once && core.is_through() {
+            core.say_what_is_left();
             return Ok(Exit::Once);
         }
         let wake = core.wake_at();
@@ -305,7 +306,9 @@ impl Core {
             return Ok(());
         }
         self.start_look(now);
-        if self.next_tick <= now && self.memory.is_some() {
+        // `--once` is one cycle, however long its sending takes
+        let through = self.once && self.last.cycles > 0;
+        if self.next_tick <= now && self.memory.is_some() && !through {
             self.start_cycle();
         }
         self.pump(now).await
@@ -353,6 +356,19 @@ impl Core {
     /// True where `--once` has nothing more that it may do now.
     fn is_through(&self) -> bool {
         self.last.cycles > 0 && self.jobs.is_empty()
+    }
+
+    /// One cycle sends what may go at once; the rest is for the next one.
+    fn say_what_is_left(&self) {
+        let open = self.ledger.read(|index| index.open_attempts().count());
+        tracing::info!(
+            sent = self.client.requests().writes,
+            not_sent = self.queues.len(),
+            not_now = self.last.refusals.values().sum::<u64>(),
+            attempts_open = open,
+            inbox = self.inbox_count(self.clock.now()),
+            "one cycle is through; what is left waits for the next `provtaskd run`"
+        );
     }
 
     /// A piece of work has ended.

@@ -27,8 +27,11 @@ pub fn row_text(task: &Task, facts: &Facts) -> RowText {
         ("status".to_owned(), task.status.to_string()),
         ("owner".to_owned(), task.owner.to_string()),
     ];
+    // as `pause --definition` and `forget` take it
+    let definition = task.definition().map(|id| id.to_string());
     let optional = [
-        ("definition", task.definition_name.as_deref()),
+        ("definition", definition.as_deref()),
+        ("definition's name", task.definition_name.as_deref()),
         ("target", task.target.as_ref().map(|t| t.as_str())),
         ("account", task.process.as_ref().map(|p| p.as_str())),
         ("beneficiary", task.beneficiary.as_ref().map(|b| b.as_str())),

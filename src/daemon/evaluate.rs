@@ -15,14 +15,14 @@ use super::propose;
 use crate::absence::Roster;
 use crate::guard::Passed;
 use crate::ledger::record::digest_of;
-use crate::ledger::{Ledger, LedgerError, Observed, Sighting};
+use crate::ledger::{Inputs, Ledger, LedgerError, Observed, Sighting, said_print};
 use crate::model::settings::Settings;
 use crate::model::{
     Clock, CycleId, Decision, Facts, Kind, Known, LineageId, Login, Refusal, RefusalReason,
     Snapshot, TargetName, Task, TaskId, TaskStatus, Verdict,
 };
 use crate::oig::{Client, OigError};
-use crate::policy::{Need, PolicySet, inputs_json};
+use crate::policy::{Need, PolicySet, inputs_parts};
 
 /// Why a cycle could not be finished; nothing was sent.
 #[derive(Debug, thiserror::Error)]
@@ -115,8 +115,6 @@ pub struct Evaluated {
     pub proposals: Vec<Proposal>,
     /// Fresh decisions to do nothing.
     pub rests: Vec<Rest>,
-    /// Inputs of fresh decisions, to be stored once by their digest.
-    pub inputs: Vec<String>,
     /// Tasks not decided again because nothing changed.
     pub unchanged: u64,
     /// Proposals not repeated because the same answer is certain, by reason.
@@ -147,8 +145,8 @@ struct Candidate {
 struct Decided {
     candidate: Candidate,
     evaluated: crate::policy::Evaluated,
-    /// The inputs as stored.
-    text: String,
+    /// The inputs as stored, and the moment of the look.
+    inputs: (Arc<str>, Arc<str>),
 }
 
 /// Reads, joins, decides and guards; `memory` goes in and comes out.
@@ -248,6 +246,9 @@ pub async fn evaluate(bench: &Bench, memory: &mut Memory) -> Result<Evaluated, C
             .collect();
         collector(bench, memory).people(logins).await?;
     }
+    // part by part: the inputs of a large backlog never exist all at once; while one part is decided,
+    // the ledger stores what the one before rests on
+    let mut inputs = Vec::new();
     for part in to_decide.chunks(DECIDE_AT_ONCE) {
         let candidates = part
             .iter()
@@ -258,10 +259,16 @@ pub async fn evaluate(bench: &Bench, memory: &mut Memory) -> Result<Evaluated, C
                 print: *print,
             })
             .collect();
-        for one in decide(bench, candidates).await? {
-            remember(&around, memory, one, &mut out);
+        let (decided, kept) = tokio::join!(
+            decide(bench, candidates),
+            keep(bench, std::mem::take(&mut inputs), now)
+        );
+        kept?;
+        for one in decided? {
+            inputs.extend(remember(&around, memory, one, &mut out));
         }
     }
+    keep(bench, inputs, now).await?;
     if bench.only.is_none() {
         memory.forget_unseen();
     }
@@ -298,18 +305,21 @@ fn changed(
 }
 
 /// Turns an answer into a decision, remembers it and sorts it into what is wanted and what rests.
-fn remember(around: &Surroundings<'_>, memory: &mut Memory, decided: Decided, out: &mut Evaluated) {
+fn remember(
+    around: &Surroundings<'_>,
+    memory: &mut Memory,
+    decided: Decided,
+    out: &mut Evaluated,
+) -> Option<Inputs> {
     let Decided {
         candidate,
         evaluated,
-        text,
+        inputs: (text, moment),
     } = decided;
     let Candidate {
         row, facts, print, ..
     } = candidate;
-    let Some(state) = around.states[row] else {
-        return;
-    };
+    let state = around.states[row]?;
     let task = &around.snapshot.tasks[row];
     let due = match &evaluated.verdict {
         Some(Verdict::Act {
@@ -347,16 +357,19 @@ fn remember(around: &Surroundings<'_>, memory: &mut Memory, decided: Decided, ou
         line: evaluated.line,
         hash: around.bench.policies.hash().clone(),
         inputs: evaluated.inputs.clone(),
+        moment: Some(moment),
         fault: evaluated.fault.as_ref().map(|fault| fault.one_line()),
         due,
         version: task.version(),
         verdict: evaluated.verdict,
     };
     let acts = matches!(decision.verdict, Some(Verdict::Act { .. }));
-    let asks = matches!(decision.verdict, Some(Verdict::Ask { .. }));
-    if (acts || asks) && !around.bench.whole {
-        out.inputs.push(text);
-    }
+    let inputs = Inputs {
+        lineage: state.lineage,
+        digest: decision.inputs.clone(),
+        text,
+        said: said_print(&decision),
+    };
     if around.bench.whole {
         out.rows
             .insert(state.lineage, describe::row_text(task, &facts));
@@ -380,6 +393,7 @@ fn remember(around: &Surroundings<'_>, memory: &mut Memory, decided: Decided, ou
     } else {
         out.fresh.insert(state.lineage);
     }
+    Some(inputs)
 }
 
 pub(super) fn collector<'a>(bench: &'a Bench, memory: &'a mut Memory) -> Collector<'a> {
@@ -423,20 +437,36 @@ fn count(snapshot: &Snapshot, kinds: &[Kind]) -> Seen {
     seen
 }
 
-/// Asks the policies off the runtime's threads.
-async fn decide(bench: &Bench, candidates: Vec<Candidate>) -> Result<Vec<Decided>, CycleError> {
+/// Stores what decisions rest on; a plan stores nothing.
+async fn keep(bench: &Bench, inputs: Vec<Inputs>, now: Timestamp) -> Result<(), LedgerError> {
+    if bench.whole || inputs.is_empty() {
+        return Ok(());
+    }
+    bench.ledger.keep_inputs(inputs, now).await
+}
+
+/// Asks the policies off the runtime's threads, on two of them; the answers keep the order.
+async fn decide(bench: &Bench, mut candidates: Vec<Candidate>) -> Result<Vec<Decided>, CycleError> {
+    let second = candidates.split_off(candidates.len() / 2);
+    let (mut first, second) = tokio::try_join!(ask(bench, candidates), ask(bench, second))?;
+    first.extend(second);
+    Ok(first)
+}
+
+async fn ask(bench: &Bench, candidates: Vec<Candidate>) -> Result<Vec<Decided>, CycleError> {
     let policies = Arc::clone(&bench.policies);
     tokio::task::spawn_blocking(move || {
         candidates
             .into_iter()
-            .map(|candidate| {
-                let text = inputs_json(&candidate.task, &candidate.facts);
+            .map(|mut candidate| {
+                let facts = Arc::make_mut(&mut candidate.facts);
+                let (text, moment) = inputs_parts(&candidate.task, facts);
                 let digest = digest_of(text.as_bytes());
                 let evaluated = policies.decide(&candidate.task, &candidate.facts, digest);
                 Decided {
                     candidate,
                     evaluated,
-                    text,
+                    inputs: (text.into(), moment.into()),
                 }
             })
             .collect()

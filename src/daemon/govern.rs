@@ -46,9 +46,6 @@ impl Core {
                 relook: rest.relook,
             })
             .collect();
-        if !found.inputs.is_empty() {
-            self.ledger.keep_all(found.inputs, now).await?;
-        }
         self.ledger.decided(records, self.cycle, now).await?;
         Ok(())
     }
@@ -85,9 +82,6 @@ impl Core {
                 }
                 Err(_) => {}
             }
-        }
-        if !found.inputs.is_empty() {
-            self.ledger.keep_all(found.inputs, now).await?;
         }
         let ledger = self.ledger.clone();
         let foreign = self.settings.governor.count_foreign_attempts;

@@ -13,6 +13,7 @@ mod memory;
 mod orders;
 mod owners;
 mod propose;
+mod recall;
 mod reload;
 mod reread;
 mod send;
@@ -127,7 +128,7 @@ impl DaemonError {
             Self::Policy(_) => "mend the policy, or leave policy.dir out to use the shipped set".to_owned(),
             Self::Control(_) => "another daemon may be running; see `provtaskd status`".to_owned(),
             Self::Admin(_) => "choose another admin.listen, or leave it out".to_owned(),
-            Self::SimulatorClock { .. } => "leave server.simulator_clock out for a real server".to_owned(),
+            Self::SimulatorClock { .. } => "is `provtaskd sim` running there? For a real server, leave server.simulator_clock out".to_owned(),
             Self::Stepper(_) => "was the simulator stopped?".to_owned(),
             Self::Feed(_) => "mend the file named, or leave absence.feed out".to_owned(),
             Self::Worker(_) | Self::Signals(_) => String::new(),

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::DaemonError;
 use super::core::Core;
 use crate::control::{self, RefusedKind, Reply, Request};
-use crate::governor::PauseScope;
 use crate::ledger::Entry;
 use crate::ledger::record::{Actor, EventBody, Meta};
 use crate::model::task::DefinitionId;
@@ -23,7 +22,9 @@ impl Core {
         let who = person(actor);
         let now = self.clock.now();
         let reply = match order {
-            Request::Approve { id, why } => self.approve(&id, &why, who, now).await?,
+            Request::Approve { id, why, max_age } => {
+                self.approve(&id, &why, max_age, who, now).await?
+            }
             Request::Reject { id, why } => self.reject(&id, &why, who, now).await?,
             Request::Pause {
                 scope,
@@ -69,11 +70,19 @@ impl Core {
         &mut self,
         id: &str,
         why: &str,
+        max_age: Option<SignedDuration>,
         who: Actor,
         now: Timestamp,
     ) -> Result<Reply, DaemonError> {
         if let Some(target) = id.strip_prefix("baseline:") {
-            return self.release_backlog(target, why, who, now).await;
+            return self.release_backlog(target, why, max_age, who, now).await;
+        }
+        if max_age.is_some() {
+            return Ok(Reply::refused(
+                RefusedKind::Invalid,
+                format!("--max-age goes with baseline:TARGET, not with {id}"),
+                "approve it without --max-age",
+            ));
         }
         if id == "rewound" {
             return self.settle_rewind(why, who, now).await;
@@ -151,15 +160,22 @@ impl Core {
         &mut self,
         target: &str,
         why: &str,
+        max_age: Option<SignedDuration>,
         who: Actor,
         now: Timestamp,
     ) -> Result<Reply, DaemonError> {
         let target = TargetName::new(target);
-        let lineages: Vec<LineageId> = self.backlog(&target);
+        let born_after = max_age.and_then(|age| now.checked_sub(age).ok());
+        let lineages: Vec<LineageId> = self.backlog(&target, born_after);
         if lineages.is_empty() {
             return Ok(Reply::refused(
                 RefusedKind::NotFound,
-                format!("nothing of an old backlog waits on target `{target}`"),
+                match max_age {
+                    None => format!("nothing of an old backlog waits on target `{target}`"),
+                    Some(age) => format!(
+                        "nothing of an old backlog that is younger than {age:#} waits on target `{target}`"
+                    ),
+                },
                 "see `provtaskd inbox` for what waits now",
             ));
         }
@@ -174,7 +190,8 @@ impl Core {
         )
         .await?;
         Ok(Reply::done(format!(
-            "released: {count} tasks of the old backlog on {target}; caps and rates still hold"
+            "released: {count} tasks of the old backlog on {target}{}; caps and rates still hold",
+            max_age.map_or_else(String::new, |age| format!(" that are younger than {age:#}"))
         )))
     }
 
@@ -220,10 +237,18 @@ impl Core {
         who: Actor,
         now: Timestamp,
     ) -> Result<Reply, DaemonError> {
-        let Some(held) = pause_scope(&scope) else {
-            return Ok(unpausable());
-        };
-        self.governor.pause(now, held, &name_of(&who), until);
+        let scope = self.lasting_scope(scope);
+        if let Scope::Definition(id) = &scope
+            && !self.ledger.read(|index| index.knows_definition(id))
+        {
+            return Ok(Reply::refused(
+                RefusedKind::NotFound,
+                format!("no task of definition {id} was ever seen"),
+                "write it as `provtaskd explain TASK` shows it: TARGET/#KEY, or TARGET/NAME where the server shows no key",
+            ));
+        }
+        self.governor
+            .pause(now, scope.clone(), &name_of(&who), until);
         self.queues.clear();
         self.put(
             EventBody::Paused {
@@ -246,16 +271,25 @@ impl Core {
         )))
     }
 
+    /// A task is paused as its lineage: a retry must not slip out under a new id.
+    fn lasting_scope(&self, scope: Scope) -> Scope {
+        match scope {
+            Scope::Task(id) => self
+                .ledger
+                .read(|index| index.lineage_of(&id))
+                .map_or(Scope::Task(id), Scope::Lineage),
+            other => other,
+        }
+    }
+
     async fn resume(
         &mut self,
         scope: Scope,
         who: Actor,
         now: Timestamp,
     ) -> Result<Reply, DaemonError> {
-        let Some(held) = pause_scope(&scope) else {
-            return Ok(unpausable());
-        };
-        if !self.governor.resume(&held) {
+        let scope = self.lasting_scope(scope);
+        if !self.governor.resume(&scope) {
             return Ok(Reply::refused(
                 RefusedKind::NotFound,
                 format!("{} is not paused", scope_text(&scope)),
@@ -412,22 +446,6 @@ fn name_of(actor: &Actor) -> String {
         Actor::Daemon => "daemon".to_owned(),
         Actor::System => "system".to_owned(),
     }
-}
-
-fn pause_scope(scope: &Scope) -> Option<PauseScope> {
-    match scope {
-        Scope::Global => Some(PauseScope::Global),
-        Scope::Target(target) => Some(PauseScope::Target(target.clone())),
-        _ => None,
-    }
-}
-
-fn unpausable() -> Reply {
-    Reply::refused(
-        RefusedKind::Invalid,
-        "only everything or a target can be paused",
-        "set a mode for an action or a policy in the configuration instead, and reload",
-    )
 }
 
 /// A scope in words.

@@ -1,6 +1,6 @@
 //! Starts PUTs when governor, queues and accounts allow, and takes in what came back; every item is claimed on disk right before its PUT.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -57,30 +57,18 @@ impl Core {
             return Ok(());
         }
         let settle_after = self.settings.delivery.settle_after;
-        let (busy, mut unsettled) = self.ledger.read(|index| {
-            let mut busy: HashSet<ProcessKey> = HashSet::new();
-            let mut unsettled: HashMap<(TargetName, bool), u32> = HashMap::new();
-            for (_, attempt) in index.open_attempts() {
-                busy.extend(attempt.process.clone());
-                // one that is not told for so long (a successor hours later, or hidden) proves
-                // nothing about the target any more, and must not hold it back for ever
-                if now.duration_since(attempt.sent) < settle_after {
-                    let lane = (attempt.target.clone(), attempt.kind.takes_access());
-                    *unsettled.entry(lane).or_default() += 1;
-                }
-            }
-            (busy, unsettled)
-        });
+        let ledger = self.ledger.clone();
         for (lane, target) in self.queues.waiting() {
-            let open = unsettled
-                .entry((target.clone(), lane == Lane::Revoke))
-                .or_default();
-            let Ok(max) = self.governor.next_batch(now, &target, lane, *open) else {
+            // one that is not told for so long (a successor hours later, or hidden) proves
+            // nothing about the target any more, and must not hold it back for ever
+            let open = ledger
+                .read(|index| index.open_since(&target, lane == Lane::Revoke, now, settle_after));
+            let Ok(max) = self.governor.next_batch(now, &target, lane, open) else {
                 continue;
             };
             let on_the_way = &self.sending_accounts;
             let pick = self.queues.take(lane, &target, max, &|process| {
-                busy.contains(process) || on_the_way.contains(process)
+                on_the_way.contains(process) || ledger.read(|index| index.is_open_on(process))
             });
             if let Some(pick) = pick {
                 self.start_put(now, target, pick);
@@ -335,21 +323,18 @@ impl Core {
         if json.is_empty() || self.governor_stored.as_ref() == Some(&json) {
             return Ok(());
         }
-        let parts: Vec<String> = chunks(&json, 3000);
-        let of = u32::try_from(parts.len()).unwrap_or(u32::MAX);
-        for (part, json) in (0u32..).zip(parts) {
-            self.ledger
-                .record(Entry {
-                    body: EventBody::GovernorState {
-                        version: state.v,
-                        part,
-                        of,
-                        json,
-                    },
-                    meta: Meta::daemon(now, Some(self.cycle)),
-                })
-                .await?;
-        }
+        // the ledger cuts it into records; only a whole state takes the place of the one before
+        self.ledger
+            .record(Entry {
+                body: EventBody::GovernorState {
+                    version: state.v,
+                    part: 0,
+                    of: 1,
+                    json: json.clone(),
+                },
+                meta: Meta::daemon(now, Some(self.cycle)),
+            })
+            .await?;
         self.governor_stored = Some(json);
         Ok(())
     }
@@ -369,17 +354,4 @@ fn count(receipts: &[Receipt]) -> Answered {
         }
     }
     counts
-}
-
-/// Cuts a text into parts of at most `max` bytes at character boundaries.
-fn chunks(text: &str, max: usize) -> Vec<String> {
-    let mut parts = Vec::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let end = rest.floor_char_boundary(max.min(rest.len()));
-        let (part, more) = rest.split_at(end);
-        parts.push(part.to_owned());
-        rest = more;
-    }
-    parts
 }

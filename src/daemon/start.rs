@@ -14,12 +14,11 @@ use super::core::{Core, Exit, Inlets, Last, Signal, drive, idle};
 use super::login;
 use super::memory::Memory;
 use super::time::clock_for;
-use super::{DaemonError, RunOptions, systemd};
+use super::{DaemonError, RunOptions, recall, systemd};
 use crate::absence::Feed;
 use crate::admin::Admin;
 use crate::control::{self, Incoming, Reply, Request};
 use crate::dispatch::batch::Queues;
-use crate::governor::{Governor, GovernorState};
 use crate::ledger::record::{EventBody, Meta};
 use crate::ledger::{Entry, Ledger, OpenReport, Stopped, VerifyItem};
 use crate::model::settings::{Schedule, Settings};
@@ -179,15 +178,7 @@ async fn assemble(
     };
     let login_state = ledger.read(|index| login::state_of(index, &settings.server));
     let client = Client::new(&settings.server, clock.clone(), login_state)?;
-    let governor_state: Option<GovernorState> = ledger
-        .read(|index| index.governor_state())
-        .and_then(|(_, json)| serde_json::from_str(&json).ok());
-    let governor = Governor::new(
-        settings.governor.clone(),
-        settings.modes.clone(),
-        governor_state,
-        now,
-    );
+    let governor = recall::governor(&ledger, &settings, now);
     let health = Health::new(SILENCE);
     health.set(Latch::StoreOpen, true);
     health.set(Latch::PolicyLoaded, true);

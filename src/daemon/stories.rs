@@ -11,7 +11,8 @@ use crate::control::{
 };
 use crate::ledger::record::{Actor, ClaimItem, DecidedItem, Event, EventBody};
 use crate::model::{
-    Action, AttemptState, Decision, LineageId, Outcome, PolicyHash, ReceiptStatus, TaskId, attempt,
+    Action, AttemptState, Decision, Facts, LineageId, Outcome, PolicyHash, ReceiptStatus, Task,
+    TaskId, attempt,
 };
 
 /// Rows that a list shows when nobody asks for more.
@@ -150,11 +151,7 @@ impl Core {
             );
         };
         let facts = self
-            .ledger
-            .kept(&decided.inputs)
-            .ok()
-            .flatten()
-            .and_then(|text| crate::policy::replay(&text).ok())
+            .replayed(&decided)
             .map(|(task, facts)| super::describe::row_text(&task, &facts));
         let (fields, facts, name) = match facts {
             Some(text) => (text.fields, text.facts, Some(text.name)),
@@ -198,6 +195,7 @@ impl Core {
             line: decided.line,
             hash: PolicyHash::new(decided.hash.as_str()),
             inputs: decided.inputs.clone(),
+            moment: decided.moment.clone(),
             read: decided.read.clone(),
             fault: decided.fault.as_ref().map(ToString::to_string),
             due: None,
@@ -205,6 +203,15 @@ impl Core {
         };
         let refusals: Vec<_> = decided.refusal.iter().cloned().collect();
         item(decision, &refusals, decided.relook, &text)
+    }
+
+    /// Task and facts as they were decided on; none where they are not kept any more.
+    fn replayed(&self, decided: &DecidedItem) -> Option<(Task, Facts)> {
+        let text = self.ledger.kept(&decided.inputs).ok().flatten()?;
+        match &decided.moment {
+            Some(moment) => crate::policy::replay_at(&text, moment).ok(),
+            None => crate::policy::replay(&text).ok(),
+        }
     }
 
     /// What a decision rested on: the rule, the values it read, the facts that were had.
@@ -224,8 +231,7 @@ impl Core {
         if !read.is_empty() {
             out.push(read.join(", "));
         }
-        let inputs = self.ledger.kept(&decided.inputs).ok().flatten();
-        if let Some((task, facts)) = inputs.and_then(|text| crate::policy::replay(&text).ok()) {
+        if let Some((task, facts)) = self.replayed(decided) {
             out.extend(super::describe::had(&task, &facts));
         }
         out

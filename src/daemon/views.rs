@@ -6,9 +6,9 @@ use jiff::Timestamp;
 
 use super::core::Core;
 use crate::control::{InboxItem, LoginView, ReleasedView, StatusView, TargetRow};
-use crate::governor::{HoldStatus, PauseScope};
+use crate::governor::HoldStatus;
 use crate::model::decision::Mode;
-use crate::model::{AttemptState, LineageId, RefusalReason, Scope, TargetName};
+use crate::model::{AttemptState, LineageId, RefusalReason, TargetName};
 
 /// Tasks that an inbox item names at most.
 const NAMED: usize = 100;
@@ -104,13 +104,7 @@ impl Core {
                 .governor
                 .pauses(now)
                 .into_iter()
-                .map(|pause| {
-                    let scope = match pause.scope {
-                        PauseScope::Global => Scope::Global,
-                        PauseScope::Target(target) => Scope::Target(target),
-                    };
-                    (scope, format!("by {}", pause.by))
-                })
+                .map(|pause| (pause.scope, format!("by {}", pause.by)))
                 .collect(),
             writes_sent: requests.writes,
             reads_sent: requests.reads + requests.tokens,
@@ -183,7 +177,7 @@ impl Core {
     }
 
     /// Lineages of an old backlog that a person may release on a target.
-    pub fn backlog(&self, target: &TargetName) -> Vec<LineageId> {
+    pub fn backlog(&self, target: &TargetName, born_after: Option<Timestamp>) -> Vec<LineageId> {
         let told_by = Timestamp::MIN;
         self.ledger.read(|index| {
             index
@@ -192,6 +186,11 @@ impl Core {
                 .filter(|item| item.target.as_ref() == Some(target))
                 .filter(|item| is_backlog(item.why))
                 .map(|item| item.lineage)
+                .filter(|lineage| {
+                    born_after.is_none_or(|after| {
+                        index.origin(*lineage).is_some_and(|born| born >= after)
+                    })
+                })
                 .collect()
         })
     }

@@ -162,6 +162,7 @@ mod tests {
             line: None,
             hash: PolicyHash::new("h"),
             inputs: Digest::new("d"),
+            moment: None,
             read: Vec::new(),
             fault: None,
             due: None,

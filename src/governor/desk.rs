@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::model::Scope;
+
 use super::cap::{self, Hold, HoldStatus};
 use super::machine::Governor;
-use super::state::{Pause, PauseScope};
+use super::state::Pause;
 use super::sums::later;
 
 /// A person named a hold that is not there.
@@ -16,7 +18,7 @@ pub struct HoldError(pub String);
 
 impl Governor {
     /// Pauses sending; an earlier pause of the same scope is replaced.
-    pub fn pause(&mut self, now: Timestamp, scope: PauseScope, by: &str, until: Option<Timestamp>) {
+    pub fn pause(&mut self, now: Timestamp, scope: Scope, by: &str, until: Option<Timestamp>) {
         let here = self.state.tick(now);
         self.state.pauses.retain(|pause| pause.scope != scope);
         self.state.pauses.push(Pause {
@@ -27,7 +29,7 @@ impl Governor {
     }
 
     /// Ends a pause; false where there was none of this scope.
-    pub fn resume(&mut self, scope: &PauseScope) -> bool {
+    pub fn resume(&mut self, scope: &Scope) -> bool {
         let before = self.state.pauses.len();
         self.state.pauses.retain(|pause| pause.scope != *scope);
         self.state.pauses.len() < before

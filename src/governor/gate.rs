@@ -45,7 +45,10 @@ const GATES: &[(&str, Gate)] = &[
     ("release", release),
     ("snapshot", snapshot),
     ("pause", |input| {
-        input.state.pause_refusal(input.now, input.target)
+        let action = input.action.name();
+        input
+            .state
+            .act_paused(input.now, input.decision, action, input.target)
     }),
     ("attempts", attempts),
     ("due", due),

@@ -19,7 +19,7 @@ pub use desk::HoldError;
 pub use gate::gate_names;
 pub use machine::{Census, Governed, Governor, Standing};
 pub use pace::Answered;
-pub use state::{GovernorState, Pause, PauseScope};
+pub use state::{GovernorState, Pause};
 pub use view::GateView;
 
 #[cfg(test)]

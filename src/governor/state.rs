@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Refusal, RefusalReason, Scope, TargetName};
+use crate::model::{ActionName, Decision, Refusal, RefusalReason, Scope, TargetName};
 
 use super::cap::Hold;
 use super::pace::Pace;
@@ -30,25 +30,27 @@ pub struct GovernorState {
     pub(super) holds: Vec<Hold>,
 }
 
-/// What a pause holds back.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "scope", content = "target")]
-pub enum PauseScope {
-    /// Everything.
-    Global,
-    /// One target.
-    Target(TargetName),
-}
-
 /// Sending is paused by a person.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Pause {
     /// What is held back.
-    pub scope: PauseScope,
+    #[serde(deserialize_with = "scope_of_any_age")]
+    pub scope: Scope,
     /// Who paused it.
     pub by: Arc<str>,
     /// When it ends by itself; `None`: when a person resumes.
     pub until: Option<Timestamp>,
+}
+
+/// Reads a scope; the first stores called its content `target`.
+fn scope_of_any_age<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Scope, D::Error> {
+    let mut value = serde_json::Value::deserialize(from)?;
+    if let Some(map) = value.as_object_mut()
+        && let Some(target) = map.remove("target")
+    {
+        map.insert("of".to_owned(), target);
+    }
+    serde_json::from_value(value).map_err(serde::de::Error::custom)
 }
 
 impl GovernorState {
@@ -87,29 +89,55 @@ impl GovernorState {
         later(now, at.duration_since(self.peek(now)))
     }
 
-    /// The pause that holds a target back, if there is one.
+    /// The pause that holds a whole target back, if there is one.
     pub(super) fn pause_of(&self, here: Timestamp, target: &TargetName) -> Option<&Pause> {
+        self.pause_where(here, |scope| match scope {
+            Scope::Global => true,
+            Scope::Target(paused) => paused == target,
+            _ => false,
+        })
+    }
+
+    fn pause_where(&self, here: Timestamp, holds: impl Fn(&Scope) -> bool) -> Option<&Pause> {
         self.pauses
             .iter()
             .filter(|pause| pause.until.is_none_or(|until| here < until))
-            .find(|pause| match &pause.scope {
-                PauseScope::Global => true,
-                PauseScope::Target(paused) => paused == target,
-            })
+            .find(|pause| holds(&pause.scope))
     }
 
-    /// The refusal of a pause.
+    /// The refusal of a pause of a whole target.
     pub(super) fn pause_refusal(&self, now: Timestamp, target: &TargetName) -> Option<Refusal> {
         let pause = self.pause_of(self.peek(now), target)?;
-        let scope = match &pause.scope {
-            PauseScope::Global => Scope::Global,
-            PauseScope::Target(target) => Scope::Target(target.clone()),
-        };
-        let refusal = Refusal::new(RefusalReason::Paused, scope).with("by", &pause.by);
-        Some(match pause.until {
+        Some(self.paused(now, pause))
+    }
+
+    /// The refusal of a pause of anything that one act belongs to.
+    pub(super) fn act_paused(
+        &self,
+        now: Timestamp,
+        decision: &Decision,
+        action: ActionName,
+        target: &TargetName,
+    ) -> Option<Refusal> {
+        let pause = self.pause_where(self.peek(now), |scope| match scope {
+            Scope::Global => true,
+            Scope::Target(paused) => paused == target,
+            Scope::ActionOnTarget(paused, on) => *paused == action && on == target,
+            Scope::Definition(paused) => decision.definition.as_ref() == Some(paused),
+            Scope::Account(paused) => decision.process.as_ref() == Some(paused),
+            Scope::Lineage(paused) => decision.lineage == *paused,
+            Scope::Task(paused) => decision.task == *paused,
+        })?;
+        Some(self.paused(now, pause))
+    }
+
+    fn paused(&self, now: Timestamp, pause: &Pause) -> Refusal {
+        let refusal =
+            Refusal::new(RefusalReason::Paused, pause.scope.clone()).with("by", &pause.by);
+        match pause.until {
             Some(until) => refusal.until(self.wall(now, until)),
             None => refusal,
-        })
+        }
     }
 
     /// The refusal of a server that needs a pause.

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::attempts::{ClaimRequest, Claims, Settled};
 use super::error::LedgerError;
 use super::index::Index;
+use super::inputs::Inputs;
 use super::look::Looked;
 use super::notes::{BaselineChange, DecidedCount, DecisionRecord, Entry};
 use super::observe::{Observed, Sighting};
@@ -216,18 +217,17 @@ impl Ledger {
         self.submit(move |work| work.keep(&text, now)).await
     }
 
-    /// Stores many texts, each once by its digest, in one durable step.
+    /// Stores the inputs of evaluations, each once by its digest. Those whose answer is as before wait
+    /// for [`Ledger::decided`]: they are stored if their decision is recorded.
     ///
     /// # Errors
     /// The ledger has failed.
-    pub async fn keep_all(&self, texts: Vec<String>, now: Timestamp) -> Result<(), LedgerError> {
-        self.submit(move |work| {
-            for text in &texts {
-                work.keep(text, now)?;
-            }
-            Ok(())
-        })
-        .await
+    pub async fn keep_inputs(
+        &self,
+        inputs: Vec<Inputs>,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        self.submit(move |work| work.keep_inputs(inputs, now)).await
     }
 
     /// Marks everything open now as the backlog of the first enforce. Does nothing where one was taken.
@@ -291,10 +291,8 @@ impl Ledger {
     /// # Errors
     /// The store failed.
     pub fn kept(&self, digest: &Digest) -> Result<Option<String>, LedgerError> {
-        match self.read(|index| index.kept(digest)) {
-            Some(seq) => transfer::kept(&*self.store()?, digest, seq),
-            None => Ok(None),
-        }
+        let place = |digest: &Digest| self.read(|index| index.kept(digest));
+        transfer::kept(&*self.store()?, digest, &place)
     }
 
     /// Shows every record, oldest first, until the visitor breaks.

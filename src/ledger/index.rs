@@ -3,6 +3,9 @@
 mod apply;
 mod compact;
 mod getters;
+mod open;
+mod parts;
+mod print;
 mod sums;
 
 use std::collections::{BTreeMap, HashMap};
@@ -17,9 +20,10 @@ use crate::model::{
 };
 
 pub(in crate::ledger) use apply::decided_print;
-pub use compact::{Fresh, Stamp, TaskRef};
 pub(in crate::ledger) use compact::{Lineage, flags};
+pub use compact::{Stamp, TaskRef};
 pub use getters::{BaselineView, Counts, InboxItem, Memo};
+pub use print::said_print;
 
 /// What a pause holds for.
 pub type PauseScope = Scope;
@@ -141,11 +145,11 @@ pub struct Index {
     pub(in crate::ledger) released: HashMap<PolicyHash, (Timestamp, Arc<str>)>,
     pub(in crate::ledger) baseline: Option<(LineageId, Timestamp)>,
     pub(in crate::ledger) stopped: BTreeMap<Login, Stopped>,
-    pub(in crate::ledger) governor: Option<(u32, Vec<String>)>,
+    pub(in crate::ledger) governor: parts::Stored,
     pub(in crate::ledger) server_until: Option<Timestamp>,
-    pub(in crate::ledger) kept: HashMap<Digest, u64>,
-    /// Of this run only, and so no part of equality.
-    pub(in crate::ledger) fresh: Vec<Option<Fresh>>,
+    pub(in crate::ledger) kept: HashMap<compact::Short, u64>,
+    /// Sums over `attempts`, moved with them.
+    pub(in crate::ledger) open: open::Open,
 }
 
 impl PartialEq for Index {
@@ -170,5 +174,6 @@ impl PartialEq for Index {
             && self.governor == other.governor
             && self.server_until == other.server_until
             && self.kept == other.kept
+            && self.open == other.open
     }
 }

@@ -1,10 +1,12 @@
 //! The durable memory of claims, outcomes and learned facts; nothing is sent that is not on disk here first, and nothing here ever decides what to do.
 
+mod alike;
 mod attempts;
 mod claimed;
 mod error;
 pub mod handle;
 pub mod index;
+mod inputs;
 pub mod judge;
 pub mod lineage;
 mod look;
@@ -21,16 +23,18 @@ pub mod store;
 #[cfg(test)]
 mod tests;
 pub mod transfer;
+mod walk;
 mod work;
 
 pub use attempts::{ClaimRequest, Claims, Settled};
 pub use claimed::Claimed;
 pub use error::{LedgerError, StoreError};
 pub use handle::Ledger;
+pub use index::said_print;
 pub use index::{
-    Attempt, BaselineView, Counts, Fresh, Hold, HoldState, InboxItem, Index, Memo, PauseScope,
-    Stopped,
+    Attempt, BaselineView, Counts, Hold, HoldState, InboxItem, Index, Memo, PauseScope, Stopped,
 };
+pub use inputs::{Inputs, MAX_INPUTS};
 pub use judge::{Judgement, Reading, judge, next_look};
 pub use look::Looked;
 pub use notes::{BaselineChange, DecidedCount, DecisionRecord, Entry};

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 
 use super::error::LedgerError;
-use super::index::{Fresh, decided_print};
+use super::index::decided_print;
 use super::record::{Actor, DecidedItem, EventBody, MAX_TEXT, Meta, clip, digest_of};
 use super::work::Work;
-use crate::model::{AttemptState, CycleId, Decision, Digest, LineageId, Refusal};
+use crate::model::{AttemptState, CycleId, Decision, Digest, LineageId, Refusal, Verdict};
 
 /// Bytes per part of something stored by digest.
 const PART: usize = 3000;
@@ -56,29 +56,32 @@ impl Work {
     ) -> Result<DecidedCount, LedgerError> {
         let mut count = DecidedCount::default();
         let mut items = Vec::new();
+        // an act that goes out is claimed with the digest of its inputs, whether its decision is new or not
+        let mut sent = Vec::new();
         let mut hash = None;
-        let mut fresh = Vec::with_capacity(records.len());
         for record in records {
-            let of = &record.decision;
-            fresh.push((
-                of.lineage,
-                Fresh::of(of.version, &of.inputs, &of.hash, record.relook),
-            ));
+            let goes = record.refusal.is_none()
+                && matches!(record.decision.verdict, Some(Verdict::Act { .. }));
             let item = decided_item(record);
             let memo = self.index().memo(item.lineage);
             if memo.is_some_and(|m| m.what == decided_print(&item)) {
                 count.unchanged += 1;
+                if goes {
+                    sent.push((item.lineage, item.inputs));
+                }
                 continue;
             }
             count.recorded += 1;
             hash.get_or_insert_with(|| item.hash.clone());
             items.push(item);
         }
+        let recorded = items.iter().map(|item| (item.lineage, &item.inputs));
+        let sent = sent.iter().map(|(lineage, inputs)| (*lineage, inputs));
+        self.flush_inputs(recorded.chain(sent), now)?;
         if !items.is_empty() {
             let meta = Meta::daemon(now, Some(cycle)).policy(hash);
             self.emit(&meta, EventBody::Decided { items })?;
         }
-        self.note_fresh(fresh);
         Ok(count)
     }
 
@@ -125,9 +128,19 @@ impl Work {
 
     pub(super) fn keep(&mut self, text: &str, now: Timestamp) -> Result<Digest, LedgerError> {
         let digest = digest_of(text.as_bytes());
-        if self.index().kept(&digest).is_some() {
-            return Ok(digest);
+        if self.index().kept(&digest).is_none() {
+            self.keep_as(&digest, text, now)?;
         }
+        Ok(digest)
+    }
+
+    /// Stores a text whole under its digest.
+    pub(super) fn keep_as(
+        &mut self,
+        digest: &Digest,
+        text: &str,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
         let parts = parts_of(text);
         let of = u32::try_from(parts.len()).unwrap_or(u32::MAX);
         for (part, text) in (0u32..).zip(parts) {
@@ -139,7 +152,7 @@ impl Work {
             };
             self.emit(&Meta::daemon(now, None), body)?;
         }
-        Ok(digest)
+        Ok(())
     }
 
     pub(super) fn take_baseline(
@@ -200,6 +213,7 @@ fn decided_item(record: DecisionRecord) -> DecidedItem {
         line: decision.line,
         hash: decision.hash,
         inputs: decision.inputs,
+        moment: decision.moment,
         verdict: decision.verdict,
         fault: decision.fault.map(|text| clip(&text, MAX_TEXT)),
         refusal,

@@ -1,20 +1,21 @@
 //! One pass over the list: opens lineages, joins successors, judges open attempts; it never sends and never guesses.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::error::LedgerError;
-use super::index::{Index, TaskRef, flags};
+use super::index::flags;
 use super::judge::{Judgement, Reading, judge, next_look};
-use super::lineage::{Join, JoinKey, Newcomer, Waiting, child_digest, join, print};
-use super::record::{EventBody, How, JoinedItem, Meta, OpenedItem, SeenItem};
+use super::lineage::{Join, JoinKey, Waiting, join, print};
+use super::record::{EventBody, How, JoinedItem, Meta};
+use super::walk::{Walk, opening, walk};
 use super::work::{Presence, Work};
 use crate::model::settings::DeliverySettings;
 use crate::model::{
-    Action, AttemptEvent, AttemptState, CycleId, Kind, LineageId, Outcome, Owner, ProcessKey,
-    Snapshot, Task, TaskId,
+    Action, AttemptEvent, AttemptState, CycleId, Kind, LineageId, Outcome, ProcessKey, Snapshot,
+    TaskId,
 };
 
 /// A snapshot with what the ledger needs to know beside it.
@@ -83,22 +84,6 @@ pub struct Observed {
     pub ambiguous: u64,
 }
 
-/// The owner as recorded; one of whom nothing is shown is not recorded.
-fn known_owner(task: &Task) -> Option<Owner> {
-    (task.owner != Owner::Unknown).then(|| task.owner.clone())
-}
-
-/// What a first walk over the rows finds.
-struct Walk {
-    views: Vec<TaskView>,
-    newcomers: Vec<Newcomer>,
-    changed: Vec<SeenItem>,
-    /// Rows of lineages that have an attempt.
-    rows: HashMap<LineageId, usize>,
-    /// By lineage: its present id is shown and not finished.
-    seen: Vec<bool>,
-}
-
 impl Work {
     /// See [`super::Ledger::observe`].
     pub(super) fn observe(
@@ -115,21 +100,29 @@ impl Work {
         let meta = Meta::daemon(now, Some(sight.cycle)).login(Some(snapshot.login.clone()));
         self.fit_presence();
         let mut walk = walk(&self.index(), snapshot);
-        let sure = snapshot.complete && snapshot.stable;
-        self.mark(&walk.seen, sure, now);
+        // two passes may overlap (a plan and a cycle): the one taken first tells nothing new, whatever it shows
+        let late = self.last_pass.is_some_and(|last| snapshot.taken_at < last);
+        let sure = snapshot.complete && snapshot.stable && !late;
+        if late {
+            walk.changed.clear();
+            walk.rows.clear();
+        } else {
+            self.last_pass = Some(snapshot.taken_at);
+            self.mark(&walk.seen, sure, now);
+        }
         let mut out = Observed::default();
         if !walk.changed.is_empty() {
             let items = std::mem::take(&mut walk.changed);
             self.emit(&meta, EventBody::Seen { items })?;
         }
-        let joins = if snapshot.complete && !walk.newcomers.is_empty() {
+        let joins = if snapshot.complete && !late && !walk.newcomers.is_empty() {
             let waiting = self.waiting(&walk.seen, sight.delivery.verify_give_up, now);
             join(&waiting, &walk.newcomers, How::Successor)
         } else {
             Vec::new()
         };
         self.place(sight, sure, &joins, &mut walk, &meta, now, &mut out)?;
-        self.judge_all(sight, &walk, &meta, now, &mut out)?;
+        self.judge_all(sight, sure, &walk, &meta, now, &mut out)?;
         self.forget_settled();
         self.fit_presence();
         let index = self.index();
@@ -346,6 +339,7 @@ impl Work {
     fn judge_all(
         &mut self,
         sight: &Sighting,
+        sure: bool,
         walk: &Walk,
         meta: &Meta,
         now: Timestamp,
@@ -370,7 +364,7 @@ impl Work {
             if attempt.state == AttemptState::Claimed {
                 continue;
             }
-            if shown || (snapshot.complete && snapshot.stable) {
+            if shown || sure {
                 let reading = Reading::List {
                     present,
                     absent_passes: self.presence_of(lineage).passes,
@@ -443,91 +437,5 @@ impl Work {
             out.outcomes.extend(told);
         }
         Ok(())
-    }
-}
-
-/// Finds each row's lineage, what changed, and who is new.
-fn walk(index: &Index, snapshot: &Snapshot) -> Walk {
-    let mut out = Walk {
-        views: Vec::with_capacity(snapshot.tasks.len()),
-        newcomers: Vec::new(),
-        changed: Vec::new(),
-        rows: HashMap::new(),
-        seen: vec![false; index.lineages.len()],
-    };
-    for (at, task) in snapshot.tasks.iter().enumerate() {
-        let mut view = TaskView {
-            lineage: None,
-            current: true,
-            new: false,
-            changed: true,
-            attempt_open: false,
-            ambiguous: false,
-        };
-        let id = TaskRef::from(&task.id);
-        let Some(place) = index.by_task.get(&id) else {
-            view.new = true;
-            out.views.push(view);
-            out.newcomers.push(Newcomer {
-                at,
-                task: task.id.clone(),
-                key: JoinKey::of_task(task),
-                linked: task.retry_of.as_ref().and_then(|of| index.lineage_of(of)),
-            });
-            continue;
-        };
-        let lineage = LineageId(u64::from(*place));
-        view.lineage = Some(lineage);
-        let Some(of) = index.lineage(lineage) else {
-            out.views.push(view);
-            continue;
-        };
-        view.current = of.task == id;
-        view.changed = false;
-        if view.current {
-            let now_print = print(task);
-            let owner = known_owner(task);
-            let moved = owner
-                .as_ref()
-                .is_some_and(|o| index.owners.find(o) != Some(of.owner));
-            if now_print != of.print || moved {
-                view.changed = true;
-                out.changed.push(SeenItem {
-                    lineage,
-                    print: now_print,
-                    owner,
-                    status: Arc::from(task.status.as_str()),
-                });
-            }
-            if let Ok(n) = usize::try_from(lineage.0 - 1)
-                && let Some(seen) = out.seen.get_mut(n)
-            {
-                *seen = !task.status.is_finished();
-            }
-            if index.attempts.contains_key(&lineage) {
-                out.rows.insert(lineage, at);
-            }
-        }
-        out.views.push(view);
-    }
-    out
-}
-
-/// The record of a first sight.
-fn opening(task: &Task, lineage: LineageId, kind: Kind) -> OpenedItem {
-    OpenedItem {
-        lineage,
-        task: task.id.clone(),
-        created: task.created,
-        kind,
-        target: task.target.clone(),
-        definition: task.definition_key.clone(),
-        name: task.definition_name.clone(),
-        process: task.process.clone(),
-        user: task.beneficiary.clone(),
-        child: child_digest(task),
-        owner: known_owner(task),
-        print: print(task),
-        ambiguous: false,
     }
 }

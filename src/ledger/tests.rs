@@ -1,6 +1,9 @@
 //! The ledger's behaviour over its own thread-less core: joining, judging, replay; no disk, no sleeping.
 
+mod inputs;
+mod passes;
 mod racing;
+mod state;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, RwLock};
@@ -87,6 +90,7 @@ fn admitted(lineage: LineageId, task: &str, action: Action) -> Admitted {
         line: None,
         hash: PolicyHash::new("feed"),
         inputs: Digest::new("beef"),
+        moment: None,
         read: Vec::new(),
         fault: None,
         due: None,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::alike::undo;
 use super::error::LedgerError;
 use super::record::{Event, EventBody, RecordError, VERSION, decode};
 use super::store::Store;
@@ -164,12 +165,34 @@ pub(super) fn event(store: &dyn Store, seq: u64) -> Result<Option<Event>, Ledger
     }
 }
 
-/// Puts a text stored by digest together again.
+/// Puts a text stored by digest together again; `place` names the record of a digest.
 pub(super) fn kept(
     store: &dyn Store,
     digest: &Digest,
-    first: u64,
+    place: &dyn Fn(&Digest) -> Option<u64>,
 ) -> Result<Option<String>, LedgerError> {
+    let Some(first) = place(digest) else {
+        return Ok(None);
+    };
+    let Some(event) = event(store, first)? else {
+        return Ok(None);
+    };
+    let EventBody::InputsAlike { base, items } = event.body else {
+        return whole(store, digest, first);
+    };
+    let steps = items.into_iter().find(|item| item.digest == *digest);
+    // a base is always stored whole, and before what leans on it
+    let text = match place(&base).filter(|at| *at < first) {
+        Some(at) => whole(store, &base, at)?,
+        None => None,
+    };
+    Ok(text
+        .zip(steps)
+        .and_then(|(text, item)| undo(&text, &item.steps)))
+}
+
+/// A text that is stored whole, in parts.
+fn whole(store: &dyn Store, digest: &Digest, first: u64) -> Result<Option<String>, LedgerError> {
     let mut text = String::new();
     let mut wanted = 0;
     let mut whole = false;

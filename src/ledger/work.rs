@@ -6,7 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use jiff::Timestamp;
 
 use super::error::LedgerError;
-use super::index::{Fresh, Index, Stamp};
+use super::index::{Index, Stamp};
+use super::inputs::Held;
 use super::judge::Evidence;
 use super::record::{EventBody, Meta, RecordError, chain, genesis};
 use crate::model::LineageId;
@@ -28,10 +29,14 @@ pub(super) struct Work {
     pub pending: Vec<(u64, Vec<u8>)>,
     /// Presence of lineage `L` at `L - 1`.
     pub presence: Vec<Presence>,
+    /// When the last pass was taken: an older one that comes in late tells nothing about presence.
+    pub last_pass: Option<Timestamp>,
     /// What earlier readings showed of open attempts.
     pub evidence: HashMap<LineageId, Evidence>,
     /// Last look at each open attempt.
     pub looks: HashMap<LineageId, Timestamp>,
+    /// Inputs on their way to the store.
+    pub held: Held,
 }
 
 impl Work {
@@ -40,8 +45,10 @@ impl Work {
             index,
             pending: Vec::new(),
             presence: Vec::new(),
+            last_pass: None,
             evidence: HashMap::new(),
             looks: HashMap::new(),
+            held: Held::default(),
         }
     }
 
@@ -67,14 +74,6 @@ impl Work {
             self.pending.push((event.seq, bytes));
         }
         Ok(())
-    }
-
-    /// Notes what evaluations rested on; not recorded, so nothing waits for the disk.
-    pub fn note_fresh(&mut self, fresh: Vec<(LineageId, Fresh)>) {
-        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        for (lineage, fresh) in fresh {
-            index.set_fresh(lineage, fresh);
-        }
     }
 
     /// Forgets what was read of attempts that are settled.

@@ -148,6 +148,8 @@ pub struct Decision {
     pub hash: PolicyHash,
     /// Digest of the inputs that the policy saw.
     pub inputs: Digest,
+    /// The moment at which it saw them, which is no part of the digest; `None` in old records.
+    pub moment: Option<Arc<str>>,
     /// Names and values read by the script on the way, in order, without repeats.
     pub read: Vec<(String, String)>,
     /// A fault of the script, where there was one (then nothing is done).

@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::model::task::FieldValue;
 use crate::model::{
-    DefKey, Digest, Facts, Fields, Login, Owner, PolicyHash, ProcessKey, TargetName, Task, TaskId,
-    TaskStatus,
+    DefKey, Digest, Facts, Fields, Known, Login, Owner, PolicyHash, ProcessKey, TargetName, Task,
+    TaskId, TaskStatus,
 };
 
 const VERSION: u32 = 1;
@@ -149,6 +149,90 @@ pub fn replay(json: &str) -> Result<(Task, Facts), ReplayError> {
         return Err(ReplayError::Version(stored.v));
     }
     Ok((unstore(stored.task), stored.facts))
+}
+
+/// What of the facts is the moment of looking and nothing else: the clock, and when facts were read.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+struct Moment {
+    at: Timestamp,
+    #[serde(rename = "w")]
+    weekday: u8,
+    #[serde(rename = "h")]
+    hour: u8,
+    #[serde(rename = "m")]
+    minute: u8,
+    #[serde(rename = "b")]
+    business_hours: bool,
+    age: SignedDuration,
+    /// Reading times of owner, beneficiary and siblings.
+    #[serde(rename = "r")]
+    read: [Option<Timestamp>; 3],
+}
+
+impl Moment {
+    /// What stands in the place of a moment that was taken out.
+    const NONE: Self = Self {
+        at: Timestamp::UNIX_EPOCH,
+        weekday: 1,
+        hour: 0,
+        minute: 0,
+        business_hours: false,
+        age: SignedDuration::ZERO,
+        read: [Some(Timestamp::UNIX_EPOCH); 3],
+    };
+
+    /// Puts itself into the facts and answers what was there.
+    fn swap(mut self, facts: &mut Facts) -> Self {
+        let now = &mut facts.now;
+        std::mem::swap(&mut now.at, &mut self.at);
+        std::mem::swap(&mut now.weekday, &mut self.weekday);
+        std::mem::swap(&mut now.hour, &mut self.hour);
+        std::mem::swap(&mut now.minute, &mut self.minute);
+        std::mem::swap(&mut now.business_hours, &mut self.business_hours);
+        std::mem::swap(&mut facts.age, &mut self.age);
+        let places = [
+            as_of(&mut facts.owner),
+            as_of(&mut facts.beneficiary),
+            as_of(&mut facts.siblings),
+        ];
+        for (place, mine) in places.into_iter().zip(&mut self.read) {
+            *mine = match (place, *mine) {
+                (Some(place), Some(new)) => Some(std::mem::replace(place, new)),
+                (Some(place), None) => Some(*place),
+                (None, _) => None,
+            };
+        }
+        self
+    }
+}
+
+fn as_of<T>(known: &mut Known<T>) -> Option<&mut Timestamp> {
+    match known {
+        Known::Yes { as_of, .. } => Some(as_of),
+        Known::No { .. } => None,
+    }
+}
+
+/// The inputs as two texts: what was seen, and the moment at which it was. Looks at different times
+/// that see the same have the same first text. [`replay_at`] puts them together again, to the byte.
+pub fn inputs_parts(task: &Task, facts: &mut Facts) -> (String, String) {
+    let moment = Moment::NONE.swap(facts);
+    let still = inputs_json(task, facts);
+    // plain values: serialising can't fail
+    let text = serde_json::to_string(&moment).unwrap_or_default();
+    moment.swap(facts);
+    (still, text)
+}
+
+/// Reads back what [`inputs_parts`] wrote.
+///
+/// # Errors
+/// Where one of the texts is not such JSON or of another version.
+pub fn replay_at(still: &str, moment: &str) -> Result<(Task, Facts), ReplayError> {
+    let moment: Moment = serde_json::from_str(moment)?;
+    let (task, mut facts) = replay(still)?;
+    moment.swap(&mut facts);
+    Ok((task, facts))
 }
 
 /// The digest of the inputs under a policy hash: equal inputs have equal digests.

@@ -15,7 +15,8 @@ use provtaskd::model::{
 use provtaskd::policy::api::{FUNCTIONS, PROPERTIES};
 use provtaskd::policy::load::{self, shipped_sources};
 use provtaskd::policy::{
-    Evaluated, FaultKind, Need, PolicyError, PolicySet, inputs_digest, inputs_json, replay, trial,
+    Evaluated, FaultKind, Need, PolicyError, PolicySet, inputs_digest, inputs_json, inputs_parts,
+    replay, replay_at, trial,
 };
 
 fn at(text: &str) -> Timestamp {
@@ -543,6 +544,47 @@ fn stored_inputs_give_the_same_decision_again() {
     other.note = Some(Arc::from("changed"));
     assert_ne!(digest, inputs_digest(&other, &facts(), set.hash()));
     assert!(replay("{\"v\":9}").is_err() && replay("").is_err());
+}
+
+#[test]
+fn looks_at_different_times_that_see_the_same_have_the_same_inputs_and_are_replayed_exactly() {
+    let still = |facts: &Facts| {
+        let mut facts = facts.clone();
+        let before = facts.clone();
+        let (still, moment) = inputs_parts(&task(), &mut facts);
+        assert_eq!(facts, before);
+        let (task_again, facts_again) = replay_at(&still, &moment).expect("reads back");
+        assert_eq!(facts_again, before);
+        assert_eq!(
+            inputs_json(&task_again, &facts_again),
+            inputs_json(&task(), &before)
+        );
+        still
+    };
+    let mut first = facts();
+    let seen = |minute: &str| Known::Yes {
+        value: provtaskd::model::facts::AccountView {
+            tasks: Vec::new(),
+            from_process: false,
+        },
+        as_of: at(&format!("2027-03-02T23:{minute}:00Z")),
+    };
+    first.siblings = seen("10");
+    let mut later = first.clone();
+    later.siblings = seen("58");
+    later.now.at = at("2027-03-02T23:59:00Z");
+    later.now.weekday = 2;
+    later.now.hour = 23;
+    later.now.minute = 59;
+    later.now.business_hours = !first.now.business_hours;
+    later.age += jiff::SignedDuration::from_hours(30);
+    assert_eq!(still(&first), still(&later));
+    // anything else that is seen is another input
+    later.history.attempts += 1;
+    assert_ne!(still(&first), still(&later));
+    later = first.clone();
+    later.siblings = Known::unknown("not read");
+    assert_ne!(still(&first), still(&later));
 }
 
 fn shipped_settings() -> PolicySettings {

@@ -99,6 +99,7 @@ pub(super) fn wish(n: u64, action: Action, kind: Kind) -> (Decision, Passed) {
         line: Some(4),
         hash: PolicyHash::new("aa11"),
         inputs: Digest::new("d1"),
+        moment: None,
         read: Vec::new(),
         fault: None,
         due: None,

@@ -7,10 +7,10 @@ use jiff::SignedDuration;
 
 use crate::model::facts::History;
 use crate::model::{
-    Action, ActionName, AttemptState, Kind, LineageId, Mode, Principal, RefusalReason as R,
+    Action, ActionName, AttemptState, Kind, LineageId, Mode, Principal, RefusalReason as R, Scope,
 };
 
-use super::super::{Answered, Governor, Lane, PauseScope, Standing, backoff, gate_names};
+use super::super::{Answered, Governor, Lane, Standing, backoff, gate_names};
 use super::fixture::{
     at, governor, history, modes, retry, settings, started, target, to_stand_in, wish,
 };
@@ -113,7 +113,7 @@ fn the_lowest_of_the_four_modes_wins() {
 #[test]
 fn a_pause_holds_its_scope_until_it_ends_or_is_resumed() {
     let mut governor = governor();
-    governor.pause(at(0), PauseScope::Target(target()), "ops", Some(at(60)));
+    governor.pause(at(0), Scope::Target(target()), "ops", Some(at(60)));
     assert_eq!(first_refusal(&mut governor, &history), Some(R::Paused));
     assert_eq!(governor.next_event(at(0)), Some(at(60)));
     assert!(
@@ -121,11 +121,50 @@ fn a_pause_holds_its_scope_until_it_ends_or_is_resumed() {
             .next_batch(at(60), &target(), Lane::Usual, 0)
             .is_ok()
     );
-    governor.pause(at(60), PauseScope::Global, "ops", None);
+    governor.pause(at(60), Scope::Global, "ops", None);
     assert_eq!(first_refusal(&mut governor, &history), Some(R::Paused));
-    assert!(!governor.resume(&PauseScope::Target("Mail".into())));
-    assert!(governor.resume(&PauseScope::Global));
+    assert!(!governor.resume(&Scope::Target("Mail".into())));
+    assert!(governor.resume(&Scope::Global));
     assert_eq!(governor.pauses(at(60)), Vec::new());
+}
+
+#[test]
+fn a_narrow_pause_holds_what_it_names_and_nothing_else() {
+    let decision = retry(1).0;
+    let account = decision.process.clone().expect("an account");
+    let names = [
+        Scope::ActionOnTarget(ActionName::Retry, target()),
+        Scope::Account(account),
+        Scope::Lineage(decision.lineage),
+        Scope::Task(decision.task),
+    ];
+    for scope in names {
+        let mut governor = governor();
+        governor.pause(at(0), scope.clone(), "ops", None);
+        assert_eq!(
+            first_refusal(&mut governor, &history),
+            Some(R::Paused),
+            "{scope:?}"
+        );
+        assert!(
+            governor
+                .next_batch(at(0), &target(), Lane::Usual, 0)
+                .is_ok()
+        );
+        assert!(governor.resume(&scope));
+        assert_eq!(first_refusal(&mut governor, &history), None, "{scope:?}");
+    }
+    let others = [
+        Scope::ActionOnTarget(ActionName::Reassign, target()),
+        Scope::ActionOnTarget(ActionName::Retry, "Mail".into()),
+        Scope::Lineage(LineageId(2)),
+        Scope::Target("Mail".into()),
+    ];
+    for scope in others {
+        let mut governor = governor();
+        governor.pause(at(0), scope.clone(), "ops", None);
+        assert_eq!(first_refusal(&mut governor, &history), None, "{scope:?}");
+    }
 }
 
 #[test]
@@ -313,7 +352,7 @@ fn a_proof_for_something_else_is_not_taken() {
 #[test]
 fn explain_names_every_gate_that_would_refuse() {
     let mut governor = with_standing(|s| s.policy_released = false);
-    governor.pause(at(0), PauseScope::Global, "ops", None);
+    governor.pause(at(0), Scope::Global, "ops", None);
     let (mut decision, passed) = retry(1);
     decision.due = Some(at(0) + SignedDuration::from_hours(1));
     let all = governor.explain(at(0), &decision, &passed, &history(LineageId(1)));

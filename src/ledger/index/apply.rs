@@ -16,40 +16,32 @@ use crate::model::{
 };
 
 use super::compact::{Stamp, TaskRef};
+use super::print::Answer;
 
 /// Attempts kept per lineage in memory; all of them stay in the journal.
 const RECENT: usize = 16;
 /// Reasons kept per attempt in memory, bytes.
 const REASON: usize = 256;
 
-/// What makes two decisions the same: verdict, policy, line, fault, refusal's reason and whether a person is needed.
+/// What makes two decisions the same: the answer, the refusal's reason and whether a person is needed.
 pub(in crate::ledger) fn decided_print(item: &DecidedItem) -> u64 {
+    with_refusal(said(item), item)
+}
+
+fn said(item: &DecidedItem) -> u64 {
+    let answer = Answer {
+        task: &item.task,
+        verdict: item.verdict.as_ref(),
+        policy: item.policy.as_deref(),
+        hash: &item.hash,
+        line: item.line,
+        fault: item.fault.as_deref(),
+    };
+    answer.print()
+}
+
+fn with_refusal(said: u64, item: &DecidedItem) -> u64 {
     let mut hash = Fnv::default();
-    hash.text(item.task.as_str());
-    match &item.verdict {
-        None => hash.text("-"),
-        Some(Verdict::Act {
-            action, because, ..
-        }) => {
-            hash.text(action.name().as_str());
-            if let Action::Reassign { to } = action {
-                hash.text(&to.to_string());
-            }
-            hash.text(because.as_deref().unwrap_or(""));
-        }
-        Some(Verdict::Leave { reason, .. }) => {
-            hash.text("leave");
-            hash.text(reason);
-        }
-        Some(Verdict::Ask { reason, .. }) => {
-            hash.text("ask");
-            hash.text(reason);
-        }
-    }
-    hash.text(item.policy.as_deref().unwrap_or(""));
-    hash.text(item.hash.as_str());
-    hash.text(&item.line.map(|l| l.to_string()).unwrap_or_default());
-    hash.text(item.fault.as_deref().unwrap_or(""));
     match &item.refusal {
         None => hash.text("-"),
         Some(refusal) => {
@@ -57,7 +49,7 @@ pub(in crate::ledger) fn decided_print(item: &DecidedItem) -> u64 {
             hash.text(if refusal.needs_person { "person" } else { "" });
         }
     }
-    hash.finish()
+    hash.finish().rotate_left(21) ^ said
 }
 
 impl Index {
@@ -239,16 +231,18 @@ impl Index {
             EventBody::GovernorState {
                 version,
                 part,
+                of,
                 json,
-                ..
-            } => match &mut self.governor {
-                Some((have, parts)) if *part > 0 && have == version => parts.push(json.clone()),
-                _ => self.governor = Some((*version, vec![json.clone()])),
-            },
+            } => self.governor.take_part(*version, *part, *of, json),
             EventBody::InputsStored {
                 digest, part: 0, ..
             } => {
-                self.kept.insert(digest.clone(), event.seq);
+                self.kept.insert(digest.into(), event.seq);
+            }
+            EventBody::InputsAlike { items, .. } => {
+                for item in items {
+                    self.kept.insert((&item.digest).into(), event.seq);
+                }
             }
             EventBody::ServerBackOff { until, .. } => self.server_until = Some(*until),
             _ => {}
@@ -358,8 +352,10 @@ impl Index {
             || item.refusal.as_ref().is_some_and(|r| r.needs_person);
         if let Some(of) = self.lineage_mut(item.lineage) {
             of.set(flags::ASKS, asks);
+            let said = said(item);
             of.decided = Some(Decided {
-                what: decided_print(item),
+                what: with_refusal(said, item),
+                said,
                 seq,
                 at,
                 refusal: item.refusal.as_ref().map(|r| r.reason),
@@ -405,7 +401,12 @@ impl Index {
             state: AttemptState::Claimed,
             reason: None,
         });
-        self.attempts.insert(item.lineage, attempt);
+        self.open.add(&attempt);
+        if let Some(before) = self.attempts.insert(item.lineage, attempt)
+            && before.state.is_open()
+        {
+            self.open.remove(&before);
+        }
         *self.counts.entry(AttemptState::Claimed).or_default() += 1;
     }
 
@@ -434,6 +435,11 @@ impl Index {
         };
         attempt.state = after;
         attempt.moved = at.time();
+        match (before.is_open(), after.is_open()) {
+            (true, false) => self.open.remove(attempt),
+            (false, true) => self.open.add(attempt),
+            _ => {}
+        }
         if !after.is_open() && after != AttemptState::Gone {
             self.attempts.remove(&id);
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::compact::{Fresh, TaskRef, flags};
+use super::compact::{TaskRef, flags};
 use super::{Attempt, Hold, HoldState, Index, Pause, Stopped};
 use crate::model::facts::{DefinitionMemory, PastAttempt};
 use crate::model::task::DefinitionId;
@@ -189,6 +189,11 @@ impl Index {
         Some(history)
     }
 
+    /// True where a task of this definition was ever seen.
+    pub fn knows_definition(&self, id: &DefinitionId) -> bool {
+        self.definitions.find(id).is_some()
+    }
+
     /// When an attempt of the lineage last moved: claimed, answered, told (whole seconds).
     pub fn last_move(&self, lineage: LineageId) -> Option<Timestamp> {
         let past = self.lineage(lineage)?.past.as_ref()?;
@@ -306,8 +311,8 @@ impl Index {
     /// The governor's state as last recorded: version and JSON text.
     pub fn governor_state(&self) -> Option<(u32, String)> {
         self.governor
-            .as_ref()
-            .map(|(v, parts)| (*v, parts.concat()))
+            .whole()
+            .map(|(version, text)| (version, text.to_owned()))
     }
 
     /// The backlog of the first enforce, once it was taken.
@@ -347,28 +352,19 @@ impl Index {
         })
     }
 
-    /// What the last evaluation of a lineage rested on, in this run.
-    pub fn fresh(&self, lineage: LineageId) -> Option<Fresh> {
-        let at = usize::try_from(lineage.0.checked_sub(1)?).ok()?;
-        self.fresh.get(at).copied().flatten()
+    /// The fingerprint of the answer last recorded, refusals left aside.
+    pub fn said(&self, lineage: LineageId) -> Option<u64> {
+        self.lineage(lineage)?.decided.map(|decided| decided.said)
     }
 
-    pub(in crate::ledger) fn set_fresh(&mut self, lineage: LineageId, fresh: Fresh) {
-        let at = lineage
-            .0
-            .checked_sub(1)
-            .and_then(|at| usize::try_from(at).ok());
-        if self.fresh.len() < self.lineages.len() {
-            self.fresh.resize(self.lineages.len(), None);
-        }
-        if let Some(place) = at.and_then(|at| self.fresh.get_mut(at)) {
-            *place = Some(fresh);
-        }
+    /// A number that lineages of one definition share; 0 where none is shown.
+    pub(in crate::ledger) fn definition_number(&self, lineage: LineageId) -> u32 {
+        self.lineage(lineage).map_or(0, |of| of.definition)
     }
 
     /// The record in which something was stored by digest, if it was.
     pub fn kept(&self, digest: &Digest) -> Option<u64> {
-        self.kept.get(digest).copied()
+        self.kept.get(&digest.into()).copied()
     }
 
     /// All lineages that wait for a person. Attempts that could not be told before `told_by` are among them.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::ledger::alike::Step;
 use crate::model::{
     Action, ActionName, BatchId, DefKey, Digest, Kind, LineageId, Login, Mode, Outcome, Owner,
     PolicyHash, ProcessKey, ReceiptStatus, Refusal, Scope, TargetName, TaskId, Verdict,
@@ -183,6 +184,9 @@ pub struct DecidedItem {
     /// What it saw.
     #[serde(rename = "i")]
     pub inputs: Digest,
+    /// When it saw that: the moment that is no part of the digest.
+    #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
+    pub moment: Option<Arc<str>>,
     /// The answer.
     #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
@@ -198,6 +202,17 @@ pub struct DecidedItem {
     /// When to look again.
     #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
     pub relook: Option<Timestamp>,
+}
+
+/// One text that is stored as its difference to another.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct AlikeItem {
+    /// Digest of the text.
+    #[serde(rename = "d")]
+    pub digest: Digest,
+    /// What makes it of the base.
+    #[serde(rename = "s")]
+    pub steps: Vec<Step>,
 }
 
 /// What happened. New variants need a new record version.
@@ -318,6 +333,8 @@ pub enum EventBody {
         of: u32,
         text: String,
     },
+    /// Texts stored as their difference to one that is stored whole (since version 2).
+    InputsAlike { base: Digest, items: Vec<AlikeItem> },
     /// A mark that an index was saved up to here; nothing hangs on it.
     Checkpoint { up_to: u64 },
     /// Anything a person or the daemon wants to have on record.
@@ -383,6 +400,10 @@ impl EventBody {
                 took_ms,
                 items,
             }),
+            Self::InputsAlike { base, items } => cut(items, |items| Self::InputsAlike {
+                base: base.clone(),
+                items,
+            }),
             other => vec![other],
         }
     }
@@ -440,6 +461,13 @@ impl EventBody {
                 let make = |items| Self::Receipts {
                     batch,
                     took_ms,
+                    items,
+                };
+                (make(a), make(b))
+            }),
+            Self::InputsAlike { base, items } => two(items).map(|(a, b)| {
+                let make = |items| Self::InputsAlike {
+                    base: base.clone(),
                     items,
                 };
                 (make(a), make(b))

@@ -11,11 +11,12 @@ use sha2::{Digest as _, Sha256};
 use crate::model::{CycleId, Digest, Login, PolicyHash};
 
 pub use body::{
-    ClaimItem, DecidedItem, EventBody, How, JoinedItem, OpenedItem, ReceiptItem, SeenItem,
+    AlikeItem, ClaimItem, DecidedItem, EventBody, How, JoinedItem, OpenedItem, ReceiptItem,
+    SeenItem,
 };
 
 /// The version that this program writes; it reads all from 1 up to this.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Largest encoded record in bytes: sled spills larger values into files that nothing syncs.
 pub const MAX_RECORD: usize = 8 * 1024;

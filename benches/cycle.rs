@@ -1,0 +1,277 @@
+//! Whole cycles of the real daemon beside the floor program and what people use today, all against one static server in one interleaved run; it never measures a server.
+//!
+//! `cargo bench --locked --bench cycle -- [--tasks N] [--rounds N] [--only PART] [--full]`
+
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use support::child::{self, Running};
+use support::floor;
+use support::home::{Home, Limits};
+use support::server::Server;
+use support::world::World;
+use support::{flag, median, option};
+
+/// One measured run: microseconds a task, and what the server counted.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    micros: f64,
+    counts: [u64; 4],
+    peak: u64,
+}
+
+struct Bench {
+    server: Server,
+    me: std::path::PathBuf,
+    contenders: std::path::PathBuf,
+}
+
+fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    if let Some(at) = args.iter().position(|arg| arg == "--floor") {
+        let decide = !flag("--read-only");
+        let took = runtime.block_on(floor::run(&args[at + 1], 4, decide));
+        println!(
+            "{} {} {} {} {}",
+            took.rows,
+            took.sent,
+            took.read.as_micros(),
+            took.decode.as_micros(),
+            took.whole.as_micros()
+        );
+        return;
+    }
+    // created two hours ago, so that no age limit is met
+    let made = provtaskd::model::Clock::wall().now() - jiff::SignedDuration::from_hours(2);
+    let world = World::new(&format!("{made:.0}"));
+    let server = runtime.block_on(Server::start(world)).expect("a free port");
+    let bench = Bench {
+        server,
+        me: std::env::current_exe().expect("a path"),
+        contenders: Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/contenders"),
+    };
+    let tasks = option("--tasks").unwrap_or(100_000);
+    let rounds = option("--rounds").unwrap_or(3);
+    let only = args
+        .iter()
+        .position(|arg| arg == "--only")
+        .and_then(|at| args.get(at + 1))
+        .cloned();
+    let wanted = |part: &str| only.as_deref().is_none_or(|only| only == part);
+    println!(
+        "{tasks} tasks, {rounds} rounds, one interleaved run, microseconds a task unless said otherwise"
+    );
+    if wanted("cycle") {
+        bench.cycles(tasks, rounds);
+    }
+    if wanted("unchanged") {
+        bench.unchanged(tasks, rounds);
+    }
+    if wanted("scripts") {
+        bench.scripts(tasks, rounds);
+    }
+    if wanted("safe") {
+        bench.safe();
+    }
+    if flag("--full") {
+        bench.growth(rounds);
+    }
+}
+
+impl Bench {
+    /// Runs a command against `tasks` visible tasks; timed from its first request to its end.
+    fn timed(&self, tasks: usize, of: usize, command: &mut Command) -> Run {
+        self.server.show(tasks);
+        let ended = child::run(command);
+        let first = self.server.first().expect("it asked");
+        Run {
+            micros: per_task(ended.at - first, of),
+            counts: self.server.counts(),
+            peak: ended.peak,
+        }
+    }
+
+    fn floor(&self, tasks: usize) -> Run {
+        let mut command = Command::new(&self.me);
+        command.args(["--floor", &self.server.origin]);
+        self.timed(tasks, tasks, &mut command)
+    }
+
+    fn read_only(&self, tasks: usize) -> (f64, f64) {
+        self.server.show(tasks);
+        let mut command = Command::new(&self.me);
+        command.args(["--floor", &self.server.origin, "--read-only"]);
+        let printed = child::run(&mut command).printed;
+        let numbers: Vec<f64> = printed
+            .split_whitespace()
+            .map(|word| word.parse().expect("a number"))
+            .collect();
+        (numbers[2] / numbers[0], numbers[3] / numbers[0])
+    }
+
+    /// A cycle in enforce that acts on everything; the first, empty one has taken the baseline.
+    fn whole(&self, tasks: usize, limits: Limits) -> (Run, u64) {
+        let home = Home::new(&self.server.origin, limits, "enforce");
+        self.server.show(0);
+        home.release();
+        child::run(&mut home.command(&["run", "--once"]));
+        let run = self.timed(tasks, tasks, &mut home.command(&["run", "--once"]));
+        (run, home.store_bytes())
+    }
+
+    fn cycles(&self, tasks: usize, rounds: usize) {
+        let (mut floors, mut wholes, mut bulks) = (Vec::new(), Vec::new(), Vec::new());
+        let mut store = 0;
+        for _ in 0..rounds {
+            floors.push(self.floor(tasks));
+            let (run, bytes) = self.whole(tasks, Limits::Throughput);
+            wholes.push(run);
+            store = bytes;
+            let mut python = Command::new("python3");
+            python
+                .arg(self.contenders.join("bulk.py"))
+                .arg(&self.server.origin);
+            bulks.push(self.timed(tasks, tasks, &mut python));
+        }
+        let floor = say("F: fetch, decode, decide natively, PUT 500", &floors);
+        let whole = say("whole cycle, everything acted on, durable", &wholes);
+        let bulk = say("python3 requests, bulk PUT 500", &bulks);
+        println!(
+            "  whole / F = {:.2}   bulk script / whole = {:.2}   store {} bytes a task",
+            whole / floor,
+            bulk / whole,
+            store / u64::try_from(tasks).expect("small")
+        );
+    }
+
+    /// Cycles in observe: the first decides everything, the next ones find nothing new.
+    fn unchanged(&self, tasks: usize, rounds: usize) {
+        let home = Home::new(&self.server.origin, Limits::Throughput, "observe");
+        let (mut reads, mut decodes) = (Vec::new(), Vec::new());
+        self.server.show(tasks);
+        let daemon = Running::start(&mut home.command(&["run"]));
+        let done = daemon.wait_for("cycle done");
+        let first = per_task(done - self.server.first().expect("it asked"), tasks);
+        let mut cycles = Vec::new();
+        for _ in 0..rounds {
+            self.server.show(tasks);
+            let done = daemon.wait_for("cycle done");
+            let counts = self.server.counts();
+            cycles.push(Run {
+                micros: per_task(done - self.server.first().expect("it asked"), tasks),
+                counts,
+                peak: daemon.peak(),
+            });
+        }
+        let peak = daemon.peak();
+        daemon.stop();
+        for _ in 0..rounds {
+            let (read, decode) = self.read_only(tasks);
+            reads.push(read);
+            decodes.push(decode);
+        }
+        let (read, decode) = (median(reads), median(decodes));
+        println!("first cycle in observe: {first:.1}");
+        let same = say("cycle in which nothing changed", &cycles);
+        let pages = tasks.div_ceil(support::world::PAGE);
+        let asked: u64 = cycles
+            .iter()
+            .map(|run| run.counts.iter().sum::<u64>())
+            .max()
+            .unwrap_or(0);
+        println!(
+            "  fetch and decode alone {read:.2}, decoding of it {decode:.2} (summed over threads)"
+        );
+        println!(
+            "  unchanged / fetch and decode = {:.2}   requests / pages = {:.2}   peak {} MiB, {} bytes of store a task",
+            same / read,
+            ratio(asked, pages),
+            peak / 1024,
+            home.store_bytes() / u64::try_from(tasks).expect("small")
+        );
+    }
+
+    /// What people use today beside a whole cycle; small counts, taken per task.
+    fn scripts(&self, tasks: usize, rounds: usize) {
+        let (mut ones, mut curls, mut wholes) = (Vec::new(), Vec::new(), Vec::new());
+        let (few, fewer) = (4_000.min(tasks), 300.min(tasks));
+        for _ in 0..rounds {
+            wholes.push(self.whole(tasks, Limits::Throughput).0);
+            let mut python = Command::new("python3");
+            python
+                .arg(self.contenders.join("one_by_one.py"))
+                .args([&self.server.origin, &few.to_string()]);
+            ones.push(self.timed(tasks, few, &mut python));
+            let mut curl = Command::new("sh");
+            curl.arg(self.contenders.join("curl.sh")).args([
+                &self.server.origin,
+                &World::id(0).to_string(),
+                &fewer.to_string(),
+            ]);
+            curls.push(self.timed(tasks, fewer, &mut curl));
+        }
+        let whole = say("whole cycle, everything acted on, durable", &wholes);
+        let one = say("python3 requests, one PUT a task", &ones);
+        let curl = say("loop of curl, one PUT a task", &curls);
+        println!(
+            "  one by one / whole = {:.1}   curl / whole = {:.1}",
+            one / whole,
+            curl / whole
+        );
+    }
+
+    /// Safe defaults: few tasks, since nothing is read back and a target that has proven nothing gets one item.
+    fn safe(&self) {
+        let (run, _) = self.whole(2_000, Limits::Safe);
+        println!(
+            "safe defaults, one cycle over 2,000 tasks on 40 targets: {} PUTs with {} items, {} reads; the rest waits for proof",
+            run.counts[1],
+            run.counts[2],
+            run.counts[0] + run.counts[3]
+        );
+    }
+
+    fn growth(&self, rounds: usize) {
+        let (mut small, mut large) = (Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            small.push(self.whole(100_000, Limits::Throughput).0);
+            large.push(self.whole(1_000_000, Limits::Throughput).0);
+        }
+        let (small, large) = (say("100,000", &small), say("1,000,000", &large));
+        println!("  1,000,000 / 100,000 = {:.2}", large / small);
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+fn ratio(a: u64, b: usize) -> f64 {
+    a as f64 / b as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+fn per_task(time: Duration, tasks: usize) -> f64 {
+    time.as_secs_f64() * 1e6 / tasks as f64
+}
+
+fn say(what: &str, runs: &[Run]) -> f64 {
+    let middle = median(runs.iter().map(|run| run.micros).collect());
+    let all: Vec<String> = runs
+        .iter()
+        .map(|run| format!("{:.2}", run.micros))
+        .collect();
+    let peak = runs.iter().map(|run| run.peak).max().unwrap_or(0);
+    let [pages, puts, items, others] = runs.last().map_or([0; 4], |run| run.counts);
+    println!(
+        "{what}: {middle:.2} ({}), {pages} pages, {puts} PUTs, {items} items, {others} other requests, peak {} MiB",
+        all.join(", "),
+        peak / 1024
+    );
+    middle
+}

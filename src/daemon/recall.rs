@@ -1,0 +1,42 @@
+//! Brings the governor's memory back at start; one that can't be read never counts as "nothing was paused".
+
+use jiff::Timestamp;
+
+use crate::governor::{Governor, GovernorState};
+use crate::ledger::Ledger;
+use crate::model::Scope;
+use crate::model::settings::Settings;
+
+/// Who paused, where no person did.
+const BY: &str = "provtaskd: the stored state of pauses and breakers could not be read at start";
+
+/// The governor with what the store remembers of it. Where that can't be read, everything is paused
+/// until a person resumes: what was paused before is not known.
+pub fn governor(ledger: &Ledger, settings: &Settings, now: Timestamp) -> Governor {
+    let make = |state| {
+        Governor::new(
+            settings.governor.clone(),
+            settings.modes.clone(),
+            state,
+            now,
+        )
+    };
+    let empty = make(None);
+    let Some((_, json)) = ledger.read(|index| index.governor_state()) else {
+        return empty;
+    };
+    let known = empty.state().v;
+    let why = match serde_json::from_str::<GovernorState>(&json) {
+        Ok(state) if state.v == known => return make(Some(state)),
+        Ok(state) => format!("it has version {}, this program reads {known}", state.v),
+        Err(error) => error.to_string(),
+    };
+    let mut governor = empty;
+    governor.pause(now, Scope::Global, BY, None);
+    tracing::error!(
+        why = %why,
+        store = %settings.store.dir.display(),
+        "the stored pauses and breakers can't be read: everything is paused; look which targets must stay paused, then `provtaskd resume`"
+    );
+    governor
+}

@@ -1,0 +1,82 @@
+//! Open attempts by account and by lane, counted as they move: what is sent asks after each request, and must not count all of them anew.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Attempt, Index, Stamp};
+use crate::model::{ProcessKey, TargetName};
+
+/// A target, and whether it is about taking access away.
+pub type Lane = (TargetName, bool);
+
+/// Counts over the attempts that are open.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(in crate::ledger) struct Open {
+    accounts: HashMap<ProcessKey, u32>,
+    /// By lane and time of sending.
+    lanes: BTreeMap<Lane, BTreeMap<Stamp, u32>>,
+}
+
+impl Open {
+    pub fn add(&mut self, attempt: &Attempt) {
+        if let Some(process) = &attempt.process {
+            *self.accounts.entry(process.clone()).or_default() += 1;
+        }
+        let lane = self.lanes.entry(lane_of(attempt)).or_default();
+        *lane.entry(attempt.sent.into()).or_default() += 1;
+    }
+
+    pub fn remove(&mut self, attempt: &Attempt) {
+        if let Some(process) = &attempt.process
+            && let Some(count) = self.accounts.get_mut(process)
+        {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.accounts.remove(process);
+            }
+        }
+        let lane = lane_of(attempt);
+        let sent = Stamp::from(attempt.sent);
+        if let Some(times) = self.lanes.get_mut(&lane) {
+            if let Some(count) = times.get_mut(&sent) {
+                *count = count.saturating_sub(1);
+                if *count == 0 {
+                    times.remove(&sent);
+                }
+            }
+            if times.is_empty() {
+                self.lanes.remove(&lane);
+            }
+        }
+    }
+}
+
+fn lane_of(attempt: &Attempt) -> Lane {
+    (attempt.target.clone(), attempt.kind.takes_access())
+}
+
+impl Index {
+    /// True while an attempt on this account is not settled (invariant 8).
+    pub fn is_open_on(&self, process: &ProcessKey) -> bool {
+        self.open.accounts.contains_key(process)
+    }
+
+    /// Open attempts of a target, by whether they take access away, that were sent within `span`.
+    pub fn open_since(
+        &self,
+        target: &TargetName,
+        takes_access: bool,
+        now: Timestamp,
+        span: SignedDuration,
+    ) -> u32 {
+        let Some(times) = self.open.lanes.get(&(target.clone(), takes_access)) else {
+            return 0;
+        };
+        times
+            .iter()
+            .rev()
+            .take_while(|(sent, _)| now.duration_since(sent.time()) < span)
+            .fold(0_u32, |sum, (_, count)| sum.saturating_add(*count))
+    }
+}

@@ -1,0 +1,61 @@
+//! The fingerprint of an answer, so that the same one is recorded once; for change detection only, never for security.
+
+use crate::ledger::record::{MAX_TEXT, clip};
+use crate::model::task::Fnv;
+use crate::model::{Action, Decision, PolicyHash, TaskId, Verdict};
+
+/// What makes an answer what it is: verdict, policy, line and fault, of this task.
+pub(super) struct Answer<'a> {
+    pub task: &'a TaskId,
+    pub verdict: Option<&'a Verdict>,
+    pub policy: Option<&'a str>,
+    pub hash: &'a PolicyHash,
+    pub line: Option<u32>,
+    pub fault: Option<&'a str>,
+}
+
+impl Answer<'_> {
+    pub fn print(&self) -> u64 {
+        let mut hash = Fnv::default();
+        hash.text(self.task.as_str());
+        match self.verdict {
+            None => hash.text("-"),
+            Some(Verdict::Act {
+                action, because, ..
+            }) => {
+                hash.text(action.name().as_str());
+                if let Action::Reassign { to } = action {
+                    hash.text(&to.to_string());
+                }
+                hash.text(because.as_deref().unwrap_or(""));
+            }
+            Some(Verdict::Leave { reason, .. }) => {
+                hash.text("leave");
+                hash.text(reason);
+            }
+            Some(Verdict::Ask { reason, .. }) => {
+                hash.text("ask");
+                hash.text(reason);
+            }
+        }
+        hash.text(self.policy.unwrap_or(""));
+        hash.text(self.hash.as_str());
+        hash.text(&self.line.map(|l| l.to_string()).unwrap_or_default());
+        hash.text(self.fault.unwrap_or(""));
+        hash.finish()
+    }
+}
+
+/// The fingerprint of a decision's answer as its record will have it.
+pub fn said_print(decision: &Decision) -> u64 {
+    let fault = decision.fault.as_ref().map(|text| clip(text, MAX_TEXT));
+    let answer = Answer {
+        task: &decision.task,
+        verdict: decision.verdict.as_ref(),
+        policy: decision.policy.as_deref(),
+        hash: &decision.hash,
+        line: decision.line,
+        fault: fault.as_deref(),
+    };
+    answer.print()
+}

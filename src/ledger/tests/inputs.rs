@@ -1,0 +1,158 @@
+//! What decisions rest on is on record with them, once, and small; no disk.
+
+use super::*;
+use crate::ledger::record::digest_of;
+use crate::ledger::{DecisionRecord, Inputs, MAX_INPUTS, said_print};
+use crate::model::{Refusal, Scope, Verdict};
+
+const CYCLE: CycleId = CycleId(uuid::Uuid::from_u128(1));
+
+/// Inputs as long as real ones, of which two lineages differ in little.
+fn text(id: &str, note: &str) -> String {
+    format!(
+        "{{\"v\":1,\"task\":{{\"id\":\"{id}\",\"status\":\"rejected\"}},\"note\":\"{note}\",\"rest\":\"{}\"}}",
+        "connection refused, ".repeat(100)
+    )
+}
+
+fn decision(lineage: LineageId, task: &str, text: &str, because: &str) -> Decision {
+    let mut decision = admitted(lineage, task, Action::Retry).decision().clone();
+    decision.inputs = digest_of(text.as_bytes());
+    decision.moment = Some(Arc::from("then"));
+    decision.verdict = Some(Verdict::Leave {
+        reason: Arc::from(because),
+        after: None,
+    });
+    decision
+}
+
+fn record(decision: &Decision, refusal: Option<RefusalReason>) -> DecisionRecord {
+    DecisionRecord {
+        decision: decision.clone(),
+        refusal: refusal.map(|reason| Refusal::new(reason, Scope::Global)),
+        relook: None,
+    }
+}
+
+fn inputs(decision: &Decision, text: &str) -> Inputs {
+    Inputs {
+        lineage: decision.lineage,
+        digest: decision.inputs.clone(),
+        text: Arc::from(text),
+        said: said_print(decision),
+    }
+}
+
+/// A ledger in memory that has seen tasks 90 to 99.
+async fn ledger() -> (Ledger, Vec<LineageId>) {
+    let ledger = Ledger::memory(at(0)).expect("a thread");
+    let rows = (90..100)
+        .map(|n| row(&n.to_string(), TaskStatus::Rejected, &n.to_string()))
+        .collect();
+    let seen = ledger
+        .observe(sighting(rows, 0), at(0))
+        .await
+        .expect("seen");
+    let lineages = seen.views.iter().filter_map(|view| view.lineage).collect();
+    (ledger, lineages)
+}
+
+/// Evaluates, then records.
+async fn cycle(ledger: &Ledger, decision: &Decision, text: &str, refusal: Option<RefusalReason>) {
+    ledger
+        .keep_inputs(vec![inputs(decision, text)], at(1))
+        .await
+        .expect("kept");
+    ledger
+        .decided(vec![record(decision, refusal)], CYCLE, at(1))
+        .await
+        .expect("decided");
+}
+
+fn bytes(ledger: &Ledger) -> usize {
+    let mut out = Vec::new();
+    ledger.export(0, None, &mut out).expect("read");
+    out.len()
+}
+
+#[tokio::test]
+async fn inputs_of_ten_alike_tasks_cost_little_more_than_one_and_come_back_to_the_byte() {
+    let (ledger, lineages) = ledger().await;
+    let before = bytes(&ledger);
+    let texts: Vec<String> = (90..100).map(|n| text(&n.to_string(), "")).collect();
+    let made: Vec<Decision> = lineages
+        .iter()
+        .zip(&texts)
+        .map(|(l, text)| decision(*l, "90", text, "wait"))
+        .collect();
+    let all = made.iter().zip(&texts).map(|(d, t)| inputs(d, t)).collect();
+    ledger.keep_inputs(all, at(1)).await.expect("kept");
+    for text in &texts {
+        let digest = digest_of(text.as_bytes());
+        let back = ledger.kept(&digest).expect("read");
+        assert_eq!(back.as_deref(), Some(text.as_str()));
+    }
+    let cost = bytes(&ledger) - before;
+    assert!(cost < 2 * texts[0].len() + 10 * 200, "{cost} bytes");
+}
+
+#[tokio::test]
+async fn a_look_that_changes_nothing_stores_nothing() {
+    let (ledger, lineages) = ledger().await;
+    let first = text("90", "");
+    let said = decision(lineages[0], "90", &first, "wait");
+    cycle(&ledger, &said, &first, None).await;
+    let before = bytes(&ledger);
+    // the same answer, from other inputs: nothing is recorded, so nothing is stored
+    let second = text("90", "seen again");
+    let same = decision(lineages[0], "90", &second, "wait");
+    cycle(&ledger, &same, &second, None).await;
+    assert_eq!(bytes(&ledger), before);
+    assert_eq!(ledger.kept(&same.inputs).expect("read"), None);
+}
+
+#[tokio::test]
+async fn a_recorded_decision_has_its_inputs_also_where_only_what_holds_it_back_changed_later() {
+    let (ledger, lineages) = ledger().await;
+    let first = text("90", "");
+    let said = decision(lineages[0], "90", &first, "wait");
+    cycle(&ledger, &said, &first, None).await;
+    let second = text("90", "seen again");
+    let same = decision(lineages[0], "90", &second, "wait");
+    cycle(&ledger, &same, &second, None).await;
+    // not evaluated again; the refusal is new
+    ledger
+        .decided(
+            vec![record(&same, Some(RefusalReason::Paused))],
+            CYCLE,
+            at(9),
+        )
+        .await
+        .expect("decided");
+    let story = ledger.story(lineages[0]).expect("read");
+    let last = story.lines.last().expect("recorded");
+    let EventBody::Decided { items } = &last.event.body else {
+        panic!("not a decision: {last:?}");
+    };
+    assert_eq!(items[0].inputs, same.inputs);
+    assert_eq!(items[0].moment.as_deref(), Some("then"));
+    let kept = ledger.kept(&items[0].inputs).expect("read");
+    assert_eq!(kept.as_deref(), Some(second.as_str()));
+}
+
+#[tokio::test]
+async fn one_decision_never_stores_more_than_its_bound() {
+    let (ledger, lineages) = ledger().await;
+    let before = bytes(&ledger);
+    let huge = "x".repeat(MAX_INPUTS + 1);
+    let said = decision(lineages[0], "90", &huge, "wait");
+    ledger
+        .keep_inputs(vec![inputs(&said, &huge)], at(1))
+        .await
+        .expect("answered");
+    assert_eq!(bytes(&ledger), before);
+    let most = "y".repeat(MAX_INPUTS);
+    let said = decision(lineages[1], "91", &most, "wait");
+    cycle(&ledger, &said, &most, None).await;
+    assert_eq!(ledger.kept(&said.inputs).expect("read"), Some(most));
+}

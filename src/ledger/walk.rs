@@ -1,0 +1,112 @@
+//! The first walk over a pass: finds each row's lineage, what changed and who is new; it changes nothing.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::index::{Index, TaskRef};
+use super::lineage::{JoinKey, Newcomer, child_digest, print};
+use super::observe::TaskView;
+use super::record::{OpenedItem, SeenItem};
+use crate::model::{Kind, LineageId, Owner, Snapshot, Task};
+
+/// The owner as recorded; one of whom nothing is shown is not recorded.
+fn known_owner(task: &Task) -> Option<Owner> {
+    (task.owner != Owner::Unknown).then(|| task.owner.clone())
+}
+
+/// What a first walk over the rows finds.
+pub(super) struct Walk {
+    pub views: Vec<TaskView>,
+    pub newcomers: Vec<Newcomer>,
+    pub changed: Vec<SeenItem>,
+    /// Rows of lineages that have an attempt.
+    pub rows: HashMap<LineageId, usize>,
+    /// By lineage: its present id is shown and not finished.
+    pub seen: Vec<bool>,
+}
+
+/// Finds each row's lineage, what changed, and who is new.
+pub(super) fn walk(index: &Index, snapshot: &Snapshot) -> Walk {
+    let mut out = Walk {
+        views: Vec::with_capacity(snapshot.tasks.len()),
+        newcomers: Vec::new(),
+        changed: Vec::new(),
+        rows: HashMap::new(),
+        seen: vec![false; index.lineages.len()],
+    };
+    for (at, task) in snapshot.tasks.iter().enumerate() {
+        let mut view = TaskView {
+            lineage: None,
+            current: true,
+            new: false,
+            changed: true,
+            attempt_open: false,
+            ambiguous: false,
+        };
+        let id = TaskRef::from(&task.id);
+        let Some(place) = index.by_task.get(&id) else {
+            view.new = true;
+            out.views.push(view);
+            out.newcomers.push(Newcomer {
+                at,
+                task: task.id.clone(),
+                key: JoinKey::of_task(task),
+                linked: task.retry_of.as_ref().and_then(|of| index.lineage_of(of)),
+            });
+            continue;
+        };
+        let lineage = LineageId(u64::from(*place));
+        view.lineage = Some(lineage);
+        let Some(of) = index.lineage(lineage) else {
+            out.views.push(view);
+            continue;
+        };
+        view.current = of.task == id;
+        view.changed = false;
+        if view.current {
+            let now_print = print(task);
+            let owner = known_owner(task);
+            let moved = owner
+                .as_ref()
+                .is_some_and(|o| index.owners.find(o) != Some(of.owner));
+            if now_print != of.print || moved {
+                view.changed = true;
+                out.changed.push(SeenItem {
+                    lineage,
+                    print: now_print,
+                    owner,
+                    status: Arc::from(task.status.as_str()),
+                });
+            }
+            if let Ok(n) = usize::try_from(lineage.0 - 1)
+                && let Some(seen) = out.seen.get_mut(n)
+            {
+                *seen = !task.status.is_finished();
+            }
+            if index.attempts.contains_key(&lineage) {
+                out.rows.insert(lineage, at);
+            }
+        }
+        out.views.push(view);
+    }
+    out
+}
+
+/// The record of a first sight.
+pub(super) fn opening(task: &Task, lineage: LineageId, kind: Kind) -> OpenedItem {
+    OpenedItem {
+        lineage,
+        task: task.id.clone(),
+        created: task.created,
+        kind,
+        target: task.target.clone(),
+        definition: task.definition_key.clone(),
+        name: task.definition_name.clone(),
+        process: task.process.clone(),
+        user: task.beneficiary.clone(),
+        child: child_digest(task),
+        owner: known_owner(task),
+        print: print(task),
+        ambiguous: false,
+    }
+}
