@@ -114,6 +114,7 @@ impl Core {
                 .ledger
                 .failed()
                 .map_or_else(|| "ok".to_owned(), |why| why.to_string()),
+            store_records: self.ledger.read(|index| index.last_seq()),
             world: match (&self.world_mismatch, world) {
                 (Some(why), _) => why.to_string(),
                 (None, Some(world)) => world,
@@ -317,7 +318,7 @@ fn explanation(why: &str) -> &'static str {
             .iter()
             .find(|reason| reason.as_str() == other)
             .map_or("See `provtaskd explain TASK`.", |reason| {
-                reason.explanation()
+                reason.explanation().trim()
             }),
     }
 }
