@@ -333,7 +333,7 @@ fn remember(
         process: task.process.clone(),
         definition: task.definition(),
         kind: around.kinds[row],
-        read: evaluated.read(),
+        read: evaluated.read().into(),
         policy: evaluated.policy.clone(),
         line: evaluated.line,
         hash: around.bench.policies.hash().clone(),
