@@ -341,7 +341,7 @@ fn remember(
         moment: Some(moment),
         fault: evaluated.fault.as_ref().map(|fault| fault.one_line()),
         due,
-        version: task.version(),
+        version: around.accounts.version(row),
         verdict: evaluated.verdict,
     };
     let acts = matches!(decision.verdict, Some(Verdict::Act { .. }));

@@ -148,9 +148,9 @@ impl Surroundings<'_> {
         let account = task
             .process
             .as_ref()
-            .map_or(0, |key| self.accounts.fingerprint(key, self.snapshot));
+            .map_or(0, |key| self.accounts.fingerprint(key));
         hash.finish()
-            .wrapping_add(task.version().rotate_left(17))
+            .wrapping_add(self.accounts.version(row).rotate_left(17))
             .wrapping_add(account.rotate_left(31))
             .wrapping_add(last.rotate_left(47))
     }

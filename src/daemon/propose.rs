@@ -292,10 +292,7 @@ async fn read(
         if needs.process
             && let Some(key) = &task.process
         {
-            processes.insert(
-                key.clone(),
-                around.accounts.fingerprint(key, around.snapshot),
-            );
+            processes.insert(key.clone(), around.accounts.fingerprint(key));
         }
     }
     let mut collector = collector(around.bench, memory);

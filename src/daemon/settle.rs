@@ -28,6 +28,9 @@ use crate::telemetry::Latch;
 /// Single readings per round; the read budget is shared with everything else.
 const LOOKS_AT_ONCE: usize = 200;
 
+/// Decisions that are handed to the ledger in one go.
+const RECORDS_AT_ONCE: usize = 4096;
+
 /// Classes of reasons (`reasons.toml`) that lie in one task and not in its target: they don't open
 /// its breaker. Everything else, what is not understood among it, counts against the target.
 const OF_THE_TASK: [&str; 7] = [
@@ -322,8 +325,23 @@ impl Core {
                 relook: rest.relook,
             })
             .collect();
-        self.ledger.decided(records, self.cycle, now).await?;
-        Ok(())
+        self.record_decisions(records, now).await
+    }
+
+    /// Part by part: the records of a large backlog never exist all at once in the ledger's forms.
+    async fn record_decisions(
+        &self,
+        records: Vec<DecisionRecord>,
+        now: Timestamp,
+    ) -> Result<(), DaemonError> {
+        let mut records = records.into_iter();
+        loop {
+            let part: Vec<DecisionRecord> = records.by_ref().take(RECORDS_AT_ONCE).collect();
+            if part.is_empty() {
+                return Ok(());
+            }
+            self.ledger.decided(part, self.cycle, now).await?;
+        }
     }
 
     /// Asks the governor about everything that the guards have passed, queues what may go, and
@@ -408,7 +426,7 @@ impl Core {
         self.metrics
             .set_refused_now(refusals.iter().map(|(reason, count)| (*reason, *count)));
         self.last.refusals = refusals;
-        self.ledger.decided(records, self.cycle, now).await?;
+        self.record_decisions(records, now).await?;
         self.open_holds(governed.holds, now).await?;
         Ok(queued)
     }
