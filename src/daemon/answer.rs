@@ -239,7 +239,7 @@ pub fn item(
         status: text.status.clone(),
         verdict: decision.verdict,
         rule,
-        read: decision.read,
+        read: decision.read.to_vec(),
         fault: decision.fault,
         refusals: refusals.iter().map(RefusalView::from).collect(),
         due: decision.due,

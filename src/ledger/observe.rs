@@ -16,6 +16,9 @@ use crate::model::{
     TaskId,
 };
 
+/// First sights that become records in one go.
+const OPENED_AT_ONCE: usize = 4096;
+
 /// A snapshot with what the ledger needs to know beside it.
 #[derive(Clone, Debug)]
 pub struct Sighting {
@@ -200,8 +203,14 @@ impl Work {
         out.opened = u64::try_from(opened.len()).unwrap_or(u64::MAX);
         out.joined = u64::try_from(joined.len()).unwrap_or(u64::MAX);
         out.ambiguous = u64::try_from(doubts.len()).unwrap_or(u64::MAX);
-        if !opened.is_empty() {
-            self.emit(meta, EventBody::LineagesOpened { items: opened })?;
+        // part by part: what a record is made of never exists all at once
+        let mut opened = opened.into_iter();
+        loop {
+            let items: Vec<_> = opened.by_ref().take(OPENED_AT_ONCE).collect();
+            if items.is_empty() {
+                break;
+            }
+            self.emit(meta, EventBody::LineagesOpened { items })?;
         }
         if !joined.is_empty() {
             for item in &joined {
