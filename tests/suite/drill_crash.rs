@@ -92,6 +92,43 @@ async fn killed_again_and_again_at_any_point() {
     assert_eq!(evidence.count("effects"), 12, "each claim had one effect");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_in_the_middle_of_each_of_the_first_puts() {
+    // the answer comes long after the retry was carried out
+    let slow = LENIENT.replace("name = \"AD\"", "name = \"AD\"\ncall_ms = 400");
+    assert_ne!(slow, LENIENT);
+    let mut drill = Setup::of(&slow)
+        .config("[governor.default]\nbatch_max = 1")
+        .start()
+        .await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    let puts = |drill: &Drill| {
+        let journal = drill.journal();
+        journal.iter().filter(|row| row["class"] == "put").count()
+    };
+    for _ in 0..5 {
+        let before = puts(&drill);
+        let another = |drill: &Drill| puts(drill) > before;
+        drill
+            .run_until("2h", "another PUT was carried out", another)
+            .await;
+        drill.kill_and_restart().await;
+    }
+    let answered = drill.log().matches("INFO sent ").count();
+    assert!(
+        answered + 3 <= puts(&drill),
+        "{answered} of {} PUTs were answered before the kill",
+        puts(&drill)
+    );
+    drill.run_for("24h").await;
+    let evidence = drill.judge().await;
+    assert_eq!(evidence.count("healed"), 12);
+    assert_eq!(evidence.count("effects"), 12, "each claim had one effect");
+}
+
 /// One fault of every sort that leaves open whether the PUT was carried out.
 const UNCLEAR: [&str; 13] = [
     "html500",
