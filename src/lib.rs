@@ -95,6 +95,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
             "absence",
             "calendar",
             "policy",
+            "absence",
             "config",
             "telemetry",
             "control",

@@ -64,22 +64,6 @@ pub struct PauseArgs {
     lasting: Option<SignedDuration>,
 }
 
-/// The `policy` group.
-#[derive(Debug, Subcommand)]
-pub enum PolicyCommand {
-    /// Let a policy set enforce
-    Release {
-        /// The set's hash, as `status` and `plan` show it
-        hash: String,
-        /// Who takes the responsibility
-        #[arg(long, value_name = "NAME")]
-        person: String,
-        /// That person's word, e.g. a change number
-        #[arg(long, value_name = "TEXT")]
-        word: String,
-    },
-}
-
 /// Options of `forget`.
 #[derive(Debug, Args)]
 pub struct ForgetArgs {
@@ -140,7 +124,7 @@ fn definition(text: &str) -> Result<DefinitionId, Failure> {
     }
 }
 
-fn order(context: &Context, request: Request) -> Result<(), Failure> {
+pub fn order(context: &Context, request: Request) -> Result<(), Failure> {
     match answer(context, request)? {
         Reply::Done(done) => print(&format!("{}\n", done.message)),
         _ => Err(unexpected()),
@@ -172,13 +156,9 @@ pub fn resume(context: &Context, args: ScopeArgs) -> Result<(), Failure> {
     order(context, Request::Resume { scope })
 }
 
-pub fn policy(context: &Context, command: PolicyCommand) -> Result<(), Failure> {
-    match command {
-        PolicyCommand::Release { hash, person, word } => {
-            let hash = PolicyHash::new(&hash);
-            order(context, Request::Release { hash, person, word })
-        }
-    }
+pub fn release(context: &Context, hash: &str, person: String, word: String) -> Result<(), Failure> {
+    let hash = PolicyHash::new(hash);
+    order(context, Request::Release { hash, person, word })
 }
 
 pub fn forget(context: &Context, args: ForgetArgs) -> Result<(), Failure> {

@@ -1,14 +1,17 @@
-//! `check`: the configuration and everything that it names, policies and absence feed read as the daemon reads them; it asks no server and opens no store.
+//! `check`: the configuration and everything that it names, each problem with its place and one remedy; it asks no server and opens no store.
+
+use std::path::Path;
 
 use clap::Args;
 
 use super::context::{Context, print};
-use super::failure::Failure;
+use super::failure::{Failure, Kind};
+use super::policy;
 use crate::absence::Feed;
-use crate::config::{Finding, Severity, probe};
+use crate::config::{Finding, Lines, Severity, probe};
 use crate::model::Clock;
 use crate::model::settings::Settings;
-use crate::{policy, telemetry};
+use crate::telemetry;
 
 /// Options of `check`.
 #[derive(Debug, Args)]
@@ -18,11 +21,13 @@ pub struct CheckArgs {
     syntax_only: bool,
 }
 
-/// Lists all findings; fails when one is an error.
+/// Lists all findings; fails when one is an error, or when a policy's own case fails.
 pub fn check(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
     let loaded = context.load()?;
+    let settings = &loaded.settings;
+    let file = &settings.origin;
     let mut findings = loaded.warnings;
-    if let Err(error) = telemetry::check_level(&loaded.settings.log.level) {
+    if let Err(error) = telemetry::check_level(&settings.log.level) {
         findings.push(Finding {
             severity: Severity::Error,
             key: "log.level".to_owned(),
@@ -31,70 +36,93 @@ pub fn check(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
             hint: "write a level (error, warn, info, debug) or TARGET=LEVEL pairs".to_owned(),
         });
     }
+    let mut tested = Vec::new();
+    let mut broken = Vec::new();
     if !args.syntax_only {
-        let probed = probe(&loaded.settings);
-        let readable = |key: &str| !probed.iter().any(|finding| finding.key == key);
-        if readable("policy.dir") {
-            findings.extend(policies(&loaded.settings));
+        findings.extend(probe(settings));
+        findings.extend(absences(settings));
+        // an unreadable directory is among the findings already
+        let dir = settings.policy.dir.as_deref();
+        if dir.is_none_or(Path::is_dir) {
+            match policy::tried(&settings.policy) {
+                Ok((_, report)) => {
+                    if !policy::wrong(&report, false).is_empty() {
+                        tested = policy::failures(&report, dir);
+                    }
+                }
+                Err(failure) => broken = failure.details,
+            }
         }
-        if readable("absence.feed") {
-            findings.extend(feed(&loaded.settings));
-        }
-        findings.extend(probed);
     }
-    if findings.iter().any(|f| f.severity == Severity::Error) {
-        return Err(Failure::findings(&loaded.settings.origin, &findings));
+    let lines = Lines::of(&std::fs::read_to_string(file).unwrap_or_default());
+    for finding in &mut findings {
+        finding.line = finding.line.or_else(|| lines.line(&finding.key));
+    }
+    if !broken.is_empty() || findings.iter().any(|f| f.severity == Severity::Error) {
+        let mut failure = Failure::findings(file, &findings);
+        failure.details.extend(broken);
+        return Err(failure);
     }
     for finding in &findings {
-        eprintln!("{finding}");
+        eprintln!("{}", finding.at(file));
+    }
+    if !tested.is_empty() {
+        let mut failure = Failure::new(
+            Kind::Findings,
+            format!(
+                "{}: the policies do not do what their cases say",
+                file.display()
+            ),
+        )
+        .hint("mend the policy or the case, then run `provtaskd policy test`");
+        failure.details = tested;
+        return Err(failure);
     }
     print(&format!(
         "{}: good ({} warning(s)); mode {}\n",
-        loaded.settings.origin.display(),
+        file.display(),
         findings.len(),
-        loaded.settings.modes.global,
+        settings.modes.global,
     ))
 }
 
-fn error(key: &str, what: String, hint: &str) -> Finding {
-    Finding {
-        severity: Severity::Error,
-        key: key.to_owned(),
-        line: None,
-        what,
-        hint: hint.to_owned(),
-    }
-}
-
-/// What the policies can't be compiled for, each with file and line.
-fn policies(settings: &Settings) -> Vec<Finding> {
-    match policy::load::load(&settings.policy) {
-        Ok(_) => Vec::new(),
-        Err(bad) => bad
-            .findings
-            .iter()
-            .map(|finding| {
-                let hint = finding.hint.as_deref();
-                error(
-                    "policy.dir",
-                    finding.one_line(),
-                    hint.unwrap_or("mend the file"),
-                )
-            })
-            .collect(),
-    }
-}
-
-/// Rows of the feed that the daemon would skip: somebody who is away would pass for present.
-fn feed(settings: &Settings) -> Vec<Finding> {
-    let absence = &settings.absence;
-    let Some(path) = &absence.feed else {
+/// What is wrong with the absence file.
+fn absences(settings: &Settings) -> Vec<Finding> {
+    let Some(path) = settings.absence.feed.clone().filter(|path| path.is_file()) else {
         return Vec::new();
     };
-    let mut feed = Feed::new(path.clone(), settings.zone.clone(), absence.feed_max_age);
-    let (_, problems) = feed.read(Clock::wall().now());
+    // a simulator's time says nothing about the age of a file
+    let max_age = settings
+        .absence
+        .feed_max_age
+        .filter(|_| !settings.server.simulator_clock);
+    let shown = path.parent().map(Path::to_path_buf).unwrap_or_default();
+    let (_, problems) = Feed::new(path, settings.zone.clone(), max_age).read(Clock::wall().now());
     problems
-        .iter()
-        .map(|problem| error("absence.feed", problem.to_string(), "mend the file"))
+        .into_iter()
+        .map(|problem| {
+            let text = problem.to_string();
+            let is_row = matches!(problem, crate::absence::FeedProblem::Row(_));
+            Finding {
+                // the daemon goes on without such a row, but nobody should start with one
+                severity: if is_row {
+                    Severity::Error
+                } else {
+                    Severity::Warning
+                },
+                key: "absence.feed".to_owned(),
+                line: None,
+                what: if is_row {
+                    shown.join(text).display().to_string()
+                } else {
+                    text
+                },
+                hint: if is_row {
+                    "write the row as login,from,to,stand_in".to_owned()
+                } else {
+                    "renew the file; until then nobody can be found present".to_owned()
+                },
+            }
+        })
         .collect()
 }

@@ -49,6 +49,7 @@ impl From<LogFormatArg> for LogFormat {
 #[derive(Debug)]
 pub struct Context {
     config: PathBuf,
+    named: bool,
     env: Env,
     overrides: Overrides,
 }
@@ -56,6 +57,7 @@ pub struct Context {
 impl Context {
     /// Reads the environment, once.
     pub fn new(global: Global) -> Self {
+        let named = global.config.is_some();
         let config = global.config.unwrap_or_else(|| {
             let local = Path::new(LOCAL_CONFIG);
             if local.is_file() {
@@ -66,6 +68,7 @@ impl Context {
         });
         Self {
             config,
+            named,
             env: Env {
                 credentials_directory: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
             },
@@ -77,6 +80,11 @@ impl Context {
                 log_format: global.log_format.map(LogFormat::from),
             },
         }
+    }
+
+    /// True where a configuration was named or is at its usual place.
+    pub fn has_config(&self) -> bool {
+        self.named || self.config.exists()
     }
 
     /// The configuration file.
@@ -125,6 +133,16 @@ pub fn print(text: &str) -> Result<(), Failure> {
         )),
         _ => Ok(()),
     }
+}
+
+/// Where temporary files go: `$TMPDIR`, else `/tmp`.
+pub fn scratch() -> PathBuf {
+    std::env::temp_dir()
+}
+
+/// True where standard output is a terminal on which lines can be redrawn.
+pub fn is_live() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb")
 }
 
 /// Width for tables: the terminal's, else `$COLUMNS`, else 80; never below 60.

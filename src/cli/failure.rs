@@ -53,6 +53,8 @@ kinds! {
     NotAllowed = 77,
     /// The configuration or the policies can't be used.
     Config = 78,
+    /// Ended by Ctrl-C, SIGTERM or `stop` before it was through.
+    Interrupted = 130,
 }
 
 /// The table of docs/operations.md.
@@ -115,7 +117,7 @@ impl Failure {
             format!("the configuration {} can't be used", path.display()),
         )
         .hint("mend what is listed above, then run `provtaskd check`");
-        failure.details = findings.iter().map(ToString::to_string).collect();
+        failure.details = findings.iter().map(|f| f.at(path)).collect();
         failure
     }
 

@@ -4,10 +4,11 @@ mod act;
 mod ask;
 mod check;
 mod context;
+mod demo;
 pub mod failure;
 mod look;
 mod outcomes;
-pub mod policy;
+mod policy;
 mod render;
 mod run;
 pub mod sim;
@@ -56,9 +57,9 @@ enum Command {
     /// Attempts and what became of them
     #[command(subcommand)]
     Outcomes(outcomes::OutcomesCommand),
-    /// Policies: release a set for enforce
+    /// Policies: run their cases, release a set for enforce
     #[command(subcommand)]
-    Policy(act::PolicyCommand),
+    Policy(policy::PolicyCommand),
     /// Forget what OIG taught about a definition
     Forget(act::ForgetArgs),
     /// The login at the server
@@ -70,6 +71,8 @@ enum Command {
     Stop,
     /// Run the stand-in for Oracle Identity Governance
     Sim(sim::SimArgs),
+    /// Play a Monday: simulator and daemon together, nothing to set up, nothing left behind
+    Demo(demo::DemoArgs),
     /// Print a completion script for a shell
     Completions {
         /// For which shell
@@ -125,7 +128,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Pause(args) => act::pause(&context, args),
         Command::Resume(args) => act::resume(&context, args),
         Command::Outcomes(command) => outcomes::outcomes(&context, command),
-        Command::Policy(command) => act::policy(&context, command),
+        Command::Policy(command) => policy::policy(&context, command),
         Command::Forget(args) => act::forget(&context, args),
         Command::Login(command) => act::login(&context, &command),
         Command::Reload => act::reload(&context),
@@ -135,6 +138,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
                 Failure::of(Kind::Data, &error).hint("see docs/ for the simulator's options")
             })
         }),
+        Command::Demo(args) => demo::demo(&context, &args),
         Command::Completions { shell } => completions(shell),
     }
 }
@@ -143,6 +147,21 @@ fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "provtaskd", &mut script);
     print(&String::from_utf8_lossy(&script))
+}
+
+/// Whether a command line (without the program's name) is understood, for documentation and its tests.
+///
+/// # Errors
+/// What is wrong with it, in one line.
+pub fn understands<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<(), String> {
+    let line = std::iter::once("provtaskd").chain(words);
+    match Cli::try_parse_from(line) {
+        Err(error) if error.use_stderr() => {
+            let text = error.to_string();
+            Err(text.lines().next().unwrap_or_default().to_owned())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Every command as typed, e.g. `outcomes list`, for documentation and its tests.

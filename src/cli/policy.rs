@@ -1,92 +1,194 @@
-//! `provtaskd policy test`: runs the cases beside the policies and says what failed; it talks to no server.
+//! `provtaskd policy`: runs the cases beside the policies, and releases a set for enforce; a test talks to no server and opens no store.
 
-use std::io::{self, Write};
-use std::path::PathBuf;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
+use super::act;
+use super::context::{Context, print};
+use super::failure::{Failure, Kind};
 use crate::model::settings::PolicySettings;
-use crate::policy::{PolicyError, load, trial};
+use crate::policy::trial::{FileTally, HELD_OUT_PRECISION_PERCENT, TrialReport};
+use crate::policy::{Diagnostic, PolicyError, PolicySet, load, trial};
 
-/// Arguments of `provtaskd policy`.
-#[derive(Args, Debug)]
-pub struct PolicyArgs {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: PolicyCommand,
-}
-
-/// What can be done with policies without a server.
-#[derive(Subcommand, Debug)]
+/// The `policy` group.
+#[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
-    /// Compile the policies and run their cases (NAME.test.toml).
+    /// Compile the policies and run their cases (NAME.test.toml)
     Test(TestArgs),
+    /// Let a policy set enforce
+    Release {
+        /// The set's hash, as `status` and `plan` show it
+        hash: String,
+        /// Who takes the responsibility
+        #[arg(long, value_name = "NAME")]
+        person: String,
+        /// That person's word, e.g. a change number
+        #[arg(long, value_name = "TEXT")]
+        word: String,
+    },
 }
 
-/// Arguments of `provtaskd policy test`.
-#[derive(Args, Debug)]
+/// Options of `policy test`.
+#[derive(Debug, Args)]
 pub struct TestArgs {
-    /// Directory of policies; without it the configured one, else the shipped set.
-    pub dir: Option<PathBuf>,
-    /// Fail also where a rule line is reached by no case.
+    /// Directory of policies; without it the configured one, else the shipped set
+    dir: Option<PathBuf>,
+    /// Fail also where a rule line is reached by no case
     #[arg(long)]
-    pub require_coverage: bool,
+    require_coverage: bool,
 }
 
-/// Why the command could not do its work.
-#[derive(Debug, thiserror::Error)]
-pub enum PolicyTestError {
-    /// The set does not compile.
-    #[error("{0}")]
-    Policy(#[from] PolicyError),
-    /// The report can't be written.
-    #[error("can't write the report: {0}")]
-    Output(#[from] io::Error),
+pub fn policy(context: &Context, command: PolicyCommand) -> Result<(), Failure> {
+    match command {
+        PolicyCommand::Test(args) => test(context, &args),
+        PolicyCommand::Release { hash, person, word } => act::release(context, &hash, person, word),
+    }
 }
 
-/// Runs the cases and writes the report; true where all is well.
+fn test(context: &Context, args: &TestArgs) -> Result<(), Failure> {
+    let settings = match &args.dir {
+        // a directory can be tested before there is a configuration
+        Some(dir) => PolicySettings {
+            dir: Some(dir.clone()),
+            ..PolicySettings::default()
+        },
+        None if context.has_config() => context.load()?.settings.policy,
+        None => PolicySettings::default(),
+    };
+    let (set, report) = tried(&settings)?;
+    print(&text(&set, &report, settings.dir.as_deref()))?;
+    match wrong(&report, args.require_coverage).as_slice() {
+        [] => Ok(()),
+        all => Err(Failure::new(Kind::Findings, all.join("; "))
+            .hint("mend the policy or the case at the places above, then run it again")),
+    }
+}
+
+/// Compiles a set and runs its cases.
 ///
 /// # Errors
-/// Where the set or its cases can't be loaded, or the report can't be written.
-pub fn test(
-    args: &TestArgs,
-    settings: &PolicySettings,
-    out: &mut dyn Write,
-) -> Result<bool, PolicyTestError> {
-    let mut settings = settings.clone();
-    if args.dir.is_some() {
-        settings.dir.clone_from(&args.dir);
-    }
-    let set = load::load(&settings)?;
-    let cases = load::cases(settings.dir.as_deref())?;
+/// Everything that is wrong with the files, each with its place.
+pub fn tried(settings: &PolicySettings) -> Result<(PolicySet, TrialReport), Failure> {
+    let dir = settings.dir.as_deref();
+    let set = load::load(settings).map_err(|error| broken(&error, dir))?;
+    let cases = load::cases(dir).map_err(|error| broken(&error, dir))?;
     let report = trial::run(&set, &cases);
-    for found in &report.findings {
-        writeln!(out, "{found}")?;
+    Ok((set, report))
+}
+
+/// The failure of a set that can't be used.
+fn broken(error: &PolicyError, dir: Option<&Path>) -> Failure {
+    let of = dir.map_or_else(
+        || "the shipped set".to_owned(),
+        |dir| dir.display().to_string(),
+    );
+    let mut failure = Failure::new(Kind::Config, format!("the policies of {of} can't be used"))
+        .hint("mend what is listed above, then run `provtaskd policy test`");
+    failure.details = error.findings.iter().map(|f| finding(f, dir)).collect();
+    failure
+}
+
+/// One finding, with the file as it can be opened from here.
+pub fn finding(found: &Diagnostic, dir: Option<&Path>) -> String {
+    let mut found = found.clone();
+    found.file = place(dir, &found.file).into();
+    format!("error: {found}")
+}
+
+/// A file of the set. What could not be read is named with its whole path already.
+fn place(dir: Option<&Path>, file: &str) -> String {
+    match dir {
+        Some(dir) if !Path::new(file).starts_with(dir) => dir.join(file).display().to_string(),
+        _ => file.to_owned(),
     }
-    for failure in &report.failed {
-        writeln!(
-            out,
-            "FAILED {}: {}\n       {}",
-            failure.file, failure.case, failure.message
-        )?;
+}
+
+/// What makes the trial fail, each in a few words.
+pub fn wrong(report: &TrialReport, require_coverage: bool) -> Vec<String> {
+    let mut out = Vec::new();
+    if !report.failed.is_empty() {
+        out.push(format!("{} case(s) failed", report.failed.len()));
+    }
+    if !report.findings.is_empty() {
+        out.push(format!(
+            "{} file(s) of cases can't be read",
+            report.findings.len()
+        ));
+    }
+    if report.known_texts.wrong > 0 {
+        out.push(format!(
+            "{} known text(s) are wrongly called retryable",
+            report.known_texts.wrong
+        ));
+    }
+    if let Some(precision) = report.held_out.precision_percent()
+        && precision < HELD_OUT_PRECISION_PERCENT
+    {
+        out.push(format!(
+            "precision on held-out texts is {precision} %, it has to be {HELD_OUT_PRECISION_PERCENT} %"
+        ));
+    }
+    if require_coverage && !report.uncovered.is_empty() {
+        out.push(format!(
+            "{} rule line(s) are reached by no case",
+            report.uncovered.len()
+        ));
+    }
+    out
+}
+
+/// What failed, with its place; the same for `policy test` and `check`.
+pub fn failures(report: &TrialReport, dir: Option<&Path>) -> Vec<String> {
+    let mut out: Vec<String> = report.findings.iter().map(|f| finding(f, dir)).collect();
+    out.extend(report.failed.iter().map(|failure| {
+        format!(
+            "failed: {}:{}: {}\n        {}",
+            place(dir, &failure.file),
+            failure.line,
+            failure.case,
+            failure.message
+        )
+    }));
+    out
+}
+
+fn text(set: &PolicySet, report: &TrialReport, dir: Option<&Path>) -> String {
+    let mut out = String::new();
+    let files: Vec<String> = report.files.iter().map(|f| place(dir, &f.file)).collect();
+    let widest = files.iter().map(String::len).max().unwrap_or(0);
+    // writing to a String can't fail
+    for (name, file) in files.iter().zip(&report.files) {
+        let _ = writeln!(out, "{name:widest$}  {}", counts(file));
+    }
+    for line in failures(report, dir) {
+        let _ = writeln!(out, "{line}");
     }
     for (policy, line) in &report.uncovered {
-        writeln!(out, "no case reaches {policy}:{line}")?;
+        let _ = writeln!(out, "no case reaches {}:{line}", place(dir, policy));
     }
     for policy in &report.without_cases {
-        writeln!(out, "no cases for {policy}")?;
+        let _ = writeln!(out, "no cases for {}", place(dir, policy));
     }
-    writeln!(
+    let _ = writeln!(
         out,
-        "policy set {}: {} cases passed, {} failed; {} of {} rule lines reached",
+        "\npolicy set {}: {} cases passed, {} failed; {} of {} rule lines reached",
         set.hash().short(),
         report.passed,
         report.failed.len(),
         report.covered,
         report.covered + report.uncovered.len(),
-    )?;
-    writeln!(out, "reasons, known:    {}", report.known_texts)?;
-    writeln!(out, "reasons, held out: {}", report.held_out)?;
-    let covered = report.uncovered.is_empty() || !args.require_coverage;
-    Ok(report.is_good() && covered)
+    );
+    let _ = writeln!(out, "reasons, known:    {}", report.known_texts);
+    let _ = writeln!(out, "reasons, held out: {}", report.held_out);
+    out
+}
+
+fn counts(file: &FileTally) -> String {
+    let mut out = format!("{} passed, {} failed", file.passed, file.failed);
+    if file.scored > 0 {
+        let _ = write!(out, ", {} held out and scored", file.scored);
+    }
+    out
 }

@@ -31,13 +31,13 @@ pub fn json_lines<T: Serialize>(values: &[T]) -> Result<String, Failure> {
 }
 
 /// Texts of the server may hold escape sequences, which must not reach a terminal.
-fn clean(text: &str) -> String {
+pub fn clean(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()
 }
 
-fn time(at: Timestamp) -> String {
+pub fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
@@ -350,8 +350,8 @@ fn attempts(out: &mut String, list: &[AttemptView]) {
             row.settled
                 .map_or(String::new(), |at| format!(", settled {}", time(at))),
         );
-        if let Some(reason) = &row.reason {
-            let _ = writeln!(out, "     {}", clean(reason));
+        for line in &attempt.decided {
+            let _ = writeln!(out, "     decided: {}", clean(line));
         }
         for line in &attempt.evidence {
             let _ = writeln!(out, "     read: {}", clean(line));

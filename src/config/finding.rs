@@ -1,6 +1,7 @@
 //! One thing that is wrong or odd in a configuration: where, what, what to do; it never holds a secret's value.
 
 use std::fmt;
+use std::path::Path;
 
 /// Whether the configuration can be used in spite of it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -34,6 +35,26 @@ pub struct Finding {
     pub what: String,
     /// What to do next.
     pub hint: String,
+}
+
+impl Finding {
+    /// The finding with its place as `FILE:LINE`.
+    pub fn at(&self, file: &Path) -> String {
+        let file = file.display();
+        let place = match self.line {
+            Some(line) => format!("{file}:{line}"),
+            None => file.to_string(),
+        };
+        let nowhere = Self {
+            line: None,
+            ..self.clone()
+        };
+        let text = nowhere.to_string();
+        let rest = text
+            .split_once(": ")
+            .map_or(text.as_str(), |(_, rest)| rest);
+        format!("{}: {place}: {rest}", self.severity.as_str())
+    }
 }
 
 impl fmt::Display for Finding {

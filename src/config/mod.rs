@@ -10,6 +10,7 @@ mod read;
 pub mod resolve;
 
 pub use finding::{Finding, Severity};
+pub use lines::Lines;
 pub use load::{Env, LoadError, Loaded, Overrides, load, parse};
 pub use probe::probe;
 pub use read::parse_duration;

@@ -190,6 +190,9 @@ pub struct StatusView {
     pub store: String,
     /// `ok`, or what is wrong with it.
     pub store_state: String,
+    /// Records that were ever written into it.
+    #[serde(default)]
+    pub store_records: u64,
     /// Which world it belongs to, and whether the server is that one.
     pub world: String,
     /// Definitions without a kind, with their counts.
@@ -371,6 +374,9 @@ pub struct OutcomeRow {
 pub struct AttemptView {
     /// The row of the list.
     pub row: OutcomeRow,
+    /// The decision behind it: rule, values read, facts; empty where it is not on record any more.
+    #[serde(default)]
+    pub decided: Vec<String>,
     /// The request that carried it, as in OIG's access log (`X-Request-ID`).
     pub batch: Option<String>,
     /// What was read afterwards, in order.

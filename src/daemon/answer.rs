@@ -98,7 +98,7 @@ impl Core {
     }
 
     /// The lineage that a person means.
-    fn lineage_named(&self, name: &str) -> Option<LineageId> {
+    pub fn lineage_named(&self, name: &str) -> Option<LineageId> {
         match lineage_number(name) {
             Some(lineage) => self
                 .ledger

@@ -61,6 +61,26 @@ pub fn row_text(task: &Task, facts: &Facts) -> RowText {
     }
 }
 
+/// The facts beside the task that were had, one line each.
+pub fn had(task: &Task, facts: &Facts) -> Vec<String> {
+    let mut out = Vec::new();
+    if let Some(reason) = task.reason.as_deref().filter(|reason| !reason.is_empty()) {
+        out.push(format!("reason: {reason}"));
+    }
+    let told = [
+        ("owner", facts.owner.value().is_some()),
+        ("beneficiary", facts.beneficiary.value().is_some()),
+        ("account", facts.siblings.value().is_some()),
+        ("definition", facts.definition.manual_since.is_some()),
+    ];
+    for (name, text) in fact_texts(facts) {
+        if told.iter().any(|(of, had)| *of == name && *had) {
+            out.push(format!("{name}: {text}"));
+        }
+    }
+    out
+}
+
 fn fact_texts(facts: &Facts) -> Vec<(String, String)> {
     let mut out = vec![
         (

@@ -3,6 +3,7 @@
 mod account;
 mod answer;
 mod collect;
+mod conclude;
 mod core;
 mod describe;
 mod evaluate;

@@ -11,7 +11,8 @@ use crate::control::{
 };
 use crate::ledger::record::{Actor, ClaimItem, DecidedItem, Event, EventBody};
 use crate::model::{
-    Action, AttemptState, Decision, LineageId, Outcome, PolicyHash, ReceiptStatus, TaskId, attempt,
+    Action, AttemptState, Decision, Facts, LineageId, Outcome, PolicyHash, ReceiptStatus, Task,
+    TaskId, attempt,
 };
 
 /// Rows that a list shows when nobody asks for more.
@@ -150,14 +151,7 @@ impl Core {
             );
         };
         let facts = self
-            .ledger
-            .kept(&decided.inputs)
-            .ok()
-            .flatten()
-            .and_then(|text| match &decided.moment {
-                Some(moment) => crate::policy::replay_at(&text, moment).ok(),
-                None => crate::policy::replay(&text).ok(),
-            })
+            .replayed(&decided)
             .map(|(task, facts)| super::describe::row_text(&task, &facts));
         let (fields, facts, name) = match facts {
             Some(text) => (text.fields, text.facts, Some(text.name)),
@@ -211,6 +205,38 @@ impl Core {
         item(decision, &refusals, decided.relook, &text)
     }
 
+    /// Task and facts as they were decided on; none where they are not kept any more.
+    fn replayed(&self, decided: &DecidedItem) -> Option<(Task, Facts)> {
+        let text = self.ledger.kept(&decided.inputs).ok().flatten()?;
+        match &decided.moment {
+            Some(moment) => crate::policy::replay_at(&text, moment).ok(),
+            None => crate::policy::replay(&text).ok(),
+        }
+    }
+
+    /// What a decision rested on: the rule, the values it read, the facts that were had.
+    fn behind(&self, decided: &DecidedItem) -> Vec<String> {
+        let verdict = super::describe::verdict_text(decided.verdict.as_ref());
+        let rule = match (&decided.policy, decided.line) {
+            (Some(policy), Some(line)) => format!(" [{policy}:{line}]"),
+            (Some(policy), None) => format!(" [{policy}]"),
+            (None, _) => String::new(),
+        };
+        let mut out = vec![format!("{verdict}{rule}")];
+        let read: Vec<String> = decided
+            .read
+            .iter()
+            .map(|(name, value)| format!("{name} = {value}"))
+            .collect();
+        if !read.is_empty() {
+            out.push(read.join(", "));
+        }
+        if let Some((task, facts)) = self.replayed(decided) {
+            out.extend(super::describe::had(&task, &facts));
+        }
+        out
+    }
+
     fn attempts_in(&self, lineage: LineageId, events: &[&Event]) -> Vec<AttemptView> {
         let (target, name) = self.ledger.read(|index| {
             (
@@ -219,12 +245,15 @@ impl Core {
             )
         });
         let mut out: Vec<AttemptView> = Vec::new();
+        let mut decided: Option<&DecidedItem> = None;
         for event in events {
             match &event.body {
+                EventBody::Decided { items } => decided = items.last().or(decided),
                 EventBody::Claims { batch, items, .. } => {
                     for claim in items {
                         out.push(AttemptView {
                             row: row_of(claim, event.at, target.clone(), name.clone()),
+                            decided: decided.map_or_else(Vec::new, |item| self.behind(item)),
                             batch: Some(batch.to_string()),
                             evidence: Vec::new(),
                         });

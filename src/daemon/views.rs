@@ -114,6 +114,7 @@ impl Core {
                 .ledger
                 .failed()
                 .map_or_else(|| "ok".to_owned(), |why| why.to_string()),
+            store_records: self.ledger.read(|index| index.last_seq()),
             world: match (&self.world_mismatch, world) {
                 (Some(why), _) => why.to_string(),
                 (None, Some(world)) => world,
@@ -303,15 +304,21 @@ fn general(id: &str, since: Timestamp, why: &str, text: String) -> InboxItem {
 
 fn explanation(why: &str) -> &'static str {
     match why {
-        "ambiguous" => "More than one task could be the successor; look at them in OIG.",
-        "not_told" => "It could not be told in time what became of the attempt; look in OIG.",
-        "gone" => "The task left the list and nothing says why; this is not success.",
+        "ambiguous" => {
+            "More than one task could be the successor; look at them in OIG, then `provtaskd outcomes settle` or `outcomes reset`."
+        }
+        "not_told" => {
+            "It could not be told in time what became of the attempt; look in OIG, then `provtaskd outcomes settle`."
+        }
+        "gone" => {
+            "The task left the list and nothing says why; this is not success. Look in OIG, then `provtaskd outcomes settle`."
+        }
         "asked" => "A policy asks a person; `provtaskd explain TASK` shows its words.",
         other => RefusalReason::ALL
             .iter()
             .find(|reason| reason.as_str() == other)
             .map_or("See `provtaskd explain TASK`.", |reason| {
-                reason.explanation()
+                reason.explanation().trim()
             }),
     }
 }

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::error::LedgerError;
-use super::index::flags;
 use super::judge::{Judgement, Reading, judge, next_look};
-use super::lineage::{Join, Waiting, join, print};
-use super::record::{EventBody, How, JoinedItem, Meta};
+use super::lineage::{Join, print};
+use super::record::{EventBody, JoinedItem, Meta};
 use super::walk::{Walk, opening, walk};
 use super::work::{Presence, Work};
 use crate::model::settings::DeliverySettings;
@@ -115,13 +114,15 @@ impl Work {
             self.emit(&meta, EventBody::Seen { items })?;
         }
         let joins = if snapshot.complete && !late && !walk.newcomers.is_empty() {
-            let waiting = self.waiting(&walk.seen, sight.delivery.verify_give_up, now);
-            join(&waiting, &walk.newcomers, How::Successor)
+            self.joins(&walk, sight.delivery.verify_give_up, now)
         } else {
             Vec::new()
         };
         self.place(sight, sure, &joins, &mut walk, &meta, now, &mut out)?;
         self.judge_all(sight, sure, &walk, &meta, now, &mut out)?;
+        if sure {
+            self.came_back(&walk, &meta, now, &mut out)?;
+        }
         self.forget_settled();
         self.fit_presence();
         let index = self.index();
@@ -145,34 +146,6 @@ impl Work {
                 presence.passes = presence.passes.saturating_add(1);
             }
         }
-    }
-
-    /// Lineages that may have a successor among the newcomers.
-    fn waiting(&self, seen: &[bool], window: SignedDuration, now: Timestamp) -> Vec<Waiting> {
-        let index = self.index();
-        let mut out = Vec::new();
-        for (n, (of, seen)) in (1u64..).zip(index.lineages.iter().zip(seen)) {
-            if *seen || of.has(flags::DONE | flags::AMBIGUOUS) {
-                continue;
-            }
-            let lineage = LineageId(n);
-            let ours = index
-                .attempt(lineage)
-                .is_some_and(|a| a.action == Action::Retry);
-            let recent = self
-                .presence_of(lineage)
-                .absent_since
-                .is_none_or(|since| now.duration_since(since.time()) <= window);
-            if ours || recent {
-                out.push(Waiting {
-                    lineage,
-                    task: TaskId::from(&of.task),
-                    key: of.key,
-                    ours,
-                });
-            }
-        }
-        out
     }
 
     /// Opens and joins newcomers, and says where it can't be told.
@@ -199,6 +172,7 @@ impl Work {
             match to {
                 // a row that a shift between pages may have hidden could make the pair a wrong one
                 Join::To(..) | Join::Ambiguous(_) if !sure => continue,
+                Join::Undecided => continue,
                 Join::To(lineage, how) => {
                     view.lineage = Some(*lineage);
                     if self.index().attempt(*lineage).is_some() {

@@ -2,6 +2,7 @@
 
 mod inputs;
 mod passes;
+mod racing;
 mod state;
 
 use std::collections::{BTreeMap, HashMap};

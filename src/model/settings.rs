@@ -141,7 +141,7 @@ pub struct Modes {
 }
 
 /// Where policies are.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct PolicySettings {
     /// Directory of `*.rhai`, `kinds.toml`, `reasons.toml`, `lib/*.rhai`; `None`: the shipped set inside the binary.
     pub dir: Option<PathBuf>,

@@ -10,7 +10,7 @@ use super::diagnostic::Diagnostic;
 use super::set::{Evaluated, PolicySet, Source};
 use crate::model::{Action, Digest, Verdict};
 
-pub use case::{Expect, PolicyCase, PolicyCases};
+pub use case::{Expect, Placed, PolicyCase, PolicyCases};
 
 /// Least share of right "retryable" answers on texts held out while the patterns were written, in per cent.
 pub const HELD_OUT_PRECISION_PERCENT: usize = 95;
@@ -20,6 +20,8 @@ pub const HELD_OUT_PRECISION_PERCENT: usize = 95;
 pub struct Failure {
     /// The file of cases.
     pub file: String,
+    /// The line at which the case begins, from 1.
+    pub line: usize,
     /// The case's name or text.
     pub case: String,
     /// What was written and what came out.
@@ -81,9 +83,24 @@ impl fmt::Display for Score {
     }
 }
 
+/// What one file of cases came to.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct FileTally {
+    /// The file.
+    pub file: String,
+    /// Cases that came out as written.
+    pub passed: usize,
+    /// Those that didn't.
+    pub failed: usize,
+    /// Texts that are only scored.
+    pub scored: usize,
+}
+
 /// What a trial found.
 #[derive(Clone, Debug, Default)]
 pub struct TrialReport {
+    /// One row per file of cases that could be read, in the files' order.
+    pub files: Vec<FileTally>,
     /// Cases that came out as written (kinds and policies; reasons are scored).
     pub passed: usize,
     /// Those that didn't.
@@ -121,56 +138,36 @@ pub fn run(set: &PolicySet, files: &[Source]) -> TrialReport {
     let mut report = TrialReport::default();
     let mut reached: BTreeSet<(Arc<str>, u32)> = BTreeSet::new();
     for (file, text) in files {
+        report.files.push(FileTally {
+            file: file.clone(),
+            ..FileTally::default()
+        });
         let outcome = match file.as_str() {
             "kinds.test.toml" => case::kinds(file, text).map(|cases| {
-                for case in cases {
+                for Placed { line, case } in cases {
                     let kind = set.kinds().kind(&case.target, &case.name);
                     report.tell(
-                        file,
+                        line,
                         &format!("{} / {}", case.target, case.name),
                         (kind.as_str() != case.kind)
-                            .then(|| format!("expected {}, is {kind}", case.kind)),
+                            .then(|| format!("expected {}; came out: {kind}", case.kind)),
                     );
                 }
             }),
             "reasons.test.toml" => case::reasons(file, text).map(|cases| {
-                for case in cases {
-                    let class = set.reasons().class_of(&case.text);
-                    let class_right = *class.name == *case.class;
-                    let score = if case.held_out {
-                        &mut report.held_out
-                    } else {
-                        &mut report.known_texts
-                    };
-                    score.count(case.retryable, class.retryable, class_right);
-                    if case.held_out {
-                        continue;
-                    }
-                    let wrong = !class_right || case.retryable != class.retryable;
-                    report.tell(
-                        file,
-                        &case.text,
-                        wrong.then(|| {
-                            format!(
-                                "expected {} (retryable {}), is {} (retryable {}) by {}",
-                                case.class,
-                                case.retryable,
-                                class.name,
-                                class.retryable,
-                                class.pattern.as_deref().unwrap_or("no pattern")
-                            )
-                        }),
-                    );
+                for Placed { line, case } in cases {
+                    report.reason(set, line, &case);
                 }
             }),
             _ => case::policy(file, text).map(|cases| {
                 let own = format!("{}.rhai", file.trim_end_matches(".test.toml"));
-                for case in cases {
-                    policy_case(set, file, &own, &case, &mut report, &mut reached);
+                for Placed { line, case } in cases {
+                    policy_case(set, line, &own, &case, &mut report, &mut reached);
                 }
             }),
         };
         if let Err(found) = outcome {
+            report.files.pop();
             report.findings.push(*found);
         }
     }
@@ -192,21 +189,72 @@ pub fn run(set: &PolicySet, files: &[Source]) -> TrialReport {
 }
 
 impl TrialReport {
-    fn tell(&mut self, file: &str, case: &str, wrong: Option<String>) {
+    /// Counts a case of the file that is being read.
+    fn tell(&mut self, line: usize, case: &str, wrong: Option<String>) {
+        // `run` has pushed the file's row before it reads a case
+        let Some(file) = self.files.last_mut() else {
+            return;
+        };
         match wrong {
-            None => self.passed += 1,
-            Some(message) => self.failed.push(Failure {
-                file: file.to_owned(),
-                case: case.to_owned(),
-                message,
-            }),
+            None => {
+                file.passed += 1;
+                self.passed += 1;
+            }
+            Some(message) => {
+                file.failed += 1;
+                self.failed.push(Failure {
+                    file: file.file.clone(),
+                    line,
+                    case: case.to_owned(),
+                    message,
+                });
+            }
         }
+    }
+
+    fn reason(&mut self, set: &PolicySet, line: usize, case: &case::ReasonCase) {
+        let class = set.reasons().class_of(&case.text);
+        let class_right = *class.name == *case.class;
+        let score = if case.held_out {
+            &mut self.held_out
+        } else {
+            &mut self.known_texts
+        };
+        score.count(case.retryable, class.retryable, class_right);
+        if case.held_out {
+            if let Some(file) = self.files.last_mut() {
+                file.scored += 1;
+            }
+            return;
+        }
+        let wrong = !class_right || case.retryable != class.retryable;
+        let word = |retryable| {
+            if retryable {
+                "retryable"
+            } else {
+                "not retryable"
+            }
+        };
+        self.tell(
+            line,
+            &case.text,
+            wrong.then(|| {
+                format!(
+                    "expected {}, {}; came out: {}, {}, by {}",
+                    case.class,
+                    word(case.retryable),
+                    class.name,
+                    word(class.retryable),
+                    class.pattern.as_deref().unwrap_or("no pattern")
+                )
+            }),
+        );
     }
 }
 
 fn policy_case(
     set: &PolicySet,
-    file: &str,
+    line: usize,
     own: &str,
     case: &PolicyCase,
     report: &mut TrialReport,
@@ -214,7 +262,7 @@ fn policy_case(
 ) {
     let (task, facts) = match case.build(set) {
         Ok(inputs) => inputs,
-        Err(message) => return report.tell(file, &case.name, Some(message)),
+        Err(message) => return report.tell(line, &case.name, Some(message)),
     };
     let (task, facts) = (Arc::new(task), Arc::new(facts));
     let inputs = Digest::new("trial");
@@ -224,14 +272,14 @@ fn policy_case(
         set.decide_by(own, &task, &facts, inputs)
     };
     let Some(answer) = answer else {
-        return report.tell(file, &case.name, Some(format!("there is no policy {own}")));
+        return report.tell(line, &case.name, Some(format!("there is no policy {own}")));
     };
     if let (Some(policy), Some(line), None) = (&answer.policy, answer.line, &answer.fault) {
         reached.insert((Arc::clone(policy), line));
     }
     let wrong = case.expect.differs(&answer);
     report.tell(
-        file,
+        line,
         &case.name,
         wrong.map(|w| format!("{w}; came out: {}", in_words(&answer))),
     );

@@ -10,7 +10,7 @@ use super::api::{Answer, Req};
 use super::clock::{parse_until, wall_ms};
 use super::scenario::{Act, ClockMode};
 use super::server::Shared;
-use super::time::{parse_stamp_up, stamp_ms};
+use super::time::{Ms, parse_stamp_up, stamp_ms};
 
 /// How long one call of `advance` waits at the hold, in wall time.
 const LONG_POLL: Duration = Duration::from_secs(20);
@@ -158,31 +158,48 @@ fn hold(shared: &Shared, req: &Req) -> Answer {
     Answer::json(200, &answer)
 }
 
-async fn wait_held(shared: &Shared, req: &Req) -> Answer {
-    let ms = req
-        .param("timeout_ms")
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(20_000);
-    let deadline = tokio::time::Instant::now() + Duration::from_millis(ms);
+/// Lets a stepped world run so much further than it might until now.
+pub fn run_on(shared: &Shared, span: Duration) {
+    {
+        let mut core = shared.core();
+        let now = core.world.now();
+        let from = core.clock.hold.unwrap_or(now).max(now);
+        let span = Ms::try_from(span.as_millis()).unwrap_or(Ms::MAX);
+        core.clock.hold = Some(from.saturating_add(span));
+    }
+    shared.tell();
+}
+
+/// Waits until a client is idle at the hold, and answers the world's time; `None` where none came in time.
+pub async fn at_rest(shared: &Shared, patience: Duration) -> Option<Ms> {
+    let deadline = tokio::time::Instant::now() + patience;
     let mut waiting = shared.waiting.subscribe();
     loop {
         let blocked = *waiting.borrow_and_update() > 0;
         {
             let core = shared.core();
+            let now = core.world.now();
             // A client that waits at an old hold and has not woken yet is not idle at the new one.
-            let reached = core.clock.hold.is_some_and(|hold| core.world.now() >= hold);
-            if blocked && reached {
-                return Answer::json(
-                    200,
-                    &json!({"held": true, "now": stamp_ms(core.world.now())}),
-                );
+            if blocked && core.clock.hold.is_some_and(|hold| now >= hold) {
+                return Some(now);
             }
         }
         tokio::select! {
             _ = waiting.changed() => {}
-            () = tokio::time::sleep_until(deadline) => return wrong(408, "no client is waiting at the hold"),
-            () = shared.stop.cancelled() => return wrong(408, "the simulator ends"),
+            () = tokio::time::sleep_until(deadline) => return None,
+            () = shared.stop.cancelled() => return None,
         }
+    }
+}
+
+async fn wait_held(shared: &Shared, req: &Req) -> Answer {
+    let ms = req
+        .param("timeout_ms")
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(20_000);
+    match at_rest(shared, Duration::from_millis(ms)).await {
+        Some(now) => Answer::json(200, &json!({"held": true, "now": stamp_ms(now)})),
+        None => wrong(408, "no client is waiting at the hold"),
     }
 }
 

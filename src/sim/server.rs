@@ -243,6 +243,16 @@ impl SimServer {
             .collect()
     }
 
+    /// Lets a stepped world run so much further, as `POST /sim/clock/hold` with `for` does.
+    pub fn run_on(&self, span: Duration) {
+        control::run_on(&self.shared, span);
+    }
+
+    /// True once a client is idle at the hold, as `GET /sim/clock/wait_held` tells; false where none came in time.
+    pub async fn at_rest(&self, patience: Duration) -> bool {
+        control::at_rest(&self.shared, patience).await.is_some()
+    }
+
     /// Stops it; hanging answers are dropped.
     pub async fn shutdown(self) {
         self.shared.stop.cancel();

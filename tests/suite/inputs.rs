@@ -60,7 +60,7 @@ const CONFIGURATIONS: &[Case] = &[
         spoil: |dir| config_is(dir, "[server\norigin = 1\n"),
         args: &["check"],
         kind: Kind::Config,
-        says: &["line 1"],
+        says: &[":1:"],
     },
     Case {
         name: "an unknown key",
@@ -68,7 +68,7 @@ const CONFIGURATIONS: &[Case] = &[
         spoil: nothing,
         args: &["run"],
         kind: Kind::Config,
-        says: &["line 10", "delivery.setle_after", "settle_after"],
+        says: &[":10:", "delivery.setle_after", "settle_after"],
     },
     Case {
         name: "an unknown section",
@@ -108,7 +108,7 @@ const CONFIGURATIONS: &[Case] = &[
         spoil: |dir| replace(dir, "http://127.0.0.1:9", "http://oig.example.com:14000"),
         args: &["run"],
         kind: Kind::Config,
-        says: &["line 2", "server.origin", "plain http"],
+        says: &[":2:", "server.origin", "plain http"],
     },
     Case {
         name: "a bad cron line",

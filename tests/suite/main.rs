@@ -2,6 +2,7 @@
 
 mod architecture;
 mod bodies;
+mod check;
 mod cli;
 mod client;
 mod client_list;
@@ -10,6 +11,7 @@ mod client_sim;
 mod client_stub;
 mod client_tls;
 mod config;
+mod demo;
 mod drill;
 mod drill_crash;
 mod drill_doubt;
@@ -28,6 +30,7 @@ mod naive;
 mod naive_caught;
 mod policy;
 mod policy_set;
+mod readme;
 mod safety;
 mod sim_contract;
 mod sim_faults;

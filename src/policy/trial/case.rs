@@ -26,7 +26,15 @@ use crate::policy::set::{Evaluated, PolicySet};
 #[serde(deny_unknown_fields)]
 struct Cases<T> {
     #[serde(default = "Vec::new")]
-    case: Vec<T>,
+    case: Vec<toml::Spanned<T>>,
+}
+
+/// A case and the line at which it begins.
+pub struct Placed<T> {
+    /// From 1.
+    pub line: usize,
+    /// The case.
+    pub case: T,
 }
 
 /// A definition name and its kind.
@@ -61,7 +69,7 @@ pub struct ReasonCase {
 }
 
 /// A file of policy cases.
-pub type PolicyCases = Vec<PolicyCase>;
+pub type PolicyCases = Vec<Placed<PolicyCase>>;
 
 /// One task with facts and what should come out.
 #[derive(Deserialize)]
@@ -176,19 +184,27 @@ pub struct Expect {
     reason_has: Option<String>,
 }
 
-fn read<T: DeserializeOwned>(file: &str, text: &str) -> Result<Vec<T>, Box<Diagnostic>> {
-    toml::from_str::<Cases<T>>(text)
-        .map(|cases| cases.case)
-        .map_err(|error| Box::new(toml_finding(file, text, &error)))
+fn read<T: DeserializeOwned>(file: &str, text: &str) -> Result<Vec<Placed<T>>, Box<Diagnostic>> {
+    let cases = toml::from_str::<Cases<T>>(text)
+        .map_err(|error| Box::new(toml_finding(file, text, &error)))?;
+    let line = |at: usize| text.get(..at).unwrap_or(text).matches('\n').count() + 1;
+    Ok(cases
+        .case
+        .into_iter()
+        .map(|case| Placed {
+            line: line(case.span().start),
+            case: case.into_inner(),
+        })
+        .collect())
 }
 
 /// Reads `kinds.test.toml`.
-pub fn kinds(file: &str, text: &str) -> Result<Vec<KindCase>, Box<Diagnostic>> {
+pub fn kinds(file: &str, text: &str) -> Result<Vec<Placed<KindCase>>, Box<Diagnostic>> {
     read(file, text)
 }
 
 /// Reads `reasons.test.toml`.
-pub fn reasons(file: &str, text: &str) -> Result<Vec<ReasonCase>, Box<Diagnostic>> {
+pub fn reasons(file: &str, text: &str) -> Result<Vec<Placed<ReasonCase>>, Box<Diagnostic>> {
     read(file, text)
 }
 

@@ -1,0 +1,191 @@
+//! `check` and `policy test` through the real binary: each problem with file, line and a remedy, and an exit code that says so.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn provtaskd(dir: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_provtaskd"))
+        .args(args)
+        .current_dir(dir)
+        .env_clear()
+        .output()
+        .expect("the binary runs")
+}
+
+fn said(output: &Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+/// A directory with a usable configuration, and these files beside it.
+fn house(extra: &str, files: &[(&str, &str)]) -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = format!(
+        "[server]\norigin = \"http://127.0.0.1:9\"\nlogin = \"ME\"\npassword_file = \"pw\"\n[store]\ndir = \"store\"\n{extra}"
+    );
+    let mut all = vec![
+        ("provtaskd.toml", config.as_str()),
+        ("pw", "correct-horse-1"),
+    ];
+    all.extend(files);
+    for (name, text) in all {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("inside")).expect("made");
+        std::fs::write(path, text).expect("written");
+    }
+    let private = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(dir.path().join("pw"), private).expect("mode");
+    dir
+}
+
+const POLICY: &str = "fn decide(task, facts) {\n  leave(\"all\")\n}\n";
+const GOOD: &str = "[[case]]\nname = \"all is left\"\nexpect = { verdict = \"leave\" }\n";
+const BAD: &str = "# cases\n\n[[case]]\nname = \"all is left\"\nexpect = { verdict = \"leave\" }\n\n[[case]]\nname = \"but not this\"\nexpect = { verdict = \"retry\" }\n";
+
+#[test]
+fn a_failing_case_names_file_and_line_and_what_came_out() {
+    let dir = house(
+        "",
+        &[("own/10-a.rhai", POLICY), ("own/10-a.test.toml", BAD)],
+    );
+    let output = provtaskd(dir.path(), &["policy", "test", "own"]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for part in [
+        "own/10-a.test.toml  1 passed, 1 failed",
+        "failed: own/10-a.test.toml:7: but not this",
+        "expected retry",
+        "came out: leave: all (10-a.rhai:2)",
+        "error: 1 case(s) failed",
+        "hint: ",
+    ] {
+        assert!(text.contains(part), "`{part}` is missing:\n{text}");
+    }
+    std::fs::write(dir.path().join("own/10-a.test.toml"), GOOD).expect("written");
+    let output = provtaskd(dir.path(), &["policy", "test", "own"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+}
+
+#[test]
+fn the_shipped_set_is_tested_without_any_configuration_and_its_scores_are_shown() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let output = provtaskd(dir.path(), &["policy", "test"]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    for part in ["30-retry.test.toml", "0 failed", "held out: ", "precision "] {
+        assert!(text.contains(part), "`{part}` is missing:\n{text}");
+    }
+}
+
+#[test]
+fn a_policy_that_does_not_compile_is_a_fault_of_the_configuration() {
+    let broken = "fn decide(task, facts) {\n  retry(\n}\n";
+    let dir = house("[policy]\ndir = \"own\"\n", &[("own/10-a.rhai", broken)]);
+    for args in [["policy", "test"].as_slice(), &["check"]] {
+        let output = provtaskd(dir.path(), args);
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(78), "{args:?}: {text}");
+        assert!(text.contains("own/10-a.rhai:3:"), "{args:?}: {text}");
+        assert!(text.contains("hint: "), "{args:?}: {text}");
+    }
+}
+
+#[test]
+fn cases_that_fail_make_check_fail_with_another_code_than_a_broken_configuration() {
+    let dir = house(
+        "[policy]\ndir = \"own\"\n",
+        &[("own/10-a.rhai", POLICY), ("own/10-a.test.toml", BAD)],
+    );
+    let output = provtaskd(dir.path(), &["check"]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("own/10-a.test.toml:7: but not this"),
+        "{text}"
+    );
+    let output = provtaskd(dir.path(), &["check", "--syntax-only"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+}
+
+#[test]
+fn a_cron_line_that_nobody_understands_stops_every_command() {
+    let dir = house("[schedule]\ncron = [\"61 * * * *\"]\n", &[]);
+    for args in [["check"].as_slice(), &["run"], &["status"]] {
+        let output = provtaskd(dir.path(), args);
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(78), "{args:?}: {text}");
+        assert!(
+            text.contains("provtaskd.toml:8: schedule.cron: `61 * * * *`: ")
+                && text.lines().count() == 3,
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_bad_row_of_the_absences_is_shown_with_its_line() {
+    let feed = "login,from,to,stand_in\nANNA,2027-03-01,2027-03-05,BEN\nCARL,soon,,\n";
+    let dir = house("[absence]\nfeed = \"leave.csv\"\n", &[("leave.csv", feed)]);
+    let output = provtaskd(dir.path(), &["check"]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(78), "{text}");
+    assert!(
+        text.contains("leave.csv:3: ") && text.contains("login,from,to,stand_in"),
+        "{text}"
+    );
+}
+
+#[test]
+fn every_problem_of_every_file_is_listed_at_once() {
+    let dir = house(
+        "[policy]\ndir = \"own\"\n[guard]\nage_limit = \"never\"\n",
+        &[("own/10-a.rhai", POLICY)],
+    );
+    let output = provtaskd(dir.path(), &["check"]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(78), "{text}");
+    assert!(
+        text.contains("provtaskd.toml:10: guard.age_limit: "),
+        "{text}"
+    );
+    // once that is mended, the tables of the set are read as well
+    let dir = house(
+        "[policy]\ndir = \"own\"\n[absence]\nfeed = \"gone.csv\"\n",
+        &[
+            ("own/10-a.rhai", POLICY),
+            (
+                "own/kinds.toml",
+                "[[kind]]\nkind = \"gift\"\nnames = [\"x\"]\n",
+            ),
+            (
+                "own/reasons.toml",
+                "[[class]]\nname = \"n\"\nretryable = true\npatterns = [\"(\"]\n",
+            ),
+        ],
+    );
+    let output = provtaskd(dir.path(), &["check"]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(78), "{text}");
+    for part in [
+        "own/kinds.toml:2:",
+        "own/reasons.toml:4:",
+        "absence.feed: ",
+        "gone.csv",
+    ] {
+        assert!(text.contains(part), "`{part}` is missing:\n{text}");
+    }
+}
+
+#[test]
+fn the_shipped_examples_are_good() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let output = provtaskd(
+        &root,
+        &["policy", "test", "examples/policies", "--require-coverage"],
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+}
