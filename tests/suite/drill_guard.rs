@@ -98,30 +98,31 @@ task = [{ task = "Add User to Group", failure = "lock", heals_after = 1 }]
     assert!(after.is_empty(), "{after:#?}");
 }
 
-/// Accounts whose newest task takes access away and fails twice more, before older work that could go at once.
+/// Accounts whose newest task takes access away and fails twice more, of its own account and not of its target, before older work that could go at once.
 pub const REVOKES: &str = r#"
 name = "revokes"
 seed = 11
 [traits]
 show_child = true
 [[target]]
-name = "AD"
+name = "SAP"
+connector = "erp"
 [[population]]
-target = "AD"
+target = "SAP"
 accounts = 10
 prefix = "REV"
 task = [
-  { task = "Telephone Updated", failure = "network", age = "30h" },
-  { task = "Add User to Group", failure = "network", age = "20h", repeat = 2 },
-  { task = "Remove User from Group", failure = "lock", heals_after = 2, age = "2h" },
+  { task = "Cost Center Updated", failure = "network", age = "30h" },
+  { task = "Add Role", failure = "network", age = "20h", repeat = 2 },
+  { task = "Remove Role", failure = "lock", heals_after = 2, age = "2h" },
 ]
 [[population]]
-target = "AD"
+target = "SAP"
 accounts = 5
 prefix = "OFF"
 task = [
-  { task = "Title Updated", failure = "lock", heals_after = 3, age = "30h" },
-  { task = "Disable User", failure = "network", age = "2h" },
+  { task = "Company Updated", failure = "lock", heals_after = 3, age = "30h" },
+  { task = "Lock User", failure = "network", age = "2h" },
 ]
 "#;
 
@@ -184,6 +185,41 @@ async fn siblings_are_done_exactly_once_each_and_oldest_first() {
             assert!(before < now, "{before:?} before {now:?}");
         }
     }
+}
+
+/// Accounts in which the oldest task fails once or twice more, while younger ones could go at once.
+const BACKING_OFF: &str = r#"
+name = "backing-off"
+seed = 18
+[[target]]
+name = "SAP"
+connector = "erp"
+[[population]]
+target = "SAP"
+accounts = 8
+prefix = "CHG"
+task = [
+  { task = "Cost Center Updated", failure = "lock", heals_after = 2, age = "30h" },
+  { task = "Cost Center Updated", failure = "network", age = "20h", repeat = 2 },
+]
+[[population]]
+target = "SAP"
+accounts = 6
+prefix = "NEW"
+task = [
+  { task = "Create User", failure = "lock", heals_after = 1, age = "30h" },
+  { task = "Add Role", failure = "network", age = "20h", repeat = 2 },
+]
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn younger_siblings_wait_while_the_oldest_backs_off() {
+    let mut drill = Setup::of(BACKING_OFF).enforcing().await;
+    drill.run_for("24h").await;
+    let evidence = drill.judge().await;
+    assert_eq!(evidence.count("healed"), 8 * 3 + 6 * 3);
+    // two bounces of each oldest change, one of each creation; a grant before its account would be one more
+    assert_eq!(evidence.count("effects"), 42 + 8 * 2 + 6);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -160,3 +160,48 @@ async fn an_absence_file_is_followed_to_somebody_who_is_there() {
     ]);
     assert_eq!(owners, expected);
 }
+
+/// Hands all work to whoever must not have it.
+const RECKLESS: &str = r#"
+fn decide(task, facts) {
+    if task.owner == "user:OWNER" { return reassign("user:GONE"); }
+    if task.owner == "user:SECOND" { return reassign("user:AWAYTOO"); }
+    reassign("user:" + task.beneficiary)
+}
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reckless_policy_hands_nothing_to_those_who_must_not_have_it() {
+    let mut drill = Setup::of(ABSENCES)
+        .file("absences.csv", FEED)
+        .file("policies/10-reckless.rhai", RECKLESS)
+        .file(
+            "policies/kinds.toml",
+            include_str!("../../policies/kinds.toml"),
+        )
+        .file(
+            "policies/reasons.toml",
+            include_str!("../../policies/reasons.toml"),
+        )
+        .config(POLICY)
+        .config("dir = \"policies\"\n[absence]\nfeed = \"absences.csv\"")
+        .enforcing()
+        .await;
+    drill.expect.absent = vec!["OWNER", "AWAYTOO", "SECOND"];
+    drill.run_for("12h").await;
+    let status = drill.json(&["status", "--json"]);
+    let refusals: BTreeMap<&str, u64> = status["refusals"]
+        .as_array()
+        .expect("refusals")
+        .iter()
+        .filter_map(|row| Some((row[0].as_str()?, row[1].as_u64()?)))
+        .collect();
+    let evidence = drill.judge().await;
+    assert_eq!(evidence.sent("reassign").count(), 0);
+    let expected = BTreeMap::from([
+        ("assignee_away", 3),
+        ("assignee_is_beneficiary", 3),
+        ("assignee_not_active", 4),
+    ]);
+    assert_eq!(refusals, expected, "each is named");
+}

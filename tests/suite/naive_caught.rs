@@ -140,7 +140,7 @@ async fn who_goes_by_age_alone_is_caught_at_revokes() {
 async fn who_does_not_wait_until_a_revoke_is_settled_is_caught() {
     let mut naive = Naive::of(REVOKES).await;
     let revokes = Knobs {
-        only: vec!["Remove User from Group", "Disable User"],
+        only: vec!["Remove Role", "Lock User"],
         ..once()
     };
     naive.retry_all(&revokes).await;
