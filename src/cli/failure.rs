@@ -166,6 +166,7 @@ impl From<RefusedKind> for Kind {
             RefusedKind::Store => Self::Store,
             RefusedKind::Io => Self::Io,
             RefusedKind::Config => Self::Config,
+            RefusedKind::Findings => Self::Findings,
             RefusedKind::Busy => Self::Busy,
             RefusedKind::Internal => Self::Internal,
         }

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::ask::{answer, unexpected};
 use super::context::{Context, print, width};
-use super::failure::Failure;
+use super::failure::{Failure, Kind};
 use super::render;
 use crate::control::{PlanFilter, Reply, Request};
 use crate::model::{ActionName, TargetName};
@@ -59,11 +59,25 @@ pub fn plan(context: &Context, args: PlanArgs) -> Result<(), Failure> {
         action: args.action,
         limit: args.limit,
     };
-    match answer(context, Request::Plan { filter })? {
-        Reply::Plan(plan) if args.json.json => print(&render::json(&plan)?),
-        Reply::Plan(plan) => print(&render::plan(&plan, width())),
-        _ => Err(unexpected()),
+    let Reply::Plan(plan) = answer(context, Request::Plan { filter })? else {
+        return Err(unexpected());
+    };
+    if args.json.json {
+        print(&render::json(&plan)?)?;
+    } else {
+        print(&render::plan(&plan, width()))?;
     }
+    let faults = plan
+        .items
+        .iter()
+        .filter(|item| item.fault.is_some())
+        .count();
+    if faults > 0 {
+        let what = format!("a policy failed on {faults} tasks; they are left alone");
+        return Err(Failure::new(Kind::Findings, what)
+            .hint("`provtaskd explain TASK` names file and line; mend the policy"));
+    }
+    Ok(())
 }
 
 pub fn explain(context: &Context, args: ExplainArgs) -> Result<(), Failure> {

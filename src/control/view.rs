@@ -66,6 +66,8 @@ pub enum RefusedKind {
     Io,
     /// The configuration or the policies can't be used.
     Config,
+    /// It was done, and something was found.
+    Findings,
     /// Try again.
     Busy,
     /// A fault of ours.

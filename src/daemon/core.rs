@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use super::evaluate::{Bench, CycleError, Evaluated, Seen};
+use super::evaluate::{Behind, Bench, CycleError, Evaluated, Seen};
 use super::memory::Memory;
 use super::send::SendDone;
 use super::settle::LookDone;
@@ -21,8 +21,8 @@ use crate::dispatch::batch::Queues;
 use crate::governor::Governor;
 use crate::ledger::{Ledger, VerifyItem};
 use crate::model::settings::Settings;
-use crate::model::{Clock, CycleId, Known, ProcessKey, RefusalReason, TaskId};
-use crate::oig::Client;
+use crate::model::{Clock, CycleId, Known, Mode, ProcessKey, RefusalReason, TaskId};
+use crate::oig::{Client, RequestCounts};
 use crate::policy::PolicySet;
 use crate::telemetry::{Health, Metrics};
 
@@ -87,6 +87,8 @@ pub struct Last {
     pub seen: Seen,
     /// What is not done at present, by reason.
     pub refusals: BTreeMap<RefusalReason, u64>,
+    /// Tasks left alone because their policy failed.
+    pub faults: u64,
     /// Cycles since start.
     pub cycles: u64,
     /// Failed cycles in a row.
@@ -129,12 +131,18 @@ pub struct Core {
     pub cycle: CycleId,
     /// When the next cycle starts.
     pub next_tick: Timestamp,
+    /// A cycle that begins earlier only reads: cron lines bound when anything is sent.
+    pub acts_from: Timestamp,
+    /// Whether the running (or last) cycle may send.
+    pub acting: bool,
     /// Pace of the cycles.
     pub pace: crate::source::Pace,
     /// Open attempts that are to be read singly now.
     pub looks: Vec<VerifyItem>,
     /// What readings that stopped early did not come to; taken up with the next cycle.
     pub looks_left: Vec<VerifyItem>,
+    /// Rounds of readings since start.
+    pub start_rounds: u32,
     /// Since when a cycle runs (wall).
     pub cycle_since: Option<Instant>,
     /// False until every claim found open at start was read once (invariant 4).
@@ -153,8 +161,8 @@ pub struct Core {
     pub sending: usize,
     /// Accounts of the PUTs under way that are not claimed yet.
     pub sending_accounts: HashSet<ProcessKey>,
-    /// The access requests behind queued tasks; reassign items carry them.
-    pub requests_of: HashMap<TaskId, Arc<str>>,
+    /// What the rows of proposed tasks show beside the decision.
+    pub behind: HashMap<TaskId, Behind>,
     /// A look is under way.
     pub looking: bool,
     /// Shutdown has begun.
@@ -167,6 +175,10 @@ pub struct Core {
     pub health: Health,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// Requests that the counters know of.
+    pub metered: RequestCounts,
+    /// Records that the counters know of.
+    pub metered_records: u64,
     /// The jump of the wall clock that was last reported.
     pub drift_said: i64,
     /// A snapshot of the governor's state as last stored.
@@ -302,7 +314,7 @@ impl Core {
     /// Starts whatever is due: a cycle, single readings, PUTs.
     async fn start_work(&mut self) -> Result<(), DaemonError> {
         let now = self.clock.now();
-        if self.stopping {
+        if self.stopping || self.is_off() {
             return Ok(());
         }
         self.start_look(now);
@@ -323,6 +335,7 @@ impl Core {
         let bench = self.bench(self.cycle);
         let began = Instant::now();
         self.cycle_since = Some(began);
+        self.acting = self.once || self.clock.now() >= self.acts_from;
         self.jobs.spawn(async move {
             let result = super::evaluate::evaluate(&bench, &mut memory).await;
             Done::Cycle {
@@ -336,6 +349,9 @@ impl Core {
     /// When something has to be done although nothing comes in.
     fn wake_at(&self) -> Timestamp {
         let now = self.clock.now();
+        if self.is_off() {
+            return Timestamp::MAX;
+        }
         let mut wake = if self.memory.is_some() {
             self.next_tick
         } else {
@@ -355,7 +371,12 @@ impl Core {
 
     /// True where `--once` has nothing more that it may do now.
     fn is_through(&self) -> bool {
-        self.last.cycles > 0 && self.jobs.is_empty()
+        (self.last.cycles > 0 || self.is_off()) && self.jobs.is_empty()
+    }
+
+    /// Off is off: nothing is read from the server either.
+    fn is_off(&self) -> bool {
+        self.settings.modes.global == Mode::Off
     }
 
     /// One cycle sends what may go at once; the rest is for the next one.

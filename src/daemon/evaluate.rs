@@ -18,7 +18,7 @@ use crate::ledger::record::digest_of;
 use crate::ledger::{Inputs, Ledger, LedgerError, Observed, Sighting, said_print};
 use crate::model::settings::Settings;
 use crate::model::{
-    Clock, CycleId, Decision, Facts, Kind, Known, LineageId, Login, Refusal, RefusalReason,
+    Clock, CycleId, Decision, Facts, Kind, Known, LineageId, Login, Owner, Refusal, RefusalReason,
     Snapshot, TargetName, Task, TaskId, TaskStatus, Verdict,
 };
 use crate::oig::{Client, OigError};
@@ -72,6 +72,17 @@ pub struct Proposal {
     pub decision: Decision,
     /// The guards' proof, or every refusal, the first one first.
     pub guard: Result<Passed, Vec<Refusal>>,
+    /// What the row shows beside the decision.
+    pub behind: Behind,
+}
+
+/// What a row shows that its act needs when it is sent.
+#[derive(Clone, Debug)]
+pub struct Behind {
+    /// The access request; reassign items carry it.
+    pub request: Option<Arc<str>>,
+    /// The owner on whom the decision rests.
+    pub owner: Owner,
 }
 
 /// A decision to do nothing, made in this cycle.
@@ -211,17 +222,25 @@ pub async fn evaluate(bench: &Bench, memory: &mut Memory) -> Result<Evaluated, C
     });
     // an id that a successor has replaced is never acted on; a row that can't be told apart neither,
     // nor one that may be older than what an attempt of it has led to meanwhile
-    let rows: Vec<usize> = (0..snapshot.tasks.len())
-        .filter(|row| observed.views.get(*row).is_some_and(|view| view.current))
-        .filter(|row| states[*row].is_some())
-        .filter(|row| bench.whole || !moved[*row])
-        .filter(|row| {
-            bench
-                .only
-                .as_ref()
-                .is_none_or(|only| snapshot.tasks[*row].id == *only)
-        })
-        .collect();
+    let mut rows: Vec<usize> = Vec::with_capacity(snapshot.tasks.len());
+    for row in 0..snapshot.tasks.len() {
+        let current = observed.views.get(row).is_some_and(|view| view.current);
+        let left_out = if !current {
+            Some(RefusalReason::SuccessorKnown)
+        } else if states[row].is_none() {
+            Some(RefusalReason::NotToldYet)
+        } else if moved[row] && !bench.whole {
+            Some(RefusalReason::JustMoved)
+        } else {
+            None
+        };
+        let asked = bench.only.as_ref();
+        match left_out {
+            Some(reason) => *out.still_refused.entry(reason).or_default() += 1,
+            None if asked.is_none_or(|only| snapshot.tasks[row].id == *only) => rows.push(row),
+            None => {}
+        }
+    }
     out.observed = observed;
 
     let around = Surroundings {

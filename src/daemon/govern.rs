@@ -84,17 +84,22 @@ impl Core {
         let standing = self.standing(found.seen.whole);
         self.governor.begin_cycle(now, &census, standing);
         self.queues.clear();
-        self.requests_of.clear();
+        self.behind.clear();
         let mut records = Vec::new();
         let mut refusals: BTreeMap<RefusalReason, u64> = found.still_refused;
         let mut wanted: Vec<(Decision, Passed)> = Vec::new();
         let mut refused: Vec<(Decision, Refusal)> = Vec::new();
         for Proposal {
-            decision, guard, ..
+            decision,
+            guard,
+            behind,
         } in found.proposals
         {
             match guard {
-                Ok(passed) => wanted.push((decision, passed)),
+                Ok(passed) => {
+                    self.behind.insert(decision.task.clone(), behind);
+                    wanted.push((decision, passed));
+                }
                 Err(mut reasons) if !reasons.is_empty() => {
                     refused.push((decision, reasons.swap_remove(0)));
                 }

@@ -86,6 +86,9 @@ pub enum DaemonError {
     /// The cycle of `run --once` failed.
     #[error("the cycle could not be finished: {0}")]
     Once(String),
+    /// Policies failed in `run --once`.
+    #[error("the policy failed on {0} tasks; they were left alone")]
+    OnceFaults(u64),
     /// The login was refused in `run --once`.
     #[error("the cycle could not be finished: {0}")]
     OnceLogin(String),
@@ -105,6 +108,7 @@ impl DaemonError {
             | Self::SimulatorClock { .. } => RefusedKind::Config,
             Self::Server(_) | Self::Stepper(_) | Self::Once(_) => RefusedKind::Unreachable,
             Self::OnceLogin(_) => RefusedKind::LoginRefused,
+            Self::OnceFaults(_) => RefusedKind::Findings,
             Self::Control(_) => RefusedKind::Busy,
             Self::Worker(_) | Self::Signals(_) => RefusedKind::Internal,
         }
@@ -128,6 +132,9 @@ impl DaemonError {
             }
             Self::OnceLogin(_) => {
                 "put the right password into the file, then `provtaskd login clear`".to_owned()
+            }
+            Self::OnceFaults(_) => {
+                "the log and `provtaskd plan` name file and line; mend the policy".to_owned()
             }
             Self::Policy(_) => "mend the policy, or leave policy.dir out to use the shipped set".to_owned(),
             Self::Control(_) => "another daemon may be running; see `provtaskd status`".to_owned(),

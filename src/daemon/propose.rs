@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::evaluate::{CycleError, Evaluated, Proposal, collector};
+use super::evaluate::{Behind, CycleError, Evaluated, Proposal, collector};
 use super::facts::Surroundings;
 use super::memory::Memory;
 use super::owners;
@@ -72,13 +72,13 @@ pub async fn propose(
             _ => not_now(around, &wish),
         };
         if let Some(refusal) = waits {
-            out.proposals.push(refused(wish, vec![refusal]));
+            out.proposals.push(refused(around, wish, vec![refusal]));
             continue;
         }
         match asked {
             Ok(passed) => {
                 hand(&wish, &mut handed);
-                out.proposals.push(passed_on(wish, passed));
+                out.proposals.push(passed_on(around, wish, passed));
             }
             Err(refusals) if needs_reading(&wish, &refusals) => {
                 let used = read_on
@@ -93,10 +93,10 @@ pub async fn propose(
                         Scope::Task(wish.decision.task.clone()),
                     )
                     .with("readings_for_this_target_in_a_cycle", cap);
-                    out.proposals.push(refused(wish, vec![refusal]));
+                    out.proposals.push(refused(around, wish, vec![refusal]));
                 }
             }
-            Err(refusals) => out.proposals.push(refused(wish, refusals)),
+            Err(refusals) => out.proposals.push(refused(around, wish, refusals)),
         }
     }
     let read_to_the_end = read(around, memory, &late).await?;
@@ -107,13 +107,13 @@ pub async fn propose(
                 if let Some(known) = memory.lineages.get_mut(&wish.decision.lineage) {
                     known.unreadable = 0;
                 }
-                out.proposals.push(passed_on(wish, passed));
+                out.proposals.push(passed_on(around, wish, passed));
             }
             Err(mut refusals) => {
                 if read_to_the_end && needs_reading(&wish, &refusals) {
                     ask_later(around, memory, &wish, &mut refusals);
                 }
-                out.proposals.push(refused(wish, refusals));
+                out.proposals.push(refused(around, wish, refusals));
             }
         }
     }
@@ -415,16 +415,26 @@ fn hand(wish: &Wish, handed: &mut HashMap<Login, u32>) {
     }
 }
 
-fn refused(wish: Wish, refusals: Vec<Refusal>) -> Proposal {
+fn refused(around: &Surroundings<'_>, wish: Wish, refusals: Vec<Refusal>) -> Proposal {
     Proposal {
+        behind: behind(around, &wish),
         decision: wish.decision,
         guard: Err(refusals),
     }
 }
 
-fn passed_on(wish: Wish, passed: Passed) -> Proposal {
+fn passed_on(around: &Surroundings<'_>, wish: Wish, passed: Passed) -> Proposal {
     Proposal {
+        behind: behind(around, &wish),
         decision: wish.decision,
         guard: Ok(passed),
+    }
+}
+
+fn behind(around: &Surroundings<'_>, wish: &Wish) -> Behind {
+    let task = &around.snapshot.tasks[wish.row];
+    Behind {
+        request: task.request.clone(),
+        owner: task.owner.clone(),
     }
 }

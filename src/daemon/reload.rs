@@ -34,6 +34,7 @@ impl Core {
                     .reconfigure(settings.governor.clone(), settings.modes.clone());
                 let (every, at_most) = bounds(&settings);
                 self.pace = Pace::new(every, at_most);
+                self.acts_from = acts_from(&settings, now);
                 if settings.absence != self.settings.absence || settings.zone != self.settings.zone
                 {
                     // rows of another file, or read in another zone, are not what is asked for now
@@ -114,12 +115,10 @@ impl Core {
                 let pause = self.pace.next(took, changed);
                 now.checked_add(pause).unwrap_or(Timestamp::MAX)
             }
-            Schedule::Cron(lines) => lines
-                .iter()
-                .filter_map(|line| Cron::parse(line, self.settings.zone.clone()).ok())
-                .filter_map(|cron| cron.next_after(now))
-                .min()
-                .unwrap_or(Timestamp::MAX),
+            Schedule::Cron(_) => {
+                self.acts_from = acts_from(&self.settings, now);
+                self.acts_from
+            }
         }
     }
 
@@ -132,6 +131,19 @@ impl Core {
             .unwrap_or(FAILED_AT_MOST)
             .min(FAILED_AT_MOST.max(every));
         now.checked_add(pause).unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// From when on a cycle may send: the next time of the cron lines, or at once without any.
+pub fn acts_from(settings: &Settings, now: Timestamp) -> Timestamp {
+    match &settings.schedule.when {
+        Schedule::Every { .. } => Timestamp::MIN,
+        Schedule::Cron(lines) => lines
+            .iter()
+            .filter_map(|line| Cron::parse(line, settings.zone.clone()).ok())
+            .filter_map(|cron| cron.next_after(now))
+            .min()
+            .unwrap_or(Timestamp::MAX),
     }
 }
 

@@ -1,22 +1,27 @@
 //! Reads tasks once more right before they are claimed, where their snapshot has grown old; what has moved is not sent (contract section 9, point 7).
 
+use super::evaluate::Behind;
 use crate::governor::Admitted;
 use crate::ledger::ClaimRequest;
 use crate::model::{Action, Owner, Principal, Refusal, RefusalReason, Scope, Task, TaskStatus};
 use crate::oig::Client;
 
 /// Takes out of the batch what is no longer as it was decided on, and answers it with why.
-pub async fn keep_unmoved(client: &Client, claim: &mut ClaimRequest) -> Vec<(Admitted, Refusal)> {
+pub async fn keep_unmoved(
+    client: &Client,
+    claim: &mut ClaimRequest,
+    behind: Vec<Option<Behind>>,
+) -> Vec<(Admitted, Refusal)> {
     let items = std::mem::take(&mut claim.batch.items);
     let requests = std::mem::take(&mut claim.requests);
     let mut refused = Vec::new();
     let mut stop: Option<String> = None;
-    for (item, request) in items.into_iter().zip(requests) {
+    for ((item, request), behind) in items.into_iter().zip(requests).zip(behind) {
         let id = item.decision().task.clone();
         let refusal = match &stop {
             Some(why) => Some(unread(&item, why)),
             None => match client.task(&id).await {
-                Ok(Some(task)) => moved(&item, &task),
+                Ok(Some(task)) => moved(&item, &task, behind.as_ref()),
                 Ok(None) => Some(refusal(&item, "it is not shown any more")),
                 Err(error) => {
                     let why = error.to_string();
@@ -39,9 +44,16 @@ pub async fn keep_unmoved(client: &Client, claim: &mut ClaimRequest) -> Vec<(Adm
 }
 
 /// Why a task as it is now is not what was decided on.
-fn moved(item: &Admitted, task: &Task) -> Option<Refusal> {
+fn moved(item: &Admitted, task: &Task, behind: Option<&Behind>) -> Option<Refusal> {
     if task.status.is_finished() || matches!(task.status, TaskStatus::Unknown(_)) {
         return Some(refusal(item, &format!("it is {} now", task.status)));
+    }
+    // a person who has given it to somebody else meanwhile is not overruled
+    let handed_on = behind.is_some_and(|behind| {
+        task.owner != Owner::Unknown && !same_owner(&behind.owner, &task.owner)
+    });
+    if handed_on && item.action() != &Action::Retry {
+        return Some(refusal(item, "somebody has handed it on"));
     }
     match item.action() {
         Action::Retry => (task.status != TaskStatus::Rejected)
@@ -50,6 +62,33 @@ fn moved(item: &Admitted, task: &Task) -> Option<Refusal> {
             owned_by(&task.owner, to).then(|| refusal(item, "it has this owner already"))
         }
         Action::SetNote { .. } | Action::SetResponse { .. } | Action::ManualComplete => None,
+    }
+}
+
+/// By key where both show one: a list and a single reading need not show the same of an owner.
+fn same_owner(a: &Owner, b: &Owner) -> bool {
+    match (a, b) {
+        (
+            Owner::User { key, login },
+            Owner::User {
+                key: key_b,
+                login: login_b,
+            },
+        ) => match (key, key_b) {
+            (Some(key), Some(key_b)) => key == key_b,
+            _ => login.is_none() || login_b.is_none() || login == login_b,
+        },
+        (
+            Owner::Role { key, name },
+            Owner::Role {
+                key: key_b,
+                name: name_b,
+            },
+        ) => match (key, key_b) {
+            (Some(key), Some(key_b)) => key == key_b,
+            _ => name.is_none() || name_b.is_none() || name == name_b,
+        },
+        _ => false,
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::core::{Core, Done};
+use super::evaluate::Behind;
 use super::{DaemonError, reread};
 use crate::dispatch::batch::{Batch, Pick};
 use crate::dispatch::deliver::{Delivered, End, deliver};
@@ -99,10 +100,14 @@ impl Core {
         self.sending += 1;
         self.sending_accounts
             .extend(pick.items.iter().filter_map(|item| item.process().cloned()));
-        let requests = pick
+        let behind: Vec<Option<Behind>> = pick
             .items
             .iter()
-            .map(|item| self.requests_of.get(&item.decision().task).cloned())
+            .map(|item| self.behind.get(&item.decision().task).cloned())
+            .collect();
+        let requests = behind
+            .iter()
+            .map(|behind| behind.as_ref().and_then(|behind| behind.request.clone()))
             .collect();
         let action = pick.action;
         let claim = ClaimRequest {
@@ -122,10 +127,12 @@ impl Core {
         let old = self
             .queued_from
             .is_none_or(|from| now.duration_since(from) > reread);
+        // others hand tasks on and write notes as well: what is not a retry is always read once more
+        let old = old || action != ActionName::Retry;
         self.jobs.spawn(async move {
             let mut claim = claim;
             let moved = if old {
-                reread::keep_unmoved(&client, &mut claim).await
+                reread::keep_unmoved(&client, &mut claim, behind).await
             } else {
                 Vec::new()
             };

@@ -18,10 +18,13 @@ use crate::model::decision::Mode;
 use crate::model::{
     AttemptEvent, Known, LineageId, Outcome, Refusal, RefusalReason, Scope, TargetName,
 };
-use crate::telemetry::Latch;
+use crate::telemetry::{BreakerState, Latch};
 
 /// Single readings per round; the read budget is shared with everything else.
 const LOOKS_AT_ONCE: usize = 200;
+
+/// Rounds of readings after start before one that can't be read no longer holds up the others.
+const START_ROUNDS: u32 = 5;
 
 /// Classes of reasons (`reasons.toml`) that lie in one task and not in its target: they don't open
 /// its breaker. Everything else, what is not understood among it, counts against the target.
@@ -74,15 +77,13 @@ impl Core {
         }
         if let Some(error) = &round.error {
             tracing::warn!(%error, not_read = round.rest.len() + self.looks.len(), "verification readings stopped early; they are tried again with the next cycle");
-            self.looks_left.extend(round.rest);
+            self.looks_left.extend(round.rest.iter().cloned());
             self.looks_left.append(&mut self.looks);
             if error.is_login() {
                 self.login_changed(now).await?;
             }
-        } else if self.looks.is_empty() && self.looks_left.is_empty() && !self.settled_at_start {
-            self.settled_at_start = true;
-            tracing::info!("every claim found open at start was read; sending may begin");
         }
+        self.start_settled(&round);
         if !round.looked.is_empty() {
             let settings = self.settings.delivery.clone();
             let outcomes = self
@@ -277,12 +278,21 @@ impl Core {
         for fault in &found.faults {
             tracing::warn!(fault = %fault, "a policy failed; its tasks are left alone");
         }
-        let sent_now = self.govern(found, now).await?;
+        let sent_now = if self.acting {
+            self.govern(found, now).await?
+        } else {
+            // between the times of the cron lines the list is read for what was sent, and that is all
+            self.keep_decisions(found, now).await?;
+            0
+        };
         self.take_looks(looks);
         self.last.seen = seen;
+        self.last.faults = faults;
         self.last.at = Some(now);
-        self.queued_from = self.last.seen.taken_at;
-        self.queued_at = Some(now);
+        if self.acting {
+            self.queued_from = self.last.seen.taken_at;
+            self.queued_at = Some(now);
+        }
         self.next_tick = self.pace_after(now, took, changed);
         if let Some(look) = next_look.filter(|_| self.looks.is_empty()) {
             self.next_tick = self
@@ -290,16 +300,50 @@ impl Core {
                 .min(look.max(now + SignedDuration::from_secs(1)));
         }
         // sent while this cycle read: it could not plan a look for that
+        let taken_at = self.last.seen.taken_at;
         let sent_since = self.ledger.read(|index| {
             index
                 .open_attempts()
-                .any(|(_, attempt)| self.queued_from.is_some_and(|from| attempt.sent >= from))
+                .any(|(_, attempt)| taken_at.is_some_and(|from| attempt.sent >= from))
         });
         if sent_since {
             self.look_soon(now);
         }
         self.report(now, sent_now, faults, took);
         self.store_governor(now).await
+    }
+
+    /// Sending begins once every claim found open at start was answered: read, or not found. One that
+    /// can't be read is tried again; after some rounds in which others could be read it is left to its
+    /// later looks, with its account held. Where nothing can be read, nothing is sent (invariant 4).
+    fn start_settled(&mut self, round: &Round) {
+        if self.settled_at_start {
+            return;
+        }
+        self.looks_left
+            .extend(round.failed.iter().map(|(item, _)| item.clone()));
+        if round.error.is_some() || !self.looks.is_empty() {
+            return;
+        }
+        self.start_rounds = self.start_rounds.saturating_add(1);
+        let failed = round.failed.len();
+        let answered = round.looked.len() > failed;
+        if failed == 0 && self.looks_left.is_empty() {
+            self.settled_at_start = true;
+            tracing::info!("every claim found open at start was read; sending may begin");
+        } else if answered && self.start_rounds >= START_ROUNDS {
+            self.settled_at_start = true;
+            self.looks_left.clear();
+            tracing::error!(
+                not_read = failed,
+                "some claims found open at start can't be read; their accounts stay held (`provtaskd inbox`), sending begins for the others"
+            );
+        } else {
+            tracing::error!(
+                not_read = self.looks_left.len(),
+                "claims found open at start could not be read; nothing is sent until they are, or a person says what became of them (`provtaskd outcomes settle`)"
+            );
+        }
     }
 
     /// What is to be read singly now; at start, also what readings that stopped early did not come to.
@@ -310,14 +354,45 @@ impl Core {
             return;
         }
         let asked: HashSet<LineageId> = self.looks.iter().map(|item| item.lineage).collect();
+        // a person may have said meanwhile what became of one
+        let ledger = self.ledger.clone();
+        let open = |item: &VerifyItem| {
+            ledger.read(|index| {
+                index
+                    .open_attempt(item.lineage)
+                    .is_some_and(|attempt| attempt.ordinal == item.ordinal)
+            })
+        };
         self.looks.extend(
             left.into_iter()
-                .filter(|item| !asked.contains(&item.lineage)),
+                .filter(|item| !asked.contains(&item.lineage) && open(item)),
         );
         self.settled_at_start = self.looks.is_empty() && !self.looking;
     }
 
+    /// Brings the counters up to date.
+    fn meter(&mut self) {
+        let (now, before) = (self.client.requests(), self.metered);
+        self.metrics.requests("read", now.reads - before.reads);
+        self.metrics.requests("write", now.writes - before.writes);
+        self.metrics.requests("token", now.tokens - before.tokens);
+        self.metered = now;
+        let records = self.ledger.read(|index| index.last_seq());
+        self.metrics
+            .recorded(records.saturating_sub(self.metered_records));
+        self.metered_records = records;
+        for view in self.governor.describe(self.clock.now()) {
+            let state = match view.breaker.as_str() {
+                "open" => BreakerState::Open,
+                "half_open" => BreakerState::Probing,
+                _ => BreakerState::Closed,
+            };
+            self.metrics.set_breaker(&view.target, state);
+        }
+    }
+
     fn report(&mut self, now: Timestamp, queued: usize, faults: u64, took: Duration) {
+        self.meter();
         let seen = &self.last.seen;
         let inbox = self.inbox_count(now);
         self.metrics.cycle(took, now.as_duration().as_secs_f64());

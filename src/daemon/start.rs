@@ -11,10 +11,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::core::{Core, Exit, Inlets, Last, Signal, drive, idle};
-use super::login;
 use super::memory::Memory;
 use super::time::clock_for;
 use super::{DaemonError, RunOptions, recall, systemd};
+use super::{login, reload};
 use crate::absence::Feed;
 use crate::admin::Admin;
 use crate::control::{self, Incoming, Reply, Request};
@@ -22,8 +22,8 @@ use crate::dispatch::batch::Queues;
 use crate::ledger::record::{EventBody, Meta};
 use crate::ledger::{Entry, Ledger, OpenReport, Stopped, VerifyItem};
 use crate::model::settings::{Schedule, Settings};
-use crate::model::{Action, CycleId, Known};
-use crate::oig::Client;
+use crate::model::{Action, CycleId, Known, Mode};
+use crate::oig::{Client, RequestCounts};
 use crate::policy;
 use crate::source::Pace;
 use crate::telemetry::{Health, Latch, Metrics};
@@ -129,6 +129,9 @@ async fn run_with(
         store = %settings.store.dir.display(),
         "provtaskd runs"
     );
+    if settings.modes.global == Mode::Off {
+        tracing::warn!("mode.global is off: nothing is read or sent; only questions are answered");
+    }
     let mut inlets = Inlets { control, signals };
     let ended = drive(&mut core, &mut inlets).await;
     stop.cancel();
@@ -136,6 +139,7 @@ async fn run_with(
     while helpers.join_next().await.is_some() {}
     core.jobs.shutdown().await;
     let once_failed = core.once.then(|| core.last.error.clone()).flatten();
+    let faults = if core.once { core.last.faults } else { 0 };
     let login_stopped = core
         .ledger
         .read(|index| index.login_stopped(&settings.server.login).is_some());
@@ -151,6 +155,7 @@ async fn run_with(
             match once_failed {
                 Some(error) if login_stopped => Err(DaemonError::OnceLogin(error)),
                 Some(error) => Err(DaemonError::Once(error)),
+                None if faults > 0 => Err(DaemonError::OnceFaults(faults)),
                 None => Ok(exit),
             }
         }
@@ -202,6 +207,7 @@ async fn assemble(
     record_policy(&ledger, &policies, now).await?;
     let looks = open_attempts(&ledger);
     let (every, at_most) = bounds(&settings);
+    let acts_from = reload::acts_from(&settings, now);
     let core = Core {
         config: options
             .config
@@ -219,9 +225,12 @@ async fn assemble(
         queued_from: None,
         queued_at: None,
         looks_left: Vec::new(),
+        start_rounds: 0,
         cycle_since: None,
         cycle: CycleId(uuid::Uuid::now_v7()),
         next_tick: now,
+        acts_from,
+        acting: false,
         pace: Pace::new(every, at_most),
         settled_at_start: looks.is_empty(),
         looks,
@@ -232,13 +241,15 @@ async fn assemble(
         jobs: JoinSet::new(),
         sending: 0,
         sending_accounts: HashSet::new(),
-        requests_of: HashMap::new(),
+        behind: HashMap::new(),
         looking: false,
         stopping: false,
         once: options.once,
         started: now,
         health,
         metrics: Arc::new(Metrics::new()),
+        metered: RequestCounts::default(),
+        metered_records: ledger.read(|index| index.last_seq()),
         drift_said: 0,
         governor_stored: None,
         settings,

@@ -1,6 +1,6 @@
 //! Puts status and inbox together from what the daemon holds; read only, and every count says what it counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -180,12 +180,15 @@ impl Core {
     pub fn backlog(&self, target: &TargetName, born_after: Option<Timestamp>) -> Vec<LineageId> {
         let told_by = Timestamp::MIN;
         self.ledger.read(|index| {
-            index
+            let asked = index
                 .inbox(told_by)
                 .into_iter()
                 .filter(|item| item.target.as_ref() == Some(target))
                 .filter(|item| is_backlog(item.why))
-                .map(|item| item.lineage)
+                .map(|item| item.lineage);
+            // what nobody wants done today may be wanted tomorrow, when its owner leaves
+            let all: BTreeSet<LineageId> = asked.chain(index.baseline_of(target)).collect();
+            all.into_iter()
                 .filter(|lineage| {
                     born_after.is_none_or(|after| {
                         index.origin(*lineage).is_some_and(|born| born >= after)

@@ -13,7 +13,7 @@ use super::error::{LedgerError, StoreError};
 use super::index::Index;
 use super::memory::MemoryStore;
 use super::record::{Actor, EventBody, Meta, RecordError, VERSION, decode, digest_of, genesis};
-use super::sidecar::{Mark, Sidecar};
+use super::sidecar::{Found, Mark, Sidecar};
 use super::sled::SledStore;
 use super::store::Store;
 use super::work::Work;
@@ -167,7 +167,7 @@ pub(super) fn replay(store: &dyn Store) -> Result<(Index, Vec<String>), LedgerEr
 
 fn settle_start(
     store: Arc<dyn Store>,
-    sidecar: Option<(Sidecar, Option<Mark>)>,
+    sidecar: Option<(Sidecar, Found)>,
     lock: Option<File>,
     mut repaired: Vec<String>,
     now: Timestamp,
@@ -177,11 +177,20 @@ fn settle_start(
     repaired.extend(wrong.into_iter().take(20));
     let found = index.last_seq();
     let created = found == 0;
-    let (mut sidecar, mark_read) = match sidecar {
-        Some((sidecar, mark)) => (Some(sidecar), mark),
-        None => (None, None),
+    let (mut sidecar, mark_read, lost) = match sidecar {
+        Some((sidecar, Found::Mark(mark))) => (Some(sidecar), Some(mark), false),
+        Some((sidecar, Found::Unreadable)) => (Some(sidecar), None, true),
+        // the first record is written before the first mark
+        Some((sidecar, Found::Nothing)) => (Some(sidecar), None, found > 1),
+        None => (None, None, false),
     };
-    let rewound = rewind(&index, mark_read.as_ref(), damaged);
+    if lost {
+        repaired.push(
+            "the sidecar that says up to where the store was acknowledged is lost or unreadable"
+                .to_owned(),
+        );
+    }
+    let rewound = rewind(&index, mark_read.as_ref(), damaged || lost);
     let index = Arc::new(RwLock::new(index));
     let mut work = Work::new(Arc::clone(&index));
     let meta = Meta::by(Actor::System, now);

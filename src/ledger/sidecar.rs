@@ -31,12 +31,23 @@ pub struct Sidecar {
     turn: u64,
 }
 
+/// What a sidecar says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Found {
+    /// It is new.
+    Nothing,
+    /// The newest whole mark.
+    Mark(Mark),
+    /// Something was written, and none of it can be read.
+    Unreadable,
+}
+
 impl Sidecar {
     /// Opens or creates the file and reads the newest whole mark.
     ///
     /// # Errors
     /// I/O.
-    pub fn open(path: &Path) -> Result<(Self, Option<Mark>), StoreError> {
+    pub fn open(path: &Path) -> Result<(Self, Found), StoreError> {
         let io = |e| StoreError::io(path, e);
         let file = OpenOptions::new()
             .read(true)
@@ -51,9 +62,11 @@ impl Sidecar {
             file.sync_all().map_err(io)?;
         }
         let mut newest: Option<(u64, Mark)> = None;
+        let mut written = false;
         for at in [0, SLOT_AT] {
             let mut bytes = [0u8; SLOT];
             file.read_exact_at(&mut bytes, at).map_err(io)?;
+            written |= bytes.iter().any(|byte| *byte != 0);
             if let Some((turn, mark)) = parse(&bytes)
                 && newest.as_ref().is_none_or(|(have, _)| turn > *have)
             {
@@ -66,7 +79,12 @@ impl Sidecar {
             file,
             turn,
         };
-        Ok((sidecar, newest.map(|(_, mark)| mark)))
+        let found = match newest {
+            Some((_, mark)) => Found::Mark(mark),
+            None if written => Found::Unreadable,
+            None => Found::Nothing,
+        };
+        Ok((sidecar, found))
     }
 
     /// Writes a mark and syncs it.
@@ -133,18 +151,21 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("sidecar");
         let (mut sidecar, none) = Sidecar::open(&path).expect("created");
-        assert_eq!(none, None);
+        assert_eq!(none, Found::Nothing);
         for seq in [3, 4, 9] {
             sidecar.write(&mark(seq)).expect("written");
         }
         let (_, read) = Sidecar::open(&path).expect("opened");
-        assert_eq!(read, Some(mark(9)));
+        assert_eq!(read, Found::Mark(mark(9)));
         // tear the newest slot (turn 3 is odd: the second)
         sidecar
             .file
             .write_all_at(b"garbage", SLOT_AT + 20)
             .expect("torn");
         let (_, read) = Sidecar::open(&path).expect("opened");
-        assert_eq!(read, Some(mark(4)));
+        assert_eq!(read, Found::Mark(mark(4)));
+        std::fs::write(&path, "garbage").expect("spoilt");
+        let (_, read) = Sidecar::open(&path).expect("opened");
+        assert_eq!(read, Found::Unreadable);
     }
 }

@@ -300,6 +300,12 @@ refusals! {
     ShuttingDown => "shutting_down",
     /// The task changed between the snapshot and the moment of sending.
     TaskMoved => "task_moved",
+    /// A successor has taken its place; that one is acted on.
+    SuccessorKnown => "successor_known",
+    /// It is new and may be the successor of another task; the next list tells.
+    NotToldYet => "not_told_yet",
+    /// An attempt of it moved while the list was read; the next list shows it as it is.
+    JustMoved => "just_moved",
 }
 
 impl fmt::Display for RefusalReason {

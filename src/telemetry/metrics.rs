@@ -66,10 +66,8 @@ pub struct AttemptLabels {
 /// Requests to OIG.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 pub struct RequestLabels {
-    /// `list`, `task`, `process`, `user`, `put`, `token`, …
+    /// `read`, `write` or `token`.
     pub kind: Word,
-    /// `ok`, `refused`, `unauthorised`, `error`, `timeout`, …
-    pub result: Word,
 }
 
 /// State of a breaker: 0 closed, 1 probing, 2 open.
@@ -101,7 +99,7 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     cycle_seconds: Histogram,
     cycles_failed: Counter,
-    commits: Counter,
+    records: Counter,
     policy: Family<PolicyLabels, Gauge>,
     breaker: Family<TargetLabels, Gauge>,
     login_stopped: Gauge,
@@ -125,7 +123,7 @@ impl Metrics {
                 0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 180.0, 600.0,
             ]),
             cycles_failed: Counter::default(),
-            commits: Counter::default(),
+            records: Counter::default(),
             policy: Family::default(),
             breaker: Family::default(),
             login_stopped: Gauge::default(),
@@ -162,7 +160,7 @@ impl Metrics {
         );
         r.register(
             "requests",
-            "Requests to OIG, by kind and result",
+            "Requests to OIG, by kind",
             metrics.requests.clone(),
         );
         r.register_with_unit(
@@ -177,9 +175,9 @@ impl Metrics {
             metrics.cycles_failed.clone(),
         );
         r.register(
-            "ledger_commits",
-            "Durable commits of the ledger",
-            metrics.commits.clone(),
+            "ledger_records",
+            "Records that the ledger has made durable",
+            metrics.records.clone(),
         );
         r.register(
             "policy",
@@ -279,13 +277,10 @@ impl Metrics {
         self.attempts.get_or_create(&labels).inc();
     }
 
-    /// A request to OIG ended.
-    pub fn request(&self, kind: &'static str, result: &'static str) {
-        let labels = RequestLabels {
-            kind: Word(kind),
-            result: Word(result),
-        };
-        self.requests.get_or_create(&labels).inc();
+    /// So many more requests were sent to OIG.
+    pub fn requests(&self, kind: &'static str, more: u64) {
+        let labels = RequestLabels { kind: Word(kind) };
+        self.requests.get_or_create(&labels).inc_by(more);
     }
 
     /// A whole cycle ended, at `end_seconds` of domain time since 1970.
@@ -299,9 +294,9 @@ impl Metrics {
         self.cycles_failed.inc();
     }
 
-    /// The ledger made something durable.
-    pub fn committed(&self, count: u64) {
-        self.commits.inc_by(count);
+    /// So many more records are durable.
+    pub fn recorded(&self, more: u64) {
+        self.records.inc_by(more);
     }
 
     /// The policy set in use.
@@ -374,7 +369,7 @@ mod tests {
             ("AD", "rejected", 2),
             ("Mail", "pending", 1),
         ]);
-        metrics.request("put", "ok");
+        metrics.requests("write", 1);
         metrics.refused(RefusalReason::ModeObserve, 7);
         let text = metrics.render().expect("text");
         assert!(
@@ -382,7 +377,7 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.contains(r#"provtaskd_requests_total{kind="put",result="ok"} 1"#),
+            text.contains(r#"provtaskd_requests_total{kind="write"} 1"#),
             "{text}"
         );
         assert!(

@@ -72,7 +72,6 @@ async fn killed_while_a_put_is_on_its_way_that_takes_effect_later() {
 
 /// Revokes need no reading of their own, so only the open claim holds them back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "an open claim whose reading fails counts as read, so the other accounts are sent to"]
 async fn nothing_is_sent_after_a_kill_until_what_was_open_could_be_read() {
     let mut drill = Setup::of(
         r#"

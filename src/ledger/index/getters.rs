@@ -189,6 +189,24 @@ impl Index {
         Some(history)
     }
 
+    /// Everything of a target that the first-day baseline still holds back, wanted at present or not.
+    pub fn baseline_of(&self, target: &TargetName) -> Vec<LineageId> {
+        let Some(place) = self.targets.find(target) else {
+            return Vec::new();
+        };
+        (1u64..)
+            .map(LineageId)
+            .zip(&self.lineages)
+            .filter(|(lineage, of)| {
+                of.target == place
+                    && !of.has(flags::DONE)
+                    && self.in_baseline(*lineage)
+                    && !self.is_released(*lineage)
+            })
+            .map(|(lineage, _)| lineage)
+            .collect()
+    }
+
     /// True where a task of this definition was ever seen.
     pub fn knows_definition(&self, id: &DefinitionId) -> bool {
         self.definitions.find(id).is_some()
