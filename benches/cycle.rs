@@ -19,6 +19,8 @@ use support::{flag, median, option};
 #[derive(Clone, Copy, Debug)]
 struct Run {
     micros: f64,
+    /// The same in processor time of the contender alone.
+    cpu: f64,
     counts: [u64; 4],
     peak: u64,
 }
@@ -102,6 +104,7 @@ impl Bench {
         let first = self.server.first().expect("it asked");
         Run {
             micros: per_task(ended.at - first, of),
+            cpu: per_task(ended.cpu, of),
             counts: self.server.counts(),
             peak: ended.peak,
         }
@@ -113,16 +116,22 @@ impl Bench {
         self.timed(tasks, tasks, &mut command)
     }
 
-    fn read_only(&self, tasks: usize) -> (f64, f64) {
+    /// Fetching and decoding alone: microseconds a task, decoding of it, processor time.
+    fn read_only(&self, tasks: usize) -> [f64; 3] {
         self.server.show(tasks);
         let mut command = Command::new(&self.me);
         command.args(["--floor", &self.server.origin, "--read-only"]);
-        let printed = child::run(&mut command).printed;
-        let numbers: Vec<f64> = printed
+        let ended = child::run(&mut command);
+        let numbers: Vec<f64> = ended
+            .printed
             .split_whitespace()
             .map(|word| word.parse().expect("a number"))
             .collect();
-        (numbers[2] / numbers[0], numbers[3] / numbers[0])
+        [
+            numbers[2] / numbers[0],
+            numbers[3] / numbers[0],
+            per_task(ended.cpu, tasks),
+        ]
     }
 
     /// A cycle in enforce that acts on everything; the first, empty one has taken the baseline.
@@ -153,8 +162,9 @@ impl Bench {
         let whole = say("whole cycle, everything acted on, durable", &wholes);
         let bulk = say("python3 requests, bulk PUT 500", &bulks);
         println!(
-            "  whole / F = {:.2}   bulk script / whole = {:.2}   store {} bytes a task",
+            "  whole / F = {:.2} (processor time {:.2})   bulk script / whole = {:.2}   store {} bytes a task",
             whole / floor,
+            cpu(&wholes) / cpu(&floors),
             bulk / whole,
             store / u64::try_from(tasks).expect("small")
         );
@@ -163,7 +173,7 @@ impl Bench {
     /// Cycles in observe: the first decides everything, the next ones find nothing new.
     fn unchanged(&self, tasks: usize, rounds: usize) {
         let home = Home::new(&self.server.origin, Limits::Throughput, "observe");
-        let (mut reads, mut decodes) = (Vec::new(), Vec::new());
+        let mut reads = Vec::new();
         self.server.show(tasks);
         let daemon = Running::start(&mut home.command(&["run"]));
         let done = daemon.wait_for("cycle done");
@@ -171,10 +181,12 @@ impl Bench {
         let mut cycles = Vec::new();
         for _ in 0..rounds {
             self.server.show(tasks);
+            let before = daemon.cpu();
             let done = daemon.wait_for("cycle done");
             let counts = self.server.counts();
             cycles.push(Run {
                 micros: per_task(done - self.server.first().expect("it asked"), tasks),
+                cpu: per_task(daemon.cpu().saturating_sub(before), tasks),
                 counts,
                 peak: daemon.peak(),
             });
@@ -182,11 +194,10 @@ impl Bench {
         let peak = daemon.peak();
         daemon.stop();
         for _ in 0..rounds {
-            let (read, decode) = self.read_only(tasks);
-            reads.push(read);
-            decodes.push(decode);
+            reads.push(self.read_only(tasks));
         }
-        let (read, decode) = (median(reads), median(decodes));
+        let [read, decode, processor] =
+            [0, 1, 2].map(|n| median(reads.iter().map(|read| read[n]).collect()));
         println!("first cycle in observe: {first:.1}");
         let same = say("cycle in which nothing changed", &cycles);
         let pages = tasks.div_ceil(support::world::PAGE);
@@ -196,11 +207,12 @@ impl Bench {
             .max()
             .unwrap_or(0);
         println!(
-            "  fetch and decode alone {read:.2}, decoding of it {decode:.2} (summed over threads)"
+            "  fetch and decode alone {read:.2}, decoding of it {decode:.2} (summed over threads), processor {processor:.2}"
         );
         println!(
-            "  unchanged / fetch and decode = {:.2}   requests / pages = {:.2}   peak {} MiB, {} bytes of store a task",
+            "  unchanged / fetch and decode = {:.2} (processor time {:.2})   requests / pages = {:.2}   peak {} MiB, {} bytes of store a task",
             same / read,
+            cpu(&cycles) / processor,
             ratio(asked, pages),
             peak / 1024,
             home.store_bytes() / u64::try_from(tasks).expect("small")
@@ -253,8 +265,12 @@ impl Bench {
             small.push(self.whole(100_000, Limits::Throughput).0);
             large.push(self.whole(1_000_000, Limits::Throughput).0);
         }
+        let processor = cpu(&large) / cpu(&small);
         let (small, large) = (say("100,000", &small), say("1,000,000", &large));
-        println!("  1,000,000 / 100,000 = {:.2}", large / small);
+        println!(
+            "  1,000,000 / 100,000 = {:.2} (processor time {processor:.2})",
+            large / small
+        );
     }
 }
 
@@ -268,6 +284,10 @@ fn per_task(time: Duration, tasks: usize) -> f64 {
     time.as_secs_f64() * 1e6 / tasks as f64
 }
 
+fn cpu(runs: &[Run]) -> f64 {
+    median(runs.iter().map(|run| run.cpu).collect())
+}
+
 fn say(what: &str, runs: &[Run]) -> f64 {
     let middle = median(runs.iter().map(|run| run.micros).collect());
     let all: Vec<String> = runs
@@ -275,9 +295,10 @@ fn say(what: &str, runs: &[Run]) -> f64 {
         .map(|run| format!("{:.2}", run.micros))
         .collect();
     let peak = runs.iter().map(|run| run.peak).max().unwrap_or(0);
+    let cpu = cpu(runs);
     let [pages, puts, items, others] = runs.last().map_or([0; 4], |run| run.counts);
     println!(
-        "{what}: {middle:.2} ({}), {pages} pages, {puts} PUTs, {items} items, {others} other requests, peak {} MiB",
+        "{what}: {middle:.2} ({}), processor {cpu:.2}, {pages} pages, {puts} PUTs, {items} items, {others} other requests, peak {} MiB",
         all.join(", "),
         peak / 1024
     );

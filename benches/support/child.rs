@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 pub struct Ended {
     /// When it ended.
     pub at: Instant,
+    /// Processor time, of all its threads.
+    pub cpu: Duration,
     /// Peak resident memory in KiB, where the system tells.
     pub peak: u64,
     /// What it printed.
@@ -22,6 +24,7 @@ pub struct Ended {
 /// # Panics
 /// It can't be started, or fails: a contender that fails has no time.
 pub fn run(command: &mut Command) -> Ended {
+    let before = children_cpu();
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -48,6 +51,7 @@ pub fn run(command: &mut Command) -> Ended {
     );
     Ended {
         at,
+        cpu: children_cpu().saturating_sub(before),
         peak,
         printed: printed.join("\n"),
     }
@@ -91,6 +95,12 @@ impl Running {
         }
     }
 
+    /// Processor time so far, of all its threads.
+    pub fn cpu(&self) -> Duration {
+        let stat = Path::new("/proc").join(self.child.id().to_string());
+        cpu_in(&stat.join("stat"), 11)
+    }
+
     /// Peak resident memory in KiB so far.
     pub fn peak(&self) -> u64 {
         peak_of(self.child.id())
@@ -121,6 +131,27 @@ fn drain(pipe: Option<impl std::io::Read + Send + 'static>) -> mpsc::Receiver<St
         });
     }
     lines
+}
+
+/// Processor time of all children that have ended; in hundredths of a second, as Linux counts for users.
+fn children_cpu() -> Duration {
+    cpu_in(Path::new("/proc/self/stat"), 13)
+}
+
+/// Two neighbouring counts of hundredths of a second, so many words behind the name.
+fn cpu_in(stat: &Path, skip: usize) -> Duration {
+    let text = std::fs::read_to_string(stat).unwrap_or_default();
+    // the name may hold blanks; what follows it does not
+    let ticks: u64 = text
+        .rsplit(')')
+        .next()
+        .unwrap_or("")
+        .split_whitespace()
+        .skip(skip)
+        .take(2)
+        .filter_map(|word| word.parse::<u64>().ok())
+        .sum();
+    Duration::from_millis(ticks * 10)
 }
 
 fn peak_of(pid: u32) -> u64 {

@@ -25,11 +25,16 @@ pub struct RowState {
 /// The rows of a snapshot by account.
 #[derive(Debug, Default)]
 pub struct Accounts {
-    rows: HashMap<ProcessKey, Vec<u32>>,
+    rows: HashMap<ProcessKey, Rows>,
     /// The version of each row, worked out once: it is asked for again with every row of the account.
     versions: Vec<u64>,
-    /// By account: the sum of its rows' versions, so that the order of the list does not matter.
-    sums: HashMap<ProcessKey, u64>,
+}
+
+#[derive(Debug, Default)]
+struct Rows {
+    at: Vec<u32>,
+    /// The sum of the rows' versions, so that the order of the list does not matter.
+    sum: u64,
 }
 
 impl Accounts {
@@ -41,9 +46,9 @@ impl Accounts {
             let version = task.version();
             of.versions.push(version);
             if let (Some(process), Ok(at)) = (&task.process, u32::try_from(at)) {
-                of.rows.entry(process.clone()).or_default().push(at);
-                let sum = of.sums.entry(process.clone()).or_default();
-                *sum = sum.wrapping_add(version);
+                let rows = of.rows.entry(process.clone()).or_default();
+                rows.at.push(at);
+                rows.sum = rows.sum.wrapping_add(version);
             }
         }
         of
@@ -56,7 +61,7 @@ impl Accounts {
 
     /// A number that changes when what the snapshot shows of the account changes.
     pub fn fingerprint(&self, process: &ProcessKey) -> u64 {
-        let sum = self.sums.get(process).copied().unwrap_or(0);
+        let sum = self.rows.get(process).map_or(0, |rows| rows.sum);
         let mut hash = Fnv::default();
         hash.text(process.as_str());
         hash.finish().wrapping_add(sum)
@@ -67,7 +72,7 @@ impl Accounts {
         self.rows
             .get(process)
             .into_iter()
-            .flatten()
+            .flat_map(|rows| &rows.at)
             .filter_map(|at| usize::try_from(*at).ok())
     }
 

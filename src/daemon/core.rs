@@ -318,12 +318,15 @@ impl Core {
             return Ok(());
         }
         self.start_look(now);
-        // `--once` is one cycle, however long its sending takes
-        let through = self.once && self.last.cycles > 0;
-        if self.next_tick <= now && self.memory.is_some() && !through {
+        if self.next_tick <= now && self.memory.is_some() && !self.had_its_cycle() {
             self.start_cycle();
         }
         self.pump(now).await
+    }
+
+    /// `--once` is one cycle, however long its sending takes.
+    fn had_its_cycle(&self) -> bool {
+        self.once && self.last.cycles > 0
     }
 
     fn start_cycle(&mut self) {
@@ -349,10 +352,14 @@ impl Core {
     /// When something has to be done although nothing comes in.
     fn wake_at(&self) -> Timestamp {
         let now = self.clock.now();
+<<<<<<< HEAD
         if self.is_off() {
             return Timestamp::MAX;
         }
         let mut wake = if self.memory.is_some() {
+=======
+        let mut wake = if self.memory.is_some() && !self.had_its_cycle() {
+>>>>>>> bench
             self.next_tick
         } else {
             Timestamp::MAX

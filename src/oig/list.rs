@@ -103,6 +103,11 @@ impl Client {
         let mut last = 1;
         loop {
             while end.is_none() && flight.len() < width && asked < inner.settings.max_pages {
+                // No further ahead of what was taken than the width: quick empty pages behind the end
+                // would draw more of their like while a full one is still on its way.
+                if asked.saturating_sub(taken) >= inner.settings.pages_in_flight.max(1) {
+                    break;
+                }
                 // Beyond what the last list needed only one page is asked for at a time; the first list knows no bound.
                 if asked > taken && known != 0 && asked >= known {
                     break;

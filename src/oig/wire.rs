@@ -224,7 +224,11 @@ pub enum WireFault {
 /// [`WireFault::Empty`], [`WireFault::Html`] or [`WireFault::Xml`] by the body's first characters.
 pub fn body_text(body: &[u8]) -> Result<Cow<'_, str>, WireFault> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    let text = String::from_utf8_lossy(body);
+    // a page is nearly always right, and checking that is far quicker than mending
+    let text = match std::str::from_utf8(body) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(body),
+    };
     let start = text.trim_start();
     if start.is_empty() {
         return Err(WireFault::Empty);
