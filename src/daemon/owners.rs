@@ -14,6 +14,9 @@ use crate::model::facts::{History, Known, OwnerFact, OwnerState, Person, StandIn
 use crate::model::settings::Settings;
 use crate::model::{Login, Owner, Principal, Snapshot, Task, UserKey};
 
+/// How often the search for stand-ins is asked whom it misses; what is longer stays unknown until the next cycle.
+const READING_ROUNDS: u32 = 32;
+
 /// Open tasks per person, of those visible to this login.
 #[derive(Debug, Default)]
 pub struct Loads(HashMap<Login, u32>);
@@ -97,9 +100,9 @@ pub async fn read_owners(
     reader.people(logins.clone()).await?;
     reader.roles(roles).await?;
 
-    // chains of stand-ins are followed by asking the absence room until it misses nobody
-    let depth = around.bench.settings.absence.max_depth.saturating_add(1);
-    for _ in 0..depth {
+    // chains of stand-ins are followed by asking the absence room until it misses nobody: the search
+    // ends at what was not read, so each round may miss one more; whoever was asked for is not missed again
+    for _ in 0..READING_ROUNDS {
         let missing = RefCell::new(Missing::default());
         let mut asked: BTreeSet<(Login, Option<Login>)> = BTreeSet::new();
         for row in rows {

@@ -175,6 +175,11 @@ pub enum StandIn {
         /// By which road: `feed`, `proxy`, `fulfilment_role`, `manager`.
         via: Arc<str>,
     },
+    /// A source that goes before all others that are left could not be read, so nobody is chosen.
+    Unknown {
+        /// Each candidate with why he was not taken; the last line is what could not be read.
+        why: Vec<String>,
+    },
     /// Nobody passed the checks.
     None {
         /// Each candidate with why he was not taken.
