@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::facts::{Person, StandIn, UserStatus};
+use crate::model::facts::{Person, ProxyEnd, StandIn, UserStatus};
 use crate::model::{Known, Login, Principal, UserKey};
 
 use super::roster::{Roster, away};
@@ -17,16 +17,26 @@ pub struct ProxyRow {
     pub login: Login,
     /// The proxy person's key, from the self link.
     pub key: Option<UserKey>,
-    /// `startDate`; `None`: since ever.
-    pub from: Option<Timestamp>,
-    /// First moment after `endDate`; `None`: open.
-    pub until: Option<Timestamp>,
+    /// `startDate`; open: since ever.
+    pub from: ProxyEnd,
+    /// First moment after `endDate`; open: without end.
+    pub until: ProxyEnd,
+    /// The server says `NOT_STARTED`.
+    pub not_started: bool,
 }
 
 impl ProxyRow {
-    /// True where the dates hold at `now`; the server's "current" includes what has not begun.
-    pub fn is_current(&self, now: Timestamp) -> bool {
-        self.from.is_none_or(|from| from <= now) && self.until.is_none_or(|until| now < until)
+    /// Why the proxy does not hold at `now`, if it doesn't: the server's "current" includes what
+    /// has not begun, and a date that can't be read is no date that holds.
+    pub fn not_current(&self, now: Timestamp) -> Option<&'static str> {
+        match (self.from, self.until) {
+            (ProxyEnd::Unreadable, _) => Some("not current (its start date can't be read)"),
+            (_, ProxyEnd::Unreadable) => Some("not current (its end date can't be read)"),
+            (ProxyEnd::At(from), _) if from > now => Some("not current (has not begun)"),
+            (_, ProxyEnd::At(until)) if until <= now => Some("not current (has ended)"),
+            _ if self.not_started => Some("not current (the server says NOT_STARTED)"),
+            _ => None,
+        }
     }
 }
 
@@ -165,13 +175,14 @@ fn proxies_of(
             Err(Unread)
         }
         Known::Yes { value, .. } => {
-            let (current, others): (Vec<_>, Vec<_>) = value
-                .into_iter()
-                .partition(|proxy| proxy.is_current(search.now));
-            for proxy in others {
-                why.push(format!("proxy {}: not current", proxy.login));
+            let mut current = Vec::new();
+            for proxy in value {
+                match proxy.not_current(search.now) {
+                    Some(reason) => why.push(format!("proxy {}: {reason}", proxy.login)),
+                    None => current.push(proxy.login),
+                }
             }
-            Ok(current.into_iter().map(|proxy| proxy.login).collect())
+            Ok(current)
         }
     }
 }

@@ -58,12 +58,17 @@ fn world(feed: &str) -> World {
 
 impl World {
     fn proxy(&mut self, of: &str, to: &str, from: &str, until: &str) {
-        let day = |text: &str| Some(format!("{text}T00:00:00Z").parse().expect("a day"));
+        let day = |text: &str| match text {
+            "" => ProxyEnd::Open,
+            "?" => ProxyEnd::Unreadable,
+            day => ProxyEnd::At(format!("{day}T00:00:00Z").parse().expect("a day")),
+        };
         self.proxies.entry(of.into()).or_default().push(ProxyRow {
             login: to.into(),
             key: None,
             from: day(from),
             until: day(until),
+            not_started: false,
         });
     }
 
@@ -147,7 +152,10 @@ fn feed_then_proxy_then_role_then_manager() {
     let StandIn::None { why } = w.search() else {
         panic!("nobody is left")
     };
-    assert!(why.iter().any(|line| line.contains("ANN: had the task before")));
+    assert!(
+        why.iter()
+            .any(|line| line.contains("ANN: had the task before"))
+    );
     assert!(why.iter().any(|line| line.contains("BOB: holds 9 tasks")));
 }
 
@@ -159,6 +167,30 @@ fn only_current_proxies_count() {
     assert_eq!(w.found(), None);
     w.proxy("owner", "cat", "2027-03-10", "2027-03-11");
     assert_eq!(w.found(), via("user:CAT", "proxy"));
+}
+
+#[test]
+fn a_proxy_whose_dates_or_state_do_not_say_that_it_holds_is_not_current() {
+    let feed = "owner,2027-03-01,2027-03-31,\n";
+    let mut w = world(feed);
+    w.proxy("owner", "bob", "", "");
+    assert_eq!(w.found(), via("user:BOB", "proxy"), "no date is no limit");
+    for (from, until, what) in [
+        ("?", "", "start date can't be read"),
+        ("2027-03-05", "?", "end date can't be read"),
+    ] {
+        let mut w = world(feed);
+        w.proxy("owner", "bob", from, until);
+        let StandIn::None { why } = w.search() else {
+            panic!("nobody stands in")
+        };
+        assert!(why.iter().any(|line| line.contains(what)), "{why:?}");
+    }
+    w.proxies.get_mut(&Login::new("owner")).expect("a proxy")[0].not_started = true;
+    let StandIn::None { why } = w.search() else {
+        panic!("nobody stands in")
+    };
+    assert!(why.iter().any(|line| line.contains("NOT_STARTED")));
 }
 
 #[test]

@@ -290,10 +290,7 @@ impl<'a> Collector<'a> {
             let value = match key {
                 None => Known::unknown(format!("the key of {login} is not known")),
                 Some(key) => match self.client.proxies(&key).await {
-                    Ok(rows) => Known::Yes {
-                        value: rows.into_iter().filter_map(proxy_row).collect(),
-                        as_of: self.clock.now(),
-                    },
+                    Ok(rows) => proxy_rows(&login, rows, self.clock.now()),
                     Err(error) if error.is_login() => return Err(error),
                     Err(error) => {
                         Known::unknown(format!("proxies of {login} could not be read: {error}"))
@@ -345,12 +342,64 @@ impl<'a> Collector<'a> {
     }
 }
 
-/// A proxy as the absence room knows one; a row without a login can't be a candidate.
-fn proxy_row(proxy: Proxy) -> Option<ProxyRow> {
-    Some(ProxyRow {
-        login: proxy.login?,
-        key: proxy.key,
-        from: proxy.from,
-        until: proxy.until,
-    })
+/// Proxies as the absence room knows them. One that may hold now and shows no login may be the
+/// stand-in, so without him the list is not known.
+fn proxy_rows(of: &Login, rows: Vec<Proxy>, now: Timestamp) -> Known<Vec<ProxyRow>> {
+    let mut known = Vec::with_capacity(rows.len());
+    for proxy in rows {
+        let not_started = proxy
+            .state
+            .is_some_and(|state| state.replace([' ', '-'], "_") == "NOT_STARTED");
+        let nameless = proxy.login.is_none();
+        let row = ProxyRow {
+            login: proxy.login.unwrap_or_else(|| Login::new("?")),
+            key: proxy.key,
+            from: proxy.from,
+            until: proxy.until,
+            not_started,
+        };
+        match (nameless, row.not_current(now)) {
+            (false, _) => known.push(row),
+            (true, Some(_)) => {}
+            (true, None) => {
+                return Known::unknown(format!("a proxy of {of} is shown without a login"));
+            }
+        }
+    }
+    Known::Yes {
+        value: known,
+        as_of: now,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::facts::ProxyEnd;
+
+    #[test]
+    fn a_proxy_without_a_login_makes_the_list_unknown_unless_it_does_not_hold() {
+        let now: Timestamp = "2027-03-10T12:00:00Z".parse().expect("a timestamp");
+        let proxy = |login: Option<&str>, state: &str| Proxy {
+            key: Some(UserKey::new("17")),
+            login: login.map(Login::new),
+            from: ProxyEnd::Open,
+            until: ProxyEnd::Open,
+            state: Some(state.to_owned()),
+        };
+        let rows = |proxies: Vec<Proxy>| proxy_rows(&Login::new("owner"), proxies, now);
+        let named = rows(vec![
+            proxy(Some("ann"), "NOT STARTED"),
+            proxy(None, "NOT_STARTED"),
+        ]);
+        let named = named.value().expect("all who may hold are named");
+        assert_eq!(named.len(), 1);
+        assert!(named[0].not_started);
+        let nameless = rows(vec![proxy(Some("ann"), "ACTIVE"), proxy(None, "ACTIVE")]);
+        assert!(
+            nameless
+                .why()
+                .is_some_and(|why| why.contains("without a login"))
+        );
+    }
 }
