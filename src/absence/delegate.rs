@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::facts::{Person, ProxyEnd, StandIn, UserStatus};
 use crate::model::{Known, Login, Principal, UserKey};
 
-use super::roster::{Roster, away};
+use super::roster::{Presence, Roster, presence};
 
 /// One proxy of a person (contract section 7). It makes a candidate, never an absence.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -142,6 +142,12 @@ fn named_by(
             return Ok(Some((to, "feed")));
         }
     }
+    if let Some(place) = search.roster.value().and_then(|r| r.doubt(login)) {
+        why.push(format!(
+            "feed of {login}: unknown ({place} could not be read)"
+        ));
+        return Err(Unread);
+    }
     for next in proxies_of(search, login, why)? {
         if let Some(to) = follow(search, &next, "proxy", depth, visited, why)? {
             return Ok(Some((to, "proxy")));
@@ -222,7 +228,8 @@ fn follow(
             return Err(Unread);
         }
     };
-    if let Some(absence) = away(&person, roster, search.now) {
+    let absent = presence(&person, roster, search.now);
+    if let Presence::Away(absence) = &absent {
         say(match absence.until {
             Some(_) => "is away",
             None => "is away or not active",
@@ -234,6 +241,10 @@ fn follow(
     if let Some(what) = unfit(search, &person) {
         say(&what);
         return Ok(None);
+    }
+    if let Presence::Unknown(reason) = absent {
+        say(&format!("it is not known whether he is away ({reason})"));
+        return Err(Unread);
     }
     if let Some(what) = not_told(search, &person) {
         say(&what);

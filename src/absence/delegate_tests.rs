@@ -1,7 +1,7 @@
 //! Who is found as a stand-in, and what is said where nobody is; the table of the search in `delegate`.
 
 use super::*;
-use crate::absence::parse;
+use crate::absence::{Parsed, parse};
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -24,8 +24,7 @@ struct World {
 }
 
 fn world(feed: &str) -> World {
-    let (roster, problems) = parse(feed, "x.csv", &TimeZone::UTC);
-    assert_eq!(problems, []);
+    let Parsed { roster, .. } = parse(feed, "x.csv", &TimeZone::UTC);
     let people = ["owner", "ann", "bob", "cat", "ben", "boss"];
     World {
         roster: Known::Yes {
@@ -265,6 +264,20 @@ fn a_lower_rank_is_not_taken_because_a_higher_one_could_not_be_read() {
 }
 
 #[test]
+fn a_row_that_could_not_be_read_makes_its_person_no_stand_in_and_his_own_unknown() {
+    let mut w = world(&format!("{AWAY}ann,nonsense,,\n"));
+    w.proxy("owner", "bob", "2027-03-05", "2027-03-20");
+    assert!(w.unknown().contains("x.csv:2"), "{}", w.unknown());
+    // ruled out anyway, so it does not matter whether she is away
+    w.loaded = Some("ann".into());
+    assert_eq!(w.found(), via("user:BOB", "proxy"));
+    // the owner's own row may name somebody who goes before his proxies
+    let mut w = world("owner,nonsense,,ann\n");
+    w.proxy("owner", "bob", "2027-03-05", "2027-03-20");
+    assert!(w.unknown().contains("x.csv:1"), "{}", w.unknown());
+}
+
+#[test]
 fn a_candidate_of_whom_too_little_is_shown_is_unknown_unless_he_is_ruled_out_anyway() {
     let with = |change: fn(&mut Person)| {
         let mut w = world(AWAY);
@@ -309,7 +322,7 @@ proptest! {
             prop_assert!(login != Login::new("owner") && login != Login::new("ben"));
             let person = &w.people[&login];
             let roster = w.roster.value().expect("known");
-            prop_assert_eq!(away(person, roster, now()), None);
+            prop_assert_eq!(presence(person, roster, now()), Presence::Here);
         }
     }
 }

@@ -8,7 +8,7 @@ use super::collect::Cache;
 use super::evaluate::{CycleError, collector};
 use super::facts::Surroundings;
 use super::memory::Memory;
-use crate::absence::{self, Delegation, ProxyRow, Roster};
+use crate::absence::{self, Delegation, Presence, ProxyRow, Roster};
 use crate::guard::AssigneeFact;
 use crate::model::facts::{History, Known, OwnerFact, OwnerState, Person, StandIn};
 use crate::model::settings::Settings;
@@ -150,8 +150,12 @@ fn roster(around: &Surroundings<'_>) -> Option<Arc<Roster>> {
 fn is_away(around: &Surroundings<'_>, cache: &Cache, login: &Login) -> bool {
     let person = cache.person(login);
     match (person.value(), roster(around)) {
-        (Some(person), Some(roster)) => absence::away(person, &roster, around.now).is_some(),
-        (Some(person), None) => absence::away(person, &Roster::default(), around.now).is_some(),
+        (Some(person), roster) => {
+            let roster = roster.unwrap_or_default();
+            absence::presence(person, &roster, around.now)
+                .absence()
+                .is_some()
+        }
         (None, _) => false,
     }
 }
@@ -238,7 +242,13 @@ pub fn owner_fact(
                         .unwrap_or("the feed could not be read")
                 ));
             };
-            let state = absence::owner_state(&person, &roster, around.now);
+            let state = match absence::presence(&person, &roster, around.now) {
+                Presence::Here => OwnerState::Present,
+                Presence::Away(absence) => OwnerState::Away { absence },
+                Presence::Unknown(why) => {
+                    return Known::unknown(format!("whether {login} is away: {why}"));
+                }
+            };
             let stand_in = match &state {
                 OwnerState::Away { .. } => stand_in(around, cache, &login, task, history, None),
                 OwnerState::Present | OwnerState::Role => StandIn::NotNeeded,
@@ -265,10 +275,11 @@ pub fn owner_word(around: &Surroundings<'_>, memory: &Memory, owner: &Owner) -> 
     if person.value().is_none() {
         return "unread";
     }
-    if is_away(around, &memory.cache, &login) {
-        "away"
-    } else {
-        "here"
+    let in_doubt = roster(around).is_none_or(|roster| roster.doubt(&login).is_some());
+    match (is_away(around, &memory.cache, &login), in_doubt) {
+        (true, _) => "away",
+        (false, false) => "here",
+        (false, true) => "in doubt",
     }
 }
 
@@ -297,14 +308,23 @@ pub fn assignee(
         return Known::unknown("whether the assignee is away could not be read");
     };
     match memory.cache.person(login) {
-        Known::Yes { value, as_of } => Known::Yes {
-            value: AssigneeFact {
-                away: absence::away(&value, &roster, around.now),
-                load: around.loads.get(login).saturating_add(handed),
-                person: value,
-            },
-            as_of,
-        },
+        Known::Yes { value, as_of } => {
+            let away = match absence::presence(&value, &roster, around.now) {
+                Presence::Here => None,
+                Presence::Away(absence) => Some(absence),
+                Presence::Unknown(why) => {
+                    return Known::unknown(format!("whether {login} is away: {why}"));
+                }
+            };
+            Known::Yes {
+                value: AssigneeFact {
+                    away,
+                    load: around.loads.get(login).saturating_add(handed),
+                    person: value,
+                },
+                as_of,
+            }
+        }
         Known::No { why } => Known::No { why },
     }
 }
