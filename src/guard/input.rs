@@ -31,7 +31,7 @@ pub struct GuardInput<'a> {
     pub kind: Kind,
     /// What is wanted.
     pub action: &'a Action,
-    /// True where the configuration or a policy names the definition.
+    /// True where the configuration names the definition; lifts `kind_needs_naming` and nothing else.
     pub named: bool,
     /// The beneficiary as read.
     pub beneficiary: &'a Known<Person>,

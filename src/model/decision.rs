@@ -205,9 +205,9 @@ macro_rules! refusals {
 
 refusals! {
     // guards (invariants 8 to 11, and what feeds them)
-    /// The task's kind has not been named by configuration or policy.
+    /// What the task does to access is not known; map its definition in `policy.kinds` or kinds.toml.
     KindUnknown => "kind_unknown",
-    /// Password and notify tasks are retried only when a policy names their definition.
+    /// Password and notify tasks are retried only when `policy.named` names their definition.
     KindNeedsNaming => "kind_needs_naming",
     /// The task is in a state in which this action makes no sense or is not understood.
     StatusNotActionable => "status_not_actionable",
