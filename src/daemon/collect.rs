@@ -18,6 +18,7 @@ pub struct Cache {
     processes: HashMap<ProcessKey, ProcessEntry>,
     proxies: HashMap<Login, Dated<Known<Vec<ProxyRow>>>>,
     roles: HashMap<String, Dated<Option<RoleKey>>>,
+    members: HashMap<RoleKey, Dated<Known<Arc<[Login]>>>>,
 }
 
 #[derive(Debug)]
@@ -52,6 +53,7 @@ impl Cache {
         self.processes.retain(|_, entry| fresh(entry.at));
         self.proxies.retain(|_, entry| fresh(entry.at));
         self.roles.retain(|_, entry| fresh(entry.at));
+        self.members.retain(|_, entry| fresh(entry.at));
         let people = &self.people;
         self.logins.retain(|_, login| people.contains_key(login));
     }
@@ -100,6 +102,13 @@ impl Cache {
     /// A role's key as last read.
     pub fn role(&self, name: &str) -> Option<RoleKey> {
         self.roles.get(name).and_then(|entry| entry.value.clone())
+    }
+
+    /// A role's direct members as last read.
+    pub fn members(&self, key: &RoleKey) -> Known<Arc<[Login]>> {
+        self.members
+            .get(key)
+            .map_or_else(|| Known::unknown("not read"), |entry| entry.value.clone())
     }
 
     fn store_person(&mut self, login: &Login, value: Known<Person>, at: Timestamp, answered: bool) {
@@ -337,6 +346,43 @@ impl<'a> Collector<'a> {
                 answered: true,
             };
             self.cache.roles.insert(name, entry);
+        }
+        Ok(())
+    }
+
+    /// Reads the direct members of roles.
+    ///
+    /// # Errors
+    /// Only a stopped login; everything else becomes an unknown fact.
+    pub async fn members(&mut self, keys: BTreeSet<RoleKey>) -> Result<(), OigError> {
+        for key in keys {
+            if self
+                .cache
+                .members
+                .get(&key)
+                .is_some_and(|entry| entry.answered && self.fresh(entry.at))
+            {
+                continue;
+            }
+            let answer = self.client.role_members(&key).await;
+            let at = self.clock.now();
+            let value = match answer {
+                Ok(members) => Known::Yes {
+                    value: members.into_iter().map(|member| member.login).collect(),
+                    as_of: at,
+                },
+                Err(error) if error.is_login() => return Err(error),
+                Err(error) => {
+                    Known::unknown(format!("members of role {key} could not be read: {error}"))
+                }
+            };
+            let answered = value.value().is_some();
+            let entry = Dated {
+                value,
+                at,
+                answered,
+            };
+            self.cache.members.insert(key, entry);
         }
         Ok(())
     }

@@ -9,13 +9,16 @@ use super::evaluate::{CycleError, collector};
 use super::facts::Surroundings;
 use super::memory::Memory;
 use crate::absence::{self, Delegation, Presence, ProxyRow, Roster};
-use crate::guard::AssigneeFact;
-use crate::model::facts::{History, Known, OwnerFact, OwnerState, Person, StandIn};
+use crate::guard::{AssigneeFact, MemberFact};
+use crate::model::facts::{History, Known, OwnerFact, OwnerState, Person, StandIn, UserStatus};
 use crate::model::settings::Settings;
-use crate::model::{Login, Owner, Principal, Snapshot, Task, UserKey};
+use crate::model::{Login, Owner, Principal, RoleKey, Snapshot, Task, UserKey};
 
 /// How often the search for stand-ins is asked whom it misses; what is longer stays unknown until the next cycle.
 const READING_ROUNDS: u32 = 32;
+
+/// Members of a role whose states are read in one go.
+const MEMBERS_AT_ONCE: usize = 100;
 
 /// Open tasks per person, of those visible to this login.
 #[derive(Debug, Default)]
@@ -325,6 +328,68 @@ pub fn assignee(
                 as_of,
             }
         }
+        Known::No { why } => Known::No { why },
+    }
+}
+
+/// Reads the direct members of roles and, a part at a time, the members' states, until enough of them
+/// are known to be there: whoever the beneficiary is, one of two is somebody else.
+///
+/// # Errors
+/// Only a stopped login.
+pub async fn read_members(
+    around: &Surroundings<'_>,
+    memory: &mut Memory,
+    roles: BTreeSet<RoleKey>,
+) -> Result<(), CycleError> {
+    collector(around.bench, memory)
+        .members(roles.clone())
+        .await?;
+    for role in roles {
+        let Known::Yes { value, .. } = memory.cache.members(&role) else {
+            continue;
+        };
+        let distinct: BTreeSet<&Login> = value.iter().collect();
+        let distinct: Vec<&Login> = distinct.into_iter().collect();
+        let mut there = 0_usize;
+        for part in distinct.chunks(MEMBERS_AT_ONCE) {
+            let logins = part.iter().map(|login| (*login).clone()).collect();
+            collector(around.bench, memory).people(logins).await?;
+            there += part
+                .iter()
+                .filter(|login| is_there(&assignee(around, memory, login, 0)))
+                .count();
+            if there > 1 {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_there(member: &Known<AssigneeFact>) -> bool {
+    member
+        .value()
+        .is_some_and(|fact| fact.person.status == UserStatus::Active && fact.away.is_none())
+}
+
+/// The direct members of a role as read, each with his state.
+pub fn members(
+    around: &Surroundings<'_>,
+    memory: &Memory,
+    role: &RoleKey,
+) -> Known<Vec<MemberFact>> {
+    match memory.cache.members(role) {
+        Known::Yes { value, as_of } => Known::Yes {
+            value: value
+                .iter()
+                .map(|login| MemberFact {
+                    login: login.clone(),
+                    person: assignee(around, memory, login, 0),
+                })
+                .collect(),
+            as_of,
+        },
         Known::No { why } => Known::No { why },
     }
 }

@@ -233,13 +233,13 @@ refusals! {
     AttemptOpen => "attempt_open",
     /// More than one task could be the successor; a person must say which.
     LineageAmbiguous => "lineage_ambiguous",
-    /// The new owner is not active.
+    /// The new owner is not active, or a role without an active member.
     AssigneeNotActive => "assignee_not_active",
-    /// The new owner is away.
+    /// The new owner is away, or a role whose active members are away or the beneficiary.
     AssigneeAway => "assignee_away",
-    /// The new owner is the beneficiary.
+    /// The new owner is the beneficiary, or a role in which nobody else is active.
     AssigneeIsBeneficiary => "assignee_is_beneficiary",
-    /// The new owner is not known to the server, or his state could not be read.
+    /// The new owner is not known to the server, or his state, or of a role that of enough members, could not be read.
     AssigneeUnknown => "assignee_unknown",
     /// The new owner holds as many tasks as the load limit allows.
     AssigneeOverLoad => "assignee_over_load",
