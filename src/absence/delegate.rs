@@ -5,10 +5,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::facts::{Person, StandIn, UserStatus};
+use crate::model::facts::{Person, ProxyEnd, StandIn, UserStatus};
 use crate::model::{Known, Login, Principal, UserKey};
 
-use super::roster::{Roster, away};
+use super::roster::{Presence, Roster, presence};
 
 /// One proxy of a person (contract section 7). It makes a candidate, never an absence.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -17,16 +17,26 @@ pub struct ProxyRow {
     pub login: Login,
     /// The proxy person's key, from the self link.
     pub key: Option<UserKey>,
-    /// `startDate`; `None`: since ever.
-    pub from: Option<Timestamp>,
-    /// First moment after `endDate`; `None`: open.
-    pub until: Option<Timestamp>,
+    /// `startDate`; open: since ever.
+    pub from: ProxyEnd,
+    /// First moment after `endDate`; open: without end.
+    pub until: ProxyEnd,
+    /// The server says `NOT_STARTED`.
+    pub not_started: bool,
 }
 
 impl ProxyRow {
-    /// True where the dates hold at `now`; the server's "current" includes what has not begun.
-    pub fn is_current(&self, now: Timestamp) -> bool {
-        self.from.is_none_or(|from| from <= now) && self.until.is_none_or(|until| now < until)
+    /// Why the proxy does not hold at `now`, if it doesn't: the server's "current" includes what
+    /// has not begun, and a date that can't be read is no date that holds.
+    pub fn not_current(&self, now: Timestamp) -> Option<&'static str> {
+        match (self.from, self.until) {
+            (ProxyEnd::Unreadable, _) => Some("not current (its start date can't be read)"),
+            (_, ProxyEnd::Unreadable) => Some("not current (its end date can't be read)"),
+            (ProxyEnd::At(from), _) if from > now => Some("not current (has not begun)"),
+            (_, ProxyEnd::At(until)) if until <= now => Some("not current (has ended)"),
+            _ if self.not_started => Some("not current (the server says NOT_STARTED)"),
+            _ => None,
+        }
     }
 }
 
@@ -58,77 +68,127 @@ pub struct Delegation<'a> {
     pub now: Timestamp,
 }
 
+/// Something that goes before all that is left could not be read; the last line of `why` says what.
+struct Unread;
+
 /// The stand-in: the feed's, else a current proxy, else the fulfilment role, else (only where
 /// configured) the manager. Who is away himself is replaced by his own stand-in, up to `max_depth`.
+/// What can't be read ends the search: a lower rank is never taken because a higher one is unknown.
 pub fn stand_in(search: &Delegation<'_>) -> StandIn {
     let mut why = Vec::new();
-    let found = |to, via: &str| StandIn::Found {
-        to,
-        via: Arc::from(via),
-    };
-    let mut visited = vec![search.owner.clone()];
-    for login in feed_of(search, search.owner, &mut why) {
-        if let Some(to) = follow(search, &login, "feed", 1, &mut visited, &mut why) {
-            return found(to, "feed");
-        }
+    match by_rank(search, &mut why) {
+        Ok(Some((to, via))) => StandIn::Found {
+            to,
+            via: Arc::from(via),
+        },
+        Ok(None) => StandIn::None { why },
+        Err(Unread) => StandIn::Unknown { why },
     }
-    for login in proxies_of(search, search.owner, &mut why) {
-        if let Some(to) = follow(search, &login, "proxy", 1, &mut visited, &mut why) {
-            return found(to, "proxy");
-        }
+}
+
+fn by_rank(
+    search: &Delegation<'_>,
+    why: &mut Vec<String>,
+) -> Result<Option<(Principal, &'static str)>, Unread> {
+    let mut visited = vec![search.owner.clone()];
+    if let Some(found) = named_by(search, search.owner, 1, &mut visited, why)? {
+        return Ok(Some(found));
     }
     match search.fulfilment_role {
         None => why.push("fulfilment role: none is configured for the target".to_owned()),
         Some(role) if search.former_owners.contains(role) => {
             why.push(format!("fulfilment role {role}: had the task before"));
         }
-        Some(role) => return found(role.clone(), "fulfilment_role"),
+        Some(role) => return Ok(Some((role.clone(), "fulfilment_role"))),
     }
-    if search.use_manager {
-        match (search.people)(search.owner) {
-            Known::Yes {
-                value:
-                    Person {
-                        manager: Some(manager),
-                        ..
-                    },
-                ..
-            } => {
-                if let Some(to) = follow(search, &manager, "manager", 1, &mut visited, &mut why) {
-                    return found(to, "manager");
-                }
+    if !search.use_manager {
+        return Ok(None);
+    }
+    match (search.people)(search.owner) {
+        Known::Yes { value: owner, .. } => match owner.manager {
+            Some(manager) => Ok(follow(search, &manager, "manager", 1, &mut visited, why)?
+                .map(|to| (to, "manager"))),
+            None => {
+                why.push("manager: none is shown".to_owned());
+                Ok(None)
             }
-            Known::Yes { .. } => why.push("manager: none is shown".to_owned()),
-            Known::No { why: reason } => why.push(format!("manager: unknown ({reason})")),
+        },
+        Known::No { why: reason } => {
+            why.push(format!("manager: unknown ({reason})"));
+            Err(Unread)
         }
     }
-    StandIn::None { why }
 }
 
-fn feed_of(search: &Delegation<'_>, login: &Login, why: &mut Vec<String>) -> Vec<Login> {
+/// Whom a person's feed rows name, else his proxies, and by which of the two. The proxies are asked
+/// for only where the feed gives nobody.
+fn named_by(
+    search: &Delegation<'_>,
+    login: &Login,
+    depth: u32,
+    visited: &mut Vec<Login>,
+    why: &mut Vec<String>,
+) -> Result<Option<(Principal, &'static str)>, Unread> {
+    if depth > search.max_depth {
+        // nobody further could be taken, so nothing more is read
+        why.push(format!(
+            "stand-ins of {login}: the chain is longer than {}",
+            search.max_depth
+        ));
+        return Ok(None);
+    }
+    for next in feed_of(search, login, why)? {
+        if let Some(to) = follow(search, &next, "feed", depth, visited, why)? {
+            return Ok(Some((to, "feed")));
+        }
+    }
+    if let Some(place) = search.roster.value().and_then(|r| r.doubt(login)) {
+        why.push(format!(
+            "feed of {login}: unknown ({place} could not be read)"
+        ));
+        return Err(Unread);
+    }
+    for next in proxies_of(search, login, why)? {
+        if let Some(to) = follow(search, &next, "proxy", depth, visited, why)? {
+            return Ok(Some((to, "proxy")));
+        }
+    }
+    Ok(None)
+}
+
+fn feed_of(
+    search: &Delegation<'_>,
+    login: &Login,
+    why: &mut Vec<String>,
+) -> Result<Vec<Login>, Unread> {
     match search.roster {
-        Known::Yes { value, .. } => value.stand_ins(login, search.now),
+        Known::Yes { value, .. } => Ok(value.stand_ins(login, search.now)),
         Known::No { why: reason } => {
             why.push(format!("feed of {login}: unknown ({reason})"));
-            Vec::new()
+            Err(Unread)
         }
     }
 }
 
-fn proxies_of(search: &Delegation<'_>, login: &Login, why: &mut Vec<String>) -> Vec<Login> {
+fn proxies_of(
+    search: &Delegation<'_>,
+    login: &Login,
+    why: &mut Vec<String>,
+) -> Result<Vec<Login>, Unread> {
     match (search.proxies)(login) {
         Known::No { why: reason } => {
             why.push(format!("proxies of {login}: unknown ({reason})"));
-            Vec::new()
+            Err(Unread)
         }
         Known::Yes { value, .. } => {
-            let (current, others): (Vec<_>, Vec<_>) = value
-                .into_iter()
-                .partition(|proxy| proxy.is_current(search.now));
-            for proxy in others {
-                why.push(format!("proxy {}: not current", proxy.login));
+            let mut current = Vec::new();
+            for proxy in value {
+                match proxy.not_current(search.now) {
+                    Some(reason) => why.push(format!("proxy {}: {reason}", proxy.login)),
+                    None => current.push(proxy.login),
+                }
             }
-            current.into_iter().map(|proxy| proxy.login).collect()
+            Ok(current)
         }
     }
 }
@@ -142,69 +202,64 @@ fn follow(
     depth: u32,
     visited: &mut Vec<Login>,
     why: &mut Vec<String>,
-) -> Option<Principal> {
-    let mut refuse = |what: &str| why.push(format!("{via} {login}: {what}"));
+) -> Result<Option<Principal>, Unread> {
+    let mut say = |what: &str| why.push(format!("{via} {login}: {what}"));
     if depth > search.max_depth {
-        refuse(&format!("the chain is longer than {}", search.max_depth));
-        return None;
+        say(&format!("the chain is longer than {}", search.max_depth));
+        return Ok(None);
     }
     if visited.contains(login) {
-        refuse("was looked at already (the chain loops)");
-        return None;
+        say("was looked at already (the chain loops)");
+        return Ok(None);
     }
     visited.push(login.clone());
     let Known::Yes { value: roster, .. } = search.roster else {
-        refuse("it is not known who is away");
-        return None;
+        say("it is not known who is away");
+        return Err(Unread);
     };
     let person = match (search.people)(login) {
         Known::Yes { value, .. } if value.login == *login => value,
         Known::Yes { .. } => {
-            refuse("another user was read");
-            return None;
+            say("unknown (another user was read)");
+            return Err(Unread);
         }
         Known::No { why: reason } => {
-            refuse(&format!("unknown ({reason})"));
-            return None;
+            say(&format!("unknown ({reason})"));
+            return Err(Unread);
         }
     };
-    if let Some(absence) = away(&person, roster, search.now) {
-        refuse(match absence.until {
+    let absent = presence(&person, roster, search.now);
+    if let Presence::Away(absence) = &absent {
+        say(match absence.until {
             Some(_) => "is away",
             None => "is away or not active",
         });
-        let mut next = feed_of(search, login, why);
-        next.extend(proxies_of(search, login, why));
-        return next
-            .iter()
-            .find_map(|next| follow(search, next, via, depth + 1, visited, why));
+        let next = named_by(search, login, depth.saturating_add(1), visited, why)?;
+        return Ok(next.map(|(to, _)| to));
     }
-    match refusal(search, &person) {
-        Some(what) => {
-            refuse(&what);
-            None
-        }
-        None => Some(Principal::User {
-            key: person.key,
-            login: person.login,
-        }),
+    // what rules him out for certain is said first: nothing that is unknown of him matters then
+    if let Some(what) = unfit(search, &person) {
+        say(&what);
+        return Ok(None);
     }
+    if let Presence::Unknown(reason) = absent {
+        say(&format!("it is not known whether he is away ({reason})"));
+        return Err(Unread);
+    }
+    if let Some(what) = not_told(search, &person) {
+        say(&what);
+        return Err(Unread);
+    }
+    Ok(Some(Principal::User {
+        key: person.key,
+        login: person.login,
+    }))
 }
 
 /// Why a person who is present may not have the task, if he may not.
-fn refusal(search: &Delegation<'_>, person: &Person) -> Option<String> {
-    if person.status != UserStatus::Active {
-        return Some(format!("status is {}", person.status.as_str()));
-    }
-    if person.key.is_none() {
-        return Some("the server shows no key".to_owned());
-    }
-    match search.beneficiary {
-        None => return Some("the task does not show its beneficiary".to_owned()),
-        Some(beneficiary) if *beneficiary == person.login => {
-            return Some("is the beneficiary".to_owned());
-        }
-        Some(_) => {}
+fn unfit(search: &Delegation<'_>, person: &Person) -> Option<String> {
+    if search.beneficiary == Some(&person.login) {
+        return Some("is the beneficiary".to_owned());
     }
     let had = search.former_owners.iter().any(|owner| match owner {
         Principal::User { key, login } => {
@@ -220,210 +275,23 @@ fn refusal(search: &Delegation<'_>, person: &Person) -> Option<String> {
         .then(|| format!("holds {load} tasks, the limit is {}", search.load_limit))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::super::roster::parse;
-    use super::*;
-    use jiff::tz::TimeZone;
-    use proptest::prelude::*;
-    use std::collections::BTreeMap;
-
-    fn now() -> Timestamp {
-        "2027-03-10T12:00:00Z".parse().expect("a timestamp")
-    }
-
-    struct World {
-        roster: Known<Arc<Roster>>,
-        people: BTreeMap<Login, Person>,
-        proxies: BTreeMap<Login, Vec<ProxyRow>>,
-        role: Option<Principal>,
-        use_manager: bool,
-        loaded: Option<Login>,
-        former: Vec<Principal>,
-        depth: u32,
-    }
-
-    fn world(feed: &str) -> World {
-        let (roster, problems) = parse(feed, "x.csv", &TimeZone::UTC);
-        assert_eq!(problems, []);
-        let people = ["owner", "ann", "bob", "cat", "ben", "boss"];
-        World {
-            roster: Known::Yes {
-                value: Arc::new(roster),
-                as_of: now(),
-            },
-            people: people
-                .iter()
-                .zip(1..)
-                .map(|(name, n): (_, u32)| {
-                    let person = Person {
-                        key: Some(UserKey::new(&n.to_string())),
-                        login: Login::new(name),
-                        status: UserStatus::Active,
-                        manager: Some(Login::new("boss")),
-                    };
-                    (Login::new(name), person)
-                })
-                .collect(),
-            proxies: BTreeMap::new(),
-            role: None,
-            use_manager: false,
-            loaded: None,
-            former: Vec::new(),
-            depth: 3,
-        }
-    }
-
-    impl World {
-        fn proxy(&mut self, of: &str, to: &str, from: &str, until: &str) {
-            let day = |text: &str| Some(format!("{text}T00:00:00Z").parse().expect("a day"));
-            self.proxies.entry(of.into()).or_default().push(ProxyRow {
-                login: to.into(),
-                key: None,
-                from: day(from),
-                until: day(until),
-            });
-        }
-
-        fn search(&self) -> StandIn {
-            stand_in(&Delegation {
-                owner: &Login::new("owner"),
-                roster: &self.roster,
-                proxies: &|login| Known::Yes {
-                    value: self.proxies.get(login).cloned().unwrap_or_default(),
-                    as_of: now(),
-                },
-                people: &|login| match self.people.get(login) {
-                    Some(person) => Known::Yes {
-                        value: person.clone(),
-                        as_of: now(),
-                    },
-                    None => Known::unknown("404"),
-                },
-                loads: &|login| {
-                    if self.loaded.as_ref() == Some(login) {
-                        9
-                    } else {
-                        0
-                    }
-                },
-                load_limit: 9,
-                fulfilment_role: self.role.as_ref(),
-                use_manager: self.use_manager,
-                beneficiary: Some(&Login::new("ben")),
-                former_owners: &self.former,
-                max_depth: self.depth,
-                now: now(),
-            })
-        }
-
-        fn found(&self) -> Option<(String, String)> {
-            match self.search() {
-                StandIn::Found { to, via } => Some((to.to_string(), via.to_string())),
-                _ => None,
-            }
-        }
-    }
-
-    fn via(to: &str, road: &str) -> Option<(String, String)> {
-        Some((to.to_owned(), road.to_owned()))
-    }
-
-    const AWAY: &str = "owner,2027-03-01,2027-03-31,ann\n";
-
-    #[test]
-    fn feed_then_proxy_then_role_then_manager() {
-        let mut w = world(AWAY);
-        w.proxy("owner", "bob", "2027-03-05", "2027-03-20");
-        w.role = Some(Principal::Role {
-            key: None,
-            name: Arc::from("desk"),
-        });
-        w.use_manager = true;
-        assert_eq!(w.found(), via("user:ANN", "feed"));
-        w.people.remove(&Login::new("ann"));
-        assert_eq!(w.found(), via("user:BOB", "proxy"));
-        w.loaded = Some("bob".into());
-        assert_eq!(w.found(), via("role:desk", "fulfilment_role"));
-        w.role = None;
-        assert_eq!(w.found(), via("user:BOSS", "manager"));
-        w.use_manager = false;
-        let StandIn::None { why } = w.search() else {
-            panic!("nobody is left")
-        };
-        assert!(why.iter().any(|line| line.contains("ANN: unknown (404)")));
-        assert!(why.iter().any(|line| line.contains("BOB: holds 9 tasks")));
-    }
-
-    #[test]
-    fn only_current_proxies_count() {
-        let mut w = world("owner,2027-03-01,2027-03-31,\n");
-        w.proxy("owner", "bob", "2027-03-11", "2027-03-20");
-        w.proxy("owner", "bob", "2027-02-01", "2027-03-10");
-        assert_eq!(w.found(), None);
-        w.proxy("owner", "cat", "2027-03-10", "2027-03-11");
-        assert_eq!(w.found(), via("user:CAT", "proxy"));
-    }
-
-    #[test]
-    fn chains_are_followed_to_their_depth_and_loops_end() {
-        let mut w = world(&format!(
-            "{AWAY}ann,2027-03-10,2027-03-10,bob\nbob,2027-03-10,,cat\n"
+/// What is not known of a person and would have to be.
+fn not_told(search: &Delegation<'_>, person: &Person) -> Option<String> {
+    if person.status != UserStatus::Active {
+        return Some(format!(
+            "status is {:?}, a word that nobody has explained",
+            person.status.as_str()
         ));
-        assert_eq!(w.found(), via("user:CAT", "feed"));
-        w.depth = 2;
-        assert_eq!(w.found(), None);
-        let looping = world(&format!("{AWAY}ann,2027-03-10,,owner\n"));
-        let StandIn::None { why } = looping.search() else {
-            panic!("it loops")
-        };
-        assert!(why.iter().any(|line| line.contains("loops")));
     }
-
-    #[test]
-    fn never_the_beneficiary_a_former_owner_or_anybody_while_absences_are_unknown() {
-        let mut w = world("owner,2027-03-01,,ben\n");
-        assert_eq!(w.found(), None);
-        w = world(AWAY);
-        w.former.push(Principal::User {
-            key: None,
-            login: "ann".into(),
-        });
-        assert_eq!(w.found(), None);
-        w = world(AWAY);
-        w.proxy("owner", "bob", "2027-03-05", "2027-03-20");
-        w.roster = Known::unknown("never read");
-        assert_eq!(w.found(), None);
+    if person.key.is_none() {
+        return Some("the server shows no key".to_owned());
     }
-
-    proptest! {
-        #[test]
-        fn whoever_is_found_is_fit(
-            edges in proptest::collection::vec((0..5_usize, 0..5_usize, any::<bool>()), 0..12),
-            inactive in proptest::collection::vec(any::<bool>(), 5),
-            depth in 0..5_u32,
-        ) {
-            let names = ["owner", "ann", "bob", "cat", "ben"];
-            let feed: String = edges.iter().filter(|(_, _, feed)| *feed)
-                .map(|(of, to, _)| format!("{},2027-03-01,,{}\n", names[*of], names[*to]))
-                .collect();
-            let mut w = world(&feed);
-            w.depth = depth;
-            for (of, to, _) in edges.iter().filter(|(_, _, feed)| !feed) {
-                w.proxy(names[*of], names[*to], "2027-03-01", "2027-04-01");
-            }
-            for (name, off) in names.iter().zip(&inactive) {
-                if *off && let Some(person) = w.people.get_mut(&Login::new(name)) {
-                    person.status = UserStatus::Disabled;
-                }
-            }
-            if let StandIn::Found { to: Principal::User { login, .. }, .. } = w.search() {
-                prop_assert!(depth > 0);
-                prop_assert!(login != Login::new("owner") && login != Login::new("ben"));
-                let person = &w.people[&login];
-                let roster = w.roster.value().expect("known");
-                prop_assert_eq!(away(person, roster, now()), None);
-            }
-        }
-    }
+    search
+        .beneficiary
+        .is_none()
+        .then(|| "the task does not show its beneficiary".to_owned())
 }
+
+#[cfg(test)]
+#[path = "delegate_tests.rs"]
+mod tests;

@@ -44,7 +44,15 @@ pub enum FeedProblem {
         /// `absence.feed_max_age`.
         limit_hours: i64,
     },
-    /// A row was skipped.
+    /// The file breaks off in the middle of a row: it is being written, or was not written whole.
+    #[error(
+        "{place}: the absence feed breaks off in this row; it was not taken, and the last good reading stands for as long as absence.feed_max_age allows; write the file beside its place and rename it"
+    )]
+    Cut {
+        /// File name and line.
+        place: String,
+    },
+    /// A row could not be read.
     #[error(transparent)]
     Row(#[from] RowProblem),
 }
@@ -69,9 +77,9 @@ impl Feed {
         }
     }
 
-    /// Reads the file. Where it can't be read, or is older than `max_age`, the last good reading
-    /// stands until it is older than that itself; after that, absences are unknown, and nobody can
-    /// be found present. The problems are to be shown, the skipped rows among them.
+    /// Reads the file. Where it can't be read, breaks off, or is older than `max_age`, the last good
+    /// reading stands until it is older than that itself; after that, absences are unknown, and nobody
+    /// can be found present. The problems are to be shown, the bad rows among them.
     ///
     /// The file's age goes by its modification time against `now`, so `max_age` needs a wall clock.
     pub fn read(&mut self, now: Timestamp) -> (Known<Arc<Roster>>, Vec<FeedProblem>) {
@@ -81,9 +89,12 @@ impl Feed {
                 Some(problem) => problems.push(problem),
                 None => {
                     let name = self.path.file_name().unwrap_or(self.path.as_os_str());
-                    let (roster, rows) = parse(&text, &name.to_string_lossy(), &self.zone);
-                    problems.extend(rows.into_iter().map(FeedProblem::Row));
-                    self.last_good = Some((Arc::new(roster), now));
+                    let parsed = parse(&text, &name.to_string_lossy(), &self.zone);
+                    problems.extend(parsed.problems.into_iter().map(FeedProblem::Row));
+                    match parsed.cut_at {
+                        Some(place) => problems.push(FeedProblem::Cut { place }),
+                        None => self.last_good = Some((Arc::new(parsed.roster), now)),
+                    }
                 }
             },
             Err(problem) => problems.push(problem),
@@ -173,6 +184,42 @@ mod tests {
         assert_eq!(problems.len(), 1);
         let (roster, _) = feed.read(now + SignedDuration::from_hours(25));
         assert!(roster.value().is_none());
+    }
+
+    #[test]
+    fn a_file_that_breaks_off_leaves_the_last_good_reading_for_as_long_as_it_may_be_believed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("leave.csv");
+        let now: Timestamp = "2027-03-01T00:00:00Z".parse().expect("a timestamp");
+        let write = |text: &str, at: Timestamp| {
+            std::fs::write(&path, text).expect("written");
+            let file = File::options().write(true).open(&path).expect("opened");
+            file.set_modified(at.try_into().expect("in range"))
+                .expect("a time is set");
+        };
+        let max_age = SignedDuration::from_hours(24);
+        let mut feed = Feed::new(path.clone(), TimeZone::UTC, Some(max_age));
+        write("a,2027-03-01,,b\nc,2027-0", now);
+        let (roster, problems) = feed.read(now);
+        assert!(roster.value().is_none(), "there is no good reading yet");
+        assert!(
+            problems
+                .iter()
+                .any(|p| matches!(p, FeedProblem::Cut { place } if place == "leave.csv:2"))
+        );
+        write("a,2027-03-01,,b\nc,2027-03-01,,d\n", now);
+        assert_eq!(feed.read(now).0.value().map(|r| r.len()), Some(2));
+        for (hours, left) in [(23, Some(2)), (25, None)] {
+            let later = now + SignedDuration::from_hours(hours);
+            write("a,2027-03-01,,b\nc,2027-0", later);
+            let (roster, problems) = feed.read(later);
+            assert_eq!(roster.value().map(|r| r.len()), left);
+            assert!(
+                problems
+                    .iter()
+                    .any(|p| matches!(p, FeedProblem::Cut { .. }))
+            );
+        }
     }
 
     #[test]

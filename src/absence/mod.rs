@@ -6,4 +6,4 @@ pub mod roster;
 
 pub use delegate::{Delegation, ProxyRow, stand_in};
 pub use feed::{Feed, FeedProblem};
-pub use roster::{Roster, RowProblem, away, owner_state, parse};
+pub use roster::{Parsed, Presence, Roster, RowProblem, parse, presence};

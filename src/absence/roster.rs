@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
 use crate::model::Login;
-use crate::model::facts::{Absence, AbsenceSource, OwnerState, Person, UserStatus};
+use crate::model::facts::{Absence, AbsenceSource, Person, UserStatus};
 
 /// One absence of one person.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,11 +23,47 @@ struct Row {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Roster {
     rows: BTreeMap<Login, Vec<Row>>,
+    /// People of whom a row could not be read, with its place: whether they are away is unknown.
+    doubts: BTreeMap<Login, String>,
 }
 
-/// A row that could not be read; it was skipped. The message quotes no free text.
+/// Whether a person is away, as far as it is known.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Presence {
+    /// Neither OIG nor the feed says that he is away.
+    Here,
+    /// One of them says so.
+    Away(Absence),
+    /// A row about him could not be read; why.
+    Unknown(String),
+}
+
+impl Presence {
+    /// The absence, where there is one for certain.
+    pub fn absence(self) -> Option<Absence> {
+        match self {
+            Self::Away(absence) => Some(absence),
+            Self::Here | Self::Unknown(_) => None,
+        }
+    }
+}
+
+/// What a file holds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Parsed {
+    /// The absences, and whose are in doubt.
+    pub roster: Roster,
+    /// The rows that could not be read.
+    pub problems: Vec<RowProblem>,
+    /// Where the file breaks off in the middle of a row, if it does: rows may be missing.
+    pub cut_at: Option<String>,
+}
+
+/// A row that could not be read. The message quotes no free text.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{place}: {what}; the row was skipped")]
+#[error(
+    "{place}: {what}; mend the row: until then it is not known whether the person whom it names is away"
+)]
 pub struct RowProblem {
     /// File name and line, `leave.csv:7`.
     pub place: String,
@@ -44,6 +80,11 @@ impl Roster {
     /// True where there are none.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
+    }
+
+    /// The place of a row about a person that could not be read, if there is one.
+    pub fn doubt(&self, login: &Login) -> Option<&str> {
+        self.doubts.get(login).map(String::as_str)
     }
 
     fn at(&self, login: &Login, now: Timestamp) -> impl Iterator<Item = &Row> {
@@ -76,14 +117,19 @@ impl Roster {
     }
 }
 
-/// The absence of a person as read: OIG says that he is not active, or the feed says that he is
-/// away. A proxy alone never proves absence (invariant 9).
-pub fn away(person: &Person, roster: &Roster, now: Timestamp) -> Option<Absence> {
+/// Whether a person as read is away: OIG says that he is not active, or the feed says so. A proxy
+/// alone never proves absence (invariant 9). A row about him that can't be read may say anything, and
+/// may take back what another row says, so only OIG's word counts beside it.
+pub fn presence(person: &Person, roster: &Roster, now: Timestamp) -> Presence {
     match &person.status {
-        UserStatus::Active => roster.absence(&person.login, now),
         // a word that nobody has explained is no proof of absence
-        UserStatus::Unknown(_) => roster.absence(&person.login, now),
-        status => Some(Absence {
+        UserStatus::Active | UserStatus::Unknown(_) => match roster.doubt(&person.login) {
+            Some(place) => Presence::Unknown(format!("{place} could not be read")),
+            None => roster
+                .absence(&person.login, now)
+                .map_or(Presence::Here, Presence::Away),
+        },
+        status => Presence::Away(Absence {
             from: None,
             until: None,
             source: AbsenceSource::OigStatus {
@@ -93,22 +139,22 @@ pub fn away(person: &Person, roster: &Roster, now: Timestamp) -> Option<Absence>
     }
 }
 
-/// The owner's state for policies.
-pub fn owner_state(person: &Person, roster: &Roster, now: Timestamp) -> OwnerState {
-    match away(person, roster, now) {
-        Some(absence) => OwnerState::Away { absence },
-        None => OwnerState::Present,
-    }
-}
-
 /// Reads `login,from,to,stand_in`. The header is optional, more columns are ignored, quotes and
 /// line ends inside them are understood. Dates are whole days in `zone`, `to` included; a time
 /// without an offset is in `zone`, and a `to` with a time is the first moment back; an empty `to`
-/// is open. `name` stands before the line in messages. A bad row is reported and skipped.
-pub fn parse(text: &str, name: &str, zone: &TimeZone) -> (Roster, Vec<RowProblem>) {
+/// is open. `name` stands before the line in messages. A bad row is reported, and puts the absence of
+/// the person whom it names in doubt.
+pub fn parse(text: &str, name: &str, zone: &TimeZone) -> Parsed {
     let mut roster = Roster::default();
     let mut problems = Vec::new();
-    for (line, columns) in records(text) {
+    let mut cut_at = None;
+    for Record {
+        line,
+        columns,
+        ended,
+        quoted,
+    } in records(text)
+    {
         let place = format!("{name}:{line}");
         let is_header = columns
             .first()
@@ -118,10 +164,29 @@ pub fn parse(text: &str, name: &str, zone: &TimeZone) -> (Roster, Vec<RowProblem
         }
         match row(&columns, &place, zone) {
             Ok((login, row)) => roster.rows.entry(login).or_default().push(row),
-            Err(what) => problems.push(RowProblem { place, what }),
+            Err(what) => {
+                let login = columns.first().map_or("", |text| text.trim());
+                if !login.is_empty() {
+                    let login = Login::new(login);
+                    roster.doubts.entry(login).or_insert_with(|| place.clone());
+                }
+                if !ended {
+                    cut_at = Some(place.clone());
+                }
+                problems.push(RowProblem { place, what });
+                continue;
+            }
+        }
+        // a quote that is never closed has swallowed whatever follows it, however good the row looks
+        if quoted {
+            cut_at = Some(format!("{name}:{line}"));
         }
     }
-    (roster, problems)
+    Parsed {
+        roster,
+        problems,
+        cut_at,
+    }
 }
 
 fn row(columns: &[String], place: &str, zone: &TimeZone) -> Result<(Login, Row), String> {
@@ -173,8 +238,20 @@ fn moment(text: &str, zone: &TimeZone, last_day: bool) -> Option<Timestamp> {
     Some(time.to_zoned_datetime(zone.clone()).ok()?.timestamp())
 }
 
-/// Splits into records with the line they begin on; each keeps its first four columns only.
-fn records(text: &str) -> Vec<(usize, Vec<String>)> {
+/// A record as it lies in the file.
+struct Record {
+    /// The line on which it begins.
+    line: usize,
+    /// Its first four columns.
+    columns: Vec<String>,
+    /// A line end follows it.
+    ended: bool,
+    /// A quote was open at its end.
+    quoted: bool,
+}
+
+/// Splits into records; only the last one can be without its line end.
+fn records(text: &str) -> Vec<Record> {
     let mut out = Vec::new();
     let mut columns: Vec<String> = Vec::new();
     let mut column = String::new();
@@ -208,16 +285,26 @@ fn records(text: &str) -> Vec<(usize, Vec<String>)> {
                     continue;
                 }
                 close(&mut columns, &mut column, &mut count);
-                out.push((begins, std::mem::take(&mut columns)));
+                out.push(Record {
+                    line: begins,
+                    columns: std::mem::take(&mut columns),
+                    ended: true,
+                    quoted: false,
+                });
                 (begins, count) = (line, 0);
             }
             '\r' if !quoted => {}
             c => column.push(c),
         }
     }
-    if !column.is_empty() || !columns.is_empty() {
+    if quoted || !column.is_empty() || !columns.is_empty() {
         close(&mut columns, &mut column, &mut count);
-        out.push((begins, columns));
+        out.push(Record {
+            line: begins,
+            columns,
+            ended: false,
+            quoted,
+        });
     }
     out
 }
@@ -237,7 +324,9 @@ mod tests {
     #[test]
     fn whole_days_count_in_the_zone_and_the_last_day_is_included() {
         let text = "login,from,to,stand_in\nmweber,2027-07-05,2027-07-16,slang\n";
-        let (roster, problems) = parse(text, "leave.csv", &berlin());
+        let Parsed {
+            roster, problems, ..
+        } = parse(text, "leave.csv", &berlin());
         assert_eq!(problems, []);
         let login = Login::new("MWeber");
         let away = |at: &str| roster.absence(&login, ts(at)).is_some();
@@ -263,7 +352,9 @@ mod tests {
     fn bad_rows_are_named_by_line_and_the_good_ones_stay() {
         let text = "a,2027-02-30,2027-03-01,b\n\"c\nd\",2027-03-01T08:00:00Z,,\n,2027-03-01,,\n\
                     e,2027-03-09,2027-03-01,f\ng,2027-03-01\nh,2027-03-01T10:00,2027-03-01T12:00,i";
-        let (roster, problems) = parse(text, "x.csv", &berlin());
+        let Parsed {
+            roster, problems, ..
+        } = parse(text, "x.csv", &berlin());
         let places: Vec<&str> = problems.iter().map(|p| p.place.as_str()).collect();
         assert_eq!(places, ["x.csv:1", "x.csv:4", "x.csv:5", "x.csv:6"]);
         assert_eq!(roster.len(), 2);
@@ -287,7 +378,9 @@ mod tests {
     #[test]
     fn free_text_beyond_the_four_columns_is_not_kept_or_quoted() {
         let text = "a,2027-03-01,2027-03-05,b,\"broken leg,\nsee file\"\nz,oops,,,broken arm\n";
-        let (roster, problems) = parse(text, "x.csv", &berlin());
+        let Parsed {
+            roster, problems, ..
+        } = parse(text, "x.csv", &berlin());
         assert_eq!((roster.len(), problems.len()), (1, 1));
         assert_eq!(problems[0].place, "x.csv:3");
         let all = format!("{roster:?} {problems:?}");
@@ -296,7 +389,7 @@ mod tests {
 
     #[test]
     fn oig_or_the_feed_proves_absence_and_an_unknown_word_does_not() {
-        let (roster, _) = parse("b,2027-03-01,,", "x.csv", &berlin());
+        let roster = parse("b,2027-03-01,,", "x.csv", &berlin()).roster;
         let person = |login: &str, status: UserStatus| Person {
             key: None,
             login: login.into(),
@@ -304,15 +397,75 @@ mod tests {
             manager: None,
         };
         let now = ts("2027-03-02T00:00:00Z");
-        let is_away = |p: &Person| away(p, &roster, now).is_some();
+        let is_away = |p: &Person| presence(p, &roster, now).absence().is_some();
         assert!(!is_away(&person("a", UserStatus::Active)));
         assert!(is_away(&person("b", UserStatus::Active)));
         assert!(is_away(&person("a", UserStatus::Disabled)));
         assert!(!is_away(&person("a", UserStatus::parse("On Sabbatical"))));
         assert_eq!(
-            owner_state(&person("a", UserStatus::Active), &roster, now),
-            OwnerState::Present
+            presence(&person("a", UserStatus::Active), &roster, now),
+            Presence::Here
         );
+    }
+
+    #[test]
+    fn a_bad_row_puts_its_person_in_doubt_and_nobody_else() {
+        let text =
+            "a,2027-03-01,,b\na,nonsense,,\nc,2027-02-30,,\nd\n,2027-03-01,,\ne,2027-03-01,,\n";
+        let Parsed {
+            roster,
+            problems,
+            cut_at,
+        } = parse(text, "x.csv", &berlin());
+        assert_eq!((problems.len(), cut_at), (4, None));
+        let now = ts("2027-03-02T00:00:00Z");
+        let of = |login: &str, status: UserStatus| {
+            let person = Person {
+                key: None,
+                login: login.into(),
+                status,
+                manager: None,
+            };
+            presence(&person, &roster, now)
+        };
+        for (login, place) in [("a", "x.csv:2"), ("c", "x.csv:3"), ("d", "x.csv:4")] {
+            let Presence::Unknown(why) = of(login, UserStatus::Active) else {
+                panic!("{login} is in doubt")
+            };
+            assert!(why.contains(place), "{why}");
+            // that OIG calls him inactive needs no row
+            assert!(of(login, UserStatus::Disabled).absence().is_some());
+        }
+        assert!(of("e", UserStatus::Active).absence().is_some());
+        assert_eq!(of("f", UserStatus::Active), Presence::Here);
+    }
+
+    #[test]
+    fn a_file_that_breaks_off_in_a_row_is_told_from_one_without_a_last_line_end() {
+        let cut = |text: &str| parse(text, "x.csv", &berlin()).cut_at;
+        let whole = "a,2027-03-01,,b\nc,2027-03-01,,d";
+        assert_eq!(cut(whole), None);
+        assert_eq!(cut(&format!("{whole}\n")), None);
+        for part in [
+            "c",
+            "c,",
+            "c,2027-03-",
+            "c,2027-03-01",
+            "c,2027-03-01,2027-0",
+        ] {
+            let text = format!("a,2027-03-01,,b\n{part}");
+            assert_eq!(cut(&text).as_deref(), Some("x.csv:2"), "{part}");
+            // with its line end it is a bad row and no more
+            assert_eq!(cut(&format!("{text}\n")), None);
+        }
+        // an open quote swallows all the rest, line ends too
+        for part in [
+            "\"c,2027-03-01,,d\n",
+            "c,2027-03-01,,d,\"ill\ne,2027-03-01,,f\n",
+        ] {
+            let text = format!("a,2027-03-01,,b\n{part}");
+            assert_eq!(cut(&text).as_deref(), Some("x.csv:2"), "{part}");
+        }
     }
 
     proptest::proptest! {

@@ -18,6 +18,7 @@ pub struct Cache {
     processes: HashMap<ProcessKey, ProcessEntry>,
     proxies: HashMap<Login, Dated<Known<Vec<ProxyRow>>>>,
     roles: HashMap<String, Dated<Option<RoleKey>>>,
+    members: HashMap<RoleKey, Dated<Known<Arc<[Login]>>>>,
 }
 
 #[derive(Debug)]
@@ -52,6 +53,7 @@ impl Cache {
         self.processes.retain(|_, entry| fresh(entry.at));
         self.proxies.retain(|_, entry| fresh(entry.at));
         self.roles.retain(|_, entry| fresh(entry.at));
+        self.members.retain(|_, entry| fresh(entry.at));
         let people = &self.people;
         self.logins.retain(|_, login| people.contains_key(login));
     }
@@ -100,6 +102,13 @@ impl Cache {
     /// A role's key as last read.
     pub fn role(&self, name: &str) -> Option<RoleKey> {
         self.roles.get(name).and_then(|entry| entry.value.clone())
+    }
+
+    /// A role's direct members as last read.
+    pub fn members(&self, key: &RoleKey) -> Known<Arc<[Login]>> {
+        self.members
+            .get(key)
+            .map_or_else(|| Known::unknown("not read"), |entry| entry.value.clone())
     }
 
     fn store_person(&mut self, login: &Login, value: Known<Person>, at: Timestamp, answered: bool) {
@@ -290,10 +299,7 @@ impl<'a> Collector<'a> {
             let value = match key {
                 None => Known::unknown(format!("the key of {login} is not known")),
                 Some(key) => match self.client.proxies(&key).await {
-                    Ok(rows) => Known::Yes {
-                        value: rows.into_iter().filter_map(proxy_row).collect(),
-                        as_of: self.clock.now(),
-                    },
+                    Ok(rows) => proxy_rows(&login, rows, self.clock.now()),
                     Err(error) if error.is_login() => return Err(error),
                     Err(error) => {
                         Known::unknown(format!("proxies of {login} could not be read: {error}"))
@@ -343,14 +349,103 @@ impl<'a> Collector<'a> {
         }
         Ok(())
     }
+
+    /// Reads the direct members of roles.
+    ///
+    /// # Errors
+    /// Only a stopped login; everything else becomes an unknown fact.
+    pub async fn members(&mut self, keys: BTreeSet<RoleKey>) -> Result<(), OigError> {
+        for key in keys {
+            if self
+                .cache
+                .members
+                .get(&key)
+                .is_some_and(|entry| entry.answered && self.fresh(entry.at))
+            {
+                continue;
+            }
+            let answer = self.client.role_members(&key).await;
+            let at = self.clock.now();
+            let value = match answer {
+                Ok(members) => Known::Yes {
+                    value: members.into_iter().map(|member| member.login).collect(),
+                    as_of: at,
+                },
+                Err(error) if error.is_login() => return Err(error),
+                Err(error) => {
+                    Known::unknown(format!("members of role {key} could not be read: {error}"))
+                }
+            };
+            let answered = value.value().is_some();
+            let entry = Dated {
+                value,
+                at,
+                answered,
+            };
+            self.cache.members.insert(key, entry);
+        }
+        Ok(())
+    }
 }
 
-/// A proxy as the absence room knows one; a row without a login can't be a candidate.
-fn proxy_row(proxy: Proxy) -> Option<ProxyRow> {
-    Some(ProxyRow {
-        login: proxy.login?,
-        key: proxy.key,
-        from: proxy.from,
-        until: proxy.until,
-    })
+/// Proxies as the absence room knows them. One that may hold now and shows no login may be the
+/// stand-in, so without him the list is not known.
+fn proxy_rows(of: &Login, rows: Vec<Proxy>, now: Timestamp) -> Known<Vec<ProxyRow>> {
+    let mut known = Vec::with_capacity(rows.len());
+    for proxy in rows {
+        let not_started = proxy
+            .state
+            .is_some_and(|state| state.replace([' ', '-'], "_") == "NOT_STARTED");
+        let nameless = proxy.login.is_none();
+        let row = ProxyRow {
+            login: proxy.login.unwrap_or_else(|| Login::new("?")),
+            key: proxy.key,
+            from: proxy.from,
+            until: proxy.until,
+            not_started,
+        };
+        match (nameless, row.not_current(now)) {
+            (false, _) => known.push(row),
+            (true, Some(_)) => {}
+            (true, None) => {
+                return Known::unknown(format!("a proxy of {of} is shown without a login"));
+            }
+        }
+    }
+    Known::Yes {
+        value: known,
+        as_of: now,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::facts::ProxyEnd;
+
+    #[test]
+    fn a_proxy_without_a_login_makes_the_list_unknown_unless_it_does_not_hold() {
+        let now: Timestamp = "2027-03-10T12:00:00Z".parse().expect("a timestamp");
+        let proxy = |login: Option<&str>, state: &str| Proxy {
+            key: Some(UserKey::new("17")),
+            login: login.map(Login::new),
+            from: ProxyEnd::Open,
+            until: ProxyEnd::Open,
+            state: Some(state.to_owned()),
+        };
+        let rows = |proxies: Vec<Proxy>| proxy_rows(&Login::new("owner"), proxies, now);
+        let named = rows(vec![
+            proxy(Some("ann"), "NOT STARTED"),
+            proxy(None, "NOT_STARTED"),
+        ]);
+        let named = named.value().expect("all who may hold are named");
+        assert_eq!(named.len(), 1);
+        assert!(named[0].not_started);
+        let nameless = rows(vec![proxy(Some("ann"), "ACTIVE"), proxy(None, "ACTIVE")]);
+        assert!(
+            nameless
+                .why()
+                .is_some_and(|why| why.contains("without a login"))
+        );
+    }
 }

@@ -129,6 +129,7 @@ fn fact_texts(facts: &Facts) -> Vec<(String, String)> {
             let stand_in = match &owner.stand_in {
                 StandIn::NotNeeded => String::new(),
                 StandIn::Found { to, via } => format!("; stand-in {to} by {via}"),
+                StandIn::Unknown { why } => format!("; stand-in unknown: {}", why.join("; ")),
                 StandIn::None { why } => format!("; no stand-in: {}", why.join("; ")),
             };
             format!("{} is {state}{stand_in}", owner.owner)

@@ -8,11 +8,17 @@ use super::collect::Cache;
 use super::evaluate::{CycleError, collector};
 use super::facts::Surroundings;
 use super::memory::Memory;
-use crate::absence::{self, Delegation, ProxyRow, Roster};
-use crate::guard::AssigneeFact;
-use crate::model::facts::{History, Known, OwnerFact, OwnerState, Person, StandIn};
+use crate::absence::{self, Delegation, Presence, ProxyRow, Roster};
+use crate::guard::{AssigneeFact, MemberFact};
+use crate::model::facts::{History, Known, OwnerFact, OwnerState, Person, StandIn, UserStatus};
 use crate::model::settings::Settings;
-use crate::model::{Login, Owner, Principal, Snapshot, Task, UserKey};
+use crate::model::{Login, Owner, Principal, RoleKey, Snapshot, Task, UserKey};
+
+/// How often the search for stand-ins is asked whom it misses; what is longer stays unknown until the next cycle.
+const READING_ROUNDS: u32 = 32;
+
+/// Members of a role whose states are read in one go.
+const MEMBERS_AT_ONCE: usize = 100;
 
 /// Open tasks per person, of those visible to this login.
 #[derive(Debug, Default)]
@@ -97,9 +103,9 @@ pub async fn read_owners(
     reader.people(logins.clone()).await?;
     reader.roles(roles).await?;
 
-    // chains of stand-ins are followed by asking the absence room until it misses nobody
-    let depth = around.bench.settings.absence.max_depth.saturating_add(1);
-    for _ in 0..depth {
+    // chains of stand-ins are followed by asking the absence room until it misses nobody: the search
+    // ends at what was not read, so each round may miss one more; whoever was asked for is not missed again
+    for _ in 0..READING_ROUNDS {
         let missing = RefCell::new(Missing::default());
         let mut asked: BTreeSet<(Login, Option<Login>)> = BTreeSet::new();
         for row in rows {
@@ -147,8 +153,12 @@ fn roster(around: &Surroundings<'_>) -> Option<Arc<Roster>> {
 fn is_away(around: &Surroundings<'_>, cache: &Cache, login: &Login) -> bool {
     let person = cache.person(login);
     match (person.value(), roster(around)) {
-        (Some(person), Some(roster)) => absence::away(person, &roster, around.now).is_some(),
-        (Some(person), None) => absence::away(person, &Roster::default(), around.now).is_some(),
+        (Some(person), roster) => {
+            let roster = roster.unwrap_or_default();
+            absence::presence(person, &roster, around.now)
+                .absence()
+                .is_some()
+        }
         (None, _) => false,
     }
 }
@@ -235,7 +245,13 @@ pub fn owner_fact(
                         .unwrap_or("the feed could not be read")
                 ));
             };
-            let state = absence::owner_state(&person, &roster, around.now);
+            let state = match absence::presence(&person, &roster, around.now) {
+                Presence::Here => OwnerState::Present,
+                Presence::Away(absence) => OwnerState::Away { absence },
+                Presence::Unknown(why) => {
+                    return Known::unknown(format!("whether {login} is away: {why}"));
+                }
+            };
             let stand_in = match &state {
                 OwnerState::Away { .. } => stand_in(around, cache, &login, task, history, None),
                 OwnerState::Present | OwnerState::Role => StandIn::NotNeeded,
@@ -262,10 +278,11 @@ pub fn owner_word(around: &Surroundings<'_>, memory: &Memory, owner: &Owner) -> 
     if person.value().is_none() {
         return "unread";
     }
-    if is_away(around, &memory.cache, &login) {
-        "away"
-    } else {
-        "here"
+    let in_doubt = roster(around).is_none_or(|roster| roster.doubt(&login).is_some());
+    match (is_away(around, &memory.cache, &login), in_doubt) {
+        (true, _) => "away",
+        (false, false) => "here",
+        (false, true) => "in doubt",
     }
 }
 
@@ -294,12 +311,83 @@ pub fn assignee(
         return Known::unknown("whether the assignee is away could not be read");
     };
     match memory.cache.person(login) {
+        Known::Yes { value, as_of } => {
+            let away = match absence::presence(&value, &roster, around.now) {
+                Presence::Here => None,
+                Presence::Away(absence) => Some(absence),
+                Presence::Unknown(why) => {
+                    return Known::unknown(format!("whether {login} is away: {why}"));
+                }
+            };
+            Known::Yes {
+                value: AssigneeFact {
+                    away,
+                    load: around.loads.get(login).saturating_add(handed),
+                    person: value,
+                },
+                as_of,
+            }
+        }
+        Known::No { why } => Known::No { why },
+    }
+}
+
+/// Reads the direct members of roles and, a part at a time, the members' states, until enough of them
+/// are known to be there: whoever the beneficiary is, one of two is somebody else.
+///
+/// # Errors
+/// Only a stopped login.
+pub async fn read_members(
+    around: &Surroundings<'_>,
+    memory: &mut Memory,
+    roles: BTreeSet<RoleKey>,
+) -> Result<(), CycleError> {
+    collector(around.bench, memory)
+        .members(roles.clone())
+        .await?;
+    for role in roles {
+        let Known::Yes { value, .. } = memory.cache.members(&role) else {
+            continue;
+        };
+        let distinct: BTreeSet<&Login> = value.iter().collect();
+        let distinct: Vec<&Login> = distinct.into_iter().collect();
+        let mut there = 0_usize;
+        for part in distinct.chunks(MEMBERS_AT_ONCE) {
+            let logins = part.iter().map(|login| (*login).clone()).collect();
+            collector(around.bench, memory).people(logins).await?;
+            there += part
+                .iter()
+                .filter(|login| is_there(&assignee(around, memory, login, 0)))
+                .count();
+            if there > 1 {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_there(member: &Known<AssigneeFact>) -> bool {
+    member
+        .value()
+        .is_some_and(|fact| fact.person.status == UserStatus::Active && fact.away.is_none())
+}
+
+/// The direct members of a role as read, each with his state.
+pub fn members(
+    around: &Surroundings<'_>,
+    memory: &Memory,
+    role: &RoleKey,
+) -> Known<Vec<MemberFact>> {
+    match memory.cache.members(role) {
         Known::Yes { value, as_of } => Known::Yes {
-            value: AssigneeFact {
-                away: absence::away(&value, &roster, around.now),
-                load: around.loads.get(login).saturating_add(handed),
-                person: value,
-            },
+            value: value
+                .iter()
+                .map(|login| MemberFact {
+                    login: login.clone(),
+                    person: assignee(around, memory, login, 0),
+                })
+                .collect(),
             as_of,
         },
         Known::No { why } => Known::No { why },

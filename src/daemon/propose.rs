@@ -9,11 +9,11 @@ use super::evaluate::{Behind, CycleError, Evaluated, Proposal, collector};
 use super::facts::Surroundings;
 use super::memory::Memory;
 use super::owners;
-use crate::guard::{self, AssigneeFact, GuardInput, Passed};
+use crate::guard::{self, AssigneeFact, GuardInput, MemberFact, Passed};
 use crate::model::facts::{History, Known, Person};
 use crate::model::{
-    Action, Decision, LineageId, Login, Principal, ProcessKey, Refusal, RefusalReason, Scope,
-    TargetName, Verdict,
+    Action, Decision, LineageId, Login, Principal, ProcessKey, Refusal, RefusalReason, RoleKey,
+    Scope, TargetName, Verdict,
 };
 
 /// The first pause after a fact was asked for in vain; doubled each time.
@@ -30,8 +30,10 @@ struct Wish {
     origin: Timestamp,
 }
 
-/// What the ledger says of the wishes, read once.
+/// What holds for all the wishes, put together once: what the ledger says, and who is in the roles.
 struct Standing {
+    /// Members of the roles that are to get work.
+    members: HashMap<RoleKey, Known<Vec<MemberFact>>>,
     /// Accounts with an open attempt, and whose.
     busy: HashMap<ProcessKey, Vec<LineageId>>,
     baseline: HashSet<LineageId>,
@@ -58,7 +60,7 @@ pub async fn propose(
         )
     });
     resolve(around, memory, &mut wishes).await?;
-    let standing = standing(around, &wishes);
+    let standing = standing(around, memory, &wishes);
     let mut handed: HashMap<Login, u32> = HashMap::new();
     let mut read_on: BTreeMap<TargetName, u32> = BTreeMap::new();
     let cap = around.bench.settings.governor.cap_retries;
@@ -208,13 +210,10 @@ async fn resolve(
             _ => {}
         }
     }
-    if people.is_empty() && roles.is_empty() {
-        return Ok(());
-    }
     let mut collector = collector(around.bench, memory);
     collector.people(people).await?;
     collector.roles(roles).await?;
-    for wish in wishes {
+    for wish in wishes.iter_mut() {
         let to = match &wish.action {
             Action::Reassign {
                 to: Principal::User { login, .. },
@@ -240,10 +239,35 @@ async fn resolve(
             wish.action = action.clone();
         }
     }
-    Ok(())
+    let mut keys = BTreeSet::new();
+    for wish in wishes.iter() {
+        // what has to wait anyway costs no reading
+        if let Some(key) = role_of(&wish.action)
+            && not_now(around, wish).is_none()
+        {
+            keys.insert(key.clone());
+        }
+    }
+    owners::read_members(around, memory, keys).await
 }
 
-fn standing(around: &Surroundings<'_>, wishes: &[Wish]) -> Standing {
+/// The role that is to get the task, where its key is known.
+fn role_of(action: &Action) -> Option<&RoleKey> {
+    match action {
+        Action::Reassign {
+            to: Principal::Role { key, .. },
+        } => key.as_ref(),
+        _ => None,
+    }
+}
+
+fn standing(around: &Surroundings<'_>, memory: &Memory, wishes: &[Wish]) -> Standing {
+    let mut members = HashMap::new();
+    for key in wishes.iter().filter_map(|wish| role_of(&wish.action)) {
+        if !members.contains_key(key) {
+            members.insert(key.clone(), owners::members(around, memory, key));
+        }
+    }
     around.bench.ledger.read(|index| {
         let mut busy: HashMap<ProcessKey, Vec<LineageId>> = HashMap::new();
         for (lineage, attempt) in index.open_attempts() {
@@ -253,6 +277,7 @@ fn standing(around: &Surroundings<'_>, wishes: &[Wish]) -> Standing {
         }
         let lineages = || wishes.iter().map(|wish| wish.decision.lineage);
         Standing {
+            members,
             busy,
             baseline: lineages().filter(|of| index.in_baseline(*of)).collect(),
             released: lineages().filter(|of| index.is_released(*of)).collect(),
@@ -368,6 +393,7 @@ fn ask(
         }
         _ => None,
     };
+    let members = role_of(&wish.action).and_then(|key| standing.members.get(key));
     let state = around.states[wish.row];
     // the clock goes on while facts are read
     let now = around.bench.clock.now();
@@ -379,6 +405,7 @@ fn ask(
         beneficiary: &beneficiary,
         account: &account,
         assignee: assignee.as_ref(),
+        members,
         history: &history,
         definition_manual: around.definition(task).manual_since.is_some(),
         open_attempt_in_account: task.process.as_ref().is_some_and(|process| {

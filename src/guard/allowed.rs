@@ -6,10 +6,9 @@ use super::input::GuardInput;
 use super::pattern::matches_definition;
 
 /// Unknown kinds are not acted on; password and notify are retried only when named (design, "kind").
+/// To name a definition does not say what it does to access, so it never lifts an unknown kind: the
+/// guard against stale grants could not look at it.
 pub(super) fn kind(input: &GuardInput<'_>) -> Result<(), Refusal> {
-    if input.named {
-        return Ok(());
-    }
     let name = input.task.definition_name.as_deref().unwrap_or("not shown");
     match input.kind {
         Kind::Unknown => Err(
@@ -17,11 +16,15 @@ pub(super) fn kind(input: &GuardInput<'_>) -> Result<(), Refusal> {
                 .with("definition", name)
                 .for_person(),
         ),
-        Kind::Password | Kind::Notify if input.action.name() == ActionName::Retry => Err(
-            Refusal::new(RefusalReason::KindNeedsNaming, input.definition_scope())
-                .with("kind", input.kind)
-                .with("definition", name),
-        ),
+        Kind::Password | Kind::Notify
+            if input.action.name() == ActionName::Retry && !input.named =>
+        {
+            Err(
+                Refusal::new(RefusalReason::KindNeedsNaming, input.definition_scope())
+                    .with("kind", input.kind)
+                    .with("definition", name),
+            )
+        }
         _ => Ok(()),
     }
 }

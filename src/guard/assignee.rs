@@ -1,11 +1,16 @@
 //! Nobody is handed work who can't or mustn't do it (invariant 9); it checks the one who was chosen and never chooses.
 
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
 use crate::model::facts::{Person, UserStatus};
-use crate::model::{Action, Known, Owner, Principal, Refusal, RefusalReason};
+use crate::model::{Action, Known, Login, Owner, Principal, Refusal, RefusalReason};
 
-use super::input::{AssigneeFact, GuardInput};
+use super::input::{AssigneeFact, GuardInput, MemberFact};
 
-/// The new owner is known, active, present, not the beneficiary, not over load, and had it not before.
+/// The new owner is known, active, present, not the beneficiary, not over load, and had it not before;
+/// a role has somebody who is.
 pub(super) fn assignee(input: &GuardInput<'_>) -> Result<(), Refusal> {
     let Action::Reassign { to } = input.action else {
         return Ok(());
@@ -24,7 +29,7 @@ pub(super) fn assignee(input: &GuardInput<'_>) -> Result<(), Refusal> {
             .for_person())
     };
     let (key, login) = match to {
-        Principal::Role { key: Some(_), .. } => return Ok(()),
+        Principal::Role { key: Some(_), .. } => return role(input, &refusal),
         Principal::Role { key: None, .. } => return unknown("the role's key was not read"),
         Principal::User { key, login } => (key, login),
     };
@@ -72,6 +77,106 @@ pub(super) fn assignee(input: &GuardInput<'_>) -> Result<(), Refusal> {
             .with("limit", input.limits.assignee_load));
     }
     Ok(())
+}
+
+/// What a member of a role is to this task.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Member {
+    Fit,
+    Beneficiary,
+    Away(Option<Timestamp>),
+    NotActive,
+    Unknown,
+}
+
+fn member(input: &GuardInput<'_>, member: &MemberFact) -> Member {
+    let Known::Yes { value, as_of } = &member.person else {
+        return Member::Unknown;
+    };
+    if value.person.login != member.login || input.too_old(*as_of) {
+        return Member::Unknown;
+    }
+    match value.person.status {
+        UserStatus::Active => {}
+        UserStatus::Unknown(_) => return Member::Unknown,
+        UserStatus::Disabled | UserStatus::Deleted | UserStatus::NotStarted => {
+            return Member::NotActive;
+        }
+    }
+    match &value.away {
+        Some(away) => Member::Away(away.until),
+        None if input.task.beneficiary.as_ref() == Some(&member.login) => Member::Beneficiary,
+        None => Member::Fit,
+    }
+}
+
+/// At least one member can do the work: active, present and not the beneficiary. What a role holds
+/// nobody for would lie there unseen.
+fn role(input: &GuardInput<'_>, refusal: &dyn Fn(RefusalReason) -> Refusal) -> Result<(), Refusal> {
+    let unknown = |why: &str| {
+        Err(refusal(RefusalReason::AssigneeUnknown)
+            .with("why", why)
+            .for_person())
+    };
+    let members = match input.members {
+        Some(Known::Yes { as_of, .. }) if input.too_old(*as_of) => {
+            return unknown("the reading of its members is too old");
+        }
+        Some(Known::Yes { value, .. }) => value,
+        Some(Known::No { why }) => return unknown(why),
+        None => return unknown("its members were not looked up"),
+    };
+    let states: Vec<Member> = members.iter().map(|one| member(input, one)).collect();
+    let count = |fits: &dyn Fn(&Member) -> bool| states.iter().filter(|one| fits(one)).count();
+    let fit: BTreeSet<&Login> = members
+        .iter()
+        .zip(&states)
+        .filter(|(_, state)| **state == Member::Fit)
+        .map(|(one, _)| &one.login)
+        .collect();
+    // where the row does not show its beneficiary, one of two is certainly somebody else
+    let enough = if input.task.beneficiary.is_some() {
+        1
+    } else {
+        2
+    };
+    if fit.len() >= enough {
+        return Ok(());
+    }
+    let not_read = count(&|one| *one == Member::Unknown);
+    if not_read > 0 {
+        return Err(refusal(RefusalReason::AssigneeUnknown)
+            .with("members", members.len())
+            .with("members_not_known", not_read)
+            .for_person());
+    }
+    if !fit.is_empty() {
+        return Err(refusal(RefusalReason::FactUnknown)
+            .with("fact", "the row shows no target user")
+            .with("members_who_may_be_the_beneficiary", fit.len())
+            .for_person());
+    }
+    let away = count(&|one| matches!(one, Member::Away(_)));
+    let back = states
+        .iter()
+        .filter_map(|one| match one {
+            Member::Away(until) => until.filter(|until| *until > input.now),
+            _ => None,
+        })
+        .min();
+    let beneficiary = count(&|one| *one == Member::Beneficiary);
+    let reason = match (away, beneficiary) {
+        (0, 0) => RefusalReason::AssigneeNotActive,
+        (0, _) => RefusalReason::AssigneeIsBeneficiary,
+        _ => RefusalReason::AssigneeAway,
+    };
+    let refusal = refusal(reason)
+        .with("members", members.len())
+        .with("members_away", away);
+    Err(match back {
+        Some(back) => refusal.until(back),
+        None => refusal,
+    })
 }
 
 fn active(person: &Person, refusal: &dyn Fn(RefusalReason) -> Refusal) -> Result<(), Refusal> {

@@ -7,11 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use crate::model::facts::{AccountView, History, Person, Sibling, UserStatus};
 use crate::model::settings::GuardSettings;
 use crate::model::{
-    Action, Kind, Known, LineageId, Login, Owner, Principal, RefusalReason, Task, TaskId,
+    Action, Kind, Known, LineageId, Login, Owner, Principal, RefusalReason, RoleKey, Task, TaskId,
     TaskStatus, UserKey,
 };
 
-use super::input::{AssigneeFact, GuardInput, check};
+use super::input::{AssigneeFact, GuardInput, MemberFact, check};
 
 /// Everything a [`GuardInput`] borrows.
 pub(super) struct Case {
@@ -22,6 +22,7 @@ pub(super) struct Case {
     pub(super) beneficiary: Known<Person>,
     pub(super) account: Known<AccountView>,
     pub(super) assignee: Option<Known<AssigneeFact>>,
+    pub(super) members: Option<Known<Vec<MemberFact>>>,
     pub(super) history: History,
     pub(super) definition_manual: bool,
     pub(super) open_attempt_in_account: bool,
@@ -100,6 +101,7 @@ impl Case {
                 as_of: now,
             },
             assignee: None,
+            members: None,
             history: History {
                 lineage: LineageId(3),
                 attempts: 0,
@@ -151,6 +153,41 @@ impl Case {
         case
     }
 
+    /// A hand-over to role 12, whose members are as given.
+    pub(super) fn to_role(members: &[(&str, UserStatus)]) -> Self {
+        let mut case = Self::retry(Kind::Grant);
+        case.action = Action::Reassign {
+            to: Principal::Role {
+                key: Some(RoleKey::new("12")),
+                name: Arc::from("Fulfilment"),
+            },
+        };
+        let as_of = case.now;
+        let members = members.iter().map(|(login, status)| MemberFact {
+            login: Login::new(login),
+            person: Known::Yes {
+                value: AssigneeFact {
+                    person: person(login, status.clone()),
+                    away: None,
+                    load: 0,
+                },
+                as_of,
+            },
+        });
+        case.members = Some(Known::Yes {
+            value: members.collect(),
+            as_of,
+        });
+        case
+    }
+
+    pub(super) fn member(&mut self, at: usize) -> &mut MemberFact {
+        match &mut self.members {
+            Some(Known::Yes { value, .. }) => &mut value[at],
+            _ => panic!("the case has no members"),
+        }
+    }
+
     pub(super) fn with(mut self, sibling: Sibling) -> Self {
         if let Known::Yes { value, .. } = &mut self.account {
             value.tasks.push(sibling);
@@ -174,6 +211,7 @@ impl Case {
             beneficiary: &self.beneficiary,
             account: &self.account,
             assignee: self.assignee.as_ref(),
+            members: self.members.as_ref(),
             history: &self.history,
             definition_manual: self.definition_manual,
             open_attempt_in_account: self.open_attempt_in_account,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::facts::{Absence, AccountView, History, Person, Sibling};
 use crate::model::settings::GuardSettings;
 use crate::model::{
-    Action, ActionName, Kind, Known, Principal, ProcessKey, Refusal, Scope, Task, TaskId,
+    Action, ActionName, Kind, Known, Login, ProcessKey, Refusal, Scope, Task, TaskId,
 };
 
 use super::{allowed, assignee, baseline, order, stale};
@@ -22,6 +22,15 @@ pub struct AssigneeFact {
     pub load: u32,
 }
 
+/// A direct member of the role that is to be handed a task.
+#[derive(Clone, PartialEq, Debug)]
+pub struct MemberFact {
+    /// Who.
+    pub login: Login,
+    /// As read, with his absence; his load does not matter, the role shares the work.
+    pub person: Known<AssigneeFact>,
+}
+
 /// Everything that a guard may look at.
 #[derive(Debug)]
 pub struct GuardInput<'a> {
@@ -31,7 +40,7 @@ pub struct GuardInput<'a> {
     pub kind: Kind,
     /// What is wanted.
     pub action: &'a Action,
-    /// True where the configuration or a policy names the definition.
+    /// True where the configuration names the definition; lifts `kind_needs_naming` and nothing else.
     pub named: bool,
     /// The beneficiary as read.
     pub beneficiary: &'a Known<Person>,
@@ -39,6 +48,8 @@ pub struct GuardInput<'a> {
     pub account: &'a Known<AccountView>,
     /// The new owner, where it is a person; `None` where he was not looked up.
     pub assignee: Option<&'a Known<AssigneeFact>>,
+    /// The new owner's direct members, where it is a role; `None` where they were not looked up.
+    pub members: Option<&'a Known<Vec<MemberFact>>>,
     /// What the ledger remembers of the lineage.
     pub history: &'a History,
     /// OIG has said that tasks of this definition are not automated.
@@ -218,7 +229,7 @@ pub struct GuardNeeds {
     pub beneficiary: bool,
     /// The account's process with its finished tasks, freshly.
     pub process: bool,
-    /// The person who is to get the task.
+    /// The person who is to get the task, or the members of the role.
     pub assignee: bool,
 }
 
@@ -228,11 +239,6 @@ pub fn needs(kind: Kind, action: &Action) -> GuardNeeds {
     GuardNeeds {
         beneficiary: gives,
         process: gives,
-        assignee: matches!(
-            action,
-            Action::Reassign {
-                to: Principal::User { .. }
-            }
-        ),
+        assignee: action.name() == ActionName::Reassign,
     }
 }

@@ -9,7 +9,7 @@ mod pattern;
 mod stale;
 
 pub use input::{
-    AssigneeFact, GuardInput, GuardNeeds, Passed, check, check_all, guard_names, needs,
+    AssigneeFact, GuardInput, GuardNeeds, MemberFact, Passed, check, check_all, guard_names, needs,
 };
 pub use pattern::matches_definition;
 

@@ -207,9 +207,9 @@ macro_rules! refusals {
 
 refusals! {
     // guards (invariants 8 to 11, and what feeds them)
-    /// The task's kind has not been named by configuration or policy.
+    /// What the task does to access is not known; map its definition in `policy.kinds` or kinds.toml.
     KindUnknown => "kind_unknown",
-    /// Password and notify tasks are retried only when a policy names their definition.
+    /// Password and notify tasks are retried only when `policy.named` names their definition.
     KindNeedsNaming => "kind_needs_naming",
     /// The task is in a state in which this action makes no sense or is not understood.
     StatusNotActionable => "status_not_actionable",
@@ -235,13 +235,13 @@ refusals! {
     AttemptOpen => "attempt_open",
     /// More than one task could be the successor; a person must say which.
     LineageAmbiguous => "lineage_ambiguous",
-    /// The new owner is not active.
+    /// The new owner is not active, or a role without an active member.
     AssigneeNotActive => "assignee_not_active",
-    /// The new owner is away.
+    /// The new owner is away, or a role whose active members are away or the beneficiary.
     AssigneeAway => "assignee_away",
-    /// The new owner is the beneficiary.
+    /// The new owner is the beneficiary, or a role in which nobody else is active.
     AssigneeIsBeneficiary => "assignee_is_beneficiary",
-    /// The new owner is not known to the server, or his state could not be read.
+    /// The new owner is not known to the server, or his state, or of a role that of enough members, could not be read.
     AssigneeUnknown => "assignee_unknown",
     /// The new owner holds as many tasks as the load limit allows.
     AssigneeOverLoad => "assignee_over_load",

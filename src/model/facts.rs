@@ -162,6 +162,28 @@ pub struct OwnerFact {
     pub stand_in: StandIn,
 }
 
+/// One end of a proxy's interval, as the server shows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "end", content = "at")]
+pub enum ProxyEnd {
+    /// Not shown: open on this side.
+    Open,
+    /// A moment.
+    At(Timestamp),
+    /// Shown, and not a date that can be read; never taken for open.
+    Unreadable,
+}
+
+impl ProxyEnd {
+    /// The moment, where it is one.
+    pub fn at(self) -> Option<Timestamp> {
+        match self {
+            Self::At(at) => Some(at),
+            Self::Open | Self::Unreadable => None,
+        }
+    }
+}
+
 /// The result of looking for a stand-in (invariant 9).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "stand_in")]
@@ -174,6 +196,11 @@ pub enum StandIn {
         to: Principal,
         /// By which road: `feed`, `proxy`, `fulfilment_role`, `manager`.
         via: Arc<str>,
+    },
+    /// A source that goes before all others that are left could not be read, so nobody is chosen.
+    Unknown {
+        /// Each candidate with why he was not taken; the last line is what could not be read.
+        why: Vec<String>,
     },
     /// Nobody passed the checks.
     None {

@@ -7,8 +7,8 @@ use jiff::tz::TimeZone;
 
 use super::dates;
 use super::map::pack;
-use super::wire::Row;
-use crate::model::facts::{Person, UserStatus};
+use super::wire::{Row, Value};
+use crate::model::facts::{Person, ProxyEnd, UserStatus};
 use crate::model::{Fields, Login, RoleKey, TaskStatus, UserKey};
 
 /// One row of a person's proxies (contract section 7): information for choosing a stand-in, never proof of absence.
@@ -19,10 +19,10 @@ pub struct Proxy {
     /// The proxy person's login.
     pub login: Option<Login>,
     /// First moment.
-    pub from: Option<Timestamp>,
+    pub from: ProxyEnd,
     /// Last moment.
-    pub until: Option<Timestamp>,
-    /// The server's word, e.g. `NOT_STARTED`; the dates say more.
+    pub until: ProxyEnd,
+    /// The server's word, e.g. `NOT_STARTED`; it can rule a proxy out, never in.
     pub state: Option<String>,
 }
 
@@ -78,7 +78,6 @@ pub fn person(row: &Row<'_>) -> Option<Person> {
 
 /// A proxy; `None` where the row names nobody. Keys are matched without case (`userLogin`, `userlogin`).
 pub fn proxy(row: &Row<'_>, zone: &TimeZone) -> Option<Proxy> {
-    let date = |name| row.text(&[name]).and_then(|t| dates::read(&t, zone));
     let key = row
         .text(&["userid"])
         .and_then(|t| user_key(&t))
@@ -91,12 +90,24 @@ pub fn proxy(row: &Row<'_>, zone: &TimeZone) -> Option<Proxy> {
     Some(Proxy {
         key,
         login,
-        from: date("startDate"),
-        until: date("endDate"),
+        from: proxy_end(row, "startDate", zone),
+        until: proxy_end(row, "endDate", zone),
         state: row
             .text(&["description"])
             .map(|t| t.trim().to_ascii_uppercase()),
     })
+}
+
+/// One end of an interval: missing, null and blank are open; whatever else is no date is unreadable.
+fn proxy_end(row: &Row<'_>, name: &str, zone: &TimeZone) -> ProxyEnd {
+    match row.field(name).or_else(|| row.flat_value(name)) {
+        None | Some(Value::Null) => ProxyEnd::Open,
+        Some(value) => match value.text() {
+            Some(text) if text.trim().is_empty() => ProxyEnd::Open,
+            Some(text) => dates::read(&text, zone).map_or(ProxyEnd::Unreadable, ProxyEnd::At),
+            None => ProxyEnd::Unreadable,
+        },
+    }
 }
 
 /// A role; `None` without key or name.
@@ -189,11 +200,30 @@ mod tests {
         assert_eq!(got.key, Some(UserKey::new("17")));
         assert_eq!(got.login, Some(Login::new("AARORA")));
         assert_eq!(
-            got.from.map(|t| t.to_string()).as_deref(),
+            got.from.at().map(|t| t.to_string()).as_deref(),
             Some("2019-07-01T07:00:00Z")
         );
         assert_eq!(got.state.as_deref(), Some("NOT_STARTED"));
         assert_eq!(proxy(&list.items[1], &TimeZone::UTC), None);
+    }
+
+    #[test]
+    fn a_proxy_date_that_is_no_date_is_not_a_missing_one() {
+        let ends = |dates: &str| {
+            let text = format!(r#"{{"user":[{{"userLogin":"A"{dates}}}]}}"#);
+            let list = page(&text, &["user"]).expect("readable");
+            let got = proxy(&list.items[0], &TimeZone::UTC).expect("a proxy");
+            (got.from, got.until)
+        };
+        let open = (ProxyEnd::Open, ProxyEnd::Open);
+        assert_eq!(ends(""), open);
+        assert_eq!(ends(r#","startDate":null,"endDate":" ""#), open);
+        let poor = (ProxyEnd::Unreadable, ProxyEnd::Unreadable);
+        assert_eq!(
+            ends(r#","startDate":"soon","endDate":"31.12.27 ff.""#),
+            poor
+        );
+        assert_eq!(ends(r#","startDate":true,"endDate":["2027-01-01"]"#), poor);
     }
 
     #[test]

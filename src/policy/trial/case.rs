@@ -139,6 +139,7 @@ struct CaseOwner {
     status: Option<String>,
     until: Option<Timestamp>,
     stand_in: Option<String>,
+    stand_in_unknown: Option<String>,
     via: Option<String>,
 }
 
@@ -374,6 +375,9 @@ fn owner_fact(
         },
     };
     let stand_in = match (&case.stand_in, case.away) {
+        _ if case.stand_in_unknown.is_some() => StandIn::Unknown {
+            why: case.stand_in_unknown.iter().cloned().collect(),
+        },
         (Some(to), _) => StandIn::Found {
             to: principal(to)?,
             via: Arc::from(case.via.as_deref().unwrap_or("feed")),
