@@ -352,14 +352,10 @@ impl Core {
     /// When something has to be done although nothing comes in.
     fn wake_at(&self) -> Timestamp {
         let now = self.clock.now();
-<<<<<<< HEAD
         if self.is_off() {
             return Timestamp::MAX;
         }
-        let mut wake = if self.memory.is_some() {
-=======
         let mut wake = if self.memory.is_some() && !self.had_its_cycle() {
->>>>>>> bench
             self.next_tick
         } else {
             Timestamp::MAX
