@@ -65,7 +65,7 @@ fn main() {
         .position(|arg| arg == "--only")
         .and_then(|at| args.get(at + 1))
         .cloned();
-    let wanted = |part: &str| only.as_deref().is_none_or(|only| only == part);
+    let wanted = |part: &str| !flag("--hold") && only.as_deref().is_none_or(|only| only == part);
     println!(
         "{tasks} tasks, {rounds} rounds, one interleaved run, microseconds a task unless said otherwise"
     );
@@ -80,6 +80,14 @@ fn main() {
     }
     if wanted("safe") {
         bench.safe();
+    }
+    if flag("--hold") {
+        bench.server.show(tasks);
+        println!(
+            "the server stays at {} until this is interrupted",
+            bench.server.origin
+        );
+        std::thread::sleep(Duration::from_secs(3600));
     }
     if flag("--full") {
         bench.growth(rounds);

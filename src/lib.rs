@@ -47,7 +47,8 @@ pub const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("config::raw", &[]),
     // floor 2: I/O
-    ("config", &["model"]),
+    // cron lines are read where they are written
+    ("config", &["model", "calendar"]),
     ("telemetry", &["model"]),
     ("control", &["model"]),
     ("absence", &["model", "calendar"]),
@@ -91,6 +92,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "model",
+            "absence",
             "calendar",
             "policy",
             "absence",

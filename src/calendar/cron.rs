@@ -29,6 +29,20 @@ pub struct CronError {
 /// At most so many local times are looked at for one answer; a doubled hour of a line that fires each second needs 3,600.
 const LOOKS: usize = 20_000;
 
+/// The parser draws the line and an arrow under it: only its words are kept.
+fn one_line(what: &str, line: &str) -> String {
+    let words: Vec<&str> = what
+        .lines()
+        .map(str::trim)
+        .filter(|part| part.chars().any(char::is_alphabetic) && !part.ends_with(line))
+        .collect();
+    if words.is_empty() {
+        "a field is out of its range or not understood".to_owned()
+    } else {
+        words.join(" ")
+    }
+}
+
 impl Cron {
     /// Reads 5 fields (minute hour day month weekday) or 6 (second first), or `@hourly`, `@daily`,
     /// `@midnight`, `@weekly`, `@monthly`, `@yearly`. Weekdays: 0 and 7 are Sunday, or names.
@@ -38,7 +52,7 @@ impl Cron {
     pub fn parse(line: &str, zone: TimeZone) -> Result<Self, CronError> {
         let error = |what: String| CronError {
             line: line.to_owned(),
-            what,
+            what: one_line(&what, line),
         };
         let expanded = match line.trim() {
             "@hourly" => "0 * * * *",

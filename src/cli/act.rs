@@ -124,7 +124,7 @@ fn definition(text: &str) -> Result<DefinitionId, Failure> {
     }
 }
 
-fn order(context: &Context, request: Request) -> Result<(), Failure> {
+pub fn order(context: &Context, request: Request) -> Result<(), Failure> {
     match answer(context, request)? {
         Reply::Done(done) => print(&format!("{}\n", done.message)),
         _ => Err(unexpected()),

@@ -19,6 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(660);
 /// The configuration's, the daemon's, the store's.
 pub fn answer(context: &Context, request: Request) -> Result<Reply, Failure> {
     let settings = context.load()?.settings;
+    is_directory(&settings.store.dir)?;
     let reply = context.block_on(async {
         let asked = control::ask(&settings.admin.socket, request.clone(), PATIENCE).await;
         match asked {
@@ -44,8 +45,25 @@ async fn without_daemon(settings: Settings, request: Request) -> Result<Reply, F
     Ok(daemon::offline(settings, request).await?)
 }
 
+/// What is no directory holds neither a socket nor a store.
+fn is_directory(dir: &Path) -> Result<(), Failure> {
+    match std::fs::metadata(dir) {
+        Ok(meta) if !meta.is_dir() => Err(Failure::new(
+            Kind::Store,
+            format!("the store {} is not a directory", dir.display()),
+        )
+        .hint("name another directory in store.dir, or with --store")),
+        // whoever opens it says what is wrong with it
+        _ => Ok(()),
+    }
+}
+
 /// A store of another user is not touched: files that we make there would lock its owner out.
-fn own_store(dir: &Path) -> Result<(), Failure> {
+///
+/// # Errors
+/// Whose it is, and how to run as that user.
+pub fn own_store(dir: &Path) -> Result<(), Failure> {
+    is_directory(dir)?;
     let ours = rustix::process::geteuid().as_raw();
     match std::fs::metadata(dir) {
         Ok(meta) if meta.uid() != ours => Err(Failure::new(

@@ -8,10 +8,9 @@ use super::context::{Context, print};
 use super::failure::{Failure, Kind};
 use super::policy;
 use crate::absence::Feed;
-use crate::calendar::Cron;
 use crate::config::{Finding, Lines, Severity, probe};
 use crate::model::Clock;
-use crate::model::settings::{Schedule, Settings};
+use crate::model::settings::Settings;
 use crate::telemetry;
 
 /// Options of `check`.
@@ -87,28 +86,7 @@ pub fn check(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
     ))
 }
 
-/// Cron lines that can't be read; every command that loads a configuration refuses them.
-pub fn cron(settings: &Settings) -> Vec<Finding> {
-    let Schedule::Cron(lines) = &settings.schedule.when else {
-        return Vec::new();
-    };
-    let wrong = |line: &String| Cron::parse(line, settings.zone.clone()).err();
-    let text = std::fs::read_to_string(&settings.origin).unwrap_or_default();
-    let places = Lines::of(&text);
-    lines
-        .iter()
-        .filter_map(wrong)
-        .map(|error| Finding {
-            severity: Severity::Error,
-            key: "schedule.cron".to_owned(),
-            line: places.line("schedule.cron"),
-            what: error.to_string(),
-            hint: "write minute hour day month weekday, such as \"*/10 6-20 * * 1-5\"".to_owned(),
-        })
-        .collect()
-}
-
-/// What is wrong with the absence file. The daemon skips such rows, so they are warnings.
+/// What is wrong with the absence file.
 fn absences(settings: &Settings) -> Vec<Finding> {
     let Some(path) = settings.absence.feed.clone().filter(|path| path.is_file()) else {
         return Vec::new();
@@ -126,7 +104,12 @@ fn absences(settings: &Settings) -> Vec<Finding> {
             let text = problem.to_string();
             let is_row = matches!(problem, crate::absence::FeedProblem::Row(_));
             Finding {
-                severity: Severity::Warning,
+                // the daemon goes on without such a row, but nobody should start with one
+                severity: if is_row {
+                    Severity::Error
+                } else {
+                    Severity::Warning
+                },
                 key: "absence.feed".to_owned(),
                 line: None,
                 what: if is_row {

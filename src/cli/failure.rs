@@ -180,7 +180,23 @@ impl From<Refused> for Failure {
 
 impl From<DaemonError> for Failure {
     fn from(error: DaemonError) -> Self {
-        Self::of(error.kind().into(), &error).hint(error.hint())
+        let failure = Self::of(error.kind().into(), &error).hint(error.hint());
+        match &error {
+            DaemonError::Policy(policies) => Self {
+                message: "the policies can't be used".to_owned(),
+                details: policies
+                    .findings
+                    .iter()
+                    .map(|finding| format!("error: {finding}"))
+                    .collect(),
+                ..failure
+            },
+            DaemonError::Ledger(_) if !failure.message.contains("the store") => Self {
+                message: format!("the store can't be used: {}", failure.message),
+                ..failure
+            },
+            _ => failure,
+        }
     }
 }
 

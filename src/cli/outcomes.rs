@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use jiff::SignedDuration;
 
-use super::act::duration;
+use super::act::{duration, order};
 use super::ask::{answer, unexpected};
 use super::context::{Context, print, width};
 use super::failure::Failure;
@@ -31,6 +31,28 @@ pub enum OutcomesCommand {
         id: String,
         #[command(flatten)]
         json: JsonArg,
+    },
+    /// Say what became of an attempt that readings can't tell
+    Settle {
+        /// OIG's task id, or our lineage id (L12)
+        id: String,
+        /// It was done
+        #[arg(long, conflicts_with = "failed", required_unless_present = "failed")]
+        completed: bool,
+        /// It has failed, or was never applied
+        #[arg(long)]
+        failed: bool,
+        /// How you know; it is recorded
+        #[arg(long, value_name = "TEXT")]
+        why: String,
+    },
+    /// Let the attempts of a task count from zero again, and end a doubt about it
+    Reset {
+        /// OIG's task id, or our lineage id (L12)
+        id: String,
+        /// Why; it is recorded
+        #[arg(long, value_name = "TEXT")]
+        why: String,
     },
     /// Write all attempts as JSON lines
     Export {
@@ -99,6 +121,13 @@ pub fn outcomes(context: &Context, command: OutcomesCommand) -> Result<(), Failu
                 _ => Err(unexpected()),
             }
         }
+        OutcomesCommand::Settle {
+            id, completed, why, ..
+        } => {
+            let request = Request::Settle { id, completed, why };
+            order(context, request)
+        }
+        OutcomesCommand::Reset { id, why } => order(context, Request::Reset { id, why }),
         OutcomesCommand::Export { filter } => {
             let rows = rows(context, filter.filter(None))?;
             print(&render::json_lines(&rows)?)

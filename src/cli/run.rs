@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 
 use clap::Args;
 
+use super::ask::own_store;
 use super::context::Context;
 use super::failure::{Failure, Kind};
 use crate::daemon::{self, RunOptions};
@@ -20,6 +21,7 @@ pub struct RunArgs {
 /// Runs the daemon until it is told to stop.
 pub fn run(context: &Context, args: &RunArgs) -> Result<(), Failure> {
     let loaded = context.load()?;
+    own_store(&loaded.settings.store.dir)?;
     let colour = std::io::stderr().is_terminal();
     telemetry::init(&loaded.settings.log, colour).map_err(|error| {
         Failure::of(Kind::Config, &error)

@@ -18,6 +18,16 @@ pub fn probe(settings: &Settings) -> Vec<Finding> {
             format!("{} is not a file", server.password_file.display()),
             "name a file that holds the password alone",
         )),
+        Ok(meta) if meta.mode() & 0o007 != 0 => findings.push(finding(
+            Severity::Error,
+            password,
+            format!(
+                "{} can be read by everybody (mode {:o})",
+                server.password_file.display(),
+                meta.mode() & 0o7777
+            ),
+            "chmod 600, owned by the daemon's user, and change the password",
+        )),
         Ok(meta) if meta.mode() & 0o077 != 0 => findings.push(finding(
             Severity::Warning,
             password,

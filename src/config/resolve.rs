@@ -8,13 +8,15 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use super::finding::{Finding, Severity};
 use super::lines::Lines;
 use super::load::{Env, Overrides};
 use super::raw::{GuardRaw, ModeRaw, PolicyRaw, Raw, ScheduleRaw};
 use super::read::Reader;
+use crate::calendar::Cron;
 use crate::model::settings::{
     AbsenceSettings, AdminSettings, DeliverySettings, GuardSettings, LogFormat, LogSettings, Modes,
     PolicySettings, Schedule, ScheduleSettings, Settings, StoreSettings,
@@ -274,6 +276,12 @@ fn schedule(r: &mut Reader<'_>, raw: &ScheduleRaw) -> ScheduleSettings {
                         format!("`{line}` has {fields} fields"),
                         "write 5 fields (minute hour day month weekday) or 6 with seconds first",
                     );
+                } else if let Err(error) = cron_fires(line) {
+                    r.error(
+                        "schedule.cron",
+                        format!("`{line}`: {error}"),
+                        "see docs/configuration.md for what a cron line may hold",
+                    );
                 }
             }
             Schedule::Cron(lines)
@@ -286,6 +294,16 @@ fn schedule(r: &mut Reader<'_>, raw: &ScheduleRaw) -> ScheduleSettings {
     ScheduleSettings {
         when,
         business_hours: business_hours(r, raw),
+    }
+}
+
+/// A line that can't be read, or never fires, would silently end all cycles.
+fn cron_fires(line: &str) -> Result<(), String> {
+    let cron = Cron::parse(line, TimeZone::UTC).map_err(|error| error.what)?;
+    // whether it ever fires does not depend on when one asks
+    match cron.next_after(Timestamp::UNIX_EPOCH) {
+        Some(_) => Ok(()),
+        None => Err("there is no such day".to_owned()),
     }
 }
 

@@ -65,6 +65,22 @@ pub enum Request {
         /// OIG's id, or our lineage id with a leading `L`.
         id: String,
     },
+    /// A person says what became of an attempt that readings can't tell.
+    Settle {
+        /// OIG's id, or our lineage id with a leading `L`.
+        id: String,
+        /// It was done; else it has failed, or was never applied.
+        completed: bool,
+        /// How the person knows.
+        why: String,
+    },
+    /// A person lets the attempts of a piece of work count from zero again.
+    Reset {
+        /// OIG's id, or our lineage id with a leading `L`.
+        id: String,
+        /// Why.
+        why: String,
+    },
     /// Lets a policy set enforce.
     Release {
         /// The set, in full.
@@ -114,6 +130,8 @@ impl Request {
             Self::Resume { .. } => "resume",
             Self::OutcomesList { .. } => "outcomes_list",
             Self::OutcomesShow { .. } => "outcomes_show",
+            Self::Settle { .. } => "settle",
+            Self::Reset { .. } => "reset",
             Self::Release { .. } => "release",
             Self::Forget { .. } => "forget",
             Self::LoginClear => "login_clear",

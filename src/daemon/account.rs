@@ -26,40 +26,40 @@ pub struct RowState {
 #[derive(Debug, Default)]
 pub struct Accounts {
     rows: HashMap<ProcessKey, Vec<u32>>,
+    /// The version of each row, worked out once: it is asked for again with every row of the account.
+    versions: Vec<u64>,
+    /// By account: the sum of its rows' versions, so that the order of the list does not matter.
+    sums: HashMap<ProcessKey, u64>,
 }
 
 impl Accounts {
     /// Groups the rows; rows without an account belong to none.
     pub fn of(snapshot: &Snapshot) -> Self {
-        let mut rows: HashMap<ProcessKey, Vec<u32>> = HashMap::new();
+        let mut of = Self::default();
+        of.versions.reserve(snapshot.tasks.len());
         for (at, task) in snapshot.tasks.iter().enumerate() {
+            let version = task.version();
+            of.versions.push(version);
             if let (Some(process), Ok(at)) = (&task.process, u32::try_from(at)) {
-                rows.entry(process.clone()).or_default().push(at);
+                of.rows.entry(process.clone()).or_default().push(at);
+                let sum = of.sums.entry(process.clone()).or_default();
+                *sum = sum.wrapping_add(version);
             }
         }
-        Self { rows }
+        of
+    }
+
+    /// The version of a row, as [`Task::version`] says.
+    pub fn version(&self, row: usize) -> u64 {
+        self.versions.get(row).copied().unwrap_or(0)
     }
 
     /// A number that changes when what the snapshot shows of the account changes.
-    pub fn fingerprint(&self, process: &ProcessKey, snapshot: &Snapshot) -> u64 {
-        let mut sum = 0u64;
-        for task in self.tasks(process, snapshot) {
-            // a sum, so that the order of the list does not matter
-            sum = sum.wrapping_add(task.version());
-        }
+    pub fn fingerprint(&self, process: &ProcessKey) -> u64 {
+        let sum = self.sums.get(process).copied().unwrap_or(0);
         let mut hash = Fnv::default();
         hash.text(process.as_str());
         hash.finish().wrapping_add(sum)
-    }
-
-    /// The open rows of an account.
-    pub fn tasks<'a>(
-        &'a self,
-        process: &ProcessKey,
-        snapshot: &'a Snapshot,
-    ) -> impl Iterator<Item = &'a Task> {
-        self.indices(process)
-            .filter_map(|at| snapshot.tasks.get(at))
     }
 
     /// The row numbers of an account.

@@ -55,7 +55,7 @@ impl Core {
                         self.policies.hash().short()
                     )),
                     Some(error) => Reply::refused(
-                        RefusedKind::Invalid,
+                        RefusedKind::Config,
                         error.clone(),
                         format!(
                             "the last good configuration and policy set {} stay in use",
@@ -98,7 +98,7 @@ impl Core {
     }
 
     /// The lineage that a person means.
-    fn lineage_named(&self, name: &str) -> Option<LineageId> {
+    pub fn lineage_named(&self, name: &str) -> Option<LineageId> {
         match lineage_number(name) {
             Some(lineage) => self
                 .ledger
@@ -239,7 +239,7 @@ pub fn item(
         status: text.status.clone(),
         verdict: decision.verdict,
         rule,
-        read: decision.read,
+        read: decision.read.to_vec(),
         fault: decision.fault,
         refusals: refusals.iter().map(RefusalView::from).collect(),
         due: decision.due,

@@ -352,7 +352,7 @@ fn remember(
         process: task.process.clone(),
         definition: task.definition(),
         kind: around.kinds[row],
-        read: evaluated.read(),
+        read: evaluated.read().into(),
         policy: evaluated.policy.clone(),
         line: evaluated.line,
         hash: around.bench.policies.hash().clone(),
@@ -360,7 +360,7 @@ fn remember(
         moment: Some(moment),
         fault: evaluated.fault.as_ref().map(|fault| fault.one_line()),
         due,
-        version: task.version(),
+        version: around.accounts.version(row),
         verdict: evaluated.verdict,
     };
     let acts = matches!(decision.verdict, Some(Verdict::Act { .. }));

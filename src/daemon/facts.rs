@@ -115,7 +115,7 @@ impl Surroundings<'_> {
     pub fn account(&self, memory: &Memory, row: usize) -> Known<crate::model::facts::AccountView> {
         let process = match &self.snapshot.tasks[row].process {
             Some(key) => {
-                let shown = self.accounts.fingerprint(key, self.snapshot);
+                let shown = self.accounts.fingerprint(key);
                 memory.cache.process(key, shown)
             }
             None => Known::unknown("the row does not show its account"),
@@ -151,9 +151,9 @@ impl Surroundings<'_> {
         let account = task
             .process
             .as_ref()
-            .map_or(0, |key| self.accounts.fingerprint(key, self.snapshot));
+            .map_or(0, |key| self.accounts.fingerprint(key));
         hash.finish()
-            .wrapping_add(task.version().rotate_left(17))
+            .wrapping_add(self.accounts.version(row).rotate_left(17))
             .wrapping_add(account.rotate_left(31))
             .wrapping_add(last.rotate_left(47))
     }

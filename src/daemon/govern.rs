@@ -14,6 +14,9 @@ use crate::ledger::record::{EventBody, Meta};
 use crate::ledger::{DecisionRecord, Entry};
 use crate::model::{Decision, LineageId, Refusal, RefusalReason, Verdict};
 
+/// Decisions that are handed to the ledger in one go.
+const RECORDS_AT_ONCE: usize = 4096;
+
 impl Core {
     /// How things stand with everything that is not the governor's own.
     pub fn standing(&self, snapshot_ok: bool) -> Standing {
@@ -46,8 +49,23 @@ impl Core {
                 relook: rest.relook,
             })
             .collect();
-        self.ledger.decided(records, self.cycle, now).await?;
-        Ok(())
+        self.record_decisions(records, now).await
+    }
+
+    /// Part by part: the records of a large backlog never exist all at once in the ledger's forms.
+    async fn record_decisions(
+        &self,
+        records: Vec<DecisionRecord>,
+        now: Timestamp,
+    ) -> Result<(), DaemonError> {
+        let mut records = records.into_iter();
+        loop {
+            let part: Vec<DecisionRecord> = records.by_ref().take(RECORDS_AT_ONCE).collect();
+            if part.is_empty() {
+                return Ok(());
+            }
+            self.ledger.decided(part, self.cycle, now).await?;
+        }
     }
 
     /// Asks the governor about everything that the guards have passed, queues what may go, and
@@ -132,7 +150,7 @@ impl Core {
         self.metrics
             .set_refused_now(refusals.iter().map(|(reason, count)| (*reason, *count)));
         self.last.refusals = refusals;
-        self.ledger.decided(records, self.cycle, now).await?;
+        self.record_decisions(records, now).await?;
         self.open_holds(governed.holds, now).await?;
         Ok(queued)
     }

@@ -3,6 +3,7 @@
 mod account;
 mod answer;
 mod collect;
+mod conclude;
 mod core;
 mod describe;
 mod evaluate;
@@ -101,7 +102,7 @@ impl DaemonError {
             | Self::Policy(_)
             | Self::Admin(_)
             | Self::Feed(_)
-            | Self::SimulatorClock { .. } => RefusedKind::Invalid,
+            | Self::SimulatorClock { .. } => RefusedKind::Config,
             Self::Server(_) | Self::Stepper(_) | Self::Once(_) => RefusedKind::Unreachable,
             Self::OnceLogin(_) => RefusedKind::LoginRefused,
             Self::Control(_) => RefusedKind::Busy,
@@ -118,6 +119,9 @@ impl DaemonError {
             Self::Ledger(_) => "look at the disk and at the message above; nothing is sent without a store that can write".to_owned(),
             Self::Server(error) if error.is_login() => {
                 "put the right password into the file, then `provtaskd login clear`".to_owned()
+            }
+            Self::Server(OigError::Settings(_) | OigError::File { .. }) => {
+                "mend what is named, then run `provtaskd check`".to_owned()
             }
             Self::Server(_) | Self::Once(_) => {
                 "check server.origin, the network and the server; nothing was sent".to_owned()

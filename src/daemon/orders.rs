@@ -39,6 +39,11 @@ impl Core {
                 self.release(hash, &person, &word, who, now).await?
             }
             Request::Forget { definition } => self.forget(&definition, who, now).await?,
+            Request::Settle { id, completed, why } => {
+                self.settle_by_person(&id, completed, &why, who, now)
+                    .await?
+            }
+            Request::Reset { id, why } => self.reset(&id, &why, who, now).await?,
             Request::LoginClear => self.clear_login(who, now).await?,
             // questions and the daemon's own orders are answered elsewhere
             Request::Status

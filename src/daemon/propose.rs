@@ -331,8 +331,7 @@ async fn read(
             && let Some(key) = &task.process
             && asked.insert(key)
         {
-            let shown = around.accounts.fingerprint(key, around.snapshot);
-            processes.push((key.clone(), shown));
+            processes.push((key.clone(), around.accounts.fingerprint(key)));
         }
     }
     let share = around.bench.settings.guard.fact_age / 4;

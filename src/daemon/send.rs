@@ -251,7 +251,12 @@ impl Core {
         if counts.accepted + counts.unknown > 0 {
             self.look_soon(now);
         }
-        self.store_governor(now).await
+        // before the next claim can be on disk, this is: nothing waits for it here
+        if let Some((json, entry)) = self.changed_governor(now) {
+            self.ledger.record_soon(entry).await?;
+            self.governor_stored = Some(json);
+        }
+        Ok(())
     }
 
     /// What was sent is looked for after `verify_first`, not with the next cycle of an idle pace.
@@ -317,26 +322,32 @@ impl Core {
 
     /// Stores the governor's machines when they changed: breakers and back-offs outlive a restart.
     pub async fn store_governor(&mut self, now: Timestamp) -> Result<(), DaemonError> {
+        if let Some((json, entry)) = self.changed_governor(now) {
+            self.ledger.record(entry).await?;
+            self.governor_stored = Some(json);
+        }
+        Ok(())
+    }
+
+    /// The governor's state as text and as an event, where it is not as last stored.
+    fn changed_governor(&self, now: Timestamp) -> Option<(String, Entry)> {
         let state = self.governor.state();
         // plain values with text keys: serialising can't fail
         let json = serde_json::to_string(&state).unwrap_or_default();
         if json.is_empty() || self.governor_stored.as_ref() == Some(&json) {
-            return Ok(());
+            return None;
         }
         // the ledger cuts it into records; only a whole state takes the place of the one before
-        self.ledger
-            .record(Entry {
-                body: EventBody::GovernorState {
-                    version: state.v,
-                    part: 0,
-                    of: 1,
-                    json: json.clone(),
-                },
-                meta: Meta::daemon(now, Some(self.cycle)),
-            })
-            .await?;
-        self.governor_stored = Some(json);
-        Ok(())
+        let entry = Entry {
+            body: EventBody::GovernorState {
+                version: state.v,
+                part: 0,
+                of: 1,
+                json: json.clone(),
+            },
+            meta: Meta::daemon(now, Some(self.cycle)),
+        };
+        Some((json, entry))
     }
 }
 

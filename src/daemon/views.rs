@@ -304,9 +304,15 @@ fn general(id: &str, since: Timestamp, why: &str, text: String) -> InboxItem {
 
 fn explanation(why: &str) -> &'static str {
     match why {
-        "ambiguous" => "More than one task could be the successor; look at them in OIG.",
-        "not_told" => "It could not be told in time what became of the attempt; look in OIG.",
-        "gone" => "The task left the list and nothing says why; this is not success.",
+        "ambiguous" => {
+            "More than one task could be the successor; look at them in OIG, then `provtaskd outcomes settle` or `outcomes reset`."
+        }
+        "not_told" => {
+            "It could not be told in time what became of the attempt; look in OIG, then `provtaskd outcomes settle`."
+        }
+        "gone" => {
+            "The task left the list and nothing says why; this is not success. Look in OIG, then `provtaskd outcomes settle`."
+        }
         "asked" => "A policy asks a person; `provtaskd explain TASK` shows its words.",
         other => RefusalReason::ALL
             .iter()

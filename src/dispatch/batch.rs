@@ -163,7 +163,7 @@ mod tests {
             hash: PolicyHash::new("h"),
             inputs: Digest::new("d"),
             moment: None,
-            read: Vec::new(),
+            read: Arc::default(),
             fault: None,
             due: None,
             version: 0,

@@ -238,12 +238,14 @@ impl Pace {
                 }
                 self.earn(limits);
             }
-            E::ReadPending | E::ReadGone => {
+            E::ReadPending => {
                 self.probe_again();
                 if !self.probing() {
                     self.earn(limits);
                 }
             }
+            // nothing was seen of it: the next one may be tried, but it has earned nothing
+            E::ReadGone => self.probe_again(),
             E::ReadBounced => {
                 self.batch = (self.batch / 2).max(1);
                 self.credit = 0;

@@ -35,12 +35,17 @@ pub(super) fn beneficiary(input: &GuardInput<'_>) -> Result<(), Refusal> {
     match &person.status {
         UserStatus::Active => Ok(()),
         UserStatus::Unknown(_) => unknown("the user's status is a word that nobody has explained"),
-        UserStatus::Disabled | UserStatus::Deleted | UserStatus::NotStarted => Err(Refusal::new(
-            RefusalReason::BeneficiaryNotActive,
-            input.task_scope(),
-        )
-        .with("beneficiary", login)
-        .with("status", person.status.as_str())),
+        UserStatus::Disabled | UserStatus::Deleted | UserStatus::NotStarted => {
+            let refusal = Refusal::new(RefusalReason::BeneficiaryNotActive, input.task_scope())
+                .with("beneficiary", login)
+                .with("status", person.status.as_str());
+            // who has not begun will; of who has left somebody must end the task
+            Err(if person.status == UserStatus::NotStarted {
+                refusal
+            } else {
+                refusal.for_person()
+            })
+        }
     }
 }
 
@@ -92,6 +97,8 @@ fn stale(input: &GuardInput<'_>, other: &Sibling, how: &str) -> Refusal {
         .with("task", &other.id)
         .with("kind", other.kind)
         .with("status", &other.status)
+        // it stays open for ever unless somebody ends it
+        .for_person()
 }
 
 fn open_or_done(sibling: &Sibling) -> bool {

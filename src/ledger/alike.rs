@@ -6,89 +6,71 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Step(pub u32, pub u32, pub String);
 
-/// What separates the parts that are compared: texts are JSON, so values end at it.
-const CUT: char = ',';
+/// Where two texts that differ are looked at together again: they are JSON, so values end at it.
+const CUT: u8 = b',';
+/// What a step costs beside its text, as JSON.
+const STEP: usize = 14;
 
 /// The steps that make `text` of `base`; what is left of the base after the last one is copied.
 /// `None` where that saves less than half: then the text is better stored whole.
 pub fn steps(base: &str, text: &str) -> Option<Vec<Step>> {
-    let mut made = Maker::default();
-    let (mut base_parts, mut text_parts) = (base.split(CUT), text.split(CUT));
-    let alike = base.matches(CUT).count() == text.matches(CUT).count();
-    if alike {
-        while let (Some(have), Some(want)) = (base_parts.next(), text_parts.next()) {
-            made.part(have, want);
-            // the cut itself, or at the end of both texts nothing
-            made.copy(1);
+    let back = back(base, text);
+    let (mut have, mut want) = (&base[..base.len() - back], &text[..text.len() - back]);
+    let mut room = text.len() / 2;
+    let mut steps = Vec::new();
+    while !(have.is_empty() && want.is_empty()) {
+        let same = front(have, want);
+        let (left, put) = (&have[same..], &want[same..]);
+        // the last value, or one side's end: the rest differs as a whole
+        let (leave, take) = match (value(left), value(put)) {
+            (Some(leave), Some(take)) => (leave, take),
+            _ => (left.len(), put.len()),
+        };
+        if leave > 0 || take > 0 {
+            room = room.checked_sub(STEP + take)?;
+            steps.push(Step(
+                u32::try_from(same).ok()?,
+                u32::try_from(leave).ok()?,
+                put[..take].to_owned(),
+            ));
+        } else if same == 0 {
+            // both stand before a cut, and yet nothing is the same: can't be, and must not go on for ever
+            return None;
         }
-    } else {
-        made.part(base, text);
+        (have, want) = (&left[leave..], &put[take..]);
     }
-    let room = text.len() / 2;
-    let steps = made.done(room)?;
-    // the cut after the last part is none
     Some(steps)
 }
 
-#[derive(Default)]
-struct Maker {
-    steps: Vec<Step>,
-    /// Bytes copied since the last step.
-    copied: usize,
-    /// Bytes put in, with what a step costs beside them.
-    cost: usize,
+/// Where the value ends that a text stands in.
+fn value(text: &str) -> Option<usize> {
+    text.bytes().position(|byte| byte == CUT)
 }
 
-/// What a step costs beside its text, as JSON.
-const STEP: usize = 14;
-
-impl Maker {
-    fn copy(&mut self, bytes: usize) {
-        self.copied += bytes;
-    }
-
-    /// Copies what begins and ends alike; the middle is left out and put in.
-    fn part(&mut self, have: &str, want: &str) {
-        if have == want {
-            return self.copy(have.len());
-        }
-        let front = common(have.bytes(), want.bytes());
-        let front = floor(have, want, front);
-        let (have, want) = (&have[front..], &want[front..]);
-        let back = common(have.bytes().rev(), want.bytes().rev());
-        let back = ceil(have, want, back);
-        self.copy(front);
-        let (left, put) = (&have[..have.len() - back], &want[..want.len() - back]);
-        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let step = Step(number(self.copied), number(left.len()), put.to_owned());
-        self.cost += STEP + put.len();
-        self.steps.push(step);
-        self.copied = back;
-    }
-
-    fn done(self, room: usize) -> Option<Vec<Step>> {
-        (self.cost <= room).then_some(self.steps)
-    }
-}
-
-fn common(a: impl Iterator<Item = u8>, b: impl Iterator<Item = u8>) -> usize {
-    a.zip(b).take_while(|(a, b)| a == b).count()
-}
-
-/// The longest common front, at most `at`, that ends between characters of both.
-fn floor(a: &str, b: &str, mut at: usize) -> usize {
+/// Bytes that both begin with, between characters of both.
+fn front(a: &str, b: &str) -> usize {
+    const WIDE: usize = 32;
+    let (x, y) = (a.as_bytes(), b.as_bytes());
+    let wide = x.chunks_exact(WIDE).zip(y.chunks_exact(WIDE));
+    let mut at = wide.take_while(|(x, y)| x == y).count() * WIDE;
+    at += common(x[at..].iter(), y[at..].iter());
     while !(a.is_char_boundary(at) && b.is_char_boundary(at)) {
         at -= 1;
     }
     at
 }
 
-/// The same for a common back.
-fn ceil(a: &str, b: &str, mut at: usize) -> usize {
+/// Bytes that both end with, between characters of both.
+fn back(a: &str, b: &str) -> usize {
+    let mut at = common(a.as_bytes().iter().rev(), b.as_bytes().iter().rev());
     while !(a.is_char_boundary(a.len() - at) && b.is_char_boundary(b.len() - at)) {
         at -= 1;
     }
     at
+}
+
+fn common<'a>(a: impl Iterator<Item = &'a u8>, b: impl Iterator<Item = &'a u8>) -> usize {
+    a.zip(b).take_while(|(a, b)| a == b).count()
 }
 
 /// Makes the text again; `None` where the steps don't fit the base.
@@ -144,6 +126,7 @@ mod tests {
         let found = steps(&base, &row("1007", "")).expect("alike");
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].2, "7");
+        assert_eq!(steps(&base, &base), Some(Vec::new()));
         assert_eq!(steps(&base, &"z".repeat(300)), None);
     }
 }

@@ -209,6 +209,24 @@ impl Ledger {
         self.submit(move |work| work.record(entry)).await
     }
 
+    /// Records one event without waiting for the disk: it is there before anything that is asked for
+    /// later is answered, because the journal has one order. A failure shows with the next call.
+    ///
+    /// # Errors
+    /// The ledger has failed or is closed.
+    pub async fn record_soon(&self, entry: Entry) -> Result<(), LedgerError> {
+        let op: Op = Box::new(move |work| {
+            let result = work.map_or(Err(LedgerError::Closed), |work| work.record(entry));
+            if let Err(error) = result {
+                tracing::error!(%error, "an event could not be recorded");
+            }
+            // a failed commit is said and kept by the ledger's thread itself
+            Box::new(drop)
+        });
+        let sent = self.0.queue.send(Message::Do(op)).await;
+        sent.map_err(|_| self.closed())
+    }
+
     /// Stores a text once by its digest, in parts; answers the digest.
     ///
     /// # Errors

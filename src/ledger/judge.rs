@@ -313,9 +313,10 @@ fn unchanged_or_wait(
             why: "one more equal reading is needed",
         };
     }
-    // OIG said that it took a retry: a server that keeps ids may have run it and failed the same
-    // way again, so it counts; only an unanswered send is proven not applied by this
-    let event = if attempt.state == AttemptState::Accepted && attempt.action == Action::Retry {
+    // OIG said that it took the order: a server that keeps ids may have run a retry and failed the
+    // same way again, and a row need not show a note; so it counts, or it would be sent for ever.
+    // Only an unanswered send is proven not applied by this
+    let event = if attempt.state == AttemptState::Accepted {
         AttemptEvent::ReadBounced
     } else {
         AttemptEvent::ReadUnchanged

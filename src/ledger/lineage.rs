@@ -109,6 +109,8 @@ pub enum Join {
     Fresh,
     /// The successor of this lineage.
     To(LineageId, How),
+    /// It can't be told yet; the next pass tells more.
+    Undecided,
     /// Could belong to any of these, or shares the only one with another newcomer.
     Ambiguous(Vec<LineageId>),
 }

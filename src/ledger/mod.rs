@@ -11,6 +11,7 @@ pub mod judge;
 pub mod lineage;
 mod look;
 pub mod memory;
+mod newcomer;
 mod notes;
 mod observe;
 mod open;

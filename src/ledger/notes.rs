@@ -203,7 +203,11 @@ fn decided_item(record: DecisionRecord) -> DecidedItem {
         refusal,
         relook,
     } = record;
-    let small = |text: &str| clip(text, READ_BYTES).to_string();
+    let fits = decision.read.len() <= READS
+        && decision
+            .read
+            .iter()
+            .all(|(name, value)| name.len() <= READ_BYTES && value.len() <= READ_BYTES);
     DecidedItem {
         lineage: decision.lineage,
         task: decision.task,
@@ -217,12 +221,17 @@ fn decided_item(record: DecisionRecord) -> DecidedItem {
         verdict: decision.verdict,
         fault: decision.fault.map(|text| clip(&text, MAX_TEXT)),
         refusal,
-        read: decision
-            .read
-            .iter()
-            .take(READS)
-            .map(|(name, value)| (small(name), small(value)))
-            .collect(),
+        read: if fits {
+            decision.read
+        } else {
+            let small = |text: &str| clip(text, READ_BYTES).to_string();
+            decision
+                .read
+                .iter()
+                .take(READS)
+                .map(|(name, value)| (small(name), small(value)))
+                .collect()
+        },
         relook,
     }
 }

@@ -1,15 +1,13 @@
 //! One pass over the list: opens lineages, joins successors, judges open attempts; it never sends and never guesses.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::error::LedgerError;
-use super::index::flags;
 use super::judge::{Judgement, Reading, judge, next_look};
-use super::lineage::{Join, JoinKey, Waiting, join, print};
-use super::record::{EventBody, How, JoinedItem, Meta};
+use super::lineage::{Join, print};
+use super::record::{EventBody, JoinedItem, Meta};
 use super::walk::{Walk, opening, walk};
 use super::work::{Presence, Work};
 use crate::model::settings::DeliverySettings;
@@ -17,6 +15,9 @@ use crate::model::{
     Action, AttemptEvent, AttemptState, CycleId, Kind, LineageId, Outcome, ProcessKey, Snapshot,
     TaskId,
 };
+
+/// First sights that become records in one go.
+const OPENED_AT_ONCE: usize = 4096;
 
 /// A snapshot with what the ledger needs to know beside it.
 #[derive(Clone, Debug)]
@@ -116,13 +117,15 @@ impl Work {
             self.emit(&meta, EventBody::Seen { items })?;
         }
         let joins = if snapshot.complete && !late && !walk.newcomers.is_empty() {
-            let waiting = self.waiting(&walk.seen, sight.delivery.verify_give_up, now);
-            join(&waiting, &walk.newcomers, How::Successor)
+            self.joins(&walk, sight.delivery.verify_give_up, now)
         } else {
             Vec::new()
         };
         self.place(sight, sure, &joins, &mut walk, &meta, now, &mut out)?;
         self.judge_all(sight, sure, &walk, &meta, now, &mut out)?;
+        if sure {
+            self.came_back(&walk, &meta, now, &mut out)?;
+        }
         self.forget_settled();
         self.fit_presence();
         let index = self.index();
@@ -148,61 +151,6 @@ impl Work {
         }
     }
 
-    /// Lineages that may have a successor among the newcomers.
-    fn waiting(&self, seen: &[bool], window: SignedDuration, now: Timestamp) -> Vec<Waiting> {
-        let index = self.index();
-        let mut out = Vec::new();
-        for (n, (of, seen)) in (1u64..).zip(index.lineages.iter().zip(seen)) {
-            if *seen || of.has(flags::DONE | flags::AMBIGUOUS) {
-                continue;
-            }
-            let lineage = LineageId(n);
-            let ours = index
-                .attempt(lineage)
-                .is_some_and(|a| a.action == Action::Retry);
-            let recent = self
-                .presence_of(lineage)
-                .absent_since
-                .is_none_or(|since| now.duration_since(since.time()) <= window);
-            if ours || recent {
-                out.push(Waiting {
-                    lineage,
-                    task: TaskId::from(&of.task),
-                    key: of.key,
-                    ours,
-                });
-            }
-        }
-        out
-    }
-
-    /// Keys and lineages of retries under way whose old id the pass still shows. Pages of one list are
-    /// read one after the other: the first may show the old id, the last already the successor.
-    fn racing(&self, seen: &[bool]) -> (HashSet<JoinKey>, HashSet<LineageId>) {
-        let index = self.index();
-        let under_way = |state| {
-            matches!(
-                state,
-                AttemptState::Claimed | AttemptState::Accepted | AttemptState::Unknown
-            )
-        };
-        let shown = |lineage: &LineageId| {
-            usize::try_from(lineage.0 - 1).is_ok_and(|at| seen.get(at).copied().unwrap_or(false))
-        };
-        let lineages: HashSet<LineageId> = index
-            .open_attempts()
-            .filter(|(lineage, attempt)| {
-                attempt.action == Action::Retry && under_way(attempt.state) && shown(lineage)
-            })
-            .map(|(lineage, _)| lineage)
-            .collect();
-        let keys = lineages
-            .iter()
-            .filter_map(|lineage| index.lineage(*lineage)?.key)
-            .collect();
-        (keys, lineages)
-    }
-
     /// Opens and joins newcomers, and says where it can't be told.
     #[expect(
         clippy::too_many_arguments,
@@ -222,18 +170,12 @@ impl Work {
         let mut next = self.index().lineages();
         let (mut opened, mut joined) = (Vec::new(), Vec::new());
         let mut doubts: Vec<(Vec<LineageId>, TaskId)> = Vec::new();
-        let (keys, lineages) = self.racing(&walk.seen);
         for (new, to) in walk.newcomers.iter().zip(joins) {
             let (task, view) = (&tasks[new.at], &mut walk.views[new.at]);
-            let racing = new.key.is_some_and(|key| keys.contains(&key))
-                || new.linked.is_some_and(|old| lineages.contains(&old));
-            if racing && !matches!(to, Join::To(_, How::Link)) {
-                // the next pass tells whose successor it is
-                continue;
-            }
             match to {
                 // a row that a shift between pages may have hidden could make the pair a wrong one
                 Join::To(..) | Join::Ambiguous(_) if !sure => continue,
+                Join::Undecided => continue,
                 Join::To(lineage, how) => {
                     view.lineage = Some(*lineage);
                     if self.index().attempt(*lineage).is_some() {
@@ -261,8 +203,14 @@ impl Work {
         out.opened = u64::try_from(opened.len()).unwrap_or(u64::MAX);
         out.joined = u64::try_from(joined.len()).unwrap_or(u64::MAX);
         out.ambiguous = u64::try_from(doubts.len()).unwrap_or(u64::MAX);
-        if !opened.is_empty() {
-            self.emit(meta, EventBody::LineagesOpened { items: opened })?;
+        // part by part: what a record is made of never exists all at once
+        let mut opened = opened.into_iter();
+        loop {
+            let items: Vec<_> = opened.by_ref().take(OPENED_AT_ONCE).collect();
+            if items.is_empty() {
+                break;
+            }
+            self.emit(meta, EventBody::LineagesOpened { items })?;
         }
         if !joined.is_empty() {
             for item in &joined {

@@ -91,7 +91,7 @@ fn admitted(lineage: LineageId, task: &str, action: Action) -> Admitted {
         hash: PolicyHash::new("feed"),
         inputs: Digest::new("beef"),
         moment: None,
-        read: Vec::new(),
+        read: Arc::default(),
         fault: None,
         due: None,
         version: 1,

@@ -7,7 +7,7 @@ use super::index::{Index, TaskRef};
 use super::lineage::{JoinKey, Newcomer, child_digest, print};
 use super::observe::TaskView;
 use super::record::{OpenedItem, SeenItem};
-use crate::model::{Kind, LineageId, Owner, Snapshot, Task};
+use crate::model::{Kind, LineageId, Owner, Snapshot, Task, TaskId};
 
 /// The owner as recorded; one of whom nothing is shown is not recorded.
 fn known_owner(task: &Task) -> Option<Owner> {
@@ -21,6 +21,8 @@ pub(super) struct Walk {
     pub changed: Vec<SeenItem>,
     /// Rows of lineages that have an attempt.
     pub rows: HashMap<LineageId, usize>,
+    /// Replaced ids that are shown open.
+    pub back: Vec<(LineageId, TaskId)>,
     /// By lineage: its present id is shown and not finished.
     pub seen: Vec<bool>,
 }
@@ -32,6 +34,7 @@ pub(super) fn walk(index: &Index, snapshot: &Snapshot) -> Walk {
         newcomers: Vec::new(),
         changed: Vec::new(),
         rows: HashMap::new(),
+        back: Vec::new(),
         seen: vec![false; index.lineages.len()],
     };
     for (at, task) in snapshot.tasks.iter().enumerate() {
@@ -63,6 +66,9 @@ pub(super) fn walk(index: &Index, snapshot: &Snapshot) -> Walk {
         };
         view.current = of.task == id;
         view.changed = false;
+        if !view.current && !task.status.is_finished() {
+            out.back.push((lineage, task.id.clone()));
+        }
         if view.current {
             let now_print = print(task);
             let owner = known_owner(task);

@@ -10,7 +10,7 @@ use super::index::{Index, Stamp};
 use super::inputs::Held;
 use super::judge::Evidence;
 use super::record::{EventBody, Meta, RecordError, chain, genesis};
-use crate::model::LineageId;
+use crate::model::{LineageId, TaskId};
 
 /// Whether the list shows a lineage's present id; known for this run of the daemon only.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,6 +31,10 @@ pub(super) struct Work {
     pub presence: Vec<Presence>,
     /// When the last pass was taken: an older one that comes in late tells nothing about presence.
     pub last_pass: Option<Timestamp>,
+    /// New ids that could not be told yet, with the passes that showed them.
+    pub newcomers: HashMap<TaskId, u8>,
+    /// Lineages whose replaced id is shown open again, with the passes in a row.
+    pub back: HashMap<LineageId, u8>,
     /// What earlier readings showed of open attempts.
     pub evidence: HashMap<LineageId, Evidence>,
     /// Last look at each open attempt.
@@ -46,6 +50,8 @@ impl Work {
             pending: Vec::new(),
             presence: Vec::new(),
             last_pass: None,
+            newcomers: HashMap::new(),
+            back: HashMap::new(),
             evidence: HashMap::new(),
             looks: HashMap::new(),
             held: Held::default(),

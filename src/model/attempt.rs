@@ -212,6 +212,10 @@ pub const MOVES: &[(AttemptState, AttemptEvent, AttemptState)] = {
         (S::Ambiguous, E::PersonClosed, S::Superseded),
         (S::Unknown, E::PersonCompleted, S::Completed),
         (S::Unknown, E::PersonClosed, S::Superseded),
+        (S::Accepted, E::PersonCompleted, S::Completed),
+        (S::Accepted, E::PersonClosed, S::Superseded),
+        (S::Pending, E::PersonCompleted, S::Completed),
+        (S::Pending, E::PersonClosed, S::Superseded),
         (S::Gone, E::PersonCompleted, S::Completed),
         (S::Gone, E::PersonClosed, S::Superseded),
     ]

@@ -151,7 +151,7 @@ pub struct Decision {
     /// The moment at which it saw them, which is no part of the digest; `None` in old records.
     pub moment: Option<Arc<str>>,
     /// Names and values read by the script on the way, in order, without repeats.
-    pub read: Vec<(String, String)>,
+    pub read: Arc<[(String, String)]>,
     /// A fault of the script, where there was one (then nothing is done).
     pub fault: Option<String>,
     /// Earliest time at which an act may be sent; computed from `after` and the history.

@@ -39,6 +39,8 @@ const UNREADABLE_MAX: usize = 1_000;
 struct Builder {
     snapshot: Snapshot,
     ids: HashSet<TaskId>,
+    /// The last row of the last page; `None` where it can't be read.
+    last: Option<TaskId>,
     names: Arc<Vec<Arc<str>>>,
 }
 
@@ -63,13 +65,13 @@ impl Client {
         let step = match &first.next {
             Next::Offset(next) if *next > 1 => next - 1,
             Next::Offset(_) if more => {
-                built.add(first);
+                built.add(first, false);
                 return Ok(built.incomplete("the first page's next link points back to itself"));
             }
             Next::Opaque(_) if more => return self.follow(built, first, &path, limit, &pool).await,
             _ => raw,
         };
-        built.add(first);
+        built.add(first, false);
         if !more {
             return Ok(built.done(inner, None));
         }
@@ -79,11 +81,12 @@ impl Client {
         self.ahead(built, step, limit, &path, &pool).await
     }
 
-    /// The pages after the first, several in flight, taken in order.
+    /// The pages after the first, several in flight, taken in order. Each begins with the last row of
+    /// the one before: where it does not, rows have come or left meanwhile.
     async fn ahead(
         &self,
         mut built: Builder,
-        step: u64,
+        rows: u64,
         limit: u64,
         path: &str,
         pool: &Arc<Mutex<Interner>>,
@@ -91,6 +94,8 @@ impl Client {
         let inner = &self.0;
         let width = usize::try_from(inner.settings.pages_in_flight.max(1)).unwrap_or(1);
         let known = inner.pages_known.load(Ordering::Relaxed);
+        let overlap = rows > 1;
+        let step = if overlap { rows - 1 } else { rows };
         let mut flight: JoinSet<(u32, Result<PageOut, OigError>)> = JoinSet::new();
         let mut waiting: BTreeMap<u32, PageOut> = BTreeMap::new();
         let (mut asked, mut taken) = (1_u32, 1_u32);
@@ -131,14 +136,16 @@ impl Client {
                 let offset = 1 + u64::from(taken) * step;
                 taken += 1;
                 if end.is_some() {
-                    built.snapshot.stable &= page.raw == 0;
-                    built.add(page);
+                    // past the end there may be the last row once more, and nothing else
+                    let overlap = overlap && page.raw > 0;
+                    let fresh = built.add(page, overlap);
+                    built.snapshot.stable &= fresh == 0;
                     continue;
                 }
                 last = taken;
                 let (raw, more) = (count(page.raw), page.more);
                 let back = matches!(page.next, Next::Offset(next) if next <= offset);
-                let fresh = built.add(page);
+                let fresh = built.add(page, overlap);
                 end = match (more, raw) {
                     (false, _) => Some(None),
                     (true, 0) => Some(Some("an empty page promised more")),
@@ -150,7 +157,7 @@ impl Client {
                         Some(Some("server.max_pages is reached"))
                     }
                     (true, _) => {
-                        built.snapshot.stable &= raw >= step;
+                        built.snapshot.stable &= raw >= rows;
                         None
                     }
                 };
@@ -179,7 +186,7 @@ impl Client {
             let more = page.more;
             let next = std::mem::replace(&mut page.next, Next::None);
             let empty = page.raw == 0;
-            built.add(page);
+            built.add(page, false);
             if !more {
                 return Ok(built.done(inner, None));
             }
@@ -219,14 +226,29 @@ impl Builder {
                 unreadable: Vec::new(),
             },
             ids: HashSet::new(),
+            last: None,
             names: Arc::default(),
         }
     }
 
-    /// Adds a page; returns how many of its tasks were new. A repeated id means that the list has shifted.
-    fn add(&mut self, page: PageOut) -> usize {
+    /// Adds a page; returns how many of its tasks were new. `overlap`: it must begin with the last row
+    /// of the page before. That missing, or any other repeated id, means that the list has shifted.
+    fn add(&mut self, mut page: PageOut, overlap: bool) -> usize {
         let mut fresh = 0;
         self.snapshot.pages += 1;
+        let whole = page.unreadable.is_empty();
+        if overlap {
+            let first = page.tasks.first().map(|task| &task.id);
+            if whole && self.last.is_some() && first != self.last.as_ref() {
+                self.snapshot.stable = false;
+            }
+            if first.is_some_and(|id| self.ids.contains(id)) {
+                page.tasks.remove(0);
+            }
+        }
+        if let Some(task) = page.tasks.last() {
+            self.last = whole.then(|| task.id.clone());
+        }
         let left = UNREADABLE_MAX.saturating_sub(self.snapshot.unreadable.len());
         fresh += page.unreadable.len();
         self.snapshot

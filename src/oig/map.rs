@@ -66,13 +66,14 @@ const DETAILS: &str = "process instance.task details.";
 
 fn known(name: &str) -> Known {
     let name = name.trim().to_ascii_lowercase();
-    if name.starts_with("child") || name.starts_with("ud_") {
-        return Known::Child;
-    }
     // Mocks and pages disagree about which of the two groups some names belong to, so both are read.
     let short = name
         .strip_prefix(INFO)
         .or_else(|| name.strip_prefix(DETAILS));
+    let own = short.unwrap_or(&name);
+    if own.starts_with("child") || own.starts_with("ud_") {
+        return Known::Child;
+    }
     match (short, name.as_str()) {
         (Some("key"), _) if name.starts_with(DETAILS) => Known::Id,
         (Some("status"), _) => Known::Status,
@@ -366,6 +367,8 @@ fn retried(text: &str, own: &TaskId) -> Option<TaskId> {
 
 /// The first 16 hex digits of SHA-256 over the sorted names and values: equal rows are recognised, nothing personal is kept.
 fn child_digest(child: &mut Vec<(&str, Cow<'_, str>)>) -> Option<Arc<str>> {
+    // an empty field is not shown, which is not a row of its own
+    child.retain(|(_, value)| !value.trim().is_empty());
     if child.is_empty() {
         return None;
     }

@@ -173,6 +173,13 @@ fn child_rows_are_told_apart_without_keeping_them() {
     assert_ne!(child("cn=a"), child("cn=b"));
     assert_eq!(child("cn=a"), child("cn=a"));
     assert!(child("cn=a").is_some_and(|d| d.len() == 16 && !d.contains("cn")));
+    let named = |value: &str| {
+        task_of(&fields(&[(&format!("{I}Child Data"), json!(value))]))
+            .expect("a task")
+            .child
+    };
+    assert!(named("cn=a").is_some(), "with the group's name before it");
+    assert_eq!(named(" "), None, "an empty field is no row");
     let form =
         task_of(&json!({"id": "1", "fields": [], "formFields": [{"name": "Group", "value": "x"}]}));
     assert!(form.expect("a task").child.is_some());

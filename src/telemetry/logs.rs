@@ -19,6 +19,14 @@ pub enum TelemetryError {
         #[source]
         source: tracing_subscriber::filter::ParseError,
     },
+    /// A word of `log.level` is no level.
+    #[error("log.level `{level}`: `{word}` is not a level (off, error, warn, info, debug, trace)")]
+    Word {
+        /// As written.
+        level: String,
+        /// The word.
+        word: String,
+    },
     /// The journal's socket is not there.
     #[error("the journal could not be reached")]
     Journal(#[source] std::io::Error),
@@ -35,7 +43,21 @@ pub fn check_level(level: &str) -> Result<(), TelemetryError> {
     filter(level).map(drop)
 }
 
+/// Levels as they may stand alone.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
 fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
+    // a bare word is taken for a target by the parser, and everything else would fall silent
+    let word = level.split(',').map(str::trim).find(|part| {
+        !part.contains(['=', ':', '['])
+            && !LEVELS.iter().any(|level| level.eq_ignore_ascii_case(part))
+    });
+    if let Some(word) = word {
+        return Err(TelemetryError::Word {
+            level: level.to_owned(),
+            word: word.to_owned(),
+        });
+    }
     EnvFilter::builder()
         .parse(level)
         .map_err(|source| TelemetryError::Filter {

@@ -12,7 +12,7 @@ use provtaskd::sim::scenario::ClockMode;
 use provtaskd::sim::{Scenario, SimOptions, SimServer};
 use serde_json::{Value, json};
 
-use crate::drill_oracle::{Claim, Evidence, breaches};
+use crate::drill_oracle::{Claim, Evidence, Expect, breaches};
 
 /// The longest that a span of domain time may take in wall time.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -23,6 +23,7 @@ pub struct Setup {
     scenario: Scenario,
     server: String,
     config: String,
+    files: Vec<(&'static str, String)>,
     every: &'static str,
 }
 
@@ -34,21 +35,45 @@ pub struct Drill {
     pub sim: SimServer,
     http: reqwest::Client,
     child: Option<Child>,
+    /// What the oracles are told beside the truth.
+    pub expect: Expect,
     judged: bool,
 }
 
 impl Setup {
     /// A scenario in TOML; its clock is stepped and held, whatever it says.
     pub fn of(scenario: &str) -> Self {
-        let mut scenario = Scenario::from_toml(scenario).expect("the scenario is right");
+        Self::with(Scenario::from_toml(scenario).expect("the scenario is right"))
+    }
+
+    /// A scenario that ships; stepped and held as well.
+    pub fn shipped(name: &str) -> Self {
+        Self::with(Scenario::built_in(name).expect("a shipped scenario"))
+    }
+
+    fn with(mut scenario: Scenario) -> Self {
         scenario.clock.mode = ClockMode::Stepped;
         scenario.clock.hold = true;
         Self {
             scenario,
             server: String::new(),
             config: String::new(),
+            files: Vec::new(),
             every: "5m",
         }
+    }
+
+    /// Real time, so many times faster; nothing is stepped then.
+    pub fn scaled(mut self, factor: f64) -> Self {
+        self.scenario.clock.mode = ClockMode::Scaled;
+        self.scenario.clock.scale = factor;
+        self
+    }
+
+    /// A file in the daemon's directory.
+    pub fn file(mut self, name: &'static str, text: impl Into<String>) -> Self {
+        self.files.push((name, text.into()));
+        self
     }
 
     /// More keys of `[server]`.
@@ -88,20 +113,25 @@ impl Setup {
             self.config
         );
         fs::write(dir.path().join("provtaskd.toml"), config).expect("written");
-        let file = dir.path().join("password");
-        fs::write(&file, password).expect("written");
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("mode");
+        for (name, text) in &self.files {
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().expect("below the directory")).expect("made");
+            fs::write(path, text).expect("written");
+        }
         let http = reqwest::Client::builder()
             .no_proxy()
             .build()
             .expect("a client");
-        Drill {
+        let drill = Drill {
             dir,
             sim,
             http,
             child: None,
+            expect: Expect::default(),
             judged: false,
-        }
+        };
+        drill.password(&password);
+        drill
     }
 
     /// The same with a released policy set, a running daemon, and its whole first-day backlog released by a person.
@@ -110,6 +140,20 @@ impl Setup {
         drill.release();
         drill.daemon();
         drill.run_for("1m").await;
+        drill.approve_backlog();
+        drill
+    }
+
+    /// The same in real time.
+    pub async fn enforcing_in_real_time(self) -> Drill {
+        let mut drill = self.start().await;
+        drill.release();
+        drill.daemon();
+        let backlog = |drill: &Drill| {
+            drill.store().join("control.sock").exists()
+                && drill.inbox().iter().any(|item| item["why"] == "baseline")
+        };
+        drill.until("the backlog is in the inbox", backlog).await;
         drill.approve_backlog();
         drill
     }
@@ -151,15 +195,8 @@ impl Drill {
         let held = self.post("/sim/clock/hold", json!({ "for": span })).await;
         let began = Instant::now();
         loop {
-            if let Some(child) = &mut self.child
-                && let Some(status) = child.try_wait().expect("its own child")
-            {
-                self.child = None;
-                panic!("the daemon ended with {status}");
-            }
-            let url = format!("{}/sim/clock/wait_held?timeout_ms=2000", self.sim.origin());
-            let answer = self.http.get(url).send().await.expect("an answer");
-            if answer.status() == 200 {
+            self.still_runs();
+            if self.glance(2_000).await {
                 return;
             }
             assert!(
@@ -168,6 +205,51 @@ impl Drill {
                 held["hold"]
             );
         }
+    }
+
+    /// Lets at most so much domain time pass, until something is seen; the daemon may be in the middle of anything then.
+    pub async fn run_until(&mut self, span: &str, what: &str, seen: impl Fn(&Drill) -> bool) {
+        self.post("/sim/clock/hold", json!({ "for": span })).await;
+        self.until(what, seen).await;
+    }
+
+    /// Waits until something is seen, without touching the clock.
+    pub async fn until(&mut self, what: &str, seen: impl Fn(&Drill) -> bool) {
+        let began = Instant::now();
+        while !seen(self) {
+            self.still_runs();
+            assert!(began.elapsed() < PATIENCE, "waited in vain until {what}");
+            self.glance(20).await;
+        }
+    }
+
+    /// Asks whether a client waits at the hold, for so many milliseconds.
+    async fn glance(&self, ms: u32) -> bool {
+        let origin = self.sim.origin();
+        let url = format!("{origin}/sim/clock/wait_held?timeout_ms={ms}");
+        let answer = self.http.get(url).send().await.expect("an answer");
+        answer.status() == 200
+    }
+
+    fn still_runs(&mut self) {
+        if let Some(child) = &mut self.child
+            && let Some(status) = child.try_wait().expect("its own child")
+        {
+            self.child = None;
+            panic!("the daemon ended with {status}");
+        }
+    }
+
+    /// Writes a file into the daemon's directory.
+    pub fn write(&self, name: &str, text: &str) {
+        fs::write(self.dir.path().join(name), text).expect("written");
+    }
+
+    /// Writes the password file, for the daemon's eyes only.
+    pub fn password(&self, secret: &str) {
+        let file = self.dir.path().join("password");
+        fs::write(&file, secret).expect("written");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("mode");
     }
 
     /// Changes the world as `/sim/act` takes it.
@@ -256,18 +338,23 @@ impl Drill {
         child.kill().expect("killed");
         child.wait().expect("reaped");
         let began = Instant::now();
-        let url = format!("{}/sim/clock/wait_held?timeout_ms=0", self.sim.origin());
-        while self
-            .http
-            .get(&url)
-            .send()
-            .await
-            .expect("an answer")
-            .status()
-            == 200
-        {
+        while self.glance(0).await {
             assert!(began.elapsed() < PATIENCE, "its requests live on");
         }
+        self.expect.lives.push(self.journal().len());
+    }
+
+    /// Kills the daemon and starts it again.
+    pub async fn kill_and_restart(&mut self) {
+        self.kill9().await;
+        self.daemon();
+    }
+
+    /// Sends the daemon a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let child = self.child.as_ref().expect("a daemon runs");
+        rustix::process::kill_process(rustix::process::Pid::from_child(child), signal)
+            .expect("its own child");
     }
 
     /// Ends the daemon cleanly.
@@ -294,23 +381,33 @@ impl Drill {
     }
 
     /// Everything that the oracles look at; the daemon must run.
-    pub async fn evidence(&self, left: u64) -> Evidence {
+    pub async fn evidence(&self) -> Evidence {
         Evidence {
             claims: claims(&self.store().join("control.sock")).await,
             truth: self.truth(),
             journal: self.journal(),
-            left,
+            expect: self.expect.clone(),
         }
     }
 
+    /// All oracles but the one of liveness hold now; for the middle of a drill.
+    pub async fn safe_so_far(&self) -> Evidence {
+        let evidence = self.evidence().await;
+        let mut found = breaches(&evidence);
+        found.remove("healable_open");
+        assert!(found.is_empty(), "{found:#?}");
+        evidence
+    }
+
     /// Ends the drill: all oracles hold, and all that could heal has healed.
-    pub async fn judge(self) {
-        self.judge_leaving(0).await;
+    pub async fn judge(self) -> Evidence {
+        self.judge_leaving(0).await
     }
 
     /// Ends the drill where so many healable tasks have to be open, because a person or an unreachable piece holds them.
-    pub async fn judge_leaving(mut self, left: u64) {
-        let evidence = self.evidence(left).await;
+    pub async fn judge_leaving(mut self, left: u64) -> Evidence {
+        self.expect.left = left;
+        let evidence = self.evidence().await;
         self.judged = true;
         let found = breaches(&evidence);
         assert!(
@@ -319,6 +416,7 @@ impl Drill {
             evidence.truth["summary"]
         );
         self.stop();
+        evidence
     }
 }
 
@@ -344,7 +442,10 @@ impl Drop for Drill {
 /// The retries that the ledger behind a socket has claimed.
 async fn claims(socket: &Path) -> Vec<Claim> {
     let list = Request::OutcomesList {
-        filter: OutcomeFilter::default(),
+        filter: OutcomeFilter {
+            limit: Some(100_000),
+            ..OutcomeFilter::default()
+        },
     };
     let Ok(Reply::Outcomes(rows)) = control::ask(socket, list, PATIENCE).await else {
         panic!("the daemon does not list its outcomes");

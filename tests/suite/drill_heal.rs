@@ -51,7 +51,7 @@ task = [{ task = "Add Role", failure = "lock" }]
     .enforcing()
     .await;
     drill.run_for("6h").await;
-    let during = drill.evidence(0).await;
+    let during = drill.evidence().await;
     let on_ad = during.effects().filter(|e| e["target"] == "AD").count();
     assert!(on_ad <= 22, "{on_ad} retries against a target that is down");
     assert_eq!(drill.count("healed"), 5, "the other target is not held up");
@@ -59,7 +59,7 @@ task = [{ task = "Add Role", failure = "lock" }]
         .act(serde_json::json!({"target": "AD", "capacity": 20}))
         .await;
     drill.run_for("18h").await;
-    let after = drill.evidence(0).await;
+    let after = drill.evidence().await;
     let throttled = after.effects().filter(|e| e["error"] == "throttle").count();
     assert_eq!(throttled, 0, "the target was asked for more than it can do");
     assert_eq!(drill.count("healed"), 35);
@@ -67,7 +67,7 @@ task = [{ task = "Add Role", failure = "lock" }]
 }
 
 /// One definition without an adapter, a dozen tasks of it, and work that heals beside it.
-const MANUAL: &str = r#"
+pub const MANUAL: &str = r#"
 name = "manual"
 seed = 3
 [[role]]
@@ -99,7 +99,7 @@ async fn manual_tasks_are_tried_once_and_never_again_after_a_kill() {
         .enforcing()
         .await;
     drill.run_for("4h").await;
-    let before = drill.evidence(0).await;
+    let before = drill.evidence().await;
     let asked = |evidence: &crate::drill_oracle::Evidence| {
         evidence
             .sent("retry")
@@ -118,7 +118,7 @@ async fn manual_tasks_are_tried_once_and_never_again_after_a_kill() {
     drill.kill9().await;
     drill.daemon();
     drill.run_for("24h").await;
-    let after = drill.evidence(0).await;
+    let after = drill.evidence().await;
     assert_eq!(asked(&after), asked(&before), "learned for good");
     let asks: u64 = drill
         .inbox()
@@ -128,4 +128,19 @@ async fn manual_tasks_are_tried_once_and_never_again_after_a_kill() {
         .sum();
     assert_eq!(asks, 12, "{:#?}", drill.inbox());
     drill.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retired_target_is_asked_ever_less_and_holds_nobody_up() {
+    let mut drill = Setup::shipped("retired").enforcing().await;
+    drill.run_for("3h").await;
+    assert_eq!(drill.count("healed"), 40, "the other target is not held up");
+    drill.run_for("45h").await;
+    let evidence = drill.judge().await;
+    let tries = evidence.effects_on("LEGACYHR");
+    assert!(
+        (1..=25).contains(&tries),
+        "{tries} tries of a dead target in two days"
+    );
+    assert_eq!(evidence.effects_on("AD"), 40);
 }

@@ -1,8 +1,10 @@
 //! What every drill is judged by: named oracles over the simulator's truth, its journal and the claims; they must never ask the client what it believes it did.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde_json::Value;
+
+use crate::drill_order;
 
 /// A retry that the client wrote down before it sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +13,21 @@ pub struct Claim {
     pub batch: String,
     /// The id it was sent for.
     pub task: String,
+}
+
+/// What a drill knows beside the truth.
+#[derive(Clone, Debug, Default)]
+pub struct Expect {
+    /// So many healable tasks may be open, because the drill holds them back.
+    pub left: u64,
+    /// The targets that a person has released; `None`: all.
+    pub released: Option<BTreeSet<&'static str>>,
+    /// Logins that are away although OIG calls them active.
+    pub absent: Vec<&'static str>,
+    /// So many different wrong passwords were in the file.
+    pub wrong_secrets: usize,
+    /// Lengths of the journal at which a new life of the client began.
+    pub lives: Vec<usize>,
 }
 
 /// Everything that an oracle looks at.
@@ -22,15 +39,15 @@ pub struct Evidence {
     pub journal: Vec<Value>,
     /// The client's claims of retries; a client without a ledger has none.
     pub claims: Vec<Claim>,
-    /// So many healable tasks may be open, because the drill holds them back.
-    pub left: u64,
+    /// What the drill knows.
+    pub expect: Expect,
 }
 
 /// An oracle's name, and what it finds wrong.
 pub type Oracle = (&'static str, fn(&Evidence) -> Option<String>);
 
 /// All oracles that hold at the end of every drill.
-pub const ORACLES: [Oracle; 10] = [
+pub const ORACLES: [Oracle; 17] = [
     ("healable_open", healable_open),
     ("stale_effects", |e| zero(e, "stale_effects")),
     ("effected_twice", |e| zero(e, "effected_twice")),
@@ -38,9 +55,16 @@ pub const ORACLES: [Oracle; 10] = [
     ("overtaken_effects", |e| zero(e, "overtaken_effects")),
     ("given_to_inactive", |e| zero(e, "given_to_inactive")),
     ("given_to_beneficiary", |e| zero(e, "given_to_beneficiary")),
+    ("given_to_absent", given_to_absent),
     ("most_runs_of_one", most_runs_of_one),
     ("claimed_once", claimed_once),
     ("manual_asked_once", manual_asked_once),
+    ("only_released", only_released),
+    ("login_not_hammered", login_not_hammered),
+    ("revokes_first", drill_order::revokes_first),
+    ("oldest_first", drill_order::oldest_first),
+    ("resent_after_reading", drill_order::resent_after_reading),
+    ("read_after_restart", drill_order::read_after_restart),
 ];
 
 /// What is wrong, by the oracle's name.
@@ -70,15 +94,38 @@ impl Evidence {
             .filter(|effect| effect["caused_by"] != "oig" && effect["caused_by"] != "admin")
     }
 
-    /// The items of all PUTs: the request, and the item.
+    /// The client's effects on a target.
+    pub fn effects_on(&self, target: &str) -> usize {
+        self.effects().filter(|e| e["target"] == target).count()
+    }
+
+    /// The requests.
+    pub fn requests(&self) -> impl Iterator<Item = &Value> {
+        self.journal.iter().filter(|row| row["type"] == "request")
+    }
+
+    /// The requests of a class.
+    pub fn class<'a>(&'a self, class: &'a str) -> impl Iterator<Item = &'a Value> {
+        self.requests().filter(move |row| row["class"] == class)
+    }
+
+    /// The requests that were turned away for their password.
+    pub fn denied(&self) -> usize {
+        self.requests()
+            .filter(|row| row["denied"] == "wrong" || row["denied"] == "locked")
+            .count()
+    }
+
+    /// What the PUTs asked for, answered or not: the request, and the item as sent.
     pub fn items(&self) -> impl Iterator<Item = (&Value, &Value)> {
-        self.journal
-            .iter()
-            .filter(|entry| entry["type"] == "request" && entry["class"] == "put")
-            .flat_map(|request| {
-                let items = request["items"].as_array().map_or(&[][..], Vec::as_slice);
-                items.iter().map(move |item| (request, item))
-            })
+        self.class("put").flat_map(|request| {
+            let body = &request["body"];
+            let items = match body["tasks"].as_array() {
+                Some(items) => items.as_slice(),
+                None => std::slice::from_ref(body),
+            };
+            items.iter().map(move |item| (request, item))
+        })
     }
 
     /// The items with one action.
@@ -96,6 +143,19 @@ impl Evidence {
     pub fn task(&self, id: &Value) -> Option<&Value> {
         let id: u64 = id.as_str()?.parse().ok()?;
         self.tasks().iter().find(|task| task["id"] == id)
+    }
+
+    /// The tasks of a target, each piece of work once, as it stands now.
+    pub fn latest(&self, target: &str) -> Vec<&Value> {
+        let mut latest: BTreeMap<u64, &Value> = BTreeMap::new();
+        for task in self.tasks().iter().filter(|t| t["target"] == target) {
+            let root = task["root"].as_u64().expect("a root");
+            let entry = latest.entry(root).or_insert(task);
+            if entry["ordinal"].as_u64() < task["ordinal"].as_u64() {
+                *entry = task;
+            }
+        }
+        latest.into_values().collect()
     }
 }
 
@@ -115,7 +175,8 @@ fn zero(evidence: &Evidence, name: &str) -> Option<String> {
 /// Liveness: everything that could heal has healed.
 fn healable_open(evidence: &Evidence) -> Option<String> {
     let open = evidence.count("healable_open");
-    (open > evidence.left).then(|| {
+    let left = evidence.expect.left;
+    (open > left).then(|| {
         let first: Vec<&Value> = evidence
             .tasks()
             .iter()
@@ -123,8 +184,7 @@ fn healable_open(evidence: &Evidence) -> Option<String> {
             .take(3)
             .collect();
         format!(
-            "{open} tasks could heal and were left, at most {} may be; the first: {first:?}",
-            evidence.left
+            "{open} tasks could heal and were left, at most {left} may be; the first: {first:?}"
         )
     })
 }
@@ -133,6 +193,25 @@ fn healable_open(evidence: &Evidence) -> Option<String> {
 fn most_runs_of_one(evidence: &Evidence) -> Option<String> {
     let most = evidence.count("most_runs_of_one");
     (most > 5).then(|| format!("one piece of work was run {most} times, at most 5 may be"))
+}
+
+/// Nobody is handed a task who is away although OIG calls him active.
+fn given_to_absent(evidence: &Evidence) -> Option<String> {
+    let users = evidence.rows("users");
+    evidence.sent("reassign").find_map(|(request, item)| {
+        let fields = item["fields"].as_array()?;
+        let field = |name: &str| fields.iter().find(|f| f["name"] == name);
+        if field("type")?["value"] != "user" {
+            return None;
+        }
+        let key: u64 = field("assignee")?["value"].as_str()?.parse().ok()?;
+        let login = users.iter().find(|u| u["key"] == key)?["login"].as_str()?;
+        evidence
+            .expect
+            .absent
+            .contains(&login)
+            .then(|| format!("{item} of request {} hands to {login}", request["number"]))
+    })
 }
 
 /// Each effect of the client has exactly one claim, and each claim at most one effect.
@@ -190,4 +269,28 @@ fn manual_asked_once(evidence: &Evidence) -> Option<String> {
         learned.insert(definition, &request["number"]);
     }
     None
+}
+
+/// Nothing is sent for a target that no person has released.
+fn only_released(evidence: &Evidence) -> Option<String> {
+    let released = evidence.expect.released.as_ref()?;
+    evidence.items().find_map(|(request, item)| {
+        let target = evidence.task(&item["id"])?["target"].as_str()?;
+        (!released.contains(target)).then(|| {
+            format!(
+                "request {} acts on {target}, which nobody has released",
+                request["number"]
+            )
+        })
+    })
+}
+
+/// A wrong password is tried at most twice (two requests were in flight), each further one once.
+fn login_not_hammered(evidence: &Evidence) -> Option<String> {
+    let denied = evidence.denied();
+    let most = match evidence.expect.wrong_secrets {
+        0 => 0,
+        wrong => wrong + 1,
+    };
+    (denied > most).then(|| format!("{denied} requests with a wrong password, at most {most}"))
 }

@@ -1,21 +1,35 @@
 //! The one integration binary: whole-process and cross-room behaviour, judged from outside.
 
 mod architecture;
+mod bodies;
 mod check;
 mod cli;
 mod client;
+mod client_list;
+mod client_login;
 mod client_sim;
 mod client_stub;
 mod client_tls;
 mod config;
 mod demo;
 mod drill;
+mod drill_crash;
 mod drill_doubt;
+mod drill_guard;
 mod drill_heal;
+mod drill_leave;
+mod drill_ops;
 mod drill_oracle;
+mod drill_order;
+mod drill_real;
 mod governor_state;
+mod inputs;
+mod inputs_other;
 mod ledger;
+mod naive;
+mod naive_caught;
 mod policy;
+mod policy_set;
 mod readme;
 mod safety;
 mod sim_contract;

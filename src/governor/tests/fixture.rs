@@ -100,7 +100,7 @@ pub(super) fn wish(n: u64, action: Action, kind: Kind) -> (Decision, Passed) {
         hash: PolicyHash::new("aa11"),
         inputs: Digest::new("d1"),
         moment: None,
-        read: Vec::new(),
+        read: Arc::default(),
         fault: None,
         due: None,
         version: 7,

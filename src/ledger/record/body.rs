@@ -197,11 +197,15 @@ pub struct DecidedItem {
     #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
     /// Names and values read on the way (clipped).
-    #[serde(rename = "rd", default, skip_serializing_if = "Vec::is_empty")]
-    pub read: Vec<(String, String)>,
+    #[serde(rename = "rd", default, skip_serializing_if = "nothing_read")]
+    pub read: Arc<[(String, String)]>,
     /// When to look again.
     #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
     pub relook: Option<Timestamp>,
+}
+
+fn nothing_read(read: &[(String, String)]) -> bool {
+    read.is_empty()
 }
 
 /// One text that is stored as its difference to another.

@@ -41,6 +41,8 @@ pub struct TargetSpec {
     pub link_successor: bool,
     /// A retry keeps the id instead of opening a successor.
     pub same_id: bool,
+    /// A retry is carried out whatever the task's status is: what is sent twice runs twice.
+    pub retries_anything: bool,
 }
 
 impl Default for TargetSpec {
@@ -62,6 +64,7 @@ impl Default for TargetSpec {
             successor_hidden: false,
             link_successor: false,
             same_id: false,
+            retries_anything: false,
         }
     }
 }

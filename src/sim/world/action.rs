@@ -264,7 +264,9 @@ impl World {
         if self.definitions[task.definition].handler == 0 {
             return Err(NOT_AUTOMATED.to_owned());
         }
-        if task.status != Status::R {
+        let account = &self.accounts[task.account];
+        let lenient = self.targets[account.target].spec.retries_anything;
+        if task.status != Status::R && !lenient {
             return Err(format!(
                 "The task cannot be retried. Current status: {}",
                 task.status.word()
@@ -298,7 +300,9 @@ impl World {
             }
             return Ok((run, spec.call_ms));
         }
-        self.set_status(index, Status::Uc, by);
+        if task.status.is_open() {
+            self.set_status(index, Status::Uc, by);
+        }
         let mut successor = self.successor_of(&task, ordinal, &spec);
         let run_after = if spec.run == RunMode::InCall {
             match self.run(&task, task.key, ordinal, cause) {

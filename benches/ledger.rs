@@ -1,0 +1,315 @@
+//! A durable claim and outcome per task through the ledger, beside a raw log with fdatasync, in one interleaved run; the network and the policies are left out.
+//!
+//! `cargo bench --locked --bench ledger -- [--tasks N] [--rounds N]`
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use provtaskd::dispatch::batch::Batch;
+use provtaskd::governor::{Admitted, Census, Governor, Standing};
+use provtaskd::guard::{self, GuardInput};
+use provtaskd::ledger::{ClaimRequest, Ledger, Sighting};
+use provtaskd::model::facts::{AccountView, History, Person, UserStatus};
+use provtaskd::model::settings::{
+    DeliverySettings, GovernorSettings, GuardSettings, Modes, StoreSettings, TargetLimits,
+};
+use provtaskd::model::{
+    Action, ActionName, BatchId, CycleId, Decision, Digest, Kind, Known, LineageId, Login, Mode,
+    PolicyHash, ProcessKey, ReceiptStatus, Snapshot, TargetName, Task, TaskId, TaskStatus, Verdict,
+};
+
+/// Items of a batch.
+const BATCH: usize = 500;
+/// Bytes of one record of the raw log.
+const RECORD: usize = 200;
+
+fn main() {
+    let tasks = option("--tasks").unwrap_or(20_000);
+    let rounds = option("--rounds").unwrap_or(5);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let base = std::env::var_os("PROVTASKD_BENCH_DIR")
+        .unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into());
+    std::fs::create_dir_all(&base).expect("a directory");
+    let (mut raws, mut ours) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        let dir = tempfile::tempdir_in(&base).expect("a directory");
+        raws.push(raw(dir.path(), tasks));
+        ours.push(runtime.block_on(ledger(dir.path(), tasks)));
+    }
+    let micros = |times: &[Duration]| {
+        let mut of: Vec<f64> = times.iter().map(|time| per_task(*time, tasks)).collect();
+        of.sort_by(f64::total_cmp);
+        of[of.len() / 2]
+    };
+    let (raw, ours) = (micros(&raws), micros(&ours));
+    println!(
+        "{tasks} tasks in batches of {BATCH}, {rounds} rounds, interleaved, microseconds a task"
+    );
+    println!("raw log, claim and outcome of {RECORD} bytes each, fdatasync per batch: {raw:.2}");
+    println!("ledger, claim and settle, durable per batch: {ours:.2}");
+    println!("  ledger / raw = {:.2}", ours / raw);
+}
+
+/// The value of an option `--name VALUE`.
+fn option(name: &str) -> Option<usize> {
+    let args: Vec<String> = std::env::args().collect();
+    let at = args.iter().position(|arg| arg == name)?;
+    Some(args.get(at + 1)?.parse().expect("a number"))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+fn per_task(time: Duration, tasks: usize) -> f64 {
+    time.as_secs_f64() * 1e6 / tasks as f64
+}
+
+/// Appends a claim and an outcome per task, with one fdatasync per batch of each.
+fn raw(dir: &std::path::Path, tasks: usize) -> Duration {
+    let mut file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(dir.join("raw.log"))
+        .expect("a file");
+    let record = [b'x'; RECORD];
+    let began = Instant::now();
+    for _ in 0..tasks.div_ceil(BATCH) {
+        for _ in 0..2 {
+            let mut block = Vec::with_capacity(BATCH * RECORD);
+            for _ in 0..BATCH {
+                block.extend_from_slice(&record);
+            }
+            file.write_all(&block).expect("written");
+            file.sync_data().expect("synced");
+        }
+    }
+    began.elapsed()
+}
+
+/// Claims and settles every task through the ledger; observing and governing are not timed.
+async fn ledger(dir: &std::path::Path, tasks: usize) -> Duration {
+    let now: Timestamp = "2027-03-01T08:00:00Z".parse().expect("a time");
+    let settings = StoreSettings {
+        dir: dir.join("store"),
+        cache: 64 << 20,
+    };
+    let (ledger, _) = Ledger::open(&settings, now).expect("a store");
+    let rows: Vec<Task> = (0..tasks).map(row).collect();
+    let cycle = CycleId(uuid::Uuid::now_v7());
+    let snapshot = Snapshot {
+        taken_at: now,
+        tasks: rows.clone(),
+        complete: true,
+        stable: true,
+        login: Login::new("bench"),
+        pages: 1,
+        unreadable: Vec::new(),
+    };
+    let sighting = Sighting {
+        kinds: vec![Kind::Revoke; tasks],
+        snapshot: Arc::new(snapshot),
+        cycle,
+        delivery: delivery(),
+    };
+    let seen = ledger.observe(sighting, now).await.expect("seen");
+    let lineages: Vec<LineageId> = seen.views.iter().filter_map(|view| view.lineage).collect();
+    let mut admitted = admitted(&rows, &lineages, now).into_iter();
+    let began = Instant::now();
+    loop {
+        let items: Vec<Admitted> = admitted.by_ref().take(BATCH).collect();
+        if items.is_empty() {
+            break;
+        }
+        let request = ClaimRequest {
+            batch: Batch {
+                id: BatchId(uuid::Uuid::now_v7()),
+                target: TargetName::new("Mail"),
+                action: ActionName::Retry,
+                items,
+            },
+            requests: Vec::new(),
+            login: Login::new("bench"),
+            cycle,
+        };
+        let claims = ledger.claim(request, now).await.expect("claimed");
+        let batch = claims.batch.expect("new attempts");
+        let receipts = batch
+            .items
+            .iter()
+            .map(|item| item.receipt(ReceiptStatus::Accepted, now))
+            .collect();
+        let settled = ledger
+            .settle(receipts, Duration::ZERO, now)
+            .await
+            .expect("settled");
+        assert!(settled.iter().all(|settled| settled.applied));
+    }
+    let took = began.elapsed();
+    ledger.shutdown().await.expect("closed");
+    took
+}
+
+fn row(n: usize) -> Task {
+    let mut task = Task::bare(
+        TaskId::new(&(1_000_000 + n).to_string()),
+        TaskStatus::Rejected,
+    );
+    task.definition_name = Some(Arc::from("Delete User"));
+    task.process = Some(ProcessKey::new(&(5_000_000 + n).to_string()));
+    task.target = Some(TargetName::new("Mail"));
+    task.beneficiary = Some(Login::new(&format!("u{n}")));
+    task.reason = Some(Arc::from("connection refused"));
+    task
+}
+
+/// Through guards and governor: nobody else makes what can be claimed.
+fn admitted(rows: &[Task], lineages: &[LineageId], now: Timestamp) -> Vec<Admitted> {
+    let limits = GuardSettings {
+        age_limit: SignedDuration::from_hours(24 * 14),
+        manual_complete: Vec::new(),
+        set_response: Vec::new(),
+        assignee_load: 50,
+        fact_age: SignedDuration::from_mins(10),
+    };
+    let mut governor = Governor::new(governor_settings(), modes(), None, now);
+    governor.begin_cycle(now, &Census::default(), Standing::good());
+    let wanted = rows
+        .iter()
+        .zip(lineages)
+        .map(|(task, lineage)| {
+            let decision = decision(task, *lineage);
+            let known = |value| Known::Yes { value, as_of: now };
+            let beneficiary = known(Person {
+                key: None,
+                login: Login::new("u"),
+                status: UserStatus::Disabled,
+                manager: None,
+            });
+            let account = Known::Yes {
+                value: AccountView {
+                    tasks: Vec::new(),
+                    from_process: true,
+                },
+                as_of: now,
+            };
+            let input = GuardInput {
+                task,
+                kind: Kind::Revoke,
+                action: &Action::Retry,
+                named: false,
+                beneficiary: &beneficiary,
+                account: &account,
+                assignee: None,
+                history: &history(*lineage, now),
+                definition_manual: false,
+                open_attempt_in_account: false,
+                lineage_ambiguous: false,
+                origin: now,
+                attempt_open: false,
+                baseline: false,
+                released_by_age: false,
+                now,
+                limits: &limits,
+            };
+            (decision, guard::check(&input).expect("nothing forbids it"))
+        })
+        .collect();
+    let governed = governor.govern(now, wanted, &|lineage| history(lineage, now));
+    assert_eq!(governed.admitted.len(), rows.len());
+    governed.admitted
+}
+
+fn decision(task: &Task, lineage: LineageId) -> Decision {
+    Decision {
+        task: task.id.clone(),
+        lineage,
+        target: task.target.clone(),
+        process: task.process.clone(),
+        definition: task.definition(),
+        kind: Kind::Revoke,
+        verdict: Some(Verdict::Act {
+            action: Action::Retry,
+            after: None,
+            because: Some(Arc::from("may heal by itself: network")),
+            priority: 100,
+        }),
+        policy: Some(Arc::from("30-retry.rhai")),
+        line: Some(14),
+        hash: PolicyHash::new(&"ab".repeat(32)),
+        inputs: Digest::new(&"cd".repeat(32)),
+        moment: None,
+        read: Arc::default(),
+        fault: None,
+        due: None,
+        version: task.version(),
+    }
+}
+
+fn history(lineage: LineageId, now: Timestamp) -> History {
+    History {
+        lineage,
+        attempts: 0,
+        attempts_total: 0,
+        first_seen: now,
+        failed_since: now,
+        last_attempt_at: None,
+        last_state: None,
+        recent: Vec::new(),
+        former_owners: Vec::new(),
+        ids: Vec::new(),
+    }
+}
+
+fn modes() -> Modes {
+    Modes {
+        global: Mode::Enforce,
+        actions: BTreeMap::new(),
+        policies: BTreeMap::new(),
+        targets: BTreeMap::new(),
+    }
+}
+
+fn governor_settings() -> GovernorSettings {
+    GovernorSettings {
+        default: TargetLimits {
+            per_minute: 60_000,
+            in_flight: 2,
+            batch_max: 500,
+            batch_start: 500,
+            batch_time: Duration::from_secs(200),
+            breaker_after: 3,
+            breaker_pause: SignedDuration::from_mins(10),
+            breaker_cap: SignedDuration::from_hours(4),
+        },
+        targets: BTreeMap::new(),
+        max_attempts: 5,
+        count_foreign_attempts: true,
+        backoff_base: SignedDuration::from_mins(5),
+        backoff_factor: 3.0,
+        backoff_cap: SignedDuration::from_hours(12),
+        cap_retries: 1_000_000,
+        cap_reassigns: 50,
+        cap_share_percent: 100,
+        share_from: 50,
+        approval_ttl: SignedDuration::from_hours(24),
+        writes_in_flight: 8,
+    }
+}
+
+fn delivery() -> DeliverySettings {
+    DeliverySettings {
+        settle_after: SignedDuration::from_mins(15),
+        verify_first: SignedDuration::from_mins(1),
+        verify_cap: SignedDuration::from_hours(2),
+        verify_give_up: SignedDuration::from_hours(72),
+        reread_after: SignedDuration::from_mins(2),
+        grace: Duration::from_secs(30),
+        manual_ttl: SignedDuration::from_hours(24 * 90),
+    }
+}

@@ -1,0 +1,110 @@
+//! One evaluation of the shipped policies for one task, beside the same decision written in Rust; nothing is read and nothing recorded.
+//!
+//! `cargo bench --locked --bench policy`
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use criterion::Criterion;
+use jiff::{SignedDuration, Timestamp};
+use provtaskd::model::facts::{
+    DefinitionMemory, Facts, History, Known, Now, OwnerFact, OwnerState, StandIn,
+};
+use provtaskd::model::{
+    Digest, Kind, LineageId, Login, Owner, RoleKey, TargetName, Task, TaskId, TaskStatus,
+};
+use provtaskd::policy::load::shipped_sources;
+use provtaskd::policy::{PolicySet, inputs_parts};
+
+fn main() {
+    let mut criterion = Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(3))
+        .configure_from_args();
+    let set = PolicySet::compile(shipped_sources()).expect("the shipped set compiles");
+    let (task, mut facts) = (Arc::new(task()), facts());
+    let shared = Arc::new(facts.clone());
+    let digest = Digest::new(&"ab".repeat(32));
+    criterion.bench_function("policy/shipped set, a retry", |bench| {
+        bench.iter(|| set.decide(black_box(&task), black_box(&shared), digest.clone()));
+    });
+    criterion.bench_function("policy/the same in Rust", |bench| {
+        bench.iter(|| native(black_box(&task), black_box(&shared)));
+    });
+    criterion.bench_function("policy/inputs as text", |bench| {
+        bench.iter(|| inputs_parts(black_box(&task), black_box(&mut facts)));
+    });
+    criterion.final_summary();
+}
+
+/// What the shipped set says of this task, without a script.
+fn native(task: &Task, facts: &Facts) -> Option<&'static str> {
+    if facts.definition.manual_since.is_some() || matches!(task.owner, Owner::User { .. }) {
+        return None;
+    }
+    let wanted = task.status == TaskStatus::Rejected
+        && facts.retryable
+        && !matches!(facts.kind, Kind::Password | Kind::Notify | Kind::Unknown)
+        && facts.history.attempts < 5;
+    wanted.then_some("retry")
+}
+
+fn task() -> Task {
+    let mut task = Task::bare(TaskId::new("4711"), TaskStatus::Rejected);
+    task.definition_name = Some(Arc::from("Delete User"));
+    task.target = Some(TargetName::new("Mail"));
+    task.beneficiary = Some(Login::new("u1"));
+    task.reason = Some(Arc::from(
+        "java.net.ConnectException: Connection refused: connect",
+    ));
+    task.owner = Owner::Role {
+        key: Some(RoleKey::new("7")),
+        name: Some(Arc::from("PROVISIONING OPERATORS")),
+    };
+    task
+}
+
+fn facts() -> Facts {
+    let at: Timestamp = "2027-03-01T08:00:00Z".parse().expect("a time");
+    Facts {
+        now: Now {
+            at,
+            zone: "UTC".to_owned(),
+            weekday: 1,
+            hour: 8,
+            minute: 0,
+            business_hours: true,
+        },
+        kind: Kind::Revoke,
+        class: Arc::from("network"),
+        retryable: true,
+        history: History {
+            lineage: LineageId(1),
+            attempts: 0,
+            attempts_total: 0,
+            first_seen: at,
+            failed_since: at,
+            last_attempt_at: None,
+            last_state: None,
+            recent: Vec::new(),
+            former_owners: Vec::new(),
+            ids: vec![TaskId::new("4711")],
+        },
+        owner: Known::Yes {
+            value: OwnerFact {
+                owner: task().owner,
+                person: None,
+                state: OwnerState::Role,
+                stand_in: StandIn::NotNeeded,
+            },
+            as_of: at,
+        },
+        beneficiary: Known::unknown("not asked"),
+        siblings: Known::unknown("not asked"),
+        definition: DefinitionMemory::default(),
+        fulfilment_role: None,
+        age: SignedDuration::from_hours(2),
+    }
+}

@@ -1,0 +1,121 @@
+//! What a person says of an attempt that readings can't tell, recorded with who and why; it never contradicts what was read.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::DaemonError;
+use super::core::Core;
+use crate::control::{RefusedKind, Reply};
+use crate::ledger::Entry;
+use crate::ledger::record::{Actor, EventBody, Meta};
+use crate::model::{AttemptEvent, AttemptState, Outcome};
+
+impl Core {
+    /// Concludes the open (or vanished) attempt of a piece of work by a person's word.
+    pub async fn settle_by_person(
+        &mut self,
+        id: &str,
+        completed: bool,
+        why: &str,
+        who: Actor,
+        now: Timestamp,
+    ) -> Result<Reply, DaemonError> {
+        let Some(lineage) = self.lineage_named(id) else {
+            return Ok(unknown(id));
+        };
+        let attempt = self.ledger.read(|index| index.attempt(lineage).cloned());
+        let Some(attempt) = attempt else {
+            return Ok(Reply::refused(
+                RefusedKind::Invalid,
+                format!("{lineage} has no attempt whose end is open"),
+                "see `provtaskd outcomes show`; `provtaskd outcomes reset` lets its attempts count from zero again",
+            ));
+        };
+        if attempt.state == AttemptState::Claimed {
+            return Ok(Reply::refused(
+                RefusedKind::Busy,
+                format!(
+                    "attempt {} of {lineage} is being sent just now",
+                    attempt.ordinal
+                ),
+                "wait for its answer",
+            ));
+        }
+        let outcome = Outcome {
+            lineage,
+            ordinal: attempt.ordinal,
+            event: if completed {
+                AttemptEvent::PersonCompleted
+            } else {
+                AttemptEvent::PersonClosed
+            },
+            at: now,
+            task: Some(attempt.task.clone()),
+            evidence: Some(Arc::from(format!("a person: {why}"))),
+        };
+        let outcomes = vec![outcome];
+        let settled = self.ledger.conclude(outcomes.clone(), who, now).await?;
+        self.told(now, &outcomes);
+        let state = settled.first().and_then(|settled| settled.state);
+        Ok(match state {
+            Some(state) if settled.iter().all(|settled| settled.applied) => Reply::done(format!(
+                "attempt {} of {lineage} is {state} by your word; {}",
+                attempt.ordinal,
+                if completed {
+                    "nothing more is done unless it fails anew"
+                } else {
+                    "policies decide about it again"
+                }
+            )),
+            _ => Reply::refused(
+                RefusedKind::Invalid,
+                format!(
+                    "attempt {} of {lineage} can't be concluded any more",
+                    attempt.ordinal
+                ),
+                "see `provtaskd outcomes show`",
+            ),
+        })
+    }
+
+    /// Begins a new episode: caps and back-off count from zero, and a doubt about the lineage ends.
+    pub async fn reset(
+        &mut self,
+        id: &str,
+        why: &str,
+        who: Actor,
+        now: Timestamp,
+    ) -> Result<Reply, DaemonError> {
+        let Some(lineage) = self.lineage_named(id) else {
+            return Ok(unknown(id));
+        };
+        if self
+            .ledger
+            .read(|index| index.open_attempt(lineage).is_some())
+        {
+            return Ok(Reply::refused(
+                RefusedKind::Invalid,
+                format!("the last attempt of {lineage} is still open"),
+                "let it be read, or say what became of it: `provtaskd outcomes settle`",
+            ));
+        }
+        let body = EventBody::EpisodeReset {
+            lineage,
+            reason: Arc::from(why),
+        };
+        let meta = Meta::by(who, now).login(Some(self.settings.server.login.clone()));
+        self.ledger.record(Entry { body, meta }).await?;
+        Ok(Reply::done(format!(
+            "the attempts of {lineage} count from zero again; guards, caps and rates still hold"
+        )))
+    }
+}
+
+fn unknown(id: &str) -> Reply {
+    Reply::refused(
+        RefusedKind::NotFound,
+        format!("no task or lineage `{id}` is known here"),
+        "write OIG's task id, or a lineage id such as L12",
+    )
+}

@@ -1,0 +1,218 @@
+//! The client reads lists over real HTTP: pages, odd endings, bodies that are no list; a list that is not whole must never pass for one.
+
+use jiff::SignedDuration;
+
+use crate::client_stub::{Stub, http, json, page, setup};
+
+#[tokio::test]
+async fn the_list_is_read_page_by_page_and_a_second_time_without_a_request_too_many() {
+    let stub = Stub::start(|_, seen| {
+        let first = seen.offset();
+        let next = format!(
+            "https://elsewhere:1/api/v1/provtasks?offset={}&limit=3",
+            first + 3
+        );
+        // pages overlap by one row: 8 rows are 4 pages of 3
+        page(
+            100 + first..(103 + first).min(109),
+            first < 6,
+            (first < 6).then_some(next.as_str()),
+        )
+    })
+    .await;
+    let client = setup(&stub.origin()).client();
+    let list = client.list().await.expect("a list");
+    assert!(list.complete && list.stable);
+    let ids: Vec<&str> = list.tasks.iter().map(|t| t.id.as_str()).collect();
+    assert_eq!(
+        ids,
+        ["101", "102", "103", "104", "105", "106", "107", "108"]
+    );
+    let before = stub.seen().len();
+    client.list().await.expect("a list");
+    assert_eq!(stub.seen().len() - before, 4, "four pages, four requests");
+    for seen in stub.seen() {
+        assert_eq!(seen.headers["accept"], "application/json");
+        assert!(seen.headers["authorization"].starts_with("Basic "));
+    }
+}
+
+#[tokio::test]
+async fn the_filter_goes_out_encoded_and_a_list_without_next_links_is_still_read() {
+    let stub = Stub::start(|_, seen| match seen.offset() {
+        1 => page(1..4, true, None),
+        3 => page(3..5, false, None),
+        _ => page(0..0, false, None),
+    })
+    .await;
+    let mut setup = setup(&stub.origin());
+    setup.settings.list_filter = Some("Status.Category eq Rejected".to_owned());
+    let list = setup.client().list().await.expect("a list");
+    assert_eq!(
+        (list.tasks.len(), list.complete, list.stable),
+        (4, true, true)
+    );
+    assert!(
+        stub.seen()[0]
+            .path
+            .ends_with("&q=Status.Category%20eq%20Rejected")
+    );
+}
+
+#[tokio::test]
+async fn odd_endings_of_a_list_make_it_incomplete_or_shifted() {
+    // More promised, nothing sent.
+    let empty = Stub::start(|n, _| {
+        if n == 0 {
+            page(1..4, true, None)
+        } else {
+            page(0..0, true, None)
+        }
+    })
+    .await;
+    let list = setup(&empty.origin())
+        .client()
+        .list()
+        .await
+        .expect("a list");
+    assert!(!list.complete);
+    // A next link that points back.
+    let back =
+        Stub::start(|_, _| page(1..4, true, Some("/api/v1/provtasks?offset=1&limit=3"))).await;
+    let list = setup(&back.origin()).client().list().await.expect("a list");
+    assert_eq!((list.complete, list.tasks.len()), (false, 3));
+    // The server ignores the offset.
+    let same = Stub::start(|_, _| page(1..4, true, None)).await;
+    let list = setup(&same.origin()).client().list().await.expect("a list");
+    assert_eq!((list.complete, list.tasks.len()), (false, 3));
+    // A row has come before the page's edge, or one has left: what is at an edge is not told by repeats alone.
+    for second in [2..5, 4..7] {
+        let shift = Stub::start(move |_, seen| match seen.offset() {
+            1 => page(1..4, true, None),
+            3 => page(second.clone(), false, None),
+            _ => page(0..0, false, None),
+        })
+        .await;
+        let list = setup(&shift.origin())
+            .client()
+            .list()
+            .await
+            .expect("a list");
+        assert_eq!((list.complete, list.stable), (true, false));
+    }
+    // Read ahead past the end: the last row once more is no shift, anything else is.
+    for (past, stable) in [(5..6, true), (6..7, false), (0..0, true)] {
+        let ahead = Stub::start(move |_, seen| match seen.offset() {
+            1 => page(1..4, true, None),
+            3 => page(3..6, false, None),
+            _ => page(past.clone(), false, None),
+        })
+        .await;
+        let mut setup = setup(&ahead.origin());
+        setup.settings.pages_in_flight = 3;
+        let list = setup.client().list().await.expect("a list");
+        assert_eq!((list.complete, list.stable), (true, stable));
+    }
+    // No end within the bound.
+    let endless = Stub::start(|_, seen| page(seen.offset()..seen.offset() + 3, true, None)).await;
+    let mut bounded = setup(&endless.origin());
+    bounded.settings.max_pages = 4;
+    let list = bounded.client().list().await.expect("a list");
+    assert_eq!((list.complete, list.tasks.len()), (false, 9));
+    assert_eq!(endless.seen().len(), 4);
+}
+
+#[tokio::test]
+async fn a_next_link_never_leads_to_another_host_or_path() {
+    let other = Stub::start(|_, _| page(50..51, false, None)).await;
+    let href = format!("{}/api/v1/provtasks?cursor=abc", other.origin());
+    let stub = Stub::start(move |_, seen| {
+        if seen.path.contains("cursor=abc") {
+            page(2..3, true, Some("http://x/admin/delete?cursor=zzz"))
+        } else {
+            page(1..2, true, Some(&href))
+        }
+    })
+    .await;
+    let list = setup(&stub.origin()).client().list().await.expect("a list");
+    assert_eq!(list.tasks.len(), 2);
+    assert!(!list.complete, "the last link can't be followed");
+    assert!(other.seen().is_empty());
+    assert!(
+        stub.seen()
+            .iter()
+            .all(|s| s.path.starts_with("/api/v1/provtasks?"))
+    );
+}
+
+#[tokio::test]
+async fn bodies_that_are_no_list_are_clear_errors_without_secrets() {
+    let html = "<html><form>Login: bot c0rrect-horse</form>";
+    let kinds: Vec<(Vec<u8>, &str)> = vec![
+        (http("200 OK", "Content-Type: text/html\r\n", html), "html"),
+        (json(html), "html"),
+        (json(""), "empty"),
+        (json("<?xml version='1.0'?><tasks/>"), "xml"),
+        (json("{\"tasks\":[{\"id\":\"5\""), "truncated"),
+        (json("{\"error\":\"no\"}"), "malformed"),
+        (json("[]"), "malformed"),
+        (http("503 Busy", "Retry-After: 17\r\n", html), "status"),
+        (
+            http("404 Not Found", "Content-Type: text/html\r\n", html),
+            "status",
+        ),
+        (
+            http(
+                "302 Found",
+                "Location: https://sso/login?x=c0rrect-horse\r\n",
+                "",
+            ),
+            "redirect",
+        ),
+        (
+            http("307 Moved", "Location: /elsewhere\r\n", ""),
+            "redirect",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"tasks\"".to_vec(),
+            "broken",
+        ),
+    ];
+    for (answer, kind) in kinds {
+        let stub = Stub::start(move |_, _| answer.clone()).await;
+        let error = setup(&stub.origin()).client().list().await.expect_err(kind);
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(!error.to_string().contains("c0rrect"), "{error}");
+        if kind == "status" && error.retry_after().is_some() {
+            assert_eq!(error.retry_after(), Some(SignedDuration::from_secs(17)));
+        }
+        assert_eq!(
+            stub.seen().len(),
+            1,
+            "{kind}: nothing is repeated or followed"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_capped_after_decompression() {
+    let bomb = include_bytes!("../fixtures/wire/blanks-4mib.json.gz");
+    let headers = "Content-Type: application/json\r\nContent-Encoding: gzip\r\n";
+    let stub = Stub::start(move |_, _| http("200 OK", headers, bomb)).await;
+    let small = setup(&stub.origin());
+    assert!(bomb.len() < small.settings.max_body);
+    let client = small.client();
+    assert_eq!(
+        client.list().await.expect_err("too large").kind(),
+        "too_large"
+    );
+    let limit = u64::try_from(small.settings.max_body).expect("small");
+    assert!(
+        client.requests().bytes < 2 * limit,
+        "reading stopped at the cap"
+    );
+    let mut large = setup(&stub.origin());
+    large.settings.max_body = 8 << 20;
+    let list = large.client().list().await;
+    assert!(list.is_ok_and(|l| l.tasks.is_empty() && l.complete));
+}

@@ -1,0 +1,133 @@
+//! Drills of kills and of requests whose end nobody knows, whole processes: nothing is lost, nothing runs twice, everything is read before anything is sent.
+
+use serde_json::json;
+
+use crate::drill::{Drill, Setup};
+
+/// A server that runs a retry whenever it is told to: what is sent twice takes effect twice.
+pub const LENIENT: &str = r#"
+name = "lenient"
+seed = 14
+[[target]]
+name = "AD"
+retries_anything = true
+[[target]]
+name = "SAP"
+connector = "erp"
+retries_anything = true
+run = "later"
+later = "2m"
+[[population]]
+target = "AD"
+accounts = 6
+prefix = "A"
+task = [{ task = "Telephone Updated", failure = "network" }]
+[[population]]
+target = "SAP"
+accounts = 6
+prefix = "S"
+task = [{ task = "Cost Center Updated", failure = "network" }]
+"#;
+
+/// True once a PUT has met a fault.
+fn held(drill: &Drill) -> bool {
+    drill
+        .journal()
+        .iter()
+        .any(|row| row["class"] == "put" && !row["fault"].is_null())
+}
+
+async fn killed_while_a_put_hangs(fault: serde_json::Value) {
+    let mut drill = Setup::of(LENIENT).start().await;
+    drill.act(json!({ "fault": fault })).await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    drill
+        .run_until("30m", "a PUT hangs at the server", held)
+        .await;
+    drill.kill_and_restart().await;
+    drill.run_for("12h").await;
+    let evidence = drill.judge().await;
+    assert_eq!(evidence.count("healed"), 12);
+    assert_eq!(evidence.count("effects"), 12, "each claim had one effect");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_a_put_that_was_carried_out_hangs() {
+    killed_while_a_put_hangs(json!({"do": "hang", "on": "put", "at": [1]})).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_a_put_that_was_not_carried_out_hangs() {
+    killed_while_a_put_hangs(json!({"do": "hang_unapplied", "on": "put", "at": [2]})).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_a_put_is_on_its_way_that_takes_effect_later() {
+    let fault = json!({"do": "slow_apply", "on": "put", "at": [1], "ms": 30_000, "delay": "10m"});
+    killed_while_a_put_hangs(fault).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_again_and_again_at_any_point() {
+    let mut drill = Setup::of(LENIENT).start().await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    // every kill meets another request: lists, readings, PUTs
+    for after in [1, 2, 3, 5, 8, 13, 4, 6, 7, 9] {
+        let from = drill.journal().len();
+        let more = |drill: &Drill| drill.journal().len() >= from + after;
+        drill
+            .run_until("40m", "some more requests came", more)
+            .await;
+        drill.kill_and_restart().await;
+    }
+    drill.run_for("24h").await;
+    let evidence = drill.judge().await;
+    assert_eq!(evidence.count("healed"), 12);
+    assert_eq!(evidence.count("effects"), 12, "each claim had one effect");
+}
+
+/// One fault of every sort that leaves open whether the PUT was carried out.
+const UNCLEAR: [&str; 13] = [
+    "html500",
+    "html503",
+    "html500_applied",
+    "timeout408",
+    "xml_error",
+    "empty200",
+    "truncated_json",
+    "cut_body",
+    "login_page",
+    "reset_before",
+    "reset_after",
+    "unknown_status",
+    "omit_items",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_tell_nothing_are_read_up_and_never_sent_again_blindly() {
+    let mut drill = Setup::of(LENIENT).start().await;
+    for (fault, at) in UNCLEAR.iter().zip(1..) {
+        drill
+            .act(json!({"fault": {"do": fault, "on": "put", "at": [at]}}))
+            .await;
+    }
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    drill.run_for("4d").await;
+    let evidence = drill.judge().await;
+    let met = evidence
+        .class("put")
+        .filter(|put| !put["fault"].is_null())
+        .count();
+    assert_eq!(met, UNCLEAR.len(), "every fault was met");
+    assert_eq!(evidence.count("healed"), 12);
+    assert_eq!(evidence.count("effects"), 12, "each took effect once");
+}

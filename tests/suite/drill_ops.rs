@@ -1,0 +1,284 @@
+//! Drills of operation, whole processes: policies reloaded, passwords wrong, servers gone, a second daemon; each says clearly what is wrong and goes on by itself.
+
+use serde_json::{Value, json};
+
+use crate::drill::{Drill, Setup};
+
+/// Work that heals at once, in small portions over the hours.
+const STEADY: &str = r#"
+name = "steady"
+seed = 15
+[[target]]
+name = "AD"
+[[population]]
+target = "AD"
+accounts = 10
+task = [{ task = "Telephone Updated", failure = "lock", heals_after = 2 }]
+"#;
+
+/// The shipped policies, as files.
+fn shipped(mut setup: Setup) -> Setup {
+    for (name, text) in [
+        (
+            "policies/10-manual.rhai",
+            include_str!("../../policies/10-manual.rhai"),
+        ),
+        (
+            "policies/20-absence.rhai",
+            include_str!("../../policies/20-absence.rhai"),
+        ),
+        (
+            "policies/30-retry.rhai",
+            include_str!("../../policies/30-retry.rhai"),
+        ),
+        (
+            "policies/40-escalate.rhai",
+            include_str!("../../policies/40-escalate.rhai"),
+        ),
+        (
+            "policies/90-leave.rhai",
+            include_str!("../../policies/90-leave.rhai"),
+        ),
+        (
+            "policies/kinds.toml",
+            include_str!("../../policies/kinds.toml"),
+        ),
+        (
+            "policies/reasons.toml",
+            include_str!("../../policies/reasons.toml"),
+        ),
+    ] {
+        setup = setup.file(name, text);
+    }
+    setup.config("[policy]\ndir = \"policies\"")
+}
+
+fn status(drill: &Drill) -> Value {
+    drill.json(&["status", "--json"])
+}
+
+/// What a command that fails says, and its exit code.
+pub fn failed(drill: &Drill, args: &[&str]) -> (Option<i32>, String) {
+    let output = drill.cli(args);
+    assert!(!output.status.success(), "{args:?} worked");
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_policy_is_named_and_the_last_good_ones_go_on() {
+    let mut drill = shipped(Setup::of(STEADY)).enforcing().await;
+    let good = status(&drill)["policy_hash"].clone();
+    drill.write(
+        "policies/35-mine.rhai",
+        "const NEEDS = [];\n\nfn decide(task, facts) {\n    retry(\n}\n",
+    );
+    let (code, said) = failed(&drill, &["reload"]);
+    assert_eq!(code, Some(78), "{said}");
+    assert!(said.contains("35-mine.rhai:"), "file and line: {said}");
+    let now = status(&drill);
+    assert_eq!(now["policy_hash"], good, "the last good set is live");
+    let error = now["reload_error"].as_str().expect("an error");
+    assert!(error.contains("35-mine.rhai:"), "{error}");
+    assert!(drill.log().contains("the reload failed"));
+    drill.run_for("12h").await;
+    assert_eq!(drill.count("healed"), 10, "and does its work");
+    // mended, it goes live, but enforces only once a person has released it
+    drill.write(
+        "policies/35-mine.rhai",
+        "const NEEDS = [];\n\nfn decide(task, facts) {\n    if task.status == \"rejected\" { return leave(\"mine\"); }\n}\n",
+    );
+    drill.done(&["reload"]);
+    let mended = status(&drill);
+    assert_ne!(mended["policy_hash"], good);
+    assert_eq!(mended["reload_error"], Value::Null);
+    assert_eq!(
+        mended["effective_mode"], "observe",
+        "{:#}",
+        mended["mode_why"]
+    );
+    drill.release();
+    assert_eq!(status(&drill)["effective_mode"], "enforce");
+    drill.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sighup_reloads_as_the_command_does() {
+    let mut drill = shipped(Setup::of(STEADY)).enforcing().await;
+    let good = status(&drill)["policy_hash"].clone();
+    drill.write(
+        "policies/35-mine.rhai",
+        "fn decide(task, facts) { nonsense( }\n",
+    );
+    drill.signal(rustix::process::Signal::HUP);
+    let told = |drill: &Drill| drill.log().contains("the reload failed");
+    drill
+        .until("the log says that the reload failed", told)
+        .await;
+    assert!(drill.log().contains("35-mine.rhai:1"));
+    assert_eq!(status(&drill)["policy_hash"], good);
+    drill.run_for("12h").await;
+    drill.judge().await;
+}
+
+/// The server's password changes, so that the file's is wrong from then on.
+async fn change_password(drill: &Drill) {
+    drill
+        .act(json!({"password": {"login": "PROVSVC", "new": "right-horse-2"}}))
+        .await;
+}
+
+async fn a_wrong_password_is_tried_at_most_twice(auth: &str) {
+    let mut drill = Setup::of(STEADY)
+        .server(&format!("auth = \"{auth}\""))
+        .enforcing()
+        .await;
+    drill.run_for("10m").await;
+    change_password(&drill).await;
+    drill.act(json!({"expire_tokens": true})).await;
+    drill.expect.wrong_secrets = 1;
+    drill.run_for("6h").await;
+    let stopped = status(&drill);
+    assert_eq!(stopped["login_state"]["login"], "stopped", "{stopped:#}");
+    let denied = drill.safe_so_far().await.denied();
+    assert!(
+        (1..=2).contains(&denied),
+        "{denied} requests with the wrong password"
+    );
+    for _ in 0..2 {
+        drill.kill_and_restart().await;
+        drill.run_for("6h").await;
+    }
+    assert_eq!(
+        drill.safe_so_far().await.denied(),
+        denied,
+        "a restart tries nothing"
+    );
+    drill.stop();
+    let (code, said) = failed(&drill, &["run", "--once"]);
+    assert_eq!(code, Some(77), "{said}");
+    assert_eq!(
+        said.lines().filter(|l| l.starts_with("error: ")).count(),
+        1,
+        "{said}"
+    );
+    drill.daemon();
+    drill.password("right-horse-2");
+    drill.run_for("24h").await;
+    assert_eq!(
+        drill.count("healed"),
+        10,
+        "the right one works without a word"
+    );
+    assert_eq!(drill.evidence().await.denied(), denied);
+    drill.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_password_stops_everything_until_it_is_mended() {
+    a_wrong_password_is_tried_at_most_twice("basic").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_password_at_the_token_service_stops_everything_too() {
+    a_wrong_password_is_tried_at_most_twice("bearer").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_wrong_password_is_tried_once_and_remembered_too() {
+    let mut drill = Setup::of(STEADY).enforcing().await;
+    drill.run_for("10m").await;
+    change_password(&drill).await;
+    drill.expect.wrong_secrets = 1;
+    drill.run_for("2h").await;
+    let first = drill.safe_so_far().await.denied();
+    drill.password("wrong-again-3");
+    drill.expect.wrong_secrets = 2;
+    drill.run_for("4h").await;
+    assert_eq!(drill.safe_so_far().await.denied(), first + 1);
+    drill.kill_and_restart().await;
+    drill.run_for("4h").await;
+    assert_eq!(
+        drill.safe_so_far().await.denied(),
+        first + 1,
+        "a restart tries nothing"
+    );
+    drill.password("right-horse-2");
+    drill.run_for("24h").await;
+    drill.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unreachable_server_is_said_and_found_again() {
+    let mut drill = Setup::of(STEADY).enforcing().await;
+    drill.run_for("10m").await;
+    drill
+        .act(json!({"fault": {"do": "reset_before", "probability": 1.0}}))
+        .await;
+    let puts = drill.evidence().await.class("put").count();
+    drill.run_for("3h").await;
+    let lost = status(&drill);
+    let error = lost["last_error"].as_str().expect("an error");
+    assert!(!error.is_empty(), "{lost:#}");
+    assert!(lost["next_cycle"].is_string(), "it tries again: {lost:#}");
+    let during = drill.safe_so_far().await;
+    assert!(
+        during.class("put").count() <= puts + 1,
+        "nothing is sent on old readings"
+    );
+    let tries = during
+        .class("list")
+        .filter(|row| !row["fault"].is_null())
+        .count();
+    assert!((3..=60).contains(&tries), "{tries} tries in three hours");
+    drill.act(json!({"clear_faults": true})).await;
+    drill.run_for("12h").await;
+    assert_eq!(status(&drill)["last_error"], Value::Null);
+    drill.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_not_there_at_start_is_waited_for() {
+    let mut drill = Setup::of(STEADY).start().await;
+    drill.release();
+    drill
+        .act(json!({"fault": {"do": "reset_before", "probability": 1.0}}))
+        .await;
+    drill.daemon();
+    drill.run_for("2h").await;
+    let lost = status(&drill);
+    assert!(lost["last_error"].is_string(), "{lost:#}");
+    assert_eq!(
+        lost["tasks_visible"],
+        Value::Null,
+        "nothing is claimed to be known"
+    );
+    drill.act(json!({"clear_faults": true})).await;
+    drill.run_for("1h").await;
+    drill.approve_backlog();
+    drill.run_for("12h").await;
+    assert_eq!(status(&drill)["last_error"], Value::Null);
+    assert_eq!(drill.count("healed"), 10);
+    drill.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_daemon_on_the_same_store_is_refused_in_one_line() {
+    let mut drill = Setup::of(STEADY).enforcing().await;
+    drill.run_for("10m").await;
+    for args in [["run"].as_slice(), &["run", "--once"]] {
+        let before = drill.journal().len();
+        let (code, said) = failed(&drill, args);
+        assert_eq!(code, Some(75), "{said}");
+        let errors: Vec<&str> = said.lines().filter(|l| l.starts_with("error: ")).collect();
+        let [error] = errors[..] else {
+            panic!("one error: {said}");
+        };
+        assert!(error.contains("in use by process"), "{error}");
+        assert_eq!(drill.journal().len(), before, "it asked the server nothing");
+    }
+    drill.run_for("12h").await;
+    drill.judge().await;
+}
