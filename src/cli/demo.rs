@@ -27,9 +27,6 @@ const SCENARIO: &str = "demo";
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// One step of it.
 const STEP: Duration = Duration::from_secs(15 * 60);
-/// The day ends early on a machine that needs longer than this, wall time.
-const PATIENCE: Duration = Duration::from_secs(75);
-
 /// Options of `demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
@@ -39,6 +36,9 @@ pub struct DemoArgs {
     /// Play a smaller Monday with about so many tasks
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(200..=3_053), default_value_t = 3_053)]
     tasks: u32,
+    /// End the day early on a machine that needs longer, seconds of wall time
+    #[arg(long, hide = true, value_name = "SECONDS", default_value_t = 75)]
+    patience: u64,
 }
 
 /// Plays the day.
@@ -53,7 +53,7 @@ pub fn demo(context: &Context, args: &DemoArgs) -> Result<(), Failure> {
         let played = tokio::select! {
             // a day that is through is through, even if Ctrl-C came at the same moment
             biased;
-            played = play(&mut stage, &mut screen, args.keep) => played,
+            played = play(&mut stage, &mut screen, args) => played,
             () = interrupt.wait() => Err(interrupted()),
         };
         let lingered = match (&played, args.keep) {
@@ -85,7 +85,7 @@ struct Day {
 }
 
 /// The day from the start of the simulator to the report.
-async fn play(stage: &mut Stage, screen: &mut Screen, keep: bool) -> Result<Day, Failure> {
+async fn play(stage: &mut Stage, screen: &mut Screen, args: &DemoArgs) -> Result<Day, Failure> {
     let began = Instant::now();
     let about = stage.sim.summary();
     let open = &about["summary"]["open"];
@@ -96,10 +96,11 @@ async fn play(stage: &mut Stage, screen: &mut Screen, keep: bool) -> Result<Day,
         stage.sim.origin()
     ));
     first_day(stage, screen).await?;
+    let patience = Duration::from_secs(args.patience);
     let mut stopped = None;
     let steps = DAY.as_secs() / STEP.as_secs();
     for step in 0..steps {
-        if began.elapsed() > PATIENCE {
+        if began.elapsed() > patience {
             stopped = Some(step);
             break;
         }
@@ -129,7 +130,7 @@ async fn play(stage: &mut Stage, screen: &mut Screen, keep: bool) -> Result<Day,
     screen.say(&report::table(&tally, &status));
     screen.say(&report::requests(&journal));
     screen.say(&stories::text(&told));
-    screen.say(&report::store(&stage.house, &status, keep));
+    screen.say(&report::store(&stage.house, &status, args.keep));
     screen.say(&report::truth(&truth));
     screen.say(&format!("All this took {} s.\n", began.elapsed().as_secs()));
     Ok(Day {

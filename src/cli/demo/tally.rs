@@ -18,6 +18,8 @@ pub enum Fate {
     Bounced,
     /// The last attempt failed again; a policy asks a person.
     BouncedAsked,
+    /// The last attempt failed again; a policy leaves it, so no other will follow by itself.
+    BouncedLeft,
     /// The last attempt ended in another way.
     Ended(AttemptState),
     /// Never sent: a guard or limit says why.
@@ -42,6 +44,7 @@ impl Fate {
             Self::Running(state) | Self::Ended(state) => state.as_str().replace('_', " "),
             Self::Bounced => "bounced, waits".to_owned(),
             Self::BouncedAsked => "bounced, a person asked".to_owned(),
+            Self::BouncedLeft => "bounced, left by a policy".to_owned(),
             Self::Held(reason) => format!("waits: {reason}"),
             Self::Due => "waits: its turn".to_owned(),
             Self::Asked => "asked: a person must look".to_owned(),
@@ -135,6 +138,7 @@ fn attempted(row: &OutcomeRow, item: Option<&PlanItem>) -> Fate {
         (AttemptState::Completed, _) => Fate::Completed,
         (AttemptState::Bounced, _) => match item.and_then(|item| item.verdict.as_ref()) {
             Some(Verdict::Ask { .. }) => Fate::BouncedAsked,
+            Some(Verdict::Leave { .. }) => Fate::BouncedLeft,
             _ => Fate::Bounced,
         },
         (state, _) if state.is_open() => Fate::Running(state),
@@ -172,6 +176,58 @@ mod tests {
             settled: None,
             reason: None,
             rule: None,
+        }
+    }
+
+    /// What is open of a piece of work, with a policy's answer.
+    fn open(lineage: u64, verdict: Verdict) -> PlanItem {
+        PlanItem {
+            task: TaskId::new("1"),
+            lineage: LineageId(lineage),
+            target: Some(TargetName::new("AD")),
+            kind: crate::model::Kind::Grant,
+            name: String::new(),
+            beneficiary: None,
+            owner: String::new(),
+            status: String::new(),
+            verdict: Some(verdict),
+            verdict_text: String::new(),
+            rule: None,
+            read: Vec::new(),
+            fault: None,
+            refusals: Vec::new(),
+            due: None,
+            relook: None,
+        }
+    }
+
+    #[test]
+    fn what_bounced_and_is_left_does_not_count_as_waiting() {
+        let outcomes = [
+            row(1, 1, AttemptState::Bounced),
+            row(2, 1, AttemptState::Bounced),
+            row(3, 1, AttemptState::Bounced),
+        ];
+        let reason: std::sync::Arc<str> = "no class".into();
+        let leave = Verdict::Leave {
+            reason: reason.clone(),
+            after: None,
+        };
+        let plan = [
+            open(1, leave),
+            open(
+                2,
+                Verdict::Ask {
+                    reason,
+                    after: None,
+                },
+            ),
+        ];
+        let seen = BTreeMap::from([("AD".to_owned(), 3)]);
+        let tally = Tally::of(&outcomes, &plan, &seen);
+        for fate in [Fate::BouncedLeft, Fate::BouncedAsked, Fate::Bounced] {
+            let row = tally.rows.iter().find(|(of, _)| *of == fate);
+            assert_eq!(row.map(|(_, counts)| counts[0]), Some(1), "{fate:?}");
         }
     }
 
