@@ -206,6 +206,7 @@ fn admitted(rows: &[Task], lineages: &[LineageId], now: Timestamp) -> Vec<Admitt
                 beneficiary: &beneficiary,
                 account: &account,
                 assignee: None,
+                members: None,
                 history: &history(*lineage, now),
                 definition_manual: false,
                 open_attempt_in_account: false,

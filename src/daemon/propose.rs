@@ -34,8 +34,8 @@ struct Wish {
 struct Standing {
     /// Members of the roles that are to get work.
     members: HashMap<RoleKey, Known<Vec<MemberFact>>>,
-    /// Accounts with an open attempt, and whose.
-    busy: HashMap<ProcessKey, Vec<LineageId>>,
+    /// Accounts with an open attempt: whose, and whether it may still be on its way.
+    busy: HashMap<ProcessKey, Vec<(LineageId, bool)>>,
     baseline: HashSet<LineageId>,
     released: HashSet<LineageId>,
 }
@@ -268,11 +268,16 @@ fn standing(around: &Surroundings<'_>, memory: &Memory, wishes: &[Wish]) -> Stan
             members.insert(key.clone(), owners::members(around, memory, key));
         }
     }
+    let settle_after = around.bench.settings.delivery.settle_after;
+    let now = around.bench.clock.now();
     around.bench.ledger.read(|index| {
-        let mut busy: HashMap<ProcessKey, Vec<LineageId>> = HashMap::new();
+        let mut busy: HashMap<ProcessKey, Vec<(LineageId, bool)>> = HashMap::new();
         for (lineage, attempt) in index.open_attempts() {
             if let Some(process) = &attempt.process {
-                busy.entry(process.clone()).or_default().push(lineage);
+                let on_the_way = attempt.on_the_way(now, settle_after);
+                busy.entry(process.clone())
+                    .or_default()
+                    .push((lineage, on_the_way));
             }
         }
         let lineages = || wishes.iter().map(|wish| wish.decision.lineage);
@@ -409,10 +414,13 @@ fn ask(
         history: &history,
         definition_manual: around.definition(task).manual_since.is_some(),
         open_attempt_in_account: task.process.as_ref().is_some_and(|process| {
-            standing
-                .busy
-                .get(process)
-                .is_some_and(|whose| whose.iter().any(|other| *other != lineage))
+            standing.busy.get(process).is_some_and(|whose| {
+                // a revoke does not wait for what a grant's successor is waiting for
+                let any = !wish.decision.kind.takes_access();
+                whose
+                    .iter()
+                    .any(|(other, on_the_way)| *other != lineage && (any || *on_the_way))
+            })
         }),
         lineage_ambiguous: state.is_none_or(|state| state.ambiguous),
         origin: wish.origin,

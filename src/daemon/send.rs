@@ -12,7 +12,7 @@ use crate::dispatch::batch::{Batch, Pick};
 use crate::dispatch::deliver::{Delivered, End, deliver};
 use crate::governor::{Admitted, Answered, Lane};
 use crate::ledger::record::{EventBody, Meta};
-use crate::ledger::{ClaimRequest, Entry, LedgerError, Settled};
+use crate::ledger::{ClaimRequest, Entry, Index, LedgerError, Settled};
 use crate::model::{ActionName, BatchId, ProcessKey, Receipt, ReceiptStatus, Refusal, TargetName};
 use crate::oig::UnsentCause;
 
@@ -69,7 +69,11 @@ impl Core {
             };
             let on_the_way = &self.sending_accounts;
             let pick = self.queues.take(lane, &target, max, &|process| {
-                on_the_way.contains(process) || ledger.read(|index| index.is_open_on(process))
+                let busy = |index: &Index| match lane {
+                    Lane::Revoke => index.on_the_way(process, now, settle_after),
+                    _ => index.is_open_on(process),
+                };
+                on_the_way.contains(process) || ledger.read(busy)
             });
             if let Some(pick) = pick {
                 self.start_put(now, target, pick);

@@ -38,7 +38,9 @@ pub(super) fn account(input: &GuardInput<'_>) -> Result<(), Refusal> {
             );
         }
     };
-    if let Some(other) = tasks.iter().find(|s| s.attempt_open) {
+    if !input.kind.takes_access()
+        && let Some(other) = tasks.iter().find(|s| s.attempt_open)
+    {
         return Err(busy().with("task", &other.id));
     }
     if !touches_account(input.action.name()) || input.kind.takes_access() {

@@ -215,6 +215,12 @@ fn revoke_and_disable_wait_for_nothing_but_a_write_in_flight() {
         let mut other = sibling("402", "Update Phone", Kind::Change, 3);
         other.attempt_open = true;
         busy = busy.with(other);
+        assert_eq!(
+            busy.refusal(),
+            None,
+            "a successor that waits for hours is no write in flight"
+        );
+        busy.open_attempt_in_account = true;
         assert_eq!(busy.refusal(), Some(R::AccountBusy));
     }
 }

@@ -11,7 +11,7 @@ mod sums;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::model::task::DefinitionId;
 use crate::model::{
@@ -57,6 +57,17 @@ pub struct Attempt {
     pub seq: u64,
     /// The last move.
     pub moved: Timestamp,
+}
+
+impl Attempt {
+    /// True while the write may still be on its way, or its connector running. A revoke waits for
+    /// that and for nothing else of its account (invariant 8).
+    pub fn on_the_way(&self, now: Timestamp, settle_after: SignedDuration) -> bool {
+        matches!(
+            self.state,
+            AttemptState::Claimed | AttemptState::Unknown | AttemptState::Accepted
+        ) && now.duration_since(self.sent) < settle_after
+    }
 }
 
 /// What became of a hold.

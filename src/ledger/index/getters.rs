@@ -236,6 +236,20 @@ impl Index {
         self.attempts.get(&lineage)
     }
 
+    /// True where a write of the account may still be on its way.
+    pub fn on_the_way(
+        &self,
+        process: &ProcessKey,
+        now: Timestamp,
+        settle_after: SignedDuration,
+    ) -> bool {
+        self.is_open_on(process)
+            && self
+                .open_on(process)
+                .iter()
+                .any(|(_, attempt)| attempt.on_the_way(now, settle_after))
+    }
+
     /// Open attempts of one account (invariant 8: at most one write in flight).
     pub fn open_on(&self, process: &ProcessKey) -> Vec<(LineageId, &Attempt)> {
         self.open_attempts()
