@@ -9,6 +9,7 @@ mod client_tls;
 mod config;
 mod drill;
 mod drill_doubt;
+mod drill_hands;
 mod drill_heal;
 mod drill_oracle;
 mod ledger;
