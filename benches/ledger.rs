@@ -207,6 +207,7 @@ fn admitted(rows: &[Task], lineages: &[LineageId], now: Timestamp) -> Vec<Admitt
                 account: &account,
                 assignee: None,
                 members: None,
+                responses: None,
                 history: &history(*lineage, now),
                 definition_manual: false,
                 open_attempt_in_account: false,

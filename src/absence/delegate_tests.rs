@@ -24,7 +24,10 @@ struct World {
 }
 
 fn world(feed: &str) -> World {
-    let Parsed { roster, .. } = parse(feed, "x.csv", &TimeZone::UTC);
+    let Parsed {
+        roster, problems, ..
+    } = parse(feed, "x.csv", &TimeZone::UTC);
+    assert_eq!(problems.len(), feed.matches("nonsense").count());
     let people = ["owner", "ann", "bob", "cat", "ben", "boss"];
     World {
         roster: Known::Yes {

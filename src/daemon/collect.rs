@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::absence::ProxyRow;
 use crate::model::facts::{Known, Person};
-use crate::model::{Clock, Login, ProcessKey, RoleKey, Task, UserKey};
+use crate::model::{Clock, Login, ProcessKey, RoleKey, Task, TaskId, UserKey};
 use crate::oig::{Client, OigError, Proxy};
 
 /// What was read of people, accounts, proxies and roles, each with its time; bounded by what is open.
@@ -19,6 +19,7 @@ pub struct Cache {
     proxies: HashMap<Login, Dated<Known<Vec<ProxyRow>>>>,
     roles: HashMap<String, Dated<Option<RoleKey>>>,
     members: HashMap<RoleKey, Dated<Known<Arc<[Login]>>>>,
+    responses: HashMap<TaskId, Dated<Known<Arc<[String]>>>>,
 }
 
 #[derive(Debug)]
@@ -27,6 +28,17 @@ struct Dated<T> {
     at: Timestamp,
     /// The server has answered; an unknown that rests on a failed request is asked for again.
     answered: bool,
+}
+
+impl<T> Dated<Known<T>> {
+    fn of(value: Known<T>, at: Timestamp) -> Self {
+        let answered = value.value().is_some();
+        Self {
+            value,
+            at,
+            answered,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -54,6 +66,7 @@ impl Cache {
         self.proxies.retain(|_, entry| fresh(entry.at));
         self.roles.retain(|_, entry| fresh(entry.at));
         self.members.retain(|_, entry| fresh(entry.at));
+        self.responses.retain(|_, entry| fresh(entry.at));
         let people = &self.people;
         self.logins.retain(|_, login| people.contains_key(login));
     }
@@ -108,6 +121,13 @@ impl Cache {
     pub fn members(&self, key: &RoleKey) -> Known<Arc<[Login]>> {
         self.members
             .get(key)
+            .map_or_else(|| Known::unknown("not read"), |entry| entry.value.clone())
+    }
+
+    /// The response codes that may be set on a task, as last read.
+    pub fn responses(&self, id: &TaskId) -> Known<Arc<[String]>> {
+        self.responses
+            .get(id)
             .map_or_else(|| Known::unknown("not read"), |entry| entry.value.clone())
     }
 
@@ -307,13 +327,7 @@ impl<'a> Collector<'a> {
                 },
             };
             let at = self.clock.now();
-            let answered = value.value().is_some();
-            let entry = Dated {
-                value,
-                at,
-                answered,
-            };
-            self.cache.proxies.insert(login, entry);
+            self.cache.proxies.insert(login, Dated::of(value, at));
         }
         Ok(())
     }
@@ -376,13 +390,45 @@ impl<'a> Collector<'a> {
                     Known::unknown(format!("members of role {key} could not be read: {error}"))
                 }
             };
-            let answered = value.value().is_some();
-            let entry = Dated {
-                value,
-                at,
-                answered,
+            self.cache.members.insert(key, Dated::of(value, at));
+        }
+        Ok(())
+    }
+
+    /// Reads the response codes that may be set on tasks, in the order given, until `until`.
+    ///
+    /// # Errors
+    /// Only a stopped login; everything else becomes an unknown fact.
+    pub async fn responses(
+        &mut self,
+        ids: impl IntoIterator<Item = TaskId>,
+        until: Timestamp,
+    ) -> Result<(), OigError> {
+        for id in ids {
+            if self.clock.now() > until {
+                break;
+            }
+            if self
+                .cache
+                .responses
+                .get(&id)
+                .is_some_and(|entry| entry.answered && self.fresh(entry.at))
+            {
+                continue;
+            }
+            let answer = self.client.responses(&id).await;
+            let at = self.clock.now();
+            let value = match answer {
+                Ok(codes) => Known::Yes {
+                    value: Arc::from(codes),
+                    as_of: at,
+                },
+                Err(error) if error.is_login() => return Err(error),
+                Err(error) => {
+                    Known::unknown(format!("responses of task {id} could not be read: {error}"))
+                }
             };
-            self.cache.members.insert(key, entry);
+            self.cache.responses.insert(id, Dated::of(value, at));
         }
         Ok(())
     }

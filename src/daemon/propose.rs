@@ -324,7 +324,7 @@ fn not_now(around: &Surroundings<'_>, wish: &Wish) -> Option<Refusal> {
 
 fn needs_reading(wish: &Wish, refusals: &[Refusal]) -> bool {
     let needs = guard::needs(wish.decision.kind, &wish.action);
-    (needs.beneficiary || needs.process || needs.assignee)
+    (needs.beneficiary || needs.process || needs.assignee || needs.responses)
         && refusals.iter().all(|refusal| lacks_a_fact(refusal.reason))
 }
 
@@ -339,7 +339,7 @@ fn lacks_a_fact(reason: RefusalReason) -> bool {
     )
 }
 
-/// Reads people and accounts for the wishes that only lack facts, the most urgent first; false where
+/// Reads people, accounts and possible responses for the wishes that only lack facts, the most urgent first; false where
 /// time ran out before the end.
 async fn read(
     around: &Surroundings<'_>,
@@ -349,6 +349,7 @@ async fn read(
     let mut people = BTreeSet::new();
     let mut asked: HashSet<&ProcessKey> = HashSet::new();
     let mut processes: Vec<(ProcessKey, u64)> = Vec::new();
+    let mut responses = Vec::new();
     for wish in wishes {
         let needs = guard::needs(wish.decision.kind, &wish.action);
         let task = &around.snapshot.tasks[wish.row];
@@ -363,6 +364,9 @@ async fn read(
         {
             processes.push((key.clone(), around.accounts.fingerprint(key)));
         }
+        if needs.responses {
+            responses.push(task.id.clone());
+        }
     }
     let share = around.bench.settings.guard.fact_age / 4;
     let until = around.bench.clock.now().saturating_add(share);
@@ -370,6 +374,7 @@ async fn read(
     let mut collector = collector(around.bench, memory);
     collector.people(people).await?;
     collector.processes(processes, until).await?;
+    collector.responses(responses, until).await?;
     Ok(around.bench.clock.now() <= until)
 }
 
@@ -399,6 +404,9 @@ fn ask(
         _ => None,
     };
     let members = role_of(&wish.action).and_then(|key| standing.members.get(key));
+    let responses = guard::needs(wish.decision.kind, &wish.action)
+        .responses
+        .then(|| memory.cache.responses(&task.id));
     let state = around.states[wish.row];
     // the clock goes on while facts are read
     let now = around.bench.clock.now();
@@ -411,6 +419,7 @@ fn ask(
         account: &account,
         assignee: assignee.as_ref(),
         members,
+        responses: responses.as_ref(),
         history: &history,
         definition_manual: around.definition(task).manual_since.is_some(),
         open_attempt_in_account: task.process.as_ref().is_some_and(|process| {

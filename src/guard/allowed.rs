@@ -1,6 +1,6 @@
 //! Which action makes sense for which kind, state and definition at all; it never looks at other tasks.
 
-use crate::model::{ActionName, Kind, Refusal, RefusalReason, TaskStatus};
+use crate::model::{Action, ActionName, Kind, Known, Refusal, RefusalReason, TaskStatus};
 
 use super::input::GuardInput;
 use super::pattern::matches_definition;
@@ -79,4 +79,40 @@ pub(super) fn permission(input: &GuardInput<'_>) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(refusal().with("patterns", allowed.len()))
+}
+
+/// How many of the listed codes a refusal names.
+const CODES_SHOWN: usize = 20;
+
+/// A response code must be one that OIG lists for the task: any other might close it in a way that
+/// nobody has meant.
+pub(super) fn response(input: &GuardInput<'_>) -> Result<(), Refusal> {
+    let Action::SetResponse { code } = input.action else {
+        return Ok(());
+    };
+    let unknown = |why: &str| {
+        Err(Refusal::new(RefusalReason::FactUnknown, input.task_scope())
+            .with("fact", "the task's possible responses")
+            .with("why", why)
+            .for_person())
+    };
+    let listed = match input.responses {
+        Some(Known::Yes { as_of, .. }) if input.too_old(*as_of) => {
+            return unknown("the reading is too old");
+        }
+        Some(Known::Yes { value, .. }) => value,
+        Some(Known::No { why }) => return unknown(why),
+        None => return unknown("they were not asked for"),
+    };
+    if listed.iter().any(|one| one.trim() == code.trim()) {
+        return Ok(());
+    }
+    let shown: Vec<&str> = listed.iter().take(CODES_SHOWN).map(|c| c.trim()).collect();
+    Err(
+        Refusal::new(RefusalReason::ActionNotAllowed, input.task_scope())
+            .with("action", input.action.name())
+            .with("code", code)
+            .with("codes_listed", listed.len())
+            .with("listed", shown.join(", ")),
+    )
 }

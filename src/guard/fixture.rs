@@ -23,6 +23,7 @@ pub(super) struct Case {
     pub(super) account: Known<AccountView>,
     pub(super) assignee: Option<Known<AssigneeFact>>,
     pub(super) members: Option<Known<Vec<MemberFact>>>,
+    pub(super) responses: Option<Known<Arc<[String]>>>,
     pub(super) history: History,
     pub(super) definition_manual: bool,
     pub(super) open_attempt_in_account: bool,
@@ -102,6 +103,7 @@ impl Case {
             },
             assignee: None,
             members: None,
+            responses: None,
             history: History {
                 lineage: LineageId(3),
                 attempts: 0,
@@ -181,6 +183,20 @@ impl Case {
         case
     }
 
+    /// `DONE` is to be set, may be set on the definition, and is among the codes that are listed.
+    pub(super) fn respond(kind: Kind) -> Self {
+        let mut case = Self::retry(kind);
+        case.action = Action::SetResponse {
+            code: Arc::from("DONE"),
+        };
+        case.limits.set_response = vec!["*/*".to_owned()];
+        case.responses = Some(Known::Yes {
+            value: Arc::from(["ERROR".to_owned(), "DONE".to_owned()]),
+            as_of: case.now,
+        });
+        case
+    }
+
     pub(super) fn member(&mut self, at: usize) -> &mut MemberFact {
         match &mut self.members {
             Some(Known::Yes { value, .. }) => &mut value[at],
@@ -212,6 +228,7 @@ impl Case {
             account: &self.account,
             assignee: self.assignee.as_ref(),
             members: self.members.as_ref(),
+            responses: self.responses.as_ref(),
             history: &self.history,
             definition_manual: self.definition_manual,
             open_attempt_in_account: self.open_attempt_in_account,

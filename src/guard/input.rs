@@ -1,5 +1,7 @@
 //! What the guards look at, their ordered list, and the proof that all have passed; never a way around one.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +52,8 @@ pub struct GuardInput<'a> {
     pub assignee: Option<&'a Known<AssigneeFact>>,
     /// The new owner's direct members, where it is a role; `None` where they were not looked up.
     pub members: Option<&'a Known<Vec<MemberFact>>>,
+    /// The response codes that may be set on the task; `None` where they were not asked for.
+    pub responses: Option<&'a Known<Arc<[String]>>>,
     /// What the ledger remembers of the lineage.
     pub history: &'a History,
     /// OIG has said that tasks of this definition are not automated.
@@ -185,6 +189,7 @@ const GUARDS: &[(&str, Guard)] = &[
     ("attempt", order::attempt),
     ("baseline", baseline::baseline),
     ("age", baseline::age),
+    ("response", allowed::response),
     ("beneficiary", stale::beneficiary),
     ("stale_account", stale::account),
     ("account_order", order::account),
@@ -231,6 +236,8 @@ pub struct GuardNeeds {
     pub process: bool,
     /// The person who is to get the task, or the members of the role.
     pub assignee: bool,
+    /// The response codes that may be set on the task.
+    pub responses: bool,
 }
 
 /// What has to be read before an action on a task of this kind can pass.
@@ -240,5 +247,6 @@ pub fn needs(kind: Kind, action: &Action) -> GuardNeeds {
         beneficiary: gives,
         process: gives,
         assignee: action.name() == ActionName::Reassign,
+        responses: action.name() == ActionName::SetResponse,
     }
 }

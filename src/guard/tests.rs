@@ -422,6 +422,45 @@ fn members_who_could_not_be_read_are_not_taken_for_fit() {
 }
 
 #[test]
+fn a_response_is_set_only_where_oig_lists_it_for_the_task() {
+    let case = Case::respond(Kind::Grant);
+    assert_eq!(case.refusal(), None);
+    assert!(needs(case.kind, &case.action).responses);
+    assert!(!needs(case.kind, &Action::Retry).responses);
+    for code in ["done", "DONE_TOO", "DON"] {
+        let mut case = Case::respond(Kind::Grant);
+        case.action = Action::SetResponse {
+            code: Arc::from(code),
+        };
+        let refusal = check(&case.input()).expect_err("it is not listed");
+        assert_eq!(refusal.reason, R::ActionNotAllowed);
+        assert!(refusal.to_string().contains("ERROR, DONE"), "{refusal}");
+    }
+    let mut none = Case::respond(Kind::Grant);
+    none.responses = Some(Known::Yes {
+        value: Arc::from([]),
+        as_of: none.now,
+    });
+    assert_eq!(none.refusal(), Some(R::ActionNotAllowed));
+    for unread in [
+        None,
+        Some(Known::unknown("503")),
+        Some(Known::Yes {
+            value: Arc::from(["DONE".to_owned()]),
+            as_of: hours(19),
+        }),
+    ] {
+        let mut case = Case::respond(Kind::Grant);
+        case.responses = unread;
+        assert_eq!(case.refusal(), Some(R::FactUnknown));
+    }
+    // what is not allowed at all costs no reading
+    let mut revoke = Case::respond(Kind::Revoke);
+    revoke.responses = None;
+    assert_eq!(revoke.refusal(), Some(R::ActionNotAllowed));
+}
+
+#[test]
 fn released_by_age_lets_the_old_pass_and_needs_say_what_to_read() {
     let mut case = Case::retry(Kind::Revoke);
     case.now = hours(10 + 15 * 24);

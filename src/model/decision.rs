@@ -253,7 +253,7 @@ refusals! {
     TooOld => "too_old",
     /// The task was there when enforce was first switched on and has not been released.
     Baseline => "baseline",
-    /// manual_complete and set_response have to be allowed for the definition, never for revoke and disable.
+    /// manual_complete and set_response have to be allowed for the definition, never for revoke and disable; a response code has to be one that OIG lists for the task.
     ActionNotAllowed => "action_not_allowed",
     /// A fact that the decision rests on could not be had.
     FactUnknown => "fact_unknown",

@@ -16,6 +16,7 @@ mod drill;
 mod drill_crash;
 mod drill_doubt;
 mod drill_guard;
+mod drill_hands;
 mod drill_heal;
 mod drill_leave;
 mod drill_ops;
