@@ -12,7 +12,7 @@ use crate::governor::{Census, Hold, Standing};
 use crate::guard::Passed;
 use crate::ledger::record::{EventBody, Meta};
 use crate::ledger::{DecisionRecord, Entry};
-use crate::model::{Decision, LineageId, Refusal, RefusalReason, Verdict};
+use crate::model::{Decision, LineageId, Refusal, RefusalReason, Scope, Verdict};
 
 /// Decisions that are handed to the ledger in one go.
 const RECORDS_AT_ONCE: usize = 4096;
@@ -82,9 +82,15 @@ impl Core {
                 .collect(),
         );
         let standing = self.standing(found.seen.whole);
-        self.governor.begin_cycle(now, &census, standing);
-        self.queues.clear();
-        self.behind.clear();
+        // between the times of the cron lines everything is asked, of a copy, and nothing is queued
+        let mut governor = self.governor.clone();
+        governor.begin_cycle(now, &census, standing.clone());
+        if self.acting {
+            self.queues.clear();
+            self.behind.clear();
+        } else {
+            self.governor.set_standing(standing);
+        }
         let mut records = Vec::new();
         let mut refusals: BTreeMap<RefusalReason, u64> = found.still_refused;
         let mut wanted: Vec<(Decision, Passed)> = Vec::new();
@@ -97,7 +103,9 @@ impl Core {
         {
             match guard {
                 Ok(passed) => {
-                    self.behind.insert(decision.task.clone(), behind);
+                    if self.acting {
+                        self.behind.insert(decision.task.clone(), behind);
+                    }
                     wanted.push((decision, passed));
                 }
                 Err(mut reasons) if !reasons.is_empty() => {
@@ -108,14 +116,24 @@ impl Core {
         }
         let ledger = self.ledger.clone();
         let foreign = self.settings.governor.count_foreign_attempts;
-        let governed = self.governor.govern(now, wanted, &|lineage| {
+        let governed = governor.govern(now, wanted, &|lineage| {
             ledger
                 .read(|index| index.history(lineage, foreign))
                 .unwrap_or_else(|| unseen(lineage, now))
         });
         refused.extend(governed.refused);
-        let queued = governed.admitted.len();
-        for admitted in governed.admitted {
+        let admitted = if self.acting {
+            self.governor = governor;
+            governed.admitted
+        } else {
+            let waits =
+                Refusal::new(RefusalReason::NotScheduled, Scope::Global).until(self.acts_from);
+            let admitted = governed.admitted.into_iter();
+            refused.extend(admitted.map(|item| (item.decision().clone(), waits.clone())));
+            Vec::new()
+        };
+        let queued = admitted.len();
+        for admitted in admitted {
             records.push(DecisionRecord {
                 decision: admitted.decision().clone(),
                 refusal: None,
@@ -156,7 +174,9 @@ impl Core {
             .set_refused_now(refusals.iter().map(|(reason, count)| (*reason, *count)));
         self.last.refusals = refusals;
         self.record_decisions(records, now).await?;
-        self.open_holds(governed.holds, now).await?;
+        if self.acting {
+            self.open_holds(governed.holds, now).await?;
+        }
         Ok(queued)
     }
 

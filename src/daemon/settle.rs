@@ -278,13 +278,7 @@ impl Core {
         for fault in &found.faults {
             tracing::warn!(fault = %fault, "a policy failed; its tasks are left alone");
         }
-        let sent_now = if self.acting {
-            self.govern(found, now).await?
-        } else {
-            // between the times of the cron lines the list is read for what was sent, and that is all
-            self.keep_decisions(found, now).await?;
-            0
-        };
+        let sent_now = self.govern(found, now).await?;
         self.take_looks(looks);
         self.last.seen = seen;
         self.last.faults = faults;

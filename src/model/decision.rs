@@ -300,6 +300,8 @@ refusals! {
     ShuttingDown => "shutting_down",
     /// The task changed between the snapshot and the moment of sending.
     TaskMoved => "task_moved",
+    /// The cron lines allow nothing to be sent now.
+    NotScheduled => "not_scheduled",
     /// A successor has taken its place; that one is acted on.
     SuccessorKnown => "successor_known",
     /// It is new and may be the successor of another task; the next list tells.
