@@ -1,13 +1,13 @@
 //! Asks the governor about what the guards have passed, queues what may go, and records every decision that changed; it sends nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use std::sync::Arc;
 
 use super::DaemonError;
 use super::core::Core;
-use super::evaluate::{Evaluated, Proposal};
+use super::evaluate::{Behind, Evaluated, Proposal};
 use crate::governor::{Census, Hold, Standing};
 use crate::guard::Passed;
 use crate::ledger::record::{EventBody, Meta};
@@ -87,8 +87,9 @@ impl Core {
         self.behind.clear();
         let mut records = Vec::new();
         let mut refusals: BTreeMap<RefusalReason, u64> = found.still_refused;
-        let mut wanted: Vec<(Decision, Passed)> = Vec::new();
-        let mut refused: Vec<(Decision, Refusal)> = Vec::new();
+        let mut wanted: Vec<(Arc<Decision>, Passed)> = Vec::new();
+        let mut refused: Vec<(Arc<Decision>, Refusal)> = Vec::new();
+        let mut behinds: HashMap<LineageId, Behind> = HashMap::new();
         for Proposal {
             decision,
             guard,
@@ -97,7 +98,7 @@ impl Core {
         {
             match guard {
                 Ok(passed) => {
-                    self.behind.insert(decision.task.clone(), behind);
+                    behinds.insert(decision.lineage, behind);
                     wanted.push((decision, passed));
                 }
                 Err(mut reasons) if !reasons.is_empty() => {
@@ -117,7 +118,7 @@ impl Core {
         let queued = governed.admitted.len();
         for admitted in governed.admitted {
             records.push(DecisionRecord {
-                decision: admitted.decision().clone(),
+                decision: Arc::clone(admitted.shared()),
                 refusal: None,
                 relook: None,
             });
@@ -126,6 +127,9 @@ impl Core {
             {
                 known.refusal = None;
             }
+            if let Some(behind) = behinds.remove(&admitted.decision().lineage) {
+                self.behind.insert(admitted.decision().task.clone(), behind);
+            }
             self.queues.push(admitted);
         }
         for (decision, refusal) in refused {
@@ -133,7 +137,7 @@ impl Core {
             if let Some(memory) = &mut self.memory
                 && let Some(known) = memory.lineages.get_mut(&decision.lineage)
             {
-                known.refusal = Some((refusal.clone(), self.epoch));
+                known.refusal = Some(Box::new((refusal.clone(), self.epoch)));
             }
             records.push(DecisionRecord {
                 relook: refusal.until,

@@ -21,7 +21,7 @@ pub struct Remembered {
     /// The decision, kept whole only where something is to be done.
     pub act: Option<Arc<Decision>>,
     /// Why it was not done, with the epoch in which that was said.
-    pub refusal: Option<(Refusal, u64)>,
+    pub refusal: Option<Box<(Refusal, u64)>>,
     /// The cycle in which the lineage was last seen.
     pub seen: u64,
     /// How often a fact for it was asked for in vain, in a row.
@@ -59,7 +59,7 @@ impl Remembered {
     /// True where proposing it again can't change the answer: the same refusal was given in the
     /// same epoch (no order, reload or mode change since) and waits for no time.
     pub fn still_refused(&self, epoch: u64, now: Timestamp) -> bool {
-        match &self.refusal {
+        match self.refusal.as_deref() {
             Some((refusal, said)) => match refusal.until {
                 Some(until) => until > now && *said == epoch,
                 None => *said == epoch && waits_for_a_person(refusal.reason),
