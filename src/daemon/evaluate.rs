@@ -9,7 +9,7 @@ use super::account::{Accounts, RowState};
 use super::collect::collector;
 use super::describe::{self, RowText};
 use super::facts::Surroundings;
-use super::memory::{Memory, Remembered, relook_of};
+use super::memory::{Memory, Reads, Remembered, relook_of};
 use super::owners::{self, Loads};
 use super::propose;
 use crate::absence::Roster;
@@ -138,6 +138,8 @@ pub struct Evaluated {
     pub fault_count: u64,
     /// Lineages decided in this cycle on which something is to be done.
     pub fresh: HashSet<LineageId>,
+    /// What scripts read, each list once.
+    pub reads: Reads,
     /// The orders and the configuration under which it was worked out.
     pub epoch: u64,
 }
@@ -379,7 +381,7 @@ fn remember(
         process: task.process.clone(),
         definition: task.definition(),
         kind: around.kinds[row],
-        read: evaluated.read().into(),
+        read: out.reads.share(evaluated.read()),
         policy: evaluated.policy.clone(),
         line: evaluated.line,
         hash: around.bench.policies.hash().clone(),
