@@ -214,7 +214,7 @@ section! {
     /// The ledger's place.
     StoreRaw "store" {
         dir: String = Default(r#""/var/lib/provtaskd""#), "Directory of the ledger, private to the daemon's user.";
-        cache: i64 = Default("67108864"), "The store's cache in bytes.";
+        cache: i64 = Default("8388608"), "The store's cache in bytes.";
     }
 }
 

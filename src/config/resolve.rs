@@ -176,7 +176,7 @@ pub fn resolve(
         .or_else(|| r.path("store.dir", &raw.store.dir))
         .unwrap_or_else(|| PathBuf::from("/var/lib/provtaskd"));
     let store = StoreSettings {
-        cache: r.number("store.cache", &raw.store.cache, 64 << 20, 1 << 20, 1 << 40),
+        cache: r.number("store.cache", &raw.store.cache, 8 << 20, 1 << 20, 1 << 40),
         dir,
     };
     let socket = r

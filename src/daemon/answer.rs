@@ -1,6 +1,7 @@
 //! Answers questions and passes on orders that come over the control socket; a question changes nothing.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::DaemonError;
 use super::core::{Core, Done, Question};
@@ -169,7 +170,7 @@ impl Core {
         governor.begin_cycle(now, &census, self.standing(found.seen.whole));
         let mut texts: HashMap<LineageId, RowText> = found.rows;
         let mut wanted = Vec::new();
-        let mut out: Vec<(Decision, Vec<Refusal>, Option<jiff::Timestamp>)> = Vec::new();
+        let mut out: Vec<(Arc<Decision>, Vec<Refusal>, Option<jiff::Timestamp>)> = Vec::new();
         for Proposal {
             decision, guard, ..
         } in found.proposals
@@ -195,7 +196,7 @@ impl Core {
             governed
                 .admitted
                 .into_iter()
-                .map(|admitted| (admitted.decision().clone(), Vec::new(), None)),
+                .map(|admitted| (Arc::clone(admitted.shared()), Vec::new(), None)),
         );
         out.extend(
             found
@@ -207,7 +208,10 @@ impl Core {
             .into_iter()
             .filter_map(|(decision, refusals, relook)| {
                 let text = texts.remove(&decision.lineage)?;
-                Some((item(decision, &refusals, relook, &text), text))
+                Some((
+                    item(Arc::unwrap_or_clone(decision), &refusals, relook, &text),
+                    text,
+                ))
             })
             .collect();
         items.sort_by(|(a, _), (b, _)| a.task.cmp_numeric(&b.task));

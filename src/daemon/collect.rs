@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::evaluate::Bench;
+use super::memory::Memory;
 use crate::absence::ProxyRow;
 use crate::model::facts::{Known, Person};
 use crate::model::{Clock, Login, ProcessKey, RoleKey, Task, TaskId, UserKey};
@@ -142,6 +144,17 @@ impl Cache {
         };
         self.people.insert(login.clone(), entry);
     }
+}
+
+/// A collector for one cycle's readings.
+pub fn collector<'a>(bench: &'a Bench, memory: &'a mut Memory) -> Collector<'a> {
+    Collector::new(
+        &bench.client,
+        &bench.clock,
+        &mut memory.cache,
+        // the other half is for the time in the queue: nothing is sent on facts older than the whole
+        bench.settings.guard.fact_age / 2,
+    )
 }
 
 impl<'a> Collector<'a> {

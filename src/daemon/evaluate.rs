@@ -6,10 +6,10 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::account::{Accounts, RowState};
-use super::collect::Collector;
+use super::collect::collector;
 use super::describe::{self, RowText};
 use super::facts::Surroundings;
-use super::memory::{Memory, Remembered, relook_of};
+use super::memory::{Memory, Reads, Remembered, relook_of};
 use super::owners::{self, Loads};
 use super::propose;
 use crate::absence::Roster;
@@ -18,8 +18,8 @@ use crate::ledger::record::digest_of;
 use crate::ledger::{Inputs, Ledger, LedgerError, Observed, Sighting, said_print};
 use crate::model::settings::Settings;
 use crate::model::{
-    Clock, CycleId, Decision, Facts, Kind, Known, LineageId, Login, Owner, Refusal, RefusalReason,
-    Snapshot, TargetName, Task, TaskId, TaskStatus, Verdict,
+    Clock, CycleId, Decision, Facts, Fields, Kind, Known, LineageId, Login, Owner, Refusal,
+    RefusalReason, Snapshot, TargetName, Task, TaskId, TaskStatus, Verdict,
 };
 use crate::oig::{Client, OigError};
 use crate::policy::{Need, PolicySet, inputs_parts};
@@ -69,7 +69,7 @@ pub struct Bench {
 #[derive(Debug)]
 pub struct Proposal {
     /// The decision.
-    pub decision: Decision,
+    pub decision: Arc<Decision>,
     /// The guards' proof, or every refusal, the first one first.
     pub guard: Result<Passed, Vec<Refusal>>,
     /// What the row shows beside the decision.
@@ -89,7 +89,7 @@ pub struct Behind {
 #[derive(Debug)]
 pub struct Rest {
     /// The decision.
-    pub decision: Decision,
+    pub decision: Arc<Decision>,
     /// When it is looked at again.
     pub relook: Option<Timestamp>,
 }
@@ -138,12 +138,14 @@ pub struct Evaluated {
     pub fault_count: u64,
     /// Lineages decided in this cycle on which something is to be done.
     pub fresh: HashSet<LineageId>,
+    /// What scripts read, each list once.
+    pub reads: Reads,
     /// The orders and the configuration under which it was worked out.
     pub epoch: u64,
 }
 
 /// Tasks whose facts are built and decided in one go, so that facts of a large backlog never exist all at once.
-const DECIDE_AT_ONCE: usize = 4096;
+const DECIDE_AT_ONCE: usize = 2048;
 
 /// One task on its way to a decision.
 struct Candidate {
@@ -242,6 +244,10 @@ pub async fn evaluate(bench: &Bench, memory: &mut Memory) -> Result<Evaluated, C
         }
     }
     out.observed = observed;
+    // the ledger has let go of its share. What only policies read leaves the rows, and memory with its decision
+    let mut snapshot = Arc::unwrap_or_clone(snapshot);
+    let all = snapshot.tasks.iter_mut();
+    let mut fields: Vec<Fields> = all.map(|task| task.fields.take()).collect();
 
     let around = Surroundings {
         bench,
@@ -273,7 +279,10 @@ pub async fn evaluate(bench: &Bench, memory: &mut Memory) -> Result<Evaluated, C
             .iter()
             .map(|(row, print)| Candidate {
                 row: *row,
-                task: Arc::new(snapshot.tasks[*row].clone()),
+                task: Arc::new(Task {
+                    fields: fields[*row].take(),
+                    ..snapshot.tasks[*row].clone()
+                }),
                 facts: Arc::new(around.facts(memory, *row)),
                 print: *print,
             })
@@ -287,6 +296,7 @@ pub async fn evaluate(bench: &Bench, memory: &mut Memory) -> Result<Evaluated, C
             inputs.extend(remember(&around, memory, one, &mut out));
         }
     }
+    drop(fields);
     keep(bench, inputs, now).await?;
     if bench.only.is_none() {
         memory.forget_unseen();
@@ -371,7 +381,7 @@ fn remember(
         process: task.process.clone(),
         definition: task.definition(),
         kind: around.kinds[row],
-        read: evaluated.read().into(),
+        read: out.reads.share(evaluated.read()),
         policy: evaluated.policy.clone(),
         line: evaluated.line,
         hash: around.bench.policies.hash().clone(),
@@ -383,17 +393,13 @@ fn remember(
         verdict: evaluated.verdict,
     };
     let acts = matches!(decision.verdict, Some(Verdict::Act { .. }));
-    let inputs = Inputs {
-        lineage: state.lineage,
-        digest: decision.inputs.clone(),
-        text,
-        said: said_print(&decision),
-    };
+    let (digest, said) = (decision.inputs.clone(), said_print(&decision));
     if around.bench.whole {
         out.rows
             .insert(state.lineage, describe::row_text(task, &facts));
     }
-    let act = acts.then(|| Arc::new(decision.clone()));
+    let decision = Arc::new(decision);
+    let act = acts.then(|| Arc::clone(&decision));
     let before = memory.lineages.get(&state.lineage);
     let unreadable = before.map_or(0, |known| known.unreadable);
     memory.lineages.insert(
@@ -412,17 +418,13 @@ fn remember(
     } else {
         out.fresh.insert(state.lineage);
     }
-    Some(inputs)
-}
-
-pub(super) fn collector<'a>(bench: &'a Bench, memory: &'a mut Memory) -> Collector<'a> {
-    Collector::new(
-        &bench.client,
-        &bench.clock,
-        &mut memory.cache,
-        // the other half is for the time in the queue: nothing is sent on facts older than the whole
-        bench.settings.guard.fact_age / 2,
-    )
+    let lineage = state.lineage;
+    Some(Inputs {
+        lineage,
+        digest,
+        text,
+        said,
+    })
 }
 
 fn count(snapshot: &Snapshot, kinds: &[Kind]) -> Seen {

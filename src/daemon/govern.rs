@@ -1,13 +1,13 @@
 //! Asks the governor about what the guards have passed, queues what may go, and records every decision that changed; it sends nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use std::sync::Arc;
 
 use super::DaemonError;
 use super::core::Core;
-use super::evaluate::{Evaluated, Proposal};
+use super::evaluate::{Behind, Evaluated, Proposal};
 use crate::governor::{Census, Hold, Standing};
 use crate::guard::Passed;
 use crate::ledger::record::{EventBody, Meta};
@@ -93,8 +93,9 @@ impl Core {
         }
         let mut records = Vec::new();
         let mut refusals: BTreeMap<RefusalReason, u64> = found.still_refused;
-        let mut wanted: Vec<(Decision, Passed)> = Vec::new();
-        let mut refused: Vec<(Decision, Refusal)> = Vec::new();
+        let mut wanted: Vec<(Arc<Decision>, Passed)> = Vec::new();
+        let mut refused: Vec<(Arc<Decision>, Refusal)> = Vec::new();
+        let mut behinds: HashMap<LineageId, Behind> = HashMap::new();
         for Proposal {
             decision,
             guard,
@@ -103,9 +104,7 @@ impl Core {
         {
             match guard {
                 Ok(passed) => {
-                    if self.acting {
-                        self.behind.insert(decision.task.clone(), behind);
-                    }
+                    behinds.insert(decision.lineage, behind);
                     wanted.push((decision, passed));
                 }
                 Err(mut reasons) if !reasons.is_empty() => {
@@ -129,13 +128,13 @@ impl Core {
             let waits =
                 Refusal::new(RefusalReason::NotScheduled, Scope::Global).until(self.acts_from);
             let admitted = governed.admitted.into_iter();
-            refused.extend(admitted.map(|item| (item.decision().clone(), waits.clone())));
+            refused.extend(admitted.map(|item| (Arc::clone(item.shared()), waits.clone())));
             Vec::new()
         };
         let queued = admitted.len();
         for admitted in admitted {
             records.push(DecisionRecord {
-                decision: admitted.decision().clone(),
+                decision: Arc::clone(admitted.shared()),
                 refusal: None,
                 relook: None,
             });
@@ -144,6 +143,9 @@ impl Core {
             {
                 known.refusal = None;
             }
+            if let Some(behind) = behinds.remove(&admitted.decision().lineage) {
+                self.behind.insert(admitted.decision().task.clone(), behind);
+            }
             self.queues.push(admitted);
         }
         for (decision, refusal) in refused {
@@ -151,7 +153,7 @@ impl Core {
             if let Some(memory) = &mut self.memory
                 && let Some(known) = memory.lineages.get_mut(&decision.lineage)
             {
-                known.refusal = Some((refusal.clone(), self.epoch));
+                known.refusal = Some(Box::new((refusal.clone(), self.epoch)));
             }
             records.push(DecisionRecord {
                 relook: refusal.until,

@@ -1,6 +1,6 @@
 //! What the cycle remembers of each lineage between cycles, so that nothing unchanged is decided again; never the record itself.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -21,11 +21,32 @@ pub struct Remembered {
     /// The decision, kept whole only where something is to be done.
     pub act: Option<Arc<Decision>>,
     /// Why it was not done, with the epoch in which that was said.
-    pub refusal: Option<(Refusal, u64)>,
+    pub refusal: Option<Box<(Refusal, u64)>>,
     /// The cycle in which the lineage was last seen.
     pub seen: u64,
     /// How often a fact for it was asked for in vain, in a row.
     pub unreadable: u32,
+}
+
+/// Most lists of read values that are shared.
+const SHARED_READS: usize = 4096;
+
+/// What scripts have read: few different lists over very many tasks, each kept once. For one cycle.
+#[derive(Debug, Default)]
+pub struct Reads(HashSet<Arc<[(String, String)]>>);
+
+impl Reads {
+    /// The same list, shared with all that are equal.
+    pub fn share(&mut self, read: Vec<(String, String)>) -> Arc<[(String, String)]> {
+        if let Some(have) = self.0.get(read.as_slice()) {
+            return Arc::clone(have);
+        }
+        let read: Arc<[(String, String)]> = read.into();
+        if self.0.len() < SHARED_READS {
+            self.0.insert(Arc::clone(&read));
+        }
+        read
+    }
 }
 
 /// What one cycle hands to the next.
@@ -59,7 +80,7 @@ impl Remembered {
     /// True where proposing it again can't change the answer: the same refusal was given in the
     /// same epoch (no order, reload or mode change since) and waits for no time.
     pub fn still_refused(&self, epoch: u64, now: Timestamp) -> bool {
-        match &self.refusal {
+        match self.refusal.as_deref() {
             Some((refusal, said)) => match refusal.until {
                 Some(until) => until > now && *said == epoch,
                 None => *said == epoch && waits_for_a_person(refusal.reason),

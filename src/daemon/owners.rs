@@ -5,7 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::collect::Cache;
-use super::evaluate::{CycleError, collector};
+use super::collect::collector;
+use super::evaluate::CycleError;
 use super::facts::Surroundings;
 use super::memory::Memory;
 use crate::absence::{self, Delegation, Presence, ProxyRow, Roster};

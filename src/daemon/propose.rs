@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::evaluate::{Behind, CycleError, Evaluated, Proposal, collector};
+use super::collect::collector;
+use super::evaluate::{Behind, CycleError, Evaluated, Proposal};
 use super::facts::Surroundings;
 use super::memory::Memory;
 use super::owners;
@@ -24,7 +25,7 @@ const UNREADABLE_AT_MOST: SignedDuration = SignedDuration::from_hours(4);
 /// An act that is wanted for a row.
 struct Wish {
     row: usize,
-    decision: Decision,
+    decision: Arc<Decision>,
     action: Action,
     priority: i32,
     origin: Timestamp,
@@ -166,7 +167,7 @@ fn wishes(
         if !fresh
             && !around.bench.whole
             && known.still_refused(around.bench.epoch, around.now)
-            && let Some((refusal, _)) = &known.refusal
+            && let Some((refusal, _)) = known.refusal.as_deref()
         {
             *out.still_refused.entry(refusal.reason).or_default() += 1;
             continue;
@@ -179,7 +180,7 @@ fn wishes(
                 row,
                 action: action.clone(),
                 priority: *priority,
-                decision: (**act).clone(),
+                decision: Arc::clone(act),
                 origin: state.origin,
             });
         }
@@ -234,7 +235,9 @@ async fn resolve(
             }),
             _ => None,
         };
-        if let (Some(to), Some(Verdict::Act { action, .. })) = (to, &mut wish.decision.verdict) {
+        let Some(to) = to else { continue };
+        // what is remembered keeps the policy's own words
+        if let Some(Verdict::Act { action, .. }) = &mut Arc::make_mut(&mut wish.decision).verdict {
             *action = Action::Reassign { to };
             wish.action = action.clone();
         }

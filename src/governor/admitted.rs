@@ -1,5 +1,7 @@
 //! The proof that guards and governor have passed a decision; only the governor makes one.
 
+use std::sync::Arc;
+
 use crate::model::{Action, Decision, ProcessKey, TargetName};
 
 /// Which queue an admitted act goes to; revokes and disables never wait behind anything else.
@@ -15,7 +17,7 @@ pub enum Lane {
 #[must_use]
 #[derive(Debug)]
 pub struct Admitted {
-    decision: Decision,
+    decision: Arc<Decision>,
     action: Action,
     target: TargetName,
     lane: Lane,
@@ -25,7 +27,7 @@ pub struct Admitted {
 impl Admitted {
     /// For the governor alone: `decision` has passed guards and gates.
     pub(in crate::governor) fn new(
-        decision: Decision,
+        decision: Arc<Decision>,
         action: Action,
         target: TargetName,
         lane: Lane,
@@ -44,11 +46,16 @@ impl Admitted {
     #[cfg(test)]
     #[allow(dead_code)]
     pub(crate) fn for_test(decision: Decision, action: Action, target: TargetName) -> Self {
-        Self::new(decision, action, target, Lane::Usual, 0)
+        Self::new(Arc::new(decision), action, target, Lane::Usual, 0)
     }
 
     /// The decision that was admitted.
     pub fn decision(&self) -> &Decision {
+        &self.decision
+    }
+
+    /// The same, to be kept beside it without a copy.
+    pub fn shared(&self) -> &Arc<Decision> {
         &self.decision
     }
 

@@ -87,7 +87,7 @@ pub struct Governed {
     /// What may be claimed and sent, revokes first, then by priority and origin.
     pub admitted: Vec<Admitted>,
     /// What may not, with the first reason.
-    pub refused: Vec<(Decision, Refusal)>,
+    pub refused: Vec<(Arc<Decision>, Refusal)>,
     /// What waits for a person because it is over a cap.
     pub holds: Vec<Hold>,
 }
@@ -105,7 +105,7 @@ pub struct Governor {
 }
 
 struct Candidate {
-    decision: Decision,
+    decision: Arc<Decision>,
     passed: Passed,
     action: Action,
     target: TargetName,
@@ -160,17 +160,17 @@ impl Governor {
 
     /// Says what of the wanted may happen now. Each decision comes with the guards' proof for its
     /// own act; caps count over the whole cycle, also when this is called more than once in it.
-    pub fn govern(
+    pub fn govern<D: Into<Arc<Decision>>>(
         &mut self,
         now: Timestamp,
-        wanted: Vec<(Decision, Passed)>,
+        wanted: Vec<(D, Passed)>,
         history: &dyn Fn(LineageId) -> History,
     ) -> Governed {
         let here = self.state.tick(now);
         let mut out = Governed::default();
         let mut candidates = Vec::new();
         for (decision, passed) in wanted {
-            match self.candidate(now, decision, passed, history) {
+            match self.candidate(now, decision.into(), passed, history) {
                 Ok(candidate) => candidates.push(candidate),
                 Err(refused) => out.refused.push(*refused),
             }
@@ -245,10 +245,10 @@ impl Governor {
     fn candidate(
         &self,
         now: Timestamp,
-        decision: Decision,
+        decision: Arc<Decision>,
         passed: Passed,
         history: &dyn Fn(LineageId) -> History,
-    ) -> Result<Candidate, Box<(Decision, Refusal)>> {
+    ) -> Result<Candidate, Box<(Arc<Decision>, Refusal)>> {
         let Some(target) = decision.target.clone() else {
             let refusal = no_target(&decision);
             return Err(Box::new((decision, refusal)));

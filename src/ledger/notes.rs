@@ -1,5 +1,7 @@
 //! Recording decisions and everything that is neither lineage nor attempt; what did not change is only counted.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::error::LedgerError;
@@ -15,7 +17,7 @@ const PART: usize = 3000;
 #[derive(Clone, PartialEq, Debug)]
 pub struct DecisionRecord {
     /// The decision.
-    pub decision: Decision,
+    pub decision: Arc<Decision>,
     /// Why it isn't done now.
     pub refusal: Option<Refusal>,
     /// When to look again.
@@ -210,19 +212,19 @@ fn decided_item(record: DecisionRecord) -> DecidedItem {
             .all(|(name, value)| name.len() <= READ_BYTES && value.len() <= READ_BYTES);
     DecidedItem {
         lineage: decision.lineage,
-        task: decision.task,
+        task: decision.task.clone(),
         version: decision.version,
         kind: decision.kind,
-        policy: decision.policy,
+        policy: decision.policy.clone(),
         line: decision.line,
-        hash: decision.hash,
-        inputs: decision.inputs,
-        moment: decision.moment,
-        verdict: decision.verdict,
-        fault: decision.fault.map(|text| clip(&text, MAX_TEXT)),
+        hash: decision.hash.clone(),
+        inputs: decision.inputs.clone(),
+        moment: decision.moment.clone(),
+        verdict: decision.verdict.clone(),
+        fault: decision.fault.as_ref().map(|text| clip(text, MAX_TEXT)),
         refusal,
         read: if fits {
-            decision.read
+            Arc::clone(&decision.read)
         } else {
             let small = |text: &str| clip(text, READ_BYTES).to_string();
             decision

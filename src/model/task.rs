@@ -255,6 +255,12 @@ impl Fields {
         Self::new(packer.names(), data)
     }
 
+    /// Takes the values out; the row is left without any, under the same names.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        Self::new(Arc::clone(&self.names), std::mem::take(&mut self.data))
+    }
+
     /// Replaces the name table, after packing against a growing one.
     pub fn share_names(&mut self, names: Arc<Vec<Arc<str>>>) {
         self.names = names;
@@ -279,11 +285,6 @@ impl Fields {
             names: &self.names,
             rest: &self.data,
         }
-    }
-
-    /// The packed bytes, for digests of a row (stable for one name table only).
-    pub fn packed_len(&self) -> usize {
-        self.data.len()
     }
 }
 

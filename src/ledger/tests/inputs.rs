@@ -28,7 +28,7 @@ fn decision(lineage: LineageId, task: &str, text: &str, because: &str) -> Decisi
 
 fn record(decision: &Decision, refusal: Option<RefusalReason>) -> DecisionRecord {
     DecisionRecord {
-        decision: decision.clone(),
+        decision: Arc::new(decision.clone()),
         refusal: refusal.map(|reason| Refusal::new(reason, Scope::Global)),
         relook: None,
     }
