@@ -213,6 +213,19 @@ impl Drill {
         self.until(what, seen).await;
     }
 
+    /// Lets at most so much domain time pass, until something is seen or the daemon has nothing more to do.
+    pub async fn run_until_or_rest(&mut self, span: &str, seen: impl Fn(&Drill) -> bool) {
+        self.post("/sim/clock/hold", json!({ "for": span })).await;
+        let began = Instant::now();
+        while !seen(self) {
+            self.still_runs();
+            assert!(began.elapsed() < PATIENCE, "it neither went on nor rested");
+            if self.glance(20).await {
+                return;
+            }
+        }
+    }
+
     /// Waits until something is seen, without touching the clock.
     pub async fn until(&mut self, what: &str, seen: impl Fn(&Drill) -> bool) {
         let began = Instant::now();

@@ -130,9 +130,8 @@ async fn killed_again_and_again_at_any_point() {
     for after in [1, 2, 3, 5, 8, 13, 4, 6, 7, 9] {
         let from = drill.journal().len();
         let more = |drill: &Drill| drill.journal().len() >= from + after;
-        drill
-            .run_until("40m", "some more requests came", more)
-            .await;
+        // once all has healed there may be fewer
+        drill.run_until_or_rest("40m", more).await;
         drill.kill_and_restart().await;
     }
     drill.run_for("24h").await;
