@@ -167,7 +167,11 @@ impl Core {
         );
         // a copy, so that asking uses up no cap and opens no hold
         let mut governor = self.governor.clone();
-        governor.begin_cycle(now, &census, self.standing(found.seen.whole));
+        governor.begin_cycle(
+            now,
+            &census,
+            self.standing(found.seen.complete && self.has_baseline()),
+        );
         let mut texts: HashMap<LineageId, RowText> = found.rows;
         let mut wanted = Vec::new();
         let mut out: Vec<(Arc<Decision>, Vec<Refusal>, Option<jiff::Timestamp>)> = Vec::new();

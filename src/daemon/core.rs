@@ -141,6 +141,8 @@ pub struct Core {
     pub looks: Vec<VerifyItem>,
     /// What readings that stopped early did not come to; taken up with the next cycle.
     pub looks_left: Vec<VerifyItem>,
+    /// Complete lists in a row.
+    pub complete_passes: u32,
     /// Rounds of readings since start.
     pub start_rounds: u32,
     /// Since when a cycle runs (wall).

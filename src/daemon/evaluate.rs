@@ -101,7 +101,10 @@ pub struct Seen {
     pub taken_at: Option<Timestamp>,
     /// Tasks visible to this login.
     pub visible: u64,
-    /// Complete and stable.
+    /// Every page was read to the end: enough to act on, because what gives access is acted on only
+    /// with its account's process read.
+    pub complete: bool,
+    /// Complete, and no row has moved while it was read: enough to conclude from what is not there.
     pub whole: bool,
     /// Pages read.
     pub pages: u32,
@@ -431,6 +434,7 @@ fn count(snapshot: &Snapshot, kinds: &[Kind]) -> Seen {
     let mut seen = Seen {
         taken_at: Some(snapshot.taken_at),
         visible: u64::try_from(snapshot.tasks.len()).unwrap_or(u64::MAX),
+        complete: snapshot.complete,
         whole: snapshot.complete && snapshot.stable,
         pages: snapshot.pages,
         unreadable: snapshot.unreadable.iter().take(5).cloned().collect(),

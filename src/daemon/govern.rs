@@ -34,6 +34,11 @@ impl Core {
         })
     }
 
+    /// True where the first-day backlog is known, or nothing would be sent anyway.
+    pub fn has_baseline(&self) -> bool {
+        !self.enforces() || self.ledger.read(|index| index.baseline().is_some())
+    }
+
     /// Records decisions without proposing anything.
     pub async fn keep_decisions(
         &mut self,
@@ -81,7 +86,7 @@ impl Core {
                 })
                 .collect(),
         );
-        let standing = self.standing(found.seen.whole);
+        let standing = self.standing(found.seen.complete && self.has_baseline());
         // between the times of the cron lines everything is asked, of a copy, and nothing is queued
         let mut governor = self.governor.clone();
         governor.begin_cycle(now, &census, standing.clone());

@@ -99,7 +99,7 @@ impl Core {
                 .await?;
         }
         self.queues.clear();
-        let standing = self.standing(self.last.seen.whole);
+        let standing = self.standing(self.last.seen.complete);
         self.governor.set_standing(standing);
         Ok(())
     }

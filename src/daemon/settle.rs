@@ -179,7 +179,7 @@ impl Core {
     }
 
     /// True where acts would really be sent: only then the first-day baseline is taken.
-    fn enforces(&self) -> bool {
+    pub fn enforces(&self) -> bool {
         self.settings.modes.global == Mode::Enforce
             && self.world_mismatch.is_none()
             && self
@@ -251,10 +251,14 @@ impl Core {
             self.next_tick = now;
             return Ok(());
         }
-        if self.enforces()
-            && found.seen.whole
-            && self.ledger.read(|index| index.baseline().is_none())
-        {
+        // on a busy server every list shifts: what one misses, another of three shows
+        self.complete_passes = if found.seen.complete {
+            self.complete_passes.saturating_add(1)
+        } else {
+            0
+        };
+        let all_known = found.seen.whole || self.complete_passes >= 3;
+        if all_known && !self.has_baseline() {
             let change = self.ledger.take_baseline(Actor::Daemon, now).await?;
             if change.lineages > 0 {
                 tracing::warn!(

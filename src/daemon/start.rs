@@ -225,6 +225,7 @@ async fn assemble(
         queued_from: None,
         queued_at: None,
         looks_left: Vec::new(),
+        complete_passes: 0,
         start_rounds: 0,
         cycle_since: None,
         cycle: CycleId(uuid::Uuid::now_v7()),

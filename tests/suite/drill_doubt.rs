@@ -228,3 +228,20 @@ async fn a_paused_definition_waits_and_goes_on_when_it_is_resumed() {
     assert_eq!(drill.count("healed"), 24);
     drill.judge().await;
 }
+
+/// On a busy server every list shifts while it is read: nothing is concluded from what is missing, but work goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_always_shifts_does_not_stop_the_healing() {
+    let busy =
+        format!("{GROUPS}[[fault]]\ndo = \"overlap_pages\"\non = \"list\"\nprobability = 1.0\n");
+    let mut drill = Setup::of(&busy).server("page_size = 5").start().await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("1h").await;
+    assert_eq!(drill.count("effects"), 0, "the backlog waits for a person");
+    drill.approve_backlog();
+    drill.run_for("24h").await;
+    assert!(drill.log().contains("whole=false"));
+    assert_eq!(drill.count("healed"), 24);
+    drill.judge().await;
+}
