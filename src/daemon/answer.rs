@@ -247,7 +247,11 @@ pub fn item(
         status: text.status.clone(),
         verdict: decision.verdict,
         rule,
-        read: decision.read.to_vec(),
+        read: decision
+            .read
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_string()))
+            .collect(),
         fault: decision.fault,
         refusals: refusals.iter().map(RefusalView::from).collect(),
         due: decision.due,

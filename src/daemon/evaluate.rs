@@ -9,10 +9,11 @@ use super::account::{Accounts, RowState};
 use super::collect::collector;
 use super::describe::{self, RowText};
 use super::facts::Surroundings;
-use super::memory::{Memory, Reads, Remembered, relook_of};
+use super::memory::{Memory, Remembered, relook_of};
 use super::owners::{self, Loads};
 use super::propose;
 use crate::absence::Roster;
+use crate::calendar;
 use crate::guard::Passed;
 use crate::ledger::record::digest_of;
 use crate::ledger::{Inputs, Ledger, LedgerError, Observed, Sighting, said_print};
@@ -141,8 +142,6 @@ pub struct Evaluated {
     pub fault_count: u64,
     /// Lineages decided in this cycle on which something is to be done.
     pub fresh: HashSet<LineageId>,
-    /// What scripts read, each list once.
-    pub reads: Reads,
     /// The orders and the configuration under which it was worked out.
     pub epoch: u64,
 }
@@ -260,6 +259,11 @@ pub async fn evaluate(bench: &Bench, memory: &mut Memory) -> Result<Evaluated, C
         states: &states,
         loads: &Loads::of(&snapshot),
         now,
+        moment: calendar::now_fact(
+            now,
+            &bench.settings.zone,
+            &bench.settings.schedule.business_hours,
+        ),
     };
     let needs = bench.policies.needs();
     if needs.contains(Need::Owner) {
@@ -374,7 +378,7 @@ fn remember(
     out.fault_count += u64::from(evaluated.fault.is_some());
     let relook = relook_of(
         evaluated.verdict.as_ref(),
-        evaluated.depends_on_time(),
+        evaluated.depends_on_time,
         around.now,
     );
     let decision = Decision {
@@ -384,7 +388,7 @@ fn remember(
         process: task.process.clone(),
         definition: task.definition(),
         kind: around.kinds[row],
-        read: out.reads.share(evaluated.read()),
+        read: Arc::clone(&evaluated.read),
         policy: evaluated.policy.clone(),
         line: evaluated.line,
         hash: around.bench.policies.hash().clone(),
@@ -480,6 +484,7 @@ async fn decide(bench: &Bench, mut candidates: Vec<Candidate>) -> Result<Vec<Dec
 
 async fn ask(bench: &Bench, candidates: Vec<Candidate>) -> Result<Vec<Decided>, CycleError> {
     let policies = Arc::clone(&bench.policies);
+    let anew = bench.whole;
     tokio::task::spawn_blocking(move || {
         candidates
             .into_iter()
@@ -487,7 +492,12 @@ async fn ask(bench: &Bench, candidates: Vec<Candidate>) -> Result<Vec<Decided>, 
                 let facts = Arc::make_mut(&mut candidate.facts);
                 let (text, moment) = inputs_parts(&candidate.task, facts);
                 let digest = digest_of(text.as_bytes());
-                let evaluated = policies.decide(&candidate.task, &candidate.facts, digest);
+                let (task, facts) = (&candidate.task, &candidate.facts);
+                let evaluated = if anew {
+                    policies.decide_anew(task, facts, digest)
+                } else {
+                    policies.decide(task, facts, digest)
+                };
                 Decided {
                     candidate,
                     evaluated,

@@ -6,8 +6,7 @@ use super::account::{Accounts, RowState};
 use super::evaluate::Bench;
 use super::memory::Memory;
 use super::owners::{self, Loads};
-use crate::calendar;
-use crate::model::facts::{DefinitionMemory, Facts, History, Known};
+use crate::model::facts::{DefinitionMemory, Facts, History, Known, Now};
 use crate::model::task::Fnv;
 use crate::model::{Kind, LineageId, Owner, Snapshot, Task};
 use crate::policy::Need;
@@ -28,6 +27,8 @@ pub struct Surroundings<'a> {
     pub loads: &'a Loads,
     /// Domain time at which the cycle decides.
     pub now: Timestamp,
+    /// The same for policies, in the configured zone.
+    pub moment: Now,
 }
 
 impl Surroundings<'_> {
@@ -60,11 +61,7 @@ impl Surroundings<'_> {
                 created.min(history.first_seen)
             });
         Facts {
-            now: calendar::now_fact(
-                self.now,
-                &bench.settings.zone,
-                &bench.settings.schedule.business_hours,
-            ),
+            now: self.moment.clone(),
             kind: self.kinds[row],
             class: class.name,
             retryable: class.retryable,

@@ -1,6 +1,6 @@
 //! What the cycle remembers of each lineage between cycles, so that nothing unchanged is decided again; never the record itself.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -26,27 +26,6 @@ pub struct Remembered {
     pub seen: u64,
     /// How often a fact for it was asked for in vain, in a row.
     pub unreadable: u32,
-}
-
-/// Most lists of read values that are shared.
-const SHARED_READS: usize = 4096;
-
-/// What scripts have read: few different lists over very many tasks, each kept once. For one cycle.
-#[derive(Debug, Default)]
-pub struct Reads(HashSet<Arc<[(String, String)]>>);
-
-impl Reads {
-    /// The same list, shared with all that are equal.
-    pub fn share(&mut self, read: Vec<(String, String)>) -> Arc<[(String, String)]> {
-        if let Some(have) = self.0.get(read.as_slice()) {
-            return Arc::clone(have);
-        }
-        let read: Arc<[(String, String)]> = read.into();
-        if self.0.len() < SHARED_READS {
-            self.0.insert(Arc::clone(&read));
-        }
-        read
-    }
 }
 
 /// What one cycle hands to the next.

@@ -147,6 +147,8 @@ async fn run_with(
     if let Some(foreign) = &core.foreign_store {
         foreign.shutdown().await?;
     }
+    // the process ends: giving back the memory of 100,000 tasks piece by piece would only take time
+    std::mem::forget(core);
     match (ended, closed) {
         (Err(error), _) => Err(error),
         (Ok(_), Err(error)) => Err(error.into()),

@@ -226,7 +226,7 @@ fn decided_item(record: DecisionRecord) -> DecidedItem {
         read: if fits {
             Arc::clone(&decision.read)
         } else {
-            let small = |text: &str| clip(text, READ_BYTES).to_string();
+            let small = |text: &str| clip(text, READ_BYTES);
             decision
                 .read
                 .iter()

@@ -123,6 +123,9 @@ pub enum Verdict {
     },
 }
 
+/// The name of something that a script read, and the value that it had, as text.
+pub type ReadValue = (Arc<str>, Arc<str>);
+
 /// A verdict bound to task, policy, hash, inputs and reason.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Decision {
@@ -151,7 +154,7 @@ pub struct Decision {
     /// The moment at which it saw them, which is no part of the digest; `None` in old records.
     pub moment: Option<Arc<str>>,
     /// Names and values read by the script on the way, in order, without repeats.
-    pub read: Arc<[(String, String)]>,
+    pub read: Arc<[ReadValue]>,
     /// A fault of the script, where there was one (then nothing is done).
     pub fault: Option<String>,
     /// Earliest time at which an act may be sent; computed from `after` and the history.

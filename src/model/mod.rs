@@ -11,7 +11,9 @@ pub mod task;
 
 pub use attempt::{AttemptEvent, AttemptState, Outcome, Receipt, ReceiptStatus};
 pub use clock::Clock;
-pub use decision::{Action, ActionName, Decision, Mode, Refusal, RefusalReason, Scope, Verdict};
+pub use decision::{
+    Action, ActionName, Decision, Mode, ReadValue, Refusal, RefusalReason, Scope, Verdict,
+};
 pub use facts::{Facts, Known};
 pub use id::{
     BatchId, CycleId, DefKey, Digest, LineageId, Login, PolicyHash, Principal, ProcessKey, RoleKey,

@@ -17,6 +17,9 @@ use super::wire::{self, Page, WireFault};
 use crate::model::Clock;
 use crate::model::settings::ServerSettings;
 
+/// Bytes that are set aside at most for a body because its header promises them.
+const PROMISED: usize = 4 << 20;
+
 /// A client of one OIG server under one login. Cheap to clone; clones share login, budget and counters.
 #[derive(Clone)]
 pub struct Client(pub(super) Arc<Inner>);
@@ -302,7 +305,9 @@ impl Inner {
     /// Collects a body up to the cap, counted after decompression.
     async fn collect(&self, mut answer: reqwest::Response, what: &str) -> Result<Body, OigError> {
         let limit = self.settings.max_body;
-        let mut bytes = Vec::new();
+        // what the header promises, within the cap: a page of a megabyte is not copied over and over
+        let promised = usize::try_from(answer.content_length().unwrap_or(0));
+        let mut bytes = Vec::with_capacity(promised.unwrap_or(0).min(limit).min(PROMISED));
         while let Some(chunk) = answer.chunk().await.map_err(|e| self.transport(&e, what))? {
             let size = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
             self.counts.bytes.fetch_add(size, Ordering::Relaxed);

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 use crate::model::task::FieldValue;
@@ -14,10 +14,12 @@ use crate::model::{
 };
 
 const VERSION: u32 = 1;
+/// Bytes that the text of most tasks fits in.
+const USUAL: usize = 4096;
 
-/// A task as it is stored with a decision.
+/// A task as it is stored with a decision; `F` are its fields, owned or borrowed.
 #[derive(Serialize, Deserialize)]
-struct StoredTask {
+struct StoredTask<F> {
     id: TaskId,
     status: TaskStatus,
     definition_key: Option<DefKey>,
@@ -35,20 +37,37 @@ struct StoredTask {
     has_adapter: Option<bool>,
     child: Option<Arc<str>>,
     /// Name, sort (`s` text, `n` number, `b` bool, `j` JSON), value.
-    fields: Vec<(String, char, String)>,
+    fields: F,
+}
+
+/// Fields as they are written.
+struct Triples<'a>(&'a Fields);
+
+impl Serialize for Triples<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(self.0.iter().map(|(name, value)| {
+            let sort = match value {
+                FieldValue::Text(_) => "s",
+                FieldValue::Number(_) => "n",
+                FieldValue::Bool(_) => "b",
+                FieldValue::Json(_) => "j",
+            };
+            (name, sort, value.as_text())
+        }))
+    }
 }
 
 #[derive(Deserialize)]
 struct Stored {
     v: u32,
-    task: StoredTask,
+    task: StoredTask<Vec<(String, char, String)>>,
     facts: Facts,
 }
 
 #[derive(Serialize)]
 struct Storing<'a> {
     v: u32,
-    task: StoredTask,
+    task: StoredTask<Triples<'a>>,
     facts: &'a Facts,
 }
 
@@ -63,7 +82,7 @@ pub enum ReplayError {
     Version(u32),
 }
 
-fn store(task: &Task) -> StoredTask {
+fn store(task: &Task) -> StoredTask<Triples<'_>> {
     StoredTask {
         id: task.id.clone(),
         status: task.status.clone(),
@@ -81,23 +100,11 @@ fn store(task: &Task) -> StoredTask {
         retry_of: task.retry_of.clone(),
         has_adapter: task.has_adapter,
         child: task.child.clone(),
-        fields: task
-            .fields
-            .iter()
-            .map(|(name, value)| {
-                let sort = match value {
-                    FieldValue::Text(_) => 's',
-                    FieldValue::Number(_) => 'n',
-                    FieldValue::Bool(_) => 'b',
-                    FieldValue::Json(_) => 'j',
-                };
-                (name.to_owned(), sort, value.as_text().to_owned())
-            })
-            .collect(),
+        fields: Triples(&task.fields),
     }
 }
 
-fn unstore(stored: StoredTask) -> Task {
+fn unstore(stored: StoredTask<Vec<(String, char, String)>>) -> Task {
     let fields = Fields::from_pairs(stored.fields.iter().map(|(name, sort, text)| {
         let value = match sort {
             'n' => FieldValue::Number(text),
@@ -135,8 +142,12 @@ pub fn inputs_json(task: &Task, facts: &Facts) -> String {
         task: store(task),
         facts,
     };
+    let mut out = Vec::with_capacity(USUAL);
     // Text keys and plain values only: serialising can't fail, and an empty text can't be replayed.
-    serde_json::to_string(&storing).unwrap_or_default()
+    match serde_json::to_writer(&mut out, &storing) {
+        Ok(()) => String::from_utf8(out).unwrap_or_default(),
+        Err(_) => String::new(),
+    }
 }
 
 /// Reads back what [`inputs_json`] wrote.

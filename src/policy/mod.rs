@@ -9,6 +9,7 @@ mod glob;
 pub mod inputs;
 pub mod kinds;
 pub mod load;
+mod memo;
 pub mod needs;
 pub mod reasons;
 pub mod set;

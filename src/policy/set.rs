@@ -13,9 +13,10 @@ use super::diagnostic::{Diagnostic, FaultKind, PolicyError};
 use super::engine;
 use super::inputs::hex;
 use super::kinds::KindTable;
+use super::memo::{Answer, Memo};
 use super::needs::{Need, Needs};
 use super::reasons::{Class, ReasonTable};
-use crate::model::{Digest, Facts, Kind, PolicyHash, Task, Verdict};
+use crate::model::{Digest, Facts, Kind, PolicyHash, ReadValue, Task, Verdict};
 
 /// A file: its name (for order, messages, hash) and its text.
 pub type Source = (String, String);
@@ -53,6 +54,7 @@ pub struct PolicySet {
     sources: Vec<Source>,
     hash: PolicyHash,
     needs: Needs,
+    memo: Memo,
 }
 
 /// What one policy said on the way to the answer.
@@ -91,21 +93,27 @@ pub struct Evaluated {
     /// Digest of the inputs, as given.
     pub inputs: Digest,
     /// Who was asked, in order.
-    pub considered: Vec<(Arc<str>, Said)>,
-    session: Arc<Session>,
+    pub considered: Arc<[(Arc<str>, Said)]>,
+    /// Names and values that scripts read on the way, in order, without repeats, at most 64, cut
+    /// at 200 characters.
+    pub read: Arc<[ReadValue]>,
+    /// True where something was read that changes with time alone: such a task may be decided
+    /// otherwise later although task, facts and hash are the same.
+    pub depends_on_time: bool,
 }
 
 impl Evaluated {
-    /// Names and values that scripts read on the way, in order, without repeats, at most 64, cut
-    /// at 200 characters. Rendered here, so ask only when it is to be stored or shown.
-    pub fn read(&self) -> Vec<(String, String)> {
-        self.session.reads()
-    }
-
-    /// True where something was read that changes with time alone: such a task may be decided
-    /// otherwise later although task, facts and hash are the same.
-    pub fn depends_on_time(&self) -> bool {
-        self.session.read_time()
+    fn of(answer: Answer, fault: Option<Diagnostic>, inputs: Digest) -> Self {
+        Self {
+            verdict: answer.verdict,
+            policy: answer.policy,
+            line: answer.line,
+            fault,
+            inputs,
+            considered: answer.considered,
+            read: answer.read,
+            depends_on_time: answer.timed,
+        }
     }
 }
 
@@ -185,6 +193,7 @@ impl PolicySet {
             hash: hash_of(&all),
             sources: all,
             needs,
+            memo: Memo::default(),
         })
     }
 
@@ -238,9 +247,34 @@ impl PolicySet {
         self.reasons.classify(task)
     }
 
-    /// Asks the policies in order about one task.
+    /// Asks the policies in order about one task. What the same values have led to before is known;
+    /// the answer is the one that the scripts would give.
     pub fn decide(&self, task: &Arc<Task>, facts: &Arc<Facts>, inputs: Digest) -> Evaluated {
-        self.ask(self.policies.iter(), task, facts, inputs)
+        let session = Session::new(Arc::clone(task), Arc::clone(facts));
+        match self.memo.find(&session) {
+            Some(known) => Evaluated::of(known, None, inputs),
+            None => {
+                let session = Arc::new(session);
+                let (answer, fault, made) = self.ask(self.policies.iter(), &session);
+                if fault.is_none() {
+                    self.memo.learn(&session, &answer, made.as_ref());
+                }
+                Evaluated::of(answer, fault, inputs)
+            }
+        }
+    }
+
+    /// What is known without asking.
+    #[cfg(test)]
+    pub(super) fn memo(&self) -> &Memo {
+        &self.memo
+    }
+
+    /// Asks the scripts themselves, whatever is known: for people who want to see them answer.
+    pub fn decide_anew(&self, task: &Arc<Task>, facts: &Arc<Facts>, inputs: Digest) -> Evaluated {
+        let session = Arc::new(Session::new(Arc::clone(task), Arc::clone(facts)));
+        let (answer, fault, _) = self.ask(self.policies.iter(), &session);
+        Evaluated::of(answer, fault, inputs)
     }
 
     /// Asks one policy alone, for its cases; `None` where there is no such policy.
@@ -252,51 +286,53 @@ impl PolicySet {
         inputs: Digest,
     ) -> Option<Evaluated> {
         let one = self.policies.iter().find(|p| &*p.name == policy)?;
-        Some(self.ask(std::iter::once(one), task, facts, inputs))
+        let session = Arc::new(Session::new(Arc::clone(task), Arc::clone(facts)));
+        let (answer, fault, _) = self.ask(std::iter::once(one), &session);
+        Some(Evaluated::of(answer, fault, inputs))
     }
 
     fn ask<'a>(
         &'a self,
         policies: impl Iterator<Item = &'a Policy>,
-        task: &Arc<Task>,
-        facts: &Arc<Facts>,
-        inputs: Digest,
-    ) -> Evaluated {
-        let session = Arc::new(Session::new(Arc::clone(task), Arc::clone(facts)));
-        let mut answer = Evaluated {
-            verdict: None,
-            policy: None,
-            line: None,
-            fault: None,
-            inputs,
-            considered: Vec::with_capacity(self.policies.len()),
-            session,
-        };
+        session: &Arc<Session>,
+    ) -> (Answer, Option<Diagnostic>, Option<ScriptVerdict>) {
+        let (mut verdict, mut by, mut line, mut fault) = (None, None, None, None);
+        let mut made = None;
+        let mut considered = Vec::with_capacity(self.policies.len());
         for policy in policies {
             let name = Arc::clone(&policy.name);
-            match self.call_twice(policy, &answer.session) {
-                Ok(None) => answer.considered.push((name, Said::NoOpinion)),
-                Ok(Some(made)) => {
-                    answer.considered.push((Arc::clone(&name), Said::Answered));
-                    answer.verdict = Some(made.verdict);
-                    answer.line = made.line;
-                    answer.policy = Some(name);
+            match self.call_twice(policy, session) {
+                Ok(None) => considered.push((name, Said::NoOpinion)),
+                Ok(Some(out)) => {
+                    considered.push((Arc::clone(&name), Said::Answered));
+                    verdict = Some(out.verdict.clone());
+                    line = out.line;
+                    by = Some(name);
+                    made = Some(out);
                     break;
                 }
-                Err(fault) => {
-                    answer.considered.push((Arc::clone(&name), Said::Faulted));
-                    answer.verdict = Some(Verdict::Leave {
-                        reason: Arc::from(format!("policy fault: {}", fault.one_line())),
+                Err(found) => {
+                    considered.push((Arc::clone(&name), Said::Faulted));
+                    verdict = Some(Verdict::Leave {
+                        reason: Arc::from(format!("policy fault: {}", found.one_line())),
                         after: None,
                     });
-                    answer.line = fault.line;
-                    answer.policy = Some(name);
-                    answer.fault = Some(*fault);
+                    line = found.line;
+                    by = Some(name);
+                    fault = Some(*found);
                     break;
                 }
             }
         }
-        answer
+        let answer = Answer {
+            verdict,
+            policy: by,
+            line,
+            considered: considered.into(),
+            read: session.reads().into(),
+            timed: session.read_time(),
+        };
+        (answer, fault, made)
     }
 
     /// A deadline may be the host's doing: one more try decides.

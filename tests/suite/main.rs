@@ -31,6 +31,7 @@ mod ledger;
 mod naive;
 mod naive_caught;
 mod policy;
+mod policy_memo;
 mod policy_set;
 mod readme;
 mod safety;

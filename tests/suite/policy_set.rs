@@ -27,13 +27,13 @@ fn stored_inputs_give_the_same_decision_again() {
             first.verdict.clone(),
             first.policy.clone(),
             first.line,
-            first.read()
+            first.read.clone()
         ),
         (
             again.verdict.clone(),
             again.policy.clone(),
             again.line,
-            again.read()
+            again.read.clone()
         )
     );
     assert!(

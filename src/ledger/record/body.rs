@@ -5,10 +5,11 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::shared;
 use crate::ledger::alike::Step;
 use crate::model::{
     Action, ActionName, BatchId, DefKey, Digest, Kind, LineageId, Login, Mode, Outcome, Owner,
-    PolicyHash, ProcessKey, ReceiptStatus, Refusal, Scope, TargetName, TaskId, Verdict,
+    PolicyHash, ProcessKey, ReadValue, ReceiptStatus, Refusal, Scope, TargetName, TaskId, Verdict,
     task::DefinitionId,
 };
 
@@ -178,8 +179,8 @@ pub struct DecidedItem {
     /// Line of the rule.
     #[serde(rename = "ln", default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
-    /// The policy set.
-    #[serde(rename = "h")]
+    /// The policy set; written once for a whole record.
+    #[serde(rename = "h", default = "shared::none", skip_serializing)]
     pub hash: PolicyHash,
     /// What it saw.
     #[serde(rename = "i")]
@@ -196,16 +197,12 @@ pub struct DecidedItem {
     /// Why nothing is done now.
     #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
-    /// Names and values read on the way (clipped).
-    #[serde(rename = "rd", default, skip_serializing_if = "nothing_read")]
-    pub read: Arc<[(String, String)]>,
+    /// Names and values read on the way (clipped); equal ones are written once for a whole record.
+    #[serde(rename = "rd", default, skip_serializing)]
+    pub read: Arc<[ReadValue]>,
     /// When to look again.
     #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
     pub relook: Option<Timestamp>,
-}
-
-fn nothing_read(read: &[(String, String)]) -> bool {
-    read.is_empty()
 }
 
 /// One text that is stored as its difference to another.
@@ -246,7 +243,8 @@ pub enum EventBody {
     },
     /// Known ids that changed.
     Seen { items: Vec<SeenItem> },
-    /// Decisions and refusals that changed.
+    /// Decisions and refusals that changed (in this form since version 3).
+    #[serde(with = "shared")]
     Decided { items: Vec<DecidedItem> },
     /// Intended attempts of one batch.
     Claims {
@@ -349,164 +347,4 @@ pub enum EventBody {
         pause: SignedDuration,
         why: Arc<str>,
     },
-}
-
-/// Items per record at first; halved where they don't fit.
-const CHUNK: usize = 28;
-
-fn cut<T>(items: Vec<T>, make: impl Fn(Vec<T>) -> EventBody) -> Vec<EventBody> {
-    if items.len() <= CHUNK {
-        return vec![make(items)];
-    }
-    let mut out = Vec::with_capacity(items.len() / CHUNK + 1);
-    let mut part = Vec::with_capacity(CHUNK);
-    for item in items {
-        part.push(item);
-        if part.len() == CHUNK {
-            out.push(make(std::mem::replace(
-                &mut part,
-                Vec::with_capacity(CHUNK),
-            )));
-        }
-    }
-    if !part.is_empty() {
-        out.push(make(part));
-    }
-    out
-}
-
-impl EventBody {
-    /// Cuts a large list into bodies that are likely to fit one record each.
-    pub(super) fn chunks(self) -> Vec<EventBody> {
-        match self {
-            Self::LineagesOpened { items } => cut(items, |items| Self::LineagesOpened { items }),
-            Self::LineagesJoined { items } => cut(items, |items| Self::LineagesJoined { items }),
-            Self::Seen { items } => cut(items, |items| Self::Seen { items }),
-            Self::Decided { items } => cut(items, |items| Self::Decided { items }),
-            Self::Outcomes { items } => cut(items, |items| Self::Outcomes { items }),
-            Self::Claims {
-                batch,
-                target,
-                action,
-                items,
-            } => cut(items, |items| Self::Claims {
-                batch,
-                target: target.clone(),
-                action,
-                items,
-            }),
-            Self::Receipts {
-                batch,
-                took_ms,
-                items,
-            } => cut(items, |items| Self::Receipts {
-                batch,
-                took_ms,
-                items,
-            }),
-            Self::InputsAlike { base, items } => cut(items, |items| Self::InputsAlike {
-                base: base.clone(),
-                items,
-            }),
-            other => vec![other],
-        }
-    }
-
-    /// The same body as two, where it holds a list of at least two items that may be cut.
-    pub(super) fn halves(self) -> Option<(EventBody, EventBody)> {
-        fn two<T>(mut items: Vec<T>) -> Option<(Vec<T>, Vec<T>)> {
-            if items.len() < 2 {
-                return None;
-            }
-            let second = items.split_off(items.len() / 2);
-            Some((items, second))
-        }
-        match self {
-            Self::LineagesOpened { items } => two(items).map(|(a, b)| {
-                (
-                    Self::LineagesOpened { items: a },
-                    Self::LineagesOpened { items: b },
-                )
-            }),
-            Self::LineagesJoined { items } => two(items).map(|(a, b)| {
-                (
-                    Self::LineagesJoined { items: a },
-                    Self::LineagesJoined { items: b },
-                )
-            }),
-            Self::Seen { items } => {
-                two(items).map(|(a, b)| (Self::Seen { items: a }, Self::Seen { items: b }))
-            }
-            Self::Decided { items } => {
-                two(items).map(|(a, b)| (Self::Decided { items: a }, Self::Decided { items: b }))
-            }
-            Self::Outcomes { items } => {
-                two(items).map(|(a, b)| (Self::Outcomes { items: a }, Self::Outcomes { items: b }))
-            }
-            Self::Claims {
-                batch,
-                target,
-                action,
-                items,
-            } => two(items).map(|(a, b)| {
-                let make = |items| Self::Claims {
-                    batch,
-                    target: target.clone(),
-                    action,
-                    items,
-                };
-                (make(a), make(b))
-            }),
-            Self::Receipts {
-                batch,
-                took_ms,
-                items,
-            } => two(items).map(|(a, b)| {
-                let make = |items| Self::Receipts {
-                    batch,
-                    took_ms,
-                    items,
-                };
-                (make(a), make(b))
-            }),
-            Self::InputsAlike { base, items } => two(items).map(|(a, b)| {
-                let make = |items| Self::InputsAlike {
-                    base: base.clone(),
-                    items,
-                };
-                (make(a), make(b))
-            }),
-            Self::BaselineReleased { lineages, reason } => two(lineages).map(|(a, b)| {
-                let make = |lineages| Self::BaselineReleased {
-                    lineages,
-                    reason: reason.clone(),
-                };
-                (make(a), make(b))
-            }),
-            Self::LineageAmbiguous { lineages, tasks } => two(tasks).map(|(a, b)| {
-                let make = |tasks| Self::LineageAmbiguous {
-                    lineages: lineages.clone(),
-                    tasks,
-                };
-                (make(a), make(b))
-            }),
-            Self::HoldOpened {
-                hold,
-                action,
-                target,
-                policy,
-                tasks,
-            } => two(tasks).map(|(a, b)| {
-                let make = |tasks| Self::HoldOpened {
-                    hold: hold.clone(),
-                    action,
-                    target: target.clone(),
-                    policy: policy.clone(),
-                    tasks,
-                };
-                (make(a), make(b))
-            }),
-            _ => None,
-        }
-    }
 }

@@ -1,6 +1,8 @@
 //! The one versioned event record: encode, decode, split, chain; pure, and no bytes whatever make it panic.
 
 mod body;
+mod shared;
+mod split;
 
 use std::sync::Arc;
 
@@ -16,7 +18,7 @@ pub use body::{
 };
 
 /// The version that this program writes; it reads all from 1 up to this.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Largest encoded record in bytes: sled spills larger values into files that nothing syncs.
 pub const MAX_RECORD: usize = 8 * 1024;

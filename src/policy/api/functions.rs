@@ -3,13 +3,17 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use jiff::SignedDuration;
 use regex::{Regex, RegexBuilder};
 use rhai::{Dynamic, Engine, EvalAltResult, FLOAT, ImmutableString, NativeCallContext};
 
+use super::pause::Pause;
 use super::properties::{SiblingsHandle, TaskHandle};
-use super::session::{ApiError, Session, TEXT_CHARS, optional};
+use super::session::{ApiError, Session, TEXT_CHARS, optional, render};
+use super::step::{Key, Recipe, Step};
 use super::table::{count, siblings};
 use crate::model::Kind;
+use crate::model::facts::History;
 use crate::policy::backoff::backoff;
 use crate::policy::duration;
 use crate::policy::needs::Need;
@@ -95,13 +99,21 @@ impl Patterns {
 }
 
 /// The first [`TEXT_CHARS`] characters.
-fn head(text: &str) -> &str {
+pub(super) fn head(text: &str) -> &str {
     let end = text.char_indices().nth(TEXT_CHARS).map(|(at, _)| at);
     end.and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
-fn span(text: &str) -> Result<jiff::SignedDuration, Box<EvalAltResult>> {
+fn span(text: &str) -> Result<SignedDuration, Box<EvalAltResult>> {
     duration::parse(text).map_err(|e| ApiError::script(e).boxed())
+}
+
+/// The pause of a lineage.
+pub(super) fn pause_of(history: &History, recipe: &Recipe) -> SignedDuration {
+    let Recipe {
+        base, factor, cap, ..
+    } = recipe;
+    backoff(history.lineage, history.attempts, *base, *factor, *cap)
 }
 
 fn pause(
@@ -109,7 +121,7 @@ fn pause(
     base: &str,
     factor: f64,
     cap: &str,
-) -> Result<ImmutableString, Box<EvalAltResult>> {
+) -> Result<Pause, Box<EvalAltResult>> {
     let session = running(context)?;
     session.require(Need::History).map_err(ApiError::boxed)?;
     if !(1.0..=100.0).contains(&factor) {
@@ -117,37 +129,34 @@ fn pause(
             ApiError::script(format!("backoff: factor {factor} is not within 1 to 100")).boxed(),
         );
     }
-    let history = &session.facts.history;
-    let pause = backoff(
-        history.lineage,
-        history.attempts,
-        span(base)?,
+    let recipe = Recipe {
+        name: format!("backoff({base}, {factor}, {cap})"),
+        base: span(base)?,
         factor,
-        span(cap)?,
-    );
-    let words = duration::format(pause);
-    session.note_call(
-        || format!("backoff({base}, {factor}, {cap})"),
-        || words.clone(),
-    );
-    Ok(words.into())
+        cap: span(cap)?,
+    };
+    let pause = Pause {
+        span: recipe.span(&session),
+        at: session.pauses(),
+    };
+    session.note_call(Step::Pause(recipe), Some(Key::Unit), || {
+        duration::format(pause.span)
+    });
+    Ok(pause)
 }
 
 /// Registers the functions that are no verbs.
 pub fn register(engine: &mut Engine) {
     engine.register_fn("field", |task: &mut TaskHandle, name: ImmutableString| {
-        let fields = &task.0.task.fields;
-        let value = fields.get(&name).map(|v| v.as_text());
-        task.0.note_call(
-            || format!("task.field({name})"),
-            || value.unwrap_or("()").to_owned(),
-        );
-        optional(value)
+        let value = optional(task.0.task.fields.get(&name).map(|v| v.as_text()));
+        let key = Key::of(&value);
+        task.0.note_call(Step::Field(name), key, || render(&value));
+        value
     });
     engine.register_fn("has", |task: &mut TaskHandle, name: ImmutableString| {
         let has = task.0.task.fields.get(&name).is_some();
-        task.0
-            .note_call(|| format!("task.has({name})"), || has.to_string());
+        let key = Some(Key::Bool(has));
+        task.0.note_call(Step::Has(name), key, || has.to_string());
         has
     });
     let patterns = Patterns::default();
@@ -159,8 +168,9 @@ pub fn register(engine: &mut Engine) {
             let regex = patterns.get(&pattern).map_err(ApiError::boxed)?;
             let reason = task.0.task.reason.as_deref().unwrap_or("");
             let fits = regex.is_match(head(reason));
+            let key = Some(Key::Bool(fits));
             task.0
-                .note_call(|| format!("task.matches({pattern})"), || fits.to_string());
+                .note_call(Step::Matches(pattern, regex), key, || fits.to_string());
             Ok(fits)
         },
     );
@@ -172,10 +182,7 @@ pub fn register(engine: &mut Engine) {
             })?;
             let account = siblings(&s.0).map_err(ApiError::boxed)?;
             let number = count(account, |t| t.kind == kind);
-            s.0.note_call(
-                || format!("facts.siblings.of_kind({kind})"),
-                || number.to_string(),
-            );
+            s.0.note_call(Step::OfKind(kind), Key::of(&number), || number.to_string());
             Ok(number)
         },
     );

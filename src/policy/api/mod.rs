@@ -1,8 +1,10 @@
 //! What scripts see: read-only handles on one task and its facts, verbs that make verdicts; nothing a script holds can change anything.
 
 pub mod functions;
+pub mod pause;
 pub mod properties;
 pub mod session;
+pub mod step;
 pub mod table;
 pub mod verbs;
 
@@ -18,5 +20,6 @@ use rhai::Engine;
 pub fn register(engine: &mut Engine) {
     properties::register(engine);
     functions::register(engine);
+    pause::register(engine);
     verbs::register(engine);
 }

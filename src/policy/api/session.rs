@@ -1,12 +1,13 @@
-//! One evaluation: the inputs, the running policy's needs, and a cheap record of what was read; it computes no opinion.
+//! One evaluation: the inputs, the running policy's needs, and a record of what was read, in order and with every value; it computes no opinion.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rhai::{Dynamic, EvalAltResult, Position};
 
+use super::step::{Key, Step};
 use super::table::PROPERTIES;
-use crate::model::{Facts, Task};
+use crate::model::{Facts, ReadValue, Task};
 use crate::policy::diagnostic::FaultKind;
 use crate::policy::needs::{Need, Needs};
 
@@ -64,7 +65,18 @@ struct ReadLog {
     seen: u128,
     order: [u8; MOST_READ],
     count: usize,
-    calls: Vec<(String, String)>,
+    calls: Vec<ReadValue>,
+    /// Everything that the run has got from us, in order; `None` where that does not tell its answer.
+    trace: Option<Vec<(Step, Key)>>,
+}
+
+impl ReadLog {
+    fn trace(&mut self, step: Step, key: Option<Key>) {
+        match (&mut self.trace, key) {
+            (Some(trace), Some(key)) if trace.len() < MOST_READ => trace.push((step, key)),
+            (trace, _) => *trace = None,
+        }
+    }
 }
 
 /// Marks a call in the order; properties are numbered from 0 and fewer than this (a test counts them).
@@ -93,6 +105,7 @@ impl Session {
                 order: [0; MOST_READ],
                 count: 0,
                 calls: Vec::new(),
+                trace: Some(Vec::new()),
             }),
         }
     }
@@ -130,6 +143,7 @@ impl Session {
         let bit = 1u128 << index;
         if log.seen & bit == 0 {
             log.seen |= bit;
+            log.trace(Step::Property(index), Key::of(&value));
             if let (true, Ok(index)) = (log.count < MOST_READ, u8::try_from(index)) {
                 let at = log.count;
                 log.order[at] = index;
@@ -139,14 +153,12 @@ impl Session {
         Ok(value)
     }
 
-    /// Remembers the value of a call such as `task.field("x")`.
-    pub fn note_call(&self, name: impl FnOnce() -> String, value: impl FnOnce() -> String) {
+    /// Remembers a call such as `task.field("x")` with what it gave.
+    pub fn note_call(&self, step: Step, key: Option<Key>, value: impl FnOnce() -> String) {
         let mut log = self.log();
-        if log.count >= MOST_READ {
-            return;
-        }
-        let name = name();
-        if log.calls.iter().any(|(have, _)| *have == name) {
+        let name = step.name();
+        log.trace(step, key);
+        if log.count >= MOST_READ || log.calls.iter().any(|(have, _)| **have == name) {
             return;
         }
         let value = value();
@@ -156,8 +168,27 @@ impl Session {
         log.count += 1;
     }
 
+    /// How many pauses were worked out so far.
+    pub fn pauses(&self) -> usize {
+        let log = self.log();
+        let trace = log.trace.iter().flatten();
+        trace
+            .filter(|(step, _)| matches!(step, Step::Pause(_)))
+            .count()
+    }
+
+    /// The answer hangs on more than the values in the trace: it is not to be known from them.
+    pub fn hangs_on_more(&self) {
+        self.log().trace = None;
+    }
+
+    /// Everything that was got, in order, with its value; `None` where that does not tell the answer.
+    pub fn trace(&self) -> Option<Vec<(Step, Key)>> {
+        self.log().trace.clone()
+    }
+
     /// Names and values read so far, in order, without repeats; rendered only here.
-    pub fn reads(&self) -> Vec<(String, String)> {
+    pub fn reads(&self) -> Vec<ReadValue> {
         let log = self.log();
         let mut calls = log.calls.iter();
         let mut out = Vec::with_capacity(log.count);
@@ -176,7 +207,7 @@ impl Session {
                 Ok(value) => render(&value),
                 Err(error) => error.message,
             };
-            out.push((property.path(), cut(&value)));
+            out.push((Arc::from(property.path()), cut(&value)));
         }
         out
     }
@@ -192,22 +223,24 @@ impl Session {
     }
 }
 
-fn render(value: &Dynamic) -> String {
+/// A value as it stands in the record, before it is cut.
+pub fn render(value: &Dynamic) -> String {
     if value.is_unit() {
         return "()".to_owned();
     }
     value.to_string()
 }
 
-fn cut(text: &str) -> String {
+/// A text as it stands in the record.
+pub fn cut(text: &str) -> Arc<str> {
     if text.len() <= VALUE_CHARS {
-        return text.to_owned();
+        return Arc::from(text);
     }
     let mut kept: String = text.chars().take(VALUE_CHARS - 1).collect();
     if kept.len() < text.len() {
         kept.push('…');
     }
-    kept
+    Arc::from(kept)
 }
 
 /// A text as scripts see it: at most [`TEXT_CHARS`] characters.

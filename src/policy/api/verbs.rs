@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use jiff::SignedDuration;
 use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString, NativeCallContext};
 
 use super::functions::running;
+use super::pause::span_of;
 use super::session::{ApiError, Session};
 use crate::model::facts::StandIn;
 use crate::model::{Action, Login, Principal, Verdict};
-use crate::policy::duration;
 
 /// Longest note, in characters.
 const NOTE_CHARS: usize = 2000;
@@ -25,6 +24,8 @@ pub struct ScriptVerdict {
     pub verdict: Verdict,
     /// Line of the verb that made it, from 1.
     pub line: Option<u32>,
+    /// Which of the run's pauses `after` took, where it took one.
+    pub pause: Option<usize>,
 }
 
 fn made(context: &NativeCallContext<'_>, verdict: Verdict) -> ScriptVerdict {
@@ -34,6 +35,7 @@ fn made(context: &NativeCallContext<'_>, verdict: Verdict) -> ScriptVerdict {
             .call_position()
             .line()
             .and_then(|l| u32::try_from(l).ok()),
+        pause: None,
     }
 }
 
@@ -66,6 +68,8 @@ fn words(verb: &str, text: &str, most: usize) -> Result<Arc<str>, Box<EvalAltRes
 
 /// Takes the principal with its key where the facts know one, else by name alone.
 fn principal(session: &Session, text: &str) -> Result<Principal, ApiError> {
+    // the key comes from facts that the script itself has not read
+    session.hangs_on_more();
     if let Some(owner) = session.facts.owner.value()
         && let StandIn::Found { to, .. } = &owner.stand_in
         && to.to_string() == text
@@ -92,13 +96,15 @@ fn principal(session: &Session, text: &str) -> Result<Principal, ApiError> {
     }
 }
 
-fn after(mut made: ScriptVerdict, span: SignedDuration) -> ScriptVerdict {
+fn after(mut made: ScriptVerdict, given: &Dynamic) -> Made {
+    let (span, pause) = span_of(given)?;
+    made.pause = pause;
     match &mut made.verdict {
         Verdict::Act { after, .. } | Verdict::Leave { after, .. } | Verdict::Ask { after, .. } => {
             *after = Some(span);
         }
     }
-    made
+    Ok(made)
 }
 
 fn because(mut made: ScriptVerdict, text: &str) -> Made {
@@ -187,10 +193,7 @@ pub fn register(engine: &mut Engine) {
             ))
         },
     );
-    engine.register_fn("after", |v: ScriptVerdict, text: ImmutableString| -> Made {
-        let span = duration::parse(&text).map_err(|e| ApiError::script(e).boxed())?;
-        Ok(after(v, span))
-    });
+    engine.register_fn("after", |v: ScriptVerdict, given: Dynamic| after(v, &given));
     engine.register_fn("because", |v: ScriptVerdict, text: ImmutableString| {
         because(v, &text)
     });

@@ -1,0 +1,168 @@
+//! Cutting a body that is too large for one record into several of the same sort, in order; nothing is lost and nothing doubled.
+
+use serde::Serialize;
+
+use super::{EventBody, MAX_RECORD};
+
+/// Bytes of a record that are left to everything but its items.
+const BESIDE: usize = 1500;
+/// Bytes that an item takes beside its own: commas, and what it does not share with others.
+const BESIDE_ITEM: usize = 48;
+/// Items of one record at most.
+const MOST: usize = 256;
+
+/// Cuts by the size of the first item: a part that turns out too large is encoded in vain and halved.
+fn cut<T: Serialize>(items: Vec<T>, make: impl Fn(Vec<T>) -> EventBody) -> Vec<EventBody> {
+    // what can't be encoded is said where the whole is
+    let first = items.first().and_then(|item| serde_json::to_vec(item).ok());
+    let size = first.map_or(0, |bytes| bytes.len()) + BESIDE_ITEM;
+    let many = ((MAX_RECORD - BESIDE) / size).clamp(1, MOST);
+    if items.len() <= many {
+        return vec![make(items)];
+    }
+    let mut out = Vec::with_capacity(items.len() / many + 1);
+    let mut items = items.into_iter();
+    loop {
+        let part: Vec<T> = items.by_ref().take(many).collect();
+        if part.is_empty() {
+            return out;
+        }
+        out.push(make(part));
+    }
+}
+
+impl EventBody {
+    /// Cuts a large list into bodies that are likely to fit one record each.
+    pub(super) fn chunks(self) -> Vec<EventBody> {
+        match self {
+            Self::LineagesOpened { items } => cut(items, |items| Self::LineagesOpened { items }),
+            Self::LineagesJoined { items } => cut(items, |items| Self::LineagesJoined { items }),
+            Self::Seen { items } => cut(items, |items| Self::Seen { items }),
+            Self::Decided { items } => cut(items, |items| Self::Decided { items }),
+            Self::Outcomes { items } => cut(items, |items| Self::Outcomes { items }),
+            Self::Claims {
+                batch,
+                target,
+                action,
+                items,
+            } => cut(items, |items| Self::Claims {
+                batch,
+                target: target.clone(),
+                action,
+                items,
+            }),
+            Self::Receipts {
+                batch,
+                took_ms,
+                items,
+            } => cut(items, |items| Self::Receipts {
+                batch,
+                took_ms,
+                items,
+            }),
+            Self::InputsAlike { base, items } => cut(items, |items| Self::InputsAlike {
+                base: base.clone(),
+                items,
+            }),
+            other => vec![other],
+        }
+    }
+
+    /// The same body as two, where it holds a list of at least two items that may be cut.
+    pub(super) fn halves(self) -> Option<(EventBody, EventBody)> {
+        fn two<T>(mut items: Vec<T>) -> Option<(Vec<T>, Vec<T>)> {
+            if items.len() < 2 {
+                return None;
+            }
+            let second = items.split_off(items.len() / 2);
+            Some((items, second))
+        }
+        match self {
+            Self::LineagesOpened { items } => two(items).map(|(a, b)| {
+                (
+                    Self::LineagesOpened { items: a },
+                    Self::LineagesOpened { items: b },
+                )
+            }),
+            Self::LineagesJoined { items } => two(items).map(|(a, b)| {
+                (
+                    Self::LineagesJoined { items: a },
+                    Self::LineagesJoined { items: b },
+                )
+            }),
+            Self::Seen { items } => {
+                two(items).map(|(a, b)| (Self::Seen { items: a }, Self::Seen { items: b }))
+            }
+            Self::Decided { items } => {
+                two(items).map(|(a, b)| (Self::Decided { items: a }, Self::Decided { items: b }))
+            }
+            Self::Outcomes { items } => {
+                two(items).map(|(a, b)| (Self::Outcomes { items: a }, Self::Outcomes { items: b }))
+            }
+            Self::Claims {
+                batch,
+                target,
+                action,
+                items,
+            } => two(items).map(|(a, b)| {
+                let make = |items| Self::Claims {
+                    batch,
+                    target: target.clone(),
+                    action,
+                    items,
+                };
+                (make(a), make(b))
+            }),
+            Self::Receipts {
+                batch,
+                took_ms,
+                items,
+            } => two(items).map(|(a, b)| {
+                let make = |items| Self::Receipts {
+                    batch,
+                    took_ms,
+                    items,
+                };
+                (make(a), make(b))
+            }),
+            Self::InputsAlike { base, items } => two(items).map(|(a, b)| {
+                let make = |items| Self::InputsAlike {
+                    base: base.clone(),
+                    items,
+                };
+                (make(a), make(b))
+            }),
+            Self::BaselineReleased { lineages, reason } => two(lineages).map(|(a, b)| {
+                let make = |lineages| Self::BaselineReleased {
+                    lineages,
+                    reason: reason.clone(),
+                };
+                (make(a), make(b))
+            }),
+            Self::LineageAmbiguous { lineages, tasks } => two(tasks).map(|(a, b)| {
+                let make = |tasks| Self::LineageAmbiguous {
+                    lineages: lineages.clone(),
+                    tasks,
+                };
+                (make(a), make(b))
+            }),
+            Self::HoldOpened {
+                hold,
+                action,
+                target,
+                policy,
+                tasks,
+            } => two(tasks).map(|(a, b)| {
+                let make = |tasks| Self::HoldOpened {
+                    hold: hold.clone(),
+                    action,
+                    target: target.clone(),
+                    policy: policy.clone(),
+                    tasks,
+                };
+                (make(a), make(b))
+            }),
+            _ => None,
+        }
+    }
+}
