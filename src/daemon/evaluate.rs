@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::account::{Accounts, RowState};
+use super::ask::{Candidate, Decided, decide};
 use super::collect::collector;
 use super::describe::{self, RowText};
 use super::facts::Surroundings;
@@ -15,15 +16,14 @@ use super::propose;
 use crate::absence::Roster;
 use crate::calendar;
 use crate::guard::Passed;
-use crate::ledger::record::digest_of;
 use crate::ledger::{Inputs, Ledger, LedgerError, Observed, Sighting, said_print};
 use crate::model::settings::Settings;
 use crate::model::{
-    Clock, CycleId, Decision, Facts, Fields, Kind, Known, LineageId, Login, Owner, Refusal,
-    RefusalReason, Snapshot, TargetName, Task, TaskId, TaskStatus, Verdict,
+    Clock, CycleId, Decision, Fields, Kind, Known, LineageId, Login, Owner, Refusal, RefusalReason,
+    Snapshot, TargetName, Task, TaskId, TaskStatus, Verdict,
 };
 use crate::oig::{Client, OigError};
-use crate::policy::{Need, PolicySet, inputs_parts};
+use crate::policy::{Need, PolicySet};
 
 /// Why a cycle could not be finished; nothing was sent.
 #[derive(Debug, thiserror::Error)]
@@ -148,21 +148,6 @@ pub struct Evaluated {
 
 /// Tasks whose facts are built and decided in one go, so that facts of a large backlog never exist all at once.
 const DECIDE_AT_ONCE: usize = 2048;
-
-/// One task on its way to a decision.
-struct Candidate {
-    row: usize,
-    task: Arc<Task>,
-    facts: Arc<Facts>,
-    print: u64,
-}
-
-struct Decided {
-    candidate: Candidate,
-    evaluated: crate::policy::Evaluated,
-    /// The inputs as stored, and the moment of the look.
-    inputs: (Arc<str>, Arc<str>),
-}
 
 /// Reads, joins, decides and guards; `memory` goes in and comes out.
 ///
@@ -472,40 +457,4 @@ async fn keep(bench: &Bench, inputs: Vec<Inputs>, now: Timestamp) -> Result<(), 
         return Ok(());
     }
     bench.ledger.keep_inputs(inputs, now).await
-}
-
-/// Asks the policies off the runtime's threads, on two of them; the answers keep the order.
-async fn decide(bench: &Bench, mut candidates: Vec<Candidate>) -> Result<Vec<Decided>, CycleError> {
-    let second = candidates.split_off(candidates.len() / 2);
-    let (mut first, second) = tokio::try_join!(ask(bench, candidates), ask(bench, second))?;
-    first.extend(second);
-    Ok(first)
-}
-
-async fn ask(bench: &Bench, candidates: Vec<Candidate>) -> Result<Vec<Decided>, CycleError> {
-    let policies = Arc::clone(&bench.policies);
-    let anew = bench.whole;
-    tokio::task::spawn_blocking(move || {
-        candidates
-            .into_iter()
-            .map(|mut candidate| {
-                let facts = Arc::make_mut(&mut candidate.facts);
-                let (text, moment) = inputs_parts(&candidate.task, facts);
-                let digest = digest_of(text.as_bytes());
-                let (task, facts) = (&candidate.task, &candidate.facts);
-                let evaluated = if anew {
-                    policies.decide_anew(task, facts, digest)
-                } else {
-                    policies.decide(task, facts, digest)
-                };
-                Decided {
-                    candidate,
-                    evaluated,
-                    inputs: (text.into(), moment.into()),
-                }
-            })
-            .collect()
-    })
-    .await
-    .map_err(|_| CycleError::Worker)
 }

@@ -2,6 +2,7 @@
 
 mod account;
 mod answer;
+mod ask;
 mod collect;
 mod conclude;
 mod core;

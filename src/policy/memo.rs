@@ -1,6 +1,9 @@
 //! Answers that are known from the values that led to them: a script that gets the same values again, one after the other, ends the same. Bounded, for one policy set; it never knows an answer that rested on more than those values, nor a fault.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use jiff::SignedDuration;
 
 use super::api::session::cut;
 use super::api::step::{Key, Recipe, Step};
@@ -13,6 +16,8 @@ use crate::model::{ReadValue, Verdict};
 const MOST_ANSWERS: usize = 2000;
 /// Most different values of one step: beyond them it tells tasks apart, not cases.
 const MOST_VALUES: usize = 64;
+/// Most lists of read values that one answer keeps.
+const MOST_LISTS: usize = 1024;
 
 /// An answer with how it came about.
 #[derive(Clone, Debug)]
@@ -39,6 +44,8 @@ struct Known {
     after: Option<usize>,
     /// Pauses, worked out anew for each lineage, with their place among the values read.
     pauses: Vec<(Recipe, Option<usize>)>,
+    /// What was read, by the pauses: they are few over very many lineages, each list is kept once.
+    read: Mutex<HashMap<Vec<SignedDuration>, Arc<[ReadValue]>>>,
 }
 
 #[derive(Debug)]
@@ -97,6 +104,7 @@ impl Memo {
             after: made.and_then(|made| made.pause),
             pauses: pauses.collect(),
             answer: answer.clone(),
+            read: Mutex::default(),
         };
         let mut tree = self.0.write().unwrap_or_else(PoisonError::into_inner);
         tree.insert(trace, known);
@@ -109,24 +117,38 @@ impl Known {
         if self.pauses.is_empty() {
             return answer;
         }
-        let mut read: Vec<ReadValue> = answer.read.to_vec();
-        for (number, (recipe, place)) in self.pauses.iter().enumerate() {
-            let span = recipe.span(session);
+        let recipes = self.pauses.iter();
+        let spans: Vec<SignedDuration> = recipes.map(|(recipe, _)| recipe.span(session)).collect();
+        if let Some(span) = self.after.and_then(|number| spans.get(number))
+            && let Some(
+                Verdict::Act { after, .. }
+                | Verdict::Leave { after, .. }
+                | Verdict::Ask { after, .. },
+            ) = &mut answer.verdict
+        {
+            *after = Some(*span);
+        }
+        answer.read = self.read_with(spans);
+        answer
+    }
+
+    /// What was read, with these pauses in their places.
+    fn read_with(&self, spans: Vec<SignedDuration>) -> Arc<[ReadValue]> {
+        let mut lists = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(have) = lists.get(&spans) {
+            return Arc::clone(have);
+        }
+        let mut read: Vec<ReadValue> = self.answer.read.to_vec();
+        for ((_, place), span) in self.pauses.iter().zip(&spans) {
             if let Some((_, value)) = place.and_then(|place| read.get_mut(place)) {
-                *value = Arc::from(duration::format(span));
-            }
-            if self.after == Some(number)
-                && let Some(
-                    Verdict::Act { after, .. }
-                    | Verdict::Leave { after, .. }
-                    | Verdict::Ask { after, .. },
-                ) = &mut answer.verdict
-            {
-                *after = Some(span);
+                *value = Arc::from(duration::format(*span));
             }
         }
-        answer.read = read.into();
-        answer
+        let read: Arc<[ReadValue]> = read.into();
+        if lists.len() < MOST_LISTS {
+            lists.insert(spans, Arc::clone(&read));
+        }
+        read
     }
 }
 

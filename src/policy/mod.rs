@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod backoff;
+mod compile;
 pub mod diagnostic;
 pub mod duration;
 pub mod engine;

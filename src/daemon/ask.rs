@@ -1,0 +1,74 @@
+//! Asks the policies about many tasks at once, off the runtime's threads, and puts what they saw into words and digest; it takes no part in what becomes of the answers.
+
+use std::sync::Arc;
+
+use super::evaluate::{Bench, CycleError};
+use crate::ledger::record::digest_of;
+use crate::model::{Facts, Task};
+use crate::policy::inputs_parts;
+
+/// One task on its way to a decision.
+pub(super) struct Candidate {
+    /// Its place in the snapshot.
+    pub row: usize,
+    /// The row, with all its fields.
+    pub task: Arc<Task>,
+    /// What a policy may know of it.
+    pub facts: Arc<Facts>,
+    /// Fingerprint of what the decision rests on.
+    pub print: u64,
+}
+
+/// An answer on its way back.
+pub(super) struct Decided {
+    /// Whose.
+    pub candidate: Candidate,
+    /// The answer.
+    pub evaluated: crate::policy::Evaluated,
+    /// The inputs as stored, and the moment of the look.
+    pub inputs: (Arc<str>, Arc<str>),
+}
+
+/// Asks the policies off the runtime's threads, on two of them; the answers keep the order.
+pub(super) async fn decide(
+    bench: &Bench,
+    mut candidates: Vec<Candidate>,
+) -> Result<Vec<Decided>, CycleError> {
+    let second = candidates.split_off(candidates.len() / 2);
+    let (mut first, second) = tokio::try_join!(ask(bench, candidates), ask(bench, second))?;
+    first.extend(second);
+    Ok(first)
+}
+
+async fn ask(bench: &Bench, candidates: Vec<Candidate>) -> Result<Vec<Decided>, CycleError> {
+    let policies = Arc::clone(&bench.policies);
+    let anew = bench.whole;
+    tokio::task::spawn_blocking(move || {
+        let mut last: Arc<str> = Arc::from("");
+        candidates
+            .into_iter()
+            .map(|mut candidate| {
+                let facts = Arc::make_mut(&mut candidate.facts);
+                let (text, moment) = inputs_parts(&candidate.task, facts);
+                let digest = digest_of(text.as_bytes());
+                // most tasks of a cycle are looked at in the same moment
+                if *last != *moment {
+                    last = moment.into();
+                }
+                let (task, facts) = (&candidate.task, &candidate.facts);
+                let evaluated = if anew {
+                    policies.decide_anew(task, facts, digest)
+                } else {
+                    policies.decide(task, facts, digest)
+                };
+                Decided {
+                    candidate,
+                    evaluated,
+                    inputs: (text.into(), Arc::clone(&last)),
+                }
+            })
+            .collect()
+    })
+    .await
+    .map_err(|_| CycleError::Worker)
+}
