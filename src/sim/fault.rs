@@ -243,13 +243,7 @@ impl Faults {
     }
 
     /// The fault for a request. `subject` names what is asked, without what a retry would change, so that the same request meets the same fate whatever happens beside it.
-    pub fn pick(
-        &mut self,
-        class: Class,
-        path: &str,
-        subject: u64,
-        now: Ms,
-    ) -> Option<FaultSpec> {
+    pub fn pick(&mut self, class: Class, path: &str, subject: u64, now: Ms) -> Option<FaultSpec> {
         if self.armed.is_empty() {
             return None;
         }
@@ -259,7 +253,10 @@ impl Faults {
         let mut chosen = None;
         for armed in &mut self.armed {
             let spec = &armed.spec;
-            let elsewhere = spec.path.as_ref().is_some_and(|part| !path.ends_with(part.as_str()));
+            let elsewhere = spec
+                .path
+                .as_ref()
+                .is_some_and(|part| !path.ends_with(part.as_str()));
             if elsewhere || spec.on != Class::Any && spec.on != class {
                 continue;
             }
