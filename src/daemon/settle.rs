@@ -4,18 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::DaemonError;
 use super::core::{Core, Done};
 use super::evaluate::{CycleError, Evaluated};
 use super::memory::Memory;
+use super::start::bounds;
 use crate::absence::Roster;
 use crate::dispatch::verify::{self, Round};
 use crate::ledger::VerifyItem;
 use crate::ledger::record::Actor;
 use crate::model::decision::Mode;
 use crate::model::{AttemptEvent, Known, Outcome, Refusal, RefusalReason, Scope, TargetName};
+use crate::oig::OigError;
 use crate::telemetry::{BreakerState, Latch};
 
 /// Single readings per round; the read budget is shared with everything else.
@@ -82,12 +84,20 @@ impl Core {
         self.start_settled(&round);
         if !round.looked.is_empty() {
             let settings = self.settings.delivery.clone();
-            let outcomes = self
+            let found = self
                 .ledger
                 .looked(round.looked, settings, Some(self.cycle), began)
                 .await?;
-            self.told(now, &outcomes);
+            self.told(now, &found.outcomes);
+            self.look_again(now, found.next_look);
             self.store_governor(now).await?;
+        }
+        if !self.looks_left.is_empty() {
+            // no sooner than the shortest pause: this is a server in trouble, or one broken task
+            let asked = round.error.as_ref().and_then(OigError::retry_after);
+            let (every, _) = bounds(&self.settings);
+            let again = now.checked_add(asked.unwrap_or(every).max(every));
+            self.look_again(now, again.ok());
         }
         Ok(())
     }
@@ -215,7 +225,7 @@ impl Core {
                     self.health.set(Latch::LoginOk, false);
                     self.login_changed(now).await?;
                 }
-                self.queues.clear();
+                self.void_queue(now);
                 self.next_tick = self.pace_after_failure(now);
                 if let CycleError::Server(server) = &error
                     && let Some(pause) = server.retry_after()
@@ -289,11 +299,7 @@ impl Core {
             self.queued_at = Some(now);
         }
         self.next_tick = self.pace_after(now, took, changed);
-        if let Some(look) = next_look.filter(|_| self.looks.is_empty()) {
-            self.next_tick = self
-                .next_tick
-                .min(look.max(now + SignedDuration::from_secs(1)));
-        }
+        self.look_again(now, next_look);
         // sent while this cycle read: it could not plan a look for that
         let taken_at = self.last.seen.taken_at;
         let sent_since = self.ledger.read(|index| {
