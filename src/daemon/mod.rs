@@ -33,7 +33,7 @@ pub use self::core::Exit;
 pub use start::{Running, offline, run, start};
 
 use crate::admin::AdminError;
-use crate::control::{ControlError, RefusedKind};
+use crate::control::{ControlError, LOGIN_HINT, RefusedKind};
 use crate::ledger::LedgerError;
 use crate::oig::OigError;
 use crate::policy::PolicyError;
@@ -124,7 +124,7 @@ impl DaemonError {
             }
             Self::Ledger(_) => "look at the disk and at the message above; nothing is sent without a store that can write".to_owned(),
             Self::Server(error) if error.is_login() => {
-                "put the right password into the file, then `provtaskd login clear`".to_owned()
+                LOGIN_HINT.to_owned()
             }
             Self::Server(OigError::Settings(_) | OigError::File { .. }) => {
                 "mend what is named, then run `provtaskd check`".to_owned()
@@ -133,7 +133,7 @@ impl DaemonError {
                 "check server.origin, the network and the server; nothing was sent".to_owned()
             }
             Self::OnceLogin(_) => {
-                "put the right password into the file, then `provtaskd login clear`".to_owned()
+                LOGIN_HINT.to_owned()
             }
             Self::OnceFaults(_) => {
                 "the log and `provtaskd plan` name file and line; mend the policy".to_owned()
