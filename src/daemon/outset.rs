@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use jiff::Timestamp;
+
 use super::account::RowState;
 use super::core::Core;
 use crate::dispatch::verify::{self, Round, Witness};
@@ -44,10 +46,10 @@ impl Core {
     }
 
     /// Sending begins once every claim found open at start was answered: read, or not found. One that
-    /// can't be read is tried again; after some rounds in which the server answered for others it is
-    /// left to its later looks, with its account held. Where nothing can be read, nothing is sent
-    /// (invariant 4).
-    pub fn start_settled(&mut self, round: &Round) {
+    /// can't be read is tried again; after some rounds in which the server answered for others, and
+    /// `settle_after` since start, it is left to its later looks, with its account held. Where nothing
+    /// can be read, nothing is sent (invariant 4).
+    pub fn start_settled(&mut self, now: Timestamp, round: &Round) {
         if self.settled_at_start {
             return;
         }
@@ -70,8 +72,11 @@ impl Core {
         let tried = left
             .filter(|item| self.start_unread.contains(&item.lineage))
             .count();
+        // rounds may follow each other fast, and a server that starts as well takes its time
+        let waited = now.duration_since(self.started) >= self.settings.delivery.settle_after;
+        let enough = waited && self.start_rounds >= START_ROUNDS;
         // one that no round has come to may be readable
-        if answers && self.start_rounds >= START_ROUNDS && tried == self.looks_left.len() {
+        if answers && enough && tried == self.looks_left.len() {
             self.settled_at_start = true;
             self.looks_left.clear();
             tracing::error!(

@@ -81,7 +81,7 @@ impl Core {
                 self.login_changed(now).await?;
             }
         }
-        self.start_settled(&round);
+        self.start_settled(now, &round);
         if !round.looked.is_empty() {
             let settings = self.settings.delivery.clone();
             let found = self
