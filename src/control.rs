@@ -13,7 +13,8 @@ pub use client::{ask, is_running};
 pub use request::{Incoming, OutcomeFilter, PlanFilter, Request};
 pub use server::Server;
 pub use view::{
-    Actor, AttemptView, Done, EventView, ExplainView, InboxItem, LoginView, OutcomeRow, PlanItem,
-    PlanView, RefusalView, Refused, RefusedKind, ReleasedView, Reply, StatusView, Story, TargetRow,
+    Actor, AttemptView, Done, EventView, ExplainView, InboxItem, LOGIN_HINT, LoginView, OutcomeRow,
+    PauseView, PlanItem, PlanView, RefusalView, Refused, RefusedKind, ReleasedView, Reply,
+    StatusView, Story, TargetRow,
 };
 pub use wire::ControlError;

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::failure::{Failure, Kind};
 use crate::control::{
-    AttemptView, ExplainView, InboxItem, LoginView, OutcomeRow, PlanItem, PlanView, StatusView,
-    Story,
+    AttemptView, ExplainView, InboxItem, LOGIN_HINT, LoginView, OutcomeRow, PauseView, PlanItem,
+    PlanView, StatusView, Story,
 };
 
 /// Pretty JSON with a line end.
@@ -71,6 +71,21 @@ fn pairs(out: &mut String, pairs: &[(&str, String)]) {
     }
 }
 
+/// What, who, since when and why.
+fn pause_line(pause: &PauseView) -> String {
+    let mut line = format!("{} by {}", pause.what, pause.by);
+    for (word, at) in [("since", pause.since), ("until", pause.until)] {
+        if let Some(at) = at {
+            // writing to a String can't fail
+            let _ = write!(line, " {word} {}", time(at));
+        }
+    }
+    if let Some(why) = &pause.why {
+        let _ = write!(line, ": {why}");
+    }
+    line
+}
+
 /// `status`
 pub fn status(view: &StatusView, width: u16) -> String {
     let mut out = String::new();
@@ -100,10 +115,9 @@ pub fn status(view: &StatusView, width: u16) -> String {
     let login = match &view.login_state {
         LoginView::Untried => "not tried yet".to_owned(),
         LoginView::Good => "good".to_owned(),
-        LoginView::Stopped { since, why } => format!(
-            "STOPPED since {}: {why}; change the secret or run `provtaskd login clear`",
-            time(*since)
-        ),
+        LoginView::Stopped { since, why } => {
+            format!("STOPPED since {}: {why}; {LOGIN_HINT}", time(*since))
+        }
     };
     let visible = match view.tasks_visible {
         Some(count) => format!(
@@ -153,9 +167,8 @@ pub fn status(view: &StatusView, width: u16) -> String {
             let _ = writeln!(out, "{name}: {}", clean(text));
         }
     }
-    for (scope, why) in &view.pauses {
-        let scope = serde_json::to_string(scope).unwrap_or_default();
-        let _ = writeln!(out, "paused: {scope}: {}", clean(why));
+    for pause in &view.pauses {
+        let _ = writeln!(out, "paused: {}", clean(&pause_line(pause)));
     }
     if !view.targets.is_empty() {
         out.push('\n');

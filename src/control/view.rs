@@ -131,6 +131,26 @@ pub enum LoginView {
     },
 }
 
+/// What to do about a stopped login: the file alone is enough, each cycle looks at it.
+pub const LOGIN_HINT: &str = "put the right password into its file, that is enough: the next cycle tries it; if the file was right all along (a locked account), `provtaskd login clear`";
+
+/// A pause in force.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct PauseView {
+    /// What it holds.
+    pub scope: Scope,
+    /// The same in words.
+    pub what: String,
+    /// Who ordered it.
+    pub by: String,
+    /// Since when; not known of one that the daemon made for want of its stored state.
+    pub since: Option<Timestamp>,
+    /// Its end; `None`: until it is resumed.
+    pub until: Option<Timestamp>,
+    /// The person's words.
+    pub why: Option<String>,
+}
+
 /// How the daemon stands.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct StatusView {
@@ -180,8 +200,8 @@ pub struct StatusView {
     pub targets: Vec<TargetRow>,
     /// Items in the inbox.
     pub inbox: u64,
-    /// Pauses in force: scope and why.
-    pub pauses: Vec<(Scope, String)>,
+    /// Pauses in force.
+    pub pauses: Vec<PauseView>,
     /// Write requests sent since start.
     pub writes_sent: u64,
     /// Read requests sent since start.

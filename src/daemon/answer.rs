@@ -9,7 +9,8 @@ use super::describe::{RowText, verdict_text};
 use super::evaluate::{CycleError, Evaluated, Proposal, evaluate};
 use super::memory::Memory;
 use crate::control::{
-    ExplainView, Incoming, PlanFilter, PlanItem, PlanView, RefusalView, RefusedKind, Reply, Request,
+    ExplainView, Incoming, LOGIN_HINT, PlanFilter, PlanItem, PlanView, RefusalView, RefusedKind,
+    Reply, Request,
 };
 use crate::governor::Census;
 use crate::model::{CycleId, Decision, LineageId, Refusal, TaskId, Verdict};
@@ -301,11 +302,9 @@ pub fn no_such(name: &str) -> Reply {
 
 fn trouble(error: &CycleError) -> Reply {
     match error {
-        CycleError::Server(server) if server.is_login() => Reply::refused(
-            RefusedKind::LoginRefused,
-            server.to_string(),
-            "mend the password file, then `provtaskd login clear`",
-        ),
+        CycleError::Server(server) if server.is_login() => {
+            Reply::refused(RefusedKind::LoginRefused, server.to_string(), LOGIN_HINT)
+        }
         CycleError::Server(server) => Reply::refused(
             RefusedKind::Unreachable,
             server.to_string(),

@@ -107,6 +107,22 @@ impl Cache {
         }
     }
 
+    /// True where any of these was asked for since then and could not be had.
+    pub fn asked_in_vain(
+        &self,
+        since: Timestamp,
+        person: Option<&Login>,
+        process: Option<&ProcessKey>,
+        responses: Option<&TaskId>,
+    ) -> bool {
+        let person = person.and_then(|login| self.people.get(login));
+        let process = process.and_then(|key| self.processes.get(key));
+        let responses = responses.and_then(|id| self.responses.get(id));
+        person.is_some_and(|entry| entry.at >= since && entry.value.value().is_none())
+            || process.is_some_and(|entry| entry.at >= since && entry.tasks.value().is_none())
+            || responses.is_some_and(|entry| entry.at >= since && entry.value.value().is_none())
+    }
+
     /// A person's proxies as last read.
     pub fn proxies(&self, login: &Login) -> Known<Vec<ProxyRow>> {
         self.proxies

@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use super::evaluate::{Behind, Bench, CycleError, Evaluated, Seen};
+use super::evaluate::{Behind, Bench, CycleError, Evaluated};
 use super::memory::Memory;
+use super::seen::Seen;
 use super::send::SendDone;
 use super::settle::LookDone;
 use super::time::Stepper;
@@ -18,10 +19,11 @@ use super::{DaemonError, systemd};
 use crate::absence::{Feed, Roster};
 use crate::control::{Incoming, PlanFilter, Reply};
 use crate::dispatch::batch::Queues;
+use crate::dispatch::verify::Witness;
 use crate::governor::Governor;
 use crate::ledger::{Ledger, VerifyItem};
 use crate::model::settings::Settings;
-use crate::model::{Clock, CycleId, Known, Mode, ProcessKey, RefusalReason, TaskId};
+use crate::model::{Clock, CycleId, Known, LineageId, Mode, ProcessKey, RefusalReason, TaskId};
 use crate::oig::{Client, RequestCounts};
 use crate::policy::PolicySet;
 use crate::telemetry::{Health, Metrics};
@@ -143,8 +145,12 @@ pub struct Core {
     pub looks_left: Vec<VerifyItem>,
     /// Complete lists in a row.
     pub complete_passes: u32,
-    /// Rounds of readings since start.
+    /// Rounds of readings since start in which the server answered.
     pub start_rounds: u32,
+    /// What was found open at start and asked for in vain at least once.
+    pub start_unread: HashSet<LineageId>,
+    /// A task of the last list to tell a silent server from a claim that can't be read.
+    pub witness: Option<Witness>,
     /// Since when a cycle runs (wall).
     pub cycle_since: Option<Instant>,
     /// False until every claim found open at start was read once (invariant 4).

@@ -12,15 +12,17 @@ use super::describe::{self, RowText};
 use super::facts::Surroundings;
 use super::memory::{Memory, Remembered, relook_of};
 use super::owners::{self, Loads};
-use super::propose;
+use super::seen::{Seen, count};
+use super::{outset, propose};
 use crate::absence::Roster;
 use crate::calendar;
+use crate::dispatch::verify::Witness;
 use crate::guard::Passed;
 use crate::ledger::{Inputs, Ledger, LedgerError, Observed, Sighting, said_print};
 use crate::model::settings::Settings;
 use crate::model::{
     Clock, CycleId, Decision, Fields, Kind, Known, LineageId, Login, Owner, Refusal, RefusalReason,
-    Snapshot, TargetName, Task, TaskId, TaskStatus, Verdict,
+    TargetName, Task, TaskId, Verdict,
 };
 use crate::oig::{Client, OigError};
 use crate::policy::{Need, PolicySet};
@@ -95,30 +97,6 @@ pub struct Rest {
     pub relook: Option<Timestamp>,
 }
 
-/// Numbers of a snapshot.
-#[derive(Clone, Debug, Default)]
-pub struct Seen {
-    /// When the first page was asked for.
-    pub taken_at: Option<Timestamp>,
-    /// Tasks visible to this login.
-    pub visible: u64,
-    /// Every page was read to the end: enough to act on, because what gives access is acted on only
-    /// with its account's process read.
-    pub complete: bool,
-    /// Complete, and no row has moved while it was read: enough to conclude from what is not there.
-    pub whole: bool,
-    /// Pages read.
-    pub pages: u32,
-    /// Rows that could not be read, with why (the first few).
-    pub unreadable: Vec<String>,
-    /// Per target: visible, rejected.
-    pub targets: BTreeMap<TargetName, (u64, u64)>,
-    /// Definitions without a kind, with their counts.
-    pub unmapped: BTreeMap<String, u64>,
-    /// Tasks per kind.
-    pub kinds: BTreeMap<Kind, u64>,
-}
-
 /// The end of one cycle's reading and deciding.
 #[derive(Debug, Default)]
 pub struct Evaluated {
@@ -126,6 +104,8 @@ pub struct Evaluated {
     pub seen: Seen,
     /// What the list told about open attempts, and who is to be read singly.
     pub observed: Observed,
+    /// A task that no attempt holds, to tell a silent server from a claim that can't be read.
+    pub witness: Option<Witness>,
     /// What is wanted, in the order of the list.
     pub proposals: Vec<Proposal>,
     /// Fresh decisions to do nothing.
@@ -195,6 +175,8 @@ pub async fn evaluate(bench: &Bench, memory: &mut Memory) -> Result<Evaluated, C
             })
             .collect()
     });
+    let ledger = &bench.ledger;
+    out.witness = ledger.read(|index| outset::witness(&snapshot, &states, index, memory.cycle));
     let told: HashSet<LineageId> = observed.outcomes.iter().map(|told| told.lineage).collect();
     let moved: Vec<bool> = bench.ledger.read(|index| {
         states
@@ -417,38 +399,6 @@ fn remember(
         text,
         said,
     })
-}
-
-fn count(snapshot: &Snapshot, kinds: &[Kind]) -> Seen {
-    let mut seen = Seen {
-        taken_at: Some(snapshot.taken_at),
-        visible: u64::try_from(snapshot.tasks.len()).unwrap_or(u64::MAX),
-        complete: snapshot.complete,
-        whole: snapshot.complete && snapshot.stable,
-        pages: snapshot.pages,
-        unreadable: snapshot.unreadable.iter().take(5).cloned().collect(),
-        ..Seen::default()
-    };
-    for (task, kind) in snapshot.tasks.iter().zip(kinds) {
-        if let Some(target) = &task.target {
-            if let Some(row) = seen.targets.get_mut(target) {
-                row.0 += 1;
-                row.1 += u64::from(task.status == TaskStatus::Rejected);
-            } else {
-                seen.targets.insert(
-                    target.clone(),
-                    (1, u64::from(task.status == TaskStatus::Rejected)),
-                );
-            }
-        }
-        *seen.kinds.entry(*kind).or_default() += 1;
-        if *kind == Kind::Unknown {
-            let name = task.definition_name.as_deref().unwrap_or("(no name)");
-            let target = task.target.as_ref().map_or("-", |t| t.as_str());
-            *seen.unmapped.entry(format!("{target}/{name}")).or_default() += 1;
-        }
-    }
-    seen
 }
 
 /// Stores what decisions rest on; a plan stores nothing.

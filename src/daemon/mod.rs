@@ -13,11 +13,13 @@ mod govern;
 mod login;
 mod memory;
 mod orders;
+mod outset;
 mod owners;
 mod propose;
 mod recall;
 mod reload;
 mod reread;
+mod seen;
 mod send;
 mod settle;
 mod start;
@@ -32,7 +34,7 @@ pub use self::core::Exit;
 pub use start::{Running, offline, run, start};
 
 use crate::admin::AdminError;
-use crate::control::{ControlError, RefusedKind};
+use crate::control::{ControlError, LOGIN_HINT, RefusedKind};
 use crate::ledger::LedgerError;
 use crate::oig::OigError;
 use crate::policy::PolicyError;
@@ -123,7 +125,7 @@ impl DaemonError {
             }
             Self::Ledger(_) => "look at the disk and at the message above; nothing is sent without a store that can write".to_owned(),
             Self::Server(error) if error.is_login() => {
-                "put the right password into the file, then `provtaskd login clear`".to_owned()
+                LOGIN_HINT.to_owned()
             }
             Self::Server(OigError::Settings(_) | OigError::File { .. }) => {
                 "mend what is named, then run `provtaskd check`".to_owned()
@@ -132,7 +134,7 @@ impl DaemonError {
                 "check server.origin, the network and the server; nothing was sent".to_owned()
             }
             Self::OnceLogin(_) => {
-                "put the right password into the file, then `provtaskd login clear`".to_owned()
+                LOGIN_HINT.to_owned()
             }
             Self::OnceFaults(_) => {
                 "the log and `provtaskd plan` name file and line; mend the policy".to_owned()

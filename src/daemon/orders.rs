@@ -254,7 +254,7 @@ impl Core {
         }
         self.governor
             .pause(now, scope.clone(), &name_of(&who), until);
-        self.queues.clear();
+        self.void_queue(now);
         self.put(
             EventBody::Paused {
                 scope: scope.clone(),

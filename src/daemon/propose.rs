@@ -113,7 +113,8 @@ pub async fn propose(
                 out.proposals.push(passed_on(around, wish, passed));
             }
             Err(mut refusals) => {
-                if read_to_the_end && needs_reading(&wish, &refusals) {
+                let asked = read_to_the_end || asked_in_vain(around, memory, &wish);
+                if asked && needs_reading(&wish, &refusals) {
                     ask_later(around, memory, &wish, &mut refusals);
                 }
                 out.proposals.push(refused(around, wish, refusals));
@@ -144,6 +145,19 @@ fn ask_later(
     if let Some(first) = refusals.first_mut() {
         first.until = first.until.or(until);
     }
+}
+
+/// True where a reading of the wish's own was tried in this cycle and brought nothing. That others
+/// were not reached does not excuse it: a few that hang for long would come first for ever.
+fn asked_in_vain(around: &Surroundings<'_>, memory: &Memory, wish: &Wish) -> bool {
+    let needs = guard::needs(wish.decision.kind, &wish.action);
+    let task = &around.snapshot.tasks[wish.row];
+    memory.cache.asked_in_vain(
+        around.now,
+        task.beneficiary.as_ref().filter(|_| needs.beneficiary),
+        task.process.as_ref().filter(|_| needs.process),
+        Some(&task.id).filter(|_| needs.responses),
+    )
 }
 
 fn wishes(

@@ -34,7 +34,12 @@ impl Core {
                     .reconfigure(settings.governor.clone(), settings.modes.clone());
                 let (every, at_most) = bounds(&settings);
                 self.pace = Pace::new(every, at_most);
-                self.acts_from = acts_from(&settings, now);
+                self.void_queue(now);
+                let before = &self.settings;
+                if settings.schedule.when != before.schedule.when || settings.zone != before.zone {
+                    // else a time that has come stays: the run that it began is worked out again
+                    self.acts_from = acts_from(&settings, now);
+                }
                 if settings.absence != self.settings.absence || settings.zone != self.settings.zone
                 {
                     // rows of another file, or read in another zone, are not what is asked for now
@@ -46,7 +51,6 @@ impl Core {
                 self.policies = policies;
                 self.reload_error = None;
                 self.epoch += 1;
-                self.queues.clear();
                 self.next_tick = now;
                 let released = self
                     .ledger
@@ -116,10 +120,23 @@ impl Core {
                 now.checked_add(pause).unwrap_or(Timestamp::MAX)
             }
             Schedule::Cron(_) => {
-                self.acts_from = acts_from(&self.settings, now);
-                self.acts_from
+                // a time that came while a cycle only looked is not used up by it
+                if self.acting {
+                    self.acts_from = acts_from(&self.settings, now);
+                }
+                self.acts_from.max(now)
             }
         }
+    }
+
+    /// What is queued may not be wanted any more. With cron lines what was still to be sent is
+    /// proposed anew in the same run, not at the time of the next line.
+    pub fn void_queue(&mut self, now: Timestamp) {
+        let lives = self.queue_ends().is_some_and(|end| now <= end);
+        if lives && !self.queues.is_empty() {
+            self.acts_from = self.acts_from.min(now);
+        }
+        self.queues.clear();
     }
 
     /// When the next cycle starts after a failed one: ever later, up to a bound.

@@ -273,8 +273,17 @@ impl Core {
     /// What was sent is looked for after `verify_first`, not with the next cycle of an idle pace.
     pub fn look_soon(&mut self, now: Timestamp) {
         let look = now.checked_add(self.settings.delivery.verify_first);
-        let look = look.unwrap_or(Timestamp::MAX).max(self.soonest(now));
-        self.next_tick = self.next_tick.min(look);
+        self.look_again(now, look.ok());
+    }
+
+    /// Another look at that time, whatever pace or cron lines say: they bound what is sent. It comes
+    /// later where reading would take too much of the time.
+    pub fn look_again(&mut self, now: Timestamp, at: Option<Timestamp>) {
+        let soonest = now + SignedDuration::from_secs(1);
+        if let Some(at) = at {
+            let look = at.max(soonest).max(self.soonest(now));
+            self.next_tick = self.next_tick.min(look);
+        }
     }
 
     /// OIG's word that a definition is not automated holds for all its tasks (contract section 9,

@@ -1,30 +1,27 @@
 //! Takes in what cycles and readings bring back: governs, queues, records decisions and outcomes; it sends nothing itself.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::DaemonError;
 use super::core::{Core, Done};
 use super::evaluate::{CycleError, Evaluated};
 use super::memory::Memory;
+use super::start::bounds;
 use crate::absence::Roster;
 use crate::dispatch::verify::{self, Round};
 use crate::ledger::VerifyItem;
 use crate::ledger::record::Actor;
 use crate::model::decision::Mode;
-use crate::model::{
-    AttemptEvent, Known, LineageId, Outcome, Refusal, RefusalReason, Scope, TargetName,
-};
+use crate::model::{AttemptEvent, Known, Outcome, Refusal, RefusalReason, Scope, TargetName};
+use crate::oig::OigError;
 use crate::telemetry::{BreakerState, Latch};
 
 /// Single readings per round; the read budget is shared with everything else.
 const LOOKS_AT_ONCE: usize = 200;
-
-/// Rounds of readings after start before one that can't be read no longer holds up the others.
-const START_ROUNDS: u32 = 5;
 
 /// Classes of reasons (`reasons.toml`) that lie in one task and not in its target: they don't open
 /// its breaker. Everything else, what is not understood among it, counts against the target.
@@ -56,8 +53,9 @@ impl Core {
         let items: Vec<VerifyItem> = std::mem::replace(&mut self.looks, rest);
         self.looking = true;
         let client = self.client.clone();
+        let witness = self.witness_asked();
         self.jobs.spawn(async move {
-            let round = verify::look(&client, items).await;
+            let round = verify::look(&client, items, witness).await;
             Done::Looked(LookDone { round, began: now })
         });
     }
@@ -83,15 +81,23 @@ impl Core {
                 self.login_changed(now).await?;
             }
         }
-        self.start_settled(&round);
+        self.start_settled(now, &round);
         if !round.looked.is_empty() {
             let settings = self.settings.delivery.clone();
-            let outcomes = self
+            let found = self
                 .ledger
                 .looked(round.looked, settings, Some(self.cycle), began)
                 .await?;
-            self.told(now, &outcomes);
+            self.told(now, &found.outcomes);
+            self.look_again(now, found.next_look);
             self.store_governor(now).await?;
+        }
+        if !self.looks_left.is_empty() {
+            // no sooner than the shortest pause: this is a server in trouble, or one broken task
+            let asked = round.error.as_ref().and_then(OigError::retry_after);
+            let (every, _) = bounds(&self.settings);
+            let again = now.checked_add(asked.unwrap_or(every).max(every));
+            self.look_again(now, again.ok());
         }
         Ok(())
     }
@@ -219,7 +225,7 @@ impl Core {
                     self.health.set(Latch::LoginOk, false);
                     self.login_changed(now).await?;
                 }
-                self.queues.clear();
+                self.void_queue(now);
                 self.next_tick = self.pace_after_failure(now);
                 if let CycleError::Server(server) = &error
                     && let Some(pause) = server.retry_after()
@@ -272,6 +278,7 @@ impl Core {
             self.next_tick = now;
             return Ok(());
         }
+        self.witness.clone_from(&found.witness);
         let seen = found.seen.clone();
         let looks = found.observed.to_verify.clone();
         let next_look = found.observed.next_look;
@@ -292,11 +299,7 @@ impl Core {
             self.queued_at = Some(now);
         }
         self.next_tick = self.pace_after(now, took, changed);
-        if let Some(look) = next_look.filter(|_| self.looks.is_empty()) {
-            self.next_tick = self
-                .next_tick
-                .min(look.max(now + SignedDuration::from_secs(1)));
-        }
+        self.look_again(now, next_look);
         // sent while this cycle read: it could not plan a look for that
         let taken_at = self.last.seen.taken_at;
         let sent_since = self.ledger.read(|index| {
@@ -309,63 +312,6 @@ impl Core {
         }
         self.report(now, sent_now, faults, took);
         self.store_governor(now).await
-    }
-
-    /// Sending begins once every claim found open at start was answered: read, or not found. One that
-    /// can't be read is tried again; after some rounds in which others could be read it is left to its
-    /// later looks, with its account held. Where nothing can be read, nothing is sent (invariant 4).
-    fn start_settled(&mut self, round: &Round) {
-        if self.settled_at_start {
-            return;
-        }
-        self.looks_left
-            .extend(round.failed.iter().map(|(item, _)| item.clone()));
-        if round.error.is_some() || !self.looks.is_empty() {
-            return;
-        }
-        self.start_rounds = self.start_rounds.saturating_add(1);
-        let failed = round.failed.len();
-        let answered = round.looked.len() > failed;
-        if failed == 0 && self.looks_left.is_empty() {
-            self.settled_at_start = true;
-            tracing::info!("every claim found open at start was read; sending may begin");
-        } else if answered && self.start_rounds >= START_ROUNDS {
-            self.settled_at_start = true;
-            self.looks_left.clear();
-            tracing::error!(
-                not_read = failed,
-                "some claims found open at start can't be read; their accounts stay held (`provtaskd inbox`), sending begins for the others"
-            );
-        } else {
-            tracing::error!(
-                not_read = self.looks_left.len(),
-                "claims found open at start could not be read; nothing is sent until they are, or a person says what became of them (`provtaskd outcomes settle`)"
-            );
-        }
-    }
-
-    /// What is to be read singly now; at start, also what readings that stopped early did not come to.
-    fn take_looks(&mut self, looks: Vec<VerifyItem>) {
-        let left = std::mem::take(&mut self.looks_left);
-        self.looks = looks;
-        if self.settled_at_start {
-            return;
-        }
-        let asked: HashSet<LineageId> = self.looks.iter().map(|item| item.lineage).collect();
-        // a person may have said meanwhile what became of one
-        let ledger = self.ledger.clone();
-        let open = |item: &VerifyItem| {
-            ledger.read(|index| {
-                index
-                    .open_attempt(item.lineage)
-                    .is_some_and(|attempt| attempt.ordinal == item.ordinal)
-            })
-        };
-        self.looks.extend(
-            left.into_iter()
-                .filter(|item| !asked.contains(&item.lineage) && open(item)),
-        );
-        self.settled_at_start = self.looks.is_empty() && !self.looking;
     }
 
     /// Brings the counters up to date.

@@ -229,6 +229,8 @@ async fn assemble(
         looks_left: Vec::new(),
         complete_passes: 0,
         start_rounds: 0,
+        start_unread: HashSet::new(),
+        witness: None,
         cycle_since: None,
         cycle: CycleId(uuid::Uuid::now_v7()),
         next_tick: now,

@@ -5,8 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::core::Core;
-use crate::control::{InboxItem, LoginView, ReleasedView, StatusView, TargetRow};
+use super::orders::scope_text;
+use crate::control::{
+    InboxItem, LOGIN_HINT, LoginView, PauseView, ReleasedView, StatusView, TargetRow,
+};
 use crate::governor::HoldStatus;
+use crate::ledger::Index;
 use crate::model::decision::Mode;
 use crate::model::{AttemptState, LineageId, RefusalReason, TargetName};
 
@@ -100,12 +104,7 @@ impl Core {
             refusals: self.last.refusals.iter().map(|(r, n)| (*r, *n)).collect(),
             targets: self.target_rows(now),
             inbox: self.inbox_count(now),
-            pauses: self
-                .governor
-                .pauses(now)
-                .into_iter()
-                .map(|pause| (pause.scope, format!("by {}", pause.by)))
-                .collect(),
+            pauses: self.pauses(now),
             writes_sent: requests.writes,
             reads_sent: requests.reads + requests.tokens,
             attempts_open: u64::try_from(open).unwrap_or(u64::MAX),
@@ -128,6 +127,25 @@ impl Core {
                 .map(|(name, count)| (name.clone(), *count))
                 .collect(),
         }
+    }
+
+    /// What holds is the governor's word; since when and why are on record with the order.
+    fn pauses(&self, now: Timestamp) -> Vec<PauseView> {
+        let pauses = self.governor.pauses(now).into_iter();
+        pauses
+            .map(|pause| {
+                let order = |index: &Index| index.pause(&pause.scope, now).cloned();
+                let order = self.ledger.read(order);
+                PauseView {
+                    what: scope_text(&pause.scope),
+                    by: pause.by.to_string(),
+                    since: order.as_ref().map(|order| order.since),
+                    until: pause.until,
+                    why: order.map(|order| order.reason.to_string()),
+                    scope: pause.scope,
+                }
+            })
+            .collect()
     }
 
     fn target_rows(&self, now: Timestamp) -> Vec<TargetRow> {
@@ -214,10 +232,7 @@ impl Core {
                 "login",
                 stopped.since,
                 "login_stopped",
-                format!(
-                    "login {login} was refused: {}; mend the password file, then `provtaskd login clear`",
-                    stopped.why
-                ),
+                format!("login {login} was refused: {}; {LOGIN_HINT}", stopped.why),
             ));
         }
         let rewound = self.ledger.read(|index| index.rewound().is_some());

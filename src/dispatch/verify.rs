@@ -1,6 +1,7 @@
 //! Reads what the list can't tell of open attempts, one by one inside the read budget; it only reads, the ledger judges.
 
 use crate::ledger::{Looked, VerifyItem};
+use crate::model::{ProcessKey, TaskId};
 use crate::oig::{Client, OigError};
 
 /// After so many failed readings in a row the server is taken to be the trouble, not the items.
@@ -17,22 +18,57 @@ pub struct Round {
     pub rest: Vec<VerifyItem>,
     /// What ended the round before its end: it concerns every further reading too.
     pub error: Option<OigError>,
+    /// Something was answered, an item or the witness: not the whole server is silent.
+    pub answers: bool,
+}
+
+/// A task that has nothing to do with the items: where it can be read and they can't, the trouble is theirs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Witness {
+    /// The task.
+    pub task: TaskId,
+    /// Its account, read in its place where there is one: so are most items.
+    pub process: Option<ProcessKey>,
+}
+
+impl Witness {
+    async fn ask(&self, client: &Client) -> Result<(), OigError> {
+        match &self.process {
+            Some(process) => client.process(process).await.map(|_| ()),
+            None => client.task(&self.task).await.map(|_| ()),
+        }
+    }
 }
 
 /// Reads each item: its process where that may show a successor, else the task itself. An item that
 /// can't be read is noted and the round goes on; a stopped login, a server that can't be reached or
-/// asks to wait, or several failures in a row end it.
-pub async fn look(client: &Client, items: Vec<VerifyItem>) -> Round {
+/// asks to wait, or several failures in a row end it. A witness is asked first.
+pub async fn look(client: &Client, items: Vec<VerifyItem>, witness: Option<Witness>) -> Round {
     let mut round = Round::default();
     let mut in_a_row = 0;
+    if let Some(witness) = witness {
+        match witness.ask(client).await {
+            Ok(()) => round.answers = true,
+            Err(error) if gone(&error) || error.retry_after().is_some() => {
+                round.rest = items;
+                round.error = Some(error);
+                return round;
+            }
+            // the witness itself may be what is broken
+            Err(error) => {
+                tracing::debug!(%error, task = %witness.task, "a witness could not be read")
+            }
+        }
+    }
     let mut items = items.into_iter();
     while let Some(item) = items.next() {
         let Err(error) = read(client, &item, &mut round.looked).await else {
             in_a_row = 0;
+            round.answers = true;
             continue;
         };
         in_a_row += 1;
-        if error.is_login() || matches!(error, OigError::Connect { .. }) {
+        if gone(&error) {
             round.rest.push(item);
             round.error = Some(error);
         } else {
@@ -81,11 +117,15 @@ async fn read(
     Ok(())
 }
 
+/// True where no reading at all can come about.
+pub fn gone(error: &OigError) -> bool {
+    error.is_login() || matches!(error, OigError::Connect { .. })
+}
+
 /// True for trouble that every further reading would meet too.
 fn of_the_server(error: &OigError) -> bool {
     match error {
-        OigError::Connect { .. } => true,
         OigError::Status { status, .. } => matches!(status, 408 | 429 | 502..=504),
-        other => other.is_login(),
+        other => gone(other),
     }
 }

@@ -10,7 +10,7 @@ use super::attempts::{ClaimRequest, Claims, Settled};
 use super::error::LedgerError;
 use super::index::Index;
 use super::inputs::Inputs;
-use super::look::Looked;
+use super::look::{Looked, LookedUp};
 use super::notes::{BaselineChange, DecidedCount, DecisionRecord, Entry};
 use super::observe::{Observed, Sighting};
 use super::open::{self, OpenReport, Opened};
@@ -140,7 +140,7 @@ impl Ledger {
         delivery: DeliverySettings,
         cycle: Option<CycleId>,
         now: Timestamp,
-    ) -> Result<Vec<Outcome>, LedgerError> {
+    ) -> Result<LookedUp, LedgerError> {
         let meta = Meta::daemon(now, cycle);
         self.submit(move |work| work.looked(looks, &delivery, &meta, now))
             .await

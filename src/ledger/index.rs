@@ -60,6 +60,12 @@ pub struct Attempt {
 }
 
 impl Attempt {
+    /// True while readings may tell what became of it: it was sent, and waits for no person.
+    pub fn is_looked_for(&self) -> bool {
+        self.state.is_open()
+            && !matches!(self.state, AttemptState::Claimed | AttemptState::Ambiguous)
+    }
+
     /// True while the write may still be on its way, or its connector running. A revoke waits for
     /// that and for nothing else of its account (invariant 8).
     pub fn on_the_way(&self, now: Timestamp, settle_after: SignedDuration) -> bool {

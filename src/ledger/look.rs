@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::error::LedgerError;
 use super::index::{TaskRef, flags};
-use super::judge::{Judgement, Reading, judge};
+use super::judge::{Judgement, Reading, judge, next_look};
 use super::lineage::{Join, JoinKey, Newcomer, Waiting, join, print};
 use super::record::{EventBody, How, JoinedItem, MAX_TEXT, Meta, clip};
 use super::work::Work;
@@ -22,6 +22,15 @@ pub struct Looked {
     pub reading: Reading,
 }
 
+/// What came of verification readings.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct LookedUp {
+    /// Attempts that they settled or moved.
+    pub outcomes: Vec<Outcome>,
+    /// When the next look is due of those that they did not settle.
+    pub next_look: Option<Timestamp>,
+}
+
 impl Work {
     /// See [`super::Ledger::looked`].
     pub(super) fn looked(
@@ -30,9 +39,10 @@ impl Work {
         settings: &DeliverySettings,
         meta: &Meta,
         now: Timestamp,
-    ) -> Result<Vec<Outcome>, LedgerError> {
+    ) -> Result<LookedUp, LedgerError> {
         self.fit_presence();
         let mut out = Vec::new();
+        let asked: Vec<LineageId> = looks.iter().map(|look| look.lineage).collect();
         for mut look in looks {
             self.looks.insert(look.lineage, now);
             if let Reading::Process { tasks } = &look.reading {
@@ -77,7 +87,17 @@ impl Work {
             }
         }
         self.forget_settled();
-        Ok(out)
+        let index = self.index();
+        let next_look = asked
+            .into_iter()
+            .filter_map(|lineage| index.open_attempt(lineage))
+            .filter(|attempt| attempt.is_looked_for())
+            .map(|attempt| next_look(attempt.sent, now, settings))
+            .min();
+        Ok(LookedUp {
+            outcomes: out,
+            next_look,
+        })
     }
 
     /// Joins the successor that a process shows and the list doesn't; answers its row.

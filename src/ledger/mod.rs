@@ -37,7 +37,7 @@ pub use index::{
 };
 pub use inputs::{Inputs, MAX_INPUTS};
 pub use judge::{Judgement, Reading, judge, next_look};
-pub use look::Looked;
+pub use look::{Looked, LookedUp};
 pub use notes::{BaselineChange, DecidedCount, DecisionRecord, Entry};
 pub use observe::{Observed, Sighting, TaskView, VerifyItem};
 pub use open::{OpenReport, Rewound};

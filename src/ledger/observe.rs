@@ -85,6 +85,13 @@ pub struct Observed {
     pub ambiguous: u64,
 }
 
+impl Observed {
+    /// Another look is due then.
+    fn look_at(&mut self, due: Timestamp) {
+        self.next_look = Some(self.next_look.map_or(due, |have| have.min(due)));
+    }
+}
+
 impl Work {
     /// See [`super::Ledger::observe`].
     pub(super) fn observe(
@@ -334,6 +341,10 @@ impl Work {
                     evidence,
                 } = judged
                 {
+                    if event == AttemptEvent::ReadPending {
+                        // it goes on, and so do the looks for it
+                        out.look_at(next_look(attempt.sent, now, &sight.delivery));
+                    }
                     told.push(Outcome {
                         lineage,
                         ordinal: attempt.ordinal,
@@ -347,9 +358,8 @@ impl Work {
             }
             if shown {
                 self.looks.insert(lineage, now);
-                continue;
             }
-            if !attempt.state.is_open() || attempt.state == AttemptState::Ambiguous {
+            if !attempt.is_looked_for() {
                 continue;
             }
             let last = self.looks.get(&lineage).copied();
@@ -363,7 +373,7 @@ impl Work {
                 |last| next_look(attempt.sent, last, &sight.delivery),
             );
             if due > now {
-                out.next_look = Some(out.next_look.map_or(due, |have: Timestamp| have.min(due)));
+                out.look_at(due);
                 continue;
             }
             out.to_verify.push(VerifyItem {

@@ -190,7 +190,8 @@ fn accepted_is_completed_only_once_completion_was_read() {
     let read = Looked::single(lineage, 1, Some(row("1200", TaskStatus::Completed, "77")));
     let told = work
         .looked(vec![read], &delivery(), &Meta::daemon(at(31), None), at(31))
-        .expect("looked");
+        .expect("looked")
+        .outcomes;
     assert_eq!(told[0].event, AttemptEvent::ReadCompleted);
     assert_eq!(
         (
@@ -282,7 +283,8 @@ fn a_vanished_id_says_nothing_until_it_was_looked_for() {
     let read = Looked::single(lineage, 1, None);
     let told = work
         .looked(vec![read], &delivery(), &Meta::daemon(at(23), None), at(23))
-        .expect("looked");
+        .expect("looked")
+        .outcomes;
     assert_eq!(told[0].event, AttemptEvent::ReadGone);
     // hours later the successor shows up after all
     let seen = see(
@@ -316,7 +318,8 @@ fn a_successor_that_the_list_hides_is_found_in_its_process() {
             &Meta::daemon(at(4), None),
             at(4),
         )
-        .expect("looked");
+        .expect("looked")
+        .outcomes;
     assert_eq!(told[0].event, AttemptEvent::ReadCompleted);
     assert_eq!(told[0].task, Some(TaskId::new("1200")));
 }

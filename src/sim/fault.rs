@@ -153,6 +153,9 @@ pub struct FaultSpec {
     /// On which requests.
     #[serde(default = "any")]
     pub on: Class,
+    /// Only where the path ends with this text: one task or account that is broken.
+    #[serde(default)]
+    pub path: Option<String>,
     /// With which probability (0 to 1).
     #[serde(default)]
     pub probability: f64,
@@ -240,7 +243,7 @@ impl Faults {
     }
 
     /// The fault for a request. `subject` names what is asked, without what a retry would change, so that the same request meets the same fate whatever happens beside it.
-    pub fn pick(&mut self, class: Class, subject: u64, now: Ms) -> Option<FaultSpec> {
+    pub fn pick(&mut self, class: Class, path: &str, subject: u64, now: Ms) -> Option<FaultSpec> {
         if self.armed.is_empty() {
             return None;
         }
@@ -250,7 +253,11 @@ impl Faults {
         let mut chosen = None;
         for armed in &mut self.armed {
             let spec = &armed.spec;
-            if spec.on != Class::Any && spec.on != class {
+            let elsewhere = spec
+                .path
+                .as_ref()
+                .is_some_and(|part| !path.ends_with(part.as_str()));
+            if elsewhere || spec.on != Class::Any && spec.on != class {
                 continue;
             }
             armed.seen += 1;
@@ -285,10 +292,10 @@ mod tests {
     #[test]
     fn a_fault_falls_on_the_listed_requests_of_its_class() {
         let mut faults = Faults::new(1, 0, &[spec("do = \"html500\"\non = \"put\"\nat = [2]")]);
-        assert!(faults.pick(Class::Put, 1, 0).is_none());
-        assert!(faults.pick(Class::List, 2, 0).is_none());
-        assert!(faults.pick(Class::Put, 1, 0).is_some());
-        assert!(faults.pick(Class::Put, 1, 0).is_none());
+        assert!(faults.pick(Class::Put, "/", 1, 0).is_none());
+        assert!(faults.pick(Class::List, "/", 2, 0).is_none());
+        assert!(faults.pick(Class::Put, "/", 1, 0).is_some());
+        assert!(faults.pick(Class::Put, "/", 1, 0).is_none());
     }
 
     #[test]
@@ -296,16 +303,26 @@ mod tests {
         let make = || Faults::new(9, 0, &[spec("do = \"html503\"\nprobability = 0.5")]);
         let (mut one, mut two) = (make(), make());
         let forward: Vec<bool> = (0..200)
-            .map(|subject| one.pick(Class::Read, subject, 0).is_some())
+            .map(|subject| one.pick(Class::Read, "/", subject, 0).is_some())
             .collect();
         let mut backward: Vec<bool> = (0..200)
             .rev()
-            .map(|subject| two.pick(Class::Read, subject, 0).is_some())
+            .map(|subject| two.pick(Class::Read, "/", subject, 0).is_some())
             .collect();
         backward.reverse();
         assert_eq!(forward, backward);
         let hits = forward.iter().filter(|hit| **hit).count();
         assert!((60..140).contains(&hits), "{hits}");
+    }
+
+    #[test]
+    fn a_fault_of_a_path_falls_and_counts_there_only() {
+        let text = "do = \"html500\"\non = \"read\"\npath = \"/processes/72\"\nat = [2]";
+        let mut faults = Faults::new(1, 0, &[spec(text)]);
+        let mut on = |path: &str| faults.pick(Class::Read, path, 1, 0).is_some();
+        assert!(!on("/processes/72"));
+        assert!(!on("/processes/71"));
+        assert!(on("/processes/72"));
     }
 
     #[test]
@@ -317,8 +334,8 @@ mod tests {
                 "do = \"hang\"\nprobability = 1.0\nlimit = 1\nfrom = \"1s\"",
             )],
         );
-        assert!(faults.pick(Class::List, 1, 1_500).is_none());
-        assert!(faults.pick(Class::List, 1, 2_000).is_some());
-        assert!(faults.pick(Class::List, 1, 2_000).is_none());
+        assert!(faults.pick(Class::List, "/", 1, 1_500).is_none());
+        assert!(faults.pick(Class::List, "/", 1, 2_000).is_some());
+        assert!(faults.pick(Class::List, "/", 1, 2_000).is_none());
     }
 }

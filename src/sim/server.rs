@@ -403,7 +403,8 @@ fn decide(shared: &Shared, req: &Req, raw_query: &str) -> (Answer, Option<FaultS
     ids.sort_unstable();
     subject.extend(ids);
     let now = core.world.now();
-    let fault = core.world.faults.pick(class, draw::hash(0, &subject), now);
+    let subject = draw::hash(0, &subject);
+    let fault = core.world.faults.pick(class, &req.path, subject, now);
     let (claimed, auth_kind) = core.world.auth.claimed(req.authorization.as_deref());
     let mut answer = mangle::answer(&mut core.world, req, &cause, &items, fault.as_ref());
     core.journal_effects();

@@ -122,6 +122,7 @@ async fn one_unreadable_item_does_not_end_a_round_of_readings() {
     let round = verify::look(
         &setup.client(),
         vec![item(1, "71"), item(2, "72"), item(3, "73")],
+        None,
     )
     .await;
     assert!(round.error.is_none(), "{round:?}");
@@ -145,6 +146,7 @@ async fn a_server_that_asks_to_wait_ends_a_round_and_what_is_left_is_named() {
     let round = verify::look(
         &setup.client(),
         vec![item(1, "71"), item(2, "72"), item(3, "73")],
+        None,
     )
     .await;
     assert!(round.error.is_some());

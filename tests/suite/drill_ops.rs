@@ -156,6 +156,15 @@ async fn a_wrong_password_is_tried_at_most_twice(auth: &str) {
         denied,
         "a restart tries nothing"
     );
+    let inbox = drill.inbox();
+    let item = inbox.iter().find(|item| item["why"] == "login_stopped");
+    let told = item.expect("a person has to look")["text"].to_string();
+    for said in [told, drill.done(&["status"]), failed(&drill, &["plan"]).1] {
+        let file = said.find("right password into its file").expect("the road");
+        let clear = said.find("provtaskd login clear").expect("the other");
+        assert!(file < clear, "the shortest first: {said}");
+        assert!(said.contains("that is enough"), "{said}");
+    }
     drill.stop();
     let (code, said) = failed(&drill, &["run", "--once"]);
     assert_eq!(code, Some(77), "{said}");
@@ -279,6 +288,68 @@ async fn a_second_daemon_on_the_same_store_is_refused_in_one_line() {
         assert!(error.contains("in use by process"), "{error}");
         assert_eq!(drill.journal().len(), before, "it asked the server nothing");
     }
+    drill.run_for("12h").await;
+    drill.judge().await;
+}
+
+/// Months later it has to be seen who has paused what, since when and why.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn status_shows_each_pause_with_who_since_when_and_why() {
+    let mut drill = Setup::of(STEADY).enforcing().await;
+    drill.done(&["pause", "--why", "SAP moves house", "--target", "SAP"]);
+    drill.done(&["pause", "--why", "a freeze\u{7}", "--for", "2h"]);
+    let pauses = status(&drill)["pauses"].clone();
+    let find = |what: &str| {
+        let mut rows = pauses.as_array().expect("a list").iter();
+        let row = rows.find(|row| row["what"] == what);
+        row.unwrap_or_else(|| panic!("no {what}: {pauses:#}"))
+    };
+    let (target, all) = (find("target SAP"), find("everything"));
+    assert_eq!(target["scope"]["of"], "SAP");
+    assert_eq!(target["why"], "SAP moves house");
+    assert_eq!(target["until"], Value::Null);
+    for pause in [target, all] {
+        let by = pause["by"].as_str().expect("who");
+        assert!(by.starts_with("uid "), "{by}");
+        let since = pause["since"].as_str().expect("since when");
+        assert!(since.starts_with("2027-03-01T07:"), "{since}");
+    }
+    assert!(
+        all["until"]
+            .as_str()
+            .is_some_and(|until| until > all["since"].as_str().expect("a time"))
+    );
+    let text = drill.done(&["status"]);
+    let line = |with: &str| {
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("paused: ") && line.contains(with));
+        line.unwrap_or_else(|| panic!("no {with}: {text}"))
+            .to_owned()
+    };
+    let line = (line("target SAP"), line("everything"));
+    assert!(
+        line.0.contains("by uid ") && line.0.contains("since 2027-03-01"),
+        "{}",
+        line.0
+    );
+    assert!(
+        line.0.ends_with(": SAP moves house") && !line.0.contains("until"),
+        "{}",
+        line.0
+    );
+    assert!(
+        line.1.contains("until 2027-03-01") && line.1.contains("a freeze"),
+        "{}",
+        line.1
+    );
+    assert!(
+        !line.1.contains('\u{7}'),
+        "what a person types is no command for a terminal"
+    );
+    drill.done(&["resume"]);
+    drill.done(&["resume", "--target", "SAP"]);
+    assert_eq!(status(&drill)["pauses"], json!([]));
     drill.run_for("12h").await;
     drill.judge().await;
 }

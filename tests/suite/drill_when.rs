@@ -59,6 +59,113 @@ async fn cron_lines_bound_when_anything_is_sent() {
     drill.judge().await;
 }
 
+/// One line a day, at ten; a list of eight pages at two reads a minute takes four minutes.
+async fn daily(tables: &str, slow: bool) -> Drill {
+    let mut setup = Setup::of(&GROUPS.replace("accounts = 8", "accounts = 24")).config(tables);
+    if slow {
+        setup = setup.server("page_size = 3\nreads_per_minute = 2");
+    }
+    let mut drill = setup.start().await;
+    change(&drill, "every = \"5m\"", "cron = [\"0 10 * * *\"]");
+    drill.release();
+    drill.daemon();
+    drill.run_for("30m").await;
+    drill.approve_backlog();
+    drill
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_look_that_lasts_over_the_time_of_a_cron_line_does_not_take_its_place() {
+    let mut drill = daily("", true).await;
+    drill.run_for("148m").await;
+    // it has no time to act: the cycle that it brings only looks, from 09:58 on
+    drill.done(&["reload"]);
+    drill.run_for("2m").await;
+    assert_eq!(drill.count("effects"), 0);
+    drill.run_for("90m").await;
+    assert!(drill.count("effects") > 0, "the day's run takes place");
+    drill.run_for("30d").await;
+    drill.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_while_the_run_of_a_cron_line_reads_does_not_lose_it() {
+    let mut drill = daily("", true).await;
+    drill.run_for("151m").await;
+    drill.done(&["reload"]);
+    assert_eq!(drill.count("effects"), 0);
+    drill.run_for("90m").await;
+    assert!(drill.count("effects") > 0, "the day's run takes place");
+    drill.run_for("30d").await;
+    drill.judge().await;
+}
+
+/// What an order or a reload takes out of the queue is proposed anew in the same run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_is_interrupted_while_it_sends_goes_on() {
+    let tables = "[governor.default]\nper_minute = 2\nbatch_max = 1";
+    for order in [
+        &["reload"][..],
+        &["pause", "--why", "another target", "--target", "SAP"],
+    ] {
+        let mut drill = daily(tables, false).await;
+        drill.run_for("151m").await;
+        drill.done(order);
+        let before = drill.count("effects");
+        assert!((1..24).contains(&before), "in the middle of it: {before}");
+        drill.run_for("20m").await;
+        let after = drill.count("effects");
+        assert!(after >= before + 5, "{order:?}: {before}, then {after}");
+        drill.run_for("40d").await;
+        drill.judge().await;
+    }
+}
+
+/// Another schedule is another matter: the new lines say when.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_with_other_cron_lines_waits_for_their_time() {
+    let mut drill = daily("", true).await;
+    drill.run_for("151m").await;
+    change(&drill, "0 10 * * *", "0 12 * * *");
+    drill.done(&["reload"]);
+    drill.run_for("100m").await;
+    assert_eq!(drill.count("effects"), 0);
+    drill.run_for("30m").await;
+    assert!(drill.count("effects") > 0);
+    drill.run_for("30d").await;
+    drill.judge().await;
+}
+
+/// What was sent is looked for until it is told, whatever the cron lines say.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_daily_run_has_sent_is_told_the_same_day() {
+    for (server, told_by) in [
+        // the list shows the successor while it runs
+        ("run = \"later\"\nlater = \"20m\"", "2h"),
+        // the list shows it late, and single readings nothing before
+        (
+            "run = \"later\"\nlater = \"1m\"\nsuccessor_delay = \"40m\"",
+            "4h",
+        ),
+    ] {
+        let world = GROUPS.replace("name = \"AD\"", &format!("name = \"AD\"\n{server}"));
+        let tables = "[governor.default]\nbatch_start = 8";
+        let mut drill = Setup::of(&world).config(tables).start().await;
+        change(&drill, "every = \"5m\"", "cron = [\"0 10 * * *\"]");
+        drill.release();
+        drill.daemon();
+        drill.run_for("30m").await;
+        drill.approve_backlog();
+        drill.run_for("155m").await;
+        assert!(!puts(&drill).is_empty(), "the run has sent");
+        drill.run_for(told_by).await;
+        let open = drill.json(&["status", "--json"])["attempts_open"].clone();
+        assert_eq!(open, 0, "{server}: nothing waits for tomorrow's line");
+        drill.run_for("10d").await;
+        drill.judge().await;
+    }
+}
+
 /// Off reads nothing either.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn off_is_off() {

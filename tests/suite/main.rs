@@ -13,6 +13,7 @@ mod client_tls;
 mod config;
 mod demo;
 mod drill;
+mod drill_broken;
 mod drill_crash;
 mod drill_doubt;
 mod drill_guard;

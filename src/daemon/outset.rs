@@ -1,0 +1,120 @@
+//! Claims found open at start: nothing is sent before they were read, nor for ever because one of them can't be; it never calls one settled.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+
+use super::account::RowState;
+use super::core::Core;
+use crate::dispatch::verify::{self, Round, Witness};
+use crate::ledger::{Index, VerifyItem};
+use crate::model::{LineageId, Snapshot};
+
+/// Rounds of readings after start, in each of which the server answered for others, before one that
+/// can't be read no longer holds up the rest.
+const START_ROUNDS: u32 = 5;
+
+/// A task of the list whose account no attempt holds: where it can be read and a claim can't, the
+/// trouble is the claim's. Each cycle takes another one, since any of them may be broken as well.
+pub fn witness(
+    snapshot: &Snapshot,
+    states: &[Option<RowState>],
+    index: &Index,
+    cycle: u64,
+) -> Option<Witness> {
+    let rows = snapshot.tasks.len();
+    let from = usize::try_from(cycle).ok()?.checked_rem(rows)?;
+    (from..rows)
+        .chain(0..from)
+        .filter(|row| states[*row].is_some_and(|state| !state.attempt_open))
+        .map(|row| &snapshot.tasks[row])
+        .find(|task| {
+            let held = |process| index.is_open_on(process);
+            !task.process.as_ref().is_some_and(held)
+        })
+        .map(|task| Witness {
+            task: task.id.clone(),
+            process: task.process.clone(),
+        })
+}
+
+impl Core {
+    /// The witness, while it has something to tell: a claim of the start was asked for in vain.
+    pub fn witness_asked(&self) -> Option<Witness> {
+        let doubt = !self.settled_at_start && !self.start_unread.is_empty();
+        self.witness.clone().filter(|_| doubt)
+    }
+
+    /// Sending begins once every claim found open at start was answered: read, or not found. One that
+    /// can't be read is tried again; after some rounds in which the server answered for others, and
+    /// `settle_after` since start, it is left to its later looks, with its account held. Where nothing
+    /// can be read, nothing is sent (invariant 4).
+    pub fn start_settled(&mut self, now: Timestamp, round: &Round) {
+        if self.settled_at_start {
+            return;
+        }
+        let failed = || round.failed.iter().map(|(item, _)| item);
+        self.looks_left.extend(failed().cloned());
+        self.start_unread.extend(failed().map(|item| item.lineage));
+        if !self.looks.is_empty() {
+            return;
+        }
+        if self.looks_left.is_empty() {
+            self.settled_at_start = true;
+            tracing::info!("every claim found open at start was read; sending may begin");
+            return;
+        }
+        let answers = round.answers && !round.error.as_ref().is_some_and(verify::gone);
+        if answers {
+            self.start_rounds = self.start_rounds.saturating_add(1);
+        }
+        let left = self.looks_left.iter();
+        let tried = left
+            .filter(|item| self.start_unread.contains(&item.lineage))
+            .count();
+        // rounds may follow each other fast, and a server that starts as well takes its time
+        let waited = now.duration_since(self.started) >= self.settings.delivery.settle_after;
+        let enough = waited && self.start_rounds >= START_ROUNDS;
+        // one that no round has come to may be readable
+        if answers && enough && tried == self.looks_left.len() {
+            self.settled_at_start = true;
+            self.looks_left.clear();
+            tracing::error!(
+                not_read = tried,
+                "some claims found open at start can't be read; their accounts stay held (`provtaskd inbox`), sending begins for the others"
+            );
+        } else {
+            tracing::error!(
+                not_read = self.looks_left.len(),
+                "claims found open at start could not be read; nothing is sent until they are, or a person says what became of them (`provtaskd outcomes settle`)"
+            );
+        }
+    }
+
+    /// What is to be read singly now; at start, also what readings that stopped early did not come to.
+    pub fn take_looks(&mut self, looks: Vec<VerifyItem>) {
+        let left = std::mem::take(&mut self.looks_left);
+        self.looks = looks;
+        if self.settled_at_start {
+            return;
+        }
+        let asked: HashSet<LineageId> = self.looks.iter().map(|item| item.lineage).collect();
+        // a person may have said meanwhile what became of one
+        let ledger = self.ledger.clone();
+        let open = |item: &VerifyItem| {
+            ledger.read(|index| {
+                index
+                    .open_attempt(item.lineage)
+                    .is_some_and(|attempt| attempt.ordinal == item.ordinal)
+            })
+        };
+        self.looks.extend(
+            left.into_iter()
+                .filter(|item| !asked.contains(&item.lineage) && open(item)),
+        );
+        // one that ends every round must not keep it from those that were not asked for yet
+        self.looks
+            .sort_by_key(|item| self.start_unread.contains(&item.lineage));
+        self.settled_at_start = self.looks.is_empty() && !self.looking;
+    }
+}

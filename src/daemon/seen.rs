@@ -1,0 +1,64 @@
+//! The numbers of a snapshot, for status, metrics and log; it counts what this login sees, nothing else.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::model::{Kind, Snapshot, TargetName, TaskStatus};
+
+/// Numbers of a snapshot.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// When the first page was asked for.
+    pub taken_at: Option<Timestamp>,
+    /// Tasks visible to this login.
+    pub visible: u64,
+    /// Every page was read to the end: enough to act on, because what gives access is acted on only
+    /// with its account's process read.
+    pub complete: bool,
+    /// Complete, and no row has moved while it was read: enough to conclude from what is not there.
+    pub whole: bool,
+    /// Pages read.
+    pub pages: u32,
+    /// Rows that could not be read, with why (the first few).
+    pub unreadable: Vec<String>,
+    /// Per target: visible, rejected.
+    pub targets: BTreeMap<TargetName, (u64, u64)>,
+    /// Definitions without a kind, with their counts.
+    pub unmapped: BTreeMap<String, u64>,
+    /// Tasks per kind.
+    pub kinds: BTreeMap<Kind, u64>,
+}
+
+/// Counts a snapshot.
+pub fn count(snapshot: &Snapshot, kinds: &[Kind]) -> Seen {
+    let mut seen = Seen {
+        taken_at: Some(snapshot.taken_at),
+        visible: u64::try_from(snapshot.tasks.len()).unwrap_or(u64::MAX),
+        complete: snapshot.complete,
+        whole: snapshot.complete && snapshot.stable,
+        pages: snapshot.pages,
+        unreadable: snapshot.unreadable.iter().take(5).cloned().collect(),
+        ..Seen::default()
+    };
+    for (task, kind) in snapshot.tasks.iter().zip(kinds) {
+        if let Some(target) = &task.target {
+            if let Some(row) = seen.targets.get_mut(target) {
+                row.0 += 1;
+                row.1 += u64::from(task.status == TaskStatus::Rejected);
+            } else {
+                seen.targets.insert(
+                    target.clone(),
+                    (1, u64::from(task.status == TaskStatus::Rejected)),
+                );
+            }
+        }
+        *seen.kinds.entry(*kind).or_default() += 1;
+        if *kind == Kind::Unknown {
+            let name = task.definition_name.as_deref().unwrap_or("(no name)");
+            let target = task.target.as_ref().map_or("-", |t| t.as_str());
+            *seen.unmapped.entry(format!("{target}/{name}")).or_default() += 1;
+        }
+    }
+    seen
+}
