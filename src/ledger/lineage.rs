@@ -98,7 +98,7 @@ pub struct Newcomer {
     pub task: TaskId,
     /// Its key.
     pub key: Option<JoinKey>,
-    /// The lineage that its retry link names, where there is one.
+    /// The lineage that its retry link names, where there is one; it is never joined to another.
     pub linked: Option<LineageId>,
 }
 
@@ -176,6 +176,10 @@ fn settle_group(
             .filter(|j| mine.iter().any(|w| higher(**j, w)))
             .count();
         out[*i] = if mine.len() == 1 && rivals == 1 {
+            if newcomers[*i].linked.is_some() {
+                // it says itself whose successor it is, and that is another's
+                continue;
+            }
             let how = if first.ours || how == How::Process {
                 how
             } else {

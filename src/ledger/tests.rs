@@ -3,6 +3,7 @@
 mod inputs;
 mod newcomers;
 mod passes;
+mod processes;
 mod racing;
 mod state;
 
