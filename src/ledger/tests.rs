@@ -75,6 +75,7 @@ fn sighting(tasks: Vec<Task>, minute: i64) -> Sighting {
             unreadable: Vec::new(),
         }),
         cycle: CycleId(uuid::Uuid::from_u128(1)),
+        asked: false,
         delivery: delivery(),
     }
 }
