@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::error::LedgerError;
 use super::index::{Index, TaskRef, flags};
 use super::judge::{Judgement, Reading, judge};
-use super::lineage::{Join, JoinKey, Newcomer, Waiting, join, print};
+use super::lineage::{Join, Newcomer, Waiting, join, mark_chains, print};
 use super::record::{EventBody, How, JoinedItem, MAX_TEXT, Meta, clip};
 use super::work::Work;
 use crate::model::settings::DeliverySettings;
@@ -165,12 +165,7 @@ fn sides(index: &Index, sent: Timestamp, tasks: &[Task]) -> Sides {
                     continue;
                 }
             }
-            out.newcomers.push(Newcomer {
-                at,
-                task: task.id.clone(),
-                key: JoinKey::of_task(task),
-                linked,
-            });
+            out.newcomers.push(Newcomer::new(at, task, linked));
             continue;
         };
         let Some(of) = index.lineage(lineage) else {
@@ -188,6 +183,7 @@ fn sides(index: &Index, sent: Timestamp, tasks: &[Task]) -> Sides {
             });
         }
     }
+    mark_chains(&mut out.newcomers);
     out
 }
 

@@ -17,6 +17,18 @@ use crate::model::{Action, LineageId, TaskId};
 /// on a list that shifts with every reading.
 const PATIENCE: u8 = 5;
 
+/// Vanished newcomers that are remembered for the links that may name them.
+const REMEMBERED: usize = 4096;
+
+/// What is known of a new id that could not be told yet.
+#[derive(Clone, Debug)]
+pub(super) struct Met {
+    /// Cycles that have shown it.
+    sights: u8,
+    /// The task that it names.
+    of: Option<TaskId>,
+}
+
 /// A lineage with the key of a newcomer, or that one names as its predecessor.
 struct Candidate {
     waiting: Waiting,
@@ -36,6 +48,19 @@ pub(super) struct Pass {
 }
 
 impl Work {
+    /// A link to an id that was met and never told leads to where that one's link led.
+    pub(super) fn follow_links(&self, walk: &mut Walk) {
+        let index = self.index();
+        for new in &mut walk.newcomers {
+            let mut of = new.of.as_ref();
+            // ids fall from link to link
+            while let (None, Some(met)) = (new.linked, of.and_then(|of| self.newcomers.get(of))) {
+                of = met.of.as_ref();
+                new.linked = of.and_then(|of| index.lineage_of(of));
+            }
+        }
+    }
+
     /// What each newcomer is, aligned with them.
     ///
     /// An absence of our own retry's old id counts at once, any other one after two whole passes. A
@@ -62,13 +87,22 @@ impl Work {
         let mut joins = join(&waiting, &walk.newcomers, How::Successor);
         let mut met = HashMap::new();
         for (new, to) in walk.newcomers.iter().zip(&mut joins) {
-            let before = self.newcomers.get(&new.task).copied().unwrap_or(0);
+            let before = self.newcomers.get(&new.task).map_or(0, |met| met.sights);
             let sighting = if pass.counts {
                 before.saturating_add(1)
             } else {
                 before.max(1)
             };
-            if !pass.sure && *to != Join::Fresh {
+            // the one that it names is known by the next pass
+            let of = new.of.clone();
+            if new.of_newcomer && *to == Join::Fresh {
+                *to = Join::Undecided;
+                let sights = before;
+                met.insert(new.task.clone(), Met { sights, of });
+                continue;
+            }
+            let likened = !matches!(to, Join::Fresh | Join::To(_, How::Link));
+            if !pass.sure && likened {
                 // a row that a shift between pages may have hidden could make the pair a wrong one
                 *to = Join::Undecided;
                 continue;
@@ -78,7 +112,8 @@ impl Work {
             };
             if sighting < PATIENCE {
                 *to = Join::Undecided;
-                met.insert(new.task.clone(), sighting);
+                let sights = sighting;
+                met.insert(new.task.clone(), Met { sights, of });
             } else if !rivals.is_empty() {
                 match to {
                     Join::To(lineage, _) => rivals.push(*lineage),
@@ -91,6 +126,13 @@ impl Work {
             }
         }
         if pass.counts {
+            if !pass.sure {
+                // one that is not shown may only be hidden, or have been retried before it was told
+                let old = self.newcomers.drain().filter(|(_, met)| met.of.is_some());
+                for (task, old) in old.take(REMEMBERED) {
+                    met.entry(task).or_insert(old);
+                }
+            }
             self.newcomers = met;
         }
         joins
@@ -197,16 +239,18 @@ impl Others {
             // the link tells as soon as the old id is gone
             return Some(vec![named]);
         }
-        if matches!(to, Join::To(_, How::Link | How::Successor)) {
+        if matches!(to, Join::To(_, How::Link)) {
             return None;
         }
+        // our own send explains a newcomer, but so may a sibling that somebody else has just retried
+        let explained = matches!(to, Join::To(_, How::Successor));
         let elder = |rival: &&Candidate| new.task.cmp_numeric(&rival.waiting.task).is_gt();
         let rivals = || {
             let of = new.key.and_then(|key| self.by_key.get(&key));
             of.into_iter().flatten().filter(elder)
         };
         rivals()
-            .any(|rival| !rival.shown || rival.waiting.ours || sighting == 1)
+            .any(|rival| !rival.shown || sighting == 1 || (rival.waiting.ours && !explained))
             .then(|| {
                 let absent = rivals().filter(|rival| !rival.shown);
                 absent.map(|rival| rival.waiting.lineage).collect()

@@ -124,6 +124,7 @@ impl Work {
                 sure,
                 counts: !sight.asked,
             };
+            self.follow_links(&mut walk);
             self.joins(&walk, pass, sight.delivery.verify_give_up, now)
         } else {
             Vec::new()

@@ -6,6 +6,7 @@ mod passes;
 mod processes;
 mod racing;
 mod state;
+mod truth;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, RwLock};

@@ -264,3 +264,26 @@ fn a_note_that_no_row_shows_counts_and_is_not_sent_for_ever() {
     let history = index.read().expect("a lock").history(lineage, true);
     assert_eq!(history.expect("known").attempts, 1);
 }
+
+#[test]
+fn a_link_to_our_own_retry_is_followed_on_a_list_that_shifts() {
+    let (mut work, _) = core();
+    let lineage = open(&mut work, "1090");
+    send(&mut work, lineage, "1090", 1, ReceiptStatus::Accepted);
+    let seen = see_shifted(&mut work, vec![linked("1200", "1090")], 3);
+    assert_eq!(seen.views[0].lineage, Some(lineage));
+}
+
+#[test]
+fn a_link_to_an_id_that_was_retried_before_it_was_told_leads_on_to_its_elder() {
+    let (mut work, index) = core();
+    let lineage = open(&mut work, "1090");
+    see_shifted(&mut work, vec![linked("1200", "1090")], 1);
+    see_shifted(&mut work, vec![], 2);
+    for minute in 3..12 {
+        let seen = see_shifted(&mut work, vec![linked("1300", "1200")], minute);
+        let view = seen.views[0];
+        assert!(view.lineage.is_none() || view.ambiguous, "{minute}");
+    }
+    assert!(index.read().expect("a lock").is_ambiguous(lineage));
+}
