@@ -115,6 +115,7 @@ async fn ledger(dir: &std::path::Path, tasks: usize) -> Duration {
         kinds: vec![Kind::Revoke; tasks],
         snapshot: Arc::new(snapshot),
         cycle,
+        asked: false,
         delivery: delivery(),
     };
     let seen = ledger.observe(sighting, now).await.expect("seen");

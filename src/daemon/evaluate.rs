@@ -148,6 +148,7 @@ pub async fn evaluate(bench: &Bench, memory: &mut Memory) -> Result<Evaluated, C
                 snapshot: Arc::clone(&snapshot),
                 kinds: kinds.clone(),
                 cycle: bench.cycle,
+                asked: bench.whole,
                 delivery: bench.settings.delivery.clone(),
             },
             now,

@@ -323,7 +323,7 @@ fn general(id: &str, since: Timestamp, why: &str, text: String) -> InboxItem {
 fn explanation(why: &str) -> &'static str {
     match why {
         "ambiguous" => {
-            "More than one task could be the successor; look at them in OIG, then `provtaskd outcomes settle` or `outcomes reset`."
+            "It can't be told whose successor a task is; look at them in OIG, then `provtaskd outcomes settle` or `outcomes reset`."
         }
         "not_told" => {
             "It could not be told in time what became of the attempt; look in OIG, then `provtaskd outcomes settle`."

@@ -60,7 +60,7 @@ pub struct GuardInput<'a> {
     pub definition_manual: bool,
     /// The account has an open attempt of another lineage, or one that is queued to be sent.
     pub open_attempt_in_account: bool,
-    /// More than one task could be the successor.
+    /// It could not be told whose successor a task is.
     pub lineage_ambiguous: bool,
     /// Creation time of the lineage's first task, else our first sight; the order within the account.
     pub origin: Timestamp,

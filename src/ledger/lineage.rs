@@ -1,6 +1,6 @@
 //! Whether a newly seen id is a new piece of work or the successor of one we know; pure, and where it can't be told it says so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use sha2::{Digest as _, Sha256};
 
@@ -98,8 +98,39 @@ pub struct Newcomer {
     pub task: TaskId,
     /// Its key.
     pub key: Option<JoinKey>,
-    /// The lineage that its retry link names, where there is one.
+    /// The lineage that its retry link names, where there is one; it is never joined to another.
     pub linked: Option<LineageId>,
+    /// The task that it names as the one it retries.
+    pub of: Option<TaskId>,
+    /// It names a task that is as new as itself: whose successor it is shows once that one is known.
+    pub of_newcomer: bool,
+}
+
+impl Newcomer {
+    /// A row whose id nobody has.
+    pub fn new(at: usize, task: &Task, linked: Option<LineageId>) -> Self {
+        Self {
+            at,
+            task: task.id.clone(),
+            key: JoinKey::of_task(task),
+            linked,
+            of: task.retry_of.clone(),
+            of_newcomer: false,
+        }
+    }
+}
+
+/// Marks the newcomers that name another one.
+pub fn mark_chains(newcomers: &mut [Newcomer]) {
+    let names = |new: &Newcomer| new.linked.is_none() && new.of.is_some();
+    if !newcomers.iter().any(names) {
+        return;
+    }
+    let ids: HashSet<TaskId> = newcomers.iter().map(|new| new.task.clone()).collect();
+    for new in newcomers {
+        new.of_newcomer =
+            new.linked.is_none() && new.of.as_ref().is_some_and(|of| ids.contains(of));
+    }
 }
 
 /// What a newcomer is.
@@ -176,6 +207,10 @@ fn settle_group(
             .filter(|j| mine.iter().any(|w| higher(**j, w)))
             .count();
         out[*i] = if mine.len() == 1 && rivals == 1 {
+            if newcomers[*i].linked.is_some() || newcomers[*i].of_newcomer {
+                // it says itself whose successor it is, and that is another's
+                continue;
+            }
             let how = if first.ours || how == How::Process {
                 how
             } else {
@@ -207,6 +242,8 @@ mod tests {
             task: TaskId::new(task),
             key: Some(JoinKey([key; 16])),
             linked: None,
+            of: None,
+            of_newcomer: false,
         }
     }
 

@@ -1,15 +1,20 @@
 //! Readings of single tasks and processes, brought to the attempts they are about; it joins what the list hides and never guesses.
 
-use jiff::Timestamp;
+use std::collections::HashSet;
+
+use jiff::{SignedDuration, Timestamp};
 
 use super::error::LedgerError;
-use super::index::{TaskRef, flags};
+use super::index::{Index, TaskRef, flags};
 use super::judge::{Judgement, Reading, judge, next_look};
-use super::lineage::{Join, JoinKey, Newcomer, Waiting, join, print};
+use super::lineage::{Join, Newcomer, Waiting, join, mark_chains, print};
 use super::record::{EventBody, How, JoinedItem, MAX_TEXT, Meta, clip};
 use super::work::Work;
 use crate::model::settings::DeliverySettings;
-use crate::model::{Action, LineageId, Outcome, Task, TaskId};
+use crate::model::{Action, LineageId, Outcome, Task, TaskId, TaskStatus};
+
+/// So much may the server's clock be behind ours before its word on what came first is wrong.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(30);
 
 /// One verification reading.
 #[derive(Clone, Debug)]
@@ -109,12 +114,25 @@ impl Work {
         now: Timestamp,
         out: &mut Vec<Outcome>,
     ) -> Result<Option<Task>, LedgerError> {
-        let (waiting, newcomers) = self.sides(tasks);
-        let joins = join(&waiting, &newcomers, How::Process);
-        for (new, to) in newcomers.iter().zip(joins) {
+        let sides = {
+            let index = self.index();
+            let Some(attempt) = index.attempt(lineage) else {
+                return Ok(None);
+            };
+            if index.is_ambiguous(lineage) {
+                return Ok(None);
+            }
+            sides(&index, attempt.sent, tasks)
+        };
+        let joins = join(&sides.waiting, &sides.newcomers, How::Process);
+        for (new, to) in sides.newcomers.iter().zip(joins) {
             let task = &tasks[new.at];
             match to {
+                // what was there before the send only makes others doubtful
                 Join::To(to, how) if to == lineage => {
+                    if how != How::Link && sides.before.contains(&new.at) {
+                        continue;
+                    }
                     self.shown_again(lineage);
                     let items = vec![JoinedItem {
                         lineage,
@@ -134,43 +152,77 @@ impl Work {
         }
         Ok(None)
     }
+}
 
-    /// In a process: our lineages whose id is finished or no longer listed, and ids that nobody has.
-    fn sides(&self, tasks: &[Task]) -> (Vec<Waiting>, Vec<Newcomer>) {
-        let index = self.index();
-        let (mut waiting, mut newcomers) = (Vec::new(), Vec::new());
-        for (at, task) in tasks.iter().enumerate() {
-            let Some(lineage) = index.lineage_of(&task.id) else {
-                newcomers.push(Newcomer {
-                    at,
-                    task: task.id.clone(),
-                    key: JoinKey::of_task(task),
-                    linked: task.retry_of.as_ref().and_then(|of| index.lineage_of(of)),
-                });
-                continue;
-            };
-            let Some(of) = index.lineage(lineage) else {
-                continue;
-            };
-            let closed = task.status.is_finished() && !task.status.is_done();
-            let gone = self.presence_of(lineage).passes > 0;
-            if of.task == TaskRef::from(&task.id)
-                && (closed || gone)
-                && !task.status.is_done()
-                && !of.has(flags::DONE | flags::AMBIGUOUS)
-            {
-                waiting.push(Waiting {
-                    lineage,
-                    task: TaskId::from(&of.task),
-                    key: of.key,
-                    ours: index
-                        .attempt(lineage)
-                        .is_some_and(|a| a.action == Action::Retry),
-                });
+/// The two sides of a process.
+struct Sides {
+    /// Our lineages whose id is closed.
+    waiting: Vec<Waiting>,
+    /// Ids that nobody has.
+    newcomers: Vec<Newcomer>,
+    /// Places of newcomers that were there before the send.
+    before: HashSet<usize>,
+}
+
+/// In a process: who may have a successor, and which ids could be one of an attempt sent at `sent`.
+///
+/// Only a retried id has a successor, and that closes it as UC: an id that is still open, done or
+/// cancelled waits for nothing, whatever the list shows of it. What was there before the send is
+/// left out, but for a closed one: it may have a successor of its own among the others.
+fn sides(index: &Index, sent: Timestamp, tasks: &[Task]) -> Sides {
+    let mut out = Sides {
+        waiting: Vec::new(),
+        newcomers: Vec::new(),
+        before: HashSet::new(),
+    };
+    for (at, task) in tasks.iter().enumerate() {
+        let closed = task.status == TaskStatus::UnsuccessfullyCompleted;
+        let Some(lineage) = index.lineage_of(&task.id) else {
+            let linked = task.retry_of.as_ref().and_then(|of| index.lineage_of(of));
+            if was_there_before(task, sent) {
+                out.before.insert(at);
+                if !closed && linked.is_none() {
+                    continue;
+                }
             }
+            out.newcomers.push(Newcomer::new(at, task, linked));
+            continue;
+        };
+        let Some(of) = index.lineage(lineage) else {
+            continue;
+        };
+        // one about which a person has to decide may still be the one whose successor is shown
+        if closed && of.task == TaskRef::from(&task.id) && !of.has(flags::DONE) {
+            out.waiting.push(Waiting {
+                lineage,
+                task: TaskId::from(&of.task),
+                key: of.key,
+                ours: index
+                    .attempt(lineage)
+                    .is_some_and(|a| a.action == Action::Retry),
+            });
         }
-        (waiting, newcomers)
     }
+    mark_chains(&mut out.newcomers);
+    out
+}
+
+/// True where the server says that it made the task before the send. Its stamp may lack the fraction
+/// or be a date alone, and its clock may differ from ours by a little.
+fn was_there_before(task: &Task, sent: Timestamp) -> bool {
+    let Some(created) = task.created else {
+        return false;
+    };
+    // midnight is on a quarter of an hour in every zone
+    let second = created.as_second();
+    let coarse = if created.subsec_nanosecond() != 0 {
+        SignedDuration::ZERO
+    } else if second.rem_euclid(15 * 60) == 0 {
+        SignedDuration::from_hours(24)
+    } else {
+        SignedDuration::from_secs(1)
+    };
+    sent.duration_since(created) >= coarse.saturating_add(CLOCKS_DIFFER)
 }
 
 impl Looked {

@@ -13,11 +13,23 @@ use super::walk::Walk;
 use super::work::Work;
 use crate::model::{Action, LineageId, TaskId};
 
-/// An id that could not be told for so many passes is told from what there is: else it would wait for ever
+/// An id that could not be told by so many cycles is told from what there is: else it would wait for ever
 /// on a list that shifts with every reading.
 const PATIENCE: u8 = 5;
 
-/// A lineage with the key of a newcomer.
+/// Vanished newcomers that are remembered for the links that may name them.
+const REMEMBERED: usize = 4096;
+
+/// What is known of a new id that could not be told yet.
+#[derive(Clone, Debug)]
+pub(super) struct Met {
+    /// Cycles that have shown it.
+    sights: u8,
+    /// The task that it names.
+    of: Option<TaskId>,
+}
+
+/// A lineage with the key of a newcomer, or that one names as its predecessor.
 struct Candidate {
     waiting: Waiting,
     /// The pass shows its present id, open.
@@ -26,39 +38,103 @@ struct Candidate {
     passes: u32,
 }
 
+/// What a pass is good for.
+#[derive(Clone, Copy)]
+pub(super) struct Pass {
+    /// Complete, still and not late: absences and pairs may be concluded.
+    pub sure: bool,
+    /// A cycle's own: it counts as a sight of a newcomer.
+    pub counts: bool,
+}
+
 impl Work {
+    /// A link to an id that was met and never told leads to where that one's link led.
+    pub(super) fn follow_links(&self, walk: &mut Walk) {
+        let index = self.index();
+        for new in &mut walk.newcomers {
+            let mut of = new.of.as_ref();
+            // ids fall from link to link
+            while let (None, Some(met)) = (new.linked, of.and_then(|of| self.newcomers.get(of))) {
+                of = met.of.as_ref();
+                new.linked = of.and_then(|of| index.lineage_of(of));
+            }
+        }
+    }
+
     /// What each newcomer is, aligned with them.
     ///
     /// An absence of our own retry's old id counts at once, any other one after two whole passes. A
     /// newcomer whose key is that of an id which the same pass still shows may be its successor all
-    /// the same (the pass read that page before the retry): the next pass tells.
+    /// the same (the pass read that page before the retry): the next pass tells. So it does where a
+    /// newcomer names a task that is not known to be gone. One that can't be told for ever is for a
+    /// person, and never new work: its attempts would be counted from zero.
     pub(super) fn joins(
         &mut self,
         walk: &Walk,
+        pass: Pass,
         window: SignedDuration,
         now: Timestamp,
     ) -> Vec<Join> {
-        let candidates = self.candidates(walk, window, now);
-        let (mut waiting, mut others) = (Vec::new(), HashMap::<JoinKey, Vec<Candidate>>::new());
-        for candidate in candidates {
+        let (mut waiting, mut others) = (Vec::new(), Others::default());
+        for candidate in self.candidates(walk, window, now) {
             let gone = !candidate.shown && (candidate.waiting.ours || candidate.passes >= 2);
             if gone {
                 waiting.push(candidate.waiting);
-            } else if let Some(key) = candidate.waiting.key {
-                others.entry(key).or_default().push(candidate);
+            } else {
+                others.add(candidate);
             }
         }
         let mut joins = join(&waiting, &walk.newcomers, How::Successor);
         let mut met = HashMap::new();
         for (new, to) in walk.newcomers.iter().zip(&mut joins) {
-            let before = self.newcomers.get(&new.task).copied().unwrap_or(0);
-            let sighting = before.saturating_add(1);
-            if sighting < PATIENCE && undecided(new, to, sighting, &others) {
+            let before = self.newcomers.get(&new.task).map_or(0, |met| met.sights);
+            let sighting = if pass.counts {
+                before.saturating_add(1)
+            } else {
+                before.max(1)
+            };
+            // the one that it names is known by the next pass
+            let of = new.of.clone();
+            if new.of_newcomer && *to == Join::Fresh {
                 *to = Join::Undecided;
-                met.insert(new.task.clone(), sighting);
+                let sights = before;
+                met.insert(new.task.clone(), Met { sights, of });
+                continue;
+            }
+            let likened = !matches!(to, Join::Fresh | Join::To(_, How::Link));
+            if !pass.sure && likened {
+                // a row that a shift between pages may have hidden could make the pair a wrong one
+                *to = Join::Undecided;
+                continue;
+            }
+            let Some(mut rivals) = others.undecided(new, to, sighting) else {
+                continue;
+            };
+            if sighting < PATIENCE {
+                *to = Join::Undecided;
+                let sights = sighting;
+                met.insert(new.task.clone(), Met { sights, of });
+            } else if !rivals.is_empty() {
+                match to {
+                    Join::To(lineage, _) => rivals.push(*lineage),
+                    Join::Ambiguous(of) => rivals.append(of),
+                    Join::Fresh | Join::Undecided => {}
+                }
+                rivals.sort_unstable();
+                rivals.dedup();
+                *to = Join::Ambiguous(rivals);
             }
         }
-        self.newcomers = met;
+        if pass.counts {
+            if !pass.sure {
+                // one that is not shown may only be hidden, or have been retried before it was told
+                let old = self.newcomers.drain().filter(|(_, met)| met.of.is_some());
+                for (task, old) in old.take(REMEMBERED) {
+                    met.entry(task).or_insert(old);
+                }
+            }
+            self.newcomers = met;
+        }
         joins
     }
 
@@ -71,7 +147,8 @@ impl Work {
         for (n, (of, shown)) in (1u64..).zip(index.lineages.iter().zip(&walk.seen)) {
             let lineage = LineageId(n);
             let meant = of.key.is_some_and(|key| keys.contains(&key)) || linked.contains(&lineage);
-            if !meant || of.has(flags::DONE | flags::AMBIGUOUS) {
+            // one about which a person has to decide has successors like any other: they are no new work
+            if !meant || of.has(flags::DONE) {
                 continue;
             }
             let ours = index
@@ -81,7 +158,7 @@ impl Work {
             let recent = presence
                 .absent_since
                 .is_none_or(|since| now.duration_since(since.time()) <= window);
-            if *shown || ours || recent {
+            if *shown || ours || recent || linked.contains(&lineage) {
                 out.push(Candidate {
                     waiting: Waiting {
                         lineage,
@@ -139,28 +216,44 @@ impl Work {
     }
 }
 
-/// True where the next pass will tell more.
-fn undecided(
-    new: &Newcomer,
-    to: &Join,
-    sighting: u8,
-    others: &HashMap<JoinKey, Vec<Candidate>>,
-) -> bool {
-    if matches!(to, Join::To(_, How::Link | How::Successor)) {
-        return false;
+/// Candidates that are not known to be gone.
+#[derive(Default)]
+struct Others {
+    by_key: HashMap<JoinKey, Vec<Candidate>>,
+    all: HashSet<LineageId>,
+}
+
+impl Others {
+    fn add(&mut self, candidate: Candidate) {
+        self.all.insert(candidate.waiting.lineage);
+        if let Some(key) = candidate.waiting.key {
+            self.by_key.entry(key).or_default().push(candidate);
+        }
     }
-    let by_key = new.key.and_then(|key| others.get(&key));
-    let named = others.values().flatten();
-    if named
-        .filter(|rival| rival.shown)
-        .any(|rival| Some(rival.waiting.lineage) == new.linked)
-    {
-        // the link tells as soon as the old id is gone
-        return true;
+
+    /// Where the next pass will tell more: those among whom there is doubt if none does.
+    fn undecided(&self, new: &Newcomer, to: &Join, sighting: u8) -> Option<Vec<LineageId>> {
+        if let Some(named) = new.linked
+            && self.all.contains(&named)
+        {
+            // the link tells as soon as the old id is gone
+            return Some(vec![named]);
+        }
+        if matches!(to, Join::To(_, How::Link)) {
+            return None;
+        }
+        // our own send explains a newcomer, but so may a sibling that somebody else has just retried
+        let explained = matches!(to, Join::To(_, How::Successor));
+        let elder = |rival: &&Candidate| new.task.cmp_numeric(&rival.waiting.task).is_gt();
+        let rivals = || {
+            let of = new.key.and_then(|key| self.by_key.get(&key));
+            of.into_iter().flatten().filter(elder)
+        };
+        rivals()
+            .any(|rival| !rival.shown || sighting == 1 || (rival.waiting.ours && !explained))
+            .then(|| {
+                let absent = rivals().filter(|rival| !rival.shown);
+                absent.map(|rival| rival.waiting.lineage).collect()
+            })
     }
-    by_key
-        .into_iter()
-        .flatten()
-        .filter(|rival| new.task.cmp_numeric(&rival.waiting.task).is_gt())
-        .any(|rival| !rival.shown || rival.waiting.ours || sighting == 1)
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::error::LedgerError;
 use super::judge::{Judgement, Reading, judge, next_look};
 use super::lineage::{Join, print};
+use super::newcomer::Pass;
 use super::record::{EventBody, JoinedItem, Meta};
 use super::walk::{Walk, opening, walk};
 use super::work::{Presence, Work};
@@ -28,6 +29,8 @@ pub struct Sighting {
     pub kinds: Vec<Kind>,
     /// The cycle.
     pub cycle: CycleId,
+    /// Read because a person asked (plan, explain): no further sight of a newcomer.
+    pub asked: bool,
     /// Settling and verification.
     pub delivery: DeliverySettings,
 }
@@ -124,11 +127,16 @@ impl Work {
             self.emit(&meta, EventBody::Seen { items })?;
         }
         let joins = if snapshot.complete && !late && !walk.newcomers.is_empty() {
-            self.joins(&walk, sight.delivery.verify_give_up, now)
+            let pass = Pass {
+                sure,
+                counts: !sight.asked,
+            };
+            self.follow_links(&mut walk);
+            self.joins(&walk, pass, sight.delivery.verify_give_up, now)
         } else {
             Vec::new()
         };
-        self.place(sight, sure, &joins, &mut walk, &meta, now, &mut out)?;
+        self.place(sight, &joins, &mut walk, &meta, now, &mut out)?;
         self.judge_all(sight, sure, &walk, &meta, now, &mut out)?;
         if sure {
             self.came_back(&walk, &meta, now, &mut out)?;
@@ -159,14 +167,9 @@ impl Work {
     }
 
     /// Opens and joins newcomers, and says where it can't be told.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the parts of one pass, each used"
-    )]
     fn place(
         &mut self,
         sight: &Sighting,
-        sure: bool,
         joins: &[Join],
         walk: &mut Walk,
         meta: &Meta,
@@ -180,8 +183,6 @@ impl Work {
         for (new, to) in walk.newcomers.iter().zip(joins) {
             let (task, view) = (&tasks[new.at], &mut walk.views[new.at]);
             match to {
-                // a row that a shift between pages may have hidden could make the pair a wrong one
-                Join::To(..) | Join::Ambiguous(_) if !sure => continue,
                 Join::Undecided => continue,
                 Join::To(lineage, how) => {
                     view.lineage = Some(*lineage);

@@ -3,8 +3,10 @@
 mod inputs;
 mod newcomers;
 mod passes;
+mod processes;
 mod racing;
 mod state;
+mod truth;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, RwLock};
@@ -74,6 +76,7 @@ fn sighting(tasks: Vec<Task>, minute: i64) -> Sighting {
             unreadable: Vec::new(),
         }),
         cycle: CycleId(uuid::Uuid::from_u128(1)),
+        asked: false,
         delivery: delivery(),
     }
 }

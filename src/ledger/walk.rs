@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::index::{Index, TaskRef};
-use super::lineage::{JoinKey, Newcomer, child_digest, print};
+use super::lineage::{Newcomer, child_digest, mark_chains, print};
 use super::observe::TaskView;
 use super::record::{OpenedItem, SeenItem};
 use crate::model::{Kind, LineageId, Owner, Snapshot, Task, TaskId};
@@ -50,12 +50,8 @@ pub(super) fn walk(index: &Index, snapshot: &Snapshot) -> Walk {
         let Some(place) = index.by_task.get(&id) else {
             view.new = true;
             out.views.push(view);
-            out.newcomers.push(Newcomer {
-                at,
-                task: task.id.clone(),
-                key: JoinKey::of_task(task),
-                linked: task.retry_of.as_ref().and_then(|of| index.lineage_of(of)),
-            });
+            let linked = task.retry_of.as_ref().and_then(|of| index.lineage_of(of));
+            out.newcomers.push(Newcomer::new(at, task, linked));
             continue;
         };
         let lineage = LineageId(u64::from(*place));
@@ -95,6 +91,7 @@ pub(super) fn walk(index: &Index, snapshot: &Snapshot) -> Walk {
         }
         out.views.push(view);
     }
+    mark_chains(&mut out.newcomers);
     out
 }
 

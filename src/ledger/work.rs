@@ -9,6 +9,7 @@ use super::error::LedgerError;
 use super::index::{Index, Stamp};
 use super::inputs::Held;
 use super::judge::Evidence;
+use super::newcomer::Met;
 use super::record::{EventBody, Meta, RecordError, chain, genesis};
 use crate::model::{LineageId, TaskId};
 
@@ -31,8 +32,8 @@ pub(super) struct Work {
     pub presence: Vec<Presence>,
     /// When the last pass was taken: an older one that comes in late tells nothing about presence.
     pub last_pass: Option<Timestamp>,
-    /// New ids that could not be told yet, with the passes that showed them.
-    pub newcomers: HashMap<TaskId, u8>,
+    /// New ids that could not be told yet.
+    pub newcomers: HashMap<TaskId, Met>,
     /// Lineages whose replaced id is shown open again, with the passes in a row.
     pub back: HashMap<LineageId, u8>,
     /// What earlier readings showed of open attempts.

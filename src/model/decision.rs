@@ -236,7 +236,7 @@ refusals! {
     AccountBusy => "account_busy",
     /// An attempt of this lineage is not settled yet.
     AttemptOpen => "attempt_open",
-    /// More than one task could be the successor; a person must say which.
+    /// It can't be told whose successor a task is; a person must say.
     LineageAmbiguous => "lineage_ambiguous",
     /// The new owner is not active, or a role without an active member.
     AssigneeNotActive => "assignee_not_active",

@@ -453,7 +453,8 @@ pub struct Snapshot {
     pub tasks: Vec<Task>,
     /// True when every page up to the end was read.
     pub complete: bool,
-    /// False when a shift between pages was noticed (duplicates across pages, a short page before the end).
+    /// False when a shift between pages was noticed (duplicates across pages, a short page before the
+    /// end) or a row could not be read: then nothing follows from an id that is not there.
     pub stable: bool,
     /// Which login saw it; another login may see other tasks.
     pub login: Login,

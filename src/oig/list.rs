@@ -18,6 +18,8 @@ struct PageOut {
     /// Items as sent, readable or not.
     raw: usize,
     unreadable: Vec<String>,
+    /// Whether the first and the last item could be read.
+    ends: (bool, bool),
     /// The server says that there is more.
     more: bool,
     next: Next,
@@ -41,6 +43,8 @@ struct Builder {
     ids: HashSet<TaskId>,
     /// The last row of the last page; `None` where it can't be read.
     last: Option<TaskId>,
+    /// The last row of the last page can't be read.
+    last_unread: bool,
     names: Arc<Vec<Arc<str>>>,
 }
 
@@ -48,7 +52,8 @@ impl Client {
     /// Reads the whole list: all open tasks visible to the login, which need not be all that exist.
     ///
     /// `complete` is false where the pages ended oddly (a repeated next, more promised and nothing sent, the page
-    /// limit); `stable` is false where the list shifted while it was read.
+    /// limit); `stable` is false where the list shifted while it was read, or shows a row that can't be
+    /// read: it has no id, so it may be any task, and none is absent.
     ///
     /// # Errors
     /// Any [`OigError`] of any page: a list with a hole is no snapshot.
@@ -232,6 +237,7 @@ impl Builder {
             },
             ids: HashSet::new(),
             last: None,
+            last_unread: false,
             names: Arc::default(),
         }
     }
@@ -241,18 +247,31 @@ impl Builder {
     fn add(&mut self, mut page: PageOut, overlap: bool) -> usize {
         let mut fresh = 0;
         self.snapshot.pages += 1;
-        let whole = page.unreadable.is_empty();
-        if overlap {
-            let first = page.tasks.first().map(|task| &task.id);
-            if whole && self.last.is_some() && first != self.last.as_ref() {
-                self.snapshot.stable = false;
-            }
-            if first.is_some_and(|id| self.ids.contains(id)) {
-                page.tasks.remove(0);
+        if !page.unreadable.is_empty() {
+            self.snapshot.stable = false;
+        }
+        let (first_read, last_read) = page.ends;
+        if overlap && page.raw > 0 {
+            if first_read {
+                let first = page.tasks.first().map(|task| &task.id);
+                if self.last.is_some() && first != self.last.as_ref() {
+                    self.snapshot.stable = false;
+                }
+                if first.is_some_and(|id| self.ids.contains(id)) {
+                    page.tasks.remove(0);
+                }
+            } else if self.last_unread {
+                // the overlap shows it a second time
+                page.unreadable.remove(0);
             }
         }
-        if let Some(task) = page.tasks.last() {
-            self.last = whole.then(|| task.id.clone());
+        if page.raw > 0 {
+            self.last_unread = !last_read;
+            if !last_read {
+                self.last = None;
+            } else if let Some(task) = page.tasks.last() {
+                self.last = Some(task.id.clone());
+            }
         }
         let left = UNREADABLE_MAX.saturating_sub(self.snapshot.unreadable.len());
         fresh += page.unreadable.len();
@@ -283,6 +302,13 @@ impl Builder {
     fn done(mut self, inner: &Inner, last: Option<u32>) -> Snapshot {
         let pages = last.unwrap_or(self.snapshot.pages);
         inner.pages_known.store(pages, Ordering::Relaxed);
+        if let Some(why) = self.snapshot.unreadable.first() {
+            tracing::warn!(
+                rows = self.snapshot.unreadable.len(),
+                %why,
+                "rows of the list can't be read: nothing is concluded from what it does not show"
+            );
+        }
         self.snapshot.tasks.shrink_to_fit();
         self.snapshot
     }
@@ -330,12 +356,16 @@ impl Inner {
         }
         let raw = page.items.len();
         let mut unreadable = Vec::new();
+        let mut ends = (true, true);
         let mut tasks = Vec::with_capacity(raw);
         let mut mapper = Mapper::new(&self.settings.server_zone);
         {
             let mut pool = pool.lock().unwrap_or_else(PoisonError::into_inner);
-            for row in &page.items {
-                match mapper.task(row, &mut pool) {
+            for (at, row) in page.items.iter().enumerate() {
+                let read = mapper.task(row, &mut pool);
+                ends.0 &= at > 0 || read.is_ok();
+                ends.1 = read.is_ok();
+                match read {
                     Ok(task) => tasks.push(task),
                     Err(why) => unreadable.push(why),
                 }
@@ -364,6 +394,7 @@ impl Inner {
             tasks,
             raw,
             unreadable,
+            ends,
             more,
             next,
         })

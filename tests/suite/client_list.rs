@@ -216,3 +216,45 @@ async fn a_body_is_capped_after_decompression() {
     let list = large.client().list().await;
     assert!(list.is_ok_and(|l| l.tasks.is_empty() && l.complete));
 }
+
+/// A page over ids, an item without one where there is none.
+fn holed(rows: &[Option<u64>], more: bool) -> Vec<u8> {
+    let tasks: Vec<serde_json::Value> = rows
+        .iter()
+        .map(|id| match id {
+            Some(id) => serde_json::json!({"links": [], "fields": [
+                {"name": "Process Instance.Task Details.Key", "value": id},
+                {"name": "Process Instance.Task Details.Status", "value": "R"}]}),
+            None => serde_json::json!({"links": [], "fields": [
+                {"name": "Process Instance.Task Details.Status", "value": "R"}]}),
+        })
+        .collect();
+    json(serde_json::json!({"links": [], "hasMore": more, "tasks": tasks}).to_string())
+}
+
+/// Any task could be the one of a row without an id: it is not absent because no other row shows it.
+#[tokio::test]
+async fn a_row_that_can_not_be_read_may_be_any_task_and_is_counted_once() {
+    // pages of three rows that overlap by one; the row without an id is before, at and behind the edge
+    for (first, second, unread) in [
+        ([Some(1), None, Some(3)], [Some(3), Some(4)], 1),
+        ([Some(1), Some(2), None], [None, Some(4)], 1),
+        ([Some(1), Some(2), None], [None, None], 2),
+        ([Some(1), Some(2), Some(3)], [Some(3), None], 1),
+        // the list has shifted, and another row stands at the edge
+        ([Some(1), Some(2), None], [Some(4), Some(5)], 1),
+        ([Some(1), Some(2), Some(3)], [None, Some(5)], 1),
+    ] {
+        let stub = Stub::start(move |_, seen| match seen.offset() {
+            1 => holed(&first, true),
+            3 => holed(&second, false),
+            _ => holed(&[], false),
+        })
+        .await;
+        let list = setup(&stub.origin()).client().list().await.expect("a list");
+        let said = format!("{first:?} {second:?}");
+        assert!(list.complete, "{said}");
+        assert!(!list.stable, "{said}");
+        assert_eq!(list.unreadable.len(), unread, "{said}");
+    }
+}

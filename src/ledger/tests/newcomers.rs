@@ -7,6 +7,156 @@ fn open(work: &mut Work, id: &str) -> LineageId {
     seen.views[0].lineage.expect("opened")
 }
 
+fn rejected(id: &str) -> Task {
+    row(id, TaskStatus::Rejected, "77")
+}
+
+/// A row that names the task that it retries, and shows nothing by which it could be likened.
+fn linked(id: &str, of: &str) -> Task {
+    let mut task = rejected(id);
+    task.process = None;
+    task.retry_of = Some(TaskId::new(of));
+    task
+}
+
+/// A whole list that has shifted while it was read.
+fn see_shifted(work: &mut Work, tasks: Vec<Task>, minute: i64) -> Observed {
+    let mut sight = sighting(tasks, minute);
+    Arc::make_mut(&mut sight.snapshot).stable = false;
+    work.observe(&sight, at(minute)).expect("a pass")
+}
+
+#[test]
+fn a_linked_successor_that_shows_nothing_else_waits_for_its_elder_to_be_gone() {
+    let (mut work, index) = core();
+    let lineage = open(&mut work, "1090");
+    let successor = || linked("1200", "1090");
+    for minute in [5, 10] {
+        let both = vec![rejected("1090"), successor()];
+        assert_eq!(see(&mut work, both, minute).opened, 0, "shown beside it");
+    }
+    let once = see(&mut work, vec![successor()], 15);
+    assert_eq!((once.opened, once.joined), (0, 0), "absent only once");
+    let twice = see(&mut work, vec![successor()], 20);
+    assert_eq!(twice.views[0].lineage, Some(lineage));
+    let history = index.read().expect("a lock").history(lineage, true);
+    assert_eq!(history.expect("known").ids.len(), 2);
+}
+
+#[test]
+fn a_link_is_followed_into_doubt_and_after_a_long_absence() {
+    for doubtful in [true, false] {
+        let (mut work, index) = core();
+        let lineage = open(&mut work, "1090");
+        if doubtful {
+            let body = EventBody::LineageAmbiguous {
+                lineages: vec![lineage],
+                tasks: vec![TaskId::new("1090")],
+            };
+            work.emit(&Meta::daemon(at(1), None), body).expect("small");
+        }
+        for minute in [5, 10, 5 * 24 * 60] {
+            see(&mut work, vec![], minute);
+        }
+        let seen = see(&mut work, vec![linked("1200", "1090")], 6 * 24 * 60);
+        assert_eq!(seen.views[0].lineage, Some(lineage), "{doubtful}");
+        assert_eq!(
+            index.read().expect("a lock").is_ambiguous(lineage),
+            doubtful
+        );
+    }
+}
+
+#[test]
+fn a_link_to_a_task_that_is_still_there_is_believed_over_likeness() {
+    let (mut work, _) = core();
+    let both = vec![rejected("90"), rejected("1095")];
+    let seen = see(&mut work, both, 0);
+    let ours = seen.views[0].lineage.expect("opened");
+    send(&mut work, ours, "90", 1, ReceiptStatus::Accepted);
+    // the page with 1095 was read before somebody retried it
+    let mut theirs = rejected("1200");
+    theirs.retry_of = Some(TaskId::new("1095"));
+    let seen = see(&mut work, vec![rejected("1095"), theirs], 3);
+    assert_eq!((seen.opened, seen.joined), (0, 0));
+    assert!(seen.outcomes.is_empty());
+}
+
+#[test]
+fn on_a_list_that_always_shifts_a_possible_successor_ends_in_doubt_and_never_as_new_work() {
+    for link in [None, Some("1090")] {
+        let (mut work, index) = core();
+        let lineage = open(&mut work, "1090");
+        let successor = || link.map_or_else(|| rejected("1200"), |of| linked("1200", of));
+        let mut told = 0;
+        for minute in 1..12 {
+            let seen = see_shifted(&mut work, vec![successor()], minute);
+            told += seen.ambiguous;
+            let view = seen.views[0];
+            assert!(view.lineage.is_none() || view.ambiguous, "{minute}");
+        }
+        assert_eq!(told, 1, "a person is asked, once");
+        let index = index.read().expect("a lock");
+        assert!(index.is_ambiguous(lineage));
+        let new = index.lineage_of(&TaskId::new("1200")).expect("opened");
+        assert!(new != lineage && index.is_ambiguous(new));
+    }
+}
+
+#[test]
+fn the_successor_of_a_doubtful_task_is_not_free_of_doubt() {
+    let (mut work, index) = core();
+    open(&mut work, "90");
+    for minute in 1..8 {
+        see_shifted(&mut work, vec![rejected("1200")], minute);
+    }
+    assert_eq!(index.read().expect("a lock").lineages(), 2);
+    for minute in 10..20 {
+        let seen = see_shifted(&mut work, vec![rejected("1300")], minute);
+        let view = seen.views[0];
+        assert!(view.lineage.is_none() || view.ambiguous, "{minute}");
+    }
+    for minute in 20..30 {
+        let seen = see(&mut work, vec![rejected("1400")], minute);
+        let view = seen.views[0];
+        assert!(view.lineage.is_none() || view.ambiguous, "{minute}");
+    }
+}
+
+#[test]
+fn a_sibling_is_new_work_on_a_list_that_always_shifts_too() {
+    let (mut work, _) = core();
+    open(&mut work, "90");
+    let both = || vec![rejected("90"), rejected("91")];
+    assert_eq!(see_shifted(&mut work, both(), 5).opened, 0);
+    let seen = see_shifted(&mut work, both(), 10);
+    assert!(seen.opened == 1 && !seen.views[1].ambiguous);
+}
+
+#[test]
+fn what_a_person_asks_for_brings_no_newcomer_nearer_to_a_conclusion() {
+    let (mut work, _) = core();
+    open(&mut work, "90");
+    let both = || vec![rejected("90"), rejected("91")];
+    let asked = |work: &mut Work, tasks: Vec<Task>, minute: i64| {
+        let mut sight = sighting(tasks, minute);
+        sight.asked = true;
+        Arc::make_mut(&mut sight.snapshot).stable = false;
+        work.observe(&sight, at(minute)).expect("a pass")
+    };
+    for minute in 1..10 {
+        assert_eq!(asked(&mut work, both(), minute).opened, 0);
+    }
+    assert_eq!(see(&mut work, both(), 10).opened, 0, "the first sight");
+    assert_eq!(asked(&mut work, both(), 11).opened, 0);
+    assert_eq!(see(&mut work, both(), 12).opened, 1, "the second one");
+    // nor does it spend a newcomer's patience
+    for minute in 20..30 {
+        let told = asked(&mut work, vec![rejected("92")], minute);
+        assert_eq!((told.opened, told.ambiguous), (0, 0));
+    }
+}
+
 #[test]
 fn a_sibling_that_comes_later_is_new_work_once_its_elder_was_shown_again() {
     let (mut work, _) = core();
@@ -113,4 +263,27 @@ fn a_note_that_no_row_shows_counts_and_is_not_sent_for_ever() {
     assert_eq!(seen.outcomes[0].event, AttemptEvent::ReadBounced);
     let history = index.read().expect("a lock").history(lineage, true);
     assert_eq!(history.expect("known").attempts, 1);
+}
+
+#[test]
+fn a_link_to_our_own_retry_is_followed_on_a_list_that_shifts() {
+    let (mut work, _) = core();
+    let lineage = open(&mut work, "1090");
+    send(&mut work, lineage, "1090", 1, ReceiptStatus::Accepted);
+    let seen = see_shifted(&mut work, vec![linked("1200", "1090")], 3);
+    assert_eq!(seen.views[0].lineage, Some(lineage));
+}
+
+#[test]
+fn a_link_to_an_id_that_was_retried_before_it_was_told_leads_on_to_its_elder() {
+    let (mut work, index) = core();
+    let lineage = open(&mut work, "1090");
+    see_shifted(&mut work, vec![linked("1200", "1090")], 1);
+    see_shifted(&mut work, vec![], 2);
+    for minute in 3..12 {
+        let seen = see_shifted(&mut work, vec![linked("1300", "1200")], minute);
+        let view = seen.views[0];
+        assert!(view.lineage.is_none() || view.ambiguous, "{minute}");
+    }
+    assert!(index.read().expect("a lock").is_ambiguous(lineage));
 }
