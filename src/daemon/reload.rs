@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::DaemonError;
 use super::core::Core;
 use super::start::{bounds, feed_of, record_mode, record_policy};
+use super::under_way::Why;
 use crate::calendar::Cron;
 use crate::config;
 use crate::model::Known;
@@ -27,6 +28,8 @@ impl Core {
         match self.read_again() {
             Ok((settings, policies)) => {
                 let now = self.clock.now();
+                // before anything is recorded: what was decided otherwise is not claimed after it
+                self.drop_queued(Why::Reload);
                 let policies = Arc::new(policies);
                 record_policy(&self.ledger, &policies, now).await?;
                 let changed = policies.hash() != self.policies.hash();
@@ -46,7 +49,6 @@ impl Core {
                 self.policies = policies;
                 self.reload_error = None;
                 self.epoch += 1;
-                self.queues.clear();
                 self.next_tick = now;
                 let released = self
                     .ledger

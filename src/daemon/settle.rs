@@ -10,6 +10,7 @@ use super::DaemonError;
 use super::core::{Core, Done};
 use super::evaluate::{CycleError, Evaluated};
 use super::memory::Memory;
+use super::under_way::Why;
 use crate::absence::Roster;
 use crate::dispatch::verify::{self, Round};
 use crate::ledger::VerifyItem;
@@ -219,7 +220,7 @@ impl Core {
                     self.health.set(Latch::LoginOk, false);
                     self.login_changed(now).await?;
                 }
-                self.queues.clear();
+                self.drop_queued(Why::CycleFailed);
                 self.next_tick = self.pace_after_failure(now);
                 if let CycleError::Server(server) = &error
                     && let Some(pause) = server.retry_after()

@@ -1,6 +1,6 @@
 //! Puts the daemon together in order: clock, store, policies, client, sockets; nothing is sent before all of them stand.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::core::{Core, Exit, Inlets, Last, Signal, drive, idle};
 use super::memory::Memory;
 use super::time::clock_for;
+use super::under_way::UnderWay;
 use super::{DaemonError, RunOptions, recall, systemd};
 use super::{login, reload};
 use crate::absence::Feed;
@@ -240,8 +241,7 @@ async fn assemble(
         last: Last::default(),
         epoch: 1,
         jobs: JoinSet::new(),
-        sending: 0,
-        sending_accounts: HashSet::new(),
+        under_way: UnderWay::default(),
         behind: HashMap::new(),
         looking: false,
         stopping: false,

@@ -4,7 +4,7 @@ use crate::ledger::{Looked, VerifyItem};
 use crate::oig::{Client, OigError};
 
 /// After so many failed readings in a row the server is taken to be the trouble, not the items.
-const IN_A_ROW: u32 = 3;
+pub const IN_A_ROW: u32 = 3;
 
 /// What a round of readings brought.
 #[derive(Debug, Default)]
@@ -82,7 +82,7 @@ async fn read(
 }
 
 /// True for trouble that every further reading would meet too.
-fn of_the_server(error: &OigError) -> bool {
+pub fn of_the_server(error: &OigError) -> bool {
     match error {
         OigError::Connect { .. } => true,
         OigError::Status { status, .. } => matches!(status, 408 | 429 | 502..=504),
