@@ -15,6 +15,7 @@ use super::seen::Seen;
 use super::send::SendDone;
 use super::settle::LookDone;
 use super::time::Stepper;
+use super::under_way::{UnderWay, Why};
 use super::{DaemonError, systemd};
 use crate::absence::{Feed, Roster};
 use crate::control::{Incoming, PlanFilter, Reply};
@@ -23,7 +24,7 @@ use crate::dispatch::verify::Witness;
 use crate::governor::Governor;
 use crate::ledger::{Ledger, VerifyItem};
 use crate::model::settings::Settings;
-use crate::model::{Clock, CycleId, Known, LineageId, Mode, ProcessKey, RefusalReason, TaskId};
+use crate::model::{Clock, CycleId, Known, LineageId, Mode, RefusalReason, TaskId};
 use crate::oig::{Client, RequestCounts};
 use crate::policy::PolicySet;
 use crate::telemetry::{Health, Metrics};
@@ -165,10 +166,8 @@ pub struct Core {
     pub epoch: u64,
     /// Work under way.
     pub jobs: JoinSet<Done>,
-    /// PUTs under way.
-    pub sending: usize,
-    /// Accounts of the PUTs under way that are not claimed yet.
-    pub sending_accounts: HashSet<ProcessKey>,
+    /// Batches from the queue to their answers.
+    pub under_way: UnderWay,
     /// What the rows of proposed tasks show beside the decision.
     pub behind: HashMap<TaskId, Behind>,
     /// A look is under way.
@@ -459,9 +458,11 @@ impl Core {
         systemd::stopping();
         self.stopping = true;
         let grace = self.settings.delivery.grace;
-        let waiting = self.queues.clear().len();
+        let waiting = self.queues.len();
+        self.drop_queued(Why::Shutdown);
+        // what is only read once more is not claimed any more: nothing to wait for
         tracing::info!(
-            in_flight = self.sending,
+            in_flight = self.under_way.claimed(),
             not_sent = waiting,
             grace_seconds = grace.as_secs(),
             "stopping: nothing new is claimed, what is in flight may end"
@@ -469,7 +470,7 @@ impl Core {
         let deadline = tokio::time::sleep(grace);
         tokio::pin!(deadline);
         let exit = loop {
-            if self.sending == 0 {
+            if self.under_way.claimed() == 0 {
                 break Exit::Clean;
             }
             tokio::select! {
@@ -485,7 +486,7 @@ impl Core {
         };
         if exit != Exit::Clean {
             tracing::warn!(
-                in_flight = self.sending,
+                in_flight = self.under_way.claimed(),
                 "requests were still in flight; their claims stay open and are re-read at the next start"
             );
         }

@@ -1,18 +1,19 @@
 //! Asks the governor about what the guards have passed, queues what may go, and records every decision that changed; it sends nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 use std::sync::Arc;
 
 use super::DaemonError;
 use super::core::Core;
-use super::evaluate::{Behind, Evaluated, Proposal};
-use crate::governor::{Census, Hold, Standing};
+use super::evaluate::{Behind, Evaluated, Proposal, Rest};
+use super::under_way::Why;
+use crate::governor::{Admitted, Census, Hold, Standing};
 use crate::guard::Passed;
 use crate::ledger::record::{EventBody, Meta};
 use crate::ledger::{DecisionRecord, Entry};
-use crate::model::{Decision, LineageId, Refusal, RefusalReason, Scope, Verdict};
+use crate::model::{Action, Decision, LineageId, Refusal, RefusalReason, Scope, TaskId, Verdict};
 
 /// Decisions that are handed to the ledger in one go.
 const RECORDS_AT_ONCE: usize = 4096;
@@ -136,6 +137,7 @@ impl Core {
             refused.extend(admitted.map(|item| (Arc::clone(item.shared()), waits.clone())));
             Vec::new()
         };
+        self.recall(&admitted, &refused, &found.rests);
         let queued = admitted.len();
         for admitted in admitted {
             records.push(DecisionRecord {
@@ -147,6 +149,10 @@ impl Core {
                 && let Some(known) = memory.lineages.get_mut(&admitted.decision().lineage)
             {
                 known.refusal = None;
+            }
+            // it is on its way already, and goes once
+            if self.under_way.carries(admitted.decision().lineage) {
+                continue;
             }
             if let Some(behind) = behinds.remove(&admitted.decision().lineage) {
                 self.behind.insert(admitted.decision().task.clone(), behind);
@@ -185,6 +191,42 @@ impl Core {
             self.open_holds(governed.holds, now).await?;
         }
         Ok(queued)
+    }
+
+    /// A newer cycle's word holds for what an older one has put on its way and is not claimed yet:
+    /// it goes only where it is wanted still, and the same. Between the times of the cron lines
+    /// nothing is wanted anew, so that only what was refused or left now is taken back.
+    fn recall(
+        &mut self,
+        admitted: &[Admitted],
+        refused: &[(Arc<Decision>, Refusal)],
+        rests: &[Rest],
+    ) {
+        if self.acting {
+            let wanted: HashMap<LineageId, (&TaskId, &Action)> = admitted
+                .iter()
+                .map(|item| {
+                    let decision = item.decision();
+                    (decision.lineage, (&decision.task, item.action()))
+                })
+                .collect();
+            self.under_way
+                .withdraw_where(Why::NewerCycle, &|decision, action| {
+                    wanted.get(&decision.lineage) != Some(&(&decision.task, action))
+                });
+            return;
+        }
+        let stopped: HashSet<LineageId> = refused
+            .iter()
+            .filter(|(_, refusal)| refusal.reason != RefusalReason::NotScheduled)
+            .map(|(decision, _)| decision.lineage)
+            .chain(rests.iter().map(|rest| rest.decision.lineage))
+            .collect();
+        let unwanted = |lineage: LineageId| stopped.contains(&lineage);
+        self.queues
+            .drop_where(|item| unwanted(item.decision().lineage));
+        self.under_way
+            .withdraw_where(Why::NewerCycle, &|decision, _| unwanted(decision.lineage));
     }
 
     async fn open_holds(&mut self, holds: Vec<Hold>, now: Timestamp) -> Result<(), DaemonError> {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::DaemonError;
 use super::core::Core;
+use super::under_way::Why;
 use crate::ledger::record::{EventBody, Meta};
 use crate::ledger::{Entry, Index, Ledger};
 use crate::model::settings::ServerSettings;
@@ -83,6 +84,7 @@ impl Core {
             why = %why,
             "the server refused the login; nothing is sent or read until the password file changes or `provtaskd login clear` is given"
         );
+        self.drop_queued(Why::Login);
         let stop = |login| Entry {
             body: EventBody::LoginStopped {
                 login,
@@ -98,7 +100,6 @@ impl Core {
                 .record(stop(elsewhere(&self.settings.server)))
                 .await?;
         }
-        self.queues.clear();
         let standing = self.standing(self.last.seen.complete);
         self.governor.set_standing(standing);
         Ok(())

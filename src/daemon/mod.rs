@@ -26,6 +26,7 @@ mod start;
 mod stories;
 mod systemd;
 mod time;
+mod under_way;
 mod views;
 
 use std::path::PathBuf;

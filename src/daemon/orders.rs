@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::DaemonError;
 use super::core::Core;
+use super::under_way::Why;
 use crate::control::{self, RefusedKind, Reply, Request};
 use crate::ledger::Entry;
 use crate::ledger::record::{Actor, EventBody, Meta};
@@ -215,6 +216,8 @@ impl Core {
                 "see `provtaskd inbox` for what waits now",
             )),
             Ok(hold) => {
+                // it may have been approved before, and be queued
+                self.void_queue(now, Why::Order);
                 self.put(
                     EventBody::Rejected {
                         hold: Digest::new(&hold.id),
@@ -254,7 +257,7 @@ impl Core {
         }
         self.governor
             .pause(now, scope.clone(), &name_of(&who), until);
-        self.void_queue(now);
+        self.void_queue(now, Why::Order);
         self.put(
             EventBody::Paused {
                 scope: scope.clone(),
@@ -270,9 +273,9 @@ impl Core {
             |until| format!("until {until:.0}"),
         );
         Ok(Reply::done(format!(
-            "paused {}, {end}; {} requests already sent are still answered",
+            "paused {}, {end}; {} requests already claimed are still sent and answered",
             scope_text(&scope),
-            self.sending
+            self.under_way.claimed()
         )))
     }
 

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::DaemonError;
 use super::core::Core;
 use super::start::{bounds, feed_of, record_mode, record_policy};
+use super::under_way::Why;
 use crate::calendar::Cron;
 use crate::config;
 use crate::model::Known;
@@ -27,6 +28,8 @@ impl Core {
         match self.read_again() {
             Ok((settings, policies)) => {
                 let now = self.clock.now();
+                // before anything is recorded: what was decided otherwise is not claimed after it
+                self.void_queue(now, Why::Reload);
                 let policies = Arc::new(policies);
                 record_policy(&self.ledger, &policies, now).await?;
                 let changed = policies.hash() != self.policies.hash();
@@ -34,7 +37,6 @@ impl Core {
                     .reconfigure(settings.governor.clone(), settings.modes.clone());
                 let (every, at_most) = bounds(&settings);
                 self.pace = Pace::new(every, at_most);
-                self.void_queue(now);
                 let before = &self.settings;
                 if settings.schedule.when != before.schedule.when || settings.zone != before.zone {
                     // else a time that has come stays: the run that it began is worked out again
@@ -131,12 +133,12 @@ impl Core {
 
     /// What is queued may not be wanted any more. With cron lines what was still to be sent is
     /// proposed anew in the same run, not at the time of the next line.
-    pub fn void_queue(&mut self, now: Timestamp) {
+    pub fn void_queue(&mut self, now: Timestamp, why: Why) {
         let lives = self.queue_ends().is_some_and(|end| now <= end);
-        if lives && !self.queues.is_empty() {
+        if lives && !(self.queues.is_empty() && self.under_way.all_claimed()) {
             self.acts_from = self.acts_from.min(now);
         }
-        self.queues.clear();
+        self.drop_queued(why);
     }
 
     /// When the next cycle starts after a failed one: ever later, up to a bound.

@@ -1,33 +1,61 @@
 //! Reads tasks once more right before they are claimed, where their snapshot has grown old; what has moved is not sent (contract section 9, point 7).
 
 use super::evaluate::Behind;
+use super::under_way::Permit;
+use crate::dispatch::verify::{IN_A_ROW, of_the_server};
 use crate::governor::Admitted;
 use crate::ledger::ClaimRequest;
-use crate::model::{Action, Owner, Principal, Refusal, RefusalReason, Scope, Task, TaskStatus};
+use crate::model::{
+    Action, Clock, Owner, Principal, Refusal, RefusalReason, Scope, Task, TaskStatus,
+};
 use crate::oig::Client;
 
-/// Takes out of the batch what is no longer as it was decided on, and answers it with why.
+/// Takes out of the batch what is no longer as it was decided on, and answers it with why. A task that
+/// can't be read keeps itself back; its neighbours only where the server is the trouble, or where half
+/// of the time that is left has passed with reading: then what was read goes, while it may.
 pub async fn keep_unmoved(
     client: &Client,
+    clock: &Clock,
     claim: &mut ClaimRequest,
     behind: Vec<Option<Behind>>,
+    permit: &Permit,
 ) -> Vec<(Admitted, Refusal)> {
+    let began = clock.now();
+    let read_until = began
+        .checked_add(permit.until().duration_since(began) / 2)
+        .unwrap_or(began);
     let items = std::mem::take(&mut claim.batch.items);
     let requests = std::mem::take(&mut claim.requests);
     let mut refused = Vec::new();
     let mut stop: Option<String> = None;
+    let mut in_a_row = 0;
     for ((item, request), behind) in items.into_iter().zip(requests).zip(behind) {
         let id = item.decision().task.clone();
-        let refusal = match &stop {
-            Some(why) => Some(unread(&item, why)),
-            None => match client.task(&id).await {
-                Ok(Some(task)) => moved(&item, &task, behind.as_ref()),
-                Ok(None) => Some(refusal(&item, "it is not shown any more")),
+        let now = clock.now();
+        if stop.is_none() && now > read_until {
+            stop = Some("the readings before it took too long".to_owned());
+        }
+        // what may not be claimed any more costs no reading
+        let known = permit.refusal(&item, now);
+        let refusal = match (&stop, known) {
+            (_, Some(withdrawn)) => Some(withdrawn),
+            (Some(why), None) => Some(unread(&item, why)),
+            (None, None) => match client.task(&id).await {
+                Ok(found) => {
+                    in_a_row = 0;
+                    match found {
+                        Some(task) => moved(&item, &task, behind.as_ref()),
+                        None => Some(refusal(&item, "it is not shown any more")),
+                    }
+                }
                 Err(error) => {
                     let why = error.to_string();
                     let refusal = unread(&item, &why);
-                    // the next one would most probably meet the same; the whole is proposed anew
-                    stop = Some(why);
+                    in_a_row += 1;
+                    if of_the_server(&error) || in_a_row >= IN_A_ROW {
+                        // the next one would meet the same; the rest is proposed anew
+                        stop = Some(why);
+                    }
                     Some(refusal)
                 }
             },

@@ -7,13 +7,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::core::{Core, Done};
 use super::evaluate::Behind;
+use super::under_way::Why;
 use super::{DaemonError, reread};
 use crate::dispatch::batch::{Batch, Pick};
 use crate::dispatch::deliver::{Delivered, End, deliver};
 use crate::governor::{Admitted, Answered, Lane};
 use crate::ledger::record::{EventBody, Meta};
 use crate::ledger::{ClaimRequest, Entry, Index, LedgerError, Settled};
-use crate::model::{ActionName, BatchId, ProcessKey, Receipt, ReceiptStatus, Refusal, TargetName};
+use crate::model::{Action, ActionName, BatchId, Receipt, ReceiptStatus, Refusal, TargetName};
 use crate::oig::UnsentCause;
 
 /// Pause after a 408, 429 or 5xx that named none.
@@ -21,6 +22,8 @@ const SERVER_PAUSE: SignedDuration = SignedDuration::from_secs(60);
 
 /// A PUT that has come to its end, or was never sent.
 pub struct SendDone {
+    /// The batch.
+    pub batch: BatchId,
     /// The target.
     pub target: TargetName,
     /// The action.
@@ -67,13 +70,13 @@ impl Core {
             let Ok(max) = self.governor.next_batch(now, &target, lane, open) else {
                 continue;
             };
-            let on_the_way = &self.sending_accounts;
+            let under_way = &self.under_way;
             let pick = self.queues.take(lane, &target, max, &|process| {
                 let busy = |index: &Index| match lane {
                     Lane::Revoke => index.on_the_way(process, now, settle_after),
                     _ => index.is_open_on(process),
                 };
-                on_the_way.contains(process) || ledger.read(busy)
+                under_way.holds(process) || ledger.read(busy)
             });
             if let Some(pick) = pick {
                 self.start_put(now, target, pick);
@@ -89,6 +92,12 @@ impl Core {
         self.queued_at.and_then(|at| at.checked_add(life).ok())
     }
 
+    /// Nothing that waits to be sent is claimed any more, whether it is queued or read once more.
+    pub fn drop_queued(&mut self, why: Why) {
+        self.queues.clear();
+        self.under_way.withdraw(why);
+    }
+
     /// The soonest time for another cycle: reading may take at most a third of the time, also while
     /// there is much to do.
     fn soonest(&self, now: Timestamp) -> Timestamp {
@@ -101,9 +110,10 @@ impl Core {
     fn start_put(&mut self, now: Timestamp, target: TargetName, pick: Pick) {
         let planned = u32::try_from(pick.items.len()).unwrap_or(u32::MAX);
         self.governor.sent(now, &target, planned);
-        self.sending += 1;
-        self.sending_accounts
-            .extend(pick.items.iter().filter_map(|item| item.process().cloned()));
+        let batch = BatchId(uuid::Uuid::now_v7());
+        // without a time of the queue there is no time left
+        let until = self.queue_ends().unwrap_or(now);
+        let permit = self.under_way.start(batch, &pick.items, until);
         let behind: Vec<Option<Behind>> = pick
             .items
             .iter()
@@ -116,7 +126,7 @@ impl Core {
         let action = pick.action;
         let claim = ClaimRequest {
             batch: Batch {
-                id: BatchId(uuid::Uuid::now_v7()),
+                id: batch,
                 target: target.clone(),
                 action,
                 items: pick.items,
@@ -136,11 +146,12 @@ impl Core {
         self.jobs.spawn(async move {
             let mut claim = claim;
             let moved = if old {
-                reread::keep_unmoved(&client, &mut claim, behind).await
+                reread::keep_unmoved(&client, &clock, &mut claim, behind, &permit).await
             } else {
                 Vec::new()
             };
             let mut done = SendDone {
+                batch,
                 target,
                 action,
                 planned,
@@ -152,7 +163,12 @@ impl Core {
             if claim.batch.items.is_empty() {
                 return Done::Sent(Box::new(done));
             }
-            match ledger.claim(claim, clock.now()).await {
+            let turn = clock.clone();
+            let sift = move |claim: &mut ClaimRequest| {
+                let now = turn.now();
+                (now, permit.begin(claim, now))
+            };
+            match ledger.claim_standing(claim, sift).await {
                 Err(error) => done.failed = Some(error),
                 Ok(claims) => {
                     done.refused.extend(claims.refused);
@@ -174,7 +190,8 @@ impl Core {
     /// A PUT has ended: tell the governor, learn, log.
     pub async fn sent_done(&mut self, done: SendDone) -> Result<(), DaemonError> {
         let now = self.clock.now();
-        self.sending = self.sending.saturating_sub(1);
+        // the ledger's index knows the open attempts: whatever else the batch held is free
+        self.under_way.end(done.batch);
         for (admitted, refusal) in &done.refused {
             tracing::info!(
                 task = %admitted.decision().task,
@@ -182,12 +199,10 @@ impl Core {
                 refusal = %refusal,
                 "not claimed"
             );
-            self.release_account(admitted.process());
         }
         let Some(delivered) = done.delivered else {
             self.governor
                 .answered(now, &done.target, Answered::default());
-            self.forget_sending(&done.refused);
             // a reading right before the claim may have been refused
             self.login_changed(now).await?;
             return match done.failed {
@@ -238,7 +253,6 @@ impl Core {
                 );
             }
         }
-        self.free_accounts(&delivered.receipts);
         tracing::info!(
             target_system = %done.target,
             action = %done.action,
@@ -302,6 +316,11 @@ impl Core {
             {
                 // what was queued before is not asked for any more
                 let dropped = self.queues.drop_retries_of(&definition);
+                self.under_way
+                    .withdraw_where(Why::Manual, &|decision, action| {
+                        action == &Action::Retry
+                            && decision.definition.as_ref() == Some(&definition)
+                    });
                 tracing::info!(
                     definition = %definition,
                     reason = %reason,
@@ -309,34 +328,6 @@ impl Core {
                     "OIG says that tasks of this definition are not automated; they are not retried until this expires or is forgotten"
                 );
             }
-        }
-    }
-
-    fn release_account(&mut self, process: Option<&ProcessKey>) {
-        if let Some(process) = process {
-            self.sending_accounts.remove(process);
-        }
-    }
-
-    fn forget_sending(&mut self, refused: &[(Admitted, Refusal)]) {
-        for (admitted, _) in refused {
-            self.release_account(admitted.process());
-        }
-    }
-
-    /// The ledger's index knows the open attempts from here on.
-    fn free_accounts(&mut self, receipts: &[Receipt]) {
-        for receipt in receipts {
-            if let Some(process) = self.ledger.read(|index| {
-                index
-                    .attempt(receipt.lineage)
-                    .and_then(|a| a.process.clone())
-            }) {
-                self.sending_accounts.remove(&process);
-            }
-        }
-        if self.sending == 0 {
-            self.sending_accounts.clear();
         }
     }
 

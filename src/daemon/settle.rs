@@ -11,6 +11,7 @@ use super::core::{Core, Done};
 use super::evaluate::{CycleError, Evaluated};
 use super::memory::Memory;
 use super::start::bounds;
+use super::under_way::Why;
 use crate::absence::Roster;
 use crate::dispatch::verify::{self, Round};
 use crate::ledger::VerifyItem;
@@ -225,7 +226,7 @@ impl Core {
                     self.health.set(Latch::LoginOk, false);
                     self.login_changed(now).await?;
                 }
-                self.void_queue(now);
+                self.void_queue(now, Why::CycleFailed);
                 self.next_tick = self.pace_after_failure(now);
                 if let CycleError::Server(server) = &error
                     && let Some(pause) = server.retry_after()

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::core::{Core, Exit, Inlets, Last, Signal, drive, idle};
 use super::memory::Memory;
 use super::time::clock_for;
+use super::under_way::UnderWay;
 use super::{DaemonError, RunOptions, recall, systemd};
 use super::{login, reload};
 use crate::absence::Feed;
@@ -244,8 +245,7 @@ async fn assemble(
         last: Last::default(),
         epoch: 1,
         jobs: JoinSet::new(),
-        sending: 0,
-        sending_accounts: HashSet::new(),
+        under_way: UnderWay::default(),
         behind: HashMap::new(),
         looking: false,
         stopping: false,

@@ -123,6 +123,13 @@ impl Queues {
         before - self.len()
     }
 
+    /// Drops what meets the condition.
+    pub fn drop_where(&mut self, unwanted: impl Fn(&Admitted) -> bool) {
+        for items in self.lanes.values_mut() {
+            items.retain(|item| !unwanted(item));
+        }
+    }
+
     /// Empties all queues; a new cycle proposes anew what is still wanted.
     pub fn clear(&mut self) -> Vec<Admitted> {
         std::mem::take(&mut self.lanes)

@@ -5,7 +5,7 @@ use crate::model::{ProcessKey, TaskId};
 use crate::oig::{Client, OigError};
 
 /// After so many failed readings in a row the server is taken to be the trouble, not the items.
-const IN_A_ROW: u32 = 3;
+pub const IN_A_ROW: u32 = 3;
 
 /// What a round of readings brought.
 #[derive(Debug, Default)]
@@ -123,7 +123,7 @@ pub fn gone(error: &OigError) -> bool {
 }
 
 /// True for trouble that every further reading would meet too.
-fn of_the_server(error: &OigError) -> bool {
+pub fn of_the_server(error: &OigError) -> bool {
     match error {
         OigError::Status { status, .. } => matches!(status, 408 | 429 | 502..=504),
         other => gone(other),

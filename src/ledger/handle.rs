@@ -18,8 +18,9 @@ use super::record::{Actor, Meta};
 use super::store::Store;
 use super::transfer;
 use super::work::Work;
+use crate::governor::Admitted;
 use crate::model::settings::{DeliverySettings, StoreSettings};
-use crate::model::{CycleId, Digest, LineageId, Outcome, Receipt};
+use crate::model::{CycleId, Digest, LineageId, Outcome, Receipt, Refusal};
 
 /// Operations that may wait; more make the caller wait.
 const QUEUE: usize = 256;
@@ -156,6 +157,26 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<Claims, LedgerError> {
         self.submit(move |work| work.claim(request, now)).await
+    }
+
+    /// Claims of a batch what still stands when the claim's turn has come: `sift` runs first, on the
+    /// ledger's thread, takes out what may not be claimed any more, and answers the time of the claim.
+    /// What is recorded after something was withdrawn is followed by no claim of it.
+    ///
+    /// # Errors
+    /// The ledger has failed; nothing may be sent.
+    pub async fn claim_standing(
+        &self,
+        mut request: ClaimRequest,
+        sift: impl FnOnce(&mut ClaimRequest) -> (Timestamp, Vec<(Admitted, Refusal)>) + Send + 'static,
+    ) -> Result<Claims, LedgerError> {
+        self.submit(move |work| {
+            let (now, out) = sift(&mut request);
+            let mut claims = work.claim(request, now)?;
+            claims.refused.extend(out);
+            Ok(claims)
+        })
+        .await
     }
 
     /// Records what came back for a batch.

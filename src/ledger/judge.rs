@@ -91,7 +91,13 @@ fn passed(attempt: &Attempt, by: SignedDuration, now: Timestamp) -> bool {
     now.duration_since(attempt.sent) >= by
 }
 
-/// Judges an open attempt by one reading. `current` is the lineage's present id (the successor's
+/// True for a reading that began before the attempt was sent, or before its last move: answered
+/// later, it may show the task as it was before the write, or before what was read since.
+pub fn too_early(attempt: &Attempt, began: Timestamp) -> bool {
+    began < attempt.sent.max(attempt.moved)
+}
+
+/// Judges an open attempt by one reading, which began at `now`. `current` is the lineage's present id (the successor's
 /// once it was joined); `evidence` is updated by what the reading adds.
 pub fn judge(
     attempt: &Attempt,
@@ -109,6 +115,11 @@ pub fn judge(
     if attempt.state == AttemptState::Ambiguous {
         return Judgement::Wait {
             why: "a person has to say what became of it",
+        };
+    }
+    if !matches!(reading, Reading::Unreadable) && too_early(attempt, now) {
+        return Judgement::Wait {
+            why: "it was read before the attempt's last move",
         };
     }
     let judged = match reading {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::error::LedgerError;
-use super::judge::{Judgement, Reading, judge, next_look};
+use super::judge::{Judgement, Reading, judge, next_look, too_early};
 use super::lineage::{Join, print};
 use super::newcomer::Pass;
 use super::record::{EventBody, JoinedItem, Meta};
@@ -316,18 +316,19 @@ impl Work {
             };
             let row = walk.rows.get(&lineage).map(|at| &snapshot.tasks[*at]);
             let present = row.filter(|t| t.id == current).cloned();
-            let shown = present.is_some();
+            // what a list shows is as old as its first page
+            let read_at = snapshot.taken_at.min(now);
+            let early = too_early(&attempt, read_at);
+            let shown = present.is_some() && !early;
             if attempt.state == AttemptState::Claimed {
                 continue;
             }
-            if shown || sure {
+            if shown || (sure && !early) {
                 let reading = Reading::List {
                     present,
                     absent_passes: self.presence_of(lineage).passes,
                 };
                 let evidence = self.evidence.entry(lineage).or_default();
-                // what a list shows is as old as its first page
-                let read_at = snapshot.taken_at.min(now);
                 let judged = judge(
                     &attempt,
                     &current,

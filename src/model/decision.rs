@@ -303,6 +303,8 @@ refusals! {
     ShuttingDown => "shutting_down",
     /// The task changed between the snapshot and the moment of sending.
     TaskMoved => "task_moved",
+    /// It was withdrawn right before its claim: by an order, a reload, the shutdown or a newer cycle, or because its facts had grown too old.
+    Withdrawn => "withdrawn",
     /// The cron lines allow nothing to be sent now.
     NotScheduled => "not_scheduled",
     /// A successor has taken its place; that one is acted on.

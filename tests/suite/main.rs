@@ -24,6 +24,7 @@ mod drill_ops;
 mod drill_oracle;
 mod drill_order;
 mod drill_real;
+mod drill_recall;
 mod drill_when;
 mod governor_state;
 mod inputs;

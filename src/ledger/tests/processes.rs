@@ -39,7 +39,7 @@ fn told(
     let told = work
         .looked(look, &delivery(), &meta, at(minute))
         .expect("looked");
-    told.first().map(|outcome| outcome.event)
+    told.outcomes.first().map(|outcome| outcome.event)
 }
 
 #[test]

@@ -330,7 +330,7 @@ impl World {
             .expect("looked");
         self.log
             .push(format!("{} look {lineage} {told:?}", self.minute));
-        self.check(&told);
+        self.check(&told.outcomes);
     }
 
     fn fact(&self, id: &TaskId) -> &Fact {

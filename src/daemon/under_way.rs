@@ -1,0 +1,239 @@
+//! The batches between queue and answer: whose accounts they hold, and whether they may still be claimed; what was withdrawn before its claim began is never claimed.
+//!
+//! A batch has left the queue when it is read once more, so that emptying the queue does not reach it.
+//! Core and batch therefore share a permit, and the permit is used up on the ledger's own thread, as
+//! the first act of the claim. Whoever withdraws (a pause, a reload, a newer cycle) either comes before
+//! that, and nothing of the batch is claimed, or after it, and the batch counts as on its way. A pause
+//! is confirmed only after its record is on disk, so that no claim follows that record but of what was
+//! queued after the pause.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+
+use crate::governor::Admitted;
+use crate::ledger::ClaimRequest;
+use crate::model::{
+    Action, BatchId, Decision, LineageId, ProcessKey, Refusal, RefusalReason, Scope,
+};
+
+/// Why something that waited for its claim may not be claimed any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Why {
+    /// A person's order stops it.
+    Order,
+    /// Configuration or policies were read again.
+    Reload,
+    /// The daemon is shutting down.
+    Shutdown,
+    /// The login was stopped.
+    Login,
+    /// The list could not be read any more.
+    CycleFailed,
+    /// A newer cycle does not want it, or not so.
+    NewerCycle,
+    /// OIG has said that its definition is not automated.
+    Manual,
+    /// The facts behind it are too old by now.
+    Age,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Order => "an order",
+            Self::Reload => "a reload",
+            Self::Shutdown => "the shutdown",
+            Self::Login => "the stopped login",
+            Self::CycleFailed => "a cycle that could not read the list",
+            Self::NewerCycle => "a newer cycle",
+            Self::Manual => "the definition is not automated",
+            Self::Age => "the age of its facts",
+        })
+    }
+}
+
+/// What is known of an item while its batch is on its way.
+#[derive(Debug)]
+struct Item {
+    decision: Arc<Decision>,
+    action: Action,
+    withdrawn: Option<Why>,
+}
+
+#[derive(Debug)]
+struct State {
+    items: HashMap<LineageId, Item>,
+    /// The claim has begun: too late to withdraw.
+    claiming: bool,
+    /// Until when it may be claimed: its facts are too old afterwards.
+    until: Timestamp,
+}
+
+/// One batch's leave to be claimed; clones share it.
+#[derive(Clone, Debug)]
+pub struct Permit(Arc<Mutex<State>>);
+
+impl Permit {
+    fn new(items: &[Admitted], until: Timestamp) -> Self {
+        let items = items.iter().map(|item| {
+            let known = Item {
+                decision: Arc::clone(item.shared()),
+                action: item.action().clone(),
+                withdrawn: None,
+            };
+            (item.decision().lineage, known)
+        });
+        Self(Arc::new(Mutex::new(State {
+            items: items.collect(),
+            claiming: false,
+            until,
+        })))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Until when it may be claimed.
+    pub fn until(&self) -> Timestamp {
+        self.state().until
+    }
+
+    /// Why an item may not be claimed at `now`, if so.
+    pub fn refusal(&self, item: &Admitted, now: Timestamp) -> Option<Refusal> {
+        self.state().refusal(item, now)
+    }
+
+    /// The claim begins: takes out what may not be claimed any more. From here on nothing of the
+    /// batch can be withdrawn. For the ledger's thread.
+    pub fn begin(&self, claim: &mut ClaimRequest, now: Timestamp) -> Vec<(Admitted, Refusal)> {
+        let mut state = self.state();
+        let items = std::mem::take(&mut claim.batch.items);
+        let mut requests = std::mem::take(&mut claim.requests).into_iter();
+        let mut refused = Vec::new();
+        for item in items {
+            let request = requests.next().flatten();
+            if let Some(refusal) = state.refusal(&item, now) {
+                refused.push((item, refusal));
+            } else {
+                claim.batch.items.push(item);
+                claim.requests.push(request);
+            }
+        }
+        // where nothing is left there is nothing on its way
+        state.claiming = !claim.batch.items.is_empty();
+        refused
+    }
+}
+
+impl State {
+    fn refusal(&self, item: &Admitted, now: Timestamp) -> Option<Refusal> {
+        let withdrawn = match self.items.get(&item.decision().lineage) {
+            Some(known) => known.withdrawn,
+            // not ours to claim
+            None => Some(Why::NewerCycle),
+        };
+        let why = withdrawn.or_else(|| (now > self.until).then_some(Why::Age))?;
+        let scope = Scope::Task(item.decision().task.clone());
+        Some(Refusal::new(RefusalReason::Withdrawn, scope).with("by", why))
+    }
+
+    fn withdraw(&mut self, why: Why, unwanted: &dyn Fn(&Decision, &Action) -> bool) {
+        if self.claiming {
+            return;
+        }
+        for item in self.items.values_mut() {
+            if item.withdrawn.is_none() && unwanted(&item.decision, &item.action) {
+                item.withdrawn = Some(why);
+            }
+        }
+    }
+}
+
+/// A batch from the queue to its answer.
+#[derive(Debug)]
+struct Entry {
+    permit: Permit,
+    processes: Vec<ProcessKey>,
+}
+
+/// All batches on their way. Each ends with everything that it held.
+#[derive(Debug, Default)]
+pub struct UnderWay {
+    batches: HashMap<BatchId, Entry>,
+    /// Accounts of all of them: no second write may go to one (invariant 8).
+    accounts: HashSet<ProcessKey>,
+}
+
+impl UnderWay {
+    /// A batch has left the queue; it may be claimed until `until`.
+    pub fn start(&mut self, batch: BatchId, items: &[Admitted], until: Timestamp) -> Permit {
+        let permit = Permit::new(items, until);
+        let processes: Vec<ProcessKey> = items
+            .iter()
+            .filter_map(|item| item.process().cloned())
+            .collect();
+        self.accounts.extend(processes.iter().cloned());
+        let entry = Entry {
+            permit: permit.clone(),
+            processes,
+        };
+        self.batches.insert(batch, entry);
+        permit
+    }
+
+    /// A batch has ended: claimed and answered, or refused. The ledger's index knows what is open.
+    pub fn end(&mut self, batch: BatchId) {
+        for process in self
+            .batches
+            .remove(&batch)
+            .map_or(Vec::new(), |e| e.processes)
+        {
+            self.accounts.remove(&process);
+        }
+    }
+
+    /// True while a batch holds the account.
+    pub fn holds(&self, process: &ProcessKey) -> bool {
+        self.accounts.contains(process)
+    }
+
+    /// How many of them are being claimed, or claimed and not answered: exactly what a withdrawal does
+    /// not reach.
+    pub fn claimed(&self) -> usize {
+        let batches = self.batches.values();
+        batches.filter(|of| of.permit.state().claiming).count()
+    }
+
+    /// True where nothing is left that a withdrawal could reach.
+    pub fn all_claimed(&self) -> bool {
+        self.claimed() == self.batches.len()
+    }
+
+    /// True where the lineage is in a batch that may still be claimed, or is.
+    pub fn carries(&self, lineage: LineageId) -> bool {
+        self.batches.values().any(|of| {
+            let state = of.permit.state();
+            let item = state.items.get(&lineage);
+            item.is_some_and(|item| item.withdrawn.is_none())
+        })
+    }
+
+    /// Withdraws whatever is not being claimed yet.
+    pub fn withdraw(&self, why: Why) {
+        self.withdraw_where(why, &|_, _| true);
+    }
+
+    /// Withdraws some of what is not being claimed yet.
+    pub fn withdraw_where(&self, why: Why, unwanted: &dyn Fn(&Decision, &Action) -> bool) {
+        for of in self.batches.values() {
+            of.permit.state().withdraw(why, unwanted);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! What a withdrawal reaches, and that a batch leaves nothing behind; no disk, no sleeping.
+
+use super::*;
+use crate::dispatch::batch::Batch;
+use crate::ledger::Ledger;
+use crate::model::{ActionName, CycleId, Digest, Kind, Login, PolicyHash, TargetName, TaskId};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_900_000_000 + seconds).expect("a time")
+}
+
+fn item(lineage: u64) -> Admitted {
+    let decision = Decision {
+        task: TaskId::new(&lineage.to_string()),
+        lineage: LineageId(lineage),
+        target: Some(TargetName::new("AD")),
+        process: Some(ProcessKey::new(&lineage.to_string())),
+        definition: None,
+        kind: Kind::Change,
+        verdict: None,
+        policy: None,
+        line: None,
+        hash: PolicyHash::new("h"),
+        inputs: Digest::new("d"),
+        moment: None,
+        read: Arc::default(),
+        fault: None,
+        due: None,
+        version: 0,
+    };
+    Admitted::for_test(decision, Action::Retry, TargetName::new("AD"))
+}
+
+fn claim(batch: u128, lineages: &[u64]) -> ClaimRequest {
+    ClaimRequest {
+        batch: Batch {
+            id: BatchId(uuid::Uuid::from_u128(batch)),
+            target: TargetName::new("AD"),
+            action: ActionName::Retry,
+            items: lineages.iter().copied().map(item).collect(),
+        },
+        requests: lineages
+            .iter()
+            .map(|n| Some(Arc::from(format!("request {n}"))))
+            .collect(),
+        login: Login::new("daemon"),
+        cycle: CycleId(uuid::Uuid::from_u128(1)),
+    }
+}
+
+fn started(under_way: &mut UnderWay, claim: &ClaimRequest) -> Permit {
+    under_way.start(claim.batch.id, &claim.batch.items, at(60))
+}
+
+fn left(claim: &ClaimRequest) -> Vec<u64> {
+    let items = claim.batch.items.iter();
+    items.map(|item| item.decision().lineage.0).collect()
+}
+
+#[test]
+fn what_is_withdrawn_before_its_claim_begins_is_refused_and_keeps_the_rest_in_line() {
+    let mut under_way = UnderWay::default();
+    let mut request = claim(7, &[1, 2, 3]);
+    let permit = started(&mut under_way, &request);
+    under_way.withdraw_where(Why::NewerCycle, &|decision, _| decision.lineage.0 == 2);
+    assert!(under_way.carries(LineageId(1)) && !under_way.carries(LineageId(2)));
+    let refused = permit.begin(&mut request, at(1));
+    assert_eq!(left(&request), [1, 3]);
+    let behind: Vec<&str> = request.requests.iter().flatten().map(|r| &**r).collect();
+    assert_eq!(behind, ["request 1", "request 3"]);
+    assert_eq!(refused[0].1.reason, RefusalReason::Withdrawn);
+    assert_eq!(under_way.claimed(), 1);
+}
+
+#[test]
+fn what_is_being_claimed_is_on_its_way_and_what_was_withdrawn_is_not() {
+    let mut under_way = UnderWay::default();
+    let (mut first, mut second) = (claim(7, &[1]), claim(8, &[2]));
+    let permits = (
+        started(&mut under_way, &first),
+        started(&mut under_way, &second),
+    );
+    assert!(permits.0.begin(&mut first, at(1)).is_empty());
+    under_way.withdraw(Why::Order);
+    assert_eq!(under_way.claimed(), 1, "what a pause has to name");
+    assert_eq!(permits.1.begin(&mut second, at(1)).len(), 1);
+    assert!(second.batch.items.is_empty());
+    assert_eq!(under_way.claimed(), 1);
+}
+
+#[test]
+fn after_its_time_nothing_is_claimed() {
+    let mut under_way = UnderWay::default();
+    let mut request = claim(7, &[1, 2]);
+    let permit = started(&mut under_way, &request);
+    assert!(permit.refusal(&item(1), at(60)).is_none());
+    assert_eq!(permit.begin(&mut request, at(61)).len(), 2);
+    assert!(request.batch.items.is_empty());
+}
+
+#[test]
+fn a_batch_that_ends_frees_all_its_accounts_while_others_are_on_their_way() {
+    let mut under_way = UnderWay::default();
+    let (first, second) = (claim(7, &[1, 2, 3]), claim(8, &[4]));
+    let _permits = (
+        started(&mut under_way, &first),
+        started(&mut under_way, &second),
+    );
+    under_way.end(first.batch.id);
+    for (account, held) in [("1", false), ("2", false), ("3", false), ("4", true)] {
+        assert_eq!(under_way.holds(&ProcessKey::new(account)), held);
+    }
+}
+
+/// The journal has one order: once something was recorded after a withdrawal, no claim of what was
+/// withdrawn follows.
+#[tokio::test]
+async fn no_claim_follows_what_was_recorded_after_a_withdrawal() {
+    let ledger = Ledger::memory(at(0)).expect("a ledger");
+    let mut under_way = UnderWay::default();
+    let request = claim(7, &[1]);
+    let permit = started(&mut under_way, &request);
+    under_way.withdraw(Why::Order);
+    let claims = ledger
+        .claim_standing(request, move |claim| (at(1), permit.begin(claim, at(1))))
+        .await
+        .expect("answered");
+    assert!(claims.batch.is_none());
+    assert_eq!(claims.refused[0].1.reason, RefusalReason::Withdrawn);
+    assert_eq!(ledger.read(|index| index.open_attempts().count()), 0);
+}

@@ -1,0 +1,213 @@
+//! Drills of second thoughts: orders, newer readings and age that come while a batch is read once more before its claim; what is no longer wanted must never be claimed after that.
+
+use std::fs;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::drill::{Drill, Setup};
+
+/// Everything is read once more, in batches as large as may be.
+const ALWAYS: &str = "[governor.default]\nbatch_start = 25\n[delivery]\nreread_after = \"0s\"";
+
+/// So few readings a minute that a batch waits for its own for minutes.
+fn groups(accounts: u32, reads: u32) -> Setup {
+    let scenario = format!(
+        r#"
+name = "groups"
+seed = 18
+[[target]]
+name = "AD"
+[[population]]
+target = "AD"
+accounts = {accounts}
+task = [{{ task = "Add User to Group", failure = "network" }}]
+"#
+    );
+    Setup::of(&scenario).server(&format!("reads_per_minute = {reads}"))
+}
+
+/// The requests of a class that came since the journal was so long.
+fn since(drill: &Drill, from: usize, class: &str) -> Vec<Value> {
+    let rows = drill.journal().into_iter().skip(from);
+    rows.filter(|row| row["class"] == class).collect()
+}
+
+fn puts(drill: &Drill) -> usize {
+    since(drill, 0, "put").len()
+}
+
+/// Single tasks that were read since the journal was so long.
+fn reread(drill: &Drill, from: usize) -> usize {
+    let rows = since(drill, from, "read");
+    let single = |row: &&Value| {
+        row["path"]
+            .as_str()
+            .is_some_and(|path| path.contains("/provtasks/"))
+    };
+    rows.iter().filter(single).count()
+}
+
+/// A daemon at rest in the middle of reading a batch once more: some of it is read, nothing is claimed.
+async fn in_the_middle(setup: Setup) -> Drill {
+    let mut drill = setup.start().await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("21m").await;
+    let from = drill.journal().len();
+    drill.approve_backlog();
+    for _ in 0..120 {
+        if reread(&drill, from) > 0 {
+            break;
+        }
+        drill.run_for("10s").await;
+    }
+    assert!(reread(&drill, from) > 0, "nothing is read once more");
+    assert_eq!(puts(&drill), 0, "nothing is sent yet");
+    drill
+}
+
+fn edit(drill: &Drill, from: &str, to: &str) {
+    let path = drill.dir.path().join("provtaskd.toml");
+    let config = fs::read_to_string(&path).expect("a configuration");
+    let changed = config.replace(from, to);
+    assert_ne!(changed, config);
+    fs::write(&path, changed).expect("written");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_reaches_a_batch_that_is_being_read_once_more() {
+    let mut drill = in_the_middle(groups(6, 4).config(ALWAYS)).await;
+    let said = drill.done(&["pause", "--why", "a change at the target"]);
+    assert!(said.contains("0 requests already claimed"), "{said}");
+    drill.run_for("1h").await;
+    assert_eq!(puts(&drill), 0, "what was confirmed as paused was sent");
+    drill.done(&["resume"]);
+    drill.run_for("12h").await;
+    assert_eq!(drill.count("healed"), 6);
+    drill.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_reaches_a_batch_that_is_being_read_once_more() {
+    let mut drill = in_the_middle(groups(6, 4).config(ALWAYS)).await;
+    edit(&drill, "global = \"enforce\"", "global = \"observe\"");
+    drill.signal(rustix::process::Signal::HUP);
+    let reloaded = |drill: &Drill| drill.log().contains("mode=observe");
+    drill.until("the log says that it observes", reloaded).await;
+    drill.run_for("1h").await;
+    assert_eq!(puts(&drill), 0, "it observes, and sends");
+    edit(&drill, "global = \"observe\"", "global = \"enforce\"");
+    drill.done(&["reload"]);
+    drill.run_for("12h").await;
+    assert_eq!(drill.count("healed"), 6);
+    drill.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_does_not_wait_for_readings_before_a_claim() {
+    let grace = ALWAYS.to_owned() + "\ngrace = \"2s\"";
+    let mut drill = in_the_middle(groups(6, 4).config(&grace)).await;
+    drill.stop();
+    assert!(
+        !drill.log().contains("requests were still in flight"),
+        "nothing was claimed, so nothing is in flight"
+    );
+    drill.daemon();
+    drill.run_for("12h").await;
+    assert_eq!(drill.count("healed"), 6, "it begins anew");
+    drill.judge().await;
+}
+
+/// Does what a note forbids no more.
+const HEEDS_NOTES: &str = r#"
+fn decide(task, facts) {
+    if task.note == "hold" { return leave("a person said so"); }
+    retry()
+}
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_newer_cycle_does_not_want_any_more_is_not_sent() {
+    let shipped = |name| {
+        let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+        fs::read_to_string(dir.join(name)).expect("a shipped table")
+    };
+    let setup = groups(6, 3)
+        .file("policies/10-heeds.rhai", HEEDS_NOTES)
+        .file("policies/kinds.toml", shipped("kinds.toml"))
+        .file("policies/reasons.toml", shipped("reasons.toml"))
+        .config(ALWAYS)
+        .config("[policy]\ndir = \"policies\"");
+    let mut drill = in_the_middle(setup).await;
+    let held = json!({"each": 1, "do": "note", "to": "hold"});
+    drill.act(held).await;
+    // any order starts a cycle at once
+    let nothing = drill.cli(&["reject", "nothing", "--why", "a cycle"]);
+    assert!(!nothing.status.success());
+    drill.run_for("2h").await;
+    assert_eq!(puts(&drill), 0, "the policy has said no, and it was sent");
+    drill.act(json!({"each": 1, "do": "note", "to": ""})).await;
+    drill.run_for("24h").await;
+    drill.judge().await;
+}
+
+/// In real time: the reading hangs for longer than the facts hold.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_sent_on_facts_older_than_their_age_however_slow_a_reading_is() {
+    let mut drill = groups(1, 4)
+        .scaled(120.0)
+        .config(ALWAYS)
+        .config("[guard]\nfact_age = \"4m\"")
+        .start()
+        .await;
+    // its account's process is read first, then the task itself
+    drill
+        .act(json!({"fault": {"do": "hang", "on": "read", "at": [2], "ms": 3500}}))
+        .await;
+    drill.release();
+    drill.daemon();
+    let backlog = |drill: &Drill| {
+        drill.store().join("control.sock").exists()
+            && drill.inbox().iter().any(|item| item["why"] == "baseline")
+    };
+    drill.until("the backlog is in the inbox", backlog).await;
+    drill.approve_backlog();
+    let healed = |drill: &Drill| drill.count("healed") == 1;
+    drill.until("it has healed", healed).await;
+    assert!(drill.journal().iter().any(|row| row["fault"] == "Hang"));
+    let at = |row: &Value| -> Timestamp {
+        let text = row["at"].as_str().expect("a time");
+        text.parse().expect("a timestamp")
+    };
+    let people: Vec<Timestamp> = since(&drill, 0, "people").iter().map(at).collect();
+    for put in since(&drill, 0, "put") {
+        let last = people.iter().filter(|read| **read <= at(&put)).max();
+        let age = at(&put).duration_since(*last.expect("somebody was read before"));
+        // a busy machine may take a while from the claim to the request
+        assert!(
+            age <= SignedDuration::from_mins(5),
+            "sent on a reading {age:#} old: {put}"
+        );
+    }
+    drill.judge().await;
+}
+
+/// A task that can't be read keeps itself back, not its neighbours.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_cannot_be_read_does_not_hold_back_its_batch() {
+    let mut drill = in_the_middle(groups(6, 4).config(ALWAYS)).await;
+    let broken = json!({"fault": {"do": "html500", "on": "read", "probability": 1.0, "limit": 1}});
+    drill.act(broken).await;
+    for _ in 0..120 {
+        if puts(&drill) > 0 {
+            break;
+        }
+        drill.run_for("10s").await;
+    }
+    let evidence = drill.safe_so_far().await;
+    assert_eq!(evidence.sent("retry").count(), 5, "all but the broken one");
+    drill.run_for("12h").await;
+    assert_eq!(drill.count("healed"), 6);
+    drill.judge().await;
+}
