@@ -1,11 +1,11 @@
 //! Groups the open tasks of one account and joins them with what its process shows; pure, it judges nothing.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::model::facts::{AccountView, Known, Sibling};
+use crate::model::hash::FastMap;
 use crate::model::task::Fnv;
 use crate::model::{Kind, LineageId, ProcessKey, Snapshot, Task};
 
@@ -25,7 +25,7 @@ pub struct RowState {
 /// The rows of a snapshot by account.
 #[derive(Debug, Default)]
 pub struct Accounts {
-    rows: HashMap<ProcessKey, Rows>,
+    rows: FastMap<ProcessKey, Rows>,
     /// The version of each row, worked out once: it is asked for again with every row of the account.
     versions: Vec<u64>,
 }

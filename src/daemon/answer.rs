@@ -1,6 +1,5 @@
 //! Answers questions and passes on orders that come over the control socket; a question changes nothing.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::DaemonError;
@@ -13,6 +12,7 @@ use crate::control::{
     Reply, Request,
 };
 use crate::governor::Census;
+use crate::model::hash::FastMap;
 use crate::model::{CycleId, Decision, LineageId, Refusal, TaskId, Verdict};
 
 impl Core {
@@ -173,7 +173,7 @@ impl Core {
             &census,
             self.standing(found.seen.complete && self.has_baseline()),
         );
-        let mut texts: HashMap<LineageId, RowText> = found.rows;
+        let mut texts: FastMap<LineageId, RowText> = found.rows;
         let mut wanted = Vec::new();
         let mut out: Vec<(Arc<Decision>, Vec<Refusal>, Option<jiff::Timestamp>)> = Vec::new();
         for Proposal {

@@ -26,7 +26,7 @@ pub(super) struct Decided {
     /// The answer.
     pub evaluated: crate::policy::Evaluated,
     /// The inputs as stored, and the moment of the look.
-    pub inputs: (Arc<str>, Arc<str>),
+    pub inputs: (String, Arc<str>),
 }
 
 /// Asks the policies off the runtime's threads, on two of them; the answers keep the order.
@@ -64,7 +64,7 @@ async fn ask(bench: &Bench, candidates: Vec<Candidate>) -> Result<Vec<Decided>, 
                 Decided {
                     candidate,
                     evaluated,
-                    inputs: (text.into(), Arc::clone(&last)),
+                    inputs: (text, Arc::clone(&last)),
                 }
             })
             .collect()

@@ -1,6 +1,6 @@
 //! The one task that owns the flow and its state: every tick, answer and order becomes an event here and is handled in turn; nothing else changes state.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,6 +23,7 @@ use crate::dispatch::batch::Queues;
 use crate::dispatch::verify::Witness;
 use crate::governor::Governor;
 use crate::ledger::{Ledger, VerifyItem};
+use crate::model::hash::FastMap;
 use crate::model::settings::Settings;
 use crate::model::{Clock, CycleId, Known, LineageId, Mode, RefusalReason, TaskId};
 use crate::oig::{Client, RequestCounts};
@@ -169,7 +170,7 @@ pub struct Core {
     /// Batches from the queue to their answers.
     pub under_way: UnderWay,
     /// What the rows of proposed tasks show beside the decision.
-    pub behind: HashMap<TaskId, Behind>,
+    pub behind: FastMap<TaskId, Behind>,
     /// A look is under way.
     pub looking: bool,
     /// Shutdown has begun.

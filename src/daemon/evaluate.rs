@@ -1,6 +1,6 @@
 //! One cycle's reading and deciding: snapshot, lineages, facts, policies, guards; it sends nothing and asks no gate.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -19,6 +19,7 @@ use crate::calendar;
 use crate::dispatch::verify::Witness;
 use crate::guard::Passed;
 use crate::ledger::{Inputs, Ledger, LedgerError, Observed, Sighting, said_print};
+use crate::model::hash::{FastMap, FastSet};
 use crate::model::settings::Settings;
 use crate::model::{
     Clock, CycleId, Decision, Fields, Kind, Known, LineageId, Login, Owner, Refusal, RefusalReason,
@@ -115,13 +116,13 @@ pub struct Evaluated {
     /// Proposals not repeated because the same answer is certain, by reason.
     pub still_refused: BTreeMap<RefusalReason, u64>,
     /// Descriptions, where asked for.
-    pub rows: HashMap<LineageId, RowText>,
+    pub rows: FastMap<LineageId, RowText>,
     /// Faults of scripts, the first few.
     pub faults: Vec<String>,
     /// How many scripts' faults there were.
     pub fault_count: u64,
     /// Lineages decided in this cycle on which something is to be done.
-    pub fresh: HashSet<LineageId>,
+    pub fresh: FastSet<LineageId>,
     /// The orders and the configuration under which it was worked out.
     pub epoch: u64,
 }
@@ -178,7 +179,7 @@ pub async fn evaluate(bench: &Bench, memory: &mut Memory) -> Result<Evaluated, C
     });
     let ledger = &bench.ledger;
     out.witness = ledger.read(|index| outset::witness(&snapshot, &states, index, memory.cycle));
-    let told: HashSet<LineageId> = observed.outcomes.iter().map(|told| told.lineage).collect();
+    let told: FastSet<LineageId> = observed.outcomes.iter().map(|told| told.lineage).collect();
     let moved: Vec<bool> = bench.ledger.read(|index| {
         states
             .iter()

@@ -1,6 +1,6 @@
 //! Asks the governor about what the guards have passed, queues what may go, and records every decision that changed; it sends nothing.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use crate::governor::{Admitted, Census, Hold, Standing};
 use crate::guard::Passed;
 use crate::ledger::record::{EventBody, Meta};
 use crate::ledger::{DecisionRecord, Entry};
+use crate::model::hash::{FastMap, FastSet};
 use crate::model::{Action, Decision, LineageId, Refusal, RefusalReason, Scope, TaskId, Verdict};
 
 /// Decisions that are handed to the ledger in one go.
@@ -101,7 +102,7 @@ impl Core {
         let mut refusals: BTreeMap<RefusalReason, u64> = found.still_refused;
         let mut wanted: Vec<(Arc<Decision>, Passed)> = Vec::new();
         let mut refused: Vec<(Arc<Decision>, Refusal)> = Vec::new();
-        let mut behinds: HashMap<LineageId, Behind> = HashMap::new();
+        let mut behinds: FastMap<LineageId, Behind> = FastMap::default();
         for Proposal {
             decision,
             guard,
@@ -203,7 +204,7 @@ impl Core {
         rests: &[Rest],
     ) {
         if self.acting {
-            let wanted: HashMap<LineageId, (&TaskId, &Action)> = admitted
+            let wanted: FastMap<LineageId, (&TaskId, &Action)> = admitted
                 .iter()
                 .map(|item| {
                     let decision = item.decision();
@@ -216,7 +217,7 @@ impl Core {
                 });
             return;
         }
-        let stopped: HashSet<LineageId> = refused
+        let stopped: FastSet<LineageId> = refused
             .iter()
             .filter(|(_, refusal)| refusal.reason != RefusalReason::NotScheduled)
             .map(|(decision, _)| decision.lineage)

@@ -1,11 +1,11 @@
 //! What the cycle remembers of each lineage between cycles, so that nothing unchanged is decided again; never the record itself.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::collect::Cache;
+use crate::model::hash::FastMap;
 use crate::model::{Decision, LineageId, Refusal, RefusalReason, Verdict};
 
 /// A decision that reads the clock is looked at again after this at the latest.
@@ -32,7 +32,7 @@ pub struct Remembered {
 #[derive(Debug, Default)]
 pub struct Memory {
     /// Per lineage.
-    pub lineages: HashMap<LineageId, Remembered>,
+    pub lineages: FastMap<LineageId, Remembered>,
     /// Readings of people, accounts, proxies, roles.
     pub cache: Cache,
     /// Number of the running cycle.

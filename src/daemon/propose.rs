@@ -12,6 +12,7 @@ use super::memory::Memory;
 use super::owners;
 use crate::guard::{self, AssigneeFact, GuardInput, MemberFact, Passed};
 use crate::model::facts::{History, Known, Person};
+use crate::model::hash::{FastMap, FastSet};
 use crate::model::{
     Action, Decision, LineageId, Login, Principal, ProcessKey, Refusal, RefusalReason, RoleKey,
     Scope, TargetName, Verdict,
@@ -36,9 +37,9 @@ struct Standing {
     /// Members of the roles that are to get work.
     members: HashMap<RoleKey, Known<Vec<MemberFact>>>,
     /// Accounts with an open attempt: whose, and whether it may still be on its way.
-    busy: HashMap<ProcessKey, Vec<(LineageId, bool)>>,
-    baseline: HashSet<LineageId>,
-    released: HashSet<LineageId>,
+    busy: FastMap<ProcessKey, Vec<(LineageId, bool)>>,
+    baseline: FastSet<LineageId>,
+    released: FastSet<LineageId>,
 }
 
 /// Asks the guards about every act that is wanted.
@@ -288,7 +289,7 @@ fn standing(around: &Surroundings<'_>, memory: &Memory, wishes: &[Wish]) -> Stan
     let settle_after = around.bench.settings.delivery.settle_after;
     let now = around.bench.clock.now();
     around.bench.ledger.read(|index| {
-        let mut busy: HashMap<ProcessKey, Vec<(LineageId, bool)>> = HashMap::new();
+        let mut busy: FastMap<ProcessKey, Vec<(LineageId, bool)>> = FastMap::default();
         for (lineage, attempt) in index.open_attempts() {
             if let Some(process) = &attempt.process {
                 let on_the_way = attempt.on_the_way(now, settle_after);

@@ -1,6 +1,6 @@
 //! Puts the daemon together in order: clock, store, policies, client, sockets; nothing is sent before all of them stand.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use crate::control::{self, Incoming, Reply, Request};
 use crate::dispatch::batch::Queues;
 use crate::ledger::record::{EventBody, Meta};
 use crate::ledger::{Entry, Ledger, OpenReport, Stopped, VerifyItem};
+use crate::model::hash::FastMap;
 use crate::model::settings::{Schedule, Settings};
 use crate::model::{Action, CycleId, Known, Mode};
 use crate::oig::{Client, RequestCounts};
@@ -246,7 +247,7 @@ async fn assemble(
         epoch: 1,
         jobs: JoinSet::new(),
         under_way: UnderWay::default(),
-        behind: HashMap::new(),
+        behind: FastMap::default(),
         looking: false,
         stopping: false,
         once: options.once,

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::model::hash::FastMap;
 use crate::model::task::DefinitionId;
 use crate::model::{
     Action, ActionName, AttemptState, BatchId, Digest, Kind, LineageId, Login, Mode, Owner,
@@ -148,8 +149,8 @@ pub struct Index {
     pub(in crate::ledger) rewound: Option<(u64, u64)>,
     /// Lineage `L` is at `L - 1`.
     pub(in crate::ledger) lineages: Vec<Lineage>,
-    pub(in crate::ledger) by_task: HashMap<TaskRef, u32>,
-    pub(in crate::ledger) attempts: HashMap<LineageId, Attempt>,
+    pub(in crate::ledger) by_task: FastMap<TaskRef, u32>,
+    pub(in crate::ledger) attempts: FastMap<LineageId, Attempt>,
     pub(in crate::ledger) counts: BTreeMap<AttemptState, u64>,
     pub(in crate::ledger) targets: compact::Interner<TargetName>,
     pub(in crate::ledger) definitions: compact::Interner<DefinitionId>,
@@ -164,7 +165,7 @@ pub struct Index {
     pub(in crate::ledger) stopped: BTreeMap<Login, Stopped>,
     pub(in crate::ledger) governor: parts::Stored,
     pub(in crate::ledger) server_until: Option<Timestamp>,
-    pub(in crate::ledger) kept: HashMap<compact::Short, u64>,
+    pub(in crate::ledger) kept: FastMap<compact::Short, u64>,
     /// Sums over `attempts`, moved with them.
     pub(in crate::ledger) open: open::Open,
 }

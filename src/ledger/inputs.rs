@@ -1,7 +1,6 @@
 //! Stores what decisions rested on: once per digest, alike texts as their difference, and only beside decisions that change; it never stores more than [`MAX_INPUTS`] bytes of one.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -28,7 +27,7 @@ pub struct Inputs {
     /// SHA-256 of the text.
     pub digest: Digest,
     /// What was seen, the moment left aside.
-    pub text: Arc<str>,
+    pub text: String,
     /// The answer's fingerprint ([`super::said_print`]): a new answer is recorded in any case.
     pub said: u64,
 }
@@ -37,10 +36,10 @@ pub struct Inputs {
 #[derive(Debug, Default)]
 pub(super) struct Held {
     /// By definition: a text that is stored whole.
-    bases: HashMap<u32, (Digest, Arc<str>)>,
+    bases: HashMap<u32, (Digest, String)>,
     /// Inputs of answers that are as before: stored once their decision is recorded after all, be it
     /// cycles later, because what holds it back has changed.
-    waiting: HashMap<LineageId, (Digest, Arc<str>)>,
+    waiting: HashMap<LineageId, (Digest, String)>,
     /// Bytes of those texts.
     bytes: usize,
 }
@@ -108,7 +107,7 @@ impl Work {
 
     fn write_inputs(
         &mut self,
-        inputs: Vec<(LineageId, Digest, Arc<str>)>,
+        inputs: Vec<(LineageId, Digest, String)>,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
         // one row per base: its records then name it once

@@ -1,12 +1,12 @@
 //! The first walk over a pass: finds each row's lineage, what changed and who is new; it changes nothing.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::index::{Index, TaskRef};
 use super::lineage::{Newcomer, child_digest, mark_chains, print};
 use super::observe::TaskView;
 use super::record::{OpenedItem, SeenItem};
+use crate::model::hash::FastMap;
 use crate::model::{Kind, LineageId, Owner, Snapshot, Task, TaskId};
 
 /// The owner as recorded; one of whom nothing is shown is not recorded.
@@ -20,7 +20,7 @@ pub(super) struct Walk {
     pub newcomers: Vec<Newcomer>,
     pub changed: Vec<SeenItem>,
     /// Rows of lineages that have an attempt.
-    pub rows: HashMap<LineageId, usize>,
+    pub rows: FastMap<LineageId, usize>,
     /// Replaced ids that are shown open.
     pub back: Vec<(LineageId, TaskId)>,
     /// By lineage: its present id is shown and not finished.
@@ -33,7 +33,7 @@ pub(super) fn walk(index: &Index, snapshot: &Snapshot) -> Walk {
         views: Vec::with_capacity(snapshot.tasks.len()),
         newcomers: Vec::new(),
         changed: Vec::new(),
-        rows: HashMap::new(),
+        rows: FastMap::default(),
         back: Vec::new(),
         seen: vec![false; index.lineages.len()],
     };

@@ -4,6 +4,7 @@ pub mod attempt;
 pub mod clock;
 pub mod decision;
 pub mod facts;
+pub mod hash;
 pub mod id;
 pub mod kind;
 pub mod settings;

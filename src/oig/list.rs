@@ -10,6 +10,7 @@ use super::client::{Client, Inner};
 use super::error::OigError;
 use super::filter::{encode, number_of};
 use super::map::{Interner, Mapper};
+use crate::model::hash::FastSet;
 use crate::model::{Snapshot, Task, TaskId};
 
 /// One page, decoded; its buffer is gone.
@@ -40,7 +41,7 @@ const UNREADABLE_MAX: usize = 1_000;
 
 struct Builder {
     snapshot: Snapshot,
-    ids: HashSet<TaskId>,
+    ids: FastSet<TaskId>,
     /// The last row of the last page; `None` where it can't be read.
     last: Option<TaskId>,
     /// The last row of the last page can't be read.
@@ -235,7 +236,7 @@ impl Builder {
                 pages: 0,
                 unreadable: Vec::new(),
             },
-            ids: HashSet::new(),
+            ids: FastSet::default(),
             last: None,
             last_unread: false,
             names: Arc::default(),

@@ -1,10 +1,11 @@
 //! Open attempts by account and by lane, counted as they move: what is sent asks after each request, and must not count all of them anew.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Attempt, Index, Stamp};
+use crate::model::hash::FastMap;
 use crate::model::{ProcessKey, TargetName};
 
 /// A target, and whether it is about taking access away.
@@ -13,7 +14,7 @@ pub type Lane = (TargetName, bool);
 /// Counts over the attempts that are open.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(in crate::ledger) struct Open {
-    accounts: HashMap<ProcessKey, u32>,
+    accounts: FastMap<ProcessKey, u32>,
     /// By lane and time of sending.
     lanes: BTreeMap<Lane, BTreeMap<Stamp, u32>>,
 }

@@ -38,7 +38,7 @@ fn inputs(decision: &Decision, text: &str) -> Inputs {
     Inputs {
         lineage: decision.lineage,
         digest: decision.inputs.clone(),
-        text: Arc::from(text),
+        text: text.to_owned(),
         said: said_print(decision),
     }
 }
