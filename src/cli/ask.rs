@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::failure::{Failure, Kind};
+use super::progress::beside;
 use crate::control::{self, ControlError, Reply, Request};
 use crate::daemon;
 use crate::model::settings::Settings;
@@ -20,13 +21,18 @@ const PATIENCE: Duration = Duration::from_secs(660);
 pub fn answer(context: &Context, request: Request) -> Result<Reply, Failure> {
     let settings = context.load()?.settings;
     is_directory(&settings.store.dir)?;
-    let reply = context.block_on(async {
+    let what = match request {
+        Request::Plan { .. } | Request::Explain { .. } => "reading the list and deciding",
+        _ => "waiting for the daemon",
+    };
+    let work = async {
         let asked = control::ask(&settings.admin.socket, request.clone(), PATIENCE).await;
         match asked {
             Err(ControlError::NotRunning { .. }) => without_daemon(settings, request).await,
             other => Ok(other?),
         }
-    })?;
+    };
+    let reply = context.block_on(beside(what, work))?;
     match reply {
         Reply::Refused(refused) => Err(refused.into()),
         other => Ok(other),

@@ -9,6 +9,7 @@ pub mod failure;
 mod look;
 mod outcomes;
 mod policy;
+mod progress;
 mod render;
 mod run;
 pub mod sim;
