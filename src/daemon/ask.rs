@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::task::JoinHandle;
+
 use super::evaluate::{Bench, CycleError};
 use crate::ledger::record::digest_of;
 use crate::model::{Facts, Task};
@@ -29,18 +31,26 @@ pub(super) struct Decided {
     pub inputs: (String, Arc<str>),
 }
 
-/// Asks the policies off the runtime's threads, on two of them; the answers keep the order.
-pub(super) async fn decide(
-    bench: &Bench,
-    mut candidates: Vec<Candidate>,
-) -> Result<Vec<Decided>, CycleError> {
-    let second = candidates.split_off(candidates.len() / 2);
-    let (mut first, second) = tokio::try_join!(ask(bench, candidates), ask(bench, second))?;
-    first.extend(second);
-    Ok(first)
+/// Tasks that are being decided, off the runtime's threads, on two of them.
+pub(super) struct Asked([JoinHandle<Vec<Decided>>; 2]);
+
+impl Asked {
+    /// Begins at once, whether or not the answers are waited for.
+    pub fn now(bench: &Bench, mut candidates: Vec<Candidate>) -> Self {
+        let second = candidates.split_off(candidates.len() / 2);
+        Self([candidates, second].map(|part| ask(bench, part)))
+    }
+
+    /// The answers, in the order of the tasks.
+    pub async fn answers(self) -> Result<Vec<Decided>, CycleError> {
+        let [first, second] = self.0;
+        let mut all = first.await.map_err(|_| CycleError::Worker)?;
+        all.extend(second.await.map_err(|_| CycleError::Worker)?);
+        Ok(all)
+    }
 }
 
-async fn ask(bench: &Bench, candidates: Vec<Candidate>) -> Result<Vec<Decided>, CycleError> {
+fn ask(bench: &Bench, candidates: Vec<Candidate>) -> JoinHandle<Vec<Decided>> {
     let policies = Arc::clone(&bench.policies);
     let anew = bench.whole;
     tokio::task::spawn_blocking(move || {
@@ -69,6 +79,4 @@ async fn ask(bench: &Bench, candidates: Vec<Candidate>) -> Result<Vec<Decided>, 
             })
             .collect()
     })
-    .await
-    .map_err(|_| CycleError::Worker)
 }

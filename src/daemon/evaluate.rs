@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::account::{Accounts, RowState};
-use super::ask::{Candidate, Decided, decide};
+use super::ask::{Asked, Candidate, Decided};
 use super::collect::collector;
 use super::describe::{self, RowText};
 use super::facts::Surroundings;
@@ -247,30 +247,33 @@ pub async fn evaluate(bench: &Bench, memory: &mut Memory) -> Result<Evaluated, C
             .collect();
         collector(bench, memory).people(logins).await?;
     }
-    // part by part: the inputs of a large backlog never exist all at once; while one part is decided,
-    // the ledger stores what the one before rests on
+    // part by part: the inputs of a large backlog never exist all at once. While one part is decided,
+    // the next one's facts are put together, and the ledger stores what the one before rests on
+    let mut candidates = |part: &[(usize, u64)], memory: &Memory| {
+        let one = |(row, print): &(usize, u64)| Candidate {
+            row: *row,
+            task: Arc::new(Task {
+                fields: fields[*row].take(),
+                ..snapshot.tasks[*row].clone()
+            }),
+            facts: Arc::new(around.facts(memory, *row)),
+            print: *print,
+        };
+        part.iter().map(one).collect::<Vec<_>>()
+    };
+    let mut parts = to_decide.chunks(DECIDE_AT_ONCE);
     let mut inputs = Vec::new();
-    for part in to_decide.chunks(DECIDE_AT_ONCE) {
-        let candidates = part
-            .iter()
-            .map(|(row, print)| Candidate {
-                row: *row,
-                task: Arc::new(Task {
-                    fields: fields[*row].take(),
-                    ..snapshot.tasks[*row].clone()
-                }),
-                facts: Arc::new(around.facts(memory, *row)),
-                print: *print,
-            })
-            .collect();
-        let (decided, kept) = tokio::join!(
-            decide(bench, candidates),
-            keep(bench, std::mem::take(&mut inputs), now)
-        );
-        kept?;
-        for one in decided? {
+    let first = parts.next().map(|part| candidates(part, memory));
+    let mut asked = first.map(|first| Asked::now(bench, first));
+    while let Some(deciding) = asked.take() {
+        let keeping = tokio::spawn(keep(bench, std::mem::take(&mut inputs), now));
+        let next = parts.next().map(|part| candidates(part, memory));
+        let decided = deciding.answers().await?;
+        asked = next.map(|next| Asked::now(bench, next));
+        for one in decided {
             inputs.extend(remember(&around, memory, one, &mut out));
         }
+        keeping.await.map_err(|_| CycleError::Worker)??;
     }
     drop(fields);
     keep(bench, inputs, now).await?;
@@ -404,9 +407,16 @@ fn remember(
 }
 
 /// Stores what decisions rest on; a plan stores nothing.
-async fn keep(bench: &Bench, inputs: Vec<Inputs>, now: Timestamp) -> Result<(), LedgerError> {
-    if bench.whole || inputs.is_empty() {
-        return Ok(());
+fn keep(
+    bench: &Bench,
+    inputs: Vec<Inputs>,
+    now: Timestamp,
+) -> impl Future<Output = Result<(), LedgerError>> + use<> {
+    let (ledger, nothing) = (bench.ledger.clone(), bench.whole || inputs.is_empty());
+    async move {
+        if nothing {
+            return Ok(());
+        }
+        ledger.keep_inputs(inputs, now).await
     }
-    bench.ledger.keep_inputs(inputs, now).await
 }

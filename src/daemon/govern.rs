@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use std::sync::Arc;
+use tokio::task::JoinHandle;
 
 use super::DaemonError;
 use super::core::Core;
@@ -59,19 +60,28 @@ impl Core {
         self.record_decisions(records, now).await
     }
 
-    /// Part by part: the records of a large backlog never exist all at once in the ledger's forms.
+    /// Part by part: the records of a large backlog never exist all at once in the ledger's forms. While
+    /// one part is brought to the disk, the next one is put into words.
     async fn record_decisions(
         &self,
         records: Vec<DecisionRecord>,
         now: Timestamp,
     ) -> Result<(), DaemonError> {
         let mut records = records.into_iter();
+        let mut before: Option<JoinHandle<_>> = None;
         loop {
             let part: Vec<DecisionRecord> = records.by_ref().take(RECORDS_AT_ONCE).collect();
-            if part.is_empty() {
+            let last = part.is_empty();
+            let (ledger, cycle) = (self.ledger.clone(), self.cycle);
+            let next = (!last)
+                .then(|| tokio::spawn(async move { ledger.decided(part, cycle, now).await }));
+            if let Some(before) = std::mem::replace(&mut before, next) {
+                let done = before.await;
+                done.map_err(|error| DaemonError::Worker(error.to_string()))??;
+            }
+            if last {
                 return Ok(());
             }
-            self.ledger.decided(part, self.cycle, now).await?;
         }
     }
 
