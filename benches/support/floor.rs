@@ -5,7 +5,7 @@ use std::fmt;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use provtaskd::model::task::{FieldPacker, FieldValue};
+use provtaskd::model::fields::{FieldPacker, FieldValue};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use tokio::task::JoinSet;

@@ -4,6 +4,7 @@ pub mod attempt;
 pub mod clock;
 pub mod decision;
 pub mod facts;
+pub mod fields;
 pub mod hash;
 pub mod id;
 pub mod kind;
@@ -16,9 +17,10 @@ pub use decision::{
     Action, ActionName, Decision, Mode, ReadValue, Refusal, RefusalReason, Scope, Verdict,
 };
 pub use facts::{Facts, Known};
+pub use fields::Fields;
 pub use id::{
     BatchId, CycleId, DefKey, Digest, LineageId, Login, PolicyHash, Principal, ProcessKey, RoleKey,
     TargetName, TaskId, UserKey,
 };
 pub use kind::Kind;
-pub use task::{DefinitionId, Fields, Owner, Snapshot, Task, TaskStatus};
+pub use task::{DefinitionId, Owner, Snapshot, Task, TaskStatus};

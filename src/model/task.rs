@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::fields::Fields;
 use super::id::{DefKey, Login, ProcessKey, RoleKey, TargetName, TaskId, UserKey};
 
 /// The state of a task (contract section 6); codes and words are both read, in any case.
@@ -147,170 +148,6 @@ pub struct DefinitionId {
 impl fmt::Display for DefinitionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.target, self.definition)
-    }
-}
-
-/// All fields of a row as they came, packed into two allocations; names are shared by all rows.
-///
-/// Layout of `data`: for each field a little-endian `u16` index into `names`, a tag byte
-/// (`s` text, `n` number, `b` bool, `j` other JSON), a little-endian `u32` length, the bytes.
-/// Nulls are left out: absent is unknown.
-#[derive(Clone, Debug, Default)]
-pub struct Fields {
-    names: Arc<Vec<Arc<str>>>,
-    data: Box<[u8]>,
-}
-
-/// One field's value as it came.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum FieldValue<'a> {
-    /// A JSON string, decoded.
-    Text(&'a str),
-    /// A JSON number, as written.
-    Number(&'a str),
-    /// `true` or `false`.
-    Bool(bool),
-    /// An object or array, as JSON text.
-    Json(&'a str),
-}
-
-impl<'a> FieldValue<'a> {
-    /// The value as text: strings as they are, everything else as it was written.
-    pub fn as_text(&self) -> &'a str {
-        match self {
-            Self::Text(t) | Self::Number(t) | Self::Json(t) => t,
-            Self::Bool(true) => "true",
-            Self::Bool(false) => "false",
-        }
-    }
-}
-
-/// Packs one row after another; share one packer's name table over a whole snapshot.
-#[derive(Debug, Default)]
-pub struct FieldPacker {
-    names: Vec<Arc<str>>,
-    index: std::collections::HashMap<Arc<str>, u16>,
-    data: Vec<u8>,
-}
-
-impl FieldPacker {
-    /// The index of a name, interned; `None` after 65,535 different names (the field is then dropped by the caller, loudly).
-    pub fn name(&mut self, name: &str) -> Option<u16> {
-        if let Some(at) = self.index.get(name) {
-            return Some(*at);
-        }
-        let at = u16::try_from(self.names.len()).ok()?;
-        let shared: Arc<str> = Arc::from(name);
-        self.names.push(Arc::clone(&shared));
-        self.index.insert(shared, at);
-        Some(at)
-    }
-
-    /// Appends a field to the row being packed; a value over 4 GiB can't occur (bodies are capped).
-    pub fn push(&mut self, name: u16, value: FieldValue<'_>) {
-        let (tag, text) = match value {
-            FieldValue::Text(t) => (b's', t),
-            FieldValue::Number(t) => (b'n', t),
-            FieldValue::Bool(true) => (b'b', "true"),
-            FieldValue::Bool(false) => (b'b', "false"),
-            FieldValue::Json(t) => (b'j', t),
-        };
-        let Ok(len) = u32::try_from(text.len()) else {
-            return;
-        };
-        self.data.extend_from_slice(&name.to_le_bytes());
-        self.data.push(tag);
-        self.data.extend_from_slice(&len.to_le_bytes());
-        self.data.extend_from_slice(text.as_bytes());
-    }
-
-    /// Takes the packed bytes of the row; pair them with [`FieldPacker::names`] in [`Fields::new`].
-    pub fn take_row(&mut self) -> Box<[u8]> {
-        let row = self.data.as_slice().into();
-        self.data.clear();
-        row
-    }
-
-    /// The name table so far, to be shared by all rows once the snapshot is whole.
-    pub fn names(&self) -> Arc<Vec<Arc<str>>> {
-        Arc::new(self.names.clone())
-    }
-}
-
-impl Fields {
-    /// Joins a name table and a packed row.
-    pub fn new(names: Arc<Vec<Arc<str>>>, data: Box<[u8]>) -> Self {
-        Self { names, data }
-    }
-
-    /// Builds a row from pairs; for single reads and tests.
-    pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, FieldValue<'a>)>) -> Self {
-        let mut packer = FieldPacker::default();
-        for (name, value) in pairs {
-            if let Some(at) = packer.name(name) {
-                packer.push(at, value);
-            }
-        }
-        let data = packer.take_row();
-        Self::new(packer.names(), data)
-    }
-
-    /// Takes the values out; the row is left without any, under the same names.
-    #[must_use]
-    pub fn take(&mut self) -> Self {
-        Self::new(Arc::clone(&self.names), std::mem::take(&mut self.data))
-    }
-
-    /// Replaces the name table, after packing against a growing one.
-    pub fn share_names(&mut self, names: Arc<Vec<Arc<str>>>) {
-        self.names = names;
-    }
-
-    /// The shared name table.
-    pub fn names(&self) -> &Arc<Vec<Arc<str>>> {
-        &self.names
-    }
-
-    /// Finds a field by name, without regard to case and surrounding blanks (contract section 9, point 11).
-    pub fn get(&self, name: &str) -> Option<FieldValue<'_>> {
-        let name = name.trim();
-        self.iter()
-            .find(|(have, _)| have.trim().eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
-    }
-
-    /// All fields in the order they came.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, FieldValue<'_>)> {
-        FieldIter {
-            names: &self.names,
-            rest: &self.data,
-        }
-    }
-}
-
-struct FieldIter<'a> {
-    names: &'a [Arc<str>],
-    rest: &'a [u8],
-}
-
-impl<'a> Iterator for FieldIter<'a> {
-    type Item = (&'a str, FieldValue<'a>);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let (head, rest) = self.rest.split_at_checked(7)?;
-        let at = usize::from(u16::from_le_bytes([head[0], head[1]]));
-        let len = usize::try_from(u32::from_le_bytes([head[3], head[4], head[5], head[6]])).ok()?;
-        let (bytes, rest) = rest.split_at_checked(len)?;
-        self.rest = rest;
-        let text = std::str::from_utf8(bytes).ok()?;
-        let name = self.names.get(at)?;
-        let value = match head[2] {
-            b's' => FieldValue::Text(text),
-            b'n' => FieldValue::Number(text),
-            b'b' => FieldValue::Bool(text == "true"),
-            _ => FieldValue::Json(text),
-        };
-        Some((name, value))
     }
 }
 
@@ -476,19 +313,6 @@ mod tests {
             TaskStatus::UnsuccessfullyCompleted
         );
         assert!(matches!(TaskStatus::parse("QX"), TaskStatus::Unknown(_)));
-    }
-
-    #[test]
-    fn packed_fields_come_back_in_order_and_by_name_without_case() {
-        let fields = Fields::from_pairs([
-            ("Objects.Name", FieldValue::Text("AD")),
-            ("Process Instance.Key", FieldValue::Number("77")),
-            ("Flag", FieldValue::Bool(true)),
-        ]);
-        assert_eq!(fields.iter().count(), 3);
-        assert_eq!(fields.get(" objects.name "), Some(FieldValue::Text("AD")));
-        assert_eq!(fields.get("flag").map(|v| v.as_text()), Some("true"));
-        assert_eq!(fields.get("nothing"), None);
     }
 
     #[test]

@@ -46,7 +46,6 @@ struct Builder {
     last: Option<TaskId>,
     /// The last row of the last page can't be read.
     last_unread: bool,
-    names: Arc<Vec<Arc<str>>>,
 }
 
 impl Client {
@@ -239,7 +238,6 @@ impl Builder {
             ids: FastSet::default(),
             last: None,
             last_unread: false,
-            names: Arc::default(),
         }
     }
 
@@ -279,19 +277,10 @@ impl Builder {
         self.snapshot
             .unreadable
             .extend(page.unreadable.into_iter().take(left));
-        for mut task in page.tasks {
+        for task in page.tasks {
             if !self.ids.insert(task.id.clone()) {
                 self.snapshot.stable = false;
                 continue;
-            }
-            // Pages mostly have the same names in the same order: keep one table for all of them.
-            let shared = task.fields.names();
-            if !Arc::ptr_eq(shared, &self.names) {
-                if **shared == *self.names {
-                    task.fields.share_names(Arc::clone(&self.names));
-                } else {
-                    self.names = Arc::clone(shared);
-                }
             }
             self.snapshot.tasks.push(task);
             fresh += 1;
@@ -372,9 +361,9 @@ impl Inner {
                 }
             }
         }
-        let names = mapper.names();
+        let table = mapper.table();
         for task in &mut tasks {
-            task.fields.share_names(Arc::clone(&names));
+            task.fields.share_table(Arc::clone(&table));
         }
         let next = match page.next.as_deref().map(|href| self.own_query(href, path)) {
             None => Next::None,

@@ -8,9 +8,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::dates;
 use super::wire::{Field, Row, Value};
+use crate::model::fields::{FieldPacker, FieldTable};
 use crate::model::hash::FastSet;
 use crate::model::id::canonical_key;
-use crate::model::task::FieldPacker;
 use crate::model::{
     DefKey, Fields, Login, Owner, ProcessKey, RoleKey, TargetName, Task, TaskId, TaskStatus,
     UserKey,
@@ -101,7 +101,7 @@ fn known(name: &str) -> Known {
     }
 }
 
-/// Maps the rows of one page; its name table is shared by them.
+/// Maps the rows of one page; its table of names and values is shared by them.
 #[derive(Debug)]
 pub struct Mapper<'z> {
     packer: FieldPacker,
@@ -142,9 +142,9 @@ impl<'z> Mapper<'z> {
         }
     }
 
-    /// The name table of all rows mapped so far; give it to each by [`Fields::share_names`].
-    pub fn names(&self) -> Arc<Vec<Arc<str>>> {
-        self.packer.names()
+    /// The table of all rows mapped so far; give it to each by [`Fields::share_table`].
+    pub fn table(&self) -> Arc<FieldTable> {
+        self.packer.table()
     }
 
     fn name(&mut self, at: usize, name: &str) -> Option<(u16, Known)> {
@@ -224,7 +224,7 @@ impl<'z> Mapper<'z> {
 pub fn single(row: &Row<'_>, zone: &TimeZone) -> Result<Task, String> {
     let mut mapper = Mapper::new(zone);
     let mut task = mapper.task(row, &mut Interner::default())?;
-    task.fields.share_names(mapper.names());
+    task.fields.share_table(mapper.table());
     Ok(task)
 }
 

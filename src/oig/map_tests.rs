@@ -212,9 +212,9 @@ fn rows_of_one_page_with_different_field_orders_keep_their_names() {
         .iter()
         .map(|row| mapper.task(row, &mut pool).expect("a task"))
         .collect();
-    let names = mapper.names();
+    let table = mapper.table();
     for task in &mut tasks {
-        task.fields.share_names(Arc::clone(&names));
+        task.fields.share_table(Arc::clone(&table));
     }
     let text = |at: usize, name: &str| tasks[at].fields.get(name).map(|v| v.as_text().to_owned());
     assert_eq!(text(0, "B").as_deref(), Some("2"));

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::model::task::FieldValue;
+use crate::model::fields::FieldValue;
 
 /// A field as it came: its name and its raw JSON value.
 #[derive(Clone, Debug)]

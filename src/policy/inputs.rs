@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
-use crate::model::task::FieldValue;
+use crate::model::fields::FieldValue;
 use crate::model::{
     DefKey, Digest, Facts, Fields, Known, Login, Owner, PolicyHash, ProcessKey, TargetName, Task,
     TaskId, TaskStatus,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use provtaskd::model::facts::{DefinitionMemory, Facts, History, Known, Now};
-use provtaskd::model::task::FieldValue;
+use provtaskd::model::fields::FieldValue;
 use provtaskd::model::{
     Action, Digest, Fields, Kind, LineageId, Login, Owner, Principal, TargetName, Task, TaskId,
     TaskStatus, UserKey, Verdict,

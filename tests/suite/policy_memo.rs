@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use provtaskd::model::facts::{AccountView, Facts, Known, OwnerFact, OwnerState, Sibling, StandIn};
-use provtaskd::model::task::FieldValue;
+use provtaskd::model::fields::FieldValue;
 use provtaskd::model::{
     Digest, Fields, Kind, LineageId, Login, Owner, Principal, Task, TaskId, TaskStatus, UserKey,
 };

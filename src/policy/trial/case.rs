@@ -12,7 +12,7 @@ use crate::model::facts::{
     Absence, AbsenceSource, AccountView, DefinitionMemory, Facts, History, Known, Now, OwnerFact,
     OwnerState, Person, Sibling, StandIn, UserStatus,
 };
-use crate::model::task::FieldValue;
+use crate::model::fields::FieldValue;
 use crate::model::{
     Action, DefKey, Fields, Kind, LineageId, Login, Owner, Principal, ProcessKey, TargetName, Task,
     TaskId, TaskStatus, Verdict,
