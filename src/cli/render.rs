@@ -313,7 +313,7 @@ fn item_pairs(item: &PlanItem) -> Vec<(&'static str, String)> {
         rows.push(("due", time(due)));
     }
     if let Some(relook) = item.relook {
-        rows.push(("looked at again", time(relook)));
+        rows.push(("looked at again from", time(relook)));
     }
     rows
 }

@@ -139,6 +139,8 @@ pub struct Core {
     pub acts_from: Timestamp,
     /// Whether the running (or last) cycle may send.
     pub acting: bool,
+    /// The next cycle comes because of an order.
+    pub asked_early: bool,
     /// Pace of the cycles.
     pub pace: crate::source::Pace,
     /// Open attempts that are to be read singly now.

@@ -119,6 +119,9 @@ impl Core {
             behind,
         } in found.proposals
         {
+            if found.fresh.contains(&decision.lineage) {
+                self.metrics.decided(verdict_word(&decision), 1);
+            }
             match guard {
                 Ok(passed) => {
                     behinds.insert(decision.lineage, behind);

@@ -48,6 +48,13 @@ impl Memory {
         }
     }
 
+    /// When the first act is due that only a time holds back.
+    pub fn first_due(&self, now: Timestamp) -> Option<Timestamp> {
+        let waiting = self.lineages.values().filter(|known| known.act.is_some());
+        let until = waiting.filter_map(|known| known.refusal.as_deref()?.0.until);
+        until.filter(|until| *until > now).min()
+    }
+
     /// Forgets lineages that the last whole snapshot did not show.
     pub fn forget_unseen(&mut self) {
         let cycle = self.cycle;

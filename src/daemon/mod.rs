@@ -93,6 +93,9 @@ pub enum DaemonError {
     /// Policies failed in `run --once`.
     #[error("the policy failed on {0} tasks; they were left alone")]
     OnceFaults(u64),
+    /// Store and server don't belong together, in `run --once`.
+    #[error("nothing was sent: {0}")]
+    OnceWorld(String),
     /// The login was refused in `run --once`.
     #[error("the cycle could not be finished: {0}")]
     OnceLogin(String),
@@ -103,7 +106,7 @@ impl DaemonError {
     pub fn kind(&self) -> RefusedKind {
         match self {
             Self::Ledger(LedgerError::Locked { .. }) => RefusedKind::Busy,
-            Self::Ledger(_) => RefusedKind::Store,
+            Self::Ledger(_) | Self::OnceWorld(_) => RefusedKind::Store,
             Self::Server(error) if error.is_login() => RefusedKind::LoginRefused,
             Self::Server(OigError::Settings(_) | OigError::File { .. })
             | Self::Policy(_)
@@ -133,6 +136,9 @@ impl DaemonError {
             }
             Self::Server(_) | Self::Once(_) => {
                 "check server.origin, the network and the server; nothing was sent".to_owned()
+            }
+            Self::OnceWorld(_) => {
+                "use another store directory for another server, or see `provtaskd inbox` for a rewound store".to_owned()
             }
             Self::OnceLogin(_) => {
                 LOGIN_HINT.to_owned()

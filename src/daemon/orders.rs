@@ -59,6 +59,7 @@ impl Core {
         // what was refused before may be allowed now
         self.epoch += 1;
         if self.memory.is_some() && !self.stopping {
+            self.asked_early = true;
             self.next_tick = now;
         }
         self.store_governor(now).await?;

@@ -29,6 +29,8 @@ struct Wish {
     decision: Arc<Decision>,
     action: Action,
     priority: i32,
+    /// Attempts so far.
+    attempts: u32,
     origin: Timestamp,
 }
 
@@ -53,11 +55,13 @@ pub async fn propose(
     out: &mut Evaluated,
 ) -> Result<(), CycleError> {
     let mut wishes = wishes(around, memory, rows, out);
-    // the most urgent first: what takes access, then priority, then age
+    // the most urgent first: what takes access, then priority; among equals who has had the fewest
+    // attempts, so that the probes of a long outage don't use up those of one task; then age
     wishes.sort_by_key(|wish| {
         (
             !wish.decision.kind.takes_access(),
             std::cmp::Reverse(wish.priority),
+            wish.attempts,
             wish.origin,
         )
     });
@@ -168,6 +172,7 @@ fn wishes(
     out: &mut Evaluated,
 ) -> Vec<Wish> {
     let mut wishes = Vec::new();
+    let foreign = around.bench.settings.governor.count_foreign_attempts;
     for row in rows.iter().copied() {
         let Some(state) = around.states[row] else {
             continue;
@@ -196,6 +201,10 @@ fn wishes(
                 action: action.clone(),
                 priority: *priority,
                 decision: Arc::clone(act),
+                attempts: {
+                    let ledger = &around.bench.ledger;
+                    ledger.read(|index| index.counted(state.lineage, foreign))
+                },
                 origin: state.origin,
             });
         }

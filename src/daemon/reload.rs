@@ -118,8 +118,14 @@ impl Core {
         match &self.settings.schedule.when {
             Schedule::Every { .. } => {
                 let took = SignedDuration::try_from(took).unwrap_or(SignedDuration::ZERO);
-                let pause = self.pace.next(took, changed);
-                now.checked_add(pause).unwrap_or(Timestamp::MAX)
+                let pause = if self.asked_early && !changed {
+                    self.pace.again(took)
+                } else {
+                    self.pace.next(took, changed)
+                };
+                self.asked_early = false;
+                let next = now.checked_add(pause).unwrap_or(Timestamp::MAX);
+                self.by_the_first_due(now, next)
             }
             Schedule::Cron(_) => {
                 // a time that came while a cycle only looked is not used up by it
@@ -129,6 +135,19 @@ impl Core {
                 self.acts_from.max(now)
             }
         }
+    }
+
+    /// What is wanted and only waits for its time is not kept waiting by an idle pace, nor is the list
+    /// read oftener for it than while things change.
+    fn by_the_first_due(&self, now: Timestamp, next: Timestamp) -> Timestamp {
+        let (every, _) = bounds(&self.settings);
+        let soonest = now.checked_add(every).unwrap_or(Timestamp::MAX);
+        let soonest = soonest.max(self.soonest(now));
+        let due = self
+            .memory
+            .as_ref()
+            .and_then(|memory| memory.first_due(now));
+        due.map_or(next, |due| next.min(due.max(soonest)))
     }
 
     /// What is queued may not be wanted any more. With cron lines what was still to be sent is

@@ -100,7 +100,7 @@ impl Core {
 
     /// The soonest time for another cycle: reading may take at most a third of the time, also while
     /// there is much to do.
-    fn soonest(&self, now: Timestamp) -> Timestamp {
+    pub fn soonest(&self, now: Timestamp) -> Timestamp {
         let took = SignedDuration::try_from(self.last.took).unwrap_or(SignedDuration::ZERO);
         let rest = took.checked_mul(2).unwrap_or(took);
         let after = self.last.at.and_then(|at| at.checked_add(rest).ok());

@@ -14,8 +14,8 @@ use super::start::bounds;
 use super::under_way::Why;
 use crate::absence::Roster;
 use crate::dispatch::verify::{self, Round};
-use crate::ledger::VerifyItem;
-use crate::ledger::record::Actor;
+use crate::ledger::record::{Actor, EventBody, Meta};
+use crate::ledger::{Entry, VerifyItem};
 use crate::model::decision::Mode;
 use crate::model::{AttemptEvent, Known, Outcome, Refusal, RefusalReason, Scope, TargetName};
 use crate::oig::OigError;
@@ -219,7 +219,7 @@ impl Core {
                 self.last.failures = self.last.failures.saturating_add(1);
                 self.last.error = Some(error.to_string());
                 self.metrics.cycle_failed();
-                tracing::error!(%error, failures_in_a_row = self.last.failures, "the cycle could not be finished; nothing was sent");
+                tracing::error!(%error, failures_in_a_row = self.last.failures, "the cycle could not be finished: nothing of it is sent");
                 if let CycleError::Server(server) = &error
                     && server.is_login()
                 {
@@ -258,6 +258,7 @@ impl Core {
             self.next_tick = now;
             return Ok(());
         }
+        self.bind_world(now).await?;
         // on a busy server every list shifts: what one misses, another of three shows
         self.complete_passes = if found.seen.complete {
             self.complete_passes.saturating_add(1)
@@ -313,6 +314,20 @@ impl Core {
         }
         self.report(now, sent_now, faults, took);
         self.store_governor(now).await
+    }
+
+    /// A new store belongs to the first server that was read into it (invariant 13).
+    async fn bind_world(&mut self, now: Timestamp) -> Result<(), DaemonError> {
+        if self.ledger.read(|index| index.world().is_some()) {
+            return Ok(());
+        }
+        let fingerprint = super::login::world(&self.settings.server);
+        let login = self.settings.server.login.clone();
+        let entry = Entry {
+            body: EventBody::WorldBound { fingerprint },
+            meta: Meta::daemon(now, Some(self.cycle)).login(Some(login)),
+        };
+        Ok(self.ledger.record(entry).await?)
     }
 
     /// Brings the counters up to date.

@@ -140,6 +140,7 @@ async fn run_with(
     drop(inlets);
     while helpers.join_next().await.is_some() {}
     core.jobs.shutdown().await;
+    let other_world = core.once.then(|| core.world_mismatch.clone()).flatten();
     let once_failed = core.once.then(|| core.last.error.clone()).flatten();
     let faults = if core.once { core.last.faults } else { 0 };
     let login_stopped = core
@@ -156,6 +157,9 @@ async fn run_with(
         (Ok(_), Err(error)) => Err(error.into()),
         (Ok(exit), Ok(())) => {
             tracing::info!(?exit, "the store is closed; provtaskd ends");
+            if let Some(why) = other_world {
+                return Err(DaemonError::OnceWorld(why.to_string()));
+            }
             match once_failed {
                 Some(error) if login_stopped => Err(DaemonError::OnceLogin(error)),
                 Some(error) => Err(DaemonError::Once(error)),
@@ -192,7 +196,7 @@ async fn assemble(
     health.set(Latch::StoreOpen, true);
     health.set(Latch::PolicyLoaded, true);
     let world_mismatch = match &report {
-        Some(report) => bind_world(&ledger, report, &settings, now).await?,
+        Some(report) => mismatch_of(&ledger, report, &settings),
         None => None,
     };
     let elsewhere = report.is_some()
@@ -236,6 +240,7 @@ async fn assemble(
         cycle_since: None,
         cycle: CycleId(uuid::Uuid::now_v7()),
         next_tick: now,
+        asked_early: false,
         acts_from,
         acting: false,
         pace: Pace::new(every, at_most),
@@ -308,13 +313,8 @@ pub fn open_attempts(ledger: &Ledger) -> Vec<VerifyItem> {
     })
 }
 
-/// Binds a new store to its server, or says why the two don't belong together (invariant 13).
-async fn bind_world(
-    ledger: &Ledger,
-    report: &OpenReport,
-    settings: &Settings,
-    now: Timestamp,
-) -> Result<Option<Arc<str>>, DaemonError> {
+/// Why store and server don't belong together, if so (invariant 13).
+fn mismatch_of(ledger: &Ledger, report: &OpenReport, settings: &Settings) -> Option<Arc<str>> {
     for repaired in &report.repaired {
         tracing::error!(repaired = %repaired, "the store was repaired at start; look at what is said here");
     }
@@ -326,27 +326,20 @@ async fn bind_world(
             rewound.found
         );
         tracing::error!(why = %why, "nothing is sent: attempts of that interval may be unknown here");
-        return Ok(Some(Arc::from(why)));
+        return Some(Arc::from(why));
     }
     let here = login::world(&settings.server);
     match ledger.read(|index| index.world().map(str::to_owned)) {
-        None => {
-            ledger
-                .record(Entry {
-                    body: EventBody::WorldBound { fingerprint: here },
-                    meta: Meta::daemon(now, None).login(Some(settings.server.login.clone())),
-                })
-                .await?;
-            Ok(None)
-        }
-        Some(known) if known == here => Ok(None),
+        // bound once the server has been read: a slip in the configuration binds nothing
+        None => None,
+        Some(known) if known == here => None,
         Some(known) => {
             let why = format!(
                 "the store in {} belongs to {known}, the configuration names {here}",
                 settings.store.dir.display()
             );
             tracing::error!(why = %why, "nothing is sent; use another store directory for another server");
-            Ok(Some(Arc::from(why)))
+            Some(Arc::from(why))
         }
     }
 }

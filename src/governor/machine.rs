@@ -84,7 +84,7 @@ impl Standing {
 /// The answer for one cycle's decisions.
 #[derive(Debug, Default)]
 pub struct Governed {
-    /// What may be claimed and sent, revokes first, then by priority and origin.
+    /// What may be claimed and sent, revokes first, then by priority, attempts and origin.
     pub admitted: Vec<Admitted>,
     /// What may not, with the first reason.
     pub refused: Vec<(Arc<Decision>, Refusal)>,
@@ -111,6 +111,8 @@ struct Candidate {
     target: TargetName,
     lane: Lane,
     priority: i32,
+    /// Attempts of the episode.
+    attempts: u32,
 }
 
 impl Governor {
@@ -175,9 +177,15 @@ impl Governor {
                 Err(refused) => out.refused.push(*refused),
             }
         }
+        // among equals who has had the fewest attempts: else the probes of a long outage use up those
+        // of the oldest task, and it ends with a person although nothing is wrong with it
+        let rank = |of: &Candidate| {
+            let urgent = std::cmp::Reverse(of.priority);
+            (of.lane, urgent, of.attempts, of.passed.origin())
+        };
         candidates.sort_by(|a, b| {
-            (a.lane, std::cmp::Reverse(a.priority), a.passed.origin())
-                .cmp(&(b.lane, std::cmp::Reverse(b.priority), b.passed.origin()))
+            rank(a)
+                .cmp(&rank(b))
                 .then_with(|| a.decision.task.cmp_numeric(&b.decision.task))
         });
         let held = self.over_cap(&candidates, here, now, &mut out.holds);
@@ -274,6 +282,7 @@ impl Governor {
             target,
             lane,
             priority,
+            attempts: history.attempts,
         })
     }
 

@@ -271,7 +271,7 @@ refusals! {
     Paused => "paused",
     /// The login was refused by the server; sending and reading stop until the secret changes or a person clears it.
     LoginStopped => "login_stopped",
-    /// The store belongs to another server, or is rewound, or another instance acts under this login.
+    /// The store belongs to another server, or is rewound.
     WorldMismatch => "world_mismatch",
     /// The attempts of this episode are used up.
     AttemptsUsedUp => "attempts_used_up",

@@ -34,6 +34,12 @@ impl Pace {
                 .map_or(self.at_most, |long| long / 2)
         }
         .clamp(self.every, self.at_most);
+        self.again(took)
+    }
+
+    /// The same pause once more: after a list that was read because somebody asked, which tells
+    /// nothing about how much changes by itself.
+    pub fn again(&self, took: SignedDuration) -> SignedDuration {
         let slow = took.checked_mul(SHARE - 1).unwrap_or(self.at_most);
         self.current.max(slow).clamp(self.every, self.at_most)
     }
@@ -55,6 +61,15 @@ mod tests {
         assert_eq!(pace.next(S(1), true), S(60));
         assert_eq!(pace.next(S(100), true), S(400));
         assert_eq!(pace.next(S(1), true), S(60));
+    }
+
+    #[test]
+    fn lists_that_somebody_asked_for_do_not_slow_it_down() {
+        let mut pace = Pace::new(S(60), S(600));
+        assert_eq!(pace.next(S(1), false), S(90));
+        assert_eq!([pace.again(S(1)), pace.again(S(1))], [S(90), S(90)]);
+        assert_eq!(pace.again(S(100)), S(400));
+        assert_eq!(pace.next(S(1), false), S(135));
     }
 
     proptest! {

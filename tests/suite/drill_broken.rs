@@ -92,6 +92,7 @@ fn puts(drill: &Drill) -> Vec<BTreeSet<String>> {
 /// A daemon killed while its first PUT hangs, with so many items in it; answers their ids and accounts.
 async fn killed_with_claims(batch: u32) -> (Drill, Vec<(String, String)>) {
     let mut drill = Setup::of(REVOKES)
+        .every("7m")
         .config(&format!("[governor.default]\nbatch_start = {batch}"))
         .start()
         .await;

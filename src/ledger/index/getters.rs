@@ -189,6 +189,15 @@ impl Index {
         Some(history)
     }
 
+    /// Attempts of the present episode that count.
+    pub fn counted(&self, lineage: LineageId, count_foreign: bool) -> u32 {
+        let past = self.lineage(lineage).and_then(|of| of.past.as_ref());
+        past.map_or(0, |past| {
+            let foreign = if count_foreign { past.foreign } else { 0 };
+            u32::from(past.counted) + u32::from(foreign)
+        })
+    }
+
     /// Everything of a target that the first-day baseline still holds back, wanted at present or not.
     pub fn baseline_of(&self, target: &TargetName) -> Vec<LineageId> {
         let Some(place) = self.targets.find(target) else {

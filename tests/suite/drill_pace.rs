@@ -1,0 +1,110 @@
+//! Drills of the pace and of the first contact, whole processes: what is due is done then, orders put nothing off, and a slip in the configuration binds no store.
+
+use std::fs;
+
+use crate::drill::{Drill, Setup};
+
+/// Work that needs two retries, and nothing else that changes.
+const WAITING: &str = r#"
+name = "waiting"
+seed = 23
+[[target]]
+name = "AD"
+[[population]]
+target = "AD"
+accounts = 3
+task = [{ task = "Telephone Updated", failure = "lock", heals_after = 2 }]
+"#;
+
+fn puts(drill: &Drill) -> usize {
+    let journal = drill.journal();
+    let sent = journal.iter().filter(|entry| entry["method"] == "PUT");
+    sent.count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orders_do_not_put_off_what_is_due() {
+    let mut drill = Setup::of(WAITING).every("1m").enforcing().await;
+    // each one reads the list once more, and nothing has changed
+    for _ in 0..6 {
+        drill.done(&["pause", "--target", "AD", "--why", "a look at it"]);
+        drill.done(&["resume", "--target", "AD"]);
+    }
+    drill.run_for("9m").await;
+    assert!(puts(&drill) > 0, "{}", drill.log());
+    drill.run_for("24h").await;
+    drill.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_due_in_hours_is_not_kept_waiting_by_an_idle_pace() {
+    let mut drill = Setup::of(WAITING)
+        .every("1m\"\nat_most = \"6h")
+        .file(
+            "policies/10-late.rhai",
+            "fn decide(task, facts) { if task.status == \"rejected\" { retry().after(\"3h\") } }",
+        )
+        .file(
+            "policies/kinds.toml",
+            include_str!("../../policies/kinds.toml"),
+        )
+        .file(
+            "policies/reasons.toml",
+            include_str!("../../policies/reasons.toml"),
+        )
+        .config("[policy]\ndir = \"policies\"")
+        .enforcing()
+        .await;
+    drill.run_for("170m").await;
+    assert_eq!(puts(&drill), 0);
+    let read = drill.journal().len();
+    assert!(read < 60, "an idle pace reads seldom: {read} requests");
+    drill.run_for("15m").await;
+    assert!(puts(&drill) > 0, "{}", drill.log());
+    drill.run_for("24h").await;
+    drill.judge().await;
+}
+
+/// The daemon's configuration with another server, and without the simulator's clock.
+fn elsewhere(drill: &Drill, origin: Option<&str>) {
+    let path = drill.store().with_file_name("provtaskd.toml");
+    let text = fs::read_to_string(&path).expect("the configuration");
+    let lines = text
+        .lines()
+        .filter(|line| !line.starts_with("simulator_clock"));
+    let lines = lines.map(|line| match origin {
+        Some(origin) if line.starts_with("origin") => format!("origin = \"{origin}\""),
+        _ => line.to_owned(),
+    });
+    let text: Vec<String> = lines.collect();
+    fs::write(path, text.join("\n")).expect("written");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_was_never_reached_binds_no_store_and_one_that_was_does() {
+    let mut drill = Setup::of(WAITING).start().await;
+    let right = fs::read_to_string(drill.store().with_file_name("provtaskd.toml")).expect("read");
+    elsewhere(&drill, Some("http://127.0.0.1:9"));
+    let slip = drill.cli(&["run", "--once"]);
+    assert_eq!(slip.status.code(), Some(69), "{slip:?}");
+    drill.write("provtaskd.toml", &right);
+    elsewhere(&drill, None);
+    let reached = drill.cli(&["run", "--once"]);
+    assert_eq!(reached.status.code(), Some(0), "{reached:?}");
+    elsewhere(&drill, Some("http://127.0.0.1:9"));
+    let other = drill.cli(&["run", "--once"]);
+    assert_eq!(other.status.code(), Some(73), "{other:?}");
+    let said = String::from_utf8_lossy(&other.stderr);
+    assert!(
+        said.contains("error: nothing was sent: the store in "),
+        "{said}"
+    );
+    assert!(said.contains("belongs to"), "{said}");
+    drill.write("provtaskd.toml", &right);
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    drill.run_for("24h").await;
+    drill.judge().await;
+}
