@@ -10,7 +10,7 @@ use super::ask::{Asked, Candidate, Decided};
 use super::collect::collector;
 use super::describe::{self, RowText};
 use super::facts::Surroundings;
-use super::memory::{Memory, Remembered, relook_of};
+use super::memory::{Memory, Remembered, relook_of, rests_on_readings};
 use super::owners::{self, Loads};
 use super::seen::{Seen, count};
 use super::{outset, propose};
@@ -280,7 +280,15 @@ pub async fn evaluate(bench: &Bench, memory: &mut Memory) -> Result<Evaluated, C
     if bench.only.is_none() {
         memory.forget_unseen();
     }
-    propose::propose(&around, memory, &rows, &mut out).await?;
+    let proposed = propose::propose(&around, memory, &rows, &mut out).await;
+    if proposed.is_err() {
+        // what was decided is not on record: it is decided again
+        let rests = out.rests.iter().map(|rest| rest.decision.lineage);
+        for lineage in rests.chain(out.fresh.iter().copied()) {
+            memory.lineages.remove(&lineage);
+        }
+    }
+    proposed?;
     let keep = bench.settings.guard.fact_age + SignedDuration::from_mins(5);
     memory.cache.trim(bench.clock.now(), keep);
     Ok(out)
@@ -350,7 +358,7 @@ fn remember(
     out.fault_count += u64::from(evaluated.fault.is_some());
     let relook = relook_of(
         evaluated.verdict.as_ref(),
-        evaluated.depends_on_time,
+        evaluated.depends_on_time || rests_on_readings(&evaluated.read),
         around.now,
     );
     let decision = Decision {

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::collect::Cache;
 use crate::model::hash::FastMap;
-use crate::model::{Decision, LineageId, Refusal, RefusalReason, Verdict};
+use crate::model::{Decision, LineageId, ReadValue, Refusal, RefusalReason, Verdict};
 
 /// A decision that reads the clock is looked at again after this at the latest.
 pub const TIME_RELOOK: SignedDuration = SignedDuration::from_mins(15);
@@ -96,6 +96,20 @@ fn waits_for_a_person(reason: RefusalReason) -> bool {
             | RefusalReason::LineageAmbiguous
             | RefusalReason::AlreadyAssigned
     )
+}
+
+/// What scripts read that changes without a sign in the row: readings of people, accounts, stand-ins.
+const MOVING: [&str; 4] = [
+    "facts.beneficiary",
+    "facts.siblings",
+    "facts.owner",
+    "facts.fulfilment_role",
+];
+
+/// True where the answer rests on readings of other things than the row, which are made anew in time.
+pub fn rests_on_readings(read: &[ReadValue]) -> bool {
+    read.iter()
+        .any(|(name, _)| MOVING.iter().any(|of| name.starts_with(of)))
 }
 
 /// When a verdict is looked at again although nothing changes.

@@ -56,6 +56,10 @@ impl Core {
             | Request::Reload
             | Request::Stop => Reply::refused(RefusedKind::Internal, "not an order", ""),
         };
+        if matches!(reply, Reply::Refused(_)) {
+            // nothing has changed: the running cycle is as good as it was
+            return Ok(reply);
+        }
         // what was refused before may be allowed now
         self.epoch += 1;
         if self.memory.is_some() && !self.stopping {

@@ -248,6 +248,9 @@ impl Core {
         took: Duration,
     ) -> Result<(), DaemonError> {
         self.told(now, &found.observed.outcomes);
+        for fault in &found.faults {
+            tracing::warn!(fault = %fault, "a policy failed; its tasks are left alone");
+        }
         if found.epoch != self.epoch {
             // an order or a reload came while it was worked out: what is wanted may not be any more
             tracing::info!(
@@ -288,9 +291,6 @@ impl Core {
             || !found.observed.outcomes.is_empty()
             || !found.fresh.is_empty();
         let faults = found.fault_count;
-        for fault in &found.faults {
-            tracing::warn!(fault = %fault, "a policy failed; its tasks are left alone");
-        }
         let sent_now = self.govern(found, now).await?;
         self.take_looks(looks);
         self.last.seen = seen;

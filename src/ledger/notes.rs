@@ -6,9 +6,10 @@ use jiff::Timestamp;
 
 use super::error::LedgerError;
 use super::index::decided_print;
-use super::record::{Actor, DecidedItem, EventBody, MAX_TEXT, Meta, clip, digest_of};
+use super::record::{Actor, DecidedItem, EventBody, MAX_TEXT, Meta, digest_of};
 use super::work::Work;
-use crate::model::{AttemptState, CycleId, Decision, Digest, LineageId, Refusal, Verdict};
+use crate::model::text::{clip_json, json_cost, json_len};
+use crate::model::{Action, AttemptState, CycleId, Decision, Digest, LineageId, Refusal, Verdict};
 
 /// Bytes per part of something stored by digest.
 const PART: usize = 3000;
@@ -176,13 +177,7 @@ fn parts_of(text: &str) -> Vec<String> {
     let mut out = vec![String::new()];
     let mut size = 0;
     for c in text.chars() {
-        let cost = if c < ' ' {
-            6
-        } else if matches!(c, '"' | '\\') {
-            2
-        } else {
-            c.len_utf8()
-        };
+        let cost = json_cost(c);
         if size + cost > PART {
             out.push(String::new());
             size = 0;
@@ -198,6 +193,41 @@ fn parts_of(text: &str) -> Vec<String> {
 /// Values that are kept of what a script read, and bytes of each.
 const READS: usize = 16;
 const READ_BYTES: usize = 120;
+/// Bytes of a verdict's own texts beyond which nothing that was read is kept beside it, and few values
+/// of a refusal: its inputs are stored anyway.
+const LONG: usize = 2000;
+const LONG_VALUES: usize = 4;
+
+/// Bytes as JSON of what a verdict says in its policy's words.
+fn said_bytes(verdict: Option<&Verdict>) -> usize {
+    match verdict {
+        None => 0,
+        Some(Verdict::Leave { reason, .. } | Verdict::Ask { reason, .. }) => json_len(reason),
+        Some(Verdict::Act {
+            action, because, ..
+        }) => {
+            let text = match action {
+                Action::SetNote { text } => json_len(text),
+                Action::SetResponse { code } => json_len(code),
+                Action::Retry | Action::Reassign { .. } | Action::ManualComplete => 0,
+            };
+            text + because.as_deref().map_or(0, json_len)
+        }
+    }
+}
+
+/// A refusal whose values fit a record beside everything else.
+fn short(mut refusal: Refusal, long: bool) -> Refusal {
+    for (_, value) in &mut refusal.values {
+        if json_len(value) > READ_BYTES {
+            *value = clip_json(value, READ_BYTES).into_owned();
+        }
+    }
+    refusal
+        .values
+        .truncate(if long { LONG_VALUES } else { READS });
+    refusal
+}
 
 fn decided_item(record: DecisionRecord) -> DecidedItem {
     let DecisionRecord {
@@ -205,11 +235,13 @@ fn decided_item(record: DecisionRecord) -> DecidedItem {
         refusal,
         relook,
     } = record;
-    let fits = decision.read.len() <= READS
+    let long = said_bytes(decision.verdict.as_ref()) > LONG;
+    let fits = !long
+        && decision.read.len() <= READS
         && decision
             .read
             .iter()
-            .all(|(name, value)| name.len() <= READ_BYTES && value.len() <= READ_BYTES);
+            .all(|(name, value)| json_len(name) <= READ_BYTES && json_len(value) <= READ_BYTES);
     DecidedItem {
         lineage: decision.lineage,
         task: decision.task.clone(),
@@ -221,16 +253,19 @@ fn decided_item(record: DecisionRecord) -> DecidedItem {
         inputs: decision.inputs.clone(),
         moment: decision.moment.clone(),
         verdict: decision.verdict.clone(),
-        fault: decision.fault.as_ref().map(|text| clip(text, MAX_TEXT)),
-        refusal,
+        fault: decision
+            .fault
+            .as_deref()
+            .map(|text| clip_json(text, MAX_TEXT).into()),
+        refusal: refusal.map(|refusal| short(refusal, long)),
         read: if fits {
             Arc::clone(&decision.read)
         } else {
-            let small = |text: &str| clip(text, READ_BYTES);
+            let small = |text: &str| -> Arc<str> { clip_json(text, READ_BYTES).into() };
             decision
                 .read
                 .iter()
-                .take(READS)
+                .take(if long { 0 } else { READS })
                 .map(|(name, value)| (small(name), small(value)))
                 .collect()
         },

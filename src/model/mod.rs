@@ -10,6 +10,7 @@ pub mod id;
 pub mod kind;
 pub mod settings;
 pub mod task;
+pub mod text;
 
 pub use attempt::{AttemptEvent, AttemptState, Outcome, Receipt, ReceiptStatus};
 pub use clock::Clock;

@@ -11,6 +11,7 @@ use super::wire::{Field, Row, Value};
 use crate::model::fields::{FieldPacker, FieldTable};
 use crate::model::hash::FastSet;
 use crate::model::id::canonical_key;
+use crate::model::text::{clip_json, json_len};
 use crate::model::{
     DefKey, Fields, Login, Owner, ProcessKey, RoleKey, TargetName, Task, TaskId, TaskStatus,
     UserKey,
@@ -211,6 +212,12 @@ impl<'z> Mapper<'z> {
                 row.fields.len()
             ));
         };
+        if !fits(&id) {
+            return Err(format!(
+                "an item of the list shows an id of {} bytes; the longest that is taken has {NAME}",
+                id.len()
+            ));
+        }
         task.id = TaskId::new(&id);
         task.fields = Fields::new(Arc::default(), packed);
         finish(task, seen, self.zone, pool)
@@ -241,9 +248,29 @@ fn filled<'r>(value: &'r Value<'_>) -> Option<Cow<'r, str>> {
     value.text().filter(|text| !text.trim().is_empty())
 }
 
+/// Bytes that a name may take in a record of ours, as JSON; what is longer is cut. A key or a login that
+/// is longer is none: cut, it could be taken for another.
+const NAME: usize = 400;
+
+/// A name, not longer than records have room for.
+fn named<'r>(value: &'r Value<'_>) -> Option<Cow<'r, str>> {
+    filled(value).map(|text| match clip_json(&text, NAME) {
+        Cow::Borrowed(whole) if whole.len() == text.len() => text,
+        cut => Cow::Owned(cut.into_owned()),
+    })
+}
+
+fn whole<'r>(value: &'r Value<'_>) -> Option<Cow<'r, str>> {
+    filled(value).filter(|text| fits(text))
+}
+
+fn fits(text: &str) -> bool {
+    text.len() * 6 <= NAME || json_len(text) <= NAME
+}
+
 /// A key is there where it is neither blank nor zero.
 fn key<'r>(value: &'r Value<'_>) -> Option<Cow<'r, str>> {
-    filled(value).filter(|text| {
+    whole(value).filter(|text| {
         let canon = canonical_key(text);
         canon != "0" && !canon.starts_with('-')
     })
@@ -262,8 +289,8 @@ fn take<'r>(
         Known::DefKey => task.definition_key = shared_key(value).map(DefKey::from_canonical),
         Known::Process => task.process = shared_key(value).map(ProcessKey::from_canonical),
         Known::Request => task.request = shared_key(value),
-        Known::DefName => task.definition_name = filled(value).map(|t| pool.get(t.trim())),
-        Known::TargetUser => task.beneficiary = filled(value).map(|t| login(&t, pool)),
+        Known::DefName => task.definition_name = named(value).map(|t| pool.get(t.trim())),
+        Known::TargetUser => task.beneficiary = whole(value).map(|t| login(&t, pool)),
         Known::Response => task.response = value.text().map(|t| pool.get(&t)),
         Known::Note => task.note = value.text().map(|t| pool.get(&t)),
         Known::Adapter => {
@@ -272,19 +299,19 @@ fn take<'r>(
                 .and_then(|t| t.trim().parse::<u64>().ok())
                 .map(|n| n != 0);
         }
-        Known::Status => seen.status = filled(value),
-        Known::Category => seen.category = filled(value),
+        Known::Status => seen.status = named(value),
+        Known::Category => seen.category = named(value),
         Known::OwnerKey => seen.owner_key = key(value),
-        Known::OwnerLogin => seen.owner_login = filled(value),
+        Known::OwnerLogin => seen.owner_login = whole(value),
         Known::GroupKey => seen.group_key = key(value),
-        Known::GroupName => seen.group_name = filled(value),
-        Known::AppInstance => seen.app_instance = filled(value),
-        Known::Object => seen.object = filled(value),
+        Known::GroupName => seen.group_name = named(value),
+        Known::AppInstance => seen.app_instance = named(value),
+        Known::Object => seen.object = named(value),
         Known::InfoCreated => seen.info_created = filled(value),
         Known::Created => seen.created = filled(value),
         Known::SchReason => seen.sch_reason = value.text(),
         Known::Reason => seen.reason = value.text(),
-        Known::RetryTask => seen.retry_task = filled(value),
+        Known::RetryTask => seen.retry_task = whole(value),
         Known::Child => {
             if let Some(text) = value.text() {
                 seen.child.push((&field.name, text));

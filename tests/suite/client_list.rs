@@ -258,3 +258,62 @@ async fn a_row_that_can_not_be_read_may_be_any_task_and_is_counted_once() {
         assert_eq!(list.unreadable.len(), unread, "{said}");
     }
 }
+
+/// Whatever a row shows, it becomes a record, and a list with it stops nobody else's work.
+#[tokio::test]
+async fn texts_of_any_length_fit_the_records_that_are_made_of_them() {
+    let long = "ü\u{1}\"".repeat(1_000);
+    let row = |id: &str, text: &str| {
+        let names = [
+            "Process Definition.Tasks.Task Name",
+            "Process Definition.Tasks.Key",
+            "Process Instance.Key",
+            "Process Instance.Task Information.Target User",
+            "Process Instance.Task Details.Reason",
+            "Objects.Name",
+            "Groups.Group Name",
+            "Status.Category",
+            "UD_ADUSER_NOTE",
+        ];
+        let of = |name: &&str| serde_json::json!({"name": name, "value": text});
+        let mut fields: Vec<_> = names.iter().map(of).collect();
+        fields.push(serde_json::json!({"name": "Process Instance.Task Details.Key", "value": id}));
+        serde_json::json!({"fields": fields})
+    };
+    let tasks = [row("41", &long), row(&long, "x"), row("42", "Rejected")];
+    let body = serde_json::json!({"tasks": tasks, "count": 3, "hasMore": false}).to_string();
+    let stub = Stub::start(move |_, _| json(&body)).await;
+    let setup = setup(&stub.origin());
+    let list = setup.client().list().await.expect("a list");
+    let ids: Vec<&str> = list.tasks.iter().map(|task| task.id.as_str()).collect();
+    assert_eq!(ids, ["41", "42"]);
+    assert!(
+        list.unreadable[0].contains("an id of "),
+        "{:?}",
+        list.unreadable
+    );
+    assert_eq!(
+        (&list.tasks[0].process, &list.tasks[0].beneficiary),
+        (&None, &None)
+    );
+    let now = list.taken_at;
+    let ledger = provtaskd::ledger::Ledger::memory(now).expect("a ledger");
+    let kinds = vec![provtaskd::model::Kind::Unknown; list.tasks.len()];
+    let sight = provtaskd::ledger::Sighting {
+        snapshot: std::sync::Arc::new(list),
+        kinds,
+        cycle: provtaskd::model::CycleId(uuid::Uuid::now_v7()),
+        delivery: provtaskd::model::settings::DeliverySettings {
+            settle_after: SignedDuration::from_mins(15),
+            verify_first: SignedDuration::from_mins(1),
+            verify_cap: SignedDuration::from_hours(2),
+            verify_give_up: SignedDuration::from_hours(72),
+            reread_after: SignedDuration::from_mins(2),
+            grace: std::time::Duration::from_secs(30),
+            manual_ttl: SignedDuration::from_hours(24),
+        },
+        asked: false,
+    };
+    let seen = ledger.observe(sight, now).await.expect("recorded");
+    assert_eq!(seen.opened, 2);
+}

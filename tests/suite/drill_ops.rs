@@ -353,3 +353,25 @@ async fn status_shows_each_pause_with_who_since_when_and_why() {
     drill.run_for("12h").await;
     drill.judge().await;
 }
+
+/// What a policy says is never what ends the daemon, however long it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn texts_of_a_policy_that_fit_no_record_are_its_fault_and_the_others_work_goes_on() {
+    let long = r#"fn decide(task, facts) {
+    let text = "";
+    let mark = if task.id.len() % 2 == 0 { "€" } else { "x" };
+    for n in 0..1999 { text += mark; }
+    set_note(text).because("a long note")
+}
+"#;
+    let mut drill = shipped(Setup::of(STEADY))
+        .file("policies/05-long.rhai", long)
+        .enforcing()
+        .await;
+    drill.run_for("2h").await;
+    let now = status(&drill);
+    assert_eq!(now["store_state"], "ok", "{:#}", drill.log());
+    let said = drill.log();
+    assert!(said.contains("longer than 4000 bytes"), "{said}");
+    drill.judge_leaving(10).await;
+}

@@ -15,7 +15,7 @@ use provtaskd::policy::{Evaluated, PolicySet, Sources};
 use crate::policy::{at, facts, task};
 
 /// Reads everything there is to read, by every road that the language has.
-const NOSY: [(&str, &str); 4] = [
+const NOSY: [(&str, &str); 5] = [
     (
         "10-paths.rhai",
         r#"const NEEDS = ["history", "siblings", "owner", "definition"];
@@ -48,6 +48,18 @@ fn decide(task, facts) {
     if facts.class == "timeout" && short == long { return ask("never"); }
     if facts.class == "timeout" { return leave(`between ${short} and ${long}`); }
     if facts.retryable { return retry().after(short).priority(facts.now.hour); }
+}"#,
+    ),
+    (
+        "35-caught.rhai",
+        r#"const NEEDS = ["owner", "siblings"];
+fn decide(task, facts) {
+    if facts.kind != "revoke" { return; }
+    let owner = "unread";
+    let others = -1;
+    try { owner = if facts.owner.present { "present" } else { "not present" }; } catch { }
+    try { others = facts.siblings.of_kind("revoke"); } catch { }
+    leave("owner " + owner + ", others " + others)
 }"#,
     ),
     (

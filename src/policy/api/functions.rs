@@ -180,7 +180,10 @@ pub fn register(engine: &mut Engine) {
             let kind: Kind = kind.parse().map_err(|e: crate::model::kind::NotAKind| {
                 ApiError::script(e.to_string()).boxed()
             })?;
-            let account = siblings(&s.0).map_err(ApiError::boxed)?;
+            let account = siblings(&s.0).map_err(|error| {
+                s.0.hangs_on_more();
+                error.boxed()
+            })?;
             let number = count(account, |t| t.kind == kind);
             s.0.note_call(Step::OfKind(kind), Key::of(&number), || number.to_string());
             Ok(number)

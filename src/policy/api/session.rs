@@ -138,7 +138,11 @@ impl Session {
         let Some(property) = PROPERTIES.get(index) else {
             return Err(ApiError::script("no such property").boxed());
         };
-        let value = (property.get)(self).map_err(ApiError::boxed)?;
+        let value = (property.get)(self).map_err(|error| {
+            // a script may catch it and go on: what it says then hangs on more than values
+            self.hangs_on_more();
+            error.boxed()
+        })?;
         let mut log = self.log();
         let bit = 1u128 << index;
         if log.seen & bit == 0 {

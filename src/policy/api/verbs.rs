@@ -8,12 +8,16 @@ use super::functions::running;
 use super::pause::span_of;
 use super::session::{ApiError, Session};
 use crate::model::facts::StandIn;
+use crate::model::text::json_len;
 use crate::model::{Action, Login, Principal, Verdict};
 
 /// Longest note, in characters.
 const NOTE_CHARS: usize = 2000;
 /// Longest reason or `because`, in characters.
 const WORDS_CHARS: usize = 500;
+/// Bytes as JSON that a character may take on average: with more a verdict would fit no record. Letters
+/// with accents take two, most other scripts' three, control characters six.
+const BYTES: usize = 2;
 
 type Made = Result<ScriptVerdict, Box<EvalAltResult>>;
 
@@ -62,6 +66,12 @@ fn words(verb: &str, text: &str, most: usize) -> Result<Arc<str>, Box<EvalAltRes
     }
     if text.chars().count() > most {
         return refuse(format!("{verb}: text is longer than {most} characters"));
+    }
+    if json_len(text) > most * BYTES {
+        return refuse(format!(
+            "{verb}: text is longer than {} bytes as JSON",
+            most * BYTES
+        ));
     }
     Ok(Arc::from(text))
 }
