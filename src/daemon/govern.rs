@@ -59,7 +59,7 @@ impl Core {
     }
 
     /// Part by part: the records of a large backlog never exist all at once in the ledger's forms.
-    async fn record_decisions(
+    pub async fn record_decisions(
         &self,
         records: Vec<DecisionRecord>,
         now: Timestamp,

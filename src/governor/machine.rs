@@ -192,6 +192,7 @@ impl Governor {
                         candidate.target,
                         candidate.lane,
                         candidate.priority,
+                        candidate.passed.facts_from(),
                     ));
                 }
             }
