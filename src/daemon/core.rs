@@ -374,10 +374,7 @@ impl Core {
             if let Some(event) = self.governor.next_event(now) {
                 wake = wake.min(event);
             }
-            let stale = self
-                .queue_ends()
-                .and_then(|at| at.checked_add(jiff::SignedDuration::from_secs(1)).ok());
-            wake = wake.min(stale.unwrap_or(Timestamp::MAX));
+            wake = wake.min(self.first_ends().unwrap_or(Timestamp::MAX));
         }
         wake.max(now)
     }

@@ -62,7 +62,7 @@ impl Core {
 
     /// Part by part: the records of a large backlog never exist all at once in the ledger's forms. While
     /// one part is brought to the disk, the next one is put into words.
-    async fn record_decisions(
+    pub async fn record_decisions(
         &self,
         records: Vec<DecisionRecord>,
         now: Timestamp,

@@ -83,26 +83,33 @@ pub async fn propose(
             out.proposals.push(refused(around, wish, vec![refusal]));
             continue;
         }
+        let to_read = match &asked {
+            Ok(passed) => grows_old(around, &wish, passed),
+            Err(refusals) => needs_reading(&wish, refusals),
+        };
+        if to_read {
+            let used = read_on
+                .entry(wish.decision.target.clone().unwrap_or_else(|| "-".into()))
+                .or_default();
+            if *used < cap {
+                *used += 1;
+                late.push(wish);
+                continue;
+            }
+        }
         match asked {
+            // what is not read once more goes while its facts hold
             Ok(passed) => {
                 hand(&wish, &mut handed);
                 out.proposals.push(passed_on(around, wish, passed));
             }
-            Err(refusals) if needs_reading(&wish, &refusals) => {
-                let used = read_on
-                    .entry(wish.decision.target.clone().unwrap_or_else(|| "-".into()))
-                    .or_default();
-                if *used < cap {
-                    *used += 1;
-                    late.push(wish);
-                } else {
-                    let refusal = Refusal::new(
-                        RefusalReason::CapRetries,
-                        Scope::Task(wish.decision.task.clone()),
-                    )
-                    .with("readings_for_this_target_in_a_cycle", cap);
-                    out.proposals.push(refused(around, wish, vec![refusal]));
-                }
+            Err(_) if to_read => {
+                let refusal = Refusal::new(
+                    RefusalReason::CapRetries,
+                    Scope::Task(wish.decision.task.clone()),
+                )
+                .with("readings_for_this_target_in_a_cycle", cap);
+                out.proposals.push(refused(around, wish, vec![refusal]));
             }
             Err(refusals) => out.proposals.push(refused(around, wish, refusals)),
         }
@@ -353,6 +360,17 @@ fn needs_reading(wish: &Wish, refusals: &[Refusal]) -> bool {
     let needs = guard::needs(wish.decision.kind, &wish.action);
     (needs.beneficiary || needs.process || needs.assignee || needs.responses)
         && refusals.iter().all(|refusal| lacks_a_fact(refusal.reason))
+}
+
+/// True where the rest of the facts' time is shorter than what it may take to read the others' and to
+/// wait in the queue; reading them once more is what keeps it from being always too late.
+fn grows_old(around: &Surroundings<'_>, wish: &Wish, passed: &Passed) -> bool {
+    let needs = guard::needs(wish.decision.kind, &wish.action);
+    let life = around.bench.settings.guard.fact_age / 2;
+    (needs.beneficiary || needs.process || needs.responses)
+        && passed
+            .facts_from()
+            .is_some_and(|from| around.bench.clock.now().duration_since(from) > life)
 }
 
 /// True for the refusals that a reading may lift.

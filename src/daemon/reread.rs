@@ -12,7 +12,7 @@ use crate::oig::Client;
 
 /// Takes out of the batch what is no longer as it was decided on, and answers it with why. A task that
 /// can't be read keeps itself back; its neighbours only where the server is the trouble, or where half
-/// of the time that is left has passed with reading: then what was read goes, while it may.
+/// of the time that is left to any that was read has passed with reading: then that goes, while it may.
 pub async fn keep_unmoved(
     client: &Client,
     clock: &Clock,
@@ -21,9 +21,12 @@ pub async fn keep_unmoved(
     permit: &Permit,
 ) -> Vec<(Admitted, Refusal)> {
     let began = clock.now();
-    let read_until = began
-        .checked_add(permit.until().duration_since(began) / 2)
-        .unwrap_or(began);
+    let half = |item: &Admitted| {
+        began
+            .checked_add(permit.until(item).duration_since(began) / 2)
+            .unwrap_or(began)
+    };
+    let mut read_until = claim.batch.items.iter().map(half).max().unwrap_or(began);
     let items = std::mem::take(&mut claim.batch.items);
     let requests = std::mem::take(&mut claim.requests);
     let mut refused = Vec::new();
@@ -63,6 +66,7 @@ pub async fn keep_unmoved(
         match refusal {
             Some(refusal) => refused.push((item, refusal)),
             None => {
+                read_until = read_until.min(half(&item));
                 claim.batch.items.push(item);
                 claim.requests.push(request);
             }

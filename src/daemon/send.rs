@@ -1,6 +1,7 @@
 //! Starts PUTs when governor, queues and accounts allow, and takes in what came back; every item is claimed on disk right before its PUT.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,8 +14,10 @@ use crate::dispatch::batch::{Batch, Pick};
 use crate::dispatch::deliver::{Delivered, End, deliver};
 use crate::governor::{Admitted, Answered, Lane};
 use crate::ledger::record::{EventBody, Meta};
-use crate::ledger::{ClaimRequest, Entry, Index, LedgerError, Settled};
-use crate::model::{Action, ActionName, BatchId, Receipt, ReceiptStatus, Refusal, TargetName};
+use crate::ledger::{ClaimRequest, DecisionRecord, Entry, Index, LedgerError, Settled};
+use crate::model::{
+    Action, ActionName, BatchId, Receipt, ReceiptStatus, Refusal, RefusalReason, TargetName,
+};
 use crate::oig::UnsentCause;
 
 /// Pause after a 408, 429 or 5xx that named none.
@@ -46,16 +49,7 @@ impl Core {
         if self.stopping || self.queues.is_empty() {
             return Ok(());
         }
-        if self.queue_ends().is_none_or(|end| now > end) {
-            // the facts behind them are too old: a new cycle reads and proposes anew
-            let dropped = self.queues.clear().len();
-            tracing::info!(
-                dropped,
-                "what could not be sent in time is proposed anew by the next cycle"
-            );
-            self.next_tick = self.next_tick.min(self.soonest(now));
-            return Ok(());
-        }
+        self.drop_old(now).await?;
         if !self.settled_at_start {
             // what was found open is read before anything is sent (invariant 4)
             return Ok(());
@@ -85,11 +79,52 @@ impl Core {
         Ok(())
     }
 
-    /// Until when the queues may be sent from: facts were at most half of `guard.fact_age` old when
-    /// the guards saw them, so that nothing is sent on facts older than the whole.
+    /// Until when the queues may be sent from: what rests on the list alone grows old too.
     pub fn queue_ends(&self) -> Option<Timestamp> {
         let life = self.settings.guard.fact_age / 2;
         self.queued_at.and_then(|at| at.checked_add(life).ok())
+    }
+
+    /// Until when an item of the queue may be claimed: never longer than the oldest of its facts
+    /// holds, however late the guards saw it.
+    fn item_ends(&self) -> impl Fn(&Admitted) -> Timestamp + use<> {
+        // without a time of the queue there is no time left
+        let queue = self.queue_ends().unwrap_or(Timestamp::MIN);
+        let life = self.settings.guard.fact_age;
+        move |item| match item.facts_from() {
+            Some(from) => queue.min(from.checked_add(life).unwrap_or(from)),
+            None => queue,
+        }
+    }
+
+    /// When the first item of the queue has grown too old.
+    pub fn first_ends(&self) -> Option<Timestamp> {
+        let first = self.queues.iter().map(self.item_ends()).min()?;
+        first.checked_add(SignedDuration::from_secs(1)).ok()
+    }
+
+    /// Drops what may not be claimed any more: the next cycle, which is soon, reads and proposes anew.
+    async fn drop_old(&mut self, now: Timestamp) -> Result<(), DaemonError> {
+        let ends = self.item_ends();
+        let old = self.queues.drop_where(|item| now > ends(item));
+        if old.is_empty() {
+            return Ok(());
+        }
+        tracing::info!(
+            dropped = old.len(),
+            "what could not be sent in time is proposed anew by the next cycle"
+        );
+        self.metrics.refused(
+            RefusalReason::Withdrawn,
+            u64::try_from(old.len()).unwrap_or(u64::MAX),
+        );
+        let records = old.iter().map(|item| DecisionRecord {
+            decision: Arc::clone(item.shared()),
+            refusal: Some(Why::Age.refusal(item)),
+            relook: None,
+        });
+        self.next_tick = self.next_tick.min(self.soonest(now));
+        self.record_decisions(records.collect(), now).await
     }
 
     /// Nothing that waits to be sent is claimed any more, whether it is queued or read once more.
@@ -111,8 +146,7 @@ impl Core {
         let planned = u32::try_from(pick.items.len()).unwrap_or(u32::MAX);
         self.governor.sent(now, &target, planned);
         let batch = BatchId(uuid::Uuid::now_v7());
-        // without a time of the queue there is no time left
-        let until = self.queue_ends().unwrap_or(now);
+        let until = self.item_ends();
         let permit = self.under_way.start(batch, &pick.items, until);
         let behind: Vec<Option<Behind>> = pick
             .items
@@ -199,6 +233,9 @@ impl Core {
                 refusal = %refusal,
                 "not claimed"
             );
+            if Why::Age.was_said(refusal) {
+                self.next_tick = self.next_tick.min(self.soonest(now));
+            }
         }
         let Some(delivered) = done.delivered else {
             self.governor

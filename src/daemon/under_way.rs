@@ -55,12 +55,36 @@ impl fmt::Display for Why {
     }
 }
 
+impl Why {
+    /// True where that is what was said.
+    pub fn was_said(self, refusal: &Refusal) -> bool {
+        let by = self.to_string();
+        let values = &refusal.values;
+        refusal.reason == RefusalReason::Withdrawn
+            && values
+                .iter()
+                .any(|(key, value)| key == "by" && *value == by)
+    }
+
+    /// What is said of an item that may not be claimed any more.
+    pub fn refusal(self, item: &Admitted) -> Refusal {
+        let scope = Scope::Task(item.decision().task.clone());
+        let refusal = Refusal::new(RefusalReason::Withdrawn, scope).with("by", self);
+        match item.facts_from() {
+            Some(from) if self == Self::Age => refusal.with("facts_from", from),
+            _ => refusal,
+        }
+    }
+}
+
 /// What is known of an item while its batch is on its way.
 #[derive(Debug)]
 struct Item {
     decision: Arc<Decision>,
     action: Action,
     withdrawn: Option<Why>,
+    /// Until when it may be claimed: its facts are too old afterwards.
+    until: Timestamp,
 }
 
 #[derive(Debug)]
@@ -68,8 +92,6 @@ struct State {
     items: HashMap<LineageId, Item>,
     /// The claim has begun: too late to withdraw.
     claiming: bool,
-    /// Until when it may be claimed: its facts are too old afterwards.
-    until: Timestamp,
 }
 
 /// One batch's leave to be claimed; clones share it.
@@ -77,19 +99,19 @@ struct State {
 pub struct Permit(Arc<Mutex<State>>);
 
 impl Permit {
-    fn new(items: &[Admitted], until: Timestamp) -> Self {
+    fn new(items: &[Admitted], until: impl Fn(&Admitted) -> Timestamp) -> Self {
         let items = items.iter().map(|item| {
             let known = Item {
                 decision: Arc::clone(item.shared()),
                 action: item.action().clone(),
                 withdrawn: None,
+                until: until(item),
             };
             (item.decision().lineage, known)
         });
         Self(Arc::new(Mutex::new(State {
             items: items.collect(),
             claiming: false,
-            until,
         })))
     }
 
@@ -97,9 +119,11 @@ impl Permit {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Until when it may be claimed.
-    pub fn until(&self) -> Timestamp {
-        self.state().until
+    /// Until when an item may be claimed; one that is not of the batch never may.
+    pub fn until(&self, item: &Admitted) -> Timestamp {
+        let state = self.state();
+        let known = state.items.get(&item.decision().lineage);
+        known.map_or(Timestamp::MIN, |known| known.until)
     }
 
     /// Why an item may not be claimed at `now`, if so.
@@ -131,14 +155,14 @@ impl Permit {
 
 impl State {
     fn refusal(&self, item: &Admitted, now: Timestamp) -> Option<Refusal> {
-        let withdrawn = match self.items.get(&item.decision().lineage) {
-            Some(known) => known.withdrawn,
+        let why = match self.items.get(&item.decision().lineage) {
+            Some(known) => known
+                .withdrawn
+                .or_else(|| (now > known.until).then_some(Why::Age))?,
             // not ours to claim
-            None => Some(Why::NewerCycle),
+            None => Why::NewerCycle,
         };
-        let why = withdrawn.or_else(|| (now > self.until).then_some(Why::Age))?;
-        let scope = Scope::Task(item.decision().task.clone());
-        Some(Refusal::new(RefusalReason::Withdrawn, scope).with("by", why))
+        Some(why.refusal(item))
     }
 
     fn withdraw(&mut self, why: Why, unwanted: &dyn Fn(&Decision, &Action) -> bool) {
@@ -169,8 +193,13 @@ pub struct UnderWay {
 }
 
 impl UnderWay {
-    /// A batch has left the queue; it may be claimed until `until`.
-    pub fn start(&mut self, batch: BatchId, items: &[Admitted], until: Timestamp) -> Permit {
+    /// A batch has left the queue; each of its items may be claimed until `until`.
+    pub fn start(
+        &mut self,
+        batch: BatchId,
+        items: &[Admitted],
+        until: impl Fn(&Admitted) -> Timestamp,
+    ) -> Permit {
         let permit = Permit::new(items, until);
         let processes: Vec<ProcessKey> = items
             .iter()

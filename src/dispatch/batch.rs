@@ -123,11 +123,23 @@ impl Queues {
         before - self.len()
     }
 
-    /// Drops what meets the condition.
-    pub fn drop_where(&mut self, unwanted: impl Fn(&Admitted) -> bool) {
+    /// Drops what meets the condition, and answers it.
+    pub fn drop_where(&mut self, unwanted: impl Fn(&Admitted) -> bool) -> Vec<Admitted> {
+        let mut dropped = Vec::new();
         for items in self.lanes.values_mut() {
-            items.retain(|item| !unwanted(item));
+            if !items.iter().any(&unwanted) {
+                continue;
+            }
+            let (out, kept) = std::mem::take(items).into_iter().partition(&unwanted);
+            *items = kept;
+            dropped.extend::<VecDeque<Admitted>>(out);
         }
+        dropped
+    }
+
+    /// All that waits.
+    pub fn iter(&self) -> impl Iterator<Item = &Admitted> {
+        self.lanes.values().flatten()
     }
 
     /// Empties all queues; a new cycle proposes anew what is still wanted.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::model::{Action, Decision, ProcessKey, TargetName};
 
 /// Which queue an admitted act goes to; revokes and disables never wait behind anything else.
@@ -22,6 +24,7 @@ pub struct Admitted {
     target: TargetName,
     lane: Lane,
     priority: i32,
+    facts_from: Option<Timestamp>,
 }
 
 impl Admitted {
@@ -32,6 +35,7 @@ impl Admitted {
         target: TargetName,
         lane: Lane,
         priority: i32,
+        facts_from: Option<Timestamp>,
     ) -> Self {
         Self {
             decision,
@@ -39,6 +43,7 @@ impl Admitted {
             target,
             lane,
             priority,
+            facts_from,
         }
     }
 
@@ -46,7 +51,15 @@ impl Admitted {
     #[cfg(test)]
     #[allow(dead_code)]
     pub(crate) fn for_test(decision: Decision, action: Action, target: TargetName) -> Self {
-        Self::new(Arc::new(decision), action, target, Lane::Usual, 0)
+        Self::new(Arc::new(decision), action, target, Lane::Usual, 0, None)
+    }
+
+    /// The same, as though it rested on a reading of that time.
+    #[cfg(test)]
+    #[allow(dead_code)]
+    pub(crate) fn with_facts_from(mut self, at: Timestamp) -> Self {
+        self.facts_from = Some(at);
+        self
     }
 
     /// The decision that was admitted.
@@ -77,6 +90,11 @@ impl Admitted {
     /// Its queue.
     pub fn lane(&self) -> Lane {
         self.lane
+    }
+
+    /// The time of the oldest reading that the guards' proof rests on, where it rests on any.
+    pub fn facts_from(&self) -> Option<Timestamp> {
+        self.facts_from
     }
 
     /// Higher goes first within a lane.

@@ -200,6 +200,7 @@ impl Governor {
                         candidate.target,
                         candidate.lane,
                         candidate.priority,
+                        candidate.passed.facts_from(),
                     ));
                 }
             }

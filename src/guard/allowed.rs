@@ -2,7 +2,7 @@
 
 use crate::model::{Action, ActionName, Kind, Known, Refusal, RefusalReason, TaskStatus};
 
-use super::input::GuardInput;
+use super::input::{Fresh, GuardInput};
 use super::pattern::matches_definition;
 
 /// Unknown kinds are not acted on; password and notify are retried only when named (design, "kind").
@@ -86,9 +86,9 @@ const CODES_SHOWN: usize = 20;
 
 /// A response code must be one that OIG lists for the task: any other might close it in a way that
 /// nobody has meant.
-pub(super) fn response(input: &GuardInput<'_>) -> Result<(), Refusal> {
+pub(super) fn response(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> {
     let Action::SetResponse { code } = input.action else {
-        return Ok(());
+        return Ok(None);
     };
     let unknown = |why: &str| {
         Err(Refusal::new(RefusalReason::FactUnknown, input.task_scope())
@@ -96,16 +96,16 @@ pub(super) fn response(input: &GuardInput<'_>) -> Result<(), Refusal> {
             .with("why", why)
             .for_person())
     };
-    let listed = match input.responses {
-        Some(Known::Yes { as_of, .. }) if input.too_old(*as_of) => {
-            return unknown("the reading is too old");
-        }
-        Some(Known::Yes { value, .. }) => value,
+    let (listed, as_of) = match input.responses {
+        Some(Known::Yes { value, as_of }) => (value, *as_of),
         Some(Known::No { why }) => return unknown(why),
         None => return unknown("they were not asked for"),
     };
+    let Some(fresh) = input.fresh(as_of) else {
+        return unknown("the reading is too old");
+    };
     if listed.iter().any(|one| one.trim() == code.trim()) {
-        return Ok(());
+        return Ok(Some(fresh));
     }
     let shown: Vec<&str> = listed.iter().take(CODES_SHOWN).map(|c| c.trim()).collect();
     Err(

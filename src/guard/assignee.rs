@@ -1,19 +1,19 @@
 //! Nobody is handed work who can't or mustn't do it (invariant 9); it checks the one who was chosen and never chooses.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
 use crate::model::facts::{Person, UserStatus};
 use crate::model::{Action, Known, Login, Owner, Principal, Refusal, RefusalReason};
 
-use super::input::{AssigneeFact, GuardInput, MemberFact};
+use super::input::{AssigneeFact, Fresh, GuardInput, MemberFact};
 
 /// The new owner is known, active, present, not the beneficiary, not over load, and had it not before;
 /// a role has somebody who is.
-pub(super) fn assignee(input: &GuardInput<'_>) -> Result<(), Refusal> {
+pub(super) fn assignee(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> {
     let Action::Reassign { to } = input.action else {
-        return Ok(());
+        return Ok(None);
     };
     let refusal = |reason| Refusal::new(reason, input.task_scope()).with("assignee", to);
     if is_owner(&input.task.owner, to) {
@@ -29,7 +29,7 @@ pub(super) fn assignee(input: &GuardInput<'_>) -> Result<(), Refusal> {
             .for_person())
     };
     let (key, login) = match to {
-        Principal::Role { key: Some(_), .. } => return role(input, &refusal),
+        Principal::Role { key: Some(_), .. } => return role(input, &refusal).map(Some),
         Principal::Role { key: None, .. } => return unknown("the role's key was not read"),
         Principal::User { key, login } => (key, login),
     };
@@ -48,9 +48,9 @@ pub(super) fn assignee(input: &GuardInput<'_>) -> Result<(), Refusal> {
         }
         _ => {}
     }
-    if input.too_old(as_of) {
+    let Some(fresh) = input.fresh(as_of) else {
         return unknown("the reading is too old");
-    }
+    };
     active(&fact.person, &refusal)?;
     if let Some(away) = &fact.away {
         let refusal = refusal(RefusalReason::AssigneeAway);
@@ -76,13 +76,13 @@ pub(super) fn assignee(input: &GuardInput<'_>) -> Result<(), Refusal> {
             .with("load", fact.load)
             .with("limit", input.limits.assignee_load));
     }
-    Ok(())
+    Ok(Some(fresh))
 }
 
 /// What a member of a role is to this task.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Member {
-    Fit,
+    Fit(Fresh),
     Beneficiary,
     Away(Option<Timestamp>),
     NotActive,
@@ -93,7 +93,10 @@ fn member(input: &GuardInput<'_>, member: &MemberFact) -> Member {
     let Known::Yes { value, as_of } = &member.person else {
         return Member::Unknown;
     };
-    if value.person.login != member.login || input.too_old(*as_of) {
+    let Some(fresh) = input.fresh(*as_of) else {
+        return Member::Unknown;
+    };
+    if value.person.login != member.login {
         return Member::Unknown;
     }
     match value.person.status {
@@ -106,33 +109,38 @@ fn member(input: &GuardInput<'_>, member: &MemberFact) -> Member {
     match &value.away {
         Some(away) => Member::Away(away.until),
         None if input.task.beneficiary.as_ref() == Some(&member.login) => Member::Beneficiary,
-        None => Member::Fit,
+        None => Member::Fit(fresh),
     }
 }
 
 /// At least one member can do the work: active, present and not the beneficiary. What a role holds
 /// nobody for would lie there unseen.
-fn role(input: &GuardInput<'_>, refusal: &dyn Fn(RefusalReason) -> Refusal) -> Result<(), Refusal> {
+fn role(
+    input: &GuardInput<'_>,
+    refusal: &dyn Fn(RefusalReason) -> Refusal,
+) -> Result<Fresh, Refusal> {
     let unknown = |why: &str| {
         Err(refusal(RefusalReason::AssigneeUnknown)
             .with("why", why)
             .for_person())
     };
-    let members = match input.members {
-        Some(Known::Yes { as_of, .. }) if input.too_old(*as_of) => {
-            return unknown("the reading of its members is too old");
-        }
-        Some(Known::Yes { value, .. }) => value,
+    let (members, as_of) = match input.members {
+        Some(Known::Yes { value, as_of }) => (value, *as_of),
         Some(Known::No { why }) => return unknown(why),
         None => return unknown("its members were not looked up"),
     };
+    let Some(list) = input.fresh(as_of) else {
+        return unknown("the reading of its members is too old");
+    };
     let states: Vec<Member> = members.iter().map(|one| member(input, one)).collect();
     let count = |fits: &dyn Fn(&Member) -> bool| states.iter().filter(|one| fits(one)).count();
-    let fit: BTreeSet<&Login> = members
+    let fit: BTreeMap<&Login, Fresh> = members
         .iter()
         .zip(&states)
-        .filter(|(_, state)| **state == Member::Fit)
-        .map(|(one, _)| &one.login)
+        .filter_map(|(one, state)| match state {
+            Member::Fit(fresh) => Some((&one.login, *fresh)),
+            _ => None,
+        })
         .collect();
     // where the row does not show its beneficiary, one of two is certainly somebody else
     let enough = if input.task.beneficiary.is_some() {
@@ -140,8 +148,11 @@ fn role(input: &GuardInput<'_>, refusal: &dyn Fn(RefusalReason) -> Refusal) -> R
     } else {
         2
     };
-    if fit.len() >= enough {
-        return Ok(());
+    // it rests on no more of them than are needed, those that were read last
+    let mut read: Vec<Fresh> = fit.values().copied().collect();
+    read.sort_unstable();
+    if let Some(last_needed) = read.iter().nth_back(enough - 1) {
+        return Ok(list.min(*last_needed));
     }
     let not_read = count(&|one| *one == Member::Unknown);
     if not_read > 0 {

@@ -111,11 +111,18 @@ impl GuardInput<'_> {
             .is_gt()
     }
 
-    /// True where a reading is older than the limit; one from the future is as bad as an old one.
-    pub(super) fn too_old(&self, as_of: Timestamp) -> bool {
-        self.now.duration_since(as_of).abs() > self.limits.fact_age
+    /// A reading that is no older than the limit; one from the future is as bad as an old one.
+    pub(super) fn fresh(&self, as_of: Timestamp) -> Option<Fresh> {
+        let fresh = self.now.duration_since(as_of).abs() <= self.limits.fact_age;
+        fresh.then(|| Fresh(as_of.min(self.now)))
     }
 }
+
+/// The time of a reading that is young enough. The guard that looked at it hands it on, so that the
+/// proof says since when it holds.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Fresh(Timestamp);
 
 /// The proof that every guard has passed for one action on one task. Only [`check`] makes one.
 #[must_use]
@@ -127,6 +134,7 @@ pub struct Passed {
     kind: Kind,
     origin: Timestamp,
     process: Option<ProcessKey>,
+    facts_from: Option<Timestamp>,
 }
 
 impl Passed {
@@ -160,6 +168,12 @@ impl Passed {
         self.process.as_ref()
     }
 
+    /// The time of the oldest reading that it rests on; `None` where it rests on the list and the
+    /// ledger alone. It holds for `guard.fact_age` from then.
+    pub fn facts_from(&self) -> Option<Timestamp> {
+        self.facts_from
+    }
+
     /// For the governor's own tests.
     #[cfg(test)]
     pub(crate) fn for_test(
@@ -174,26 +188,42 @@ impl Passed {
             kind: decision.kind,
             origin,
             process: decision.process.clone(),
+            facts_from: None,
         }
     }
 }
 
-type Guard = fn(&GuardInput<'_>) -> Result<(), Refusal>;
+/// One guard: by what it rests on.
+enum Guard {
+    /// The row, the configuration and the ledger.
+    Row(fn(&GuardInput<'_>) -> Result<(), Refusal>),
+    /// Readings that grow old; it answers the oldest one, `None` where it needed none.
+    Read(fn(&GuardInput<'_>) -> Result<Option<Fresh>, Refusal>),
+}
+
+impl Guard {
+    fn ask(&self, input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> {
+        match self {
+            Self::Row(guard) => guard(input).map(|()| None),
+            Self::Read(guard) => guard(input),
+        }
+    }
+}
 
 /// The guards, in the order in which they are asked.
 const GUARDS: &[(&str, Guard)] = &[
-    ("kind", allowed::kind),
-    ("status", allowed::status),
-    ("manual_definition", allowed::manual_definition),
-    ("permission", allowed::permission),
-    ("attempt", order::attempt),
-    ("baseline", baseline::baseline),
-    ("age", baseline::age),
-    ("response", allowed::response),
-    ("beneficiary", stale::beneficiary),
-    ("stale_account", stale::account),
-    ("account_order", order::account),
-    ("assignee", assignee::assignee),
+    ("kind", Guard::Row(allowed::kind)),
+    ("status", Guard::Row(allowed::status)),
+    ("manual_definition", Guard::Row(allowed::manual_definition)),
+    ("permission", Guard::Row(allowed::permission)),
+    ("attempt", Guard::Row(order::attempt)),
+    ("baseline", Guard::Row(baseline::baseline)),
+    ("age", Guard::Row(baseline::age)),
+    ("response", Guard::Read(allowed::response)),
+    ("beneficiary", Guard::Read(stale::beneficiary)),
+    ("stale_account", Guard::Read(stale::account)),
+    ("account_order", Guard::Row(order::account)),
+    ("assignee", Guard::Read(assignee::assignee)),
 ];
 
 /// The guards' names in the order in which they are asked, for docs and `explain`.
@@ -206,8 +236,10 @@ pub fn guard_names() -> impl Iterator<Item = &'static str> {
 /// # Errors
 /// The refusal of the first guard that does not pass.
 pub fn check(input: &GuardInput<'_>) -> Result<Passed, Refusal> {
+    let mut oldest: Option<Fresh> = None;
     for (_, guard) in GUARDS {
-        guard(input)?;
+        let since = guard.ask(input)?;
+        oldest = oldest.into_iter().chain(since).min();
     }
     Ok(Passed {
         task: input.task.id.clone(),
@@ -216,6 +248,7 @@ pub fn check(input: &GuardInput<'_>) -> Result<Passed, Refusal> {
         kind: input.kind,
         origin: input.origin,
         process: input.task.process.clone(),
+        facts_from: oldest.map(|Fresh(at)| at),
     })
 }
 
@@ -223,7 +256,7 @@ pub fn check(input: &GuardInput<'_>) -> Result<Passed, Refusal> {
 pub fn check_all(input: &GuardInput<'_>) -> Vec<Refusal> {
     GUARDS
         .iter()
-        .filter_map(|(_, guard)| guard(input).err())
+        .filter_map(|(_, guard)| guard.ask(input).err())
         .collect()
 }
 

@@ -5,12 +5,12 @@ use std::cmp::Ordering;
 use crate::model::facts::{Person, Sibling, UserStatus};
 use crate::model::{Kind, Known, Refusal, RefusalReason};
 
-use super::input::{GuardInput, needs};
+use super::input::{Fresh, GuardInput, needs};
 
 /// The beneficiary was read as active, lately, and is the row's own.
-pub(super) fn beneficiary(input: &GuardInput<'_>) -> Result<(), Refusal> {
+pub(super) fn beneficiary(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> {
     if !needs(input.kind, input.action).beneficiary {
-        return Ok(());
+        return Ok(None);
     }
     let unknown = |why: &str| {
         Err(
@@ -29,11 +29,11 @@ pub(super) fn beneficiary(input: &GuardInput<'_>) -> Result<(), Refusal> {
     if person.login != *login {
         return unknown("another user was read");
     }
-    if input.too_old(as_of) {
+    let Some(fresh) = input.fresh(as_of) else {
         return unknown("the reading is too old");
-    }
+    };
     match &person.status {
-        UserStatus::Active => Ok(()),
+        UserStatus::Active => Ok(Some(fresh)),
         UserStatus::Unknown(_) => unknown("the user's status is a word that nobody has explained"),
         UserStatus::Disabled | UserStatus::Deleted | UserStatus::NotStarted => {
             let refusal = Refusal::new(RefusalReason::BeneficiaryNotActive, input.task_scope())
@@ -50,9 +50,9 @@ pub(super) fn beneficiary(input: &GuardInput<'_>) -> Result<(), Refusal> {
 }
 
 /// The account was not revoked or disabled, and no later opposite task is open or done in it.
-pub(super) fn account(input: &GuardInput<'_>) -> Result<(), Refusal> {
+pub(super) fn account(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> {
     if !needs(input.kind, input.action).process {
-        return Ok(());
+        return Ok(None);
     }
     let unknown = |why: &str| {
         Refusal::new(RefusalReason::AccountUnknown, input.account_scope())
@@ -73,9 +73,9 @@ pub(super) fn account(input: &GuardInput<'_>) -> Result<(), Refusal> {
     if !view.from_process {
         return Err(unknown("the account's finished tasks were not read"));
     }
-    if input.too_old(as_of) {
+    let Some(fresh) = input.fresh(as_of) else {
         return Err(unknown("the reading is too old"));
-    }
+    };
     if let Some(other) = switched_off_by(input, &view.tasks) {
         return Err(stale(input, other, "account is off"));
     }
@@ -88,7 +88,7 @@ pub(super) fn account(input: &GuardInput<'_>) -> Result<(), Refusal> {
             .with("task", &other.id)
             .with("definition", &other.name));
     }
-    Ok(())
+    Ok(Some(fresh))
 }
 
 fn stale(input: &GuardInput<'_>, other: &Sibling, how: &str) -> Refusal {

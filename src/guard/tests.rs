@@ -1,5 +1,7 @@
 //! What each guard refuses and what it lets pass.
 
+mod age;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 
 use super::record::How;
@@ -98,6 +99,8 @@ pub struct Newcomer {
     pub task: TaskId,
     /// Its key.
     pub key: Option<JoinKey>,
+    /// When the server says that it made it.
+    pub created: Option<Timestamp>,
     /// The lineage that its retry link names, where there is one; it is never joined to another.
     pub linked: Option<LineageId>,
     /// The task that it names as the one it retries.
@@ -113,6 +116,7 @@ impl Newcomer {
             at,
             task: task.id.clone(),
             key: JoinKey::of_task(task),
+            created: task.created,
             linked,
             of: task.retry_of.clone(),
             of_newcomer: false,
@@ -131,6 +135,27 @@ pub fn mark_chains(newcomers: &mut [Newcomer]) {
         new.of_newcomer =
             new.linked.is_none() && new.of.as_ref().is_some_and(|of| ids.contains(of));
     }
+}
+
+/// So much may the server's clock be behind ours before its word on what came first is wrong.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(30);
+
+/// True where the server says that it made the task before the send. Its stamp may lack the fraction
+/// or be a date alone, and its clock may differ from ours by a little.
+pub fn made_before(created: Option<Timestamp>, sent: Timestamp) -> bool {
+    let Some(created) = created else {
+        return false;
+    };
+    // midnight is on a quarter of an hour in every zone
+    let second = created.as_second();
+    let coarse = if created.subsec_nanosecond() != 0 {
+        SignedDuration::ZERO
+    } else if second.rem_euclid(15 * 60) == 0 {
+        SignedDuration::from_hours(24)
+    } else {
+        SignedDuration::from_secs(1)
+    };
+    sent.duration_since(created) >= coarse.saturating_add(CLOCKS_DIFFER)
 }
 
 /// What a newcomer is.
@@ -241,6 +266,7 @@ mod tests {
             at,
             task: TaskId::new(task),
             key: Some(JoinKey([key; 16])),
+            created: None,
             linked: None,
             of: None,
             of_newcomer: false,

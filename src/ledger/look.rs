@@ -2,19 +2,16 @@
 
 use std::collections::HashSet;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::error::LedgerError;
 use super::index::{Index, TaskRef, flags};
 use super::judge::{Judgement, Reading, judge, next_look};
-use super::lineage::{Join, Newcomer, Waiting, join, mark_chains, print};
+use super::lineage::{Join, Newcomer, Waiting, join, made_before, mark_chains, print};
 use super::record::{EventBody, How, JoinedItem, MAX_TEXT, Meta, clip};
 use super::work::Work;
 use crate::model::settings::DeliverySettings;
 use crate::model::{Action, LineageId, Outcome, Task, TaskId, TaskStatus};
-
-/// So much may the server's clock be behind ours before its word on what came first is wrong.
-const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(30);
 
 /// One verification reading.
 #[derive(Clone, Debug)]
@@ -179,7 +176,7 @@ fn sides(index: &Index, sent: Timestamp, tasks: &[Task]) -> Sides {
         let closed = task.status == TaskStatus::UnsuccessfullyCompleted;
         let Some(lineage) = index.lineage_of(&task.id) else {
             let linked = task.retry_of.as_ref().and_then(|of| index.lineage_of(of));
-            if was_there_before(task, sent) {
+            if made_before(task.created, sent) {
                 out.before.insert(at);
                 if !closed && linked.is_none() {
                     continue;
@@ -205,24 +202,6 @@ fn sides(index: &Index, sent: Timestamp, tasks: &[Task]) -> Sides {
     }
     mark_chains(&mut out.newcomers);
     out
-}
-
-/// True where the server says that it made the task before the send. Its stamp may lack the fraction
-/// or be a date alone, and its clock may differ from ours by a little.
-fn was_there_before(task: &Task, sent: Timestamp) -> bool {
-    let Some(created) = task.created else {
-        return false;
-    };
-    // midnight is on a quarter of an hour in every zone
-    let second = created.as_second();
-    let coarse = if created.subsec_nanosecond() != 0 {
-        SignedDuration::ZERO
-    } else if second.rem_euclid(15 * 60) == 0 {
-        SignedDuration::from_hours(24)
-    } else {
-        SignedDuration::from_secs(1)
-    };
-    sent.duration_since(created) >= coarse.saturating_add(CLOCKS_DIFFER)
 }
 
 impl Looked {

@@ -6,11 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::error::LedgerError;
 use super::index::flags;
-use super::lineage::{Join, JoinKey, Newcomer, Waiting, join};
+use super::lineage::{Join, JoinKey, Newcomer, Waiting, join, made_before};
 use super::observe::Observed;
 use super::record::{How, Meta};
 use super::walk::Walk;
 use super::work::Work;
+use crate::model::settings::DeliverySettings;
 use crate::model::{Action, LineageId, TaskId};
 
 /// An id that could not be told by so many cycles is told from what there is: else it would wait for ever
@@ -67,16 +68,18 @@ impl Work {
     /// newcomer whose key is that of an id which the same pass still shows may be its successor all
     /// the same (the pass read that page before the retry): the next pass tells. So it does where a
     /// newcomer names a task that is not known to be gone. One that can't be told for ever is for a
-    /// person, and never new work: its attempts would be counted from zero.
+    /// person, and never new work: its attempts would be counted from zero. What the server made before
+    /// our send is not the result of it, whatever its key: it waits until the attempt had its time to
+    /// be told by something else, and then both are for a person.
     pub(super) fn joins(
         &mut self,
         walk: &Walk,
         pass: Pass,
-        window: SignedDuration,
+        delivery: &DeliverySettings,
         now: Timestamp,
     ) -> Vec<Join> {
         let (mut waiting, mut others) = (Vec::new(), Others::default());
-        for candidate in self.candidates(walk, window, now) {
+        for candidate in self.candidates(walk, delivery.verify_give_up, now) {
             let gone = !candidate.shown && (candidate.waiting.ours || candidate.passes >= 2);
             if gone {
                 waiting.push(candidate.waiting);
@@ -107,6 +110,18 @@ impl Work {
                 *to = Join::Undecided;
                 continue;
             }
+            if let Join::To(lineage, How::Successor) = *to
+                && let Some(sent) = self.sent_after(new, lineage)
+            {
+                // the process may show the true one meanwhile
+                if now.duration_since(sent) < delivery.settle_after {
+                    *to = Join::Undecided;
+                    let sights = sighting;
+                    met.insert(new.task.clone(), Met { sights, of });
+                    continue;
+                }
+                *to = Join::Ambiguous(vec![lineage]);
+            }
             let Some(mut rivals) = others.undecided(new, to, sighting) else {
                 continue;
             };
@@ -136,6 +151,12 @@ impl Work {
             self.newcomers = met;
         }
         joins
+    }
+
+    /// When the lineage's retry was sent, where the server says that it made the newcomer before that.
+    fn sent_after(&self, new: &Newcomer, lineage: LineageId) -> Option<Timestamp> {
+        let sent = self.index().attempt(lineage)?.sent;
+        made_before(new.created, sent).then_some(sent)
     }
 
     /// Lineages that have the key of a newcomer, or that one names as its predecessor.

@@ -132,7 +132,7 @@ impl Work {
                 counts: !sight.asked,
             };
             self.follow_links(&mut walk);
-            self.joins(&walk, pass, sight.delivery.verify_give_up, now)
+            self.joins(&walk, pass, &sight.delivery, now)
         } else {
             Vec::new()
         };

@@ -1,6 +1,7 @@
 //! The ledger's behaviour over its own thread-less core: joining, judging, replay; no disk, no sleeping.
 
 mod early;
+mod elders;
 mod inputs;
 mod newcomers;
 mod passes;

@@ -211,3 +211,53 @@ async fn a_task_that_cannot_be_read_does_not_hold_back_its_batch() {
     assert_eq!(drill.count("healed"), 6);
     drill.judge().await;
 }
+
+/// When each request of a class came, by the world's clock.
+fn times(drill: &Drill, class: &str) -> Vec<Timestamp> {
+    let at = |row: &Value| -> Timestamp {
+        let text = row["at"].as_str().expect("a time");
+        text.parse().expect("a timestamp")
+    };
+    since(drill, 0, class).iter().map(at).collect()
+}
+
+/// How old the people's last reading was at the last write.
+fn age_of_facts(drill: &Drill) -> SignedDuration {
+    let people = times(drill, "people");
+    let Some(put) = times(drill, "put").pop() else {
+        return SignedDuration::ZERO;
+    };
+    let read = people.iter().filter(|read| **read <= put).max();
+    put.duration_since(*read.expect("somebody was read before"))
+}
+
+/// A slow target: most of what is queued waits for minutes. A cycle that comes while the facts still
+/// hold, but not for long, must not lengthen their life.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_in_the_queue_goes_on_facts_no_older_than_their_age() {
+    let slow = "[governor.default]\nbatch_start = 25\nper_minute = 1\n\
+                [delivery]\nverify_first = \"30m\"\nsettle_after = \"1h\"\n[guard]\nfact_age = \"10m\"";
+    let setup = groups(20, 240).config(slow).every("30m");
+    let mut drill = setup.enforcing().await;
+    let (mut oldest, mut asked) = (SignedDuration::ZERO, 0);
+    for _ in 0..120 {
+        drill.run_for("30s").await;
+        let age = age_of_facts(&drill);
+        oldest = oldest.max(age);
+        if age == SignedDuration::from_mins(4) || age == SignedDuration::from_mins(9) {
+            // any order starts a cycle at once
+            let nothing = drill.cli(&["reject", "nothing", "--why", "a cycle"]);
+            assert!(!nothing.status.success());
+            asked += 1;
+        }
+    }
+    assert!(asked > 2, "the cycles did not come in between");
+    assert_eq!(puts(&drill), 20, "the queue goes on");
+    assert!(
+        oldest > SignedDuration::from_mins(4) && oldest <= SignedDuration::from_mins(10),
+        "sent on facts {oldest:#} old"
+    );
+    drill.run_for("12h").await;
+    assert_eq!(drill.count("healed"), 20);
+    drill.judge().await;
+}

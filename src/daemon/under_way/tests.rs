@@ -49,7 +49,7 @@ fn claim(batch: u128, lineages: &[u64]) -> ClaimRequest {
 }
 
 fn started(under_way: &mut UnderWay, claim: &ClaimRequest) -> Permit {
-    under_way.start(claim.batch.id, &claim.batch.items, at(60))
+    under_way.start(claim.batch.id, &claim.batch.items, |_| at(60))
 }
 
 fn left(claim: &ClaimRequest) -> Vec<u64> {
@@ -96,6 +96,23 @@ fn after_its_time_nothing_is_claimed() {
     assert!(permit.refusal(&item(1), at(60)).is_none());
     assert_eq!(permit.begin(&mut request, at(61)).len(), 2);
     assert!(request.batch.items.is_empty());
+}
+
+#[test]
+fn each_item_has_its_own_time() {
+    let mut under_way = UnderWay::default();
+    let mut request = claim(7, &[1, 2, 3]);
+    let until = |item: &Admitted| at(60 * i64::try_from(item.decision().lineage.0).expect("small"));
+    let permit = under_way.start(request.batch.id, &request.batch.items, until);
+    assert_eq!(permit.until(&item(2)), at(120));
+    let refused = permit.begin(&mut request, at(121));
+    assert_eq!(left(&request), [3]);
+    assert!(
+        refused
+            .iter()
+            .all(|(_, why)| why.reason == RefusalReason::Withdrawn)
+    );
+    assert_eq!(refused.len(), 2);
 }
 
 #[test]
