@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 
 use super::context::{Context, print};
-use super::failure::{Failure, Kind};
+use super::failure::{Failure, Kind, tell};
 use super::policy;
 use crate::absence::Feed;
 use crate::config::{Finding, Lines, Severity, probe};
@@ -64,7 +64,7 @@ pub fn check(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
         return Err(failure);
     }
     for finding in &findings {
-        eprintln!("{}", finding.at(file));
+        tell(&finding.at(file));
     }
     if !tested.is_empty() {
         let mut failure = Failure::new(

@@ -2,11 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
+use toml::de::DeTable;
+
 use super::finding::{Finding, Severity, did_you_mean};
 use super::lines::{Lines, line_at};
 use super::raw::{Raw, SECTIONS};
 use super::resolve::resolve;
 use crate::model::settings::{LogFormat, Settings};
+
+/// The store's directory where none is configured.
+pub const STORE_DIR: &str = "/var/lib/provtaskd";
+/// The control socket in the store's directory, where none is configured.
+pub const SOCKET: &str = "control.sock";
 
 /// Larger files are not configurations.
 const MAX_FILE: u64 = 1 << 20;
@@ -23,6 +30,8 @@ pub struct Env {
 pub struct Overrides {
     /// `--store`
     pub store: Option<PathBuf>,
+    /// `--socket`
+    pub socket: Option<PathBuf>,
     /// `--log-format`
     pub log_format: Option<LogFormat>,
 }
@@ -76,6 +85,35 @@ pub fn load(path: &Path, env: &Env, overrides: &Overrides) -> Result<Loaded, Loa
     }
     let text = std::fs::read_to_string(&path).map_err(read)?;
     parse(&text, &path, env, overrides).map_err(|findings| LoadError::Findings { path, findings })
+}
+
+/// Where a daemon is found, when the configuration can't be used: its store and its control socket, from
+/// what can still be read of the file, else by default. Orders must reach a daemon whatever was written
+/// into its file since.
+pub fn whereabouts(path: &Path, overrides: &Overrides) -> (PathBuf, PathBuf) {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let base = path.parent().unwrap_or(Path::new("/"));
+    let small = std::fs::metadata(&path).is_ok_and(|meta| meta.len() <= MAX_FILE);
+    let bytes = if small {
+        std::fs::read(&path).unwrap_or_default()
+    } else {
+        Vec::new()
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let (table, _) = DeTable::parse_recoverable(&text);
+    let read = |section: &str, key: &str| {
+        let section = table.get_ref().get(section)?.get_ref().as_table()?;
+        let value = section.get(key)?.get_ref().as_str()?;
+        (!value.trim().is_empty()).then(|| base.join(value))
+    };
+    let store = overrides.store.clone().or_else(|| read("store", "dir"));
+    let store = store.unwrap_or_else(|| PathBuf::from(STORE_DIR));
+    let socket = overrides
+        .socket
+        .clone()
+        .or_else(|| read("admin", "socket").filter(|_| overrides.store.is_none()));
+    let socket = socket.unwrap_or_else(|| store.join(SOCKET));
+    (store, socket)
 }
 
 /// Resolves a text as if it had been read from `path` (absolute); no I/O.

@@ -11,6 +11,6 @@ pub mod resolve;
 
 pub use finding::{Finding, Severity};
 pub use lines::Lines;
-pub use load::{Env, LoadError, Loaded, Overrides, load, parse};
+pub use load::{Env, LoadError, Loaded, Overrides, load, parse, whereabouts};
 pub use probe::probe;
 pub use read::parse_duration;

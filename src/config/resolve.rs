@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::finding::{Finding, Severity};
 use super::lines::Lines;
-use super::load::{Env, Overrides};
+use super::load::{Env, Overrides, SOCKET, STORE_DIR};
 use super::raw::{GuardRaw, ModeRaw, PolicyRaw, Raw, ScheduleRaw};
 use super::read::Reader;
 use crate::calendar::Cron;
@@ -174,15 +174,19 @@ pub fn resolve(
         .store
         .clone()
         .or_else(|| r.path("store.dir", &raw.store.dir))
-        .unwrap_or_else(|| PathBuf::from("/var/lib/provtaskd"));
+        .unwrap_or_else(|| PathBuf::from(STORE_DIR));
     let store = StoreSettings {
         cache: r.number("store.cache", &raw.store.cache, 8 << 20, 1 << 20, 1 << 40),
         dir,
     };
-    let socket = r
+    let configured = r
         .path("admin.socket", &raw.admin.socket)
-        .filter(|_| overrides.store.is_none())
-        .unwrap_or_else(|| store.dir.join("control.sock"));
+        .filter(|_| overrides.store.is_none());
+    let socket = overrides
+        .socket
+        .clone()
+        .or(configured)
+        .unwrap_or_else(|| store.dir.join(SOCKET));
     if socket.as_os_str().len() > SOCKET_PATH_MAX {
         r.error(
             "admin.socket",

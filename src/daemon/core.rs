@@ -18,6 +18,7 @@ use super::time::Stepper;
 use super::under_way::{UnderWay, Why};
 use super::{DaemonError, systemd};
 use crate::absence::{Feed, Roster};
+use crate::config::Overrides;
 use crate::control::{Incoming, PlanFilter, Reply};
 use crate::dispatch::batch::Queues;
 use crate::dispatch::verify::Witness;
@@ -105,6 +106,8 @@ pub struct Core {
     pub settings: Arc<Settings>,
     /// Its file, for reloads.
     pub config: PathBuf,
+    /// What the command line said against it.
+    pub overrides: Overrides,
     /// Domain time.
     pub clock: Clock,
     /// Moves a stepped world on.

@@ -88,12 +88,8 @@ impl Core {
                 .parent()
                 .map(std::path::Path::to_path_buf),
         };
-        let overrides = config::Overrides {
-            store: Some(self.settings.store.dir.clone()),
-            log_format: Some(self.settings.log.format),
-        };
         let loaded =
-            config::load(&self.config, &env, &overrides).map_err(|error| match &error {
+            config::load(&self.config, &env, &self.overrides).map_err(|error| match &error {
                 config::LoadError::Findings { findings, .. } => {
                     let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
                     format!("{error}: {}", lines.join("; "))
