@@ -19,7 +19,7 @@ pub enum PolicyCommand {
     Test(TestArgs),
     /// Let a policy set enforce
     Release {
-        /// The set's hash, as `status` and `plan` show it
+        /// The set's hash, or its beginning (8 characters or more), as `status` and `plan` show it
         hash: String,
         /// Who takes the responsibility
         #[arg(long, value_name = "NAME")]
