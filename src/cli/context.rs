@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::failure::{Failure, Kind};
-use crate::config::{Env, Loaded, Overrides, load, whereabouts};
-use crate::model::settings::LogFormat;
+use crate::config::{Env, Finding, Loaded, Overrides, examine, load, whereabouts};
+use crate::model::settings::{LogFormat, Settings};
 
 /// Where the configuration is when nothing else is said.
 const SYSTEM_CONFIG: &str = "/etc/provtaskd/provtaskd.toml";
@@ -104,6 +104,14 @@ impl Context {
     /// With all findings at once.
     pub fn load(&self) -> Result<Loaded, Failure> {
         Ok(load(&self.config, &self.env, &self.overrides)?)
+    }
+
+    /// The configuration with the default for each bad key, and all that is wrong with it.
+    ///
+    /// # Errors
+    /// The file can't be read, or is no TOML.
+    pub fn examine(&self) -> Result<(Settings, Vec<Finding>), Failure> {
+        Ok(examine(&self.config, &self.env, &self.overrides)?)
     }
 
     /// The store and the socket of a daemon, where the configuration can't be used.

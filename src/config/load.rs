@@ -72,6 +72,26 @@ pub enum LoadError {
 /// # Errors
 /// [`LoadError::Read`] with the path, or all findings at once.
 pub fn load(path: &Path, env: &Env, overrides: &Overrides) -> Result<Loaded, LoadError> {
+    let (path, text) = read(path)?;
+    parse(&text, &path, env, overrides).map_err(|findings| LoadError::Findings { path, findings })
+}
+
+/// For `check` alone: settings with the default for each bad key, and all findings, errors among them.
+///
+/// # Errors
+/// The file can't be read, or is no TOML.
+pub fn examine(
+    path: &Path,
+    env: &Env,
+    overrides: &Overrides,
+) -> Result<(Settings, Vec<Finding>), LoadError> {
+    let (path, text) = read(path)?;
+    resolved(&text, &path, env, overrides)
+        .map_err(|findings| LoadError::Findings { path, findings })
+}
+
+/// The absolute path and the text.
+fn read(path: &Path) -> Result<(PathBuf, String), LoadError> {
     let read = |source| LoadError::Read {
         path: path.to_path_buf(),
         source,
@@ -84,7 +104,7 @@ pub fn load(path: &Path, env: &Env, overrides: &Overrides) -> Result<Loaded, Loa
         ))));
     }
     let text = std::fs::read_to_string(&path).map_err(read)?;
-    parse(&text, &path, env, overrides).map_err(|findings| LoadError::Findings { path, findings })
+    Ok((path, text))
 }
 
 /// Where a daemon is found, when the configuration can't be used: its store and its control socket, from
@@ -126,6 +146,23 @@ pub fn parse(
     env: &Env,
     overrides: &Overrides,
 ) -> Result<Loaded, Vec<Finding>> {
+    let (settings, findings) = resolved(text, path, env, overrides)?;
+    if findings.iter().any(|f| f.severity == Severity::Error) {
+        return Err(findings);
+    }
+    Ok(Loaded {
+        settings,
+        warnings: findings,
+    })
+}
+
+/// Settings and all findings; an error where the text is no TOML.
+fn resolved(
+    text: &str,
+    path: &Path,
+    env: &Env,
+    overrides: &Overrides,
+) -> Result<(Settings, Vec<Finding>), Vec<Finding>> {
     let lines = Lines::of(text);
     let mut unknown = Vec::new();
     // only the message of a TOML error is shown: its excerpt could hold a password
@@ -142,10 +179,8 @@ pub fn parse(
     let raw: Raw = serde_ignored::deserialize(deserializer, |path| unknown.push(key_path(&path)))
         .map_err(syntax)?;
     let strangers: Vec<Finding> = unknown.iter().map(|key| stranger(key, &lines)).collect();
-    match resolve(&raw, &lines, path, env, overrides) {
-        Ok((settings, warnings)) if strangers.is_empty() => Ok(Loaded { settings, warnings }),
-        Ok((_, findings)) | Err(findings) => Err(strangers.into_iter().chain(findings).collect()),
-    }
+    let (settings, findings) = resolve(&raw, &lines, path, env, overrides);
+    Ok((settings, strangers.into_iter().chain(findings).collect()))
 }
 
 fn key_path(path: &serde_ignored::Path<'_>) -> String {

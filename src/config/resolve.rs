@@ -11,7 +11,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::finding::{Finding, Severity};
+use super::finding::Finding;
 use super::lines::Lines;
 use super::load::{Env, Overrides, SOCKET, STORE_DIR};
 use super::raw::{GuardRaw, ModeRaw, PolicyRaw, Raw, ScheduleRaw};
@@ -57,15 +57,15 @@ const WEEKDAYS: [(&str, u8); 7] = [
 
 /// Turns the raw file into settings. `origin` is the file's absolute path; relative paths start from its directory.
 ///
-/// # Errors
-/// All findings, when at least one of them is an error. Without an error the findings are warnings.
+/// The settings stand also beside errors, with the default for each bad key, so that `check` can look on; nothing else may
+/// use them then.
 pub fn resolve(
     raw: &Raw,
     lines: &Lines,
     origin: &Path,
     env: &Env,
     overrides: &Overrides,
-) -> Result<(Settings, Vec<Finding>), Vec<Finding>> {
+) -> (Settings, Vec<Finding>) {
     let base = origin.parent().unwrap_or(Path::new("/"));
     let mut reader = Reader::new(lines, base);
     let r = &mut reader;
@@ -213,9 +213,6 @@ pub fn resolve(
     };
 
     let findings = reader.into_findings();
-    if findings.iter().any(|f| f.severity == Severity::Error) {
-        return Err(findings);
-    }
     let settings = Settings {
         server,
         schedule,
@@ -231,7 +228,7 @@ pub fn resolve(
         zone,
         origin: origin.to_path_buf(),
     };
-    Ok((settings, findings))
+    (settings, findings)
 }
 
 fn check_order(

@@ -192,6 +192,8 @@ pub struct Core {
     pub metered_records: u64,
     /// The jump of the wall clock that was last reported.
     pub drift_said: i64,
+    /// True once a whole list was compared with the targets that the configuration names.
+    pub targets_said: bool,
     /// A snapshot of the governor's state as last stored.
     pub governor_stored: Option<String>,
 }

@@ -32,6 +32,8 @@ mod views;
 use std::path::PathBuf;
 
 pub use self::core::Exit;
+/// What `check` asks of the files that the client will read.
+pub use crate::oig::inspect;
 pub use start::{Running, offline, run, start};
 
 use crate::admin::AdminError;

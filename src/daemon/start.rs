@@ -135,6 +135,7 @@ async fn run_with(
     if settings.modes.global == Mode::Off {
         tracing::warn!("mode.global is off: nothing is read or sent; only questions are answered");
     }
+    core.warn_of_policies();
     let mut inlets = Inlets { control, signals };
     let ended = drive(&mut core, &mut inlets).await;
     stop.cancel();
@@ -297,6 +298,7 @@ async fn assemble(
         metered: RequestCounts::default(),
         metered_records: ledger.read(|index| index.last_seq()),
         drift_said: 0,
+        targets_said: false,
         governor_stored: None,
         settings,
         clock,

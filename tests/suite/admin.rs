@@ -392,3 +392,36 @@ fn a_settlement_without_an_end_names_both_ends() {
     ];
     assert_eq!(provtaskd(dir.path(), &both).status.code(), Some(64));
 }
+
+/// One target with little to do.
+const FEW: &str = r#"
+name = "few"
+seed = 3
+[[target]]
+name = "AD"
+[[population]]
+target = "AD"
+accounts = 3
+task = [{ task = "Telephone Updated", failure = "lock", heals_after = 1 }]
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_no_task_has_is_said_once_when_the_list_was_read() {
+    let mut drill = Setup::of(FEW)
+        .config("[mode.targets]\nADD = \"off\"\nAD = \"enforce\"\n[governor.targets.Elsewhere]\nper_minute = 3")
+        .enforcing()
+        .await;
+    drill.run_for("1h").await;
+    let log = drill.log();
+    assert_eq!(
+        log.matches("the list shows no task of this target").count(),
+        2,
+        "{log}"
+    );
+    assert!(
+        log.contains("mode.targets.ADD") && log.contains("did you mean \"AD\"?"),
+        "{log}"
+    );
+    assert!(log.contains("governor.targets.Elsewhere"), "{log}");
+    drill.judge().await;
+}
