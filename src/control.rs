@@ -14,7 +14,7 @@ pub use request::{Incoming, OutcomeFilter, PlanFilter, Request};
 pub use server::Server;
 pub use view::{
     Actor, AttemptView, Done, EventView, ExplainView, InboxItem, LOGIN_HINT, LoginView, OutcomeRow,
-    PauseView, PlanItem, PlanView, RefusalView, Refused, RefusedKind, ReleasedView, Reply,
-    StatusView, Story, TargetRow,
+    OutcomesView, PauseView, PlanItem, PlanView, RefusalView, Refused, RefusedKind, ReleasedView,
+    Reply, StatusView, Story, TargetRow,
 };
 pub use wire::ControlError;

@@ -19,23 +19,51 @@ const PATIENCE: Duration = Duration::from_secs(660);
 /// # Errors
 /// The configuration's, the daemon's, the store's.
 pub fn answer(context: &Context, request: Request) -> Result<Reply, Failure> {
-    let settings = context.load()?.settings;
-    is_directory(&settings.store.dir)?;
+    answer_with(context, request).map(|(reply, _)| reply)
+}
+
+/// The answer, and why the configuration can't be used where a daemon has answered all the same: to ask
+/// one takes its socket alone, and an error in the file must not take away `pause` and `stop`.
+///
+/// # Errors
+/// The configuration's where no daemon answers, the daemon's, the store's.
+pub fn answer_with(
+    context: &Context,
+    request: Request,
+) -> Result<(Reply, Option<Failure>), Failure> {
+    let (settings, dir, socket) = match context.load() {
+        Ok(loaded) => {
+            let settings = loaded.settings;
+            let (dir, socket) = (settings.store.dir.clone(), settings.admin.socket.clone());
+            (Ok(settings), dir, socket)
+        }
+        Err(failure) => {
+            let (dir, socket) = context.whereabouts();
+            (Err(failure), dir, socket)
+        }
+    };
+    if settings.is_ok() {
+        is_directory(&dir)?;
+    }
+    let broken = settings.as_ref().err().cloned();
     let what = match request {
         Request::Plan { .. } | Request::Explain { .. } => "reading the list and deciding",
         _ => "waiting for the daemon",
     };
     let work = async {
-        let asked = control::ask(&settings.admin.socket, request.clone(), PATIENCE).await;
-        match asked {
-            Err(ControlError::NotRunning { .. }) => without_daemon(settings, request).await,
-            other => Ok(other?),
+        let asked = control::ask(&socket, request.clone(), PATIENCE).await;
+        if let Err(ControlError::NotRunning { .. }) = asked {
+            return without_daemon(settings?, request).await;
         }
+        if let Err(failure) = &settings {
+            failure.warn();
+        }
+        Ok(asked?)
     };
     let reply = context.block_on(beside(what, work))?;
     match reply {
         Reply::Refused(refused) => Err(refused.into()),
-        other => Ok(other),
+        other => Ok((other, broken)),
     }
 }
 

@@ -1,14 +1,16 @@
 //! `check`: the configuration and everything that it names, each problem with its place and one remedy; it asks no server and opens no store.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use clap::Args;
 
 use super::context::{Context, print};
-use super::failure::{Failure, Kind};
+use super::failure::{Failure, Kind, tell};
 use super::policy;
 use crate::absence::Feed;
-use crate::config::{Finding, Lines, Severity, probe};
+use crate::config::{Finding, Lines, Severity, policy_strangers, probe};
+use crate::daemon;
 use crate::model::Clock;
 use crate::model::settings::Settings;
 use crate::telemetry;
@@ -23,10 +25,9 @@ pub struct CheckArgs {
 
 /// Lists all findings; fails when one is an error, or when a policy's own case fails.
 pub fn check(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
-    let loaded = context.load()?;
-    let settings = &loaded.settings;
+    let (settings, mut findings) = context.examine()?;
+    let settings = &settings;
     let file = &settings.origin;
-    let mut findings = loaded.warnings;
     if let Err(error) = telemetry::check_level(&settings.log.level) {
         findings.push(Finding {
             severity: Severity::Error,
@@ -40,12 +41,15 @@ pub fn check(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
     let mut broken = Vec::new();
     if !args.syntax_only {
         findings.extend(probe(settings));
+        let faults = unusable(settings, &findings);
+        findings.extend(faults);
         findings.extend(absences(settings));
         // an unreadable directory is among the findings already
         let dir = settings.policy.dir.as_deref();
         if dir.is_none_or(Path::is_dir) {
             match policy::tried(&settings.policy) {
-                Ok((_, report)) => {
+                Ok((set, report)) => {
+                    findings.extend(policy_strangers(&settings.modes, set.names()));
                     if !policy::wrong(&report, false).is_empty() {
                         tested = policy::failures(&report, dir);
                     }
@@ -64,7 +68,7 @@ pub fn check(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
         return Err(failure);
     }
     for finding in &findings {
-        eprintln!("{}", finding.at(file));
+        tell(&finding.at(file));
     }
     if !tested.is_empty() {
         let mut failure = Failure::new(
@@ -84,6 +88,38 @@ pub fn check(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
         findings.len(),
         settings.modes.global,
     ))
+}
+
+/// Secrets and certificates that the client can't use, other than those that are not there at all.
+fn unusable(settings: &Settings, found: &[Finding]) -> Vec<Finding> {
+    let faults = daemon::inspect(&settings.server).into_iter();
+    // to another user than the daemon's it says little that this one may not read a file
+    let store = std::fs::metadata(&settings.store.dir);
+    let ours = rustix::process::geteuid().as_raw();
+    let stranger = store.is_ok_and(|meta| meta.uid() != ours);
+    faults
+        .filter(|fault| {
+            let blank = fault.key == "server.password_file"
+                && settings.server.password_file.as_os_str().is_empty();
+            let known = |f: &Finding| f.key == fault.key && f.severity == Severity::Error;
+            !blank && !found.iter().any(known)
+        })
+        .map(|fault| Finding {
+            severity: if fault.denied && stranger {
+                Severity::Warning
+            } else {
+                Severity::Error
+            },
+            key: fault.key.to_owned(),
+            line: None,
+            what: fault.what,
+            hint: if fault.denied {
+                "the daemon's user has to be able to read it; run `check` as that user".to_owned()
+            } else {
+                "put the right content into the file".to_owned()
+            },
+        })
+        .collect()
 }
 
 /// What is wrong with the absence file.

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::failure::{Failure, Kind};
-use crate::config::{Env, Loaded, Overrides, load};
-use crate::model::settings::LogFormat;
+use crate::config::{Env, Finding, Loaded, Overrides, examine, load, whereabouts};
+use crate::model::settings::{LogFormat, Settings};
 
 /// Where the configuration is when nothing else is said.
 const SYSTEM_CONFIG: &str = "/etc/provtaskd/provtaskd.toml";
@@ -23,6 +23,9 @@ pub struct Global {
     /// The store's directory, instead of the configured one
     #[arg(long, global = true, value_name = "DIR")]
     store: Option<PathBuf>,
+    /// The control socket, instead of the configured one
+    #[arg(long, global = true, value_name = "FILE")]
+    socket: Option<PathBuf>,
     /// Format of the log, instead of the configured one
     #[arg(long, global = true, value_name = "FORMAT")]
     log_format: Option<LogFormatArg>,
@@ -77,6 +80,9 @@ impl Context {
                 store: global
                     .store
                     .map(|dir| std::path::absolute(&dir).unwrap_or(dir)),
+                socket: global
+                    .socket
+                    .map(|file| std::path::absolute(&file).unwrap_or(file)),
                 log_format: global.log_format.map(LogFormat::from),
             },
         }
@@ -98,6 +104,24 @@ impl Context {
     /// With all findings at once.
     pub fn load(&self) -> Result<Loaded, Failure> {
         Ok(load(&self.config, &self.env, &self.overrides)?)
+    }
+
+    /// The configuration with the default for each bad key, and all that is wrong with it.
+    ///
+    /// # Errors
+    /// The file can't be read, or is no TOML.
+    pub fn examine(&self) -> Result<(Settings, Vec<Finding>), Failure> {
+        Ok(examine(&self.config, &self.env, &self.overrides)?)
+    }
+
+    /// The store and the socket of a daemon, where the configuration can't be used.
+    pub fn whereabouts(&self) -> (PathBuf, PathBuf) {
+        whereabouts(&self.config, &self.overrides)
+    }
+
+    /// What the command line says against the file.
+    pub fn overrides(&self) -> Overrides {
+        self.overrides.clone()
     }
 
     /// Runs a future to its end on a runtime of its own.

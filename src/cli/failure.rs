@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
+use std::io::Write as _;
 
 use crate::config::{Finding, LoadError};
 use crate::control::{ControlError, Refused, RefusedKind};
@@ -124,13 +125,43 @@ impl Failure {
     /// Prints it to standard error, once.
     pub fn report(&self) {
         for line in &self.details {
-            eprintln!("{line}");
+            tell(line);
         }
-        eprintln!("error: {}", self.message.replace('\n', " "));
+        tell(&format!("error: {}", self.message.replace('\n', " ")));
         if !self.hint.is_empty() {
-            eprintln!("hint: {}", self.hint);
+            tell(&format!("hint: {}", self.hint));
         }
     }
+
+    /// Says it as a warning: what was asked can be done in spite of it.
+    pub fn warn(&self) {
+        let what = self.message.replace('\n', " ");
+        let details = self.details.iter().map(|line| {
+            line.strip_prefix("error: ")
+                .or_else(|| line.strip_prefix("warning: "))
+                .unwrap_or(line)
+        });
+        for line in details.chain([what.as_str()]) {
+            tell(&format!("warning: {line}"));
+        }
+    }
+
+    /// What is wrong, in one line.
+    pub fn line(&self) -> String {
+        let details = self.details.join("; ").replace('\n', " ");
+        let what = self.message.replace('\n', " ");
+        if details.is_empty() {
+            what
+        } else {
+            format!("{what}: {details}")
+        }
+    }
+}
+
+/// Writes a line to standard error. Where that can't be written (`2>&1 | head -1`, a full disk) the line is
+/// lost, and the exit code still says how it went.
+pub fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 /// An error with the ones behind it, in one line, without repeats.

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::ask::{answer, unexpected};
+use super::ask::{answer, answer_with, unexpected};
 use super::context::{Context, print, width};
 use super::failure::{Failure, Kind};
 use super::render;
@@ -89,10 +89,15 @@ pub fn explain(context: &Context, args: ExplainArgs) -> Result<(), Failure> {
 }
 
 pub fn status(context: &Context, args: &JsonArg) -> Result<(), Failure> {
-    match answer(context, Request::Status)? {
-        Reply::Status(view) if args.json => print(&render::json(&view)?),
-        Reply::Status(view) => print(&render::status(&view, width())),
-        _ => Err(unexpected()),
+    let (reply, broken) = answer_with(context, Request::Status)?;
+    let Reply::Status(mut view) = reply else {
+        return Err(unexpected());
+    };
+    view.config_error = broken.map(|failure| failure.line());
+    if args.json {
+        print(&render::json(&view)?)
+    } else {
+        print(&render::status(&view, width()))
     }
 }
 

@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use context::{Context, Global, print};
-use failure::{Failure, Kind};
+use failure::{Failure, Kind, tell};
 
 /// Retries, reassigns and explains Oracle Identity Governance provisioning tasks, and never repeats an attempt by mistake.
 #[derive(Debug, Parser)]
@@ -85,11 +85,9 @@ enum Command {
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         // one line, whatever the log's state; the payload is ours and holds no secret
-        eprintln!(
-            "error: internal fault: {}",
-            panic.to_string().replace('\n', " ")
-        );
-        eprintln!("hint: this is a bug; claims on disk are safe, report it with this line");
+        let what = panic.to_string().replace('\n', " ");
+        tell(&format!("error: internal fault: {what}"));
+        tell("hint: this is a bug; claims on disk are safe, report it with this line");
     }));
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,

@@ -6,10 +6,10 @@ use jiff::SignedDuration;
 use super::act::{duration, order};
 use super::ask::{answer, unexpected};
 use super::context::{Context, print, width};
-use super::failure::Failure;
+use super::failure::{Failure, tell};
 use super::look::JsonArg;
 use super::render;
-use crate::control::{OutcomeFilter, OutcomeRow, Reply, Request};
+use crate::control::{OutcomeFilter, OutcomesView, Reply, Request};
 use crate::model::{AttemptState, TargetName, TaskId};
 
 /// The `outcomes` group.
@@ -36,12 +36,8 @@ pub enum OutcomesCommand {
     Settle {
         /// OIG's task id, or our lineage id (L12)
         id: String,
-        /// It was done
-        #[arg(long, conflicts_with = "failed", required_unless_present = "failed")]
-        completed: bool,
-        /// It has failed, or was never applied
-        #[arg(long)]
-        failed: bool,
+        #[command(flatten)]
+        end: EndArgs,
         /// How you know; it is recorded
         #[arg(long, value_name = "TEXT")]
         why: String,
@@ -59,6 +55,18 @@ pub enum OutcomesCommand {
         #[command(flatten)]
         filter: FilterArgs,
     },
+}
+
+/// What became of an attempt: one of the two.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct EndArgs {
+    /// It was done
+    #[arg(long)]
+    completed: bool,
+    /// It has failed, or was never applied
+    #[arg(long)]
+    failed: bool,
 }
 
 /// Which attempts.
@@ -86,6 +94,7 @@ impl FilterArgs {
             task: self.task.as_deref().map(TaskId::new),
             within: self.within,
             limit,
+            after: None,
         }
     }
 }
@@ -107,12 +116,19 @@ pub fn outcomes(context: &Context, command: OutcomesCommand) -> Result<(), Failu
             limit,
             json,
         } => {
-            let rows = rows(context, filter.filter(Some(limit)))?;
+            let view = rows(context, filter.filter(Some(limit)))?;
             if json.json {
-                print(&render::json(&rows)?)
+                print(&render::json(&view.rows)?)?;
             } else {
-                print(&render::outcomes(&rows, width()))
+                print(&render::outcomes(&view.rows, width()))?;
             }
+            if view.left_out > 0 {
+                tell(&format!(
+                    "{} more left out by --limit {limit}; `provtaskd outcomes export` writes all",
+                    view.left_out
+                ));
+            }
+            Ok(())
         }
         OutcomesCommand::Show { id, json } => {
             match answer(context, Request::OutcomesShow { id })? {
@@ -121,23 +137,30 @@ pub fn outcomes(context: &Context, command: OutcomesCommand) -> Result<(), Failu
                 _ => Err(unexpected()),
             }
         }
-        OutcomesCommand::Settle {
-            id, completed, why, ..
-        } => {
+        OutcomesCommand::Settle { id, end, why } => {
+            let completed = end.completed;
             let request = Request::Settle { id, completed, why };
             order(context, request)
         }
         OutcomesCommand::Reset { id, why } => order(context, Request::Reset { id, why }),
         OutcomesCommand::Export { filter } => {
-            let rows = rows(context, filter.filter(None))?;
-            print(&render::json_lines(&rows)?)
+            let mut filter = filter.filter(None);
+            loop {
+                let view = rows(context, filter.clone())?;
+                print(&render::json_lines(&view.rows)?)?;
+                let last = view.rows.last().map(|row| (row.lineage, row.ordinal));
+                match last {
+                    Some(last) if view.left_out > 0 => filter.after = Some(last),
+                    _ => return Ok(()),
+                }
+            }
         }
     }
 }
 
-fn rows(context: &Context, filter: OutcomeFilter) -> Result<Vec<OutcomeRow>, Failure> {
+fn rows(context: &Context, filter: OutcomeFilter) -> Result<OutcomesView, Failure> {
     match answer(context, Request::OutcomesList { filter })? {
-        Reply::Outcomes(rows) => Ok(rows),
+        Reply::Outcomes(view) => Ok(view),
         _ => Err(unexpected()),
     }
 }

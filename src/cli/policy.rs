@@ -19,7 +19,7 @@ pub enum PolicyCommand {
     Test(TestArgs),
     /// Let a policy set enforce
     Release {
-        /// The set's hash, as `status` and `plan` show it
+        /// The set's hash, or its beginning (8 characters or more), as `status` and `plan` show it
         hash: String,
         /// Who takes the responsibility
         #[arg(long, value_name = "NAME")]
@@ -72,8 +72,16 @@ fn test(context: &Context, args: &TestArgs) -> Result<(), Failure> {
 /// Everything that is wrong with the files, each with its place.
 pub fn tried(settings: &PolicySettings) -> Result<(PolicySet, TrialReport), Failure> {
     let dir = settings.dir.as_deref();
-    let set = load::load(settings).map_err(|error| broken(&error, dir))?;
-    let cases = load::cases(dir).map_err(|error| broken(&error, dir))?;
+    let (set, cases) = match (load::load(settings), load::cases(dir)) {
+        (Ok(set), Ok(cases)) => (set, cases),
+        (set, cases) => {
+            let findings = [set.err(), cases.err()].into_iter().flatten();
+            let mut findings: Vec<Diagnostic> = findings.flat_map(|e| e.findings).collect();
+            // a directory that can't be listed is said by both
+            findings.dedup();
+            return Err(broken(&PolicyError { findings }, dir));
+        }
+    };
     let report = trial::run(&set, &cases);
     Ok((set, report))
 }

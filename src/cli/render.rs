@@ -86,9 +86,14 @@ fn pause_line(pause: &PauseView) -> String {
     line
 }
 
+/// What stands for the values of a daemon, where none runs.
+const UNKNOWN: &str = "not known while no daemon runs";
+
 /// `status`
 pub fn status(view: &StatusView, width: u16) -> String {
     let mut out = String::new();
+    // what only a running daemon knows is not "not yet" without one
+    let idle = view.pid.is_none() && view.last_cycle.is_none();
     let mode = if view.mode_why.is_empty() {
         view.effective_mode.to_string()
     } else {
@@ -113,6 +118,7 @@ pub fn status(view: &StatusView, width: u16) -> String {
         }
     };
     let login = match &view.login_state {
+        LoginView::Untried if idle => UNKNOWN.to_owned(),
         LoginView::Untried => "not tried yet".to_owned(),
         LoginView::Good => "good".to_owned(),
         LoginView::Stopped { since, why } => {
@@ -125,11 +131,25 @@ pub fn status(view: &StatusView, width: u16) -> String {
             view.login,
             opt_time(view.tasks_as_of)
         ),
+        None if idle => UNKNOWN.to_owned(),
         None => "not read yet".to_owned(),
     };
     let cycle = match (view.last_cycle, view.last_cycle_ms) {
         (Some(at), Some(ms)) => format!("{}, {ms} ms", time(at)),
+        (None, _) if idle => UNKNOWN.to_owned(),
         (at, _) => opt_time(at),
+    };
+    let next = match view.next_cycle {
+        None if idle => "none while no daemon runs".to_owned(),
+        at => opt_time(at),
+    };
+    let requests = if idle {
+        UNKNOWN.to_owned()
+    } else {
+        format!(
+            "{} writes, {} reads since start",
+            view.writes_sent, view.reads_sent
+        )
     };
     let daemon = view.pid.map_or_else(
         || "not running; from the store".to_owned(),
@@ -145,14 +165,8 @@ pub fn status(view: &StatusView, width: u16) -> String {
             ("policy", policy),
             ("tasks", visible),
             ("last cycle", cycle),
-            ("next cycle", opt_time(view.next_cycle)),
-            (
-                "requests",
-                format!(
-                    "{} writes, {} reads since start",
-                    view.writes_sent, view.reads_sent
-                ),
-            ),
+            ("next cycle", next),
+            ("requests", requests),
             ("attempts", format!("{} not settled", view.attempts_open)),
             ("inbox", format!("{} waiting for a person", view.inbox)),
             ("store", format!("{}: {}", view.store, view.store_state)),
@@ -162,6 +176,7 @@ pub fn status(view: &StatusView, width: u16) -> String {
     for (name, problem) in [
         ("last error", &view.last_error),
         ("reload", &view.reload_error),
+        ("configuration", &view.config_error),
     ] {
         if let Some(text) = problem {
             let _ = writeln!(out, "{name}: {}", clean(text));

@@ -7,7 +7,7 @@ use clap::Args;
 use super::ask::own_store;
 use super::context::Context;
 use super::failure::{Failure, Kind};
-use crate::daemon::{self, RunOptions};
+use crate::daemon::{self, Exit, RunOptions};
 use crate::telemetry;
 
 /// Options of `run`.
@@ -33,9 +33,16 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<(), Failure> {
     let options = RunOptions {
         once: args.once,
         config: Some(context.config_path().to_path_buf()),
+        overrides: Some(context.overrides()),
     };
     context.block_on(async {
-        daemon::run(loaded.settings, options).await?;
+        let exit = daemon::run(loaded.settings, options).await?;
+        if args.once && exit != Exit::Once {
+            return Err(
+                Failure::new(Kind::Interrupted, "ended before the cycle was through")
+                    .hint("what was sent is on record and is read at the next start"),
+            );
+        }
         Ok(())
     })
 }

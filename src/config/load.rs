@@ -2,11 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
+use toml::de::DeTable;
+
 use super::finding::{Finding, Severity, did_you_mean};
 use super::lines::{Lines, line_at};
 use super::raw::{Raw, SECTIONS};
 use super::resolve::resolve;
 use crate::model::settings::{LogFormat, Settings};
+
+/// The store's directory where none is configured.
+pub const STORE_DIR: &str = "/var/lib/provtaskd";
+/// The control socket in the store's directory, where none is configured.
+pub const SOCKET: &str = "control.sock";
 
 /// Larger files are not configurations.
 const MAX_FILE: u64 = 1 << 20;
@@ -23,6 +30,8 @@ pub struct Env {
 pub struct Overrides {
     /// `--store`
     pub store: Option<PathBuf>,
+    /// `--socket`
+    pub socket: Option<PathBuf>,
     /// `--log-format`
     pub log_format: Option<LogFormat>,
 }
@@ -63,6 +72,26 @@ pub enum LoadError {
 /// # Errors
 /// [`LoadError::Read`] with the path, or all findings at once.
 pub fn load(path: &Path, env: &Env, overrides: &Overrides) -> Result<Loaded, LoadError> {
+    let (path, text) = read(path)?;
+    parse(&text, &path, env, overrides).map_err(|findings| LoadError::Findings { path, findings })
+}
+
+/// For `check` alone: settings with the default for each bad key, and all findings, errors among them.
+///
+/// # Errors
+/// The file can't be read, or is no TOML.
+pub fn examine(
+    path: &Path,
+    env: &Env,
+    overrides: &Overrides,
+) -> Result<(Settings, Vec<Finding>), LoadError> {
+    let (path, text) = read(path)?;
+    resolved(&text, &path, env, overrides)
+        .map_err(|findings| LoadError::Findings { path, findings })
+}
+
+/// The absolute path and the text.
+fn read(path: &Path) -> Result<(PathBuf, String), LoadError> {
     let read = |source| LoadError::Read {
         path: path.to_path_buf(),
         source,
@@ -75,7 +104,36 @@ pub fn load(path: &Path, env: &Env, overrides: &Overrides) -> Result<Loaded, Loa
         ))));
     }
     let text = std::fs::read_to_string(&path).map_err(read)?;
-    parse(&text, &path, env, overrides).map_err(|findings| LoadError::Findings { path, findings })
+    Ok((path, text))
+}
+
+/// Where a daemon is found, when the configuration can't be used: its store and its control socket, from
+/// what can still be read of the file, else by default. Orders must reach a daemon whatever was written
+/// into its file since.
+pub fn whereabouts(path: &Path, overrides: &Overrides) -> (PathBuf, PathBuf) {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let base = path.parent().unwrap_or(Path::new("/"));
+    let small = std::fs::metadata(&path).is_ok_and(|meta| meta.len() <= MAX_FILE);
+    let bytes = if small {
+        std::fs::read(&path).unwrap_or_default()
+    } else {
+        Vec::new()
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let (table, _) = DeTable::parse_recoverable(&text);
+    let read = |section: &str, key: &str| {
+        let section = table.get_ref().get(section)?.get_ref().as_table()?;
+        let value = section.get(key)?.get_ref().as_str()?;
+        (!value.trim().is_empty()).then(|| base.join(value))
+    };
+    let store = overrides.store.clone().or_else(|| read("store", "dir"));
+    let store = store.unwrap_or_else(|| PathBuf::from(STORE_DIR));
+    let socket = overrides
+        .socket
+        .clone()
+        .or_else(|| read("admin", "socket").filter(|_| overrides.store.is_none()));
+    let socket = socket.unwrap_or_else(|| store.join(SOCKET));
+    (store, socket)
 }
 
 /// Resolves a text as if it had been read from `path` (absolute); no I/O.
@@ -88,6 +146,23 @@ pub fn parse(
     env: &Env,
     overrides: &Overrides,
 ) -> Result<Loaded, Vec<Finding>> {
+    let (settings, findings) = resolved(text, path, env, overrides)?;
+    if findings.iter().any(|f| f.severity == Severity::Error) {
+        return Err(findings);
+    }
+    Ok(Loaded {
+        settings,
+        warnings: findings,
+    })
+}
+
+/// Settings and all findings; an error where the text is no TOML.
+fn resolved(
+    text: &str,
+    path: &Path,
+    env: &Env,
+    overrides: &Overrides,
+) -> Result<(Settings, Vec<Finding>), Vec<Finding>> {
     let lines = Lines::of(text);
     let mut unknown = Vec::new();
     // only the message of a TOML error is shown: its excerpt could hold a password
@@ -104,10 +179,8 @@ pub fn parse(
     let raw: Raw = serde_ignored::deserialize(deserializer, |path| unknown.push(key_path(&path)))
         .map_err(syntax)?;
     let strangers: Vec<Finding> = unknown.iter().map(|key| stranger(key, &lines)).collect();
-    match resolve(&raw, &lines, path, env, overrides) {
-        Ok((settings, warnings)) if strangers.is_empty() => Ok(Loaded { settings, warnings }),
-        Ok((_, findings)) | Err(findings) => Err(strangers.into_iter().chain(findings).collect()),
-    }
+    let (settings, findings) = resolve(&raw, &lines, path, env, overrides);
+    Ok((settings, strangers.into_iter().chain(findings).collect()))
 }
 
 fn key_path(path: &serde_ignored::Path<'_>) -> String {

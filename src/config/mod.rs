@@ -8,9 +8,11 @@ mod probe;
 pub mod raw;
 mod read;
 pub mod resolve;
+mod strangers;
 
 pub use finding::{Finding, Severity};
 pub use lines::Lines;
-pub use load::{Env, LoadError, Loaded, Overrides, load, parse};
+pub use load::{Env, LoadError, Loaded, Overrides, examine, load, parse, whereabouts};
 pub use probe::probe;
 pub use read::parse_duration;
+pub use strangers::{policy_strangers, target_strangers};

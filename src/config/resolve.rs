@@ -11,9 +11,9 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::finding::{Finding, Severity};
+use super::finding::Finding;
 use super::lines::Lines;
-use super::load::{Env, Overrides};
+use super::load::{Env, Overrides, SOCKET, STORE_DIR};
 use super::raw::{GuardRaw, ModeRaw, PolicyRaw, Raw, ScheduleRaw};
 use super::read::Reader;
 use crate::calendar::Cron;
@@ -57,15 +57,15 @@ const WEEKDAYS: [(&str, u8); 7] = [
 
 /// Turns the raw file into settings. `origin` is the file's absolute path; relative paths start from its directory.
 ///
-/// # Errors
-/// All findings, when at least one of them is an error. Without an error the findings are warnings.
+/// The settings stand also beside errors, with the default for each bad key, so that `check` can look on; nothing else may
+/// use them then.
 pub fn resolve(
     raw: &Raw,
     lines: &Lines,
     origin: &Path,
     env: &Env,
     overrides: &Overrides,
-) -> Result<(Settings, Vec<Finding>), Vec<Finding>> {
+) -> (Settings, Vec<Finding>) {
     let base = origin.parent().unwrap_or(Path::new("/"));
     let mut reader = Reader::new(lines, base);
     let r = &mut reader;
@@ -174,15 +174,19 @@ pub fn resolve(
         .store
         .clone()
         .or_else(|| r.path("store.dir", &raw.store.dir))
-        .unwrap_or_else(|| PathBuf::from("/var/lib/provtaskd"));
+        .unwrap_or_else(|| PathBuf::from(STORE_DIR));
     let store = StoreSettings {
         cache: r.number("store.cache", &raw.store.cache, 8 << 20, 1 << 20, 1 << 40),
         dir,
     };
-    let socket = r
+    let configured = r
         .path("admin.socket", &raw.admin.socket)
-        .filter(|_| overrides.store.is_none())
-        .unwrap_or_else(|| store.dir.join("control.sock"));
+        .filter(|_| overrides.store.is_none());
+    let socket = overrides
+        .socket
+        .clone()
+        .or(configured)
+        .unwrap_or_else(|| store.dir.join(SOCKET));
     if socket.as_os_str().len() > SOCKET_PATH_MAX {
         r.error(
             "admin.socket",
@@ -209,9 +213,6 @@ pub fn resolve(
     };
 
     let findings = reader.into_findings();
-    if findings.iter().any(|f| f.severity == Severity::Error) {
-        return Err(findings);
-    }
     let settings = Settings {
         server,
         schedule,
@@ -227,7 +228,7 @@ pub fn resolve(
         zone,
         origin: origin.to_path_buf(),
     };
-    Ok((settings, findings))
+    (settings, findings)
 }
 
 fn check_order(

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::view::{Actor, Reply};
-use crate::model::{ActionName, AttemptState, PolicyHash, Scope, TargetName, TaskId};
+use crate::model::{ActionName, AttemptState, LineageId, PolicyHash, Scope, TargetName, TaskId};
 
 /// What is asked. Everything that changes something carries why, which is recorded with the actor.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -163,8 +163,11 @@ pub struct OutcomeFilter {
     pub task: Option<TaskId>,
     /// Only attempts claimed since so long ago.
     pub within: Option<SignedDuration>,
-    /// At most so many rows.
+    /// At most so many rows; `None`: as many as one answer holds, the rest is asked for with `after`.
     pub limit: Option<u32>,
+    /// Only attempts that stand in the list after this one, which was the last of the answer before.
+    #[serde(default)]
+    pub after: Option<(LineageId, u32)>,
 }
 
 /// A request that has come in, with whom it came from and where the answer goes.

@@ -30,13 +30,22 @@ pub enum Reply {
     /// To [`super::Request::Inbox`].
     Inbox(Vec<InboxItem>),
     /// To [`super::Request::OutcomesList`].
-    Outcomes(Vec<OutcomeRow>),
+    Outcomes(OutcomesView),
     /// To [`super::Request::OutcomesShow`].
     Story(Box<Story>),
     /// An order was carried out.
     Done(Done),
     /// It was not.
     Refused(Refused),
+}
+
+/// Attempts, newest first.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct OutcomesView {
+    /// Those that fit into the answer.
+    pub rows: Vec<OutcomeRow>,
+    /// How many more there are after them.
+    pub left_out: u64,
 }
 
 /// An order was carried out.
@@ -180,6 +189,9 @@ pub struct StatusView {
     pub policy_released: Option<ReleasedView>,
     /// Error of the last reload, while the last good set stays in use.
     pub reload_error: Option<String>,
+    /// Why the configuration file can't be used as it is now, as the asking command has read it.
+    #[serde(default)]
+    pub config_error: Option<String>,
     /// End of the last whole cycle.
     pub last_cycle: Option<Timestamp>,
     /// How long it took, in milliseconds of wall time.

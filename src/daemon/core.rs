@@ -18,6 +18,7 @@ use super::time::Stepper;
 use super::under_way::{UnderWay, Why};
 use super::{DaemonError, systemd};
 use crate::absence::{Feed, Roster};
+use crate::config::Overrides;
 use crate::control::{Incoming, PlanFilter, Reply};
 use crate::dispatch::batch::Queues;
 use crate::dispatch::verify::Witness;
@@ -105,6 +106,8 @@ pub struct Core {
     pub settings: Arc<Settings>,
     /// Its file, for reloads.
     pub config: PathBuf,
+    /// What the command line said against it.
+    pub overrides: Overrides,
     /// Domain time.
     pub clock: Clock,
     /// Moves a stepped world on.
@@ -191,6 +194,8 @@ pub struct Core {
     pub metered_records: u64,
     /// The jump of the wall clock that was last reported.
     pub drift_said: i64,
+    /// True once a whole list was compared with the targets that the configuration names.
+    pub targets_said: bool,
     /// A snapshot of the governor's state as last stored.
     pub governor_stored: Option<String>,
 }

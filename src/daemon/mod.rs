@@ -32,9 +32,12 @@ mod views;
 use std::path::PathBuf;
 
 pub use self::core::Exit;
+/// What `check` asks of the files that the client will read.
+pub use crate::oig::inspect;
 pub use start::{Running, offline, run, start};
 
 use crate::admin::AdminError;
+use crate::config::Overrides;
 use crate::control::{ControlError, LOGIN_HINT, RefusedKind};
 use crate::ledger::LedgerError;
 use crate::oig::OigError;
@@ -47,6 +50,8 @@ pub struct RunOptions {
     pub once: bool,
     /// The configuration file, read again on reload.
     pub config: Option<PathBuf>,
+    /// What the command line said against that file, which a reload has to say again.
+    pub overrides: Option<Overrides>,
 }
 
 /// Why the daemon could not start or has ended.
@@ -148,7 +153,7 @@ impl DaemonError {
             }
             Self::Policy(_) => "mend the policy, or leave policy.dir out to use the shipped set".to_owned(),
             Self::Control(_) => "another daemon may be running; see `provtaskd status`".to_owned(),
-            Self::Admin(_) => "choose another admin.listen, or leave it out".to_owned(),
+            Self::Admin(_) => "choose another admin.listen, or set it to \"off\"".to_owned(),
             Self::SimulatorClock { .. } => "is `provtaskd sim` running there? For a real server, leave server.simulator_clock out".to_owned(),
             Self::Stepper(_) => "was the simulator stopped?".to_owned(),
             Self::Feed(_) => "mend the file named, or leave absence.feed out".to_owned(),

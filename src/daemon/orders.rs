@@ -1,5 +1,6 @@
 //! Carries out what a person orders, each with who and why on record; it never sends anything by itself.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -329,17 +330,17 @@ impl Core {
         now: Timestamp,
     ) -> Result<Reply, DaemonError> {
         let live = self.policies.hash().clone();
-        let known = self.ledger.read(|index| index.policy(&hash).is_some());
-        if hash != live && !known {
-            return Ok(Reply::refused(
-                RefusedKind::NotFound,
-                format!(
-                    "no policy set with hash {} was ever loaded here",
-                    hash.short()
-                ),
-                format!("the live one is {live}"),
-            ));
-        }
+        let mut known: BTreeSet<PolicyHash> = self
+            .ledger
+            .read(|index| index.policies().cloned().collect());
+        known.insert(live.clone());
+        let hash = match meant(&hash, &known) {
+            Ok(hash) => hash,
+            Err(why) => {
+                let hint = format!("the live one is {live}");
+                return Ok(Reply::refused(RefusedKind::NotFound, why, hint));
+            }
+        };
         if name.trim().is_empty() || word.trim().is_empty() {
             return Ok(Reply::refused(
                 RefusedKind::Invalid,
@@ -356,7 +357,9 @@ impl Core {
             now,
         )
         .await?;
-        self.metrics.set_policy(&live, hash == live);
+        if hash == live {
+            self.metrics.set_policy(&live, true);
+        }
         let note = if self.settings.modes.global == crate::model::Mode::Enforce {
             String::new()
         } else {
@@ -471,5 +474,52 @@ pub fn scope_text(scope: &Scope) -> String {
         Scope::Account(process) => format!("account {process}"),
         Scope::Lineage(lineage) => lineage.to_string(),
         Scope::Task(task) => format!("task {task}"),
+    }
+}
+
+/// The set that a hash or its beginning names; people see the first twelve characters only.
+fn meant(hash: &PolicyHash, known: &BTreeSet<PolicyHash>) -> Result<PolicyHash, String> {
+    const LEAST: usize = 8;
+    if known.contains(hash) {
+        return Ok(hash.clone());
+    }
+    let text = hash.as_str().trim().to_ascii_lowercase();
+    if text.len() < LEAST {
+        return Err(format!(
+            "`{text}` is too short for a policy set's hash; write at least {LEAST} characters"
+        ));
+    }
+    let mut found = known.iter().filter(|set| set.as_str().starts_with(&text));
+    match (found.next(), found.next()) {
+        (Some(one), None) => Ok(one.clone()),
+        (None, _) => Err(format!(
+            "no policy set with hash {text} was ever loaded here"
+        )),
+        (Some(one), Some(other)) => Err(format!(
+            "`{text}` may be {one} or {other}; write more characters"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_beginning_names_a_set_only_where_it_is_long_and_unique() {
+        let known: BTreeSet<PolicyHash> = ["aaaabbbbcccc1111", "aaaabbbbcccc2222", "ddddeeeeffff"]
+            .map(PolicyHash::new)
+            .into();
+        let named = |text: &str| meant(&PolicyHash::new(text), &known);
+        assert_eq!(named("ddddeeee"), Ok(PolicyHash::new("ddddeeeeffff")));
+        assert_eq!(
+            named("aaaabbbbcccc2"),
+            Ok(PolicyHash::new("aaaabbbbcccc2222"))
+        );
+        let wrong = |text: &str| named(text).expect_err("not named");
+        assert!(wrong("ddddeee").contains("too short"));
+        assert!(wrong("ddddeeee0").contains("ever loaded"));
+        let both = wrong("aaaabbbbcccc");
+        assert!(both.contains("1111") && both.contains("2222"), "{both}");
     }
 }

@@ -52,6 +52,8 @@ impl Core {
                 self.settings = Arc::new(settings);
                 self.policies = policies;
                 self.reload_error = None;
+                self.targets_said = false;
+                self.warn_of_policies();
                 self.epoch += 1;
                 self.next_tick = now;
                 let released = self
@@ -78,6 +80,24 @@ impl Core {
         Ok(())
     }
 
+    /// Says which policies the configuration names in vain.
+    pub fn warn_of_policies(&self) {
+        say(config::policy_strangers(
+            &self.settings.modes,
+            self.policies.names(),
+        ));
+    }
+
+    /// Says once, when a whole list was read, which targets the configuration names in vain.
+    pub fn warn_of_targets(&mut self) {
+        if self.targets_said || !self.last.seen.whole {
+            return;
+        }
+        self.targets_said = true;
+        let seen = self.last.seen.targets.keys().collect();
+        say(config::target_strangers(&self.settings, &seen));
+    }
+
     fn read_again(&self) -> Result<(Settings, policy::PolicySet), String> {
         let env = config::Env {
             // the unit's credentials can't move while the process lives
@@ -88,12 +108,8 @@ impl Core {
                 .parent()
                 .map(std::path::Path::to_path_buf),
         };
-        let overrides = config::Overrides {
-            store: Some(self.settings.store.dir.clone()),
-            log_format: Some(self.settings.log.format),
-        };
         let loaded =
-            config::load(&self.config, &env, &overrides).map_err(|error| match &error {
+            config::load(&self.config, &env, &self.overrides).map_err(|error| match &error {
                 config::LoadError::Findings { findings, .. } => {
                     let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
                     format!("{error}: {}", lines.join("; "))
@@ -169,6 +185,12 @@ impl Core {
             .unwrap_or(FAILED_AT_MOST)
             .min(FAILED_AT_MOST.max(every));
         now.checked_add(pause).unwrap_or(Timestamp::MAX)
+    }
+}
+
+fn say(findings: Vec<config::Finding>) {
+    for finding in findings {
+        tracing::warn!(key = %finding.key, "{}; {}", finding.what, finding.hint);
     }
 }
 

@@ -294,6 +294,7 @@ impl Core {
         let sent_now = self.govern(found, now).await?;
         self.take_looks(looks);
         self.last.seen = seen;
+        self.warn_of_targets();
         self.last.faults = faults;
         self.last.at = Some(now);
         if self.acting {

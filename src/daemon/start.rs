@@ -18,6 +18,7 @@ use super::{DaemonError, RunOptions, recall, systemd};
 use super::{login, reload};
 use crate::absence::Feed;
 use crate::admin::Admin;
+use crate::config::Overrides;
 use crate::control::{self, Incoming, Reply, Request};
 use crate::dispatch::batch::Queues;
 use crate::ledger::record::{EventBody, Meta};
@@ -110,7 +111,7 @@ async fn run_with(
     signals: mpsc::Receiver<Signal>,
 ) -> Result<Exit, DaemonError> {
     let settings = Arc::new(settings);
-    let mut core = assemble(Arc::clone(&settings), &options, false).await?;
+    let mut core = assemble(Arc::clone(&settings), &options, Need::All).await?;
     let stop = CancellationToken::new();
     let mut helpers = JoinSet::new();
     // both are bound before the first cycle, so that a taken socket or port is an error at start
@@ -134,6 +135,7 @@ async fn run_with(
     if settings.modes.global == Mode::Off {
         tracing::warn!("mode.global is off: nothing is read or sent; only questions are answered");
     }
+    core.warn_of_policies();
     let mut inlets = Inlets { control, signals };
     let ended = drive(&mut core, &mut inlets).await;
     stop.cancel();
@@ -170,12 +172,38 @@ async fn run_with(
     }
 }
 
-/// Opens everything that a cycle needs. `dry`: nothing is written to disk where no store is yet.
+/// What has to be there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// Everything.
+    All,
+    /// Everything but a store: for a question nothing is written to disk where none is yet.
+    Server,
+    /// What a question or an order needs that is answered from the store: no secret, no certificate.
+    Store {
+        /// As with `Server`.
+        dry: bool,
+    },
+}
+
+impl Need {
+    fn of(request: &Request) -> Self {
+        match request {
+            Request::Plan { .. } | Request::Explain { .. } => Self::Server,
+            other => Self::Store {
+                dry: other.is_question(),
+            },
+        }
+    }
+}
+
+/// Opens everything that a cycle, or a request, needs.
 async fn assemble(
     settings: Arc<Settings>,
     options: &RunOptions,
-    dry: bool,
+    need: Need,
 ) -> Result<Core, DaemonError> {
+    let dry = matches!(need, Need::Server | Need::Store { dry: true });
     let (clock, stepper) = clock_for(&settings.server).await?;
     let now = clock.now();
     let policies = Arc::new(policy::load::load(&settings.policy)?);
@@ -190,7 +218,15 @@ async fn assemble(
         (ledger, Some(report))
     };
     let login_state = ledger.read(|index| login::state_of(index, &settings.server));
-    let client = Client::new(&settings.server, clock.clone(), login_state)?;
+    let server = &settings.server;
+    let mut last = Last::default();
+    let client = match Client::new(server, clock.clone(), login_state.clone()) {
+        Err(why) if matches!(need, Need::Store { .. }) => {
+            last.error = Some(why.to_string());
+            Client::barred(server, clock.clone(), login_state, &why)?
+        }
+        made => made?,
+    };
     let governor = recall::governor(&ledger, &settings, now);
     let health = Health::new(SILENCE);
     health.set(Latch::StoreOpen, true);
@@ -221,6 +257,11 @@ async fn assemble(
             .config
             .clone()
             .unwrap_or_else(|| settings.origin.clone()),
+        overrides: options.overrides.clone().unwrap_or_else(|| Overrides {
+            store: Some(settings.store.dir.clone()),
+            socket: Some(settings.admin.socket.clone()),
+            log_format: Some(settings.log.format),
+        }),
         stepper,
         client,
         policies,
@@ -248,7 +289,7 @@ async fn assemble(
         looks,
         world_mismatch,
         foreign_store,
-        last: Last::default(),
+        last,
         epoch: 1,
         jobs: JoinSet::new(),
         under_way: UnderWay::default(),
@@ -262,6 +303,7 @@ async fn assemble(
         metered: RequestCounts::default(),
         metered_records: ledger.read(|index| index.last_seq()),
         drift_said: 0,
+        targets_said: false,
         governor_stored: None,
         settings,
         clock,
@@ -396,13 +438,13 @@ pub async fn record_policy(
 /// # Errors
 /// The store is held by another process, or can't be opened.
 pub async fn offline(settings: Settings, request: Request) -> Result<Reply, DaemonError> {
-    let dry = request.is_question();
+    let need = Need::of(&request);
     let settings = Arc::new(settings);
     let options = RunOptions {
         once: true,
-        config: None,
+        ..RunOptions::default()
     };
-    let mut core = assemble(Arc::clone(&settings), &options, dry).await?;
+    let mut core = assemble(Arc::clone(&settings), &options, need).await?;
     core.refresh_roster();
     let (reply, answer) = oneshot::channel();
     let incoming = Incoming {

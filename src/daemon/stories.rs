@@ -6,8 +6,8 @@ use super::answer::{item, no_such};
 use super::core::Core;
 use super::describe::RowText;
 use crate::control::{
-    AttemptView, EventView, ExplainView, OutcomeFilter, OutcomeRow, PlanItem, RefusedKind, Reply,
-    Story,
+    AttemptView, EventView, ExplainView, OutcomeFilter, OutcomeRow, OutcomesView, PlanItem,
+    RefusedKind, Reply, Story,
 };
 use crate::ledger::record::{Actor, ClaimItem, DecidedItem, Event, EventBody};
 use crate::model::{
@@ -15,8 +15,8 @@ use crate::model::{
     TaskId, attempt,
 };
 
-/// Rows that a list shows when nobody asks for more.
-const ROWS: usize = 200;
+/// Rows of one answer; about 15 MB.
+const ROWS: usize = 50_000;
 
 impl Core {
     /// Attempts, newest first.
@@ -29,7 +29,8 @@ impl Core {
         let most = filter
             .limit
             .and_then(|limit| usize::try_from(limit).ok())
-            .unwrap_or(ROWS);
+            .unwrap_or(ROWS)
+            .min(ROWS);
         let mut attempts = match self.ledger.attempts() {
             Ok(attempts) => attempts,
             Err(error) => {
@@ -41,7 +42,24 @@ impl Core {
             }
         };
         attempts.reverse();
-        let rows = attempts
+        if let Some(after) = filter.after {
+            // the list only grows at its beginning, so what stands after a row stays the same
+            let at = attempts
+                .iter()
+                .position(|row| (row.lineage, row.ordinal) == after);
+            let Some(at) = at else {
+                return Reply::refused(
+                    RefusedKind::Busy,
+                    format!(
+                        "attempt {}.{} left the list while it was read",
+                        after.0, after.1
+                    ),
+                    "ask again",
+                );
+            };
+            attempts.drain(..=at);
+        }
+        let mut matching = attempts
             .into_iter()
             .filter(|row| row.claimed >= since)
             .filter(|row| {
@@ -51,7 +69,9 @@ impl Core {
                     .is_none_or(|t| row.target.as_ref() == Some(t))
             })
             .filter(|row| filter.state.is_none_or(|state| row.state == state))
-            .filter(|row| filter.task.as_ref().is_none_or(|task| row.task == *task))
+            .filter(|row| filter.task.as_ref().is_none_or(|task| row.task == *task));
+        let rows = matching
+            .by_ref()
             .take(most)
             .map(|row| OutcomeRow {
                 lineage: row.lineage,
@@ -71,7 +91,8 @@ impl Core {
                 rule: row.policy,
             })
             .collect();
-        Reply::Outcomes(rows)
+        let left_out = u64::try_from(matching.count()).unwrap_or(u64::MAX);
+        Reply::Outcomes(OutcomesView { rows, left_out })
     }
 
     /// The attempts of one lineage, oldest first; empty where its story can't be read.

@@ -91,6 +91,7 @@ impl Core {
             policy_hash: Some(hash),
             policy_released: released,
             reload_error: self.reload_error.clone(),
+            config_error: None,
             last_cycle: self.last.at,
             last_cycle_ms: self
                 .last

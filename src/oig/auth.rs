@@ -54,6 +54,8 @@ pub(super) struct Auth {
     kind: AuthKind,
     login: String,
     file: std::path::PathBuf,
+    /// Why nothing may ever be sent, where there is no secret.
+    barred: Option<String>,
     gate: Arc<Gate<Credentials>>,
     shown: Mutex<LoginState>,
     masks: Mutex<Vec<SecretString>>,
@@ -89,12 +91,29 @@ impl Auth {
                     .to_owned(),
             ));
         }
-        let auth = Self {
+        let auth = Self::with(settings, state, secret.clone(), None);
+        auth.mask(&secret);
+        Ok(auth)
+    }
+
+    /// Without a secret: nothing is ever sent.
+    pub(super) fn barred(settings: &ServerSettings, state: LoginState, why: String) -> Self {
+        Self::with(settings, state, SecretString::from(""), Some(why))
+    }
+
+    fn with(
+        settings: &ServerSettings,
+        state: LoginState,
+        secret: SecretString,
+        barred: Option<String>,
+    ) -> Self {
+        Self {
             kind: settings.auth,
             login: settings.login_as_written.clone(),
             file: settings.password_file.clone(),
+            barred,
             gate: Arc::new(Gate::new(Credentials {
-                secret: secret.clone(),
+                secret,
                 token: None,
                 generation: 0,
                 proven: false,
@@ -102,9 +121,7 @@ impl Auth {
             })),
             shown: Mutex::new(state),
             masks: Mutex::new(Vec::new()),
-        };
-        auth.mask(&secret);
-        Ok(auth)
+        }
     }
 
     pub(super) fn state(&self) -> LoginState {
@@ -159,6 +176,9 @@ impl Auth {
 
     /// Asks for the right to send one request at `now`.
     pub(super) async fn ready(&self, now: Timestamp) -> Result<Ready, OigError> {
+        if let Some(why) = &self.barred {
+            return Err(OigError::Settings(why.clone()));
+        }
         let mut gate = Arc::clone(&self.gate).lock_owned().await;
         if let LoginState::Stopped { since, why, secret } = self.state() {
             match secret::read(&self.file) {

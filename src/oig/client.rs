@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use reqwest::StatusCode;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::{StatusCode, Url};
 
 use super::auth::{Auth, LoginState, Pass, Ready};
 use super::budget::Budget;
@@ -95,7 +95,11 @@ impl Client {
         let url = tls::check_origin(settings)?;
         let http = tls::build(settings, url.scheme() == "https")?;
         let auth = Auth::new(settings, login_state)?;
-        Ok(Self(Arc::new(Inner {
+        Ok(Self::of(settings, clock, http, auth, &url))
+    }
+
+    fn of(settings: &ServerSettings, clock: Clock, http: Http, auth: Auth, url: &Url) -> Self {
+        Self(Arc::new(Inner {
             http,
             auth,
             budget: Mutex::new(Budget::new(settings.reads_per_minute)),
@@ -105,7 +109,24 @@ impl Client {
             counts: Counts::default(),
             pages_known: AtomicU32::new(0),
             or_works: AtomicBool::new(false),
-        })))
+        }))
+    }
+
+    /// A client that never sends, for what is asked of the store alone where the secret or a certificate
+    /// can't be read; each attempt to send answers with `why`.
+    ///
+    /// # Errors
+    /// As [`Client::new`], but for secrets and certificates.
+    pub fn barred(
+        settings: &ServerSettings,
+        clock: Clock,
+        login_state: LoginState,
+        why: &OigError,
+    ) -> Result<Self, OigError> {
+        let url = tls::check_origin(settings)?;
+        let http = tls::build(settings, false)?;
+        let auth = Auth::barred(settings, login_state, why.to_string());
+        Ok(Self::of(settings, clock, http, auth, &url))
     }
 
     /// Requests sent so far.

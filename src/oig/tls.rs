@@ -117,13 +117,7 @@ fn builder(
         return Ok(builder.tls_certs_only(Vec::new()));
     }
     if let Some(path) = &settings.ca_file {
-        let roots = Certificate::from_pem_bundle(&read(path)?).map_err(|e| pem(path, &e))?;
-        if roots.is_empty() {
-            return Err(OigError::Settings(format!(
-                "{} holds no certificate; it must be PEM",
-                path.display()
-            )));
-        }
+        let roots = authorities(path)?;
         builder = if only_own_roots {
             builder.tls_certs_only(roots)
         } else {
@@ -131,15 +125,32 @@ fn builder(
         };
     }
     if let Some((cert, key)) = &settings.client_cert {
-        let mut both = read(cert)?;
-        both.push(b'\n');
-        both.extend(read(key)?);
-        builder = builder.identity(Identity::from_pem(&both).map_err(|e| pem(cert, &e))?);
+        builder = builder.identity(identity(cert, key)?);
     }
     Ok(builder)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, OigError> {
+/// The certificates of a file, at least one.
+pub(super) fn authorities(path: &Path) -> Result<Vec<Certificate>, OigError> {
+    let roots = Certificate::from_pem_bundle(&read(path)?).map_err(|e| pem(path, &e))?;
+    if roots.is_empty() {
+        return Err(OigError::Settings(format!(
+            "{} holds no certificate; it must be PEM",
+            path.display()
+        )));
+    }
+    Ok(roots)
+}
+
+/// A client certificate with its key.
+pub(super) fn identity(cert: &Path, key: &Path) -> Result<Identity, OigError> {
+    let mut both = read(cert)?;
+    both.push(b'\n');
+    both.extend(read(key)?);
+    Identity::from_pem(&both).map_err(|e| pem(cert, &e))
+}
+
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, OigError> {
     std::fs::read(path).map_err(|source| OigError::File {
         path: path.to_owned(),
         source,

@@ -16,12 +16,28 @@ const MOST_BYTES: u64 = 256 * 1024;
 /// # Errors
 /// All findings at once: unreadable files with their path, scripts and tables with line and excerpt.
 pub fn load(settings: &PolicySettings) -> Result<PolicySet, PolicyError> {
-    let mut sources = match &settings.dir {
+    let (mut sources, mut findings) = match &settings.dir {
         Some(dir) => read_dir(dir)?,
-        None => shipped_sources(),
+        None => (shipped_sources(), Vec::new()),
     };
     sources.configured_kinds.clone_from(&settings.kinds);
-    PolicySet::compile(sources)
+    let lib_missing = findings.iter().any(|found| is_lib(&found.file));
+    match PolicySet::compile(sources) {
+        Ok(set) if findings.is_empty() => Ok(set),
+        Ok(_) => Err(PolicyError { findings }),
+        // what a file that can't be read would have said is not held against the ones that import it
+        Err(_) if lib_missing => Err(PolicyError { findings }),
+        Err(error) => {
+            findings.extend(error.findings);
+            Err(PolicyError { findings })
+        }
+    }
+}
+
+/// True for a file in the directory of modules.
+fn is_lib(file: &str) -> bool {
+    let dir = Path::new(file).parent().and_then(Path::file_name);
+    dir.is_some_and(|name| name == "lib")
 }
 
 /// The shipped set's texts.
@@ -62,7 +78,8 @@ fn owned(source: &(&str, &str)) -> Source {
     (source.0.to_owned(), source.1.to_owned())
 }
 
-fn read_dir(dir: &Path) -> Result<Sources, PolicyError> {
+/// What could be read, and what could not; a table that can't be read is the shipped one meanwhile.
+fn read_dir(dir: &Path) -> Result<(Sources, Vec<Diagnostic>), PolicyError> {
     let mut findings = Vec::new();
     let mut take = |files: Vec<(String, PathBuf)>, prefix: &str| -> Vec<Source> {
         let mut out = Vec::new();
@@ -88,20 +105,18 @@ fn read_dir(dir: &Path) -> Result<Sources, PolicyError> {
         }
         take(vec![(shipped.0.to_owned(), path)], "")
             .pop()
-            .unwrap_or_default()
+            .unwrap_or_else(|| owned(shipped))
     };
     let kinds = table(&shipped::KINDS);
     let reasons = table(&shipped::REASONS);
-    if !findings.is_empty() {
-        return Err(PolicyError { findings });
-    }
-    Ok(Sources {
+    let sources = Sources {
         policies,
         libs,
         kinds,
         reasons,
         configured_kinds: Vec::new(),
-    })
+    };
+    Ok((sources, findings))
 }
 
 /// Files of a directory by the end of their name, sorted; hidden ones (editors' leftovers) don't count.

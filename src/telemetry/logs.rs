@@ -79,6 +79,8 @@ pub fn init(settings: &LogSettings, colour: bool) -> Result<(), TelemetryError> 
             .with(
                 fmt::layer()
                     .with_writer(std::io::stderr)
+                    // a log that can't be written must not end the daemon
+                    .log_internal_errors(false)
                     .with_ansi(colour)
                     .with_target(false),
             )
@@ -88,6 +90,7 @@ pub fn init(settings: &LogSettings, colour: bool) -> Result<(), TelemetryError> 
                 fmt::layer()
                     .json()
                     .flatten_event(true)
+                    .log_internal_errors(false)
                     .with_writer(std::io::stderr),
             )
             .try_init(),

@@ -189,3 +189,121 @@ fn the_shipped_examples_are_good() {
     );
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
 }
+
+/// A PEM block of nothing that anybody could use.
+const NO_CERT: &str = "-----BEGIN CERTIFICATE-----\nnot base64\n-----END CERTIFICATE-----\n";
+
+#[test]
+fn a_password_file_that_the_daemon_would_refuse_is_found_and_never_shown() {
+    for (bytes, what) in [
+        (b"".as_slice(), "is empty"),
+        (b"first-secret\nsecond-secret\n", "more than one line"),
+        (b"s\xffecret\n", "UTF-8"),
+    ] {
+        let dir = house("", &[]);
+        std::fs::write(dir.path().join("pw"), bytes).expect("written");
+        let output = provtaskd(dir.path(), &["check"]);
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(78), "{what}: {text}");
+        assert!(
+            text.contains("provtaskd.toml:4: server.password_file: ") && text.contains(what),
+            "{text}"
+        );
+        assert!(!text.contains("secret"), "{text}");
+    }
+}
+
+#[test]
+fn certificates_that_are_none_are_found() {
+    let keys = "ca_file = \"ca\"\nclient_cert = \"cert\"\nclient_key = \"key\"";
+    for (text, named) in [
+        (
+            "no PEM",
+            ["server.ca_file", "server.client_cert", "server.client_key"].as_slice(),
+        ),
+        (NO_CERT, &["server.ca_file", "server.client_key"]),
+    ] {
+        let dir = house("", &[("ca", text), ("cert", text), ("key", text)]);
+        let file = dir.path().join("provtaskd.toml");
+        let config = std::fs::read_to_string(&file).expect("read");
+        let config = config.replacen("[store]", &format!("{keys}\n[store]"), 1);
+        std::fs::write(&file, config).expect("written");
+        let output = provtaskd(dir.path(), &["check"]);
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(78), "{text}");
+        for key in named {
+            assert!(text.contains(&format!("{key}: ")), "{key}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_mode_for_a_policy_that_does_not_exist_is_said_with_the_right_name() {
+    let dir = house(
+        "[mode.policies]\n\"30-retry\" = \"off\"\n\"40-escalate.rhai\" = \"off\"\n\"xyz\" = \"off\"\n",
+        &[],
+    );
+    let output = provtaskd(dir.path(), &["check"]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("good (2 warning(s))"), "{text}");
+    assert!(
+        text.contains("provtaskd.toml:8: mode.policies.30-retry: ")
+            && text.contains("did you mean \"30-retry.rhai\"?"),
+        "{text}"
+    );
+    assert!(
+        text.contains("provtaskd.toml:10: mode.policies.xyz: ")
+            && text.contains("one of: 10-manual.rhai"),
+        "{text}"
+    );
+    // and at start, where nobody ran a check
+    let text = said(&provtaskd(dir.path(), &["run", "--once"]));
+    assert!(text.contains("did you mean \"30-retry.rhai\"?"), "{text}");
+}
+
+#[test]
+fn a_bad_value_hides_no_other_finding() {
+    let dir = house(
+        "[schedule]\nevery = 5\n[governor]\nmax_attempts = 0\n[absence]\nfeed = \"gone.csv\"\n[log]\nlevel = \"loud\"\n[policy]\ndir = \"nowhere\"\n",
+        &[],
+    );
+    let output = provtaskd(dir.path(), &["check"]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(78), "{text}");
+    for part in [
+        "schedule.every: ",
+        "governor.max_attempts: ",
+        "absence.feed: ",
+        "log.level: ",
+        "policy.dir: ",
+    ] {
+        assert!(text.contains(part), "`{part}` is missing:\n{text}");
+    }
+}
+
+#[test]
+fn a_policy_that_is_no_text_hides_no_other_that_is_broken() {
+    let broken = "fn decide(task, facts) {\n  retry(\n}\n";
+    let dir = house(
+        "[policy]\ndir = \"own\"\n",
+        &[
+            ("own/20-b.rhai", broken),
+            ("own/20-b.test.toml", "case = \"none\"\n"),
+            ("own/30-c.rhai", POLICY),
+        ],
+    );
+    std::fs::write(dir.path().join("own/10-a.rhai"), b"// \xff\n").expect("written");
+    std::fs::write(dir.path().join("own/30-c.test.toml"), b"# \xff\n").expect("written");
+    for args in [["check"].as_slice(), &["policy", "test"]] {
+        let output = provtaskd(dir.path(), args);
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(78), "{args:?}: {text}");
+        for part in ["own/10-a.rhai", "own/20-b.rhai:3:", "own/30-c.test.toml"] {
+            assert!(
+                text.contains(part),
+                "{args:?}: `{part}` is missing:\n{text}"
+            );
+        }
+    }
+}

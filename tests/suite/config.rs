@@ -189,6 +189,7 @@ fn a_password_in_the_file_is_refused_and_never_repeated() {
 fn the_command_line_wins_and_moves_the_socket_along() {
     let overrides = Overrides {
         store: Some(PathBuf::from("/tmp/other")),
+        socket: None,
         log_format: Some(LogFormat::Json),
     };
     let path = Path::new("/etc/provtaskd.toml");

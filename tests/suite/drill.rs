@@ -460,10 +460,14 @@ async fn claims(socket: &Path) -> Vec<Claim> {
             ..OutcomeFilter::default()
         },
     };
-    let Ok(Reply::Outcomes(rows)) = control::ask(socket, list, PATIENCE).await else {
+    let Ok(Reply::Outcomes(view)) = control::ask(socket, list, PATIENCE).await else {
         panic!("the daemon does not list its outcomes");
     };
-    let mut lineages: Vec<String> = rows.iter().map(|row| row.lineage.to_string()).collect();
+    let mut lineages: Vec<String> = view
+        .rows
+        .iter()
+        .map(|row| row.lineage.to_string())
+        .collect();
     lineages.sort();
     lineages.dedup();
     let mut claims = Vec::new();

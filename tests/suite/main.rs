@@ -1,5 +1,6 @@
 //! The one integration binary: whole-process and cross-room behaviour, judged from outside.
 
+mod admin;
 mod architecture;
 mod bodies;
 mod check;

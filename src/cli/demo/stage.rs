@@ -63,6 +63,7 @@ impl Stage {
         let options = RunOptions {
             once: false,
             config: Some(self.house.config()),
+            overrides: None,
         };
         self.daemon = Some(daemon::start(self.settings.clone(), options));
         let began = std::time::Instant::now();
@@ -195,12 +196,9 @@ impl Stage {
 
     /// All attempts, newest first.
     pub async fn outcomes(&self) -> Result<Vec<OutcomeRow>, Failure> {
-        let filter = OutcomeFilter {
-            limit: Some(u32::MAX),
-            ..OutcomeFilter::default()
-        };
+        let filter = OutcomeFilter::default();
         match self.ask(Request::OutcomesList { filter }).await? {
-            Reply::Outcomes(rows) => Ok(rows),
+            Reply::Outcomes(view) => Ok(view.rows),
             _ => Err(unexpected()),
         }
     }

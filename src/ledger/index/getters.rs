@@ -324,6 +324,11 @@ impl Index {
         self.policies.get(hash).map(|(digest, at)| (digest, *at))
     }
 
+    /// Every policy set that was ever loaded here.
+    pub fn policies(&self) -> impl Iterator<Item = &PolicyHash> {
+        self.policies.keys()
+    }
+
     /// Holds that have not come to an end.
     pub fn holds(&self) -> impl Iterator<Item = &Hold> {
         self.holds.values()
