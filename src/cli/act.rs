@@ -62,6 +62,9 @@ pub struct PauseArgs {
     /// End the pause by itself after this, e.g. 2h
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     lasting: Option<SignedDuration>,
+    /// Pause also what was never seen, because it is still to come
+    #[arg(long)]
+    unseen: bool,
 }
 
 /// Options of `forget`.
@@ -147,6 +150,7 @@ pub fn pause(context: &Context, args: PauseArgs) -> Result<(), Failure> {
         scope: args.scope.scope()?,
         why: args.why,
         lasting: args.lasting,
+        unseen: args.unseen,
     };
     order(context, request)
 }

@@ -49,6 +49,9 @@ pub enum Request {
         why: String,
         /// Ends by itself after this; `None`: only by `resume`.
         lasting: Option<SignedDuration>,
+        /// Meant for something of which no task was seen yet.
+        #[serde(default)]
+        unseen: bool,
     },
     /// Ends a pause.
     Resume {

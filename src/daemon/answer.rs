@@ -121,6 +121,13 @@ impl Core {
             Ok(found) => *found,
             Err(error) => return trouble(&error),
         };
+        if let Question::Plan(filter) = &question
+            && let Some(target) = &filter.target
+            && !found.seen.targets.keys().any(|seen| seen.is_like(target))
+            && let Err(unknown) = self.target_named(target)
+        {
+            return unknown.refused();
+        }
         let visible = found.seen.visible;
         let as_of = found.seen.taken_at.unwrap_or_else(|| self.clock.now());
         let items = self.plan_items(found);
@@ -269,7 +276,7 @@ fn filtered(
             filter
                 .target
                 .as_ref()
-                .is_none_or(|target| item.target.as_ref() == Some(target))
+                .is_none_or(|target| item.target.as_ref().is_some_and(|t| t.is_like(target)))
         })
         .filter(|(item, _)| {
             filter.action.is_none_or(|action| {

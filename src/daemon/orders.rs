@@ -31,10 +31,8 @@ impl Core {
                 scope,
                 why,
                 lasting,
-            } => {
-                let until = lasting.and_then(|lasting| now.checked_add(lasting).ok());
-                self.pause(scope, &why, until, who, now).await?
-            }
+                unseen,
+            } => self.pause(scope, unseen, &why, lasting, who, now).await?,
             Request::Resume { scope } => self.resume(scope, who, now).await?,
             Request::Release { hash, person, word } => {
                 self.release(hash, &person, &word, who, now).await?
@@ -65,7 +63,13 @@ impl Core {
         Ok(reply)
     }
 
-    async fn put(&self, body: EventBody, who: Actor, now: Timestamp) -> Result<(), DaemonError> {
+    /// Records what a person has ordered.
+    pub async fn put(
+        &self,
+        body: EventBody,
+        who: Actor,
+        now: Timestamp,
+    ) -> Result<(), DaemonError> {
         let meta = Meta::by(who, now)
             .login(Some(self.settings.server.login.clone()))
             .policy(Some(self.policies.hash().clone()));
@@ -170,7 +174,10 @@ impl Core {
         who: Actor,
         now: Timestamp,
     ) -> Result<Reply, DaemonError> {
-        let target = TargetName::new(target);
+        let target = match self.target_named(&TargetName::new(target)) {
+            Ok(target) => target,
+            Err(unknown) => return Ok(unknown.refused()),
+        };
         let born_after = max_age.and_then(|age| now.checked_sub(age).ok());
         let lineages: Vec<LineageId> = self.backlog(&target, born_after);
         if lineages.is_empty() {
@@ -235,84 +242,6 @@ impl Core {
                 )))
             }
         }
-    }
-
-    async fn pause(
-        &mut self,
-        scope: Scope,
-        why: &str,
-        until: Option<Timestamp>,
-        who: Actor,
-        now: Timestamp,
-    ) -> Result<Reply, DaemonError> {
-        let scope = self.lasting_scope(scope);
-        if let Scope::Definition(id) = &scope
-            && !self.ledger.read(|index| index.knows_definition(id))
-        {
-            return Ok(Reply::refused(
-                RefusedKind::NotFound,
-                format!("no task of definition {id} was ever seen"),
-                "write it as `provtaskd explain TASK` shows it: TARGET/#KEY, or TARGET/NAME where the server shows no key",
-            ));
-        }
-        self.governor
-            .pause(now, scope.clone(), &name_of(&who), until);
-        self.void_queue(now, Why::Order);
-        self.put(
-            EventBody::Paused {
-                scope: scope.clone(),
-                until,
-                reason: Arc::from(why),
-            },
-            who,
-            now,
-        )
-        .await?;
-        let end = until.map_or_else(
-            || "until `provtaskd resume`".to_owned(),
-            |until| format!("until {until:.0}"),
-        );
-        Ok(Reply::done(format!(
-            "paused {}, {end}; {} requests already claimed are still sent and answered",
-            scope_text(&scope),
-            self.under_way.claimed()
-        )))
-    }
-
-    /// A task is paused as its lineage: a retry must not slip out under a new id.
-    fn lasting_scope(&self, scope: Scope) -> Scope {
-        match scope {
-            Scope::Task(id) => self
-                .ledger
-                .read(|index| index.lineage_of(&id))
-                .map_or(Scope::Task(id), Scope::Lineage),
-            other => other,
-        }
-    }
-
-    async fn resume(
-        &mut self,
-        scope: Scope,
-        who: Actor,
-        now: Timestamp,
-    ) -> Result<Reply, DaemonError> {
-        let scope = self.lasting_scope(scope);
-        if !self.governor.resume(&scope) {
-            return Ok(Reply::refused(
-                RefusedKind::NotFound,
-                format!("{} is not paused", scope_text(&scope)),
-                "see `provtaskd status` for the pauses in force",
-            ));
-        }
-        self.put(
-            EventBody::Resumed {
-                scope: scope.clone(),
-            },
-            who,
-            now,
-        )
-        .await?;
-        Ok(Reply::done(format!("resumed {}", scope_text(&scope))))
     }
 
     async fn release(
@@ -448,7 +377,8 @@ pub fn person(actor: control::Actor) -> Actor {
     }
 }
 
-fn name_of(actor: &Actor) -> String {
+/// Who it was, in words.
+pub fn name_of(actor: &Actor) -> String {
     match actor {
         Actor::Person { name, .. } => name.to_string(),
         Actor::Daemon => "daemon".to_owned(),

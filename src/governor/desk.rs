@@ -31,7 +31,9 @@ impl Governor {
     /// Ends a pause; false where there was none of this scope.
     pub fn resume(&mut self, scope: &Scope) -> bool {
         let before = self.state.pauses.len();
-        self.state.pauses.retain(|pause| pause.scope != *scope);
+        self.state
+            .pauses
+            .retain(|pause| !pause.scope.is_like(scope));
         self.state.pauses.len() < before
     }
 

@@ -23,6 +23,7 @@ mod drill_leave;
 mod drill_ops;
 mod drill_oracle;
 mod drill_order;
+mod drill_pause;
 mod drill_real;
 mod drill_recall;
 mod drill_when;

@@ -207,9 +207,14 @@ impl Index {
             .collect()
     }
 
-    /// True where a task of this definition was ever seen.
-    pub fn knows_definition(&self, id: &DefinitionId) -> bool {
-        self.definitions.find(id).is_some()
+    /// Every target of which a task was ever seen.
+    pub fn targets_seen(&self) -> impl Iterator<Item = &TargetName> {
+        self.targets.values()
+    }
+
+    /// Every definition of which a task was ever seen.
+    pub fn definitions_seen(&self) -> impl Iterator<Item = &DefinitionId> {
+        self.definitions.values()
     }
 
     /// When an attempt of the lineage last moved: claimed, answered, told (whole seconds).
