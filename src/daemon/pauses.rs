@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::DaemonError;
 use super::core::Core;
-use super::orders::{name_of, scope_text};
+use super::orders::name_of;
 use super::under_way::Why;
 use crate::control::{RefusedKind, Reply};
 use crate::ledger::record::{Actor, EventBody};
@@ -44,9 +44,12 @@ impl Core {
             }
         };
         let until = lasting.and_then(|lasting| now.checked_add(lasting).ok());
-        self.governor
+        let held = self
+            .governor
             .pause(now, scope.clone(), &name_of(&who), until);
-        self.void_queue(now, Why::Order);
+        if held.is_none() {
+            self.void_queue(now, Why::Order);
+        }
         self.put(
             EventBody::Paused {
                 scope: scope.clone(),
@@ -57,9 +60,23 @@ impl Core {
             now,
         )
         .await?;
+        if let Some(held) = held {
+            let why = self.ledger.read(|index| {
+                index
+                    .pause(&held.scope, now)
+                    .map(|order| order.reason.clone())
+            });
+            let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+            return Ok(Reply::done(format!(
+                "{} is already paused, {}, by {}{why}; that stays: a pause never shortens another, only `provtaskd resume` ends it{note}",
+                held.scope,
+                end(held.until),
+                held.by
+            )));
+        }
         Ok(Reply::done(format!(
             "paused {}, {}; {} requests already claimed are still sent and answered{note}",
-            scope_text(&scope),
+            scope,
             end(until),
             self.under_way.claimed()
         )))
@@ -90,10 +107,10 @@ impl Core {
             let hint = if held.is_empty() {
                 "nothing is paused".to_owned()
             } else {
-                let held: Vec<String> = held.iter().map(scope_text).collect();
+                let held: Vec<String> = held.iter().map(ToString::to_string).collect();
                 format!("paused are: {}; see `provtaskd status`", held.join(", "))
             };
-            let what = scope_text(wanted.first().unwrap_or(&scope));
+            let what = wanted.first().unwrap_or(&scope);
             return Ok(Reply::refused(
                 RefusedKind::NotFound,
                 format!("{what} is not paused"),
@@ -106,7 +123,7 @@ impl Core {
             self.put(EventBody::Resumed { scope }, who.clone(), now)
                 .await?;
         }
-        let ended: Vec<String> = ended.iter().map(scope_text).collect();
+        let ended: Vec<String> = ended.iter().map(ToString::to_string).collect();
         Ok(Reply::done(format!("resumed {}", ended.join(", "))))
     }
 }

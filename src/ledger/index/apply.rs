@@ -183,7 +183,14 @@ impl Index {
                     reason: reason.clone(),
                     since: at,
                 };
-                self.pauses.insert(scope.clone(), pause);
+                // as the governor has it: a pause never shortens another
+                let longer = self.pauses.get(scope).is_some_and(|held| {
+                    held.until
+                        .is_none_or(|ends| at < ends && until.is_some_and(|until| until <= ends))
+                });
+                if !longer {
+                    self.pauses.insert(scope.clone(), pause);
+                }
             }
             EventBody::Resumed { scope } => {
                 self.pauses.remove(scope);
