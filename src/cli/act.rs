@@ -7,6 +7,7 @@ use super::ask::{answer, unexpected};
 use super::context::{Context, print};
 use super::failure::{Failure, Kind};
 use super::look::action;
+use super::render::clean;
 use crate::config::parse_duration;
 use crate::control::{Reply, Request};
 use crate::model::{ActionName, DefinitionId, PolicyHash, ProcessKey, Scope, TargetName, TaskId};
@@ -129,7 +130,8 @@ fn definition(text: &str) -> Result<DefinitionId, Failure> {
 
 pub fn order(context: &Context, request: Request) -> Result<(), Failure> {
     match answer(context, request)? {
-        Reply::Done(done) => print(&format!("{}\n", done.message)),
+        // it repeats names and words as they were given
+        Reply::Done(done) => print(&format!("{}\n", clean(&done.message))),
         _ => Err(unexpected()),
     }
 }

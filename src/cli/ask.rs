@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(660);
 /// # Errors
 /// The configuration's, the daemon's, the store's.
 pub fn answer(context: &Context, request: Request) -> Result<Reply, Failure> {
+    // before anything else: it needs neither a daemon nor a store to be told
+    request.check()?;
     let settings = context.load()?.settings;
     is_directory(&settings.store.dir)?;
     let what = match request {

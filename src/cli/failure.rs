@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 use crate::config::{Finding, LoadError};
-use crate::control::{ControlError, Refused, RefusedKind};
+use crate::control::{ControlError, Refused, RefusedKind, one_line};
 use crate::daemon::DaemonError;
 
 macro_rules! kinds {
@@ -123,12 +123,12 @@ impl Failure {
 
     /// Prints it to standard error, once.
     pub fn report(&self) {
-        for line in &self.details {
-            eprintln!("{line}");
+        for line in self.details.iter().flat_map(|detail| detail.lines()) {
+            eprintln!("{}", one_line(line));
         }
-        eprintln!("error: {}", self.message.replace('\n', " "));
+        eprintln!("error: {}", one_line(&self.message));
         if !self.hint.is_empty() {
-            eprintln!("hint: {}", self.hint);
+            eprintln!("hint: {}", one_line(&self.hint));
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::control::{self, RefusedKind, Reply, Request};
 use crate::ledger::Entry;
 use crate::ledger::record::{Actor, EventBody, Meta};
 use crate::model::task::DefinitionId;
-use crate::model::{Digest, LineageId, PolicyHash, Scope, TargetName};
+use crate::model::{Digest, LineageId, PolicyHash, TargetName};
 
 impl Core {
     /// Carries out an order and answers it.
@@ -99,11 +99,7 @@ impl Core {
         }
         let by = name_of(&who);
         match self.governor.approve(now, id, &by) {
-            Err(error) => Ok(Reply::refused(
-                RefusedKind::NotFound,
-                error.to_string(),
-                "see `provtaskd inbox` for what waits now",
-            )),
+            Err(error) => Ok(self.not_held(id, "approved", &error.to_string())),
             Ok(hold) => {
                 let until = now
                     .checked_add(self.settings.governor.approval_ttl)
@@ -208,6 +204,29 @@ impl Core {
         )))
     }
 
+    /// Why an id can't be approved or rejected: it is no hold, or it is shown for another reason.
+    fn not_held(&self, id: &str, verb: &str, error: &str) -> Reply {
+        let Some(item) = self.inbox().into_iter().find(|item| item.id == id) else {
+            return Reply::refused(
+                RefusedKind::NotFound,
+                error,
+                "see `provtaskd inbox` for what waits now",
+            );
+        };
+        if item.can_approve {
+            return Reply::refused(
+                RefusedKind::Invalid,
+                format!("{id} can't be {verb}: it is left alone until it is approved"),
+                "leave it in the inbox, or approve it",
+            );
+        }
+        Reply::refused(
+            RefusedKind::Invalid,
+            format!("{id} can't be {verb}: it goes when what is behind it is mended"),
+            item.text,
+        )
+    }
+
     async fn reject(
         &mut self,
         id: &str,
@@ -217,11 +236,7 @@ impl Core {
     ) -> Result<Reply, DaemonError> {
         let by = name_of(&who);
         match self.governor.reject(now, id, &by) {
-            Err(error) => Ok(Reply::refused(
-                RefusedKind::NotFound,
-                error.to_string(),
-                "see `provtaskd inbox` for what waits now",
-            )),
+            Err(error) => Ok(self.not_held(id, "rejected", &error.to_string())),
             Ok(hold) => {
                 // it may have been approved before, and be queued
                 self.void_queue(now, Why::Order);
@@ -262,13 +277,6 @@ impl Core {
                     hash.short()
                 ),
                 format!("the live one is {live}"),
-            ));
-        }
-        if name.trim().is_empty() || word.trim().is_empty() {
-            return Ok(Reply::refused(
-                RefusedKind::Invalid,
-                "a release needs a person and a word",
-                "give --person and --word, e.g. a change number",
             ));
         }
         self.put(
@@ -383,18 +391,5 @@ pub fn name_of(actor: &Actor) -> String {
         Actor::Person { name, .. } => name.to_string(),
         Actor::Daemon => "daemon".to_owned(),
         Actor::System => "system".to_owned(),
-    }
-}
-
-/// A scope in words.
-pub fn scope_text(scope: &Scope) -> String {
-    match scope {
-        Scope::Global => "everything".to_owned(),
-        Scope::Target(target) => format!("target {target}"),
-        Scope::ActionOnTarget(action, target) => format!("{action} on {target}"),
-        Scope::Definition(definition) => format!("definition {definition}"),
-        Scope::Account(process) => format!("account {process}"),
-        Scope::Lineage(lineage) => lineage.to_string(),
-        Scope::Task(task) => format!("task {task}"),
     }
 }

@@ -125,3 +125,52 @@ async fn a_pause_of_a_target_to_come_holds_it_however_its_name_is_written() {
     assert_eq!(drill.count("healed"), 6);
     drill.judge().await;
 }
+
+fn pause<'a>(scope: &[&'a str], rest: &[&'a str]) -> Vec<&'a str> {
+    [&["pause"][..], scope, rest].concat()
+}
+
+/// The stricter of two pauses holds, over kill -9 and restart too; only a resume ends it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_pause_never_shortens_the_first() {
+    let mut drill = ready().await;
+    for scope in [&["--target", "AD"][..], &[]] {
+        drill.done(&pause(scope, &["--why", "Alice: a change"]));
+        let said = drill.done(&pause(scope, &["--why", "Bob", "--for", "1m"]));
+        assert!(
+            said.contains("already paused") && said.contains("Alice: a change"),
+            "{said}"
+        );
+        if drill.inbox().iter().any(|item| item["why"] == "baseline") {
+            drill.approve_backlog();
+        }
+        let (code, said) = failed(&drill, &pause(scope, &["--why", "Bob", "--for", "0s"]));
+        assert_eq!(code, Some(65), "{said}");
+        assert!(said.contains("--for"), "{said}");
+        drill.kill_and_restart().await;
+        drill.run_for("1h").await;
+        drill.done(&pause(scope, &["--why", "Bob", "--for", "1m"]));
+        drill.run_for("1h").await;
+        let held = pauses(&drill);
+        assert_eq!(held.len(), 1, "{held:#?}");
+        assert_eq!(held[0]["why"], "Alice: a change");
+        assert_eq!(held[0]["until"], Value::Null);
+        assert_eq!(drill.count("effects"), 0, "paused");
+        if !scope.is_empty() {
+            // everything is paused before the target is resumed, or it would go on
+            drill.done(&["pause", "--why", "Alice: a change"]);
+            drill.done(&[&["resume"], scope].concat());
+        }
+    }
+    drill.done(&["resume"]);
+    drill.run_for("12h").await;
+    // a later end is taken
+    drill.done(&["pause", "--why", "Carol", "--for", "1h"]);
+    let said = drill.done(&["pause", "--why", "Dave", "--for", "3h"]);
+    assert!(said.starts_with("paused everything"), "{said}");
+    assert_eq!(pauses(&drill)[0]["why"], "Dave");
+    drill.run_for("4h").await;
+    assert_eq!(pauses(&drill), Vec::<Value>::new());
+    assert_eq!(drill.count("healed"), 6);
+    drill.judge().await;
+}

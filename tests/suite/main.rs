@@ -27,6 +27,7 @@ mod drill_pause;
 mod drill_real;
 mod drill_recall;
 mod drill_when;
+mod drill_words;
 mod governor_state;
 mod inputs;
 mod inputs_other;
