@@ -10,11 +10,11 @@ mod view;
 mod wire;
 
 pub use client::{ask, is_running};
-pub use request::{Incoming, OutcomeFilter, PlanFilter, Request};
+pub use request::{Incoming, MAX_TEXT, OutcomeFilter, PlanFilter, Request};
 pub use server::Server;
 pub use view::{
     Actor, AttemptView, Done, EventView, ExplainView, InboxItem, LOGIN_HINT, LoginView, OutcomeRow,
     OutcomesView, PauseView, PlanItem, PlanView, RefusalView, Refused, RefusedKind, ReleasedView,
-    Reply, StatusView, Story, TargetRow,
+    Reply, StatusView, Story, TargetRow, one_line,
 };
 pub use wire::ControlError;

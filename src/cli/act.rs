@@ -7,6 +7,7 @@ use super::ask::{answer, unexpected};
 use super::context::{Context, print};
 use super::failure::{Failure, Kind};
 use super::look::action;
+use super::render::clean;
 use crate::config::parse_duration;
 use crate::control::{Reply, Request};
 use crate::model::{ActionName, DefinitionId, PolicyHash, ProcessKey, Scope, TargetName, TaskId};
@@ -62,6 +63,9 @@ pub struct PauseArgs {
     /// End the pause by itself after this, e.g. 2h
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     lasting: Option<SignedDuration>,
+    /// Pause also what was never seen, because it is still to come
+    #[arg(long)]
+    unseen: bool,
 }
 
 /// Options of `forget`.
@@ -126,7 +130,8 @@ fn definition(text: &str) -> Result<DefinitionId, Failure> {
 
 pub fn order(context: &Context, request: Request) -> Result<(), Failure> {
     match answer(context, request)? {
-        Reply::Done(done) => print(&format!("{}\n", done.message)),
+        // it repeats names and words as they were given
+        Reply::Done(done) => print(&format!("{}\n", clean(&done.message))),
         _ => Err(unexpected()),
     }
 }
@@ -147,6 +152,7 @@ pub fn pause(context: &Context, args: PauseArgs) -> Result<(), Failure> {
         scope: args.scope.scope()?,
         why: args.why,
         lasting: args.lasting,
+        unseen: args.unseen,
     };
     order(context, request)
 }

@@ -31,6 +31,8 @@ pub fn answer_with(
     context: &Context,
     request: Request,
 ) -> Result<(Reply, Option<Failure>), Failure> {
+    // before anything else: it needs neither a daemon nor a store to be told
+    request.check()?;
     let (settings, dir, socket) = match context.load() {
         Ok(loaded) => {
             let settings = loaded.settings;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use crate::config::{Finding, LoadError};
-use crate::control::{ControlError, Refused, RefusedKind};
+use crate::control::{ControlError, Refused, RefusedKind, one_line};
 use crate::daemon::DaemonError;
 
 macro_rules! kinds {
@@ -124,12 +124,12 @@ impl Failure {
 
     /// Prints it to standard error, once.
     pub fn report(&self) {
-        for line in &self.details {
-            tell(line);
+        for line in self.details.iter().flat_map(|detail| detail.lines()) {
+            tell(&one_line(line));
         }
-        tell(&format!("error: {}", self.message.replace('\n', " ")));
+        tell(&format!("error: {}", one_line(&self.message)));
         if !self.hint.is_empty() {
-            tell(&format!("hint: {}", self.hint));
+            tell(&format!("hint: {}", one_line(&self.hint)));
         }
     }
 

@@ -20,6 +20,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::control::one_line;
 use context::{Context, Global, print};
 use failure::{Failure, Kind, tell};
 
@@ -89,6 +90,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         tell(&format!("error: internal fault: {what}"));
         tell("hint: this is a bug; claims on disk are safe, report it with this line");
     }));
+    let args: Vec<OsString> = args.into_iter().collect();
+    let plain = args
+        .iter()
+        .all(|arg| *one_line(&arg.to_string_lossy()) == *arg.to_string_lossy());
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
@@ -97,8 +102,13 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             } else {
                 0
             };
-            // nothing to be done when the terminal is gone
-            let _ = error.print();
+            if plain {
+                // nothing to be done when the terminal is gone
+                let _ = error.print();
+            } else {
+                // it repeats what was typed
+                eprintln!("{}", one_line(&error.to_string()).trim());
+            }
             return ExitCode::from(code);
         }
     };

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::failure::{Failure, Kind};
 use crate::control::{
     AttemptView, ExplainView, InboxItem, LOGIN_HINT, LoginView, OutcomeRow, PauseView, PlanItem,
-    PlanView, StatusView, Story,
+    PlanView, StatusView, Story, one_line,
 };
 
 /// Pretty JSON with a line end.
@@ -32,9 +32,7 @@ pub fn json_lines<T: Serialize>(values: &[T]) -> Result<String, Failure> {
 
 /// Texts of the server may hold escape sequences, which must not reach a terminal.
 pub fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    one_line(text)
 }
 
 pub fn time(at: Timestamp) -> String {
@@ -423,11 +421,13 @@ pub fn inbox(items: &[InboxItem], width: u16) -> String {
     }
     let mut out = table(
         width,
-        &["id", "since", "target", "tasks", "why"],
+        &["id", "since", "target", "what", "why"],
         items.iter().map(|item| {
+            // a count and an id must not be taken for each other
             let tasks = match item.tasks.as_slice() {
-                [one] => one.to_string(),
-                _ => item.count.to_string(),
+                [] => "-".to_owned(),
+                [one] if item.count == 1 => format!("task {one}"),
+                _ => format!("{} tasks", item.count),
             };
             vec![
                 item.id.clone(),
@@ -440,9 +440,10 @@ pub fn inbox(items: &[InboxItem], width: u16) -> String {
     );
     let _ = writeln!(
         out,
-        "\n{} item(s), {} of them to approve or reject by id",
+        "\n{} item(s): {} can be approved by id, {} can be rejected by id",
         items.len(),
-        items.iter().filter(|item| item.can_approve).count()
+        items.iter().filter(|item| item.can_approve).count(),
+        items.iter().filter(|item| item.can_reject).count()
     );
     out
 }

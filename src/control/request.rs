@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use super::view::{Actor, Reply};
+use super::view::{Actor, Refused, RefusedKind, Reply};
 use crate::model::{ActionName, AttemptState, LineageId, PolicyHash, Scope, TargetName, TaskId};
 
 /// What is asked. Everything that changes something carries why, which is recorded with the actor.
@@ -49,6 +49,9 @@ pub enum Request {
         why: String,
         /// Ends by itself after this; `None`: only by `resume`.
         lasting: Option<SignedDuration>,
+        /// Meant for something of which no task was seen yet.
+        #[serde(default)]
+        unseen: bool,
     },
     /// Ends a pause.
     Resume {
@@ -138,6 +141,124 @@ impl Request {
             Self::Reload => "reload",
             Self::Stop => "stop",
         }
+    }
+}
+
+/// Longest text that a person may give, in characters.
+pub const MAX_TEXT: usize = 1_000;
+
+impl Request {
+    /// What is wrong with the words that came with it, before anything else is looked at.
+    ///
+    /// # Errors
+    /// A text is empty or too long, or a pause has no length.
+    pub fn check(&self) -> Result<(), Refused> {
+        let invalid = |message: String, hint: &str| Refused {
+            kind: RefusedKind::Invalid,
+            message,
+            hint: hint.to_owned(),
+        };
+        for (name, text) in self.texts() {
+            let length = text.chars().count();
+            if length > MAX_TEXT {
+                return Err(invalid(
+                    format!("{name} is {length} characters long; at most {MAX_TEXT} are taken"),
+                    "say it shorter, and name the ticket that says more",
+                ));
+            }
+            if name.starts_with("--") && text.chars().all(|c| c.is_whitespace() || c.is_control()) {
+                return Err(match self {
+                    Self::Release { .. } => invalid(
+                        "a release needs a person and a word".to_owned(),
+                        "give --person and --word, e.g. a change number",
+                    ),
+                    _ => invalid(
+                        format!("{name} is empty"),
+                        "say why in a few words; it is recorded with the order",
+                    ),
+                });
+            }
+        }
+        if let Self::Pause {
+            lasting: Some(lasting),
+            ..
+        } = self
+            && *lasting <= SignedDuration::ZERO
+        {
+            return Err(invalid(
+                "--for is no time at all: such a pause would hold nothing".to_owned(),
+                "give it a length, such as 2h; `provtaskd resume` ends a pause",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The words that a person gave, each with its name; one that begins with `--` may not be empty.
+    fn texts(&self) -> Vec<(&'static str, &str)> {
+        match self {
+            Self::Approve { id, why, .. }
+            | Self::Reject { id, why }
+            | Self::Settle { id, why, .. }
+            | Self::Reset { id, why } => vec![("the id", id), ("--why", why)],
+            Self::Pause { scope, why, .. } => {
+                let mut texts = scope_texts(scope);
+                texts.push(("--why", why));
+                texts
+            }
+            Self::Resume { scope } => scope_texts(scope),
+            Self::Release { hash, person, word } => vec![
+                ("the hash", hash.as_str()),
+                ("--person", person),
+                ("--word", word),
+            ],
+            Self::Forget { definition } => vec![("the definition", definition)],
+            Self::Explain { task: id } | Self::OutcomesShow { id } => vec![("the id", id)],
+            Self::Plan {
+                filter:
+                    PlanFilter {
+                        target: Some(target),
+                        ..
+                    },
+            }
+            | Self::OutcomesList {
+                filter:
+                    OutcomeFilter {
+                        target: Some(target),
+                        ..
+                    },
+            } => vec![("the target", target.as_str())],
+            _ => Vec::new(),
+        }
+    }
+
+    /// What an order is about and why, as the person gave it.
+    pub fn about(&self) -> (String, &str) {
+        match self {
+            Self::Approve { id, why, .. }
+            | Self::Reject { id, why }
+            | Self::Settle { id, why, .. }
+            | Self::Reset { id, why } => (id.clone(), why),
+            Self::Pause { scope, why, .. } => (scope.to_string(), why),
+            Self::Resume { scope } => (scope.to_string(), ""),
+            Self::Release { hash, word, .. } => (hash.to_string(), word),
+            Self::Forget { definition } => (definition.clone(), ""),
+            _ => (String::new(), ""),
+        }
+    }
+}
+
+fn scope_texts(scope: &Scope) -> Vec<(&'static str, &str)> {
+    match scope {
+        Scope::Global | Scope::Lineage(_) => Vec::new(),
+        Scope::Target(target) | Scope::ActionOnTarget(_, target) => {
+            vec![("the target", target.as_str())]
+        }
+        Scope::Definition(id) => vec![
+            ("the target", id.target.as_str()),
+            ("the definition", &id.definition),
+        ],
+        Scope::Account(key) => vec![("the account", key.as_str())],
+        Scope::Task(id) => vec![("the task", id.as_str())],
     }
 }
 

@@ -8,6 +8,18 @@ use crate::model::{
     RefusalReason, Scope, TargetName, TaskId, Verdict,
 };
 
+/// A text of others in one line that a terminal takes for nothing but text.
+pub fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            // line separators, and what turns the direction of writing
+            '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => ' ',
+            c if c.is_control() => ' ',
+            c => c,
+        })
+        .collect()
+}
+
 /// Who gave an order, as the kernel says.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Actor {
@@ -354,7 +366,7 @@ pub struct ExplainView {
 /// One thing that waits for a person.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct InboxItem {
-    /// What `approve` and `reject` take.
+    /// What `approve` takes, and `reject` where it can be rejected.
     pub id: String,
     /// Since when.
     pub since: Timestamp,
@@ -368,10 +380,13 @@ pub struct InboxItem {
     pub action: Option<ActionName>,
     /// The tasks it is about, at most 100 of them.
     pub tasks: Vec<TaskId>,
-    /// How many tasks it is about.
+    /// How many tasks it is about; of an old backlog, all that `approve` releases.
     pub count: u64,
     /// True where `approve` releases it.
     pub can_approve: bool,
+    /// True where `reject` says no to it.
+    #[serde(default)]
+    pub can_reject: bool,
 }
 
 /// One attempt in a list.

@@ -9,7 +9,7 @@ use super::evaluate::{CycleError, Evaluated, Proposal, evaluate};
 use super::memory::Memory;
 use crate::control::{
     ExplainView, Incoming, LOGIN_HINT, PlanFilter, PlanItem, PlanView, RefusalView, RefusedKind,
-    Reply, Request,
+    Reply, Request, one_line,
 };
 use crate::governor::Census;
 use crate::model::hash::FastMap;
@@ -23,8 +23,19 @@ impl Core {
             actor,
             reply,
         } = incoming;
-        if !request.is_question() {
-            tracing::info!(order = request.name(), uid = actor.uid, "order");
+        let (order, (scope, why)) = (request.name(), request.about());
+        let (scope, why) = (one_line(&scope), one_line(why));
+        let told = (!request.is_question()).then_some(order);
+        let tell = |answer: &Reply| {
+            if let Some(order) = told {
+                log_order(order, actor.uid, &scope, &why, answer);
+            }
+        };
+        if let Err(refused) = request.check() {
+            let answer = Reply::Refused(refused);
+            tell(&answer);
+            let _ = reply.send(answer);
+            return Ok(false);
         }
         let answer = match request {
             Request::Plan { filter } => {
@@ -46,7 +57,9 @@ impl Core {
                 None => no_such(&id),
             },
             Request::Stop => {
-                let _ = reply.send(Reply::done("the daemon ends"));
+                let answer = Reply::done("the daemon ends");
+                tell(&answer);
+                let _ = reply.send(answer);
                 return Ok(true);
             }
             Request::Reload => {
@@ -68,6 +81,7 @@ impl Core {
             }
             order => self.order(order, actor).await?,
         };
+        tell(&answer);
         // an asker that went away needs no answer
         let _ = reply.send(answer);
         Ok(false)
@@ -121,6 +135,13 @@ impl Core {
             Ok(found) => *found,
             Err(error) => return trouble(&error),
         };
+        if let Question::Plan(filter) = &question
+            && let Some(target) = &filter.target
+            && !found.seen.targets.keys().any(|seen| seen.is_like(target))
+            && let Err(unknown) = self.target_named(target)
+        {
+            return unknown.refused();
+        }
         let visible = found.seen.visible;
         let as_of = found.seen.taken_at.unwrap_or_else(|| self.clock.now());
         let items = self.plan_items(found);
@@ -224,6 +245,31 @@ impl Core {
     }
 }
 
+/// What was ordered, and what came of it, in one line of the log.
+fn log_order(order: &str, uid: u32, scope: &str, why: &str, answer: &Reply) {
+    match answer {
+        Reply::Refused(refused) => tracing::info!(
+            order,
+            uid,
+            scope,
+            why,
+            result = "refused",
+            said = one_line(&refused.message),
+            "an order was refused"
+        ),
+        Reply::Done(done) => tracing::info!(
+            order,
+            uid,
+            scope,
+            why,
+            result = "done",
+            said = one_line(&done.message),
+            "an order was carried out"
+        ),
+        _ => {}
+    }
+}
+
 /// One row of the plan.
 pub fn item(
     decision: Decision,
@@ -269,7 +315,7 @@ fn filtered(
             filter
                 .target
                 .as_ref()
-                .is_none_or(|target| item.target.as_ref() == Some(target))
+                .is_none_or(|target| item.target.as_ref().is_some_and(|t| t.is_like(target)))
         })
         .filter(|(item, _)| {
             filter.action.is_none_or(|action| {

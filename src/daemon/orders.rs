@@ -12,7 +12,7 @@ use crate::control::{self, RefusedKind, Reply, Request};
 use crate::ledger::Entry;
 use crate::ledger::record::{Actor, EventBody, Meta};
 use crate::model::task::DefinitionId;
-use crate::model::{Digest, LineageId, PolicyHash, Scope, TargetName};
+use crate::model::{Digest, LineageId, PolicyHash, TargetName};
 
 impl Core {
     /// Carries out an order and answers it.
@@ -32,10 +32,8 @@ impl Core {
                 scope,
                 why,
                 lasting,
-            } => {
-                let until = lasting.and_then(|lasting| now.checked_add(lasting).ok());
-                self.pause(scope, &why, until, who, now).await?
-            }
+                unseen,
+            } => self.pause(scope, unseen, &why, lasting, who, now).await?,
             Request::Resume { scope } => self.resume(scope, who, now).await?,
             Request::Release { hash, person, word } => {
                 self.release(hash, &person, &word, who, now).await?
@@ -71,7 +69,13 @@ impl Core {
         Ok(reply)
     }
 
-    async fn put(&self, body: EventBody, who: Actor, now: Timestamp) -> Result<(), DaemonError> {
+    /// Records what a person has ordered.
+    pub async fn put(
+        &self,
+        body: EventBody,
+        who: Actor,
+        now: Timestamp,
+    ) -> Result<(), DaemonError> {
         let meta = Meta::by(who, now)
             .login(Some(self.settings.server.login.clone()))
             .policy(Some(self.policies.hash().clone()));
@@ -101,11 +105,7 @@ impl Core {
         }
         let by = name_of(&who);
         match self.governor.approve(now, id, &by) {
-            Err(error) => Ok(Reply::refused(
-                RefusedKind::NotFound,
-                error.to_string(),
-                "see `provtaskd inbox` for what waits now",
-            )),
+            Err(error) => Ok(self.not_held(id, "approved", &error.to_string())),
             Ok(hold) => {
                 let until = now
                     .checked_add(self.settings.governor.approval_ttl)
@@ -176,7 +176,10 @@ impl Core {
         who: Actor,
         now: Timestamp,
     ) -> Result<Reply, DaemonError> {
-        let target = TargetName::new(target);
+        let target = match self.target_named(&TargetName::new(target)) {
+            Ok(target) => target,
+            Err(unknown) => return Ok(unknown.refused()),
+        };
         let born_after = max_age.and_then(|age| now.checked_sub(age).ok());
         let lineages: Vec<LineageId> = self.backlog(&target, born_after);
         if lineages.is_empty() {
@@ -207,6 +210,29 @@ impl Core {
         )))
     }
 
+    /// Why an id can't be approved or rejected: it is no hold, or it is shown for another reason.
+    fn not_held(&self, id: &str, verb: &str, error: &str) -> Reply {
+        let Some(item) = self.inbox().into_iter().find(|item| item.id == id) else {
+            return Reply::refused(
+                RefusedKind::NotFound,
+                error,
+                "see `provtaskd inbox` for what waits now",
+            );
+        };
+        if item.can_approve {
+            return Reply::refused(
+                RefusedKind::Invalid,
+                format!("{id} can't be {verb}: it is left alone until it is approved"),
+                "leave it in the inbox, or approve it",
+            );
+        }
+        Reply::refused(
+            RefusedKind::Invalid,
+            format!("{id} can't be {verb}: it goes when what is behind it is mended"),
+            item.text,
+        )
+    }
+
     async fn reject(
         &mut self,
         id: &str,
@@ -216,11 +242,7 @@ impl Core {
     ) -> Result<Reply, DaemonError> {
         let by = name_of(&who);
         match self.governor.reject(now, id, &by) {
-            Err(error) => Ok(Reply::refused(
-                RefusedKind::NotFound,
-                error.to_string(),
-                "see `provtaskd inbox` for what waits now",
-            )),
+            Err(error) => Ok(self.not_held(id, "rejected", &error.to_string())),
             Ok(hold) => {
                 // it may have been approved before, and be queued
                 self.void_queue(now, Why::Order);
@@ -241,84 +263,6 @@ impl Core {
                 )))
             }
         }
-    }
-
-    async fn pause(
-        &mut self,
-        scope: Scope,
-        why: &str,
-        until: Option<Timestamp>,
-        who: Actor,
-        now: Timestamp,
-    ) -> Result<Reply, DaemonError> {
-        let scope = self.lasting_scope(scope);
-        if let Scope::Definition(id) = &scope
-            && !self.ledger.read(|index| index.knows_definition(id))
-        {
-            return Ok(Reply::refused(
-                RefusedKind::NotFound,
-                format!("no task of definition {id} was ever seen"),
-                "write it as `provtaskd explain TASK` shows it: TARGET/#KEY, or TARGET/NAME where the server shows no key",
-            ));
-        }
-        self.governor
-            .pause(now, scope.clone(), &name_of(&who), until);
-        self.void_queue(now, Why::Order);
-        self.put(
-            EventBody::Paused {
-                scope: scope.clone(),
-                until,
-                reason: Arc::from(why),
-            },
-            who,
-            now,
-        )
-        .await?;
-        let end = until.map_or_else(
-            || "until `provtaskd resume`".to_owned(),
-            |until| format!("until {until:.0}"),
-        );
-        Ok(Reply::done(format!(
-            "paused {}, {end}; {} requests already claimed are still sent and answered",
-            scope_text(&scope),
-            self.under_way.claimed()
-        )))
-    }
-
-    /// A task is paused as its lineage: a retry must not slip out under a new id.
-    fn lasting_scope(&self, scope: Scope) -> Scope {
-        match scope {
-            Scope::Task(id) => self
-                .ledger
-                .read(|index| index.lineage_of(&id))
-                .map_or(Scope::Task(id), Scope::Lineage),
-            other => other,
-        }
-    }
-
-    async fn resume(
-        &mut self,
-        scope: Scope,
-        who: Actor,
-        now: Timestamp,
-    ) -> Result<Reply, DaemonError> {
-        let scope = self.lasting_scope(scope);
-        if !self.governor.resume(&scope) {
-            return Ok(Reply::refused(
-                RefusedKind::NotFound,
-                format!("{} is not paused", scope_text(&scope)),
-                "see `provtaskd status` for the pauses in force",
-            ));
-        }
-        self.put(
-            EventBody::Resumed {
-                scope: scope.clone(),
-            },
-            who,
-            now,
-        )
-        .await?;
-        Ok(Reply::done(format!("resumed {}", scope_text(&scope))))
     }
 
     async fn release(
@@ -456,24 +400,12 @@ pub fn person(actor: control::Actor) -> Actor {
     }
 }
 
-fn name_of(actor: &Actor) -> String {
+/// Who it was, in words.
+pub fn name_of(actor: &Actor) -> String {
     match actor {
         Actor::Person { name, .. } => name.to_string(),
         Actor::Daemon => "daemon".to_owned(),
         Actor::System => "system".to_owned(),
-    }
-}
-
-/// A scope in words.
-pub fn scope_text(scope: &Scope) -> String {
-    match scope {
-        Scope::Global => "everything".to_owned(),
-        Scope::Target(target) => format!("target {target}"),
-        Scope::ActionOnTarget(action, target) => format!("{action} on {target}"),
-        Scope::Definition(definition) => format!("definition {definition}"),
-        Scope::Account(process) => format!("account {process}"),
-        Scope::Lineage(lineage) => lineage.to_string(),
-        Scope::Task(task) => format!("task {task}"),
     }
 }
 

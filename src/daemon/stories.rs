@@ -21,6 +21,11 @@ const ROWS: usize = 50_000;
 impl Core {
     /// Attempts, newest first.
     pub fn outcomes(&self, filter: &OutcomeFilter) -> Reply {
+        if let Some(target) = &filter.target
+            && let Err(unknown) = self.target_named(target)
+        {
+            return unknown.refused();
+        }
         let now = self.clock.now();
         let since = filter
             .within
@@ -66,7 +71,7 @@ impl Core {
                 filter
                     .target
                     .as_ref()
-                    .is_none_or(|t| row.target.as_ref() == Some(t))
+                    .is_none_or(|t| row.target.as_ref().is_some_and(|of| of.is_like(t)))
             })
             .filter(|row| filter.state.is_none_or(|state| row.state == state))
             .filter(|row| filter.task.as_ref().is_none_or(|task| row.task == *task));

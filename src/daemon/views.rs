@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::core::Core;
-use super::orders::scope_text;
 use crate::control::{
     InboxItem, LOGIN_HINT, LoginView, PauseView, ReleasedView, StatusView, TargetRow,
 };
 use crate::governor::HoldStatus;
 use crate::ledger::Index;
 use crate::model::decision::Mode;
-use crate::model::{AttemptState, LineageId, RefusalReason, TargetName};
+use crate::model::{AttemptState, LineageId, RefusalReason, TargetName, TaskId};
 
 /// Tasks that an inbox item names at most.
 const NAMED: usize = 100;
@@ -138,7 +137,7 @@ impl Core {
                 let order = |index: &Index| index.pause(&pause.scope, now).cloned();
                 let order = self.ledger.read(order);
                 PauseView {
-                    what: scope_text(&pause.scope),
+                    what: pause.scope.to_string(),
                     by: pause.by.to_string(),
                     since: order.as_ref().map(|order| order.since),
                     until: pause.until,
@@ -197,16 +196,8 @@ impl Core {
 
     /// Lineages of an old backlog that a person may release on a target.
     pub fn backlog(&self, target: &TargetName, born_after: Option<Timestamp>) -> Vec<LineageId> {
-        let told_by = Timestamp::MIN;
         self.ledger.read(|index| {
-            let asked = index
-                .inbox(told_by)
-                .into_iter()
-                .filter(|item| item.target.as_ref() == Some(target))
-                .filter(|item| is_backlog(item.why))
-                .map(|item| item.lineage);
-            // what nobody wants done today may be wanted tomorrow, when its owner leaves
-            let all: BTreeSet<LineageId> = asked.chain(index.baseline_of(target)).collect();
+            let all = backlogs(index).remove(target).unwrap_or_default();
             all.into_iter()
                 .filter(|lineage| {
                     born_after.is_none_or(|after| {
@@ -265,6 +256,7 @@ impl Core {
                 count: u64::from(hold.wanted),
                 tasks: hold.tasks.into_iter().take(NAMED).collect(),
                 can_approve: true,
+                can_reject: true,
             });
         }
         let mut groups: BTreeMap<(String, Option<TargetName>), InboxItem> = BTreeMap::new();
@@ -276,7 +268,9 @@ impl Core {
                 continue;
             }
             let backlog = is_backlog(waiting.why);
-            let key = (waiting.why.to_owned(), waiting.target.clone());
+            // one id is one item: what `approve` takes it by
+            let sort = if backlog { "baseline" } else { waiting.why };
+            let key = (sort.to_owned(), waiting.target.clone());
             let item = groups.entry(key).or_insert_with(|| InboxItem {
                 id: match (&waiting.target, backlog) {
                     (Some(target), true) => format!("baseline:{target}"),
@@ -291,6 +285,7 @@ impl Core {
                 tasks: Vec::new(),
                 count: 0,
                 can_approve: backlog && waiting.target.is_some(),
+                can_reject: false,
             });
             item.count += 1;
             item.since = item.since.min(waiting.since);
@@ -298,8 +293,63 @@ impl Core {
                 item.tasks.push(waiting.task);
             }
         }
+        let mut backlogs = self.ledger.read(backlogs);
+        for ((sort, target), item) in &mut groups {
+            if sort == "baseline"
+                && let Some(target) = target
+            {
+                count_backlog(
+                    item,
+                    backlogs.remove(target).unwrap_or_default(),
+                    |lineage| self.ledger.read(|index| index.current_task(lineage)),
+                );
+            }
+        }
         out.extend(groups.into_values());
         out
+    }
+}
+
+/// By target, all that `approve baseline:TARGET` releases.
+fn backlogs(index: &Index) -> BTreeMap<TargetName, BTreeSet<LineageId>> {
+    // what nobody wants done today may be wanted tomorrow, when its owner leaves
+    let mut all: BTreeMap<TargetName, BTreeSet<LineageId>> = index
+        .baseline_by_target()
+        .into_iter()
+        .map(|(target, lineages)| (target, lineages.into_iter().collect()))
+        .collect();
+    for item in index.inbox(Timestamp::MIN) {
+        if is_backlog(item.why)
+            && let Some(target) = item.target
+        {
+            all.entry(target).or_default().insert(item.lineage);
+        }
+    }
+    all
+}
+
+/// An item of an old backlog counts what `approve` releases, and says how many of it would be acted on now.
+fn count_backlog(
+    item: &mut InboxItem,
+    all: BTreeSet<LineageId>,
+    task: impl Fn(LineageId) -> Option<TaskId>,
+) {
+    let wanted = item.count;
+    item.count = u64::try_from(all.len()).unwrap_or(u64::MAX).max(wanted);
+    let others = item.count - wanted;
+    if others > 0 {
+        item.text = format!(
+            "{} {wanted} of these {} tasks would be acted on now; {others} would be left as they are, and are released with them.",
+            item.text, item.count
+        );
+    }
+    for id in all.into_iter().filter_map(task) {
+        if item.tasks.len() >= NAMED {
+            break;
+        }
+        if !item.tasks.contains(&id) {
+            item.tasks.push(id);
+        }
     }
 }
 
@@ -318,6 +368,7 @@ fn general(id: &str, since: Timestamp, why: &str, text: String) -> InboxItem {
         tasks: Vec::new(),
         count: 1,
         can_approve: false,
+        can_reject: false,
     }
 }
 

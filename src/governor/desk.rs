@@ -17,21 +17,48 @@ use super::sums::later;
 pub struct HoldError(pub String);
 
 impl Governor {
-    /// Pauses sending; an earlier pause of the same scope is replaced.
-    pub fn pause(&mut self, now: Timestamp, scope: Scope, by: &str, until: Option<Timestamp>) {
+    /// Pauses sending. A pause never shortens another: one of the same scope that holds at least
+    /// as long stays as it is, and is answered (in wall time); an earlier end is replaced.
+    pub fn pause(
+        &mut self,
+        now: Timestamp,
+        scope: Scope,
+        by: &str,
+        until: Option<Timestamp>,
+    ) -> Option<Pause> {
         let here = self.state.tick(now);
-        self.state.pauses.retain(|pause| pause.scope != scope);
+        let until = until.map(|until| later(here, until.duration_since(now)));
+        let held = self.state.pauses.iter().find(|pause| {
+            pause.scope.is_like(&scope)
+                && match (pause.until, until) {
+                    (None, _) => true,
+                    (Some(_), None) => false,
+                    (Some(ends), Some(until)) => here < ends && until <= ends,
+                }
+        });
+        if let Some(held) = held {
+            return Some(Pause {
+                until: held.until.map(|until| self.state.wall(now, until)),
+                ..held.clone()
+            });
+        }
+        self.state
+            .pauses
+            .retain(|pause| !pause.scope.is_like(&scope));
         self.state.pauses.push(Pause {
             scope,
             by: Arc::from(by),
-            until: until.map(|until| later(here, until.duration_since(now))),
+            until,
         });
+        None
     }
 
     /// Ends a pause; false where there was none of this scope.
     pub fn resume(&mut self, scope: &Scope) -> bool {
         let before = self.state.pauses.len();
-        self.state.pauses.retain(|pause| pause.scope != *scope);
+        self.state
+            .pauses
+            .retain(|pause| !pause.scope.is_like(scope));
         self.state.pauses.len() < before
     }
 

@@ -93,7 +93,7 @@ impl GovernorState {
     pub(super) fn pause_of(&self, here: Timestamp, target: &TargetName) -> Option<&Pause> {
         self.pause_where(here, |scope| match scope {
             Scope::Global => true,
-            Scope::Target(paused) => paused == target,
+            Scope::Target(paused) => paused.is_like(target),
             _ => false,
         })
     }
@@ -121,9 +121,12 @@ impl GovernorState {
     ) -> Option<Refusal> {
         let pause = self.pause_where(self.peek(now), |scope| match scope {
             Scope::Global => true,
-            Scope::Target(paused) => paused == target,
-            Scope::ActionOnTarget(paused, on) => *paused == action && on == target,
-            Scope::Definition(paused) => decision.definition.as_ref() == Some(paused),
+            Scope::Target(paused) => paused.is_like(target),
+            Scope::ActionOnTarget(paused, on) => *paused == action && on.is_like(target),
+            Scope::Definition(paused) => decision
+                .definition
+                .as_ref()
+                .is_some_and(|definition| paused.is_like(definition)),
             Scope::Account(paused) => decision.process.as_ref() == Some(paused),
             Scope::Lineage(paused) => decision.lineage == *paused,
             Scope::Task(paused) => decision.task == *paused,

@@ -10,7 +10,7 @@ use super::handle::Ledger;
 use super::record::{EventBody, decode};
 use crate::model::attempt::next;
 use crate::model::{
-    Action, AttemptEvent, AttemptState, LineageId, ReceiptStatus, TargetName, TaskId,
+    Action, AttemptEvent, AttemptState, LineageId, ProcessKey, ReceiptStatus, TargetName, TaskId,
 };
 
 /// One attempt and where it stands.
@@ -66,6 +66,28 @@ impl Ledger {
             }
         });
         Ok(rows)
+    }
+
+    /// True where a task of this account was ever seen. Reads the journal; for what a person asks.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn knows_account(&self, account: &ProcessKey) -> Result<bool, LedgerError> {
+        let mut found = false;
+        self.visit(&mut |bytes| {
+            if contains(bytes, b"\"is\":\"lineages_opened\"")
+                && let Ok(event) = decode(bytes)
+                && let EventBody::LineagesOpened { items } = event.body
+            {
+                found = items.iter().any(|i| i.process.as_ref() == Some(account));
+            }
+            if found {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        Ok(found)
     }
 }
 

@@ -183,6 +183,35 @@ pub enum Scope {
     Task(TaskId),
 }
 
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Global => f.write_str("everything"),
+            Self::Target(target) => write!(f, "target {target}"),
+            Self::ActionOnTarget(action, target) => write!(f, "{action} on {target}"),
+            Self::Definition(definition) => write!(f, "definition {definition}"),
+            Self::Account(process) => write!(f, "account {process}"),
+            Self::Lineage(lineage) => write!(f, "{lineage}"),
+            Self::Task(task) => write!(f, "task {task}"),
+        }
+    }
+}
+
+impl Scope {
+    /// The same, with targets compared without regard to case: a pause must hold however a person
+    /// has written the name.
+    pub fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Target(a), Self::Target(b)) => a.is_like(b),
+            (Self::ActionOnTarget(does, a), Self::ActionOnTarget(done, b)) => {
+                does == done && a.is_like(b)
+            }
+            (Self::Definition(a), Self::Definition(b)) => a.is_like(b),
+            _ => self == other,
+        }
+    }
+}
+
 macro_rules! refusals {
     ($($(#[doc = $doc:literal])+ $name:ident => $word:literal,)+) => {
         /// Why something is not done now: metric label, log field, CLI column and row of the docs.

@@ -152,6 +152,13 @@ impl TaskId {
     }
 }
 
+impl TargetName {
+    /// The same name, written in capitals or not: as people write it.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self == other || self.0.to_lowercase() == other.0.to_lowercase()
+    }
+}
+
 impl PolicyHash {
     /// The first twelve characters, as people see them.
     pub fn short(&self) -> &str {
@@ -231,6 +238,8 @@ mod tests {
         assert_eq!(TaskId::new("000").as_str(), "0");
         assert_ne!(TaskId::new("417a"), TaskId::new("417"));
         assert_eq!(Login::new("jDoe"), Login::new("JDOE"));
+        assert!(TargetName::new("Ärzte ").is_like(&TargetName::new("äRZTE")));
+        assert!(!TargetName::new("AD").is_like(&TargetName::new("AD2")));
         assert!(TaskId::new("9").cmp_numeric(&TaskId::new("10")).is_lt());
     }
 }

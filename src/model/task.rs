@@ -145,6 +145,13 @@ pub struct DefinitionId {
     pub definition: Arc<str>,
 }
 
+impl DefinitionId {
+    /// The same definition, its target written in capitals or not.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.definition == other.definition && self.target.is_like(&other.target)
+    }
+}
+
 impl fmt::Display for DefinitionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.target, self.definition)

@@ -296,7 +296,14 @@ async fn a_second_daemon_on_the_same_store_is_refused_in_one_line() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn status_shows_each_pause_with_who_since_when_and_why() {
     let mut drill = Setup::of(STEADY).enforcing().await;
-    drill.done(&["pause", "--why", "SAP moves house", "--target", "SAP"]);
+    drill.done(&[
+        "pause",
+        "--why",
+        "SAP moves house",
+        "--target",
+        "SAP",
+        "--unseen",
+    ]);
     drill.done(&["pause", "--why", "a freeze\u{7}", "--for", "2h"]);
     let pauses = status(&drill)["pauses"].clone();
     let find = |what: &str| {

@@ -106,7 +106,14 @@ async fn a_run_that_is_interrupted_while_it_sends_goes_on() {
     let tables = "[governor.default]\nper_minute = 2\nbatch_max = 1";
     for order in [
         &["reload"][..],
-        &["pause", "--why", "another target", "--target", "SAP"],
+        &[
+            "pause",
+            "--why",
+            "another target",
+            "--target",
+            "SAP",
+            "--unseen",
+        ],
     ] {
         let mut drill = daily(tables, false).await;
         drill.run_for("151m").await;

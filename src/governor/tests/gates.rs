@@ -129,6 +129,39 @@ fn a_pause_holds_its_scope_until_it_ends_or_is_resumed() {
 }
 
 #[test]
+fn a_pause_never_shortens_another() {
+    // None is for ever; the later end holds, in whatever order they came
+    let ends = [None, Some(at(30)), Some(at(60)), Some(at(0))];
+    for first in ends {
+        for second in ends {
+            let mut governor = governor();
+            governor.pause(at(0), Scope::Target("Mail".into()), "ops", first);
+            governor.pause(at(0), Scope::Target("MAIL".into()), "ops", second);
+            let until = match (first, second) {
+                (Some(first), Some(second)) => Some(first.max(second)),
+                _ => None,
+            };
+            let held = governor.pauses(at(0));
+            if until == Some(at(0)) {
+                assert!(held.is_empty(), "{held:?}");
+            } else {
+                assert_eq!(held.len(), 1, "{held:?}");
+                assert_eq!(held[0].until, until, "{first:?}, then {second:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_pause_that_has_ended_gives_way() {
+    let mut governor = governor();
+    governor.pause(at(0), Scope::Global, "ann", Some(at(60)));
+    let held = governor.pause(at(60), Scope::Global, "bob", Some(at(70)));
+    assert_eq!(held, None);
+    assert_eq!(&*governor.pauses(at(60))[0].by, "bob");
+}
+
+#[test]
 fn a_narrow_pause_holds_what_it_names_and_nothing_else() {
     let decision = retry(1).0;
     let account = decision.process.clone().expect("an account");

@@ -183,10 +183,20 @@ impl Index {
                     reason: reason.clone(),
                     since: at,
                 };
-                self.pauses.insert(scope.clone(), pause);
+                // as the governor has it: a pause never shortens another
+                let longer = self.pauses.iter().any(|(of, held)| {
+                    of.is_like(scope)
+                        && held.until.is_none_or(|ends| {
+                            at < ends && until.is_some_and(|until| until <= ends)
+                        })
+                });
+                if !longer {
+                    self.pauses.retain(|of, _| !of.is_like(scope));
+                    self.pauses.insert(scope.clone(), pause);
+                }
             }
             EventBody::Resumed { scope } => {
-                self.pauses.remove(scope);
+                self.pauses.retain(|of, _| !of.is_like(scope));
             }
             EventBody::ModeChanged { mode, .. } => self.mode = Some(*mode),
             EventBody::PolicySeen { hash, sources } => {

@@ -120,6 +120,11 @@ impl<T: Clone + Eq + Hash> Interner<T> {
         self.at.get(value).copied()
     }
 
+    /// Every value.
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        self.values.iter()
+    }
+
     /// The value of a number.
     pub fn get(&self, at: u32) -> Option<&T> {
         let at = usize::try_from(at).ok()?.checked_sub(1)?;

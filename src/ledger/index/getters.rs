@@ -198,27 +198,29 @@ impl Index {
         })
     }
 
-    /// Everything of a target that the first-day baseline still holds back, wanted at present or not.
-    pub fn baseline_of(&self, target: &TargetName) -> Vec<LineageId> {
-        let Some(place) = self.targets.find(target) else {
-            return Vec::new();
-        };
-        (1u64..)
-            .map(LineageId)
-            .zip(&self.lineages)
-            .filter(|(lineage, of)| {
-                of.target == place
-                    && !of.has(flags::DONE)
-                    && self.in_baseline(*lineage)
-                    && !self.is_released(*lineage)
-            })
-            .map(|(lineage, _)| lineage)
+    /// Everything that the first-day baseline still holds back, wanted at present or not, by target.
+    pub fn baseline_by_target(&self) -> BTreeMap<TargetName, Vec<LineageId>> {
+        let mut by_number: BTreeMap<u32, Vec<LineageId>> = BTreeMap::new();
+        for (n, of) in (1u64..).zip(&self.lineages) {
+            let waits = of.has(flags::BASELINE) && !of.has(flags::DONE | flags::RELEASED);
+            if waits {
+                by_number.entry(of.target).or_default().push(LineageId(n));
+            }
+        }
+        by_number
+            .into_iter()
+            .filter_map(|(at, lineages)| Some((self.targets.get(at)?.clone(), lineages)))
             .collect()
     }
 
-    /// True where a task of this definition was ever seen.
-    pub fn knows_definition(&self, id: &DefinitionId) -> bool {
-        self.definitions.find(id).is_some()
+    /// Every target of which a task was ever seen.
+    pub fn targets_seen(&self) -> impl Iterator<Item = &TargetName> {
+        self.targets.values()
+    }
+
+    /// Every definition of which a task was ever seen.
+    pub fn definitions_seen(&self) -> impl Iterator<Item = &DefinitionId> {
+        self.definitions.values()
     }
 
     /// When an attempt of the lineage last moved: claimed, answered, told (whole seconds).

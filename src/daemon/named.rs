@@ -1,0 +1,163 @@
+//! Finds what a person means by a name: however it is written, and never something that was never seen, unless that is said.
+
+use std::collections::BTreeSet;
+
+use super::core::Core;
+use crate::config::finding::did_you_mean;
+use crate::control::{RefusedKind, Reply};
+use crate::ledger::LedgerError;
+use crate::model::task::DefinitionId;
+use crate::model::{Scope, TargetName};
+
+/// Known names that a hint lists at most.
+const LISTED: usize = 20;
+
+/// A name that nothing seen goes by.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unknown {
+    /// What was never seen.
+    pub what: String,
+    /// What there is instead.
+    pub hint: String,
+}
+
+impl Unknown {
+    /// The answer where nothing else will do.
+    pub fn refused(self) -> Reply {
+        Reply::refused(RefusedKind::NotFound, self.what, self.hint)
+    }
+}
+
+/// The known target that a name means: as it is written, else without regard to case.
+pub fn meant<'a>(
+    name: &TargetName,
+    known: impl Iterator<Item = &'a TargetName> + Clone,
+) -> Option<&'a TargetName> {
+    let exact = known.clone().find(|target| *target == name);
+    exact.or_else(|| known.clone().find(|target| target.is_like(name)))
+}
+
+impl Core {
+    /// Every target that was ever seen: by the ledger, or in the last list.
+    fn targets_seen(&self) -> BTreeSet<TargetName> {
+        let mut known: BTreeSet<TargetName> = self
+            .ledger
+            .read(|index| index.targets_seen().cloned().collect());
+        known.extend(self.last.seen.targets.keys().cloned());
+        known
+    }
+
+    /// The target that a person means, by its own name.
+    ///
+    /// # Errors
+    /// No target of that name was ever seen, nor is it configured.
+    pub fn target_named(&self, name: &TargetName) -> Result<TargetName, Unknown> {
+        let seen = self.targets_seen();
+        if let Some(target) = meant(name, seen.iter()) {
+            return Ok(target.clone());
+        }
+        let limits = self.settings.governor.targets.keys();
+        let configured = limits.chain(self.settings.modes.targets.keys());
+        if let Some(target) = meant(name, configured.clone()) {
+            return Ok(target.clone());
+        }
+        let all: BTreeSet<&TargetName> = seen.iter().chain(configured).collect();
+        Err(Unknown {
+            what: format!("no target `{name}` was ever seen"),
+            hint: known(name.as_str(), all.iter().map(|target| target.as_str())),
+        })
+    }
+
+    fn definition_named(&self, id: &DefinitionId) -> Result<DefinitionId, Unknown> {
+        let found = self.ledger.read(|index| {
+            let exact = index.definitions_seen().find(|seen| *seen == id);
+            exact
+                .or_else(|| index.definitions_seen().find(|seen| seen.is_like(id)))
+                .cloned()
+        });
+        found.ok_or_else(|| Unknown {
+            what: format!("no task of definition {id} was ever seen"),
+            hint: "write it as `provtaskd explain TASK` shows it: TARGET/#KEY, or TARGET/NAME where the server shows no key".to_owned(),
+        })
+    }
+
+    /// What a person means by a scope, by its own name. A task is meant as its lineage: a retry must
+    /// not slip out under a new id.
+    pub fn scope_named(&self, scope: &Scope) -> Result<Result<Scope, Unknown>, LedgerError> {
+        Ok(match scope {
+            Scope::Global | Scope::Lineage(_) => Ok(scope.clone()),
+            Scope::Target(name) => self.target_named(name).map(Scope::Target),
+            Scope::ActionOnTarget(action, name) => self
+                .target_named(name)
+                .map(|target| Scope::ActionOnTarget(*action, target)),
+            Scope::Definition(id) => self.definition_named(id).map(Scope::Definition),
+            Scope::Task(id) => match self.lineage_named(id.as_str()) {
+                Some(lineage) => Ok(Scope::Lineage(lineage)),
+                None => Err(Unknown {
+                    what: format!("no task {id} was ever seen"),
+                    hint: "write OIG's task id, or a lineage id such as L12".to_owned(),
+                }),
+            },
+            Scope::Account(key) => {
+                if self.ledger.knows_account(key)? {
+                    Ok(scope.clone())
+                } else {
+                    Err(Unknown {
+                        what: format!("no task of account {key} was ever seen"),
+                        hint: "write the process instance's key, as `provtaskd explain TASK` shows the account".to_owned(),
+                    })
+                }
+            }
+        })
+    }
+}
+
+/// The nearest of the known names, and all of them where they are few.
+fn known<'a>(name: &str, all: impl Iterator<Item = &'a str> + Clone) -> String {
+    let count = all.clone().count();
+    if count == 0 {
+        return "no target was seen yet".to_owned();
+    }
+    let lower = name.to_lowercase();
+    let lowered: Vec<(String, &str)> = all.clone().map(|n| (n.to_lowercase(), n)).collect();
+    let near = did_you_mean(&lower, lowered.iter().map(|(lower, _)| lower.as_str()))
+        .and_then(|near| lowered.iter().find(|(lower, _)| lower == near))
+        .map_or_else(String::new, |(_, name)| format!("did you mean `{name}`? "));
+    let names: Vec<&str> = all.take(LISTED).collect();
+    let more = count.saturating_sub(LISTED);
+    let more = if more > 0 {
+        format!(", and {more} more")
+    } else {
+        String::new()
+    };
+    format!("{near}known are: {}{more}", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_meant_as_it_is_written_before_it_is_meant_otherwise() {
+        let all = [TargetName::new("AD"), TargetName::new("ad")];
+        for (name, is) in [("ad", "ad"), ("AD", "AD"), ("Ad", "AD")] {
+            assert_eq!(
+                meant(&TargetName::new(name), all.iter()),
+                Some(&TargetName::new(is))
+            );
+        }
+        assert_eq!(meant(&TargetName::new("A D"), all.iter()), None);
+    }
+
+    #[test]
+    fn the_nearest_name_is_named_first_and_the_list_ends() {
+        let names: Vec<String> = (0..25).map(|n| format!("SAP{n:02}")).collect();
+        let said = known("sap07", names.iter().map(String::as_str));
+        assert!(
+            said.starts_with("did you mean `SAP07`? known are: SAP00, "),
+            "{said}"
+        );
+        assert!(said.ends_with("SAP19, and 5 more"), "{said}");
+        assert_eq!(known("x", std::iter::empty()), "no target was seen yet");
+    }
+}

@@ -1,0 +1,137 @@
+//! Pauses and their end, as a person orders them: one that is confirmed holds what it names, and is never a pause of nothing by mistake.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::DaemonError;
+use super::core::Core;
+use super::orders::name_of;
+use super::under_way::Why;
+use crate::control::{RefusedKind, Reply};
+use crate::ledger::record::{Actor, EventBody};
+use crate::model::Scope;
+
+impl Core {
+    /// Holds back a scope. What was never seen is held back only where that is meant.
+    pub async fn pause(
+        &mut self,
+        scope: Scope,
+        unseen: bool,
+        why: &str,
+        lasting: Option<SignedDuration>,
+        who: Actor,
+        now: Timestamp,
+    ) -> Result<Reply, DaemonError> {
+        let (scope, note) = match self.scope_named(&scope)? {
+            Ok(scope) => (scope, String::new()),
+            Err(unknown) if unseen => {
+                let note = format!(
+                    "; it matches nothing now: {}, and holds what comes under that name",
+                    unknown.what
+                );
+                (scope, note)
+            }
+            Err(unknown) => {
+                return Ok(Reply::refused(
+                    RefusedKind::NotFound,
+                    format!("{}; a pause of it would stop nothing", unknown.what),
+                    format!(
+                        "{}; to pause what is still to come, add --unseen",
+                        unknown.hint
+                    ),
+                ));
+            }
+        };
+        let until = lasting.and_then(|lasting| now.checked_add(lasting).ok());
+        let held = self
+            .governor
+            .pause(now, scope.clone(), &name_of(&who), until);
+        if held.is_none() {
+            self.void_queue(now, Why::Order);
+        }
+        self.put(
+            EventBody::Paused {
+                scope: scope.clone(),
+                until,
+                reason: Arc::from(why),
+            },
+            who,
+            now,
+        )
+        .await?;
+        if let Some(held) = held {
+            let why = self.ledger.read(|index| {
+                index
+                    .pause(&held.scope, now)
+                    .map(|order| order.reason.clone())
+            });
+            let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+            return Ok(Reply::done(format!(
+                "{} is already paused, {}, by {}{why}; that stays: a pause never shortens another, only `provtaskd resume` ends it{note}",
+                held.scope,
+                end(held.until),
+                held.by
+            )));
+        }
+        Ok(Reply::done(format!(
+            "paused {}, {}; {} requests already claimed are still sent and answered{note}",
+            scope,
+            end(until),
+            self.under_way.claimed()
+        )))
+    }
+
+    /// Ends the pause of a scope.
+    pub async fn resume(
+        &mut self,
+        scope: Scope,
+        who: Actor,
+        now: Timestamp,
+    ) -> Result<Reply, DaemonError> {
+        let named = self.scope_named(&scope)?.ok();
+        // one of something unseen is kept as it was ordered, also when it is seen later
+        let wanted: Vec<Scope> = named.into_iter().chain([scope.clone()]).collect();
+        let held: Vec<Scope> = self
+            .governor
+            .pauses(now)
+            .into_iter()
+            .map(|pause| pause.scope)
+            .collect();
+        let ended: Vec<Scope> = held
+            .iter()
+            .filter(|held| wanted.iter().any(|wanted| wanted.is_like(held)))
+            .cloned()
+            .collect();
+        if ended.is_empty() {
+            let hint = if held.is_empty() {
+                "nothing is paused".to_owned()
+            } else {
+                let held: Vec<String> = held.iter().map(ToString::to_string).collect();
+                format!("paused are: {}; see `provtaskd status`", held.join(", "))
+            };
+            let what = wanted.first().unwrap_or(&scope);
+            return Ok(Reply::refused(
+                RefusedKind::NotFound,
+                format!("{what} is not paused"),
+                hint,
+            ));
+        }
+        for scope in &ended {
+            self.governor.resume(scope);
+            let scope = scope.clone();
+            self.put(EventBody::Resumed { scope }, who.clone(), now)
+                .await?;
+        }
+        let ended: Vec<String> = ended.iter().map(ToString::to_string).collect();
+        Ok(Reply::done(format!("resumed {}", ended.join(", "))))
+    }
+}
+
+/// How long a pause holds, in words.
+fn end(until: Option<Timestamp>) -> String {
+    until.map_or_else(
+        || "until `provtaskd resume`".to_owned(),
+        |until| format!("until {until:.0}"),
+    )
+}

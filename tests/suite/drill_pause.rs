@@ -1,0 +1,176 @@
+//! Drills of pauses, whole processes: what was confirmed as paused must never be sent, whatever way its name was written.
+
+use serde_json::Value;
+
+use crate::drill::{Drill, Setup};
+use crate::drill_ops::failed;
+
+const GROUPS: &str = r#"
+name = "groups"
+seed = 21
+[[target]]
+name = "AD"
+[[population]]
+target = "AD"
+accounts = 6
+task = [{ task = "Add User to Group", failure = "network" }]
+"#;
+
+/// A daemon that has read the list and would send as soon as the backlog is released.
+async fn ready() -> Drill {
+    let mut drill = Setup::of(GROUPS).start().await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill
+}
+
+fn pauses(drill: &Drill) -> Vec<Value> {
+    let status = drill.json(&["status", "--json"]);
+    status["pauses"].as_array().cloned().unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_is_paused_and_resumed_however_its_name_is_written() {
+    let mut drill = ready().await;
+    let said = drill.done(&["pause", "--target", "ad", "--why", "a change"]);
+    assert!(said.contains("paused target AD"), "{said}");
+    let narrow = ["--target", "Ad", "--action", "retry"];
+    let said = drill.done(&[&["pause", "--why", "a change"], &narrow[..]].concat());
+    assert!(
+        said.contains("retry on target AD") || said.contains("retry on AD"),
+        "{said}"
+    );
+    drill.done(&["approve", "baseline:ad", "--why", "the drill's backlog"]);
+    drill.run_for("12h").await;
+    assert_eq!(drill.count("effects"), 0, "paused");
+    drill.done(&[&["resume"], &narrow[..]].concat());
+    drill.done(&["resume", "--target", "aD"]);
+    assert_eq!(pauses(&drill), Vec::<Value>::new());
+    drill.run_for("12h").await;
+    assert_eq!(drill.count("healed"), 6);
+    let listed = drill.json(&["outcomes", "list", "--target", "ad", "--json"]);
+    assert_eq!(listed, drill.json(&["outcomes", "list", "--json"]));
+    assert_ne!(listed, serde_json::json!([]));
+    let planned = drill.json(&["plan", "--target", "ad", "--json"]);
+    let all = drill.json(&["plan", "--json"]);
+    assert_eq!(planned["items"], all["items"]);
+    drill.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_of_what_was_never_seen_is_refused_unless_it_is_meant() {
+    let mut drill = ready().await;
+    for scope in [
+        ["--target", "NOSUCH"],
+        ["--task", "999"],
+        ["--account", "999"],
+        ["--definition", "AD/No Such"],
+    ] {
+        let args = [&["pause", "--why", "x"], &scope[..]].concat();
+        let (code, said) = failed(&drill, &args);
+        assert_eq!(code, Some(65), "{said}");
+        assert!(
+            said.contains("ever seen") && said.contains("--unseen"),
+            "{said}"
+        );
+        let said = drill.done(&[&args[..], &["--unseen"]].concat());
+        assert!(said.contains("matches nothing now"), "{said}");
+        drill.done(&[&["resume"], &scope[..]].concat());
+    }
+    let (_, said) = failed(&drill, &["pause", "--why", "x", "--target", "AS"]);
+    assert!(said.contains("did you mean `AD`?"), "{said}");
+    let (_, said) = failed(&drill, &["approve", "baseline:NOSUCH", "--why", "x"]);
+    assert!(said.contains("known are: AD"), "{said}");
+    for ask in [["outcomes", "list"].as_slice(), &["plan"]] {
+        let (code, said) = failed(&drill, &[ask, &["--target", "NOSUCH"]].concat());
+        assert_eq!(code, Some(65), "{said}");
+        assert!(said.contains("known are: AD"), "{said}");
+    }
+    assert_eq!(pauses(&drill), Vec::<Value>::new());
+    // what is known is paused without a further word
+    let task = drill.inbox()[0]["tasks"][0]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let explained = drill.done(&["explain", &task]);
+    let account = explained
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("account: "))
+        .expect("its account")
+        .to_owned();
+    drill.done(&["pause", "--why", "x", "--account", &account]);
+    drill.done(&["pause", "--why", "x", "--task", &task]);
+    drill.done(&["resume", "--account", &account]);
+    drill.done(&["resume", "--task", &task]);
+    drill.approve_backlog();
+    drill.run_for("12h").await;
+    drill.judge().await;
+}
+
+/// The first list comes after the pause, and shows the name in another case.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_of_a_target_to_come_holds_it_however_its_name_is_written() {
+    let mut drill = Setup::of(GROUPS).start().await;
+    drill.release();
+    let said = drill.done(&["pause", "--target", "ad", "--why", "x", "--unseen"]);
+    assert!(said.contains("matches nothing now"), "{said}");
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    drill.run_for("12h").await;
+    assert_eq!(drill.count("effects"), 0, "paused");
+    drill.done(&["resume", "--target", "AD"]);
+    drill.run_for("12h").await;
+    assert_eq!(drill.count("healed"), 6);
+    drill.judge().await;
+}
+
+fn pause<'a>(scope: &[&'a str], rest: &[&'a str]) -> Vec<&'a str> {
+    [&["pause"][..], scope, rest].concat()
+}
+
+/// The stricter of two pauses holds, over kill -9 and restart too; only a resume ends it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_pause_never_shortens_the_first() {
+    let mut drill = ready().await;
+    for scope in [&["--target", "AD"][..], &[]] {
+        drill.done(&pause(scope, &["--why", "Alice: a change"]));
+        let said = drill.done(&pause(scope, &["--why", "Bob", "--for", "1m"]));
+        assert!(
+            said.contains("already paused") && said.contains("Alice: a change"),
+            "{said}"
+        );
+        if drill.inbox().iter().any(|item| item["why"] == "baseline") {
+            drill.approve_backlog();
+        }
+        let (code, said) = failed(&drill, &pause(scope, &["--why", "Bob", "--for", "0s"]));
+        assert_eq!(code, Some(65), "{said}");
+        assert!(said.contains("--for"), "{said}");
+        drill.kill_and_restart().await;
+        drill.run_for("1h").await;
+        drill.done(&pause(scope, &["--why", "Bob", "--for", "1m"]));
+        drill.run_for("1h").await;
+        let held = pauses(&drill);
+        assert_eq!(held.len(), 1, "{held:#?}");
+        assert_eq!(held[0]["why"], "Alice: a change");
+        assert_eq!(held[0]["until"], Value::Null);
+        assert_eq!(drill.count("effects"), 0, "paused");
+        if !scope.is_empty() {
+            // everything is paused before the target is resumed, or it would go on
+            drill.done(&["pause", "--why", "Alice: a change"]);
+            drill.done(&[&["resume"], scope].concat());
+        }
+    }
+    drill.done(&["resume"]);
+    drill.run_for("12h").await;
+    // a later end is taken
+    drill.done(&["pause", "--why", "Carol", "--for", "1h"]);
+    let said = drill.done(&["pause", "--why", "Dave", "--for", "3h"]);
+    assert!(said.starts_with("paused everything"), "{said}");
+    assert_eq!(pauses(&drill)[0]["why"], "Dave");
+    drill.run_for("4h").await;
+    assert_eq!(pauses(&drill), Vec::<Value>::new());
+    assert_eq!(drill.count("healed"), 6);
+    drill.judge().await;
+}
