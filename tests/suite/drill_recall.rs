@@ -336,3 +336,52 @@ async fn a_revoke_does_not_wait_for_the_batch_from_which_its_account_was_refused
         .await;
     drill.judge().await;
 }
+
+/// In real time: people are asked for twenty at a time, and the second question hangs for longer than
+/// facts hold. What the first one has answered is as old as that by then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reading_is_as_old_as_its_own_question() {
+    let mut drill = groups(30, 600)
+        .scaled(120.0)
+        .config(ALWAYS)
+        .config("[guard]\nfact_age = \"4m\"")
+        .start()
+        .await;
+    drill
+        .act(json!({"fault": {"do": "hang", "on": "people", "at": [2], "ms": 3_500}}))
+        .await;
+    drill.release();
+    drill.daemon();
+    let backlog = |drill: &Drill| {
+        drill.store().join("control.sock").exists()
+            && drill.inbox().iter().any(|item| item["why"] == "baseline")
+    };
+    drill.until("the backlog is in the inbox", backlog).await;
+    drill.approve_backlog();
+    let hung = |drill: &Drill| drill.journal().iter().any(|row| row["fault"] == "Hang");
+    drill.until("a question hangs", hung).await;
+    let cycles = |drill: &Drill| drill.log().matches("cycle done").count();
+    let before = cycles(&drill);
+    drill
+        .until("its cycle has ended", |drill| cycles(drill) > before)
+        .await;
+    // any order starts the next one at once
+    let nothing = drill.cli(&["reject", "nothing", "--why", "a cycle"]);
+    assert!(!nothing.status.success());
+    let healed = |drill: &Drill| drill.count("healed") == 30;
+    drill.until("all has healed", healed).await;
+    let first = times(&drill, "put")[0];
+    let asked = since(&drill, 0, "people");
+    let about_the_first = |row: &&Value| {
+        let query = row["query"].as_str().unwrap_or_default();
+        query.contains("EMP0001%20")
+    };
+    let read = asked.iter().filter(about_the_first).map(time_of);
+    let age = first.duration_since(read.filter(|read| *read <= first).max().expect("asked"));
+    // a busy machine may take a while from the claim to the request
+    assert!(
+        age <= SignedDuration::from_mins(5),
+        "sent on an answer {age:#} old"
+    );
+    drill.judge().await;
+}
