@@ -72,5 +72,8 @@ fn a_reading_begun_before_the_answer_concludes_nothing() {
     let told = work.looked(single(pending.clone()), &delivery(), &meta, at(7));
     assert_eq!(told.expect("looked").outcomes, []);
     let told = work.looked(single(pending), &delivery(), &meta, at(9));
-    assert_eq!(told.expect("looked").outcomes[0].event, AttemptEvent::ReadPending);
+    assert_eq!(
+        told.expect("looked").outcomes[0].event,
+        AttemptEvent::ReadPending
+    );
 }
