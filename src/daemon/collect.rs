@@ -10,9 +10,9 @@ use super::memory::Memory;
 use crate::absence::ProxyRow;
 use crate::model::facts::{Known, Person};
 use crate::model::{Clock, Login, ProcessKey, RoleKey, Task, TaskId, UserKey};
-use crate::oig::{Client, OigError, Proxy};
+use crate::oig::{Client, LOGINS_AT_ONCE, OigError, People, Proxy};
 
-/// What was read of people, accounts, proxies and roles, each with its time; bounded by what is open.
+/// What was read of people, accounts, proxies and roles, each with the time at which its question began; bounded by what is open.
 #[derive(Debug, Default)]
 pub struct Cache {
     people: HashMap<Login, Dated<Known<Person>>>,
@@ -149,6 +149,23 @@ impl Cache {
             .map_or_else(|| Known::unknown("not read"), |entry| entry.value.clone())
     }
 
+    fn store_people(&mut self, people: People, at: Timestamp) {
+        for (login, person) in people.found {
+            let known = Known::Yes {
+                value: person,
+                as_of: at,
+            };
+            self.store_person(&login, known, at, true);
+        }
+        for login in people.missing {
+            let why = Known::unknown(format!("user {login} is not visible to this login"));
+            self.store_person(&login, why, at, true);
+        }
+        for (login, why) in people.unknown {
+            self.store_person(&login, Known::unknown(why), at, false);
+        }
+    }
+
     fn store_person(&mut self, login: &Login, value: Known<Person>, at: Timestamp, answered: bool) {
         if let Some(key) = value.value().and_then(|p| p.key.clone()) {
             self.logins.insert(key, login.clone());
@@ -211,36 +228,25 @@ impl<'a> Collector<'a> {
         if wanted.is_empty() {
             return Ok(());
         }
-        match self.client.users_by_login(&wanted).await {
-            Ok(people) => {
-                let at = self.clock.now();
-                for (login, person) in people.found {
-                    let known = Known::Yes {
-                        value: person,
-                        as_of: at,
-                    };
-                    self.cache.store_person(&login, known, at, true);
+        // each question has a date of its own, that of its beginning
+        let mut parts = wanted.chunks(LOGINS_AT_ONCE);
+        while let Some(part) = parts.next() {
+            let at = self.clock.now();
+            match self.client.users_by_login(part).await {
+                Ok(people) => self.cache.store_people(people, at),
+                Err(error) if error.is_login() => return Err(error),
+                Err(error) => {
+                    // the rest would meet the same
+                    let at = self.clock.now();
+                    for login in part.iter().chain(parts.by_ref().flatten()) {
+                        let why =
+                            Known::unknown(format!("user {login} could not be read: {error}"));
+                        self.cache.store_person(login, why, at, false);
+                    }
                 }
-                for login in people.missing {
-                    let why = Known::unknown(format!("user {login} is not visible to this login"));
-                    self.cache.store_person(&login, why, at, true);
-                }
-                for (login, why) in people.unknown {
-                    self.cache
-                        .store_person(&login, Known::unknown(why), at, false);
-                }
-                Ok(())
-            }
-            Err(error) if error.is_login() => Err(error),
-            Err(error) => {
-                let at = self.clock.now();
-                for login in wanted {
-                    let why = Known::unknown(format!("user {login} could not be read: {error}"));
-                    self.cache.store_person(&login, why, at, false);
-                }
-                Ok(())
             }
         }
+        Ok(())
     }
 
     /// Reads people by key where the row shows no login.
@@ -258,9 +264,9 @@ impl<'a> Collector<'a> {
             if known {
                 continue;
             }
+            let at = self.clock.now();
             match self.client.user(&key).await {
                 Ok(Some(person)) => {
-                    let at = self.clock.now();
                     let login = person.login.clone();
                     self.cache.logins.insert(key, login.clone());
                     self.cache.store_person(
@@ -303,8 +309,8 @@ impl<'a> Collector<'a> {
             }) {
                 continue;
             }
-            let answer = self.client.process(&key).await;
             let at = self.clock.now();
+            let answer = self.client.process(&key).await;
             let tasks = match answer {
                 Ok(Some(tasks)) => Known::Yes {
                     value: Arc::new(tasks),
@@ -340,6 +346,7 @@ impl<'a> Collector<'a> {
             {
                 continue;
             }
+            let at = self.clock.now();
             let key = self
                 .cache
                 .person(&login)
@@ -348,14 +355,13 @@ impl<'a> Collector<'a> {
             let value = match key {
                 None => Known::unknown(format!("the key of {login} is not known")),
                 Some(key) => match self.client.proxies(&key).await {
-                    Ok(rows) => proxy_rows(&login, rows, self.clock.now()),
+                    Ok(rows) => proxy_rows(&login, rows, at),
                     Err(error) if error.is_login() => return Err(error),
                     Err(error) => {
                         Known::unknown(format!("proxies of {login} could not be read: {error}"))
                     }
                 },
             };
-            let at = self.clock.now();
             self.cache.proxies.insert(login, Dated::of(value, at));
         }
         Ok(())
@@ -407,8 +413,8 @@ impl<'a> Collector<'a> {
             {
                 continue;
             }
-            let answer = self.client.role_members(&key).await;
             let at = self.clock.now();
+            let answer = self.client.role_members(&key).await;
             let value = match answer {
                 Ok(members) => Known::Yes {
                     value: members.into_iter().map(|member| member.login).collect(),
@@ -445,8 +451,8 @@ impl<'a> Collector<'a> {
             {
                 continue;
             }
-            let answer = self.client.responses(&id).await;
             let at = self.clock.now();
+            let answer = self.client.responses(&id).await;
             let value = match answer {
                 Ok(codes) => Known::Yes {
                     value: Arc::from(codes),
@@ -494,33 +500,4 @@ fn proxy_rows(of: &Login, rows: Vec<Proxy>, now: Timestamp) -> Known<Vec<ProxyRo
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::facts::ProxyEnd;
-
-    #[test]
-    fn a_proxy_without_a_login_makes_the_list_unknown_unless_it_does_not_hold() {
-        let now: Timestamp = "2027-03-10T12:00:00Z".parse().expect("a timestamp");
-        let proxy = |login: Option<&str>, state: &str| Proxy {
-            key: Some(UserKey::new("17")),
-            login: login.map(Login::new),
-            from: ProxyEnd::Open,
-            until: ProxyEnd::Open,
-            state: Some(state.to_owned()),
-        };
-        let rows = |proxies: Vec<Proxy>| proxy_rows(&Login::new("owner"), proxies, now);
-        let named = rows(vec![
-            proxy(Some("ann"), "NOT STARTED"),
-            proxy(None, "NOT_STARTED"),
-        ]);
-        let named = named.value().expect("all who may hold are named");
-        assert_eq!(named.len(), 1);
-        assert!(named[0].not_started);
-        let nameless = rows(vec![proxy(Some("ann"), "ACTIVE"), proxy(None, "ACTIVE")]);
-        assert!(
-            nameless
-                .why()
-                .is_some_and(|why| why.contains("without a login"))
-        );
-    }
-}
+mod tests;

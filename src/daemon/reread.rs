@@ -64,7 +64,10 @@ pub async fn keep_unmoved(
             },
         };
         match refusal {
-            Some(refusal) => refused.push((item, refusal)),
+            Some(refusal) => {
+                permit.give_up(&item);
+                refused.push((item, refusal));
+            }
             None => {
                 read_until = read_until.min(half(&item));
                 claim.batch.items.push(item);

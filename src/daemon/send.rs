@@ -198,13 +198,17 @@ impl Core {
                 return Done::Sent(Box::new(done));
             }
             let turn = clock.clone();
+            let leave = permit.clone();
             let sift = move |claim: &mut ClaimRequest| {
                 let now = turn.now();
-                (now, permit.begin(claim, now))
+                (now, leave.begin(claim, now))
             };
             match ledger.claim_standing(claim, sift).await {
                 Err(error) => done.failed = Some(error),
                 Ok(claims) => {
+                    for (item, _) in &claims.refused {
+                        permit.give_up(item);
+                    }
                     done.refused.extend(claims.refused);
                     if let Some(batch) = claims.batch {
                         let delivered = deliver(&client, &clock, batch).await;

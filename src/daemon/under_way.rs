@@ -126,6 +126,12 @@ impl Permit {
         known.map_or(Timestamp::MIN, |known| known.until)
     }
 
+    /// An item is refused before its claim: it is not claimed any more, and frees its account at once,
+    /// however long the rest of the batch is on its way.
+    pub fn give_up(&self, item: &Admitted) {
+        self.state().items.remove(&item.decision().lineage);
+    }
+
     /// Why an item may not be claimed at `now`, if so.
     pub fn refusal(&self, item: &Admitted, now: Timestamp) -> Option<Refusal> {
         self.state().refusal(item, now)
@@ -141,6 +147,7 @@ impl Permit {
         for item in items {
             let request = requests.next().flatten();
             if let Some(refusal) = state.refusal(&item, now) {
+                state.items.remove(&item.decision().lineage);
                 refused.push((item, refusal));
             } else {
                 claim.batch.items.push(item);
@@ -163,6 +170,12 @@ impl State {
             None => Why::NewerCycle,
         };
         Some(why.refusal(item))
+    }
+
+    fn holds(&self, process: &ProcessKey) -> bool {
+        let mut items = self.items.values();
+        items
+            .any(|item| item.withdrawn.is_none() && item.decision.process.as_ref() == Some(process))
     }
 
     fn withdraw(&mut self, why: Why, unwanted: &dyn Fn(&Decision, &Action) -> bool) {
@@ -225,9 +238,10 @@ impl UnderWay {
         }
     }
 
-    /// True while a batch holds the account.
+    /// True while a batch holds an item of the account that may still be claimed, or is.
     pub fn holds(&self, process: &ProcessKey) -> bool {
-        self.accounts.contains(process)
+        let mut batches = self.batches.values();
+        self.accounts.contains(process) && batches.any(|of| of.permit.state().holds(process))
     }
 
     /// How many of them are being claimed, or claimed and not answered: exactly what a withdrawal does

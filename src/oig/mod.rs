@@ -24,7 +24,7 @@ pub use client::{Client, RequestCounts};
 pub use error::OigError;
 pub use inspect::{FileFault, inspect};
 pub use people::{HistoryRow, Member, Proxy, Role};
-pub use reads::People;
+pub use reads::{LOGINS_AT_ONCE, People};
 pub use receipts::{ItemAnswer, ItemWord, PutAnswer, receipts};
 pub use secret::SecretDigest;
 pub use wire_out::WriteItem;

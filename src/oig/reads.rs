@@ -17,7 +17,7 @@ const SHORT_PAGE: u64 = 200;
 /// Pages of a short list; more is an error, so that nothing is concluded from a part.
 const SHORT_PAGES: u64 = 50;
 /// Logins per question with `or`; keeps the URL below 2 kB for usual logins.
-const OR_CHUNK: usize = 20;
+pub const LOGINS_AT_ONCE: usize = 20;
 /// What is asked of a user.
 const USER_FIELDS: &str = "usr_key,User Login,Status,Manager Login";
 
@@ -190,7 +190,7 @@ impl Client {
                 }
             }
         }
-        for chunk in ask.chunks(OR_CHUNK) {
+        for chunk in ask.chunks(LOGINS_AT_ONCE) {
             let conditions: Vec<&str> = chunk.iter().map(|(_, c)| c.as_str()).collect();
             let found = match self.users_where(&conditions.join(" or ")).await {
                 Ok(found) => found,

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::drill::{Drill, Setup};
+use crate::naive::add_task;
 
 /// Everything is read once more, in batches as large as may be.
 const ALWAYS: &str = "[governor.default]\nbatch_start = 25\n[delivery]\nreread_after = \"0s\"";
@@ -176,14 +177,10 @@ async fn nothing_is_sent_on_facts_older_than_their_age_however_slow_a_reading_is
     let healed = |drill: &Drill| drill.count("healed") == 1;
     drill.until("it has healed", healed).await;
     assert!(drill.journal().iter().any(|row| row["fault"] == "Hang"));
-    let at = |row: &Value| -> Timestamp {
-        let text = row["at"].as_str().expect("a time");
-        text.parse().expect("a timestamp")
-    };
-    let people: Vec<Timestamp> = since(&drill, 0, "people").iter().map(at).collect();
+    let people = times(&drill, "people");
     for put in since(&drill, 0, "put") {
-        let last = people.iter().filter(|read| **read <= at(&put)).max();
-        let age = at(&put).duration_since(*last.expect("somebody was read before"));
+        let last = people.iter().filter(|read| **read <= time_of(&put)).max();
+        let age = time_of(&put).duration_since(*last.expect("somebody was read before"));
         // a busy machine may take a while from the claim to the request
         assert!(
             age <= SignedDuration::from_mins(5),
@@ -214,11 +211,12 @@ async fn a_task_that_cannot_be_read_does_not_hold_back_its_batch() {
 
 /// When each request of a class came, by the world's clock.
 fn times(drill: &Drill, class: &str) -> Vec<Timestamp> {
-    let at = |row: &Value| -> Timestamp {
-        let text = row["at"].as_str().expect("a time");
-        text.parse().expect("a timestamp")
-    };
-    since(drill, 0, class).iter().map(at).collect()
+    since(drill, 0, class).iter().map(time_of).collect()
+}
+
+fn time_of(row: &Value) -> Timestamp {
+    let text = row["at"].as_str().expect("a time");
+    text.parse().expect("a timestamp")
 }
 
 /// How old the people's last reading was at the last write.
@@ -259,5 +257,131 @@ async fn what_waits_in_the_queue_goes_on_facts_no_older_than_their_age() {
     );
     drill.run_for("12h").await;
     assert_eq!(drill.count("healed"), 20);
+    drill.judge().await;
+}
+
+/// The leaver's task goes first, and makes the definition known to the target.
+const TWO_AND_A_LEAVER: &str = r#"
+name = "two and a leaver"
+seed = 19
+[[target]]
+name = "AD"
+[[population]]
+target = "AD"
+accounts = 2
+task = [{ task = "Add User to Group", failure = "network" }]
+[[population]]
+target = "AD"
+accounts = 1
+prefix = "OFF"
+task = [{ task = "Disable User", failure = "network" }]
+"#;
+
+/// In real time: of two in a batch one is refused before its claim, and the other's request hangs. The
+/// first one's account is free then, and its revoke does not wait for a request that is not its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revoke_does_not_wait_for_the_batch_from_which_its_account_was_refused() {
+    let wide = ALWAYS.replace("batch_start", "in_flight = 4\nbatch_start");
+    let mut drill = Setup::of(TWO_AND_A_LEAVER)
+        .scaled(120.0)
+        .config(&wide)
+        .start()
+        .await;
+    let truth = drill.truth();
+    let mut tasks = truth["tasks"].as_array().expect("a list").iter();
+    let first = tasks
+        .find(|task| task["definition"] == "Add User to Group")
+        .expect("a grant");
+    let (task, process) = (first["id"].to_string(), first["process"].clone());
+    let path = format!("/provtasks/{}", task.trim_matches('"'));
+    let unreadable = json!({"do": "html500", "on": "read", "path": path, "probability": 1.0});
+    drill.act(json!({ "fault": unreadable })).await;
+    // twenty-four minutes of domain time
+    let hangs = json!({"do": "hang", "on": "put", "at": [2], "ms": 12_000});
+    drill.act(json!({ "fault": hangs })).await;
+    drill.release();
+    drill.daemon();
+    let backlog = |drill: &Drill| {
+        drill.store().join("control.sock").exists()
+            && drill.inbox().iter().any(|item| item["why"] == "baseline")
+    };
+    drill.until("the backlog is in the inbox", backlog).await;
+    drill.approve_backlog();
+    let held = |drill: &Drill| drill.journal().iter().any(|row| row["fault"] == "Hang");
+    drill.until("a PUT hangs at the server", held).await;
+    let revoke = add_task(&drill.sim, &process, "Disable User").await;
+    drill.act(json!({"task": revoke, "do": "reject"})).await;
+    // any order starts a cycle at once
+    let nothing = drill.cli(&["reject", "nothing", "--why", "a cycle"]);
+    assert!(!nothing.status.success());
+    let sent = |drill: &Drill, id: &str| {
+        let mut puts = since(drill, 0, "put").into_iter();
+        puts.find(|row| row["body"]["tasks"].to_string().contains(id))
+    };
+    drill
+        .until("the revoke is sent", |drill| sent(drill, &revoke).is_some())
+        .await;
+    let journal = drill.journal();
+    let hung = journal.iter().find(|row| row["fault"] == "Hang");
+    let hung = time_of(hung.expect("it hangs"));
+    let waited = time_of(&sent(&drill, &revoke).expect("sent")).duration_since(hung);
+    assert!(
+        waited < SignedDuration::from_mins(20),
+        "the revoke waited {waited:#} for another's request"
+    );
+    drill.act(json!({"clear_faults": true})).await;
+    let healed = |drill: &Drill| drill.count("healed") == 3;
+    drill
+        .until("both revokes and the other grant have healed", healed)
+        .await;
+    drill.judge().await;
+}
+
+/// In real time: people are asked for twenty at a time, and the second question hangs for longer than
+/// facts hold. What the first one has answered is as old as that by then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reading_is_as_old_as_its_own_question() {
+    let mut drill = groups(30, 600)
+        .scaled(120.0)
+        .config(ALWAYS)
+        .config("[guard]\nfact_age = \"4m\"")
+        .start()
+        .await;
+    drill
+        .act(json!({"fault": {"do": "hang", "on": "people", "at": [2], "ms": 3_500}}))
+        .await;
+    drill.release();
+    drill.daemon();
+    let backlog = |drill: &Drill| {
+        drill.store().join("control.sock").exists()
+            && drill.inbox().iter().any(|item| item["why"] == "baseline")
+    };
+    drill.until("the backlog is in the inbox", backlog).await;
+    drill.approve_backlog();
+    let hung = |drill: &Drill| drill.journal().iter().any(|row| row["fault"] == "Hang");
+    drill.until("a question hangs", hung).await;
+    let cycles = |drill: &Drill| drill.log().matches("cycle done").count();
+    let before = cycles(&drill);
+    drill
+        .until("its cycle has ended", |drill| cycles(drill) > before)
+        .await;
+    // any order starts the next one at once
+    let nothing = drill.cli(&["reject", "nothing", "--why", "a cycle"]);
+    assert!(!nothing.status.success());
+    let healed = |drill: &Drill| drill.count("healed") == 30;
+    drill.until("all has healed", healed).await;
+    let first = times(&drill, "put")[0];
+    let asked = since(&drill, 0, "people");
+    let about_the_first = |row: &&Value| {
+        let query = row["query"].as_str().unwrap_or_default();
+        query.contains("EMP0001%20")
+    };
+    let read = asked.iter().filter(about_the_first).map(time_of);
+    let age = first.duration_since(read.filter(|read| *read <= first).max().expect("asked"));
+    // a busy machine may take a while from the claim to the request
+    assert!(
+        age <= SignedDuration::from_mins(5),
+        "sent on an answer {age:#} old"
+    );
     drill.judge().await;
 }

@@ -99,6 +99,26 @@ fn after_its_time_nothing_is_claimed() {
 }
 
 #[test]
+fn what_is_refused_before_its_claim_frees_its_account_while_its_batch_is_on_its_way() {
+    let mut under_way = UnderWay::default();
+    let mut request = claim(7, &[1, 2, 3]);
+    let permit = started(&mut under_way, &request);
+    // read once more, and found moved
+    let moved = request.batch.items.remove(2);
+    request.requests.remove(2);
+    permit.give_up(&moved);
+    let held = |under_way: &UnderWay| {
+        ["1", "2", "3"].map(|account| under_way.holds(&ProcessKey::new(account)))
+    };
+    assert_eq!(held(&under_way), [true, true, false]);
+    under_way.withdraw_where(Why::NewerCycle, &|decision, _| decision.lineage.0 == 2);
+    assert_eq!(permit.begin(&mut request, at(1)).len(), 1);
+    assert_eq!(held(&under_way), [true, false, false]);
+    under_way.end(request.batch.id);
+    assert_eq!(held(&under_way), [false, false, false]);
+}
+
+#[test]
 fn each_item_has_its_own_time() {
     let mut under_way = UnderWay::default();
     let mut request = claim(7, &[1, 2, 3]);
