@@ -51,7 +51,7 @@ fn decide(task, facts) {
 }"#,
     ),
     (
-        "35-caught.rhai",
+        "05-caught.rhai",
         r#"const NEEDS = ["owner", "siblings"];
 fn decide(task, facts) {
     if facts.kind != "revoke" { return; }
