@@ -5,8 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::model::facts::{AccountView, Known, Sibling};
-use crate::model::hash::FastMap;
-use crate::model::task::Fnv;
+use crate::model::hash::{FastMap, FastSet};
+use crate::model::task::Wide;
 use crate::model::{Kind, LineageId, ProcessKey, Snapshot, Task};
 
 /// What the ledger says of a row, as far as siblings need it.
@@ -62,7 +62,7 @@ impl Accounts {
     /// A number that changes when what the snapshot shows of the account changes.
     pub fn fingerprint(&self, process: &ProcessKey) -> u64 {
         let sum = self.rows.get(process).map_or(0, |rows| rows.sum);
-        let mut hash = Fnv::default();
+        let mut hash = Wide::default();
         hash.text(process.as_str());
         hash.finish().wrapping_add(sum)
     }
@@ -93,7 +93,7 @@ impl Accounts {
         let Some(key) = &task.process else {
             return Known::unknown("the row does not show its account");
         };
-        let mut seen: std::collections::HashSet<&str> = std::collections::HashSet::new();
+        let mut seen: FastSet<&str> = FastSet::default();
         seen.insert(task.id.as_str());
         let mut tasks = Vec::new();
         for at in self.indices(key).filter(|at| *at != row) {

@@ -1,5 +1,7 @@
 //! Puts together what a policy may know of one task; unknown stays unknown, nothing is guessed.
 
+use std::sync::{Arc, LazyLock};
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::account::{Accounts, RowState};
@@ -7,7 +9,7 @@ use super::evaluate::Bench;
 use super::memory::Memory;
 use super::owners::{self, Loads};
 use crate::model::facts::{DefinitionMemory, Facts, History, Known, Now};
-use crate::model::task::Fnv;
+use crate::model::task::Wide;
 use crate::model::{Kind, LineageId, Owner, Snapshot, Task};
 use crate::policy::Need;
 
@@ -31,6 +33,14 @@ pub struct Surroundings<'a> {
     pub moment: Now,
 }
 
+/// What no policy asks for is not had. The text is one for all rows of all lists.
+fn undeclared<T>() -> Known<T> {
+    static WHY: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("no policy declares it in NEEDS"));
+    Known::No {
+        why: Arc::clone(&WHY),
+    }
+}
+
 impl Surroundings<'_> {
     /// The facts of one row.
     pub fn facts(&self, memory: &Memory, row: usize) -> Facts {
@@ -42,17 +52,17 @@ impl Surroundings<'_> {
         let owner = if needs.contains(Need::Owner) {
             owners::owner_fact(self, memory, task, &history)
         } else {
-            Known::unknown("no policy declares it in NEEDS")
+            undeclared()
         };
         let beneficiary = match (&task.beneficiary, needs.contains(Need::Beneficiary)) {
-            (_, false) => Known::unknown("no policy declares it in NEEDS"),
+            (_, false) => undeclared(),
             (None, true) => Known::unknown("the row does not show its beneficiary"),
             (Some(login), true) => memory.cache.person(login),
         };
         let siblings = if needs.contains(Need::Siblings) {
             self.account(memory, row)
         } else {
-            Known::unknown("no policy declares it in NEEDS")
+            undeclared()
         };
         let first = task
             .created
@@ -99,6 +109,14 @@ impl Surroundings<'_> {
     /// What OIG has taught about a row's definition.
     pub fn definition(&self, task: &Task) -> DefinitionMemory {
         let ttl = self.bench.settings.delivery.manual_ttl;
+        // mostly there is nothing to look for
+        if self
+            .bench
+            .ledger
+            .read(|index| index.learned().next().is_none())
+        {
+            return DefinitionMemory::default();
+        }
         task.definition()
             .map(|definition| {
                 self.bench
@@ -131,7 +149,7 @@ impl Surroundings<'_> {
     /// the clock left aside.
     pub fn print(&self, memory: &Memory, row: usize, state: RowState) -> u64 {
         let task = &self.snapshot.tasks[row];
-        let mut hash = Fnv::default();
+        let mut hash = Wide::default();
         hash.text(self.bench.policies.hash().as_str());
         hash.text(if state.attempt_open { "o" } else { "-" });
         hash.text(if state.ambiguous { "a" } else { "-" });

@@ -97,14 +97,29 @@ impl Core {
         }
     }
 
-    /// When the first item of the queue has grown too old.
+    /// When the first item of the queue may have grown too old; never too late.
     pub fn first_ends(&self) -> Option<Timestamp> {
-        let first = self.queues.iter().map(self.item_ends()).min()?;
+        let first = self.nothing_ends_before();
         first.checked_add(SignedDuration::from_secs(1)).ok()
+    }
+
+    /// A time until which every item of the queue may be claimed, without looking at each.
+    fn nothing_ends_before(&self) -> Timestamp {
+        let queue = self.queue_ends().unwrap_or(Timestamp::MIN);
+        match self.queues.oldest_facts() {
+            Some(from) => queue.min(
+                from.checked_add(self.settings.guard.fact_age)
+                    .unwrap_or(from),
+            ),
+            None => queue,
+        }
     }
 
     /// Drops what may not be claimed any more: the next cycle, which is soon, reads and proposes anew.
     async fn drop_old(&mut self, now: Timestamp) -> Result<(), DaemonError> {
+        if now <= self.nothing_ends_before() {
+            return Ok(());
+        }
         let ends = self.item_ends();
         let old = self.queues.drop_where(|item| now > ends(item));
         if old.is_empty() {

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
+use jiff::Timestamp;
+
 use crate::governor::{Admitted, Lane};
 use crate::model::{ActionName, BatchId, DefinitionId, LineageId, ProcessKey, TargetName};
 
@@ -23,6 +25,8 @@ pub struct Batch<T> {
 #[derive(Debug, Default)]
 pub struct Queues {
     lanes: BTreeMap<(Lane, TargetName), VecDeque<Admitted>>,
+    /// Not later than the oldest facts behind any item: what was taken meanwhile may have held them.
+    oldest: Option<Timestamp>,
 }
 
 /// Items of one action for one PUT, each of another account.
@@ -38,6 +42,7 @@ pub struct Pick {
 impl Queues {
     /// Puts an item behind all of at least its priority.
     pub fn push(&mut self, item: Admitted) {
+        self.oldest = [self.oldest, item.facts_from()].into_iter().flatten().min();
         let lane = self
             .lanes
             .entry((item.lane(), item.target().clone()))
@@ -134,7 +139,14 @@ impl Queues {
             *items = kept;
             dropped.extend::<VecDeque<Admitted>>(out);
         }
+        self.oldest = self.iter().filter_map(Admitted::facts_from).min();
         dropped
+    }
+
+    /// A time that no item's facts are older than. Looking at every item with every PUT would make a
+    /// large queue cost its square.
+    pub fn oldest_facts(&self) -> Option<Timestamp> {
+        self.oldest
     }
 
     /// All that waits.
@@ -144,6 +156,7 @@ impl Queues {
 
     /// Empties all queues; a new cycle proposes anew what is still wanted.
     pub fn clear(&mut self) -> Vec<Admitted> {
+        self.oldest = None;
         std::mem::take(&mut self.lanes)
             .into_values()
             .flatten()

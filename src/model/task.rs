@@ -234,9 +234,9 @@ impl Task {
     }
 
     /// A fingerprint of what decides about the task: it changes when status, owner, reason,
-    /// response, note or definition change. FNV-1a, stable over restarts and builds.
+    /// response, note or definition change. Stable over restarts and builds of one record version.
     pub fn version(&self) -> u64 {
-        let mut hash = Fnv::default();
+        let mut hash = Wide::default();
         hash.text(self.id.as_str());
         hash.text(self.status.as_str());
         hash.text(self.definition_name.as_deref().unwrap_or(""));
@@ -288,6 +288,43 @@ impl Fnv {
     }
 }
 
+/// Eight bytes at a time over length-separated texts: for change detection over all rows of a list, never
+/// for security, and never for what is compared between runs of different builds ([`Fnv`] is for that).
+#[derive(Debug)]
+pub struct Wide(u64);
+
+impl Default for Wide {
+    fn default() -> Self {
+        Self(0x2545_f491_4f6c_dd1d)
+    }
+}
+
+impl Wide {
+    /// Mixes in a number.
+    pub fn number(&mut self, number: u64) {
+        let mixed = (self.0.rotate_left(23) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ mixed >> 29;
+    }
+
+    /// Mixes in a text and its length.
+    pub fn text(&mut self, text: &str) {
+        let (words, rest) = text.as_bytes().as_chunks::<8>();
+        for word in words {
+            self.number(u64::from_le_bytes(*word));
+        }
+        let last = rest
+            .iter()
+            .fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+        self.number(last);
+        self.number(u64::try_from(text.len()).unwrap_or(u64::MAX));
+    }
+
+    /// The 64-bit hash.
+    pub fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// All tasks read in one pass over the pages, de-duplicated by id.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -320,6 +357,30 @@ mod tests {
             TaskStatus::UnsuccessfullyCompleted
         );
         assert!(matches!(TaskStatus::parse("QX"), TaskStatus::Unknown(_)));
+    }
+
+    #[test]
+    fn texts_that_meet_at_other_places_have_other_hashes() {
+        let of = |texts: &[&str]| {
+            let mut hash = Wide::default();
+            texts.iter().for_each(|text| hash.text(text));
+            hash.finish()
+        };
+        let all = [
+            of(&[]),
+            of(&[""]),
+            of(&["", ""]),
+            of(&["a"]),
+            of(&["\0a"]),
+            of(&["a", ""]),
+            of(&["", "a"]),
+            of(&["abcdefgh", "i"]),
+            of(&["abcdefghi", ""]),
+            of(&["abcdefg", "hi"]),
+        ];
+        for (at, one) in all.iter().enumerate() {
+            assert!(!all[..at].contains(one), "{at}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod map;
 pub mod people;
 mod reads;
 pub mod receipts;
+mod scan;
 mod secret;
 mod tls;
 pub mod wire;

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::scan;
 use crate::model::fields::FieldValue;
 
 /// A field as it came: its name and its raw JSON value.
@@ -34,27 +35,18 @@ pub enum Value<'a> {
 
 impl<'a> Value<'a> {
     fn from_raw(raw: &'a RawValue) -> Self {
-        let text = raw.get().trim();
+        Self::read(raw.get())
+    }
+
+    /// A value by its JSON text.
+    pub(super) fn read(text: &'a str) -> Self {
+        let text = text.trim();
         match text.as_bytes().first() {
             None | Some(b'n') => Self::Null,
             Some(b't') => Self::Bool(true),
             Some(b'f') => Self::Bool(false),
             Some(b'{' | b'[') => Self::Json(text),
-            Some(b'"') => {
-                let inner = text
-                    .strip_prefix('"')
-                    .and_then(|t| t.strip_suffix('"'))
-                    .unwrap_or(text);
-                if inner.contains('\\') {
-                    // A lone surrogate is valid JSON text and no valid string: keep it as written.
-                    Self::Text(
-                        serde_json::from_str::<String>(text)
-                            .map_or(Cow::Borrowed(inner), Cow::Owned),
-                    )
-                } else {
-                    Self::Text(Cow::Borrowed(inner))
-                }
-            }
+            Some(b'"') => Self::Text(scan::string(text)),
             Some(_) => Self::Number(text),
         }
     }
@@ -453,68 +445,8 @@ struct Fields<'a>(Vec<Field<'a>>);
 
 impl<'de> Deserialize<'de> for Fields<'de> {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        struct V;
-        impl<'de> Visitor<'de> for V {
-            type Value = Fields<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("fields")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
-                let mut all = Vec::new();
-                while let Some(Key(name)) = map.next_key()? {
-                    let raw: &RawValue = map.next_value()?;
-                    let value = Value::from_raw(raw);
-                    all.push(Field { name, value });
-                }
-                Ok(Fields(all))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Fields<'de>, A::Error> {
-                let mut all = Vec::with_capacity(seq.size_hint().unwrap_or(32).min(64));
-                while let Some(Pair(field)) = seq.next_element::<Pair<'de>>()? {
-                    all.extend(field);
-                }
-                Ok(Fields(all))
-            }
-            scalars_give!(Fields(Vec::new()));
-        }
-        d.deserialize_any(V)
-    }
-}
-
-/// One `{name, value}`; nothing where it has no name.
-struct Pair<'a>(Option<Field<'a>>);
-
-impl<'de> Deserialize<'de> for Pair<'de> {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        struct V;
-        impl<'de> Visitor<'de> for V {
-            type Value = Pair<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a field")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pair<'de>, A::Error> {
-                let mut name = None;
-                let mut value = Value::Null;
-                while let Some(Key(key)) = map.next_key()? {
-                    let raw: &'de RawValue = map.next_value()?;
-                    if key.eq_ignore_ascii_case("value") {
-                        value = Value::from_raw(raw);
-                    } else if key.eq_ignore_ascii_case("name") {
-                        name = match Value::from_raw(raw) {
-                            Value::Text(text) => Some(text),
-                            _ => None,
-                        };
-                    }
-                }
-                Ok(Pair(name.map(|name| Field { name, value })))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Pair<'de>, A::Error> {
-                while seq.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Pair(None))
-            }
-            scalars_give!(Pair(None));
-        }
-        d.deserialize_any(V)
+        let raw: &RawValue = Deserialize::deserialize(d)?;
+        Ok(Fields(scan::fields(raw.get())))
     }
 }
 

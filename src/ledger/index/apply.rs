@@ -9,7 +9,7 @@ use crate::ledger::record::{
     ClaimItem, DecidedItem, Event, EventBody, How, JoinedItem, OpenedItem, SeenItem, clip,
 };
 use crate::model::attempt::next;
-use crate::model::task::{DefinitionId, Fnv};
+use crate::model::task::{DefinitionId, Wide};
 use crate::model::{
     Action, ActionName, AttemptEvent, AttemptState, BatchId, Digest, LineageId, ReceiptStatus,
     TargetName, Verdict,
@@ -41,7 +41,7 @@ fn said(item: &DecidedItem) -> u64 {
 }
 
 fn with_refusal(said: u64, item: &DecidedItem) -> u64 {
-    let mut hash = Fnv::default();
+    let mut hash = Wide::default();
     match &item.refusal {
         None => hash.text("-"),
         Some(refusal) => {

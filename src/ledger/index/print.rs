@@ -1,7 +1,7 @@
 //! The fingerprint of an answer, so that the same one is recorded once; for change detection only, never for security.
 
 use crate::ledger::record::{MAX_TEXT, clip};
-use crate::model::task::Fnv;
+use crate::model::task::Wide;
 use crate::model::{Action, Decision, PolicyHash, TaskId, Verdict};
 
 /// What makes an answer what it is: verdict, policy, line and fault, of this task.
@@ -16,7 +16,7 @@ pub(super) struct Answer<'a> {
 
 impl Answer<'_> {
     pub fn print(&self) -> u64 {
-        let mut hash = Fnv::default();
+        let mut hash = Wide::default();
         hash.text(self.task.as_str());
         match self.verdict {
             None => hash.text("-"),
@@ -40,7 +40,7 @@ impl Answer<'_> {
         }
         hash.text(self.policy.unwrap_or(""));
         hash.text(self.hash.as_str());
-        hash.text(&self.line.map(|l| l.to_string()).unwrap_or_default());
+        hash.number(self.line.map_or(u64::MAX, u64::from));
         hash.text(self.fault.unwrap_or(""));
         hash.finish()
     }

@@ -185,8 +185,8 @@ pub struct DecidedItem {
     /// What it saw.
     #[serde(rename = "i")]
     pub inputs: Digest,
-    /// When it saw that: the moment that is no part of the digest.
-    #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
+    /// When it saw that: the moment that is no part of the digest; equal ones are written once for a whole record.
+    #[serde(rename = "m", default, skip_serializing)]
     pub moment: Option<Arc<str>>,
     /// The answer.
     #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
@@ -243,7 +243,7 @@ pub enum EventBody {
     },
     /// Known ids that changed.
     Seen { items: Vec<SeenItem> },
-    /// Decisions and refusals that changed (in this form since version 3).
+    /// Decisions and refusals that changed (values read stand once since version 3, moments since version 4).
     #[serde(with = "shared")]
     Decided { items: Vec<DecidedItem> },
     /// Intended attempts of one batch.

@@ -18,7 +18,7 @@ pub use body::{
 };
 
 /// The version that this program writes; it reads all from 1 up to this.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Largest encoded record in bytes: sled spills larger values into files that nothing syncs.
 pub const MAX_RECORD: usize = 8 * 1024;
@@ -167,10 +167,13 @@ pub fn digest_of(bytes: &[u8]) -> Digest {
 /// # Errors
 /// Above [`MAX_RECORD`] bytes; see [`split`].
 pub fn encode(event: &Event) -> Result<Vec<u8>, RecordError> {
-    let bytes = serde_json::to_vec(event).map_err(|e| RecordError::Malformed(e.to_string()))?;
+    // most records are nearly full; growing up to that would copy them several times
+    let mut bytes = Vec::with_capacity(MAX_RECORD);
+    serde_json::to_writer(&mut bytes, event).map_err(|e| RecordError::Malformed(e.to_string()))?;
     if bytes.len() > MAX_RECORD {
         return Err(RecordError::TooLarge(bytes.len()));
     }
+    bytes.shrink_to_fit();
     Ok(bytes)
 }
 

@@ -1,12 +1,14 @@
-//! The written form of a record of decisions: the policy set and what scripts read stand in it once, however many items share them; it reads the older form too, where every item had its own.
+//! The written form of a record of decisions: the policy set, what scripts read and the moments of looking stand in it once, however many items share them; it reads the older forms too, where every item had its own.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde::de::Error as _;
 use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Deserializer, Serializer};
 
 use super::DecidedItem;
+use crate::model::hash::FastMap;
 use crate::model::{PolicyHash, ReadValue};
 
 /// The place of a hash that is written with the record.
@@ -14,12 +16,40 @@ pub(super) fn none() -> PolicyHash {
     PolicyHash::new("")
 }
 
+/// Values that stand in a record once, numbered in the order in which they came. Most items share the
+/// very texts of others, so that looking at their addresses saves reading them.
+#[derive(Default)]
+struct Pairs<'a> {
+    list: Vec<&'a ReadValue>,
+    by_address: FastMap<(usize, usize), usize>,
+    by_text: HashMap<&'a ReadValue, usize>,
+}
+
+impl<'a> Pairs<'a> {
+    fn place(&mut self, pair: &'a ReadValue) -> usize {
+        let address = (
+            Arc::as_ptr(&pair.0).cast::<u8>().addr(),
+            Arc::as_ptr(&pair.1).cast::<u8>().addr(),
+        );
+        if let Some(place) = self.by_address.get(&address) {
+            return *place;
+        }
+        let place = *self.by_text.entry(pair).or_insert_with(|| {
+            self.list.push(pair);
+            self.list.len() - 1
+        });
+        self.by_address.insert(address, place);
+        place
+    }
+}
+
 /// Writes items, and beside them what they share.
 pub(super) fn serialize<S: Serializer>(items: &[DecidedItem], to: S) -> Result<S::Ok, S::Error> {
     let mut hashes: Vec<&PolicyHash> = Vec::new();
     let mut sets = Vec::with_capacity(items.len());
-    let mut pairs: Vec<&ReadValue> = Vec::new();
-    let mut known: HashMap<&ReadValue, usize> = HashMap::new();
+    let mut moments: Vec<&str> = Vec::new();
+    let mut looks: Vec<Option<usize>> = Vec::with_capacity(items.len());
+    let mut pairs = Pairs::default();
     let mut reads: Vec<Vec<usize>> = Vec::with_capacity(items.len());
     for item in items {
         // policy sets of one record are one, or very few
@@ -28,24 +58,28 @@ pub(super) fn serialize<S: Serializer>(items: &[DecidedItem], to: S) -> Result<S
         if at.is_none() {
             hashes.push(&item.hash);
         }
-        let places = item.read.iter().map(|pair| {
-            *known.entry(pair).or_insert_with(|| {
-                pairs.push(pair);
-                pairs.len() - 1
+        looks.push(item.moment.as_deref().map(|moment| {
+            // they come in runs of one moment
+            let at = moments.iter().rposition(|have| *have == moment);
+            at.unwrap_or_else(|| {
+                moments.push(moment);
+                moments.len() - 1
             })
-        });
-        reads.push(places.collect());
+        }));
+        reads.push(item.read.iter().map(|pair| pairs.place(pair)).collect());
     }
     let one = hashes.len() <= 1;
-    let mut out = to.serialize_struct("Decided", 5)?;
+    let mut out = to.serialize_struct("Decided", 7)?;
     out.serialize_field("hashes", &hashes)?;
     if one {
         out.skip_field("sets")?;
     } else {
         out.serialize_field("sets", &sets)?;
     }
-    out.serialize_field("pairs", &pairs)?;
+    out.serialize_field("pairs", &pairs.list)?;
     out.serialize_field("reads", &reads)?;
+    out.serialize_field("moments", &moments)?;
+    out.serialize_field("looks", &looks)?;
     out.serialize_field("items", items)?;
     out.end()
 }
@@ -59,10 +93,13 @@ struct Written {
     pairs: Vec<ReadValue>,
     #[serde(default)]
     reads: Vec<Vec<usize>>,
+    #[serde(default)]
+    moments: Vec<Arc<str>>,
+    looks: Option<Vec<Option<usize>>>,
     items: Vec<DecidedItem>,
 }
 
-/// Reads items of either form.
+/// Reads items of any form.
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Vec<DecidedItem>, D::Error> {
@@ -71,13 +108,19 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         sets,
         pairs,
         reads,
+        moments,
+        looks,
         mut items,
     } = Written::deserialize(from)?;
     let Some(hashes) = hashes else {
         // up to version 2 each item has all of its own
         return Ok(items);
     };
-    if reads.len() != items.len() || !(sets.is_empty() || sets.len() == items.len()) {
+    let fits = |many: usize| many == items.len();
+    if !(fits(reads.len())
+        && (sets.is_empty() || fits(sets.len()))
+        && looks.as_ref().is_none_or(|looks| fits(looks.len())))
+    {
         return Err(D::Error::custom(
             "items and what they share are not equally many",
         ));
@@ -97,6 +140,18 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(
             );
         }
         item.read = read.into();
+        // in version 3 each item has its own
+        if let Some(place) = looks.as_ref().and_then(|looks| looks.get(at).copied()) {
+            item.moment = match place {
+                Some(place) => {
+                    let moment = moments.get(place);
+                    Some(Arc::clone(
+                        moment.ok_or_else(|| D::Error::custom("no such moment"))?,
+                    ))
+                }
+                None => None,
+            };
+        }
     }
     Ok(items)
 }
@@ -112,6 +167,7 @@ mod tests {
     use crate::model::{Digest, Kind, LineageId, TaskId};
 
     fn item(number: u64, set: u8, read: &[(u8, u8)]) -> DecidedItem {
+        let moment = number % 5;
         let pair = |(name, value): &(u8, u8)| {
             (
                 Arc::from(format!("task.{name}")),
@@ -127,7 +183,7 @@ mod tests {
             line: None,
             hash: PolicyHash::new(&format!("{set:064}")),
             inputs: Digest::new("d"),
-            moment: None,
+            moment: (moment > 0).then(|| Arc::from(format!("{{\"at\":{moment}}}"))),
             verdict: None,
             fault: None,
             refusal: None,
@@ -174,6 +230,20 @@ mod tests {
     }
 
     #[test]
+    fn records_of_version_3_are_read() {
+        let old = br#"{"v":3,"seq":7,"at":"2026-11-20T08:00:00Z","actor":{"who":"daemon"},"prev":"00","body":{"is":"decided","of":{"hashes":["abc"],"pairs":[["task.status","rejected"]],"reads":[[0],[]],"items":[
+            {"l":3,"t":"41","w":9,"k":"create","f":"30-retry.rhai","ln":12,"i":"def","m":"{\"h\":8}"},
+            {"l":4,"t":"42","w":9,"k":"create","i":"deg"}]}}}"#;
+        let event = decode(old).expect("an old record");
+        let EventBody::Decided { items } = event.body else {
+            panic!("decided")
+        };
+        assert_eq!(items[0].moment.as_deref(), Some("{\"h\":8}"));
+        assert_eq!(items[1].moment, None);
+        assert_eq!((items[0].read.len(), items[1].hash.as_str()), (1, "abc"));
+    }
+
+    #[test]
     fn places_that_are_not_there_are_no_record_and_no_panic() {
         let bytes = events(vec![item(1, 0, &[(1, 1)]), item(2, 0, &[(1, 1)])]).remove(0);
         let text = String::from_utf8(bytes).expect("text");
@@ -181,6 +251,8 @@ mod tests {
             ("\"reads\":[[0],[0]]", "\"reads\":[[0],[7]]"),
             ("\"reads\":[[0],[0]]", "\"reads\":[[0]]"),
             ("\"hashes\":[\"", "\"sets\":[0,9],\"hashes\":[\""),
+            ("\"looks\":[0,1]", "\"looks\":[0,9]"),
+            ("\"looks\":[0,1]", "\"looks\":[0]"),
         ] {
             let broken = text.replace(from, to);
             assert_ne!(broken, text);

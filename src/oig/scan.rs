@@ -1,0 +1,249 @@
+//! Takes the fields of a row apart without a tree: names and values borrowed from the page's buffer. It is given JSON that serde_json has read as such, decides nothing, and no text makes it panic.
+
+use std::borrow::Cow;
+
+use super::wire::{Field, Value};
+
+/// A place in a JSON text.
+struct Scan<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+/// The fields of `fields`: an array of `{name, value}`, or a map (11.1.2.3). Anything else holds none, and
+/// what of an array is no such object is left out (contract section 9, point 11).
+pub(super) fn fields(text: &str) -> Vec<Field<'_>> {
+    let mut scan = Scan { text, at: 0 };
+    let mut all = Vec::new();
+    match scan.next() {
+        Some(b'[') => {
+            all.reserve(32);
+            while let Some(item) = scan.item() {
+                all.extend(pair(item));
+            }
+        }
+        Some(b'{') => {
+            while let Some((name, value)) = scan.member() {
+                let name = string(name);
+                all.push(Field {
+                    name,
+                    value: Value::read(value),
+                });
+            }
+        }
+        _ => {}
+    }
+    all
+}
+
+/// One `{name, value}`; nothing where it has no name.
+fn pair(item: &str) -> Option<Field<'_>> {
+    let mut scan = Scan { text: item, at: 0 };
+    if scan.next() != Some(b'{') {
+        return None;
+    }
+    let (mut name, mut value) = (None, Value::Null);
+    while let Some((key, raw)) = scan.member() {
+        let key = string(key);
+        if key.eq_ignore_ascii_case("value") {
+            value = Value::read(raw);
+        } else if key.eq_ignore_ascii_case("name") {
+            name = match Value::read(raw) {
+                Value::Text(text) => Some(text),
+                _ => None,
+            };
+        }
+    }
+    Some(Field { name: name?, value })
+}
+
+/// A string with its quotes, decoded. A lone surrogate is valid JSON text and no valid string: it is kept as written.
+pub(super) fn string(text: &str) -> Cow<'_, str> {
+    let inner = text
+        .strip_prefix('"')
+        .and_then(|t| t.strip_suffix('"'))
+        .unwrap_or(text);
+    if inner.contains('\\') {
+        serde_json::from_str::<String>(text).map_or(Cow::Borrowed(inner), Cow::Owned)
+    } else {
+        Cow::Borrowed(inner)
+    }
+}
+
+impl<'a> Scan<'a> {
+    /// The next byte that is no blank, taken.
+    fn next(&mut self) -> Option<u8> {
+        let byte = self.peek()?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    /// The next byte that is no blank.
+    fn peek(&mut self) -> Option<u8> {
+        let bytes = self.text.as_bytes();
+        while bytes.get(self.at)?.is_ascii_whitespace() {
+            self.at += 1;
+        }
+        bytes.get(self.at).copied()
+    }
+
+    /// The next value of a list, without the comma before it; `None` at the list's end.
+    fn item(&mut self) -> Option<&'a str> {
+        if self.peek()? == b',' {
+            self.at += 1;
+        }
+        if self.peek()? == b']' {
+            return None;
+        }
+        self.value()
+    }
+
+    /// The next key, with its quotes, and value of an object; `None` at its end.
+    fn member(&mut self) -> Option<(&'a str, &'a str)> {
+        if self.peek()? == b',' {
+            self.at += 1;
+        }
+        if self.peek()? != b'"' {
+            return None;
+        }
+        let key = self.value()?;
+        if self.next()? != b':' {
+            return None;
+        }
+        Some((key, self.value()?))
+    }
+
+    /// One value as it is written.
+    fn value(&mut self) -> Option<&'a str> {
+        let first = self.peek()?;
+        let from = self.at;
+        match first {
+            b'"' => self.skip_string()?,
+            b'{' | b'[' => {
+                let mut depth = 0_usize;
+                loop {
+                    match *self.text.as_bytes().get(self.at)? {
+                        b'"' => {
+                            self.skip_string()?;
+                            continue;
+                        }
+                        b'{' | b'[' => depth += 1,
+                        b'}' | b']' => depth -= 1,
+                        _ => {}
+                    }
+                    self.at += 1;
+                    if depth == 0 {
+                        break;
+                    }
+                }
+            }
+            _ => {
+                let rest = &self.text.as_bytes()[from..];
+                let ends = |b: &u8| matches!(b, b',' | b']' | b'}') || b.is_ascii_whitespace();
+                let len = rest.iter().position(ends).unwrap_or(rest.len());
+                // a value has a length, else this would not come to an end
+                if len == 0 {
+                    return None;
+                }
+                self.at += len;
+            }
+        }
+        self.text.get(from..self.at)
+    }
+
+    /// Past a string that begins here.
+    fn skip_string(&mut self) -> Option<()> {
+        let mut from = self.at + 1;
+        loop {
+            let end = from + self.text.get(from..)?.find('"')?;
+            let before = self.text.as_bytes()[self.at + 1..end].iter().rev();
+            let escapes = before.take_while(|byte| **byte == b'\\').count();
+            from = end + 1;
+            if escapes % 2 == 0 {
+                self.at = from;
+                return Some(());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value as Json;
+
+    use super::*;
+
+    /// What the fields are, by way of a tree.
+    fn by_tree(tree: &Json) -> Vec<(String, String)> {
+        let one = |item: &Json| {
+            let of = item.as_object()?;
+            let name = of.get("name")?.as_str()?.to_owned();
+            Some((
+                name,
+                of.get("value").map_or("null".to_owned(), Json::to_string),
+            ))
+        };
+        match tree {
+            Json::Array(items) => items.iter().filter_map(one).collect(),
+            Json::Object(of) => of
+                .iter()
+                .map(|(name, value)| (name.clone(), value.to_string()))
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn shown(value: &Value<'_>) -> String {
+        match value {
+            Value::Null => "null".to_owned(),
+            Value::Text(text) => Json::from(text.as_ref()).to_string(),
+            Value::Number(text) | Value::Json(text) => {
+                let tree: Json = serde_json::from_str(text).expect("JSON");
+                tree.to_string()
+            }
+            Value::Bool(yes) => yes.to_string(),
+        }
+    }
+
+    fn json() -> impl Strategy<Value = Json> {
+        let text = "[ab\"\\\\{}\\[\\],:ä\n]{0,8}";
+        let leaf = prop_oneof![
+            Just(Json::Null),
+            any::<bool>().prop_map(Json::from),
+            any::<i64>().prop_map(Json::from),
+            text.prop_map(Json::from),
+        ];
+        leaf.prop_recursive(3, 24, 4, move |inner| {
+            let pairs = (text, inner.clone()).prop_map(
+                |(name, value)| serde_json::json!({"name": name, "more": 1, "value": value}),
+            );
+            prop_oneof![
+                prop::collection::vec(prop_oneof![pairs, inner.clone()], 0..4).prop_map(Json::from),
+                prop::collection::btree_map(text, inner, 0..4).prop_map(|map| Json::from_iter(map)),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn fields_are_what_a_tree_of_the_same_text_shows(tree in json(), pretty in any::<bool>()) {
+            let text = if pretty {
+                serde_json::to_string_pretty(&tree)
+            } else {
+                serde_json::to_string(&tree)
+            }
+            .expect("JSON");
+            let found: Vec<(String, String)> = fields(&text)
+                .iter()
+                .map(|field| (field.name.clone().into_owned(), shown(&field.value)))
+                .collect();
+            prop_assert_eq!(found, by_tree(&tree));
+        }
+
+        #[test]
+        fn no_text_makes_it_panic_or_go_on_for_ever(text in "[{}\\[\\],:\"\\\\a1 ä]{0,40}") {
+            let _ = fields(&text);
+        }
+    }
+}
