@@ -18,7 +18,7 @@ mod shipped;
 pub mod trial;
 
 pub use diagnostic::{Diagnostic, FaultKind, PolicyError};
-pub use inputs::{inputs_digest, inputs_json, inputs_parts, replay, replay_at};
+pub use inputs::{inputs_digest, inputs_parts, inputs_text, replay, replay_at};
 pub use needs::{Need, Needs};
 pub use reasons::Class;
 pub use set::{Evaluated, PolicySet, Sources};

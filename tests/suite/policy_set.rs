@@ -8,7 +8,7 @@ use provtaskd::model::{Action, Kind, Login, Principal, UserKey, Verdict};
 use provtaskd::policy::api::{FUNCTIONS, PROPERTIES};
 use provtaskd::policy::load::{self, shipped_sources};
 use provtaskd::policy::{
-    Need, PolicySet, inputs_digest, inputs_json, inputs_parts, replay, replay_at, trial,
+    Need, PolicySet, inputs_digest, inputs_parts, inputs_text, replay, replay_at, trial,
 };
 
 use crate::policy::{at, decide, facts, set_of, task};
@@ -16,9 +16,9 @@ use crate::policy::{at, decide, facts, set_of, task};
 #[test]
 fn stored_inputs_give_the_same_decision_again() {
     let set = load::load(&shipped_settings()).unwrap_or_else(|e| panic!("{e}"));
-    let json = inputs_json(&task(), &facts());
+    let json = inputs_text(&task(), &facts());
     let (task_again, facts_again) = replay(&json).expect("reads back");
-    assert_eq!(inputs_json(&task_again, &facts_again), json);
+    assert_eq!(inputs_text(&task_again, &facts_again), json);
     assert_eq!(facts_again, facts());
     let first = decide(&set, task(), facts());
     let again = decide(&set, task_again, facts_again);
@@ -266,8 +266,8 @@ fn looks_at_different_times_that_see_the_same_have_the_same_inputs_and_are_repla
         let (task_again, facts_again) = replay_at(&still, &moment).expect("reads back");
         assert_eq!(facts_again, before);
         assert_eq!(
-            inputs_json(&task_again, &facts_again),
-            inputs_json(&task(), &before)
+            inputs_text(&task_again, &facts_again),
+            inputs_text(&task(), &before)
         );
         still
     };
