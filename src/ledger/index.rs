@@ -67,13 +67,19 @@ impl Attempt {
             && !matches!(self.state, AttemptState::Claimed | AttemptState::Ambiguous)
     }
 
-    /// True while the write may still be on its way, or its connector running. A revoke waits for
-    /// that and for nothing else of its account (invariant 8).
+    /// True while the write may still be on its way, or the connector that it set going at work. A
+    /// revoke waits for that and for nothing else of its account (invariant 8). What only waits to be
+    /// read back holds it up only where a connector may be moving access: a note, a hand-over or a
+    /// response runs none, and a retried notification touches no account.
     pub fn on_the_way(&self, now: Timestamp, settle_after: SignedDuration) -> bool {
-        matches!(
-            self.state,
-            AttemptState::Claimed | AttemptState::Unknown | AttemptState::Accepted
-        ) && now.duration_since(self.sent) < settle_after
+        let may_run = match self.state {
+            AttemptState::Claimed => true,
+            AttemptState::Unknown | AttemptState::Accepted => {
+                self.action == Action::Retry && self.kind != Kind::Notify
+            }
+            _ => false,
+        };
+        may_run && now.duration_since(self.sent) < settle_after
     }
 }
 

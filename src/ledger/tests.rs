@@ -9,6 +9,7 @@ mod processes;
 mod racing;
 mod state;
 mod truth;
+mod ways;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, RwLock};

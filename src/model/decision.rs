@@ -332,7 +332,7 @@ refusals! {
     ShuttingDown => "shutting_down",
     /// The task changed between the snapshot and the moment of sending.
     TaskMoved => "task_moved",
-    /// It was withdrawn right before its claim: by an order, a reload, the shutdown or a newer cycle, or because its facts had grown too old.
+    /// It was withdrawn right before its claim: by an order, a reload, the shutdown, a newer cycle or a revoke of its account, or because its facts had grown too old.
     Withdrawn => "withdrawn",
     /// The cron lines allow nothing to be sent now.
     NotScheduled => "not_scheduled",
