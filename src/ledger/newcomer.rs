@@ -107,7 +107,15 @@ impl Work {
             let likened = !matches!(to, Join::Fresh | Join::To(_, How::Link));
             if !pass.sure && likened {
                 // a row that a shift between pages may have hidden could make the pair a wrong one
-                *to = Join::Undecided;
+                let elders = elders(to);
+                let timely = |elder| self.had_its_time(elder, delivery, now);
+                if sighting >= PATIENCE && elders.iter().copied().all(timely) {
+                    *to = Join::Ambiguous(elders);
+                } else {
+                    *to = Join::Undecided;
+                    let sights = sighting;
+                    met.insert(new.task.clone(), Met { sights, of });
+                }
                 continue;
             }
             if let Join::To(lineage, How::Successor) = *to
@@ -130,11 +138,7 @@ impl Work {
                 let sights = sighting;
                 met.insert(new.task.clone(), Met { sights, of });
             } else if !rivals.is_empty() {
-                match to {
-                    Join::To(lineage, _) => rivals.push(*lineage),
-                    Join::Ambiguous(of) => rivals.append(of),
-                    Join::Fresh | Join::Undecided => {}
-                }
+                rivals.append(&mut elders(to));
                 rivals.sort_unstable();
                 rivals.dedup();
                 *to = Join::Ambiguous(rivals);
@@ -157,6 +161,12 @@ impl Work {
     fn sent_after(&self, new: &Newcomer, lineage: LineageId) -> Option<Timestamp> {
         let sent = self.index().attempt(lineage)?.sent;
         made_before(new.created, sent).then_some(sent)
+    }
+
+    /// True where the lineage has no attempt, or its process could have told by now what came of it.
+    fn had_its_time(&self, of: LineageId, delivery: &DeliverySettings, now: Timestamp) -> bool {
+        let sent = self.index().attempt(of).map(|attempt| attempt.sent);
+        sent.is_none_or(|sent| now.duration_since(sent) >= delivery.settle_after)
     }
 
     /// Lineages that have the key of a newcomer, or that one names as its predecessor.
@@ -234,6 +244,15 @@ impl Work {
         }
         self.back = again;
         Ok(())
+    }
+}
+
+/// The lineages that an answer is about.
+fn elders(to: &Join) -> Vec<LineageId> {
+    match to {
+        Join::To(lineage, _) => vec![*lineage],
+        Join::Ambiguous(of) => of.clone(),
+        Join::Fresh | Join::Undecided => Vec::new(),
     }
 }
 
