@@ -164,6 +164,10 @@ pub struct Core {
     pub settled_at_start: bool,
     /// Why the store and the server don't belong together, if so.
     pub world_mismatch: Option<Arc<str>>,
+    /// What the last list showed that speaks against this being the known server; the next one tells.
+    pub doubtful_world: Option<Arc<str>>,
+    /// The log has said that this is another server.
+    pub world_said: bool,
     /// The store of another world: held, so that nobody else takes it, and left as it is.
     pub foreign_store: Option<Ledger>,
     /// The last cycle.
@@ -432,6 +436,7 @@ impl Core {
                 if let Ok(found) = &result {
                     // what the list told is on record: the governor has to hear of it too
                     self.told(now, &found.observed.outcomes);
+                    self.take_world(now, &found.observed.world);
                     self.store_governor(now).await?;
                 }
                 // a refused login must be on record whoever met it

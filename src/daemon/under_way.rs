@@ -40,6 +40,8 @@ pub enum Why {
     Age,
     /// Something that takes access away on the same account goes first.
     Revoke,
+    /// The server is another one than the store knows.
+    OtherWorld,
 }
 
 /// True for what goes before everything else of its account: the retry of a revoke or disable.
@@ -59,6 +61,7 @@ impl fmt::Display for Why {
             Self::Manual => "the definition is not automated",
             Self::Age => "the age of its facts",
             Self::Revoke => "a revoke of its account",
+            Self::OtherWorld => "a server that is not the known one",
         })
     }
 }

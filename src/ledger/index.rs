@@ -7,6 +7,7 @@ mod open;
 mod parts;
 mod print;
 mod sums;
+mod worlds;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -153,6 +154,10 @@ pub struct Index {
     pub(in crate::ledger) store_id: Option<String>,
     pub(in crate::ledger) fingerprint: Option<String>,
     pub(in crate::ledger) rewound: Option<(u64, u64)>,
+    /// Since when, and by what, the server's data are not those that are known here.
+    pub(in crate::ledger) other_world: Option<(Timestamp, Arc<str>)>,
+    /// The highest id that is a number.
+    pub(in crate::ledger) top: u64,
     /// Lineage `L` is at `L - 1`.
     pub(in crate::ledger) lineages: Vec<Lineage>,
     pub(in crate::ledger) by_task: FastMap<TaskRef, u32>,
@@ -183,6 +188,7 @@ impl PartialEq for Index {
             && self.store_id == other.store_id
             && self.fingerprint == other.fingerprint
             && self.rewound == other.rewound
+            && self.other_world == other.other_world
             && self.lineages == other.lineages
             && self.by_task == other.by_task
             && self.attempts == other.attempts

@@ -90,6 +90,10 @@ impl Work {
         let mut joins = join(&waiting, &walk.newcomers, How::Successor);
         let mut met = HashMap::new();
         for (new, to) in walk.newcomers.iter().zip(&mut joins) {
+            if let Some(old) = new.instead_of {
+                *to = Join::Ambiguous(vec![old]);
+                continue;
+            }
             let before = self.newcomers.get(&new.task).map_or(0, |met| met.sights);
             let sighting = if pass.counts {
                 before.saturating_add(1)
@@ -179,7 +183,7 @@ impl Work {
             let lineage = LineageId(n);
             let meant = of.key.is_some_and(|key| keys.contains(&key)) || linked.contains(&lineage);
             // one about which a person has to decide has successors like any other: they are no new work
-            if !meant || of.has(flags::DONE) {
+            if !meant || of.has(flags::DONE | flags::RETIRED) {
                 continue;
             }
             let ours = index

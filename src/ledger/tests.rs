@@ -10,6 +10,7 @@ mod racing;
 mod state;
 mod truth;
 mod ways;
+mod worlds;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, RwLock};

@@ -36,6 +36,10 @@ pub(super) struct Work {
     pub newcomers: HashMap<TaskId, Met>,
     /// Lineages whose replaced id is shown open again, with the passes in a row.
     pub back: HashMap<LineageId, u8>,
+    /// Lineages whose id a pass has shown as another task, with the passes in a row.
+    pub strange: HashMap<LineageId, u8>,
+    /// Evidence of another world that the next pass has to confirm, with the passes so far.
+    pub doubtful: Option<(Arc<str>, u8)>,
     /// What earlier readings showed of open attempts.
     pub evidence: HashMap<LineageId, Evidence>,
     /// Last look at each open attempt.
@@ -53,6 +57,8 @@ impl Work {
             last_pass: None,
             newcomers: HashMap::new(),
             back: HashMap::new(),
+            strange: HashMap::new(),
+            doubtful: None,
             evidence: HashMap::new(),
             looks: HashMap::new(),
             held: Held::default(),

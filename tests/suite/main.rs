@@ -31,6 +31,7 @@ mod drill_recall;
 mod drill_revoke;
 mod drill_when;
 mod drill_words;
+mod drill_world;
 mod governor_state;
 mod inputs;
 mod inputs_other;

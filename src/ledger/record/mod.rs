@@ -14,11 +14,11 @@ use crate::model::{CycleId, Digest, Login, PolicyHash};
 
 pub use body::{
     AlikeItem, ClaimItem, DecidedItem, EventBody, How, JoinedItem, OpenedItem, ReceiptItem,
-    SeenItem,
+    ReusedItem, SeenItem,
 };
 
 /// The version that this program writes; it reads all from 1 up to this.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Largest encoded record in bytes: sled spills larger values into files that nothing syncs.
 pub const MAX_RECORD: usize = 8 * 1024;
