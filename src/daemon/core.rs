@@ -23,7 +23,7 @@ use crate::control::{Incoming, PlanFilter, Reply};
 use crate::dispatch::batch::Queues;
 use crate::dispatch::verify::Witness;
 use crate::governor::Governor;
-use crate::ledger::{Ledger, VerifyItem};
+use crate::ledger::{Ledger, ServerBehind, VerifyItem};
 use crate::model::hash::FastMap;
 use crate::model::settings::Settings;
 use crate::model::{Clock, CycleId, Known, LineageId, Mode, RefusalReason, TaskId};
@@ -166,6 +166,8 @@ pub struct Core {
     pub world_mismatch: Option<Arc<str>>,
     /// What the last list showed that speaks against this being the known server; the next one tells.
     pub doubtful_world: Option<Arc<str>>,
+    /// How far the server's dates are behind our sends, where its lists say so.
+    pub server_behind: Option<ServerBehind>,
     /// The log has said that this is another server.
     pub world_said: bool,
     /// The store of another world: held, so that nobody else takes it, and left as it is.

@@ -249,6 +249,7 @@ impl Core {
     ) -> Result<(), DaemonError> {
         self.told(now, &found.observed.outcomes);
         self.take_world(now, &found.observed.world);
+        self.take_clock(found.observed.behind);
         for fault in &found.faults {
             tracing::warn!(fault = %fault, "a policy failed; its tasks are left alone");
         }

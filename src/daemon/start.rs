@@ -289,6 +289,7 @@ async fn assemble(
         looks,
         world_mismatch,
         doubtful_world: None,
+        server_behind: None,
         world_said: false,
         foreign_store,
         last,

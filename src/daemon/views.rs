@@ -119,6 +119,7 @@ impl Core {
                 (None, Some(world)) => world,
                 (None, None) => "not bound yet".to_owned(),
             },
+            server_clock: self.clock_in_words(),
             unmapped: self
                 .last
                 .seen

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::DaemonError;
 use super::core::Core;
@@ -10,7 +10,7 @@ use super::under_way::Why;
 use super::views::general;
 use crate::control::{InboxItem, RefusedKind, Reply};
 use crate::ledger::record::Actor;
-use crate::ledger::World;
+use crate::ledger::{ServerBehind, World};
 
 impl Core {
     /// Why store and server don't belong together, if so: as found at start, on record, or in doubt
@@ -52,6 +52,31 @@ impl Core {
                 }
             }
         }
+    }
+
+    /// What the lists said of the server's clock; the log says it once, until it is right again.
+    pub fn take_clock(&mut self, behind: Option<ServerBehind>) {
+        if let (Some(found), None) = (behind, self.server_behind) {
+            tracing::warn!(
+                successors = found.tasks,
+                behind = %format_args!("{:#}", found.by),
+                setting = "server.server_zone",
+                "the server dates successors before the retries that made them, all by the same span: {}; each of them waits for a person",
+                cause_of(found.by)
+            );
+        }
+        self.server_behind = behind;
+    }
+
+    /// The same in words, for `status`.
+    pub fn clock_in_words(&self) -> Option<String> {
+        let found = self.server_behind?;
+        Some(format!(
+            "{} successors are dated {:#} before the retries that made them: {}",
+            found.tasks,
+            found.by,
+            cause_of(found.by)
+        ))
     }
 
     /// The inbox's item where the server's data are not those that are known.
@@ -102,5 +127,16 @@ impl Core {
         Ok(Reply::done(format!(
             "accepted: {closed} pieces of work of the former server are closed; what the next list shows is a new backlog, to be released by target (`provtaskd inbox`)"
         )))
+    }
+}
+
+/// What such a span comes from: zones differ by quarters of an hour, clocks by anything.
+fn cause_of(by: SignedDuration) -> &'static str {
+    const QUARTER: i64 = 15 * 60;
+    let off = by.as_secs().rem_euclid(QUARTER);
+    if by.as_secs() >= QUARTER - 120 && !(120..=QUARTER - 120).contains(&off) {
+        "look at `server.server_zone`, and at the server's clock"
+    } else {
+        "look at the server's clock, and at `server.server_zone`"
     }
 }

@@ -3,6 +3,7 @@
 mod alike;
 mod attempts;
 mod claimed;
+mod dated;
 mod error;
 mod facts;
 pub mod handle;
@@ -31,6 +32,7 @@ mod world;
 
 pub use attempts::{ClaimRequest, Claims, Settled};
 pub use claimed::Claimed;
+pub use dated::ServerBehind;
 pub use error::{LedgerError, StoreError};
 pub use handle::Ledger;
 pub use index::said_print;

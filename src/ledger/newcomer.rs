@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::error::LedgerError;
-use super::index::flags;
+use super::index::{Index, flags};
 use super::lineage::{Join, JoinKey, Newcomer, Waiting, join, made_before};
 use super::observe::Observed;
 use super::record::{How, Meta};
@@ -94,6 +94,7 @@ impl Work {
                 *to = Join::Ambiguous(vec![old]);
                 continue;
             }
+            self.note_date(new, to);
             let before = self.newcomers.get(&new.task).map_or(0, |met| met.sights);
             let sighting = if pass.counts {
                 before.saturating_add(1)
@@ -159,6 +160,27 @@ impl Work {
             self.newcomers = met;
         }
         joins
+    }
+
+    /// Notes how the server dates what may be the successor of our retry.
+    fn note_date(&mut self, new: &Newcomer, to: &Join) {
+        let Join::To(lineage, How::Successor | How::Link) = *to else {
+            return;
+        };
+        let retried = |index: &Index| {
+            let attempt = index.attempt(lineage)?;
+            (attempt.action == Action::Retry).then_some(attempt.sent)
+        };
+        let sent = retried(&self.index());
+        let (Some(sent), Some(created)) = (sent, new.created) else {
+            return;
+        };
+        if made_before(Some(created), sent) {
+            let by = sent.duration_since(created);
+            self.dated.before(&new.task, by);
+        } else {
+            self.dated.after();
+        }
     }
 
     /// When the lineage's retry was sent, where the server says that it made the newcomer before that.

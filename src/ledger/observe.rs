@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::dated::ServerBehind;
 use super::error::LedgerError;
 use super::judge::{Judgement, Reading, judge, next_look, too_early};
 use super::lineage::{Join, print};
@@ -89,6 +90,8 @@ pub struct Observed {
     pub ambiguous: u64,
     /// Whether the server's data are those that are known here.
     pub world: World,
+    /// How far the server's dates are behind our sends, where several successors agree on it.
+    pub behind: Option<ServerBehind>,
 }
 
 impl Observed {
@@ -163,6 +166,7 @@ impl Work {
         }
         self.forget_settled();
         self.fit_presence();
+        out.behind = self.dated.told();
         out.views = self.seen_of(walk.views);
         Ok(out)
     }

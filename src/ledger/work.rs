@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use jiff::Timestamp;
 
+use super::dated::Dated;
 use super::error::LedgerError;
 use super::index::{Index, Stamp};
 use super::inputs::Held;
@@ -44,6 +45,8 @@ pub(super) struct Work {
     pub evidence: HashMap<LineageId, Evidence>,
     /// Last look at each open attempt.
     pub looks: HashMap<LineageId, Timestamp>,
+    /// Successors that the server dates before our sends.
+    pub dated: Dated,
     /// Inputs on their way to the store.
     pub held: Held,
 }
@@ -61,6 +64,7 @@ impl Work {
             doubtful: None,
             evidence: HashMap::new(),
             looks: HashMap::new(),
+            dated: Dated::default(),
             held: Held::default(),
         }
     }

@@ -15,6 +15,7 @@ mod config;
 mod demo;
 mod drill;
 mod drill_broken;
+mod drill_clock;
 mod drill_crash;
 mod drill_doubt;
 mod drill_guard;
