@@ -173,6 +173,7 @@ pub fn status(view: &StatusView, width: u16) -> String {
     );
     for (name, problem) in [
         ("last error", &view.last_error),
+        ("server clock", &view.server_clock),
         ("reload", &view.reload_error),
         ("configuration", &view.config_error),
     ] {

@@ -241,6 +241,9 @@ pub struct StatusView {
     pub store_records: u64,
     /// Which world it belongs to, and whether the server is that one.
     pub world: String,
+    /// What is wrong with the server's clock or its zone, where its dates say so.
+    #[serde(default)]
+    pub server_clock: Option<String>,
     /// Definitions without a kind, with their counts.
     pub unmapped: Vec<(String, u64)>,
 }

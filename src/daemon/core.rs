@@ -23,7 +23,7 @@ use crate::control::{Incoming, PlanFilter, Reply};
 use crate::dispatch::batch::Queues;
 use crate::dispatch::verify::Witness;
 use crate::governor::Governor;
-use crate::ledger::{Ledger, VerifyItem};
+use crate::ledger::{Ledger, ServerBehind, VerifyItem};
 use crate::model::hash::FastMap;
 use crate::model::settings::Settings;
 use crate::model::{Clock, CycleId, Known, LineageId, Mode, RefusalReason, TaskId};
@@ -164,6 +164,12 @@ pub struct Core {
     pub settled_at_start: bool,
     /// Why the store and the server don't belong together, if so.
     pub world_mismatch: Option<Arc<str>>,
+    /// What the last list showed that speaks against this being the known server; the next one tells.
+    pub doubtful_world: Option<Arc<str>>,
+    /// How far the server's dates are behind our sends, where its lists say so.
+    pub server_behind: Option<ServerBehind>,
+    /// The log has said that this is another server.
+    pub world_said: bool,
     /// The store of another world: held, so that nobody else takes it, and left as it is.
     pub foreign_store: Option<Ledger>,
     /// The last cycle.
@@ -432,6 +438,7 @@ impl Core {
                 if let Ok(found) = &result {
                     // what the list told is on record: the governor has to hear of it too
                     self.told(now, &found.observed.outcomes);
+                    self.take_world(now, &found.observed.world);
                     self.store_governor(now).await?;
                 }
                 // a refused login must be on record whoever met it

@@ -25,12 +25,13 @@ impl Core {
     pub fn standing(&self, snapshot_ok: bool) -> Standing {
         let hash = self.policies.hash();
         let login = &self.settings.server.login;
+        let world_mismatch = self.mismatch();
         self.ledger.read(|index| Standing {
             policy_released: index.released(hash),
             login_stopped: index
                 .login_stopped(login)
                 .map(|stopped| Arc::clone(&stopped.why)),
-            world_mismatch: self.world_mismatch.clone(),
+            world_mismatch,
             snapshot_ok,
             store_ok: self.ledger.failed().is_none(),
             shutting_down: self.stopping,

@@ -30,6 +30,7 @@ mod systemd;
 mod time;
 mod under_way;
 mod views;
+mod world;
 
 use std::path::PathBuf;
 

@@ -103,6 +103,9 @@ impl Core {
         if id == "rewound" {
             return self.settle_rewind(why, who, now).await;
         }
+        if id == "world" {
+            return self.accept_world(why, who, now).await;
+        }
         let by = name_of(&who);
         match self.governor.approve(now, id, &by) {
             Err(error) => Ok(self.not_held(id, "approved", &error.to_string())),

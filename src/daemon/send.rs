@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::core::{Core, Done};
 use super::evaluate::Behind;
-use super::under_way::Why;
+use super::under_way::{Why, takes_access};
 use super::{DaemonError, reread};
 use crate::dispatch::batch::{Batch, Pick};
 use crate::dispatch::deliver::{Delivered, End, deliver};
@@ -65,12 +65,18 @@ impl Core {
                 continue;
             };
             let under_way = &self.under_way;
-            let pick = self.queues.take(lane, &target, max, &|process| {
+            let pick = self.queues.take(lane, &target, max, &|item, process| {
                 let busy = |index: &Index| match lane {
                     Lane::Revoke => index.on_the_way(process, now, settle_after),
                     _ => index.is_open_on(process),
                 };
-                under_way.holds(process) || ledger.read(busy)
+                if ledger.read(busy) {
+                    return true;
+                }
+                match takes_access(item.decision(), item.action()) {
+                    true => !under_way.make_way(process),
+                    false => under_way.holds(process),
+                }
             });
             if let Some(pick) = pick {
                 self.start_put(now, target, pick);

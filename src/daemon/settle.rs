@@ -188,7 +188,7 @@ impl Core {
     /// True where acts would really be sent: only then the first-day baseline is taken.
     pub fn enforces(&self) -> bool {
         self.settings.modes.global == Mode::Enforce
-            && self.world_mismatch.is_none()
+            && self.mismatch().is_none()
             && self
                 .ledger
                 .read(|index| index.released(self.policies.hash()))
@@ -248,6 +248,8 @@ impl Core {
         took: Duration,
     ) -> Result<(), DaemonError> {
         self.told(now, &found.observed.outcomes);
+        self.take_world(now, &found.observed.world);
+        self.take_clock(found.observed.behind);
         for fault in &found.faults {
             tracing::warn!(fault = %fault, "a policy failed; its tasks are left alone");
         }

@@ -142,7 +142,7 @@ async fn run_with(
     drop(inlets);
     while helpers.join_next().await.is_some() {}
     core.jobs.shutdown().await;
-    let other_world = core.once.then(|| core.world_mismatch.clone()).flatten();
+    let other_world = core.once.then(|| core.mismatch()).flatten();
     let once_failed = core.once.then(|| core.last.error.clone()).flatten();
     let faults = if core.once { core.last.faults } else { 0 };
     let login_stopped = core
@@ -288,6 +288,9 @@ async fn assemble(
         settled_at_start: looks.is_empty(),
         looks,
         world_mismatch,
+        doubtful_world: None,
+        server_behind: None,
+        world_said: false,
         foreign_store,
         last,
         epoch: 1,

@@ -423,6 +423,10 @@ fn line(event: &Event) -> Option<EventView> {
                 format!("tasks {} could continue it", ids.join(", ")),
             )
         }
+        EventBody::IdsReused { items } => {
+            let first = items.first()?;
+            ("reused", format!("another task now: {}", first.why))
+        }
         EventBody::Seen { items } => {
             let first = items.first()?;
             ("changed", format!("read as {}", first.status))

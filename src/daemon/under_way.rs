@@ -38,6 +38,15 @@ pub enum Why {
     Manual,
     /// The facts behind it are too old by now.
     Age,
+    /// Something that takes access away on the same account goes first.
+    Revoke,
+    /// The server is another one than the store knows.
+    OtherWorld,
+}
+
+/// True for what goes before everything else of its account: the retry of a revoke or disable.
+pub fn takes_access(decision: &Decision, action: &Action) -> bool {
+    decision.kind.takes_access() && *action == Action::Retry
 }
 
 impl fmt::Display for Why {
@@ -51,6 +60,8 @@ impl fmt::Display for Why {
             Self::NewerCycle => "a newer cycle",
             Self::Manual => "the definition is not automated",
             Self::Age => "the age of its facts",
+            Self::Revoke => "a revoke of its account",
+            Self::OtherWorld => "a server that is not the known one",
         })
     }
 }
@@ -178,6 +189,15 @@ impl State {
             .any(|item| item.withdrawn.is_none() && item.decision.process.as_ref() == Some(process))
     }
 
+    /// Withdraws the account's item, unless its claim has begun or it takes access away itself; false
+    /// where one is left.
+    fn make_way(&mut self, process: &ProcessKey) -> bool {
+        self.withdraw(Why::Revoke, &|decision, action| {
+            decision.process.as_ref() == Some(process) && !takes_access(decision, action)
+        });
+        !self.holds(process)
+    }
+
     fn withdraw(&mut self, why: Why, unwanted: &dyn Fn(&Decision, &Action) -> bool) {
         if self.claiming {
             return;
@@ -242,6 +262,13 @@ impl UnderWay {
     pub fn holds(&self, process: &ProcessKey) -> bool {
         let mut batches = self.batches.values();
         self.accounts.contains(process) && batches.any(|of| of.permit.state().holds(process))
+    }
+
+    /// Frees the account for what takes access away: whatever else is only being read once more before
+    /// its claim goes after it. False where a write is in flight already, or another revoke goes.
+    pub fn make_way(&self, process: &ProcessKey) -> bool {
+        let mut batches = self.batches.values();
+        !self.accounts.contains(process) || batches.all(|of| of.permit.state().make_way(process))
     }
 
     /// How many of them are being claimed, or claimed and not answered: exactly what a withdrawal does

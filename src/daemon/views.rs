@@ -31,7 +31,7 @@ impl Core {
                     self.policies.hash().short()
                 ));
             }
-            if let Some(mismatch) = &self.world_mismatch {
+            if let Some(mismatch) = self.mismatch() {
                 why.push(mismatch.to_string());
             }
             if !self.settled_at_start {
@@ -114,11 +114,12 @@ impl Core {
                 .failed()
                 .map_or_else(|| "ok".to_owned(), |why| why.to_string()),
             store_records: self.ledger.read(|index| index.last_seq()),
-            world: match (&self.world_mismatch, world) {
+            world: match (self.mismatch(), world) {
                 (Some(why), _) => why.to_string(),
                 (None, Some(world)) => world,
                 (None, None) => "not bound yet".to_owned(),
             },
+            server_clock: self.clock_in_words(),
             unmapped: self
                 .last
                 .seen
@@ -233,9 +234,12 @@ impl Core {
             item.can_approve = true;
             out.push(item);
         }
+        out.extend(self.world_item());
         let (_, why) = self.effective_mode();
+        let shown = out.iter().any(|item| item.id == "world");
         for reason in why {
-            if !(rewound && self.world_mismatch.as_deref() == Some(reason.as_str())) {
+            let said = (rewound || shown) && self.mismatch().as_deref() == Some(reason.as_str());
+            if !said {
                 out.push(general("mode", self.started, "not_enforcing", reason));
             }
         }
@@ -357,7 +361,7 @@ fn is_backlog(why: &str) -> bool {
     why == RefusalReason::Baseline.as_str() || why == RefusalReason::TooOld.as_str()
 }
 
-fn general(id: &str, since: Timestamp, why: &str, text: String) -> InboxItem {
+pub(super) fn general(id: &str, since: Timestamp, why: &str, text: String) -> InboxItem {
     InboxItem {
         id: id.to_owned(),
         since,

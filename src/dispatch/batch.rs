@@ -75,14 +75,15 @@ impl Queues {
     }
 
     /// Takes up to `max` items of one action from a lane, at most one per account and none whose
-    /// account is busy (invariant 8: at most one write in flight within an account). What is not
-    /// taken stays in its order.
+    /// account is busy (invariant 8: at most one write in flight within an account). An item that is
+    /// not found busy is taken, or its account is by one that was picked before. What is not taken
+    /// stays in its order.
     pub fn take(
         &mut self,
         lane: Lane,
         target: &TargetName,
         max: usize,
-        busy: &dyn Fn(&ProcessKey) -> bool,
+        busy: &dyn Fn(&Admitted, &ProcessKey) -> bool,
     ) -> Option<Pick> {
         let items = self.lanes.get_mut(&(lane, target.clone()))?;
         let mut accounts: HashSet<ProcessKey> = HashSet::new();
@@ -97,7 +98,7 @@ impl Queues {
                 && lineages.insert(item.decision().lineage)
                 && item
                     .process()
-                    .is_none_or(|key| !busy(key) && accounts.insert(key.clone()));
+                    .is_none_or(|key| !busy(&item, key) && accounts.insert(key.clone()));
             if fits {
                 action = Some(name);
                 taken.push(item);
@@ -216,7 +217,7 @@ mod tests {
             let mut seen = Vec::new();
             while !queues.is_empty() {
                 for (lane, target) in queues.waiting() {
-                    let pick = queues.take(lane, &target, max, &|_| false).expect("something waits");
+                    let pick = queues.take(lane, &target, max, &|_, _| false).expect("something waits");
                     prop_assert!(!pick.items.is_empty() && pick.items.len() <= max);
                     let mut accounts = HashSet::new();
                     for item in pick.items {
@@ -240,7 +241,7 @@ mod tests {
         let target = TargetName::new("T0");
         assert!(
             queues
-                .take(Lane::Usual, &target, 5, &|key| key.as_str() == "7")
+                .take(Lane::Usual, &target, 5, &|_, key| key.as_str() == "7")
                 .is_none()
         );
         assert_eq!(queues.len(), 1);

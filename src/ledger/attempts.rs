@@ -145,6 +145,20 @@ impl Work {
                     .for_person(),
             );
         }
+        if let Some(why) = self.world_trouble() {
+            return Some(
+                Refusal::new(RefusalReason::WorldMismatch, Scope::Global)
+                    .with("why", why)
+                    .for_person(),
+            );
+        }
+        if self.strange.contains_key(&lineage) || index.is_retired(lineage) {
+            return Some(
+                Refusal::new(RefusalReason::TaskMoved, scope())
+                    .with("decided_on", &decision.task)
+                    .with("now", "another task under this id"),
+            );
+        }
         if let Some(open) = index.open_attempt(lineage) {
             return Some(
                 Refusal::new(RefusalReason::AttemptOpen, scope())

@@ -282,6 +282,21 @@ impl Ledger {
             .await
     }
 
+    /// A person takes the server as it is although its data are not those that were known: all that was
+    /// known of its tasks is closed. Answers how many lineages that were, and what became of attempts.
+    ///
+    /// # Errors
+    /// The ledger has failed.
+    pub async fn accept_world(
+        &self,
+        reason: Arc<str>,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<(u64, Vec<Outcome>), LedgerError> {
+        self.submit(move |work| work.accept_world(&reason, actor, now))
+            .await
+    }
+
     /// Writes everything and closes the store; later calls answer [`LedgerError::Closed`].
     ///
     /// # Errors

@@ -7,6 +7,7 @@ mod open;
 mod parts;
 mod print;
 mod sums;
+mod worlds;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -67,13 +68,19 @@ impl Attempt {
             && !matches!(self.state, AttemptState::Claimed | AttemptState::Ambiguous)
     }
 
-    /// True while the write may still be on its way, or its connector running. A revoke waits for
-    /// that and for nothing else of its account (invariant 8).
+    /// True while the write may still be on its way, or the connector that it set going at work. A
+    /// revoke waits for that and for nothing else of its account (invariant 8). What only waits to be
+    /// read back holds it up only where a connector may be moving access: a note, a hand-over or a
+    /// response runs none, and a retried notification touches no account.
     pub fn on_the_way(&self, now: Timestamp, settle_after: SignedDuration) -> bool {
-        matches!(
-            self.state,
-            AttemptState::Claimed | AttemptState::Unknown | AttemptState::Accepted
-        ) && now.duration_since(self.sent) < settle_after
+        let may_run = match self.state {
+            AttemptState::Claimed => true,
+            AttemptState::Unknown | AttemptState::Accepted => {
+                self.action == Action::Retry && self.kind != Kind::Notify
+            }
+            _ => false,
+        };
+        may_run && now.duration_since(self.sent) < settle_after
     }
 }
 
@@ -147,6 +154,10 @@ pub struct Index {
     pub(in crate::ledger) store_id: Option<String>,
     pub(in crate::ledger) fingerprint: Option<String>,
     pub(in crate::ledger) rewound: Option<(u64, u64)>,
+    /// Since when, and by what, the server's data are not those that are known here.
+    pub(in crate::ledger) other_world: Option<(Timestamp, Arc<str>)>,
+    /// The highest id that is a number.
+    pub(in crate::ledger) top: u64,
     /// Lineage `L` is at `L - 1`.
     pub(in crate::ledger) lineages: Vec<Lineage>,
     pub(in crate::ledger) by_task: FastMap<TaskRef, u32>,
@@ -177,6 +188,7 @@ impl PartialEq for Index {
             && self.store_id == other.store_id
             && self.fingerprint == other.fingerprint
             && self.rewound == other.rewound
+            && self.other_world == other.other_world
             && self.lineages == other.lineages
             && self.by_task == other.by_task
             && self.attempts == other.attempts

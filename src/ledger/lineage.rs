@@ -107,6 +107,8 @@ pub struct Newcomer {
     pub of: Option<TaskId>,
     /// It names a task that is as new as itself: whose successor it is shows once that one is known.
     pub of_newcomer: bool,
+    /// Its id was this lineage's, and is another task now.
+    pub instead_of: Option<LineageId>,
 }
 
 impl Newcomer {
@@ -120,6 +122,17 @@ impl Newcomer {
             linked,
             of: task.retry_of.clone(),
             of_newcomer: false,
+            instead_of: None,
+        }
+    }
+
+    /// A row whose id another lineage had: it is nobody's successor, and a person has to look.
+    pub fn instead(at: usize, task: &Task, of: LineageId) -> Self {
+        Self {
+            key: None,
+            of: None,
+            instead_of: Some(of),
+            ..Self::new(at, task, None)
         }
     }
 }
@@ -270,6 +283,7 @@ mod tests {
             linked: None,
             of: None,
             of_newcomer: false,
+            instead_of: None,
         }
     }
 

@@ -42,11 +42,22 @@ impl Work {
         meta: &Meta,
         now: Timestamp,
     ) -> Result<LookedUp, LedgerError> {
+        if self.world_trouble().is_some() {
+            // another world tells nothing of what was sent in this one
+            return Ok(LookedUp::default());
+        }
         self.fit_presence();
         let mut out = Vec::new();
         let asked: Vec<LineageId> = looks.iter().map(|look| look.lineage).collect();
         for mut look in looks {
             self.looks.insert(look.lineage, now);
+            match &mut look.reading {
+                Reading::Single { task: Some(task) } if self.is_stranger(task) => {
+                    look.reading = Reading::Unreadable;
+                }
+                Reading::Process { tasks } => tasks.retain(|task| !self.is_stranger(task)),
+                _ => {}
+            }
             if let Reading::Process { tasks } = &look.reading {
                 let found = self.hidden_successor(look.lineage, tasks, meta, now, &mut out)?;
                 if let Some(task) = found {
@@ -134,6 +145,7 @@ impl Work {
                     let items = vec![JoinedItem {
                         lineage,
                         task: task.id.clone(),
+                        created: task.created,
                         how,
                         print: print(task),
                     }];

@@ -3,7 +3,9 @@
 mod alike;
 mod attempts;
 mod claimed;
+mod dated;
 mod error;
+mod facts;
 pub mod handle;
 pub mod index;
 mod inputs;
@@ -26,9 +28,11 @@ mod tests;
 pub mod transfer;
 mod walk;
 mod work;
+mod world;
 
 pub use attempts::{ClaimRequest, Claims, Settled};
 pub use claimed::Claimed;
+pub use dated::ServerBehind;
 pub use error::{LedgerError, StoreError};
 pub use handle::Ledger;
 pub use index::said_print;
@@ -45,3 +49,4 @@ pub use record::{Actor, DecidedItem, Event, EventBody, How};
 pub use roll::AttemptRow;
 pub use store::Store;
 pub use transfer::{Story, StoryLine};
+pub use world::World;

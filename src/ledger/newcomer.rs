@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::error::LedgerError;
-use super::index::flags;
+use super::index::{Index, flags};
 use super::lineage::{Join, JoinKey, Newcomer, Waiting, join, made_before};
 use super::observe::Observed;
 use super::record::{How, Meta};
@@ -90,6 +90,11 @@ impl Work {
         let mut joins = join(&waiting, &walk.newcomers, How::Successor);
         let mut met = HashMap::new();
         for (new, to) in walk.newcomers.iter().zip(&mut joins) {
+            if let Some(old) = new.instead_of {
+                *to = Join::Ambiguous(vec![old]);
+                continue;
+            }
+            self.note_date(new, to);
             let before = self.newcomers.get(&new.task).map_or(0, |met| met.sights);
             let sighting = if pass.counts {
                 before.saturating_add(1)
@@ -107,7 +112,15 @@ impl Work {
             let likened = !matches!(to, Join::Fresh | Join::To(_, How::Link));
             if !pass.sure && likened {
                 // a row that a shift between pages may have hidden could make the pair a wrong one
-                *to = Join::Undecided;
+                let elders = elders(to);
+                let timely = |elder| self.had_its_time(elder, delivery, now);
+                if sighting >= PATIENCE && elders.iter().copied().all(timely) {
+                    *to = Join::Ambiguous(elders);
+                } else {
+                    *to = Join::Undecided;
+                    let sights = sighting;
+                    met.insert(new.task.clone(), Met { sights, of });
+                }
                 continue;
             }
             if let Join::To(lineage, How::Successor) = *to
@@ -130,11 +143,7 @@ impl Work {
                 let sights = sighting;
                 met.insert(new.task.clone(), Met { sights, of });
             } else if !rivals.is_empty() {
-                match to {
-                    Join::To(lineage, _) => rivals.push(*lineage),
-                    Join::Ambiguous(of) => rivals.append(of),
-                    Join::Fresh | Join::Undecided => {}
-                }
+                rivals.append(&mut elders(to));
                 rivals.sort_unstable();
                 rivals.dedup();
                 *to = Join::Ambiguous(rivals);
@@ -153,10 +162,37 @@ impl Work {
         joins
     }
 
+    /// Notes how the server dates what may be the successor of our retry.
+    fn note_date(&mut self, new: &Newcomer, to: &Join) {
+        let Join::To(lineage, How::Successor | How::Link) = *to else {
+            return;
+        };
+        let retried = |index: &Index| {
+            let attempt = index.attempt(lineage)?;
+            (attempt.action == Action::Retry).then_some(attempt.sent)
+        };
+        let sent = retried(&self.index());
+        let (Some(sent), Some(created)) = (sent, new.created) else {
+            return;
+        };
+        if made_before(Some(created), sent) {
+            let by = sent.duration_since(created);
+            self.dated.before(&new.task, by);
+        } else {
+            self.dated.after();
+        }
+    }
+
     /// When the lineage's retry was sent, where the server says that it made the newcomer before that.
     fn sent_after(&self, new: &Newcomer, lineage: LineageId) -> Option<Timestamp> {
         let sent = self.index().attempt(lineage)?.sent;
         made_before(new.created, sent).then_some(sent)
+    }
+
+    /// True where the lineage has no attempt, or its process could have told by now what came of it.
+    fn had_its_time(&self, of: LineageId, delivery: &DeliverySettings, now: Timestamp) -> bool {
+        let sent = self.index().attempt(of).map(|attempt| attempt.sent);
+        sent.is_none_or(|sent| now.duration_since(sent) >= delivery.settle_after)
     }
 
     /// Lineages that have the key of a newcomer, or that one names as its predecessor.
@@ -169,7 +205,7 @@ impl Work {
             let lineage = LineageId(n);
             let meant = of.key.is_some_and(|key| keys.contains(&key)) || linked.contains(&lineage);
             // one about which a person has to decide has successors like any other: they are no new work
-            if !meant || of.has(flags::DONE) {
+            if !meant || of.has(flags::DONE | flags::RETIRED) {
                 continue;
             }
             let ours = index
@@ -234,6 +270,15 @@ impl Work {
         }
         self.back = again;
         Ok(())
+    }
+}
+
+/// The lineages that an answer is about.
+fn elders(to: &Join) -> Vec<LineageId> {
+    match to {
+        Join::To(lineage, _) => vec![*lineage],
+        Join::Ambiguous(of) => of.clone(),
+        Join::Fresh | Join::Undecided => Vec::new(),
     }
 }
 

@@ -93,6 +93,9 @@ impl Work {
             EventBody::StoreCreated { .. }
             | EventBody::LineagesOpened { .. }
             | EventBody::LineagesJoined { .. }
+            | EventBody::IdsReused { .. }
+            | EventBody::WorldDoubted { .. }
+            | EventBody::WorldAccepted { .. }
             | EventBody::Seen { .. }
             | EventBody::Decided { .. }
             | EventBody::Claims { .. }

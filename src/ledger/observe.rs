@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::dated::ServerBehind;
 use super::error::LedgerError;
 use super::judge::{Judgement, Reading, judge, next_look, too_early};
 use super::lineage::{Join, print};
@@ -11,6 +12,7 @@ use super::newcomer::Pass;
 use super::record::{EventBody, JoinedItem, Meta};
 use super::walk::{Walk, opening, walk};
 use super::work::{Presence, Work};
+use super::world::World;
 use crate::model::settings::DeliverySettings;
 use crate::model::{
     Action, AttemptEvent, AttemptState, CycleId, Kind, LineageId, Outcome, ProcessKey, Snapshot,
@@ -86,6 +88,10 @@ pub struct Observed {
     pub joined: u64,
     /// Rows that could be successors of more than one.
     pub ambiguous: u64,
+    /// Whether the server's data are those that are known here.
+    pub world: World,
+    /// How far the server's dates are behind our sends, where several successors agree on it.
+    pub behind: Option<ServerBehind>,
 }
 
 impl Observed {
@@ -114,14 +120,31 @@ impl Work {
         // two passes may overlap (a plan and a cycle): the one taken first tells nothing new, whatever it shows
         let late = self.last_pass.is_some_and(|last| snapshot.taken_at < last);
         let sure = snapshot.complete && snapshot.stable && !late;
+        if !late {
+            self.last_pass = Some(snapshot.taken_at);
+        }
+        let told = snapshot.complete && !late;
+        let mut out = Observed {
+            world: self.look_at_strangers(
+                snapshot,
+                &mut walk,
+                told && !sight.asked,
+                sure,
+                &meta,
+            )?,
+            ..Observed::default()
+        };
+        if out.world != World::Known {
+            // what another world shows tells nothing of what is known here
+            out.views = self.seen_of(walk.views);
+            return Ok(out);
+        }
         if late {
             walk.changed.clear();
             walk.rows.clear();
         } else {
-            self.last_pass = Some(snapshot.taken_at);
             self.mark(&walk.seen, sure, now);
         }
-        let mut out = Observed::default();
         if !walk.changed.is_empty() {
             let items = std::mem::take(&mut walk.changed);
             self.emit(&meta, EventBody::Seen { items })?;
@@ -143,15 +166,21 @@ impl Work {
         }
         self.forget_settled();
         self.fit_presence();
+        out.behind = self.dated.told();
+        out.views = self.seen_of(walk.views);
+        Ok(out)
+    }
+
+    /// The views with what the index says of their lineages now.
+    fn seen_of(&self, mut views: Vec<TaskView>) -> Vec<TaskView> {
         let index = self.index();
-        for view in &mut walk.views {
+        for view in &mut views {
             if let Some(lineage) = view.lineage {
                 view.attempt_open = index.open_attempt(lineage).is_some();
                 view.ambiguous = index.is_ambiguous(lineage);
             }
         }
-        out.views = walk.views;
-        Ok(out)
+        views
     }
 
     /// Notes which lineages the pass didn't show. Only a complete, stable pass counts as absence.
@@ -192,6 +221,7 @@ impl Work {
                     joined.push(JoinedItem {
                         lineage: *lineage,
                         task: task.id.clone(),
+                        created: task.created,
                         how: *how,
                         print: print(task),
                     });

@@ -131,6 +131,10 @@ fn narrow(body: &mut EventBody, of: LineageId) -> bool {
             items.retain(|i| i.lineage == of);
             !items.is_empty()
         }
+        EventBody::IdsReused { items } => {
+            items.retain(|i| i.lineage == of);
+            !items.is_empty()
+        }
         EventBody::Decided { items } => {
             items.retain(|i| i.lineage == of);
             !items.is_empty()

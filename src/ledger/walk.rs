@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use super::facts::differs;
 use super::index::{Index, TaskRef};
 use super::lineage::{Newcomer, child_digest, mark_chains, print};
 use super::observe::TaskView;
 use super::record::{OpenedItem, SeenItem};
+use super::world::Stranger;
 use crate::model::hash::FastMap;
 use crate::model::{Kind, LineageId, Owner, Snapshot, Task, TaskId};
 
@@ -25,6 +27,8 @@ pub(super) struct Walk {
     pub back: Vec<(LineageId, TaskId)>,
     /// By lineage: its present id is shown and not finished.
     pub seen: Vec<bool>,
+    /// Rows under a known id that are not the known task: nobody's, until that is told.
+    pub strangers: Vec<Stranger>,
 }
 
 /// Finds each row's lineage, what changed, and who is new.
@@ -36,6 +40,7 @@ pub(super) fn walk(index: &Index, snapshot: &Snapshot) -> Walk {
         rows: FastMap::default(),
         back: Vec::new(),
         seen: vec![false; index.lineages.len()],
+        strangers: Vec::new(),
     };
     for (at, task) in snapshot.tasks.iter().enumerate() {
         let mut view = TaskView {
@@ -60,6 +65,17 @@ pub(super) fn walk(index: &Index, snapshot: &Snapshot) -> Walk {
             out.views.push(view);
             continue;
         };
+        let differs = differs(index, of, &id, task);
+        if differs.any() {
+            view.lineage = None;
+            out.views.push(view);
+            out.strangers.push(Stranger {
+                at,
+                lineage,
+                differs,
+            });
+            continue;
+        }
         view.current = of.task == id;
         view.changed = false;
         if !view.current && !task.status.is_finished() {

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use jiff::Timestamp;
 
+use super::dated::Dated;
 use super::error::LedgerError;
 use super::index::{Index, Stamp};
 use super::inputs::Held;
@@ -36,10 +37,16 @@ pub(super) struct Work {
     pub newcomers: HashMap<TaskId, Met>,
     /// Lineages whose replaced id is shown open again, with the passes in a row.
     pub back: HashMap<LineageId, u8>,
+    /// Lineages whose id a pass has shown as another task, with the passes in a row.
+    pub strange: HashMap<LineageId, u8>,
+    /// Evidence of another world that the next pass has to confirm, with the passes so far.
+    pub doubtful: Option<(Arc<str>, u8)>,
     /// What earlier readings showed of open attempts.
     pub evidence: HashMap<LineageId, Evidence>,
     /// Last look at each open attempt.
     pub looks: HashMap<LineageId, Timestamp>,
+    /// Successors that the server dates before our sends.
+    pub dated: Dated,
     /// Inputs on their way to the store.
     pub held: Held,
 }
@@ -53,8 +60,11 @@ impl Work {
             last_pass: None,
             newcomers: HashMap::new(),
             back: HashMap::new(),
+            strange: HashMap::new(),
+            doubtful: None,
             evidence: HashMap::new(),
             looks: HashMap::new(),
+            dated: Dated::default(),
             held: Held::default(),
         }
     }

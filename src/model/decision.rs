@@ -300,7 +300,7 @@ refusals! {
     Paused => "paused",
     /// The login was refused by the server; sending and reading stop until the secret changes or a person clears it.
     LoginStopped => "login_stopped",
-    /// The store belongs to another server, or is rewound.
+    /// The store belongs to another server, is rewound, or ids that it knows are other tasks there.
     WorldMismatch => "world_mismatch",
     /// The attempts of this episode are used up.
     AttemptsUsedUp => "attempts_used_up",
@@ -332,7 +332,7 @@ refusals! {
     ShuttingDown => "shutting_down",
     /// The task changed between the snapshot and the moment of sending.
     TaskMoved => "task_moved",
-    /// It was withdrawn right before its claim: by an order, a reload, the shutdown or a newer cycle, or because its facts had grown too old.
+    /// It was withdrawn right before its claim: by an order, a reload, the shutdown, a newer cycle, a revoke of its account or a server that is not the known one, or because its facts had grown too old.
     Withdrawn => "withdrawn",
     /// The cron lines allow nothing to be sent now.
     NotScheduled => "not_scheduled",

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use provtaskd::ledger::memory::MemoryStore;
-use provtaskd::ledger::record::{Meta, decode, encode};
+use provtaskd::ledger::record::{Meta, decode, digest_of, encode};
 use provtaskd::ledger::sled::SledStore;
-use provtaskd::ledger::{Entry, EventBody, Ledger, LedgerError, Store};
+use provtaskd::ledger::{Entry, EventBody, Index, Ledger, LedgerError, Store};
 use provtaskd::model::settings::StoreSettings;
 use provtaskd::model::{Scope, TargetName};
 
@@ -176,6 +176,21 @@ fn records_of_version_1_are_read_as_they_were_written() {
         panic!("not a pause: {:?}", events[4].body);
     };
     assert_eq!(*scope, Scope::Target(TargetName::new("Mail")));
+}
+
+#[test]
+fn records_of_version_4_are_read_as_they_were_written() {
+    let text = include_str!("../fixtures/records/v4.jsonl");
+    let mut index = Index::default();
+    for line in text.lines() {
+        let event = decode(line.as_bytes()).expect("readable");
+        let back = String::from_utf8(encode(&event).expect("small")).expect("text");
+        assert_eq!(back, line);
+        index.apply(&event, digest_of(line.as_bytes()));
+        let doubted = matches!(event.body, EventBody::WorldDoubted { .. });
+        assert_eq!(index.other_world().is_some(), doubted);
+    }
+    assert_eq!(index.last_seq(), 3);
 }
 
 /// Set for the child of the kill test: the store's directory.

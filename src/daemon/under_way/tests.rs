@@ -166,3 +166,33 @@ async fn no_claim_follows_what_was_recorded_after_a_withdrawal() {
     assert_eq!(claims.refused[0].1.reason, RefusalReason::Withdrawn);
     assert_eq!(ledger.read(|index| index.open_attempts().count()), 0);
 }
+
+#[test]
+fn a_revoke_takes_the_place_of_what_only_waits_for_its_claim() {
+    let mut under_way = UnderWay::default();
+    let (mut noted, mut sent) = (claim(7, &[1, 2]), claim(8, &[3]));
+    let reading = started(&mut under_way, &noted);
+    let in_flight = started(&mut under_way, &sent);
+    assert!(in_flight.begin(&mut sent, at(1)).is_empty());
+    let account = |n: &str| ProcessKey::new(n);
+    assert!(under_way.make_way(&account("1")), "it is only being read");
+    assert!(!under_way.holds(&account("1")) && under_way.holds(&account("2")));
+    assert!(!under_way.make_way(&account("3")), "a write is in flight");
+    assert!(under_way.make_way(&account("4")), "nothing is there");
+    let refused = reading.begin(&mut noted, at(1));
+    assert_eq!(left(&noted), [2]);
+    assert!(Why::Revoke.was_said(&refused[0].1), "{}", refused[0].1);
+}
+
+#[test]
+fn a_revoke_does_not_take_the_place_of_another() {
+    let mut under_way = UnderWay::default();
+    let mut request = claim(7, &[1]);
+    let mut decision = request.batch.items[0].decision().clone();
+    decision.kind = Kind::Revoke;
+    let revoke = Admitted::for_test(decision, Action::Retry, TargetName::new("AD"));
+    request.batch.items = vec![revoke];
+    let _permit = started(&mut under_way, &request);
+    assert!(!under_way.make_way(&ProcessKey::new("1")));
+    assert!(under_way.carries(LineageId(1)));
+}

@@ -1,5 +1,6 @@
 //! How each event changes the index; total, deterministic, and silent about what it can't place.
 
+use crate::ledger::facts::mark_of;
 use crate::ledger::index::compact::{Decided, PastAttempt};
 use crate::ledger::index::{
     Attempt, Hold, HoldState, Index, Lineage, Manual, Pause, Stopped, flags,
@@ -64,6 +65,9 @@ impl Index {
             EventBody::WorldBound { fingerprint } => self.fingerprint = Some(fingerprint.clone()),
             EventBody::StoreRewound { expected, found } => self.rewound = Some((*expected, *found)),
             EventBody::RewindSettled { .. } => self.rewound = None,
+            EventBody::WorldDoubted { why } => self.other_world = Some((at, why.clone())),
+            EventBody::WorldAccepted { up_to, .. } => self.leave_world(*up_to),
+            EventBody::IdsReused { items } => items.iter().for_each(|i| self.reuse(i)),
             EventBody::LineagesOpened { items } => {
                 items.iter().for_each(|i| self.open(i, at.into()));
             }
@@ -264,7 +268,7 @@ impl Index {
         self.lineages.get(at)
     }
 
-    fn lineage_mut(&mut self, id: LineageId) -> Option<&mut Lineage> {
+    pub(super) fn lineage_mut(&mut self, id: LineageId) -> Option<&mut Lineage> {
         let at = usize::try_from(id.0.checked_sub(1)?).ok()?;
         self.lineages.get_mut(at)
     }
@@ -303,6 +307,7 @@ impl Index {
         let lineage = Lineage {
             task: task.clone(),
             key,
+            process: mark_of(item.process.as_ref()),
             created: item.created.map(Stamp::from),
             first_seen: at,
             failed_since: at,
@@ -316,6 +321,7 @@ impl Index {
             past: None,
         };
         self.lineages.push(lineage);
+        self.raise_top(&task);
         self.by_task.insert(task, place);
     }
 
@@ -333,9 +339,11 @@ impl Index {
         of.set(flags::DONE, false);
         let past = of.past_mut();
         past.ids.push(before);
+        past.made = item.created.map(Stamp::from);
         if item.how == How::Foreign {
             past.foreign = past.foreign.saturating_add(1);
         }
+        self.raise_top(&task);
         self.by_task.insert(task, place);
     }
 

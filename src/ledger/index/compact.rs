@@ -144,6 +144,8 @@ pub(in crate::ledger) mod flags {
     pub const RELEASED: u8 = 8;
     /// The last decision waits for a person.
     pub const ASKS: u8 = 16;
+    /// Its id is another task's now: it has no successor, and nothing is done for it any more.
+    pub const RETIRED: u8 = 32;
 }
 
 /// The last decision, in small.
@@ -160,6 +162,8 @@ pub(in crate::ledger) struct Decided {
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(in crate::ledger) struct Past {
     pub ids: Vec<TaskRef>,
+    /// When the server made the present id, where it is no first one.
+    pub made: Option<Stamp>,
     pub attempts: Vec<PastAttempt>,
     pub owners: Vec<u32>,
     pub last_at: Stamp,
@@ -184,6 +188,8 @@ pub(in crate::ledger) struct PastAttempt {
 pub(in crate::ledger) struct Lineage {
     pub task: TaskRef,
     pub key: Option<JoinKey>,
+    /// The account, as `facts::mark_of` has it; 0 where it was not shown.
+    pub process: u64,
     pub created: Option<Stamp>,
     pub first_seen: Stamp,
     pub failed_since: Stamp,

@@ -82,6 +82,9 @@ pub struct JoinedItem {
     /// The new id.
     #[serde(rename = "t")]
     pub task: TaskId,
+    /// Its creation time by the server's clock (since version 4).
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
     /// By what.
     pub how: How,
     /// Fingerprint of its state.
@@ -216,6 +219,20 @@ pub struct AlikeItem {
     pub steps: Vec<Step>,
 }
 
+/// An id that is another task than it was.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ReusedItem {
+    /// The lineage that it belonged to.
+    #[serde(rename = "l")]
+    pub lineage: LineageId,
+    /// The id.
+    #[serde(rename = "t")]
+    pub task: TaskId,
+    /// What differs, then and now.
+    #[serde(rename = "y")]
+    pub why: Arc<str>,
+}
+
 /// What happened. New variants need a new record version.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "is", content = "of")]
@@ -232,6 +249,13 @@ pub enum EventBody {
     StoreRewound { expected: u64, found: u64 },
     /// What the rewind may have lost was settled against the server.
     RewindSettled { reason: Arc<str> },
+    /// Known ids are other tasks now, with the evidence: another server, or one whose data were put
+    /// back; nothing is sent (since version 4).
+    WorldDoubted { why: Arc<str> },
+    /// A person took that over: lineages up to this one are closed (since version 4).
+    WorldAccepted { up_to: LineageId, reason: Arc<str> },
+    /// Single ids that are other tasks now (since version 4).
+    IdsReused { items: Vec<ReusedItem> },
     /// First sights.
     LineagesOpened { items: Vec<OpenedItem> },
     /// Successors.

@@ -14,7 +14,7 @@ use crate::model::{CycleId, Digest, Login, PolicyHash};
 
 pub use body::{
     AlikeItem, ClaimItem, DecidedItem, EventBody, How, JoinedItem, OpenedItem, ReceiptItem,
-    SeenItem,
+    ReusedItem, SeenItem,
 };
 
 /// The version that this program writes; it reads all from 1 up to this.

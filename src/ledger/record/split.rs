@@ -38,6 +38,7 @@ impl EventBody {
             Self::LineagesOpened { items } => cut(items, |items| Self::LineagesOpened { items }),
             Self::LineagesJoined { items } => cut(items, |items| Self::LineagesJoined { items }),
             Self::Seen { items } => cut(items, |items| Self::Seen { items }),
+            Self::IdsReused { items } => cut(items, |items| Self::IdsReused { items }),
             Self::Decided { items } => cut(items, |items| Self::Decided { items }),
             Self::Outcomes { items } => cut(items, |items| Self::Outcomes { items }),
             Self::Claims {

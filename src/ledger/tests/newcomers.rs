@@ -287,3 +287,55 @@ fn a_link_to_an_id_that_was_retried_before_it_was_told_leads_on_to_its_elder() {
     }
     assert!(index.read().expect("a lock").is_ambiguous(lineage));
 }
+
+/// Our own retry is sent, its old id goes, and every list shifts: what might be the successor must not
+/// wait without end, nor be told before the attempt had its time to be told by its process.
+#[test]
+fn beside_our_own_retry_a_newcomer_on_a_list_that_always_shifts_ends_with_a_person() {
+    for rival in [false, true] {
+        let (mut work, index) = core();
+        let lineage = open(&mut work, "1090");
+        send(&mut work, lineage, "1090", 1, ReceiptStatus::Accepted);
+        let shown = || {
+            let rival = rival.then(|| rejected("1201"));
+            [rejected("1200")].into_iter().chain(rival).collect()
+        };
+        for minute in 2..16 {
+            let seen = see_shifted(&mut work, shown(), minute);
+            assert_eq!((seen.opened, seen.joined), (0, 0), "{minute}");
+        }
+        let mut told = 0;
+        for minute in 16..30 {
+            told += see_shifted(&mut work, shown(), minute).ambiguous;
+        }
+        assert_eq!(told, if rival { 2 } else { 1 }, "a person is asked, once");
+        let index = index.read().expect("a lock");
+        assert!(index.is_ambiguous(lineage));
+        let new = index.lineage_of(&TaskId::new("1200")).expect("opened");
+        assert!(new != lineage && index.is_ambiguous(new));
+        assert_eq!(
+            index.attempt(lineage).map(|a| a.state),
+            Some(AttemptState::Ambiguous)
+        );
+        let inbox = index.inbox(at(-9999));
+        assert!(inbox.iter().all(|item| item.why == "ambiguous"));
+        assert_eq!(inbox.len(), if rival { 3 } else { 2 });
+    }
+}
+
+/// Patience begins with the sights, not with the send.
+#[test]
+fn one_odd_pass_long_after_the_send_is_no_doubt() {
+    let (mut work, index) = core();
+    let lineage = open(&mut work, "1090");
+    send(&mut work, lineage, "1090", 1, ReceiptStatus::Accepted);
+    for minute in 60..63 {
+        assert_eq!(
+            see_shifted(&mut work, vec![rejected("1200")], minute).ambiguous,
+            0
+        );
+    }
+    let seen = see(&mut work, vec![rejected("1200")], 63);
+    assert_eq!(seen.views[0].lineage, Some(lineage), "a whole list tells");
+    assert!(!index.read().expect("a lock").is_ambiguous(lineage));
+}

@@ -4,6 +4,8 @@
 //! definition and person that is first shown after a send whose own successor no reading shows;
 //! and rows without an account whose chain of retries no list has shown.
 
+use proptest::prelude::*;
+
 use super::*;
 
 /// One task as it really is.

@@ -50,6 +50,10 @@ pub struct Act {
     pub password: Option<PasswordAct>,
     /// All tokens lose their force.
     pub expire_tokens: bool,
+    /// OIG's data are copied, in place of an earlier copy.
+    pub backup: bool,
+    /// The copy is put back: tasks that came after it are gone, and their ids are given out again.
+    pub restore: bool,
     /// A proxy is added.
     pub proxy: Option<ProxySpec>,
 }

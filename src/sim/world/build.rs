@@ -67,6 +67,8 @@ impl World {
             views: HashMap::new(),
             timed_retry: scenario.timed_retry.clone(),
             rejected_at_start: 0,
+            restored: 0,
+            backup: None,
             bad_owners: Vec::new(),
         };
         world.build_people(scenario)?;

@@ -30,9 +30,13 @@ impl World {
         (state, capacity)
     }
 
-    /// The hidden id of a run: the same piece of work and ordinal always give the same id.
+    /// The hidden id of a run: the same piece of work and ordinal always give the same id, until data
+    /// are put back.
     pub(super) fn run_id(&self, root: u64, ordinal: u64) -> String {
-        format!("{:016x}", draw::hash(self.seed, &[1, root, ordinal]))
+        format!(
+            "{:016x}",
+            draw::hash(self.seed.wrapping_add(self.restored), &[1, root, ordinal])
+        )
     }
 
     /// Runs the connector for a task and records the effect. Answers the error text if it failed.

@@ -2,6 +2,7 @@
 
 mod action;
 mod auth;
+mod backup;
 mod build;
 mod catalogue;
 mod connector;
@@ -94,6 +95,10 @@ pub struct World {
     timed_retry: Option<TimedRetrySpec>,
     /// Tasks that were rejected when the world began, by key.
     rejected_at_start: u64,
+    /// How often data were put back: what runs then is another run, although ids and ordinals come again.
+    restored: u64,
+    /// What can be put back.
+    backup: Option<backup::Backup>,
     /// Reassignments to people who must not get work.
     pub(super) bad_owners: Vec<(u64, &'static str)>,
 }

@@ -75,6 +75,12 @@ impl World {
         if act.expire_tokens {
             self.auth.expire_tokens();
         }
+        if act.restore && !self.restore() {
+            return Err(wrong("`restore` without a `backup` before it"));
+        }
+        if act.backup {
+            self.back_up();
+        }
         if let Some(proxy) = &act.proxy {
             self.add_proxy(proxy)?;
         }

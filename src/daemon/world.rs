@@ -1,0 +1,142 @@
+//! What the daemon does where the server is not the one that the store knows: it sends nothing, says why, and goes on only when a person accepts it.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::DaemonError;
+use super::core::Core;
+use super::under_way::Why;
+use super::views::general;
+use crate::control::{InboxItem, RefusedKind, Reply};
+use crate::ledger::record::Actor;
+use crate::ledger::{ServerBehind, World};
+
+impl Core {
+    /// Why store and server don't belong together, if so: as found at start, on record, or in doubt
+    /// since the last list.
+    pub fn mismatch(&self) -> Option<Arc<str>> {
+        let recorded = || {
+            self.ledger
+                .read(|index| index.other_world().map(|(_, why)| Arc::clone(why)))
+        };
+        let found = self.world_mismatch.clone().or_else(recorded);
+        found.or_else(|| self.doubtful_world.clone())
+    }
+
+    /// What a list said of the server.
+    pub fn take_world(&mut self, now: Timestamp, world: &World) {
+        let before = self.mismatch();
+        self.doubtful_world = match world {
+            World::Doubtful(why) => Some(Arc::clone(why)),
+            World::Known | World::Other(_) => None,
+        };
+        match world {
+            World::Known => {
+                if before.is_some() && self.mismatch().is_none() {
+                    tracing::warn!("the server shows the known tasks again; sending may go on");
+                    self.epoch += 1;
+                }
+            }
+            World::Doubtful(why) => {
+                if before.is_none() {
+                    tracing::warn!(why = %why, "known ids are other tasks; nothing is sent until the next list tells whether this is another server, or one whose data were put back");
+                    self.void_queue(now, Why::OtherWorld);
+                }
+            }
+            World::Other(why) => {
+                if !self.world_said {
+                    self.world_said = true;
+                    tracing::error!(why = %why, "nothing is sent: this is another server, or one whose data were put back; look at it, then `provtaskd approve world` or use another store");
+                    self.void_queue(now, Why::OtherWorld);
+                }
+            }
+        }
+    }
+
+    /// What the lists said of the server's clock; the log says it once, until it is right again.
+    pub fn take_clock(&mut self, behind: Option<ServerBehind>) {
+        if let (Some(found), None) = (behind, self.server_behind) {
+            tracing::warn!(
+                successors = found.tasks,
+                behind = %format_args!("{:#}", found.by),
+                setting = "server.server_zone",
+                "the server dates successors before the retries that made them, all by the same span: {}; each of them waits for a person",
+                cause_of(found.by)
+            );
+        }
+        self.server_behind = behind;
+    }
+
+    /// The same in words, for `status`.
+    pub fn clock_in_words(&self) -> Option<String> {
+        let found = self.server_behind?;
+        Some(format!(
+            "{} successors are dated {:#} before the retries that made them: {}",
+            found.tasks,
+            found.by,
+            cause_of(found.by)
+        ))
+    }
+
+    /// The inbox's item where the server's data are not those that are known.
+    pub fn world_item(&self) -> Option<InboxItem> {
+        let found = |index: &crate::ledger::Index| {
+            let (since, why) = index.other_world()?;
+            Some((since, Arc::clone(why)))
+        };
+        let (since, why) = self.ledger.read(found)?;
+        let text = format!(
+            "{why}. `approve world` closes all that is known of its tasks and begins anew with a backlog to be released."
+        );
+        let mut item = general("world", since, "world_mismatch", text);
+        item.can_approve = true;
+        Some(item)
+    }
+
+    /// A person takes the server as it is. Only after a whole list has shown it, so that he decides on
+    /// what is there now.
+    pub(super) async fn accept_world(
+        &mut self,
+        why: &str,
+        who: Actor,
+        now: Timestamp,
+    ) -> Result<Reply, DaemonError> {
+        let since = self
+            .ledger
+            .read(|index| index.other_world().map(|(at, _)| at));
+        let Some(since) = since else {
+            return Ok(Reply::refused(
+                RefusedKind::NotFound,
+                "the server is not known to be another one",
+                "see `provtaskd inbox` for what waits now",
+            ));
+        };
+        let read = self.last.at.is_some_and(|at| at >= since) && self.last.seen.whole;
+        if !read || self.under_way.claimed() > 0 {
+            return Ok(Reply::refused(
+                RefusedKind::Invalid,
+                "the server was not read as a whole since it was found to be another one, or requests are still on their way",
+                "let the daemon finish a cycle, then approve again",
+            ));
+        }
+        self.void_queue(now, Why::OtherWorld);
+        let (closed, outcomes) = self.ledger.accept_world(Arc::from(why), who, now).await?;
+        self.told(now, &outcomes);
+        self.world_said = false;
+        Ok(Reply::done(format!(
+            "accepted: {closed} pieces of work of the former server are closed; what the next list shows is a new backlog, to be released by target (`provtaskd inbox`)"
+        )))
+    }
+}
+
+/// What such a span comes from: zones differ by quarters of an hour, clocks by anything.
+fn cause_of(by: SignedDuration) -> &'static str {
+    const QUARTER: i64 = 15 * 60;
+    let off = by.as_secs().rem_euclid(QUARTER);
+    if by.as_secs() >= QUARTER - 120 && !(120..=QUARTER - 120).contains(&off) {
+        "look at `server.server_zone`, and at the server's clock"
+    } else {
+        "look at the server's clock, and at `server.server_zone`"
+    }
+}

@@ -1,0 +1,66 @@
+//! What the index knows of the server behind the ids: ids that were given out twice, and whole worlds that were left behind; it never forgets what was done in them.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{Index, TaskRef, flags};
+use crate::ledger::record::ReusedItem;
+use crate::model::LineageId;
+
+impl Index {
+    /// Since when the server's data are not those that are known here, and the evidence; nothing is
+    /// sent until a person accepts it.
+    pub fn other_world(&self) -> Option<(Timestamp, &Arc<str>)> {
+        self.other_world.as_ref().map(|(since, why)| (*since, why))
+    }
+
+    /// True where the lineage's id is another task's now.
+    pub fn is_retired(&self, lineage: LineageId) -> bool {
+        self.lineage(lineage)
+            .is_some_and(|of| of.has(flags::RETIRED))
+    }
+
+    /// An id is another task now: its lineage keeps what it had, and the id is free.
+    pub(super) fn reuse(&mut self, item: &ReusedItem) {
+        let id = TaskRef::from(&item.task);
+        let mine = self.by_task.get(&id).copied().map(u64::from);
+        if mine != Some(item.lineage.0) {
+            return;
+        }
+        self.by_task.remove(&id);
+        if let Some(of) = self.lineage_mut(item.lineage) {
+            of.set(flags::RETIRED, true);
+            of.set(flags::BASELINE, false);
+        }
+    }
+
+    /// Notes the highest id.
+    pub(super) fn raise_top(&mut self, task: &TaskRef) {
+        if let TaskRef::Number(number) = task {
+            self.top = self.top.max(*number);
+        }
+    }
+
+    /// A person has accepted another world: all ids are free, and the backlog is to be taken anew.
+    pub(super) fn leave_world(&mut self, up_to: LineageId) {
+        self.other_world = None;
+        self.baseline = None;
+        self.top = 0;
+        self.by_task.retain(|_, of| u64::from(*of) > up_to.0);
+        for (n, of) in (1u64..).zip(self.lineages.iter_mut()) {
+            if n <= up_to.0 {
+                of.set(flags::RETIRED | flags::DONE, true);
+                of.set(flags::AMBIGUOUS | flags::BASELINE, false);
+            }
+        }
+        let open = &mut self.open;
+        self.attempts.retain(|of, attempt| {
+            let stays = *of > up_to;
+            if !stays && attempt.state.is_open() {
+                open.remove(attempt);
+            }
+            stays
+        });
+    }
+}

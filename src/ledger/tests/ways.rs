@@ -1,0 +1,62 @@
+//! What may still be on its way holds a revoke, and what only waits to be read back does not; no disk.
+
+use super::*;
+use crate::model::Principal;
+
+/// Whether a revoke of the account waits, while the request flies and after its answer.
+fn holds(action: Action, kind: Kind, answer: ReceiptStatus) -> (bool, bool) {
+    let (mut work, index) = core();
+    let seen = see(&mut work, vec![row("90", TaskStatus::Rejected, "77")], 0);
+    let lineage = seen.views[0].lineage.expect("opened");
+    let mut decision = admitted(lineage, "90", action.clone()).decision().clone();
+    decision.kind = kind;
+    let item = Admitted::for_test(decision, action, TargetName::new("Mail"));
+    let made = work.claim(request(vec![item], 9), at(1)).expect("claimed");
+    let batch = made.batch.expect("a batch");
+    let settle_after = delivery().settle_after;
+    let held = |minute: i64| {
+        let index = index.read().expect("a lock");
+        index.on_the_way(&ProcessKey::new("77"), at(minute), settle_after)
+    };
+    let flying = held(2);
+    let receipt = batch.items[0].receipt(answer, at(3));
+    work.settle(vec![receipt], Duration::ZERO, at(3))
+        .expect("settled");
+    assert!(!held(16), "never for longer than `settle_after`");
+    (flying, held(4))
+}
+
+#[test]
+fn only_a_retry_holds_a_revoke_after_its_answer() {
+    let unknown = || ReceiptStatus::Unknown {
+        why: Arc::from("reset"),
+    };
+    let to = Principal::Role {
+        key: None,
+        name: Arc::from("OPERATORS"),
+    };
+    let text: Arc<str> = Arc::from("looked at");
+    let others = [
+        Action::SetNote { text },
+        Action::Reassign { to },
+        Action::SetResponse {
+            code: Arc::from("OK"),
+        },
+    ];
+    for answer in [ReceiptStatus::Accepted, unknown()] {
+        for action in others.clone() {
+            let name = action.name();
+            let found = holds(action, Kind::Grant, answer.clone());
+            assert_eq!(found, (true, false), "{name} {answer:?}");
+        }
+        for (kind, waits) in [
+            (Kind::Grant, true),
+            (Kind::Revoke, true),
+            (Kind::Unknown, true),
+            (Kind::Notify, false),
+        ] {
+            let found = holds(Action::Retry, kind, answer.clone());
+            assert_eq!(found, (true, waits), "{kind} {answer:?}");
+        }
+    }
+}

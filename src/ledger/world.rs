@@ -1,0 +1,273 @@
+//! Whether the server's data are still those that the store knows: ids that come back as other tasks are told from their own, and enough of them stop all sending until a person has looked; it never takes one task for another.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::error::LedgerError;
+use super::facts::{Differs, differs, in_words};
+use super::index::{TaskRef, flags};
+use super::lineage::Newcomer;
+use super::record::{Actor, EventBody, MAX_TEXT, Meta, ReusedItem, clip};
+use super::walk::Walk;
+use super::work::Work;
+use crate::model::attempt::next;
+use crate::model::{AttemptEvent, LineageId, Outcome, Snapshot, Task, TaskId};
+
+/// Ids that are named as evidence.
+const NAMED: usize = 3;
+
+/// So many ids with another account prove it where none of them shows more than that.
+const MANY: usize = 2;
+
+/// So many open ids that are gone at once, and so many new ones below them, mean older data.
+const LOST: usize = 10;
+const AGAIN: usize = 2;
+
+/// What a pass says of the server.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub enum World {
+    /// Nothing speaks against it.
+    #[default]
+    Known,
+    /// Known ids are other tasks now; the next pass tells whether that was an odd one. Nothing is
+    /// claimed meanwhile.
+    Doubtful(Arc<str>),
+    /// Known ids are other tasks, twice: another server, or one whose data were put back. On record,
+    /// and nothing is claimed until a person accepts it.
+    Other(Arc<str>),
+}
+
+/// A row under a known id that is not the known task.
+#[derive(Clone, Debug)]
+pub(super) struct Stranger {
+    /// Its place in the pass.
+    pub at: usize,
+    /// Whose id it was.
+    pub lineage: LineageId,
+    /// What differs.
+    pub differs: Differs,
+}
+
+impl Work {
+    /// Looks at the rows that are not what their ids were. Where they prove another world (one id in
+    /// two facts, or several in their account), nothing is claimed from now on, and twice is on record.
+    /// Fewer may be one row that was mended by hand or is shown wrongly: after two passes the id goes
+    /// to a lineage of its own, for a person, and the old one keeps what it had.
+    pub(super) fn look_at_strangers(
+        &mut self,
+        snapshot: &Snapshot,
+        walk: &mut Walk,
+        counts: bool,
+        sure: bool,
+        meta: &Meta,
+    ) -> Result<World, LedgerError> {
+        let told = self.index().other_world().map(|(_, why)| Arc::clone(why));
+        if let Some(why) = told {
+            return Ok(World::Other(why));
+        }
+        let older = if sure { self.older(walk) } else { None };
+        let quiet = self.strange.is_empty() && self.doubtful.is_none();
+        if walk.strangers.is_empty() && quiet && older.is_none() {
+            return Ok(World::Known);
+        }
+        let before = std::mem::take(&mut self.strange);
+        for stranger in &walk.strangers {
+            let passes = before.get(&stranger.lineage).copied().unwrap_or(0);
+            let passes = passes.saturating_add(u8::from(counts));
+            self.strange.insert(stranger.lineage, passes);
+        }
+        if let Some(why) = self.proof(snapshot, &walk.strangers).or(older) {
+            if !counts {
+                self.doubtful.get_or_insert_with(|| (Arc::clone(&why), 0));
+                return Ok(World::Doubtful(why));
+            }
+            let passes = self.doubtful.as_ref().map_or(0, |(_, passes)| *passes);
+            if passes == 0 {
+                self.doubtful = Some((Arc::clone(&why), 1));
+                return Ok(World::Doubtful(why));
+            }
+            self.doubtful = None;
+            let body = EventBody::WorldDoubted {
+                why: Arc::clone(&why),
+            };
+            self.emit(meta, body)?;
+            return Ok(World::Other(why));
+        }
+        if counts {
+            self.doubtful = None;
+            self.retire_ids(snapshot, walk, meta)?;
+        }
+        Ok(match &self.doubtful {
+            Some((why, _)) => World::Doubtful(Arc::clone(why)),
+            None => World::Known,
+        })
+    }
+
+    /// The evidence in words, where it is enough.
+    fn proof(&self, snapshot: &Snapshot, strangers: &[Stranger]) -> Option<Arc<str>> {
+        let whole = strangers.iter().any(|one| one.differs.count() >= 2);
+        let moved = strangers.iter().filter(|one| one.differs.process).count();
+        if !whole && moved < MANY {
+            return None;
+        }
+        let index = self.index();
+        let mut named: Vec<&Stranger> = strangers.iter().collect();
+        named.sort_by_key(|one| std::cmp::Reverse(one.differs.count()));
+        let words: Vec<String> = named
+            .iter()
+            .take(NAMED)
+            .filter_map(|one| {
+                let of = index.lineage(one.lineage)?;
+                Some(in_words(&index, of, &snapshot.tasks[one.at], one.differs))
+            })
+            .collect();
+        let text = format!(
+            "{} known ids are other tasks than they were: {}",
+            strangers.len(),
+            words.join("; ")
+        );
+        Some(clip(&text, MAX_TEXT))
+    }
+
+    /// Ids begin again below the known ones: new ids that were made after all known higher ones, of
+    /// which none is shown any more, and many are gone without a word. Where the database hands out
+    /// ids from several ranges a few may be out of turn, but not with all that is higher gone.
+    fn older(&self, walk: &Walk) -> Option<Arc<str>> {
+        let index = self.index();
+        let low = || {
+            let below = |new: &&Newcomer| {
+                let number = new.task.number();
+                number.is_some_and(|n| n < index.top) && new.created.is_some()
+            };
+            walk.newcomers.iter().filter(below)
+        };
+        low().nth(AGAIN - 1)?;
+        let first = low().filter_map(|new| new.task.number()).min()?;
+        let (mut lost, mut newest) = (0_usize, None);
+        for (of, shown) in index.lineages.iter().zip(&walk.seen) {
+            let higher = matches!(of.task, TaskRef::Number(n) if n > first);
+            if !higher || of.has(flags::DONE | flags::RETIRED) {
+                continue;
+            }
+            if *shown {
+                return None;
+            }
+            lost += 1;
+            newest = newest.max(Some(of.failed_since));
+        }
+        let newest = newest?.time();
+        let later = low().filter(|new| new.created.is_some_and(|at| at > newest));
+        let later: Vec<&Newcomer> = later.collect();
+        if lost < LOST || later.len() < AGAIN {
+            return None;
+        }
+        let named: Vec<String> = later
+            .iter()
+            .take(NAMED)
+            .filter_map(|new| Some(format!("task {} created {:.0}", new.task, new.created?)))
+            .collect();
+        let text = format!(
+            "ids begin again: {} are new and below {}, the highest known id, and all {lost} open ids above them are gone, the last of which was seen before, {newest:.0}: {}",
+            later.len(),
+            index.top,
+            named.join("; ")
+        );
+        Some(clip(&text, MAX_TEXT))
+    }
+
+    /// Takes ids that twice were not what they were from their lineages.
+    fn retire_ids(
+        &mut self,
+        snapshot: &Snapshot,
+        walk: &mut Walk,
+        meta: &Meta,
+    ) -> Result<(), LedgerError> {
+        let twice = |one: &&Stranger| self.strange.get(&one.lineage).is_some_and(|n| *n >= 2);
+        let sure: Vec<Stranger> = walk.strangers.iter().filter(twice).cloned().collect();
+        let mut items = Vec::new();
+        for one in &sure {
+            let task = &snapshot.tasks[one.at];
+            let why = {
+                let index = self.index();
+                let of = index.lineage(one.lineage);
+                of.map(|of| in_words(&index, of, task, one.differs))
+            };
+            let Some(why) = why else { continue };
+            tracing::warn!(lineage = %one.lineage, why = %why, "a known id is another task now; a person has to look");
+            items.push(ReusedItem {
+                lineage: one.lineage,
+                task: task.id.clone(),
+                why: clip(&why, MAX_TEXT),
+            });
+            self.strange.remove(&one.lineage);
+            walk.newcomers
+                .push(Newcomer::instead(one.at, task, one.lineage));
+        }
+        if items.is_empty() {
+            return Ok(());
+        }
+        self.emit(meta, EventBody::IdsReused { items })
+    }
+
+    /// True for a task under a known id that is not the known task: readings of it tell nothing.
+    pub(super) fn is_stranger(&self, task: &Task) -> bool {
+        let index = self.index();
+        let known = index.lineage_of(&task.id);
+        known
+            .and_then(|lineage| index.lineage(lineage))
+            .is_some_and(|of| differs(&index, of, &TaskRef::from(&task.id), task).any())
+    }
+
+    /// Why nothing may be claimed in this world, if so.
+    pub(super) fn world_trouble(&self) -> Option<Arc<str>> {
+        let told = self.index().other_world().map(|(_, why)| Arc::clone(why));
+        told.or_else(|| self.doubtful.as_ref().map(|(why, _)| Arc::clone(why)))
+    }
+
+    /// A person takes the server as it is: whatever was known of its tasks is closed, and the next list
+    /// is a first one. Answers how many lineages were closed, and what became of their attempts.
+    pub(super) fn accept_world(
+        &mut self,
+        reason: &str,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<(u64, Vec<Outcome>), LedgerError> {
+        if self.index().other_world().is_none() {
+            return Ok((0, Vec::new()));
+        }
+        let meta = Meta::by(actor, now);
+        let mut items: Vec<Outcome> = self
+            .index()
+            .attempts
+            .iter()
+            .filter(|(_, attempt)| next(attempt.state, AttemptEvent::PersonClosed).is_some())
+            .map(|(lineage, attempt)| Outcome {
+                lineage: *lineage,
+                ordinal: attempt.ordinal,
+                event: AttemptEvent::PersonClosed,
+                at: now,
+                task: None::<TaskId>,
+                evidence: Some(Arc::from(
+                    "its server was replaced, or its data were put back",
+                )),
+            })
+            .collect();
+        items.sort_by_key(|item| item.lineage);
+        if !items.is_empty() {
+            let items = items.clone();
+            self.emit(&meta, EventBody::Outcomes { items })?;
+        }
+        let up_to = LineageId(self.index().lineages());
+        let body = EventBody::WorldAccepted {
+            up_to,
+            reason: clip(reason, MAX_TEXT),
+        };
+        self.emit(&meta, body)?;
+        self.strange.clear();
+        self.newcomers.clear();
+        self.back.clear();
+        self.forget_settled();
+        Ok((up_to.0, items))
+    }
+}

@@ -1,0 +1,137 @@
+//! Drills of a server whose data were put back, whole processes: nothing is sent to tasks that only have an old id; judged by the simulator's journal.
+
+use serde_json::{Value, json};
+
+use crate::drill::{Drill, Setup};
+use crate::naive::add_task;
+
+/// Eight tasks of a target that comes up later.
+const RESTORED: &str = r#"
+name = "restored"
+seed = 47
+[[target]]
+name = "AD"
+state = "down"
+[[population]]
+target = "AD"
+accounts = 8
+task = [{ task = "Telephone Updated", failure = "network" }]
+"#;
+
+/// Ids in the list of the world's tasks.
+fn ids(drill: &Drill) -> Vec<u64> {
+    let truth = drill.truth();
+    let tasks = truth["tasks"].as_array().expect("tasks");
+    let mut ids: Vec<u64> = tasks
+        .iter()
+        .filter_map(|task| task["id"].as_u64())
+        .collect();
+    ids.sort_unstable();
+    ids
+}
+
+fn account_of(drill: &Drill, id: u64) -> Value {
+    let truth = drill.truth();
+    let tasks = truth["tasks"].as_array().expect("tasks");
+    let task = tasks.iter().find(|task| task["id"] == id);
+    task.expect("a task")["process"].clone()
+}
+
+/// The daemon's PUTs to tasks from a row of the journal on.
+fn sent_since(drill: &Drill, row: usize) -> Vec<Value> {
+    let journal = drill.journal();
+    let sent = journal[row..].iter().filter(|row| {
+        row["method"] == "PUT"
+            && row["path"]
+                .as_str()
+                .is_some_and(|p| p.contains("/provtasks"))
+    });
+    sent.cloned().collect()
+}
+
+fn world_item(drill: &Drill) -> Option<Value> {
+    drill.inbox().into_iter().find(|item| item["id"] == "world")
+}
+
+/// A daemon that has tried some tasks, and the server's data put back to before that; two new tasks
+/// have got the ids that two successors had.
+async fn restored() -> (Drill, usize, [u64; 2]) {
+    let mut drill = Setup::of(RESTORED).every("1m").enforcing().await;
+    drill.act(json!({"backup": true})).await;
+    let old = ids(&drill);
+    drill.run_for("6m").await;
+    let successors: Vec<u64> = ids(&drill)
+        .into_iter()
+        .filter(|id| !old.contains(id))
+        .collect();
+    assert!(successors.len() >= 2, "it tries: {successors:?}");
+    let accounts = [successors[1], successors[0]].map(|id| account_of(&drill, id));
+    drill.act(json!({"restore": true})).await;
+    assert_eq!(ids(&drill), old);
+    let mut reused = [0; 2];
+    for (id, account) in reused.iter_mut().zip(&accounts) {
+        let fresh = add_task(&drill.sim, account, "Telephone Updated").await;
+        drill.act(json!({"task": fresh, "do": "reject"})).await;
+        *id = fresh.parse().expect("a number");
+    }
+    assert_eq!(reused[..], successors[..2], "the ids are given out again");
+    let then = drill.journal().len();
+    (drill, then, reused)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_restored_database_nothing_is_sent_until_a_person_accepts_it() {
+    let (mut drill, then, reused) = restored().await;
+    drill.act(json!({"target": "AD", "state": "up"})).await;
+    drill.run_for("2h").await;
+    assert_eq!(sent_since(&drill, then), Vec::<Value>::new());
+    let item = world_item(&drill).expect("the inbox says why");
+    let text = item["text"].as_str().expect("a text");
+    assert!(text.contains(&format!("task {}", reused[0])), "{text}");
+    assert!(
+        text.contains(" then and ") && text.contains("account"),
+        "{text}"
+    );
+    assert_eq!(item["can_approve"], true);
+    let status = drill.json(&["status", "--json"]);
+    assert_eq!(status["effective_mode"], "observe", "{status}");
+    assert!(
+        status["world"]
+            .as_str()
+            .is_some_and(|why| why.contains("other tasks"))
+    );
+    let said = |drill: &Drill| {
+        drill
+            .log()
+            .matches("nothing is sent: this is another server")
+            .count()
+    };
+    assert_eq!(said(&drill), 1, "once");
+    // over a restart
+    drill.kill_and_restart().await;
+    drill.run_for("2h").await;
+    assert_eq!(sent_since(&drill, then), Vec::<Value>::new());
+    assert!(world_item(&drill).is_some());
+    let plan = drill.done(&["plan", "--json"]);
+    assert!(plan.contains("world_mismatch"), "{plan}");
+    // a person accepts it: what is there now is a backlog that needs its own release
+    drill.done(&["approve", "world", "--why", "restored from Monday's copy"]);
+    drill.run_for("10m").await;
+    assert_eq!(world_item(&drill), None);
+    assert_eq!(sent_since(&drill, then), Vec::<Value>::new());
+    drill.approve_backlog();
+    drill.run_for("12h").await;
+    let evidence = drill.judge().await;
+    assert_eq!(evidence.count("healed"), 10);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn there_is_nothing_to_accept_in_a_world_that_is_as_it_was() {
+    let mut drill = Setup::of(RESTORED).every("1m").enforcing().await;
+    let approved = drill.cli(&["approve", "world", "--why", "just so"]);
+    assert_eq!(approved.status.code(), Some(65));
+    drill.act(json!({"target": "AD", "state": "up"})).await;
+    drill.run_for("12h").await;
+    let evidence = drill.judge().await;
+    assert_eq!(evidence.count("healed"), 8);
+}
