@@ -203,7 +203,13 @@ impl Core {
         {
             match guard {
                 Ok(passed) => wanted.push((decision, passed)),
-                Err(refusals) => out.push((decision, refusals, None)),
+                Err(refusals) => {
+                    // what holds for all of them first: the guards' words alone would promise that
+                    // it is sent once they agree
+                    let mut all = governor.forbidden(&decision);
+                    all.extend(refusals);
+                    out.push((decision, all, None));
+                }
             }
         }
         let foreign = self.settings.governor.count_foreign_attempts;

@@ -128,7 +128,15 @@ impl Core {
                     wanted.push((decision, passed));
                 }
                 Err(mut reasons) if !reasons.is_empty() => {
-                    refused.push((decision, reasons.swap_remove(0)));
+                    let first = reasons.swap_remove(0);
+                    let first = if passes_by_itself(&first) {
+                        // waiting is not what keeps it from being sent
+                        let forbidden = governor.forbidden(&decision).into_iter().next();
+                        forbidden.unwrap_or(first)
+                    } else {
+                        first
+                    };
+                    refused.push((decision, first));
                 }
                 Err(_) => {}
             }
@@ -272,6 +280,11 @@ impl Core {
         }
         Ok(())
     }
+}
+
+/// True for a refusal that time alone lifts.
+fn passes_by_itself(refusal: &Refusal) -> bool {
+    refusal.until.is_some() && !refusal.needs_person
 }
 
 fn verdict_word(decision: &Decision) -> &'static str {

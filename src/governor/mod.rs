@@ -10,6 +10,7 @@ mod pace;
 mod pacing;
 mod state;
 mod sums;
+mod tell;
 mod view;
 
 pub use admitted::{Admitted, Lane};

@@ -28,6 +28,7 @@ mod drill_pace;
 mod drill_pause;
 mod drill_real;
 mod drill_recall;
+mod drill_wait;
 mod drill_when;
 mod drill_words;
 mod governor_state;
