@@ -3,6 +3,7 @@
 mod admitted;
 mod backoff;
 mod cap;
+mod careful;
 mod desk;
 mod gate;
 mod machine;

@@ -29,6 +29,7 @@ mod drill_pace;
 mod drill_pause;
 mod drill_real;
 mod drill_recall;
+mod drill_throttle;
 mod drill_wait;
 mod drill_when;
 mod drill_words;
