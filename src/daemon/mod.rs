@@ -135,6 +135,9 @@ impl DaemonError {
             Self::Ledger(LedgerError::Locked { .. }) => {
                 "a daemon holds the store: ask it over its socket, or stop it first".to_owned()
             }
+            Self::Ledger(LedgerError::Full { .. }) => {
+                "make room there, then start again: what was acknowledged is on disk, and open claims are read before anything is sent".to_owned()
+            }
             Self::Ledger(LedgerError::Io { path, source }) if is_denied(source) => format!(
                 "make {} readable and writable for the daemon's user, and its directory too (chmod 700)",
                 path.display()

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::Write as _;
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -64,7 +64,14 @@ fn a_store_that_others_may_enter_is_refused_with_the_remedy() {
             "{text}"
         );
     }
-    mode(&store, 0o700);
+    // behind a link too
+    mode(&store, 0o755);
+    let real = dir.path().join("elsewhere");
+    fs::rename(&store, &real).expect("moved");
+    symlink(&real, &store).expect("linked");
+    let (code, text) = said(&provtaskd(dir.path(), &["run", "--once"]));
+    assert_eq!(code, Some(78), "{text}");
+    mode(&real, 0o700);
     let (code, text) = said(&provtaskd(dir.path(), &["check"]));
     assert_eq!(code, Some(0), "{text}");
     let (code, text) = said(&provtaskd(dir.path(), &["run", "--once"]));

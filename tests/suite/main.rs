@@ -18,6 +18,7 @@ mod drill;
 mod drill_broken;
 mod drill_crash;
 mod drill_doubt;
+mod drill_full;
 mod drill_guard;
 mod drill_hands;
 mod drill_heal;
