@@ -1,4 +1,4 @@
-//! Reads the absence file and keeps the last good reading for as long as it may be believed; it never takes a missing file for "nobody is away".
+//! Reads the absence file and keeps the last good reading for as long as it may be believed; it never takes a missing or an empty file for "nobody is away".
 
 use std::fs::File;
 use std::io::Read as _;
@@ -52,6 +52,14 @@ pub enum FeedProblem {
         /// File name and line.
         place: String,
     },
+    /// The file holds nothing at all: it was emptied, or is being written.
+    #[error(
+        "the absence feed {path} is empty; it was not taken, and the last good reading stands for as long as absence.feed_max_age allows; where nobody is away, write the header login,from,to,stand_in alone"
+    )]
+    Empty {
+        /// Which file.
+        path: PathBuf,
+    },
     /// A row could not be read.
     #[error(transparent)]
     Row(#[from] RowProblem),
@@ -77,7 +85,7 @@ impl Feed {
         }
     }
 
-    /// Reads the file. Where it can't be read, breaks off, or is older than `max_age`, the last good
+    /// Reads the file. Where it can't be read, is empty, breaks off, or is older than `max_age`, the last good
     /// reading stands until it is older than that itself; after that, absences are unknown, and nobody
     /// can be found present. The problems are to be shown, the bad rows among them.
     ///
@@ -93,6 +101,9 @@ impl Feed {
                     problems.extend(parsed.problems.into_iter().map(FeedProblem::Row));
                     match parsed.cut_at {
                         Some(place) => problems.push(FeedProblem::Cut { place }),
+                        None if parsed.blank => problems.push(FeedProblem::Empty {
+                            path: self.path.clone(),
+                        }),
                         None => self.last_good = Some((Arc::new(parsed.roster), now)),
                     }
                 }
@@ -219,6 +230,40 @@ mod tests {
                     .iter()
                     .any(|p| matches!(p, FeedProblem::Cut { .. }))
             );
+        }
+    }
+
+    #[test]
+    fn an_emptied_file_is_no_word_and_a_header_alone_says_nobody() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("leave.csv");
+        let now: Timestamp = "2027-03-01T00:00:00Z".parse().expect("a timestamp");
+        let mut feed = Feed::new(path.clone(), TimeZone::UTC, None);
+        let mut read = |text: &str| {
+            std::fs::write(&path, text).expect("written");
+            let (roster, problems) = feed.read(now);
+            let empty = problems
+                .iter()
+                .any(|problem| matches!(problem, FeedProblem::Empty { .. }));
+            (roster.value().map(|roster| roster.len()), empty)
+        };
+        assert_eq!(read(""), (None, true), "there is no good reading yet");
+        assert_eq!(read("a,2027-03-01,,b\n"), (Some(1), false));
+        for text in ["", "\n", " \r\n\r\n", "\u{feff}"] {
+            assert_eq!(
+                read(text),
+                (Some(1), true),
+                "{text:?}: the last good one stands"
+            );
+        }
+        assert_eq!(read("log").0, Some(1), "that is no header");
+        assert_eq!(read("login,fr").0, Some(1), "a header that breaks off");
+        for text in [
+            "login,from,to,stand_in",
+            "\u{feff}login,from,to,stand_in\r\n",
+        ] {
+            assert_eq!(read(text), (Some(0), false), "{text:?}: nobody is away");
+            assert_eq!(read("a,2027-03-01,,b\n"), (Some(1), false));
         }
     }
 

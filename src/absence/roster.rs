@@ -57,6 +57,8 @@ pub struct Parsed {
     pub problems: Vec<RowProblem>,
     /// Where the file breaks off in the middle of a row, if it does: rows may be missing.
     pub cut_at: Option<String>,
+    /// Neither a header nor a row: a file that was emptied, or is not written yet. "Nobody" is a header alone.
+    pub blank: bool,
 }
 
 /// A row that could not be read. The message quotes no free text.
@@ -148,6 +150,7 @@ pub fn parse(text: &str, name: &str, zone: &TimeZone) -> Parsed {
     let mut roster = Roster::default();
     let mut problems = Vec::new();
     let mut cut_at = None;
+    let mut blank = true;
     for Record {
         line,
         columns,
@@ -159,7 +162,14 @@ pub fn parse(text: &str, name: &str, zone: &TimeZone) -> Parsed {
         let is_header = columns
             .first()
             .is_some_and(|first| first.trim().eq_ignore_ascii_case("login"));
-        if is_header || columns.iter().all(|column| column.trim().is_empty()) {
+        if columns.iter().all(|column| column.trim().is_empty()) {
+            continue;
+        }
+        blank = false;
+        if is_header {
+            if !ended && columns.len() < 3 {
+                cut_at = Some(place);
+            }
             continue;
         }
         match row(&columns, &place, zone) {
@@ -186,6 +196,7 @@ pub fn parse(text: &str, name: &str, zone: &TimeZone) -> Parsed {
         roster,
         problems,
         cut_at,
+        blank,
     }
 }
 
@@ -416,6 +427,7 @@ mod tests {
             roster,
             problems,
             cut_at,
+            ..
         } = parse(text, "x.csv", &berlin());
         assert_eq!((problems.len(), cut_at), (4, None));
         let now = ts("2027-03-02T00:00:00Z");

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::context::Context;
 use super::failure::{Failure, Kind};
@@ -13,6 +13,10 @@ use crate::model::settings::Settings;
 
 /// A plan reads the whole list, which may take minutes.
 const PATIENCE: Duration = Duration::from_secs(660);
+/// How long another process may hold the store (wall time).
+const STORE_TIME: Duration = Duration::from_secs(10);
+/// First and longest pause between two tries.
+const STORE_PAUSE: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(800)];
 
 /// The answer to a request; a refusal is a failure.
 ///
@@ -52,16 +56,7 @@ pub fn answer_with(
         Request::Plan { .. } | Request::Explain { .. } => "reading the list and deciding",
         _ => "waiting for the daemon",
     };
-    let work = async {
-        let asked = control::ask(&socket, request.clone(), PATIENCE).await;
-        if let Err(ControlError::NotRunning { .. }) = asked {
-            return without_daemon(settings?, request).await;
-        }
-        if let Err(failure) = &settings {
-            failure.warn();
-        }
-        Ok(asked?)
-    };
+    let work = patiently(&settings, &socket, &request);
     let reply = context.block_on(beside(what, work))?;
     match reply {
         Reply::Refused(refused) => Err(refused.into()),
@@ -79,6 +74,40 @@ async fn without_daemon(settings: Settings, request: Request) -> Result<Reply, F
     }
     own_store(&settings.store.dir)?;
     Ok(daemon::offline(settings, request).await?)
+}
+
+/// Asks the daemon, else the store. Where another process holds the store it is asked for again: a
+/// command needs it only for a moment, and a daemon that starts listens soon.
+async fn patiently(
+    settings: &Result<Settings, Failure>,
+    socket: &Path,
+    request: &Request,
+) -> Result<Reply, Failure> {
+    let began = Instant::now();
+    let [mut pause, longest] = STORE_PAUSE;
+    loop {
+        let asked = control::ask(socket, request.clone(), PATIENCE).await;
+        if !matches!(asked, Err(ControlError::NotRunning { .. })) {
+            if let Err(failure) = settings {
+                failure.warn();
+            }
+            return Ok(asked?);
+        }
+        match without_daemon(settings.clone()?, request.clone()).await {
+            Err(failure) if failure.kind == Kind::Busy && began.elapsed() < STORE_TIME => {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(longest);
+            }
+            Err(failure) if failure.kind == Kind::Busy => {
+                let waited = STORE_TIME.as_secs();
+                let message = format!("{}; waited {waited} s for it", failure.message);
+                return Err(Failure { message, ..failure }.hint(
+                    "it is another command, or a daemon that starts or ends: look at that process, then try again",
+                ));
+            }
+            done => return done,
+        }
+    }
 }
 
 /// What is no directory holds neither a socket nor a store.
@@ -100,6 +129,8 @@ fn is_directory(dir: &Path) -> Result<(), Failure> {
 /// Whose it is, and how to run as that user.
 pub fn own_store(dir: &Path) -> Result<(), Failure> {
     is_directory(dir)?;
+    // what is made there is for this user alone, also where it is copied to another place
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let ours = rustix::process::geteuid().as_raw();
     match std::fs::metadata(dir) {
         Ok(meta) if meta.uid() != ours => Err(Failure::new(

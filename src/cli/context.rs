@@ -169,16 +169,10 @@ pub fn is_live() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb")
 }
 
-/// Width for tables: the terminal's, else `$COLUMNS`, else 80; never below 60.
-pub fn width() -> u16 {
-    let terminal = std::io::stdout()
-        .is_terminal()
-        .then(|| rustix::termios::tcgetwinsize(std::io::stdout()).ok())
-        .flatten()
-        .map(|size| size.ws_col)
-        .filter(|columns| *columns > 0);
-    terminal
-        .or_else(|| std::env::var("COLUMNS").ok()?.parse().ok())
-        .unwrap_or(80)
-        .max(60)
+/// Columns of the terminal that standard output is, at least 40; `None` where it is none.
+pub fn width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    // a terminal that doesn't know its size says 0
+    let columns = if size.ws_col == 0 { 80 } else { size.ws_col };
+    Some(usize::from(columns.max(40)))
 }

@@ -7,6 +7,7 @@ use clap::Args;
 use super::ask::own_store;
 use super::context::Context;
 use super::failure::{Failure, Kind};
+use crate::config::open_store;
 use crate::daemon::{self, Exit, RunOptions};
 use crate::telemetry;
 
@@ -22,6 +23,9 @@ pub struct RunArgs {
 pub fn run(context: &Context, args: &RunArgs) -> Result<(), Failure> {
     let loaded = context.load()?;
     own_store(&loaded.settings.store.dir)?;
+    if let Some(open) = open_store(&loaded.settings) {
+        return Err(Failure::new(Kind::Config, format!("the store {}", open.what)).hint(open.hint));
+    }
     let colour = std::io::stderr().is_terminal();
     telemetry::init(&loaded.settings.log, colour).map_err(|error| {
         Failure::of(Kind::Config, &error)

@@ -13,6 +13,6 @@ mod strangers;
 pub use finding::{Finding, Severity};
 pub use lines::Lines;
 pub use load::{Env, LoadError, Loaded, Overrides, examine, load, parse, whereabouts};
-pub use probe::probe;
+pub use probe::{open_store, probe};
 pub use read::parse_duration;
 pub use strangers::{policy_strangers, target_strangers};

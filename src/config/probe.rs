@@ -67,7 +67,27 @@ pub fn probe(settings: &Settings) -> Vec<Finding> {
     }
     file("policy.dir", settings.policy.dir.as_deref());
     file("absence.feed", settings.absence.feed.as_deref());
+    findings.extend(open_store(settings));
     findings
+}
+
+/// A store that others than its user may enter: it holds names of people and accounts, and what is
+/// written into it is believed. What lies in a private directory is private, whatever its own mode.
+pub fn open_store(settings: &Settings) -> Option<Finding> {
+    let dir = &settings.store.dir;
+    // what is not there yet is made with mode 0700
+    let mode = std::fs::metadata(dir).ok()?.mode() & 0o7777;
+    (mode & 0o077 != 0).then(|| {
+        finding(
+            Severity::Error,
+            "store.dir",
+            format!(
+                "{} is open to others than its owner (mode {mode:o})",
+                dir.display()
+            ),
+            "chmod 700 it; if others could write there, look at `provtaskd status` before you go on",
+        )
+    })
 }
 
 fn finding(severity: Severity, key: &str, what: String, hint: &str) -> Finding {

@@ -1,9 +1,11 @@
 //! The daemon's end of the control socket: takes requests from its own user and root and hands them on; it answers nothing itself.
 
+use std::collections::VecDeque;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixStream};
@@ -12,14 +14,20 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::client::is_running;
-use super::request::Incoming;
+use super::request::{Incoming, Request};
 use super::view::{Actor, RefusedKind, Reply};
 use super::wire::{
     Answer, Ask, ControlError, LineError, MAX_REQUEST, VERSION, read_line, write_line,
 };
 
-/// Connections served at the same time; further ones wait.
-const CONNECTIONS: usize = 8;
+/// Connections served at the same time; further ones wait. Each ends in time: without a request after
+/// [`PEER_TIME`], with one when it is answered.
+const CONNECTIONS: usize = 64;
+/// Connections that have sent no request yet: one more sends the oldest of them away, so that who says
+/// nothing keeps nobody out.
+const SILENT: usize = 16;
+/// Questions under way that read the server; one more is told to come later, all others are answered.
+const READINGS: usize = 8;
 /// How long a peer may take to send its request or to take the answer.
 const PEER_TIME: Duration = Duration::from_secs(10);
 /// How long the daemon may take to answer; a plan reads the whole list.
@@ -64,6 +72,8 @@ impl Server {
     /// Serves until `stop`: each request goes into `requests`, its answer back to the peer.
     pub async fn serve(self, requests: mpsc::Sender<Incoming>, stop: CancellationToken) {
         let slots = Arc::new(Semaphore::new(CONNECTIONS));
+        let readings = Arc::new(Semaphore::new(READINGS));
+        let mut silent = Silent::default();
         let mut peers = JoinSet::new();
         loop {
             // a slot first, so that waiting peers stay in the kernel's queue
@@ -79,9 +89,11 @@ impl Server {
             match stream {
                 Ok((stream, _)) => {
                     let requests = requests.clone();
+                    let readings = Arc::clone(&readings);
                     let uid = self.uid;
+                    let away = silent.enter();
                     peers.spawn(async move {
-                        serve_peer(stream, uid, requests).await;
+                        serve_peer(stream, uid, requests, readings, away).await;
                         drop(slot);
                     });
                 }
@@ -107,11 +119,70 @@ impl Drop for Server {
     }
 }
 
-async fn serve_peer(mut stream: UnixStream, own: u32, requests: mpsc::Sender<Incoming>) {
-    let answer = match tokio::time::timeout(PEER_TIME, admit(&mut stream, own)).await {
-        Ok(Ok((ask, actor))) => hand_on(ask, actor, &requests).await,
-        Ok(Err(refused)) => refused,
-        Err(_) => Reply::refused(RefusedKind::Invalid, "no request came in time", ""),
+/// Those that have not sent their request yet, the oldest first.
+#[derive(Default)]
+struct Silent(VecDeque<Place>);
+
+/// Tells a connection that it is sent away, and the others that it has spoken or gone.
+struct Away {
+    sent_away: CancellationToken,
+    spoken: Arc<AtomicBool>,
+}
+
+impl Drop for Away {
+    fn drop(&mut self) {
+        self.spoken.store(true, Ordering::Release);
+    }
+}
+
+/// Sends a connection away when there are too many.
+struct Place {
+    sent_away: CancellationToken,
+    spoken: Arc<AtomicBool>,
+}
+
+impl Silent {
+    fn enter(&mut self) -> Away {
+        self.0.retain(|peer| !peer.spoken.load(Ordering::Acquire));
+        while self.0.len() >= SILENT {
+            if let Some(oldest) = self.0.pop_front() {
+                oldest.sent_away.cancel();
+            }
+        }
+        let away = Away {
+            sent_away: CancellationToken::new(),
+            spoken: Arc::default(),
+        };
+        self.0.push_back(Place {
+            sent_away: away.sent_away.clone(),
+            spoken: Arc::clone(&away.spoken),
+        });
+        away
+    }
+}
+
+async fn serve_peer(
+    mut stream: UnixStream,
+    own: u32,
+    requests: mpsc::Sender<Incoming>,
+    readings: Arc<Semaphore>,
+    away: Away,
+) {
+    let asked = tokio::select! {
+        biased;
+        asked = tokio::time::timeout(PEER_TIME, admit(&mut stream, own)) => asked.unwrap_or_else(|_| {
+            Err(Reply::refused(RefusedKind::Invalid, "no request came in time", ""))
+        }),
+        () = away.sent_away.cancelled() => Err(Reply::refused(
+            RefusedKind::Busy,
+            format!("more than {SILENT} connections sent no request; this was the oldest"),
+            "try again; see what else holds the control socket open",
+        )),
+    };
+    drop(away);
+    let answer = match asked {
+        Ok((ask, actor)) => hand_on(ask, actor, &requests, &readings).await,
+        Err(refused) => refused,
     };
     let answer = Answer { v: VERSION, answer };
     match tokio::time::timeout(PEER_TIME, write_line(&mut stream, &answer)).await {
@@ -167,7 +238,23 @@ fn may_ask(peer: u32, own: u32) -> bool {
     peer == own || peer == 0
 }
 
-async fn hand_on(ask: Ask, actor: Actor, requests: &mpsc::Sender<Incoming>) -> Reply {
+async fn hand_on(
+    ask: Ask,
+    actor: Actor,
+    requests: &mpsc::Sender<Incoming>,
+    readings: &Semaphore,
+) -> Reply {
+    let reads = matches!(ask.ask, Request::Plan { .. } | Request::Explain { .. });
+    let reading = readings.try_acquire();
+    if reads && reading.is_err() {
+        return Reply::refused(
+            RefusedKind::Busy,
+            format!("{READINGS} questions that read the server are being answered already"),
+            "wait for one of them to end, then ask again",
+        );
+    }
+    // others keep no place
+    let _reading = reading.ok().filter(|_| reads);
     let (reply, answer) = oneshot::channel();
     let incoming = Incoming {
         request: ask.ask,
@@ -192,7 +279,7 @@ async fn hand_on(ask: Ask, actor: Actor, requests: &mpsc::Sender<Incoming>) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::{Request, ask};
+    use crate::control::{PlanFilter, ask};
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -248,6 +335,76 @@ mod tests {
             }
         })
         .await;
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_keeps_nobody_out() {
+        let soon = Duration::from_secs(5);
+        with_server(Reply::done("paused everything"), async |path: &Path| {
+            let mut silent = Vec::new();
+            for _ in 0..3 * CONNECTIONS {
+                silent.push(UnixStream::connect(path).await.expect("connected"));
+            }
+            for _ in 0..3 {
+                let reply = ask(path, Request::LoginClear, soon).await;
+                assert_eq!(reply.expect("an answer"), Reply::done("paused everything"));
+            }
+            let oldest = &mut silent[0];
+            let answer: Answer = read_line(oldest, 1 << 16).await.expect("it is told");
+            let Reply::Refused(refused) = answer.answer else {
+                panic!("it has asked nothing");
+            };
+            assert_eq!(refused.kind, RefusedKind::Busy);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_long_answer_is_not_hurt_by_those_who_say_nothing_and_questions_have_a_bound() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("c.sock");
+        let server = Server::bind(&path).await.expect("bound");
+        let (tx, mut rx) = mpsc::channel::<Incoming>(32);
+        let stop = CancellationToken::new();
+        let plan = || Request::Plan {
+            filter: PlanFilter::default(),
+        };
+        let client = async {
+            let plans: Vec<_> = (0..READINGS)
+                .map(|_| {
+                    let path = path.clone();
+                    tokio::spawn(async move { ask(&path, plan(), PATIENCE).await })
+                })
+                .collect();
+            let mut under_way = Vec::new();
+            while under_way.len() < READINGS {
+                under_way.push(rx.recv().await.expect("a plan is asked for"));
+            }
+            let mut silent = Vec::new();
+            for _ in 0..3 * CONNECTIONS {
+                silent.push(UnixStream::connect(&path).await.expect("connected"));
+            }
+            let more = ask(&path, plan(), PATIENCE).await.expect("an answer");
+            let Reply::Refused(refused) = more else {
+                panic!("more questions than there are places");
+            };
+            assert_eq!(refused.kind, RefusedKind::Busy);
+            let stopping = tokio::spawn({
+                let path = path.clone();
+                async move { ask(&path, Request::Stop, PATIENCE).await }
+            });
+            let order = rx.recv().await.expect("an order comes through");
+            assert_eq!(order.request, Request::Stop);
+            for incoming in under_way.into_iter().chain([order]) {
+                incoming.reply.send(Reply::done("done")).expect("it waits");
+            }
+            for asked in plans.into_iter().chain([stopping]) {
+                let reply = asked.await.expect("no panic").expect("an answer");
+                assert_eq!(reply, Reply::done("done"));
+            }
+            stop.cancel();
+        };
+        tokio::join!(server.serve(tx, stop.clone()), client);
     }
 
     #[tokio::test]

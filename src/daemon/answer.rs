@@ -11,7 +11,6 @@ use crate::control::{
     ExplainView, Incoming, LOGIN_HINT, PlanFilter, PlanItem, PlanView, RefusalView, RefusedKind,
     Reply, Request, one_line,
 };
-use crate::governor::Census;
 use crate::model::hash::FastMap;
 use crate::model::{CycleId, Decision, LineageId, Refusal, TaskId, Verdict};
 
@@ -177,16 +176,7 @@ impl Core {
 
     fn plan_items(&self, found: Evaluated) -> Vec<(PlanItem, RowText)> {
         let now = self.clock.now();
-        let census = Census(
-            found
-                .seen
-                .targets
-                .iter()
-                .map(|(target, (visible, _))| {
-                    (target.clone(), u32::try_from(*visible).unwrap_or(u32::MAX))
-                })
-                .collect(),
-        );
+        let census = found.seen.census();
         // a copy, so that asking uses up no cap and opens no hold
         let mut governor = self.governor.clone();
         governor.begin_cycle(
@@ -203,7 +193,13 @@ impl Core {
         {
             match guard {
                 Ok(passed) => wanted.push((decision, passed)),
-                Err(refusals) => out.push((decision, refusals, None)),
+                Err(refusals) => {
+                    // what holds for all of them first: the guards' words alone would promise that
+                    // it is sent once they agree
+                    let mut all = governor.forbidden(&decision);
+                    all.extend(refusals);
+                    out.push((decision, all, None));
+                }
             }
         }
         let foreign = self.settings.governor.count_foreign_attempts;

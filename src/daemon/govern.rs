@@ -10,7 +10,7 @@ use super::DaemonError;
 use super::core::Core;
 use super::evaluate::{Behind, Evaluated, Proposal, Rest};
 use super::under_way::Why;
-use crate::governor::{Admitted, Census, Hold, Standing};
+use crate::governor::{Admitted, Hold, Standing};
 use crate::guard::Passed;
 use crate::ledger::record::{EventBody, Meta};
 use crate::ledger::{DecisionRecord, Entry};
@@ -89,16 +89,7 @@ impl Core {
     /// Asks the governor about everything that the guards have passed, queues what may go, and
     /// records what changed. Answers how many were queued.
     pub async fn govern(&mut self, found: Evaluated, now: Timestamp) -> Result<usize, DaemonError> {
-        let census = Census(
-            found
-                .seen
-                .targets
-                .iter()
-                .map(|(target, (visible, _))| {
-                    (target.clone(), u32::try_from(*visible).unwrap_or(u32::MAX))
-                })
-                .collect(),
-        );
+        let census = found.seen.census();
         let standing = self.standing(found.seen.complete && self.has_baseline());
         // between the times of the cron lines everything is asked, of a copy, and nothing is queued
         let mut governor = self.governor.clone();
@@ -129,7 +120,15 @@ impl Core {
                     wanted.push((decision, passed));
                 }
                 Err(mut reasons) if !reasons.is_empty() => {
-                    refused.push((decision, reasons.swap_remove(0)));
+                    let first = reasons.swap_remove(0);
+                    let first = if passes_by_itself(&first) {
+                        // waiting is not what keeps it from being sent
+                        let forbidden = governor.forbidden(&decision).into_iter().next();
+                        forbidden.unwrap_or(first)
+                    } else {
+                        first
+                    };
+                    refused.push((decision, first));
                 }
                 Err(_) => {}
             }
@@ -273,6 +272,11 @@ impl Core {
         }
         Ok(())
     }
+}
+
+/// True for a refusal that time alone lifts.
+fn passes_by_itself(refusal: &Refusal) -> bool {
+    refusal.until.is_some() && !refusal.needs_person
 }
 
 fn verdict_word(decision: &Decision) -> &'static str {

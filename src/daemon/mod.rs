@@ -124,6 +124,7 @@ impl DaemonError {
             Self::Server(_) | Self::Stepper(_) | Self::Once(_) => RefusedKind::Unreachable,
             Self::OnceLogin(_) => RefusedKind::LoginRefused,
             Self::OnceFaults(_) => RefusedKind::Findings,
+            Self::Control(ControlError::Io { .. }) => RefusedKind::Io,
             Self::Control(_) => RefusedKind::Busy,
             Self::Worker(_) | Self::Signals(_) => RefusedKind::Internal,
         }
@@ -135,6 +136,13 @@ impl DaemonError {
             Self::Ledger(LedgerError::Locked { .. }) => {
                 "a daemon holds the store: ask it over its socket, or stop it first".to_owned()
             }
+            Self::Ledger(LedgerError::Full { .. }) => {
+                "make room there, then start again: what was acknowledged is on disk, and open claims are read before anything is sent".to_owned()
+            }
+            Self::Ledger(LedgerError::Io { path, source }) if is_denied(source) => format!(
+                "make {} readable and writable for the daemon's user, and its directory too (chmod 700)",
+                path.display()
+            ),
             Self::Ledger(_) => "look at the disk and at the message above; nothing is sent without a store that can write".to_owned(),
             Self::Server(error) if error.is_login() => {
                 LOGIN_HINT.to_owned()
@@ -155,6 +163,13 @@ impl DaemonError {
                 "the log and `provtaskd plan` name file and line; mend the policy".to_owned()
             }
             Self::Policy(_) => "mend the policy, or leave policy.dir out to use the shipped set".to_owned(),
+            Self::Control(ControlError::Io { path, source }) if is_denied(source) => format!(
+                "make the directory of {} writable for the daemon's user (chmod 700), or name another admin.socket",
+                path.display()
+            ),
+            Self::Control(ControlError::Io { .. }) => {
+                "look at the message above, or name another admin.socket".to_owned()
+            }
             Self::Control(_) => "another daemon may be running; see `provtaskd status`".to_owned(),
             Self::Admin(_) => "choose another admin.listen, or set it to \"off\"".to_owned(),
             Self::SimulatorClock { .. } => "is `provtaskd sim` running there? For a real server, leave server.simulator_clock out".to_owned(),
@@ -163,4 +178,9 @@ impl DaemonError {
             Self::Worker(_) | Self::Signals(_) => String::new(),
         }
     }
+}
+
+fn is_denied(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem)
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::governor::Census;
 use crate::model::{Kind, Snapshot, TargetName, TaskStatus};
 
 /// Numbers of a snapshot.
@@ -28,6 +29,19 @@ pub struct Seen {
     pub unmapped: BTreeMap<String, u64>,
     /// Tasks per kind.
     pub kinds: BTreeMap<Kind, u64>,
+}
+
+impl Seen {
+    /// Visible tasks per target, for the governor's share caps.
+    pub fn census(&self) -> Census {
+        let visible = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        let targets = self.targets.iter();
+        Census(
+            targets
+                .map(|(target, (count, _))| (target.clone(), visible(*count)))
+                .collect(),
+        )
+    }
 }
 
 /// Counts a snapshot.

@@ -35,6 +35,8 @@ const OF_THE_TASK: [&str; 7] = [
     "password_policy",
     "permission",
 ];
+/// The class of a target that is asked for too much.
+const THROTTLE: &str = "throttle";
 
 /// Single readings have ended.
 pub struct LookDone {
@@ -115,16 +117,15 @@ impl Core {
                 )
             });
             if let Some(target) = &target {
-                if self.lies_in_the_task(outcome) {
-                    self.governor.refused_by_itself(now, target);
-                } else {
-                    self.governor.outcome(
-                        now,
-                        target,
-                        outcome.lineage,
-                        outcome.ordinal,
-                        outcome.event,
-                    );
+                let (lineage, ordinal) = (outcome.lineage, outcome.ordinal);
+                match self.class_of_bounce(outcome).as_deref() {
+                    Some(class) if OF_THE_TASK.contains(&class) => {
+                        self.governor.refused_by_itself(now, target);
+                    }
+                    Some(THROTTLE) => self.governor.throttled(now, target, lineage, ordinal),
+                    _ => self
+                        .governor
+                        .outcome(now, target, lineage, ordinal, outcome.event),
                 }
             }
             if let Some(state) = state {
@@ -141,13 +142,11 @@ impl Core {
         }
     }
 
-    /// True for a bounce whose reason is of a class that says nothing against the target.
-    fn lies_in_the_task(&self, outcome: &Outcome) -> bool {
-        outcome.event == AttemptEvent::ReadBounced
-            && outcome.evidence.as_deref().is_some_and(|reason| {
-                let class = self.policies.reasons().class_of(reason);
-                OF_THE_TASK.contains(&&*class.name)
-            })
+    /// The class of a bounce's reason: whether it says something against the target.
+    fn class_of_bounce(&self, outcome: &Outcome) -> Option<Arc<str>> {
+        let reason = outcome.evidence.as_deref()?;
+        (outcome.event == AttemptEvent::ReadBounced)
+            .then(|| Arc::clone(&self.policies.reasons().class_of(reason).name))
     }
 
     /// Targets to which nothing may go now, with the refusal: no readings are spent on them.

@@ -91,38 +91,58 @@ fn proof(input: &GateInput<'_>) -> Option<Refusal> {
     })
 }
 
-/// The lowest of global, action, policy and target.
+/// What forbids an act as such, whatever the time and the facts: its mode, and a set that nobody has released.
+pub(super) fn forbidden(
+    modes: &Modes,
+    standing: &Standing,
+    decision: &Decision,
+    action: ActionName,
+    target: &TargetName,
+) -> Vec<Refusal> {
+    lowest_mode(modes, decision, action, target)
+        .into_iter()
+        .chain(not_released(standing, decision))
+        .collect()
+}
+
 fn mode(input: &GateInput<'_>) -> Option<Refusal> {
-    let name = input.action.name();
-    let policy = input.decision.policy.as_deref();
+    lowest_mode(
+        input.modes,
+        input.decision,
+        input.action.name(),
+        input.target,
+    )
+}
+
+fn release(input: &GateInput<'_>) -> Option<Refusal> {
+    not_released(input.standing, input.decision)
+}
+
+/// The lowest of global, action, policy and target.
+fn lowest_mode(
+    modes: &Modes,
+    decision: &Decision,
+    action: ActionName,
+    target: &TargetName,
+) -> Option<Refusal> {
+    let policy = decision.policy.as_deref();
+    let or_enforce = |mode: Option<&Mode>| mode.copied().unwrap_or(Mode::Enforce);
     let scopes = [
-        (input.modes.global, "global", Scope::Global),
+        (modes.global, "global", Scope::Global),
         (
-            input
-                .modes
-                .targets
-                .get(input.target)
-                .copied()
-                .unwrap_or(Mode::Enforce),
+            or_enforce(modes.targets.get(target)),
             "target",
-            Scope::Target(input.target.clone()),
+            Scope::Target(target.clone()),
         ),
         (
-            input
-                .modes
-                .actions
-                .get(&name)
-                .copied()
-                .unwrap_or(Mode::Enforce),
+            or_enforce(modes.actions.get(&action)),
             "action",
-            Scope::ActionOnTarget(name, input.target.clone()),
+            Scope::ActionOnTarget(action, target.clone()),
         ),
         (
-            policy
-                .and_then(|policy| input.modes.policies.get(policy).copied())
-                .unwrap_or(Mode::Enforce),
+            or_enforce(policy.and_then(|policy| modes.policies.get(policy))),
             "policy",
-            Scope::Lineage(input.decision.lineage),
+            Scope::Lineage(decision.lineage),
         ),
     ];
     let (mode, set_by, scope) = scopes.into_iter().min_by_key(|(mode, _, _)| *mode)?;
@@ -134,16 +154,16 @@ fn mode(input: &GateInput<'_>) -> Option<Refusal> {
     let refusal = Refusal::new(reason, scope).with("set_by", set_by);
     Some(match (set_by, policy) {
         ("policy", Some(policy)) => refusal.with("policy", policy),
-        ("action", _) => refusal.with("action", name),
+        ("action", _) => refusal.with("action", action),
         _ => refusal,
     })
 }
 
 /// A policy set enforces only once a person has released its hash.
-fn release(input: &GateInput<'_>) -> Option<Refusal> {
-    (!input.standing.policy_released).then(|| {
+fn not_released(standing: &Standing, decision: &Decision) -> Option<Refusal> {
+    (!standing.policy_released).then(|| {
         Refusal::new(RefusalReason::PolicyNotReleased, Scope::Global)
-            .with("hash", input.decision.hash.short())
+            .with("hash", decision.hash.short())
             .for_person()
     })
 }

@@ -16,9 +16,8 @@ use crate::model::{
 use super::admitted::{Admitted, Lane};
 use super::cap::{self, Hold, Used, Wish, is_held};
 use super::gate::{self, GateInput};
-use super::pace::{Breaker, Pace};
+use super::pace::Pace;
 use super::state::{GovernorState, VERSION};
-use super::view::GateView;
 
 /// Visible tasks per target, for share caps.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -96,12 +95,12 @@ pub struct Governed {
 #[derive(Clone, Debug)]
 pub struct Governor {
     pub(super) settings: GovernorSettings,
-    modes: Modes,
+    pub(super) modes: Modes,
     pub(super) state: GovernorState,
     pub(super) standing: Standing,
     census: Census,
     used: Used,
-    next_due: Option<Timestamp>,
+    pub(super) next_due: Option<Timestamp>,
 }
 
 struct Candidate {
@@ -215,21 +214,7 @@ impl Governor {
         out
     }
 
-    /// Every gate's refusal for one decision, for `explain`; caps of the cycle are not asked.
-    pub fn explain(
-        &self,
-        now: Timestamp,
-        decision: &Decision,
-        passed: &Passed,
-        history: &History,
-    ) -> Vec<Refusal> {
-        let Some(target) = &decision.target else {
-            return vec![no_target(decision)];
-        };
-        gate::ask_all(&self.input(now, decision, passed, target, history))
-    }
-
-    fn input<'a>(
+    pub(super) fn input<'a>(
         &'a self,
         now: Timestamp,
         decision: &'a Decision,
@@ -422,60 +407,6 @@ impl Governor {
         (pace, limits)
     }
 
-    /// The earliest time after `now` at which a gate changes by itself, also those of decisions
-    /// refused in this cycle; `None`: only events change anything.
-    pub fn next_event(&self, now: Timestamp) -> Option<Timestamp> {
-        let here = self.state.peek(now);
-        let paces = self.state.targets.iter().filter_map(|(target, pace)| {
-            pace.next_event(here, Self::limits(&self.settings, target))
-        });
-        let pauses = self.state.pauses.iter().filter_map(|pause| pause.until);
-        paces
-            .chain(pauses)
-            .chain(self.state.server_until)
-            .filter(|at| *at > here)
-            .map(|at| self.state.wall(now, at))
-            .chain(self.next_due.filter(|at| *at > now))
-            .min()
-    }
-
-    /// The memory, to be stored.
-    pub fn state(&self) -> GovernorState {
-        self.state.clone()
-    }
-
-    /// Each target's gates, for status and metrics.
-    pub fn describe(&self, now: Timestamp) -> Vec<GateView> {
-        let here = self.state.peek(now);
-        let views = self.state.targets.iter().map(|(target, pace)| {
-            let limits = Self::limits(&self.settings, target);
-            let mut pace = pace.clone();
-            pace.settle(here);
-            let (breaker, failures) = match pace.breaker {
-                Breaker::Closed { failures } => ("closed", failures),
-                Breaker::Open { .. } => ("open", 0),
-                Breaker::HalfOpen { .. } => ("half_open", 0),
-            };
-            GateView {
-                target: target.clone(),
-                rate_left: pace.rate_left(here, limits).0,
-                breaker: breaker.to_owned(),
-                breaker_until: pace
-                    .blocked_until(here)
-                    .map(|until| self.state.wall(now, until)),
-                failures,
-                batch: pace.size(limits),
-                in_flight: pace.in_flight,
-                seconds_per_item: pace.seconds_per_item,
-                paused_by: self
-                    .state
-                    .pause_of(here, target)
-                    .map(|pause| pause.by.to_string()),
-            }
-        });
-        views.collect()
-    }
-
     /// Takes new settings; what was learned and what is paused stays.
     pub fn reconfigure(&mut self, settings: GovernorSettings, modes: Modes) {
         self.settings = settings;
@@ -494,7 +425,7 @@ impl Candidate {
     }
 }
 
-fn no_target(decision: &Decision) -> Refusal {
+pub(super) fn no_target(decision: &Decision) -> Refusal {
     Refusal::new(
         RefusalReason::FactUnknown,
         Scope::Task(decision.task.clone()),

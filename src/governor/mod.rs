@@ -3,6 +3,7 @@
 mod admitted;
 mod backoff;
 mod cap;
+mod careful;
 mod desk;
 mod gate;
 mod machine;
@@ -10,6 +11,7 @@ mod pace;
 mod pacing;
 mod state;
 mod sums;
+mod tell;
 mod view;
 
 pub use admitted::{Admitted, Lane};

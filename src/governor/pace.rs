@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::settings::TargetLimits;
 use crate::model::{AttemptEvent, LineageId};
 
+use super::careful::Careful;
 use super::sums::{later, plus};
 
 /// The span over which the rate holds: in no span of this length more items are sent.
@@ -19,6 +20,8 @@ const REMEMBERED: usize = 16;
 const SEEN: usize = 512;
 /// Batch sizes grow by this factor: 1, 5, 25.
 const GROWTH: u32 = 5;
+/// After an outage or a throttle by this one: 1, 2, 4, 8.
+const CAREFUL_GROWTH: u32 = 2;
 
 /// What came back for one PUT.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -61,6 +64,9 @@ pub(super) struct Pace {
     pub(super) batch: u32,
     credit: u32,
     pub(super) seconds_per_item: Option<f64>,
+    /// Not in the first stores.
+    #[serde(default)]
+    careful: Careful,
     /// Nothing is in flight after a restart: what was is an open claim of the ledger.
     #[serde(skip)]
     pub(super) in_flight: u32,
@@ -76,6 +82,7 @@ impl Pace {
             batch: limits.batch_start.max(1),
             credit: 0,
             seconds_per_item: None,
+            careful: Careful::default(),
             in_flight: 0,
             seen: VecDeque::new(),
         }
@@ -84,6 +91,7 @@ impl Pace {
     /// Lets pass what passes by time alone.
     pub(super) fn settle(&mut self, here: Timestamp) {
         self.sent.retain(|(at, _)| later(*at, SPAN) > here);
+        self.careful.settle(here);
         match self.breaker {
             Breaker::Open { until, pause } if until <= here => {
                 self.breaker = Breaker::HalfOpen {
@@ -117,7 +125,23 @@ impl Pace {
         };
         let used = live().fold(0_u32, |sum, (_, n)| sum.saturating_add(*n));
         let more = live().map(|(at, _)| later(*at, SPAN)).min();
-        (limits.per_minute.saturating_sub(used), more)
+        (self.rate(limits).saturating_sub(used), more)
+    }
+
+    /// Items per minute, as configured or less after an outage or a throttle.
+    pub(super) fn rate(&self, limits: &TargetLimits) -> u32 {
+        self.careful.rate(limits.per_minute)
+    }
+
+    /// How many items may be sent and not read back, at a batch size: its square, and after an
+    /// outage or a throttle no more than a minute's.
+    pub(super) fn unread(&self, size: u32, limits: &TargetLimits) -> u32 {
+        let square = size.saturating_mul(size);
+        if self.careful.is_on() {
+            square.min(self.rate(limits))
+        } else {
+            square
+        }
     }
 
     /// Until when the breaker holds everything back, if it does.
@@ -203,11 +227,37 @@ impl Pace {
 
     /// The target ran the work and refused it for the task's own sake (a locked object, bad data):
     /// it answers, so a probe has passed; nothing is earned by it either.
-    pub(super) fn refused_by_itself(&mut self, here: Timestamp) {
+    pub(super) fn refused_by_itself(&mut self, here: Timestamp, limits: &TargetLimits) {
         self.settle(here);
-        if !matches!(self.breaker, Breaker::Open { .. }) {
-            self.breaker = Breaker::Closed { failures: 0 };
+        self.worked(here, limits);
+    }
+
+    /// The target refused an attempt because it is asked for too much: less at once, for a while.
+    pub(super) fn throttled(
+        &mut self,
+        here: Timestamp,
+        lineage: LineageId,
+        ordinal: u32,
+        limits: &TargetLimits,
+    ) {
+        let event = AttemptEvent::ReadBounced;
+        if self.seen.contains(&(lineage, ordinal, event)) {
+            return;
         }
+        self.settle(here);
+        self.careful.throttled(here, limits.breaker_pause);
+        self.outcome(here, lineage, ordinal, event, limits);
+    }
+
+    /// The target has run an attempt; false where that proves nothing, since it was sent before the outage.
+    fn worked(&mut self, here: Timestamp, limits: &TargetLimits) -> bool {
+        match self.breaker {
+            Breaker::Open { .. } => return false,
+            Breaker::HalfOpen { .. } => self.careful.returned(here, limits.breaker_pause),
+            Breaker::Closed { .. } => {}
+        }
+        self.breaker = Breaker::Closed { failures: 0 };
+        true
     }
 
     /// A reading told what became of an attempt. The same event of the same attempt counts once.
@@ -231,12 +281,9 @@ impl Pace {
         self.settle(here);
         match event {
             E::ReadCompleted | E::PersonCompleted => {
-                match self.breaker {
-                    // what was sent before the outage may be read late: it proves nothing now
-                    Breaker::Open { .. } => return,
-                    _ => self.breaker = Breaker::Closed { failures: 0 },
+                if self.worked(here, limits) {
+                    self.earn(limits);
                 }
-                self.earn(limits);
             }
             E::ReadPending => {
                 self.probe_again();
@@ -268,9 +315,14 @@ impl Pace {
         self.credit = self.credit.saturating_add(1);
         if self.credit >= self.batch {
             self.credit = 0;
+            let growth = if self.careful.is_on() {
+                CAREFUL_GROWTH
+            } else {
+                GROWTH
+            };
             self.batch = self
                 .batch
-                .saturating_mul(GROWTH)
+                .saturating_mul(growth)
                 .min(limits.batch_max.max(1));
         }
     }
@@ -306,6 +358,9 @@ impl Pace {
     pub(super) fn next_event(&self, here: Timestamp, limits: &TargetLimits) -> Option<Timestamp> {
         let (left, more) = self.rate_left(here, limits);
         let rate = if left < self.size(limits) { more } else { None };
-        [rate, self.blocked_until(here)].into_iter().flatten().min()
+        [rate, self.blocked_until(here), self.careful.raise_at()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }

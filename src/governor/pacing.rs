@@ -20,7 +20,7 @@ const SERVER_CAP: i64 = 900;
 impl Governor {
     /// How many items the next PUT to the target may hold; at least 1. `unsettled` is how many acts
     /// of this lane on the target were sent and are not read back yet: a target that has proven
-    /// little gets little at a time (one, then four, then sixteen, …: the square of its batch size),
+    /// little gets little at a time (the square of its batch size, which grows with what was read back),
     /// so that one that has just recovered, or is down without saying so, is not flooded.
     ///
     /// # Errors
@@ -69,7 +69,8 @@ impl Governor {
             ));
         }
         let size = pace.size(limits);
-        let per_minute = limits.per_minute;
+        let per_minute = pace.rate(limits);
+        let allowed = pace.unread(size, limits);
         let (left, more) = pace.rate_left(here, limits);
         if let Some(pace) = self.state.targets.get(target)
             && let Some(refusal) = gate::breaker_refusal(&self.state, pace, target, now)
@@ -84,7 +85,6 @@ impl Governor {
                 None => refusal,
             });
         }
-        let allowed = size.saturating_mul(size);
         let room = allowed.saturating_sub(unsettled);
         if room == 0 {
             return Err(
@@ -145,8 +145,22 @@ impl Governor {
     /// task alone (a locked object, bad data, a duplicate): no sign against the target.
     pub fn refused_by_itself(&mut self, now: Timestamp, target: &TargetName) {
         let here = self.state.tick(now);
-        let (pace, _) = self.pace(target);
-        pace.refused_by_itself(here);
+        let (pace, limits) = self.pace(target);
+        pace.refused_by_itself(here, limits);
+    }
+
+    /// A reading told that the target refused an attempt because it is asked for too much: it gets
+    /// half as much per minute and smaller batches at once, and more again only step by step.
+    pub fn throttled(
+        &mut self,
+        now: Timestamp,
+        target: &TargetName,
+        lineage: LineageId,
+        ordinal: u32,
+    ) {
+        let here = self.state.tick(now);
+        let (pace, limits) = self.pace(target);
+        pace.throttled(here, lineage, ordinal, limits);
     }
 
     /// A reading (or a person) told what became of an attempt; the same event counts once. The

@@ -1,6 +1,7 @@
 //! Runs policies and tables against written cases and scores them; it sends nothing and reads nothing itself.
 
 mod case;
+mod expect;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,7 +11,8 @@ use super::diagnostic::Diagnostic;
 use super::set::{Evaluated, PolicySet, Source};
 use crate::model::{Action, Digest, Verdict};
 
-pub use case::{Expect, Placed, PolicyCase, PolicyCases};
+pub use case::{Placed, PolicyCase, PolicyCases};
+pub use expect::Expect;
 
 /// Least share of right "retryable" answers on texts held out while the patterns were written, in per cent.
 pub const HELD_OUT_PRECISION_PERCENT: usize = 95;

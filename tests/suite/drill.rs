@@ -34,7 +34,8 @@ pub struct Drill {
     /// The simulator.
     pub sim: SimServer,
     http: reqwest::Client,
-    child: Option<Child>,
+    /// The daemon, while it runs.
+    pub child: Option<Child>,
     /// What the oracles are told beside the truth.
     pub expect: Expect,
     judged: bool,
@@ -172,14 +173,20 @@ impl Drill {
 
     /// Starts the daemon.
     pub fn daemon(&mut self) {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_provtaskd"));
+        run.arg("run");
+        self.daemon_by(run);
+    }
+
+    /// Starts the daemon by a command that becomes it.
+    pub fn daemon_by(&mut self, mut run: Command) {
         assert!(self.child.is_none(), "a daemon runs already");
         let log = File::options()
             .create(true)
             .append(true)
             .open(self.log_path())
             .expect("a log");
-        let child = Command::new(env!("CARGO_BIN_EXE_provtaskd"))
-            .arg("run")
+        let child = run
             .current_dir(self.dir.path())
             .env_clear()
             .stdin(Stdio::null())

@@ -26,7 +26,7 @@ impl Screen {
     pub fn new() -> Self {
         Self {
             live: is_live(),
-            width: usize::from(width()),
+            width: width().unwrap_or(80),
             drawn: 0,
             last: None,
         }

@@ -19,6 +19,7 @@ enum Step {
     Answer(usize, u32),
     Fail(usize),
     Outcome(usize, u64, E),
+    Throttle(usize, u64),
     Restart,
 }
 
@@ -31,6 +32,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => (0..2_usize, 0..3_u32).prop_map(|(t, unknown)| Step::Answer(t, unknown)),
         1 => (0..2_usize).prop_map(Step::Fail),
         6 => (0..2_usize, 0..40_u64, event).prop_map(|(t, l, e)| Step::Outcome(t, l, e)),
+        1 => (0..2_usize, 0..40_u64).prop_map(|(t, l)| Step::Throttle(t, l)),
         1 => Just(Step::Restart),
     ];
     proptest::collection::vec(step, 0..120)
@@ -87,6 +89,9 @@ proptest! {
                 Step::Outcome(t, lineage, event) => {
                     governor.outcome(at(wall), &targets()[t], LineageId(lineage), 1, event);
                 }
+                Step::Throttle(t, lineage) => {
+                    governor.throttled(at(wall), &targets()[t], LineageId(lineage), 1);
+                }
                 Step::Restart => {
                     let text = serde_json::to_string(&governor.state()).expect("it can be stored");
                     let state = serde_json::from_str(&text).expect("it can be read");
@@ -132,6 +137,9 @@ proptest! {
                 Step::Outcome(t, lineage, event) => {
                     governor.outcome(at(wall), &targets()[t], LineageId(lineage), 1, event);
                 }
+                Step::Throttle(t, lineage) => {
+                    governor.throttled(at(wall), &targets()[t], LineageId(lineage), 1);
+                }
                 _ => {}
             }
         }
@@ -157,6 +165,9 @@ proptest! {
                 Step::Fail(t) => governor.whole_request_failed(now, &targets()[t]),
                 Step::Outcome(t, lineage, event) => {
                     governor.outcome(now, &targets()[t], LineageId(lineage), 1, event);
+                }
+                Step::Throttle(t, lineage) => {
+                    governor.throttled(now, &targets()[t], LineageId(lineage), 1);
                 }
                 _ => {}
             }

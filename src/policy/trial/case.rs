@@ -7,20 +7,20 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::word;
+use super::expect::Expect;
 use crate::model::facts::{
     Absence, AbsenceSource, AccountView, DefinitionMemory, Facts, History, Known, Now, OwnerFact,
     OwnerState, Person, Sibling, StandIn, UserStatus,
 };
 use crate::model::fields::FieldValue;
 use crate::model::{
-    Action, DefKey, Fields, Kind, LineageId, Login, Owner, Principal, ProcessKey, TargetName, Task,
-    TaskId, TaskStatus, Verdict,
+    DefKey, Fields, Kind, LineageId, Login, Owner, Principal, ProcessKey, TargetName, Task, TaskId,
+    TaskStatus,
 };
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::duration;
 use crate::policy::kinds::toml_finding;
-use crate::policy::set::{Evaluated, PolicySet};
+use crate::policy::set::PolicySet;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -164,25 +164,6 @@ struct CaseSibling {
     finished: bool,
     #[serde(default)]
     attempt_open: bool,
-}
-
-/// What should come out; what is not written is not compared.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Expect {
-    verdict: String,
-    #[serde(default)]
-    policy: Option<String>,
-    #[serde(default)]
-    to: Option<String>,
-    #[serde(default)]
-    after_min: Option<String>,
-    #[serde(default)]
-    after_max: Option<String>,
-    #[serde(default)]
-    priority: Option<i32>,
-    #[serde(default)]
-    reason_has: Option<String>,
 }
 
 fn read<T: DeserializeOwned>(file: &str, text: &str) -> Result<Vec<Placed<T>>, Box<Diagnostic>> {
@@ -448,72 +429,4 @@ fn siblings_fact(
         },
         as_of: now,
     })
-}
-
-impl Expect {
-    /// What is not as written, if anything is not.
-    pub fn differs(&self, answer: &Evaluated) -> Option<String> {
-        if word(answer) != self.verdict {
-            return Some(format!("expected {}", self.verdict));
-        }
-        if let Some(policy) = &self.policy
-            && answer.policy.as_deref() != Some(policy)
-        {
-            return Some(format!("expected the answer from {policy}"));
-        }
-        let (after, words, to, priority) = parts(answer);
-        if let Some(want) = &self.to
-            && to.as_deref() != Some(want)
-        {
-            return Some(format!("expected it to go to {want}"));
-        }
-        if let Some(want) = self.priority
-            && priority != Some(want)
-        {
-            return Some(format!("expected priority {want}"));
-        }
-        if let Some(want) = &self.reason_has
-            && !words.contains(want.as_str())
-        {
-            return Some(format!("expected the reason to have `{want}`"));
-        }
-        for (bound, low) in [(&self.after_min, true), (&self.after_max, false)] {
-            let Some(text) = bound else { continue };
-            let bound = match duration::parse(text) {
-                Ok(bound) => bound,
-                Err(error) => return Some(error),
-            };
-            let fits = after.is_some_and(|a| if low { a >= bound } else { a <= bound });
-            if !fits {
-                let is = after.map_or("nothing".to_owned(), duration::format);
-                let word = if low { "least" } else { "most" };
-                return Some(format!("expected after at {word} {text}, is {is}"));
-            }
-        }
-        None
-    }
-}
-
-type Parts = (Option<SignedDuration>, String, Option<String>, Option<i32>);
-
-fn parts(answer: &Evaluated) -> Parts {
-    match &answer.verdict {
-        None => (None, String::new(), None, None),
-        Some(Verdict::Act {
-            action,
-            after,
-            because,
-            priority,
-        }) => {
-            let to = match action {
-                Action::Reassign { to } => Some(to.to_string()),
-                _ => None,
-            };
-            let words = because.as_deref().unwrap_or("").to_owned();
-            (*after, words, to, Some(*priority))
-        }
-        Some(Verdict::Leave { reason, after } | Verdict::Ask { reason, after }) => {
-            (*after, reason.to_string(), None, None)
-        }
-    }
 }

@@ -1,0 +1,125 @@
+//! `inbox`, `outcomes list` and `outcomes show` as text: what waits for a person, and what became of attempts.
+
+use std::fmt::Write as _;
+
+use super::layout::{Width, pairs, paragraph, prose, table, word};
+use super::plan::{attempts, decision};
+use super::{or_dash, time};
+use crate::control::{InboxItem, OutcomeRow, Story};
+
+/// `inbox`
+pub fn inbox(items: &[InboxItem], width: Width) -> String {
+    if items.is_empty() {
+        return "nothing waits for a person\n".to_owned();
+    }
+    let mut out = table(
+        width,
+        &[
+            word("id"),
+            word("since"),
+            word("target"),
+            word("what"),
+            prose("why"),
+        ],
+        items.iter().map(|item| {
+            // a count and an id must not be taken for each other
+            let tasks = match item.tasks.as_slice() {
+                [] => "-".to_owned(),
+                [one] if item.count == 1 => format!("task {one}"),
+                _ => format!("{} tasks", item.count),
+            };
+            vec![
+                item.id.clone(),
+                time(item.since),
+                or_dash(item.target.as_ref()),
+                tasks,
+                format!("{}: {}", item.why, item.text),
+            ]
+        }),
+    );
+    let _ = writeln!(
+        out,
+        "\n{} item(s): {} can be approved by id, {} can be rejected by id",
+        items.len(),
+        items.iter().filter(|item| item.can_approve).count(),
+        items.iter().filter(|item| item.can_reject).count()
+    );
+    out
+}
+
+/// `outcomes list`
+pub fn outcomes(rows: &[OutcomeRow], width: Width) -> String {
+    if rows.is_empty() {
+        return "no attempts\n".to_owned();
+    }
+    table(
+        width,
+        &[
+            word("lineage"),
+            word("task"),
+            word("target"),
+            prose("what"),
+            word("state"),
+            word("claimed"),
+            prose("reason"),
+        ],
+        rows.iter().map(|row| {
+            let name = row.name.as_deref().unwrap_or("-");
+            vec![
+                format!("{}.{}", row.lineage, row.ordinal),
+                row.task.to_string(),
+                or_dash(row.target.as_ref()),
+                format!("{} {name}", row.action),
+                row.state.to_string(),
+                time(row.claimed),
+                row.reason.clone().unwrap_or_default(),
+            ]
+        }),
+    )
+}
+
+/// `outcomes show`
+pub fn story(story: &Story, width: Width) -> String {
+    let ids: Vec<String> = story.ids.iter().map(ToString::to_string).collect();
+    let mut out = String::new();
+    pairs(
+        &mut out,
+        width,
+        &[
+            (
+                "lineage",
+                format!("{}, task ids {}", story.lineage, ids.join(" -> ")),
+            ),
+            (
+                "what",
+                format!(
+                    "{} on {}",
+                    or_dash(story.name.as_ref()),
+                    or_dash(story.target.as_ref())
+                ),
+            ),
+            ("for", or_dash(story.beneficiary.as_ref())),
+            ("first seen", time(story.first_seen)),
+            ("stands", story.standing.clone()),
+        ],
+    );
+    if let Some(item) = &story.decision {
+        out.push_str("\nlast decision:\n");
+        decision(&mut out, item, width);
+    }
+    attempts(&mut out, &story.attempts, width);
+    if !story.events.is_empty() {
+        out.push_str("\nrecord:\n");
+        for event in &story.events {
+            let line = format!(
+                "{} {} ({}): {}",
+                time(event.at),
+                event.kind,
+                event.actor,
+                event.text
+            );
+            paragraph(&mut out, width, "  ", 6, &line);
+        }
+    }
+    out
+}

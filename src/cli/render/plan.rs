@@ -1,0 +1,281 @@
+//! `plan` and `explain` as text: what would be done with a task, and why or why not.
+
+use std::fmt::Write as _;
+
+use super::layout::{Width, pairs, paragraph, prose, table, word};
+use super::{or_dash, time};
+use crate::control::{AttemptView, ExplainView, PlanItem, PlanView};
+
+/// The one line that says what becomes of an item.
+fn fate(item: &PlanItem) -> String {
+    if let Some(fault) = &item.fault {
+        return format!("policy fault: {fault}");
+    }
+    let refusals: Vec<&str> = item.refusals.iter().map(|r| r.text.as_str()).collect();
+    if !refusals.is_empty() {
+        refusals.join("; ")
+    } else {
+        match item.due {
+            Some(due) => format!("due {}", time(due)),
+            None => "now".to_owned(),
+        }
+    }
+}
+
+/// `plan`
+pub fn plan(view: &PlanView, width: Width) -> String {
+    let mut out = format!(
+        "{} tasks visible to {}, read {}\nmode {}, policy set {}\n\n",
+        view.visible,
+        view.login,
+        time(view.as_of),
+        view.mode,
+        view.policy_hash.short()
+    );
+    out += &table(
+        width,
+        &[
+            word("task"),
+            word("target"),
+            prose("what"),
+            prose("answer"),
+            prose("when, or why not"),
+        ],
+        view.items.iter().map(|item| {
+            let rule = item
+                .rule
+                .as_deref()
+                .map_or(String::new(), |r| format!(" [{r}]"));
+            vec![
+                item.task.to_string(),
+                or_dash(item.target.as_ref()),
+                format!("{} ({})", item.name, item.kind),
+                format!("{}{rule}", item.verdict_text),
+                fate(item),
+            ]
+        }),
+    );
+    let _ = writeln!(
+        out,
+        "\n{} item(s); `provtaskd explain TASK` shows the values behind one",
+        view.items.len()
+    );
+    if view.left_out > 0 {
+        let _ = writeln!(out, "{} more left out by --limit", view.left_out);
+    }
+    out
+}
+
+fn item_pairs(item: &PlanItem) -> Vec<(&'static str, String)> {
+    let lineage = if item.lineage.0 == 0 {
+        "new".to_owned()
+    } else {
+        item.lineage.to_string()
+    };
+    let mut rows = vec![
+        (
+            "task",
+            format!("{} ({lineage}), {}", item.task, item.status),
+        ),
+        (
+            "what",
+            format!(
+                "{} ({}) on {}",
+                item.name,
+                item.kind,
+                or_dash(item.target.as_ref())
+            ),
+        ),
+        ("for", or_dash(item.beneficiary.as_ref())),
+        ("owner", item.owner.clone()),
+        ("answer", item.verdict_text.clone()),
+        (
+            "by",
+            item.rule.clone().unwrap_or_else(|| "no policy".to_owned()),
+        ),
+    ];
+    if let Some(fault) = &item.fault {
+        rows.push(("fault", fault.clone()));
+    }
+    if let Some(due) = item.due {
+        rows.push(("due", time(due)));
+    }
+    if let Some(relook) = item.relook {
+        rows.push(("looked at again from", time(relook)));
+    }
+    rows
+}
+
+/// A decision with what it rests on and what holds it back.
+pub fn decision(out: &mut String, item: &PlanItem, width: Width) {
+    pairs(out, width, &item_pairs(item));
+    if !item.read.is_empty() {
+        out.push_str("\nthe rule read:\n");
+        for (name, value) in &item.read {
+            paragraph(out, width, "  ", 6, &format!("{name} = {value}"));
+        }
+    }
+    if item.refusals.is_empty() {
+        return;
+    }
+    out.push_str("\nnot done now, because:\n");
+    for refusal in &item.refusals {
+        let person = if refusal.needs_person {
+            " (a person must act)"
+        } else {
+            ""
+        };
+        paragraph(out, width, "  ", 4, &format!("{}{person}", refusal.text));
+        paragraph(out, width, "    ", 4, refusal.reason.explanation().trim());
+    }
+}
+
+/// What was done, and what was read afterwards.
+pub fn attempts(out: &mut String, list: &[AttemptView], width: Width) {
+    if list.is_empty() {
+        return;
+    }
+    out.push_str("\nattempts:\n");
+    for attempt in list {
+        let row = &attempt.row;
+        let to = row
+            .to
+            .as_ref()
+            .map_or(String::new(), |to| format!(" to {to}"));
+        let settled = row
+            .settled
+            .map_or(String::new(), |at| format!(", settled {}", time(at)));
+        let line = format!(
+            "{}. {} {}{to} on task {}: {}{settled}",
+            row.ordinal,
+            time(row.claimed),
+            row.action,
+            row.task,
+            row.state,
+        );
+        paragraph(out, width, "  ", 5, &line);
+        for line in &attempt.decided {
+            paragraph(out, width, "     decided: ", 7, line);
+        }
+        for line in &attempt.evidence {
+            paragraph(out, width, "     read: ", 7, line);
+        }
+        if let Some(batch) = &attempt.batch {
+            paragraph(out, width, "     request ", 7, batch);
+        }
+    }
+}
+
+/// `explain`
+pub fn explain(view: &ExplainView, width: Width) -> String {
+    let source = if view.live {
+        "read from the server"
+    } else {
+        "from the record"
+    };
+    let mut out = format!(
+        "{source}, {}; policy set {}\n\n",
+        time(view.as_of),
+        view.policy_hash.short()
+    );
+    decision(&mut out, &view.item, width);
+    for (title, list) in [("the task says", &view.fields), ("facts", &view.facts)] {
+        if list.is_empty() {
+            continue;
+        }
+        let _ = writeln!(out, "\n{title}:");
+        for (name, value) in list {
+            paragraph(&mut out, width, "  ", 6, &format!("{name}: {value}"));
+        }
+    }
+    attempts(&mut out, &view.attempts, width);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::control::RefusalView;
+    use crate::model::{
+        Kind as TaskKind, LineageId, Login, Mode, PolicyHash, RefusalReason, TargetName, TaskId,
+    };
+
+    fn item() -> PlanItem {
+        PlanItem {
+            task: TaskId::new("4711"),
+            lineage: LineageId(3),
+            target: Some(TargetName::new("Active Directory of the whole company")),
+            kind: TaskKind::Grant,
+            name: "Add User to Group".to_owned(),
+            beneficiary: Some(Login::new("JDOE")),
+            owner: "role:AD fulfilment".to_owned(),
+            status: "rejected".to_owned(),
+            verdict: None,
+            verdict_text: "retry".to_owned(),
+            rule: Some("20-retry.rhai:14".to_owned()),
+            read: vec![("class".to_owned(), "network".to_owned())],
+            fault: None,
+            refusals: vec![RefusalView {
+                reason: RefusalReason::StaleGrant,
+                text: "stale_grant (later \u{1b}[31mrevoke 4712)".to_owned(),
+                until: None,
+                needs_person: true,
+            }],
+            due: None,
+            relook: None,
+        }
+    }
+
+    #[test]
+    fn a_plan_fits_eighty_columns_and_lets_no_escape_through() {
+        let view = PlanView {
+            as_of: Timestamp::UNIX_EPOCH,
+            login: Login::new("PROVTASKD"),
+            visible: 1,
+            mode: Mode::Observe,
+            policy_hash: PolicyHash::new("abcdef0123456789"),
+            items: vec![item()],
+            left_out: 2,
+        };
+        let text = plan(&view, Some(80));
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 80),
+            "{text}"
+        );
+        for whole in [
+            "20-retry.rhai:14",
+            "stale_grant",
+            "Active Directory of the whole company",
+        ] {
+            assert!(text.contains(whole), "{whole} is broken in:\n{text}");
+        }
+        assert!(!text.contains('\u{1b}'));
+        assert!(text.contains("1 tasks visible to PROVTASKD"));
+        assert!(text.contains("2 more left out"));
+    }
+
+    #[test]
+    fn an_explanation_names_rule_values_and_refusal() {
+        let view = ExplainView {
+            live: true,
+            as_of: Timestamp::UNIX_EPOCH,
+            item: item(),
+            policy_hash: PolicyHash::new("abcdef0123456789"),
+            fields: Vec::new(),
+            facts: vec![("beneficiary".to_owned(), "active".to_owned())],
+            attempts: Vec::new(),
+        };
+        let text = explain(&view, Some(80));
+        for part in [
+            "20-retry.rhai:14",
+            "class = network",
+            "stale_grant",
+            "a person must act",
+            "beneficiary: active",
+        ] {
+            assert!(text.contains(part), "{part} is missing in:\n{text}");
+        }
+    }
+}

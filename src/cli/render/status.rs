@@ -1,0 +1,180 @@
+//! `status` as text: how the daemon stands, its targets, and what is not done and why.
+
+use std::fmt::Write as _;
+
+use super::layout::{Width, number, pairs, paragraph, prose, table, word};
+use super::{clean, opt_time, time};
+use crate::control::{LOGIN_HINT, LoginView, PauseView, StatusView};
+
+/// How far what does not fit into a line goes in.
+const HANGING: usize = 4;
+
+/// What, who, since when and why.
+fn pause_line(pause: &PauseView) -> String {
+    let mut line = format!("{} by {}", pause.what, pause.by);
+    for (word, at) in [("since", pause.since), ("until", pause.until)] {
+        if let Some(at) = at {
+            // writing to a String can't fail
+            let _ = write!(line, " {word} {}", time(at));
+        }
+    }
+    if let Some(why) = &pause.why {
+        let _ = write!(line, ": {why}");
+    }
+    line
+}
+
+/// What stands for the values of a daemon, where none runs.
+const UNKNOWN: &str = "not known while no daemon runs";
+
+/// `status`
+pub fn status(view: &StatusView, width: Width) -> String {
+    let mut out = String::new();
+    // what only a running daemon knows is not "not yet" without one
+    let idle = view.pid.is_none() && view.last_cycle.is_none();
+    let mode = if view.mode_why.is_empty() {
+        view.effective_mode.to_string()
+    } else {
+        format!(
+            "{} (configured: {}; {})",
+            view.effective_mode,
+            view.mode,
+            view.mode_why.join("; ")
+        )
+    };
+    let policy = match (&view.policy_hash, &view.policy_released) {
+        (None, _) => "none loaded".to_owned(),
+        (Some(hash), None) => format!("{hash}, not released"),
+        (Some(hash), Some(by)) => {
+            format!(
+                "{}, released {} by {} ({})",
+                hash.short(),
+                time(by.at),
+                by.person,
+                by.word
+            )
+        }
+    };
+    let login = match &view.login_state {
+        LoginView::Untried if idle => UNKNOWN.to_owned(),
+        LoginView::Untried => "not tried yet".to_owned(),
+        LoginView::Good => "good".to_owned(),
+        LoginView::Stopped { since, why } => {
+            format!("STOPPED since {}: {why}; {LOGIN_HINT}", time(*since))
+        }
+    };
+    let visible = match view.tasks_visible {
+        Some(count) => format!(
+            "{count} tasks visible to {}, read {}",
+            view.login,
+            opt_time(view.tasks_as_of)
+        ),
+        None if idle => UNKNOWN.to_owned(),
+        None => "not read yet".to_owned(),
+    };
+    let cycle = match (view.last_cycle, view.last_cycle_ms) {
+        (Some(at), Some(ms)) => format!("{}, {ms} ms", time(at)),
+        (None, _) if idle => UNKNOWN.to_owned(),
+        (at, _) => opt_time(at),
+    };
+    let next = match view.next_cycle {
+        None if idle => "none while no daemon runs".to_owned(),
+        at => opt_time(at),
+    };
+    let requests = if idle {
+        UNKNOWN.to_owned()
+    } else {
+        format!(
+            "{} writes, {} reads since start",
+            view.writes_sent, view.reads_sent
+        )
+    };
+    let daemon = view.pid.map_or_else(
+        || "not running; from the store".to_owned(),
+        |pid| format!("running, pid {pid}, since {}", opt_time(view.started)),
+    );
+    pairs(
+        &mut out,
+        width,
+        &[
+            ("provtaskd", format!("{}, {daemon}", view.version)),
+            ("server", format!("{} as {}", view.server, view.login)),
+            ("login", login),
+            ("mode", mode),
+            ("policy", policy),
+            ("tasks", visible),
+            ("last cycle", cycle),
+            ("next cycle", next),
+            ("requests", requests),
+            ("attempts", format!("{} not settled", view.attempts_open)),
+            ("inbox", format!("{} waiting for a person", view.inbox)),
+            ("store", format!("{}: {}", view.store, view.store_state)),
+            ("world", view.world.clone()),
+        ],
+    );
+    for (name, problem) in [
+        ("last error", &view.last_error),
+        ("server clock", &view.server_clock),
+        ("reload", &view.reload_error),
+        ("configuration", &view.config_error),
+    ] {
+        if let Some(text) = problem {
+            paragraph(&mut out, width, &format!("{name}: "), HANGING, text);
+        }
+    }
+    for pause in &view.pauses {
+        paragraph(&mut out, width, "paused: ", HANGING, &pause_line(pause));
+    }
+    if !view.targets.is_empty() {
+        out.push('\n');
+        out += &table(
+            width,
+            &[
+                word("target"),
+                number("visible"),
+                number("rejected"),
+                number("open"),
+                number("completed"),
+                number("failed"),
+                prose("breaker"),
+            ],
+            view.targets.iter().map(|t| {
+                vec![
+                    t.target.clone(),
+                    t.visible.to_string(),
+                    t.rejected.to_string(),
+                    t.open.to_string(),
+                    t.completed.to_string(),
+                    t.failed.to_string(),
+                    t.breaker.clone(),
+                ]
+            }),
+        );
+    }
+    counts(
+        &mut out,
+        "attempts so far",
+        view.attempts.iter().map(|(s, n)| (s.as_str(), *n)),
+    );
+    counts(
+        &mut out,
+        "not done now",
+        view.refusals.iter().map(|(r, n)| (r.as_str(), *n)),
+    );
+    counts(
+        &mut out,
+        "definitions without a kind",
+        view.unmapped.iter().map(|(d, n)| (d.as_str(), *n)),
+    );
+    out
+}
+
+fn counts<'a>(out: &mut String, title: &str, rows: impl Iterator<Item = (&'a str, u64)>) {
+    let mut rows = rows.peekable();
+    if rows.peek().is_some() {
+        let _ = writeln!(out, "\n{title}:");
+    }
+    for (word, count) in rows {
+        let _ = writeln!(out, "  {count:>8}  {}", clean(word));
+    }
+}

@@ -1,0 +1,94 @@
+//! What the governor tells of its gates: for plans, `status`, metrics and the next time to look; it changes nothing by telling.
+
+use jiff::Timestamp;
+
+use crate::guard::Passed;
+use crate::model::facts::History;
+use crate::model::{Decision, Refusal, Verdict};
+
+use super::gate;
+use super::machine::{Governor, no_target};
+use super::pace::Breaker;
+use super::state::GovernorState;
+use super::view::GateView;
+
+impl Governor {
+    /// Every gate's refusal for one decision, for `explain`; caps of the cycle are not asked.
+    pub fn explain(
+        &self,
+        now: Timestamp,
+        decision: &Decision,
+        passed: &Passed,
+        history: &History,
+    ) -> Vec<Refusal> {
+        let Some(target) = &decision.target else {
+            return vec![no_target(decision)];
+        };
+        gate::ask_all(&self.input(now, decision, passed, target, history))
+    }
+
+    /// What forbids a decision's act as such: its mode, and a policy set that nobody has released. An
+    /// act that has to wait for another reason as well is not sent either when that one has gone.
+    pub fn forbidden(&self, decision: &Decision) -> Vec<Refusal> {
+        let (Some(target), Some(Verdict::Act { action, .. })) =
+            (&decision.target, &decision.verdict)
+        else {
+            return Vec::new();
+        };
+        gate::forbidden(&self.modes, &self.standing, decision, action.name(), target)
+    }
+
+    /// The earliest time after `now` at which a gate changes by itself, also those of decisions
+    /// refused in this cycle; `None`: only events change anything.
+    pub fn next_event(&self, now: Timestamp) -> Option<Timestamp> {
+        let here = self.state.peek(now);
+        let paces = self.state.targets.iter().filter_map(|(target, pace)| {
+            pace.next_event(here, Self::limits(&self.settings, target))
+        });
+        let pauses = self.state.pauses.iter().filter_map(|pause| pause.until);
+        paces
+            .chain(pauses)
+            .chain(self.state.server_until)
+            .filter(|at| *at > here)
+            .map(|at| self.state.wall(now, at))
+            .chain(self.next_due.filter(|at| *at > now))
+            .min()
+    }
+
+    /// The memory, to be stored.
+    pub fn state(&self) -> GovernorState {
+        self.state.clone()
+    }
+
+    /// Each target's gates, for status and metrics.
+    pub fn describe(&self, now: Timestamp) -> Vec<GateView> {
+        let here = self.state.peek(now);
+        let views = self.state.targets.iter().map(|(target, pace)| {
+            let limits = Self::limits(&self.settings, target);
+            let mut pace = pace.clone();
+            pace.settle(here);
+            let (breaker, failures) = match pace.breaker {
+                Breaker::Closed { failures } => ("closed", failures),
+                Breaker::Open { .. } => ("open", 0),
+                Breaker::HalfOpen { .. } => ("half_open", 0),
+            };
+            GateView {
+                target: target.clone(),
+                rate_left: pace.rate_left(here, limits).0,
+                breaker: breaker.to_owned(),
+                breaker_until: pace
+                    .blocked_until(here)
+                    .map(|until| self.state.wall(now, until)),
+                failures,
+                batch: pace.size(limits),
+                in_flight: pace.in_flight,
+                seconds_per_item: pace.seconds_per_item,
+                paused_by: self
+                    .state
+                    .pause_of(here, target)
+                    .map(|pause| pause.by.to_string()),
+            }
+        });
+        views.collect()
+    }
+}

@@ -1,0 +1,109 @@
+//! A target that says it is asked for too much, or has just come back, gets less at once and more only step by step.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::model::{AttemptEvent as E, LineageId, RefusalReason as R};
+
+use super::super::{Answered, Governor, Lane};
+use super::fixture::{at, governor, target};
+
+/// What may be sent within one minute, as the batcher asks for it, with nothing left to be read back.
+fn in_a_minute(governor: &mut Governor, now: Timestamp) -> usize {
+    let mut all = 0;
+    while let Ok(some) = governor.next_batch(now, &target(), Lane::Usual, 0) {
+        let items = u32::try_from(some).expect("small");
+        governor.sent(now, &target(), items);
+        let accepted = items;
+        let answer = Answered {
+            items,
+            accepted,
+            ..Answered::default()
+        };
+        governor.answered(now, &target(), answer);
+        all += some;
+    }
+    all
+}
+
+fn completed(governor: &mut Governor, now: Timestamp, lineages: std::ops::Range<u64>) {
+    for lineage in lineages {
+        governor.outcome(now, &target(), LineageId(lineage), 1, E::ReadCompleted);
+    }
+}
+
+#[test]
+fn a_throttle_halves_the_pace_at_once_and_it_comes_back_step_by_step() {
+    let mut governor = governor();
+    completed(&mut governor, at(0), 0..40);
+    let size = |governor: &mut Governor, now| governor.next_batch(now, &target(), Lane::Usual, 0);
+    assert_eq!(size(&mut governor, at(0)), Ok(25));
+    governor.throttled(at(0), &target(), LineageId(100), 1);
+    // the same reading told twice, and others of the same minute, are one throttle
+    governor.throttled(at(1), &target(), LineageId(100), 1);
+    completed(&mut governor, at(1), 100..101);
+    governor.throttled(at(2), &target(), LineageId(101), 1);
+    completed(&mut governor, at(2), 101..102);
+    assert_eq!(in_a_minute(&mut governor, at(3)), 15, "half of 30");
+    let minutes = |minutes: i64| at(3) + SignedDuration::from_mins(minutes);
+    assert_eq!(in_a_minute(&mut governor, minutes(9)), 15, "it is held");
+    let rises = [(13, 18), (23, 21), (33, 24), (43, 27), (53, 30), (63, 30)];
+    for (after, expected) in rises {
+        assert_eq!(in_a_minute(&mut governor, minutes(after)), expected);
+    }
+    // one more, later, halves what there is
+    governor.throttled(minutes(64), &target(), LineageId(102), 1);
+    governor.throttled(minutes(66), &target(), LineageId(103), 1);
+    assert_eq!(in_a_minute(&mut governor, minutes(66)), 7);
+}
+
+#[test]
+fn what_is_not_read_back_is_at_most_a_minutes_worth_after_a_throttle() {
+    let mut governor = governor();
+    completed(&mut governor, at(0), 0..40);
+    assert!(
+        governor
+            .next_batch(at(0), &target(), Lane::Usual, 100)
+            .is_ok()
+    );
+    governor.throttled(at(0), &target(), LineageId(100), 1);
+    let refused = governor
+        .next_batch(at(0), &target(), Lane::Usual, 15)
+        .expect_err("as much as a minute allows is not read back");
+    assert_eq!(refused.reason, R::AwaitsProof);
+}
+
+#[test]
+fn a_target_that_has_come_back_is_asked_for_half_and_in_small_batches() {
+    let mut governor = governor();
+    completed(&mut governor, at(0), 0..40);
+    for lineage in 100..103 {
+        governor.outcome(at(1), &target(), LineageId(lineage), 1, E::ReadBounced);
+    }
+    let back = at(700);
+    assert_eq!(governor.next_batch(back, &target(), Lane::Usual, 0), Ok(1));
+    completed(&mut governor, back, 200..201);
+    // 1, then 2, then 4: no jump to 5 and 25
+    for (read, size) in [(201..203, 2), (203..207, 4)] {
+        assert_eq!(
+            governor.next_batch(back, &target(), Lane::Usual, 0),
+            Ok(size)
+        );
+        completed(&mut governor, back, read);
+    }
+    assert_eq!(in_a_minute(&mut governor, back), 15);
+}
+
+#[test]
+fn a_throttle_is_remembered_over_a_restart() {
+    let mut before = governor();
+    before.throttled(at(0), &target(), LineageId(1), 1);
+    let text = serde_json::to_string(&before.state()).expect("it can be stored");
+    let state = serde_json::from_str(&text).expect("it can be read");
+    let mut after = Governor::new(
+        super::fixture::settings(),
+        super::fixture::modes(),
+        Some(state),
+        at(1),
+    );
+    assert_eq!(in_a_minute(&mut after, at(2)), 15);
+}

@@ -1,0 +1,216 @@
+//! Drills of a store that can't write any more, whole processes: sending stops at once, nothing that was acknowledged is lost, and with room again all of it goes on.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use serde_json::json;
+
+use crate::drill::{Drill, Setup};
+use crate::drill_ops::failed;
+
+/// Work that needs two retries, whose connectors run after the call.
+const WORK: &str = r#"
+name = "full"
+seed = 51
+[[target]]
+name = "AD"
+run = "later"
+later = "45s"
+[[population]]
+target = "AD"
+accounts = 24
+task = [{ task = "Telephone Updated", failure = "lock", heals_after = 2 }]
+"#;
+
+/// A small file system in memory.
+struct Disk(tempfile::TempDir);
+
+impl Disk {
+    /// Only root can mount one.
+    fn mounted() -> Result<Self, String> {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=16m,mode=0700", "tmpfs"])
+            .arg(dir.path())
+            .output()
+            .map_err(|error| format!("mount: {error}"))?;
+        if mount.status.success() {
+            Ok(Self(dir))
+        } else {
+            Err(String::from_utf8_lossy(&mount.stderr).trim().to_owned())
+        }
+    }
+
+    fn ballast(&self) -> std::path::PathBuf {
+        self.0.path().join("ballast")
+    }
+
+    /// Takes all the room that is left.
+    fn fill(&self) {
+        let mut ballast = File::create(self.ballast()).expect("made");
+        for size in [1 << 16, 1 << 12, 1] {
+            while ballast.write_all(&vec![7; size]).is_ok() {}
+        }
+    }
+
+    fn make_room(&self) {
+        fs::remove_file(self.ballast()).expect("removed");
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // a lazy one also ends where somebody still looks
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+/// How often each id was sent, and by which requests.
+fn sent(drill: &Drill) -> BTreeMap<String, Vec<String>> {
+    let mut ids: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for row in drill.journal().iter().filter(|row| row["class"] == "put") {
+        for item in row["items"].as_array().expect("the items of a PUT") {
+            let id = item["id"].to_string().trim_matches('"').to_owned();
+            ids.entry(id)
+                .or_default()
+                .push(row["request_id"].to_string());
+        }
+    }
+    ids
+}
+
+fn puts(drill: &Drill) -> usize {
+    let journal = drill.journal();
+    journal.iter().filter(|row| row["class"] == "put").count()
+}
+
+/// Lets the daemon go on until it ends by itself; its exit code.
+async fn ends(drill: &mut Drill) -> Option<i32> {
+    drill.post("/sim/clock/hold", json!({ "for": "6h" })).await;
+    let began = Instant::now();
+    loop {
+        let child = drill.child.as_mut().expect("it runs");
+        if let Some(status) = child.try_wait().expect("its own child") {
+            drill.child = None;
+            drill.expect.lives.push(drill.journal().len());
+            return status.code();
+        }
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "it goes on although its store can't write"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The first write that fails is the end: nothing is sent after it, and the last lines say why. What
+/// the store could still write before it (a file may have room of its own) was sent rightly.
+async fn stops(drill: &mut Drill, why: &str) {
+    assert_eq!(ends(drill).await, Some(73), "{}", drill.log());
+    let log = drill.log();
+    let (_, end) = log
+        .split_once("the ledger could not write")
+        .unwrap_or_else(|| panic!("it is not said: {log}"));
+    // one may have been on its way, with its claim on disk: its answer comes in yet
+    let answers = end.matches("sent target_system").count();
+    assert!(answers <= 1, "{end}");
+    for part in ["error: the store can't be used: ", "hint: ", why] {
+        assert!(end.contains(part), "{part}: {end}");
+    }
+}
+
+/// With room again everything that was acknowledged is there, and all is done, once.
+async fn goes_on(mut drill: Drill, sent_before: BTreeMap<String, Vec<String>>) {
+    drill.daemon();
+    drill.run_for("2m").await;
+    for id in sent_before.keys() {
+        let story = drill.json(&["outcomes", "show", id, "--json"]);
+        let attempts = story["attempts"].as_array().map_or(0, Vec::len);
+        assert!(attempts > 0, "{id} was sent, and nothing is known of it");
+    }
+    drill.run_for("40h").await;
+    for (id, requests) in sent(&drill) {
+        assert_eq!(requests.len(), 1, "{id} was sent by {requests:?}");
+    }
+    assert_eq!(drill.count("healed"), 24);
+    drill.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_stops_sending_at_once_and_nothing_is_lost_or_sent_twice() {
+    let disk = match Disk::mounted() {
+        Ok(disk) => disk,
+        Err(why) => {
+            // past the test's own capture, so that it is seen
+            let line = format!("SKIPPED: the full disk, no tmpfs can be mounted: {why}\n");
+            let _ = std::io::stderr().write_all(line.as_bytes());
+            return;
+        }
+    };
+    let mut drill = Setup::of(WORK).start().await;
+    symlink(disk.0.path(), drill.store()).expect("linked");
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    drill
+        .run_until("6h", "something was sent", |drill| puts(drill) > 0)
+        .await;
+    disk.fill();
+    stops(&mut drill, "no space left").await;
+    let (code, said) = failed(&drill, &["status"]);
+    assert_eq!(code, Some(73), "{said}");
+    assert!(said.contains("no space left"), "{said}");
+    let (code, said) = failed(&drill, &["run"]);
+    assert_eq!(code, Some(73), "a start without room: {said}");
+    let sent_before = sent(&drill);
+    disk.make_room();
+    goes_on(drill, sent_before).await;
+}
+
+/// The length of the largest file below a directory.
+fn largest(dir: &Path) -> u64 {
+    let mut most = 0;
+    for entry in fs::read_dir(dir).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        let size = match fs::symlink_metadata(&path) {
+            Ok(meta) if meta.is_dir() => largest(&path),
+            Ok(meta) => meta.len(),
+            Err(_) => 0,
+        };
+        most = most.max(size);
+    }
+    most
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_on_the_size_of_files_is_as_good_as_a_full_disk() {
+    let mut drill = Setup::of(WORK).start().await;
+    drill.release();
+    // without it the kernel kills who writes too much
+    let mut run = Command::new("/bin/sh");
+    run.args(["-c", "trap '' XFSZ; exec \"$0\" run"]);
+    run.arg(env!("CARGO_BIN_EXE_provtaskd"));
+    drill.daemon_by(run);
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    drill
+        .run_until("6h", "something was sent", |drill| puts(drill) > 0)
+        .await;
+    let size = Some(largest(&drill.store()));
+    let child = drill.child.as_ref().expect("it runs");
+    let limit = Rlimit {
+        current: size,
+        maximum: size,
+    };
+    prlimit(Some(Pid::from_child(child)), Resource::Fsize, limit).expect("its own child");
+    stops(&mut drill, "too large").await;
+    let sent_before = sent(&drill);
+    goes_on(drill, sent_before).await;
+}

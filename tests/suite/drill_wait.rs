@@ -1,0 +1,92 @@
+//! Drills of the reason that a person sees for a task that waits, whole processes: what forbids it as such stands before what time lifts.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::drill::{Drill, Setup};
+
+/// Tasks that a policy wants to retry in three days.
+const YOUNG: &str = r#"
+name = "young"
+seed = 31
+[[target]]
+name = "AD"
+[[population]]
+target = "AD"
+accounts = 4
+age = "1h"
+task = [{ task = "Telephone Updated", failure = "lock" }]
+"#;
+
+const LATER: &str =
+    "fn decide(task, facts) {\n    if task.status == \"rejected\" { retry().after(\"3d\") }\n}\n";
+
+fn later() -> Setup {
+    Setup::of(YOUNG)
+        .file("policies/10-later.rhai", LATER)
+        .config("[policy]\ndir = \"policies\"")
+}
+
+/// The reasons of every item, as `plan` shows them.
+fn reasons(drill: &Drill) -> BTreeSet<Vec<String>> {
+    let plan = drill.json(&["plan", "--json"]);
+    let items = plan["items"].as_array().expect("items");
+    assert_eq!(items.len(), 4, "{plan:#}");
+    let reason = |refusal: &Value| refusal["reason"].as_str().expect("a word").to_owned();
+    let of = |item: &Value| {
+        let refusals = item["refusals"].as_array().expect("refusals");
+        refusals.iter().map(reason).collect()
+    };
+    items.iter().map(of).collect()
+}
+
+fn not_done(drill: &Drill) -> Value {
+    drill.json(&["status", "--json"])["refusals"].clone()
+}
+
+fn list(words: &[&str]) -> BTreeSet<Vec<String>> {
+    BTreeSet::from([words.iter().map(|word| (*word).to_owned()).collect()])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unreleased_set_and_a_mode_are_named_before_the_time() {
+    let mut drill = later().start().await;
+    drill.daemon();
+    drill.run_for("10m").await;
+    assert_eq!(
+        reasons(&drill),
+        list(&["policy_not_released", "not_due_yet"])
+    );
+    assert_eq!(not_done(&drill), json!([["policy_not_released", 4]]));
+    let shown = drill.done(&["plan"]);
+    let at = |word: &str| {
+        shown
+            .find(word)
+            .unwrap_or_else(|| panic!("{word}: {shown}"))
+    };
+    assert!(at("policy_not_released") < at("not_due_yet"), "{shown}");
+
+    // released, but the mode of the action says observe
+    drill.release();
+    drill.run_for("10m").await;
+    drill.approve_backlog();
+    let config = std::fs::read_to_string(drill.dir.path().join("provtaskd.toml")).expect("there");
+    let observe = config.replace(
+        "global = \"enforce\"",
+        "global = \"enforce\"\nactions = { retry = \"observe\" }",
+    );
+    drill.write("provtaskd.toml", &observe);
+    drill.done(&["reload"]);
+    drill.run_for("10m").await;
+    assert_eq!(reasons(&drill), list(&["mode_observe", "not_due_yet"]));
+    assert_eq!(not_done(&drill), json!([["mode_observe", 4]]));
+
+    // and with nothing forbidden only the time is left
+    drill.write("provtaskd.toml", &config);
+    drill.done(&["reload"]);
+    drill.run_for("10m").await;
+    assert_eq!(reasons(&drill), list(&["not_due_yet"]));
+    assert_eq!(not_done(&drill), json!([["not_due_yet", 4]]));
+    drill.judge_leaving(4).await;
+}
