@@ -1,6 +1,6 @@
 //! One cycle's reading and deciding: snapshot, lineages, facts, policies, guards; it sends nothing and asks no gate.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -129,6 +129,9 @@ pub struct Evaluated {
 
 /// Tasks whose facts are built and decided in one go, so that facts of a large backlog never exist all at once.
 const DECIDE_AT_ONCE: usize = 2048;
+
+/// Parts whose inputs are on their way to the disk while others are decided.
+const KEPT_AT_ONCE: usize = 2;
 
 /// Reads, joins, decides and guards; `memory` goes in and comes out.
 ///
@@ -265,15 +268,24 @@ pub async fn evaluate(bench: &Bench, memory: &mut Memory) -> Result<Evaluated, C
     let mut inputs = Vec::new();
     let first = parts.next().map(|part| candidates(part, memory));
     let mut asked = first.map(|first| Asked::now(bench, first));
+    let mut keeping = VecDeque::new();
     while let Some(deciding) = asked.take() {
-        let keeping = tokio::spawn(keep(bench, std::mem::take(&mut inputs), now));
+        keeping.push_back(tokio::spawn(keep(bench, std::mem::take(&mut inputs), now)));
         let next = parts.next().map(|part| candidates(part, memory));
         let decided = deciding.answers().await?;
         asked = next.map(|next| Asked::now(bench, next));
         for one in decided {
             inputs.extend(remember(&around, memory, one, &mut out));
         }
-        keeping.await.map_err(|_| CycleError::Worker)??;
+        // deciding does not wait for the disk, but no more than a few parts' texts wait for it either
+        while keeping.len() > KEPT_AT_ONCE
+            && let Some(first) = keeping.pop_front()
+        {
+            first.await.map_err(|_| CycleError::Worker)??;
+        }
+    }
+    for rest in keeping {
+        rest.await.map_err(|_| CycleError::Worker)??;
     }
     drop(fields);
     keep(bench, inputs, now).await?;

@@ -105,6 +105,7 @@ impl Core {
         let mut wanted: Vec<(Arc<Decision>, Passed)> = Vec::new();
         let mut refused: Vec<(Arc<Decision>, Refusal)> = Vec::new();
         let mut behinds: FastMap<LineageId, Behind> = FastMap::default();
+        let mut decided: BTreeMap<&'static str, u64> = BTreeMap::new();
         for Proposal {
             decision,
             guard,
@@ -112,7 +113,7 @@ impl Core {
         } in found.proposals
         {
             if found.fresh.contains(&decision.lineage) {
-                self.metrics.decided(verdict_word(&decision), 1);
+                *decided.entry(verdict_word(&decision)).or_default() += 1;
             }
             match guard {
                 Ok(passed) => {
@@ -187,12 +188,15 @@ impl Core {
             });
         }
         for rest in found.rests {
-            self.metrics.decided(verdict_word(&rest.decision), 1);
+            *decided.entry(verdict_word(&rest.decision)).or_default() += 1;
             records.push(DecisionRecord {
                 decision: rest.decision,
                 refusal: None,
                 relook: rest.relook,
             });
+        }
+        for (word, count) in decided {
+            self.metrics.decided(word, count);
         }
         for (reason, count) in &refusals {
             self.metrics.refused(*reason, *count);
@@ -217,6 +221,9 @@ impl Core {
         rests: &[Rest],
     ) {
         if self.acting {
+            if self.under_way.is_empty() {
+                return;
+            }
             let wanted: FastMap<LineageId, (&TaskId, &Action)> = admitted
                 .iter()
                 .map(|item| {

@@ -271,6 +271,11 @@ impl UnderWay {
         !self.accounts.contains(process) || batches.all(|of| of.permit.state().make_way(process))
     }
 
+    /// True where no batch is on its way.
+    pub fn is_empty(&self) -> bool {
+        self.batches.is_empty()
+    }
+
     /// How many of them are being claimed, or claimed and not answered: exactly what a withdrawal does
     /// not reach.
     pub fn claimed(&self) -> usize {

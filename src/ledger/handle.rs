@@ -1,5 +1,6 @@
-//! The ledger as the rest of the daemon sees it: one thread owns the index and groups commits; nothing is answered before it is on disk.
+//! The ledger as the rest of the daemon sees it: one thread owns the index and groups commits, another brings each group to the disk while the next one is put together; nothing is answered before it is on disk.
 
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use super::attempts::{ClaimRequest, Claims, Settled};
+use super::commit::{Finish, Group, write};
 use super::error::LedgerError;
 use super::index::Index;
 use super::inputs::Inputs;
@@ -26,7 +28,6 @@ use crate::model::{CycleId, Digest, LineageId, Outcome, Receipt, Refusal};
 const QUEUE: usize = 256;
 /// Operations that one group commit takes at most.
 const GROUP: usize = 128;
-type Finish = Box<dyn FnOnce(Result<(), LedgerError>) + Send>;
 /// Gets no work where an earlier write has failed: then nothing is even tried.
 type Op = Box<dyn FnOnce(Option<&mut Work>) -> Finish + Send>;
 
@@ -89,7 +90,7 @@ impl Ledger {
                 *lock(&shared.failed) = Some(Arc::clone(why));
             }
         };
-        std::thread::spawn(move || run(opened, inbox, &note_failure));
+        std::thread::spawn(move || run(opened, inbox, note_failure));
         (Self(shared), report)
     }
 
@@ -366,17 +367,25 @@ fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The thread: takes what is queued, appends once, answers all.
-fn run(opened: Opened, mut inbox: mpsc::Receiver<Message>, note_failure: &dyn Fn(&Arc<str>)) {
+/// The thread that owns the index: takes what is queued and hands it on in groups.
+fn run(
+    opened: Opened,
+    mut inbox: mpsc::Receiver<Message>,
+    note_failure: impl Fn(&Arc<str>) + Send + 'static,
+) {
     let Opened {
         index,
         store,
-        mut sidecar,
+        sidecar,
         lock: held,
         ..
     } = opened;
-    let mut work = Work::new(index);
-    let mut failed: Option<Arc<str>> = None;
+    let failed: Arc<Mutex<Option<Arc<str>>>> = Arc::default();
+    // one group on its way to the disk, one that waits: more would only be memory
+    let (to_disk, groups) = sync_channel(1);
+    let mut work = Work::new(index).writing_to(to_disk.clone());
+    let seen = Arc::clone(&failed);
+    let writer = std::thread::spawn(move || write(&groups, &*store, sidecar, &seen, &note_failure));
     let mut closing = None;
     while closing.is_none()
         && let Some(first) = inbox.blocking_recv()
@@ -385,54 +394,45 @@ fn run(opened: Opened, mut inbox: mpsc::Receiver<Message>, note_failure: &dyn Fn
         let mut message = Some(first);
         while let Some(next) = message.take() {
             match next {
-                Message::Do(op) => match &failed {
-                    // the index is ahead of the disk: nothing may be concluded from it any more
-                    Some(why) => op(None)(Err(LedgerError::Failed(Arc::clone(why)))),
-                    None => finish.push(op(Some(&mut work))),
-                },
+                Message::Do(op) => {
+                    // let go of before the work: what it gathers waits for the writer, who takes it too
+                    let failure = lock(&failed).clone();
+                    match failure {
+                        // the index is ahead of the disk: nothing may be concluded from it any more
+                        Some(why) => op(None)(Err(LedgerError::Failed(why))),
+                        None => finish.push(op(Some(&mut work))),
+                    }
+                }
                 Message::Close(answer) => closing = Some(answer),
             }
             if closing.is_none() && finish.len() < GROUP {
                 message = inbox.try_recv().ok();
             }
         }
-        let done = if failed.is_some() || work.pending.is_empty() {
-            Ok(())
-        } else {
-            let records = std::mem::take(&mut work.pending);
-            commit(&*store, sidecar.as_mut(), &work, &records)
+        let (records, mark) = work.take_pending();
+        let group = Group {
+            records,
+            mark,
+            finish,
         };
-        if let Err(error) = &done {
-            let why: Arc<str> = Arc::from(error.to_string());
-            tracing::error!(error = %why, "the ledger could not write; sending must stop and the process end");
-            note_failure(&why);
-            failed = Some(why);
-        }
-        for answer in finish {
-            answer(done.clone());
+        if to_disk.send(group).is_err() {
+            // it has panicked; who waits is told by the answers that are dropped
+            lock(&failed).get_or_insert_with(|| Arc::from("the ledger's writer has stopped"));
         }
     }
-    let last = failed.map_or(Ok(()), |why| Err(LedgerError::Failed(why)));
     inbox.close();
-    drop(store);
-    drop(sidecar);
+    drop(to_disk);
+    drop(work);
+    // store and sidecar are closed with the writer, before the lock is let go
+    let written = writer.join().is_ok();
     drop(held);
+    let last = match lock(&failed).clone() {
+        Some(why) => Err(LedgerError::Failed(why)),
+        None if !written => Err(LedgerError::Closed),
+        None => Ok(()),
+    };
     if let Some(answer) = closing {
         // nobody may be waiting any more
         let _ = answer.send(last);
     }
-}
-
-fn commit(
-    store: &dyn Store,
-    sidecar: Option<&mut super::sidecar::Sidecar>,
-    work: &Work,
-    records: &[(u64, Vec<u8>)],
-) -> Result<(), LedgerError> {
-    store.append(records)?;
-    if let Some(sidecar) = sidecar {
-        let mark = open::mark(&work.index());
-        sidecar.write(&mark)?;
-    }
-    Ok(())
 }

@@ -3,6 +3,7 @@
 mod alike;
 mod attempts;
 mod claimed;
+mod commit;
 mod dated;
 mod error;
 mod facts;

@@ -1,17 +1,21 @@
 //! What one operation may do on the ledger's thread: read the index, emit events; nothing is acknowledged before the group is on disk.
 
 use std::collections::HashMap;
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use jiff::Timestamp;
 
+use super::commit::Group;
 use super::dated::Dated;
 use super::error::LedgerError;
 use super::index::{Index, Stamp};
 use super::inputs::Held;
 use super::judge::Evidence;
 use super::newcomer::Met;
+use super::open;
 use super::record::{EventBody, Meta, RecordError, chain, genesis};
+use super::sidecar::Mark;
 use crate::model::{LineageId, TaskId};
 
 /// Whether the list shows a lineage's present id; known for this run of the daemon only.
@@ -23,10 +27,16 @@ pub(super) struct Presence {
     pub passes: u32,
 }
 
+/// Records that one operation gathers at most before they are handed on: what a large list brings is
+/// written while the rest is put together.
+const GATHERED: usize = 512;
+
 /// The thread's state.
 #[derive(Debug)]
 pub(super) struct Work {
     index: Arc<RwLock<Index>>,
+    /// The thread that writes; without one everything is gathered.
+    to_disk: Option<SyncSender<Group>>,
     /// Encoded events that wait for the group's append.
     pub pending: Vec<(u64, Vec<u8>)>,
     /// Presence of lineage `L` at `L - 1`.
@@ -55,6 +65,7 @@ impl Work {
     pub fn new(index: Arc<RwLock<Index>>) -> Self {
         Self {
             index,
+            to_disk: None,
             pending: Vec::new(),
             presence: Vec::new(),
             last_pass: None,
@@ -67,6 +78,19 @@ impl Work {
             dated: Dated::default(),
             held: Held::default(),
         }
+    }
+
+    /// Hands records on while an operation is still making more.
+    pub fn writing_to(mut self, to_disk: SyncSender<Group>) -> Self {
+        self.to_disk = Some(to_disk);
+        self
+    }
+
+    /// The records that wait, with the sidecar's mark after them where there are any.
+    pub fn take_pending(&mut self) -> (Vec<(u64, Vec<u8>)>, Option<Mark>) {
+        let records = std::mem::take(&mut self.pending);
+        let mark = (!records.is_empty()).then(|| open::mark(&self.index()));
+        (records, mark)
     }
 
     /// The index; this thread is its only writer, so that what is read stays true until it emits.
@@ -89,6 +113,19 @@ impl Work {
         for (event, bytes, digest) in made {
             index.apply(&event, digest);
             self.pending.push((event.seq, bytes));
+        }
+        drop(index);
+        if self.pending.len() >= GATHERED
+            && let Some(to_disk) = self.to_disk.clone()
+        {
+            let (records, mark) = self.take_pending();
+            let finish = Vec::new();
+            // where the writer has gone the group's end tells, and everybody who waits
+            let _ = to_disk.send(Group {
+                records,
+                mark,
+                finish,
+            });
         }
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! Reads all pages of the open tasks into one snapshot (contract sections 1.3 and 9.10); it says when the view is incomplete or shifted, and never hides it.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::task::JoinSet;
 
@@ -61,10 +61,9 @@ impl Client {
         let inner = &self.0;
         let path = inner.api("/provtasks");
         let limit = u64::from(inner.settings.page_size.max(1));
-        let pool = Arc::new(Mutex::new(Interner::default()));
         let mut built = Builder::new(inner);
         let first = inner
-            .list_page(&path, &inner.offset_query(1, limit), limit, &pool)
+            .list_page(&path, &inner.offset_query(1, limit), limit)
             .await?;
         let (raw, more) = (count(first.raw), first.more);
         let step = match &first.next {
@@ -73,7 +72,7 @@ impl Client {
                 built.add(first, false);
                 return Ok(built.incomplete("the first page's next link points back to itself"));
             }
-            Next::Opaque(_) if more => return self.follow(built, first, &path, limit, &pool).await,
+            Next::Opaque(_) if more => return self.follow(built, first, &path, limit).await,
             _ => raw,
         };
         built.add(first, false);
@@ -83,7 +82,7 @@ impl Client {
         if raw == 0 {
             return Ok(built.incomplete("an empty page promised more"));
         }
-        self.ahead(built, step, limit, &path, &pool).await
+        self.ahead(built, step, limit, &path).await
     }
 
     /// The pages after the first, several in flight, taken in order. Each begins with the last row of
@@ -94,7 +93,6 @@ impl Client {
         rows: u64,
         limit: u64,
         path: &str,
-        pool: &Arc<Mutex<Interner>>,
     ) -> Result<Snapshot, OigError> {
         let inner = &self.0;
         let width = usize::try_from(inner.settings.pages_in_flight.max(1)).unwrap_or(1);
@@ -118,11 +116,11 @@ impl Client {
                     break;
                 }
                 let offset = 1 + u64::from(asked) * step;
-                let (client, path, pool) = (self.clone(), path.to_owned(), Arc::clone(pool));
+                let (client, path) = (self.clone(), path.to_owned());
                 let index = asked;
                 flight.spawn(async move {
                     let query = client.0.offset_query(offset, limit);
-                    (index, client.0.list_page(&path, &query, limit, &pool).await)
+                    (index, client.0.list_page(&path, &query, limit).await)
                 });
                 asked += 1;
             }
@@ -187,7 +185,6 @@ impl Client {
         first: PageOut,
         path: &str,
         limit: u64,
-        pool: &Arc<Mutex<Interner>>,
     ) -> Result<Snapshot, OigError> {
         let inner = &self.0;
         let mut seen: HashSet<String> = HashSet::new();
@@ -214,7 +211,7 @@ impl Client {
             if !seen.insert(query.clone()) {
                 return Ok(built.incomplete("a next link points back"));
             }
-            page = inner.list_page(path, &query, limit, pool).await?;
+            page = inner.list_page(path, &query, limit).await?;
         }
     }
 }
@@ -325,13 +322,7 @@ impl Inner {
         query
     }
 
-    async fn list_page(
-        &self,
-        path: &str,
-        query: &str,
-        limit: u64,
-        pool: &Mutex<Interner>,
-    ) -> Result<PageOut, OigError> {
+    async fn list_page(&self, path: &str, query: &str, limit: u64) -> Result<PageOut, OigError> {
         let what = "the task list";
         let body = self.get_needed(what, &format!("{path}?{query}")).await?;
         let text = self.text(&body, what)?;
@@ -349,16 +340,15 @@ impl Inner {
         let mut ends = (true, true);
         let mut tasks = Vec::with_capacity(raw);
         let mut mapper = Mapper::new(&self.settings.server_zone);
-        {
-            let mut pool = pool.lock().unwrap_or_else(PoisonError::into_inner);
-            for (at, row) in page.items.iter().enumerate() {
-                let read = mapper.task(row, &mut pool);
-                ends.0 &= at > 0 || read.is_ok();
-                ends.1 = read.is_ok();
-                match read {
-                    Ok(task) => tasks.push(task),
-                    Err(why) => unreadable.push(why),
-                }
+        // a page's own: pages are taken apart at the same time
+        let mut pool = Interner::default();
+        for (at, row) in page.items.iter().enumerate() {
+            let read = mapper.task(row, &mut pool);
+            ends.0 &= at > 0 || read.is_ok();
+            ends.1 = read.is_ok();
+            match read {
+                Ok(task) => tasks.push(task),
+                Err(why) => unreadable.push(why),
             }
         }
         let table = mapper.table();

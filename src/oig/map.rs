@@ -1,6 +1,7 @@
 //! Turns incoming rows into tasks (contract section 5); pure, lenient, and without opinion on what a task means.
 
 use std::borrow::Cow;
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -9,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::dates;
 use super::wire::{Field, Row, Value};
 use crate::model::fields::{FieldPacker, FieldTable};
-use crate::model::hash::FastSet;
+use crate::model::hash::Seeded;
 use crate::model::id::canonical_key;
 use crate::model::text::{clip_json, json_len};
 use crate::model::{
@@ -17,19 +18,37 @@ use crate::model::{
     UserKey,
 };
 
-/// Texts shared by the rows of one snapshot, so that a name that recurs is kept once.
-#[derive(Debug, Default)]
-pub struct Interner(FastSet<Arc<str>>);
+/// Texts shared by the rows of one page, so that a name that recurs is kept once. It has few places, and
+/// what comes later takes the place: most texts of a list never come again.
+#[derive(Debug)]
+pub struct Interner {
+    hasher: Seeded,
+    places: Vec<Option<Arc<str>>>,
+}
+
+/// Places of an interner; a power of two.
+const PLACES: u16 = 1024;
+
+impl Default for Interner {
+    fn default() -> Self {
+        Self {
+            hasher: Seeded::default(),
+            places: vec![None; usize::from(PLACES)],
+        }
+    }
+}
 
 impl Interner {
     /// The shared form of a text.
     pub fn get(&mut self, text: &str) -> Arc<str> {
-        if let Some(have) = self.0.get(text) {
-            return Arc::clone(have);
+        let hash = self.hasher.hash_one(text);
+        // below the number of places
+        let at = usize::try_from(hash % u64::from(PLACES)).unwrap_or(0);
+        let place = &mut self.places[at];
+        match place {
+            Some(have) if **have == *text => Arc::clone(have),
+            _ => Arc::clone(place.insert(Arc::from(text))),
         }
-        let new: Arc<str> = Arc::from(text);
-        self.0.insert(Arc::clone(&new));
-        new
     }
 }
 

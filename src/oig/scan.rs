@@ -10,6 +10,14 @@ struct Scan<'a> {
     at: usize,
 }
 
+/// A value as it is written.
+#[derive(Clone, Copy)]
+struct Raw<'a> {
+    text: &'a str,
+    /// A string with an escape in it.
+    escaped: bool,
+}
+
 /// The fields of `fields`: an array of `{name, value}`, or a map (11.1.2.3). Anything else holds none, and
 /// what of an array is no such object is left out (contract section 9, point 11).
 pub(super) fn fields(text: &str) -> Vec<Field<'_>> {
@@ -19,16 +27,13 @@ pub(super) fn fields(text: &str) -> Vec<Field<'_>> {
         Some(b'[') => {
             all.reserve(32);
             while let Some(item) = scan.item() {
-                all.extend(pair(item));
+                all.extend(item);
             }
         }
         Some(b'{') => {
             while let Some((name, value)) = scan.member() {
-                let name = string(name);
-                all.push(Field {
-                    name,
-                    value: Value::read(value),
-                });
+                let (name, value) = (name.string(), value.value());
+                all.push(Field { name, value });
             }
         }
         _ => {}
@@ -36,37 +41,35 @@ pub(super) fn fields(text: &str) -> Vec<Field<'_>> {
     all
 }
 
-/// One `{name, value}`; nothing where it has no name.
-fn pair(item: &str) -> Option<Field<'_>> {
-    let mut scan = Scan { text: item, at: 0 };
-    if scan.next() != Some(b'{') {
-        return None;
-    }
-    let (mut name, mut value) = (None, Value::Null);
-    while let Some((key, raw)) = scan.member() {
-        let key = string(key);
-        if key.eq_ignore_ascii_case("value") {
-            value = Value::read(raw);
-        } else if key.eq_ignore_ascii_case("name") {
-            name = match Value::read(raw) {
-                Value::Text(text) => Some(text),
-                _ => None,
-            };
-        }
-    }
-    Some(Field { name: name?, value })
-}
-
 /// A string with its quotes, decoded. A lone surrogate is valid JSON text and no valid string: it is kept as written.
 pub(super) fn string(text: &str) -> Cow<'_, str> {
-    let inner = text
-        .strip_prefix('"')
-        .and_then(|t| t.strip_suffix('"'))
-        .unwrap_or(text);
-    if inner.contains('\\') {
-        serde_json::from_str::<String>(text).map_or(Cow::Borrowed(inner), Cow::Owned)
-    } else {
-        Cow::Borrowed(inner)
+    let escaped = text.contains('\\');
+    Raw { text, escaped }.string()
+}
+
+impl<'a> Raw<'a> {
+    fn string(self) -> Cow<'a, str> {
+        let inner = self.text.strip_prefix('"');
+        let inner = inner.and_then(|text| text.strip_suffix('"'));
+        let inner = inner.unwrap_or(self.text);
+        if self.escaped {
+            serde_json::from_str::<String>(self.text).map_or(Cow::Borrowed(inner), Cow::Owned)
+        } else {
+            Cow::Borrowed(inner)
+        }
+    }
+
+    /// A name, where it is a string.
+    fn name(self) -> Option<Cow<'a, str>> {
+        self.text.starts_with('"').then(|| self.string())
+    }
+
+    fn value(self) -> Value<'a> {
+        if self.text.starts_with('"') {
+            Value::Text(self.string())
+        } else {
+            Value::read(self.text)
+        }
     }
 }
 
@@ -81,25 +84,54 @@ impl<'a> Scan<'a> {
     /// The next byte that is no blank.
     fn peek(&mut self) -> Option<u8> {
         let bytes = self.text.as_bytes();
-        while bytes.get(self.at)?.is_ascii_whitespace() {
+        loop {
+            let byte = *bytes.get(self.at)?;
+            if !byte.is_ascii_whitespace() {
+                return Some(byte);
+            }
             self.at += 1;
         }
-        bytes.get(self.at).copied()
     }
 
-    /// The next value of a list, without the comma before it; `None` at the list's end.
-    fn item(&mut self) -> Option<&'a str> {
+    /// The next item of a list: a `{name, value}`, or nothing where it is something else; `None` at the
+    /// list's end.
+    fn item(&mut self) -> Option<Option<Field<'a>>> {
         if self.peek()? == b',' {
             self.at += 1;
         }
-        if self.peek()? == b']' {
-            return None;
+        match self.peek()? {
+            b']' => None,
+            b'{' => {
+                self.at += 1;
+                let field = self.pair();
+                (self.next()? == b'}').then_some(field)
+            }
+            _ => self.value().map(|_| None),
         }
-        self.value()
+    }
+
+    /// The members of one `{name, value}`; nothing where it has no name.
+    fn pair(&mut self) -> Option<Field<'a>> {
+        let (mut name, mut value) = (None, Value::Null);
+        while let Some((key, raw)) = self.member() {
+            match key.text {
+                "\"name\"" => name = raw.name(),
+                "\"value\"" => value = raw.value(),
+                _ => {
+                    let key = key.string();
+                    if key.eq_ignore_ascii_case("value") {
+                        value = raw.value();
+                    } else if key.eq_ignore_ascii_case("name") {
+                        name = raw.name();
+                    }
+                }
+            }
+        }
+        Some(Field { name: name?, value })
     }
 
     /// The next key, with its quotes, and value of an object; `None` at its end.
-    fn member(&mut self) -> Option<(&'a str, &'a str)> {
+    fn member(&mut self) -> Option<(Raw<'a>, Raw<'a>)> {
         if self.peek()? == b',' {
             self.at += 1;
         }
@@ -114,15 +146,17 @@ impl<'a> Scan<'a> {
     }
 
     /// One value as it is written.
-    fn value(&mut self) -> Option<&'a str> {
+    fn value(&mut self) -> Option<Raw<'a>> {
         let first = self.peek()?;
         let from = self.at;
+        let bytes = self.text.as_bytes();
+        let mut escaped = false;
         match first {
-            b'"' => self.skip_string()?,
+            b'"' => escaped = self.skip_string()?,
             b'{' | b'[' => {
                 let mut depth = 0_usize;
                 loop {
-                    match *self.text.as_bytes().get(self.at)? {
+                    match *bytes.get(self.at)? {
                         b'"' => {
                             self.skip_string()?;
                             continue;
@@ -138,31 +172,33 @@ impl<'a> Scan<'a> {
                 }
             }
             _ => {
-                let rest = &self.text.as_bytes()[from..];
                 let ends = |b: &u8| matches!(b, b',' | b']' | b'}') || b.is_ascii_whitespace();
-                let len = rest.iter().position(ends).unwrap_or(rest.len());
+                while bytes.get(self.at).is_some_and(|byte| !ends(byte)) {
+                    self.at += 1;
+                }
                 // a value has a length, else this would not come to an end
-                if len == 0 {
+                if self.at == from {
                     return None;
                 }
-                self.at += len;
             }
         }
-        self.text.get(from..self.at)
+        let text = self.text.get(from..self.at)?;
+        Some(Raw { text, escaped })
     }
 
-    /// Past a string that begins here.
-    fn skip_string(&mut self) -> Option<()> {
+    /// Past a string that begins here; answers whether it holds an escape.
+    fn skip_string(&mut self) -> Option<bool> {
+        let bytes = self.text.as_bytes();
         let mut from = self.at + 1;
+        let mut escaped = false;
         loop {
-            let end = from + self.text.get(from..)?.find('"')?;
-            let before = self.text.as_bytes()[self.at + 1..end].iter().rev();
-            let escapes = before.take_while(|byte| **byte == b'\\').count();
-            from = end + 1;
-            if escapes % 2 == 0 {
-                self.at = from;
-                return Some(());
+            let at = from + memchr::memchr2(b'"', b'\\', bytes.get(from..)?)?;
+            if bytes[at] == b'"' {
+                self.at = at + 1;
+                return Some(escaped);
             }
+            escaped = true;
+            from = at + 2;
         }
     }
 }

@@ -101,6 +101,22 @@ async fn a_second_opener_is_told_who_holds_the_store_and_a_closed_one_is_free() 
 }
 
 #[tokio::test]
+async fn an_operation_of_very_many_records_is_written_while_it_goes_on_and_comes_to_its_end() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (ledger, _) = Ledger::open(&settings(dir.path()), now()).expect("created");
+    // two thousand records: far more than are gathered before they are handed to the writer
+    let text = "0123456789".repeat(600_000);
+    let bound = std::time::Duration::from_secs(120);
+    let kept = tokio::time::timeout(bound, ledger.keep(text.clone(), now()));
+    let digest = kept.await.expect("no standstill").expect("kept");
+    ledger.shutdown().await.expect("closed");
+    let (ledger, report) = Ledger::open(&settings(dir.path()), now()).expect("opened again");
+    assert!(report.records > 2_000, "{}", report.records);
+    assert_eq!(report.rewound, None);
+    assert!(ledger.kept(&digest).expect("read") == Some(text));
+}
+
+#[tokio::test]
 async fn a_half_written_snapshot_is_removed_and_nothing_is_lost() {
     let dir = tempfile::tempdir().expect("a directory");
     let (ledger, _) = Ledger::open(&settings(dir.path()), now()).expect("created");
