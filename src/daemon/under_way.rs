@@ -7,7 +7,7 @@
 //! is confirmed only after its record is on disk, so that no claim follows that record but of what was
 //! queued after the pause.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,6 +15,7 @@ use jiff::Timestamp;
 
 use crate::governor::Admitted;
 use crate::ledger::ClaimRequest;
+use crate::model::hash::{FastMap, FastSet};
 use crate::model::{
     Action, BatchId, Decision, LineageId, ProcessKey, Refusal, RefusalReason, Scope,
 };
@@ -100,7 +101,7 @@ struct Item {
 
 #[derive(Debug)]
 struct State {
-    items: HashMap<LineageId, Item>,
+    items: FastMap<LineageId, Item>,
     /// The claim has begun: too late to withdraw.
     claiming: bool,
 }
@@ -222,7 +223,7 @@ struct Entry {
 pub struct UnderWay {
     batches: HashMap<BatchId, Entry>,
     /// Accounts of all of them: no second write may go to one (invariant 8).
-    accounts: HashSet<ProcessKey>,
+    accounts: FastSet<ProcessKey>,
 }
 
 impl UnderWay {

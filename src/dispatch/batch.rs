@@ -1,10 +1,11 @@
 //! Groups admitted acts into bulk PUTs per target and action; pure, loses and duplicates nothing.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 
 use crate::governor::{Admitted, Lane};
+use crate::model::hash::FastSet;
 use crate::model::{ActionName, BatchId, DefinitionId, LineageId, ProcessKey, TargetName};
 
 /// Items that go out in one PUT: one target, one action.
@@ -86,8 +87,8 @@ impl Queues {
         busy: &dyn Fn(&Admitted, &ProcessKey) -> bool,
     ) -> Option<Pick> {
         let items = self.lanes.get_mut(&(lane, target.clone()))?;
-        let mut accounts: HashSet<ProcessKey> = HashSet::new();
-        let mut lineages: HashSet<LineageId> = HashSet::new();
+        let mut accounts: FastSet<ProcessKey> = FastSet::default();
+        let mut lineages: FastSet<LineageId> = FastSet::default();
         let mut action = None;
         let mut taken = Vec::new();
         let mut kept = VecDeque::with_capacity(items.len());
@@ -219,7 +220,7 @@ mod tests {
                 for (lane, target) in queues.waiting() {
                     let pick = queues.take(lane, &target, max, &|_, _| false).expect("something waits");
                     prop_assert!(!pick.items.is_empty() && pick.items.len() <= max);
-                    let mut accounts = HashSet::new();
+                    let mut accounts = std::collections::HashSet::new();
                     for item in pick.items {
                         prop_assert_eq!(item.action().name(), pick.action);
                         prop_assert_eq!(item.target(), &target);

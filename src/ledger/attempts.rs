@@ -1,6 +1,5 @@
 //! Claiming, settling and concluding attempts on the ledger's thread; it never applies a move that the table does not have.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use super::work::Work;
 use crate::dispatch::batch::Batch;
 use crate::governor::Admitted;
 use crate::model::attempt::next;
+use crate::model::hash::FastSet;
 use crate::model::{
     Action, AttemptState, CycleId, LineageId, Login, Outcome, PolicyHash, Receipt, ReceiptStatus,
     Refusal, RefusalReason, Scope, TaskId,
@@ -71,7 +71,7 @@ impl Work {
         let mut requests = requests.into_iter();
         let (mut items, mut claimed, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         let mut policy: Option<PolicyHash> = None;
-        let mut taken = HashSet::new();
+        let mut taken = FastSet::default();
         for admitted in batch.items {
             let behind = requests.next().flatten();
             let decision = admitted.decision();
@@ -207,7 +207,7 @@ impl Work {
         let mut out = Vec::with_capacity(receipts.len());
         let mut todo: Vec<(crate::model::BatchId, Vec<ReceiptItem>)> = Vec::new();
         let mut learned = Vec::new();
-        let mut taken = HashSet::new();
+        let mut taken = FastSet::default();
         for receipt in receipts {
             let settled = self.legal(receipt.lineage, receipt.ordinal, |state| {
                 next(state, receipt.status.event())

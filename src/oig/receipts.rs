@@ -1,10 +1,10 @@
 //! Reads answers to writes and matches them to what was sent, by id and never by position (invariant 3); pure.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::wire::{self, Row, WireFault};
+use crate::model::hash::{FastMap, FastSet};
 use crate::model::{ReceiptStatus, TaskId};
 
 /// Texts of a `reason` that say that tasks of the definition are not automated (contract section 4).
@@ -72,7 +72,7 @@ pub fn read(text: &str, took: Duration) -> Result<PutAnswer, WireFault> {
     } else {
         std::slice::from_ref(&page.own)
     };
-    let mut at: HashMap<TaskId, usize> = HashMap::new();
+    let mut at: FastMap<TaskId, usize> = FastMap::default();
     for row in rows {
         let Some(item) = item(row) else {
             answer
@@ -130,7 +130,8 @@ pub fn says_manual(reason: &str) -> bool {
 
 /// One status per sent id, in the order sent: a missing id is unknown, an id that was not sent is not returned.
 pub fn receipts(sent: &[TaskId], answer: &PutAnswer) -> Vec<(TaskId, ReceiptStatus)> {
-    let mut by_id: HashMap<&TaskId, &ItemAnswer> = HashMap::with_capacity(answer.items.len());
+    let mut by_id: FastMap<&TaskId, &ItemAnswer> = FastMap::default();
+    by_id.reserve(answer.items.len());
     let mut twice: Vec<&TaskId> = Vec::new();
     for item in &answer.items {
         if let Some(have) = by_id.insert(&item.id, item)
@@ -168,7 +169,7 @@ pub fn receipts(sent: &[TaskId], answer: &PutAnswer) -> Vec<(TaskId, ReceiptStat
 
 /// Notes about ids in the answer that were never sent.
 pub fn extras(sent: &[TaskId], answer: &PutAnswer) -> Vec<String> {
-    let sent: std::collections::HashSet<&TaskId> = sent.iter().collect();
+    let sent: FastSet<&TaskId> = sent.iter().collect();
     answer
         .items
         .iter()

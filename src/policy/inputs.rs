@@ -37,8 +37,26 @@ pub enum ReplayError {
 }
 
 fn put(out: &mut String, text: &str) {
-    // a text can always be written to
-    let _ = write!(out, "{}:{text},", text.len());
+    put_number(out, text.len());
+    out.push(':');
+    out.push_str(text);
+    out.push(',');
+}
+
+/// A length in decimal; it stands before every part, so it goes past the formatter.
+fn put_number(out: &mut String, mut number: usize) {
+    let mut digits = [0_u8; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + u8::try_from(number % 10).unwrap_or(0);
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    // digits are ASCII
+    out.push_str(std::str::from_utf8(&digits[at..]).unwrap_or_default());
 }
 
 fn put_maybe(out: &mut String, text: Option<&str>) {
