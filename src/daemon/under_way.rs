@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use crate::governor::Admitted;
 use crate::ledger::ClaimRequest;
-use crate::model::hash::{FastMap, FastSet};
+use crate::model::hash::FastMap;
 use crate::model::{
     Action, BatchId, Decision, LineageId, ProcessKey, Refusal, RefusalReason, Scope,
 };
@@ -222,8 +222,9 @@ struct Entry {
 #[derive(Debug, Default)]
 pub struct UnderWay {
     batches: HashMap<BatchId, Entry>,
-    /// Accounts of all of them: no second write may go to one (invariant 8).
-    accounts: FastSet<ProcessKey>,
+    /// Accounts of all of them, with their batches: no second write may go to one (invariant 8). A batch
+    /// whose item was withdrawn may still be there when another one holds the account.
+    accounts: FastMap<ProcessKey, usize>,
 }
 
 impl UnderWay {
@@ -239,7 +240,9 @@ impl UnderWay {
             .iter()
             .filter_map(|item| item.process().cloned())
             .collect();
-        self.accounts.extend(processes.iter().cloned());
+        for process in &processes {
+            *self.accounts.entry(process.clone()).or_default() += 1;
+        }
         let entry = Entry {
             permit: permit.clone(),
             processes,
@@ -255,21 +258,27 @@ impl UnderWay {
             .remove(&batch)
             .map_or(Vec::new(), |e| e.processes)
         {
-            self.accounts.remove(&process);
+            if let Some(batches) = self.accounts.get_mut(&process) {
+                *batches -= 1;
+                if *batches == 0 {
+                    self.accounts.remove(&process);
+                }
+            }
         }
     }
 
     /// True while a batch holds an item of the account that may still be claimed, or is.
     pub fn holds(&self, process: &ProcessKey) -> bool {
         let mut batches = self.batches.values();
-        self.accounts.contains(process) && batches.any(|of| of.permit.state().holds(process))
+        self.accounts.contains_key(process) && batches.any(|of| of.permit.state().holds(process))
     }
 
     /// Frees the account for what takes access away: whatever else is only being read once more before
     /// its claim goes after it. False where a write is in flight already, or another revoke goes.
     pub fn make_way(&self, process: &ProcessKey) -> bool {
         let mut batches = self.batches.values();
-        !self.accounts.contains(process) || batches.all(|of| of.permit.state().make_way(process))
+        !self.accounts.contains_key(process)
+            || batches.all(|of| of.permit.state().make_way(process))
     }
 
     /// True where no batch is on its way.

@@ -1,5 +1,6 @@
 //! Brings groups of records to the disk, on a thread of its own and one after the other; nothing is answered before it is there, and after a failure nothing is written any more.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -45,7 +46,14 @@ pub(super) fn write(
             (Some(why), _) => Err(LedgerError::Failed(why)),
             (None, None) => Ok(()),
             (None, Some(mark)) => {
-                let done = commit(store, sidecar.as_mut(), &mark, &records);
+                // sled may panic where it should answer
+                let tried = catch_unwind(AssertUnwindSafe(|| {
+                    commit(store, sidecar.as_mut(), &mark, &records)
+                }));
+                let done = tried.unwrap_or_else(|_| {
+                    let why = "the store panicked while it wrote";
+                    Err(LedgerError::Failed(Arc::from(why)))
+                });
                 if let Err(error) = &done {
                     let why: Arc<str> = Arc::from(error.to_string());
                     tracing::error!(error = %why, "the ledger could not write; sending must stop and the process end");
@@ -72,4 +80,97 @@ fn commit(
         sidecar.write(mark)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+    use std::sync::mpsc::sync_channel;
+
+    use super::super::error::StoreError;
+    use super::*;
+
+    /// Takes one group, and does with the next what is wanted.
+    #[derive(Debug)]
+    struct Breaking {
+        panics: bool,
+        taken: Mutex<Vec<u64>>,
+    }
+
+    impl Store for Breaking {
+        fn append(&self, records: &[(u64, Vec<u8>)]) -> Result<(), StoreError> {
+            {
+                let mut taken = self.taken.lock().expect("no holder panics");
+                if taken.is_empty() {
+                    taken.extend(records.iter().map(|(seq, _)| *seq));
+                    return Ok(());
+                }
+            }
+            assert!(!self.panics, "as sled does");
+            Err(StoreError::Full { path: "/s".into() })
+        }
+
+        fn visit(
+            &self,
+            _: u64,
+            _: &mut dyn FnMut(u64, &[u8]) -> ControlFlow<()>,
+        ) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        fn get(&self, _: u64) -> Result<Option<Vec<u8>>, StoreError> {
+            Ok(None)
+        }
+
+        fn last(&self) -> Result<Option<u64>, StoreError> {
+            Ok(None)
+        }
+    }
+
+    #[test]
+    fn after_a_failed_group_no_other_is_written_and_every_answer_says_so() {
+        for panics in [false, true] {
+            let (to_disk, groups) = sync_channel(8);
+            let answers = Arc::new(Mutex::new(Vec::new()));
+            for seq in 1..=4_u64 {
+                let tell = Arc::clone(&answers);
+                let finish: Finish = Box::new(move |done| {
+                    tell.lock()
+                        .expect("no holder panics")
+                        .push((seq, done.is_ok()));
+                });
+                // the third brings nothing to write, and yet rests on what was not written
+                let records = if seq == 3 {
+                    Vec::new()
+                } else {
+                    vec![(seq, Vec::new())]
+                };
+                let mark = (seq != 3).then(|| Mark {
+                    store: "s".to_owned(),
+                    seq,
+                    head: String::new(),
+                });
+                to_disk
+                    .send(Group {
+                        records,
+                        mark,
+                        finish: vec![finish],
+                    })
+                    .expect("room");
+            }
+            drop(to_disk);
+            let store = Breaking {
+                panics,
+                taken: Mutex::default(),
+            };
+            let (failed, noted) = (Failed::default(), Mutex::new(0));
+            let note = |_: &Arc<str>| *noted.lock().expect("no holder panics") += 1;
+            write(&groups, &store, None, &failed, &note);
+            let answers = answers.lock().expect("no holder panics").clone();
+            assert_eq!(answers, [(1, true), (2, false), (3, false), (4, false)]);
+            assert_eq!(*store.taken.lock().expect("no holder panics"), [1]);
+            assert!(failed.lock().expect("no holder panics").is_some());
+            assert_eq!(*noted.lock().expect("no holder panics"), 1, "said once");
+        }
+    }
 }

@@ -70,14 +70,17 @@ impl Attempt {
 
     /// True while the write may still be on its way, or the connector that it set going at work. A
     /// revoke waits for that and for nothing else of its account (invariant 8). What only waits to be
-    /// read back holds it up only where a connector may be moving access: a note, a hand-over or a
-    /// response runs none, and a retried notification touches no account.
+    /// read back holds it up only where a connector may be moving access: a note or a hand-over runs none,
+    /// and a retried notification touches no account. A response or a manual completion moves the
+    /// process on, and what depends on it may give access.
     pub fn on_the_way(&self, now: Timestamp, settle_after: SignedDuration) -> bool {
         let may_run = match self.state {
             AttemptState::Claimed => true,
-            AttemptState::Unknown | AttemptState::Accepted => {
-                self.action == Action::Retry && self.kind != Kind::Notify
-            }
+            AttemptState::Unknown | AttemptState::Accepted => match self.action {
+                Action::Reassign { .. } | Action::SetNote { .. } => false,
+                Action::Retry => self.kind != Kind::Notify,
+                Action::SetResponse { .. } | Action::ManualComplete => true,
+            },
             _ => false,
         };
         may_run && now.duration_since(self.sent) < settle_after

@@ -196,3 +196,17 @@ fn a_revoke_does_not_take_the_place_of_another() {
     assert!(!under_way.make_way(&ProcessKey::new("1")));
     assert!(under_way.carries(LineageId(1)));
 }
+
+#[test]
+fn an_account_stays_held_when_an_older_batch_that_lost_it_ends() {
+    let mut under_way = UnderWay::default();
+    let (old, new) = (claim(7, &[1, 2]), claim(8, &[1]));
+    let _reading = started(&mut under_way, &old);
+    let account = ProcessKey::new("1");
+    assert!(under_way.make_way(&account));
+    let _permit = started(&mut under_way, &new);
+    under_way.end(old.batch.id);
+    assert!(under_way.holds(&account), "the newer batch has it");
+    under_way.end(new.batch.id);
+    assert!(!under_way.holds(&account));
+}

@@ -244,6 +244,22 @@ mod tests {
     }
 
     #[test]
+    fn records_of_version_4_are_read_as_they_were_written() {
+        let bytes = br#"{"v":4,"seq":7,"at":"2026-11-28T08:00:00Z","actor":{"who":"daemon"},"prev":"00","body":{"is":"decided","of":{"hashes":["abc"],"pairs":[["task.status","rejected"]],"reads":[[0],[]],"moments":["{\"h\":8}"],"looks":[0,null],"items":[{"l":3,"t":"41","w":9,"k":"create","f":"30-retry.rhai","ln":12,"i":"def"},{"l":4,"t":"42","w":9,"k":"create","i":"deg"}]}}}"#;
+        let event = decode(bytes).expect("a record");
+        let back = super::super::encode(&event).expect("small");
+        assert_eq!(
+            String::from_utf8_lossy(&back),
+            String::from_utf8_lossy(bytes)
+        );
+        let EventBody::Decided { items } = event.body else {
+            panic!("decided")
+        };
+        assert_eq!(items[0].moment.as_deref(), Some("{\"h\":8}"));
+        assert_eq!(items[1].moment, None);
+    }
+
+    #[test]
     fn places_that_are_not_there_are_no_record_and_no_panic() {
         let bytes = events(vec![item(1, 0, &[(1, 1)]), item(2, 0, &[(1, 1)])]).remove(0);
         let text = String::from_utf8(bytes).expect("text");
