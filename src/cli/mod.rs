@@ -144,7 +144,8 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Stop => act::stop(&context),
         Command::Sim(args) => context.block_on(async {
             sim::run(args).await.map_err(|error| {
-                Failure::of(Kind::Data, &error).hint("see docs/ for the simulator's options")
+                Failure::of(Kind::Data, &error)
+                    .hint("see `provtaskd sim --help`; another port is given with --bind")
             })
         }),
         Command::Demo(args) => demo::demo(&context, &args),

@@ -268,9 +268,9 @@ async fn hand_on(
     match tokio::time::timeout(ANSWER_TIME, answer).await {
         Ok(Ok(reply)) => reply,
         Ok(Err(_)) => Reply::refused(
-            RefusedKind::Internal,
-            "the daemon dropped the request",
-            "look at its log; it may be stopping",
+            RefusedKind::Busy,
+            "the daemon has ended before it answered",
+            "it is stopping: ask again once it runs; if it should be running, look at its log",
         ),
         Err(_) => Reply::refused(RefusedKind::Busy, "the daemon did not answer in time", busy),
     }

@@ -259,7 +259,7 @@ impl Core {
             );
             self.take_looks(found.observed.to_verify.clone());
             self.keep_decisions(found, now).await?;
-            self.next_tick = now;
+            self.start_over(now);
             return Ok(());
         }
         self.bind_world(now).await?;
@@ -281,7 +281,7 @@ impl Core {
             // the guards of this cycle did not know of the baseline yet
             self.epoch += 1;
             self.keep_decisions(found, now).await?;
-            self.next_tick = now;
+            self.start_over(now);
             return Ok(());
         }
         self.witness.clone_from(&found.witness);
@@ -316,6 +316,14 @@ impl Core {
         }
         self.report(now, sent_now, faults, took);
         self.store_governor(now).await
+    }
+
+    /// What the cycle has found stands no more: the next one comes at once, also where there is only one.
+    fn start_over(&mut self, now: Timestamp) {
+        self.next_tick = now;
+        if self.once {
+            self.last.cycles = 0;
+        }
     }
 
     /// A new store belongs to the first server that was read into it (invariant 13).

@@ -90,7 +90,11 @@ fn listen(
     let mut terminate = signal(SignalKind::terminate()).map_err(DaemonError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Signals)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(DaemonError::Signals)?;
+    // a limit on the size of files is an error of the write then, and not the end without a word
+    let too_large = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+    let too_large = signal(too_large).map_err(DaemonError::Signals)?;
     Ok(tokio::spawn(async move {
+        let _kept = too_large;
         loop {
             let told = tokio::select! {
                 () = stop.cancelled() => return,

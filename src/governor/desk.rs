@@ -11,10 +11,23 @@ use super::machine::Governor;
 use super::state::Pause;
 use super::sums::later;
 
-/// A person named a hold that is not there.
+/// A person named a hold that can't be answered so.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no hold `{0}` is open; it may have expired, or other tasks are wanted now")]
-pub struct HoldError(pub String);
+pub enum HoldError {
+    /// It is not there.
+    #[error("no hold `{0}` is open; it may have expired, or other tasks are wanted now")]
+    Unknown(String),
+    /// Somebody has said no to it, and a yes must not undo that unseen.
+    #[error("hold `{id}` was rejected by {by}; it can be approved when that ends, at {until:.0}")]
+    Rejected {
+        /// The hold.
+        id: String,
+        /// Who said no.
+        by: Arc<str>,
+        /// Until when that holds (wall time).
+        until: Timestamp,
+    },
+}
 
 impl Governor {
     /// Pauses sending. A pause never shortens another: one of the same scope that holds at least
@@ -79,8 +92,15 @@ impl Governor {
     /// Approves a hold: its very tasks, under its very policy set, until the approval expires.
     ///
     /// # Errors
-    /// No such hold is known.
+    /// No such hold is known, or it is rejected.
     pub fn approve(&mut self, now: Timestamp, id: &str, by: &str) -> Result<Hold, HoldError> {
+        let known = self.holds(now).into_iter().find(|hold| hold.id == id);
+        if let Some(HoldStatus::Rejected { by, until }) = known.map(|hold| hold.status)
+            && now < until
+        {
+            let id = id.to_owned();
+            return Err(HoldError::Rejected { id, by, until });
+        }
         self.say(now, id, |until| HoldStatus::Approved {
             by: Arc::from(by),
             until,
@@ -112,7 +132,7 @@ impl Governor {
             .holds
             .iter_mut()
             .find(|hold| hold.id == id)
-            .ok_or_else(|| HoldError(id.to_owned()))?;
+            .ok_or_else(|| HoldError::Unknown(id.to_owned()))?;
         hold.status = status(until);
         let hold = hold.clone();
         Ok(self.shown(hold, now))

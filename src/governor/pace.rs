@@ -199,10 +199,26 @@ impl Pace {
         }
     }
 
+    /// So many items were sent at some time up to now: a batch is read once more and claimed after its
+    /// start was counted. The span of the rate is counted from the latest time that it can have been.
+    fn happened_by(&mut self, here: Timestamp, items: u32) {
+        let mut left = items;
+        for (_, n) in self.sent.iter_mut().rev() {
+            let part = left.min(*n);
+            *n -= part;
+            left -= part;
+        }
+        self.sent.retain(|(_, n)| *n > 0);
+        if items > 0 {
+            self.sent.push((here, items));
+        }
+    }
+
     /// A PUT was answered.
     pub(super) fn answered(&mut self, here: Timestamp, answer: &Answered, limits: &TargetLimits) {
         self.settle(here);
         self.in_flight = self.in_flight.saturating_sub(1);
+        self.happened_by(here, answer.items);
         if answer.items > 0 {
             let each = answer.took.as_secs_f64() / f64::from(answer.items);
             self.seconds_per_item = Some(
@@ -222,6 +238,8 @@ impl Pace {
     pub(super) fn request_failed(&mut self, here: Timestamp, limits: &TargetLimits) {
         self.settle(here);
         self.in_flight = self.in_flight.saturating_sub(1);
+        let last = self.sent.last().map_or(0, |(_, items)| *items);
+        self.happened_by(here, last);
         self.failed(here, 1, limits);
     }
 

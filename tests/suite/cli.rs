@@ -187,7 +187,8 @@ fn the_unit_is_hardened_and_calls_commands_that_exist() {
     assert!(!value("WatchdogSec").is_empty() && !value("MemoryMax").is_empty());
     let commands = cli::commands();
     for key in ["ExecStartPre", "ExecStart"] {
-        let last = value(key).split_whitespace().last().unwrap_or("");
+        let mut words = value(key).split_whitespace().rev();
+        let last = words.find(|word| !word.starts_with('-')).unwrap_or("");
         assert!(
             commands.iter().any(|c| c == last),
             "{key}: `{last}` is no command"

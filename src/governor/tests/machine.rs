@@ -153,6 +153,61 @@ fn a_rejected_hold_refuses_its_tasks_and_leaves_the_others_alone() {
 }
 
 #[test]
+fn a_yes_does_not_undo_a_no_unseen() {
+    let mut governor = governor();
+    let wanted = || {
+        (1..=4)
+            .map(|n| wish(n, to_stand_in(), Kind::Grant))
+            .collect()
+    };
+    let out = governor.govern(at(0), wanted(), &history);
+    let id = out.holds[0].id.clone();
+    governor.reject(at(1), &id, "ops").expect("it is open");
+    let refused = governor
+        .approve(at(2), &id, "night shift")
+        .expect_err("a no");
+    let text = refused.to_string();
+    assert!(text.contains("rejected by ops"), "{text}");
+    assert!(
+        governor
+            .govern(at(3), wanted(), &history)
+            .admitted
+            .is_empty()
+    );
+    // a no may still take back a yes
+    let mut other = started(settings());
+    other.govern(at(0), wanted(), &history);
+    other.approve(at(1), &id, "ops").expect("it is open");
+    other.reject(at(2), &id, "ops").expect("it is known");
+    assert!(other.govern(at(3), wanted(), &history).admitted.is_empty());
+}
+
+#[test]
+fn the_span_of_the_rate_counts_from_when_a_batch_may_have_gone_out() {
+    let mut governor = governor();
+    let next = |governor: &mut Governor, second| {
+        governor
+            .next_batch(at(second), &target(), Lane::Usual, 0)
+            .is_ok()
+    };
+    // counted at its start, read once more for 20 s, claimed and answered
+    governor.sent(at(0), &target(), 30);
+    governor.answered(at(20), &target(), accepted(30));
+    assert!(
+        !next(&mut governor, 61),
+        "claimed up to 20 s after its start"
+    );
+    assert!(next(&mut governor, 80));
+    governor.sent(at(80), &target(), 30);
+    governor.answered(at(81), &target(), Answered::default());
+    assert!(
+        !next(&mut governor, 139),
+        "nothing was sent: counted as before"
+    );
+    assert!(next(&mut governor, 140));
+}
+
+#[test]
 fn batches_grow_on_completed_readings_and_shrink_on_bounces() {
     let mut settings = settings();
     settings.default.per_minute = 10_000;
