@@ -124,6 +124,7 @@ impl Core {
         let (closed, outcomes) = self.ledger.accept_world(Arc::from(why), who, now).await?;
         self.told(now, &outcomes);
         self.world_said = false;
+        self.complete_passes = 0;
         Ok(Reply::done(format!(
             "accepted: {closed} pieces of work of the former server are closed; what the next list shows is a new backlog, to be released by target (`provtaskd inbox`)"
         )))

@@ -31,6 +31,8 @@ pub struct LookedUp {
     pub outcomes: Vec<Outcome>,
     /// When the next look is due of those that they did not settle.
     pub next_look: Option<Timestamp>,
+    /// The server's data are in doubt: nothing was judged, and all is still to be read.
+    pub unjudged: bool,
 }
 
 impl Work {
@@ -44,7 +46,10 @@ impl Work {
     ) -> Result<LookedUp, LedgerError> {
         if self.world_trouble().is_some() {
             // another world tells nothing of what was sent in this one
-            return Ok(LookedUp::default());
+            return Ok(LookedUp {
+                unjudged: true,
+                ..LookedUp::default()
+            });
         }
         self.fit_presence();
         let mut out = Vec::new();
@@ -110,6 +115,7 @@ impl Work {
         Ok(LookedUp {
             outcomes: out,
             next_look,
+            unjudged: false,
         })
     }
 

@@ -304,3 +304,25 @@ fn new_ids_below_the_known_ones_alone_are_nothing() {
         }
     }
 }
+
+#[test]
+fn what_is_read_in_doubt_says_that_it_was_not_judged() {
+    let (mut work, _) = core();
+    let lineages = known(&mut work);
+    send(&mut work, lineages[0], "90", 1, ReceiptStatus::Accepted);
+    let mut done = made("90", "90", "39", -60);
+    done.status = TaskStatus::Completed;
+    let look = |work: &mut Work, minute| {
+        let looks = vec![Looked::single(lineages[0], 1, Some(done.clone()))];
+        let meta = Meta::daemon(at(minute), None);
+        let told = work.looked(looks, &delivery(), &meta, at(minute));
+        told.expect("looked")
+    };
+    see(&mut work, vec![made("91", "500", "39", 3)], 20);
+    let vain = look(&mut work, 21);
+    assert!(vain.unjudged && vain.outcomes.is_empty());
+    see(&mut work, vec![made("91", "91", "39", -60)], 25);
+    let told = look(&mut work, 26);
+    assert!(!told.unjudged);
+    assert_eq!(told.outcomes[0].event, AttemptEvent::ReadCompleted);
+}
