@@ -56,7 +56,10 @@ impl Work {
         let asked: Vec<LineageId> = looks.iter().map(|look| look.lineage).collect();
         for mut look in looks {
             self.looks.insert(look.lineage, now);
+            let retired = self.index().is_retired(look.lineage);
             match &mut look.reading {
+                // its id is another task's now: whatever was read is not about it
+                reading if retired => *reading = Reading::Unreadable,
                 Reading::Single { task: Some(task) } if self.is_stranger(task) => {
                     look.reading = Reading::Unreadable;
                 }

@@ -187,8 +187,9 @@ impl Work {
     fn mark(&mut self, seen: &[bool], sure: bool, now: Timestamp) {
         for (presence, seen) in self.presence.iter_mut().zip(seen) {
             if *seen {
-                *presence = Presence::default();
+                *presence = Presence::of_shown();
             } else if sure {
+                presence.shown = false;
                 presence.absent_since.get_or_insert(now.into());
                 presence.passes = presence.passes.saturating_add(1);
             }
@@ -208,6 +209,7 @@ impl Work {
         let tasks = &sight.snapshot.tasks;
         let mut next = self.index().lineages();
         let (mut opened, mut joined) = (Vec::new(), Vec::new());
+        let mut there = Vec::new();
         let mut doubts: Vec<(Vec<LineageId>, TaskId)> = Vec::new();
         for (new, to) in walk.newcomers.iter().zip(joins) {
             let (task, view) = (&tasks[new.at], &mut walk.views[new.at]);
@@ -234,6 +236,9 @@ impl Work {
                         item.ambiguous = true;
                         doubts.push((lineages.clone(), task.id.clone()));
                     }
+                    if !task.status.is_finished() {
+                        there.push(LineageId(next));
+                    }
                     opened.push(item);
                 }
             }
@@ -249,6 +254,10 @@ impl Work {
                 break;
             }
             self.emit(meta, EventBody::LineagesOpened { items })?;
+        }
+        self.fit_presence();
+        for lineage in there {
+            self.shown_again(lineage);
         }
         if !joined.is_empty() {
             for item in &joined {
@@ -310,14 +319,14 @@ impl Work {
         Ok(told)
     }
 
-    /// A joined successor makes its lineage present.
+    /// What is opened, or joined by a successor, is present.
     pub(super) fn shown_again(&mut self, lineage: LineageId) {
         let at = lineage
             .0
             .checked_sub(1)
             .and_then(|at| usize::try_from(at).ok());
         if let Some(presence) = at.and_then(|at| self.presence.get_mut(at)) {
-            *presence = Presence::default();
+            *presence = Presence::of_shown();
         }
     }
 
@@ -344,6 +353,20 @@ impl Work {
                 };
                 (attempt.clone(), TaskId::from(&of.task))
             };
+            if self.index().is_retired(lineage) {
+                // its id is another task's now: no reading can tell what became of it
+                if attempt.is_looked_for() {
+                    told.push(Outcome {
+                        lineage,
+                        ordinal: attempt.ordinal,
+                        event: AttemptEvent::ReadAmbiguous,
+                        at: now,
+                        task: Some(current.clone()),
+                        evidence: Some(Arc::from(format!("task {current} is another one now"))),
+                    });
+                }
+                continue;
+            }
             let row = walk.rows.get(&lineage).map(|at| &snapshot.tasks[*at]);
             let present = row.filter(|t| t.id == current).cloned();
             // what a list shows is as old as its first page

@@ -55,6 +55,11 @@ pub(super) fn walk(index: &Index, snapshot: &Snapshot) -> Walk {
         let Some(place) = index.by_task.get(&id) else {
             view.new = true;
             out.views.push(view);
+            // taken from its lineage, and a kill came before it had one of its own
+            if let Some(before) = index.reused.get(&id) {
+                out.newcomers.push(Newcomer::instead(at, task, *before));
+                continue;
+            }
             let linked = task.retry_of.as_ref().and_then(|of| index.lineage_of(of));
             out.newcomers.push(Newcomer::new(at, task, linked));
             continue;

@@ -25,6 +25,18 @@ pub(super) struct Presence {
     pub absent_since: Option<Stamp>,
     /// Complete, stable passes in a row without it.
     pub passes: u32,
+    /// The last pass that counted has shown it: not so before a first one of this run.
+    pub shown: bool,
+}
+
+impl Presence {
+    /// Of one that is shown.
+    pub fn of_shown() -> Self {
+        Self {
+            shown: true,
+            ..Self::default()
+        }
+    }
 }
 
 /// Records that one operation gathers at most before they are handed on: what a large list brings is

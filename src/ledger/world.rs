@@ -1,5 +1,6 @@
 //! Whether the server's data are still those that the store knows: ids that come back as other tasks are told from their own, and enough of them stop all sending until a person has looked; it never takes one task for another.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -131,8 +132,10 @@ impl Work {
     }
 
     /// Ids begin again below the known ones: new ids that were made after all known higher ones, of
-    /// which none is shown any more, and many are gone without a word. Where the database hands out
-    /// ids from several ranges a few may be out of turn, but not with all that is higher gone.
+    /// which none is shown any more, and many are gone at once, without a word, that the pass before
+    /// still showed. What went one by one over the days tells nothing, nor does what we sent, nor a new
+    /// id that may be the successor of one that is gone: where the database hands out ids from several
+    /// ranges, those are out of turn.
     fn older(&self, walk: &Walk) -> Option<Arc<str>> {
         let index = self.index();
         let low = || {
@@ -145,7 +148,8 @@ impl Work {
         low().nth(AGAIN - 1)?;
         let first = low().filter_map(|new| new.task.number()).min()?;
         let (mut lost, mut newest) = (0_usize, None);
-        for (of, shown) in index.lineages.iter().zip(&walk.seen) {
+        let mut gone = HashSet::new();
+        for (n, (of, shown)) in (1u64..).zip(index.lineages.iter().zip(&walk.seen)) {
             let higher = matches!(of.task, TaskRef::Number(n) if n > first);
             if !higher || of.has(flags::DONE | flags::RETIRED) {
                 continue;
@@ -153,11 +157,18 @@ impl Work {
             if *shown {
                 return None;
             }
+            let lineage = LineageId(n);
+            gone.extend(of.key);
+            if !self.presence_of(lineage).shown || index.attempts.contains_key(&lineage) {
+                continue;
+            }
             lost += 1;
             newest = newest.max(Some(of.failed_since));
         }
         let newest = newest?.time();
-        let later = low().filter(|new| new.created.is_some_and(|at| at > newest));
+        let heir =
+            |new: &Newcomer| new.linked.is_some() || new.key.is_some_and(|key| gone.contains(&key));
+        let later = low().filter(|new| new.created.is_some_and(|at| at > newest) && !heir(new));
         let later: Vec<&Newcomer> = later.collect();
         if lost < LOST || later.len() < AGAIN {
             return None;
@@ -168,7 +179,7 @@ impl Work {
             .filter_map(|new| Some(format!("task {} created {:.0}", new.task, new.created?)))
             .collect();
         let text = format!(
-            "ids begin again: {} are new and below {}, the highest known id, and all {lost} open ids above them are gone, the last of which was seen before, {newest:.0}: {}",
+            "ids begin again: {} are new and below {}, the highest known id, and of the open ids above them none is left, of which {lost} were there in the list before and were last changed {newest:.0} or earlier: {}",
             later.len(),
             index.top,
             named.join("; ")

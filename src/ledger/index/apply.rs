@@ -322,6 +322,7 @@ impl Index {
         };
         self.lineages.push(lineage);
         self.raise_top(&task);
+        self.reused.remove(&task);
         self.by_task.insert(task, place);
     }
 

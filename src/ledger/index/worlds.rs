@@ -29,6 +29,7 @@ impl Index {
             return;
         }
         self.by_task.remove(&id);
+        self.reused.insert(id, item.lineage);
         if let Some(of) = self.lineage_mut(item.lineage) {
             of.set(flags::RETIRED, true);
             of.set(flags::BASELINE, false);
@@ -47,6 +48,7 @@ impl Index {
         self.other_world = None;
         self.baseline = None;
         self.top = 0;
+        self.reused.clear();
         self.by_task.retain(|_, of| u64::from(*of) > up_to.0);
         for (n, of) in (1u64..).zip(self.lineages.iter_mut()) {
             if n <= up_to.0 {
