@@ -124,6 +124,7 @@ impl Work {
             self.last_pass = Some(snapshot.taken_at);
         }
         let told = snapshot.complete && !late;
+        let on_record = self.index().other_world().is_some();
         let mut out = Observed {
             world: self.look_at_strangers(
                 snapshot,
@@ -135,6 +136,10 @@ impl Work {
             ..Observed::default()
         };
         if out.world != World::Known {
+            if on_record && !late {
+                // what speaks for it has to be new in each list: a person may call it a false alarm
+                self.mark(&walk.seen, sure, now);
+            }
             // what another world shows tells nothing of what is known here
             out.views = self.seen_of(walk.views);
             return Ok(out);

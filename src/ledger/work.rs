@@ -16,6 +16,7 @@ use super::newcomer::Met;
 use super::open;
 use super::record::{EventBody, Meta, RecordError, chain, genesis};
 use super::sidecar::Mark;
+use super::world::Calm;
 use crate::model::{LineageId, TaskId};
 
 /// Whether the list shows a lineage's present id; known for this run of the daemon only.
@@ -63,6 +64,8 @@ pub(super) struct Work {
     pub strange: HashMap<LineageId, u8>,
     /// Evidence of another world that the next pass has to confirm, with the passes so far.
     pub doubtful: Option<(Arc<str>, u8)>,
+    /// What the lists show once that is on record.
+    pub calm: Calm,
     /// What earlier readings showed of open attempts.
     pub evidence: HashMap<LineageId, Evidence>,
     /// Last look at each open attempt.
@@ -85,6 +88,7 @@ impl Work {
             back: HashMap::new(),
             strange: HashMap::new(),
             doubtful: None,
+            calm: Calm::default(),
             evidence: HashMap::new(),
             looks: HashMap::new(),
             dated: Dated::default(),

@@ -25,6 +25,18 @@ const MANY: usize = 2;
 const LOST: usize = 10;
 const AGAIN: usize = 2;
 
+/// So many whole lists in a row without evidence, before a person may say that it was a false alarm.
+const CALM: u8 = 2;
+
+/// What the lists show since another world is on record; known for this run of the daemon only.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Calm {
+    /// Whole lists in a row without evidence.
+    pub lists: u8,
+    /// The last evidence.
+    pub against: Option<Arc<str>>,
+}
+
 /// What a pass says of the server.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub enum World {
@@ -35,7 +47,7 @@ pub enum World {
     /// claimed meanwhile.
     Doubtful(Arc<str>),
     /// Known ids are other tasks, twice: another server, or one whose data were put back. On record,
-    /// and nothing is claimed until a person accepts it.
+    /// and nothing is claimed until a person accepts it, or says that it is the known one.
     Other(Arc<str>),
 }
 
@@ -65,6 +77,7 @@ impl Work {
     ) -> Result<World, LedgerError> {
         let told = self.index().other_world().map(|(_, why)| Arc::clone(why));
         if let Some(why) = told {
+            self.hear_out(snapshot, walk, counts, sure);
             return Ok(World::Other(why));
         }
         let older = if sure { self.older(walk) } else { None };
@@ -89,6 +102,10 @@ impl Work {
                 return Ok(World::Doubtful(why));
             }
             self.doubtful = None;
+            self.calm = Calm {
+                lists: 0,
+                against: Some(Arc::clone(&why)),
+            };
             let body = EventBody::WorldDoubted {
                 why: Arc::clone(&why),
             };
@@ -105,6 +122,18 @@ impl Work {
         })
     }
 
+    /// Once another world is on record: counts the whole lists in a row that show nothing of it.
+    fn hear_out(&mut self, snapshot: &Snapshot, walk: &Walk, counts: bool, sure: bool) {
+        let strange = !walk.strangers.is_empty();
+        let strange = strange.then(|| self.words_of(snapshot, &walk.strangers));
+        let against = strange.or_else(|| if sure { self.older(walk) } else { None });
+        if against.is_some() {
+            self.calm = Calm { lists: 0, against };
+        } else if sure && counts {
+            self.calm.lists = self.calm.lists.saturating_add(1);
+        }
+    }
+
     /// The evidence in words, where it is enough.
     fn proof(&self, snapshot: &Snapshot, strangers: &[Stranger]) -> Option<Arc<str>> {
         let whole = strangers.iter().any(|one| one.differs.count() >= 2);
@@ -112,6 +141,11 @@ impl Work {
         if !whole && moved < MANY {
             return None;
         }
+        Some(self.words_of(snapshot, strangers))
+    }
+
+    /// What such rows show, then and now.
+    fn words_of(&self, snapshot: &Snapshot, strangers: &[Stranger]) -> Arc<str> {
         let index = self.index();
         let mut named: Vec<&Stranger> = strangers.iter().collect();
         named.sort_by_key(|one| std::cmp::Reverse(one.differs.count()));
@@ -128,7 +162,7 @@ impl Work {
             strangers.len(),
             words.join("; ")
         );
-        Some(clip(&text, MAX_TEXT))
+        clip(&text, MAX_TEXT)
     }
 
     /// Ids begin again below the known ones: new ids that were made after all known higher ones, of
@@ -278,7 +312,39 @@ impl Work {
         self.strange.clear();
         self.newcomers.clear();
         self.back.clear();
+        self.calm = Calm::default();
         self.forget_settled();
         Ok((up_to.0, items))
+    }
+
+    /// A person says that the server is the known one after all: everything goes on as it was. Answers
+    /// why not, where the lists don't bear it out.
+    pub(super) fn keep_world(
+        &mut self,
+        reason: &str,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<Option<String>, LedgerError> {
+        if self.index().other_world().is_none() {
+            return Ok(Some("it is not known to be another one".to_owned()));
+        }
+        let Calm { lists, against } = &self.calm;
+        if *lists < CALM {
+            let read = format!(
+                "{lists} of {CALM} whole lists in a row have shown nothing of another server since"
+            );
+            let last = against.iter().filter(|_| *lists == 0);
+            let last: String = last
+                .map(|why| format!("; the last evidence: {why}"))
+                .collect();
+            return Ok(Some(format!("{read}{last}")));
+        }
+        let meta = Meta::by(actor, now);
+        let reason = clip(reason, MAX_TEXT);
+        self.emit(&meta, EventBody::WorldKept { reason })?;
+        self.strange.clear();
+        self.doubtful = None;
+        self.calm = Calm::default();
+        Ok(None)
     }
 }

@@ -67,6 +67,7 @@ impl Index {
             EventBody::RewindSettled { .. } => self.rewound = None,
             EventBody::WorldDoubted { why } => self.other_world = Some((at, why.clone())),
             EventBody::WorldAccepted { up_to, .. } => self.leave_world(*up_to),
+            EventBody::WorldKept { .. } => self.other_world = None,
             EventBody::IdsReused { items } => items.iter().for_each(|i| self.reuse(i)),
             EventBody::LineagesOpened { items } => {
                 items.iter().for_each(|i| self.open(i, at.into()));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Index, TaskRef, flags};
+use super::{HoldState, Index, TaskRef, flags};
 use crate::ledger::record::ReusedItem;
 use crate::model::LineageId;
 
@@ -49,6 +49,8 @@ impl Index {
         self.baseline = None;
         self.top = 0;
         self.reused.clear();
+        self.holds
+            .retain(|_, hold| hold.state == HoldState::Rejected);
         self.by_task.retain(|_, of| u64::from(*of) > up_to.0);
         for (n, of) in (1u64..).zip(self.lineages.iter_mut()) {
             if n <= up_to.0 {

@@ -254,6 +254,8 @@ pub enum EventBody {
     WorldDoubted { why: Arc<str> },
     /// A person took that over: lineages up to this one are closed (since version 4).
     WorldAccepted { up_to: LineageId, reason: Arc<str> },
+    /// A person said that it is the known server: a false alarm (since version 4).
+    WorldKept { reason: Arc<str> },
     /// Single ids that are other tasks now (since version 4).
     IdsReused { items: Vec<ReusedItem> },
     /// First sights.

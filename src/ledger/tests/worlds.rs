@@ -4,14 +4,14 @@ use super::*;
 use crate::ledger::world::World;
 
 /// A row that shows when it was made.
-fn made(id: &str, process: &str, definition: &str, minute: i64) -> Task {
+pub(super) fn made(id: &str, process: &str, definition: &str, minute: i64) -> Task {
     let mut task = row(id, TaskStatus::Rejected, process);
     task.definition_key = Some(DefKey::new(definition));
     task.created = Some(at(minute) + SignedDuration::from_secs(7));
     task
 }
 
-fn person() -> Actor {
+pub(super) fn person() -> Actor {
     Actor::Person {
         uid: 7,
         name: Arc::from("ann"),
@@ -19,13 +19,13 @@ fn person() -> Actor {
 }
 
 /// Three tasks, made and seen before the server's data were put back.
-fn known(work: &mut Work) -> Vec<LineageId> {
+pub(super) fn known(work: &mut Work) -> Vec<LineageId> {
     let rows = ["90", "91", "92"].map(|id| made(id, id, "39", -60));
     let seen = see(work, rows.to_vec(), 0);
     seen.views.iter().filter_map(|view| view.lineage).collect()
 }
 
-fn claim_of(work: &mut Work, lineage: LineageId, task: &str) -> Option<RefusalReason> {
+pub(super) fn claim_of(work: &mut Work, lineage: LineageId, task: &str) -> Option<RefusalReason> {
     let item = admitted(lineage, task, Action::Retry);
     let made = work
         .claim(request(vec![item], 5), at(50))
@@ -328,7 +328,7 @@ fn what_is_read_in_doubt_says_that_it_was_not_judged() {
 }
 
 /// Ten and more tasks, all new ones of their accounts and definitions.
-fn many(from: u32) -> Vec<Task> {
+pub(super) fn many(from: u32) -> Vec<Task> {
     let rows = from..from + 12;
     rows.map(|id| made(&id.to_string(), &id.to_string(), "39", -60))
         .collect()
