@@ -159,6 +159,9 @@ impl Work {
                         print: print(task),
                     }];
                     self.emit(meta, EventBody::LineagesJoined { items })?;
+                    if how == How::Link {
+                        self.take_definition(lineage, task, meta)?;
+                    }
                     return Ok(Some(task.clone()));
                 }
                 Join::Ambiguous(of) if of.contains(&lineage) => {

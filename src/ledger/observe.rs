@@ -9,7 +9,7 @@ use super::error::LedgerError;
 use super::judge::{Judgement, Reading, judge, next_look, too_early};
 use super::lineage::{Join, print};
 use super::newcomer::Pass;
-use super::record::{EventBody, JoinedItem, Meta};
+use super::record::{EventBody, How, JoinedItem, Meta};
 use super::walk::{Walk, opening, walk};
 use super::work::{Presence, Work};
 use super::world::World;
@@ -268,7 +268,17 @@ impl Work {
             for item in &joined {
                 self.shown_again(item.lineage);
             }
+            let rows = |item: &JoinedItem| tasks.iter().find(|task| task.id == item.task).cloned();
+            let by_link = |item: &&JoinedItem| item.how == How::Link;
+            let linked: Vec<_> = joined
+                .iter()
+                .filter(by_link)
+                .filter_map(|item| Some((item.lineage, rows(item)?)))
+                .collect();
             self.emit(meta, EventBody::LineagesJoined { items: joined })?;
+            for (lineage, task) in linked {
+                self.take_definition(lineage, &task, meta)?;
+            }
         }
         for (lineages, task) in doubts {
             let told = self.doubt(&lineages, &task, meta, now)?;

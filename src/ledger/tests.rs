@@ -10,6 +10,7 @@ mod passes;
 mod processes;
 mod racing;
 mod random;
+mod redefined;
 mod state;
 mod truth;
 mod ways;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::error::LedgerError;
-use super::facts::{Differs, differs, in_words};
+use super::facts::{Differs, differs, in_words, redefined};
 use super::index::{TaskRef, flags};
-use super::lineage::Newcomer;
-use super::record::{Actor, EventBody, MAX_TEXT, Meta, ReusedItem, clip};
+use super::lineage::{Newcomer, print};
+use super::record::{Actor, EventBody, MAX_TEXT, Meta, ReusedItem, SeenItem, clip};
 use super::walk::Walk;
 use super::work::Work;
 use crate::model::attempt::next;
@@ -253,6 +253,32 @@ impl Work {
             return Ok(());
         }
         self.emit(meta, EventBody::IdsReused { items })
+    }
+
+    /// A successor that its link tells may have another definition key than its elder, which is the
+    /// lineage's from now on.
+    pub(super) fn take_definition(
+        &mut self,
+        lineage: LineageId,
+        task: &Task,
+        meta: &Meta,
+    ) -> Result<(), LedgerError> {
+        let found = {
+            let index = self.index();
+            let of = index.lineage(lineage);
+            of.and_then(|of| redefined(&index, of, task))
+        };
+        let Some(redefined) = found else {
+            return Ok(());
+        };
+        let items = vec![SeenItem {
+            lineage,
+            print: print(task),
+            owner: None,
+            status: Arc::from(task.status.as_str()),
+            redefined: Some(redefined),
+        }];
+        self.emit(meta, EventBody::Seen { items })
     }
 
     /// True for a task under a known id that is not the known task: readings of it tell nothing.

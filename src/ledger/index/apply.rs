@@ -350,6 +350,9 @@ impl Index {
     }
 
     fn seen(&mut self, item: &SeenItem, at: Stamp) {
+        if let Some(now) = &item.redefined {
+            self.redefine(item.lineage, now);
+        }
         let owner = item.owner.as_ref().map_or(0, |o| self.owners.put(o));
         let Some(of) = self.lineage_mut(item.lineage) else {
             return;

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{HoldState, Index, TaskRef, flags};
-use crate::ledger::record::ReusedItem;
+use crate::ledger::lineage::JoinKey;
+use crate::ledger::record::{Redefined, ReusedItem};
 use crate::model::LineageId;
+use crate::model::task::DefinitionId;
 
 impl Index {
     /// Since when the server's data are not those that are known here, and the evidence; nothing is
@@ -33,6 +35,32 @@ impl Index {
         if let Some(of) = self.lineage_mut(item.lineage) {
             of.set(flags::RETIRED, true);
             of.set(flags::BASELINE, false);
+        }
+    }
+
+    /// A definition has another key: its tasks are the same, and their successors show the new one.
+    pub(super) fn redefine(&mut self, lineage: LineageId, now: &Redefined) {
+        let target = self
+            .lineage(lineage)
+            .and_then(|of| self.definitions.get(of.definition))
+            .map(|known| known.target.clone());
+        let Some(target) = target else {
+            return;
+        };
+        let definition = self.definitions.put(&DefinitionId {
+            target,
+            definition: format!("#{}", now.definition).into(),
+        });
+        let key = JoinKey::of(
+            now.process.as_ref().map(|p| p.as_str()),
+            Some(now.definition.as_str()),
+            now.user.as_ref().map(|u| u.as_str()),
+            now.child.as_ref(),
+        );
+        if let Some(of) = self.lineage_mut(lineage) {
+            of.definition = definition;
+            // a row that doesn't show its account has none
+            of.key = key.or(of.key);
         }
     }
 

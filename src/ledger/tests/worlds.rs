@@ -142,9 +142,14 @@ fn a_successor_is_known_by_its_own_creation_date() {
 
 #[test]
 fn an_id_that_differs_in_one_fact_inherits_nothing_and_goes_to_a_person() {
+    // a definition alone is none where nothing shows that the account is the same
+    let mut bare = made("91", "91", "40", -60);
+    bare.process = None;
     for now in [
         made("91", "500", "39", -60),
-        made("91", "91", "40", -60),
+        bare,
+        // of another date, if not of a later one than our sight
+        made("91", "91", "40", -597),
         made("91", "91", "39", 3),
     ] {
         let (mut work, index) = core();
