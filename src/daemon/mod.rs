@@ -154,7 +154,7 @@ impl DaemonError {
                 "check server.origin, the network and the server; nothing was sent".to_owned()
             }
             Self::OnceWorld(_) => {
-                "use another store directory for another server, or see `provtaskd inbox` for a rewound store".to_owned()
+                "one list alone decides nothing, and `run --once` reads no more: start `provtaskd run`, see `provtaskd inbox`, and after two lists `provtaskd approve world` where its data were put back, or `provtaskd reject world` where it is the known one; another server needs another store directory, a rewound store `approve rewound`".to_owned()
             }
             Self::OnceLogin(_) => {
                 LOGIN_HINT.to_owned()

@@ -243,6 +243,9 @@ impl Core {
         who: Actor,
         now: Timestamp,
     ) -> Result<Reply, DaemonError> {
+        if id == "world" {
+            return self.keep_world(why, who, now).await;
+        }
         let by = name_of(&who);
         match self.governor.reject(now, id, &by) {
             Err(error) => Ok(self.not_held(id, "rejected", &error.to_string())),

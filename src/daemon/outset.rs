@@ -91,14 +91,24 @@ impl Core {
         }
     }
 
+    /// What was read while the server's data were in doubt told nothing: it is still to be read, also
+    /// where this is the start's.
+    pub fn read_in_vain(&mut self, items: Vec<VerifyItem>) {
+        let left = std::mem::take(&mut self.looks_left);
+        let asked = left.iter().map(|item| item.lineage).collect();
+        self.looks_left = left;
+        self.looks_left.extend(left_over(items, asked, |_| true));
+    }
+
     /// What is to be read singly now; at start, also what readings that stopped early did not come to.
     pub fn take_looks(&mut self, looks: Vec<VerifyItem>) {
-        let left = std::mem::take(&mut self.looks_left);
-        self.looks = looks;
+        let mut left = std::mem::take(&mut self.looks_left);
+        let unread = std::mem::replace(&mut self.looks, looks);
         if self.settled_at_start {
             return;
         }
-        let asked: HashSet<LineageId> = self.looks.iter().map(|item| item.lineage).collect();
+        left.extend(unread);
+        let asked = self.looks.iter().map(|item| item.lineage).collect();
         // a person may have said meanwhile what became of one
         let ledger = self.ledger.clone();
         let open = |item: &VerifyItem| {
@@ -108,13 +118,47 @@ impl Core {
                     .is_some_and(|attempt| attempt.ordinal == item.ordinal)
             })
         };
-        self.looks.extend(
-            left.into_iter()
-                .filter(|item| !asked.contains(&item.lineage) && open(item)),
-        );
+        self.looks.extend(left_over(left, asked, open));
         // one that ends every round must not keep it from those that were not asked for yet
         self.looks
             .sort_by_key(|item| self.start_unread.contains(&item.lineage));
         self.settled_at_start = self.looks.is_empty() && !self.looking;
+    }
+}
+
+/// Items that are still to be read, each once, but for those that are asked for anyway.
+fn left_over(
+    items: Vec<VerifyItem>,
+    mut asked: HashSet<LineageId>,
+    open: impl Fn(&VerifyItem) -> bool,
+) -> impl Iterator<Item = VerifyItem> {
+    items
+        .into_iter()
+        .filter(move |item| open(item) && asked.insert(item.lineage))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::TaskId;
+
+    fn item(of: u64) -> VerifyItem {
+        VerifyItem {
+            lineage: LineageId(of),
+            ordinal: 1,
+            task: TaskId::new("90"),
+            process: None,
+            read_process: false,
+            due: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn what_was_not_read_stays_to_be_read_once() {
+        let asked = HashSet::from([LineageId(2)]);
+        let items = [1, 2, 3, 1, 4].map(item).to_vec();
+        let open = |item: &VerifyItem| item.lineage != LineageId(4);
+        let left: Vec<u64> = left_over(items, asked, open).map(|i| i.lineage.0).collect();
+        assert_eq!(left, [1, 3]);
     }
 }

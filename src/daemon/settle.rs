@@ -15,7 +15,7 @@ use super::under_way::Why;
 use crate::absence::Roster;
 use crate::dispatch::verify::{self, Round};
 use crate::ledger::record::{Actor, EventBody, Meta};
-use crate::ledger::{Entry, VerifyItem};
+use crate::ledger::{Entry, VerifyItem, World};
 use crate::model::decision::Mode;
 use crate::model::{AttemptEvent, Known, Outcome, Refusal, RefusalReason, Scope, TargetName};
 use crate::oig::OigError;
@@ -42,6 +42,8 @@ const THROTTLE: &str = "throttle";
 pub struct LookDone {
     /// What they brought.
     pub round: Round,
+    /// What was asked for.
+    pub items: Vec<VerifyItem>,
     /// When the first of them began: what they show is not newer.
     pub began: Timestamp,
 }
@@ -58,15 +60,24 @@ impl Core {
         let client = self.client.clone();
         let witness = self.witness_asked();
         self.jobs.spawn(async move {
-            let round = verify::look(&client, items, witness).await;
-            Done::Looked(LookDone { round, began: now })
+            let round = verify::look(&client, items.clone(), witness).await;
+            let began = now;
+            Done::Looked(LookDone {
+                round,
+                items,
+                began,
+            })
         });
     }
 
     /// Single readings have ended: the ledger judges them.
     pub async fn look_done(&mut self, done: LookDone) -> Result<(), DaemonError> {
         let now = self.clock.now();
-        let LookDone { round, began } = done;
+        let LookDone {
+            mut round,
+            items,
+            began,
+        } = done;
         self.looking = false;
         for (item, why) in &round.failed {
             tracing::warn!(
@@ -84,15 +95,20 @@ impl Core {
                 self.login_changed(now).await?;
             }
         }
-        self.start_settled(now, &round);
-        if !round.looked.is_empty() {
-            let settings = self.settings.delivery.clone();
-            let found = self
-                .ledger
-                .looked(round.looked, settings, Some(self.cycle), began)
-                .await?;
-            self.told(now, &found.outcomes);
-            self.look_again(now, found.next_look);
+        let settings = self.settings.delivery.clone();
+        let looked = std::mem::take(&mut round.looked);
+        let found = self
+            .ledger
+            .looked(looked, settings, Some(self.cycle), began)
+            .await?;
+        if found.unjudged {
+            self.read_in_vain(items);
+        } else {
+            self.start_settled(now, &round);
+        }
+        self.told(now, &found.outcomes);
+        self.look_again(now, found.next_look);
+        if !found.outcomes.is_empty() {
             self.store_governor(now).await?;
         }
         if !self.looks_left.is_empty() {
@@ -249,6 +265,9 @@ impl Core {
         self.told(now, &found.observed.outcomes);
         self.take_world(now, &found.observed.world);
         self.take_clock(found.observed.behind);
+        // a list of another world tells of no attempt, and is no part of what was there at first
+        let known = found.observed.world == World::Known;
+        self.complete_passes = in_a_row(self.complete_passes, found.seen.complete, known);
         for fault in &found.faults {
             tracing::warn!(fault = %fault, "a policy failed; its tasks are left alone");
         }
@@ -257,18 +276,15 @@ impl Core {
             tracing::info!(
                 "orders or configuration changed during the cycle; it is worked out again"
             );
-            self.take_looks(found.observed.to_verify.clone());
+            if known {
+                self.take_looks(found.observed.to_verify.clone());
+            }
             self.keep_decisions(found, now).await?;
             self.start_over(now);
             return Ok(());
         }
         self.bind_world(now).await?;
         // on a busy server every list shifts: what one misses, another of three shows
-        self.complete_passes = if found.seen.complete {
-            self.complete_passes.saturating_add(1)
-        } else {
-            0
-        };
         let all_known = found.seen.whole || self.complete_passes >= 3;
         if all_known && !self.has_baseline() {
             let change = self.ledger.take_baseline(Actor::Daemon, now).await?;
@@ -293,7 +309,9 @@ impl Core {
             || !found.fresh.is_empty();
         let faults = found.fault_count;
         let sent_now = self.govern(found, now).await?;
-        self.take_looks(looks);
+        if known {
+            self.take_looks(looks);
+        }
         self.last.seen = seen;
         self.warn_of_targets();
         self.last.faults = faults;
@@ -396,5 +414,27 @@ impl Core {
             "{} tasks visible to {}, {queued} queued, {inbox} in the inbox",
             seen.visible, self.settings.server.login
         ));
+    }
+}
+
+/// Complete lists in a row, after one more; one of another world begins them anew, since what it shows
+/// is not what was there.
+fn in_a_row(before: u32, complete: bool, known: bool) -> u32 {
+    if complete && known {
+        before.saturating_add(1)
+    } else {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_a_row;
+
+    #[test]
+    fn lists_of_a_doubtful_world_do_not_count_towards_what_was_there_at_first() {
+        assert_eq!(in_a_row(1, true, true), 2);
+        assert_eq!(in_a_row(2, false, true), 0);
+        assert_eq!(in_a_row(2, true, false), 0);
     }
 }

@@ -47,7 +47,7 @@ impl Core {
             World::Other(why) => {
                 if !self.world_said {
                     self.world_said = true;
-                    tracing::error!(why = %why, "nothing is sent: this is another server, or one whose data were put back; look at it, then `provtaskd approve world` or use another store");
+                    tracing::error!(why = %why, "nothing is sent: this is another server, or one whose data were put back; look at it, then `provtaskd approve world`, or `reject world` if it is the known one, or use another store");
                     self.void_queue(now, Why::OtherWorld);
                 }
             }
@@ -87,10 +87,11 @@ impl Core {
         };
         let (since, why) = self.ledger.read(found)?;
         let text = format!(
-            "{why}. `approve world` closes all that is known of its tasks and begins anew with a backlog to be released."
+            "{why}. If its data were put back, or it is another one: `approve world` closes all that is known of its tasks and begins anew with a backlog to be released. If it is the known one, as it was: `reject world`, after two whole lists that show nothing of this any more; then all goes on."
         );
         let mut item = general("world", since, "world_mismatch", text);
         item.can_approve = true;
+        item.can_reject = true;
         Some(item)
     }
 
@@ -121,12 +122,45 @@ impl Core {
             ));
         }
         self.void_queue(now, Why::OtherWorld);
+        // they are of task ids, which are other tasks now; before the rest, so that no kill leaves one
+        self.governor.forget_holds();
+        self.store_governor(now).await?;
         let (closed, outcomes) = self.ledger.accept_world(Arc::from(why), who, now).await?;
         self.told(now, &outcomes);
         self.world_said = false;
+        self.complete_passes = 0;
         Ok(Reply::done(format!(
             "accepted: {closed} pieces of work of the former server are closed; what the next list shows is a new backlog, to be released by target (`provtaskd inbox`)"
         )))
+    }
+
+    /// A person says that the server is the known one after all.
+    pub(super) async fn keep_world(
+        &mut self,
+        why: &str,
+        who: Actor,
+        now: Timestamp,
+    ) -> Result<Reply, DaemonError> {
+        if self.ledger.read(|index| index.other_world().is_none()) {
+            return Ok(Reply::refused(
+                RefusedKind::NotFound,
+                "the server is not known to be another one",
+                "see `provtaskd inbox` for what waits now",
+            ));
+        }
+        let refused = self.ledger.keep_world(Arc::from(why), who, now).await?;
+        if let Some(refused) = refused {
+            return Ok(Reply::refused(
+                RefusedKind::Invalid,
+                format!("this can't be called the known server yet: {refused}"),
+                "let the running daemon read two whole lists, then reject again; where ids are other tasks for good, `provtaskd approve world`",
+            ));
+        }
+        self.world_said = false;
+        self.doubtful_world = None;
+        Ok(Reply::done(
+            "it is the known server: its tasks are what they were, with their attempts, and sending goes on",
+        ))
     }
 }
 

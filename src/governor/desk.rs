@@ -138,6 +138,13 @@ impl Governor {
         Ok(self.shown(hold, now))
     }
 
+    /// Forgets what waits for a person and what one has approved: the ids of its tasks are others' now.
+    /// What was rejected stays so until its end.
+    pub fn forget_holds(&mut self) {
+        let rejected = |hold: &Hold| matches!(hold.status, HoldStatus::Rejected { .. });
+        self.state.holds.retain(rejected);
+    }
+
     /// All holds that are remembered, with times of the wall.
     pub fn holds(&self, now: Timestamp) -> Vec<Hold> {
         self.state

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use jiff::{SignedDuration, Timestamp};
 
 use super::index::{Index, Lineage, Stamp, TaskRef};
+use super::lineage::child_digest;
+use super::record::Redefined;
 use crate::model::task::Fnv;
 use crate::model::{ProcessKey, Task};
 
@@ -49,7 +51,7 @@ impl Differs {
 }
 
 /// Compares a row with what is known of its id. A login that is not the same is no difference: people
-/// are renamed. A creation date is another one only where it is later than our own sight of the id: then
+/// are renamed. Nor is a definition's key alone, in the known account. A creation date is another one only where it is later than our own sight of the id: then
 /// the task can't have been there yet.
 pub(super) fn differs(index: &Index, of: &Lineage, id: &TaskRef, task: &Task) -> Differs {
     let process = mark_of(task.process.as_ref());
@@ -63,11 +65,35 @@ pub(super) fn differs(index: &Index, of: &Lineage, id: &TaskRef, task: &Task) ->
         let now = task.created?;
         Some(now > seen.time() && !same_moment(then.time(), now))
     };
+    let process_differs = process != 0 && of.process != 0 && process != of.process;
     Differs {
-        process: process != 0 && of.process != 0 && process != of.process,
-        definition: definition().unwrap_or(false),
+        process: process_differs,
+        definition: definition().unwrap_or(false) && !same_but_redefined(of, id, process, task),
         created: created().unwrap_or(false),
     }
+}
+
+/// True where a definition key of its own is no difference: the account is shown and the same, and
+/// nothing speaks against the creation date. A connector that is imported anew changes the keys of
+/// definitions, also of rows that are open.
+fn same_but_redefined(of: &Lineage, id: &TaskRef, process: u64, task: &Task) -> bool {
+    let dates = made_then(of, id)
+        .map(|(then, _)| then.time())
+        .zip(task.created);
+    process != 0 && process == of.process && dates.is_none_or(|(then, now)| same_moment(then, now))
+}
+
+/// The definition of a row under its lineage's id, where it is another one than was known.
+pub(super) fn redefined(index: &Index, of: &Lineage, task: &Task) -> Option<Redefined> {
+    let key = task.definition_key.as_ref()?;
+    let then = index.definitions.get(of.definition)?;
+    let before = then.definition.strip_prefix('#')?;
+    (before != key.as_str()).then(|| Redefined {
+        definition: key.clone(),
+        process: task.process.clone(),
+        user: task.beneficiary.clone(),
+        child: child_digest(task),
+    })
 }
 
 /// When an id was made by the server's clock, and when it was seen here at the latest; of the first

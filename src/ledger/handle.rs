@@ -298,6 +298,21 @@ impl Ledger {
             .await
     }
 
+    /// A person says that the server is the known one although it was taken for another: all goes on as
+    /// it was. Answers why not, where the last lists don't bear it out.
+    ///
+    /// # Errors
+    /// The ledger has failed.
+    pub async fn keep_world(
+        &self,
+        reason: Arc<str>,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<Option<String>, LedgerError> {
+        self.submit(move |work| work.keep_world(&reason, actor, now))
+            .await
+    }
+
     /// Writes everything and closes the store; later calls answer [`LedgerError::Closed`].
     ///
     /// # Errors

@@ -164,6 +164,8 @@ pub struct Index {
     /// Lineage `L` is at `L - 1`.
     pub(in crate::ledger) lineages: Vec<Lineage>,
     pub(in crate::ledger) by_task: FastMap<TaskRef, u32>,
+    /// Ids that were taken from their lineages and that nobody has yet.
+    pub(in crate::ledger) reused: FastMap<TaskRef, LineageId>,
     pub(in crate::ledger) attempts: FastMap<LineageId, Attempt>,
     pub(in crate::ledger) counts: BTreeMap<AttemptState, u64>,
     pub(in crate::ledger) targets: compact::Interner<TargetName>,
@@ -194,6 +196,7 @@ impl PartialEq for Index {
             && self.other_world == other.other_world
             && self.lineages == other.lineages
             && self.by_task == other.by_task
+            && self.reused == other.reused
             && self.attempts == other.attempts
             && self.counts == other.counts
             && self.manual == other.manual

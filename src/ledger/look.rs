@@ -31,6 +31,8 @@ pub struct LookedUp {
     pub outcomes: Vec<Outcome>,
     /// When the next look is due of those that they did not settle.
     pub next_look: Option<Timestamp>,
+    /// The server's data are in doubt: nothing was judged, and all is still to be read.
+    pub unjudged: bool,
 }
 
 impl Work {
@@ -44,14 +46,20 @@ impl Work {
     ) -> Result<LookedUp, LedgerError> {
         if self.world_trouble().is_some() {
             // another world tells nothing of what was sent in this one
-            return Ok(LookedUp::default());
+            return Ok(LookedUp {
+                unjudged: true,
+                ..LookedUp::default()
+            });
         }
         self.fit_presence();
         let mut out = Vec::new();
         let asked: Vec<LineageId> = looks.iter().map(|look| look.lineage).collect();
         for mut look in looks {
             self.looks.insert(look.lineage, now);
+            let retired = self.index().is_retired(look.lineage);
             match &mut look.reading {
+                // its id is another task's now: whatever was read is not about it
+                reading if retired => *reading = Reading::Unreadable,
                 Reading::Single { task: Some(task) } if self.is_stranger(task) => {
                     look.reading = Reading::Unreadable;
                 }
@@ -110,6 +118,7 @@ impl Work {
         Ok(LookedUp {
             outcomes: out,
             next_look,
+            unjudged: false,
         })
     }
 
@@ -150,6 +159,9 @@ impl Work {
                         print: print(task),
                     }];
                     self.emit(meta, EventBody::LineagesJoined { items })?;
+                    if how == How::Link {
+                        self.take_definition(lineage, task, meta)?;
+                    }
                     return Ok(Some(task.clone()));
                 }
                 Join::Ambiguous(of) if of.contains(&lineage) => {

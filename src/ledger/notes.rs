@@ -96,6 +96,7 @@ impl Work {
             | EventBody::IdsReused { .. }
             | EventBody::WorldDoubted { .. }
             | EventBody::WorldAccepted { .. }
+            | EventBody::WorldKept { .. }
             | EventBody::Seen { .. }
             | EventBody::Decided { .. }
             | EventBody::Claims { .. }

@@ -9,7 +9,7 @@ use super::error::LedgerError;
 use super::judge::{Judgement, Reading, judge, next_look, too_early};
 use super::lineage::{Join, print};
 use super::newcomer::Pass;
-use super::record::{EventBody, JoinedItem, Meta};
+use super::record::{EventBody, How, JoinedItem, Meta};
 use super::walk::{Walk, opening, walk};
 use super::work::{Presence, Work};
 use super::world::World;
@@ -124,6 +124,7 @@ impl Work {
             self.last_pass = Some(snapshot.taken_at);
         }
         let told = snapshot.complete && !late;
+        let on_record = self.index().other_world().is_some();
         let mut out = Observed {
             world: self.look_at_strangers(
                 snapshot,
@@ -135,6 +136,10 @@ impl Work {
             ..Observed::default()
         };
         if out.world != World::Known {
+            if on_record && !late {
+                // what speaks for it has to be new in each list: a person may call it a false alarm
+                self.mark(&walk.seen, sure, now);
+            }
             // what another world shows tells nothing of what is known here
             out.views = self.seen_of(walk.views);
             return Ok(out);
@@ -187,8 +192,9 @@ impl Work {
     fn mark(&mut self, seen: &[bool], sure: bool, now: Timestamp) {
         for (presence, seen) in self.presence.iter_mut().zip(seen) {
             if *seen {
-                *presence = Presence::default();
+                *presence = Presence::of_shown();
             } else if sure {
+                presence.shown = false;
                 presence.absent_since.get_or_insert(now.into());
                 presence.passes = presence.passes.saturating_add(1);
             }
@@ -208,6 +214,7 @@ impl Work {
         let tasks = &sight.snapshot.tasks;
         let mut next = self.index().lineages();
         let (mut opened, mut joined) = (Vec::new(), Vec::new());
+        let mut there = Vec::new();
         let mut doubts: Vec<(Vec<LineageId>, TaskId)> = Vec::new();
         for (new, to) in walk.newcomers.iter().zip(joins) {
             let (task, view) = (&tasks[new.at], &mut walk.views[new.at]);
@@ -234,6 +241,9 @@ impl Work {
                         item.ambiguous = true;
                         doubts.push((lineages.clone(), task.id.clone()));
                     }
+                    if !task.status.is_finished() {
+                        there.push(LineageId(next));
+                    }
                     opened.push(item);
                 }
             }
@@ -250,11 +260,25 @@ impl Work {
             }
             self.emit(meta, EventBody::LineagesOpened { items })?;
         }
+        self.fit_presence();
+        for lineage in there {
+            self.shown_again(lineage);
+        }
         if !joined.is_empty() {
             for item in &joined {
                 self.shown_again(item.lineage);
             }
+            let rows = |item: &JoinedItem| tasks.iter().find(|task| task.id == item.task).cloned();
+            let by_link = |item: &&JoinedItem| item.how == How::Link;
+            let linked: Vec<_> = joined
+                .iter()
+                .filter(by_link)
+                .filter_map(|item| Some((item.lineage, rows(item)?)))
+                .collect();
             self.emit(meta, EventBody::LineagesJoined { items: joined })?;
+            for (lineage, task) in linked {
+                self.take_definition(lineage, &task, meta)?;
+            }
         }
         for (lineages, task) in doubts {
             let told = self.doubt(&lineages, &task, meta, now)?;
@@ -310,14 +334,14 @@ impl Work {
         Ok(told)
     }
 
-    /// A joined successor makes its lineage present.
+    /// What is opened, or joined by a successor, is present.
     pub(super) fn shown_again(&mut self, lineage: LineageId) {
         let at = lineage
             .0
             .checked_sub(1)
             .and_then(|at| usize::try_from(at).ok());
         if let Some(presence) = at.and_then(|at| self.presence.get_mut(at)) {
-            *presence = Presence::default();
+            *presence = Presence::of_shown();
         }
     }
 
@@ -344,6 +368,20 @@ impl Work {
                 };
                 (attempt.clone(), TaskId::from(&of.task))
             };
+            if self.index().is_retired(lineage) {
+                // its id is another task's now: no reading can tell what became of it
+                if attempt.is_looked_for() {
+                    told.push(Outcome {
+                        lineage,
+                        ordinal: attempt.ordinal,
+                        event: AttemptEvent::ReadAmbiguous,
+                        at: now,
+                        task: Some(current.clone()),
+                        evidence: Some(Arc::from(format!("task {current} is another one now"))),
+                    });
+                }
+                continue;
+            }
             let row = walk.rows.get(&lineage).map(|at| &snapshot.tasks[*at]);
             let present = row.filter(|t| t.id == current).cloned();
             // what a list shows is as old as its first page

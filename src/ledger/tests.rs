@@ -1,5 +1,6 @@
 //! The ledger's behaviour over its own thread-less core: joining, judging, replay; no disk, no sleeping.
 
+mod alarms;
 mod attempts;
 mod early;
 mod elders;
@@ -9,6 +10,7 @@ mod passes;
 mod processes;
 mod racing;
 mod random;
+mod redefined;
 mod state;
 mod truth;
 mod ways;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::facts::differs;
+use super::facts::{differs, redefined};
 use super::index::{Index, TaskRef};
 use super::lineage::{Newcomer, child_digest, mark_chains, print};
 use super::observe::TaskView;
@@ -55,6 +55,11 @@ pub(super) fn walk(index: &Index, snapshot: &Snapshot) -> Walk {
         let Some(place) = index.by_task.get(&id) else {
             view.new = true;
             out.views.push(view);
+            // taken from its lineage, and a kill came before it had one of its own
+            if let Some(before) = index.reused.get(&id) {
+                out.newcomers.push(Newcomer::instead(at, task, *before));
+                continue;
+            }
             let linked = task.retry_of.as_ref().and_then(|of| index.lineage_of(of));
             out.newcomers.push(Newcomer::new(at, task, linked));
             continue;
@@ -87,13 +92,15 @@ pub(super) fn walk(index: &Index, snapshot: &Snapshot) -> Walk {
             let moved = owner
                 .as_ref()
                 .is_some_and(|o| index.owners.find(o) != Some(of.owner));
-            if now_print != of.print || moved {
+            let redefined = redefined(index, of, task);
+            if now_print != of.print || moved || redefined.is_some() {
                 view.changed = true;
                 out.changed.push(SeenItem {
                     lineage,
                     print: now_print,
                     owner,
                     status: Arc::from(task.status.as_str()),
+                    redefined,
                 });
             }
             if let Ok(n) = usize::try_from(lineage.0 - 1)

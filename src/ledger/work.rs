@@ -16,6 +16,7 @@ use super::newcomer::Met;
 use super::open;
 use super::record::{EventBody, Meta, RecordError, chain, genesis};
 use super::sidecar::Mark;
+use super::world::Calm;
 use crate::model::{LineageId, TaskId};
 
 /// Whether the list shows a lineage's present id; known for this run of the daemon only.
@@ -25,6 +26,18 @@ pub(super) struct Presence {
     pub absent_since: Option<Stamp>,
     /// Complete, stable passes in a row without it.
     pub passes: u32,
+    /// The last pass that counted has shown it: not so before a first one of this run.
+    pub shown: bool,
+}
+
+impl Presence {
+    /// Of one that is shown.
+    pub fn of_shown() -> Self {
+        Self {
+            shown: true,
+            ..Self::default()
+        }
+    }
 }
 
 /// Records that one operation gathers at most before they are handed on: what a large list brings is
@@ -51,6 +64,8 @@ pub(super) struct Work {
     pub strange: HashMap<LineageId, u8>,
     /// Evidence of another world that the next pass has to confirm, with the passes so far.
     pub doubtful: Option<(Arc<str>, u8)>,
+    /// What the lists show once that is on record.
+    pub calm: Calm,
     /// What earlier readings showed of open attempts.
     pub evidence: HashMap<LineageId, Evidence>,
     /// Last look at each open attempt.
@@ -73,6 +88,7 @@ impl Work {
             back: HashMap::new(),
             strange: HashMap::new(),
             doubtful: None,
+            calm: Calm::default(),
             evidence: HashMap::new(),
             looks: HashMap::new(),
             dated: Dated::default(),

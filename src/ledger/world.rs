@@ -1,14 +1,15 @@
 //! Whether the server's data are still those that the store knows: ids that come back as other tasks are told from their own, and enough of them stop all sending until a person has looked; it never takes one task for another.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::error::LedgerError;
-use super::facts::{Differs, differs, in_words};
+use super::facts::{Differs, differs, in_words, redefined};
 use super::index::{TaskRef, flags};
-use super::lineage::Newcomer;
-use super::record::{Actor, EventBody, MAX_TEXT, Meta, ReusedItem, clip};
+use super::lineage::{Newcomer, print};
+use super::record::{Actor, EventBody, MAX_TEXT, Meta, ReusedItem, SeenItem, clip};
 use super::walk::Walk;
 use super::work::Work;
 use crate::model::attempt::next;
@@ -24,6 +25,18 @@ const MANY: usize = 2;
 const LOST: usize = 10;
 const AGAIN: usize = 2;
 
+/// So many whole lists in a row without evidence, before a person may say that it was a false alarm.
+const CALM: u8 = 2;
+
+/// What the lists show since another world is on record; known for this run of the daemon only.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Calm {
+    /// Whole lists in a row without evidence.
+    pub lists: u8,
+    /// The last evidence.
+    pub against: Option<Arc<str>>,
+}
+
 /// What a pass says of the server.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub enum World {
@@ -34,7 +47,7 @@ pub enum World {
     /// claimed meanwhile.
     Doubtful(Arc<str>),
     /// Known ids are other tasks, twice: another server, or one whose data were put back. On record,
-    /// and nothing is claimed until a person accepts it.
+    /// and nothing is claimed until a person accepts it, or says that it is the known one.
     Other(Arc<str>),
 }
 
@@ -64,6 +77,7 @@ impl Work {
     ) -> Result<World, LedgerError> {
         let told = self.index().other_world().map(|(_, why)| Arc::clone(why));
         if let Some(why) = told {
+            self.hear_out(snapshot, walk, counts, sure);
             return Ok(World::Other(why));
         }
         let older = if sure { self.older(walk) } else { None };
@@ -88,6 +102,10 @@ impl Work {
                 return Ok(World::Doubtful(why));
             }
             self.doubtful = None;
+            self.calm = Calm {
+                lists: 0,
+                against: Some(Arc::clone(&why)),
+            };
             let body = EventBody::WorldDoubted {
                 why: Arc::clone(&why),
             };
@@ -104,6 +122,18 @@ impl Work {
         })
     }
 
+    /// Once another world is on record: counts the whole lists in a row that show nothing of it.
+    fn hear_out(&mut self, snapshot: &Snapshot, walk: &Walk, counts: bool, sure: bool) {
+        let strange = !walk.strangers.is_empty();
+        let strange = strange.then(|| self.words_of(snapshot, &walk.strangers));
+        let against = strange.or_else(|| if sure { self.older(walk) } else { None });
+        if against.is_some() {
+            self.calm = Calm { lists: 0, against };
+        } else if sure && counts {
+            self.calm.lists = self.calm.lists.saturating_add(1);
+        }
+    }
+
     /// The evidence in words, where it is enough.
     fn proof(&self, snapshot: &Snapshot, strangers: &[Stranger]) -> Option<Arc<str>> {
         let whole = strangers.iter().any(|one| one.differs.count() >= 2);
@@ -111,6 +141,11 @@ impl Work {
         if !whole && moved < MANY {
             return None;
         }
+        Some(self.words_of(snapshot, strangers))
+    }
+
+    /// What such rows show, then and now.
+    fn words_of(&self, snapshot: &Snapshot, strangers: &[Stranger]) -> Arc<str> {
         let index = self.index();
         let mut named: Vec<&Stranger> = strangers.iter().collect();
         named.sort_by_key(|one| std::cmp::Reverse(one.differs.count()));
@@ -127,12 +162,14 @@ impl Work {
             strangers.len(),
             words.join("; ")
         );
-        Some(clip(&text, MAX_TEXT))
+        clip(&text, MAX_TEXT)
     }
 
     /// Ids begin again below the known ones: new ids that were made after all known higher ones, of
-    /// which none is shown any more, and many are gone without a word. Where the database hands out
-    /// ids from several ranges a few may be out of turn, but not with all that is higher gone.
+    /// which none is shown any more, and many are gone at once, without a word, that the pass before
+    /// still showed. What went one by one over the days tells nothing, nor does what we sent, nor a new
+    /// id that may be the successor of one that is gone: where the database hands out ids from several
+    /// ranges, those are out of turn.
     fn older(&self, walk: &Walk) -> Option<Arc<str>> {
         let index = self.index();
         let low = || {
@@ -145,7 +182,8 @@ impl Work {
         low().nth(AGAIN - 1)?;
         let first = low().filter_map(|new| new.task.number()).min()?;
         let (mut lost, mut newest) = (0_usize, None);
-        for (of, shown) in index.lineages.iter().zip(&walk.seen) {
+        let mut gone = HashSet::new();
+        for (n, (of, shown)) in (1u64..).zip(index.lineages.iter().zip(&walk.seen)) {
             let higher = matches!(of.task, TaskRef::Number(n) if n > first);
             if !higher || of.has(flags::DONE | flags::RETIRED) {
                 continue;
@@ -153,11 +191,18 @@ impl Work {
             if *shown {
                 return None;
             }
+            let lineage = LineageId(n);
+            gone.extend(of.key);
+            if !self.presence_of(lineage).shown || index.attempts.contains_key(&lineage) {
+                continue;
+            }
             lost += 1;
             newest = newest.max(Some(of.failed_since));
         }
         let newest = newest?.time();
-        let later = low().filter(|new| new.created.is_some_and(|at| at > newest));
+        let heir =
+            |new: &Newcomer| new.linked.is_some() || new.key.is_some_and(|key| gone.contains(&key));
+        let later = low().filter(|new| new.created.is_some_and(|at| at > newest) && !heir(new));
         let later: Vec<&Newcomer> = later.collect();
         if lost < LOST || later.len() < AGAIN {
             return None;
@@ -168,7 +213,7 @@ impl Work {
             .filter_map(|new| Some(format!("task {} created {:.0}", new.task, new.created?)))
             .collect();
         let text = format!(
-            "ids begin again: {} are new and below {}, the highest known id, and all {lost} open ids above them are gone, the last of which was seen before, {newest:.0}: {}",
+            "ids begin again: {} are new and below {}, the highest known id, and of the open ids above them none is left, of which {lost} were there in the list before and were last changed {newest:.0} or earlier: {}",
             later.len(),
             index.top,
             named.join("; ")
@@ -208,6 +253,32 @@ impl Work {
             return Ok(());
         }
         self.emit(meta, EventBody::IdsReused { items })
+    }
+
+    /// A successor that its link tells may have another definition key than its elder, which is the
+    /// lineage's from now on.
+    pub(super) fn take_definition(
+        &mut self,
+        lineage: LineageId,
+        task: &Task,
+        meta: &Meta,
+    ) -> Result<(), LedgerError> {
+        let found = {
+            let index = self.index();
+            let of = index.lineage(lineage);
+            of.and_then(|of| redefined(&index, of, task))
+        };
+        let Some(redefined) = found else {
+            return Ok(());
+        };
+        let items = vec![SeenItem {
+            lineage,
+            print: print(task),
+            owner: None,
+            status: Arc::from(task.status.as_str()),
+            redefined: Some(redefined),
+        }];
+        self.emit(meta, EventBody::Seen { items })
     }
 
     /// True for a task under a known id that is not the known task: readings of it tell nothing.
@@ -267,7 +338,39 @@ impl Work {
         self.strange.clear();
         self.newcomers.clear();
         self.back.clear();
+        self.calm = Calm::default();
         self.forget_settled();
         Ok((up_to.0, items))
+    }
+
+    /// A person says that the server is the known one after all: everything goes on as it was. Answers
+    /// why not, where the lists don't bear it out.
+    pub(super) fn keep_world(
+        &mut self,
+        reason: &str,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<Option<String>, LedgerError> {
+        if self.index().other_world().is_none() {
+            return Ok(Some("it is not known to be another one".to_owned()));
+        }
+        let Calm { lists, against } = &self.calm;
+        if *lists < CALM {
+            let read = format!(
+                "{lists} of {CALM} whole lists in a row have shown nothing of another server since"
+            );
+            let last = against.iter().filter(|_| *lists == 0);
+            let last: String = last
+                .map(|why| format!("; the last evidence: {why}"))
+                .collect();
+            return Ok(Some(format!("{read}{last}")));
+        }
+        let meta = Meta::by(actor, now);
+        let reason = clip(reason, MAX_TEXT);
+        self.emit(&meta, EventBody::WorldKept { reason })?;
+        self.strange.clear();
+        self.doubtful = None;
+        self.calm = Calm::default();
+        Ok(None)
     }
 }

@@ -135,3 +135,56 @@ async fn there_is_nothing_to_accept_in_a_world_that_is_as_it_was() {
     let evidence = drill.judge().await;
     assert_eq!(evidence.count("healed"), 8);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_false_alarm_ends_by_a_word_once_the_lists_are_quiet_and_all_goes_on() {
+    let mut drill = Setup::of(RESTORED).every("1m").enforcing().await;
+    drill.run_for("6m").await;
+    drill.done(&["pause", "--why", "the server is worked on"]);
+    drill.run_for("30m").await;
+    drill.act(json!({"backup": true})).await;
+    let known = ids(&drill);
+    let one = account_of(&drill, known[0]);
+    let of_all = known.iter().map(|id| account_of(&drill, *id));
+    let another = of_all.into_iter().find(|account| *account != one);
+    let accounts = [one, another.expect("a second account")];
+    let mut added = Vec::new();
+    for account in &accounts {
+        let fresh = add_task(&drill.sim, account, "Telephone Updated").await;
+        drill.act(json!({"task": fresh, "do": "reject"})).await;
+        // no whole quarter of an hour: that may be another zone
+        drill.run_for("3h7m").await;
+        added.push(fresh);
+        if added.len() == 1 {
+            drill.act(json!({"restore": true})).await;
+            drill.act(json!({"backup": true})).await;
+        }
+    }
+    assert_eq!(added[0], added[1], "another task under the id");
+    let item = world_item(&drill).expect("the alarm");
+    assert_eq!(
+        (&item["can_approve"], &item["can_reject"]),
+        (&json!(true), &json!(true))
+    );
+    let reject = ["reject", "world", "--why", "the copy was taken away again"];
+    let refused = drill.cli(&reject);
+    assert_eq!(refused.status.code(), Some(65));
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        said.contains("0 of 2") && said.contains(&format!("task {}", added[0])),
+        "{said}"
+    );
+    drill.act(json!({"restore": true})).await;
+    drill.run_for("3h").await;
+    assert!(
+        world_item(&drill).is_some(),
+        "quiet lists alone end nothing"
+    );
+    drill.done(&reject);
+    assert_eq!(world_item(&drill), None);
+    drill.done(&["resume"]);
+    drill.act(json!({"target": "AD", "state": "up"})).await;
+    drill.run_for("12h").await;
+    let evidence = drill.judge().await;
+    assert_eq!(evidence.count("healed"), 8, "no release was needed");
+}

@@ -206,7 +206,7 @@ fn records_of_version_4_are_read_as_they_were_written() {
         let doubted = matches!(event.body, EventBody::WorldDoubted { .. });
         assert_eq!(index.other_world().is_some(), doubted);
     }
-    assert_eq!(index.last_seq(), 3);
+    assert_eq!(index.last_seq(), 5);
 }
 
 /// Set for the child of the kill test: the store's directory.

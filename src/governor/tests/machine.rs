@@ -119,6 +119,14 @@ fn reassignments_over_the_cap_are_all_held_until_a_person_approves_those_very_on
         decision.hash = "bb22".into();
     }
     assert_eq!(governor.govern(at(30), other, &history).admitted.len(), 0);
+    // nor what is another task under the same id, after its server's data were put back
+    let mut put_back = Governor::new(settings(), modes(), Some(governor.state()), at(35));
+    put_back.forget_holds();
+    put_back.begin_cycle(at(35), &Census::default(), Standing::good());
+    let out = put_back.govern(at(35), wanted(4), &history);
+    assert_eq!(out.admitted.len(), 0, "{:?}", out.admitted);
+    put_back.forget_holds();
+    assert_eq!(put_back.holds(at(36)).len(), 0, "nor does one wait");
     // the approval survives a restart and expires
     let mut again = Governor::new(settings(), modes(), Some(governor.state()), at(40));
     again.begin_cycle(at(40), &Census::default(), Standing::good());

@@ -67,6 +67,7 @@ impl Index {
             EventBody::RewindSettled { .. } => self.rewound = None,
             EventBody::WorldDoubted { why } => self.other_world = Some((at, why.clone())),
             EventBody::WorldAccepted { up_to, .. } => self.leave_world(*up_to),
+            EventBody::WorldKept { .. } => self.other_world = None,
             EventBody::IdsReused { items } => items.iter().for_each(|i| self.reuse(i)),
             EventBody::LineagesOpened { items } => {
                 items.iter().for_each(|i| self.open(i, at.into()));
@@ -322,6 +323,7 @@ impl Index {
         };
         self.lineages.push(lineage);
         self.raise_top(&task);
+        self.reused.remove(&task);
         self.by_task.insert(task, place);
     }
 
@@ -348,6 +350,9 @@ impl Index {
     }
 
     fn seen(&mut self, item: &SeenItem, at: Stamp) {
+        if let Some(now) = &item.redefined {
+            self.redefine(item.lineage, now);
+        }
         let owner = item.owner.as_ref().map_or(0, |o| self.owners.put(o));
         let Some(of) = self.lineage_mut(item.lineage) else {
             return;

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Index, TaskRef, flags};
-use crate::ledger::record::ReusedItem;
+use super::{HoldState, Index, TaskRef, flags};
+use crate::ledger::lineage::JoinKey;
+use crate::ledger::record::{Redefined, ReusedItem};
 use crate::model::LineageId;
+use crate::model::task::DefinitionId;
 
 impl Index {
     /// Since when the server's data are not those that are known here, and the evidence; nothing is
@@ -29,9 +31,36 @@ impl Index {
             return;
         }
         self.by_task.remove(&id);
+        self.reused.insert(id, item.lineage);
         if let Some(of) = self.lineage_mut(item.lineage) {
             of.set(flags::RETIRED, true);
             of.set(flags::BASELINE, false);
+        }
+    }
+
+    /// A definition has another key: its tasks are the same, and their successors show the new one.
+    pub(super) fn redefine(&mut self, lineage: LineageId, now: &Redefined) {
+        let target = self
+            .lineage(lineage)
+            .and_then(|of| self.definitions.get(of.definition))
+            .map(|known| known.target.clone());
+        let Some(target) = target else {
+            return;
+        };
+        let definition = self.definitions.put(&DefinitionId {
+            target,
+            definition: format!("#{}", now.definition).into(),
+        });
+        let key = JoinKey::of(
+            now.process.as_ref().map(|p| p.as_str()),
+            Some(now.definition.as_str()),
+            now.user.as_ref().map(|u| u.as_str()),
+            now.child.as_ref(),
+        );
+        if let Some(of) = self.lineage_mut(lineage) {
+            of.definition = definition;
+            // a row that doesn't show its account has none
+            of.key = key.or(of.key);
         }
     }
 
@@ -47,6 +76,9 @@ impl Index {
         self.other_world = None;
         self.baseline = None;
         self.top = 0;
+        self.reused.clear();
+        self.holds
+            .retain(|_, hold| hold.state == HoldState::Rejected);
         self.by_task.retain(|_, of| u64::from(*of) > up_to.0);
         for (n, of) in (1u64..).zip(self.lineages.iter_mut()) {
             if n <= up_to.0 {

@@ -107,6 +107,26 @@ pub struct SeenItem {
     /// Status word now.
     #[serde(rename = "s")]
     pub status: Arc<str>,
+    /// The definition now, where its key has changed (since version 4).
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    pub redefined: Option<Redefined>,
+}
+
+/// The definition of a known task under another key, with what its successors are known by.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Redefined {
+    /// Its key.
+    #[serde(rename = "d")]
+    pub definition: DefKey,
+    /// Account.
+    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<ProcessKey>,
+    /// Beneficiary.
+    #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<Login>,
+    /// Digest of the child row.
+    #[serde(rename = "ch", default, skip_serializing_if = "Option::is_none")]
+    pub child: Option<Digest>,
 }
 
 /// One intended attempt.
@@ -254,6 +274,8 @@ pub enum EventBody {
     WorldDoubted { why: Arc<str> },
     /// A person took that over: lineages up to this one are closed (since version 4).
     WorldAccepted { up_to: LineageId, reason: Arc<str> },
+    /// A person said that it is the known server: a false alarm (since version 4).
+    WorldKept { reason: Arc<str> },
     /// Single ids that are other tasks now (since version 4).
     IdsReused { items: Vec<ReusedItem> },
     /// First sights.

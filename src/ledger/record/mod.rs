@@ -14,7 +14,7 @@ use crate::model::{CycleId, Digest, Login, PolicyHash};
 
 pub use body::{
     AlikeItem, ClaimItem, DecidedItem, EventBody, How, JoinedItem, OpenedItem, ReceiptItem,
-    ReusedItem, SeenItem,
+    Redefined, ReusedItem, SeenItem,
 };
 
 /// The version that this program writes; it reads all from 1 up to this.
@@ -285,6 +285,7 @@ mod tests {
                     print: 7,
                     owner: None,
                     status: Arc::from(reason.as_str()),
+                    redefined: None,
                 })
                 .collect();
             let made = chain(&meta(), EventBody::Seen { items: items.clone() }, 5, genesis())

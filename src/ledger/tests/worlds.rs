@@ -4,14 +4,14 @@ use super::*;
 use crate::ledger::world::World;
 
 /// A row that shows when it was made.
-fn made(id: &str, process: &str, definition: &str, minute: i64) -> Task {
+pub(super) fn made(id: &str, process: &str, definition: &str, minute: i64) -> Task {
     let mut task = row(id, TaskStatus::Rejected, process);
     task.definition_key = Some(DefKey::new(definition));
     task.created = Some(at(minute) + SignedDuration::from_secs(7));
     task
 }
 
-fn person() -> Actor {
+pub(super) fn person() -> Actor {
     Actor::Person {
         uid: 7,
         name: Arc::from("ann"),
@@ -19,13 +19,13 @@ fn person() -> Actor {
 }
 
 /// Three tasks, made and seen before the server's data were put back.
-fn known(work: &mut Work) -> Vec<LineageId> {
+pub(super) fn known(work: &mut Work) -> Vec<LineageId> {
     let rows = ["90", "91", "92"].map(|id| made(id, id, "39", -60));
     let seen = see(work, rows.to_vec(), 0);
     seen.views.iter().filter_map(|view| view.lineage).collect()
 }
 
-fn claim_of(work: &mut Work, lineage: LineageId, task: &str) -> Option<RefusalReason> {
+pub(super) fn claim_of(work: &mut Work, lineage: LineageId, task: &str) -> Option<RefusalReason> {
     let item = admitted(lineage, task, Action::Retry);
     let made = work
         .claim(request(vec![item], 5), at(50))
@@ -142,9 +142,14 @@ fn a_successor_is_known_by_its_own_creation_date() {
 
 #[test]
 fn an_id_that_differs_in_one_fact_inherits_nothing_and_goes_to_a_person() {
+    // a definition alone is none where nothing shows that the account is the same
+    let mut bare = made("91", "91", "40", -60);
+    bare.process = None;
     for now in [
         made("91", "500", "39", -60),
-        made("91", "91", "40", -60),
+        bare,
+        // of another date, if not of a later one than our sight
+        made("91", "91", "40", -597),
         made("91", "91", "39", 3),
     ] {
         let (mut work, index) = core();
@@ -303,4 +308,168 @@ fn new_ids_below_the_known_ones_alone_are_nothing() {
             assert_eq!(see(&mut work, now.clone(), minute).world, World::Known);
         }
     }
+}
+
+#[test]
+fn what_is_read_in_doubt_says_that_it_was_not_judged() {
+    let (mut work, _) = core();
+    let lineages = known(&mut work);
+    send(&mut work, lineages[0], "90", 1, ReceiptStatus::Accepted);
+    let mut done = made("90", "90", "39", -60);
+    done.status = TaskStatus::Completed;
+    let look = |work: &mut Work, minute| {
+        let looks = vec![Looked::single(lineages[0], 1, Some(done.clone()))];
+        let meta = Meta::daemon(at(minute), None);
+        let told = work.looked(looks, &delivery(), &meta, at(minute));
+        told.expect("looked")
+    };
+    see(&mut work, vec![made("91", "500", "39", 3)], 20);
+    let vain = look(&mut work, 21);
+    assert!(vain.unjudged && vain.outcomes.is_empty());
+    see(&mut work, vec![made("91", "91", "39", -60)], 25);
+    let told = look(&mut work, 26);
+    assert!(!told.unjudged);
+    assert_eq!(told.outcomes[0].event, AttemptEvent::ReadCompleted);
+}
+
+/// Ten and more tasks, all new ones of their accounts and definitions.
+pub(super) fn many(from: u32) -> Vec<Task> {
+    let rows = from..from + 12;
+    rows.map(|id| made(&id.to_string(), &id.to_string(), "39", -60))
+        .collect()
+}
+
+#[test]
+fn what_went_one_by_one_is_no_older_database_when_ids_come_out_of_turn() {
+    let (mut work, _) = core();
+    let rows = many(100);
+    for gone in 0..=12 {
+        let minute = i64::try_from(gone).expect("small") * 5;
+        assert_eq!(
+            see(&mut work, rows[gone..].to_vec(), minute).world,
+            World::Known
+        );
+    }
+    // two nodes of one database have their own ranges of ids
+    let now = || vec![made("98", "700", "39", 70), made("99", "701", "39", 71)];
+    for minute in [80, 85, 90] {
+        assert_eq!(
+            see(&mut work, now(), minute).world,
+            World::Known,
+            "{minute}"
+        );
+    }
+}
+
+#[test]
+fn a_first_list_of_a_run_has_no_list_before_it() {
+    let (mut work, index) = core();
+    see(&mut work, many(100), 0);
+    let mut again = Work::new(index);
+    let now = || vec![made("98", "700", "39", 7), made("99", "701", "39", 8)];
+    for minute in [10, 15, 20] {
+        assert_eq!(see(&mut again, now(), minute).world, World::Known);
+    }
+}
+
+#[test]
+fn successors_with_lower_ids_are_no_older_database() {
+    for ours in [true, false] {
+        let (mut work, _) = core();
+        let rows = many(100);
+        let seen = see(&mut work, rows.clone(), 0);
+        if ours {
+            for (view, task) in seen.views.iter().zip(&rows) {
+                let lineage = view.lineage.expect("opened");
+                send(
+                    &mut work,
+                    lineage,
+                    task.id.as_str(),
+                    1,
+                    ReceiptStatus::Accepted,
+                );
+            }
+        }
+        let after: Vec<Task> = (50..62u32)
+            .map(|id| made(&id.to_string(), &(id + 50).to_string(), "39", 7))
+            .collect();
+        for minute in [20, 25, 30] {
+            assert_eq!(see(&mut work, after.clone(), minute).world, World::Known);
+        }
+    }
+}
+
+#[test]
+fn two_new_tasks_after_our_own_retries_are_no_older_database() {
+    let (mut work, _) = core();
+    let rows = many(100);
+    let seen = see(&mut work, rows.clone(), 0);
+    for (view, task) in seen.views.iter().zip(&rows) {
+        let lineage = view.lineage.expect("opened");
+        send(
+            &mut work,
+            lineage,
+            task.id.as_str(),
+            1,
+            ReceiptStatus::Accepted,
+        );
+    }
+    let now = || vec![made("98", "700", "39", 7), made("99", "701", "39", 8)];
+    for minute in [20, 25, 30] {
+        assert_eq!(see(&mut work, now(), minute).world, World::Known);
+    }
+}
+
+/// A lineage with an open attempt whose id was taken from it, as a kill leaves it: the new row has none.
+fn cut_between() -> (Work, Arc<RwLock<Index>>, LineageId, Task) {
+    let (mut work, index) = core();
+    let old = known(&mut work)[1];
+    send(&mut work, old, "91", 2, ReceiptStatus::Accepted);
+    let other = made("91", "500", "39", -60);
+    let items = vec![crate::ledger::record::ReusedItem {
+        lineage: old,
+        task: other.id.clone(),
+        why: Arc::from("the test"),
+    }];
+    let meta = Meta::daemon(at(3), None);
+    work.emit(&meta, EventBody::IdsReused { items })
+        .expect("small");
+    (work, index, old, other)
+}
+
+#[test]
+fn a_retired_lineage_is_judged_by_no_reading() {
+    let (mut work, index, old, mut other) = cut_between();
+    other.status = TaskStatus::Completed;
+    let meta = Meta::daemon(at(30), None);
+    let looks = vec![
+        Looked::single(old, 1, Some(other.clone())),
+        Looked::single(old, 1, None),
+        Looked::process(old, 1, vec![other]),
+    ];
+    let told = work.looked(looks, &delivery(), &meta, at(30));
+    assert_eq!(told.expect("looked").outcomes, []);
+    // nor by a list: a person has to say
+    let seen = see(&mut work, vec![], 40);
+    let events: Vec<_> = seen.outcomes.iter().map(|told| told.event).collect();
+    assert_eq!(events, [AttemptEvent::ReadAmbiguous]);
+    assert_eq!(seen.to_verify, []);
+    assert!(index.read().expect("a lock").is_ambiguous(old));
+}
+
+#[test]
+fn a_kill_between_the_two_records_of_a_reused_id_makes_it_no_plain_new_work() {
+    let (work, index, old, other) = cut_between();
+    let store = MemoryStore::default();
+    store.append(&work.pending).expect("numbers rise");
+    let (rebuilt, _) = replay(&store).expect("own records");
+    assert_eq!(rebuilt, *index.read().expect("a lock"));
+    let mut again = Work::new(Arc::new(RwLock::new(rebuilt)));
+    let seen = see(&mut again, vec![other.clone()], 5);
+    let new = seen.views[0].lineage.expect("opened");
+    assert!(new != old && seen.views[0].ambiguous);
+    let events: Vec<_> = seen.outcomes.iter().map(|told| told.event).collect();
+    assert_eq!(events, [AttemptEvent::ReadAmbiguous], "the old attempt");
+    let third = see(&mut again, vec![other], 10);
+    assert_eq!((third.views[0].lineage, third.opened), (Some(new), 0));
 }
