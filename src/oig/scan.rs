@@ -256,7 +256,7 @@ mod tests {
             );
             prop_oneof![
                 prop::collection::vec(prop_oneof![pairs, inner.clone()], 0..4).prop_map(Json::from),
-                prop::collection::btree_map(text, inner, 0..4).prop_map(|map| Json::from_iter(map)),
+                prop::collection::btree_map(text, inner, 0..4).prop_map(Json::from_iter),
             ]
         })
     }

@@ -46,7 +46,7 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn task() -> impl Strategy<Value = Task> {
-    let maybe = || prop::option::of(text().prop_map(|text| Arc::<str>::from(text)));
+    let maybe = || prop::option::of(text().prop_map(Arc::<str>::from));
     let fields = prop::collection::vec((text(), 0u8..4, text()), 0..6);
     let texts = [maybe(), maybe(), maybe(), maybe(), maybe(), maybe()];
     (texts, fields, any::<Option<bool>>(), 0u8..5, any::<bool>()).prop_map(
