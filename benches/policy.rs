@@ -15,7 +15,7 @@ use provtaskd::model::{
     Digest, Kind, LineageId, Login, Owner, RoleKey, TargetName, Task, TaskId, TaskStatus,
 };
 use provtaskd::policy::load::shipped_sources;
-use provtaskd::policy::{PolicySet, inputs_parts};
+use provtaskd::policy::{InputsWriter, PolicySet};
 
 fn main() {
     let mut criterion = Criterion::default()
@@ -34,7 +34,8 @@ fn main() {
         bench.iter(|| native(black_box(&task), black_box(&shared)));
     });
     criterion.bench_function("policy/inputs as text", |bench| {
-        bench.iter(|| inputs_parts(black_box(&task), black_box(&mut facts)));
+        let mut words = InputsWriter::default();
+        bench.iter(|| words.parts(black_box(&task), black_box(&mut facts)));
     });
     criterion.final_summary();
 }

@@ -31,7 +31,7 @@ pub struct Took {
 struct Row {
     id: Box<str>,
     retry: bool,
-    _fields: Box<[u8]>,
+    _fields: Box<str>,
 }
 
 #[derive(serde::Deserialize)]

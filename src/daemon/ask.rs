@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use super::evaluate::{Bench, CycleError};
 use crate::ledger::record::digest_of;
 use crate::model::{Facts, Task};
-use crate::policy::inputs_parts;
+use crate::policy::InputsWriter;
 
 /// One task on its way to a decision.
 pub(super) struct Candidate {
@@ -54,17 +54,13 @@ fn ask(bench: &Bench, candidates: Vec<Candidate>) -> JoinHandle<Vec<Decided>> {
     let policies = Arc::clone(&bench.policies);
     let anew = bench.whole;
     tokio::task::spawn_blocking(move || {
-        let mut last: Arc<str> = Arc::from("");
+        let mut words = InputsWriter::default();
         candidates
             .into_iter()
             .map(|mut candidate| {
                 let facts = Arc::make_mut(&mut candidate.facts);
-                let (text, moment) = inputs_parts(&candidate.task, facts);
-                let digest = digest_of(text.as_bytes());
-                // most tasks of a cycle are looked at in the same moment
-                if *last != *moment {
-                    last = moment.into();
-                }
+                let inputs = words.parts(&candidate.task, facts);
+                let digest = digest_of(inputs.0.as_bytes());
                 let (task, facts) = (&candidate.task, &candidate.facts);
                 let evaluated = if anew {
                     policies.decide_anew(task, facts, digest)
@@ -74,7 +70,7 @@ fn ask(bench: &Bench, candidates: Vec<Candidate>) -> JoinHandle<Vec<Decided>> {
                 Decided {
                     candidate,
                     evaluated,
-                    inputs: (text, Arc::clone(&last)),
+                    inputs,
                 }
             })
             .collect()

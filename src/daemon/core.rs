@@ -23,7 +23,7 @@ use crate::control::{Incoming, PlanFilter, Reply};
 use crate::dispatch::batch::Queues;
 use crate::dispatch::verify::Witness;
 use crate::governor::Governor;
-use crate::ledger::{Ledger, ServerBehind, VerifyItem};
+use crate::ledger::{Ledger, LedgerError, ServerBehind, VerifyItem};
 use crate::model::hash::FastMap;
 use crate::model::settings::Settings;
 use crate::model::{Clock, CycleId, Known, LineageId, Mode, RefusalReason, TaskId};
@@ -59,6 +59,8 @@ pub enum Done {
     Sent(Box<SendDone>),
     /// Single readings have ended.
     Looked(LookDone),
+    /// The ledger has taken decisions.
+    Recorded(Result<(), LedgerError>),
     /// A plan or an explanation has been worked out.
     Answer {
         /// Evaluated afresh.
@@ -429,6 +431,7 @@ impl Core {
             }
             Ok(Done::Sent(sent)) => self.sent_done(*sent).await,
             Ok(Done::Looked(looked)) => self.look_done(looked).await,
+            Ok(Done::Recorded(done)) => Ok(done?),
             Ok(Done::Answer {
                 result,
                 question,

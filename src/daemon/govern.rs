@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use std::sync::Arc;
-use tokio::task::JoinHandle;
 
 use super::DaemonError;
-use super::core::Core;
+use super::core::{Core, Done};
 use super::evaluate::{Behind, Evaluated, Proposal, Rest};
 use super::under_way::Why;
 use crate::governor::{Admitted, Hold, Standing};
@@ -61,29 +60,34 @@ impl Core {
         self.record_decisions(records, now).await
     }
 
-    /// Part by part: the records of a large backlog never exist all at once in the ledger's forms. While
-    /// one part is brought to the disk, the next one is put into words.
+    /// Part by part: the records of a large backlog never exist all at once in the ledger's forms. They
+    /// have their place in the journal on return, before any claim that is asked for later; that they
+    /// can't be recorded ends the daemon as soon as the ledger has said so.
     pub async fn record_decisions(
-        &self,
+        &mut self,
         records: Vec<DecisionRecord>,
         now: Timestamp,
     ) -> Result<(), DaemonError> {
         let mut records = records.into_iter();
-        let mut before: Option<JoinHandle<_>> = None;
+        let mut answers = Vec::new();
         loop {
             let part: Vec<DecisionRecord> = records.by_ref().take(RECORDS_AT_ONCE).collect();
-            let last = part.is_empty();
-            let (ledger, cycle) = (self.ledger.clone(), self.cycle);
-            let next = (!last)
-                .then(|| tokio::spawn(async move { ledger.decided(part, cycle, now).await }));
-            if let Some(before) = std::mem::replace(&mut before, next) {
-                let done = before.await;
-                done.map_err(|error| DaemonError::Worker(error.to_string()))??;
+            if part.is_empty() {
+                break;
             }
-            if last {
-                return Ok(());
-            }
+            answers.push(self.ledger.decided(part, self.cycle, now).await?);
         }
+        if !answers.is_empty() {
+            self.jobs.spawn(async move {
+                for answer in answers {
+                    if let Err(error) = answer.done().await {
+                        return Done::Recorded(Err(error));
+                    }
+                }
+                Done::Recorded(Ok(()))
+            });
+        }
+        Ok(())
     }
 
     /// Asks the governor about everything that the guards have passed, queues what may go, and

@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+mod asked;
+
+use self::asked::{ask, asked_first};
 use super::collect::collector;
 use super::evaluate::{Behind, CycleError, Evaluated, Proposal};
 use super::facts::Surroundings;
 use super::memory::Memory;
 use super::owners;
-use crate::guard::{self, AssigneeFact, GuardInput, MemberFact, Passed};
-use crate::model::facts::{History, Known, Person};
+use crate::guard::{self, MemberFact, Passed};
+use crate::model::facts::Known;
 use crate::model::hash::{FastMap, FastSet};
 use crate::model::{
     Action, Decision, LineageId, Login, Principal, ProcessKey, Refusal, RefusalReason, RoleKey,
@@ -72,8 +75,8 @@ pub async fn propose(
     let cap = around.bench.settings.governor.cap_retries;
 
     let mut late = Vec::new();
-    for wish in wishes {
-        let asked = ask(around, memory, &wish, &standing, &handed);
+    for (wish, asked) in asked_first(around, memory, wishes, &standing) {
+        let asked = asked.unwrap_or_else(|| ask(around, memory, &wish, &standing, &handed));
         // a guard's refusal tells more than "not yet"; readings are spent only on what may go now
         let waits = match &asked {
             Err(refusals) if !needs_reading(&wish, refusals) => None,
@@ -421,78 +424,6 @@ async fn read(
     collector.processes(processes, until).await?;
     collector.responses(responses, until).await?;
     Ok(around.bench.clock.now() <= until)
-}
-
-fn ask(
-    around: &Surroundings<'_>,
-    memory: &Memory,
-    wish: &Wish,
-    standing: &Standing,
-    handed: &HashMap<Login, u32>,
-) -> Result<Passed, Vec<Refusal>> {
-    let task = &around.snapshot.tasks[wish.row];
-    let settings = &around.bench.settings;
-    let lineage = wish.decision.lineage;
-    let history: History = around.history(wish.row);
-    let beneficiary: Known<Person> = match &task.beneficiary {
-        Some(login) => memory.cache.person(login),
-        None => Known::unknown("the row does not show its beneficiary"),
-    };
-    let account = around.account(memory, wish.row);
-    let assignee: Option<Known<AssigneeFact>> = match &wish.action {
-        Action::Reassign {
-            to: Principal::User { login, .. },
-        } => {
-            let extra = handed.get(login).copied().unwrap_or(0);
-            Some(owners::assignee(around, memory, login, extra))
-        }
-        _ => None,
-    };
-    let members = role_of(&wish.action).and_then(|key| standing.members.get(key));
-    let responses = guard::needs(wish.decision.kind, &wish.action)
-        .responses
-        .then(|| memory.cache.responses(&task.id));
-    let state = around.states[wish.row];
-    // the clock goes on while facts are read
-    let now = around.bench.clock.now();
-    let input = GuardInput {
-        task,
-        kind: wish.decision.kind,
-        action: &wish.action,
-        named: guard::matches_definition(&settings.policy.named, task),
-        beneficiary: &beneficiary,
-        account: &account,
-        assignee: assignee.as_ref(),
-        members,
-        responses: responses.as_ref(),
-        history: &history,
-        definition_manual: around.definition(task).manual_since.is_some(),
-        open_attempt_in_account: task.process.as_ref().is_some_and(|process| {
-            standing.busy.get(process).is_some_and(|whose| {
-                // a revoke does not wait for what a grant's successor is waiting for
-                let any = !wish.decision.kind.takes_access();
-                whose
-                    .iter()
-                    .any(|(other, on_the_way)| *other != lineage && (any || *on_the_way))
-            })
-        }),
-        lineage_ambiguous: state.is_none_or(|state| state.ambiguous),
-        origin: wish.origin,
-        attempt_open: state.is_none_or(|state| state.attempt_open),
-        baseline: standing.baseline.contains(&lineage),
-        released_by_age: standing.released.contains(&lineage),
-        now,
-        limits: &settings.guard,
-    };
-    guard::check(&input).map_err(|first| {
-        let mut all = guard::check_all(&input);
-        if all.is_empty() {
-            all.push(first);
-        }
-        // what is certain is said first: a reading would not change it
-        all.sort_by_key(|refusal| lacks_a_fact(refusal.reason));
-        all
-    })
 }
 
 fn hand(wish: &Wish, handed: &mut HashMap<Login, u32>) {

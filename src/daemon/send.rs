@@ -339,11 +339,7 @@ impl Core {
             self.look_soon(now);
         }
         // before the next claim can be on disk, this is: nothing waits for it here
-        if let Some((json, entry)) = self.changed_governor(now) {
-            self.ledger.record_soon(entry).await?;
-            self.governor_stored = Some(json);
-        }
-        Ok(())
+        self.store_governor_soon(now).await
     }
 
     /// What was sent is looked for after `verify_first`, not with the next cycle of an idle pace.
@@ -391,6 +387,15 @@ impl Core {
                 );
             }
         }
+    }
+
+    /// As [`Core::store_governor`], for what no answer to a person rests on: it does not wait for the disk.
+    pub async fn store_governor_soon(&mut self, now: Timestamp) -> Result<(), DaemonError> {
+        if let Some((json, entry)) = self.changed_governor(now) {
+            self.ledger.record_soon(entry).await?;
+            self.governor_stored = Some(json);
+        }
+        Ok(())
     }
 
     /// Stores the governor's machines when they changed: breakers and back-offs outlive a restart.

@@ -44,12 +44,14 @@ pub fn steps(base: &str, text: &str) -> Option<Vec<Step>> {
 
 /// Where the value ends that a text stands in.
 fn value(text: &str) -> Option<usize> {
-    text.bytes().position(|byte| byte == CUT)
+    memchr::memchr(CUT, text.as_bytes())
 }
+
+/// Bytes that are compared at once.
+const WIDE: usize = 32;
 
 /// Bytes that both begin with, between characters of both.
 fn front(a: &str, b: &str) -> usize {
-    const WIDE: usize = 32;
     let (x, y) = (a.as_bytes(), b.as_bytes());
     let wide = x.chunks_exact(WIDE).zip(y.chunks_exact(WIDE));
     let mut at = wide.take_while(|(x, y)| x == y).count() * WIDE;
@@ -62,7 +64,13 @@ fn front(a: &str, b: &str) -> usize {
 
 /// Bytes that both end with, between characters of both.
 fn back(a: &str, b: &str) -> usize {
-    let mut at = common(a.as_bytes().iter().rev(), b.as_bytes().iter().rev());
+    let (x, y) = (a.as_bytes(), b.as_bytes());
+    let wide = x.rchunks_exact(WIDE).zip(y.rchunks_exact(WIDE));
+    let mut at = wide.take_while(|(x, y)| x == y).count() * WIDE;
+    at += common(
+        x[..x.len() - at].iter().rev(),
+        y[..y.len() - at].iter().rev(),
+    );
     while !(a.is_char_boundary(a.len() - at) && b.is_char_boundary(b.len() - at)) {
         at -= 1;
     }

@@ -57,8 +57,9 @@ pub(super) fn write(
                 if let Err(error) = &done {
                     let why: Arc<str> = Arc::from(error.to_string());
                     tracing::error!(error = %why, "the ledger could not write; sending must stop and the process end");
-                    *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&why));
+                    // who is answered by the other thread because of it finds the reason
                     note_failure(&why);
+                    *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&why));
                 }
                 done
             }

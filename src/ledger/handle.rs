@@ -1,4 +1,8 @@
-//! The ledger as the rest of the daemon sees it: one thread owns the index and groups commits, another brings each group to the disk while the next one is put together; nothing is answered before it is on disk.
+//! The ledger as the rest of the daemon sees it: one thread owns the index and groups commits, another brings each group to the disk while the next one is put together.
+//!
+//! The journal has one order. A claim, and whatever else something is done for, is answered when it is on
+//! disk; what only later claims rest on (lists, inputs, decisions) is answered when it has its place
+//! before them, and after a failed write nothing is answered but that.
 
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -46,6 +50,26 @@ struct Shared {
 /// The handle; clones share one ledger.
 #[derive(Clone)]
 pub struct Ledger(Arc<Shared>);
+
+/// An operation that has its place in the journal's order.
+#[must_use = "whether it was done shows only here"]
+pub struct Taken<R> {
+    wait: oneshot::Receiver<Option<Result<R, LedgerError>>>,
+    ledger: Ledger,
+}
+
+impl<R> Taken<R> {
+    /// Waits until it was done there; the disk may be behind.
+    ///
+    /// # Errors
+    /// It could not be done, or came behind a failed write.
+    pub async fn done(self) -> Result<R, LedgerError> {
+        match self.wait.await {
+            Ok(Some(result)) => result,
+            Ok(None) | Err(_) => Err(self.ledger.closed()),
+        }
+    }
+}
 
 impl std::fmt::Debug for Ledger {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -119,17 +143,44 @@ impl Ledger {
         wait.await.map_err(|_| self.closed())?
     }
 
+    /// Gives an operation its place in the journal's order; the answer comes as soon as it was done
+    /// there, and does not wait for the disk: whatever is answered from the disk later rests on it.
+    async fn in_turn<R: Send + 'static>(
+        &self,
+        op: impl FnOnce(&mut Work) -> Result<R, LedgerError> + Send + 'static,
+    ) -> Result<Taken<R>, LedgerError> {
+        let (answer, wait) = oneshot::channel();
+        let op: Op = Box::new(move |work| {
+            drop(answer.send(work.map(op)));
+            // a failed commit is said and kept by the ledger's own threads
+            Box::new(drop)
+        });
+        let sent = self.0.queue.send(Message::Do(op)).await;
+        sent.map_err(|_| self.closed())?;
+        let ledger = self.clone();
+        Ok(Taken { wait, ledger })
+    }
+
     fn closed(&self) -> LedgerError {
         self.failed()
             .map_or(LedgerError::Closed, LedgerError::Failed)
     }
 
-    /// Takes in a pass over the list: opens lineages, joins successors, judges open attempts.
+    /// Takes in a pass over the list: opens lineages, joins successors, judges open attempts. Answers
+    /// before the disk does: what is sent for it is claimed behind it.
     ///
     /// # Errors
     /// The ledger has failed, or the sighting is malformed.
     pub async fn observe(&self, sight: Sighting, now: Timestamp) -> Result<Observed, LedgerError> {
-        self.submit(move |work| work.observe(&sight, now)).await
+        self.in_turn(move |work| {
+            let observed = work.observe(&sight, now);
+            // the caller wants the list for itself again
+            drop(sight);
+            observed
+        })
+        .await?
+        .done()
+        .await
     }
 
     /// Takes in verification readings and says what they settled.
@@ -209,7 +260,9 @@ impl Ledger {
             .await
     }
 
-    /// Records decisions whose answer, rule or refusal changed; counts the others.
+    /// Records decisions whose answer, rule or refusal changed; counts the others. They have their
+    /// place in the journal when this returns; what it returns answers when they were recorded there,
+    /// before the disk does: what is sent for them is claimed behind them.
     ///
     /// # Errors
     /// The ledger has failed.
@@ -218,8 +271,8 @@ impl Ledger {
         records: Vec<DecisionRecord>,
         cycle: CycleId,
         now: Timestamp,
-    ) -> Result<DecidedCount, LedgerError> {
-        self.submit(move |work| work.decided(records, cycle, now))
+    ) -> Result<Taken<DecidedCount>, LedgerError> {
+        self.in_turn(move |work| work.decided(records, cycle, now))
             .await
     }
 
@@ -258,7 +311,7 @@ impl Ledger {
     }
 
     /// Stores the inputs of evaluations, each once by its digest. Those whose answer is as before wait
-    /// for [`Ledger::decided`]: they are stored if their decision is recorded.
+    /// for [`Ledger::decided`]: they are stored if their decision is recorded. Answers before the disk.
     ///
     /// # Errors
     /// The ledger has failed.
@@ -267,7 +320,10 @@ impl Ledger {
         inputs: Vec<Inputs>,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
-        self.submit(move |work| work.keep_inputs(inputs, now)).await
+        self.in_turn(move |work| work.keep_inputs(inputs, now))
+            .await?
+            .done()
+            .await
     }
 
     /// Marks everything open now as the backlog of the first enforce. Does nothing where one was taken.

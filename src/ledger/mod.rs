@@ -2,6 +2,7 @@
 
 mod alike;
 mod attempts;
+mod block;
 mod claimed;
 mod commit;
 mod dated;

@@ -6,10 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::block::{BlockError, pack, unpack};
 use super::error::StoreError;
 use super::store::Store;
 
-/// Records per sled batch; one flush and one sync cover all batches of an append.
+/// Values per sled batch; one flush and one sync cover all batches of an append.
 const PER_BATCH: usize = 256;
 /// How often, and with which pause, sled's own lock is tried.
 const LOCK_TRIES: u32 = 100;
@@ -79,14 +80,32 @@ impl SledStore {
             .sync_data()
             .map_err(|e| StoreError::io(self.dir.join("db"), e))
     }
+
+    /// The last value that begins at or before a record.
+    fn block_of(&self, seq: u64) -> Result<Option<(u64, sled::IVec)>, StoreError> {
+        match self.db.range(..=seq.to_be_bytes()).next_back() {
+            None => Ok(None),
+            Some(entry) => {
+                let (key, value) = entry.map_err(|e| broken(&self.dir, e))?;
+                Ok(Some((number(&self.dir, &key)?, value)))
+            }
+        }
+    }
+
+    fn no_block(&self, first: u64, error: BlockError) -> StoreError {
+        StoreError::Damaged {
+            path: self.dir.clone(),
+            why: format!("from record {first}: {error}"),
+        }
+    }
 }
 
 impl Store for SledStore {
     fn append(&self, records: &[(u64, Vec<u8>)]) -> Result<(), StoreError> {
-        for part in records.chunks(PER_BATCH) {
+        for part in pack(records).chunks(PER_BATCH) {
             let mut batch = sled::Batch::default();
-            for (seq, bytes) in part {
-                batch.insert(&seq.to_be_bytes(), bytes.as_slice());
+            for (first, value) in part {
+                batch.insert(&first.to_be_bytes(), value.as_slice());
             }
             self.db
                 .apply_batch(batch)
@@ -100,9 +119,16 @@ impl Store for SledStore {
         from: u64,
         visitor: &mut dyn FnMut(u64, &[u8]) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        for entry in self.db.range(from.to_be_bytes()..) {
+        // the block in which it stands begins with an earlier one
+        let start = match self.block_of(from)? {
+            Some((first, _)) => first,
+            None => from,
+        };
+        for entry in self.db.range(start.to_be_bytes()..) {
             let (key, value) = entry.map_err(|e| broken(&self.dir, e))?;
-            if visitor(number(&self.dir, &key)?, &value).is_break() {
+            let first = number(&self.dir, &key)?;
+            let mut show = |seq, record: &[u8]| seq < from || visitor(seq, record).is_continue();
+            if !unpack(first, &value, &mut show).map_err(|e| self.no_block(first, e))? {
                 break;
             }
         }
@@ -110,18 +136,32 @@ impl Store for SledStore {
     }
 
     fn get(&self, seq: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        let found = self
-            .db
-            .get(seq.to_be_bytes())
-            .map_err(|e| broken(&self.dir, e))?;
-        Ok(found.map(|v| v.to_vec()))
+        let Some((first, value)) = self.block_of(seq)? else {
+            return Ok(None);
+        };
+        let mut found = None;
+        let mut look = |at, record: &[u8]| {
+            if at == seq {
+                found = Some(record.to_vec());
+            }
+            at < seq
+        };
+        unpack(first, &value, &mut look).map_err(|e| self.no_block(first, e))?;
+        Ok(found)
     }
 
     fn last(&self) -> Result<Option<u64>, StoreError> {
-        match self.db.last().map_err(|e| broken(&self.dir, e))? {
-            Some((key, _)) => number(&self.dir, &key).map(Some),
-            None => Ok(None),
-        }
+        let Some((key, value)) = self.db.last().map_err(|e| broken(&self.dir, e))? else {
+            return Ok(None);
+        };
+        let first = number(&self.dir, &key)?;
+        let mut last = first;
+        let mut look = |seq, _: &[u8]| {
+            last = seq;
+            true
+        };
+        unpack(first, &value, &mut look).map_err(|e| self.no_block(first, e))?;
+        Ok(Some(last))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The inputs of a decision as one text and its digest, so that it can be explained and repeated later; it decides nothing.
 //!
-//! A text is written for every task that is decided, so it is made to be quick: after the version every
-//! part stands as `length:text,` (bytes), one that is absent as `-,`. Only the facts are JSON.
+//! After the version every part stands as `length:text,` (bytes), one that is absent as `-,`. Only the
+//! facts are JSON.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::words::InputsWriter;
 use crate::model::fields::FieldValue;
 use crate::model::{
     DefKey, Digest, Facts, Fields, Known, Login, Owner, PolicyHash, ProcessKey, TargetName, Task,
@@ -18,9 +19,7 @@ use crate::model::{
 };
 
 /// How a text begins that this program writes.
-const VERSION: &str = "2;";
-/// Bytes that the text of most tasks fits in.
-const USUAL: usize = 4096;
+pub(super) const VERSION: &str = "2;";
 
 /// The stored text can't be read back.
 #[derive(Debug, thiserror::Error)]
@@ -36,101 +35,9 @@ pub enum ReplayError {
     Version(u32),
 }
 
-fn put(out: &mut String, text: &str) {
-    put_number(out, text.len());
-    out.push(':');
-    out.push_str(text);
-    out.push(',');
-}
-
-/// A length in decimal; it stands before every part, so it goes past the formatter.
-fn put_number(out: &mut String, mut number: usize) {
-    let mut digits = [0_u8; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + u8::try_from(number % 10).unwrap_or(0);
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    // digits are ASCII
-    out.push_str(std::str::from_utf8(&digits[at..]).unwrap_or_default());
-}
-
-fn put_maybe(out: &mut String, text: Option<&str>) {
-    match text {
-        Some(text) => put(out, text),
-        None => out.push_str("-,"),
-    }
-}
-
-/// Plain values with text keys: serialising can't fail, and an empty text can't be read back.
-fn json(of: &impl Serialize) -> String {
-    serde_json::to_string(of).unwrap_or_default()
-}
-
 /// Everything a policy could see of this task, as text; [`replay`] reads it back.
 pub fn inputs_text(task: &Task, facts: &Facts) -> String {
-    let mut out = String::with_capacity(USUAL);
-    out.push_str(VERSION);
-    put(&mut out, task.id.as_str());
-    match &task.status {
-        TaskStatus::Unknown(raw) => {
-            put(&mut out, "unknown");
-            put(&mut out, raw);
-        }
-        known => {
-            put(&mut out, "known");
-            put(&mut out, known.as_str());
-        }
-    }
-    put_maybe(&mut out, task.definition_key.as_ref().map(DefKey::as_str));
-    put_maybe(&mut out, task.definition_name.as_deref());
-    put_maybe(&mut out, task.process.as_ref().map(ProcessKey::as_str));
-    put_maybe(&mut out, task.target.as_ref().map(TargetName::as_str));
-    put_maybe(&mut out, task.beneficiary.as_ref().map(Login::as_str));
-    put(&mut out, &json(&task.owner));
-    match &task.created {
-        Some(created) => put(&mut out, &created.to_string()),
-        None => out.push_str("-,"),
-    }
-    // mostly the longest text of all, and one of the fields
-    let field = task.reason.as_ref().and_then(|reason| {
-        let mut fields = task.fields.iter();
-        fields.position(|(_, value)| value == FieldValue::Text(reason))
-    });
-    match field {
-        Some(at) => {
-            put(&mut out, "field");
-            put(&mut out, &at.to_string());
-        }
-        None => {
-            put(&mut out, "text");
-            put_maybe(&mut out, task.reason.as_deref());
-        }
-    }
-    put_maybe(&mut out, task.response.as_deref());
-    put_maybe(&mut out, task.note.as_deref());
-    put_maybe(&mut out, task.request.as_deref());
-    put_maybe(&mut out, task.retry_of.as_ref().map(TaskId::as_str));
-    let adapter = |has| if has { "true" } else { "false" };
-    put_maybe(&mut out, task.has_adapter.map(adapter));
-    put_maybe(&mut out, task.child.as_deref());
-    put(&mut out, &task.fields.iter().count().to_string());
-    for (name, value) in task.fields.iter() {
-        put(&mut out, name);
-        out.push(match value {
-            FieldValue::Text(_) => 's',
-            FieldValue::Number(_) => 'n',
-            FieldValue::Bool(_) => 'b',
-            FieldValue::Json(_) => 'j',
-        });
-        put(&mut out, value.as_text());
-    }
-    put(&mut out, &json(facts));
-    out
+    InputsWriter::default().text(task, facts)
 }
 
 /// What is left of a text that is being read.
@@ -303,7 +210,7 @@ pub fn replay(text: &str) -> Result<(Task, Facts), ReplayError> {
 
 /// What of the facts is the moment of looking and nothing else: the clock, and when facts were read.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-struct Moment {
+pub(super) struct Moment {
     at: Timestamp,
     #[serde(rename = "w")]
     weekday: u8,
@@ -321,7 +228,7 @@ struct Moment {
 
 impl Moment {
     /// What stands in the place of a moment that was taken out.
-    const NONE: Self = Self {
+    pub const NONE: Self = Self {
         at: Timestamp::UNIX_EPOCH,
         weekday: 1,
         hour: 0,
@@ -332,7 +239,7 @@ impl Moment {
     };
 
     /// Puts itself into the facts and answers what was there.
-    fn swap(mut self, facts: &mut Facts) -> Self {
+    pub fn swap(mut self, facts: &mut Facts) -> Self {
         let now = &mut facts.now;
         std::mem::swap(&mut now.at, &mut self.at);
         std::mem::swap(&mut now.weekday, &mut self.weekday);
@@ -363,17 +270,7 @@ fn as_of<T>(known: &mut Known<T>) -> Option<&mut Timestamp> {
     }
 }
 
-/// The inputs as two texts: what was seen, and the moment at which it was. Looks at different times
-/// that see the same have the same first text. [`replay_at`] puts them together again, to the byte.
-pub fn inputs_parts(task: &Task, facts: &mut Facts) -> (String, String) {
-    let moment = Moment::NONE.swap(facts);
-    let still = inputs_text(task, facts);
-    let text = json(&moment);
-    moment.swap(facts);
-    (still, text)
-}
-
-/// Reads back what [`inputs_parts`] wrote.
+/// Reads back what [`InputsWriter::parts`] wrote.
 ///
 /// # Errors
 /// Where one of the texts is none of those, or of another version.

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::facts::{DefinitionMemory, History, Now};
-use crate::model::{Kind, LineageId};
+use crate::model::facts::{AccountView, DefinitionMemory, History, Now, PastAttempt};
+use crate::model::{AttemptState, Kind, LineageId, Principal};
 
 fn facts() -> Facts {
     let at: Timestamp = "2027-02-01T09:00:00Z".parse().expect("a time");
@@ -112,6 +112,74 @@ proptest! {
         let _ = replay(&text);
         text.truncate(at);
         let _ = replay(&text);
+    }
+}
+
+/// What was seen, the text of the facts for itself.
+fn said(facts: &Facts, words: &mut InputsWriter) -> String {
+    let text = words.text(&Task::bare(TaskId::new("1"), TaskStatus::Pending), facts);
+    let at = text.find(":{\"now\"").expect("facts are last") + 1;
+    text[at..].trim_end_matches(',').to_owned()
+}
+
+#[test]
+fn facts_are_written_as_their_own_serialising_does_and_never_as_those_of_the_task_before() {
+    let plain = facts();
+    let mut all = vec![plain.clone()];
+    let mut one = |change: &dyn Fn(&mut Facts)| {
+        let mut facts = plain.clone();
+        change(&mut facts);
+        all.push(facts);
+    };
+    let at = |text: &str| -> Timestamp { text.parse().expect("a time") };
+    let to = Principal::User {
+        key: None,
+        login: Login::new("A\"B"),
+    };
+    one(&|f| f.now.at = at("2027-02-01T09:00:00.123456789Z"));
+    one(&|f| f.now.business_hours = false);
+    one(&|f| f.kind = Kind::Revoke);
+    one(&|f| f.class = Arc::from("a \"class\""));
+    one(&|f| f.retryable = false);
+    one(&|f| f.history.lineage = LineageId(u64::MAX));
+    one(&|f| (f.history.attempts, f.history.attempts_total) = (0, u32::MAX));
+    one(&|f| f.history.first_seen = at("2027-01-31T00:00:00Z"));
+    one(&|f| f.history.failed_since = at("2027-01-31T00:00:00Z"));
+    one(&|f| f.history.last_attempt_at = None);
+    one(&|f| f.history.last_state = Some(AttemptState::Bounced));
+    one(&|f| f.history.former_owners = vec![to.clone(), to.clone()]);
+    one(&|f| f.history.ids = Vec::new());
+    one(&|f| f.history.ids = vec![TaskId::new("a \"b\\"), TaskId::new("7"), TaskId::new("ä")]);
+    one(&|f| {
+        f.history.recent = vec![PastAttempt {
+            ordinal: 1,
+            at: f.now.at,
+            state: AttemptState::Accepted,
+            reason: Some(Arc::from("line\nline")),
+        }];
+    });
+    one(&|f| f.owner = Known::unknown("other"));
+    one(&|f| f.beneficiary = Known::unknown("other"));
+    one(&|f| {
+        f.siblings = Known::Yes {
+            value: AccountView {
+                tasks: Vec::new(),
+                from_process: true,
+            },
+            as_of: f.now.at,
+        };
+    });
+    one(&|f| f.definition.manual_since = Some(f.now.at));
+    one(&|f| f.fulfilment_role = Some(to.clone()));
+    one(&|f| f.age = SignedDuration::from_secs(99));
+    let mut words = InputsWriter::default();
+    for (n, facts) in all.iter().enumerate() {
+        let wanted = serde_json::to_string(facts).expect("plain values");
+        assert_eq!(said(facts, &mut words), wanted, "case {n}");
+        assert_eq!(
+            said(&plain, &mut words),
+            serde_json::to_string(&plain).expect("plain")
+        );
     }
 }
 

@@ -16,9 +16,11 @@ pub mod reasons;
 pub mod set;
 mod shipped;
 pub mod trial;
+mod words;
 
 pub use diagnostic::{Diagnostic, FaultKind, PolicyError};
-pub use inputs::{inputs_digest, inputs_parts, inputs_text, replay, replay_at};
+pub use inputs::{inputs_digest, inputs_text, replay, replay_at};
 pub use needs::{Need, Needs};
 pub use reasons::Class;
 pub use set::{Evaluated, PolicySet, Sources};
+pub use words::InputsWriter;

@@ -66,6 +66,9 @@ async fn cycle(ledger: &Ledger, decision: &Decision, text: &str, refusal: Option
     ledger
         .decided(vec![record(decision, refusal)], CYCLE, at(1))
         .await
+        .expect("its place")
+        .done()
+        .await
         .expect("decided");
 }
 
@@ -127,6 +130,9 @@ async fn a_recorded_decision_has_its_inputs_also_where_only_what_holds_it_back_c
             CYCLE,
             at(9),
         )
+        .await
+        .expect("its place")
+        .done()
         .await
         .expect("decided");
     let story = ledger.story(lineages[0]).expect("read");

@@ -1,0 +1,130 @@
+//! Asks the guards about wishes, very many of them on two threads; it reads nothing from the server and hands nothing out.
+
+use std::collections::HashMap;
+
+use super::{Standing, Wish, lacks_a_fact, role_of};
+use crate::daemon::facts::Surroundings;
+use crate::daemon::memory::Memory;
+use crate::daemon::owners;
+use crate::guard::{self, AssigneeFact, GuardInput, Passed};
+use crate::model::facts::{History, Known, Person};
+use crate::model::{Action, Login, Principal, Refusal};
+
+/// What the guards say.
+type Asked = Result<Passed, Vec<Refusal>>;
+
+/// Wishes that are asked about in one go, so that the answers never exist all at once.
+const AT_ONCE: usize = 4096;
+/// Fewer are not worth another thread.
+const FEW: usize = 128;
+
+/// The wishes in their order, each with the guards' answer; `None` where that depends on who has been
+/// given work before it.
+pub(super) fn asked_first(
+    around: &Surroundings<'_>,
+    memory: &Memory,
+    wishes: Vec<Wish>,
+    standing: &Standing,
+) -> impl Iterator<Item = (Wish, Option<Asked>)> {
+    let mut wishes = wishes.into_iter();
+    let parts = std::iter::from_fn(move || {
+        let part: Vec<Wish> = wishes.by_ref().take(AT_ONCE).collect();
+        (!part.is_empty()).then(|| {
+            let answers = answers(&part, &|wish| {
+                let alone = !matches!(wish.action, Action::Reassign { .. });
+                alone.then(|| ask(around, memory, wish, standing, &HashMap::new()))
+            });
+            part.into_iter().zip(answers)
+        })
+    });
+    parts.flatten()
+}
+
+fn answers(part: &[Wish], one: &(dyn Fn(&Wish) -> Option<Asked> + Sync)) -> Vec<Option<Asked>> {
+    if part.len() < FEW {
+        return part.iter().map(one).collect();
+    }
+    let (first, second) = part.split_at(part.len() / 2);
+    std::thread::scope(|scope| {
+        let second = scope.spawn(|| second.iter().map(one).collect::<Vec<_>>());
+        let mut all: Vec<_> = first.iter().map(one).collect();
+        match second.join() {
+            Ok(rest) => all.extend(rest),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+        all
+    })
+}
+
+/// Asks the guards about one wish. `handed` is what people have been given in this cycle.
+pub(super) fn ask(
+    around: &Surroundings<'_>,
+    memory: &Memory,
+    wish: &Wish,
+    standing: &Standing,
+    handed: &HashMap<Login, u32>,
+) -> Result<Passed, Vec<Refusal>> {
+    let task = &around.snapshot.tasks[wish.row];
+    let settings = &around.bench.settings;
+    let lineage = wish.decision.lineage;
+    let history: History = around.history(wish.row);
+    let beneficiary: Known<Person> = match &task.beneficiary {
+        Some(login) => memory.cache.person(login),
+        None => Known::unknown("the row does not show its beneficiary"),
+    };
+    let account = around.account(memory, wish.row);
+    let assignee: Option<Known<AssigneeFact>> = match &wish.action {
+        Action::Reassign {
+            to: Principal::User { login, .. },
+        } => {
+            let extra = handed.get(login).copied().unwrap_or(0);
+            Some(owners::assignee(around, memory, login, extra))
+        }
+        _ => None,
+    };
+    let members = role_of(&wish.action).and_then(|key| standing.members.get(key));
+    let responses = guard::needs(wish.decision.kind, &wish.action)
+        .responses
+        .then(|| memory.cache.responses(&task.id));
+    let state = around.states[wish.row];
+    // the clock goes on while facts are read
+    let now = around.bench.clock.now();
+    let input = GuardInput {
+        task,
+        kind: wish.decision.kind,
+        action: &wish.action,
+        named: guard::matches_definition(&settings.policy.named, task),
+        beneficiary: &beneficiary,
+        account: &account,
+        assignee: assignee.as_ref(),
+        members,
+        responses: responses.as_ref(),
+        history: &history,
+        definition_manual: around.definition(task).manual_since.is_some(),
+        open_attempt_in_account: task.process.as_ref().is_some_and(|process| {
+            standing.busy.get(process).is_some_and(|whose| {
+                // a revoke does not wait for what a grant's successor is waiting for
+                let any = !wish.decision.kind.takes_access();
+                whose
+                    .iter()
+                    .any(|(other, on_the_way)| *other != lineage && (any || *on_the_way))
+            })
+        }),
+        lineage_ambiguous: state.is_none_or(|state| state.ambiguous),
+        origin: wish.origin,
+        attempt_open: state.is_none_or(|state| state.attempt_open),
+        baseline: standing.baseline.contains(&lineage),
+        released_by_age: standing.released.contains(&lineage),
+        now,
+        limits: &settings.guard,
+    };
+    guard::check(&input).map_err(|first| {
+        let mut all = guard::check_all(&input);
+        if all.is_empty() {
+            all.push(first);
+        }
+        // what is certain is said first: a reading would not change it
+        all.sort_by_key(|refusal| lacks_a_fact(refusal.reason));
+        all
+    })
+}

@@ -1,0 +1,231 @@
+//! How records lie in the store: many in one compressed block, so that what is alike in them is written once. Pure; it knows nothing of what a record says.
+//!
+//! A block stands under the number of its first record: a byte [`PACKED`], four bytes with the length
+//! of what follows when unpacked, and that as an LZ4 block: every record behind its length in four
+//! bytes, little-endian. A record that gains nothing stands alone as it is; records are JSON objects,
+//! so their first byte tells, and stores written before there were blocks are read as well.
+
+use super::record::MAX_RECORD;
+
+/// The first byte of a block.
+const PACKED: u8 = 1;
+/// Bytes before the packed part.
+const HEAD: usize = 5;
+/// Bytes of records that are tried in a first block.
+const TRIED: usize = 24 << 10;
+/// Bytes of records in one block at most: LZ4 looks no further back than half of it.
+const MOST: usize = 128 << 10;
+/// Bytes that a record takes beside its own.
+const BESIDE: usize = 4;
+
+/// What is no block, in words.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum BlockError {
+    /// Written by another version of provtaskd.
+    #[error("a block of the unknown form {0}; it was written by a newer provtaskd")]
+    Unknown(u8),
+    /// Lengths or packed bytes are not what they have to be.
+    #[error("a block that can't be unpacked")]
+    Broken,
+}
+
+/// Packs records into values of at most [`MAX_RECORD`] bytes, each under the number of its first
+/// record. Records of one block follow each other without a gap.
+pub fn pack(records: &[(u64, Vec<u8>)]) -> Vec<(u64, Vec<u8>)> {
+    let mut out = Vec::with_capacity(records.len() / 3 + 1);
+    let (mut rest, mut room) = (records, TRIED);
+    while let Some((first, alone)) = rest.first() {
+        let mut run = run_of(rest, room);
+        let value = loop {
+            let (raw, packed) = packed(run);
+            if packed.len() <= MAX_RECORD && packed.len() < raw {
+                // the next ones are probably alike
+                room = (raw.saturating_mul(MAX_RECORD * 9 / 10) / packed.len()).clamp(TRIED, MOST);
+                break packed;
+            }
+            if run.len() == 1 {
+                room = TRIED;
+                break alone.clone();
+            }
+            run = &run[..run.len() / 2];
+        };
+        out.push((*first, value));
+        rest = &rest[run.len()..];
+    }
+    out
+}
+
+/// The records from the first one on that follow each other and fit into `room`; at least one.
+fn run_of(records: &[(u64, Vec<u8>)], room: usize) -> &[(u64, Vec<u8>)] {
+    let mut bytes = 0;
+    let mut next = records.first().map(|(seq, _)| *seq);
+    let many = records.iter().take_while(|(seq, record)| {
+        bytes += record.len() + BESIDE;
+        let follows = next == Some(*seq);
+        next = seq.checked_add(1);
+        follows && bytes <= room
+    });
+    &records[..many.count().max(1)]
+}
+
+/// Bytes of the records with their lengths, and the block that they make.
+fn packed(run: &[(u64, Vec<u8>)]) -> (usize, Vec<u8>) {
+    let raw: usize = run.iter().map(|(_, record)| record.len() + BESIDE).sum();
+    let mut plain = Vec::with_capacity(raw);
+    for (_, record) in run {
+        // records are far below 4 GiB
+        plain.extend_from_slice(&u32::try_from(record.len()).unwrap_or(0).to_le_bytes());
+        plain.extend_from_slice(record);
+    }
+    let mut out = Vec::with_capacity(HEAD + raw / 2);
+    out.push(PACKED);
+    out.extend_from_slice(&u32::try_from(raw).unwrap_or(0).to_le_bytes());
+    out.extend_from_slice(&lz4_flex::block::compress(&plain));
+    (raw, out)
+}
+
+/// Shows the records of a value that stands under `first`, in order, until the visitor answers false;
+/// answers false where it did.
+///
+/// # Errors
+/// The value is no block and no record.
+pub fn unpack(
+    first: u64,
+    value: &[u8],
+    mut visitor: impl FnMut(u64, &[u8]) -> bool,
+) -> Result<bool, BlockError> {
+    let Some((PACKED, rest)) = value.split_first().map(|(form, rest)| (*form, rest)) else {
+        return match value.first() {
+            Some(form) if *form < b' ' => Err(BlockError::Unknown(*form)),
+            _ => Ok(visitor(first, value)),
+        };
+    };
+    let (raw, packed) = rest.split_first_chunk().ok_or(BlockError::Broken)?;
+    let raw = length(*raw).filter(|raw| *raw <= MOST + MAX_RECORD);
+    let plain = lz4_flex::block::decompress(packed, raw.ok_or(BlockError::Broken)?)
+        .map_err(|_| BlockError::Broken)?;
+    if Some(plain.len()) != raw {
+        return Err(BlockError::Broken);
+    }
+    let (mut seq, mut rest) = (first, plain.as_slice());
+    while !rest.is_empty() {
+        let (len, behind) = rest.split_first_chunk().ok_or(BlockError::Broken)?;
+        let record = length(*len).and_then(|len| behind.split_at_checked(len));
+        let (record, behind) = record.ok_or(BlockError::Broken)?;
+        if !visitor(seq, record) {
+            return Ok(false);
+        }
+        (seq, rest) = (seq.checked_add(1).ok_or(BlockError::Broken)?, behind);
+    }
+    Ok(true)
+}
+
+fn length(bytes: [u8; 4]) -> Option<usize> {
+    usize::try_from(u32::from_le_bytes(bytes)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn back(values: &[(u64, Vec<u8>)]) -> Vec<(u64, Vec<u8>)> {
+        let mut out = Vec::new();
+        for (first, value) in values {
+            let whole = unpack(*first, value, |seq, record| {
+                out.push((seq, record.to_vec()));
+                true
+            });
+            assert_eq!(whole, Ok(true));
+        }
+        out
+    }
+
+    fn record() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![
+            "\\{[a-c0-9]{0,300}",
+            "\\{(same in all of them, ){0,300}",
+            prop::collection::vec(any::<u8>(), 0..8000).prop_map(|bytes| {
+                // what can't be made smaller
+                let text: String = bytes
+                    .iter()
+                    .map(|byte| char::from(b'#' + byte % 90))
+                    .collect();
+                format!("{{{text}")
+            }),
+        ]
+        .prop_map(String::into_bytes)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn what_is_packed_comes_back_and_no_value_is_too_large(
+            records in prop::collection::vec((1u64..3, record()), 0..80)
+        ) {
+            let mut seq = 0;
+            let records: Vec<(u64, Vec<u8>)> = records
+                .into_iter()
+                .map(|(step, record)| {
+                    // every tenth or so leaves a gap
+                    seq += if record.len() % 10 == 0 { step } else { 1 };
+                    (seq, record)
+                })
+                .collect();
+            let values = pack(&records);
+            prop_assert!(values.iter().all(|(_, value)| value.len() <= MAX_RECORD));
+            prop_assert!(values.windows(2).all(|two| two[0].0 < two[1].0));
+            prop_assert_eq!(back(&values), records);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(mut value in prop::collection::vec(any::<u8>(), 0..200), packed: bool) {
+            if packed && !value.is_empty() {
+                value[0] = PACKED;
+                if value.len() > 4 {
+                    value[3] = 0;
+                    value[4] = 0;
+                }
+            }
+            let _ = unpack(1, &value, |_, _| true);
+        }
+    }
+
+    #[test]
+    fn what_is_alike_takes_little_and_the_visitor_may_stop() {
+        let record = |n: u64| {
+            (
+                n,
+                format!("{{\"seq\":{n},\"text\":\"{}\"}}", "the same ".repeat(80)).into_bytes(),
+            )
+        };
+        let records: Vec<_> = (5..205).map(record).collect();
+        let values = pack(&records);
+        let bytes: usize = values.iter().map(|(_, value)| value.len()).sum();
+        assert!(bytes < 12_000, "{bytes}");
+        assert_eq!(values[0].0, 5);
+        let mut seen = Vec::new();
+        let whole = unpack(5, &values[0].1, |seq, _| {
+            seen.push(seq);
+            seq < 7
+        });
+        assert_eq!((whole, seen), (Ok(false), vec![5, 6, 7]));
+    }
+
+    #[test]
+    fn records_of_older_stores_are_read_and_newer_forms_are_named() {
+        let mut seen = Vec::new();
+        let old = br#"{"v":2}"#;
+        let whole = unpack(9, old, |seq, record| {
+            seen.push((seq, record.to_vec()));
+            true
+        });
+        assert_eq!((whole, seen), (Ok(true), vec![(9, old.to_vec())]));
+        assert_eq!(unpack(9, &[2, 0], |_, _| true), Err(BlockError::Unknown(2)));
+        assert_eq!(
+            unpack(9, &[1, 9, 0, 0, 0, 0], |_, _| true),
+            Err(BlockError::Broken)
+        );
+    }
+}
