@@ -93,15 +93,12 @@ impl Accounts {
         let Some(key) = &task.process else {
             return Known::unknown("the row does not show its account");
         };
-        let mut seen: FastSet<&str> = FastSet::default();
-        seen.insert(task.id.as_str());
         let mut tasks = Vec::new();
         for at in self.indices(key).filter(|at| *at != row) {
             let Some(other) = snapshot.tasks.get(at) else {
                 continue;
             };
             let known = state(at);
-            seen.insert(other.id.as_str());
             tasks.push(sibling(
                 other,
                 kinds.get(at).copied().unwrap_or(Kind::Unknown),
@@ -111,6 +108,8 @@ impl Accounts {
         }
         let as_of = match process {
             Known::Yes { value, as_of } => {
+                let shown = self.indices(key).filter_map(|at| snapshot.tasks.get(at));
+                let seen: FastSet<&str> = shown.map(|task| task.id.as_str()).collect();
                 for other in value.iter() {
                     if seen.contains(other.id.as_str()) {
                         continue;

@@ -1,7 +1,7 @@
 //! Collects the facts that policies and guards need, inside the read budget; a fact that could not be had stays unknown.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -59,6 +59,14 @@ pub struct Collector<'a> {
     max_age: SignedDuration,
 }
 
+/// What nobody has read. The text is one for all.
+fn not_read<T>() -> Known<T> {
+    static WHY: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("not read"));
+    Known::No {
+        why: Arc::clone(&WHY),
+    }
+}
+
 impl Cache {
     /// Forgets readings older than `keep` and those of accounts and people no longer open.
     pub fn trim(&mut self, now: Timestamp, keep: SignedDuration) {
@@ -77,7 +85,7 @@ impl Cache {
     pub fn person(&self, login: &Login) -> Known<Person> {
         self.people
             .get(login)
-            .map_or_else(|| Known::unknown("not read"), |entry| entry.value.clone())
+            .map_or_else(|| not_read(), |entry| entry.value.clone())
     }
 
     /// True where a reading of the person was tried.
@@ -97,10 +105,14 @@ impl Cache {
 
     /// The finished and open tasks of an account as last read; unknown once the list shows the
     /// account otherwise than when it was read (`fingerprint`).
-    pub fn process(&self, key: &ProcessKey, fingerprint: u64) -> Known<Arc<Vec<Task>>> {
+    pub fn process(
+        &self,
+        key: &ProcessKey,
+        fingerprint: impl FnOnce() -> u64,
+    ) -> Known<Arc<Vec<Task>>> {
         match self.processes.get(key) {
-            None => Known::unknown("not read"),
-            Some(entry) if entry.fingerprint != fingerprint => {
+            None => not_read(),
+            Some(entry) if entry.fingerprint != fingerprint() => {
                 Known::unknown(format!("account {key} has changed since it was read"))
             }
             Some(entry) => entry.tasks.clone(),
@@ -127,7 +139,7 @@ impl Cache {
     pub fn proxies(&self, login: &Login) -> Known<Vec<ProxyRow>> {
         self.proxies
             .get(login)
-            .map_or_else(|| Known::unknown("not read"), |entry| entry.value.clone())
+            .map_or_else(|| not_read(), |entry| entry.value.clone())
     }
 
     /// A role's key as last read.
@@ -139,14 +151,14 @@ impl Cache {
     pub fn members(&self, key: &RoleKey) -> Known<Arc<[Login]>> {
         self.members
             .get(key)
-            .map_or_else(|| Known::unknown("not read"), |entry| entry.value.clone())
+            .map_or_else(|| not_read(), |entry| entry.value.clone())
     }
 
     /// The response codes that may be set on a task, as last read.
     pub fn responses(&self, id: &TaskId) -> Known<Arc<[String]>> {
         self.responses
             .get(id)
-            .map_or_else(|| Known::unknown("not read"), |entry| entry.value.clone())
+            .map_or_else(|| not_read(), |entry| entry.value.clone())
     }
 
     fn store_people(&mut self, people: People, at: Timestamp) {

@@ -183,7 +183,7 @@ pub struct Core {
     /// Batches from the queue to their answers.
     pub under_way: UnderWay,
     /// What the rows of proposed tasks show beside the decision.
-    pub behind: FastMap<TaskId, Behind>,
+    pub behind: FastMap<LineageId, Behind>,
     /// A look is under way.
     pub looking: bool,
     /// Shutdown has begun.

@@ -26,7 +26,7 @@ use crate::model::{
     TargetName, Task, TaskId, Verdict,
 };
 use crate::oig::{Client, OigError};
-use crate::policy::{Need, PolicySet};
+use crate::policy::{Class, Need, PolicySet};
 
 /// Why a cycle could not be finished; nothing was sent.
 #[derive(Debug, thiserror::Error)]
@@ -145,26 +145,34 @@ pub async fn evaluate(bench: &Bench, memory: &mut Memory) -> Result<Evaluated, C
         .iter()
         .map(|task| bench.policies.kind_of(task))
         .collect();
-    let observed = bench
-        .ledger
-        .observe(
-            Sighting {
-                snapshot: Arc::clone(&snapshot),
-                kinds: kinds.clone(),
-                cycle: bench.cycle,
-                asked: bench.whole,
-                delivery: bench.settings.delivery.clone(),
-            },
-            now,
-        )
-        .await?;
+    let (ledger, sighting) = (
+        bench.ledger.clone(),
+        Sighting {
+            snapshot: Arc::clone(&snapshot),
+            kinds: kinds.clone(),
+            cycle: bench.cycle,
+            asked: bench.whole,
+            delivery: bench.settings.delivery.clone(),
+        },
+    );
+    let taking_in = tokio::spawn(async move { ledger.observe(sighting, now).await });
+    // while the ledger takes the list in, what needs no lineage is worked out
+    let accounts = Accounts::of(&snapshot);
+    let loads = Loads::of(&snapshot);
+    // after a start everything is decided; later on only what has changed is worth its class
+    let classes: Vec<Class> = if memory.lineages.is_empty() {
+        let tasks = snapshot.tasks.iter();
+        tasks.map(|task| bench.policies.classify(task)).collect()
+    } else {
+        Vec::new()
+    };
+    let observed = taking_in.await.map_err(|_| CycleError::Worker)??;
     memory.cycle += 1;
     let mut out = Evaluated {
         seen: count(&snapshot, &kinds),
         epoch: bench.epoch,
         ..Evaluated::default()
     };
-    let accounts = Accounts::of(&snapshot);
     let states: Vec<Option<RowState>> = bench.ledger.read(|index| {
         observed
             .views
@@ -229,7 +237,8 @@ pub async fn evaluate(bench: &Bench, memory: &mut Memory) -> Result<Evaluated, C
         kinds: &kinds,
         accounts: &accounts,
         states: &states,
-        loads: &Loads::of(&snapshot),
+        loads: &loads,
+        classes: &classes,
         now,
         moment: calendar::now_fact(
             now,

@@ -11,7 +11,7 @@ use super::owners::{self, Loads};
 use crate::model::facts::{DefinitionMemory, Facts, History, Known, Now};
 use crate::model::task::Wide;
 use crate::model::{Kind, LineageId, Owner, Snapshot, Task};
-use crate::policy::Need;
+use crate::policy::{Class, Need};
 
 /// Everything beside the row that one cycle has at hand.
 pub struct Surroundings<'a> {
@@ -27,6 +27,8 @@ pub struct Surroundings<'a> {
     pub states: &'a [Option<RowState>],
     /// Open tasks per person.
     pub loads: &'a Loads,
+    /// Classes of the reasons, row by row, where they were worked out already.
+    pub classes: &'a [Class],
     /// Domain time at which the cycle decides.
     pub now: Timestamp,
     /// The same for policies, in the configured zone.
@@ -47,7 +49,10 @@ impl Surroundings<'_> {
         let task = &self.snapshot.tasks[row];
         let bench = self.bench;
         let needs = bench.policies.needs();
-        let class = bench.policies.classify(task);
+        let class = match self.classes.get(row) {
+            Some(class) => class.clone(),
+            None => bench.policies.classify(task),
+        };
         let history = self.history(row);
         let owner = if needs.contains(Need::Owner) {
             owners::owner_fact(self, memory, task, &history)
@@ -129,10 +134,7 @@ impl Surroundings<'_> {
     /// The account's other tasks, with the process's where it was read.
     pub fn account(&self, memory: &Memory, row: usize) -> Known<crate::model::facts::AccountView> {
         let process = match &self.snapshot.tasks[row].process {
-            Some(key) => {
-                let shown = self.accounts.fingerprint(key);
-                memory.cache.process(key, shown)
-            }
+            Some(key) => memory.cache.process(key, || self.accounts.fingerprint(key)),
             None => Known::unknown("the row does not show its account"),
         };
         self.accounts.view(

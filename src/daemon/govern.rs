@@ -12,7 +12,7 @@ use super::under_way::Why;
 use crate::governor::{Admitted, Hold, Standing};
 use crate::guard::Passed;
 use crate::ledger::record::{EventBody, Meta};
-use crate::ledger::{DecisionRecord, Entry};
+use crate::ledger::{DecidedCount, DecisionRecord, Entry, Taken};
 use crate::model::hash::{FastMap, FastSet};
 use crate::model::{Action, Decision, LineageId, Refusal, RefusalReason, Scope, TaskId, Verdict};
 
@@ -69,25 +69,45 @@ impl Core {
         now: Timestamp,
     ) -> Result<(), DaemonError> {
         let mut records = records.into_iter();
-        let mut answers = Vec::new();
+        let mut places = Vec::new();
         loop {
-            let part: Vec<DecisionRecord> = records.by_ref().take(RECORDS_AT_ONCE).collect();
+            let mut part: Vec<DecisionRecord> = records.by_ref().take(RECORDS_AT_ONCE).collect();
             if part.is_empty() {
                 break;
             }
-            answers.push(self.ledger.decided(part, self.cycle, now).await?);
+            self.place(&mut part, &mut places, now).await?;
         }
-        if !answers.is_empty() {
-            self.jobs.spawn(async move {
-                for answer in answers {
-                    if let Err(error) = answer.done().await {
-                        return Done::Recorded(Err(error));
-                    }
-                }
-                Done::Recorded(Ok(()))
-            });
+        self.await_places(places);
+        Ok(())
+    }
+
+    /// Hands records to the ledger.
+    async fn place(
+        &self,
+        records: &mut Vec<DecisionRecord>,
+        places: &mut Vec<Taken<DecidedCount>>,
+        now: Timestamp,
+    ) -> Result<(), DaemonError> {
+        if !records.is_empty() {
+            let part = std::mem::take(records);
+            places.push(self.ledger.decided(part, self.cycle, now).await?);
         }
         Ok(())
+    }
+
+    /// What the ledger says of them comes in as an event of its own.
+    fn await_places(&mut self, places: Vec<Taken<DecidedCount>>) {
+        if places.is_empty() {
+            return;
+        }
+        self.jobs.spawn(async move {
+            for place in places {
+                if let Err(error) = place.done().await {
+                    return Done::Recorded(Err(error));
+                }
+            }
+            Done::Recorded(Ok(()))
+        });
     }
 
     /// Asks the governor about everything that the guards have passed, queues what may go, and
@@ -100,15 +120,16 @@ impl Core {
         governor.begin_cycle(now, &census, standing.clone());
         if self.acting {
             self.queues.clear();
-            self.behind.clear();
         } else {
             self.governor.set_standing(standing);
         }
-        let mut records = Vec::new();
+        let many = found.proposals.len();
+        let (mut records, mut places) = (Vec::new(), Vec::new());
         let mut refusals: BTreeMap<RefusalReason, u64> = found.still_refused;
-        let mut wanted: Vec<(Arc<Decision>, Passed)> = Vec::new();
+        let mut wanted: Vec<(Arc<Decision>, Passed)> = Vec::with_capacity(many);
         let mut refused: Vec<(Arc<Decision>, Refusal)> = Vec::new();
         let mut behinds: FastMap<LineageId, Behind> = FastMap::default();
+        behinds.reserve(many);
         let mut decided: BTreeMap<&'static str, u64> = BTreeMap::new();
         for Proposal {
             decision,
@@ -157,8 +178,14 @@ impl Core {
             Vec::new()
         };
         self.recall(&admitted, &refused, &found.rests);
+        if self.acting {
+            self.behind = behinds;
+        }
         let queued = admitted.len();
         for admitted in admitted {
+            if records.len() >= RECORDS_AT_ONCE {
+                self.place(&mut records, &mut places, now).await?;
+            }
             records.push(DecisionRecord {
                 decision: Arc::clone(admitted.shared()),
                 refusal: None,
@@ -173,12 +200,12 @@ impl Core {
             if self.under_way.carries(admitted.decision().lineage) {
                 continue;
             }
-            if let Some(behind) = behinds.remove(&admitted.decision().lineage) {
-                self.behind.insert(admitted.decision().task.clone(), behind);
-            }
             self.queues.push(admitted);
         }
         for (decision, refusal) in refused {
+            if records.len() >= RECORDS_AT_ONCE {
+                self.place(&mut records, &mut places, now).await?;
+            }
             *refusals.entry(refusal.reason).or_default() += 1;
             if let Some(memory) = &mut self.memory
                 && let Some(known) = memory.lineages.get_mut(&decision.lineage)
@@ -192,6 +219,9 @@ impl Core {
             });
         }
         for rest in found.rests {
+            if records.len() >= RECORDS_AT_ONCE {
+                self.place(&mut records, &mut places, now).await?;
+            }
             *decided.entry(verdict_word(&rest.decision)).or_default() += 1;
             records.push(DecisionRecord {
                 decision: rest.decision,
@@ -208,7 +238,8 @@ impl Core {
         self.metrics
             .set_refused_now(refusals.iter().map(|(reason, count)| (*reason, *count)));
         self.last.refusals = refusals;
-        self.record_decisions(records, now).await?;
+        self.place(&mut records, &mut places, now).await?;
+        self.await_places(places);
         if self.acting {
             self.open_holds(governed.holds, now).await?;
         }

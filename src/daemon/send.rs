@@ -14,7 +14,7 @@ use crate::dispatch::batch::{Batch, Pick};
 use crate::dispatch::deliver::{Delivered, End, deliver};
 use crate::governor::{Admitted, Answered, Lane};
 use crate::ledger::record::{EventBody, Meta};
-use crate::ledger::{ClaimRequest, DecisionRecord, Entry, Index, LedgerError, Settled};
+use crate::ledger::{ClaimRequest, DecisionRecord, Entry, LedgerError, Settled};
 use crate::model::{
     Action, ActionName, BatchId, Receipt, ReceiptStatus, Refusal, RefusalReason, TargetName,
 };
@@ -64,19 +64,18 @@ impl Core {
             let Ok(max) = self.governor.next_batch(now, &target, lane, open) else {
                 continue;
             };
-            let under_way = &self.under_way;
-            let pick = self.queues.take(lane, &target, max, &|item, process| {
-                let busy = |index: &Index| match lane {
-                    Lane::Revoke => index.on_the_way(process, now, settle_after),
-                    _ => index.is_open_on(process),
-                };
-                if ledger.read(busy) {
-                    return true;
-                }
-                match takes_access(item.decision(), item.action()) {
-                    true => !under_way.make_way(process),
-                    false => under_way.holds(process),
-                }
+            let (under_way, queues) = (&self.under_way, &mut self.queues);
+            let pick = ledger.read(|index| {
+                queues.take(lane, &target, max, &|item, process| {
+                    let busy = match lane {
+                        Lane::Revoke => index.on_the_way(process, now, settle_after),
+                        _ => index.is_open_on(process),
+                    };
+                    busy || match takes_access(item.decision(), item.action()) {
+                        true => !under_way.make_way(process),
+                        false => under_way.holds(process),
+                    }
+                })
             });
             if let Some(pick) = pick {
                 self.start_put(now, target, pick);
@@ -169,15 +168,22 @@ impl Core {
         let batch = BatchId(uuid::Uuid::now_v7());
         let until = self.item_ends();
         let permit = self.under_way.start(batch, &pick.items, until);
-        let behind: Vec<Option<Behind>> = pick
+        let reread = self.settings.delivery.reread_after;
+        let old = self
+            .queued_from
+            .is_none_or(|from| now.duration_since(from) > reread);
+        // others hand tasks on and write notes as well: what is not a retry is always read once more
+        let old = old || pick.action != ActionName::Retry;
+        let rows = pick
             .items
             .iter()
-            .map(|item| self.behind.get(&item.decision().task).cloned())
-            .collect();
-        let requests = behind
-            .iter()
-            .map(|behind| behind.as_ref().and_then(|behind| behind.request.clone()))
-            .collect();
+            .map(|item| self.behind.get(&item.decision().lineage));
+        let requests = rows.clone().map(|row| row?.request.clone()).collect();
+        let behind: Vec<Option<Behind>> = if old {
+            rows.map(|row| row.cloned()).collect()
+        } else {
+            Vec::new()
+        };
         let action = pick.action;
         let claim = ClaimRequest {
             batch: Batch {
@@ -192,12 +198,6 @@ impl Core {
         };
         let (client, ledger, clock) =
             (self.client.clone(), self.ledger.clone(), self.clock.clone());
-        let reread = self.settings.delivery.reread_after;
-        let old = self
-            .queued_from
-            .is_none_or(|from| now.duration_since(from) > reread);
-        // others hand tasks on and write notes as well: what is not a retry is always read once more
-        let old = old || action != ActionName::Retry;
         self.jobs.spawn(async move {
             let mut claim = claim;
             let moved = if old {

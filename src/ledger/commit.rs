@@ -1,7 +1,8 @@
 //! Brings groups of records to the disk, on a thread of its own and one after the other; nothing is answered before it is there, and after a failure nothing is written any more.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::Receiver;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::error::LedgerError;
@@ -13,10 +14,63 @@ pub(super) type Finish = Box<dyn FnOnce(Result<(), LedgerError>) + Send>;
 
 /// A group commit: records in order, the sidecar's mark after them (`None` where there are none), and
 /// who waits for all that came up to here.
+#[must_use]
 pub(super) struct Group {
     pub records: Vec<(u64, Vec<u8>)>,
     pub mark: Option<Mark>,
     pub finish: Vec<Finish>,
+}
+
+/// The way of groups to the thread that writes them.
+#[derive(Clone, Debug)]
+pub(super) struct ToDisk {
+    groups: SyncSender<Group>,
+    /// Groups that the writer has not begun with.
+    waiting: Arc<AtomicUsize>,
+}
+
+/// Its other end.
+#[derive(Debug)]
+pub(super) struct Groups {
+    groups: Receiver<Group>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// A way on which `room` groups may wait.
+pub(super) fn to_disk(room: usize) -> (ToDisk, Groups) {
+    let (to, from) = sync_channel(room);
+    let waiting = Arc::<AtomicUsize>::default();
+    let to = ToDisk {
+        groups: to,
+        waiting: Arc::clone(&waiting),
+    };
+    let from = Groups {
+        groups: from,
+        waiting,
+    };
+    (to, from)
+}
+
+impl ToDisk {
+    /// Hands a group on, and waits for room; false where there is no writer any more.
+    pub fn send(&self, group: Group) -> bool {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.groups.send(group).is_ok()
+    }
+
+    /// True where the writer would begin with a group as soon as it is through with what it has: what
+    /// comes later gains nothing by going with it.
+    pub fn is_free(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) == 0
+    }
+}
+
+impl Groups {
+    fn next(&self) -> Option<Group> {
+        let group = self.groups.recv().ok()?;
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        Some(group)
+    }
 }
 
 /// Why writing has failed, if it has; shared with the thread that makes the groups.
@@ -24,7 +78,7 @@ pub(super) type Failed = Mutex<Option<Arc<str>>>;
 
 /// Writes group after group until there is nobody left who makes them.
 pub(super) fn write(
-    groups: &Receiver<Group>,
+    groups: &Groups,
     store: &dyn Store,
     mut sidecar: Option<Sidecar>,
     failed: &Failed,
@@ -36,11 +90,11 @@ pub(super) fn write(
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     };
-    while let Ok(Group {
+    while let Some(Group {
         records,
         mark,
         finish,
-    }) = groups.recv()
+    }) = groups.next()
     {
         let done = match (why(), mark) {
             (Some(why), _) => Err(LedgerError::Failed(why)),
@@ -85,11 +139,9 @@ fn commit(
 
 #[cfg(test)]
 mod tests {
-    use std::ops::ControlFlow;
-    use std::sync::mpsc::sync_channel;
-
     use super::super::error::StoreError;
     use super::*;
+    use std::ops::ControlFlow;
 
     /// Takes one group, and does with the next what is wanted.
     #[derive(Debug)]
@@ -131,7 +183,7 @@ mod tests {
     #[test]
     fn after_a_failed_group_no_other_is_written_and_every_answer_says_so() {
         for panics in [false, true] {
-            let (to_disk, groups) = sync_channel(8);
+            let (to_disk, groups) = to_disk(8);
             let answers = Arc::new(Mutex::new(Vec::new()));
             for seq in 1..=4_u64 {
                 let tell = Arc::clone(&answers);
@@ -151,13 +203,11 @@ mod tests {
                     seq,
                     head: String::new(),
                 });
-                to_disk
-                    .send(Group {
-                        records,
-                        mark,
-                        finish: vec![finish],
-                    })
-                    .expect("room");
+                assert!(to_disk.send(Group {
+                    records,
+                    mark,
+                    finish: vec![finish],
+                }));
             }
             drop(to_disk);
             let store = Breaking {

@@ -4,7 +4,6 @@
 //! disk; what only later claims rest on (lists, inputs, decisions) is answered when it has its place
 //! before them, and after a failed write nothing is answered but that.
 
-use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use super::attempts::{ClaimRequest, Claims, Settled};
-use super::commit::{Finish, Group, write};
+use super::commit::{Finish, Group, to_disk, write};
 use super::error::LedgerError;
 use super::index::Index;
 use super::inputs::Inputs;
@@ -231,7 +230,8 @@ impl Ledger {
         .await
     }
 
-    /// Records what came back for a batch.
+    /// Records what came back for a batch. Answers before the disk: a claim whose answer is lost with
+    /// the process is read back like one that was never answered.
     ///
     /// # Errors
     /// The ledger has failed.
@@ -241,7 +241,9 @@ impl Ledger {
         took: Duration,
         now: Timestamp,
     ) -> Result<Vec<Settled>, LedgerError> {
-        self.submit(move |work| work.settle(receipts, took, now))
+        self.in_turn(move |work| work.settle(receipts, took, now))
+            .await?
+            .done()
             .await
     }
 
@@ -453,7 +455,7 @@ fn run(
     } = opened;
     let failed: Arc<Mutex<Option<Arc<str>>>> = Arc::default();
     // one group on its way to the disk, one that waits: more would only be memory
-    let (to_disk, groups) = sync_channel(1);
+    let (to_disk, groups) = to_disk(1);
     let mut work = Work::new(index).writing_to(to_disk.clone());
     let seen = Arc::clone(&failed);
     let writer = std::thread::spawn(move || write(&groups, &*store, sidecar, &seen, &note_failure));
@@ -476,7 +478,8 @@ fn run(
                 }
                 Message::Close(answer) => closing = Some(answer),
             }
-            if closing.is_none() && finish.len() < GROUP {
+            // while the writer is busy more is gathered; where it is free, who waits is let go at once
+            if closing.is_none() && finish.len() < GROUP && !to_disk.is_free() {
                 message = inbox.try_recv().ok();
             }
         }
@@ -486,7 +489,7 @@ fn run(
             mark,
             finish,
         };
-        if to_disk.send(group).is_err() {
+        if !to_disk.send(group) {
             // it has panicked; who waits is told by the answers that are dropped
             lock(&failed).get_or_insert_with(|| Arc::from("the ledger's writer has stopped"));
         }

@@ -36,7 +36,7 @@ pub use attempts::{ClaimRequest, Claims, Settled};
 pub use claimed::Claimed;
 pub use dated::ServerBehind;
 pub use error::{LedgerError, StoreError};
-pub use handle::Ledger;
+pub use handle::{Ledger, Taken};
 pub use index::said_print;
 pub use index::{
     Attempt, BaselineView, Counts, Hold, HoldState, InboxItem, Index, Memo, PauseScope, Stopped,

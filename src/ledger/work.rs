@@ -1,12 +1,11 @@
 //! What one operation may do on the ledger's thread: read the index, emit events; nothing is acknowledged before the group is on disk.
 
 use std::collections::HashMap;
-use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use jiff::Timestamp;
 
-use super::commit::Group;
+use super::commit::{Group, ToDisk};
 use super::dated::Dated;
 use super::error::LedgerError;
 use super::index::{Index, Stamp};
@@ -49,7 +48,7 @@ const GATHERED: usize = 512;
 pub(super) struct Work {
     index: Arc<RwLock<Index>>,
     /// The thread that writes; without one everything is gathered.
-    to_disk: Option<SyncSender<Group>>,
+    to_disk: Option<ToDisk>,
     /// Encoded events that wait for the group's append.
     pub pending: Vec<(u64, Vec<u8>)>,
     /// Presence of lineage `L` at `L - 1`.
@@ -97,7 +96,7 @@ impl Work {
     }
 
     /// Hands records on while an operation is still making more.
-    pub fn writing_to(mut self, to_disk: SyncSender<Group>) -> Self {
+    pub fn writing_to(mut self, to_disk: ToDisk) -> Self {
         self.to_disk = Some(to_disk);
         self
     }
