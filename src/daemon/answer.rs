@@ -50,9 +50,15 @@ impl Core {
             },
             Request::Status => Reply::Status(Box::new(self.status())),
             Request::Inbox => Reply::Inbox(self.inbox()),
-            Request::OutcomesList { filter } => self.outcomes(&filter),
+            Request::OutcomesList { filter } => {
+                self.ledger.written().await?;
+                self.outcomes(&filter)
+            }
             Request::OutcomesShow { id } => match self.lineage_named(&id) {
-                Some(lineage) => self.story(lineage),
+                Some(lineage) => {
+                    self.ledger.written().await?;
+                    self.story(lineage)
+                }
                 None => no_such(&id),
             },
             Request::Stop => {

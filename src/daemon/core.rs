@@ -446,6 +446,8 @@ impl Core {
                 }
                 // a refused login must be on record whoever met it
                 self.login_changed(now).await?;
+                // explanations are read from the journal
+                self.ledger.written().await?;
                 let answer = self.work_out(question, result);
                 // an asker that went away needs no answer
                 let _ = reply.send(answer);

@@ -98,7 +98,7 @@ impl Ledger {
         Ok(Self::start(open::in_memory(now)?).0)
     }
 
-    fn start(opened: Opened) -> (Self, OpenReport) {
+    pub(super) fn start(opened: Opened) -> (Self, OpenReport) {
         let (queue, inbox) = mpsc::channel(QUEUE);
         let shared = Arc::new(Shared {
             index: Arc::clone(&opened.index),
@@ -369,6 +369,15 @@ impl Ledger {
     ) -> Result<Option<String>, LedgerError> {
         self.submit(move |work| work.keep_world(&reason, actor, now))
             .await
+    }
+
+    /// Waits until everything that has its place in the journal is on disk; whoever reads the journal,
+    /// and not the index, sees only what is there.
+    ///
+    /// # Errors
+    /// The ledger has failed.
+    pub async fn written(&self) -> Result<(), LedgerError> {
+        self.submit(|_| Ok(())).await
     }
 
     /// Writes everything and closes the store; later calls answer [`LedgerError::Closed`].

@@ -68,13 +68,12 @@ pub(super) fn mark(index: &Index) -> Mark {
 
 /// A store in memory.
 pub(super) fn in_memory(now: Timestamp) -> Result<Opened, LedgerError> {
-    settle_start(
-        Arc::new(MemoryStore::default()),
-        None,
-        None,
-        Vec::new(),
-        now,
-    )
+    without_a_disk(Arc::new(MemoryStore::default()), now)
+}
+
+/// Any store, without a lock and a sidecar.
+pub(super) fn without_a_disk(store: Arc<dyn Store>, now: Timestamp) -> Result<Opened, LedgerError> {
+    settle_start(store, None, None, Vec::new(), now)
 }
 
 /// The store in a directory.

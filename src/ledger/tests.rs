@@ -2,6 +2,7 @@
 
 mod alarms;
 mod attempts;
+mod behind;
 mod early;
 mod elders;
 mod inputs;

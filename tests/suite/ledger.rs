@@ -77,6 +77,50 @@ fn both_stores_keep_the_contract() {
     assert_eq!(store.last().expect("read"), Some(600));
 }
 
+/// Stores were written record by record before there were blocks.
+#[test]
+fn a_store_of_single_records_is_read_and_goes_on_in_blocks() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let record = |n: u64| {
+        (
+            n,
+            format!("{{\"seq\":{n},\"text\":\"as before\"}}").into_bytes(),
+        )
+    };
+    {
+        let old = sled::open(dir.path()).expect("created");
+        for (seq, bytes) in (1..=5).map(record) {
+            old.insert(seq.to_be_bytes(), bytes).expect("written");
+        }
+        old.flush().expect("flushed");
+    }
+    let all: Vec<_> = (1..=400).map(record).collect();
+    {
+        let (store, _) = SledStore::open(dir.path(), CACHE).expect("opened");
+        assert_eq!(store.last().expect("read"), Some(5));
+        store.append(&all[5..7]).expect("written");
+        store.append(&all[7..]).expect("written");
+    }
+    let (store, _) = SledStore::open(dir.path(), CACHE).expect("opened again");
+    assert_eq!(store.last().expect("read"), Some(400));
+    for from in [0, 1, 5, 6, 7, 8, 250, 400] {
+        let mut seen = Vec::new();
+        let show = &mut |seq, bytes: &[u8]| {
+            seen.push((seq, bytes.to_vec()));
+            ControlFlow::Continue(())
+        };
+        store.visit(from, show).expect("visited");
+        let first = usize::try_from(from.max(1)).expect("small") - 1;
+        assert_eq!(seen, all[first..], "from {from}");
+    }
+    for (seq, bytes) in &all {
+        assert_eq!(store.get(*seq).expect("read").as_ref(), Some(bytes));
+    }
+    drop(store);
+    let values = sled::open(dir.path()).expect("opened").len();
+    assert!(values < 40, "{values} values for 400 records");
+}
+
 #[tokio::test]
 async fn a_second_opener_is_told_who_holds_the_store_and_a_closed_one_is_free() {
     let dir = tempfile::tempdir().expect("a directory");

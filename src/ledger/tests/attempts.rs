@@ -291,6 +291,7 @@ async fn a_refusal_that_says_not_automated_is_learned_and_survives_in_the_story(
     assert_eq!(memory.manual_since, Some(at(1)));
     let expired = ledger.read(|i| i.manual(&definition, at(90), SignedDuration::from_hours(1)));
     assert_eq!(expired.manual_since, None);
+    ledger.written().await.expect("on disk");
     let story = ledger.story(lineage).expect("read");
     assert_eq!(story.lines.len(), 3, "{story:?}");
     let text = "x\"y\n".repeat(5000);

@@ -53,6 +53,7 @@ async fn ledger() -> (Ledger, Vec<LineageId>) {
         .observe(sighting(rows, 0), at(0))
         .await
         .expect("seen");
+    ledger.written().await.expect("on disk");
     let lineages = seen.views.iter().filter_map(|view| view.lineage).collect();
     (ledger, lineages)
 }
@@ -70,6 +71,7 @@ async fn cycle(ledger: &Ledger, decision: &Decision, text: &str, refusal: Option
         .done()
         .await
         .expect("decided");
+    ledger.written().await.expect("on disk");
 }
 
 fn bytes(ledger: &Ledger) -> usize {
@@ -90,6 +92,7 @@ async fn inputs_of_ten_alike_tasks_cost_little_more_than_one_and_come_back_to_th
         .collect();
     let all = made.iter().zip(&texts).map(|(d, t)| inputs(d, t)).collect();
     ledger.keep_inputs(all, at(1)).await.expect("kept");
+    ledger.written().await.expect("on disk");
     for text in &texts {
         let digest = digest_of(text.as_bytes());
         let back = ledger.kept(&digest).expect("read");
@@ -135,6 +138,7 @@ async fn a_recorded_decision_has_its_inputs_also_where_only_what_holds_it_back_c
         .done()
         .await
         .expect("decided");
+    ledger.written().await.expect("on disk");
     let story = ledger.story(lineages[0]).expect("read");
     let last = story.lines.last().expect("recorded");
     let EventBody::Decided { items } = &last.event.body else {
@@ -156,6 +160,7 @@ async fn one_decision_never_stores_more_than_its_bound() {
         .keep_inputs(vec![inputs(&said, &huge)], at(1))
         .await
         .expect("answered");
+    ledger.written().await.expect("on disk");
     assert_eq!(bytes(&ledger), before);
     let most = "y".repeat(MAX_INPUTS);
     let said = decision(lineages[1], "91", &most, "wait");
