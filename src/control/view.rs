@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::state::RewoundView;
 use crate::model::{
     ActionName, AttemptState, Kind, LineageId, Login, Mode, PolicyHash, Principal, Refusal,
     RefusalReason, Scope, TargetName, TaskId, Verdict,
@@ -236,6 +237,12 @@ pub struct StatusView {
     pub store: String,
     /// `ok`, or what is wrong with it.
     pub store_state: String,
+    /// Set where it does not hold what was acknowledged, until a person has settled that.
+    #[serde(default)]
+    pub store_rewound: Option<RewoundView>,
+    /// What was found or repaired when it was opened.
+    #[serde(default)]
+    pub store_notes: Vec<String>,
     /// Records that were ever written into it.
     #[serde(default)]
     pub store_records: u64,

@@ -25,6 +25,7 @@ mod seen;
 mod send;
 mod settle;
 mod start;
+mod store;
 mod stories;
 mod systemd;
 mod time;

@@ -5,6 +5,7 @@ mod architecture;
 mod bodies;
 mod check;
 mod cli;
+mod cli_damage;
 mod cli_store;
 mod client;
 mod client_list;

@@ -122,6 +122,9 @@ pub fn status(view: &StatusView, width: Width) -> String {
             paragraph(&mut out, width, &format!("{name}: "), HANGING, text);
         }
     }
+    for note in &view.store_notes {
+        paragraph(&mut out, width, "store, at opening: ", HANGING, note);
+    }
     for pause in &view.pauses {
         paragraph(&mut out, width, "paused: ", HANGING, &pause_line(pause));
     }
