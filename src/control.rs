@@ -10,7 +10,7 @@ mod state;
 mod view;
 mod wire;
 
-pub use client::{ask, is_running};
+pub use client::{ask, ask_in_time, is_running};
 pub use request::{Incoming, MAX_TEXT, OutcomeFilter, PlanFilter, Request};
 pub use server::Server;
 pub use state::RewoundView;

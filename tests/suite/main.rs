@@ -33,6 +33,7 @@ mod drill_pause;
 mod drill_real;
 mod drill_recall;
 mod drill_revoke;
+mod drill_silent;
 mod drill_throttle;
 mod drill_wait;
 mod drill_when;
