@@ -9,6 +9,7 @@ mod core;
 mod describe;
 mod evaluate;
 mod facts;
+mod feed;
 mod govern;
 mod login;
 mod memory;

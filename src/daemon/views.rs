@@ -119,6 +119,7 @@ impl Core {
                 (None, Some(world)) => world,
                 (None, None) => "not bound yet".to_owned(),
             },
+            absence_feed: self.feed_view(now),
             server_clock: self.clock_in_words(),
             unmapped: self
                 .last
@@ -235,6 +236,7 @@ impl Core {
             out.push(item);
         }
         out.extend(self.world_item());
+        out.extend(self.feed_item(now));
         let (_, why) = self.effective_mode();
         let shown = out.iter().any(|item| item.id == "world");
         for reason in why {

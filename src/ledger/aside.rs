@@ -191,7 +191,7 @@ fn missing(journal: &Path, expected: Expected<'_>) -> Result<Option<Missing>, St
                     meta.len()
                 ),
             },
-            certain: meta.len() == 0 || meta.len() % SEGMENT != 0,
+            certain: meta.len() == 0 || !meta.len().is_multiple_of(SEGMENT),
         })),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some(Missing {
             why: format!(

@@ -53,9 +53,9 @@ pub fn place(dir: &Path) -> Result<Place, LedgerError> {
     let Some((above, meta)) = dir
         .ancestors()
         .skip(1)
-        .map(|path| match path.as_os_str().is_empty() {
-            true => Path::new("."),
-            false => path,
+        .map(|path| {
+            let here = path.as_os_str().is_empty();
+            if here { Path::new(".") } else { path }
         })
         .find_map(|path| std::fs::metadata(path).ok().map(|meta| (path, meta)))
     else {

@@ -20,6 +20,7 @@ mod drill_broken;
 mod drill_clock;
 mod drill_crash;
 mod drill_doubt;
+mod drill_feed;
 mod drill_full;
 mod drill_guard;
 mod drill_hands;
