@@ -6,12 +6,14 @@
 mod client;
 mod request;
 mod server;
+mod state;
 mod view;
 mod wire;
 
-pub use client::{ask, is_running};
+pub use client::{ask, ask_in_time, is_running};
 pub use request::{Incoming, MAX_TEXT, OutcomeFilter, PlanFilter, Request};
 pub use server::Server;
+pub use state::{FeedView, RewoundView};
 pub use view::{
     Actor, AttemptView, Done, EventView, ExplainView, InboxItem, LOGIN_HINT, LoginView, OutcomeRow,
     OutcomesView, PauseView, PlanItem, PlanView, RefusalView, Refused, RefusedKind, ReleasedView,

@@ -72,6 +72,39 @@ pub struct Feed {
     zone: TimeZone,
     max_age: Option<SignedDuration>,
     last_good: Option<(Arc<Roster>, Timestamp)>,
+    last_read: Option<LastRead>,
+}
+
+/// What came of the last reading.
+#[derive(Debug)]
+struct LastRead {
+    at: Timestamp,
+    bad_rows: usize,
+    taken: bool,
+    /// Since when it is taken, or not.
+    since: Timestamp,
+    problem: Option<String>,
+}
+
+/// How a feed stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FeedState {
+    /// Its file.
+    pub path: PathBuf,
+    /// Rows of the reading that is believed; `None` where none is.
+    pub rows: Option<usize>,
+    /// When that was read.
+    pub as_of: Option<Timestamp>,
+    /// When the file was last looked at.
+    pub read_at: Option<Timestamp>,
+    /// Rows that could not be read then.
+    pub bad_rows: usize,
+    /// False where the file as it was then could not be taken.
+    pub taken: bool,
+    /// Since when that is so.
+    pub since: Option<Timestamp>,
+    /// What was wrong then; the first of several.
+    pub problem: Option<String>,
 }
 
 impl Feed {
@@ -82,6 +115,25 @@ impl Feed {
             zone,
             max_age,
             last_good: None,
+            last_read: None,
+        }
+    }
+
+    /// How it stands, by the last reading.
+    pub fn state(&self, now: Timestamp) -> FeedState {
+        let believed = self.believed(now);
+        let last = self.last_read.as_ref();
+        FeedState {
+            path: self.path.clone(),
+            rows: believed.value().map(|roster| roster.len()),
+            as_of: believed
+                .value()
+                .and(self.last_good.as_ref().map(|(_, at)| *at)),
+            read_at: last.map(|last| last.at),
+            bad_rows: last.map_or(0, |last| last.bad_rows),
+            taken: last.is_none_or(|last| last.taken),
+            since: last.map(|last| last.since),
+            problem: last.and_then(|last| last.problem.clone()),
         }
     }
 
@@ -110,6 +162,18 @@ impl Feed {
             },
             Err(problem) => problems.push(problem),
         }
+        let is_row = |problem: &&FeedProblem| matches!(problem, FeedProblem::Row(_));
+        // what keeps the whole file from being taken is more than a row
+        let whole = problems.iter().find(|problem| !is_row(problem));
+        let taken = whole.is_none();
+        let before = self.last_read.as_ref().filter(|last| last.taken == taken);
+        self.last_read = Some(LastRead {
+            at: now,
+            bad_rows: problems.iter().filter(is_row).count(),
+            taken,
+            since: before.map_or(now, |last| last.since),
+            problem: whole.or(problems.first()).map(ToString::to_string),
+        });
         (self.believed(now), problems)
     }
 

@@ -131,7 +131,13 @@ fn definition(text: &str) -> Result<DefinitionId, Failure> {
 pub fn order(context: &Context, request: Request) -> Result<(), Failure> {
     match answer(context, request)? {
         // it repeats names and words as they were given
-        Reply::Done(done) => print(&format!("{}\n", clean(&done.message))),
+        Reply::Done(done) => {
+            print(&format!("{}\n", clean(&done.message)))?;
+            match done.but {
+                None => Ok(()),
+                Some((what, hint)) => Err(Failure::new(Kind::Findings, what).hint(hint)),
+            }
+        }
         _ => Err(unexpected()),
     }
 }

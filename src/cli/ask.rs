@@ -11,8 +11,6 @@ use crate::control::{self, ControlError, Reply, Request};
 use crate::daemon;
 use crate::model::settings::Settings;
 
-/// A plan reads the whole list, which may take minutes.
-const PATIENCE: Duration = Duration::from_secs(660);
 /// How long another process may hold the store (wall time).
 const STORE_TIME: Duration = Duration::from_secs(10);
 /// First and longest pause between two tries.
@@ -56,7 +54,7 @@ pub fn answer_with(
         Request::Plan { .. } | Request::Explain { .. } => "reading the list and deciding",
         _ => "waiting for the daemon",
     };
-    let work = patiently(&settings, &socket, &request);
+    let work = patiently(&settings, &dir, &socket, &request);
     let reply = context.block_on(beside(what, work))?;
     match reply {
         Reply::Refused(refused) => Err(refused.into()),
@@ -80,18 +78,19 @@ async fn without_daemon(settings: Settings, request: Request) -> Result<Reply, F
 /// command needs it only for a moment, and a daemon that starts listens soon.
 async fn patiently(
     settings: &Result<Settings, Failure>,
+    dir: &Path,
     socket: &Path,
     request: &Request,
 ) -> Result<Reply, Failure> {
     let began = Instant::now();
     let [mut pause, longest] = STORE_PAUSE;
     loop {
-        let asked = control::ask(socket, request.clone(), PATIENCE).await;
+        let asked = control::ask_in_time(socket, request.clone()).await;
         if !matches!(asked, Err(ControlError::NotRunning { .. })) {
             if let Err(failure) = settings {
                 failure.warn();
             }
-            return Ok(asked?);
+            return asked.map_err(|error| silent(error, dir));
         }
         match without_daemon(settings.clone()?, request.clone()).await {
             Err(failure) if failure.kind == Kind::Busy && began.elapsed() < STORE_TIME => {
@@ -108,6 +107,42 @@ async fn patiently(
             done => return done,
         }
     }
+}
+
+/// What to do about a daemon that is there and says nothing: which process it is, and how it stands.
+fn silent(error: ControlError, dir: &Path) -> Failure {
+    let ControlError::TimedOut { pid, .. } = &error else {
+        return error.into();
+    };
+    let locked_by = || {
+        std::fs::read_to_string(dir.join("lock"))
+            .ok()?
+            .trim()
+            .parse()
+            .ok()
+    };
+    let log = "`journalctl -u provtaskd` says what it did last";
+    let hint = match pid.or_else(locked_by) {
+        Some(pid) if is_stopped(pid) => {
+            format!("process {pid} is stopped (SIGSTOP): `kill -CONT {pid}` lets it go on; {log}")
+        }
+        Some(pid) => format!(
+            "it is process {pid}: does its disk answer? is it stopped? then `kill -CONT {pid}`; {log}"
+        ),
+        None => format!("is it stopped? then `kill -CONT` its process; {log}"),
+    };
+    Failure::from(error).hint(hint)
+}
+
+/// What the kernel says of a process: stopped by a signal, or by a debugger.
+fn is_stopped(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // the name before it may hold anything, a bracket too
+    let state = stat
+        .rsplit(") ")
+        .next()
+        .and_then(|rest| rest.chars().next());
+    matches!(state, Some('T' | 't'))
 }
 
 /// What is no directory holds neither a socket nor a store.

@@ -48,7 +48,7 @@ kinds! {
     Store = 73,
     /// A file or socket can't be read or written.
     Io = 74,
-    /// Try later: another process holds the store, or the daemon is busy.
+    /// Try later: another process holds the store, or the daemon is busy or silent.
     Busy = 75,
     /// The login was refused by OIG, or this user may not do that.
     NotAllowed = 77,

@@ -95,10 +95,19 @@ pub fn status(context: &Context, args: &JsonArg) -> Result<(), Failure> {
     };
     view.config_error = broken.map(|failure| failure.line());
     if args.json {
-        print(&render::json(&view)?)
+        print(&render::json(&view)?)?;
     } else {
-        print(&render::status(&view, width()))
+        print(&render::status(&view, width()))?;
     }
+    if view.store_rewound.is_some() {
+        let what = format!(
+            "the store {} does not hold what was acknowledged",
+            view.store
+        );
+        return Err(Failure::new(Kind::Findings, what)
+            .hint("`status` says above what is lost, where a copy is, and what to do"));
+    }
+    Ok(())
 }
 
 pub fn inbox(context: &Context, args: &JsonArg) -> Result<(), Failure> {

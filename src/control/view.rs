@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::state::{FeedView, RewoundView};
 use crate::model::{
     ActionName, AttemptState, Kind, LineageId, Login, Mode, PolicyHash, Principal, Refusal,
     RefusalReason, Scope, TargetName, TaskId, Verdict,
@@ -65,6 +66,9 @@ pub struct OutcomesView {
 pub struct Done {
     /// What was done, one sentence.
     pub message: String,
+    /// What is wrong in spite of it, and what to do; the command then ends with 1.
+    #[serde(default)]
+    pub but: Option<(String, String)>,
 }
 
 /// Why a request was not carried out.
@@ -120,6 +124,7 @@ impl Reply {
     pub fn done(message: impl Into<String>) -> Self {
         Self::Done(Done {
             message: message.into(),
+            but: None,
         })
     }
 }
@@ -236,11 +241,20 @@ pub struct StatusView {
     pub store: String,
     /// `ok`, or what is wrong with it.
     pub store_state: String,
+    /// Set where it does not hold what was acknowledged, until a person has settled that.
+    #[serde(default)]
+    pub store_rewound: Option<RewoundView>,
+    /// What was found or repaired when it was opened.
+    #[serde(default)]
+    pub store_notes: Vec<String>,
     /// Records that were ever written into it.
     #[serde(default)]
     pub store_records: u64,
     /// Which world it belongs to, and whether the server is that one.
     pub world: String,
+    /// The absence file, where one is configured.
+    #[serde(default)]
+    pub absence_feed: Option<FeedView>,
     /// What is wrong with the server's clock or its zone, where its dates say so.
     #[serde(default)]
     pub server_clock: Option<String>,

@@ -59,12 +59,16 @@ pub enum ControlError {
         source: std::io::Error,
     },
     /// No answer in time.
-    #[error("the daemon on {} did not answer within {seconds} s", path.display())]
+    #[error("the daemon on {} did not answer within {seconds} s{}", path.display(), if *order { "; what was ordered may still be carried out when it goes on" } else { "" })]
     TimedOut {
         /// The socket.
         path: PathBuf,
         /// How long we waited.
         seconds: u64,
+        /// The process that listens there, where the kernel says so.
+        pid: Option<i32>,
+        /// It was asked to change something, which it may have got.
+        order: bool,
     },
     /// What came is not what this version understands.
     #[error("the daemon on {} answered something else than this version understands: {what}", path.display())]

@@ -8,8 +8,8 @@ use super::describe::{RowText, verdict_text};
 use super::evaluate::{CycleError, Evaluated, Proposal, evaluate};
 use super::memory::Memory;
 use crate::control::{
-    ExplainView, Incoming, LOGIN_HINT, PlanFilter, PlanItem, PlanView, RefusalView, RefusedKind,
-    Reply, Request, one_line,
+    Done as Carried, ExplainView, Incoming, LOGIN_HINT, PlanFilter, PlanItem, PlanView,
+    RefusalView, RefusedKind, Reply, Request, one_line,
 };
 use crate::model::hash::FastMap;
 use crate::model::{CycleId, Decision, LineageId, Refusal, TaskId, Verdict};
@@ -70,10 +70,13 @@ impl Core {
             Request::Reload => {
                 self.reload().await?;
                 match &self.reload_error {
-                    None => Reply::done(format!(
-                        "reloaded; policy set {} is live",
-                        self.policies.hash().short()
-                    )),
+                    None => Reply::Done(Carried {
+                        message: format!(
+                            "reloaded; policy set {} is live",
+                            self.policies.hash().short()
+                        ),
+                        but: self.feed_trouble(self.clock.now()),
+                    }),
                     Some(error) => Reply::refused(
                         RefusedKind::Config,
                         error.clone(),
@@ -266,6 +269,7 @@ fn log_order(order: &str, uid: u32, scope: &str, why: &str, answer: &Reply) {
             why,
             result = "done",
             said = one_line(&done.message),
+            but = done.but.as_ref().map(|(what, _)| one_line(what)),
             "an order was carried out"
         ),
         _ => {}

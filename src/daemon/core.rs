@@ -14,6 +14,7 @@ use super::memory::Memory;
 use super::seen::Seen;
 use super::send::SendDone;
 use super::settle::LookDone;
+use super::store::StoreSeen;
 use super::time::Stepper;
 use super::under_way::{UnderWay, Why};
 use super::{DaemonError, systemd};
@@ -172,6 +173,8 @@ pub struct Core {
     pub server_behind: Option<ServerBehind>,
     /// The log has said that this is another server.
     pub world_said: bool,
+    /// What was found when the store was opened.
+    pub store_seen: StoreSeen,
     /// The store of another world: held, so that nobody else takes it, and left as it is.
     pub foreign_store: Option<Ledger>,
     /// The last cycle.

@@ -49,6 +49,8 @@ impl Core {
                     self.roster = Known::unknown("the feed was not read yet");
                 }
                 record_mode(&self.ledger, &settings, now).await?;
+                // before it is answered: who reloads is told what is wrong with the file
+                self.refresh_roster();
                 self.settings = Arc::new(settings);
                 self.policies = policies;
                 self.reload_error = None;

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::core::{Core, Exit, Inlets, Last, Signal, drive, idle};
 use super::memory::Memory;
+use super::store::{StoreSeen, mismatch_of};
 use super::time::clock_for;
 use super::under_way::UnderWay;
 use super::{DaemonError, RunOptions, recall, systemd};
@@ -22,7 +23,7 @@ use crate::config::Overrides;
 use crate::control::{self, Incoming, Reply, Request};
 use crate::dispatch::batch::Queues;
 use crate::ledger::record::{EventBody, Meta};
-use crate::ledger::{Entry, Ledger, OpenReport, Stopped, VerifyItem};
+use crate::ledger::{Entry, Ledger, Place, Stopped, VerifyItem, place};
 use crate::model::hash::FastMap;
 use crate::model::settings::{Schedule, Settings};
 use crate::model::{Action, CycleId, Known, Mode};
@@ -211,7 +212,12 @@ async fn assemble(
     let (clock, stepper) = clock_for(&settings.server).await?;
     let now = clock.now();
     let policies = Arc::new(policy::load::load(&settings.policy)?);
-    let (ledger, report) = if dry && !settings.store.dir.exists() {
+    let at = if dry {
+        place(&settings.store.dir)?
+    } else {
+        Place::There
+    };
+    let (ledger, report) = if at != Place::There {
         (Ledger::memory(now)?, None)
     } else {
         // opening replays the journal: off the runtime's threads
@@ -295,6 +301,9 @@ async fn assemble(
         doubtful_world: None,
         server_behind: None,
         world_said: false,
+        store_seen: report
+            .as_ref()
+            .map_or_else(|| StoreSeen::absent(at), StoreSeen::opened),
         foreign_store,
         last,
         epoch: 1,
@@ -360,37 +369,6 @@ pub fn open_attempts(ledger: &Ledger) -> Vec<VerifyItem> {
             })
             .collect()
     })
-}
-
-/// Why store and server don't belong together, if so (invariant 13).
-fn mismatch_of(ledger: &Ledger, report: &OpenReport, settings: &Settings) -> Option<Arc<str>> {
-    for repaired in &report.repaired {
-        tracing::error!(repaired = %repaired, "the store was repaired at start; look at what is said here");
-    }
-    if let Some(rewound) = &report.rewound {
-        let why = format!(
-            "the store in {} was rewound: record {} was acknowledged, {} is the last that is there",
-            settings.store.dir.display(),
-            rewound.expected,
-            rewound.found
-        );
-        tracing::error!(why = %why, "nothing is sent: attempts of that interval may be unknown here");
-        return Some(Arc::from(why));
-    }
-    let here = login::world(&settings.server);
-    match ledger.read(|index| index.world().map(str::to_owned)) {
-        // bound once the server has been read: a slip in the configuration binds nothing
-        None => None,
-        Some(known) if known == here => None,
-        Some(known) => {
-            let why = format!(
-                "the store in {} belongs to {known}, the configuration names {here}",
-                settings.store.dir.display()
-            );
-            tracing::error!(why = %why, "nothing is sent; use another store directory for another server");
-            Some(Arc::from(why))
-        }
-    }
 }
 
 /// Records the configured mode when it changed.

@@ -50,6 +50,7 @@ impl Core {
     pub fn status(&self) -> StatusView {
         let now = self.clock.now();
         let (effective_mode, mode_why) = self.effective_mode();
+        let store = self.store_words();
         let requests = self.client.requests();
         let login = self.settings.server.login.clone();
         let hash = self.policies.hash().clone();
@@ -109,16 +110,16 @@ impl Core {
             reads_sent: requests.reads + requests.tokens,
             attempts_open: u64::try_from(open).unwrap_or(u64::MAX),
             store: self.settings.store.dir.display().to_string(),
-            store_state: self
-                .ledger
-                .failed()
-                .map_or_else(|| "ok".to_owned(), |why| why.to_string()),
+            store_state: store.state,
+            store_rewound: store.rewound,
+            store_notes: store.notes,
             store_records: self.ledger.read(|index| index.last_seq()),
             world: match (self.mismatch(), world) {
                 (Some(why), _) => why.to_string(),
                 (None, Some(world)) => world,
                 (None, None) => "not bound yet".to_owned(),
             },
+            absence_feed: self.feed_view(now),
             server_clock: self.clock_in_words(),
             unmapped: self
                 .last
@@ -235,6 +236,7 @@ impl Core {
             out.push(item);
         }
         out.extend(self.world_item());
+        out.extend(self.feed_item(now));
         let (_, why) = self.effective_mode();
         let shown = out.iter().any(|item| item.id == "world");
         for reason in why {

@@ -138,6 +138,10 @@ impl Work {
         let scope = || Scope::Lineage(lineage);
         let index = self.index();
         if let Some((expected, found)) = index.rewound() {
+            let expected = match expected {
+                0 => "unknown".to_owned(),
+                known => known.to_string(),
+            };
             return Some(
                 Refusal::new(RefusalReason::WorldMismatch, Scope::Global)
                     .with("expected_record", expected)

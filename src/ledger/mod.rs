@@ -1,6 +1,7 @@
 //! The durable memory of claims, outcomes and learned facts; nothing is sent that is not on disk here first, and nothing here ever decides what to do.
 
 mod alike;
+mod aside;
 mod attempts;
 mod block;
 mod claimed;
@@ -19,8 +20,10 @@ mod newcomer;
 mod notes;
 mod observe;
 mod open;
+mod place;
 pub mod record;
 pub mod retention;
+mod rewound;
 mod roll;
 pub mod sidecar;
 pub mod sled;
@@ -46,8 +49,10 @@ pub use judge::{Judgement, Reading, judge, next_look};
 pub use look::{Looked, LookedUp};
 pub use notes::{BaselineChange, DecidedCount, DecisionRecord, Entry};
 pub use observe::{Observed, Sighting, TaskView, VerifyItem};
-pub use open::{OpenReport, Rewound};
+pub use open::OpenReport;
+pub use place::{Place, place};
 pub use record::{Actor, DecidedItem, Event, EventBody, How};
+pub use rewound::Rewound;
 pub use roll::AttemptRow;
 pub use store::Store;
 pub use transfer::{Story, StoryLine};

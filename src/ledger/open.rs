@@ -9,25 +9,18 @@ use std::sync::{Arc, RwLock};
 
 use jiff::Timestamp;
 
+use super::aside::{self, Expected, Kept};
 use super::error::{LedgerError, StoreError};
 use super::index::Index;
 use super::memory::MemoryStore;
 use super::record::{Actor, EventBody, Meta, RecordError, VERSION, decode, digest_of, genesis};
+use super::rewound::{Rewound, rewind};
 use super::sidecar::{Found, Mark, Sidecar};
 use super::sled::SledStore;
 use super::store::Store;
 use super::work::Work;
 use crate::model::settings::StoreSettings;
 use crate::model::{AttemptEvent, AttemptState, Outcome};
-
-/// The store holds less than was acknowledged.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Rewound {
-    /// The last record that was acknowledged.
-    pub expected: u64,
-    /// The last record that is there.
-    pub found: u64,
-}
 
 /// What opening found and did.
 #[derive(Clone, PartialEq, Debug)]
@@ -76,6 +69,14 @@ pub(super) fn without_a_disk(store: Arc<dyn Store>, now: Timestamp) -> Result<Op
     settle_start(store, None, None, Vec::new(), now)
 }
 
+/// The files of a store that is being opened.
+struct Files<'a> {
+    dir: &'a Path,
+    sidecar: Sidecar,
+    said: Found,
+    kept: Kept,
+}
+
 /// The store in a directory.
 pub(super) fn on_disk(settings: &StoreSettings, now: Timestamp) -> Result<Opened, LedgerError> {
     let dir = &settings.dir;
@@ -85,15 +86,32 @@ pub(super) fn on_disk(settings: &StoreSettings, now: Timestamp) -> Result<Opened
         .create(dir)
         .map_err(|e| StoreError::io(dir, e))?;
     let lock = take_lock(dir)?;
-    let (sidecar, mark) = Sidecar::open(&dir.join("sidecar"))?;
-    let (store, repaired) = SledStore::open(&dir.join("journal"), settings.cache)?;
-    settle_start(
-        Arc::new(store),
-        Some((sidecar, mark)),
-        Some(lock),
-        repaired,
-        now,
-    )
+    let (sidecar, said) = Sidecar::open(&dir.join("sidecar"))?;
+    let sidecar = sidecar.beside(dir.join("journal").join("db"));
+    let expected = match &said {
+        Found::Mark(mark) => Some(Expected {
+            mark,
+            length: sidecar.length(),
+        }),
+        Found::Nothing | Found::Unreadable => None,
+    };
+    // opening may rewrite what it can't read: what is damaged is copied first
+    let kept = aside::keep(dir, expected, now)?;
+    let opened = SledStore::open(&dir.join("journal"), settings.cache);
+    let (store, repaired) = opened.map_err(|error| match LedgerError::from(error) {
+        LedgerError::Corrupt { path, why, hint } if !kept.said.is_empty() => {
+            let why = format!("{why}; {}", kept.said.join("; "));
+            LedgerError::Corrupt { path, why, hint }
+        }
+        other => other,
+    })?;
+    let files = Files {
+        dir,
+        sidecar,
+        said,
+        kept,
+    };
+    settle_start(Arc::new(store), Some(files), Some(lock), repaired, now)
 }
 
 /// The lock of our own comes before sled's: it says who holds the store.
@@ -166,7 +184,7 @@ pub(super) fn replay(store: &dyn Store) -> Result<(Index, Vec<String>), LedgerEr
 
 fn settle_start(
     store: Arc<dyn Store>,
-    sidecar: Option<(Sidecar, Found)>,
+    files: Option<Files<'_>>,
     lock: Option<File>,
     mut repaired: Vec<String>,
     now: Timestamp,
@@ -176,20 +194,30 @@ fn settle_start(
     repaired.extend(wrong.into_iter().take(20));
     let found = index.last_seq();
     let created = found == 0;
-    let (mut sidecar, mark_read, lost) = match sidecar {
-        Some((sidecar, Found::Mark(mark))) => (Some(sidecar), Some(mark), false),
-        Some((sidecar, Found::Unreadable)) => (Some(sidecar), None, true),
+    let (mark_read, lost) = match files.as_ref().map(|files| &files.said) {
+        Some(Found::Mark(mark)) => (Some(mark.clone()), None),
+        Some(Found::Unreadable) => (None, Some("can't be read")),
         // the first record is written before the first mark
-        Some((sidecar, Found::Nothing)) => (Some(sidecar), None, found > 1),
-        None => (None, None, false),
+        Some(Found::Nothing) if found > 1 => (None, Some("is missing")),
+        Some(Found::Nothing) | None => (None, None),
     };
-    if lost {
-        repaired.push(
-            "the sidecar that says up to where the store was acknowledged is lost or unreadable"
-                .to_owned(),
-        );
+    if let (Some(what), Some(files)) = (lost, &files) {
+        repaired.push(format!(
+            "{} {what}: it said up to where the store was acknowledged, so it can't be told whether records are missing after {found}, the last that is there",
+            files.dir.join("sidecar").display()
+        ));
     }
-    let rewound = rewind(&index, mark_read.as_ref(), damaged || lost);
+    let rewound = rewind(&index, mark_read.as_ref(), damaged || lost.is_some());
+    let dir = files.as_ref().map(|files| files.dir);
+    let sidecar = match files {
+        Some(files) => Some(told(
+            files,
+            mark_read.as_ref(),
+            rewound.is_some(),
+            &mut repaired,
+        )?),
+        None => None,
+    };
     let index = Arc::new(RwLock::new(index));
     let mut work = Work::new(Arc::clone(&index));
     let meta = Meta::by(Actor::System, now);
@@ -197,27 +225,26 @@ fn settle_start(
         let store = uuid::Uuid::now_v7().to_string();
         work.emit(&meta, EventBody::StoreCreated { store })?;
     }
-    if let Some(rewound) = &rewound {
-        let body = EventBody::StoreRewound {
-            expected: rewound.expected,
-            found: rewound.found,
-        };
-        work.emit(&meta, body)?;
+    if let Some((expected, found)) = rewound {
+        work.emit(&meta, EventBody::StoreRewound { expected, found })?;
     }
     restart(&mut work, &meta, now)?;
     if !work.pending.is_empty() {
         let records = std::mem::take(&mut work.pending);
         store.append(&records)?;
     }
+    let mut sidecar = sidecar;
     if let Some(sidecar) = &mut sidecar {
         sidecar.write(&mark(&work.index()))?;
     }
     let report = {
         let index = work.index();
         OpenReport {
-            rewound: index
-                .rewound()
-                .map(|(expected, found)| Rewound { expected, found }),
+            rewound: index.rewound().map(|(expected, found)| Rewound {
+                expected,
+                found,
+                copy: dir.and_then(|dir| aside::copy_of(dir, expected)),
+            }),
             repaired,
             open_claims: index.open_attempts().count(),
             created,
@@ -235,15 +262,37 @@ fn settle_start(
     })
 }
 
-/// Less than the sidecar says, another store than it says, or a record missing in the middle: rewound.
-fn rewind(index: &Index, mark: Option<&Mark>, damaged: bool) -> Option<Rewound> {
-    let found = index.last_seq();
-    let expected = mark.map_or(0, |m| m.seq);
-    let other = mark.is_some_and(|m| index.store_id().is_some_and(|id| id != m.store));
-    let forked = mark.is_some_and(|m| {
-        m.seq == found && index.head().is_some_and(|head| head.as_str() != m.head)
-    });
-    (found < expected || other || forked || damaged).then_some(Rewound { expected, found })
+/// Says what became of the files before and by the opening; a copy of a journal that turned out to be
+/// whole goes away again.
+fn told(
+    files: Files<'_>,
+    mark: Option<&Mark>,
+    rewound: bool,
+    repaired: &mut Vec<String>,
+) -> Result<Sidecar, LedgerError> {
+    let Files {
+        dir, sidecar, kept, ..
+    } = files;
+    if !rewound {
+        // sled has cut off what it did not use any more, and was ended before the next mark
+        kept.not_needed()?;
+        return Ok(sidecar);
+    }
+    if kept.said.is_empty() && mark.is_some() {
+        let journal = dir.join("journal");
+        let why = match sidecar.length() {
+            Some(_) => {
+                "its file was as long as when it was last written, so nothing showed the damage before"
+            }
+            None => "the sidecar is of an older version, which does not say how long its file was",
+        };
+        repaired.push(format!(
+            "{} was opened without a copy: {why}; its files may have been rewritten by that",
+            journal.display()
+        ));
+    }
+    repaired.extend(kept.said);
+    Ok(sidecar)
 }
 
 /// A claim found open may have been sent: it becomes unknown and is re-read, never re-sent.

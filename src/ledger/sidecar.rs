@@ -29,6 +29,9 @@ pub struct Sidecar {
     path: PathBuf,
     file: File,
     turn: u64,
+    /// The journal's file, whose length each mark says too.
+    beside: Option<PathBuf>,
+    length: Option<u64>,
 }
 
 /// What a sidecar says.
@@ -61,30 +64,43 @@ impl Sidecar {
             file.set_len(SLOT_AT * 2).map_err(io)?;
             file.sync_all().map_err(io)?;
         }
-        let mut newest: Option<(u64, Mark)> = None;
+        let mut newest: Option<Slot> = None;
         let mut written = false;
         for at in [0, SLOT_AT] {
             let mut bytes = [0u8; SLOT];
             file.read_exact_at(&mut bytes, at).map_err(io)?;
             written |= bytes.iter().any(|byte| *byte != 0);
-            if let Some((turn, mark)) = parse(&bytes)
-                && newest.as_ref().is_none_or(|(have, _)| turn > *have)
+            if let Some(slot) = parse(&bytes)
+                && newest.as_ref().is_none_or(|have| slot.turn > have.turn)
             {
-                newest = Some((turn, mark));
+                newest = Some(slot);
             }
         }
-        let turn = newest.as_ref().map_or(0, |(turn, _)| *turn);
         let sidecar = Self {
             path: path.to_path_buf(),
             file,
-            turn,
+            turn: newest.as_ref().map_or(0, |slot| slot.turn),
+            beside: None,
+            length: newest.as_ref().and_then(|slot| slot.length),
         };
         let found = match newest {
-            Some((_, mark)) => Found::Mark(mark),
+            Some(slot) => Found::Mark(slot.mark),
             None if written => Found::Unreadable,
             None => Found::Nothing,
         };
         Ok((sidecar, found))
+    }
+
+    /// Names the journal's file: from then on each mark says how long it was.
+    #[must_use]
+    pub fn beside(mut self, file: PathBuf) -> Self {
+        self.beside = Some(file);
+        self
+    }
+
+    /// How long the journal's file was when the mark was written that was read; older ones don't say it.
+    pub fn length(&self) -> Option<u64> {
+        self.length
     }
 
     /// Writes a mark and syncs it.
@@ -93,7 +109,11 @@ impl Sidecar {
     /// I/O; then nothing may be acknowledged.
     pub fn write(&mut self, mark: &Mark) -> Result<(), StoreError> {
         self.turn += 1;
-        let text = format!("{} {} {} {}", self.turn, mark.store, mark.seq, mark.head);
+        let mut text = format!("{} {} {} {}", self.turn, mark.store, mark.seq, mark.head);
+        // one that can't be told is left out: the next opening then knows less, and nothing wrong
+        if let Some(Ok(meta)) = self.beside.as_ref().map(std::fs::metadata) {
+            text = format!("{text} {}", meta.len());
+        }
         let line = format!("{:016x} {text}\n", check(&text));
         let mut bytes = [b' '; SLOT];
         for (to, from) in bytes.iter_mut().zip(line.bytes()) {
@@ -117,7 +137,14 @@ fn check(text: &str) -> u64 {
     hash.finish()
 }
 
-fn parse(bytes: &[u8]) -> Option<(u64, Mark)> {
+/// What one slot holds.
+struct Slot {
+    turn: u64,
+    mark: Mark,
+    length: Option<u64>,
+}
+
+fn parse(bytes: &[u8]) -> Option<Slot> {
     let text = std::str::from_utf8(bytes).ok()?;
     let (line, _) = text.split_once('\n')?;
     let (sum, rest) = line.split_once(' ')?;
@@ -131,7 +158,8 @@ fn parse(bytes: &[u8]) -> Option<(u64, Mark)> {
         seq: parts.next()?.parse().ok()?,
         head: parts.next()?.to_owned(),
     };
-    Some((turn, mark))
+    let length = parts.next().and_then(|length| length.parse().ok());
+    Some(Slot { turn, mark, length })
 }
 
 #[cfg(test)]
@@ -167,5 +195,25 @@ mod tests {
         std::fs::write(&path, "garbage").expect("spoilt");
         let (_, read) = Sidecar::open(&path).expect("opened");
         assert_eq!(read, Found::Unreadable);
+    }
+
+    #[test]
+    fn a_mark_says_how_long_the_journal_was_and_an_older_one_is_read_without_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (path, db) = (dir.path().join("sidecar"), dir.path().join("db"));
+        let (mut older, _) = Sidecar::open(&path).expect("created");
+        older.write(&mark(3)).expect("written");
+        let (sidecar, read) = Sidecar::open(&path).expect("opened");
+        assert_eq!((read, sidecar.length()), (Found::Mark(mark(3)), None));
+        let mut sidecar = sidecar.beside(db.clone());
+        sidecar.write(&mark(4)).expect("there is no journal yet");
+        assert_eq!(Sidecar::open(&path).expect("opened").0.length(), None);
+        std::fs::write(&db, vec![0; 700]).expect("written");
+        sidecar.write(&mark(u64::MAX)).expect("written");
+        let (sidecar, read) = Sidecar::open(&path).expect("opened");
+        assert_eq!(
+            (read, sidecar.length()),
+            (Found::Mark(mark(u64::MAX)), Some(700))
+        );
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::drill::{Drill, Setup};
 
 /// Work that heals at once, in small portions over the hours.
-const STEADY: &str = r#"
+pub const STEADY: &str = r#"
 name = "steady"
 seed = 15
 [[target]]

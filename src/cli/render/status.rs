@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::layout::{Width, number, pairs, paragraph, prose, table, word};
 use super::{clean, opt_time, time};
-use crate::control::{LOGIN_HINT, LoginView, PauseView, StatusView};
+use crate::control::{FeedView, LOGIN_HINT, LoginView, PauseView, StatusView};
 
 /// How far what does not fit into a line goes in.
 const HANGING: usize = 4;
@@ -20,6 +20,28 @@ fn pause_line(pause: &PauseView) -> String {
     }
     if let Some(why) = &pause.why {
         let _ = write!(line, ": {why}");
+    }
+    line
+}
+
+/// Which file, what of it is in use, and what was wrong with it.
+fn feed_line(feed: &FeedView) -> String {
+    let mut line = match (feed.rows, feed.read_at) {
+        (Some(rows), _) => format!(
+            "{rows} {} of {}, as of {}",
+            if rows == 1 { "row" } else { "rows" },
+            feed.file,
+            opt_time(feed.as_of)
+        ),
+        (None, None) => format!("{} was not read yet", feed.file),
+        (None, Some(_)) => format!("UNKNOWN: nothing of {} can be used", feed.file),
+    };
+    if feed.bad_rows > 0 {
+        // writing to a String can't fail
+        let _ = write!(line, "; {} can't be read", feed.bad_rows);
+    }
+    if let (Some(problem), Some(at)) = (&feed.problem, feed.read_at) {
+        let _ = write!(line, "; read {}: {problem}", time(at));
     }
     line
 }
@@ -112,6 +134,9 @@ pub fn status(view: &StatusView, width: Width) -> String {
             ("world", view.world.clone()),
         ],
     );
+    if let Some(feed) = &view.absence_feed {
+        paragraph(&mut out, width, "absences: ", HANGING, &feed_line(feed));
+    }
     for (name, problem) in [
         ("last error", &view.last_error),
         ("server clock", &view.server_clock),
@@ -121,6 +146,9 @@ pub fn status(view: &StatusView, width: Width) -> String {
         if let Some(text) = problem {
             paragraph(&mut out, width, &format!("{name}: "), HANGING, text);
         }
+    }
+    for note in &view.store_notes {
+        paragraph(&mut out, width, "store, at opening: ", HANGING, note);
     }
     for pause in &view.pauses {
         paragraph(&mut out, width, "paused: ", HANGING, &pause_line(pause));

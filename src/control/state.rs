@@ -1,0 +1,32 @@
+//! What a status says of the daemon's files: plain values with stable field names; it judges nothing.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A store that holds less than was acknowledged.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RewoundView {
+    /// The last record that was acknowledged; `None` where that can't be known.
+    pub acknowledged: Option<u64>,
+    /// The last record that was there.
+    pub last: u64,
+    /// Where the journal is as it was before it was opened, if a copy was made.
+    pub copy: Option<String>,
+}
+
+/// The absence file.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FeedView {
+    /// Its path.
+    pub file: String,
+    /// Rows of the reading that is in use; `None` where absences are unknown.
+    pub rows: Option<u64>,
+    /// When that was read.
+    pub as_of: Option<Timestamp>,
+    /// When the file was last looked at; `None` where it was not yet.
+    pub read_at: Option<Timestamp>,
+    /// Rows that could not be read then: of whom they name it is unknown whether he is away.
+    pub bad_rows: u64,
+    /// What was wrong with the file then, the first of several.
+    pub problem: Option<String>,
+}

@@ -1,0 +1,112 @@
+//! What is said of the store: whether it is there, whole, or less than was acknowledged; it opens none and changes nothing.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::core::Core;
+use super::login;
+use crate::control::RewoundView;
+use crate::ledger::{Ledger, OpenReport, Place, Rewound};
+use crate::model::settings::Settings;
+
+/// What was found when the store was opened, or that there was none to open.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct StoreSeen {
+    /// Set where there is none yet: nothing is made for a question.
+    absent: Option<Place>,
+    /// The copy of a damaged journal that was made before it was opened.
+    copy: Option<PathBuf>,
+    /// What was found or repaired at opening, in words.
+    notes: Vec<String>,
+}
+
+impl StoreSeen {
+    /// There is no store at the place.
+    pub fn absent(place: Place) -> Self {
+        Self {
+            absent: Some(place),
+            ..Self::default()
+        }
+    }
+
+    /// What an opening has reported.
+    pub fn opened(report: &OpenReport) -> Self {
+        Self {
+            absent: None,
+            copy: report.rewound.as_ref().and_then(|r| r.copy.clone()),
+            notes: report.repaired.clone(),
+        }
+    }
+}
+
+/// What a status says of the store.
+pub struct StoreWords {
+    pub state: String,
+    pub rewound: Option<RewoundView>,
+    pub notes: Vec<String>,
+}
+
+impl Core {
+    /// How the store stands.
+    pub fn store_words(&self) -> StoreWords {
+        let ledger = self.foreign_store.as_ref().unwrap_or(&self.ledger);
+        let rewound = ledger.read(|index| index.rewound());
+        let rewound = rewound.map(|(expected, found)| Rewound {
+            expected,
+            found,
+            copy: self.store_seen.copy.clone(),
+        });
+        let dir = &self.settings.store.dir;
+        let state = match (ledger.failed(), &rewound, self.store_seen.absent) {
+            (Some(why), _, _) => why.to_string(),
+            (None, Some(rewound), _) => format!(
+                "REWOUND: {}; {}",
+                rewound.words(dir),
+                rewound.what_to_do(dir)
+            ),
+            (None, None, Some(Place::Barred)) => {
+                "not there yet, and this user may not make it: the first `provtaskd run` needs the directory, owned by its user (chmod 700)".to_owned()
+            }
+            (None, None, Some(_)) => {
+                "not there yet; the first order or `provtaskd run` makes it".to_owned()
+            }
+            (None, None, None) => "ok".to_owned(),
+        };
+        StoreWords {
+            state,
+            rewound: rewound.map(|rewound| RewoundView {
+                acknowledged: rewound.acknowledged(),
+                last: rewound.found,
+                copy: rewound.copy.as_ref().map(|copy| copy.display().to_string()),
+            }),
+            notes: self.store_seen.notes.clone(),
+        }
+    }
+}
+
+/// Why store and server don't belong together, if so (invariant 13).
+pub fn mismatch_of(ledger: &Ledger, report: &OpenReport, settings: &Settings) -> Option<Arc<str>> {
+    for repaired in &report.repaired {
+        tracing::error!(repaired = %repaired, "the store was repaired at start; look at what is said here");
+    }
+    if let Some(rewound) = &report.rewound {
+        let why = rewound.words(&settings.store.dir);
+        let todo = rewound.what_to_do(&settings.store.dir);
+        tracing::error!(why = %why, "the store does not hold what was acknowledged: {todo}");
+        return Some(Arc::from(why));
+    }
+    let here = login::world(&settings.server);
+    match ledger.read(|index| index.world().map(str::to_owned)) {
+        // bound once the server has been read: a slip in the configuration binds nothing
+        None => None,
+        Some(known) if known == here => None,
+        Some(known) => {
+            let why = format!(
+                "the store in {} belongs to {known}, the configuration names {here}",
+                settings.store.dir.display()
+            );
+            tracing::error!(why = %why, "nothing is sent; use another store directory for another server");
+            Some(Arc::from(why))
+        }
+    }
+}
