@@ -128,7 +128,12 @@ impl Store for SledStore {
             let (key, value) = entry.map_err(|e| broken(&self.dir, e))?;
             let first = number(&self.dir, &key)?;
             let mut show = |seq, record: &[u8]| seq < from || visitor(seq, record).is_continue();
-            if !unpack(first, &value, &mut show).map_err(|e| self.no_block(first, e))? {
+            let goes_on = match unpack(first, &value, &mut show) {
+                // shown as it is: it is no record, and the chain tells what is missing
+                Err(BlockError::Broken) => visitor(first, &value).is_continue(),
+                other => other.map_err(|e| self.no_block(first, e))?,
+            };
+            if !goes_on {
                 break;
             }
         }

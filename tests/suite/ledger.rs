@@ -122,6 +122,39 @@ fn a_store_of_single_records_is_read_and_goes_on_in_blocks() {
 }
 
 #[tokio::test]
+async fn a_block_that_can_not_be_unpacked_is_told_and_nothing_is_sent_beside_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    {
+        let (ledger, _) = Ledger::open(&settings(dir.path()), now()).expect("created");
+        for n in 0..3 {
+            ledger
+                .record(note(&format!("{n}")))
+                .await
+                .expect("recorded");
+        }
+        ledger.shutdown().await.expect("closed");
+    }
+    {
+        let db = sled::open(dir.path().join("journal")).expect("opened");
+        let (key, _) = db.iter().nth(1).expect("two values").expect("read");
+        db.insert(key, &[1, 200, 0, 0, 0, 7, 7]).expect("written");
+        db.flush().expect("flushed");
+    }
+    let (ledger, report) = Ledger::open(&settings(dir.path()), now()).expect("opened");
+    let said = report.repaired.join("; ");
+    assert!(
+        said.contains("record 2 can't be read and was left out"),
+        "{said}"
+    );
+    assert!(report.rewound.is_some(), "{report:?}");
+    assert_eq!(
+        report.records, 5,
+        "what stands behind it, and that this was seen"
+    );
+    ledger.shutdown().await.expect("closed");
+}
+
+#[tokio::test]
 async fn a_second_opener_is_told_who_holds_the_store_and_a_closed_one_is_free() {
     let dir = tempfile::tempdir().expect("a directory");
     let place = dir.path().join("store");
