@@ -85,7 +85,7 @@ impl Cache {
     pub fn person(&self, login: &Login) -> Known<Person> {
         self.people
             .get(login)
-            .map_or_else(|| not_read(), |entry| entry.value.clone())
+            .map_or_else(not_read, |entry| entry.value.clone())
     }
 
     /// True where a reading of the person was tried.
@@ -139,7 +139,7 @@ impl Cache {
     pub fn proxies(&self, login: &Login) -> Known<Vec<ProxyRow>> {
         self.proxies
             .get(login)
-            .map_or_else(|| not_read(), |entry| entry.value.clone())
+            .map_or_else(not_read, |entry| entry.value.clone())
     }
 
     /// A role's key as last read.
@@ -151,14 +151,14 @@ impl Cache {
     pub fn members(&self, key: &RoleKey) -> Known<Arc<[Login]>> {
         self.members
             .get(key)
-            .map_or_else(|| not_read(), |entry| entry.value.clone())
+            .map_or_else(not_read, |entry| entry.value.clone())
     }
 
     /// The response codes that may be set on a task, as last read.
     pub fn responses(&self, id: &TaskId) -> Known<Arc<[String]>> {
         self.responses
             .get(id)
-            .map_or_else(|| not_read(), |entry| entry.value.clone())
+            .map_or_else(not_read, |entry| entry.value.clone())
     }
 
     fn store_people(&mut self, people: People, at: Timestamp) {

@@ -77,6 +77,12 @@ fn both_stores_keep_the_contract() {
     assert_eq!(store.last().expect("read"), Some(600));
 }
 
+/// A journal as sled has it.
+#[expect(clippy::disallowed_methods, reason = "looks beneath the store")]
+fn raw(journal: &Path) -> sled::Db {
+    sled::open(journal).expect("opened")
+}
+
 /// Stores were written record by record before there were blocks.
 #[test]
 fn a_store_of_single_records_is_read_and_goes_on_in_blocks() {
@@ -88,7 +94,7 @@ fn a_store_of_single_records_is_read_and_goes_on_in_blocks() {
         )
     };
     {
-        let old = sled::open(dir.path()).expect("created");
+        let old = raw(dir.path());
         for (seq, bytes) in (1..=5).map(record) {
             old.insert(seq.to_be_bytes(), bytes).expect("written");
         }
@@ -117,7 +123,7 @@ fn a_store_of_single_records_is_read_and_goes_on_in_blocks() {
         assert_eq!(store.get(*seq).expect("read").as_ref(), Some(bytes));
     }
     drop(store);
-    let values = sled::open(dir.path()).expect("opened").len();
+    let values = raw(dir.path()).len();
     assert!(values < 40, "{values} values for 400 records");
 }
 
@@ -135,7 +141,7 @@ async fn a_block_that_can_not_be_unpacked_is_told_and_nothing_is_sent_beside_it(
         ledger.shutdown().await.expect("closed");
     }
     {
-        let db = sled::open(dir.path().join("journal")).expect("opened");
+        let db = raw(&dir.path().join("journal"));
         let (key, _) = db.iter().nth(1).expect("two values").expect("read");
         db.insert(key, &[1, 200, 0, 0, 0, 7, 7]).expect("written");
         db.flush().expect("flushed");
