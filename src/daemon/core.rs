@@ -60,8 +60,6 @@ pub enum Done {
     Sent(Box<SendDone>),
     /// Single readings have ended.
     Looked(LookDone),
-    /// The ledger has taken decisions.
-    Recorded(Result<(), LedgerError>),
     /// A plan or an explanation has been worked out.
     Answer {
         /// Evaluated afresh.
@@ -242,6 +240,7 @@ pub async fn drive(core: &mut Core, inlets: &mut Inlets) -> Result<Exit, DaemonE
         }
         let wake = core.wake_at();
         let (clock, stepper, jobs) = (core.clock.clone(), core.stepper.clone(), core.jobs.len());
+        let ledger = core.ledger.clone();
         // signals and orders go before work, so that a busy daemon still listens
         tokio::select! {
             biased;
@@ -249,6 +248,8 @@ pub async fn drive(core: &mut Core, inlets: &mut Inlets) -> Result<Exit, DaemonE
                 Signal::Terminate => return core.shut_down(inlets).await,
                 Signal::Reload => core.reload().await?,
             },
+            // also where nothing is asked of it: a daemon without a disk has to end, and to say so
+            why = ledger.failure() => return Err(LedgerError::Failed(why).into()),
             Some(incoming) = inlets.control.recv() => {
                 if core.answer(incoming).await? {
                     return core.shut_down(inlets).await;
@@ -434,7 +435,6 @@ impl Core {
             }
             Ok(Done::Sent(sent)) => self.sent_done(*sent).await,
             Ok(Done::Looked(looked)) => self.look_done(looked).await,
-            Ok(Done::Recorded(done)) => Ok(done?),
             Ok(Done::Answer {
                 result,
                 question,

@@ -160,7 +160,7 @@ pub async fn evaluate(bench: &Bench, memory: &mut Memory) -> Result<Evaluated, C
     let accounts = Accounts::of(&snapshot);
     let loads = Loads::of(&snapshot);
     // after a start everything is decided; later on only what has changed is worth its class
-    let classes: Vec<Class> = if memory.lineages.is_empty() {
+    let classes: Vec<Class> = if memory.lineages.is_empty() && bench.only.is_none() {
         let tasks = snapshot.tasks.iter();
         tasks.map(|task| bench.policies.classify(task)).collect()
     } else {

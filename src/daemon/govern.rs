@@ -1,12 +1,12 @@
 //! Asks the governor about what the guards have passed, queues what may go, and records every decision that changed; it sends nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 use std::sync::Arc;
 
 use super::DaemonError;
-use super::core::{Core, Done};
+use super::core::Core;
 use super::evaluate::{Behind, Evaluated, Proposal, Rest};
 use super::under_way::Why;
 use crate::governor::{Admitted, Hold, Standing};
@@ -18,6 +18,8 @@ use crate::model::{Action, Decision, LineageId, Refusal, RefusalReason, Scope, T
 
 /// Decisions that are handed to the ledger in one go.
 const RECORDS_AT_ONCE: usize = 4096;
+/// Such parts that the ledger may have before it.
+const PARTS_AT_ONCE: usize = 2;
 
 impl Core {
     /// How things stand with everything that is not the governor's own.
@@ -60,16 +62,14 @@ impl Core {
         self.record_decisions(records, now).await
     }
 
-    /// Part by part: the records of a large backlog never exist all at once in the ledger's forms. They
-    /// have their place in the journal on return, before any claim that is asked for later; that they
-    /// can't be recorded ends the daemon as soon as the ledger has said so.
+    /// Part by part: the records of a large backlog never exist all at once in the ledger's forms. On
+    /// return they are recorded before any claim that is asked for later; the disk may be behind.
     pub async fn record_decisions(
         &mut self,
         records: Vec<DecisionRecord>,
         now: Timestamp,
     ) -> Result<(), DaemonError> {
-        let mut records = records.into_iter();
-        let mut places = Vec::new();
+        let (mut records, mut places) = (records.into_iter(), VecDeque::new());
         loop {
             let mut part: Vec<DecisionRecord> = records.by_ref().take(RECORDS_AT_ONCE).collect();
             if part.is_empty() {
@@ -77,37 +77,27 @@ impl Core {
             }
             self.place(&mut part, &mut places, now).await?;
         }
-        self.await_places(places);
-        Ok(())
+        all_taken(places).await
     }
 
-    /// Hands records to the ledger.
+    /// Hands records to the ledger; while it takes some, others are put together.
     async fn place(
         &self,
         records: &mut Vec<DecisionRecord>,
-        places: &mut Vec<Taken<DecidedCount>>,
+        places: &mut VecDeque<Taken<DecidedCount>>,
         now: Timestamp,
     ) -> Result<(), DaemonError> {
-        if !records.is_empty() {
-            let part = std::mem::take(records);
-            places.push(self.ledger.decided(part, self.cycle, now).await?);
+        if records.is_empty() {
+            return Ok(());
         }
+        if places.len() >= PARTS_AT_ONCE
+            && let Some(first) = places.pop_front()
+        {
+            first.done().await?;
+        }
+        let part = std::mem::take(records);
+        places.push_back(self.ledger.decided(part, self.cycle, now).await?);
         Ok(())
-    }
-
-    /// What the ledger says of them comes in as an event of its own.
-    fn await_places(&mut self, places: Vec<Taken<DecidedCount>>) {
-        if places.is_empty() {
-            return;
-        }
-        self.jobs.spawn(async move {
-            for place in places {
-                if let Err(error) = place.done().await {
-                    return Done::Recorded(Err(error));
-                }
-            }
-            Done::Recorded(Ok(()))
-        });
     }
 
     /// Asks the governor about everything that the guards have passed, queues what may go, and
@@ -124,7 +114,7 @@ impl Core {
             self.governor.set_standing(standing);
         }
         let many = found.proposals.len();
-        let (mut records, mut places) = (Vec::new(), Vec::new());
+        let (mut records, mut places) = (Vec::new(), VecDeque::new());
         let mut refusals: BTreeMap<RefusalReason, u64> = found.still_refused;
         let mut wanted: Vec<(Arc<Decision>, Passed)> = Vec::with_capacity(many);
         let mut refused: Vec<(Arc<Decision>, Refusal)> = Vec::new();
@@ -239,7 +229,8 @@ impl Core {
             .set_refused_now(refusals.iter().map(|(reason, count)| (*reason, *count)));
         self.last.refusals = refusals;
         self.place(&mut records, &mut places, now).await?;
-        self.await_places(places);
+        // nothing is claimed whose decision could not be recorded
+        all_taken(places).await?;
         if self.acting {
             self.open_holds(governed.holds, now).await?;
         }
@@ -314,6 +305,14 @@ impl Core {
         }
         Ok(())
     }
+}
+
+/// Waits until the ledger has taken all of them.
+async fn all_taken(places: VecDeque<Taken<DecidedCount>>) -> Result<(), DaemonError> {
+    for place in places {
+        place.done().await?;
+    }
+    Ok(())
 }
 
 /// True for a refusal that time alone lifts.

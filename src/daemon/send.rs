@@ -390,6 +390,15 @@ impl Core {
     }
 
     /// As [`Core::store_governor`], for what no answer to a person rests on: it does not wait for the disk.
+    pub async fn place_governor(&mut self, now: Timestamp) -> Result<(), DaemonError> {
+        if let Some((json, entry)) = self.changed_governor(now) {
+            self.ledger.record_in_turn(entry).await?;
+            self.governor_stored = Some(json);
+        }
+        Ok(())
+    }
+
+    /// As [`Core::place_governor`], without waiting for the ledger either, which may have much to do.
     pub async fn store_governor_soon(&mut self, now: Timestamp) -> Result<(), DaemonError> {
         if let Some((json, entry)) = self.changed_governor(now) {
             self.ledger.record_soon(entry).await?;

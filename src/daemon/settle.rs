@@ -109,7 +109,7 @@ impl Core {
         self.told(now, &found.outcomes);
         self.look_again(now, found.next_look);
         if !found.outcomes.is_empty() {
-            self.store_governor_soon(now).await?;
+            self.place_governor(now).await?;
         }
         if !self.looks_left.is_empty() {
             // no sooner than the shortest pause: this is a server in trouble, or one broken task
@@ -333,7 +333,7 @@ impl Core {
             self.look_soon(now);
         }
         self.report(now, sent_now, faults, took);
-        self.store_governor_soon(now).await
+        self.place_governor(now).await
     }
 
     /// What the cycle has found stands no more: the next one comes at once, also where there is only one.

@@ -29,6 +29,11 @@ pub enum BlockError {
     Broken,
 }
 
+/// True for a block, whole or not; false for a record that stands alone.
+pub fn is_block(value: &[u8]) -> bool {
+    value.first() == Some(&PACKED)
+}
+
 /// Packs records into values of at most [`MAX_RECORD`] bytes, each under the number of its first
 /// record. Records of one block follow each other without a gap.
 pub fn pack(records: &[(u64, Vec<u8>)]) -> Vec<(u64, Vec<u8>)> {

@@ -31,6 +31,14 @@ pub enum StoreError {
     /// A record was written where one is already.
     #[error("record {0} exists already")]
     Taken(u64),
+    /// Records lie in a form that this program does not know.
+    #[error("the records from {seq} on lie in a form ({form}) that this program does not know")]
+    Newer {
+        /// The first of them.
+        seq: u64,
+        /// The form.
+        form: u8,
+    },
 }
 
 impl StoreError {
@@ -92,6 +100,16 @@ pub enum LedgerError {
         /// Ours.
         known: u32,
     },
+    /// Records were laid down by a newer provtaskd.
+    #[error(
+        "the records from {seq} on lie in a form ({form}) that this program does not know; run a newer provtaskd"
+    )]
+    NewerForm {
+        /// The first of them.
+        seq: u64,
+        /// The form.
+        form: u8,
+    },
     /// An earlier write failed; nothing is written any more.
     #[error(
         "the ledger has stopped after a failed write: {0}; make room or mend the disk, then start again"
@@ -118,6 +136,7 @@ impl From<StoreError> for LedgerError {
                 why,
                 hint: "move the directory aside and restore a copy, or start with an empty store (it begins in observe)".to_owned(),
             },
+            StoreError::Newer { seq, form } => Self::NewerForm { seq, form },
             StoreError::Taken(seq) => Self::Failed(Arc::from(format!("record {seq} exists already"))),
         }
     }

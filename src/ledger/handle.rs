@@ -8,10 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::attempts::{ClaimRequest, Claims, Settled};
-use super::commit::{Finish, Group, to_disk, write};
 use super::error::LedgerError;
 use super::index::Index;
 use super::inputs::Inputs;
@@ -19,6 +18,7 @@ use super::look::{Looked, LookedUp};
 use super::notes::{BaselineChange, DecidedCount, DecisionRecord, Entry};
 use super::observe::{Observed, Sighting};
 use super::open::{self, OpenReport, Opened};
+use super::owner::{Message, Op, lock, run};
 use super::record::{Actor, Meta};
 use super::store::Store;
 use super::transfer;
@@ -29,21 +29,13 @@ use crate::model::{CycleId, Digest, LineageId, Outcome, Receipt, Refusal};
 
 /// Operations that may wait; more make the caller wait.
 const QUEUE: usize = 256;
-/// Operations that one group commit takes at most.
-const GROUP: usize = 128;
-/// Gets no work where an earlier write has failed: then nothing is even tried.
-type Op = Box<dyn FnOnce(Option<&mut Work>) -> Finish + Send>;
-
-enum Message {
-    Do(Op),
-    Close(oneshot::Sender<Result<(), LedgerError>>),
-}
-
 struct Shared {
     index: Arc<RwLock<Index>>,
     queue: mpsc::Sender<Message>,
     store: Mutex<Option<Arc<dyn Store>>>,
     failed: Mutex<Option<Arc<str>>>,
+    /// Who waits for that.
+    broke: Notify,
 }
 
 /// The handle; clones share one ledger.
@@ -105,15 +97,17 @@ impl Ledger {
             queue,
             store: Mutex::new(Some(Arc::clone(&opened.store))),
             failed: Mutex::new(None),
+            broke: Notify::new(),
         });
         let report = opened.report.clone();
         let seen = Arc::downgrade(&shared);
         let note_failure = move |why: &Arc<str>| {
             if let Some(shared) = seen.upgrade() {
-                *lock(&shared.failed) = Some(Arc::clone(why));
+                lock(&shared.failed).get_or_insert_with(|| Arc::clone(why));
+                shared.broke.notify_waiters();
             }
         };
-        std::thread::spawn(move || run(opened, inbox, note_failure));
+        std::thread::spawn(move || run(opened, inbox, Arc::new(note_failure)));
         (Self(shared), report)
     }
 
@@ -125,6 +119,17 @@ impl Ledger {
     /// Why the ledger has stopped, if it has: then the process must end.
     pub fn failed(&self) -> Option<Arc<str>> {
         lock(&self.0.failed).clone()
+    }
+
+    /// Comes back when the ledger has failed, with the reason; else never.
+    pub async fn failure(&self) -> Arc<str> {
+        loop {
+            let broke = self.0.broke.notified();
+            if let Some(why) = self.failed() {
+                return why;
+            }
+            broke.await;
+        }
     }
 
     async fn submit<R: Send + 'static>(
@@ -286,6 +291,17 @@ impl Ledger {
         self.submit(move |work| work.record(entry)).await
     }
 
+    /// Records one event and answers when it has its place, before the disk does.
+    ///
+    /// # Errors
+    /// The ledger has failed, or the event can't be recorded.
+    pub async fn record_in_turn(&self, entry: Entry) -> Result<(), LedgerError> {
+        self.in_turn(move |work| work.record(entry))
+            .await?
+            .done()
+            .await
+    }
+
     /// Records one event without waiting for the disk: it is there before anything that is asked for
     /// later is answered, because the journal has one order. A failure shows with the next call.
     ///
@@ -442,80 +458,5 @@ impl Ledger {
 
     fn store(&self) -> Result<Arc<dyn Store>, LedgerError> {
         lock(&self.0.store).clone().ok_or(LedgerError::Closed)
-    }
-}
-
-fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    of.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The thread that owns the index: takes what is queued and hands it on in groups.
-fn run(
-    opened: Opened,
-    mut inbox: mpsc::Receiver<Message>,
-    note_failure: impl Fn(&Arc<str>) + Send + 'static,
-) {
-    let Opened {
-        index,
-        store,
-        sidecar,
-        lock: held,
-        ..
-    } = opened;
-    let failed: Arc<Mutex<Option<Arc<str>>>> = Arc::default();
-    // one group on its way to the disk, one that waits: more would only be memory
-    let (to_disk, groups) = to_disk(1);
-    let mut work = Work::new(index).writing_to(to_disk.clone());
-    let seen = Arc::clone(&failed);
-    let writer = std::thread::spawn(move || write(&groups, &*store, sidecar, &seen, &note_failure));
-    let mut closing = None;
-    while closing.is_none()
-        && let Some(first) = inbox.blocking_recv()
-    {
-        let mut finish = Vec::new();
-        let mut message = Some(first);
-        while let Some(next) = message.take() {
-            match next {
-                Message::Do(op) => {
-                    // let go of before the work: what it gathers waits for the writer, who takes it too
-                    let failure = lock(&failed).clone();
-                    match failure {
-                        // the index is ahead of the disk: nothing may be concluded from it any more
-                        Some(why) => op(None)(Err(LedgerError::Failed(why))),
-                        None => finish.push(op(Some(&mut work))),
-                    }
-                }
-                Message::Close(answer) => closing = Some(answer),
-            }
-            // while the writer is busy more is gathered; where it is free, who waits is let go at once
-            if closing.is_none() && finish.len() < GROUP && !to_disk.is_free() {
-                message = inbox.try_recv().ok();
-            }
-        }
-        let (records, mark) = work.take_pending();
-        let group = Group {
-            records,
-            mark,
-            finish,
-        };
-        if !to_disk.send(group) {
-            // it has panicked; who waits is told by the answers that are dropped
-            lock(&failed).get_or_insert_with(|| Arc::from("the ledger's writer has stopped"));
-        }
-    }
-    inbox.close();
-    drop(to_disk);
-    drop(work);
-    // store and sidecar are closed with the writer, before the lock is let go
-    let written = writer.join().is_ok();
-    drop(held);
-    let last = match lock(&failed).clone() {
-        Some(why) => Err(LedgerError::Failed(why)),
-        None if !written => Err(LedgerError::Closed),
-        None => Ok(()),
-    };
-    if let Some(answer) = closing {
-        // nobody may be waiting any more
-        let _ = answer.send(last);
     }
 }

@@ -20,6 +20,7 @@ mod newcomer;
 mod notes;
 mod observe;
 mod open;
+mod owner;
 mod place;
 pub mod record;
 pub mod retention;

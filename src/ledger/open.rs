@@ -189,7 +189,7 @@ fn settle_start(
     mut repaired: Vec<String>,
     now: Timestamp,
 ) -> Result<Opened, LedgerError> {
-    let (index, wrong) = replay(&*store)?;
+    let (mut index, wrong) = replay(&*store)?;
     let damaged = !wrong.is_empty();
     repaired.extend(wrong.into_iter().take(20));
     let found = index.last_seq();
@@ -218,6 +218,8 @@ fn settle_start(
         )?),
         None => None,
     };
+    // behind records that can't be read, never among them
+    index.last_seq = index.last_seq.max(store.last()?.unwrap_or(0));
     let index = Arc::new(RwLock::new(index));
     let mut work = Work::new(Arc::clone(&index));
     let meta = Meta::by(Actor::System, now);

@@ -4,9 +4,10 @@ use std::fs::File;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::block::{BlockError, pack, unpack};
+use super::block::{BlockError, is_block, pack, unpack};
 use super::error::StoreError;
 use super::store::Store;
 
@@ -23,6 +24,39 @@ pub struct SledStore {
     db: sled::Db,
     /// Our own handle on sled's file: `flush` alone doesn't sync on Linux.
     file: File,
+    end: Mutex<End>,
+}
+
+/// Where the journal ends.
+#[derive(Clone, Copy, Debug, Default)]
+struct End {
+    /// The last record, or of a block that can't be unpacked its first.
+    last: Option<u64>,
+    /// Blocks may follow: a record that stands alone comes before the first of them, and its version
+    /// makes an older program stop, which would not see the blocks and write over them.
+    packs: bool,
+}
+
+impl End {
+    fn of(dir: &Path, db: &sled::Db) -> Result<Self, StoreError> {
+        let Some((key, value)) = db.last().map_err(|e| broken(dir, e))? else {
+            return Ok(Self::default());
+        };
+        let first = number(dir, &key)?;
+        let mut last = first;
+        let mut look = |seq, _: &[u8]| {
+            last = seq;
+            true
+        };
+        match unpack(first, &value, &mut look) {
+            Err(BlockError::Unknown(form)) => return Err(StoreError::Newer { seq: first, form }),
+            Err(BlockError::Broken) | Ok(_) => {}
+        }
+        Ok(Self {
+            last: Some(last),
+            packs: is_block(&value),
+        })
+    }
 }
 
 impl SledStore {
@@ -63,10 +97,12 @@ impl SledStore {
         let path = dir.join("db");
         db.flush().map_err(|e| broken(dir, e))?;
         let file = File::open(&path).map_err(|e| StoreError::io(&path, e))?;
+        let end = Mutex::new(End::of(dir, &db)?);
         let store = Self {
             dir: dir.to_path_buf(),
             db,
             file,
+            end,
         };
         store.sync()?;
         let here = File::open(dir).map_err(|e| StoreError::io(dir, e))?;
@@ -93,16 +129,35 @@ impl SledStore {
     }
 
     fn no_block(&self, first: u64, error: BlockError) -> StoreError {
-        StoreError::Damaged {
-            path: self.dir.clone(),
-            why: format!("from record {first}: {error}"),
+        match error {
+            BlockError::Unknown(form) => StoreError::Newer { seq: first, form },
+            BlockError::Broken => StoreError::Damaged {
+                path: self.dir.clone(),
+                why: format!("from record {first}: {error}"),
+            },
         }
     }
 }
 
 impl Store for SledStore {
     fn append(&self, records: &[(u64, Vec<u8>)]) -> Result<(), StoreError> {
-        for part in pack(records).chunks(PER_BATCH) {
+        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut packed = records;
+        let mut values = Vec::new();
+        if !end.packs
+            && let Some((alone, rest)) = records.split_first()
+        {
+            values.push(alone.clone());
+            packed = rest;
+        }
+        values.extend(pack(packed));
+        for (seq, _) in records {
+            if end.last.is_some_and(|last| *seq <= last) {
+                return Err(StoreError::Taken(*seq));
+            }
+            (end.last, end.packs) = (Some(*seq), true);
+        }
+        for part in values.chunks(PER_BATCH) {
             let mut batch = sled::Batch::default();
             for (first, value) in part {
                 batch.insert(&first.to_be_bytes(), value.as_slice());
@@ -156,17 +211,7 @@ impl Store for SledStore {
     }
 
     fn last(&self) -> Result<Option<u64>, StoreError> {
-        let Some((key, value)) = self.db.last().map_err(|e| broken(&self.dir, e))? else {
-            return Ok(None);
-        };
-        let first = number(&self.dir, &key)?;
-        let mut last = first;
-        let mut look = |seq, _: &[u8]| {
-            last = seq;
-            true
-        };
-        unpack(first, &value, &mut look).map_err(|e| self.no_block(first, e))?;
-        Ok(Some(last))
+        Ok(self.end.lock().unwrap_or_else(PoisonError::into_inner).last)
     }
 }
 

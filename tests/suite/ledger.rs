@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use provtaskd::ledger::memory::MemoryStore;
 use provtaskd::ledger::record::{Meta, decode, digest_of, encode};
 use provtaskd::ledger::sled::SledStore;
-use provtaskd::ledger::{Entry, EventBody, Index, Ledger, LedgerError, Store};
+use provtaskd::ledger::{Entry, EventBody, Index, Ledger, LedgerError, Store, StoreError};
 use provtaskd::model::settings::StoreSettings;
 use provtaskd::model::{Scope, TargetName};
 
@@ -125,6 +125,97 @@ fn a_store_of_single_records_is_read_and_goes_on_in_blocks() {
     drop(store);
     let values = raw(dir.path()).len();
     assert!(values < 40, "{values} values for 400 records");
+}
+
+/// What a program that knows records up to version 4 and no blocks does with a journal: it leaves out
+/// what it can't read, and stops at a record of a newer version.
+fn stops_an_older_program(journal: &Path) -> bool {
+    let db = raw(journal);
+    for entry in db.iter() {
+        let (_, value) = entry.expect("read");
+        if let Ok(record) = serde_json::from_slice::<serde_json::Value>(&value)
+            && record["v"].as_u64().expect("a version") > 4
+        {
+            return true;
+        }
+        assert_eq!(value[0], b'{', "a block before anything that stops it");
+    }
+    false
+}
+
+#[tokio::test]
+async fn an_older_program_stops_before_it_meets_a_block_and_writes_over_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let journal = dir.path().join("journal");
+    // a store as version 4 has left it, and one that begins with this program
+    let old = include_str!("../fixtures/records/v4.jsonl");
+    for lines in [old, ""] {
+        {
+            let db = raw(&journal);
+            db.clear().expect("empty");
+            for (seq, line) in (1_u64..).zip(lines.lines()) {
+                db.insert(seq.to_be_bytes(), line).expect("written");
+            }
+            db.flush().expect("flushed");
+        }
+        let (ledger, report) = Ledger::open(&settings(dir.path()), now()).expect("opened");
+        for n in 0..300 {
+            ledger
+                .record(note(&format!("{n}")))
+                .await
+                .expect("recorded");
+        }
+        let last = ledger.read(Index::last_seq);
+        ledger.shutdown().await.expect("closed");
+        assert!(stops_an_older_program(&journal), "{report:?}");
+        let (ledger, again) = Ledger::open(&settings(dir.path()), now()).expect("opened again");
+        assert!(again.records >= last, "{again:?}");
+        ledger.shutdown().await.expect("closed");
+        std::fs::remove_file(dir.path().join("sidecar")).expect("there");
+    }
+}
+
+#[test]
+fn no_record_is_written_where_one_is_also_inside_a_block() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let record = |n: u64| {
+        (
+            n,
+            format!("{{\"seq\":{n},\"text\":\"the same in all of them\"}}").into_bytes(),
+        )
+    };
+    let all: Vec<_> = (1..=60).map(record).collect();
+    let (store, _) = SledStore::open(dir.path(), CACHE).expect("opened");
+    store.append(&all).expect("written");
+    for seq in [1, 2, 30, 60] {
+        assert!(
+            matches!(store.append(&[record(seq)]), Err(StoreError::Taken(have)) if have == seq)
+        );
+    }
+    drop(store);
+    let (store, _) = SledStore::open(dir.path(), CACHE).expect("opened again");
+    assert!(matches!(
+        store.append(&[record(60)]),
+        Err(StoreError::Taken(60))
+    ));
+    store.append(&[record(61)]).expect("behind the last");
+    assert_eq!(store.get(30).expect("read"), Some(all[29].1.clone()));
+}
+
+#[test]
+fn a_form_of_a_newer_program_is_called_that_and_nobody_is_told_to_begin_anew() {
+    let dir = tempfile::tempdir().expect("a directory");
+    {
+        let db = raw(&dir.path().join("journal"));
+        db.insert(1_u64.to_be_bytes(), &[2, 0, 0]).expect("written");
+        db.flush().expect("flushed");
+    }
+    let Err(error) = Ledger::open(&settings(dir.path()), now()) else {
+        panic!("it can't be read");
+    };
+    let said = error.to_string();
+    assert!(said.contains("run a newer provtaskd"), "{said}");
+    assert!(!said.contains("empty store"), "{said}");
 }
 
 #[tokio::test]

@@ -108,6 +108,20 @@ async fn after_a_failed_write_nothing_is_answered_but_that() {
 }
 
 #[tokio::test]
+async fn a_failed_write_is_told_also_where_nothing_more_is_asked() {
+    let store = Arc::new(Filling::default());
+    let opened = without_a_disk(Arc::clone(&store) as Arc<dyn Store>, at(0)).expect("opened");
+    let (ledger, _) = Ledger::start(opened);
+    store.full.store(true, Ordering::SeqCst);
+    let seen = ledger.observe(sighting(rows(1), 0), at(0)).await;
+    assert!(seen.is_ok(), "answered before the disk");
+    let bound = Duration::from_secs(60);
+    let why = tokio::time::timeout(bound, ledger.failure()).await;
+    let why = why.expect("told without another call");
+    assert!(why.contains("no space left"), "{why}");
+}
+
+#[tokio::test]
 async fn a_claim_stands_behind_the_decision_that_nobody_waited_for() {
     let ledger = Ledger::memory(at(0)).expect("a thread");
     let seen = ledger
