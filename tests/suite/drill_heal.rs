@@ -1,5 +1,7 @@
 //! Drills of healing, whole processes: outages, manual tasks, successors, siblings, others who act beside us; judged by the simulator's truth alone.
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::drill::Setup;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -143,4 +145,55 @@ async fn a_retired_target_is_asked_ever_less_and_holds_nobody_up() {
         "{tries} tries of a dead target in two days"
     );
     assert_eq!(evidence.effects_on("AD"), 40);
+}
+
+/// Up for forty minutes, down for forty, a whole day long; the other one is calm.
+const FLAPPING: &str = r#"
+name = "flapping"
+seed = 45
+[[target]]
+name = "AD"
+state = "flapping"
+period = "40m"
+[[target]]
+name = "SAP"
+connector = "erp"
+[[population]]
+target = "AD"
+accounts = 40
+task = [{ task = "Add User to Group", failure = "network" }]
+[[population]]
+target = "SAP"
+accounts = 10
+task = [{ task = "Add Role", failure = "lock" }]
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_comes_and_goes_is_not_flooded_and_heals_all_the_same() {
+    let mut drill = Setup::of(FLAPPING)
+        .config("[governor]\ncap_retries = 12\n[governor.default]\nbatch_max = 4")
+        .enforcing()
+        .await;
+    drill.run_for("3h").await;
+    let early = drill.safe_so_far().await;
+    assert_eq!(early.effects_on("SAP"), 10, "the calm one is not held up");
+    drill.run_for("45h").await;
+    let evidence = drill.judge().await;
+    assert_eq!(evidence.count("healed"), 50);
+    // how often it failed within any forty minutes
+    let mut failed: Vec<Timestamp> = evidence
+        .effects()
+        .filter(|e| e["target"] == "AD" && e["ok"] != true)
+        .filter_map(|e| e["at"].as_str()?.parse().ok())
+        .collect();
+    failed.sort();
+    let near = |from: Timestamp| {
+        let until = from + SignedDuration::from_mins(40);
+        failed
+            .iter()
+            .filter(|at| (from..until).contains(at))
+            .count()
+    };
+    let worst = failed.iter().map(|at| near(*at)).max().unwrap_or(0);
+    eprintln!("FAILED {} worst {worst} {failed:?}", failed.len());
 }
