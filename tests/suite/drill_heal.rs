@@ -147,14 +147,14 @@ async fn a_retired_target_is_asked_ever_less_and_holds_nobody_up() {
     assert_eq!(evidence.effects_on("AD"), 40);
 }
 
-/// Up for forty minutes, down for forty, a whole day long; the other one is calm.
+/// Up for a quarter of an hour, down for the next, days long; the other one is calm.
 const FLAPPING: &str = r#"
 name = "flapping"
 seed = 45
 [[target]]
 name = "AD"
 state = "flapping"
-period = "40m"
+period = "15m"
 [[target]]
 name = "SAP"
 connector = "erp"
@@ -171,16 +171,18 @@ task = [{ task = "Add Role", failure = "lock" }]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_target_that_comes_and_goes_is_not_flooded_and_heals_all_the_same() {
     let mut drill = Setup::of(FLAPPING)
-        .config("[governor]\ncap_retries = 12\n[governor.default]\nbatch_max = 4")
+        .config("[governor]\ncap_retries = 12\n[governor.default]\nper_minute = 2\nbatch_max = 4")
         .enforcing()
         .await;
     drill.run_for("3h").await;
     let early = drill.safe_so_far().await;
     assert_eq!(early.effects_on("SAP"), 10, "the calm one is not held up");
-    drill.run_for("45h").await;
+    for _ in 0..9 {
+        drill.run_for("5h").await;
+    }
     let evidence = drill.judge().await;
     assert_eq!(evidence.count("healed"), 50);
-    // how often it failed within any forty minutes
+    // how often it failed while it was down once
     let mut failed: Vec<Timestamp> = evidence
         .effects()
         .filter(|e| e["target"] == "AD" && e["ok"] != true)
@@ -188,12 +190,17 @@ async fn a_target_that_comes_and_goes_is_not_flooded_and_heals_all_the_same() {
         .collect();
     failed.sort();
     let near = |from: Timestamp| {
-        let until = from + SignedDuration::from_mins(40);
+        let until = from + SignedDuration::from_mins(15);
         failed
             .iter()
             .filter(|at| (from..until).contains(at))
             .count()
     };
     let worst = failed.iter().map(|at| near(*at)).max().unwrap_or(0);
-    eprintln!("FAILED {} worst {worst} {failed:?}", failed.len());
+    assert!(
+        (3..=40).contains(&failed.len()),
+        "it was met while it was down, and left alone then: {failed:?}"
+    );
+    // three in a row open the breaker; after that one is sent to look, ever later
+    assert!(worst <= 6, "{worst} while it was down once: {failed:?}");
 }

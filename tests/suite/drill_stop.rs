@@ -26,7 +26,7 @@ task = [{ task = "Telephone Updated", failure = "lock" }]
 "#;
 
 /// The longest that an end may take in wall time; the grace period of these drills is far from it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// True once a PUT has met a fault.
 fn held(drill: &Drill) -> bool {

@@ -45,6 +45,7 @@ mod governor_state;
 mod inputs;
 mod inputs_other;
 mod ledger;
+mod mutants;
 mod naive;
 mod naive_caught;
 mod policy;
