@@ -173,18 +173,23 @@ impl Manager {
         run
     }
 
+    /// What came before the mark, once that is there; it is taken out.
+    fn up_to_mark(&self) -> Option<Vec<String>> {
+        let mut told = self.told.lock().expect("no holder panics");
+        let at = told.iter().position(|state| state == "X_MARK=1")?;
+        told.remove(at);
+        Some(told.clone())
+    }
+
     /// All states that have come so far, in order: what is sent last comes last.
     async fn heard(&self) -> Vec<String> {
         let own = UnixDatagram::unbound().expect("a socket");
         own.send_to(b"X_MARK=1", self.path()).await.expect("sent");
         let began = Instant::now();
         loop {
-            let mut told = self.told.lock().expect("no holder panics");
-            if let Some(at) = told.iter().position(|state| state == "X_MARK=1") {
-                told.remove(at);
-                return told.clone();
+            if let Some(told) = self.up_to_mark() {
+                return told;
             }
-            drop(told);
             assert!(began.elapsed() < PATIENCE, "its own word does not come");
             tokio::task::yield_now().await;
         }
