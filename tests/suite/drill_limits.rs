@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::drill::{Drill, Setup};
+use crate::drill_crash::LENIENT;
 use crate::drill_heal::MANUAL;
 use crate::drill_oracle::Evidence;
 use crate::naive::add_task;
@@ -377,6 +378,30 @@ async fn what_is_not_automated_is_not_asked_for_again() {
     assert_eq!(drill.count("healed"), 4);
     assert_eq!(refused(&drill).get("definition_manual"), Some(&12));
     drill.judge().await;
+}
+
+/// A policy that wants another try at once does not get it while nobody knows what became of the last one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unclear_answer_is_followed_by_no_second_try_whatever_a_policy_wants() {
+    let mut drill = greedy(LENIENT)
+        .config("[governor.default]\nbatch_start = 25")
+        .start()
+        .await;
+    for at in [1, 2] {
+        drill
+            .act(json!({"fault": {"do": "html500_applied", "on": "put", "at": [at]}}))
+            .await;
+    }
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    drill.run_for("14m").await;
+    drill.safe_so_far().await;
+    drill.run_for("24h").await;
+    let evidence = drill.judge().await;
+    assert_eq!(evidence.count("healed"), 12);
+    assert_eq!(evidence.count("effects"), 12, "each took effect once");
 }
 
 /// Half a list does not say what else an account holds.
