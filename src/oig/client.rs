@@ -395,7 +395,7 @@ impl Inner {
         }
         OigError::Broken {
             what: what.to_owned(),
-            why: tls::chain(e),
+            why: tls::broken(e),
         }
     }
 

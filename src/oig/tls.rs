@@ -186,6 +186,31 @@ pub(super) fn chain(error: &reqwest::Error) -> String {
     out
 }
 
+/// What to do about a server that refuses our side's certificate, or the lack of one.
+const OURS: &str = "the server refused our side's certificate: it demands a client certificate that it trusts; name it as server.client_cert";
+
+/// True for a server's alerts about our side's certificate.
+fn refuses_ours(lower: &str) -> bool {
+    [
+        "certificaterequired",
+        "badcertificate",
+        "certificateunknown",
+        "unknownca",
+    ]
+    .iter()
+    .any(|alert| lower.contains(&format!("alert: {alert}")))
+}
+
+/// Why a connection broke. With TLS 1.3 a server says only after the handshake that it wants another
+/// certificate of ours, when the request may be on its way already.
+pub(super) fn broken(error: &reqwest::Error) -> String {
+    let text = chain(error);
+    if refuses_ours(&text.to_ascii_lowercase()) {
+        return format!("{OURS} ({text})");
+    }
+    text
+}
+
 /// Says which side lacks what and what to do, from rustls' and the system's own words.
 pub(super) fn explain(error: &reqwest::Error, settings: &ServerSettings) -> String {
     let text = chain(error);
@@ -213,12 +238,8 @@ pub(super) fn explain(error: &reqwest::Error, settings: &ServerSettings) -> Stri
         "the server's certificate is for another host name than the one configured: use the name in the certificate as server origin, or have the certificate reissued"
     } else if has("expired") || has("notvalidyet") || has("not valid yet") {
         "the server's certificate is outside its dates: renew it, and check both clocks"
-    } else if has("alert: certificaterequired")
-        || has("alert: badcertificate")
-        || has("alert: certificateunknown")
-        || has("alert: unknownca")
-    {
-        "the server refused our side's certificate: it demands a client certificate that it trusts; name it as server.client_cert"
+    } else if refuses_ours(&lower) {
+        OURS
     } else if has("corrupt message") || has("invalidcontenttype") {
         "the port answers, but not with TLS: check scheme and port"
     } else if has("handshake eof") || has("tls handshake eof") {

@@ -1,7 +1,7 @@
 //! The client over TLS: own authorities, and failures that say which side lacks what; all on loopback.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use provtaskd::model::decision::Action;
 use provtaskd::model::id::{BatchId, TaskId};
@@ -10,9 +10,12 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
-use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::version::{TLS12, TLS13};
+use tokio_rustls::rustls::{self, RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 use crate::client_stub::{Setup, answer, page, read_request, setup};
 
@@ -37,18 +40,47 @@ fn named(name: &str) -> Authority {
     }
 }
 
-/// A TLS server for `name` that answers an empty list; returns its port.
+/// A TLS server for `name` that answers a list of one; returns its port.
 async fn serve(authority: &Authority, name: &str) -> u16 {
+    let config = server(authority, name, None, rustls::DEFAULT_VERSIONS);
+    listen(config).await.0
+}
+
+/// A server's configuration with a certificate for `name`. It demands a client's certificate of
+/// `clients`, where there are any.
+fn server(
+    authority: &Authority,
+    name: &str,
+    clients: Option<&Authority>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> ServerConfig {
     let key = KeyPair::generate().expect("a key");
     let params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
     let cert = params.signed_by(&key, &authority.issuer).expect("signed");
     let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(versions)
+        .expect("versions");
+    let config = match clients {
+        None => config.with_no_client_auth(),
+        Some(clients) => {
+            let mut roots = RootCertStore::empty();
+            let pem = CertificateDer::from_pem_slice(clients.pem.as_bytes()).expect("PEM");
+            roots.add(pem).expect("a root");
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            config.with_client_cert_verifier(verifier.build().expect("a verifier"))
+        }
+    };
+    config
         .with_single_cert(vec![cert.der().clone()], der)
-        .expect("a configuration");
+        .expect("a configuration")
+}
+
+/// Serves a list of one to whoever shakes hands; answers the port, and what was asked for.
+async fn listen(config: ServerConfig) -> (u16, Arc<Mutex<Vec<String>>>) {
+    let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+    let log = Arc::clone(&seen);
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
@@ -57,12 +89,14 @@ async fn serve(authority: &Authority, name: &str) -> u16 {
             let Ok(mut stream) = acceptor.accept(stream).await else {
                 continue;
             };
-            if read_request(&mut stream).await.is_some() {
+            if let Some(request) = read_request(&mut stream).await {
+                let method = request.method;
+                log.lock().expect("no holder panics").push(method);
                 answer(&mut stream, &page(1..2, false, None)).await;
             }
         }
     });
-    port
+    (port, seen)
 }
 
 /// A server that answers the client's hello with these bytes; returns its port.
@@ -180,4 +214,65 @@ fn a_ca_file_that_is_missing_or_empty_is_named() {
         .expect_err("empty")
         .to_string();
     assert!(text.contains("ca.pem"), "{text}");
+}
+
+/// A client's certificate of an authority, as two files of the setup.
+fn with_certificate(mut setup: Setup, of: &Authority) -> Setup {
+    let key = KeyPair::generate().expect("a key");
+    let params = CertificateParams::new(vec!["provsvc".to_owned()]).expect("parameters");
+    let cert = params.signed_by(&key, &of.issuer).expect("signed");
+    let dir = setup.dir.path();
+    let (pem, secret) = (dir.join("client.pem"), dir.join("client.key"));
+    std::fs::write(&pem, cert.pem()).expect("written");
+    std::fs::write(&secret, key.serialize_pem()).expect("written");
+    setup.settings.client_cert = Some((pem, secret));
+    setup
+}
+
+const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
+
+#[tokio::test]
+async fn a_server_that_demands_a_certificate_of_the_client_takes_a_good_one() {
+    let (ours, clients) = (authority(), named("Authority of the Clients"));
+    for version in VERSIONS {
+        let config = server(&ours, "localhost", Some(&clients), &[version]);
+        let (port, seen) = listen(config).await;
+        let setup = with_certificate(trusting(&ours, port), &clients);
+        let list = setup.client().list().await.expect("a list");
+        assert_eq!(list.tasks.len(), 1, "{version:?}");
+        assert_eq!(*seen.lock().expect("no holder panics"), ["GET"]);
+    }
+}
+
+/// What a client without a certificate, or with one of somebody else, is told; the server has read no request then.
+#[tokio::test]
+async fn a_server_that_demands_a_certificate_of_the_client_is_named_as_such() {
+    let (ours, clients) = (authority(), named("Authority of the Clients"));
+    for version in VERSIONS {
+        for stranger in [None, Some(named("Authority of Strangers"))] {
+            let config = server(&ours, "localhost", Some(&clients), &[version]);
+            let (port, seen) = listen(config).await;
+            let mut setup = trusting(&ours, port);
+            if let Some(stranger) = &stranger {
+                setup = with_certificate(setup, stranger);
+            }
+            let client = setup.client();
+            let error = client.list().await.expect_err("no certificate, no list");
+            let text = error.to_string();
+            assert!(
+                text.contains("server.client_cert"),
+                "{version:?}, {}: {text}",
+                stranger.is_some()
+            );
+            let item = WriteItem {
+                task: TaskId::new("1"),
+                request: None,
+                action: Action::Retry,
+            };
+            let end = client.put_one(BatchId(uuid::Uuid::nil()), &item).await;
+            assert!(end.is_err(), "{end:?}");
+            let seen = seen.lock().expect("no holder panics");
+            assert!(seen.is_empty(), "{seen:?} came through");
+        }
+    }
 }

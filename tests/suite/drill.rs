@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::drill_oracle::{Claim, Evidence, Expect, breaches};
 
 /// The longest that a span of domain time may take in wall time.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What a drill starts from.
 #[derive(Debug)]

@@ -1,5 +1,7 @@
 //! Drills of healing, whole processes: outages, manual tasks, successors, siblings, others who act beside us; judged by the simulator's truth alone.
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::drill::Setup;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -143,4 +145,62 @@ async fn a_retired_target_is_asked_ever_less_and_holds_nobody_up() {
         "{tries} tries of a dead target in two days"
     );
     assert_eq!(evidence.effects_on("AD"), 40);
+}
+
+/// Up for a quarter of an hour, down for the next, days long; the other one is calm.
+const FLAPPING: &str = r#"
+name = "flapping"
+seed = 45
+[[target]]
+name = "AD"
+state = "flapping"
+period = "15m"
+[[target]]
+name = "SAP"
+connector = "erp"
+[[population]]
+target = "AD"
+accounts = 40
+task = [{ task = "Add User to Group", failure = "network" }]
+[[population]]
+target = "SAP"
+accounts = 10
+task = [{ task = "Add Role", failure = "lock" }]
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_comes_and_goes_is_not_flooded_and_heals_all_the_same() {
+    let mut drill = Setup::of(FLAPPING)
+        .config("[governor]\ncap_retries = 12\n[governor.default]\nper_minute = 2\nbatch_max = 4")
+        .enforcing()
+        .await;
+    drill.run_for("3h").await;
+    let early = drill.safe_so_far().await;
+    assert_eq!(early.effects_on("SAP"), 10, "the calm one is not held up");
+    for _ in 0..9 {
+        drill.run_for("5h").await;
+    }
+    let evidence = drill.judge().await;
+    assert_eq!(evidence.count("healed"), 50);
+    // how often it failed while it was down once
+    let mut failed: Vec<Timestamp> = evidence
+        .effects()
+        .filter(|e| e["target"] == "AD" && e["ok"] != true)
+        .filter_map(|e| e["at"].as_str()?.parse().ok())
+        .collect();
+    failed.sort();
+    let near = |from: Timestamp| {
+        let until = from + SignedDuration::from_mins(15);
+        failed
+            .iter()
+            .filter(|at| (from..until).contains(at))
+            .count()
+    };
+    let worst = failed.iter().map(|at| near(*at)).max().unwrap_or(0);
+    assert!(
+        (3..=40).contains(&failed.len()),
+        "it was met while it was down, and left alone then: {failed:?}"
+    );
+    // three in a row open the breaker; after that one is sent to look, ever later
+    assert!(worst <= 6, "{worst} while it was down once: {failed:?}");
 }

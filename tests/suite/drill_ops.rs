@@ -140,9 +140,9 @@ async fn a_wrong_password_is_tried_at_most_twice(auth: &str) {
     drill.act(json!({"expire_tokens": true})).await;
     drill.expect.wrong_secrets = 1;
     drill.run_for("6h").await;
+    let denied = drill.safe_so_far().await.denied();
     let stopped = status(&drill);
     assert_eq!(stopped["login_state"]["login"], "stopped", "{stopped:#}");
-    let denied = drill.safe_so_far().await.denied();
     assert!(
         (1..=2).contains(&denied),
         "{denied} requests with the wrong password"

@@ -28,6 +28,8 @@ pub struct Expect {
     pub wrong_secrets: usize,
     /// Lengths of the journal at which a new life of the client began.
     pub lives: Vec<usize>,
+    /// Lengths of the journal at which a person had the client forget what is not automated.
+    pub forgotten: Vec<usize>,
 }
 
 /// Everything that an oracle looks at.
@@ -250,7 +252,14 @@ fn claimed_once(evidence: &Evidence) -> Option<String> {
 /// A definition that OIG calls "not automated" is asked for only until that is known: in no request after the first refusal.
 fn manual_asked_once(evidence: &Evidence) -> Option<String> {
     let mut learned: HashMap<String, &Value> = HashMap::new();
+    let mut forgotten = evidence.expect.forgotten.iter().peekable();
     for (request, item) in evidence.sent("retry") {
+        let seq = request["seq"]
+            .as_u64()
+            .and_then(|seq| usize::try_from(seq).ok())?;
+        while forgotten.next_if(|at| **at <= seq).is_some() {
+            learned.clear();
+        }
         let Some(task) = evidence.task(&item["id"]) else {
             continue;
         };

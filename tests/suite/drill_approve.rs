@@ -1,0 +1,169 @@
+//! Drills of what a person allows, whole processes: held hand-overs, forgotten lessons, the first single cycle; a person's word must outlive a kill and do no more than it says.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::drill::{Drill, Setup};
+use crate::drill_heal::MANUAL;
+use crate::drill_oracle::Evidence;
+
+/// The inbox's holds of acts over a cap.
+fn holds(drill: &Drill) -> Vec<Value> {
+    let inbox = drill.inbox();
+    let held = inbox.into_iter().filter(|item| item["why"] == "cap_held");
+    held.collect()
+}
+
+/// How often each task was handed over.
+fn handed(evidence: &Evidence) -> BTreeMap<String, usize> {
+    let mut by_task = BTreeMap::new();
+    for (_, item) in evidence.sent("reassign") {
+        *by_task.entry(item["id"].to_string()).or_default() += 1;
+    }
+    by_task
+}
+
+/// Ten hand-overs are wanted, four are allowed: none goes until a person says so, and then all of them once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hand_overs_over_the_cap_wait_for_a_person_whose_word_outlives_a_kill() {
+    let mut drill = Setup::shipped("leave")
+        .config(
+            "[policy]\nkinds = { \"*/Manual Grant\" = \"grant\" }\n[governor]\ncap_reassigns = 4",
+        )
+        .enforcing()
+        .await;
+    drill.run_for("3h").await;
+    let first = holds(&drill);
+    assert_eq!(first.len(), 1, "{:#?}", drill.inbox());
+    assert_eq!(first[0]["count"], 10, "{first:#?}");
+    assert!(handed(&drill.evidence().await).is_empty(), "all are held");
+    // the question is still there after a kill, under the same name
+    drill.kill_and_restart().await;
+    drill.run_for("1h").await;
+    assert_eq!(holds(&drill)[0]["id"], first[0]["id"]);
+    assert!(
+        handed(&drill.evidence().await).is_empty(),
+        "nobody has said yes"
+    );
+    let id = first[0]["id"].as_str().expect("an id").to_owned();
+    drill.done(&["approve", &id, "--why", "he is on leave"]);
+    // what was answered is on record, however soon the end comes
+    drill.kill_and_restart().await;
+    drill.run_for("6h").await;
+    assert!(holds(&drill).is_empty(), "{:#?}", holds(&drill));
+    let evidence = drill.judge().await;
+    let handed = handed(&evidence);
+    assert_eq!(handed.len(), 10, "all that were held: {handed:?}");
+    assert!(handed.values().all(|times| *times == 1), "{handed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hand_overs_that_a_person_rejects_are_not_sent_and_not_asked_again() {
+    let mut drill = Setup::shipped("leave")
+        .config(
+            "[policy]\nkinds = { \"*/Manual Grant\" = \"grant\" }\n[governor]\ncap_reassigns = 4",
+        )
+        .enforcing()
+        .await;
+    drill.run_for("3h").await;
+    let id = holds(&drill)[0]["id"].as_str().expect("an id").to_owned();
+    drill.done(&["reject", &id, "--why", "he is back tomorrow"]);
+    drill.kill_and_restart().await;
+    drill.run_for("20h").await;
+    assert!(holds(&drill).is_empty(), "{:#?}", holds(&drill));
+    let evidence = drill.judge().await;
+    assert!(handed(&evidence).is_empty());
+}
+
+/// Retries of tasks that OIG does not automate.
+fn asked(evidence: &Evidence) -> usize {
+    let manual = |id: &Value| evidence.task(id).is_some_and(|t| t["automated"] == false);
+    let sent = evidence
+        .sent("retry")
+        .filter(|(_, item)| manual(&item["id"]));
+    sent.count()
+}
+
+/// What OIG has taught is forgotten at a person's word: it is asked once more, and learned once more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forgotten_lesson_is_learned_again_by_one_more_try() {
+    let mut drill = Setup::of(MANUAL)
+        .config("[policy]\nkinds = { \"DESK/Manual Grant\" = \"grant\" }")
+        .enforcing()
+        .await;
+    drill.run_for("12h").await;
+    assert_eq!(asked(&drill.safe_so_far().await), 1, "learned by one try");
+    // who does not know its key is told what there is
+    let other = drill.cli(&["forget", "DESK/Manual Grant"]);
+    let said = String::from_utf8_lossy(&other.stderr).into_owned();
+    assert!(!other.status.success(), "{said}");
+    let (_, key) = said.split_once("learned are: ").expect("a hint");
+    drill.done(&["forget", key.trim()]);
+    drill.expect.forgotten.push(drill.journal().len());
+    // it is on record when it is answered
+    drill.kill_and_restart().await;
+    drill.run_for("24h").await;
+    assert_eq!(
+        asked(&drill.safe_so_far().await),
+        2,
+        "one more, and no third"
+    );
+    drill.judge().await;
+}
+
+/// Who tries the program with `run --once` has to be told why nothing is sent, and what comes next.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_single_cycle_tells_of_the_backlog_and_sends_nothing() {
+    let mut drill = Setup::of(
+        r#"
+name = "single"
+seed = 44
+[[target]]
+name = "AD"
+[[population]]
+target = "AD"
+accounts = 5
+task = [{ task = "Telephone Updated", failure = "lock" }]
+"#,
+    )
+    .config("[governor.default]\nbatch_start = 25")
+    .start()
+    .await;
+    drill.release();
+    let first = drill.cli(&["run", "--once"]);
+    let said = String::from_utf8_lossy(&first.stderr).into_owned();
+    assert!(first.status.success(), "{said}");
+    for words in [
+        "enforce is on for the first time",
+        "tasks=5",
+        "provtaskd inbox",
+        "provtaskd approve baseline:TARGET",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let (_, end) = said
+        .split_once("one cycle is through")
+        .unwrap_or_else(|| panic!("it is said at the end: {said}"));
+    assert!(end.contains("sent=0") && end.contains("inbox=1"), "{end}");
+    assert_eq!(drill.count("effects"), 0, "nothing was sent");
+    // and the inbox shows it while no daemon runs
+    let inbox = drill.inbox();
+    assert_eq!(inbox.len(), 1, "{inbox:#?}");
+    assert_eq!(
+        (&inbox[0]["id"], &inbox[0]["count"]),
+        (&"baseline:AD".into(), &5.into())
+    );
+    // a second one has nothing to tell of that again, and sends as little
+    let second = drill.cli(&["run", "--once"]);
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(second.status.success(), "{said}");
+    assert!(!said.contains("for the first time"), "{said}");
+    assert_eq!(drill.count("effects"), 0, "nobody has released anything");
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    drill.run_for("12h").await;
+    assert_eq!(drill.count("healed"), 5);
+    drill.judge().await;
+}
