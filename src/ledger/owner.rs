@@ -14,6 +14,9 @@ const GROUP: usize = 128;
 /// Gets no work where an earlier write has failed: then nothing is even tried.
 pub(super) type Op = Box<dyn FnOnce(Option<&mut Work>) -> Finish + Send>;
 
+/// Tells everybody why writing has failed.
+pub(super) type NoteFailure = dyn Fn(&Arc<str>) + Send + Sync;
+
 /// What the thread is told.
 pub(super) enum Message {
     Do(Op),
@@ -29,7 +32,7 @@ pub(super) fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(super) fn run(
     opened: Opened,
     mut inbox: mpsc::Receiver<Message>,
-    note_failure: Arc<dyn Fn(&Arc<str>) + Send + Sync>,
+    note_failure: Arc<NoteFailure>,
 ) {
     let Opened {
         index,
