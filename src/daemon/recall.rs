@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::governor::{Governor, GovernorState};
+use crate::governor::{self, Governor, GovernorState};
 use crate::ledger::Ledger;
 use crate::model::Scope;
 use crate::model::settings::Settings;
@@ -10,9 +10,20 @@ use crate::model::settings::Settings;
 /// Who paused, where no person did.
 const BY: &str = "provtaskd: the stored state of pauses and breakers could not be read at start";
 
+/// The governor as it was, and with what it did not store any more before it was killed: the rate of a
+/// minute holds over a restart, so what the ledger claimed within it counts.
+pub fn governor(ledger: &Ledger, settings: &Settings, now: Timestamp) -> Governor {
+    let mut governor = stored(ledger, settings, now);
+    let from = now
+        .checked_sub(governor::RATE_SPAN)
+        .unwrap_or(Timestamp::MIN);
+    governor.recall(now, &ledger.read(|index| index.moved_since(from)));
+    governor
+}
+
 /// The governor with what the store remembers of it. Where that can't be read, everything is paused
 /// until a person resumes: what was paused before is not known.
-pub fn governor(ledger: &Ledger, settings: &Settings, now: Timestamp) -> Governor {
+fn stored(ledger: &Ledger, settings: &Settings, now: Timestamp) -> Governor {
     let make = |state| {
         Governor::new(
             settings.governor.clone(),

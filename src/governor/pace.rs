@@ -13,7 +13,7 @@ use super::careful::Careful;
 use super::sums::{later, plus};
 
 /// The span over which the rate holds: in no span of this length more items are sent.
-const SPAN: SignedDuration = SignedDuration::from_secs(60);
+pub const SPAN: SignedDuration = SignedDuration::from_secs(60);
 /// Sendings remembered one by one; more are joined to the later one, which errs to the slow side.
 const REMEMBERED: usize = 16;
 /// Events remembered against duplicates.
@@ -211,6 +211,20 @@ impl Pace {
         self.sent.retain(|(_, n)| *n > 0);
         if items > 0 {
             self.sent.push((here, items));
+        }
+    }
+
+    /// So many items are known to have been claimed within the span: those beyond what is remembered
+    /// count as sent now.
+    pub(super) fn recall(&mut self, here: Timestamp, items: u32) {
+        self.settle(here);
+        let known = self
+            .sent
+            .iter()
+            .fold(0_u32, |sum, (_, n)| sum.saturating_add(*n));
+        let more = items.saturating_sub(known);
+        if more > 0 {
+            self.sent.push((here, more));
         }
     }
 

@@ -1,5 +1,7 @@
 //! The governor between cycles: how many items may go in the next PUT, and what answers and readings teach; it never sends.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use crate::model::{AttemptEvent, LineageId, Refusal, RefusalReason, Scope, TargetName};
@@ -102,6 +104,17 @@ impl Governor {
         let here = self.state.tick(now);
         let (pace, limits) = self.pace(target);
         pace.sent(here, items, limits);
+    }
+
+    /// The process was killed and starts again: so many items of each target are known to have been
+    /// claimed within the span of the rate. What was not counted yet counts from now on, because a
+    /// request that was on its way may have been carried out until a moment ago.
+    pub fn recall(&mut self, now: Timestamp, claimed: &BTreeMap<TargetName, u32>) {
+        let here = self.state.tick(now);
+        for (target, items) in claimed {
+            let (pace, _) = self.pace(target);
+            pace.recall(here, *items);
+        }
     }
 
     /// A PUT came back with answers for its items.

@@ -2,7 +2,11 @@
 
 use std::fs;
 
+use jiff::Timestamp;
+use serde_json::json;
+
 use crate::drill::{Drill, Setup};
+use crate::drill_limits::greedy;
 
 /// Work that needs two retries, and nothing else that changes.
 const WAITING: &str = r#"
@@ -62,6 +66,66 @@ async fn what_is_due_in_hours_is_not_kept_waiting_by_an_idle_pace() {
     drill.run_for("15m").await;
     assert!(puts(&drill) > 0, "{}", drill.log());
     drill.run_for("24h").await;
+    drill.judge().await;
+}
+
+/// Six accounts of a target that may be sent three items a minute.
+async fn three_a_minute() -> Drill {
+    greedy(
+        r#"
+name = "rate"
+seed = 29
+[[target]]
+name = "AD"
+[[population]]
+target = "AD"
+accounts = 6
+task = [{ task = "Telephone Updated", failure = "lock" }]
+"#,
+    )
+    .every("1m")
+    .config("[governor.default]\nbatch_start = 3\nper_minute = 3")
+    .start()
+    .await
+}
+
+/// The most items that reached the server within a minute.
+fn most_in_a_minute(drill: &Drill) -> usize {
+    let sent: Vec<(Timestamp, usize)> = drill
+        .journal()
+        .iter()
+        .filter(|row| row["class"] == "put")
+        .map(|row| {
+            let at = row["at"].as_str().expect("a time");
+            let items = row["body"]["tasks"].as_array().map_or(1, Vec::len);
+            (at.parse().expect("a timestamp"), items)
+        })
+        .collect();
+    let from = |at: Timestamp| {
+        let within = |then: &Timestamp| *then >= at && then.duration_since(at).as_secs() < 60;
+        let inside = sent.iter().filter(|(then, _)| within(then));
+        inside.map(|(_, items)| items).sum()
+    };
+    sent.iter().map(|(at, _)| from(*at)).max().unwrap_or(0)
+}
+
+/// The rate was forgotten by a kill: what was claimed right before it went twice in a minute.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_while_a_put_hangs_does_not_double_the_rate() {
+    let mut drill = three_a_minute().await;
+    drill
+        .act(json!({"fault": {"do": "hang", "on": "put", "at": [1]}}))
+        .await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    drill.run_until_or_rest("2m", |drill| puts(drill) > 0).await;
+    assert!(puts(&drill) > 0, "{}", drill.log());
+    drill.kill_and_restart().await;
+    drill.run_for("24h").await;
+    assert_eq!(drill.count("healed"), 6);
+    assert_eq!(most_in_a_minute(&drill), 3);
     drill.judge().await;
 }
 

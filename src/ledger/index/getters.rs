@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::compact::{TaskRef, flags};
+use super::compact::{Stamp, TaskRef, flags};
 use super::{Attempt, Hold, HoldState, Index, Pause, Stopped};
 use crate::model::facts::{DefinitionMemory, PastAttempt};
 use crate::model::task::DefinitionId;
@@ -227,6 +227,25 @@ impl Index {
     pub fn last_move(&self, lineage: LineageId) -> Option<Timestamp> {
         let past = self.lineage(lineage)?.past.as_ref()?;
         past.last_state.map(|_| past.last_at.time())
+    }
+
+    /// How many attempts moved (were claimed, answered, told) at or after a time, by target. None that was
+    /// sent since then is left out; one that was sent before and told since then is counted too.
+    pub fn moved_since(&self, from: Timestamp) -> BTreeMap<TargetName, u32> {
+        // moves are kept less exactly than times
+        let from = Stamp::from(from).time();
+        let mut out = BTreeMap::new();
+        for of in &self.lineages {
+            let recent = of
+                .past
+                .as_ref()
+                .is_some_and(|past| past.last_state.is_some() && past.last_at.time() >= from);
+            if recent && let Some(target) = self.targets.get(of.target) {
+                let many: &mut u32 = out.entry(target.clone()).or_default();
+                *many = many.saturating_add(1);
+            }
+        }
+        out
     }
 
     /// Every attempt that is not settled.
