@@ -13,7 +13,7 @@ use super::aside::{self, Expected, Kept};
 use super::error::{LedgerError, StoreError};
 use super::index::Index;
 use super::memory::MemoryStore;
-use super::record::{Actor, EventBody, Meta, RecordError, VERSION, decode, digest_of, genesis};
+use super::record::{Actor, EventBody, Meta, RecordError, VERSION, decode, genesis, link};
 use super::rewound::{Rewound, rewind};
 use super::sidecar::{Found, Mark, Sidecar};
 use super::sled::SledStore;
@@ -173,7 +173,7 @@ pub(super) fn replay(store: &dyn Store) -> Result<(Index, Vec<String>), LedgerEr
                 index.last_seq()
             ));
         }
-        index.apply(&event, digest_of(bytes));
+        index.apply(&event, link(&event, bytes));
         ControlFlow::Continue(())
     })?;
     match stop {

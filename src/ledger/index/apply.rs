@@ -134,7 +134,10 @@ impl Index {
             EventBody::Forgot { definition } => {
                 self.manual.remove(definition);
             }
-            EventBody::Note { .. } | EventBody::Checkpoint { .. } => {}
+            EventBody::Note { .. }
+            | EventBody::Checkpoint { .. }
+            | EventBody::Dropped {}
+            | EventBody::Rewritten { .. } => {}
             other => self.govern(other, event),
         }
     }

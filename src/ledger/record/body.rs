@@ -253,6 +253,18 @@ pub struct ReusedItem {
     pub why: Arc<str>,
 }
 
+/// Why a journal was rewritten.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RewriteWhy {
+    /// Only to take less room: no record was changed.
+    Compact,
+    /// What is past its time was taken out.
+    Retention,
+    /// Personal fields were taken out.
+    Erase,
+}
+
 /// What happened. New variants need a new record version.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "is", content = "of")]
@@ -383,6 +395,20 @@ pub enum EventBody {
     },
     /// Texts stored as their difference to one that is stored whole (since version 2).
     InputsAlike { base: Digest, items: Vec<AlikeItem> },
+    /// What stood here was taken out when the journal was rewritten; only its link in the chain is kept
+    /// (since version 6).
+    Dropped {},
+    /// The journal before this record was rewritten: `changed` records up to `to`, of which `head` was the
+    /// link, say in [`Event::was`](super::Event::was) what they were; `sum` is the digest over what they
+    /// are now (see [`Sum`](super::Sum)). A later one stands for all earlier ones (since version 6).
+    Rewritten {
+        why: RewriteWhy,
+        to: u64,
+        changed: u64,
+        sum: Digest,
+        head: Digest,
+        reason: Arc<str>,
+    },
     /// A mark that an index was saved up to here; nothing hangs on it.
     Checkpoint { up_to: u64 },
     /// Anything a person or the daemon wants to have on record.

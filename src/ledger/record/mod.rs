@@ -14,12 +14,13 @@ use crate::model::{CycleId, Digest, Login, PolicyHash};
 
 pub use body::{
     AlikeItem, ClaimItem, DecidedItem, EventBody, How, JoinedItem, OpenedItem, ReceiptItem,
-    Redefined, ReusedItem, SeenItem,
+    Redefined, ReusedItem, RewriteWhy, SeenItem,
 };
 
 /// The version that this program writes; it reads all from 1 up to this. Records of 5 are as those of 4,
-/// but lie in blocks, where a program that knows only 4 would not find them.
-pub const VERSION: u32 = 5;
+/// but lie in blocks, where a program that knows only 4 would not find them; from 6 on a record may have been
+/// rewritten.
+pub const VERSION: u32 = 6;
 
 /// Largest encoded record in bytes: sled spills larger values into files that nothing syncs.
 pub const MAX_RECORD: usize = 8 * 1024;
@@ -120,8 +121,11 @@ pub struct Event {
     /// What was seen, stored once by digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inputs: Option<Digest>,
-    /// SHA-256 (hex) of the record before; zeros for the first.
+    /// The link of the record before (see [`link`]); zeros for the first.
     pub prev: Digest,
+    /// Set where the record was rewritten: the link that it had before, which the chain goes on with (since version 6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<Digest>,
     /// What happened.
     pub body: EventBody,
 }
@@ -153,14 +157,46 @@ pub fn genesis() -> Digest {
 
 /// SHA-256 in hex.
 pub fn digest_of(bytes: &[u8]) -> Digest {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(hash: &[u8]) -> Digest {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    let hash = Sha256::digest(bytes);
     let mut text = String::with_capacity(64);
     for byte in hash {
         text.push(char::from(HEX[usize::from(byte >> 4)]));
         text.push(char::from(HEX[usize::from(byte & 0x0f)]));
     }
     Digest::from_canonical(Arc::from(text))
+}
+
+/// A record's link in the chain: what the next record's `prev` has to be. It is the SHA-256 of its bytes, or,
+/// where it was rewritten, of those that it had first.
+pub fn link(event: &Event, bytes: &[u8]) -> Digest {
+    event.was.clone().unwrap_or_else(|| digest_of(bytes))
+}
+
+/// Sums up rewritten records, so that a later [`EventBody::Rewritten`] vouches for what they say now.
+#[derive(Debug, Default)]
+pub struct Sum {
+    hash: Sha256,
+    changed: u64,
+}
+
+impl Sum {
+    /// Takes in the next record of the journal; one that was not rewritten counts for nothing.
+    pub fn add(&mut self, event: &Event, bytes: &[u8]) {
+        if event.was.is_some() {
+            self.changed += 1;
+            self.hash.update(event.seq.to_be_bytes());
+            self.hash.update(Sha256::digest(bytes));
+        }
+    }
+
+    /// How many were rewritten, and the digest over their numbers and their bytes.
+    pub fn end(self) -> (u64, Digest) {
+        (self.changed, hex(&self.hash.finalize()))
+    }
 }
 
 /// Encodes one event as JSON.
@@ -217,6 +253,7 @@ pub fn chain(
             policy: meta.policy.clone(),
             inputs: meta.inputs.clone(),
             prev: prev.clone(),
+            was: None,
             body,
         };
         match encode(&event) {
