@@ -3,9 +3,11 @@
 mod alarms;
 mod attempts;
 mod behind;
+mod bytes;
 mod early;
 mod elders;
 mod inputs;
+mod moves;
 mod newcomers;
 mod passes;
 mod processes;

@@ -1,4 +1,4 @@
-//! The life of an attempt as one table of legal moves; it judges nothing, it only says what may follow what.
+//! The life of an attempt as one table of legal moves, with what a restart does in each state; it judges nothing, it only says what may follow what.
 
 use std::fmt;
 use std::sync::Arc;
@@ -68,6 +68,48 @@ impl AttemptState {
     /// proven not to have been applied.
     pub fn counts(self) -> bool {
         !matches!(self, Self::NotApplied | Self::Unsent)
+    }
+
+    /// What the state says, for the docs.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Claimed => "On disk, about to be sent.",
+            Self::Unknown => "May have reached the server; being re-read.",
+            Self::Accepted => "OIG said SUCCESS; nothing more is known.",
+            Self::Pending => "A successor (or the same id) is running or waiting.",
+            Self::Completed => "Completion was read; the episode is over.",
+            Self::Bounced => "A rejected successor, or a new failed run of the same id, was read.",
+            Self::Refused => "OIG answered FAIL with a reason.",
+            Self::NotApplied => {
+                "Never answered, and the same failed run twice, after `settle_after`."
+            }
+            Self::Unsent => {
+                "Provably not applied: never left this machine, or sent back unlooked at."
+            }
+            Self::Gone => "The id left the list and nothing says why; a person has to look.",
+            Self::Superseded => "Somebody else acted, or a person said that it has failed.",
+            Self::Ambiguous => "Readings allow more than one conclusion; a person has to say.",
+        }
+    }
+
+    /// What a restart does with an attempt that it finds in this state, for the docs.
+    pub fn at_restart(self) -> &'static str {
+        match self {
+            Self::Claimed => {
+                "becomes unknown: it may have been sent, so it is read and never sent again"
+            }
+            Self::Unknown | Self::Accepted | Self::Pending => {
+                "stays as it is, and is read before anything is sent"
+            }
+            Self::Ambiguous => "stays as it is, and still waits for a person",
+            Self::Gone => "stays as it is; a late successor or a person may still tell",
+            Self::Completed
+            | Self::Bounced
+            | Self::Refused
+            | Self::NotApplied
+            | Self::Unsent
+            | Self::Superseded => "nothing: it is settled",
+        }
     }
 
     /// The word in records, tables and labels.
@@ -194,7 +236,8 @@ pub const MOVES: &[(AttemptState, AttemptEvent, AttemptState)] = {
         (S::Accepted, E::ReadCompleted, S::Completed),
         (S::Accepted, E::ReadPending, S::Pending),
         (S::Accepted, E::ReadBounced, S::Bounced),
-        (S::Accepted, E::ReadUnchanged, S::NotApplied),
+        // an accepted order that left everything as it was has bounced: it counts, and has no row
+        // for an unchanged reading
         (S::Accepted, E::ReadGone, S::Gone),
         (S::Accepted, E::ReadSuperseded, S::Superseded),
         (S::Accepted, E::ReadAmbiguous, S::Ambiguous),
@@ -234,6 +277,24 @@ pub fn table() -> String {
     let mut out = String::from("| state | event | becomes |\n|---|---|---|\n");
     for (from, on, to) in MOVES {
         out.push_str(&format!("| {from} | {} | {to} |\n", on.as_str()));
+    }
+    out
+}
+
+/// The states as Markdown, for the docs: what each means, and what a restart does with it.
+pub fn states() -> String {
+    let mut out = String::from(
+        "| state | meaning | open | counts towards the caps | at a restart |\n|---|---|---|---|---|\n",
+    );
+    let yes_or_no = |yes: bool| if yes { "yes" } else { "no" };
+    for state in AttemptState::ALL {
+        out.push_str(&format!(
+            "| {state} | {} | {} | {} | {} |\n",
+            state.meaning(),
+            yes_or_no(state.is_open()),
+            yes_or_no(state.counts()),
+            state.at_restart(),
+        ));
     }
     out
 }
@@ -315,12 +376,63 @@ impl ReceiptStatus {
 mod tests {
     use super::*;
 
+    /// The table once more, as a grid that was written by hand from the safety rules: a row for each
+    /// state and a column for each event, both in the order of the docs; the letter of the next state,
+    /// `-` where the move must be refused.
+    const GRID: [(&str, &str); 12] = [
+        // answers: success, fail, none, unsent; a restart; readings: completed, pending, bounced,
+        // unchanged, gone, superseded, ambiguous; a person: completed, closed
+        ("claimed", "ARUxU---------"),
+        ("unknown", "----UCPBNGSMCS"),
+        ("accepted", "----ACPB-GSMCS"),
+        ("pending", "----PCPB-GSMCS"),
+        ("completed", "--------------"),
+        ("bounced", "--------------"),
+        ("refused", "--------------"),
+        ("not_applied", "--------------"),
+        ("unsent", "--------------"),
+        ("gone", "-----CPB----CS"),
+        ("superseded", "--------------"),
+        ("ambiguous", "----M-------CS"),
+    ];
+
+    fn letter(state: Option<AttemptState>) -> char {
+        use AttemptState as S;
+        match state {
+            None => '-',
+            Some(S::Claimed) => 'c',
+            Some(S::Unknown) => 'U',
+            Some(S::Accepted) => 'A',
+            Some(S::Pending) => 'P',
+            Some(S::Completed) => 'C',
+            Some(S::Bounced) => 'B',
+            Some(S::Refused) => 'R',
+            Some(S::NotApplied) => 'N',
+            Some(S::Unsent) => 'x',
+            Some(S::Gone) => 'G',
+            Some(S::Superseded) => 'S',
+            Some(S::Ambiguous) => 'M',
+        }
+    }
+
     #[test]
-    fn the_table_is_a_function_and_settled_states_move_only_on_late_evidence() {
+    fn every_pair_of_state_and_event_is_as_the_grid_says() {
+        for (state, (name, row)) in AttemptState::ALL.into_iter().zip(GRID) {
+            assert_eq!(state.as_str(), name);
+            let found: String = AttemptEvent::ALL
+                .iter()
+                .map(|event| letter(next(state, *event)))
+                .collect();
+            assert_eq!(found, row, "{state}");
+        }
+    }
+
+    #[test]
+    fn no_pair_has_two_rows_and_only_open_or_vanished_attempts_move() {
         let mut seen = std::collections::HashSet::new();
         for (from, on, to) in MOVES {
             assert!(seen.insert((*from, *on)), "two rows for {from} {on:?}");
-            assert_eq!(next(*from, *on), Some(*to));
+            assert_ne!(*to, AttemptState::Claimed, "nothing leads back to a claim");
             assert!(
                 from.is_open() || *from == AttemptState::Gone,
                 "{from} is settled for good"
@@ -329,8 +441,31 @@ mod tests {
     }
 
     #[test]
-    fn nothing_leads_back_to_claimed() {
-        assert!(MOVES.iter().all(|(_, _, to)| *to != AttemptState::Claimed));
+    fn only_what_nobody_accepted_ends_as_something_that_does_not_count() {
+        let from: Vec<AttemptState> = MOVES
+            .iter()
+            .filter(|(_, _, to)| !to.counts())
+            .map(|(from, _, _)| *from)
+            .collect();
+        assert_eq!(from, [AttemptState::Claimed, AttemptState::Unknown]);
+    }
+
+    #[test]
+    fn from_every_open_state_there_is_a_way_to_both_ends() {
+        for state in AttemptState::ALL.into_iter().filter(|s| s.is_open()) {
+            let mut reached = vec![state];
+            let mut at = 0;
+            while let Some(from) = reached.get(at).copied() {
+                at += 1;
+                for (_, _, to) in MOVES.iter().filter(|(of, _, _)| *of == from) {
+                    if !reached.contains(to) {
+                        reached.push(*to);
+                    }
+                }
+            }
+            assert!(reached.contains(&AttemptState::Completed), "{state}");
+            assert!(reached.contains(&AttemptState::Superseded), "{state}");
+        }
     }
 
     #[test]

@@ -7,6 +7,8 @@ pub mod dates;
 pub mod error;
 mod excerpt;
 pub mod filter;
+#[cfg(test)]
+mod fuzz;
 mod inspect;
 mod list;
 pub mod map;

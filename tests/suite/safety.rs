@@ -28,6 +28,7 @@ fn the_safety_manual_shows_the_tables_of_the_code() {
         ("guards", list(guard_names())),
         ("gates", list(gate_names())),
         ("reasons", reasons()),
+        ("states", attempt::states()),
         ("attempts", attempt::table()),
     ] {
         let (begin, end) = (
