@@ -105,6 +105,7 @@ impl Surroundings<'_> {
                 failed_since: self.now,
                 last_attempt_at: None,
                 last_state: None,
+                in_vain: 0,
                 recent: Vec::new(),
                 former_owners: Vec::new(),
                 ids: vec![self.snapshot.tasks[row].id.clone()],

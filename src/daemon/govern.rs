@@ -340,6 +340,7 @@ pub fn unseen(lineage: LineageId, now: Timestamp) -> crate::model::facts::Histor
         failed_since: now,
         last_attempt_at: None,
         last_state: None,
+        in_vain: 0,
         recent: Vec::new(),
         former_owners: Vec::new(),
         ids: Vec::new(),

@@ -115,6 +115,7 @@ fn waits_for_a_person(reason: RefusalReason) -> bool {
             | RefusalReason::Baseline
             | RefusalReason::TooOld
             | RefusalReason::AttemptsUsedUp
+            | RefusalReason::SentInVain
             | RefusalReason::LineageAmbiguous
             | RefusalReason::AlreadyAssigned
     )

@@ -9,7 +9,7 @@ use crate::control::{
     AttemptView, EventView, ExplainView, OutcomeFilter, OutcomeRow, OutcomesView, PlanItem,
     RefusedKind, Reply, Story,
 };
-use crate::ledger::record::{Actor, ClaimItem, DecidedItem, Event, EventBody};
+use crate::ledger::record::{Actor, ClaimItem, DecidedItem, Event, EventBody, How};
 use crate::model::{
     Action, AttemptState, Decision, Facts, LineageId, Outcome, PolicyHash, ReceiptStatus, Task,
     TaskId, attempt,
@@ -403,6 +403,17 @@ fn standing(attempts: &[AttemptView], decision: Option<&PlanItem>) -> String {
     }
 }
 
+/// Who has made a successor, and what tells so.
+fn by_whom(how: How) -> &'static str {
+    match how {
+        How::Link => ", by its retry link",
+        How::Successor => ", as the only one that can",
+        How::Process => ", as its account shows",
+        How::Foreign => "; not by us: OIG's own retry or an admin made it",
+        How::Person => ", as a person said",
+    }
+}
+
 fn line(event: &Event) -> Option<EventView> {
     let (kind, text) = match &event.body {
         EventBody::LineagesOpened { items } => {
@@ -413,7 +424,7 @@ fn line(event: &Event) -> Option<EventView> {
             let first = items.first()?;
             (
                 "joined",
-                format!("task {} continues it ({:?})", first.task, first.how).to_lowercase(),
+                format!("task {} continues it{}", first.task, by_whom(first.how)),
             )
         }
         EventBody::LineageAmbiguous { tasks, .. } => {
@@ -466,9 +477,11 @@ fn line(event: &Event) -> Option<EventView> {
         at: event.at,
         kind: kind.to_owned(),
         text,
-        actor: match &event.actor {
-            Actor::Person { uid, .. } => format!("uid {uid}"),
-            Actor::Daemon | Actor::System => "daemon".to_owned(),
+        actor: match (&event.actor, &event.login) {
+            (Actor::Person { uid, .. }, _) => format!("uid {uid}"),
+            // the login that OIG has on record for it
+            (_, Some(login)) if kind == "claimed" => format!("daemon as {login}"),
+            (Actor::Daemon | Actor::System, _) => "daemon".to_owned(),
         },
     })
 }

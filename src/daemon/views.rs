@@ -389,6 +389,9 @@ fn explanation(why: &str) -> &'static str {
         "gone" => {
             "The task left the list and nothing says why; this is not success. Look in OIG, then `provtaskd outcomes settle`."
         }
+        "sent_in_vain" => {
+            "Requests that name the task end as a whole and nothing is applied; all others go on. See `provtaskd outcomes show TASK` for what the server said, then `provtaskd outcomes reset`."
+        }
         "asked" => "A policy asks a person; `provtaskd explain TASK` shows its words.",
         other => RefusalReason::ALL
             .iter()

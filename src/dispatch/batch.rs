@@ -94,7 +94,10 @@ impl Queues {
         let mut kept = VecDeque::with_capacity(items.len());
         while let Some(item) = items.pop_front() {
             let name = item.action().name();
+            // one that may have failed a whole request goes out by itself, so that the rest goes on
+            let alone = item.goes_alone();
             let fits = taken.len() < max
+                && !(alone && !taken.is_empty())
                 && action.is_none_or(|have| have == name)
                 && lineages.insert(item.decision().lineage)
                 && item
@@ -106,7 +109,7 @@ impl Queues {
             } else {
                 kept.push_back(item);
             }
-            if taken.len() >= max {
+            if taken.len() >= max || (fits && alone) {
                 kept.append(items);
                 break;
             }
@@ -233,6 +236,22 @@ mod tests {
             let all: Vec<u64> = (0..u64::try_from(rows.len()).expect("small")).collect();
             prop_assert_eq!(seen, all);
         }
+    }
+
+    #[test]
+    fn what_has_failed_with_a_whole_request_goes_out_by_itself_and_the_rest_goes_on() {
+        let mut queues = Queues::default();
+        for n in 1..=5 {
+            let item = item(n, u8::try_from(n).expect("small"), 0, true);
+            queues.push(if n % 2 == 0 { item.sent_alone() } else { item });
+        }
+        let target = TargetName::new("T0");
+        let mut sent = Vec::new();
+        while let Some(pick) = queues.take(Lane::Usual, &target, 10, &|_, _| false) {
+            let ids: Vec<u64> = pick.items.iter().map(|i| i.decision().lineage.0).collect();
+            sent.push(ids);
+        }
+        assert_eq!(sent, [vec![1, 3, 5], vec![2], vec![4]]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::batch::Batch;
 use crate::ledger::Claimed;
+use crate::model::attempt::ended;
 use crate::model::{Clock, Receipt, ReceiptStatus, TaskId};
 use crate::oig::{Client, PutEnd, UnsentCause, WriteItem, receipts};
 
@@ -88,7 +89,7 @@ pub async fn deliver(client: &Client, clock: &Clock, batch: Batch<Claimed>) -> D
                     ..
                 } => (
                     ReceiptStatus::Unknown {
-                        why: Arc::clone(&why),
+                        why: ended(status, &why),
                     },
                     End::Unknown {
                         why,

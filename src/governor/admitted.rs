@@ -25,6 +25,7 @@ pub struct Admitted {
     lane: Lane,
     priority: i32,
     facts_from: Option<Timestamp>,
+    alone: bool,
 }
 
 impl Admitted {
@@ -44,7 +45,13 @@ impl Admitted {
             lane,
             priority,
             facts_from,
+            alone: false,
         }
+    }
+
+    /// For the governor alone: the request that it was sent in last has failed as a whole.
+    pub(in crate::governor) fn alone(self, alone: bool) -> Self {
+        Self { alone, ..self }
     }
 
     /// For the unit tests of rooms downstream.
@@ -52,6 +59,13 @@ impl Admitted {
     #[allow(dead_code)]
     pub(crate) fn for_test(decision: Decision, action: Action, target: TargetName) -> Self {
         Self::new(Arc::new(decision), action, target, Lane::Usual, 0, None)
+    }
+
+    /// The same, as though its last request had failed as a whole.
+    #[cfg(test)]
+    #[allow(dead_code)]
+    pub(crate) fn sent_alone(self) -> Self {
+        self.alone(true)
     }
 
     /// The same, as though it rested on a reading of that time.
@@ -95,6 +109,12 @@ impl Admitted {
     /// The time of the oldest reading that the guards' proof rests on, where it rests on any.
     pub fn facts_from(&self) -> Option<Timestamp> {
         self.facts_from
+    }
+
+    /// True where it goes out in a request of its own: the last one failed as a whole, and one of those
+    /// that were in it may be why.
+    pub fn goes_alone(&self) -> bool {
+        self.alone
     }
 
     /// Higher goes first within a lane.

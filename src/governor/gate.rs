@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::guard::Passed;
+use crate::model::attempt::SENDS_IN_VAIN;
 use crate::model::facts::History;
 use crate::model::settings::{GovernorSettings, Modes};
 use crate::model::{
@@ -195,6 +196,21 @@ fn attempts(input: &GateInput<'_>) -> Option<Refusal> {
             "reassignments",
         ));
     }
+    if input.history.in_vain >= SENDS_IN_VAIN {
+        let last = input.history.recent.last();
+        return Some(
+            Refusal::new(
+                RefusalReason::SentInVain,
+                Scope::Lineage(input.decision.lineage),
+            )
+            .with("in_a_row", input.history.in_vain)
+            .with(
+                "last",
+                last.and_then(|a| a.reason.as_deref()).unwrap_or("-"),
+            )
+            .for_person(),
+        );
+    }
     let limit = match input.action.name() {
         ActionName::Retry => input.settings.max_attempts,
         _ => input.settings.max_attempts.saturating_add(BEYOND_RETRIES),
@@ -222,11 +238,11 @@ fn back_off(input: &GateInput<'_>) -> Option<Refusal> {
         return None;
     }
     let ended = input.history.last_attempt_at?;
-    let pause = backoff(
-        input.settings,
-        input.history.lineage,
-        input.history.attempts,
-    );
+    let tried = input
+        .history
+        .attempts
+        .saturating_add(u32::from(input.history.in_vain));
+    let pause = backoff(input.settings, input.history.lineage, tried);
     let until = later(ended, pause);
     (input.now < until).then(|| {
         Refusal::new(

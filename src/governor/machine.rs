@@ -9,8 +9,8 @@ use crate::guard::Passed;
 use crate::model::facts::History;
 use crate::model::settings::{GovernorSettings, Modes, TargetLimits};
 use crate::model::{
-    Action, ActionName, Decision, LineageId, PolicyHash, Refusal, RefusalReason, Scope, TargetName,
-    TaskId, Verdict,
+    Action, ActionName, AttemptState, Decision, LineageId, PolicyHash, Refusal, RefusalReason,
+    Scope, TargetName, TaskId, Verdict,
 };
 
 use super::admitted::{Admitted, Lane};
@@ -110,8 +110,9 @@ struct Candidate {
     target: TargetName,
     lane: Lane,
     priority: i32,
-    /// Attempts of the episode.
+    /// Attempts of the episode, those that came to nothing included.
     attempts: u32,
+    alone: bool,
 }
 
 impl Governor {
@@ -193,14 +194,15 @@ impl Governor {
                 Some(refusal) => out.refused.push((candidate.decision, refusal)),
                 None => {
                     self.take(&candidate, here);
-                    out.admitted.push(Admitted::new(
+                    let admitted = Admitted::new(
                         candidate.decision,
                         candidate.action,
                         candidate.target,
                         candidate.lane,
                         candidate.priority,
                         candidate.passed.facts_from(),
-                    ));
+                    );
+                    out.admitted.push(admitted.alone(candidate.alone));
                 }
             }
         }
@@ -268,7 +270,8 @@ impl Governor {
             target,
             lane,
             priority,
-            attempts: history.attempts,
+            attempts: history.attempts.saturating_add(u32::from(history.in_vain)),
+            alone: history.last_state == Some(AttemptState::NotApplied),
         })
     }
 

@@ -112,6 +112,7 @@ impl Case {
                 failed_since: hours(10),
                 last_attempt_at: None,
                 last_state: None,
+                in_vain: 0,
                 recent: Vec::new(),
                 former_owners: Vec::new(),
                 ids: vec![TaskId::new("500")],

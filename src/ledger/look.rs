@@ -155,7 +155,7 @@ impl Work {
                         lineage,
                         task: task.id.clone(),
                         created: task.created,
-                        how,
+                        how: self.by_whom(lineage, how),
                         print: print(task),
                     }];
                     self.emit(meta, EventBody::LineagesJoined { items })?;

@@ -214,6 +214,7 @@ impl Work {
         let tasks = &sight.snapshot.tasks;
         let mut next = self.index().lineages();
         let (mut opened, mut joined) = (Vec::new(), Vec::new());
+        let mut linked = Vec::new();
         let mut there = Vec::new();
         let mut doubts: Vec<(Vec<LineageId>, TaskId)> = Vec::new();
         for (new, to) in walk.newcomers.iter().zip(joins) {
@@ -225,11 +226,14 @@ impl Work {
                     if self.index().attempt(*lineage).is_some() {
                         walk.rows.insert(*lineage, new.at);
                     }
+                    if *how == How::Link {
+                        linked.push((*lineage, task));
+                    }
                     joined.push(JoinedItem {
                         lineage: *lineage,
                         task: task.id.clone(),
                         created: task.created,
-                        how: *how,
+                        how: self.by_whom(*lineage, *how),
                         print: print(task),
                     });
                 }
@@ -268,16 +272,9 @@ impl Work {
             for item in &joined {
                 self.shown_again(item.lineage);
             }
-            let rows = |item: &JoinedItem| tasks.iter().find(|task| task.id == item.task).cloned();
-            let by_link = |item: &&JoinedItem| item.how == How::Link;
-            let linked: Vec<_> = joined
-                .iter()
-                .filter(by_link)
-                .filter_map(|item| Some((item.lineage, rows(item)?)))
-                .collect();
             self.emit(meta, EventBody::LineagesJoined { items: joined })?;
             for (lineage, task) in linked {
-                self.take_definition(lineage, &task, meta)?;
+                self.take_definition(lineage, task, meta)?;
             }
         }
         for (lineages, task) in doubts {
@@ -332,6 +329,18 @@ impl Work {
             )?;
         }
         Ok(told)
+    }
+
+    /// How a successor is recorded: one that no attempt of ours explains is the work of OIG's own job
+    /// or of an admin, also where a link tells whose successor it is, and counts as theirs. An attempt
+    /// explains one successor, of the very task that it was sent for.
+    pub(super) fn by_whom(&self, lineage: LineageId, how: How) -> How {
+        let index = self.index();
+        let ours = index.attempt(lineage).is_some_and(|attempt| {
+            attempt.action == Action::Retry
+                && index.current_task(lineage).as_ref() == Some(&attempt.task)
+        });
+        if ours { how } else { How::Foreign }
     }
 
     /// What is opened, or joined by a successor, is present.

@@ -304,6 +304,8 @@ refusals! {
     WorldMismatch => "world_mismatch",
     /// The attempts of this episode are used up.
     AttemptsUsedUp => "attempts_used_up",
+    /// It has ended whole requests and was never applied, three times in a row; a person has to look.
+    SentInVain => "sent_in_vain",
     /// The back-off after the last attempt has not passed.
     BackOff => "back_off",
     /// The policy asked for a later time.

@@ -239,6 +239,10 @@ pub struct History {
     pub last_attempt_at: Option<Timestamp>,
     /// State of the last attempt.
     pub last_state: Option<AttemptState>,
+    /// Sends in a row that the server ended as a whole for a reason of the task's own, and that were not
+    /// applied; for the governor, policies don't see it.
+    #[serde(default, skip_serializing)]
+    pub in_vain: u8,
     /// The last few attempts, oldest first (at most 16).
     pub recent: Vec<PastAttempt>,
     /// Owners that the task had before, oldest first.

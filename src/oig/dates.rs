@@ -36,16 +36,25 @@ fn civil(at: DateTime, zone: &TimeZone) -> Option<Timestamp> {
         .map(|z| z.timestamp())
 }
 
-/// Reads a `Retry-After` header: seconds, or an HTTP date relative to `now`; never negative.
+/// The longest pause that is taken from a server at once: it is asked again after that. A header that
+/// names the year 9999 would stop everything for good.
+pub const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(24);
+
+/// Reads a `Retry-After` header: seconds, or an HTTP date relative to `now`; never negative, and never
+/// more than [`LONGEST_PAUSE`].
 pub fn retry_after(text: &str, now: Timestamp) -> Option<SignedDuration> {
     let text = text.trim();
-    if let Ok(seconds) = text.parse::<u32>() {
-        return Some(SignedDuration::from_secs(i64::from(seconds)));
-    }
-    let at = jiff::fmt::rfc2822::DateTimeParser::new()
-        .parse_timestamp(text)
-        .ok()?;
-    Some(at.duration_since(now).max(SignedDuration::ZERO))
+    let pause = if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        // more digits than any number of seconds has
+        text.parse()
+            .map_or(LONGEST_PAUSE, SignedDuration::from_secs)
+    } else {
+        let at = jiff::fmt::rfc2822::DateTimeParser::new()
+            .parse_timestamp(text)
+            .ok()?;
+        at.duration_since(now)
+    };
+    Some(pause.clamp(SignedDuration::ZERO, LONGEST_PAUSE))
 }
 
 #[cfg(test)]
@@ -104,7 +113,17 @@ mod tests {
             retry_after("Wed, 04 Mar 2026 05:05:07 GMT", now),
             Some(SignedDuration::ZERO)
         );
-        assert_eq!(retry_after("later", now), None);
+        for long in [
+            "86401",
+            "4294967296",
+            "99999999999999999999",
+            "04 Mar 2099 05:07:07 GMT",
+        ] {
+            assert_eq!(retry_after(long, now), Some(LONGEST_PAUSE), "{long}");
+        }
+        for no in ["", "later", "-1", "1.5", "1e3"] {
+            assert_eq!(retry_after(no, now), None, "{no}");
+        }
     }
 
     proptest! {

@@ -187,9 +187,8 @@ fn no_retry_after_whatever_is_negative_or_makes_the_reader_panic() {
         let bytes = damaged(text, &how);
         let now = if early { Timestamp::MIN } else { now };
         let pause = dates::retry_after(&String::from_utf8_lossy(&bytes), now);
-        prop_assert!(pause.is_none_or(|pause| pause >= SignedDuration::ZERO));
-        // what the governor makes of it
-        prop_assert!(pause.is_none_or(|pause| now.checked_add(pause).is_ok() || !early));
+        let taken = |pause| (SignedDuration::ZERO..=dates::LONGEST_PAUSE).contains(&pause);
+        prop_assert!(pause.is_none_or(taken), "{pause:?}");
         Ok(())
     });
 }

@@ -230,6 +230,7 @@ mod tests {
                 failed_since: at,
                 last_attempt_at: None,
                 last_state: None,
+                in_vain: 0,
                 recent: Vec::new(),
                 former_owners: Vec::new(),
                 ids: Vec::new(),

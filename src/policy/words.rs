@@ -183,6 +183,7 @@ impl InputsWriter {
             failed_since,
             last_attempt_at,
             last_state,
+            in_vain: _,
             recent,
             former_owners,
             ids,

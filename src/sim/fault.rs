@@ -156,6 +156,9 @@ pub struct FaultSpec {
     /// Only where the path ends with this text: one task or account that is broken.
     #[serde(default)]
     pub path: Option<String>,
+    /// Only where a write names this task, alone or among others.
+    #[serde(default)]
+    pub task: Option<String>,
     /// With which probability (0 to 1).
     #[serde(default)]
     pub probability: f64,
@@ -243,7 +246,15 @@ impl Faults {
     }
 
     /// The fault for a request. `subject` names what is asked, without what a retry would change, so that the same request meets the same fate whatever happens beside it.
-    pub fn pick(&mut self, class: Class, path: &str, subject: u64, now: Ms) -> Option<FaultSpec> {
+    /// `tasks` are those that a write names.
+    pub fn pick(
+        &mut self,
+        class: Class,
+        path: &str,
+        tasks: &[&str],
+        subject: u64,
+        now: Ms,
+    ) -> Option<FaultSpec> {
         if self.armed.is_empty() {
             return None;
         }
@@ -256,7 +267,11 @@ impl Faults {
             let elsewhere = spec
                 .path
                 .as_ref()
-                .is_some_and(|part| !path.ends_with(part.as_str()));
+                .is_some_and(|part| !path.ends_with(part.as_str()))
+                || spec
+                    .task
+                    .as_ref()
+                    .is_some_and(|task| !tasks.contains(&task.as_str()));
             if elsewhere || spec.on != Class::Any && spec.on != class {
                 continue;
             }
@@ -292,10 +307,10 @@ mod tests {
     #[test]
     fn a_fault_falls_on_the_listed_requests_of_its_class() {
         let mut faults = Faults::new(1, 0, &[spec("do = \"html500\"\non = \"put\"\nat = [2]")]);
-        assert!(faults.pick(Class::Put, "/", 1, 0).is_none());
-        assert!(faults.pick(Class::List, "/", 2, 0).is_none());
-        assert!(faults.pick(Class::Put, "/", 1, 0).is_some());
-        assert!(faults.pick(Class::Put, "/", 1, 0).is_none());
+        assert!(faults.pick(Class::Put, "/", &[], 1, 0).is_none());
+        assert!(faults.pick(Class::List, "/", &[], 2, 0).is_none());
+        assert!(faults.pick(Class::Put, "/", &[], 1, 0).is_some());
+        assert!(faults.pick(Class::Put, "/", &[], 1, 0).is_none());
     }
 
     #[test]
@@ -303,11 +318,11 @@ mod tests {
         let make = || Faults::new(9, 0, &[spec("do = \"html503\"\nprobability = 0.5")]);
         let (mut one, mut two) = (make(), make());
         let forward: Vec<bool> = (0..200)
-            .map(|subject| one.pick(Class::Read, "/", subject, 0).is_some())
+            .map(|subject| one.pick(Class::Read, "/", &[], subject, 0).is_some())
             .collect();
         let mut backward: Vec<bool> = (0..200)
             .rev()
-            .map(|subject| two.pick(Class::Read, "/", subject, 0).is_some())
+            .map(|subject| two.pick(Class::Read, "/", &[], subject, 0).is_some())
             .collect();
         backward.reverse();
         assert_eq!(forward, backward);
@@ -319,10 +334,20 @@ mod tests {
     fn a_fault_of_a_path_falls_and_counts_there_only() {
         let text = "do = \"html500\"\non = \"read\"\npath = \"/processes/72\"\nat = [2]";
         let mut faults = Faults::new(1, 0, &[spec(text)]);
-        let mut on = |path: &str| faults.pick(Class::Read, path, 1, 0).is_some();
+        let mut on = |path: &str| faults.pick(Class::Read, path, &[], 1, 0).is_some();
         assert!(!on("/processes/72"));
         assert!(!on("/processes/71"));
         assert!(on("/processes/72"));
+    }
+
+    #[test]
+    fn a_fault_of_a_task_falls_on_every_write_that_names_it_and_on_no_other() {
+        let text = "do = \"html500\"\non = \"put\"\ntask = \"41\"\nprobability = 1.0";
+        let mut faults = Faults::new(1, 0, &[spec(text)]);
+        let mut on = |tasks: &[&str]| faults.pick(Class::Put, "/", tasks, 1, 0).is_some();
+        assert!(on(&["40", "41"]));
+        assert!(!on(&["40", "410"]));
+        assert!(on(&["41"]));
     }
 
     #[test]
@@ -334,8 +359,8 @@ mod tests {
                 "do = \"hang\"\nprobability = 1.0\nlimit = 1\nfrom = \"1s\"",
             )],
         );
-        assert!(faults.pick(Class::List, "/", 1, 1_500).is_none());
-        assert!(faults.pick(Class::List, "/", 1, 2_000).is_some());
-        assert!(faults.pick(Class::List, "/", 1, 2_000).is_none());
+        assert!(faults.pick(Class::List, "/", &[], 1, 1_500).is_none());
+        assert!(faults.pick(Class::List, "/", &[], 1, 2_000).is_some());
+        assert!(faults.pick(Class::List, "/", &[], 1, 2_000).is_none());
     }
 }

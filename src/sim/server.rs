@@ -404,7 +404,9 @@ fn decide(shared: &Shared, req: &Req, raw_query: &str) -> (Answer, Option<FaultS
     subject.extend(ids);
     let now = core.world.now();
     let subject = draw::hash(0, &subject);
-    let fault = core.world.faults.pick(class, &req.path, subject, now);
+    let named: Vec<&str> = items.iter().map(|item| item.id.as_ref()).collect();
+    let faults = &mut core.world.faults;
+    let fault = faults.pick(class, &req.path, &named, subject, now);
     let (claimed, auth_kind) = core.world.auth.claimed(req.authorization.as_deref());
     let mut answer = mangle::answer(&mut core.world, req, &cause, &items, fault.as_ref());
     core.journal_effects();

@@ -424,6 +424,39 @@ async fn nothing_is_sent_on_half_a_list() {
     drill.judge().await;
 }
 
+/// A time that the server names as a date is kept as well as one in seconds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_server_asks_for_by_a_date_is_kept() {
+    let mut drill = greedy(&changes(2))
+        .config("[governor.default]\nbatch_max = 1")
+        .every("10s")
+        .start()
+        .await;
+    drill
+        .act(json!({"fault": {"do": "too_many", "on": "put", "from_request": 1, "value": "date"}}))
+        .await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    drill.run_for("6h").await;
+    let evidence = drill.safe_so_far().await;
+    let asked = evidence.requests().filter(|row| row["class"] == "put");
+    let times: Vec<Timestamp> = asked.map(time).collect();
+    assert!(times.len() > 1, "it is asked again");
+    for two in times.windows(2) {
+        let pause = two[1].duration_since(two[0]);
+        assert!(
+            pause.as_secs() >= 118,
+            "two minutes were asked for: {pause:#}"
+        );
+    }
+    drill.act(json!({"clear_faults": true})).await;
+    drill.run_for("24h").await;
+    assert_eq!(drill.count("healed"), 2);
+    drill.judge().await;
+}
+
 /// A server that asks to be left alone is left alone for so long, by writes too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_server_asks_for_is_kept() {

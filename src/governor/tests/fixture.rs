@@ -123,6 +123,7 @@ pub(super) fn history(lineage: LineageId) -> History {
         failed_since: at(-100_000),
         last_attempt_at: None,
         last_state: None,
+        in_vain: 0,
         recent: Vec::new(),
         former_owners: Vec::new(),
         ids: Vec::new(),

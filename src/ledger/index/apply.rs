@@ -9,7 +9,7 @@ use crate::ledger::lineage::JoinKey;
 use crate::ledger::record::{
     ClaimItem, DecidedItem, Event, EventBody, How, JoinedItem, OpenedItem, SeenItem, clip,
 };
-use crate::model::attempt::next;
+use crate::model::attempt::{SENDS_IN_VAIN, ended_with, next};
 use crate::model::task::{DefinitionId, Wide};
 use crate::model::{
     Action, ActionName, AttemptEvent, AttemptState, BatchId, Digest, LineageId, ReceiptStatus,
@@ -482,10 +482,28 @@ impl Index {
             past.counted = past.counted.saturating_sub(1);
         }
         if let Some(entry) = past.attempts.iter_mut().find(|a| a.ordinal == ordinal) {
-            entry.state = after;
-            if let Some(reason) = reason {
-                entry.reason = Some(clip(reason, REASON));
+            let answer = entry.reason.take();
+            match after {
+                AttemptState::NotApplied => {
+                    let status = answer.as_deref().and_then(ended_with);
+                    past.in_vain = in_vain(past.in_vain, status);
+                }
+                AttemptState::Accepted
+                | AttemptState::Pending
+                | AttemptState::Completed
+                | AttemptState::Bounced
+                | AttemptState::Refused => past.in_vain = 0,
+                _ => {}
             }
+            entry.state = after;
+            entry.reason = match (reason, answer) {
+                // what the server said tells more than that nothing came of it
+                (Some(reason), Some(answer)) if after == AttemptState::NotApplied => {
+                    Some(clip(&format!("{answer}; {reason}"), REASON))
+                }
+                (Some(reason), _) => Some(clip(reason, REASON)),
+                (None, answer) => answer,
+            };
         }
         if after == AttemptState::Completed && settles_work {
             of.set(flags::DONE, true);
@@ -521,11 +539,23 @@ impl Index {
     }
 }
 
+/// Counts sends in a row that came to nothing for the task's own sake. A 403 for a task that went alone
+/// says it all.
+fn in_vain(before: u8, status: Option<u16>) -> u8 {
+    match status {
+        Some(403) if before > 0 => before.max(SENDS_IN_VAIN),
+        // the whole server's trouble, or an answer that only could not be read
+        Some(408 | 429 | 502..=504 | 200..=299) | None => before,
+        Some(_) => before.saturating_add(1),
+    }
+}
+
 /// Caps and back-off start again; ordinals don't.
 fn end_episode(of: &mut Lineage) {
     if let Some(past) = of.past.as_mut() {
         past.counted = 0;
         past.foreign = 0;
+        past.in_vain = 0;
         past.episode = past.episode.saturating_add(1);
     }
 }

@@ -171,6 +171,8 @@ pub(in crate::ledger) struct Past {
     pub counted: u16,
     pub foreign: u16,
     pub episode: u16,
+    /// Sends in a row that the server ended as a whole, for a reason of the task's own, and that were not applied.
+    pub in_vain: u8,
     pub last_state: Option<AttemptState>,
 }
 

@@ -156,6 +156,7 @@ impl Index {
             failed_since: of.failed_since.time(),
             last_attempt_at: None,
             last_state: None,
+            in_vain: 0,
             recent: Vec::new(),
             former_owners: Vec::new(),
             ids: vec![current.clone()],
@@ -167,6 +168,7 @@ impl Index {
         history.attempts = u32::from(past.counted) + foreign;
         history.attempts_total = past.total;
         history.last_state = past.last_state;
+        history.in_vain = past.in_vain;
         history.last_attempt_at = past.last_state.map(|_| past.last_at.time());
         history.ids = past.ids.iter().map(TaskId::from).collect();
         history.ids.push(current);

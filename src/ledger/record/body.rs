@@ -23,7 +23,7 @@ pub enum How {
     Successor,
     /// The same, found by reading the process.
     Process,
-    /// The same, while no attempt of ours was open: OIG's own job or an admin acted.
+    /// By any of these, while no attempt of ours explains it: OIG's own job or an admin acted.
     Foreign,
     /// A person said so.
     Person,

@@ -298,3 +298,106 @@ async fn a_refusal_that_says_not_automated_is_learned_and_survives_in_the_story(
     let digest = ledger.keep(text.clone(), at(4)).await.expect("kept");
     assert_eq!(ledger.kept(&digest).expect("read"), Some(text));
 }
+
+/// Ends of requests, each followed by readings that show that nothing was applied; the sends in vain then.
+fn in_vain(ends: &[&str]) -> u8 {
+    let (mut work, index) = core();
+    let same = || vec![row("90", TaskStatus::Rejected, "77")];
+    let lineage = see(&mut work, same(), 0).views[0].lineage.expect("opened");
+    let history = || {
+        index
+            .read()
+            .expect("a lock")
+            .history(lineage, true)
+            .expect("known")
+    };
+    for (end, minute) in ends.iter().zip((1..).step_by(100)) {
+        if *end == "reset by a person" {
+            let reason = Arc::from("mended");
+            let body = EventBody::EpisodeReset { lineage, reason };
+            work.emit(&Meta::daemon(at(minute), None), body)
+                .expect("small");
+            continue;
+        }
+        let status = match *end {
+            "accepted" => ReceiptStatus::Accepted,
+            why => ReceiptStatus::Unknown {
+                why: Arc::from(why),
+            },
+        };
+        send(&mut work, lineage, "90", minute, status);
+        see(&mut work, same(), minute + 20);
+        see(&mut work, same(), minute + 30);
+        assert!(
+            index
+                .read()
+                .expect("a lock")
+                .open_attempt(lineage)
+                .is_none()
+        );
+        let last = history().recent.pop().expect("an attempt");
+        let said = last.reason.expect("a reason");
+        assert!(*end == "accepted" || said.starts_with(end), "{said}");
+    }
+    let known = history();
+    let store = MemoryStore::default();
+    store.append(&work.pending).expect("numbers rise");
+    let (rebuilt, _) = replay(&store).expect("own records");
+    assert_eq!(
+        rebuilt.history(lineage, true).map(|h| h.in_vain),
+        Some(known.in_vain)
+    );
+    known.in_vain
+}
+
+#[test]
+fn sends_that_end_whole_requests_for_the_tasks_own_sake_are_counted_until_one_is_taken() {
+    let (own, all) = ("HTTP 500: broken", "HTTP 503: down");
+    assert_eq!(in_vain(&[own, own]), 2);
+    assert_eq!(
+        in_vain(&[own, all, "reset", "HTTP 200: half an answer", own]),
+        2
+    );
+    assert_eq!(
+        in_vain(&["HTTP 403: no"]),
+        1,
+        "it may have been another one of the request"
+    );
+    assert_eq!(in_vain(&["HTTP 403: no", "HTTP 403: no"]), 3);
+    assert_eq!(in_vain(&[own, own, "accepted"]), 0);
+    assert_eq!(in_vain(&[own, own, own, "reset by a person"]), 0);
+}
+
+#[test]
+fn a_successor_that_we_did_not_send_counts_as_somebody_elses_also_where_a_link_tells_of_it() {
+    for linked in [false, true] {
+        let (mut work, index) = core();
+        let next = |id: &str, of: &str| {
+            let mut row = row(id, TaskStatus::Rejected, "77");
+            row.retry_of = linked.then(|| TaskId::new(of));
+            row
+        };
+        let seen = see(&mut work, vec![row("90", TaskStatus::Rejected, "77")], 0);
+        let lineage = seen.views[0].lineage.expect("opened");
+        for minute in [5, 10, 15] {
+            see(&mut work, vec![next("1200", "90")], minute);
+        }
+        let counted = |foreign| index.read().expect("a lock").counted(lineage, foreign);
+        assert_eq!((counted(true), counted(false)), (1, 0), "linked {linked}");
+        // ours, and after it one that nobody of us sent while it was still open
+        send(&mut work, lineage, "1200", 20, ReceiptStatus::Accepted);
+        see(
+            &mut work,
+            vec![{
+                let mut row = next("1300", "1200");
+                row.status = TaskStatus::Pending;
+                row
+            }],
+            25,
+        );
+        for minute in [30, 35, 40] {
+            see(&mut work, vec![next("1400", "1300")], minute);
+        }
+        assert_eq!((counted(true), counted(false)), (3, 1), "linked {linked}");
+    }
+}

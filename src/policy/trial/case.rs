@@ -293,6 +293,7 @@ impl PolicyCase {
                 failed_since: f.failed_since.unwrap_or(first_seen),
                 last_attempt_at: f.last_attempt_at,
                 last_state: None,
+                in_vain: 0,
                 recent: Vec::new(),
                 former_owners: f
                     .former_owners

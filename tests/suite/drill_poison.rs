@@ -1,0 +1,115 @@
+//! Drills of the one task that breaks every request that names it: it goes alone, is left to a person after a few sends, and never keeps the rest from healing.
+
+use serde_json::{Value, json};
+
+use crate::drill::{Drill, Setup};
+
+const WORLD: &str = r#"
+name = "poison"
+seed = 61
+[[target]]
+name = "AD"
+[[population]]
+target = "AD"
+accounts = 8
+task = [{ task = "Telephone Updated", failure = "network" }]
+"#;
+
+/// The tasks of each PUT, in order.
+fn puts(drill: &Drill) -> Vec<Vec<String>> {
+    let text = |id: &Value| id.to_string().trim_matches('"').to_owned();
+    let rows = drill.journal();
+    let rows = rows.iter().filter(|row| row["class"] == "put");
+    rows.map(|row| {
+        let items = row["body"]["tasks"].as_array().cloned().unwrap_or_default();
+        items.iter().map(|item| text(&item["id"])).collect()
+    })
+    .collect()
+}
+
+/// A task meets the fault whenever it is named; the rest heals, and a person is told what came of it.
+async fn one_breaks_every_request(fault: &str, status: &str, sends: usize) {
+    let mut drill = Setup::of(WORLD)
+        .config("[governor.default]\nbatch_start = 25")
+        .start()
+        .await;
+    let broken = drill.truth()["tasks"][3]["id"].to_string();
+    let broken = broken.trim_matches('"').to_owned();
+    let fault = json!({"do": fault, "on": "put", "task": broken, "probability": 1.0});
+    drill.act(json!({ "fault": fault })).await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    drill.run_for("48h").await;
+    assert_eq!(drill.count("healed"), 7, "the rest goes on");
+    let named: Vec<Vec<String>> = puts(&drill)
+        .into_iter()
+        .filter(|tasks| tasks.contains(&broken))
+        .collect();
+    assert_eq!(named.len(), sends, "{named:?}");
+    assert!(named[0].len() > 1, "it goes with others at first");
+    assert!(
+        named[1..].iter().all(|tasks| tasks.len() == 1),
+        "then by itself: {named:?}"
+    );
+    let inbox = drill.inbox();
+    let parked: Vec<&Value> = inbox
+        .iter()
+        .filter(|item| item["why"] == "sent_in_vain")
+        .collect();
+    assert_eq!(parked.len(), 1, "{inbox:#?}");
+    let story = drill.done(&["outcomes", "show", &broken]);
+    assert!(story.contains(&format!("HTTP {status}")), "{story}");
+    let explained = drill.done(&["explain", &broken]);
+    assert!(explained.contains(&format!("HTTP {status}")), "{explained}");
+    // over a restart it stays with the person, and his word lets it go on
+    drill.kill_and_restart().await;
+    drill.run_for("24h").await;
+    let again = puts(&drill)
+        .into_iter()
+        .filter(|tasks| tasks.contains(&broken));
+    assert_eq!(again.count(), sends, "a restart begins nothing anew");
+    drill.act(json!({"clear_faults": true})).await;
+    drill.done(&[
+        "outcomes",
+        "reset",
+        &broken,
+        "--why",
+        "the proxy rule is mended",
+    ]);
+    drill.run_for("12h").await;
+    assert_eq!(drill.count("healed"), 8);
+    drill.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_breaks_every_request_goes_alone_and_to_a_person_after_three() {
+    one_breaks_every_request("html500", "500", 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_is_forbidden_is_sent_once_more_by_itself_and_then_left_to_a_person() {
+    one_breaks_every_request("forbidden", "403", 2).await;
+}
+
+/// A server that is down for everybody says nothing about single tasks: all of them heal by themselves.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_of_the_server_sends_no_task_to_a_person() {
+    let mut drill = Setup::of(WORLD)
+        .config("[governor.default]\nbatch_start = 25")
+        .start()
+        .await;
+    let fault = json!({"do": "html503", "on": "put", "probability": 1.0});
+    drill.act(json!({ "fault": fault })).await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    drill.run_for("48h").await;
+    assert_eq!(drill.count("healed"), 0);
+    drill.act(json!({"clear_faults": true})).await;
+    drill.run_for("24h").await;
+    assert_eq!(drill.count("healed"), 8);
+    drill.judge().await;
+}

@@ -1,0 +1,92 @@
+//! Drills of a target whose writes hang, in real time: what is on its way holds up nothing but itself, neither other targets nor cycles, questions and orders.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::drill::{Drill, Setup};
+
+/// Two targets; a write to the first hangs for as long as the drill lasts.
+const WORLD: &str = r#"
+name = "slow"
+seed = 62
+[[target]]
+name = "AD"
+retries_anything = true
+[[target]]
+name = "SAP"
+connector = "erp"
+[[population]]
+target = "AD"
+accounts = 3
+task = [{ task = "Telephone Updated", failure = "network" }]
+[[population]]
+target = "SAP"
+accounts = 5
+prefix = "S"
+task = [{ task = "Add Role", failure = "lock" }]
+"#;
+
+/// A question is answered in so much wall time, also on a busy machine.
+const AT_ONCE: Duration = Duration::from_secs(20);
+
+fn cycles(drill: &Drill) -> usize {
+    let journal = drill.journal();
+    journal.iter().filter(|row| row["class"] == "list").count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_that_hangs_holds_up_no_other_target_no_cycle_and_no_order() {
+    let mut drill = Setup::of(WORLD)
+        .scaled(600.0)
+        .config("[delivery]\nreread_after = \"30m\"\n[guard]\nfact_age = \"1h\"\n[governor.default]\nbatch_start = 25")
+        .start()
+        .await;
+    let tasks = drill.truth()["tasks"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    for task in tasks.iter().filter(|task| task["target"] == "AD") {
+        let id = task["id"].to_string().trim_matches('"').to_owned();
+        let fault = json!({"do": "hang_unapplied", "on": "put", "task": id, "probability": 1.0});
+        drill.act(json!({ "fault": fault })).await;
+    }
+    drill.release();
+    drill.daemon();
+    let backlog = |drill: &Drill| {
+        drill.store().join("control.sock").exists()
+            && drill.inbox().iter().any(|item| item["why"] == "baseline")
+    };
+    drill.until("the backlog is in the inbox", backlog).await;
+    drill.approve_backlog();
+    let held = |drill: &Drill| {
+        let journal = drill.journal();
+        journal.iter().any(|row| row["fault"] == "HangUnapplied")
+    };
+    drill.until("a PUT hangs at the server", held).await;
+    let before = cycles(&drill);
+    let healed = |drill: &Drill| drill.count("healed") >= 5;
+    drill.until("the other target has healed", healed).await;
+    drill
+        .until("cycles go on", |drill| cycles(drill) >= before + 3)
+        .await;
+    let began = Instant::now();
+    let status = drill.json(&["status", "--json"]);
+    drill.done(&["pause", "--target", "SAP", "--why", "a look at it"]);
+    drill.done(&["resume", "--target", "SAP"]);
+    assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
+    let open = status["attempts_open"].as_u64();
+    assert!(open.is_some_and(|open| open > 0), "{status:#}");
+    let stuck = drill.journal();
+    let stuck = stuck.iter().filter(|row| row["fault"] == "HangUnapplied");
+    assert_eq!(
+        stuck.count(),
+        1,
+        "nothing more goes where one is on its way"
+    );
+    drill.act(json!({"clear_faults": true})).await;
+    drill.kill_and_restart().await;
+    let healed = |drill: &Drill| drill.count("healed") >= 8;
+    drill.until("everything has healed", healed).await;
+    drill.judge().await;
+}
