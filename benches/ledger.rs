@@ -263,6 +263,7 @@ fn history(lineage: LineageId, now: Timestamp) -> History {
         failed_since: now,
         last_attempt_at: None,
         last_state: None,
+        in_vain: 0,
         recent: Vec::new(),
         former_owners: Vec::new(),
         ids: Vec::new(),

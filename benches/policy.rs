@@ -89,6 +89,7 @@ fn facts() -> Facts {
             failed_since: at,
             last_attempt_at: None,
             last_state: None,
+            in_vain: 0,
             recent: Vec::new(),
             former_owners: Vec::new(),
             ids: vec![TaskId::new("4711")],

@@ -23,8 +23,6 @@ pub mod dispatch;
 pub mod governor;
 pub mod guard;
 pub mod ledger;
-#[cfg(test)]
-mod long;
 pub mod model;
 pub mod oig;
 pub mod policy;

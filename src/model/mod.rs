@@ -8,6 +8,8 @@ pub mod fields;
 pub mod hash;
 pub mod id;
 pub mod kind;
+#[cfg(test)]
+pub mod long;
 pub mod settings;
 pub mod task;
 pub mod text;

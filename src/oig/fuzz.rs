@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::map::{Interner, Mapper};
 use super::{dates, filter, receipts, wire};
-use crate::long::{damaged, damages, run};
+use crate::model::long::{damaged, damages, run};
 use crate::model::{ReceiptStatus, TaskId};
 
 /// Words of the format, and what breaks careless readers.

@@ -54,6 +54,7 @@ pub fn facts() -> Facts {
             failed_since: at("2026-02-11T09:00:00Z"),
             last_attempt_at: None,
             last_state: None,
+            in_vain: 0,
             recent: Vec::new(),
             former_owners: Vec::new(),
             ids: vec![TaskId::new("4711")],

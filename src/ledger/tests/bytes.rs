@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::ledger::block::{pack, unpack};
 use crate::ledger::open::without_a_disk;
-use crate::long::{Damage, damaged, damages, run};
 use crate::model::Outcome;
+use crate::model::long::{Damage, damaged, damages, run};
 
 /// Words of records, and what breaks careless readers.
 const WORDS: &[&[u8]] = &[

@@ -85,7 +85,7 @@ pub fn fates() -> impl Strategy<Value = Fate> {
         4 => Just(Answer::Clear),
         1 => Just(Answer::Fail),
         3 => Just(Answer::Lost),
-        2 => Just(Answer::Killed),
+        1 => Just(Answer::Killed),
         1 => Just(Answer::Unsent),
     ];
     let arrives = prop_oneof![3 => Just(Some(0)), 2 => (1i64..15).prop_map(Some), 3 => Just(None)];

@@ -47,5 +47,5 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0u8..8).prop_map(Step::Person),
         1 => (0u8..8).prop_map(Step::Reset),
     ];
-    proptest::collection::vec(step, 2..26)
+    proptest::collection::vec(step, 2..18)
 }
