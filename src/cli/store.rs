@@ -253,9 +253,7 @@ fn findings(checked: &Checked, what: &str) -> Result<(), Failure> {
 
 /// Writes a file: the daemon does it where one runs.
 fn save(context: &Context, to: &Path, lines: bool) -> Result<(), Failure> {
-    // relative to where the command was typed
-    let path = std::path::absolute(to)
-        .map_err(|error| Failure::new(Kind::Usage, format!("{}: {error}", to.display())))?;
+    let path = absolute(to)?;
     match answer(context, Request::StoreSave { path, lines })? {
         Reply::Saved(saved) => {
             print(&format!("{}\n", said(&saved)))?;
@@ -263,6 +261,12 @@ fn save(context: &Context, to: &Path, lines: bool) -> Result<(), Failure> {
         }
         _ => Err(unexpected()),
     }
+}
+
+/// A path that means the same to a daemon, and on record: relative to where the command was typed.
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path)
+        .map_err(|error| Failure::new(Kind::Usage, format!("{}: {error}", path.display())))
 }
 
 fn said(saved: &SavedView) -> String {
@@ -311,8 +315,9 @@ fn export(context: &Context) -> Result<(), Failure> {
 fn restore(context: &Context, args: &RestoreArgs) -> Result<(), Failure> {
     let site = Site::of(context)?;
     let after = args.rehearse.after();
+    let file = absolute(&args.file)?;
     brought(&site, args.replace, &mut |step| after(step), || {
-        Source::Backup(&args.file)
+        Source::Backup(&file)
     })
 }
 
@@ -320,11 +325,12 @@ fn import(context: &Context, file: &Path, rehearse: &RehearseArgs) -> Result<(),
     let site = Site::of(context)?;
     let after = rehearse.after();
     let stdin = Path::new("standard input");
+    let path = absolute(file)?;
     brought(&site, false, &mut |step| after(step), || {
         if file.as_os_str() == "-" {
             Source::Stream(Box::new(BufReader::new(std::io::stdin())), stdin)
         } else {
-            Source::Lines(file)
+            Source::Lines(&path)
         }
     })
 }

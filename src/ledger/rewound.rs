@@ -44,6 +44,12 @@ impl Rewound {
 
     /// Of which lineages something may not be known.
     fn about(&self) -> String {
+        if self.lineages.is_empty() && self.unfinished == 0 {
+            return format!(
+                "no lineage was unfinished at record {}; others may have come since",
+                self.found
+            );
+        }
         if self.lineages.is_empty() {
             return format!(
                 "of each of the {} lineages that were not done at record {} attempts may be unknown",
@@ -74,8 +80,7 @@ impl Rewound {
         let (dir, expected, found) = (dir.display(), self.expected, self.found);
         match (&self.restored, self.acknowledged()) {
             (Some(from), Some(_)) if expected > found => format!(
-                "the store in {dir} was made of {from}, which ends with record {found}: records {} to {expected} are not in it, and {}",
-                found.saturating_add(1),
+                "the store in {dir} was made of {from}, which ends with record {found}: what came after it up to record {expected} is not in it, and {}",
                 self.about()
             ),
             (Some(from), _) => format!(

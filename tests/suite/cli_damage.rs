@@ -203,6 +203,11 @@ fn a_missing_sidecar_is_called_that_and_nothing_is_claimed_to_be_known() {
             assert!(out.contains(part), "{part}: {out}");
         }
     }
+    assert_eq!(
+        copies(dir.path()).len(),
+        1,
+        "kept before it was opened, once"
+    );
 }
 
 #[test]

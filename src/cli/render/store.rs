@@ -306,8 +306,8 @@ pub fn brought_in(done: &BroughtIn, dir: &Path) -> String {
     if let Some(acknowledged) = done.acknowledged.filter(|seq| *seq > done.last) {
         let _ = writeln!(
             out,
-            "records {} to {acknowledged} of it are not in the backup; they were about {} lineages",
-            done.last + 1,
+            "what came after record {} up to {acknowledged} is not in the backup; it was about {} lineages",
+            done.last,
             count(done.lineages)
         );
     }

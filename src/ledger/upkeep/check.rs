@@ -12,6 +12,7 @@ use crate::ledger::aside::copy_dir;
 use crate::ledger::error::{LedgerError, StoreError};
 use crate::ledger::files::{private_dir, remove, room, size_of};
 use crate::ledger::place::{Place, place};
+use crate::ledger::rewound::Rewound;
 use crate::ledger::sidecar::{Found, Mark, Sidecar};
 use crate::ledger::sled::SledStore;
 use crate::model::settings::StoreSettings;
@@ -157,10 +158,8 @@ pub fn check_store(
     for said in repaired {
         checked.find(format!("the journal can't be opened as it is: {said}"));
     }
-    if let Some((expected, found)) = checked.examined.index.rewound() {
-        checked.find(format!(
-            "it is rewound, and that is not settled: record {expected} was acknowledged, {found} was the last; see `provtaskd status`"
-        ));
+    if let Some(rewound) = Rewound::of(&checked.examined.index, |_| None) {
+        checked.find(format!("{}; that is not settled", rewound.words(dir)));
     }
     Ok(checked)
 }

@@ -147,3 +147,191 @@ fn plain(of: &Lineage, loose: bool) -> Lineage {
     }
     of
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::ledger::record::{ClaimItem, EventBody, Meta, OpenedItem, chain, genesis};
+    use crate::model::{
+        Action, ActionName, AttemptEvent, BatchId, Digest, Kind, Login, Outcome, TargetName, TaskId,
+    };
+
+    fn at() -> Timestamp {
+        "2027-03-01T08:00:00Z".parse().expect("a time")
+    }
+
+    fn index(bodies: Vec<EventBody>) -> Index {
+        let mut index = Index::default();
+        for body in bodies {
+            let head = index.head().cloned().unwrap_or_else(genesis);
+            let meta = Meta::daemon(at(), None);
+            let made = chain(&meta, body, index.last_seq() + 1, head).expect("small");
+            for (event, _, digest) in made {
+                index.apply(&event, digest);
+            }
+        }
+        index
+    }
+
+    fn owner(login: &str) -> Option<Owner> {
+        Some(Owner::User {
+            key: None,
+            login: Some(Login::new(login)),
+        })
+    }
+
+    fn opened(lineage: u64, user: Option<&str>, owner: Option<Owner>) -> OpenedItem {
+        OpenedItem {
+            lineage: LineageId(lineage),
+            task: TaskId::new(&format!("{}", 100 + lineage)),
+            created: Some(at()),
+            kind: Kind::Grant,
+            target: Some(TargetName::new("AD")),
+            definition: None,
+            name: Some("Add".into()),
+            process: None,
+            user: user.map(Login::new),
+            child: None,
+            owner,
+            print: 5,
+            ambiguous: false,
+        }
+    }
+
+    fn claim(lineage: u64) -> EventBody {
+        EventBody::Claims {
+            batch: BatchId(uuid::Uuid::nil()),
+            target: TargetName::new("AD"),
+            action: ActionName::Retry,
+            items: vec![ClaimItem {
+                lineage: LineageId(lineage),
+                ordinal: 1,
+                task: TaskId::new(&format!("{}", 100 + lineage)),
+                action: Action::Retry,
+                process: None,
+                definition: None,
+                kind: Kind::Grant,
+                policy: None,
+                inputs: Digest::new("d"),
+                version: 1,
+            }],
+        }
+    }
+
+    fn ended(evidence: Option<&str>) -> EventBody {
+        EventBody::Outcomes {
+            items: vec![
+                Outcome {
+                    lineage: LineageId(1),
+                    ordinal: 1,
+                    event: AttemptEvent::NotAnswered,
+                    at: at(),
+                    task: None,
+                    evidence: evidence.map(Into::into),
+                },
+                Outcome {
+                    lineage: LineageId(1),
+                    ordinal: 1,
+                    event: AttemptEvent::ReadCompleted,
+                    at: at(),
+                    task: None,
+                    evidence: evidence.map(Into::into),
+                },
+            ],
+        }
+    }
+
+    /// Two lineages of one owner; the first is done, the second has an open claim.
+    fn whole() -> Vec<EventBody> {
+        vec![
+            EventBody::LineagesOpened {
+                items: vec![
+                    opened(1, Some("JDOE"), owner("BOSS")),
+                    opened(2, Some("AMY"), owner("HEAD")),
+                ],
+            },
+            claim(1),
+            ended(Some("read")),
+            claim(2),
+        ]
+    }
+
+    fn stripped() -> Vec<EventBody> {
+        let mut bodies = whole();
+        bodies[0] = EventBody::LineagesOpened {
+            items: vec![opened(1, None, None), opened(2, Some("AMY"), owner("HEAD"))],
+        };
+        bodies[2] = ended(None);
+        bodies
+    }
+
+    fn allowed() -> Allowed {
+        Allowed {
+            lineages: [LineageId(1)].into(),
+            texts: HashSet::new(),
+        }
+    }
+
+    #[test]
+    fn what_was_to_go_may_differ_and_owners_are_numbered_anew() {
+        let (before, after) = (index(whole()), index(stripped()));
+        assert_ne!(before.lineages, after.lineages);
+        assert_eq!(
+            differences(&before, &after, &allowed()),
+            Vec::<String>::new()
+        );
+        // and not without leave
+        let strict = differences(&before, &after, &Allowed::default());
+        assert_eq!(strict, ["L1 would differ"]);
+    }
+
+    #[test]
+    fn an_attempt_an_id_or_an_open_lineage_that_would_be_lost_is_told() {
+        let before = index(whole());
+        let mut less = stripped();
+        less.remove(3);
+        let told = differences(&before, &index(less), &allowed()).join("; ");
+        assert!(
+            told.contains("open attempts") && told.contains("by state"),
+            "{told}"
+        );
+        let mut other = stripped();
+        other[0] = EventBody::LineagesOpened {
+            items: vec![opened(1, None, None), opened(2, Some("AMY"), None)],
+        };
+        let told = differences(&before, &index(other), &allowed());
+        assert_eq!(told, ["L2 would differ"], "its owner is needed");
+        let mut fewer = stripped();
+        fewer[0] = EventBody::LineagesOpened {
+            items: vec![opened(1, None, None)],
+        };
+        let told = differences(&before, &index(fewer), &allowed()).join("; ");
+        assert!(told.contains("known ids"), "{told}");
+    }
+
+    #[test]
+    fn a_text_that_stays_must_be_there_and_one_that_goes_must_be_gone() {
+        let text = |digest: &str| EventBody::InputsStored {
+            digest: Digest::new(digest),
+            part: 0,
+            of: 1,
+            text: "x".to_owned(),
+        };
+        let before = index(vec![text("a"), text("b")]);
+        let goes = Allowed {
+            lineages: HashSet::new(),
+            texts: [Short::from(&Digest::new("a"))].into(),
+        };
+        let after = index(vec![EventBody::Dropped {}, text("b")]);
+        assert!(differences(&before, &after, &goes).is_empty());
+        assert_eq!(
+            differences(&before, &before, &goes).len(),
+            1,
+            "it is still there"
+        );
+        let neither = index(vec![EventBody::Dropped {}, EventBody::Dropped {}]);
+        assert_eq!(differences(&before, &neither, &goes).len(), 1);
+    }
+}

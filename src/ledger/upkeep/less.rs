@@ -230,7 +230,7 @@ pub fn erase(
         return Err(UpkeepError::Nothing(match out.open.len() {
             0 => format!("nothing in the store names {login}"),
             open => format!(
-                "only work that is not closed names {login} ({open} lineages): it keeps what it needs"
+                "only work that is not closed names {login} (lineages: {open}): it keeps what it needs"
             ),
         }));
     }
