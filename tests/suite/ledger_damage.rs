@@ -152,6 +152,7 @@ async fn what_sled_can_not_open_at_first_is_copied_before_the_second_try() {
     let dir = tempfile::tempdir().expect("a directory");
     let dir = dir.path();
     lived(dir, 20).await;
+    lived(dir, 1).await;
     spoil_snapshot(dir);
     let journal = dir.join("journal");
     let mut seen = Vec::new();
@@ -171,6 +172,7 @@ async fn what_sled_can_not_open_at_first_is_copied_before_the_second_try() {
     let other = tempfile::tempdir().expect("a directory");
     let dir = other.path();
     lived(dir, 20).await;
+    lived(dir, 1).await;
     spoil_snapshot(dir);
     let report = lived(dir, 1).await;
     assert_eq!(report.rewound, None, "{report:?}");

@@ -56,6 +56,7 @@ mod policy;
 mod policy_memo;
 mod policy_set;
 mod readme;
+mod records_v5;
 mod safety;
 mod sim_contract;
 mod sim_faults;

@@ -265,7 +265,7 @@ fn lines_that_were_cut_changed_or_are_of_something_else_are_told() {
             text[..text.len() / 2].to_owned(),
             "it was cut",
         ),
-        ("a line less", without(5), "does not follow"),
+        ("a line less", without(5), "it was changed"),
         (
             "a word changed",
             text.replacen("completed", "cOmpleted", 1),

@@ -101,6 +101,12 @@ impl House {
         });
         let house = Self::empty();
         copy(&made.path().join("store"), &house.store());
+        // the server and login to which the store belongs; nobody lends a clock any more
+        let config = fs::read_to_string(made.path().join("provtaskd.toml")).expect("read");
+        let config = config.replace("simulator_clock = true\n", "");
+        fs::write(house.path("provtaskd.toml"), config).expect("written");
+        let password = house.path("password");
+        fs::copy(made.path().join("password"), password).expect("copied");
         house
     }
 

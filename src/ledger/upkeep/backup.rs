@@ -243,8 +243,11 @@ pub(super) fn read<R: Read>(
     let mut rest = Vec::new();
     let limited = from.by_ref().take(4096).read_to_end(&mut rest);
     limited.map_err(|e| UpkeepError::file(path, e))?;
-    let trailer: Trailer =
-        serde_json::from_slice(&rest).map_err(|_| bad("its end is missing or was changed"))?;
+    let trailer: Option<Trailer> = match rest.split_last() {
+        Some((b'\n', line)) => serde_json::from_slice(line).ok(),
+        _ => None,
+    };
+    let trailer = trailer.ok_or_else(|| bad("its end is missing or was changed"))?;
     if trailer.sha256 != whole(&first, hash) || records != header.records {
         return Err(bad("it was changed: it is not what its digest says"));
     }
