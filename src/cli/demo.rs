@@ -33,7 +33,7 @@ pub struct DemoArgs {
     /// Leave simulator and daemon running at the end, and print what to ask them
     #[arg(long)]
     keep: bool,
-    /// Play a smaller Monday with about so many tasks
+    /// Play a smaller Monday with about so many tasks, 200 to 3053
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(200..=3_053), default_value_t = 3_053)]
     tasks: u32,
     /// End the day early on a machine that needs longer, seconds of wall time
@@ -185,6 +185,7 @@ async fn person(stage: &mut Stage, screen: &mut Screen, why: &str) -> Result<(),
             id: item.id.clone(),
             why: format!("the demo: {why}"),
             max_age: None,
+            despite_rejection: false,
         };
         let held = !item.id.starts_with("baseline:");
         if held {

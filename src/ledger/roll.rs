@@ -7,8 +7,9 @@ use jiff::Timestamp;
 
 use super::error::LedgerError;
 use super::handle::Ledger;
-use super::record::{EventBody, decode};
+use super::record::{Event, EventBody, decode};
 use crate::model::attempt::next;
+use crate::model::task::DefinitionId;
 use crate::model::{
     Action, AttemptEvent, AttemptState, LineageId, ProcessKey, ReceiptStatus, TargetName, TaskId,
 };
@@ -24,7 +25,7 @@ pub struct AttemptRow {
     pub task: TaskId,
     /// The target.
     pub target: Option<TargetName>,
-    /// The definition.
+    /// The definition's name; its key where the server shows no name.
     pub name: Option<String>,
     /// What was sent.
     pub action: Action,
@@ -50,19 +51,37 @@ impl Ledger {
     pub fn attempts(&self) -> Result<Vec<AttemptRow>, LedgerError> {
         let mut rows: Vec<AttemptRow> = Vec::new();
         let mut at: HashMap<(LineageId, u32), usize> = HashMap::new();
+        let mut names: HashMap<DefinitionId, String> = HashMap::new();
         self.visit(&mut |bytes| {
             // decisions and sightings are most of the journal and tell nothing here
             if !TELLING.iter().any(|word| contains(bytes, word)) {
                 return ControlFlow::Continue(());
             }
-            if let Ok(event) = decode(bytes) {
-                take(&mut rows, &mut at, event.at, event.body);
+            match decode(bytes) {
+                Ok(Event {
+                    body: EventBody::LineagesOpened { items },
+                    ..
+                }) => self.read(|index| {
+                    for item in items {
+                        if let (Some(name), Some(of)) = (item.name, index.definition(item.lineage))
+                            && !names.contains_key(of)
+                        {
+                            names.insert(of.clone(), name.to_string());
+                        }
+                    }
+                }),
+                Ok(event) => take(&mut rows, &mut at, event.at, event.body),
+                Err(_) => {}
             }
             ControlFlow::Continue(())
         })?;
         self.read(|index| {
             for row in &mut rows {
-                row.name = index.definition(row.lineage).map(ToString::to_string);
+                let known = |of: &DefinitionId| {
+                    let name = names.get(of).cloned();
+                    name.unwrap_or_else(|| of.definition.to_string())
+                };
+                row.name = index.definition(row.lineage).map(known);
             }
         });
         Ok(rows)
@@ -92,7 +111,8 @@ impl Ledger {
 }
 
 /// Records that tell of attempts have one of these in their head.
-const TELLING: [&[u8]; 3] = [
+const TELLING: [&[u8]; 4] = [
+    b"\"is\":\"lineages_opened\"",
     b"\"is\":\"claims\"",
     b"\"is\":\"receipts\"",
     b"\"is\":\"outcomes\"",

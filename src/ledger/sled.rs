@@ -137,18 +137,6 @@ impl SledStore {
         Ok((many, bytes))
     }
 
-    /// Bytes of the longest value.
-    ///
-    /// # Errors
-    /// What sled could not read.
-    pub fn longest(&self) -> Result<usize, StoreError> {
-        let mut longest = 0;
-        for entry in self.db.iter() {
-            longest = longest.max(entry.map_err(|e| broken(&self.dir, e))?.1.len());
-        }
-        Ok(longest)
-    }
-
     fn sync(&self) -> Result<(), StoreError> {
         self.db.flush().map_err(|e| broken(&self.dir, e))?;
         self.file

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -62,6 +62,81 @@ impl Disk {
     fn make_room(&self) {
         fs::remove_file(self.ballast()).expect("removed");
     }
+}
+
+/// A file system in a file, which can fail as a broken disk makes it fail.
+struct Image {
+    mount: tempfile::TempDir,
+    file: tempfile::NamedTempFile,
+}
+
+fn run_tool(tool: &str, args: &[&std::ffi::OsStr]) -> Result<(), String> {
+    let done = Command::new(tool)
+        .args(args)
+        .output()
+        .map_err(|error| format!("{tool}: {error}"))?;
+    if done.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&done.stderr).trim().to_owned();
+    Err(format!("{tool}: {said}"))
+}
+
+impl Image {
+    /// Only root can mount one, and only where there are loop devices.
+    fn mounted() -> Result<Self, String> {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        file.as_file().set_len(32 << 20).expect("sized");
+        run_tool("mkfs.ext4", &["-q".as_ref(), file.path().as_ref()])?;
+        let image = Self {
+            mount: tempfile::tempdir().expect("a directory"),
+            file,
+        };
+        image.mount()?;
+        let store = image.store();
+        fs::create_dir(&store).map_err(|error| error.to_string())?;
+        fs::set_permissions(&store, fs::Permissions::from_mode(0o700)).expect("its own");
+        Ok(image)
+    }
+
+    fn store(&self) -> std::path::PathBuf {
+        self.mount.path().join("store")
+    }
+
+    fn mount(&self) -> Result<(), String> {
+        let way: [&std::ffi::OsStr; 2] = ["-o".as_ref(), "loop".as_ref()];
+        let ends = [self.file.path().as_ref(), self.mount.path().as_ref()];
+        run_tool("mount", &[way, ends].concat())
+    }
+
+    /// As after an error of the disk: the kernel lets nobody write any more.
+    fn fail(&self) {
+        let way: [&std::ffi::OsStr; 2] = ["-o".as_ref(), "remount,abort".as_ref()];
+        run_tool("mount", &[&way[..], &[self.mount.path().as_ref()]].concat()).expect("aborted");
+    }
+
+    /// What an admin does then.
+    fn mend(&self) {
+        run_tool("umount", &[self.mount.path().as_ref()]).expect("nobody uses it");
+        // it answers 1 where it has mended something
+        let _ = run_tool("e2fsck", &["-fy".as_ref(), self.file.path().as_ref()]);
+        self.mount().expect("mounted again");
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        let _ = Command::new("umount")
+            .arg("-l")
+            .arg(self.mount.path())
+            .status();
+    }
+}
+
+/// Past the test's own capture, so that it is seen.
+fn skipped(what: &str, why: &str) {
+    let line = format!("SKIPPED: {what}: {why}\n");
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 impl Drop for Disk {
@@ -146,12 +221,7 @@ async fn goes_on(mut drill: Drill, sent_before: BTreeMap<String, Vec<String>>) {
 async fn a_full_disk_stops_sending_at_once_and_nothing_is_lost_or_sent_twice() {
     let disk = match Disk::mounted() {
         Ok(disk) => disk,
-        Err(why) => {
-            // past the test's own capture, so that it is seen
-            let line = format!("SKIPPED: the full disk, no tmpfs can be mounted: {why}\n");
-            let _ = std::io::stderr().write_all(line.as_bytes());
-            return;
-        }
+        Err(why) => return skipped("the full disk, no tmpfs can be mounted", &why),
     };
     let mut drill = Setup::of(WORK).start().await;
     symlink(disk.0.path(), drill.store()).expect("linked");
@@ -171,6 +241,35 @@ async fn a_full_disk_stops_sending_at_once_and_nothing_is_lost_or_sent_twice() {
     assert_eq!(code, Some(73), "a start without room: {said}");
     let sent_before = sent(&drill);
     disk.make_room();
+    goes_on(drill, sent_before).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_fails_stops_sending_at_once_and_nothing_is_lost_or_sent_twice() {
+    let disk = match Image::mounted() {
+        Ok(disk) => disk,
+        Err(why) => return skipped("the failing disk, no image can be mounted", &why),
+    };
+    let mut drill = Setup::of(WORK).start().await;
+    symlink(disk.store(), drill.store()).expect("linked");
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    drill
+        .run_until("6h", "something was sent", |drill| puts(drill) > 0)
+        .await;
+    disk.fail();
+    stops(&mut drill, "Read-only file system").await;
+    let sent_before = sent(&drill);
+    let (code, said) = failed(&drill, &["run"]);
+    assert_eq!(
+        code,
+        Some(73),
+        "a start on a disk that can't be written: {said}"
+    );
+    assert_eq!(sent(&drill), sent_before);
+    disk.mend();
     goes_on(drill, sent_before).await;
 }
 

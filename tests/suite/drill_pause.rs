@@ -52,6 +52,8 @@ async fn a_target_is_paused_and_resumed_however_its_name_is_written() {
     let listed = drill.json(&["outcomes", "list", "--target", "ad", "--json"]);
     assert_eq!(listed, drill.json(&["outcomes", "list", "--json"]));
     assert_ne!(listed, serde_json::json!([]));
+    // an admin knows the definition by its name and not by its key
+    assert_eq!(listed[0]["name"], "Add User to Group", "{listed}");
     let planned = drill.json(&["plan", "--target", "ad", "--json"]);
     let all = drill.json(&["plan", "--json"]);
     assert_eq!(planned["items"], all["items"]);

@@ -235,6 +235,28 @@ async fn a_service_manager_is_told_of_start_life_and_stop() {
     assert_eq!(count(&all, "READY=1"), 1);
 }
 
+/// A manager that does not take its messages must not hold up the work.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_manager_that_does_not_listen_holds_nothing_up() {
+    let mut drill = Setup::of(LENIENT).start().await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let deaf = UnixDatagram::bind(dir.path().join("notify")).expect("a socket");
+    drill.release();
+    let mut run = Command::new("env");
+    run.arg(format!(
+        "NOTIFY_SOCKET={}",
+        dir.path().join("notify").display()
+    ));
+    run.args([env!("CARGO_BIN_EXE_provtaskd"), "run"]);
+    drill.daemon_by(run);
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    drill.run_for("48h").await;
+    let evidence = drill.judge().await;
+    assert_eq!(evidence.count("healed"), 12);
+    drop(deaf);
+}
+
 /// Until it can do its work, whoever waits for it must wait on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_can_not_start_is_never_ready() {

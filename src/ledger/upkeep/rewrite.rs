@@ -355,7 +355,7 @@ fn rewritten(
         body,
         ..event.clone()
     };
-    // it may be a little longer than a new record may be: the length of what is stored is looked at later
+    // it may be a little longer than a new record may be: whether sled would spill it is looked at later
     let bytes = serde_json::to_vec(&event)
         .map_err(|e| UpkeepError::Differs(format!("record {}: {e}", event.seq)))?;
     debug_assert_ne!(event.was, Some(digest_of(&bytes)));
