@@ -97,7 +97,7 @@ pub(super) fn keep_failed(
             ),
         });
     }
-    let copy = copied(&journal, &aside, &line, &why, now)?;
+    let copy = copied(&journal, &aside, Moment::Failed, &line, &why, now)?;
     kept.said
         .push(format!("{why}; it was copied to {}", copy.display()));
     kept.copy = Some(copy);
@@ -170,7 +170,7 @@ fn keep_with(
             said: vec![said],
         });
     }
-    let copy = copied(journal, aside, &line, &missing.why, now)?;
+    let copy = copied(journal, aside, Moment::Before, &line, &missing.why, now)?;
     let said = format!(
         "{}; before it was opened, {} was copied to {}",
         missing.why,
@@ -287,9 +287,22 @@ fn about(copy: &Path) -> PathBuf {
     copy.with_extension("txt")
 }
 
+/// When a copy is made.
+#[derive(Clone, Copy)]
+enum Moment {
+    /// Nothing has opened the journal yet.
+    Before,
+    /// sled has tried, and may have changed what it could not read.
+    Failed,
+}
+
+/// How a copy is called that was made after a first try.
+pub(super) const FAILED: &str = "failed-";
+
 fn copied(
     journal: &Path,
     aside: &Path,
+    moment: Moment,
     line: &str,
     why: &str,
     now: Timestamp,
@@ -298,10 +311,17 @@ fn copied(
         .chars()
         .filter(char::is_ascii_alphanumeric)
         .collect();
+    let (name, was) = match moment {
+        Moment::Before => ("journal-", "before provtaskd opened it"),
+        Moment::Failed => (
+            FAILED,
+            "after a first opening had failed, which may have changed it, and before it was opened once more",
+        ),
+    };
     let copy = (1..)
         .map(|n| match n {
-            1 => aside.join(format!("journal-{stamp}")),
-            n => aside.join(format!("journal-{stamp}-{n}")),
+            1 => aside.join(format!("{name}{stamp}")),
+            n => aside.join(format!("{name}{stamp}-{n}")),
         })
         .find(|path| !path.exists() && !about(path).exists())
         .unwrap_or_else(|| aside.join("journal"));
@@ -312,12 +332,12 @@ fn copied(
             fs::remove_dir_all(&path).map_err(|e| StoreError::io(&path, e))?;
         }
     }
-    let mut name = copy.clone().into_os_string();
-    name.push(UNFINISHED);
-    let unfinished = PathBuf::from(name);
+    let mut unfinished = copy.clone().into_os_string();
+    unfinished.push(UNFINISHED);
+    let unfinished = PathBuf::from(unfinished);
     copy_dir(journal, &unfinished)?;
     let text = format!(
-        "{line}\n{why}\nThis is a copy of {} as it was before provtaskd opened it. Nothing uses it: it may be kept, looked at or removed.\n",
+        "{line}\n{why}\nThis is a copy of {} as it was {was}. Nothing uses it: it may be kept, looked at or removed.\n",
         journal.display()
     );
     let beside = about(&copy);

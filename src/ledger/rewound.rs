@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::aside::FAILED;
 use super::index::Index;
 use super::record::digest_of;
 use super::sidecar::Mark;
@@ -106,10 +107,16 @@ impl Rewound {
             return "nothing is sent, for attempts may be unknown here: let `provtaskd run` read the server, look at `provtaskd plan`, then `provtaskd approve rewound --why …` and `provtaskd resume`".to_owned();
         }
         let copy = match &self.copy {
-            Some(copy) => format!(
-                "the journal as it was before it was opened is in {}",
-                copy.display()
-            ),
+            Some(copy) => {
+                let name = copy.file_name().map(|name| name.to_string_lossy());
+                let failed = name.is_some_and(|name| name.starts_with(FAILED));
+                let when = if failed {
+                    "after a first opening had failed, which may have changed it,"
+                } else {
+                    "before it was opened"
+                };
+                format!("the journal as it was {when} is in {}", copy.display())
+            }
             None => format!(
                 "no copy was made of the journal before it was opened, its files are in {}",
                 dir.join("journal").display()

@@ -186,15 +186,17 @@ fn damage_that_no_length_shows_is_said_with_where_the_files_are() {
         out.contains(&format!("record {last} was acknowledged")),
         "{out}"
     );
-    // sled could not open it at first: it was copied before the second try
+    // sled could not open it at first: it was copied before the second try, and it is said that the first
+    // may have changed it
     let made = copies(dir.path());
     assert_eq!(made.len(), 1, "{out}");
-    assert!(
-        fs::read(made[0].join("db")).expect("read") == bytes,
-        "as it was"
-    );
+    assert!(made[0].join("db").is_file());
     let name = made[0].file_name().expect("a name").to_string_lossy();
-    assert!(out.contains(&*name), "{out}");
+    assert!(name.starts_with("failed-"), "{name}");
+    assert!(
+        out.contains(&*name) && out.contains("may have changed it"),
+        "{out}"
+    );
 }
 
 #[test]

@@ -67,3 +67,4 @@ mod store_compact;
 mod store_drill;
 mod store_files;
 mod store_house;
+mod store_live;

@@ -73,6 +73,7 @@ pub struct Examined {
 }
 
 /// Takes record after record.
+#[derive(Default)]
 pub(super) struct Examiner {
     index: Index,
     tally: Tally,
@@ -88,25 +89,6 @@ pub(super) struct Examiner {
     /// The first record that was rewritten after it.
     later: Option<u64>,
     pub texts: Texts,
-}
-
-impl Default for Examiner {
-    fn default() -> Self {
-        Self {
-            index: Index::default(),
-            tally: Tally::default(),
-            findings: Vec::new(),
-            wrong: 0,
-            last: 0,
-            links: Sha256::default(),
-            before: Sha256::default(),
-            sum: Sum::default(),
-            damage: Damage::default(),
-            unvouched: None,
-            later: None,
-            texts: Texts::default(),
-        }
-    }
 }
 
 impl Examiner {
