@@ -1,6 +1,8 @@
 //! A durable claim and outcome per task through the ledger, beside a raw log with fdatasync, in one interleaved run; the network and the policies are left out.
 //!
-//! `cargo bench --locked --bench ledger -- [--tasks N] [--rounds N]`
+//! `cargo bench --locked --bench ledger -- [--tasks N] [--rounds N]`; with `--store N` instead the store as an
+//! operator meets it: starting with N records, bytes per outcome of N attempts before and after compaction,
+//! and how long a durable record waits while a backup is written.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -12,7 +14,10 @@ use jiff::{SignedDuration, Timestamp};
 use provtaskd::dispatch::batch::Batch;
 use provtaskd::governor::{Admitted, Census, Governor, Standing};
 use provtaskd::guard::{self, GuardInput};
-use provtaskd::ledger::{ClaimRequest, Ledger, Sighting};
+use provtaskd::ledger::record::{Meta, chain, genesis};
+use provtaskd::ledger::sled::SledStore;
+use provtaskd::ledger::upkeep::{self, Form};
+use provtaskd::ledger::{Actor, ClaimRequest, Entry, EventBody, Ledger, Sighting, Store as _};
 use provtaskd::model::facts::{AccountView, History, Person, UserStatus};
 use provtaskd::model::settings::{
     DeliverySettings, GovernorSettings, GuardSettings, Modes, StoreSettings, TargetLimits,
@@ -38,6 +43,13 @@ fn main() {
     let base = std::env::var_os("PROVTASKD_BENCH_DIR")
         .unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into());
     std::fs::create_dir_all(&base).expect("a directory");
+    if let Some(many) = option("--store") {
+        let dir = tempfile::tempdir_in(&base).expect("a directory");
+        start(dir.path(), many);
+        let dir = tempfile::tempdir_in(&base).expect("a directory");
+        runtime.block_on(upkeep(dir.path(), many));
+        return;
+    }
     let (mut raws, mut ours) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         let dir = tempfile::tempdir_in(&base).expect("a directory");
@@ -90,6 +102,106 @@ fn raw(dir: &std::path::Path, tasks: usize) -> Duration {
         }
     }
     began.elapsed()
+}
+
+/// How long it takes to start with so many records.
+fn start(dir: &std::path::Path, records: usize) {
+    let now: Timestamp = "2027-03-01T08:00:00Z".parse().expect("a time");
+    let meta = Meta::daemon(now, None);
+    let settings = StoreSettings {
+        dir: dir.join("store"),
+        cache: 8 << 20,
+    };
+    std::fs::create_dir_all(&settings.dir).expect("a directory");
+    {
+        let journal = settings.dir.join("journal");
+        let (store, _) = SledStore::open(&journal, settings.cache).expect("a store");
+        let (mut seq, mut head) = (0, genesis());
+        let mut waiting = Vec::new();
+        for n in 0..records {
+            let body = match n {
+                0 => EventBody::StoreCreated {
+                    store: "bench".to_owned(),
+                },
+                _ => EventBody::Note {
+                    text: format!("record {n} of the bench, about as long as a small one").into(),
+                },
+            };
+            for (event, bytes, digest) in chain(&meta, body, seq + 1, head.clone()).expect("small")
+            {
+                (seq, head) = (event.seq, digest);
+                waiting.push((seq, bytes));
+            }
+            if waiting.len() == 5_000 {
+                store.append(&waiting).expect("written");
+                waiting.clear();
+            }
+        }
+        store.append(&waiting).expect("written");
+    }
+    let began = Instant::now();
+    let (ledger, report) = Ledger::open(&settings, now).expect("opened");
+    println!(
+        "start with {} records: {:.2} s",
+        report.records,
+        began.elapsed().as_secs_f64()
+    );
+    drop(ledger);
+}
+
+/// The store of so many attempts: its size before and after compaction, and a backup beside durable records.
+async fn upkeep(dir: &std::path::Path, tasks: usize) {
+    ledger(dir, tasks).await;
+    let now: Timestamp = "2027-03-01T09:00:00Z".parse().expect("a time");
+    let settings = StoreSettings {
+        dir: dir.join("store"),
+        cache: 8 << 20,
+    };
+    let (ledger, report) = Ledger::open(&settings, now).expect("opened");
+    let upto = ledger.on_disk().await.expect("on disk");
+    let file = dir.join("backup");
+    let began = Instant::now();
+    let (copied, path) = (ledger.clone(), file.clone());
+    let saving = tokio::task::spawn_blocking(move || {
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        upkeep::save(&copied, upto, Form::Backup, &path, now, &stop).expect("saved");
+        began.elapsed()
+    });
+    let mut waits = Vec::new();
+    while !saving.is_finished() {
+        let asked = Instant::now();
+        let body = EventBody::Note {
+            text: "meanwhile".into(),
+        };
+        let meta = Meta::daemon(now, None);
+        ledger.record(Entry { body, meta }).await.expect("recorded");
+        waits.push(asked.elapsed());
+    }
+    let took = saving.await.expect("saved");
+    waits.sort();
+    println!(
+        "backup of {} records, {} attempts: {:.2} s, {} bytes; {} durable records meanwhile, the longest waited {:.1} ms, the median {:.1} ms",
+        report.records,
+        tasks,
+        took.as_secs_f64(),
+        std::fs::metadata(&file).expect("written").len(),
+        waits.len(),
+        waits.last().map_or(0.0, |w| w.as_secs_f64() * 1e3),
+        waits
+            .get(waits.len() / 2)
+            .map_or(0.0, |w| w.as_secs_f64() * 1e3),
+    );
+    ledger.shutdown().await.expect("closed");
+    drop(ledger);
+    let began = Instant::now();
+    let done = upkeep::compact(&settings, Actor::System, now, &mut |_| {}).expect("compacted");
+    let share = |bytes: u64| bytes.checked_div(done.outcomes).unwrap_or(0);
+    println!(
+        "compaction: {:.1} s; bytes per outcome {} before, {} after",
+        began.elapsed().as_secs_f64(),
+        share(done.bytes_before),
+        share(done.bytes_after)
+    );
 }
 
 /// Claims and settles every task through the ledger; observing and governing are not timed.

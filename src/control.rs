@@ -13,7 +13,7 @@ mod wire;
 pub use client::{ask, ask_in_time, is_running};
 pub use request::{Incoming, MAX_TEXT, OutcomeFilter, PlanFilter, Request};
 pub use server::Server;
-pub use state::{FeedView, RewoundView};
+pub use state::{FeedView, RewoundView, SavedView};
 pub use view::{
     Actor, AttemptView, Done, EventView, ExplainView, InboxItem, LOGIN_HINT, LoginView, OutcomeRow,
     OutcomesView, PauseView, PlanItem, PlanView, RefusalView, Refused, RefusedKind, ReleasedView,

@@ -52,6 +52,7 @@ pub fn answer_with(
     let broken = settings.as_ref().err().cloned();
     let what = match request {
         Request::Plan { .. } | Request::Explain { .. } => "reading the list and deciding",
+        Request::StoreSave { .. } => "writing the store into a file",
         _ => "waiting for the daemon",
     };
     let work = patiently(&settings, &dir, &socket, &request);

@@ -13,6 +13,7 @@ mod progress;
 mod render;
 mod run;
 pub mod sim;
+mod store;
 
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -59,6 +60,9 @@ enum Command {
     /// Attempts and what became of them
     #[command(subcommand)]
     Outcomes(outcomes::OutcomesCommand),
+    /// The store as a whole: check, back up, restore, compact, export, import, retain, erase
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// Policies: run their cases, release a set for enforce
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
@@ -137,6 +141,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Pause(args) => act::pause(&context, args),
         Command::Resume(args) => act::resume(&context, args),
         Command::Outcomes(command) => outcomes::outcomes(&context, command),
+        Command::Store(command) => store::store(&context, command),
         Command::Policy(command) => policy::policy(&context, command),
         Command::Forget(args) => act::forget(&context, args),
         Command::Login(command) => act::login(&context, &command),

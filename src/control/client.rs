@@ -30,7 +30,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 fn silence(request: &Request) -> Duration {
     match request {
         Request::Status | Request::Inbox => LOOK,
-        Request::Plan { .. } | Request::Explain { .. } => READING,
+        // so may copying a large store
+        Request::Plan { .. } | Request::Explain { .. } | Request::StoreSave { .. } => READING,
         // `stop` is answered when it is accepted, not when the daemon has ended
         _ => WORK,
     }

@@ -1,5 +1,7 @@
 //! The questions and orders that the control socket takes; values only.
 
+use std::path::PathBuf;
+
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -103,6 +105,13 @@ pub enum Request {
     },
     /// Lets a stopped login try again.
     LoginClear,
+    /// Writes the store into a file, up to the last record that is on disk: [`Reply::Saved`].
+    StoreSave {
+        /// The file, or the directory in which one is made; as the daemon sees it.
+        path: PathBuf,
+        /// JSON lines, not a backup.
+        lines: bool,
+    },
     /// Reads configuration and policies again; keeps the last good on error.
     Reload,
     /// Ends the daemon cleanly.
@@ -120,6 +129,7 @@ impl Request {
                 | Self::Inbox
                 | Self::OutcomesList { .. }
                 | Self::OutcomesShow { .. }
+                | Self::StoreSave { .. }
         )
     }
 
@@ -141,6 +151,7 @@ impl Request {
             Self::Release { .. } => "release",
             Self::Forget { .. } => "forget",
             Self::LoginClear => "login_clear",
+            Self::StoreSave { .. } => "store_save",
             Self::Reload => "reload",
             Self::Stop => "stop",
         }

@@ -1,7 +1,11 @@
 //! What a status says of the daemon's files: plain values with stable field names; it judges nothing.
 
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::model::LineageId;
 
 /// A store that holds less than was acknowledged.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -12,6 +16,27 @@ pub struct RewoundView {
     pub last: u64,
     /// Where the journal is as it was before it was opened, if a copy was made.
     pub copy: Option<String>,
+    /// From what a person made the store, where one did.
+    #[serde(default)]
+    pub restored: Option<String>,
+    /// Lineages that went on behind the last record, as far as they are known.
+    #[serde(default)]
+    pub lineages: Vec<LineageId>,
+}
+
+/// A file that holds a store.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SavedView {
+    /// The file.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// Records in it.
+    pub records: u64,
+    /// The last of them.
+    pub last: u64,
+    /// Records that can't be read and are not in it.
+    pub left_out: u64,
 }
 
 /// The absence file.

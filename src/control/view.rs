@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::state::{FeedView, RewoundView};
+use super::state::{FeedView, RewoundView, SavedView};
 use crate::model::{
     ActionName, AttemptState, Kind, LineageId, Login, Mode, PolicyHash, Principal, Refusal,
     RefusalReason, Scope, TargetName, TaskId, Verdict,
@@ -46,6 +46,8 @@ pub enum Reply {
     Outcomes(OutcomesView),
     /// To [`super::Request::OutcomesShow`].
     Story(Box<Story>),
+    /// To [`super::Request::StoreSave`].
+    Saved(SavedView),
     /// An order was carried out.
     Done(Done),
     /// It was not.

@@ -48,6 +48,10 @@ impl Core {
                 }
                 None => no_such(&task),
             },
+            Request::StoreSave { path, lines } => {
+                self.save_store(path, lines, reply).await?;
+                return Ok(false);
+            }
             Request::Status => Reply::Status(Box::new(self.status())),
             Request::Inbox => Reply::Inbox(self.inbox()),
             Request::OutcomesList { filter } => {

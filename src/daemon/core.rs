@@ -17,6 +17,7 @@ use super::settle::LookDone;
 use super::store::StoreSeen;
 use super::time::Stepper;
 use super::under_way::{UnderWay, Why};
+use super::upkeep::Saving;
 use super::{DaemonError, systemd};
 use crate::absence::{Feed, Roster};
 use crate::config::Overrides;
@@ -207,6 +208,8 @@ pub struct Core {
     pub targets_said: bool,
     /// A snapshot of the governor's state as last stored.
     pub governor_stored: Option<String>,
+    /// The store on its way into a file.
+    pub saving: Saving,
 }
 
 /// Outside events.

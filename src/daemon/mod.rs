@@ -31,6 +31,7 @@ mod stories;
 mod systemd;
 mod time;
 mod under_way;
+mod upkeep;
 mod views;
 mod world;
 
@@ -40,6 +41,7 @@ pub use self::core::Exit;
 /// What `check` asks of the files that the client will read.
 pub use crate::oig::inspect;
 pub use start::{Running, offline, run, start};
+pub use upkeep::{domain_now, hint_of, kind_of};
 
 use crate::admin::AdminError;
 use crate::config::Overrides;

@@ -70,6 +70,7 @@ impl Core {
             | Request::Inbox
             | Request::OutcomesList { .. }
             | Request::OutcomesShow { .. }
+            | Request::StoreSave { .. }
             | Request::Reload
             | Request::Stop => Reply::refused(RefusedKind::Internal, "not an order", ""),
         };

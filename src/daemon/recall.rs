@@ -10,10 +10,21 @@ use crate::model::settings::Settings;
 /// Who paused, where no person did.
 const BY: &str = "provtaskd: the stored state of pauses and breakers could not be read at start";
 
+/// Who paused, where the journal alone says so; why is recorded beside it.
+const RECORDED: &str = "the journal";
+
 /// The governor as it was, and with what it did not store any more before it was killed: the rate of a
 /// minute holds over a restart, so what the ledger claimed within it counts.
 pub fn governor(ledger: &Ledger, settings: &Settings, now: Timestamp) -> Governor {
     let mut governor = stored(ledger, settings, now);
+    // a restored store is paused by a record alone: no governor has run since
+    let pauses: Vec<Scope> = ledger.read(|index| {
+        let lasting = index.pauses().filter(|(_, pause)| pause.until.is_none());
+        lasting.map(|(scope, _)| scope.clone()).collect()
+    });
+    for scope in pauses {
+        governor.pause(now, scope, RECORDED, None);
+    }
     let from = now
         .checked_sub(governor::RATE_SPAN)
         .unwrap_or(Timestamp::MIN);

@@ -15,6 +15,7 @@ use super::memory::Memory;
 use super::store::{StoreSeen, mismatch_of};
 use super::time::clock_for;
 use super::under_way::UnderWay;
+use super::upkeep::{Saving, save_offline};
 use super::{DaemonError, RunOptions, recall, systemd};
 use super::{login, reload};
 use crate::absence::Feed;
@@ -143,6 +144,7 @@ async fn run_with(
     core.warn_of_policies();
     let mut inlets = Inlets { control, signals };
     let ended = drive(&mut core, &mut inlets).await;
+    core.saving.stop();
     stop.cancel();
     drop(inlets);
     while helpers.join_next().await.is_some() {}
@@ -321,6 +323,7 @@ async fn assemble(
         drift_said: 0,
         targets_said: false,
         governor_stored: None,
+        saving: Saving::default(),
         settings,
         clock,
         ledger,
@@ -423,6 +426,9 @@ pub async fn record_policy(
 /// # Errors
 /// The store is held by another process, or can't be opened.
 pub async fn offline(settings: Settings, request: Request) -> Result<Reply, DaemonError> {
+    if let Request::StoreSave { path, lines } = request {
+        return save_offline(settings, path, lines).await;
+    }
     let need = Need::of(&request);
     let settings = Arc::new(settings);
     let options = RunOptions {

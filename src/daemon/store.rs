@@ -50,12 +50,8 @@ impl Core {
     /// How the store stands.
     pub fn store_words(&self) -> StoreWords {
         let ledger = self.foreign_store.as_ref().unwrap_or(&self.ledger);
-        let rewound = ledger.read(|index| index.rewound());
-        let rewound = rewound.map(|(expected, found)| Rewound {
-            expected,
-            found,
-            copy: self.store_seen.copy.clone(),
-        });
+        let copy = || self.store_seen.copy.clone();
+        let rewound = ledger.read(|index| Rewound::of(index, |_| copy()));
         let dir = &self.settings.store.dir;
         let state = match (ledger.failed(), &rewound, self.store_seen.absent) {
             (Some(why), _, _) => why.to_string(),
@@ -78,6 +74,8 @@ impl Core {
                 acknowledged: rewound.acknowledged(),
                 last: rewound.found,
                 copy: rewound.copy.as_ref().map(|copy| copy.display().to_string()),
+                restored: rewound.restored.clone(),
+                lineages: rewound.lineages.clone(),
             }),
             notes: self.store_seen.notes.clone(),
         }

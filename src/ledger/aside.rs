@@ -1,13 +1,13 @@
 //! Keeps a copy of a journal that has lost something, made before sled opens it: opening rewrites what can't be read. It never changes the journal itself, and says what it can't tell.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
 use super::error::{LedgerError, StoreError};
+use super::files::{create, private_dir, room, size_of, sync_dir};
 use super::sidecar::Mark;
 
 /// What sled lays its file out in: by itself it only ever cuts off whole ones of these.
@@ -19,11 +19,16 @@ const UNFINISHED: &str = ".unfinished";
 
 /// What the sidecar says of a journal that is not open yet.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Expected<'a> {
-    /// What was acknowledged last.
-    pub mark: &'a Mark,
-    /// How long the journal's file was then; older sidecars don't say it.
-    pub length: Option<u64>,
+pub(super) enum Expected<'a> {
+    /// It can be read.
+    Mark {
+        /// What was acknowledged last.
+        mark: &'a Mark,
+        /// How long the journal's file was then; older sidecars don't say it.
+        length: Option<u64>,
+    },
+    /// It can't, in words: nobody knows what the journal has to hold.
+    Lost(&'static str),
 }
 
 /// What was done before the journal was opened.
@@ -50,28 +55,66 @@ struct Missing {
 /// I/O, or there is no room for the copy: then the journal is not to be opened.
 pub(super) fn keep(
     store: &Path,
-    expected: Option<Expected<'_>>,
+    expected: Expected<'_>,
     now: Timestamp,
 ) -> Result<Kept, LedgerError> {
     let aside = store.join("aside");
-    let room = |aside: &Path| {
-        rustix::fs::statvfs(aside)
-            .map(|fs| fs.f_bavail.saturating_mul(fs.f_frsize))
-            .map_err(|e| StoreError::io(aside, e.into()))
-    };
     keep_with(&store.join("journal"), &aside, expected, now, room)
+}
+
+/// Copies a journal that sled could not open, before it is opened once more; where a copy was made before
+/// the first try, that one is the better one.
+///
+/// # Errors
+/// I/O, or there is no room for the copy.
+pub(super) fn keep_failed(
+    store: &Path,
+    expected: Expected<'_>,
+    why: &str,
+    now: Timestamp,
+    kept: &mut Kept,
+) -> Result<(), StoreError> {
+    if kept.copy.is_some() {
+        return Ok(());
+    }
+    let (journal, aside) = (store.join("journal"), store.join("aside"));
+    let line = damage(expected, length_of(&journal));
+    let why = format!("{} could not be opened ({why})", journal.display());
+    if let Some(copy) = copies(&aside, |about| about == line).pop() {
+        kept.said
+            .push(format!("{why}; it was copied before: {}", copy.display()));
+        kept.copy = Some(copy);
+        return Ok(());
+    }
+    private_dir(&aside)?;
+    let (free, needs) = (room(&aside)?, size_of(&journal)?.saturating_add(RESERVE));
+    if free < needs {
+        return Err(StoreError::Damaged {
+            path: journal,
+            why: format!(
+                "{why}, and there is no room to copy it before it is opened once more: {} needs {needs} bytes, {free} are free",
+                aside.display()
+            ),
+        });
+    }
+    let copy = copied(&journal, &aside, Moment::Failed, &line, &why, now)?;
+    kept.said
+        .push(format!("{why}; it was copied to {}", copy.display()));
+    kept.copy = Some(copy);
+    Ok(())
+}
+
+fn length_of(journal: &Path) -> u64 {
+    fs::metadata(journal.join("db")).map_or(0, |meta| meta.len())
 }
 
 fn keep_with(
     journal: &Path,
     aside: &Path,
-    expected: Option<Expected<'_>>,
+    expected: Expected<'_>,
     now: Timestamp,
     room: impl FnOnce(&Path) -> Result<u64, StoreError>,
 ) -> Result<Kept, LedgerError> {
-    let Some(expected) = expected else {
-        return Ok(Kept::default());
-    };
     let Some(missing) = missing(journal, expected)? else {
         return Ok(Kept::default());
     };
@@ -92,7 +135,7 @@ fn keep_with(
             said: vec![said],
         });
     };
-    let line = damage(expected);
+    let line = damage(expected, length_of(journal));
     if let Some(copy) = copies(aside, |about| about == line).pop() {
         let said = format!("{}; it was copied before: {}", missing.why, copy.display());
         return Ok(Kept {
@@ -127,7 +170,7 @@ fn keep_with(
             said: vec![said],
         });
     }
-    let copy = copied(journal, aside, &line, &missing.why, now)?;
+    let copy = copied(journal, aside, Moment::Before, &line, &missing.why, now)?;
     let said = format!(
         "{}; before it was opened, {} was copied to {}",
         missing.why,
@@ -162,8 +205,15 @@ pub(super) fn copy_of(store: &Path, acknowledged: u64) -> Option<PathBuf> {
 }
 
 /// What tells one damage from another.
-fn damage(expected: Expected<'_>) -> String {
-    let Expected { mark, length } = expected;
+fn damage(expected: Expected<'_>, is: u64) -> String {
+    let (mark, length) = match expected {
+        Expected::Mark { mark, length } => (mark, length),
+        Expected::Lost(how) => {
+            return format!(
+                "acknowledged record 0 is all that can be said: the sidecar {how}, with {is} bytes"
+            );
+        }
+    };
     let length = length.map_or_else(|| "an unknown number of".to_owned(), |n| n.to_string());
     format!(
         "acknowledged record {} of store {}, digest {}, with {length} bytes",
@@ -173,13 +223,25 @@ fn damage(expected: Expected<'_>) -> String {
 
 fn missing(journal: &Path, expected: Expected<'_>) -> Result<Option<Missing>, StoreError> {
     let path = journal.join("db");
-    let seq = expected.mark.seq;
+    let (seq, length) = match expected {
+        Expected::Mark { mark, length } => (mark.seq, length),
+        Expected::Lost(how) => {
+            // a store that is new has neither
+            return Ok((length_of(journal) > 0).then(|| Missing {
+                why: format!(
+                    "the sidecar {how}, so nobody knows what {} has to hold",
+                    path.display()
+                ),
+                certain: false,
+            }));
+        }
+    };
     // one that doesn't say the length still says how many records there were, of a byte at least
-    let least = expected.length.unwrap_or(seq);
+    let least = length.unwrap_or(seq);
     match fs::metadata(&path) {
         Ok(meta) if meta.len() >= least => Ok(None),
         Ok(meta) => Ok(Some(Missing {
-            why: match expected.length {
+            why: match length {
                 Some(length) => format!(
                     "{} was {length} bytes long when record {seq} was acknowledged, and is {} now",
                     path.display(),
@@ -225,9 +287,22 @@ fn about(copy: &Path) -> PathBuf {
     copy.with_extension("txt")
 }
 
+/// When a copy is made.
+#[derive(Clone, Copy)]
+enum Moment {
+    /// Nothing has opened the journal yet.
+    Before,
+    /// sled has tried, and may have changed what it could not read.
+    Failed,
+}
+
+/// How a copy is called that was made after a first try.
+pub(super) const FAILED: &str = "failed-";
+
 fn copied(
     journal: &Path,
     aside: &Path,
+    moment: Moment,
     line: &str,
     why: &str,
     now: Timestamp,
@@ -236,10 +311,17 @@ fn copied(
         .chars()
         .filter(char::is_ascii_alphanumeric)
         .collect();
+    let (name, was) = match moment {
+        Moment::Before => ("journal-", "before provtaskd opened it"),
+        Moment::Failed => (
+            FAILED,
+            "after a first opening had failed, which may have changed it, and before it was opened once more",
+        ),
+    };
     let copy = (1..)
         .map(|n| match n {
-            1 => aside.join(format!("journal-{stamp}")),
-            n => aside.join(format!("journal-{stamp}-{n}")),
+            1 => aside.join(format!("{name}{stamp}")),
+            n => aside.join(format!("{name}{stamp}-{n}")),
         })
         .find(|path| !path.exists() && !about(path).exists())
         .unwrap_or_else(|| aside.join("journal"));
@@ -250,12 +332,12 @@ fn copied(
             fs::remove_dir_all(&path).map_err(|e| StoreError::io(&path, e))?;
         }
     }
-    let mut name = copy.clone().into_os_string();
-    name.push(UNFINISHED);
-    let unfinished = PathBuf::from(name);
+    let mut unfinished = copy.clone().into_os_string();
+    unfinished.push(UNFINISHED);
+    let unfinished = PathBuf::from(unfinished);
     copy_dir(journal, &unfinished)?;
     let text = format!(
-        "{line}\n{why}\nThis is a copy of {} as it was before provtaskd opened it. Nothing uses it: it may be kept, looked at or removed.\n",
+        "{line}\n{why}\nThis is a copy of {} as it was {was}. Nothing uses it: it may be kept, looked at or removed.\n",
         journal.display()
     );
     let beside = about(&copy);
@@ -268,7 +350,8 @@ fn copied(
     Ok(copy)
 }
 
-fn copy_dir(from: &Path, to: &Path) -> Result<(), StoreError> {
+/// Copies all files below a directory, for their user alone.
+pub(super) fn copy_dir(from: &Path, to: &Path) -> Result<(), StoreError> {
     private_dir(to)?;
     for entry in fs::read_dir(from).map_err(|e| StoreError::io(from, e))? {
         let path = entry.map_err(|e| StoreError::io(from, e))?.path();
@@ -288,44 +371,6 @@ fn copy_dir(from: &Path, to: &Path) -> Result<(), StoreError> {
         }
     }
     sync_dir(to)
-}
-
-fn size_of(dir: &Path) -> Result<u64, StoreError> {
-    let mut size = 0_u64;
-    for entry in fs::read_dir(dir).map_err(|e| StoreError::io(dir, e))? {
-        let path = entry.map_err(|e| StoreError::io(dir, e))?.path();
-        let meta = fs::metadata(&path).map_err(|e| StoreError::io(&path, e))?;
-        size = size.saturating_add(if meta.is_dir() {
-            size_of(&path)?
-        } else {
-            meta.len()
-        });
-    }
-    Ok(size)
-}
-
-fn create(path: &Path) -> Result<File, StoreError> {
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(|e| StoreError::io(path, e))
-}
-
-fn private_dir(dir: &Path) -> Result<(), StoreError> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .map_err(|e| StoreError::io(dir, e))
-}
-
-fn sync_dir(dir: &Path) -> Result<(), StoreError> {
-    File::open(dir)
-        .and_then(|dir| dir.sync_all())
-        .map_err(|e| StoreError::io(dir, e))
 }
 
 #[cfg(test)]
@@ -362,7 +407,7 @@ mod tests {
         length: Option<u64>,
         room: u64,
     ) -> Result<Kept, LedgerError> {
-        let expected = Some(Expected { mark, length });
+        let expected = Expected::Mark { mark, length };
         let (journal, aside) = (store.join("journal"), store.join("aside"));
         keep_with(&journal, &aside, expected, now(), |_| Ok(room))
     }

@@ -20,6 +20,7 @@ use super::observe::{Observed, Sighting};
 use super::open::{self, OpenReport, Opened};
 use super::owner::{Message, Op, lock, run};
 use super::record::{Actor, Meta};
+use super::sidecar::Mark;
 use super::store::Store;
 use super::transfer;
 use super::work::Work;
@@ -396,6 +397,19 @@ impl Ledger {
         self.submit(|_| Ok(())).await
     }
 
+    /// What is on disk now, and the server that the store belongs to: whoever copies the journal up to
+    /// this mark has all that was acknowledged when he asked.
+    ///
+    /// # Errors
+    /// The ledger has failed.
+    pub async fn on_disk(&self) -> Result<(Mark, Option<String>), LedgerError> {
+        self.submit(|work| {
+            let index = work.index();
+            Ok((open::mark(&index), index.world().map(str::to_owned)))
+        })
+        .await
+    }
+
     /// Writes everything and closes the store; later calls answer [`LedgerError::Closed`].
     ///
     /// # Errors
@@ -456,7 +470,7 @@ impl Ledger {
         Ok(self.store()?.visit(0, &mut |_, bytes| visitor(bytes))?)
     }
 
-    fn store(&self) -> Result<Arc<dyn Store>, LedgerError> {
+    pub(super) fn store(&self) -> Result<Arc<dyn Store>, LedgerError> {
         lock(&self.0.store).clone().ok_or(LedgerError::Closed)
     }
 }

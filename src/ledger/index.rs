@@ -23,7 +23,7 @@ use crate::model::{
 
 pub(in crate::ledger) use apply::decided_print;
 pub(in crate::ledger) use compact::{Lineage, flags};
-pub use compact::{Stamp, TaskRef};
+pub use compact::{Short, Stamp, TaskRef};
 pub use getters::{BaselineView, Counts, InboxItem, Memo};
 pub use print::said_print;
 
@@ -138,6 +138,15 @@ pub struct Pause {
     pub since: Timestamp,
 }
 
+/// What is known of a store that was rewound, beside the interval.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Restored {
+    /// From what a person made the store, where one did.
+    pub from: Option<Arc<str>>,
+    /// Lineages that went on behind the last record, as far as they are known.
+    pub lineages: Vec<LineageId>,
+}
+
 /// A refused login.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Stopped {
@@ -157,6 +166,10 @@ pub struct Index {
     pub(in crate::ledger) store_id: Option<String>,
     pub(in crate::ledger) fingerprint: Option<String>,
     pub(in crate::ledger) rewound: Option<(u64, u64)>,
+    /// What is known of that beside the two numbers.
+    pub(in crate::ledger) restored: Option<Restored>,
+    /// What was missing or unreadable when the store was last found rewound; settled with it.
+    pub(in crate::ledger) damage: Option<Digest>,
     /// Since when, and by what, the server's data are not those that are known here.
     pub(in crate::ledger) other_world: Option<(Timestamp, Arc<str>)>,
     /// The highest id that is a number.
@@ -193,6 +206,8 @@ impl PartialEq for Index {
             && self.store_id == other.store_id
             && self.fingerprint == other.fingerprint
             && self.rewound == other.rewound
+            && self.restored == other.restored
+            && self.damage == other.damage
             && self.other_world == other.other_world
             && self.lineages == other.lineages
             && self.by_task == other.by_task

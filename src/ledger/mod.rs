@@ -9,6 +9,7 @@ mod commit;
 mod dated;
 mod error;
 mod facts;
+mod files;
 pub mod handle;
 pub mod index;
 mod inputs;
@@ -32,6 +33,7 @@ pub mod store;
 #[cfg(test)]
 mod tests;
 pub mod transfer;
+pub mod upkeep;
 mod walk;
 mod work;
 mod world;
@@ -43,7 +45,8 @@ pub use error::{LedgerError, StoreError};
 pub use handle::{Ledger, Taken};
 pub use index::said_print;
 pub use index::{
-    Attempt, BaselineView, Counts, Hold, HoldState, InboxItem, Index, Memo, PauseScope, Stopped,
+    Attempt, BaselineView, Counts, Hold, HoldState, InboxItem, Index, Memo, PauseScope, Restored,
+    Stopped,
 };
 pub use inputs::{Inputs, MAX_INPUTS};
 pub use judge::{Judgement, Reading, judge, next_look};

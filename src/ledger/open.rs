@@ -14,10 +14,11 @@ use super::error::{LedgerError, StoreError};
 use super::index::Index;
 use super::memory::MemoryStore;
 use super::record::{Actor, EventBody, Meta, RecordError, VERSION, decode, genesis, link};
-use super::rewound::{Rewound, rewind};
+use super::rewound::{Damage, Rewound, rewind};
 use super::sidecar::{Found, Mark, Sidecar};
 use super::sled::SledStore;
 use super::store::Store;
+use super::upkeep::swap;
 use super::work::Work;
 use crate::model::settings::StoreSettings;
 use crate::model::{AttemptEvent, AttemptState, Outcome};
@@ -77,8 +78,32 @@ struct Files<'a> {
     kept: Kept,
 }
 
+/// A store that nobody else holds, its journal open; nothing of it was replayed yet.
+pub(super) struct Held {
+    pub sidecar: Sidecar,
+    pub said: Found,
+    pub kept: Kept,
+    pub store: SledStore,
+    pub repaired: Vec<String>,
+    pub lock: File,
+}
+
 /// The store in a directory.
 pub(super) fn on_disk(settings: &StoreSettings, now: Timestamp) -> Result<Opened, LedgerError> {
+    let held = hold(settings, now)?;
+    let files = Files {
+        dir: &settings.dir,
+        sidecar: held.sidecar,
+        said: held.said,
+        kept: held.kept,
+    };
+    let store = Arc::new(held.store);
+    settle_start(store, Some(files), Some(held.lock), held.repaired, now)
+}
+
+/// Takes the store in a directory and opens its journal; what a change of its files left half done is
+/// brought to its end first.
+pub(super) fn hold(settings: &StoreSettings, now: Timestamp) -> Result<Held, LedgerError> {
     let dir = &settings.dir;
     DirBuilder::new()
         .recursive(true)
@@ -86,36 +111,44 @@ pub(super) fn on_disk(settings: &StoreSettings, now: Timestamp) -> Result<Opened
         .create(dir)
         .map_err(|e| StoreError::io(dir, e))?;
     let lock = take_lock(dir)?;
+    let mut repaired = Vec::new();
+    repaired.extend(swap::recover(dir)?);
     let (sidecar, said) = Sidecar::open(&dir.join("sidecar"))?;
     let sidecar = sidecar.beside(dir.join("journal").join("db"));
     let expected = match &said {
-        Found::Mark(mark) => Some(Expected {
+        Found::Mark(mark) => Expected::Mark {
             mark,
             length: sidecar.length(),
-        }),
-        Found::Nothing | Found::Unreadable => None,
+        },
+        Found::Nothing => Expected::Lost("is missing"),
+        Found::Unreadable => Expected::Lost("can't be read"),
     };
     // opening may rewrite what it can't read: what is damaged is copied first
-    let kept = aside::keep(dir, expected, now)?;
-    let opened = SledStore::open(&dir.join("journal"), settings.cache);
-    let (store, repaired) = opened.map_err(|error| match LedgerError::from(error) {
+    let mut kept = aside::keep(dir, expected, now)?;
+    let opened = SledStore::open_keeping(&dir.join("journal"), settings.cache, &mut |why| {
+        // only that it can't be opened shows this damage; the second try may change the files
+        aside::keep_failed(dir, expected, why, now, &mut kept)
+    });
+    let (store, more) = opened.map_err(|error| match LedgerError::from(error) {
         LedgerError::Corrupt { path, why, hint } if !kept.said.is_empty() => {
             let why = format!("{why}; {}", kept.said.join("; "));
             LedgerError::Corrupt { path, why, hint }
         }
         other => other,
     })?;
-    let files = Files {
-        dir,
+    repaired.extend(more);
+    Ok(Held {
         sidecar,
         said,
         kept,
-    };
-    settle_start(Arc::new(store), Some(files), Some(lock), repaired, now)
+        store,
+        repaired,
+        lock,
+    })
 }
 
 /// The lock of our own comes before sled's: it says who holds the store.
-fn take_lock(dir: &Path) -> Result<File, LedgerError> {
+pub(super) fn take_lock(dir: &Path) -> Result<File, LedgerError> {
     let path = dir.join("lock");
     let io = |e| LedgerError::from(StoreError::io(&path, e));
     let mut file = OpenOptions::new()
@@ -145,10 +178,11 @@ fn take_lock(dir: &Path) -> Result<File, LedgerError> {
     Ok(file)
 }
 
-/// Replays the journal; answers the index and what is wrong with the chain, in words.
-pub(super) fn replay(store: &dyn Store) -> Result<(Index, Vec<String>), LedgerError> {
+/// Replays the journal; answers the index, what is wrong with the chain in words, and where.
+pub(super) fn replay(store: &dyn Store) -> Result<(Index, Vec<String>, Damage), LedgerError> {
     let mut index = Index::default();
     let mut wrong = Vec::new();
+    let mut damage = Damage::default();
     let mut stop: Option<LedgerError> = None;
     store.visit(0, &mut |seq, bytes| {
         let event = match decode(bytes) {
@@ -163,11 +197,15 @@ pub(super) fn replay(store: &dyn Store) -> Result<(Index, Vec<String>), LedgerEr
             }
             Err(error) => {
                 wrong.push(format!("record {seq} can't be read and was left out: {error}"));
+                damage.note(seq, seq);
                 return ControlFlow::Continue(());
             }
         };
         let expected = index.head().cloned().unwrap_or_else(genesis);
-        if event.prev != expected || event.seq != seq || seq != index.last_seq() + 1 {
+        let next = index.last_seq() + 1;
+        if event.prev != expected || event.seq != seq || seq != next {
+            // records before it are gone, or it is itself another one
+            damage.note(next.min(seq), seq.saturating_sub(1).max(next.min(seq)));
             wrong.push(format!(
                 "record {seq} does not follow record {}: something between was changed, cut or lost",
                 index.last_seq()
@@ -178,7 +216,7 @@ pub(super) fn replay(store: &dyn Store) -> Result<(Index, Vec<String>), LedgerEr
     })?;
     match stop {
         Some(error) => Err(error),
-        None => Ok((index, wrong)),
+        None => Ok((index, wrong, damage)),
     }
 }
 
@@ -189,9 +227,13 @@ fn settle_start(
     mut repaired: Vec<String>,
     now: Timestamp,
 ) -> Result<Opened, LedgerError> {
-    let (mut index, wrong) = replay(&*store)?;
-    let damaged = !wrong.is_empty();
-    repaired.extend(wrong.into_iter().take(20));
+    let (mut index, wrong, damage) = replay(&*store)?;
+    let damage = damage.digest();
+    // what a person has settled, or was told and has not settled yet, is the same at every start
+    let damaged = damage.is_some() && damage != index.damage;
+    if damaged || index.rewound().is_some() {
+        repaired.extend(wrong.into_iter().take(20));
+    }
     let found = index.last_seq();
     let created = found == 0;
     let (mark_read, lost) = match files.as_ref().map(|files| &files.said) {
@@ -228,7 +270,14 @@ fn settle_start(
         work.emit(&meta, EventBody::StoreCreated { store })?;
     }
     if let Some((expected, found)) = rewound {
-        work.emit(&meta, EventBody::StoreRewound { expected, found })?;
+        let body = EventBody::StoreRewound {
+            expected,
+            found,
+            damage,
+            restored: None,
+            lineages: Vec::new(),
+        };
+        work.emit(&meta, body)?;
     }
     restart(&mut work, &meta, now)?;
     if !work.pending.is_empty() {
@@ -242,10 +291,8 @@ fn settle_start(
     let report = {
         let index = work.index();
         OpenReport {
-            rewound: index.rewound().map(|(expected, found)| Rewound {
-                expected,
-                found,
-                copy: dir.and_then(|dir| aside::copy_of(dir, expected)),
+            rewound: Rewound::of(&index, |expected| {
+                dir.and_then(|dir| aside::copy_of(dir, expected))
             }),
             repaired,
             open_claims: index.open_attempts().count(),

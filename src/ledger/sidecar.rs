@@ -64,18 +64,7 @@ impl Sidecar {
             file.set_len(SLOT_AT * 2).map_err(io)?;
             file.sync_all().map_err(io)?;
         }
-        let mut newest: Option<Slot> = None;
-        let mut written = false;
-        for at in [0, SLOT_AT] {
-            let mut bytes = [0u8; SLOT];
-            file.read_exact_at(&mut bytes, at).map_err(io)?;
-            written |= bytes.iter().any(|byte| *byte != 0);
-            if let Some(slot) = parse(&bytes)
-                && newest.as_ref().is_none_or(|have| slot.turn > have.turn)
-            {
-                newest = Some(slot);
-            }
-        }
+        let (newest, written) = slots(&file).map_err(io)?;
         let sidecar = Self {
             path: path.to_path_buf(),
             file,
@@ -89,6 +78,26 @@ impl Sidecar {
             None => Found::Nothing,
         };
         Ok((sidecar, found))
+    }
+
+    /// Reads the newest whole mark, and how long the journal's file was then; makes and changes nothing.
+    ///
+    /// # Errors
+    /// I/O, but for a file that is not there.
+    pub fn peek(path: &Path) -> Result<(Found, Option<u64>), StoreError> {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok((Found::Nothing, None));
+            }
+            Err(error) => return Err(StoreError::io(path, error)),
+        };
+        let (newest, written) = slots(&file).map_err(|e| StoreError::io(path, e))?;
+        Ok(match newest {
+            Some(slot) => (Found::Mark(slot.mark), slot.length),
+            None if written => (Found::Unreadable, None),
+            None => (Found::Nothing, None),
+        })
     }
 
     /// Names the journal's file: from then on each mark says how long it was.
@@ -129,6 +138,28 @@ impl Sidecar {
             .and_then(|()| self.file.sync_data())
             .map_err(|e| StoreError::io(&self.path, e))
     }
+}
+
+/// The newest whole slot, and whether anything was ever written.
+fn slots(file: &File) -> std::io::Result<(Option<Slot>, bool)> {
+    let mut newest: Option<Slot> = None;
+    let mut written = false;
+    for at in [0, SLOT_AT] {
+        let mut bytes = [0u8; SLOT];
+        match file.read_exact_at(&mut bytes, at) {
+            Ok(()) => {}
+            // one that is too short holds no slot there
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => written = true,
+            Err(error) => return Err(error),
+        }
+        written |= bytes.iter().any(|byte| *byte != 0);
+        if let Some(slot) = parse(&bytes)
+            && newest.as_ref().is_none_or(|have| slot.turn > have.turn)
+        {
+            newest = Some(slot);
+        }
+    }
+    Ok((newest, written))
 }
 
 fn check(text: &str) -> u64 {

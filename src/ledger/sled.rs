@@ -66,6 +66,18 @@ impl SledStore {
     /// # Errors
     /// I/O, or damage that the known repairs don't mend.
     pub fn open(dir: &Path, cache: u64) -> Result<(Self, Vec<String>), StoreError> {
+        Self::open_keeping(dir, cache, &mut |_| Ok(()))
+    }
+
+    /// The same; where a first try fails, `keep` may look at the files before a second one changes them.
+    ///
+    /// # Errors
+    /// As [`SledStore::open`], and whatever `keep` answers.
+    pub fn open_keeping(
+        dir: &Path,
+        cache: u64,
+        keep: &mut dyn FnMut(&str) -> Result<(), StoreError>,
+    ) -> Result<(Self, Vec<String>), StoreError> {
         let mut repaired = Vec::new();
         std::fs::create_dir_all(dir).map_err(|e| StoreError::io(dir, e))?;
         for path in snapshots(dir)? {
@@ -80,6 +92,7 @@ impl SledStore {
         let db = match guarded(dir, cache) {
             Ok(db) => db,
             Err(StoreError::Damaged { why, .. }) => {
+                keep(&why)?;
                 let aside = dir.join("aside");
                 std::fs::create_dir_all(&aside).map_err(|e| StoreError::io(&aside, e))?;
                 for path in snapshots(dir)? {
@@ -108,6 +121,20 @@ impl SledStore {
         let here = File::open(dir).map_err(|e| StoreError::io(dir, e))?;
         here.sync_all().map_err(|e| StoreError::io(dir, e))?;
         Ok((store, repaired))
+    }
+
+    /// Values in the journal and their bytes, as they lie there.
+    ///
+    /// # Errors
+    /// What sled could not read.
+    pub fn values(&self) -> Result<(u64, u64), StoreError> {
+        let (mut many, mut bytes) = (0_u64, 0_u64);
+        for entry in self.db.iter() {
+            let (key, value) = entry.map_err(|e| broken(&self.dir, e))?;
+            many += 1;
+            bytes += u64::try_from(key.len() + value.len()).unwrap_or(0);
+        }
+        Ok((many, bytes))
     }
 
     fn sync(&self) -> Result<(), StoreError> {

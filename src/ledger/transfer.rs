@@ -196,7 +196,11 @@ pub(super) fn kept(
 }
 
 /// A text that is stored whole, in parts.
-fn whole(store: &dyn Store, digest: &Digest, first: u64) -> Result<Option<String>, LedgerError> {
+pub(super) fn whole(
+    store: &dyn Store,
+    digest: &Digest,
+    first: u64,
+) -> Result<Option<String>, LedgerError> {
     let mut text = String::new();
     let mut wanted = 0;
     let mut whole = false;

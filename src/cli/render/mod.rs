@@ -4,6 +4,7 @@ mod layout;
 mod outcomes;
 mod plan;
 mod status;
+mod store;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -13,6 +14,7 @@ use crate::control::one_line;
 pub use outcomes::{inbox, outcomes, story};
 pub use plan::{explain, plan};
 pub use status::status;
+pub use store::{brought_in, checked, checked_json, count, erased, retained, rewritten};
 
 /// Pretty JSON with a line end.
 pub fn json<T: Serialize>(value: &T) -> Result<String, Failure> {

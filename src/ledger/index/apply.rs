@@ -3,7 +3,7 @@
 use crate::ledger::facts::mark_of;
 use crate::ledger::index::compact::{Decided, PastAttempt};
 use crate::ledger::index::{
-    Attempt, Hold, HoldState, Index, Lineage, Manual, Pause, Stopped, flags,
+    Attempt, Hold, HoldState, Index, Lineage, Manual, Pause, Restored, Stopped, flags,
 };
 use crate::ledger::lineage::JoinKey;
 use crate::ledger::record::{
@@ -63,8 +63,24 @@ impl Index {
         match &event.body {
             EventBody::StoreCreated { store } => self.store_id = Some(store.clone()),
             EventBody::WorldBound { fingerprint } => self.fingerprint = Some(fingerprint.clone()),
-            EventBody::StoreRewound { expected, found } => self.rewound = Some((*expected, *found)),
-            EventBody::RewindSettled { .. } => self.rewound = None,
+            EventBody::StoreRewound {
+                expected,
+                found,
+                damage,
+                restored,
+                lineages,
+            } => {
+                self.rewound = Some((*expected, *found));
+                self.damage.clone_from(damage);
+                self.restored = Some(Restored {
+                    from: restored.clone(),
+                    lineages: lineages.clone(),
+                });
+            }
+            EventBody::RewindSettled { .. } => {
+                self.rewound = None;
+                self.restored = None;
+            }
             EventBody::WorldDoubted { why } => self.other_world = Some((at, why.clone())),
             EventBody::WorldAccepted { up_to, .. } => self.leave_world(*up_to),
             EventBody::WorldKept { .. } => self.other_world = None,
@@ -252,10 +268,12 @@ impl Index {
                 of,
                 json,
             } => self.governor.take_part(*version, *part, *of, json),
+            // with its last part only: a crash between two leaves a text that is not there
             EventBody::InputsStored {
-                digest, part: 0, ..
-            } => {
-                self.kept.insert(digest.into(), event.seq);
+                digest, part, of, ..
+            } if part.checked_add(1) == Some(*of) => {
+                let first = event.seq.saturating_sub(u64::from(*part));
+                self.kept.insert(digest.into(), first);
             }
             EventBody::InputsAlike { items, .. } => {
                 for item in items {

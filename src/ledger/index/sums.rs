@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::Index;
+use super::compact::flags;
+use super::{Index, Restored};
 use crate::model::{AttemptState, LineageId, PolicyHash, TargetName};
 
 impl Index {
@@ -23,6 +24,17 @@ impl Index {
             | u64::from(past.foreign) << 12
             | u64::from(past.episode) << 6
             | state
+    }
+
+    /// What is known of a rewind that is not settled, beside the two numbers.
+    pub fn restored(&self) -> Option<&Restored> {
+        self.restored.as_ref()
+    }
+
+    /// How many lineages are not done: whatever is not known of them may have been an attempt.
+    pub fn unfinished(&self) -> u64 {
+        let left = self.lineages.iter().filter(|of| !of.has(flags::DONE));
+        u64::try_from(left.count()).unwrap_or(u64::MAX)
     }
 
     /// When and with which words a policy set was released.

@@ -277,8 +277,19 @@ pub enum EventBody {
     StoreCreated { store: String },
     /// The store belongs to this server and login.
     WorldBound { fingerprint: String },
-    /// The store held less than its sidecar says: it was rewound.
-    StoreRewound { expected: u64, found: u64 },
+    /// The store held less than its sidecar says: it was rewound. `damage` stands for what can't be read or
+    /// is missing before it, `restored` says from what a person made the store, `lineages` names those that
+    /// went on behind the last record, as far as they are known (the three since version 6).
+    StoreRewound {
+        expected: u64,
+        found: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        damage: Option<Digest>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        restored: Option<Arc<str>>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        lineages: Vec<LineageId>,
+    },
     /// What the rewind may have lost was settled against the server.
     RewindSettled { reason: Arc<str> },
     /// Known ids are other tasks now, with the evidence: another server, or one whose data were put

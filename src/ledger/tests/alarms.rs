@@ -53,7 +53,7 @@ fn a_false_alarm_ends_by_a_person_after_two_whole_lists_and_nothing_is_lost() {
     assert_eq!(claim_of(&mut work, lineages[1], "91"), None);
     let store = MemoryStore::default();
     store.append(&work.pending).expect("numbers rise");
-    let (rebuilt, _) = replay(&store).expect("own records");
+    let (rebuilt, ..) = replay(&store).expect("own records");
     assert_eq!(rebuilt, *index.read().expect("a lock"));
 }
 

@@ -34,7 +34,7 @@ fn open_rows_of_a_definition_under_another_key_stay_themselves() {
     assert_eq!((seen.joined, seen.views[0].lineage), (1, Some(lineages[0])));
     let store = MemoryStore::default();
     store.append(&work.pending).expect("numbers rise");
-    let (rebuilt, _) = replay(&store).expect("own records");
+    let (rebuilt, ..) = replay(&store).expect("own records");
     assert_eq!(rebuilt, *index.read().expect("a lock"));
 }
 

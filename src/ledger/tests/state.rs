@@ -45,7 +45,7 @@ fn a_kill_between_the_parts_of_a_state_leaves_the_one_before() {
     for cut in whole..=all {
         let store = MemoryStore::default();
         store.append(&work.pending[..cut]).expect("numbers rise");
-        let (rebuilt, _) = replay(&store).expect("own records");
+        let (rebuilt, ..) = replay(&store).expect("own records");
         let expected = if cut == all { "b" } else { "a" };
         assert_eq!(letter(&rebuilt), Some(expected), "cut {cut}");
     }

@@ -66,7 +66,7 @@ fn one_id_that_is_another_task_in_two_facts_stops_everything_at_once_and_twice_f
     // after a restart
     let store = MemoryStore::default();
     store.append(&work.pending).expect("numbers rise");
-    let (rebuilt, wrong) = replay(&store).expect("own records");
+    let (rebuilt, wrong, _) = replay(&store).expect("own records");
     assert_eq!(wrong, Vec::<String>::new());
     assert_eq!(rebuilt, *index.read().expect("a lock"));
     let mut again = Work::new(Arc::new(RwLock::new(rebuilt)));
@@ -246,7 +246,7 @@ fn an_accepted_world_begins_anew_with_a_backlog_of_its_own() {
     assert_eq!(index.inbox(at(-9999)), []);
     let store = MemoryStore::default();
     store.append(&work.pending).expect("numbers rise");
-    let (rebuilt, _) = replay(&store).expect("own records");
+    let (rebuilt, ..) = replay(&store).expect("own records");
     assert_eq!(rebuilt, *index);
 }
 
@@ -462,7 +462,7 @@ fn a_kill_between_the_two_records_of_a_reused_id_makes_it_no_plain_new_work() {
     let (work, index, old, other) = cut_between();
     let store = MemoryStore::default();
     store.append(&work.pending).expect("numbers rise");
-    let (rebuilt, _) = replay(&store).expect("own records");
+    let (rebuilt, ..) = replay(&store).expect("own records");
     assert_eq!(rebuilt, *index.read().expect("a lock"));
     let mut again = Work::new(Arc::new(RwLock::new(rebuilt)));
     let seen = see(&mut again, vec![other.clone()], 5);

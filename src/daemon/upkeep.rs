@@ -1,0 +1,186 @@
+//! Saves the store into a file, from a running daemon on a thread of its own or from a store that nobody holds; it holds up neither cycles nor claims.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+
+use super::DaemonError;
+use super::core::Core;
+use super::time::clock_for;
+use crate::control::{RefusedKind, Reply, SavedView};
+use crate::ledger::upkeep::{Form, Saved, UpkeepError, save, save_store};
+use crate::model::settings::Settings;
+
+/// The one file that is being written, if any.
+#[derive(Debug, Default)]
+pub struct Saving {
+    busy: Arc<AtomicBool>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Saving {
+    /// What is being written ends, and its file goes away: the store is about to be closed.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Saving {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Core {
+    /// Writes the store into a file while everything goes on. Answers when it is done.
+    pub async fn save_store(
+        &mut self,
+        path: PathBuf,
+        lines: bool,
+        reply: oneshot::Sender<Reply>,
+    ) -> Result<(), DaemonError> {
+        if self.saving.busy.swap(true, Ordering::AcqRel) {
+            // an asker that went away needs no answer
+            let _ = reply.send(Reply::refused(
+                RefusedKind::Busy,
+                "the store is being written into a file already",
+                "wait for that to end, then ask again",
+            ));
+            return Ok(());
+        }
+        let ledger = self.foreign_store.as_ref().unwrap_or(&self.ledger).clone();
+        let upto = ledger.on_disk().await;
+        let (busy, stop) = (Arc::clone(&self.saving.busy), Arc::clone(&self.saving.stop));
+        let upto = match upto {
+            Ok(upto) => upto,
+            Err(error) => {
+                busy.store(false, Ordering::Release);
+                return Err(error.into());
+            }
+        };
+        let (form, now) = (form(lines), self.clock.now());
+        tokio::task::spawn_blocking(move || {
+            let began = std::time::Instant::now();
+            let answer = match save(&ledger, upto, form, &path, now, &stop) {
+                Ok(saved) => {
+                    tracing::info!(
+                        file = %saved.path.display(),
+                        records = saved.records,
+                        last = saved.last,
+                        bytes = saved.bytes,
+                        took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+                        "the store was written into a file"
+                    );
+                    view(saved)
+                }
+                Err(error) => refused(&error),
+            };
+            busy.store(false, Ordering::Release);
+            let _ = reply.send(answer);
+        });
+        Ok(())
+    }
+}
+
+fn form(lines: bool) -> Form {
+    if lines { Form::Lines } else { Form::Backup }
+}
+
+fn view(saved: Saved) -> Reply {
+    Reply::Saved(SavedView {
+        path: saved.path,
+        bytes: saved.bytes,
+        records: saved.records,
+        last: saved.last,
+        left_out: saved.left_out,
+    })
+}
+
+/// What went wrong with a file, by kind.
+fn refused(error: &UpkeepError) -> Reply {
+    Reply::refused(kind_of(error), error.to_string(), hint_of(error))
+}
+
+/// Saves a store that no process holds.
+///
+/// # Errors
+/// The store is held, or can't be opened.
+pub(super) async fn save_offline(
+    settings: Settings,
+    path: PathBuf,
+    lines: bool,
+) -> Result<Reply, DaemonError> {
+    let now = domain_now(&settings).await?;
+    let store = settings.store;
+    let saved = tokio::task::spawn_blocking(move || save_store(&store, form(lines), &path, now))
+        .await
+        .map_err(|error| DaemonError::Worker(error.to_string()))?;
+    match saved {
+        Ok(saved) => Ok(view(saved)),
+        Err(UpkeepError::Ledger(error)) => Err(error.into()),
+        Err(error) => Ok(refused(&error)),
+    }
+}
+
+/// The time by which the store's records are dated: the wall's, or that of a simulator.
+///
+/// # Errors
+/// A simulator's clock was asked for where there is none.
+pub async fn domain_now(settings: &Settings) -> Result<Timestamp, DaemonError> {
+    Ok(clock_for(&settings.server).await?.0.now())
+}
+
+/// Which sort of failure; the exit code follows from it.
+pub fn kind_of(error: &UpkeepError) -> RefusedKind {
+    match error {
+        UpkeepError::Ledger(crate::ledger::LedgerError::Locked { .. }) | UpkeepError::Stopped => {
+            RefusedKind::Busy
+        }
+        UpkeepError::Ledger(_)
+        | UpkeepError::NoStore(_)
+        | UpkeepError::NotEmpty { .. }
+        | UpkeepError::Unsettled(_)
+        | UpkeepError::Differs(_) => RefusedKind::Store,
+        UpkeepError::BadFile { .. } | UpkeepError::Nothing(_) => RefusedKind::Invalid,
+        UpkeepError::Exists(_) | UpkeepError::File { .. } => RefusedKind::Io,
+    }
+}
+
+/// What to do next.
+pub fn hint_of(error: &UpkeepError) -> String {
+    match error {
+        UpkeepError::Ledger(crate::ledger::LedgerError::Locked { .. }) => {
+            "a daemon holds the store: `provtaskd stop` ends it; `store backup` and `store export FILE` work while it runs".to_owned()
+        }
+        UpkeepError::Ledger(crate::ledger::LedgerError::Full { .. }) => {
+            "make room there and try again; the store is as it was".to_owned()
+        }
+        UpkeepError::Ledger(_) => {
+            "look at the disk and at the message above; the store is as it was".to_owned()
+        }
+        UpkeepError::NoStore(_) => {
+            "name the store with store.dir or --store; the first `provtaskd run` makes one".to_owned()
+        }
+        UpkeepError::NotEmpty { .. } => {
+            "name another directory with --store; `store restore --replace` moves the store that is there aside".to_owned()
+        }
+        UpkeepError::Unsettled(_) => {
+            "settle that first: `provtaskd status` says what to do; or restore a backup".to_owned()
+        }
+        UpkeepError::Differs(_) => {
+            "this is a fault of provtaskd or of the disk: run `provtaskd store check`, and report it".to_owned()
+        }
+        UpkeepError::BadFile { .. } => {
+            "use another file; nothing was taken from this one".to_owned()
+        }
+        UpkeepError::Nothing(_) => "nothing was changed".to_owned(),
+        UpkeepError::Exists(_) => "name another file, or move that one away".to_owned(),
+        UpkeepError::File { .. } => {
+            "is the path right, and may the daemon's user write and read there?".to_owned()
+        }
+        UpkeepError::Stopped => "ask again when the daemon runs".to_owned(),
+    }
+}

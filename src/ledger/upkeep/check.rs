@@ -1,0 +1,226 @@
+//! Checks a store or a copy of one: every record, the chain, stored texts, the sidecar; on a copy, because opening a journal may change it. It never changes the store.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use super::backup;
+use super::error::UpkeepError;
+use super::examine::{Examined, Examiner, Finding, newer};
+use super::rewrite::examine;
+use super::swap::{self, JOURNAL, SIDECAR};
+use crate::ledger::aside::copy_dir;
+use crate::ledger::error::{LedgerError, StoreError};
+use crate::ledger::files::{private_dir, remove, room, size_of};
+use crate::ledger::place::{Place, place};
+use crate::ledger::rewound::Rewound;
+use crate::ledger::sidecar::{Found, Mark, Sidecar};
+use crate::ledger::sled::SledStore;
+use crate::model::settings::StoreSettings;
+
+/// What sled lays its file out in: by itself it only ever cuts off whole ones of these.
+const SEGMENT: u64 = 512 << 10;
+/// Where the copy is made in the store's directory.
+const COPY: &str = "check.copy";
+
+/// What a check has found.
+#[derive(Debug)]
+pub struct Checked {
+    /// What the records say, and what is wrong.
+    pub examined: Examined,
+    /// Bytes of the files.
+    pub bytes: u64,
+    /// Values in which the records lie, and their bytes; not for a backup.
+    pub values: Option<(u64, u64)>,
+    /// What was acknowledged last, as the sidecar or the header says.
+    pub mark: Option<Mark>,
+    /// What is worth knowing and is nothing wrong.
+    pub notes: Vec<String>,
+}
+
+impl Checked {
+    fn find(&mut self, what: String) {
+        self.examined.wrong += 1;
+        self.examined
+            .findings
+            .insert(0, Finding { record: None, what });
+    }
+}
+
+/// Removes the copy again, however the check ends.
+struct Copy(PathBuf);
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        // what is left is removed by the next check
+        let _ = remove(&self.0);
+    }
+}
+
+/// Checks the store in a directory that no process holds. The copy is made below `scratch`, or in the
+/// store's directory.
+///
+/// # Errors
+/// There is no store, another process holds it, or there is no room for the copy.
+pub fn check_store(
+    settings: &StoreSettings,
+    scratch: Option<&Path>,
+) -> Result<Checked, UpkeepError> {
+    let dir = &settings.dir;
+    if place(dir)? != Place::There {
+        return Err(UpkeepError::NoStore(dir.clone()));
+    }
+    let _lock = lock(dir)?;
+    let mut notes = Vec::new();
+    let pending = dir.join("swap").exists();
+    if pending {
+        notes.push("a change of the store was cut off; the next start finishes it, and its new files were checked".to_owned());
+    }
+    let part = |name: &str| {
+        let coming = swap::new(dir, name);
+        if pending && coming.exists() {
+            coming
+        } else {
+            dir.join(name)
+        }
+    };
+    let (journal, sidecar) = (part(JOURNAL), part(SIDECAR));
+    if !journal.exists() && !sidecar.exists() {
+        return Err(UpkeepError::NoStore(dir.clone()));
+    }
+    let (found, length) = Sidecar::peek(&sidecar)?;
+    let is = std::fs::metadata(journal.join("db")).map_or(0, |meta| meta.len());
+    let bytes = if journal.exists() {
+        size_of(&journal)?
+    } else {
+        0
+    };
+    let copy = match scratch {
+        Some(scratch) => scratch.join(format!("provtaskd-check-{}", std::process::id())),
+        None => dir.join(COPY),
+    };
+    let copy = Copy(copy);
+    remove(&copy.0)?;
+    private_dir(&copy.0)?;
+    let free = room(&copy.0)?;
+    if free < bytes.saturating_mul(2) {
+        return Err(UpkeepError::Ledger(LedgerError::Invalid(format!(
+            "there is no room for the copy that is checked: {} needs {} bytes, {free} are free",
+            copy.0.display(),
+            bytes.saturating_mul(2)
+        ))));
+    }
+    let inner = copy.0.join(JOURNAL);
+    if journal.exists() {
+        copy_dir(&journal, &inner)?;
+    }
+    let (store, repaired) = SledStore::open(&inner, settings.cache)?;
+    let mark = match &found {
+        Found::Mark(mark) => Some(mark.clone()),
+        Found::Nothing | Found::Unreadable => None,
+    };
+    let examined = examine(&store, mark.as_ref())?;
+    let values = store.values()?;
+    drop(store);
+    let mut checked = Checked {
+        examined,
+        bytes,
+        values: Some(values),
+        mark,
+        notes,
+    };
+    if let Some(length) = length
+        && is < length
+    {
+        let what = format!(
+            "{} was {length} bytes long when it was last written, and is {is} now",
+            journal.join("db").display()
+        );
+        if is == 0 || !is.is_multiple_of(SEGMENT) {
+            checked.find(what);
+        } else {
+            checked.notes.push(format!(
+                "{what}; sled cuts off by itself what it does not use"
+            ));
+        }
+    }
+    let last = checked.examined.last;
+    match found {
+        Found::Unreadable => checked.find(format!(
+            "{} can't be read: what was acknowledged can't be known",
+            sidecar.display()
+        )),
+        Found::Nothing if last > 1 => checked.find(format!(
+            "{} is missing: what was acknowledged can't be known",
+            sidecar.display()
+        )),
+        Found::Nothing | Found::Mark(_) => {}
+    }
+    for said in repaired {
+        checked.find(format!("the journal can't be opened as it is: {said}"));
+    }
+    if let Some(rewound) = Rewound::of(&checked.examined.index, |_| None) {
+        checked.find(format!("{}; that is not settled", rewound.words(dir)));
+    }
+    Ok(checked)
+}
+
+/// The store's lock, without writing to it: nobody may write while the files are copied.
+fn lock(dir: &Path) -> Result<Option<File>, UpkeepError> {
+    let path = dir.join("lock");
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(StoreError::io(path, error).into()),
+    };
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => {
+            let pid = std::fs::read_to_string(&path).ok();
+            Err(UpkeepError::Ledger(LedgerError::Locked {
+                path: dir.to_path_buf(),
+                pid: pid.and_then(|text| text.trim().parse().ok()),
+            }))
+        }
+        Err(TryLockError::Error(error)) => Err(StoreError::io(path, error).into()),
+    }
+}
+
+/// Checks a backup; needs no store.
+///
+/// # Errors
+/// It can't be read, or is not what its end says: it was cut or changed.
+pub fn check_backup(path: &Path) -> Result<Checked, UpkeepError> {
+    let file = File::open(path).map_err(|e| UpkeepError::file(path, e))?;
+    let bytes = file
+        .metadata()
+        .map_err(|e| UpkeepError::file(path, e))?
+        .len();
+    let mut examiner = Examiner::default();
+    let reader = std::io::BufReader::with_capacity(1 << 20, file);
+    let header = backup::read(
+        reader,
+        path,
+        |_| Ok(()),
+        |seq, record| {
+            examiner
+                .take(seq, record, None)
+                .map(drop)
+                .map_err(|e| UpkeepError::BadFile {
+                    path: path.to_path_buf(),
+                    why: newer(seq, &e),
+                })
+        },
+    )?;
+    let mark = Mark {
+        store: header.store,
+        seq: header.last,
+        head: header.head,
+    };
+    Ok(Checked {
+        examined: examiner.end(Some(&mark)),
+        bytes,
+        values: None,
+        mark: Some(mark),
+        notes: vec![format!("made at {:.0}", header.made)],
+    })
+}

@@ -1,0 +1,341 @@
+//! Compaction, retention and erasing: what each takes out, shown as a plan before it acts; none touches what open work needs.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::differ::Allowed;
+use super::erase::{Met, Person, is_closed};
+use super::error::UpkeepError;
+use super::file::Coming;
+use super::lines::{self, Lines};
+use super::rewrite::{Estimate, Ground, Job, Rewritten, text_of};
+use super::strip::{Goes, references, strip};
+use super::swap::After;
+use super::texts::Texts;
+use crate::ledger::index::Short;
+use crate::ledger::record::{Actor, Event, EventBody, RewriteWhy};
+use crate::ledger::retention;
+use crate::model::settings::StoreSettings;
+use crate::model::{LineageId, Login};
+
+/// Rewrites the journal so that it takes as little room as it can; no record is changed.
+///
+/// # Errors
+/// The store is held, rewound or not there, or the new journal would not say the same.
+pub fn compact(
+    settings: &StoreSettings,
+    actor: Actor,
+    now: Timestamp,
+    after: After<'_>,
+) -> Result<Rewritten, UpkeepError> {
+    let ground = Ground::take(settings, now)?;
+    let job = Job {
+        why: RewriteWhy::Compact,
+        reason: Arc::from("to take less room"),
+        actor,
+        now,
+        change: &|_| None,
+        taken_out: &mut |_| Ok(()),
+    };
+    let ready = ground.rewrite(job, &Allowed::default())?;
+    ground.swap(ready, after)
+}
+
+/// What retention would take out, or has taken out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RetentionPlan {
+    /// Closed lineages in which nothing has happened for the asked time.
+    pub lineages: u64,
+    /// Lineages that stay as they are.
+    pub kept: u64,
+    /// Stored texts that go.
+    pub texts: u64,
+    /// Records.
+    pub estimate: Estimate,
+    /// The time before which nothing may have happened to what goes.
+    pub before: Timestamp,
+    /// What was done; `None` for a plan.
+    pub done: Option<Rewritten>,
+    /// Where the records were written to before they were changed.
+    pub export: Option<PathBuf>,
+}
+
+/// Plans what could go of work that was closed more than `older` ago; with `export` writes those records
+/// there, reads them back, and takes them out.
+///
+/// # Errors
+/// As [`compact`]; the file exists or can't be written.
+pub fn retention(
+    settings: &StoreSettings,
+    older: SignedDuration,
+    export: Option<&Path>,
+    actor: Actor,
+    now: Timestamp,
+    after: After<'_>,
+) -> Result<RetentionPlan, UpkeepError> {
+    let ground = Ground::take(settings, now)?;
+    let plan = retention::plan(&ground.before.index, older, now);
+    let before = now.checked_sub(older).unwrap_or(Timestamp::MIN);
+    let mut goes = Goes {
+        lineages: plan.lineages.iter().copied().collect(),
+        ..Goes::default()
+    };
+    let mut uses = Uses::default();
+    let mut states = States::default();
+    ground.each(|event| {
+        uses.note(&event.body, |lineage| goes.lineages.contains(&lineage));
+        states.note(event);
+    })?;
+    goes.states_before = (states.whole_from, before);
+    goes.texts = uses.free();
+    let change = |event: &Event| strip(event, &goes);
+    let mut out = RetentionPlan {
+        lineages: u64::try_from(plan.lineages.len()).unwrap_or(u64::MAX),
+        kept: plan.kept,
+        texts: u64::try_from(goes.texts.len()).unwrap_or(u64::MAX),
+        estimate: ground.estimate(change)?,
+        before,
+        done: None,
+        export: None,
+    };
+    let Some(path) = export else {
+        return Ok(out);
+    };
+    if out.estimate.changed == 0 {
+        return Err(UpkeepError::Nothing(
+            "there is nothing to take out: no record would say less".to_owned(),
+        ));
+    }
+    let mut coming = Coming::begin(path)?;
+    let failed = |e: std::io::Error| UpkeepError::file(path, e);
+    let mut lines = Lines::begin(&mut coming.out, lines::TAKEN_OUT).map_err(failed)?;
+    let job = Job {
+        why: RewriteWhy::Retention,
+        reason: Arc::from(format!("closed before {before:.0}")),
+        actor,
+        now,
+        change: &change,
+        taken_out: &mut |bytes| lines.record(bytes).map_err(failed),
+    };
+    let allowed = Allowed {
+        lineages: goes.lineages.clone(),
+        texts: goes.texts.clone(),
+    };
+    let ready = ground.rewrite(job, &allowed)?;
+    let (_, wrote) = lines.end().map_err(failed)?;
+    coming.synced()?;
+    // nothing goes that can't be read back
+    let read_back = std::fs::File::open(coming.unfinished()).map_err(failed)?;
+    let reader = std::io::BufReader::with_capacity(1 << 20, read_back);
+    let read = lines::read(reader, path, lines::TAKEN_OUT, |_| Ok(()))?;
+    if read != wrote || read.records != ready.changed {
+        return Err(UpkeepError::BadFile {
+            path: path.to_path_buf(),
+            why: "what was read back is not what was written".to_owned(),
+        });
+    }
+    coming.end()?;
+    out.done = Some(ground.swap(ready, after)?);
+    out.export = Some(path.to_path_buf());
+    Ok(out)
+}
+
+/// What erasing a person would take out, or has taken out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ErasePlan {
+    /// Closed lineages in which something names him, or that are about him.
+    pub lineages: u64,
+    /// Lineages that are not closed and keep what they need.
+    pub open: Vec<LineageId>,
+    /// Stored texts that go.
+    pub texts: u64,
+    /// Stored texts that name him and stay, because open work rests on them.
+    pub texts_kept: u64,
+    /// Orders in force whose words name him; they stay.
+    pub in_force: u64,
+    /// Records.
+    pub estimate: Estimate,
+    /// What was done; `None` for a plan.
+    pub done: Option<Rewritten>,
+}
+
+/// Plans what of a person could go; with `yes` takes it out.
+///
+/// # Errors
+/// As [`compact`]; nobody of that login is in the store.
+pub fn erase(
+    settings: &StoreSettings,
+    login: &str,
+    reason: &str,
+    yes: bool,
+    actor: Actor,
+    now: Timestamp,
+    after: After<'_>,
+) -> Result<ErasePlan, UpkeepError> {
+    let ground = Ground::take(settings, now)?;
+    let mut person = Person::new(login);
+    if person.is_named(reason) {
+        return Err(UpkeepError::Nothing(
+            "the reason names the person who is to be erased: it is recorded, and would be there afterwards".to_owned(),
+        ));
+    }
+    let index = &ground.before.index;
+    let mut uses = Uses::default();
+    ground.each(|event| person.learn(&event.body, index))?;
+    // two more readings: which texts are about him shows only once all of his work is known
+    let read = text_of(&ground.held.store);
+    let mut named: HashSet<Short> = HashSet::new();
+    let mut texts = Texts::default();
+    ground.each(|event| {
+        uses.note(&event.body, |lineage| is_closed(index, lineage));
+        let fallback = Some((&read as super::texts::Fallback<'_>, index));
+        // what is wrong with a text was found when the store was examined
+        let _ = texts.take(&event.body, fallback, |came| {
+            if person.is_named(came.text) {
+                named.insert(Short::from(came.digest));
+            }
+        });
+        references(&event.body, &mut |lineage, digest| {
+            if lineage.is_some_and(|lineage| person.own.contains(&lineage)) {
+                named.insert(Short::from(digest));
+            }
+        });
+    })?;
+    let stored = |text: &Short| index.kept.contains_key(text);
+    // it borrows the store, which is about to be swapped
+    drop(read);
+    named.retain(stored);
+    let (texts, texts_kept) = uses.free_of(named);
+    let many = u64::try_from(texts.len()).unwrap_or(u64::MAX);
+    person.texts = texts.into_iter().filter(stored).collect();
+    let met = RefCell::new(Met::default());
+    let change = |event: &Event| person.erase(event, index, &met);
+    let estimate = ground.estimate(change)?;
+    let found = met.take();
+    let mut out = ErasePlan {
+        lineages: u64::try_from(found.touched.len()).unwrap_or(u64::MAX),
+        open: found.open.into_iter().collect(),
+        texts: many,
+        texts_kept,
+        in_force: found.in_force,
+        estimate,
+        done: None,
+    };
+    if estimate.changed == 0 {
+        let login = Login::new(login);
+        return Err(UpkeepError::Nothing(match out.open.len() {
+            0 => format!("nothing in the store names {login}"),
+            open => format!(
+                "only work that is not closed names {login} (lineages: {open}): it keeps what it needs"
+            ),
+        }));
+    }
+    if !yes {
+        return Ok(out);
+    }
+    let job = Job {
+        why: RewriteWhy::Erase,
+        reason: Arc::from(reason),
+        actor,
+        now,
+        change: &change,
+        taken_out: &mut |_| Ok(()),
+    };
+    let allowed = Allowed {
+        lineages: found.touched,
+        texts: person.texts.clone(),
+    };
+    let ready = ground.rewrite(job, &allowed)?;
+    out.done = Some(ground.swap(ready, after)?);
+    Ok(out)
+}
+
+/// Which stored texts are used by what.
+#[derive(Default)]
+struct Uses {
+    /// By work of which something goes.
+    by_closed: HashSet<Short>,
+    /// By everything else.
+    by_others: HashSet<Short>,
+    /// Texts that are stored as their difference, with what they lean on.
+    leaning: Vec<(Short, Vec<Short>)>,
+}
+
+impl Uses {
+    fn note(&mut self, body: &EventBody, closed: impl Fn(LineageId) -> bool) {
+        references(body, &mut |lineage, digest| {
+            let of = match lineage {
+                Some(lineage) if closed(lineage) => &mut self.by_closed,
+                _ => &mut self.by_others,
+            };
+            of.insert(digest.into());
+        });
+        if let EventBody::InputsAlike { base, items } = body {
+            let items = items.iter().map(|item| Short::from(&item.digest));
+            self.leaning.push((base.into(), items.collect()));
+        }
+    }
+
+    /// Texts that nothing but closed work uses, and that no other text leans on that stays.
+    fn free(mut self) -> HashSet<Short> {
+        let mut out: HashSet<Short> = &self.by_closed - &self.by_others;
+        for (base, items) in &self.leaning {
+            if items.iter().any(|item| !out.contains(item)) {
+                self.by_others.insert(*base);
+            }
+        }
+        out.retain(|text| !self.by_others.contains(text));
+        out
+    }
+
+    /// Of these texts those that open work does not use, with all that lean on them; and how many stay.
+    fn free_of(self, wanted: HashSet<Short>) -> (HashSet<Short>, u64) {
+        let stays = |text: &Short| self.by_others.contains(text);
+        let all = wanted.len();
+        let mut out: HashSet<Short> = wanted.into_iter().filter(|text| !stays(text)).collect();
+        // what leans on one that goes can't be told any more either, and goes too; unless open work uses it
+        let mut held = HashSet::new();
+        for (base, items) in &self.leaning {
+            if out.contains(base) && items.iter().any(stays) {
+                held.insert(*base);
+            }
+        }
+        out.retain(|text| !held.contains(text));
+        let kept = all - out.len();
+        for (base, items) in &self.leaning {
+            if out.contains(base) {
+                out.extend(items.iter().copied());
+            }
+        }
+        (out, u64::try_from(kept).unwrap_or(u64::MAX))
+    }
+}
+
+/// Where the last whole state of the governor begins.
+#[derive(Default)]
+struct States {
+    begins: u64,
+    next: u32,
+    whole_from: u64,
+}
+
+impl States {
+    fn note(&mut self, event: &Event) {
+        let EventBody::GovernorState { part, of, .. } = &event.body else {
+            return;
+        };
+        if *part == 0 {
+            (self.begins, self.next) = (event.seq, 0);
+        }
+        if *part == self.next {
+            self.next += 1;
+            if self.next == *of {
+                self.whole_from = self.begins;
+            }
+        }
+    }
+}
