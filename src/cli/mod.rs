@@ -2,11 +2,13 @@
 
 mod act;
 mod ask;
+mod audit;
 mod check;
 mod context;
 mod demo;
 pub mod failure;
 mod look;
+mod moment;
 mod outcomes;
 mod policy;
 mod progress;
@@ -59,6 +61,9 @@ enum Command {
     /// Attempts and what became of them
     #[command(subcommand)]
     Outcomes(outcomes::OutcomesCommand),
+    /// What was done, and that nobody has changed what is on record of it
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Policies: run their cases, release a set for enforce
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
@@ -137,6 +142,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Pause(args) => act::pause(&context, args),
         Command::Resume(args) => act::resume(&context, args),
         Command::Outcomes(command) => outcomes::outcomes(&context, command),
+        Command::Audit(command) => audit::audit(&context, command),
         Command::Policy(command) => policy::policy(&context, command),
         Command::Forget(args) => act::forget(&context, args),
         Command::Login(command) => act::login(&context, &command),

@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use super::audit::PastFilter;
 use super::view::{Actor, Refused, RefusedKind, Reply};
 use crate::model::{ActionName, AttemptState, LineageId, PolicyHash, Scope, TargetName, TaskId};
 
@@ -71,6 +72,16 @@ pub enum Request {
         /// OIG's id, or our lineage id with a leading `L`.
         id: String,
     },
+    /// The journal from a record on, as much as one answer holds: [`Reply::Journal`].
+    Journal {
+        /// The first record that is wanted.
+        from: u64,
+    },
+    /// A decision of the past, taken once more: [`Reply::Past`].
+    Past {
+        /// Which.
+        filter: PastFilter,
+    },
     /// A person says what became of an attempt that readings can't tell.
     Settle {
         /// OIG's id, or our lineage id with a leading `L`.
@@ -120,6 +131,8 @@ impl Request {
                 | Self::Inbox
                 | Self::OutcomesList { .. }
                 | Self::OutcomesShow { .. }
+                | Self::Journal { .. }
+                | Self::Past { .. }
         )
     }
 
@@ -136,6 +149,8 @@ impl Request {
             Self::Resume { .. } => "resume",
             Self::OutcomesList { .. } => "outcomes_list",
             Self::OutcomesShow { .. } => "outcomes_show",
+            Self::Journal { .. } => "journal",
+            Self::Past { .. } => "past",
             Self::Settle { .. } => "settle",
             Self::Reset { .. } => "reset",
             Self::Release { .. } => "release",
@@ -215,7 +230,11 @@ impl Request {
                 ("--word", word),
             ],
             Self::Forget { definition } => vec![("the definition", definition)],
-            Self::Explain { task: id } | Self::OutcomesShow { id } => vec![("the id", id)],
+            Self::Explain { task: id }
+            | Self::OutcomesShow { id }
+            | Self::Past {
+                filter: PastFilter { task: Some(id), .. },
+            } => vec![("the id", id)],
             Self::Plan {
                 filter:
                     PlanFilter {

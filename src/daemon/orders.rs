@@ -70,6 +70,8 @@ impl Core {
             | Request::Inbox
             | Request::OutcomesList { .. }
             | Request::OutcomesShow { .. }
+            | Request::Journal { .. }
+            | Request::Past { .. }
             | Request::Reload
             | Request::Stop => Reply::refused(RefusedKind::Internal, "not an order", ""),
         };

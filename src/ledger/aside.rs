@@ -268,7 +268,7 @@ fn copied(
     Ok(copy)
 }
 
-fn copy_dir(from: &Path, to: &Path) -> Result<(), StoreError> {
+pub(super) fn copy_dir(from: &Path, to: &Path) -> Result<(), StoreError> {
     private_dir(to)?;
     for entry in fs::read_dir(from).map_err(|e| StoreError::io(from, e))? {
         let path = entry.map_err(|e| StoreError::io(from, e))?.path();

@@ -132,7 +132,7 @@ impl Ledger {
         }
     }
 
-    async fn submit<R: Send + 'static>(
+    pub(super) async fn submit<R: Send + 'static>(
         &self,
         op: impl FnOnce(&mut Work) -> Result<R, LedgerError> + Send + 'static,
     ) -> Result<R, LedgerError> {
@@ -456,7 +456,7 @@ impl Ledger {
         Ok(self.store()?.visit(0, &mut |_, bytes| visitor(bytes))?)
     }
 
-    fn store(&self) -> Result<Arc<dyn Store>, LedgerError> {
+    pub(super) fn store(&self) -> Result<Arc<dyn Store>, LedgerError> {
         lock(&self.0.store).clone().ok_or(LedgerError::Closed)
     }
 }

@@ -177,7 +177,7 @@ pub fn link(event: &Event, bytes: &[u8]) -> Digest {
 }
 
 /// Sums up rewritten records, so that a later [`EventBody::Rewritten`] vouches for what they say now.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Sum {
     hash: Sha256,
     changed: u64,
