@@ -297,7 +297,9 @@ impl Verifier {
             EventBody::StoreCreated { store } => {
                 self.out.store.get_or_insert(store);
             }
-            EventBody::StoreRewound { expected, found } => self.out.rewinds.push(Rewind {
+            EventBody::StoreRewound {
+                expected, found, ..
+            } => self.out.rewinds.push(Rewind {
                 record: seq,
                 at,
                 acknowledged: expected,

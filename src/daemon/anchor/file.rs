@@ -110,6 +110,10 @@ impl AnchorFile {
         let silent = state.since.is_some_and(|since| since.elapsed() > SILENT);
         match &state.trouble {
             None if silent => Some(Arc::from("its disk does not answer")),
+            // whoever asks has waited for the first one
+            None if state.written.is_none() && state.owed > 0 => {
+                Some(Arc::from("its disk has not answered yet"))
+            }
             trouble => trouble.clone(),
         }
     }

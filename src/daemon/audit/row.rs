@@ -394,7 +394,9 @@ fn general(body: EventBody, one: &dyn Fn(&'static str, &str, &str) -> Row) -> Op
             &reason,
         ),
         EventBody::WorldKept { reason } => one("world_kept", "it is the known server", &reason),
-        EventBody::StoreRewound { expected, found } => one(
+        EventBody::StoreRewound {
+            expected, found, ..
+        } => one(
             "rewound",
             &format!("record {expected} was acknowledged, {found} was the last that was there"),
             "",
