@@ -104,8 +104,10 @@ enum Journal {
 
 impl Journal {
     /// The running daemon's, else the store's.
-    fn open(context: &Context) -> Result<(Self, JournalView, Option<Settings>), Failure> {
-        let loaded = context.load().map(|loaded| loaded.settings);
+    fn open(
+        context: &Context,
+        loaded: Result<Settings, Failure>,
+    ) -> Result<(Self, JournalView), Failure> {
         let socket = match &loaded {
             Ok(settings) => settings.admin.socket.clone(),
             Err(_) => context.whereabouts().1,
@@ -117,7 +119,7 @@ impl Journal {
                     if let Err(failure) = &loaded {
                         failure.warn();
                     }
-                    return Ok((Self::Daemon(socket), first, loaded.ok()));
+                    return Ok((Self::Daemon(socket), first));
                 }
                 Err(Asked::NotRunning) => {}
                 Err(Asked::Failed(failure)) => return Err(failure),
@@ -127,7 +129,7 @@ impl Journal {
             match Stopped::open(&settings, &scratch()) {
                 Ok(stopped) => {
                     let first = stopped.page(1)?;
-                    return Ok((Self::Stopped(Box::new(stopped)), first, Some(settings)));
+                    return Ok((Self::Stopped(Box::new(stopped)), first));
                 }
                 Err(error) => {
                     let failure = store_failure(error);
@@ -215,10 +217,12 @@ fn store_failure(error: DaemonError) -> Failure {
 }
 
 fn verify(context: &Context, args: &VerifyArgs) -> Result<(), Failure> {
-    let (journal, first, settings) = Journal::open(context)?;
-    let audit = settings.as_ref().map(|settings| &settings.audit);
+    let loaded = context.load().map(|loaded| loaded.settings);
+    let audit = loaded.as_ref().ok().map(|settings| &settings.audit);
     let keys = keys(args, audit)?;
+    // before the journal: what a running daemon notes meanwhile is of records that are not read here
     let anchors = anchors(args, audit)?;
+    let (journal, first) = Journal::open(context, loaded)?;
     let mut verifier = Verifier::new(anchors, keys);
     journal.read(context, first, &mut |seq, text| {
         verifier.add(seq, text.as_bytes());
@@ -336,7 +340,8 @@ fn export(context: &Context, args: ExportArgs) -> Result<(), Failure> {
         request: args.request,
         target: args.target.as_deref().map(TargetName::new),
     };
-    let (journal, first, _) = Journal::open(context)?;
+    let loaded = context.load().map(|loaded| loaded.settings);
+    let (journal, first) = Journal::open(context, loaded)?;
     let mut search = Search::new(filter.clone());
     if filter.needs_search() {
         journal.read(context, first.clone(), &mut |seq, text| {

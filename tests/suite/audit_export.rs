@@ -180,7 +180,17 @@ async fn an_auditor_gets_who_did_what_when_and_why_with_a_daemon_and_without() {
 async fn a_decision_of_the_past_is_taken_once_more_whatever_the_policies_say_today() {
     let mut drill = audited().await;
     let (_, rows, _) = exported(&drill, &["--user", "JSMITH"]);
-    let first = of(&rows, "decision")[0].clone();
+    // what took its place at the same moment was in force then
+    let decisions = of(&rows, "decision");
+    let last = |at: usize| {
+        decisions
+            .get(at + 1)
+            .is_none_or(|next| next["at"] != decisions[at]["at"])
+    };
+    let place = (0..decisions.len())
+        .find(|at| last(*at))
+        .expect("a decision");
+    let first = decisions[place].clone();
     let (task, record) = (
         first["task"].as_str().expect("an id"),
         first["record"].to_string(),
