@@ -3,6 +3,7 @@
 //! One JSON line each way: `{"v":1,"ask":…}` and `{"v":1,"answer":…}`. Only the daemon's own user and
 //! root are served; who asked is handed on as [`Actor`].
 
+mod audit;
 mod client;
 mod request;
 mod server;
@@ -10,10 +11,11 @@ mod state;
 mod view;
 mod wire;
 
+pub use audit::{JournalView, PastFilter, PastView, ReplayView};
 pub use client::{ask, ask_in_time, is_running};
 pub use request::{Incoming, MAX_TEXT, OutcomeFilter, PlanFilter, Request};
 pub use server::Server;
-pub use state::{FeedView, RewoundView, SavedView};
+pub use state::{AnchorView, FeedView, RewoundView, SavedView};
 pub use view::{
     Actor, AttemptView, Done, EventView, ExplainView, InboxItem, LOGIN_HINT, LoginView, OutcomeRow,
     OutcomesView, PauseView, PlanItem, PlanView, RefusalView, Refused, RefusedKind, ReleasedView,

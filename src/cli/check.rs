@@ -92,7 +92,9 @@ pub fn check(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
 
 /// Secrets and certificates that the client can't use, other than those that are not there at all.
 fn unusable(settings: &Settings, found: &[Finding]) -> Vec<Finding> {
-    let faults = daemon::inspect(&settings.server).into_iter();
+    let faults = daemon::inspect(&settings.server)
+        .into_iter()
+        .chain(daemon::audit::key_fault(&settings.audit));
     // to another user than the daemon's it says little that this one may not read a file
     let store = std::fs::metadata(&settings.store.dir);
     let ours = rustix::process::geteuid().as_raw();

@@ -36,6 +36,8 @@ macro_rules! kinds {
 kinds! {
     /// Cases of policies failed, or a check found something; what was asked could be done.
     Findings = 1,
+    /// `audit verify` found something that was changed, cut or put in, or an anchor that does not hold.
+    Unverified = 3,
     /// The command line is wrong.
     Usage = 64,
     /// The input is wrong: no such task, item, definition or scenario, or an order that makes no sense now.

@@ -1,12 +1,14 @@
 //! `plan`, `explain`, `status`, `inbox`: questions; they change nothing.
 
 use clap::Args;
+use jiff::Timestamp;
 
 use super::ask::{answer, answer_with, unexpected};
 use super::context::{Context, print, width};
 use super::failure::{Failure, Kind};
+use super::moment::moment;
 use super::render;
-use crate::control::{PlanFilter, Reply, Request};
+use crate::control::{PastFilter, PlanFilter, ReplayView, Reply, Request};
 use crate::model::{ActionName, TargetName};
 
 /// `--json`
@@ -37,7 +39,14 @@ pub struct PlanArgs {
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
     /// OIG's task id, or our lineage id (L12)
-    task: String,
+    #[arg(required_unless_present = "decision")]
+    task: Option<String>,
+    /// The decision that was in force at this time, e.g. 2027-03-01T08:00:00+01:00, taken once more
+    #[arg(long, value_name = "TIME", value_parser = moment, conflicts_with = "decision")]
+    at: Option<Timestamp>,
+    /// The decision of this record, taken once more
+    #[arg(long, value_name = "RECORD")]
+    decision: Option<u64>,
     #[command(flatten)]
     json: JsonArg,
 }
@@ -80,9 +89,48 @@ pub fn plan(context: &Context, args: PlanArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A decision of the past; ends with a finding where it would be another one today.
+fn explain_past(context: &Context, args: ExplainArgs) -> Result<(), Failure> {
+    let filter = PastFilter {
+        task: args.task,
+        at: args.at,
+        record: args.decision,
+    };
+    let Reply::Past(view) = answer(context, Request::Past { filter })? else {
+        return Err(unexpected());
+    };
+    if args.json.json {
+        print(&render::json(&view)?)?;
+    } else {
+        print(&render::past(&view, width()))?;
+    }
+    match view.replay {
+        ReplayView::Same => Ok(()),
+        ReplayView::Different { .. } => Err(Failure::new(
+            Kind::Findings,
+            "the recorded policies answer otherwise now than is on record",
+        )
+        .hint("it was another version of provtaskd, or the record was changed: `provtaskd audit verify`")),
+        ReplayView::Impossible { why } => Err(Failure::new(
+            Kind::Findings,
+            format!("the decision can't be taken once more: {why}"),
+        )
+        .hint("what is shown is as recorded; `provtaskd audit verify` says whether that was changed")),
+    }
+}
+
 pub fn explain(context: &Context, args: ExplainArgs) -> Result<(), Failure> {
-    match answer(context, Request::Explain { task: args.task })? {
-        Reply::Explain(view) if args.json.json => print(&render::json(&view)?),
+    let (task, json) = match args {
+        ExplainArgs {
+            task: Some(task),
+            at: None,
+            decision: None,
+            json,
+        } => (task, json.json),
+        past => return explain_past(context, past),
+    };
+    match answer(context, Request::Explain { task })? {
+        Reply::Explain(view) if json => print(&render::json(&view)?),
         Reply::Explain(view) => print(&render::explain(&view, width())),
         _ => Err(unexpected()),
     }

@@ -2,11 +2,13 @@
 
 mod act;
 mod ask;
+mod audit;
 mod check;
 mod context;
 mod demo;
 pub mod failure;
 mod look;
+mod moment;
 mod outcomes;
 mod policy;
 mod progress;
@@ -63,6 +65,9 @@ enum Command {
     /// The store as a whole: check, back up, restore, compact, export, import, retain, erase
     #[command(subcommand)]
     Store(store::StoreCommand),
+    /// What was done, and that nobody has changed what is on record of it
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Policies: run their cases, release a set for enforce
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
@@ -142,6 +147,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Resume(args) => act::resume(&context, args),
         Command::Outcomes(command) => outcomes::outcomes(&context, command),
         Command::Store(command) => store::store(&context, command),
+        Command::Audit(command) => audit::audit(&context, command),
         Command::Policy(command) => policy::policy(&context, command),
         Command::Forget(args) => act::forget(&context, args),
         Command::Login(command) => act::login(&context, &command),

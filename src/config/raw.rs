@@ -219,6 +219,18 @@ section! {
 }
 
 section! {
+    /// Anchors: heads of the journal that are noted outside the store, so that a later change of the store shows (docs/audit.md).
+    AuditRaw "audit" {
+        anchor_every: String = Default(r#""1h""#), "Domain time between two anchors while records are written (1m to 7d); one more is noted at start and at a clean end.";
+        anchor_records: i64 = Default("10000"), "After so many records one is noted earlier (100 to 10000000).";
+        anchor_file: String = Optional(r#""/mnt/audit/provtaskd-anchors.jsonl""#), "File to which anchors are appended as JSON lines, best on another machine's disk; they are in the log in any case.";
+        anchor_file_max: i64 = Default("67108864"), "Largest size of that file in bytes (4096 to 1 TiB); a full one is not written to until it is moved away.";
+        anchor_required: bool = Default("false"), "Nothing is sent while the last anchor is not in `anchor_file`; needs `anchor_file`.";
+        hmac_key_file: String = Optional(r#""anchor.key""#), "File of a secret key (16 to 4096 bytes) with which each anchor is signed.";
+    }
+}
+
+section! {
     /// Where operators look.
     AdminRaw "admin" {
         listen: String = Default(r#""127.0.0.1:9464""#), "Address of /metrics, /livez and /readyz; loopback only; `off` for none.";
@@ -256,6 +268,8 @@ pub struct Raw {
     pub delivery: DeliveryRaw,
     /// `[store]`
     pub store: StoreRaw,
+    /// `[audit]`
+    pub audit: AuditRaw,
     /// `[admin]`
     pub admin: AdminRaw,
     /// `[log]`
@@ -263,7 +277,7 @@ pub struct Raw {
 }
 
 /// Every section, in the order of the docs.
-pub const SECTIONS: [Section; 12] = [
+pub const SECTIONS: [Section; 13] = [
     ServerRaw::SECTION,
     ScheduleRaw::SECTION,
     ModeRaw::SECTION,
@@ -274,6 +288,7 @@ pub const SECTIONS: [Section; 12] = [
     AbsenceRaw::SECTION,
     DeliveryRaw::SECTION,
     StoreRaw::SECTION,
+    AuditRaw::SECTION,
     AdminRaw::SECTION,
     LogRaw::SECTION,
 ];

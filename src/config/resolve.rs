@@ -1,5 +1,6 @@
 //! Raw configuration to settings, pure: all findings at once, each with its key, line and what to do; no I/O.
 
+mod audit;
 mod governor;
 mod server;
 
@@ -179,6 +180,7 @@ pub fn resolve(
         cache: r.number("store.cache", &raw.store.cache, 8 << 20, 1 << 20, 1 << 40),
         dir,
     };
+    let audit = audit::resolve(r, &raw.audit);
     let configured = r
         .path("admin.socket", &raw.admin.socket)
         .filter(|_| overrides.store.is_none());
@@ -223,6 +225,7 @@ pub fn resolve(
         absence,
         delivery,
         store,
+        audit,
         admin,
         log,
         zone,

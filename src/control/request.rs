@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use super::audit::PastFilter;
 use super::view::{Actor, Refused, RefusedKind, Reply};
 use crate::model::{ActionName, AttemptState, LineageId, PolicyHash, Scope, TargetName, TaskId};
 
@@ -73,6 +74,16 @@ pub enum Request {
         /// OIG's id, or our lineage id with a leading `L`.
         id: String,
     },
+    /// The journal from a record on, as much as one answer holds: [`Reply::Journal`].
+    Journal {
+        /// The first record that is wanted.
+        from: u64,
+    },
+    /// A decision of the past, taken once more: [`Reply::Past`].
+    Past {
+        /// Which.
+        filter: PastFilter,
+    },
     /// A person says what became of an attempt that readings can't tell.
     Settle {
         /// OIG's id, or our lineage id with a leading `L`.
@@ -130,6 +141,8 @@ impl Request {
                 | Self::OutcomesList { .. }
                 | Self::OutcomesShow { .. }
                 | Self::StoreSave { .. }
+                | Self::Journal { .. }
+                | Self::Past { .. }
         )
     }
 
@@ -146,6 +159,8 @@ impl Request {
             Self::Resume { .. } => "resume",
             Self::OutcomesList { .. } => "outcomes_list",
             Self::OutcomesShow { .. } => "outcomes_show",
+            Self::Journal { .. } => "journal",
+            Self::Past { .. } => "past",
             Self::Settle { .. } => "settle",
             Self::Reset { .. } => "reset",
             Self::Release { .. } => "release",
@@ -226,7 +241,11 @@ impl Request {
                 ("--word", word),
             ],
             Self::Forget { definition } => vec![("the definition", definition)],
-            Self::Explain { task: id } | Self::OutcomesShow { id } => vec![("the id", id)],
+            Self::Explain { task: id }
+            | Self::OutcomesShow { id }
+            | Self::Past {
+                filter: PastFilter { task: Some(id), .. },
+            } => vec![("the id", id)],
             Self::Plan {
                 filter:
                     PlanFilter {

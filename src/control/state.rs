@@ -55,3 +55,20 @@ pub struct FeedView {
     /// What was wrong with the file then, the first of several.
     pub problem: Option<String>,
 }
+
+/// The head of the journal that was noted outside the store last.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AnchorView {
+    /// Its record.
+    pub record: u64,
+    /// When.
+    pub at: Timestamp,
+    /// The short digest of the key that signs anchors, where one does.
+    pub key: Option<String>,
+    /// The file to which anchors are appended, where one is configured.
+    pub file: Option<String>,
+    /// The last record whose anchor is in the file.
+    pub file_record: Option<u64>,
+    /// Why the last one is not, if so.
+    pub problem: Option<String>,
+}

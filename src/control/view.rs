@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::state::{FeedView, RewoundView, SavedView};
+use super::audit::{JournalView, PastView};
+use super::state::{AnchorView, FeedView, RewoundView, SavedView};
 use crate::model::{
     ActionName, AttemptState, Kind, LineageId, Login, Mode, PolicyHash, Principal, Refusal,
     RefusalReason, Scope, TargetName, TaskId, Verdict,
@@ -48,6 +49,10 @@ pub enum Reply {
     Story(Box<Story>),
     /// To [`super::Request::StoreSave`].
     Saved(SavedView),
+    /// To [`super::Request::Journal`].
+    Journal(Box<JournalView>),
+    /// To [`super::Request::Past`].
+    Past(Box<PastView>),
     /// An order was carried out.
     Done(Done),
     /// It was not.
@@ -252,6 +257,9 @@ pub struct StatusView {
     /// Records that were ever written into it.
     #[serde(default)]
     pub store_records: u64,
+    /// What was noted of its head outside of it, by the daemon that runs.
+    #[serde(default)]
+    pub anchor: Option<AnchorView>,
     /// Which world it belongs to, and whether the server is that one.
     pub world: String,
     /// The absence file, where one is configured.

@@ -65,6 +65,15 @@ impl Core {
                 }
                 None => no_such(&id),
             },
+            Request::Journal { from } => {
+                self.tell_journal(from, reply);
+                return Ok(false);
+            }
+            Request::Past { filter } => {
+                self.ledger.written().await?;
+                self.tell_past(filter, reply);
+                return Ok(false);
+            }
             Request::Stop => {
                 let answer = Reply::done("the daemon ends");
                 tell(&answer);

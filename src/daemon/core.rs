@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
+use super::anchor::Anchoring;
 use super::evaluate::{Behind, Bench, CycleError, Evaluated};
 use super::memory::Memory;
 use super::seen::Seen;
@@ -61,6 +62,13 @@ pub enum Done {
     Sent(Box<SendDone>),
     /// Single readings have ended.
     Looked(LookDone),
+    /// Something was read from the journal.
+    Told {
+        /// The answer.
+        answer: Box<Reply>,
+        /// Where it goes.
+        reply: oneshot::Sender<Reply>,
+    },
     /// A plan or an explanation has been worked out.
     Answer {
         /// Evaluated afresh.
@@ -124,6 +132,8 @@ pub struct Core {
     pub reload_error: Option<String>,
     /// The governor.
     pub governor: Governor,
+    /// What was noted of the journal's head.
+    pub anchoring: Anchoring,
     /// Who is away, by the feed.
     pub roster: Known<Arc<Roster>>,
     /// The feed, where one is configured.
@@ -234,9 +244,11 @@ pub enum Signal {
 /// # Errors
 /// The ledger failed: nothing is sent any more, the service manager has to start anew.
 pub async fn drive(core: &mut Core, inlets: &mut Inlets) -> Result<Exit, DaemonError> {
+    core.anchor_at_start().await?;
     loop {
         core.show_life();
         core.start_work().await?;
+        core.anchor_when_due().await?;
         if core.once && core.is_through() {
             core.say_what_is_left();
             return Ok(Exit::Once);
@@ -438,6 +450,11 @@ impl Core {
             }
             Ok(Done::Sent(sent)) => self.sent_done(*sent).await,
             Ok(Done::Looked(looked)) => self.look_done(looked).await,
+            Ok(Done::Told { answer, reply }) => {
+                // an asker that went away needs no answer
+                let _ = reply.send(*answer);
+                Ok(())
+            }
             Ok(Done::Answer {
                 result,
                 question,

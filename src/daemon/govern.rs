@@ -35,6 +35,7 @@ impl Core {
                 .map(|stopped| Arc::clone(&stopped.why)),
             world_mismatch,
             snapshot_ok,
+            anchor_missing: self.anchoring.missing(),
             store_ok: self.ledger.failed().is_none(),
             shutting_down: self.stopping,
         })

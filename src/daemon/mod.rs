@@ -1,8 +1,10 @@
 //! The daemon: one cycle task that owns the flow, and what feeds it; it decides nothing itself and sends only what the ledger has claimed.
 
 mod account;
+mod anchor;
 mod answer;
 mod ask;
+pub mod audit;
 mod collect;
 mod conclude;
 mod core;
@@ -47,6 +49,7 @@ use crate::admin::AdminError;
 use crate::config::Overrides;
 use crate::control::{ControlError, LOGIN_HINT, RefusedKind};
 use crate::ledger::LedgerError;
+use crate::ledger::anchor::KeyError;
 use crate::oig::OigError;
 use crate::policy::PolicyError;
 
@@ -90,6 +93,9 @@ pub enum DaemonError {
     /// The simulator that moves domain time is gone.
     #[error("the simulator that steps the clock does not answer: {0}")]
     Stepper(String),
+    /// The key that signs anchors can't be used.
+    #[error(transparent)]
+    AnchorKey(#[from] KeyError),
     /// The absence feed can't be read at start.
     #[error("{0}")]
     Feed(String),
@@ -124,6 +130,7 @@ impl DaemonError {
             | Self::Policy(_)
             | Self::Admin(_)
             | Self::Feed(_)
+            | Self::AnchorKey(_)
             | Self::SimulatorClock { .. } => RefusedKind::Config,
             Self::Server(_) | Self::Stepper(_) | Self::Once(_) => RefusedKind::Unreachable,
             Self::OnceLogin(_) => RefusedKind::LoginRefused,
@@ -178,6 +185,7 @@ impl DaemonError {
             Self::Admin(_) => "choose another admin.listen, or set it to \"off\"".to_owned(),
             Self::SimulatorClock { .. } => "is `provtaskd sim` running there? For a real server, leave server.simulator_clock out".to_owned(),
             Self::Stepper(_) => "was the simulator stopped?".to_owned(),
+            Self::AnchorKey(_) => "mend the file that audit.hmac_key_file names, or leave the key out; nothing was sent".to_owned(),
             Self::Feed(_) => "mend the file named, or leave absence.feed out".to_owned(),
             Self::Worker(_) | Self::Signals(_) => String::new(),
         }

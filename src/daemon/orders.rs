@@ -71,6 +71,8 @@ impl Core {
             | Request::OutcomesList { .. }
             | Request::OutcomesShow { .. }
             | Request::StoreSave { .. }
+            | Request::Journal { .. }
+            | Request::Past { .. }
             | Request::Reload
             | Request::Stop => Reply::refused(RefusedKind::Internal, "not an order", ""),
         };

@@ -253,6 +253,7 @@ fn fixed(live: &Settings, new: &Settings) -> Option<&'static str> {
         ("server.server_zone", a.server_zone == b.server_zone),
         ("store.dir", live.store.dir == new.store.dir),
         ("store.cache", live.store.cache == new.store.cache),
+        ("audit", live.audit == new.audit),
         ("admin.socket", live.admin.socket == new.admin.socket),
         ("admin.listen", live.admin.listen == new.admin.listen),
         ("log.format", live.log.format == new.log.format),

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::anchor::Anchoring;
 use super::core::{Core, Exit, Inlets, Last, Signal, drive, idle};
 use super::memory::Memory;
 use super::store::{StoreSeen, mismatch_of};
@@ -149,6 +150,10 @@ async fn run_with(
     drop(inlets);
     while helpers.join_next().await.is_some() {}
     core.jobs.shutdown().await;
+    let ended = match ended {
+        Ok(exit) => core.anchor_at_end().await.map(|()| exit),
+        failed => failed,
+    };
     let other_world = core.once.then(|| core.mismatch()).flatten();
     let once_failed = core.once.then(|| core.last.error.clone()).flatten();
     let faults = if core.once { core.last.faults } else { 0 };
@@ -239,6 +244,10 @@ async fn assemble(
         }
         made => made?,
     };
+    let anchoring = match need {
+        Need::All => Anchoring::new(&settings.audit)?,
+        Need::Server | Need::Store { .. } => Anchoring::default(),
+    };
     let governor = recall::governor(&ledger, &settings, now);
     let health = Health::new(SILENCE);
     health.set(Latch::StoreOpen, true);
@@ -259,8 +268,9 @@ async fn assemble(
     } else {
         (ledger, None)
     };
-    record_mode(&ledger, &settings, now).await?;
+    // first, so that the mode's record names it
     record_policy(&ledger, &policies, now).await?;
+    record_mode(&ledger, &settings, now).await?;
     let looks = open_attempts(&ledger);
     let (every, at_most) = bounds(&settings);
     let acts_from = reload::acts_from(&settings, now);
@@ -279,6 +289,7 @@ async fn assemble(
         policies,
         reload_error: None,
         governor,
+        anchoring,
         roster: Known::unknown("the feed was not read yet"),
         feed: feed_of(&settings),
         memory: Some(Box::new(Memory::default())),
@@ -396,14 +407,14 @@ pub async fn record_mode(
     Ok(())
 }
 
-/// Records a policy set with its sources, once.
+/// Records that a policy set is in force, where it is another one than before; its sources are stored once.
 pub async fn record_policy(
     ledger: &Ledger,
     policies: &policy::PolicySet,
     now: Timestamp,
 ) -> Result<(), DaemonError> {
     let hash = policies.hash().clone();
-    if ledger.read(|index| index.policy(&hash).is_some()) {
+    if ledger.read(|index| index.policy_in_force() == Some(&hash)) {
         return Ok(());
     }
     let sources: Vec<(&str, &str)> = policies.sources().collect();

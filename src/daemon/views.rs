@@ -34,6 +34,9 @@ impl Core {
             if let Some(mismatch) = self.mismatch() {
                 why.push(mismatch.to_string());
             }
+            if let Some(missing) = self.anchoring.missing() {
+                why.push(format!("the anchor file is not written: {missing}"));
+            }
             if !self.settled_at_start {
                 why.push("claims found open at start are still being read".to_owned());
             }
@@ -114,6 +117,7 @@ impl Core {
             store_rewound: store.rewound,
             store_notes: store.notes,
             store_records: self.ledger.read(|index| index.last_seq()),
+            anchor: self.anchor_view(),
             world: match (self.mismatch(), world) {
                 (Some(why), _) => why.to_string(),
                 (None, Some(world)) => world,

@@ -34,6 +34,8 @@ pub struct Standing {
     pub world_mismatch: Option<Arc<str>>,
     /// The snapshot is complete and stable.
     pub snapshot_ok: bool,
+    /// The last anchor of the journal is not where it has to be; `Some` says why.
+    pub anchor_missing: Option<Arc<str>>,
     /// The store can write.
     pub store_ok: bool,
     /// The daemon is ending.
@@ -48,6 +50,7 @@ impl Standing {
             login_stopped: None,
             world_mismatch: None,
             snapshot_ok: true,
+            anchor_missing: None,
             store_ok: true,
             shutting_down: false,
         }
@@ -65,6 +68,13 @@ impl Standing {
         if let Some(why) = &self.world_mismatch {
             return Some(
                 refuse(RefusalReason::WorldMismatch)
+                    .with("why", why)
+                    .for_person(),
+            );
+        }
+        if let Some(why) = &self.anchor_missing {
+            return Some(
+                refuse(RefusalReason::AnchorMissing)
                     .with("why", why)
                     .for_person(),
             );
@@ -153,6 +163,11 @@ impl Governor {
         for pace in self.state.targets.values_mut() {
             pace.settle(here);
         }
+    }
+
+    /// Whether the journal's last anchor is where it has to be has changed; it holds at once.
+    pub fn set_anchor_missing(&mut self, why: Option<Arc<str>>) {
+        self.standing.anchor_missing = why;
     }
 
     /// Tells how things stand, between cycles.

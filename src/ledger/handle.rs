@@ -133,7 +133,7 @@ impl Ledger {
         }
     }
 
-    async fn submit<R: Send + 'static>(
+    pub(super) async fn submit<R: Send + 'static>(
         &self,
         op: impl FnOnce(&mut Work) -> Result<R, LedgerError> + Send + 'static,
     ) -> Result<R, LedgerError> {

@@ -189,6 +189,8 @@ pub struct Index {
     pub(in crate::ledger) holds: BTreeMap<Digest, Hold>,
     pub(in crate::ledger) mode: Option<Mode>,
     pub(in crate::ledger) policies: BTreeMap<PolicyHash, (Digest, Timestamp)>,
+    /// The policy set that was loaded last.
+    pub(in crate::ledger) in_force: Option<PolicyHash>,
     pub(in crate::ledger) released: HashMap<PolicyHash, (Timestamp, Arc<str>)>,
     pub(in crate::ledger) baseline: Option<(LineageId, Timestamp)>,
     pub(in crate::ledger) stopped: BTreeMap<Login, Stopped>,
@@ -219,6 +221,7 @@ impl PartialEq for Index {
             && self.holds == other.holds
             && self.mode == other.mode
             && self.policies == other.policies
+            && self.in_force == other.in_force
             && self.released == other.released
             && self.baseline == other.baseline
             && self.stopped == other.stopped

@@ -1,6 +1,7 @@
 //! The durable memory of claims, outcomes and learned facts; nothing is sent that is not on disk here first, and nothing here ever decides what to do.
 
 mod alike;
+pub mod anchor;
 mod aside;
 mod attempts;
 mod block;
@@ -22,6 +23,7 @@ mod notes;
 mod observe;
 mod open;
 mod owner;
+mod pages;
 mod place;
 pub mod record;
 pub mod retention;
@@ -34,10 +36,12 @@ pub mod store;
 mod tests;
 pub mod transfer;
 pub mod upkeep;
+pub mod verify;
 mod walk;
 mod work;
 mod world;
 
+pub use alike::undo as alike_undone;
 pub use attempts::{ClaimRequest, Claims, Settled};
 pub use claimed::Claimed;
 pub use dated::ServerBehind;
@@ -54,6 +58,7 @@ pub use look::{Looked, LookedUp};
 pub use notes::{BaselineChange, DecidedCount, DecisionRecord, Entry};
 pub use observe::{Observed, Sighting, TaskView, VerifyItem};
 pub use open::OpenReport;
+pub use pages::{Page, Still};
 pub use place::{Place, place};
 pub use record::{Actor, DecidedItem, Event, EventBody, How};
 pub use rewound::Rewound;

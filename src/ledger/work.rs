@@ -120,6 +120,15 @@ impl Work {
     pub fn emit(&mut self, meta: &Meta, body: EventBody) -> Result<(), LedgerError> {
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
         let prev = index.head().cloned().unwrap_or_else(genesis);
+        // what is done names the policy set under which it was done, whoever records it
+        let filled;
+        let meta = match index.policy_in_force() {
+            Some(hash) if meta.policy.is_none() && body.names_policy() => {
+                filled = meta.clone().policy(Some(hash.clone()));
+                &filled
+            }
+            _ => meta,
+        };
         let made = chain(meta, body, index.last_seq() + 1, prev).map_err(|e| match e {
             RecordError::TooLarge(_) | RecordError::Malformed(_) | RecordError::Newer(_) => {
                 LedgerError::Invalid(format!("this can't be recorded: {e}"))

@@ -330,6 +330,8 @@ refusals! {
     SnapshotIncomplete => "snapshot_incomplete",
     /// The store can't write; nothing is sent.
     StoreUnwritable => "store_unwritable",
+    /// The journal's last anchor could not be written to `audit.anchor_file`, and `audit.anchor_required` is set.
+    AnchorMissing => "anchor_missing",
     /// The daemon is shutting down.
     ShuttingDown => "shutting_down",
     /// The task changed between the snapshot and the moment of sending.

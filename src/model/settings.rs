@@ -34,6 +34,8 @@ pub struct Settings {
     pub delivery: DeliverySettings,
     /// The ledger's place.
     pub store: StoreSettings,
+    /// `[audit]`
+    pub audit: AuditSettings,
     /// Metrics, health, control socket.
     pub admin: AdminSettings,
     /// Log format and level.
@@ -261,6 +263,23 @@ pub struct StoreSettings {
     pub dir: PathBuf,
     /// sled's cache in bytes; default 64 MiB.
     pub cache: u64,
+}
+
+/// What is noted of the journal's head outside the store.
+#[derive(Clone, PartialEq, Debug)]
+pub struct AuditSettings {
+    /// Domain time between two anchors; default 1 h.
+    pub anchor_every: SignedDuration,
+    /// One is noted earlier after so many records; default 10,000.
+    pub anchor_records: u64,
+    /// Where they are appended beside the log; default none.
+    pub anchor_file: Option<PathBuf>,
+    /// Largest size of that file, bytes; default 64 MiB.
+    pub anchor_file_max: u64,
+    /// Nothing is sent while the last anchor is not in the file; default false.
+    pub anchor_required: bool,
+    /// The key that signs them; default none.
+    pub hmac_key_file: Option<PathBuf>,
 }
 
 /// Where operators look.

@@ -15,6 +15,7 @@ use super::kinds::KindTable;
 use super::memo::{Answer, Memo};
 use super::needs::Needs;
 use super::reasons::{Class, ReasonTable};
+use super::recorded::CONFIGURED_KINDS;
 use crate::model::{Digest, Facts, Kind, PolicyHash, ReadValue, Task, Verdict};
 
 /// A file: its name (for order, messages, hash) and its text.
@@ -184,7 +185,7 @@ impl PolicySet {
                 .iter()
                 .map(|(pattern, kind)| format!("{pattern} = {kind}"))
                 .collect();
-            all.push(("configuration: kinds".to_owned(), rows.join("\n")));
+            all.push((CONFIGURED_KINDS.to_owned(), rows.join("\n")));
         }
         let needs = compiled
             .iter()

@@ -104,6 +104,8 @@ pub struct Metrics {
     breaker: Family<TargetLabels, Gauge>,
     login_stopped: Gauge,
     store_ok: Gauge,
+    anchor_ok: Gauge,
+    anchored: Gauge,
     inbox: Gauge,
     last_cycle: Gauge<f64, AtomicU64>,
 }
@@ -128,6 +130,8 @@ impl Metrics {
             breaker: Family::default(),
             login_stopped: Gauge::default(),
             store_ok: Gauge::default(),
+            anchor_ok: Gauge::default(),
+            anchored: Gauge::default(),
             inbox: Gauge::default(),
             last_cycle: Gauge::default(),
             registry: Registry::default(),
@@ -199,6 +203,17 @@ impl Metrics {
             "1 while the store can be written",
             metrics.store_ok.clone(),
         );
+        r.register(
+            "anchor_ok",
+            "1 while the journal's last anchor is in every place where it has to be",
+            metrics.anchor_ok.clone(),
+        );
+        r.register(
+            "anchored_record",
+            "The last record that an anchor vouches for",
+            metrics.anchored.clone(),
+        );
+        metrics.anchor_ok.set(1);
         r.register(
             "inbox",
             "Items that wait for a person",
@@ -329,6 +344,16 @@ impl Metrics {
     /// Whether the store can be written.
     pub fn set_store_ok(&self, ok: bool) {
         self.store_ok.set(i64::from(ok));
+    }
+
+    /// Whether the last anchor is where it has to be.
+    pub fn set_anchor_ok(&self, ok: bool) {
+        self.anchor_ok.set(i64::from(ok));
+    }
+
+    /// The last record of which an anchor was noted.
+    pub fn set_anchored(&self, record: u64) {
+        self.anchored.set(signed(record));
     }
 
     /// How much waits for a person.

@@ -2,6 +2,8 @@
 
 mod admin;
 mod architecture;
+mod audit_export;
+mod audit_verify;
 mod bodies;
 mod check;
 mod cli;

@@ -1,5 +1,6 @@
 //! Views to text: tables that fit the terminal, stories to be read from top to bottom, JSON; pure, and it lets no control character through.
 
+mod audit;
 mod layout;
 mod outcomes;
 mod plan;
@@ -11,6 +12,7 @@ use serde::Serialize;
 
 use super::failure::{Failure, Kind};
 use crate::control::one_line;
+pub use audit::{csv, past, verified};
 pub use outcomes::{inbox, outcomes, story};
 pub use plan::{explain, plan};
 pub use status::status;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::layout::{Width, number, pairs, paragraph, prose, table, word};
 use super::{clean, opt_time, time};
-use crate::control::{FeedView, LOGIN_HINT, LoginView, PauseView, StatusView};
+use crate::control::{AnchorView, FeedView, LOGIN_HINT, LoginView, PauseView, StatusView};
 
 /// How far what does not fit into a line goes in.
 const HANGING: usize = 4;
@@ -42,6 +42,32 @@ fn feed_line(feed: &FeedView) -> String {
     }
     if let (Some(problem), Some(at)) = (&feed.problem, feed.read_at) {
         let _ = write!(line, "; read {}: {problem}", time(at));
+    }
+    line
+}
+
+/// Which head was noted, and whether it is in its file.
+fn anchor_line(anchor: &AnchorView) -> String {
+    let mut line = format!("record {}, {}", anchor.record, time(anchor.at));
+    if let Some(key) = &anchor.key {
+        // writing to a String can't fail
+        let _ = write!(line, ", signed with key {key}");
+    }
+    match (&anchor.file, &anchor.problem) {
+        (None, _) => line.push_str(", in the log alone"),
+        (Some(file), None) => {
+            let _ = write!(line, ", in {file}");
+        }
+        (Some(file), Some(why)) => {
+            let last = anchor.file_record.map_or_else(
+                || "none of this run".to_owned(),
+                |record| format!("that of record {record}"),
+            );
+            let _ = write!(
+                line,
+                "; NOT in {file}: {why}; the last that is there is {last}"
+            );
+        }
     }
     line
 }
@@ -134,6 +160,9 @@ pub fn status(view: &StatusView, width: Width) -> String {
             ("world", view.world.clone()),
         ],
     );
+    if let Some(anchor) = &view.anchor {
+        paragraph(&mut out, width, "anchor: ", HANGING, &anchor_line(anchor));
+    }
     if let Some(feed) = &view.absence_feed {
         paragraph(&mut out, width, "absences: ", HANGING, &feed_line(feed));
     }

@@ -49,12 +49,16 @@ fn nothing_wrong_is_admitted_and_every_gate_has_its_own_name() {
 
 #[test]
 fn each_standing_refuses_with_its_own_reason_also_between_cycles() {
-    let cases: [(R, Governor); 4] = [
+    let cases: [(R, Governor); 5] = [
         (R::StoreUnwritable, with_standing(|s| s.store_ok = false)),
         (R::ShuttingDown, with_standing(|s| s.shutting_down = true)),
         (
             R::WorldMismatch,
             with_standing(|s| s.world_mismatch = Some(Arc::from("older store"))),
+        ),
+        (
+            R::AnchorMissing,
+            with_standing(|s| s.anchor_missing = Some(Arc::from("read-only"))),
         ),
         (
             R::LoginStopped,

@@ -224,7 +224,11 @@ impl Index {
             }
             EventBody::ModeChanged { mode, .. } => self.mode = Some(*mode),
             EventBody::PolicySeen { hash, sources } => {
-                self.policies.insert(hash.clone(), (sources.clone(), at));
+                // one that comes back was first seen when it was
+                self.policies
+                    .entry(hash.clone())
+                    .or_insert_with(|| (sources.clone(), at));
+                self.in_force = Some(hash.clone());
             }
             EventBody::PolicyReleased { hash, word } => {
                 self.released.insert(hash.clone(), (at, word.clone()));

@@ -347,6 +347,11 @@ impl Index {
         self.policies.get(hash).map(|(digest, at)| (digest, *at))
     }
 
+    /// The policy set that was loaded last: the one in force.
+    pub fn policy_in_force(&self) -> Option<&PolicyHash> {
+        self.in_force.as_ref()
+    }
+
     /// Every policy set that was ever loaded here.
     pub fn policies(&self) -> impl Iterator<Item = &PolicyHash> {
         self.policies.keys()

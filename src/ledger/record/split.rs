@@ -32,6 +32,29 @@ fn cut<T: Serialize>(items: Vec<T>, make: impl Fn(Vec<T>) -> EventBody) -> Vec<E
 }
 
 impl EventBody {
+    /// True for what is done or judged: its record names the policy set in force. What only takes in what
+    /// was read, or is the ledger's own, does not.
+    pub(in crate::ledger) fn names_policy(&self) -> bool {
+        !matches!(
+            self,
+            Self::StoreCreated { .. }
+                | Self::WorldBound { .. }
+                | Self::StoreRewound { .. }
+                | Self::LineagesOpened { .. }
+                | Self::LineagesJoined { .. }
+                | Self::LineageAmbiguous { .. }
+                | Self::Seen { .. }
+                | Self::IdsReused { .. }
+                | Self::GovernorState { .. }
+                | Self::InputsStored { .. }
+                | Self::InputsAlike { .. }
+                | Self::PolicySeen { .. }
+                | Self::Dropped {}
+                | Self::Rewritten { .. }
+                | Self::Checkpoint { .. }
+        )
+    }
+
     /// Cuts a large list into bodies that are likely to fit one record each.
     pub(super) fn chunks(self) -> Vec<EventBody> {
         match self {

@@ -342,7 +342,7 @@ fn in_vain(ends: &[&str]) -> u8 {
     let known = history();
     let store = MemoryStore::default();
     store.append(&work.pending).expect("numbers rise");
-    let (rebuilt, _) = replay(&store).expect("own records");
+    let (rebuilt, ..) = replay(&store).expect("own records");
     assert_eq!(
         rebuilt.history(lineage, true).map(|h| h.in_vain),
         Some(known.in_vain)

@@ -276,7 +276,7 @@ fn no_journal_whatever_makes_a_start_panic_and_no_change_of_it_passes_unseen() {
                 .map(|(seq, bytes)| (*seq, bytes.clone()))
                 .collect()
         };
-        if let Ok((_, wrong)) = replay(&store) {
+        if let Ok((_, wrong, _)) = replay(&store) {
             // of the last record, and of what was cut off behind, the sidecar tells
             let changed = inner(&records) != inner(&whole) && records.contains_key(&last);
             prop_assert!(

@@ -1,0 +1,198 @@
+//! Notes the journal's head outside the store, in the log and in a file; whatever becomes of the file, it holds up nothing but, where that is wanted, sending.
+
+mod file;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::DaemonError;
+use super::core::Core;
+use crate::control::AnchorView;
+use crate::ledger::anchor::{Anchor, Key, MESSAGE};
+use crate::model::settings::AuditSettings;
+use file::AnchorFile;
+
+/// How long the daemon waits at its start and at its end for the file (wall time).
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What was noted last, and where.
+#[derive(Debug, Default)]
+pub struct Anchoring {
+    key: Option<Key>,
+    file: Option<AnchorFile>,
+    /// The last anchor: its record, and when.
+    last: Option<(u64, Timestamp)>,
+    /// What was last said to be wrong with the file.
+    trouble: Option<Arc<str>>,
+    /// Nothing is sent while there is trouble.
+    required: bool,
+}
+
+impl Anchoring {
+    /// Reads the key and makes the file's thread.
+    ///
+    /// # Errors
+    /// The key can't be used.
+    pub fn new(settings: &AuditSettings) -> Result<Self, DaemonError> {
+        let key = settings.hmac_key_file.as_deref().map(Key::read);
+        let file = settings.anchor_file.as_ref();
+        Ok(Self {
+            key: key.transpose()?,
+            file: file.map(|path| AnchorFile::new(path.clone(), settings.anchor_file_max)),
+            last: None,
+            trouble: None,
+            required: settings.anchor_required,
+        })
+    }
+
+    /// Why nothing is sent, if so: the last anchor is not where it has to be.
+    pub fn missing(&self) -> Option<Arc<str>> {
+        self.trouble.clone().filter(|_| self.required)
+    }
+
+    fn note(&mut self, anchor: Anchor) {
+        tracing::info!(
+            anchor = anchor.form,
+            store = anchor.store.as_str(),
+            seq = anchor.seq,
+            head = anchor.head.as_str(),
+            at = %anchor.at,
+            key = anchor.key.as_deref(),
+            hmac = anchor.hmac.as_deref(),
+            "{MESSAGE}"
+        );
+        self.last = Some((anchor.seq, anchor.at));
+        if let Some(file) = &self.file {
+            file.append(anchor);
+        }
+    }
+
+    /// Looks at the file; true where that is otherwise than before. It is said once.
+    fn look(&mut self) -> bool {
+        let Some(file) = &self.file else {
+            return false;
+        };
+        let trouble = file.trouble();
+        if trouble == self.trouble {
+            return false;
+        }
+        let path = file.path().display();
+        match &trouble {
+            Some(why) => tracing::warn!(
+                file = %path,
+                why = %why,
+                required = self.required,
+                "the anchor file is not written: anchors are in the log alone until it can be; make it writable, or move a full one away"
+            ),
+            None => tracing::info!(file = %path, "the anchor file is written again"),
+        }
+        self.trouble = trouble;
+        true
+    }
+
+    fn view(&self) -> Option<AnchorView> {
+        let (record, at) = self.last?;
+        Some(AnchorView {
+            record,
+            at,
+            key: self.key.as_ref().map(|key| key.id().to_owned()),
+            file: self
+                .file
+                .as_ref()
+                .map(|file| file.path().display().to_string()),
+            file_record: self.file.as_ref().and_then(AnchorFile::written),
+            problem: self.trouble.as_ref().map(ToString::to_string),
+        })
+    }
+}
+
+impl Core {
+    /// A first anchor before anything is sent: it vouches for what was rewritten while no daemon ran.
+    ///
+    /// # Errors
+    /// The ledger has failed.
+    pub async fn anchor_at_start(&mut self) -> Result<(), DaemonError> {
+        self.anchor_now().await?;
+        self.await_anchor_file().await;
+        self.look_at_anchors();
+        Ok(())
+    }
+
+    /// Notes the head where the time or the records since the last anchor ask for it.
+    ///
+    /// # Errors
+    /// The ledger has failed.
+    pub async fn anchor_when_due(&mut self) -> Result<(), DaemonError> {
+        let seq = self.ledger.read(|index| index.last_seq());
+        let due = self.anchoring.last.is_some_and(|(record, at)| {
+            let audit = &self.settings.audit;
+            let since = self.clock.now().duration_since(at);
+            seq > record && (since >= audit.anchor_every || seq - record >= audit.anchor_records)
+        });
+        if due {
+            self.anchor_now().await?;
+        }
+        self.look_at_anchors();
+        Ok(())
+    }
+
+    /// The last anchor, behind everything that this run has recorded. Waits for the file a moment.
+    ///
+    /// # Errors
+    /// The ledger has failed.
+    pub async fn anchor_at_end(&mut self) -> Result<(), DaemonError> {
+        let seq = self.ledger.read(|index| index.last_seq());
+        if self.anchoring.last.is_some_and(|(record, _)| seq > record) {
+            self.anchor_now().await?;
+            self.await_anchor_file().await;
+            self.anchoring.look();
+        }
+        Ok(())
+    }
+
+    /// Which head was noted last, and where.
+    pub fn anchor_view(&self) -> Option<AnchorView> {
+        self.anchoring.view()
+    }
+
+    async fn anchor_now(&mut self) -> Result<(), DaemonError> {
+        // of another server's store, or none, nothing is written here
+        if self.foreign_store.is_some() {
+            return Ok(());
+        }
+        if let Some(head) = self.ledger.head().await? {
+            let anchor = Anchor::of(&head, self.clock.now(), self.anchoring.key.as_ref());
+            self.anchoring.note(anchor);
+            self.metrics.set_anchored(head.seq);
+        }
+        Ok(())
+    }
+
+    async fn await_anchor_file(&self) {
+        if let Some(file) = &self.anchoring.file {
+            // one that does not come in time is told by its state
+            let _ = tokio::time::timeout(PATIENCE, file.settled()).await;
+        }
+    }
+
+    /// Where the file has become unwritable, or writable again, the governor hears of it at once.
+    fn look_at_anchors(&mut self) {
+        if !self.anchoring.look() {
+            return;
+        }
+        self.metrics.set_anchor_ok(self.anchoring.trouble.is_none());
+        if !self.anchoring.required {
+            return;
+        }
+        let missing = self.anchoring.missing();
+        if missing.is_none() && self.memory.is_some() && !self.stopping {
+            // what was refused for it may be allowed now
+            self.epoch += 1;
+            self.asked_early = true;
+            self.next_tick = self.clock.now();
+        }
+        self.governor.set_anchor_missing(missing);
+    }
+}

@@ -1,0 +1,293 @@
+//! The file of anchors, written on a thread of its own: a disk that does not answer holds up that thread alone, and what is in the file is never changed.
+
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use crate::ledger::anchor::Anchor;
+
+/// Anchors that wait for a file that can't be written; the oldest of more go.
+const KEPT: usize = 256;
+/// Anchors on their way to the thread.
+const WAITING: usize = 16;
+/// How often a file that can't be written is tried (wall time).
+const AGAIN: Duration = Duration::from_secs(5);
+/// After which time without an answer the disk is said not to answer (wall time).
+const SILENT: Duration = Duration::from_secs(30);
+
+/// The way to the file.
+pub(super) struct AnchorFile {
+    path: PathBuf,
+    to: Option<SyncSender<Anchor>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    moved: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// The last record that is in the file.
+    written: Option<u64>,
+    /// Anchors that are not in the file yet.
+    owed: usize,
+    /// Since when.
+    since: Option<Instant>,
+    trouble: Option<Arc<str>>,
+}
+
+impl std::fmt::Debug for AnchorFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AnchorFile")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AnchorFile {
+    /// Makes the thread; the file is opened with the first anchor.
+    pub fn new(path: PathBuf, most: u64) -> Self {
+        let shared = Arc::<Shared>::default();
+        let (to, anchors) = sync_channel(WAITING);
+        let (at, seen) = (path.clone(), Arc::clone(&shared));
+        let started = std::thread::Builder::new()
+            .name("anchors".to_owned())
+            .spawn(move || pass_on(&at, most, &anchors, &seen));
+        let to = match started {
+            Ok(_) => Some(to),
+            Err(error) => {
+                let why = format!("no thread for it: {error}");
+                shared.lock().trouble = Some(Arc::from(why));
+                None
+            }
+        };
+        Self { path, to, shared }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Hands an anchor on, and never waits.
+    pub fn append(&self, anchor: Anchor) {
+        let Some(to) = &self.to else { return };
+        let mut state = self.shared.lock();
+        state.owed += 1;
+        state.since.get_or_insert_with(Instant::now);
+        if to.try_send(anchor).is_err() {
+            state.owed -= 1;
+            state.trouble = Some(Arc::from(
+                "its disk does not answer, and anchors were left out",
+            ));
+        }
+    }
+
+    /// The last record whose anchor is in the file.
+    pub fn written(&self) -> Option<u64> {
+        self.shared.lock().written
+    }
+
+    /// Why the last anchor is not in the file, if that can be said.
+    pub fn trouble(&self) -> Option<Arc<str>> {
+        let state = self.shared.lock();
+        let silent = state.since.is_some_and(|since| since.elapsed() > SILENT);
+        match &state.trouble {
+            None if silent => Some(Arc::from("its disk does not answer")),
+            // whoever asks has waited for the first one
+            None if state.written.is_none() && state.owed > 0 => {
+                Some(Arc::from("its disk has not answered yet"))
+            }
+            trouble => trouble.clone(),
+        }
+    }
+
+    /// Comes back when all anchors are in the file, or why not is known.
+    pub async fn settled(&self) {
+        loop {
+            let moved = self.shared.moved.notified();
+            tokio::pin!(moved);
+            moved.as_mut().enable();
+            {
+                let state = self.shared.lock();
+                if state.owed == 0 || state.trouble.is_some() {
+                    return;
+                }
+            }
+            moved.await;
+        }
+    }
+}
+
+fn pass_on(path: &Path, most: u64, anchors: &Receiver<Anchor>, shared: &Shared) {
+    let mut owed: VecDeque<Anchor> = VecDeque::new();
+    loop {
+        let next = if owed.is_empty() {
+            anchors.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            anchors.recv_timeout(AGAIN)
+        };
+        match next {
+            Ok(anchor) => owed.push_back(anchor),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        owed.extend(anchors.try_iter());
+        let more = owed.len().saturating_sub(KEPT);
+        owed.drain(..more);
+        let done = append(path, most, &owed);
+        let mut state = shared.lock();
+        match done {
+            Ok(()) => {
+                state.written = owed.back().map(|anchor| anchor.seq).or(state.written);
+                state.owed = state.owed.saturating_sub(owed.len() + more);
+                // more may have come meanwhile
+                state.since = (state.owed > 0).then(Instant::now);
+                state.trouble = None;
+                owed.clear();
+            }
+            Err(why) => {
+                state.owed = state.owed.saturating_sub(more);
+                state.since = None;
+                state.trouble = Some(Arc::from(why));
+            }
+        }
+        drop(state);
+        shared.moved.notify_waiters();
+    }
+}
+
+/// Appends lines and syncs them; answers why not, in words.
+fn append(path: &Path, most: u64, anchors: &VecDeque<Anchor>) -> Result<(), String> {
+    let mut text = String::new();
+    for anchor in anchors {
+        text += &anchor.line().map_err(|e| e.to_string())?;
+        text.push('\n');
+    }
+    let io = |e: std::io::Error| e.to_string();
+    let is_new = !path.exists();
+    let mut file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(io)?;
+    let meta = file.metadata().map_err(io)?;
+    if !meta.is_file() {
+        return Err("it is not a file".to_owned());
+    }
+    let length = meta.len();
+    if length > 0 && !ends_a_line(&file, length).map_err(io)? {
+        // a line that a crash has cut stays as it is
+        text.insert(0, '\n');
+    }
+    let more = u64::try_from(text.len()).unwrap_or(u64::MAX);
+    if length.saturating_add(more) > most {
+        return Err(format!(
+            "it holds {length} bytes, and audit.anchor_file_max is {most}: move it away, it is needed to verify"
+        ));
+    }
+    file.write_all(text.as_bytes()).map_err(io)?;
+    file.sync_data().map_err(io)?;
+    if is_new && let Some(dir) = path.parent() {
+        File::open(dir).and_then(|dir| dir.sync_all()).map_err(io)?;
+    }
+    Ok(())
+}
+
+fn ends_a_line(file: &File, length: u64) -> std::io::Result<bool> {
+    let mut last = [0];
+    file.read_exact_at(&mut last, length - 1)?;
+    Ok(last == *b"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::anchor::{Head, Line, read_line};
+    use crate::model::Digest;
+
+    fn anchor(seq: u64) -> Anchor {
+        let head = Head {
+            store: "s".to_owned(),
+            seq,
+            link: Digest::new(&"ab".repeat(32)),
+        };
+        Anchor::of(&head, "2026-11-28T08:00:00Z".parse().expect("a time"), None)
+    }
+
+    fn seqs(path: &Path) -> Vec<u64> {
+        let text = std::fs::read_to_string(path).expect("a file");
+        let read = text.lines().filter_map(|line| match read_line(line) {
+            Line::Anchor(anchor) => Some(anchor.seq),
+            _ => None,
+        });
+        read.collect()
+    }
+
+    #[test]
+    fn lines_are_appended_behind_a_torn_one_and_a_full_file_is_left_as_it_is() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("anchors");
+        append(&path, 4096, &[anchor(1)].into()).expect("written");
+        let torn = std::fs::read_to_string(&path).expect("read") + "{\"anchor\":1,\"st";
+        std::fs::write(&path, &torn).expect("torn");
+        append(&path, 4096, &[anchor(2), anchor(3)].into()).expect("written");
+        assert_eq!(seqs(&path), [1, 2, 3]);
+        let before = std::fs::read(&path).expect("read");
+        let most = u64::try_from(before.len()).expect("small") + 10;
+        let why = append(&path, most, &[anchor(4)].into()).expect_err("full");
+        assert!(why.contains("anchor_file_max"), "{why}");
+        assert_eq!(std::fs::read(&path).expect("read"), before);
+        let why = append(dir.path(), 4096, &[anchor(4)].into()).expect_err("a directory");
+        assert!(!why.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_written_is_written_later_and_nobody_waits_for_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (gone, path) = (dir.path().join("mount"), dir.path().join("mount/anchors"));
+        let file = AnchorFile::new(path.clone(), 1 << 20);
+        file.append(anchor(1));
+        file.settled().await;
+        let why = file.trouble().expect("there is no such directory");
+        assert!(why.contains("o such file"), "{why}");
+        assert_eq!(file.written(), None);
+        std::fs::create_dir(&gone).expect("mounted");
+        // the next one brings the first along
+        file.append(anchor(2));
+        let patience = Duration::from_secs(20);
+        tokio::time::timeout(patience, async {
+            loop {
+                let moved = file.shared.moved.notified();
+                tokio::pin!(moved);
+                moved.as_mut().enable();
+                if file.written() == Some(2) {
+                    return;
+                }
+                moved.await;
+            }
+        })
+        .await
+        .expect("written");
+        assert_eq!(file.trouble(), None);
+        assert_eq!(seqs(&path), [1, 2]);
+    }
+}

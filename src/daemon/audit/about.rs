@@ -1,0 +1,100 @@
+//! What the journal says of pieces of work, gathered while it is read; only what rows and filters need.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::ledger::record::{ClaimItem, EventBody};
+use crate::model::{BatchId, LineageId, Login, PolicyHash, TargetName, TaskId};
+
+/// What is known of a piece of work.
+#[derive(Clone, Debug, Default)]
+pub(super) struct About {
+    pub user: Option<Login>,
+    pub target: Option<TargetName>,
+    pub definition: Option<Arc<str>>,
+    /// Its present id.
+    pub task: Option<TaskId>,
+}
+
+/// Under which login and policy set a batch was claimed, and what was to be done.
+#[derive(Clone, Debug)]
+pub(super) struct Sent {
+    pub login: Option<Login>,
+    pub policy: Option<PolicyHash>,
+    pub action: &'static str,
+}
+
+/// What was read so far.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    lineages: HashMap<LineageId, About>,
+    batches: HashMap<BatchId, Sent>,
+    attempts: HashMap<(LineageId, u32), BatchId>,
+}
+
+impl Known {
+    /// Takes in an event before its rows are made.
+    pub fn learn(&mut self, body: &EventBody, login: Option<&Login>, policy: Option<&PolicyHash>) {
+        match body {
+            EventBody::LineagesOpened { items } => {
+                for item in items {
+                    let about = About {
+                        user: item.user.clone(),
+                        target: item.target.clone(),
+                        definition: item.name.clone(),
+                        task: Some(item.task.clone()),
+                    };
+                    self.lineages.insert(item.lineage, about);
+                }
+            }
+            EventBody::LineagesJoined { items } => {
+                for item in items {
+                    self.lineages.entry(item.lineage).or_default().task = Some(item.task.clone());
+                }
+            }
+            EventBody::Seen { items } => {
+                for item in items {
+                    let user = item.redefined.as_ref().and_then(|new| new.user.clone());
+                    if let Some(user) = user {
+                        self.lineages.entry(item.lineage).or_default().user = Some(user);
+                    }
+                }
+            }
+            EventBody::Claims {
+                batch,
+                action,
+                items,
+                ..
+            } => {
+                let sent = Sent {
+                    login: login.cloned(),
+                    policy: policy.cloned(),
+                    action: action.as_str(),
+                };
+                self.batches.insert(*batch, sent);
+                for ClaimItem {
+                    lineage, ordinal, ..
+                } in items
+                {
+                    self.attempts.insert((*lineage, *ordinal), *batch);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What is known of a piece of work.
+    pub fn of(&self, lineage: LineageId) -> Option<&About> {
+        self.lineages.get(&lineage)
+    }
+
+    /// How a batch was claimed.
+    pub fn sent(&self, batch: &BatchId) -> Option<&Sent> {
+        self.batches.get(batch)
+    }
+
+    /// In which batch an attempt went out.
+    pub fn batch_of(&self, lineage: LineageId, ordinal: u32) -> Option<&BatchId> {
+        self.attempts.get(&(lineage, ordinal))
+    }
+}

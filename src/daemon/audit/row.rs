@@ -1,0 +1,487 @@
+//! One thing that was decided, ordered, sent or told, in words and with stable names, for people who check what was done; pure, and no secret can be in it.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::super::describe::verdict_text;
+use super::about::Known;
+use crate::ledger::record::{Actor, Event, EventBody, RewriteWhy};
+use crate::model::{Action, LineageId, ReceiptStatus, Refusal, Scope, TargetName, Verdict};
+
+/// A row of the export; empty where something does not apply.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Row {
+    /// The record.
+    pub record: u64,
+    /// When.
+    pub at: String,
+    /// What sort of event.
+    pub event: &'static str,
+    /// Who: `daemon`, `provtaskd itself`, or a uid.
+    pub actor: String,
+    /// The OIG login that acted or would act.
+    pub login: String,
+    /// The policy set in force.
+    pub policy_set: String,
+    /// OIG's id of the task.
+    pub task: String,
+    /// Our id of the piece of work.
+    pub lineage: String,
+    /// Which attempt of it.
+    pub attempt: String,
+    /// For whom.
+    pub user: String,
+    /// On which target.
+    pub target: String,
+    /// Which definition.
+    pub definition: String,
+    /// What is to be done.
+    pub action: String,
+    /// What was decided, answered, told or ordered.
+    pub result: String,
+    /// The rule, e.g. `30-retry.rhai:14`.
+    pub rule: String,
+    /// Why: the policy's, OIG's or the person's words, or what holds it back.
+    pub reason: String,
+    /// Values that it rests on.
+    pub values: String,
+    /// The request that carried it, as in OIG's access log (`X-Request-ID`).
+    pub batch: String,
+    /// Digest of what the policy saw.
+    pub inputs: String,
+    /// Pieces of work that it is about; none: it is about a target, or everything.
+    #[serde(skip)]
+    pub(super) about: Option<LineageId>,
+    /// It holds for everything.
+    #[serde(skip)]
+    pub(super) general: bool,
+}
+
+/// The names of the columns, in order.
+pub const COLUMNS: [&str; 19] = [
+    "record",
+    "at",
+    "event",
+    "actor",
+    "login",
+    "policy_set",
+    "task",
+    "lineage",
+    "attempt",
+    "user",
+    "target",
+    "definition",
+    "action",
+    "result",
+    "rule",
+    "reason",
+    "values",
+    "batch",
+    "inputs",
+];
+
+impl Row {
+    /// The cells, in the order of [`COLUMNS`].
+    pub fn cells(&self) -> [String; 19] {
+        [
+            self.record.to_string(),
+            self.at.clone(),
+            self.event.to_owned(),
+            self.actor.clone(),
+            self.login.clone(),
+            self.policy_set.clone(),
+            self.task.clone(),
+            self.lineage.clone(),
+            self.attempt.clone(),
+            self.user.clone(),
+            self.target.clone(),
+            self.definition.clone(),
+            self.action.clone(),
+            self.result.clone(),
+            self.rule.clone(),
+            self.reason.clone(),
+            self.values.clone(),
+            self.batch.clone(),
+            self.inputs.clone(),
+        ]
+    }
+
+    fn of_lineage(mut self, known: &Known, lineage: LineageId) -> Self {
+        self.lineage = lineage.to_string();
+        self.about = Some(lineage);
+        if let Some(about) = known.of(lineage) {
+            let text = |of: Option<String>| of.unwrap_or_default();
+            self.user = text(about.user.as_ref().map(ToString::to_string));
+            self.target = text(about.target.as_ref().map(ToString::to_string));
+            self.definition = text(about.definition.as_ref().map(ToString::to_string));
+            self.task = text(about.task.as_ref().map(ToString::to_string));
+        }
+        self
+    }
+}
+
+/// The rows of an event; none where it only takes in what was read, or is the ledger's own.
+pub(super) fn rows(event: Event, known: &Known) -> Vec<Row> {
+    let bare = Row {
+        record: event.seq,
+        at: event.at.to_string(),
+        actor: match &event.actor {
+            Actor::Daemon => "daemon".to_owned(),
+            Actor::System => "provtaskd itself".to_owned(),
+            Actor::Person { name, .. } => name.to_string(),
+        },
+        login: event
+            .login
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        policy_set: event
+            .policy
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        ..Row::default()
+    };
+    let one = |event: &'static str, result: &str, reason: &str| Row {
+        event,
+        result: result.to_owned(),
+        reason: reason.to_owned(),
+        general: true,
+        ..bare.clone()
+    };
+    match event.body {
+        EventBody::Decided { items } => items
+            .into_iter()
+            .map(|item| {
+                let mut row = bare.clone().of_lineage(known, item.lineage);
+                row.event = "decision";
+                row.policy_set = item.hash.to_string();
+                row.task = item.task.to_string();
+                row.action = action_of(item.verdict.as_ref());
+                row.result = verdict_text(item.verdict.as_ref());
+                row.rule = match (&item.policy, item.line) {
+                    (Some(policy), Some(line)) => format!("{policy}:{line}"),
+                    (Some(policy), None) => policy.to_string(),
+                    (None, _) => String::new(),
+                };
+                row.reason = match (&item.fault, &item.refusal) {
+                    (Some(fault), _) => format!("the policy failed: {fault}"),
+                    (None, Some(refusal)) => format!("not done now: {}", refusal.reason),
+                    (None, None) => String::new(),
+                };
+                row.values = values(&item.read, item.refusal.as_ref(), item.relook);
+                row.inputs = item.inputs.to_string();
+                row
+            })
+            .collect(),
+        EventBody::Claims {
+            batch,
+            action,
+            items,
+            target,
+        } => items
+            .into_iter()
+            .map(|item| {
+                let mut row = bare.clone().of_lineage(known, item.lineage);
+                row.event = "claim";
+                row.task = item.task.to_string();
+                row.attempt = item.ordinal.to_string();
+                row.target = target.to_string();
+                row.action = action.to_string();
+                row.result = match &item.action {
+                    Action::Reassign { to } => format!("claimed: reassign to {to}"),
+                    Action::SetResponse { code } => format!("claimed: response {code}"),
+                    other => format!("claimed: {}", other.name()),
+                };
+                row.rule = item
+                    .policy
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                row.batch = batch.to_string();
+                row.inputs = item.inputs.to_string();
+                row
+            })
+            .collect(),
+        EventBody::Receipts {
+            batch,
+            took_ms,
+            items,
+        } => items
+            .into_iter()
+            .map(|item| {
+                let mut row = bare.clone().of_lineage(known, item.lineage);
+                if let Some(sent) = known.sent(&batch) {
+                    row.action = sent.action.to_owned();
+                    if let (true, Some(login)) = (row.login.is_empty(), &sent.login) {
+                        row.login = login.to_string();
+                    }
+                    if let (true, Some(policy)) = (row.policy_set.is_empty(), &sent.policy) {
+                        row.policy_set = policy.to_string();
+                    }
+                }
+                row.event = "receipt";
+                row.task = item.task.to_string();
+                row.attempt = item.ordinal.to_string();
+                (row.result, row.reason) = match &item.status {
+                    ReceiptStatus::Accepted => ("accepted".to_owned(), String::new()),
+                    ReceiptStatus::Refused { reason, .. } => {
+                        ("refused by OIG".to_owned(), reason.to_string())
+                    }
+                    ReceiptStatus::Unknown { why } => ("unknown".to_owned(), why.to_string()),
+                    ReceiptStatus::Unsent { why } => ("not sent".to_owned(), why.to_string()),
+                };
+                row.values = format!("took_ms={took_ms}");
+                row.batch = batch.to_string();
+                row
+            })
+            .collect(),
+        EventBody::Outcomes { items } => items
+            .into_iter()
+            .map(|item| {
+                let mut row = bare.clone().of_lineage(known, item.lineage);
+                row.event = "outcome";
+                if let Some(batch) = known.batch_of(item.lineage, item.ordinal) {
+                    row.batch = batch.to_string();
+                    if let Some(sent) = known.sent(batch) {
+                        row.action = sent.action.to_owned();
+                    }
+                }
+                if let Some(task) = &item.task {
+                    row.task = task.to_string();
+                }
+                row.attempt = item.ordinal.to_string();
+                row.result = item.event.as_str().to_owned();
+                row.reason = item
+                    .evidence
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                row
+            })
+            .collect(),
+        EventBody::EpisodeReset { lineage, reason } => {
+            let row = one("reset", "attempts count from zero again", &reason);
+            vec![about_one(row, known, lineage)]
+        }
+        EventBody::BaselineReleased { lineages, reason } => lineages
+            .into_iter()
+            .map(|lineage| {
+                let row = one("backlog_release", "released from the old backlog", &reason);
+                about_one(row, known, lineage)
+            })
+            .collect(),
+        EventBody::IdsReused { items } => items
+            .into_iter()
+            .map(|item| {
+                let row = one("id_reused", "its id is another task now", &item.why);
+                let mut row = about_one(row, known, item.lineage);
+                row.task = item.task.to_string();
+                row
+            })
+            .collect(),
+        other => general(other, &one).into_iter().collect(),
+    }
+}
+
+fn about_one(row: Row, known: &Known, lineage: LineageId) -> Row {
+    let mut row = row.of_lineage(known, lineage);
+    row.general = false;
+    row
+}
+
+/// What is about a target, a definition or everything.
+fn general(body: EventBody, one: &dyn Fn(&'static str, &str, &str) -> Row) -> Option<Row> {
+    let on = |mut row: Row, target: &TargetName| {
+        row.target = target.to_string();
+        row.general = false;
+        row
+    };
+    Some(match body {
+        EventBody::PolicySeen { hash, sources } => {
+            let mut row = one(
+                "policy_loaded",
+                &format!("policy set {hash} is in force"),
+                "",
+            );
+            row.policy_set = hash.to_string();
+            row.inputs = sources.to_string();
+            row
+        }
+        EventBody::PolicyReleased { hash, word } => one(
+            "release",
+            &format!("policy set {hash} is released for enforce"),
+            &word,
+        ),
+        EventBody::ModeChanged { mode, reason } => one("mode", &mode.to_string(), &reason),
+        EventBody::BaselineTaken { up_to } => one(
+            "baseline",
+            &format!("what was there up to {up_to} waits for a release"),
+            "",
+        ),
+        EventBody::HoldOpened {
+            hold,
+            action,
+            target,
+            policy,
+            tasks,
+        } => {
+            let what = format!("{} tasks over the cap wait for a person", tasks.len());
+            let mut row = on(one("hold", &what, ""), &target);
+            row.action = action.to_string();
+            row.policy_set = policy.to_string();
+            row.values = listed(&hold.to_string(), &tasks);
+            row
+        }
+        EventBody::Approved {
+            hold,
+            until,
+            reason,
+        } => {
+            let mut row = one("approval", &format!("approved until {until:.0}"), &reason);
+            row.values = format!("hold={hold}");
+            row
+        }
+        EventBody::Rejected { hold, reason } => {
+            let mut row = one("rejection", "rejected", &reason);
+            row.values = format!("hold={hold}");
+            row
+        }
+        EventBody::HoldClosed { hold, reason } => {
+            let mut row = one("hold_end", "the hold has ended", &reason);
+            row.values = format!("hold={hold}");
+            row
+        }
+        EventBody::Paused {
+            scope,
+            until,
+            reason,
+        } => {
+            let end = until.map_or_else(String::new, |until| format!(" until {until:.0}"));
+            let row = one("pause", &format!("{scope} is paused{end}"), &reason);
+            scoped(row, &scope)
+        }
+        EventBody::Resumed { scope } => {
+            scoped(one("resume", &format!("{scope} goes on"), ""), &scope)
+        }
+        EventBody::Learned {
+            definition,
+            manual,
+            reason,
+        } => {
+            let what = if manual { "not automated" } else { "automated" };
+            let row = one("learned", &format!("{definition} is {what}"), &reason);
+            on(row, &definition.target)
+        }
+        EventBody::Forgot { definition } => {
+            let row = one("forgot", &format!("what was learned of {definition}"), "");
+            on(row, &definition.target)
+        }
+        EventBody::LoginStopped { login, why, .. } => {
+            one("login_stopped", &format!("{login} is stopped"), &why)
+        }
+        EventBody::LoginCleared { login, why } => {
+            one("login_cleared", &format!("{login} may try again"), &why)
+        }
+        EventBody::StoreCreated { store } => one("store_created", &store, ""),
+        EventBody::WorldBound { fingerprint } => one("world_bound", &fingerprint, ""),
+        EventBody::WorldDoubted { why } => one("world_doubted", "nothing is sent", &why),
+        EventBody::WorldAccepted { up_to, reason } => one(
+            "world_accepted",
+            &format!("all that was known up to {up_to} is closed"),
+            &reason,
+        ),
+        EventBody::WorldKept { reason } => one("world_kept", "it is the known server", &reason),
+        EventBody::StoreRewound {
+            expected, found, ..
+        } => one(
+            "rewound",
+            &format!("record {expected} was acknowledged, {found} was the last that was there"),
+            "",
+        ),
+        EventBody::RewindSettled { reason } => one("rewind_settled", "accepted", &reason),
+        EventBody::Rewritten {
+            why,
+            to,
+            changed,
+            reason,
+            ..
+        } => {
+            let what = match why {
+                RewriteWhy::Compact => "compacted",
+                RewriteWhy::Retention => "retention",
+                RewriteWhy::Erase => "erased",
+            };
+            let what =
+                format!("{what}: {changed} records up to {to} say something else than first");
+            one("rewritten", &what, &reason)
+        }
+        EventBody::Note { text } => one("note", &text, ""),
+        _ => return None,
+    })
+}
+
+fn scoped(mut row: Row, scope: &Scope) -> Row {
+    match scope {
+        Scope::Global => return row,
+        Scope::Target(target) => row.target = target.to_string(),
+        Scope::ActionOnTarget(action, target) => {
+            row.action = action.to_string();
+            row.target = target.to_string();
+        }
+        Scope::Definition(definition) => {
+            row.target = definition.target.to_string();
+            row.definition = definition.definition.to_string();
+        }
+        Scope::Task(task) => row.task = task.to_string(),
+        Scope::Lineage(lineage) => {
+            row.lineage = lineage.to_string();
+            row.about = Some(*lineage);
+        }
+        Scope::Account(_) => {}
+    }
+    row.general = false;
+    row
+}
+
+fn listed(hold: &str, tasks: &[crate::model::TaskId]) -> String {
+    let ids: Vec<&str> = tasks.iter().map(crate::model::TaskId::as_str).collect();
+    format!("hold={hold}; tasks={}", ids.join(" "))
+}
+
+fn action_of(verdict: Option<&Verdict>) -> String {
+    match verdict {
+        Some(Verdict::Act { action, .. }) => action.name().to_string(),
+        Some(Verdict::Leave { .. }) => "leave".to_owned(),
+        Some(Verdict::Ask { .. }) => "ask".to_owned(),
+        None => "none".to_owned(),
+    }
+}
+
+/// What a rule read, then the values of what holds it back.
+fn values(
+    read: &[crate::model::ReadValue],
+    refusal: Option<&Refusal>,
+    relook: Option<Timestamp>,
+) -> String {
+    let mut out = String::new();
+    let mut add = |name: &str, value: &str| {
+        if !out.is_empty() {
+            out.push_str("; ");
+        }
+        // writing to a String can't fail
+        let _ = write!(out, "{name}={value}");
+    };
+    for (name, value) in read {
+        add(name, value);
+    }
+    for (name, value) in refusal.iter().flat_map(|refusal| &refusal.values) {
+        add(name, value);
+    }
+    if let Some(at) = relook {
+        add("look_again", &format!("{at:.0}"));
+    }
+    out
+}
