@@ -51,6 +51,8 @@ pub struct Counts {
     pub used_up: u64,
     /// Items of the inbox by reason.
     pub inbox: BTreeMap<String, u64>,
+    /// Attempts by where they stand at the end.
+    pub states: BTreeMap<String, u64>,
 }
 
 impl Counts {
@@ -66,6 +68,9 @@ impl Counts {
         self.used_up += other.used_up;
         for (why, many) in &other.inbox {
             *self.inbox.entry(why.clone()).or_default() += many;
+        }
+        for (state, many) in &other.states {
+            *self.states.entry(state.clone()).or_default() += many;
         }
     }
 
@@ -150,7 +155,12 @@ fn counts(evidence: &Evidence, rows: &[Value], inbox: &Value) -> Counts {
         let why = item["why"].as_str().unwrap_or_default().to_owned();
         *by_why.entry(why).or_default() += item["count"].as_u64().unwrap_or(1);
     }
-    let open = ["claimed", "unknown", "accepted"];
+    let open = ["claimed", "unknown"];
+    let mut by_state = BTreeMap::new();
+    for row in rows {
+        let state = row["state"].as_str().unwrap_or_default().to_owned();
+        *by_state.entry(state).or_default() += 1;
+    }
     let could = evidence.tasks().iter().filter(|t| t["could_heal"] == true);
     Counts {
         effects: number(evidence.effects().count()),
@@ -171,6 +181,7 @@ fn counts(evidence: &Evidence, rows: &[Value], inbox: &Value) -> Counts {
         healed: evidence.count("healed"),
         used_up: number(could.count()),
         inbox: by_why,
+        states: by_state,
     }
 }
 

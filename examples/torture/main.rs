@@ -149,7 +149,15 @@ fn built() -> Result<PathBuf, String> {
     };
     let mut build = Command::new(cargo);
     // together with the example the library is the same one, and not built again
-    build.args(["build", "--quiet", "--locked", "--bin", "provtaskd", "--example", "torture"]);
+    build.args([
+        "build",
+        "--quiet",
+        "--locked",
+        "--bin",
+        "provtaskd",
+        "--example",
+        "torture",
+    ]);
     build.current_dir(env!("CARGO_MANIFEST_DIR"));
     if dir.file_name().is_some_and(|name| name == "release") {
         build.arg("--release");

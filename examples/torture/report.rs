@@ -78,6 +78,7 @@ impl fmt::Display for Sum {
             c.unknown,
             c.unknown_percent()
         )?;
+        writeln!(f, "attempts at the end: {:?}", c.states)?;
         writeln!(f, "inbox at the end: {:?}", c.inbox)?;
         writeln!(
             f,

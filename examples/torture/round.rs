@@ -8,7 +8,7 @@ use provtaskd::sim::clock::wall_ms;
 use serde_json::{Value, json};
 
 use crate::dice::Dice;
-use crate::house::{House, Trouble};
+use crate::house::{House, Trouble, io};
 use crate::judge::{self, Found};
 use crate::kill::{Aim, Hunter};
 use crate::phase::{self, Life, Phase, Remains};
@@ -199,7 +199,7 @@ impl Round {
         self.house
             .post("/sim/act", &json!({ "clear_faults": true }))?;
         let from = self.now()?;
-        for hours in [12, 24, 36, 48, DEADLINE] {
+        for hours in [8, 16, 24, 36, 48, DEADLINE] {
             let at = from
                 .checked_add(SignedDuration::from_hours(hours))
                 .map_err(|error| Trouble::Sim(error.to_string()))?;
@@ -215,6 +215,7 @@ impl Round {
         let inbox = self.house.json(&["inbox", "--json"])?;
         let truth = self.house.get("/sim/truth")?;
         let journal = self.house.journal()?;
+        self.keep(&truth, &outcomes, &journal)?;
         self.house.stop()?;
         self.remains.push(Remains::of(&self.house)?);
         let case = judge::Case {
@@ -231,5 +232,25 @@ impl Round {
             counts,
             took: began.elapsed(),
         })
+    }
+
+    /// Keeps what a person needs who looks into a failed round.
+    fn keep(&self, truth: &Value, outcomes: &str, journal: &[Value]) -> Result<(), Trouble> {
+        let write = |name: &str, text: &str| {
+            let path = self.house.dir.join(name);
+            std::fs::write(&path, text).map_err(io(&path))
+        };
+        write("truth.json", &format!("{truth:#}"))?;
+        write("outcomes.jsonl", outcomes)?;
+        for id in judge::left(truth, journal).into_iter().take(3) {
+            let id = id.to_string();
+            // it may not be visible any more
+            let told = self
+                .house
+                .command(&["explain", &id])
+                .unwrap_or_else(|trouble| trouble.to_string());
+            write(&format!("explain-{id}"), &told)?;
+        }
+        Ok(())
     }
 }
