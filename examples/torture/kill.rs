@@ -41,12 +41,12 @@ impl Aim {
     /// An aim by chance; `slow` is how many times longer this build takes than an optimised one.
     pub fn drawn(dice: &mut Dice, slow: u64) -> Self {
         match dice.within(0, 99) {
-            0..=14 => Self::Start(dice.within(0, 60_000) * slow),
-            15..=27 => Self::Put(dice.within(1, 4), dice.within(0, 400)),
-            28..=52 => Self::Put(dice.within(1, 4), dice.within(200, 3_000) * slow),
-            53..=61 => Self::Reading(dice.within(1, 8), dice.within(0, 2_000)),
-            62..=76 => Self::Record(dice.within(2, 14), dice.within(0, 500)),
-            77..=91 => Self::Mark(dice.within(2, 14), dice.within(0, 300)),
+            0..=11 => Self::Start(dice.within(0, 60_000) * slow),
+            12..=27 => Self::Put(dice.within(1, 4), dice.within(0, 400)),
+            28..=50 => Self::Put(dice.within(1, 4), dice.within(200, 3_000) * slow),
+            51..=61 => Self::Reading(dice.within(1, 8), dice.within(0, 2_000)),
+            62..=74 => Self::Record(dice.within(1, 9), dice.within(0, 500)),
+            75..=92 => Self::Mark(dice.within(1, 9), dice.within(0, 200)),
             _ => Self::Chance(dice.within(0, 120_000) * slow),
         }
     }

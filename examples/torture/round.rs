@@ -8,7 +8,7 @@ use provtaskd::sim::clock::wall_ms;
 use serde_json::{Value, json};
 
 use crate::dice::Dice;
-use crate::house::{House, Trouble, io};
+use crate::house::{House, PATIENCE, Trouble, io};
 use crate::judge::{self, Found};
 use crate::kill::{Aim, Hunter};
 use crate::phase::{self, Life, Phase, Remains};
@@ -16,6 +16,8 @@ use crate::world::{self, Plan};
 
 /// Hours of the world after which all that can heal has to have healed.
 const DEADLINE: i64 = 72;
+/// The daemon's word for a cycle that has come to its end.
+const CYCLED: &str = "cycle done";
 /// The longest that a kill may be waited for, in wall time.
 const LONGEST: Duration = Duration::from_secs(20);
 
@@ -63,9 +65,12 @@ pub fn play(dir: &Path, binary: &Path, seed: u64) -> Result<Verdict, Trouble> {
             i64::try_from(round.plan.bad_hours).unwrap_or(4),
         ))
         .map_err(|error| Trouble::Sim(error.to_string()))?;
-    let kills = round.dice.within(3, 6);
+    let kills = round.dice.within(3, 5);
     for _ in 0..kills {
         let aim = Aim::drawn(&mut round.dice, round.slow);
+        if !matches!(aim, Aim::Start(_)) {
+            round.past_start()?;
+        }
         round.kill(aim)?;
         round.house.start()?;
         if round.dice.percent(20)
@@ -118,6 +123,21 @@ impl Round {
     fn until(&self, at: Timestamp) -> Result<(), Trouble> {
         let hold = json!({ "until": at.to_string() });
         self.house.post("/sim/clock/hold", &hold).map(|_| ())
+    }
+
+    /// Lets the daemon come through its first cycle.
+    fn past_start(&mut self) -> Result<(), Trouble> {
+        let began = Instant::now();
+        while !self.house.log_of_life().contains(CYCLED) {
+            self.house.still_runs()?;
+            if self.house.rests(5)? {
+                self.go_on()?;
+            }
+            if began.elapsed() > PATIENCE {
+                return Err(Trouble::Late("the first cycle".to_owned()));
+            }
+        }
+        Ok(())
     }
 
     /// Lets the world run from where it stands.
@@ -173,7 +193,7 @@ impl Round {
         let rows = self.house.bury()?;
         let old = self.remains.last();
         let life = Life {
-            cycled: log.contains("cycle done"),
+            cycled: log.contains(CYCLED),
             rested,
             killed,
             began,

@@ -326,9 +326,10 @@ fn faults(dice: &mut Dice, scenario: &mut String) {
     }
 }
 
-/// What others do meanwhile: admins who finish or reassign tasks.
+/// What others do meanwhile: admins who do a task's work, or write a note into it. One who gives a task
+/// up would leave the world with nothing by which order and healing could be judged.
 fn acts(dice: &mut Dice) -> Vec<String> {
-    let words = ["complete", "manual_complete", "note", "give_up"];
+    let words = ["complete", "note"];
     (0..dice.within(0, 2))
         .map(|_| {
             let what = dice.pick(&words).copied().unwrap_or("note");
