@@ -20,6 +20,9 @@ pub struct ApproveArgs {
     /// Of an old backlog (baseline:TARGET), release only tasks that are not older, e.g. 30d
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     max_age: Option<SignedDuration>,
+    /// Take back a no: approve what somebody has rejected
+    #[arg(long)]
+    despite_rejection: bool,
 }
 
 /// Options of `reject`.
@@ -144,8 +147,13 @@ pub fn order(context: &Context, request: Request) -> Result<(), Failure> {
 
 pub fn approve(context: &Context, args: ApproveArgs) -> Result<(), Failure> {
     let VoteArgs { id, why } = args.vote;
-    let max_age = args.max_age;
-    order(context, Request::Approve { id, why, max_age })
+    let approve = Request::Approve {
+        id,
+        why,
+        max_age: args.max_age,
+        despite_rejection: args.despite_rejection,
+    };
+    order(context, approve)
 }
 
 pub fn reject(context: &Context, args: VoteArgs) -> Result<(), Failure> {

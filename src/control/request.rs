@@ -33,6 +33,9 @@ pub enum Request {
         why: String,
         /// Of an old backlog, only tasks that are not older.
         max_age: Option<SignedDuration>,
+        /// Also what somebody has rejected: that no is taken back.
+        #[serde(default)]
+        despite_rejection: bool,
     },
     /// Says no to what is held under an inbox id.
     Reject {

@@ -231,6 +231,11 @@ pub async fn evaluate(bench: &Bench, memory: &mut Memory) -> Result<Evaluated, C
     let all = snapshot.tasks.iter_mut();
     let mut fields: Vec<Fields> = all.map(|task| task.fields.take()).collect();
 
+    let moment = calendar::now_fact(
+        now,
+        &bench.settings.zone,
+        &bench.settings.schedule.business_hours,
+    );
     let around = Surroundings {
         bench,
         snapshot: &snapshot,
@@ -240,11 +245,7 @@ pub async fn evaluate(bench: &Bench, memory: &mut Memory) -> Result<Evaluated, C
         loads: &loads,
         classes: &classes,
         now,
-        moment: calendar::now_fact(
-            now,
-            &bench.settings.zone,
-            &bench.settings.schedule.business_hours,
-        ),
+        moment: moment.clone(),
     };
     let needs = bench.policies.needs();
     if needs.contains(Need::Owner) {
@@ -301,6 +302,21 @@ pub async fn evaluate(bench: &Bench, memory: &mut Memory) -> Result<Evaluated, C
     if bench.only.is_none() {
         memory.forget_unseen();
     }
+    // guards don't read what the server gave as reason, often the longest text of a row
+    for task in &mut snapshot.tasks {
+        task.reason = None;
+    }
+    let around = Surroundings {
+        bench,
+        snapshot: &snapshot,
+        kinds: &kinds,
+        accounts: &accounts,
+        states: &states,
+        loads: &loads,
+        classes: &classes,
+        now,
+        moment,
+    };
     let proposed = propose::propose(&around, memory, &rows, &mut out).await;
     if proposed.is_err() {
         // what was decided is not on record: it is decided again

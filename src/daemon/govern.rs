@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::DaemonError;
 use super::core::Core;
 use super::evaluate::{Behind, Evaluated, Proposal, Rest};
+use super::memory::Refused;
 use super::under_way::Why;
 use crate::governor::{Admitted, Hold, Standing};
 use crate::guard::Passed;
@@ -200,7 +201,7 @@ impl Core {
             if let Some(memory) = &mut self.memory
                 && let Some(known) = memory.lineages.get_mut(&decision.lineage)
             {
-                known.refusal = Some(Box::new((refusal.clone(), self.epoch)));
+                known.refusal = Some(Refused::of(&refusal, self.epoch));
             }
             records.push(DecisionRecord {
                 relook: refusal.until,

@@ -20,12 +20,34 @@ pub struct Remembered {
     pub relook: Option<Timestamp>,
     /// The decision, kept whole only where something is to be done.
     pub act: Option<Arc<Decision>>,
-    /// Why it was not done, with the epoch in which that was said.
-    pub refusal: Option<Box<(Refusal, u64)>>,
+    /// Why it was not done.
+    pub refusal: Option<Refused>,
     /// The cycle in which the lineage was last seen.
     pub seen: u64,
     /// How often a fact for it was asked for in vain, in a row.
     pub unreadable: u32,
+}
+
+/// What is remembered of a refusal; the whole of it is on record.
+#[derive(Clone, Copy, Debug)]
+pub struct Refused {
+    /// The reason.
+    pub reason: RefusalReason,
+    /// The time that lifts it, where one does.
+    pub until: Option<Timestamp>,
+    /// The epoch in which it was said.
+    pub epoch: u64,
+}
+
+impl Refused {
+    /// What to remember of it.
+    pub fn of(refusal: &Refusal, epoch: u64) -> Self {
+        Self {
+            reason: refusal.reason,
+            until: refusal.until,
+            epoch,
+        }
+    }
 }
 
 /// What one cycle hands to the next.
@@ -51,7 +73,7 @@ impl Memory {
     /// When the first act is due that only a time holds back.
     pub fn first_due(&self, now: Timestamp) -> Option<Timestamp> {
         let waiting = self.lineages.values().filter(|known| known.act.is_some());
-        let until = waiting.filter_map(|known| known.refusal.as_deref()?.0.until);
+        let until = waiting.filter_map(|known| known.refusal?.until);
         until.filter(|until| *until > now).min()
     }
 
@@ -66,13 +88,13 @@ impl Remembered {
     /// True where proposing it again can't change the answer: the same refusal was given in the
     /// same epoch (no order, reload or mode change since) and waits for no time.
     pub fn still_refused(&self, epoch: u64, now: Timestamp) -> bool {
-        match self.refusal.as_deref() {
-            Some((refusal, said)) => match refusal.until {
-                Some(until) => until > now && *said == epoch,
-                None => *said == epoch && waits_for_a_person(refusal.reason),
-            },
-            None => false,
-        }
+        self.refusal.is_some_and(|refused| {
+            refused.epoch == epoch
+                && match refused.until {
+                    Some(until) => until > now,
+                    None => waits_for_a_person(refused.reason),
+                }
+        })
     }
 }
 

@@ -9,10 +9,19 @@ use super::DaemonError;
 use super::core::Core;
 use super::under_way::Why;
 use crate::control::{self, RefusedKind, Reply, Request};
+use crate::governor::HoldError;
 use crate::ledger::Entry;
 use crate::ledger::record::{Actor, EventBody, Meta};
 use crate::model::task::DefinitionId;
 use crate::model::{Digest, LineageId, PolicyHash, TargetName};
+
+/// How far an approval goes.
+struct Vote {
+    /// Of an old backlog, only tasks that are not older.
+    max_age: Option<SignedDuration>,
+    /// Also what somebody has rejected.
+    despite_rejection: bool,
+}
 
 impl Core {
     /// Carries out an order and answers it.
@@ -24,8 +33,17 @@ impl Core {
         let who = person(actor);
         let now = self.clock.now();
         let reply = match order {
-            Request::Approve { id, why, max_age } => {
-                self.approve(&id, &why, max_age, who, now).await?
+            Request::Approve {
+                id,
+                why,
+                max_age,
+                despite_rejection,
+            } => {
+                let vote = Vote {
+                    max_age,
+                    despite_rejection,
+                };
+                self.approve(&id, &why, vote, who, now).await?
             }
             Request::Reject { id, why } => self.reject(&id, &why, who, now).await?,
             Request::Pause {
@@ -86,10 +104,14 @@ impl Core {
         &mut self,
         id: &str,
         why: &str,
-        max_age: Option<SignedDuration>,
+        vote: Vote,
         who: Actor,
         now: Timestamp,
     ) -> Result<Reply, DaemonError> {
+        let Vote {
+            max_age,
+            despite_rejection,
+        } = vote;
         if let Some(target) = id.strip_prefix("baseline:") {
             return self.release_backlog(target, why, max_age, who, now).await;
         }
@@ -107,7 +129,12 @@ impl Core {
             return self.accept_world(why, who, now).await;
         }
         let by = name_of(&who);
-        match self.governor.approve(now, id, &by) {
+        match self.governor.approve(now, id, &by, despite_rejection) {
+            Err(error @ HoldError::Rejected { .. }) => Ok(Reply::refused(
+                RefusedKind::Invalid,
+                error.to_string(),
+                "if that no is taken back, approve it with --despite-rejection",
+            )),
             Err(error) => Ok(self.not_held(id, "approved", &error.to_string())),
             Ok(hold) => {
                 let until = now

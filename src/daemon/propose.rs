@@ -197,7 +197,7 @@ fn wishes(
         if !fresh
             && !around.bench.whole
             && known.still_refused(around.bench.epoch, around.now)
-            && let Some((refusal, _)) = known.refusal.as_deref()
+            && let Some(refusal) = known.refusal
         {
             *out.still_refused.entry(refusal.reason).or_default() += 1;
             continue;

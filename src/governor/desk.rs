@@ -92,11 +92,18 @@ impl Governor {
     /// Approves a hold: its very tasks, under its very policy set, until the approval expires.
     ///
     /// # Errors
-    /// No such hold is known, or it is rejected.
-    pub fn approve(&mut self, now: Timestamp, id: &str, by: &str) -> Result<Hold, HoldError> {
+    /// No such hold is known, or it is rejected and that no is not taken back.
+    pub fn approve(
+        &mut self,
+        now: Timestamp,
+        id: &str,
+        by: &str,
+        despite_rejection: bool,
+    ) -> Result<Hold, HoldError> {
         let known = self.holds(now).into_iter().find(|hold| hold.id == id);
         if let Some(HoldStatus::Rejected { by, until }) = known.map(|hold| hold.status)
             && now < until
+            && !despite_rejection
         {
             let id = id.to_owned();
             return Err(HoldError::Rejected { id, by, until });

@@ -221,6 +221,7 @@ impl Case {
     pub(super) fn input(&self) -> GuardInput<'_> {
         GuardInput {
             task: &self.task,
+            version: self.task.version(),
             kind: self.kind,
             action: &self.action,
             named: self.named,

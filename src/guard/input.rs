@@ -36,8 +36,10 @@ pub struct MemberFact {
 /// Everything that a guard may look at.
 #[derive(Debug)]
 pub struct GuardInput<'a> {
-    /// The row.
+    /// The row; its reason's text may be left out.
     pub task: &'a Task,
+    /// The version of the whole row, see [`Task::version`].
+    pub version: u64,
     /// What it does, by the kinds table.
     pub kind: Kind,
     /// What is wanted.
@@ -243,7 +245,7 @@ pub fn check(input: &GuardInput<'_>) -> Result<Passed, Refusal> {
     }
     Ok(Passed {
         task: input.task.id.clone(),
-        version: input.task.version(),
+        version: input.version,
         action: input.action.clone(),
         kind: input.kind,
         origin: input.origin,

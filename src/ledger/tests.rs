@@ -12,6 +12,7 @@ mod processes;
 mod racing;
 mod random;
 mod redefined;
+mod spill;
 mod state;
 mod truth;
 mod ways;

@@ -380,6 +380,8 @@ impl Refusal {
     /// Adds a value that the reason rests on.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl fmt::Display) -> Self {
+        // a cycle may hold one refusal per task, mostly with one value
+        self.values.reserve_exact(1);
         self.values.push((name.to_owned(), value.to_string()));
         self
     }

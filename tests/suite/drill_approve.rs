@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::drill::{Drill, Setup};
 use crate::drill_heal::MANUAL;
+use crate::drill_ops::failed;
 use crate::drill_oracle::Evidence;
 
 /// The inbox's holds of acts over a cap.
@@ -72,8 +73,20 @@ async fn hand_overs_that_a_person_rejects_are_not_sent_and_not_asked_again() {
     drill.kill_and_restart().await;
     drill.run_for("20h").await;
     assert!(holds(&drill).is_empty(), "{:#?}", holds(&drill));
+    assert!(handed(&drill.evidence().await).is_empty());
+    // a yes does not undo a no unseen, and whoever wants that is told how
+    let yes = ["approve", &id, "--why", "he stays away"];
+    let (code, said) = failed(&drill, &yes);
+    assert_eq!(code, Some(65), "{said}");
+    for words in ["was rejected by", "--despite-rejection"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    drill.run_for("1h").await;
+    assert!(handed(&drill.evidence().await).is_empty());
+    drill.done(&[&yes[..], &["--despite-rejection"]].concat());
+    drill.run_for("6h").await;
     let evidence = drill.judge().await;
-    assert!(handed(&evidence).is_empty());
+    assert_eq!(handed(&evidence).len(), 10, "{:?}", handed(&evidence));
 }
 
 /// Retries of tasks that OIG does not automate.

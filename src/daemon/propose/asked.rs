@@ -91,6 +91,7 @@ pub(super) fn ask(
     let now = around.bench.clock.now();
     let input = GuardInput {
         task,
+        version: around.accounts.version(wish.row),
         kind: wish.decision.kind,
         action: &wish.action,
         named: guard::matches_definition(&settings.policy.named, task),

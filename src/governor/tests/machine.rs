@@ -100,9 +100,9 @@ fn reassignments_over_the_cap_are_all_held_until_a_person_approves_those_very_on
     );
     let hold = &out.holds[0];
     assert_eq!((hold.wanted, hold.limit, hold.tasks.len()), (4, 3, 4));
-    assert!(governor.approve(at(11), "H0", "ops").is_err());
+    assert!(governor.approve(at(11), "H0", "ops", false).is_err());
     let approved = governor
-        .approve(at(11), &hold.id, "ops")
+        .approve(at(11), &hold.id, "ops", false)
         .expect("it is open");
     assert!(matches!(approved.status, HoldStatus::Approved { .. }));
 
@@ -172,7 +172,7 @@ fn a_yes_does_not_undo_a_no_unseen() {
     let id = out.holds[0].id.clone();
     governor.reject(at(1), &id, "ops").expect("it is open");
     let refused = governor
-        .approve(at(2), &id, "night shift")
+        .approve(at(2), &id, "night shift", false)
         .expect_err("a no");
     let text = refused.to_string();
     assert!(text.contains("rejected by ops"), "{text}");
@@ -182,10 +182,14 @@ fn a_yes_does_not_undo_a_no_unseen() {
             .admitted
             .is_empty()
     );
+    governor
+        .approve(at(4), &id, "ops", true)
+        .expect("on purpose");
+    assert_eq!(governor.govern(at(5), wanted(), &history).admitted.len(), 4);
     // a no may still take back a yes
     let mut other = started(settings());
     other.govern(at(0), wanted(), &history);
-    other.approve(at(1), &id, "ops").expect("it is open");
+    other.approve(at(1), &id, "ops", false).expect("it is open");
     other.reject(at(2), &id, "ops").expect("it is known");
     assert!(other.govern(at(3), wanted(), &history).admitted.is_empty());
 }

@@ -22,8 +22,9 @@ pub use body::{
 /// rewritten.
 pub const VERSION: u32 = 6;
 
-/// Largest encoded record in bytes: sled spills larger values into files that nothing syncs.
-pub const MAX_RECORD: usize = 8 * 1024;
+/// Largest encoded record in bytes. sled spills what is larger than an eighth of a megabyte into files that
+/// nothing syncs, and it writes pages of up to 17 values at once.
+pub const MAX_RECORD: usize = 7 * 1024;
 
 /// Longest text kept inside one item (reasons, evidence, notes of the record), in bytes.
 pub const MAX_TEXT: usize = 1024;
