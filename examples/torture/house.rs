@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -252,13 +252,7 @@ impl House {
 
     /// Runs a command of the binary that must work; answers what it printed.
     pub fn command(&self, args: &[&str]) -> Result<String, Trouble> {
-        let output = Command::new(&self.binary)
-            .args(args)
-            .current_dir(&self.dir)
-            .env_clear()
-            .stdin(Stdio::null())
-            .output()
-            .map_err(io(&self.binary))?;
+        let output = self.asked(args)?;
         if !output.status.success() {
             return Err(Trouble::Command {
                 args: args.join(" "),
@@ -266,6 +260,17 @@ impl House {
             });
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Runs a command of the binary that may fail.
+    pub fn asked(&self, args: &[&str]) -> Result<Output, Trouble> {
+        Command::new(&self.binary)
+            .args(args)
+            .current_dir(&self.dir)
+            .env_clear()
+            .stdin(Stdio::null())
+            .output()
+            .map_err(io(&self.binary))
     }
 
     /// The same for one that prints JSON.

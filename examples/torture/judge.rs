@@ -13,6 +13,9 @@ use crate::world::Plan;
 /// What is wrong, by the oracle's name.
 pub type Found = BTreeMap<&'static str, String>;
 
+/// States in which nobody knows what became of an attempt.
+pub const UNKNOWN: [&str; 2] = ["claimed", "unknown"];
+
 /// Attempts of an episode.
 const ATTEMPTS: usize = 5;
 
@@ -155,7 +158,6 @@ fn counts(evidence: &Evidence, rows: &[Value], inbox: &Value) -> Counts {
         let why = item["why"].as_str().unwrap_or_default().to_owned();
         *by_why.entry(why).or_default() += item["count"].as_u64().unwrap_or(1);
     }
-    let open = ["claimed", "unknown"];
     let mut by_state = BTreeMap::new();
     for row in rows {
         let state = row["state"].as_str().unwrap_or_default().to_owned();
@@ -168,7 +170,7 @@ fn counts(evidence: &Evidence, rows: &[Value], inbox: &Value) -> Counts {
         attempts: number(rows.len()),
         unknown: number(
             rows.iter()
-                .filter(|row| open.iter().any(|state| row["state"] == *state))
+                .filter(|row| UNKNOWN.iter().any(|state| row["state"] == *state))
                 .count(),
         ),
         puts: number(evidence.class("put").count()),

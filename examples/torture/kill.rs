@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::mem::MaybeUninit;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,6 +33,10 @@ pub enum Aim {
     Record(u64, u64),
     /// The sidecar was written for the n-th time: what the journal holds is acknowledged.
     Mark(u64, u64),
+    /// The same, from when a cycle has something to send: claims are among the next.
+    ClaimRecord(u64, u64),
+    /// The same for the sidecar.
+    ClaimMark(u64, u64),
     /// So long after the world went on.
     Chance(u64),
 }
@@ -45,8 +49,10 @@ impl Aim {
             12..=27 => Self::Put(dice.within(1, 4), dice.within(0, 400)),
             28..=50 => Self::Put(dice.within(1, 4), dice.within(200, 3_000) * slow),
             51..=61 => Self::Reading(dice.within(1, 8), dice.within(0, 2_000)),
-            62..=74 => Self::Record(dice.within(1, 9), dice.within(0, 500)),
-            75..=92 => Self::Mark(dice.within(1, 9), dice.within(0, 200)),
+            62..=66 => Self::Record(dice.within(1, 9), dice.within(0, 500)),
+            67..=69 => Self::Mark(dice.within(1, 9), dice.within(0, 200)),
+            70..=79 => Self::ClaimRecord(dice.within(1, 4), dice.within(0, 100)),
+            80..=92 => Self::ClaimMark(dice.within(1, 4), 0),
             _ => Self::Chance(dice.within(0, 120_000) * slow),
         }
     }
@@ -65,9 +71,14 @@ impl Hunter {
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
         let pid = Pid::from_child(daemon);
-        let (journal, store) = (house.journal_path(), house.store());
+        let files = Files {
+            journal: house.journal_path(),
+            log: house.log_path(),
+            record: house.store().join("journal/db"),
+            mark: house.store().join("sidecar"),
+        };
         let thread = std::thread::spawn(move || {
-            if !seen(aim, &journal, &store, &told) {
+            if !seen(aim, &files, &told) {
                 return None;
             }
             // it may have ended by itself: that is seen from its exit
@@ -90,16 +101,41 @@ impl Hunter {
     }
 }
 
+/// What can be looked at.
+#[derive(Debug)]
+struct Files {
+    journal: PathBuf,
+    log: PathBuf,
+    record: PathBuf,
+    mark: PathBuf,
+}
+
 /// Waits for the moment; false where it was called back before.
-fn seen(aim: Aim, journal: &Path, store: &Path, stop: &AtomicBool) -> bool {
+fn seen(aim: Aim, files: &Files, stop: &AtomicBool) -> bool {
+    let has = |word: &'static str| move |line: &str| line.contains(word);
+    let queued = |line: &str| line.contains("cycle done") && !line.contains("queued=0 ");
     let (came, then) = match aim {
         Aim::Start(then) | Aim::Chance(then) => (true, then),
-        Aim::Put(nth, then) => (lines(journal, "\"class\":\"put\"", nth, stop), then),
-        Aim::Reading(nth, then) => (lines(journal, "\"class\":\"read\"", nth, stop), then),
-        Aim::Record(nth, then) => (writes(&store.join("journal/db"), nth, stop), then),
-        Aim::Mark(nth, then) => (writes(&store.join("sidecar"), nth, stop), then),
+        Aim::Put(nth, then) => {
+            let put = has("\"class\":\"put\"");
+            (lines(&files.journal, &put, nth, stop), then)
+        }
+        Aim::Reading(nth, then) => {
+            let read = has("\"class\":\"read\"");
+            (lines(&files.journal, &read, nth, stop), then)
+        }
+        Aim::Record(nth, then) => (writes(&files.record, None, nth, stop), then),
+        Aim::Mark(nth, then) => (writes(&files.mark, None, nth, stop), then),
+        Aim::ClaimRecord(nth, then) => {
+            let first = || lines(&files.log, &queued, 1, stop);
+            (writes(&files.record, Some(&first), nth, stop), then)
+        }
+        Aim::ClaimMark(nth, then) => {
+            let first = || lines(&files.log, &queued, 1, stop);
+            (writes(&files.mark, Some(&first), nth, stop), then)
+        }
     };
-    came && pass(Duration::from_micros(then), stop)
+    came && (then == 0 || pass(Duration::from_micros(then), stop))
 }
 
 fn pass(span: Duration, stop: &AtomicBool) -> bool {
@@ -113,8 +149,8 @@ fn pass(span: Duration, stop: &AtomicBool) -> bool {
     true
 }
 
-/// Waits until so many new lines hold a word.
-fn lines(path: &Path, word: &str, nth: u64, stop: &AtomicBool) -> bool {
+/// Waits until there were so many new lines of a sort.
+fn lines(path: &Path, sort: &dyn Fn(&str) -> bool, nth: u64, stop: &AtomicBool) -> bool {
     let Ok(mut file) = File::open(path) else {
         return false;
     };
@@ -126,7 +162,7 @@ fn lines(path: &Path, word: &str, nth: u64, stop: &AtomicBool) -> bool {
         let _ = file.read_to_end(&mut rest);
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = rest.drain(..=end).collect();
-            if String::from_utf8_lossy(&line).contains(word) {
+            if sort(&String::from_utf8_lossy(&line)) {
                 left = left.saturating_sub(1);
             }
         }
@@ -140,8 +176,8 @@ fn lines(path: &Path, word: &str, nth: u64, stop: &AtomicBool) -> bool {
     }
 }
 
-/// Waits until a file was written so many times.
-fn writes(path: &Path, nth: u64, stop: &AtomicBool) -> bool {
+/// Waits until a file was written so many times, counted from when something else came first.
+fn writes(path: &Path, first: Option<&dyn Fn() -> bool>, nth: u64, stop: &AtomicBool) -> bool {
     while !path.exists() {
         if stop.load(Ordering::Relaxed) {
             return false;
@@ -157,6 +193,12 @@ fn writes(path: &Path, nth: u64, stop: &AtomicBool) -> bool {
     }
     let mut space = [MaybeUninit::uninit(); 1024];
     let mut events = inotify::Reader::new(watch, &mut space);
+    if let Some(first) = first {
+        if !first() {
+            return false;
+        }
+        while events.next().is_ok() {}
+    }
     let mut left = nth;
     loop {
         while events.next().is_ok() {

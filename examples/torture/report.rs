@@ -33,6 +33,11 @@ pub fn line(seed: u64, verdict: &Verdict) -> String {
 }
 
 impl Sum {
+    /// Whether at most one attempt in a hundred is unknown at the end.
+    pub fn is_known(&self) -> bool {
+        self.counts.unknown * 100 <= self.counts.attempts
+    }
+
     /// Adds a round; one that could not be judged has no verdict.
     pub fn add(&mut self, seed: u64, verdict: Option<&Verdict>, good: bool) {
         self.rounds += 1;

@@ -228,7 +228,13 @@ impl Round {
             let journal = self.house.journal()?;
             let truth = self.house.get("/sim/truth")?;
             if judge::left(&truth, &journal).is_empty() {
-                break;
+                let outcomes = self.house.command(&["outcomes", "export"])?;
+                if !judge::UNKNOWN
+                    .iter()
+                    .any(|state| outcomes.contains(&format!("\"state\":\"{state}\"")))
+                {
+                    break;
+                }
             }
         }
         let outcomes = self.house.command(&["outcomes", "export"])?;

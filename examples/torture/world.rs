@@ -357,7 +357,7 @@ fn config(dice: &mut Dice, per_minute: u64, desk: bool) -> String {
          page_size = {}\nwrite_timeout = \"1s\"\nread_timeout = \"2s\"\nmax_body = 1048576\nauth = \"{}\"\n\
          [schedule]\nevery = \"{}m\"\nat_most = \"40m\"\n[mode]\nglobal = \"enforce\"\n[store]\ndir = \"store\"\n\
          [admin]\nlisten = \"off\"\n[governor]\nbackoff_base = \"3m\"\nbackoff_cap = \"1h\"\n\
-         [governor.default]\nper_minute = {per_minute}\nin_flight = {}\nbatch_start = {}\nbatch_max = {batch}\nbreaker_cap = \"1h\"\n{kinds}",
+         [delivery]\nverify_give_up = \"1d\"\n[governor.default]\nper_minute = {per_minute}\nin_flight = {}\nbatch_start = {}\nbatch_max = {batch}\nbreaker_cap = \"1h\"\n{kinds}",
         dice.within(3, 40),
         if dice.percent(30) { "bearer" } else { "basic" },
         dice.within(2, 8),
