@@ -443,6 +443,9 @@ pub struct OutcomeRow {
     pub reason: Option<String>,
     /// The rule that wanted it.
     pub rule: Option<String>,
+    /// The request that carried it, as in OIG's access log (`X-Request-ID`).
+    #[serde(default)]
+    pub batch: Option<String>,
 }
 
 /// One attempt in a story.
@@ -453,8 +456,6 @@ pub struct AttemptView {
     /// The decision behind it: rule, values read, facts; empty where it is not on record any more.
     #[serde(default)]
     pub decided: Vec<String>,
-    /// The request that carried it, as in OIG's access log (`X-Request-ID`).
-    pub batch: Option<String>,
     /// What was read afterwards, in order.
     pub evidence: Vec<String>,
 }

@@ -11,8 +11,8 @@ use crate::control::{
 };
 use crate::ledger::record::{Actor, ClaimItem, DecidedItem, Event, EventBody, How};
 use crate::model::{
-    Action, AttemptState, Decision, Facts, LineageId, Outcome, PolicyHash, ReceiptStatus, Task,
-    TaskId, attempt,
+    Action, AttemptState, BatchId, Decision, Facts, LineageId, Outcome, PolicyHash, ReceiptStatus,
+    Task, TaskId, attempt,
 };
 
 /// Rows of one answer; about 15 MB.
@@ -94,6 +94,7 @@ impl Core {
                 settled: row.settled,
                 reason: row.reason,
                 rule: row.policy,
+                batch: Some(row.batch),
             })
             .collect();
         let left_out = u64::try_from(matching.count()).unwrap_or(u64::MAX);
@@ -278,9 +279,8 @@ impl Core {
                 EventBody::Claims { batch, items, .. } => {
                     for claim in items {
                         out.push(AttemptView {
-                            row: row_of(claim, event.at, target.clone(), name.clone()),
+                            row: row_of(claim, batch, event.at, target.clone(), name.clone()),
                             decided: decided.map_or_else(Vec::new, |item| self.behind(item)),
-                            batch: Some(batch.to_string()),
                             evidence: Vec::new(),
                         });
                     }
@@ -351,6 +351,7 @@ fn step(
 
 fn row_of(
     claim: &ClaimItem,
+    batch: &BatchId,
     at: Timestamp,
     target: Option<crate::model::TargetName>,
     name: Option<String>,
@@ -371,6 +372,7 @@ fn row_of(
         settled: None,
         reason: None,
         rule: claim.policy.as_ref().map(ToString::to_string),
+        batch: Some(batch.to_string()),
     }
 }
 

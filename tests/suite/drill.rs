@@ -490,27 +490,12 @@ async fn claims(socket: &Path) -> Vec<Claim> {
     let Ok(Reply::Outcomes(view)) = control::ask(socket, list, PATIENCE).await else {
         panic!("the daemon does not list its outcomes");
     };
-    let mut lineages: Vec<String> = view
-        .rows
-        .iter()
-        .map(|row| row.lineage.to_string())
-        .collect();
-    lineages.sort();
-    lineages.dedup();
-    let mut claims = Vec::new();
-    for id in lineages {
-        let show = Request::OutcomesShow { id: id.clone() };
-        let Ok(Reply::Story(story)) = control::ask(socket, show, PATIENCE).await else {
-            panic!("the daemon does not tell the story of {id}");
-        };
-        for attempt in story.attempts {
-            if attempt.row.action == ActionName::Retry {
-                claims.push(Claim {
-                    batch: attempt.batch.expect("a claim names its request"),
-                    task: attempt.row.task.to_string(),
-                });
-            }
-        }
-    }
-    claims
+    view.rows
+        .into_iter()
+        .filter(|row| row.action == ActionName::Retry)
+        .map(|row| Claim {
+            batch: row.batch.expect("a claim names its request"),
+            task: row.task.to_string(),
+        })
+        .collect()
 }

@@ -275,7 +275,11 @@ fn manual_asked_once(evidence: &Evidence) -> Option<String> {
                 request["number"]
             ));
         }
-        learned.insert(definition, &request["number"]);
+        // what the client could not hear, or was told in a word that nobody knows, it has not learned
+        let spoilt = request["fault"] == "OmitItems" || request["fault"] == "UnknownStatus";
+        if !spoilt && !drill_order::is_unclear(request) {
+            learned.insert(definition, &request["number"]);
+        }
     }
     None
 }

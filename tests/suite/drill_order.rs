@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::drill_oracle::Evidence;
 
 /// Faults after which a client can't know whether its PUT was carried out.
-const UNCLEAR: [&str; 14] = [
+const UNCLEAR: [&str; 19] = [
     "Html500",
     "Html503",
     "Html500Applied",
@@ -23,15 +23,21 @@ const UNCLEAR: [&str; 14] = [
     "Hang",
     "HangUnapplied",
     "SlowApply",
+    "TooMany",
+    "LoginRedirect",
+    "Forbidden",
+    "Oversized",
+    "GzipBomb",
 ];
 
 /// `delivery.settle_after` of every drill.
 const SETTLE: SignedDuration = SignedDuration::from_mins(15);
 
-fn is_unclear(request: &Value) -> bool {
-    request["fault"]
-        .as_str()
-        .is_some_and(|fault| UNCLEAR.contains(&fault))
+/// Whether a client can't know what a PUT came to: by its fault, or because it was killed before it had
+/// the answer on disk, which is marked as `cut`.
+pub fn is_unclear(request: &Value) -> bool {
+    let fault = request["fault"].as_str();
+    request["cut"] == true || fault.is_some_and(|fault| UNCLEAR.contains(&fault))
 }
 
 fn at(row: &Value) -> Timestamp {

@@ -176,6 +176,7 @@ mod tests {
             settled: None,
             reason: None,
             rule: None,
+            batch: None,
         }
     }
 

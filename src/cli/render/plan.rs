@@ -160,7 +160,7 @@ pub fn attempts(out: &mut String, list: &[AttemptView], width: Width) {
         for line in &attempt.evidence {
             paragraph(out, width, "     read: ", 7, line);
         }
-        if let Some(batch) = &attempt.batch {
+        if let Some(batch) = &attempt.row.batch {
             paragraph(out, width, "     request ", 7, batch);
         }
     }

@@ -1,0 +1,282 @@
+//! One round: a fresh world, kills while everything goes wrong, then time to heal, then the verdict; it must never end without one.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use provtaskd::sim::clock::wall_ms;
+use serde_json::{Value, json};
+
+use crate::dice::Dice;
+use crate::house::{House, PATIENCE, Trouble, io};
+use crate::judge::{self, Found};
+use crate::kill::{Aim, Hunter};
+use crate::phase::{self, Life, Phase, Remains};
+use crate::world::{self, Plan};
+
+/// Hours of the world after which all that can heal has to have healed.
+const DEADLINE: i64 = 72;
+/// The daemon's word for a cycle that has come to its end.
+const CYCLED: &str = "cycle done";
+/// The longest that a kill may be waited for, in wall time.
+const LONGEST: Duration = Duration::from_secs(20);
+
+/// What a round came to.
+#[derive(Debug)]
+pub struct Verdict {
+    /// What is wrong, by the oracle's name.
+    pub found: Found,
+    /// The phase of each kill.
+    pub kills: Vec<Phase>,
+    /// Counts for the table.
+    pub counts: judge::Counts,
+    /// Wall time.
+    pub took: Duration,
+}
+
+/// A round under way.
+struct Round {
+    plan: Plan,
+    house: House,
+    dice: Dice,
+    slow: u64,
+    kills: Vec<Phase>,
+    lives: Vec<usize>,
+    remains: Vec<Remains>,
+}
+
+/// Plays the round of a seed in a directory.
+pub fn play(dir: &Path, binary: &Path, seed: u64) -> Result<Verdict, Trouble> {
+    let began = Instant::now();
+    let plan = world::plan(seed);
+    let house = House::build(dir, binary, &plan.scenario, &plan.config)?;
+    let mut round = Round {
+        plan,
+        house,
+        dice: Dice::new(seed, 2),
+        slow: if cfg!(debug_assertions) { 3 } else { 1 },
+        kills: Vec::new(),
+        lives: Vec::new(),
+        remains: Vec::new(),
+    };
+    let start = round.open()?;
+    let bad_end = start
+        .checked_add(SignedDuration::from_hours(
+            i64::try_from(round.plan.bad_hours).unwrap_or(4),
+        ))
+        .map_err(|error| Trouble::Sim(error.to_string()))?;
+    let kills = round.dice.within(3, 5);
+    for _ in 0..kills {
+        let aim = Aim::drawn(&mut round.dice, round.slow);
+        if !matches!(aim, Aim::Start(_)) {
+            round.past_start()?;
+        }
+        round.kill(aim)?;
+        round.house.start()?;
+        if round.dice.percent(20)
+            && let Some(act) = round.plan.acts.pop()
+        {
+            let act: Value = serde_json::from_str(&act).unwrap_or_default();
+            round.house.post("/sim/act", &act)?;
+        }
+    }
+    let now = round.now()?;
+    if now < bad_end {
+        round.until(bad_end)?;
+    }
+    round.house.settle()?;
+    round.heal(began)
+}
+
+impl Round {
+    /// Releases the policies, starts the daemon, releases the backlog; answers when the world began.
+    fn open(&mut self) -> Result<Timestamp, Trouble> {
+        let start = self.now()?;
+        let status = self.house.json(&["status", "--json"])?;
+        let hash = status["policy_hash"].as_str().unwrap_or_default();
+        let release = [
+            "policy", "release", hash, "--person", "Torture", "--word", "T-1",
+        ];
+        self.house.command(&release)?;
+        self.house.start()?;
+        self.house.raise(1)?;
+        self.house.settle()?;
+        let inbox = self.house.json(&["inbox", "--json"])?;
+        for item in inbox.as_array().into_iter().flatten() {
+            if let Some(id) = item["id"].as_str()
+                && id.starts_with("baseline:")
+            {
+                self.house
+                    .command(&["approve", id, "--why", "the round's backlog"])?;
+            }
+        }
+        Ok(start)
+    }
+
+    fn now(&self) -> Result<Timestamp, Trouble> {
+        let clock = self.house.get("/sim/clock")?;
+        let now = clock["now"].as_str().unwrap_or_default();
+        now.parse()
+            .map_err(|error: jiff::Error| Trouble::Sim(error.to_string()))
+    }
+
+    fn until(&self, at: Timestamp) -> Result<(), Trouble> {
+        let hold = json!({ "until": at.to_string() });
+        self.house.post("/sim/clock/hold", &hold).map(|_| ())
+    }
+
+    /// Lets the daemon come through its first cycle.
+    fn past_start(&mut self) -> Result<(), Trouble> {
+        let began = Instant::now();
+        while !self.house.log_of_life().contains(CYCLED) {
+            self.house.still_runs()?;
+            if self.house.rests(5)? {
+                self.go_on()?;
+            }
+            if began.elapsed() > PATIENCE {
+                return Err(Trouble::Late("the first cycle".to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the world run from where it stands.
+    fn go_on(&mut self) -> Result<(), Trouble> {
+        let minutes = self.dice.within(5, 60);
+        let span = SignedDuration::from_mins(i64::try_from(minutes).unwrap_or(5));
+        let at = self
+            .now()?
+            .checked_add(span)
+            .map_err(|error| Trouble::Sim(error.to_string()))?;
+        self.until(at)
+    }
+
+    /// Kills the daemon when the aim comes true, or when it does not in a while.
+    fn kill(&mut self, aim: Aim) -> Result<(), Trouble> {
+        let Some(daemon) = &self.house.daemon else {
+            return Err(Trouble::Late("a daemon".to_owned()));
+        };
+        let hunter = Hunter::after(daemon, aim, &self.house);
+        let began = Instant::now();
+        let mut rested = false;
+        if !matches!(aim, Aim::Start(_)) {
+            self.go_on()?;
+            let mut raised = 1;
+            while !hunter.is_through() && began.elapsed() < LONGEST {
+                rested = self.house.rests(20)?;
+                if rested && !hunter.is_through() {
+                    if raised >= 8 {
+                        break;
+                    }
+                    raised += 1;
+                    rested = false;
+                    self.go_on()?;
+                }
+            }
+        } else {
+            while !hunter.is_through() && began.elapsed() < LONGEST {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        let killed = match hunter.back() {
+            Some(at) => {
+                rested = false;
+                at
+            }
+            None => {
+                self.house.still_runs()?;
+                wall_ms()
+            }
+        };
+        let began = self.lives.last().copied().unwrap_or(0);
+        let log = self.house.log_of_life();
+        let rows = self.house.bury()?;
+        let old = self.remains.last();
+        let life = Life {
+            cycled: log.contains(CYCLED),
+            rested,
+            killed,
+            began,
+            old: old
+                .iter()
+                .flat_map(|remains| remains.unanswered())
+                .map(str::to_owned)
+                .collect(),
+        };
+        let remains = Remains::of(&self.house)?;
+        let journal = self.house.journal()?;
+        let targets = &self.plan.targets;
+        let waits = |row: &Value| judge::waits(row, &journal, targets);
+        let phase = phase::of(&remains, &journal, &life, &waits);
+        self.kills.push(phase);
+        self.lives.push(rows);
+        self.remains.push(remains);
+        Ok(())
+    }
+
+    /// No fault any more: what can heal has to heal by the deadline. Then the verdict.
+    fn heal(mut self, began: Instant) -> Result<Verdict, Trouble> {
+        self.house
+            .post("/sim/act", &json!({ "clear_faults": true }))?;
+        let from = self.now()?;
+        for hours in [8, 16, 24, 36, 48, DEADLINE] {
+            let at = from
+                .checked_add(SignedDuration::from_hours(hours))
+                .map_err(|error| Trouble::Sim(error.to_string()))?;
+            self.until(at)?;
+            self.house.settle()?;
+            let journal = self.house.journal()?;
+            let truth = self.house.get("/sim/truth")?;
+            if judge::left(&truth, &journal).is_empty() {
+                let outcomes = self.house.command(&["outcomes", "export"])?;
+                if !judge::UNKNOWN
+                    .iter()
+                    .any(|state| outcomes.contains(&format!("\"state\":\"{state}\"")))
+                {
+                    break;
+                }
+            }
+        }
+        let outcomes = self.house.command(&["outcomes", "export"])?;
+        let inbox = self.house.json(&["inbox", "--json"])?;
+        let truth = self.house.get("/sim/truth")?;
+        let journal = self.house.journal()?;
+        self.keep(&truth, &outcomes, &journal)?;
+        self.house.stop()?;
+        self.remains.push(Remains::of(&self.house)?);
+        let case = judge::Case {
+            plan: &self.plan,
+            outcomes: &outcomes,
+            inbox: &inbox,
+            lives: &self.lives,
+            remains: &self.remains,
+        };
+        let (found, counts) = judge::judge(case, truth, journal)?;
+        Ok(Verdict {
+            found,
+            kills: self.kills,
+            counts,
+            took: began.elapsed(),
+        })
+    }
+
+    /// Keeps what a person needs who looks into a failed round.
+    fn keep(&self, truth: &Value, outcomes: &str, journal: &[Value]) -> Result<(), Trouble> {
+        let write = |name: &str, text: &str| {
+            let path = self.house.dir.join(name);
+            std::fs::write(&path, text).map_err(io(&path))
+        };
+        write("truth.json", &format!("{truth:#}"))?;
+        write("outcomes.jsonl", outcomes)?;
+        for id in judge::left(truth, journal).into_iter().take(3) {
+            let id = id.to_string();
+            // it may not be visible any more
+            let told = self
+                .house
+                .command(&["explain", &id])
+                .unwrap_or_else(|trouble| trouble.to_string());
+            write(&format!("explain-{id}"), &told)?;
+        }
+        Ok(())
+    }
+}
