@@ -1,6 +1,7 @@
 //! Notes the journal's head outside the store, in the log and in a file; whatever becomes of the file, it holds up nothing but, where that is wanted, sending.
 
 mod file;
+mod last;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,8 @@ use crate::control::AnchorView;
 use crate::ledger::anchor::{Anchor, Key, MESSAGE};
 use crate::model::settings::AuditSettings;
 use file::AnchorFile;
+
+pub use last::check_last;
 
 /// How long the daemon waits at its start and at its end for the file (wall time).
 const PATIENCE: Duration = Duration::from_secs(5);

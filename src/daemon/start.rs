@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::anchor::Anchoring;
+use super::anchor::{Anchoring, check_last};
 use super::core::{Core, Exit, Inlets, Last, Signal, drive, idle};
 use super::memory::Memory;
 use super::store::{StoreSeen, mismatch_of};
@@ -25,7 +25,7 @@ use crate::config::Overrides;
 use crate::control::{self, Incoming, Reply, Request};
 use crate::dispatch::batch::Queues;
 use crate::ledger::record::{EventBody, Meta};
-use crate::ledger::{Entry, Ledger, Place, Stopped, VerifyItem, place};
+use crate::ledger::{Entry, Ledger, Place, Rewound, Stopped, VerifyItem, place};
 use crate::model::hash::FastMap;
 use crate::model::settings::{Schedule, Settings};
 use crate::model::{Action, CycleId, Known, Mode};
@@ -224,7 +224,7 @@ async fn assemble(
     } else {
         Place::There
     };
-    let (ledger, report) = if at != Place::There {
+    let (ledger, mut report) = if at != Place::There {
         (Ledger::memory(now)?, None)
     } else {
         // opening replays the journal: off the runtime's threads
@@ -234,6 +234,11 @@ async fn assemble(
             .map_err(|error| DaemonError::Worker(error.to_string()))??;
         (ledger, Some(report))
     };
+    if let Some(report) = &mut report
+        && check_last(&ledger, settings.audit.anchor_file.clone(), now).await?
+    {
+        report.rewound = ledger.read(|index| Rewound::of(index, |_| None));
+    }
     let login_state = ledger.read(|index| login::state_of(index, &settings.server));
     let server = &settings.server;
     let mut last = Last::default();

@@ -3,6 +3,7 @@
 mod admin;
 mod architecture;
 mod audit_export;
+mod audit_older;
 mod audit_verify;
 mod bodies;
 mod check;

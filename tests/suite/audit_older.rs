@@ -1,0 +1,87 @@
+//! A drill of an older copy of the whole store that is put back, sidecar and all, whole processes: the last anchor tells, and nothing is sent until a person has settled it.
+
+use std::fs;
+use std::path::Path;
+
+use crate::drill::{Drill, Setup};
+
+/// A server that runs a retry whenever it is told to: what is sent twice takes effect twice.
+const WORK: &str = r#"
+name = "older"
+seed = 61
+[[target]]
+name = "AD"
+retries_anything = true
+[[population]]
+target = "AD"
+accounts = 8
+task = [{ task = "Telephone Updated", failure = "lock", heals_after = 3 }]
+"#;
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).expect("made");
+    for entry in fs::read_dir(from).expect("a directory") {
+        let entry = entry.expect("an entry");
+        let to = to.join(entry.file_name());
+        match entry.file_type().expect("a type") {
+            kind if kind.is_dir() => copy(&entry.path(), &to),
+            kind if kind.is_file() => {
+                fs::copy(entry.path(), &to).expect("copied");
+            }
+            _ => {}
+        }
+    }
+    let mode = fs::metadata(from).expect("there").permissions();
+    fs::set_permissions(to, mode).expect("set");
+}
+
+fn puts(drill: &Drill) -> usize {
+    let journal = drill.journal();
+    journal.iter().filter(|row| row["class"] == "put").count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_copy_of_the_whole_store_is_noticed_by_its_last_anchor() {
+    let mut drill = Setup::of(WORK)
+        .config("[audit]\nanchor_file = \"anchors.jsonl\"")
+        .enforcing()
+        .await;
+    drill.run_for("10m").await;
+    drill.stop();
+    let kept = drill.dir.path().join("kept");
+    copy(&drill.store(), &kept);
+    drill.daemon();
+    drill
+        .run_until("6h", "something was sent", |drill| puts(drill) > 0)
+        .await;
+    drill.run_for("1m").await;
+    let earlier = drill.evidence().await.claims;
+    drill.stop();
+    fs::remove_dir_all(drill.store()).expect("removed");
+    copy(&kept, &drill.store());
+    let before = puts(&drill);
+    assert!(before > 0);
+    // a question without a daemon says it as well
+    let asked = drill.cli(&["status"]);
+    let said = String::from_utf8_lossy(&asked.stdout).into_owned();
+    assert_eq!(asked.status.code(), Some(1), "{said}");
+    assert!(said.contains("REWOUND"), "{said}");
+    drill.daemon();
+    drill.run_for("3h").await;
+    assert_eq!(puts(&drill), before, "nothing is sent: {}", drill.log());
+    drill.kill_and_restart().await;
+    drill.run_for("1h").await;
+    assert_eq!(puts(&drill), before, "nor after another start");
+    drill.done(&["approve", "rewound", "--why", "looked at the plan"]);
+    drill.run_for("60h").await;
+    assert!(puts(&drill) > before);
+    assert_eq!(drill.count("healed"), 8);
+    // once settled it is not said again
+    drill.kill_and_restart().await;
+    drill.run_for("1h").await;
+    assert_eq!(
+        drill.json(&["status", "--json"])["store_rewound"],
+        serde_json::Value::Null
+    );
+    drill.judge_with(earlier).await;
+}
