@@ -17,7 +17,7 @@ use super::wire::{
 const LOOK: Duration = Duration::from_secs(10);
 /// The same where it reads its journal, or waits for its disk before it answers.
 const WORK: Duration = Duration::from_secs(30);
-/// A plan reads the whole list, which may take minutes.
+/// A plan reads the whole list, which may take minutes, as may a long journal.
 const READING: Duration = Duration::from_secs(660);
 /// How long it may read before it is asked whether it is still there, each time.
 const PROBE: Duration = Duration::from_secs(10);
@@ -32,6 +32,8 @@ fn silence(request: &Request) -> Duration {
         Request::Status | Request::Inbox => LOOK,
         // so may copying a large store
         Request::Plan { .. } | Request::Explain { .. } | Request::StoreSave { .. } => READING,
+        // beside the daemon's other work, which goes on meanwhile
+        Request::Journal { .. } | Request::Past { .. } => READING,
         // `stop` is answered when it is accepted, not when the daemon has ended
         _ => WORK,
     }

@@ -21,7 +21,7 @@ pub struct Row {
     pub event: &'static str,
     /// Who: `daemon`, `provtaskd itself`, or a uid.
     pub actor: String,
-    /// The OIG login that acted or would act.
+    /// The OIG login that acted or was asked for; none of a decision.
     pub login: String,
     /// The policy set in force.
     pub policy_set: String,
@@ -247,6 +247,9 @@ pub(super) fn rows(event: Event, known: &Known) -> Vec<Row> {
                     row.batch = batch.to_string();
                     if let Some(sent) = known.sent(batch) {
                         row.action = sent.action.to_owned();
+                        if let (true, Some(login)) = (row.login.is_empty(), &sent.login) {
+                            row.login = login.to_string();
+                        }
                     }
                 }
                 if let Some(task) = &item.task {
