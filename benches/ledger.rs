@@ -201,6 +201,7 @@ fn admitted(rows: &[Task], lineages: &[LineageId], now: Timestamp) -> Vec<Admitt
             };
             let input = GuardInput {
                 task,
+                version: task.version(),
                 kind: Kind::Revoke,
                 action: &Action::Retry,
                 named: false,
