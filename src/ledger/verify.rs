@@ -406,7 +406,19 @@ impl Verifier {
         self.out.proven = agreed.rfind(|proven| proven.record < limit);
         for (line, anchor) in std::mem::take(&mut self.lost) {
             let finding = self.lost_anchor(line, anchor);
-            self.found(finding);
+            let told = self
+                .out
+                .findings
+                .iter_mut()
+                .find_map(|finding| match finding {
+                    Finding::AnchorDiffers { later, .. } => Some(later),
+                    _ => None,
+                });
+            match (&finding, told) {
+                // whatever was done before the first of them, it is in all that come after it
+                (Finding::AnchorDiffers { .. }, Some(later)) => *later += 1,
+                _ => self.found(finding),
+            }
         }
         if let Some(finding) = rewritten {
             self.found(finding);
@@ -451,6 +463,7 @@ impl Verifier {
             record,
             at,
             proven: proven.map_or(0, |proven| proven.record),
+            later: 0,
         }
     }
 }

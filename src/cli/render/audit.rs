@@ -34,10 +34,14 @@ pub fn verified(view: &Verified, width: Width) -> String {
         None => say("NOTHING is verified: no anchor agrees with the journal before something was changed".to_owned()),
     }
     if view.beyond > 0 && view.proven.is_some() {
-        say(format!(
-            "the {} records after that are consistent as far as is said below, and not anchored yet",
-            view.beyond
-        ));
+        let many = view.beyond;
+        say(if view.findings.is_empty() {
+            format!(
+                "the {many} records after that follow each other as they should, and no anchor vouches for them yet"
+            )
+        } else {
+            format!("the {many} records after that are not proven: see what was found")
+        });
     }
     if view.anchors > 0 {
         say(format!(

@@ -109,7 +109,10 @@ pub enum Finding {
         rewound: Option<u64>,
     },
     /// Another record is there.
-    #[error("anchor of record {record}, {at:.0} (line {line}): another record is there; something between record {} and record {record} was changed, cut or put in", proven + 1)]
+    #[error("anchor of record {record}, {at:.0} (line {line}): another record is there; something between record {} and record {record} was changed, cut or put in{}", proven + 1, match later {
+        0 => String::new(),
+        more => format!("; {more} later anchors differ too"),
+    })]
     AnchorDiffers {
         /// Line of the anchor.
         line: u64,
@@ -119,6 +122,8 @@ pub enum Finding {
         at: Timestamp,
         /// The last record that an anchor vouches for.
         proven: u64,
+        /// How many later anchors differ as well.
+        later: u64,
     },
     /// It belongs to another store.
     #[error("anchor of record {record} (line {line}) is of another store, {store}")]
