@@ -14,7 +14,7 @@ use crate::world::Plan;
 pub type Found = BTreeMap<&'static str, String>;
 
 /// States in which nobody knows what became of an attempt.
-pub const UNKNOWN: [&str; 2] = ["claimed", "unknown"];
+pub const UNKNOWN: [&str; 3] = ["claimed", "unknown", "ambiguous"];
 
 /// Attempts of an episode.
 const ATTEMPTS: usize = 5;
@@ -135,7 +135,9 @@ pub fn judge(
     add("acknowledged", acknowledged(case.remains));
     add("not_applied", not_applied(&evidence, &rows));
     add("completed", completed(&evidence, &rows));
-    let left = left(&evidence.truth, &evidence.journal);
+    let mut left = left(&evidence.truth, &evidence.journal);
+    // these wait for a person; they count as unknown, of which there may be few
+    left.retain(|id| !doubtful(case.inbox, *id));
     add(
         "liveness",
         (!left.is_empty()).then(|| {
@@ -226,6 +228,18 @@ fn at(row: &Value) -> Option<Timestamp> {
 
 fn items(row: &Value) -> impl Iterator<Item = &Value> {
     row["body"]["tasks"].as_array().into_iter().flatten()
+}
+
+/// Whether the inbox asks whose successor a task is.
+pub fn doubtful(inbox: &Value, id: u64) -> bool {
+    let id = id.to_string();
+    inbox
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|item| item["why"] == "ambiguous")
+        .flat_map(|item| item["tasks"].as_array().into_iter().flatten())
+        .any(|task| *task == id.as_str())
 }
 
 /// Tasks that could heal, are rejected, and have no good reason to be so: their attempts are not used

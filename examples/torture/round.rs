@@ -16,6 +16,8 @@ use crate::world::{self, Plan};
 
 /// Hours of the world after which all that can heal has to have healed.
 const DEADLINE: i64 = 72;
+/// States that time alone moves; what is ambiguous waits for a person.
+const JUST_SENT: [&str; 2] = ["claimed", "unknown"];
 /// The daemon's word for a cycle that has come to its end.
 const CYCLED: &str = "cycle done";
 /// The longest that a kill may be waited for, in wall time.
@@ -227,9 +229,11 @@ impl Round {
             self.house.settle()?;
             let journal = self.house.journal()?;
             let truth = self.house.get("/sim/truth")?;
-            if judge::left(&truth, &journal).is_empty() {
+            let inbox = self.house.json(&["inbox", "--json"])?;
+            let left = judge::left(&truth, &journal);
+            if left.iter().all(|id| judge::doubtful(&inbox, *id)) {
                 let outcomes = self.house.command(&["outcomes", "export"])?;
-                if !judge::UNKNOWN
+                if !JUST_SENT
                     .iter()
                     .any(|state| outcomes.contains(&format!("\"state\":\"{state}\"")))
                 {

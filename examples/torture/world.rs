@@ -326,20 +326,13 @@ fn faults(dice: &mut Dice, scenario: &mut String) {
     }
 }
 
-/// What others do meanwhile: admins who do a task's work, or write a note into it. One who gives a task
-/// up would leave the world with nothing by which order and healing could be judged.
+/// What others do meanwhile: an admin writes notes into tasks. One who did a task's work, or gave it up,
+/// would leave nothing by which order and healing could be judged.
 fn acts(dice: &mut Dice) -> Vec<String> {
-    let words = ["complete", "note"];
     (0..dice.within(0, 2))
         .map(|_| {
-            let what = dice.pick(&words).copied().unwrap_or("note");
-            let each = dice.within(7, 15);
-            match what {
-                "note" => {
-                    format!("{{\"each\":{each},\"do\":\"note\",\"to\":\"seen by an admin\"}}")
-                }
-                _ => format!("{{\"each\":{each},\"do\":\"{what}\"}}"),
-            }
+            let each = dice.within(2, 9);
+            format!("{{\"each\":{each},\"do\":\"note\",\"to\":\"seen by an admin\"}}")
         })
         .collect()
 }
