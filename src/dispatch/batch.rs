@@ -97,7 +97,7 @@ impl Queues {
             // one that may have failed a whole request goes out by itself, so that the rest goes on
             let alone = item.goes_alone();
             let fits = taken.len() < max
-                && !(alone && !taken.is_empty())
+                && (!alone || taken.is_empty())
                 && action.is_none_or(|have| have == name)
                 && lineages.insert(item.decision().lineage)
                 && item
