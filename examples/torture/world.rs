@@ -129,7 +129,7 @@ const FAULTS: [(&str, &str, &str); 52] = [
 /// Makes the plan of a round.
 pub fn plan(seed: u64) -> Plan {
     let mut dice = Dice::new(seed, 1);
-    let bad_hours = dice.within(2, 6);
+    let bad_hours = dice.within(2, 4);
     let show_child = dice.percent(60);
     let mut scenario = format!(
         "name = \"torture\"\nseed = {}\n[clock]\nmode = \"stepped\"\nhold = true\n[server]\nshuffle_bulk = {}\n",
@@ -351,9 +351,9 @@ fn config(dice: &mut Dice, per_minute: u64, desk: bool) -> String {
          [schedule]\nevery = \"{}m\"\nat_most = \"40m\"\n[mode]\nglobal = \"enforce\"\n[store]\ndir = \"store\"\n\
          [admin]\nlisten = \"off\"\n[governor]\nbackoff_base = \"3m\"\nbackoff_cap = \"1h\"\n\
          [delivery]\nverify_give_up = \"1d\"\n[governor.default]\nper_minute = {per_minute}\nin_flight = {}\nbatch_start = {}\nbatch_max = {batch}\nbreaker_cap = \"1h\"\n{kinds}",
-        dice.within(3, 40),
+        dice.within(6, 60),
         if dice.percent(30) { "bearer" } else { "basic" },
-        dice.within(2, 8),
+        dice.within(3, 12),
         dice.within(1, 3),
         dice.within(1, batch),
     )
