@@ -15,7 +15,7 @@ use crate::ledger::anchor::{Anchor, Key, MESSAGE};
 use crate::model::settings::AuditSettings;
 use file::AnchorFile;
 
-pub use last::check_last;
+pub use last::{LastAnchor, check_last};
 
 /// How long the daemon waits at its start and at its end for the file (wall time).
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -34,16 +34,19 @@ pub struct Anchoring {
 }
 
 impl Anchoring {
-    /// Reads the key and makes the file's thread.
+    /// Reads the key and makes the file's thread; `found` is what the last anchor in the file said of the store.
     ///
     /// # Errors
     /// The key can't be used.
-    pub fn new(settings: &AuditSettings) -> Result<Self, DaemonError> {
+    pub fn new(settings: &AuditSettings, found: LastAnchor) -> Result<Self, DaemonError> {
         let key = settings.hmac_key_file.as_deref().map(Key::read);
         let file = settings.anchor_file.as_ref();
         Ok(Self {
             key: key.transpose()?,
-            file: file.map(|path| AnchorFile::new(path.clone(), settings.anchor_file_max)),
+            file: file.map(|path| {
+                let held = found != LastAnchor::Unknown;
+                AnchorFile::new(path.clone(), settings.anchor_file_max, held)
+            }),
             last: None,
             trouble: None,
             required: settings.anchor_required,

@@ -186,6 +186,19 @@ impl Core {
                 "let the daemon finish a cycle, then approve again",
             ));
         }
+        // what was sent right before this start and is not known here may still be running
+        let settle_after = self.settings.delivery.settle_after;
+        let from = self.started.checked_add(settle_after);
+        let from = from.unwrap_or(Timestamp::MAX);
+        if self.last.at.is_none_or(|read| read < from) {
+            return Ok(Reply::refused(
+                RefusedKind::Invalid,
+                format!(
+                    "what the lost interval has sent may still be carried out: that is told by a list of {from:.0} or later ({settle_after:#} after this start, delivery.settle_after)"
+                ),
+                "let the daemon read the server then, look at `provtaskd plan`, and approve again",
+            ));
+        }
         self.put(
             EventBody::RewindSettled {
                 reason: Arc::from(why),

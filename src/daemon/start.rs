@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::anchor::{Anchoring, check_last};
+use super::anchor::{Anchoring, LastAnchor, check_last};
 use super::core::{Core, Exit, Inlets, Last, Signal, drive, idle};
 use super::memory::Memory;
 use super::store::{StoreSeen, mismatch_of};
@@ -234,10 +234,12 @@ async fn assemble(
             .map_err(|error| DaemonError::Worker(error.to_string()))??;
         (ledger, Some(report))
     };
-    if let Some(report) = &mut report
-        && check_last(&ledger, settings.audit.anchor_file.clone(), now).await?
-    {
-        report.rewound = ledger.read(|index| Rewound::of(index, |_| None));
+    let mut anchored = LastAnchor::Unknown;
+    if let Some(report) = &mut report {
+        anchored = check_last(&ledger, settings.audit.anchor_file.clone(), now).await?;
+        if anchored == LastAnchor::Rewound {
+            report.rewound = ledger.read(|index| Rewound::of(index, |_| None));
+        }
     }
     let login_state = ledger.read(|index| login::state_of(index, &settings.server));
     let server = &settings.server;
@@ -250,7 +252,7 @@ async fn assemble(
         made => made?,
     };
     let anchoring = match need {
-        Need::All => Anchoring::new(&settings.audit)?,
+        Need::All => Anchoring::new(&settings.audit, anchored)?,
         Need::Server | Need::Store { .. } => Anchoring::default(),
     };
     let governor = recall::governor(&ledger, &settings, now);

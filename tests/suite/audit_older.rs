@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use crate::drill::{Drill, Setup};
+use crate::drill_ops::failed;
+use crate::drill_oracle::Claim;
 
 /// A server that runs a retry whenever it is told to: what is sent twice takes effect twice.
 const WORK: &str = r#"
@@ -69,6 +71,11 @@ async fn an_older_copy_of_the_whole_store_is_noticed_by_its_last_anchor() {
     assert_eq!(asked.status.code(), Some(1), "{said}");
     assert!(said.contains("REWOUND"), "{said}");
     drill.daemon();
+    // what the lost interval has sent may still run
+    drill.run_for("10m").await;
+    let (code, said) = failed(&drill, &["approve", "rewound", "--why", "in haste"]);
+    assert_eq!(code, Some(65), "{said}");
+    assert!(said.contains("may still be carried out"), "{said}");
     drill.run_for("3h").await;
     assert_eq!(puts(&drill), before, "nothing is sent: {}", drill.log());
     drill.kill_and_restart().await;
@@ -85,5 +92,61 @@ async fn an_older_copy_of_the_whole_store_is_noticed_by_its_last_anchor() {
         drill.json(&["status", "--json"])["store_rewound"],
         serde_json::Value::Null
     );
+    drill.judge_with(earlier).await;
+}
+
+/// Runs until something was sent, puts back the copy of before, and starts again while the anchors are away.
+async fn put_back_unseen(more: &str) -> (Drill, usize, Vec<Claim>) {
+    let mut drill = Setup::of(WORK)
+        .config(&format!(
+            "[governor.default]\nper_minute = 1\n[audit]\nanchor_file = \"mount/anchors.jsonl\"\n{more}"
+        ))
+        .start()
+        .await;
+    let mount = drill.dir.path().join("mount");
+    fs::create_dir(&mount).expect("made");
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    drill.stop();
+    let kept = drill.dir.path().join("kept");
+    copy(&drill.store(), &kept);
+    drill.daemon();
+    while puts(&drill) < 2 {
+        drill.run_for("1m").await;
+    }
+    let claims = drill.evidence().await.claims;
+    drill.stop();
+    fs::remove_dir_all(drill.store()).expect("removed");
+    copy(&kept, &drill.store());
+    fs::rename(&mount, drill.dir.path().join("away")).expect("away");
+    let before = puts(&drill);
+    drill.daemon();
+    drill.run_for("1m").await;
+    fs::rename(drill.dir.path().join("away"), &mount).expect("back");
+    (drill, before, claims)
+}
+
+/// The mount of the anchors comes back while the daemon runs: it is held against them before it adds one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn anchors_that_were_away_at_start_still_tell_of_an_older_copy() {
+    let (mut drill, before, earlier) = put_back_unseen("anchor_required = true").await;
+    let told = |drill: &Drill| {
+        drill
+            .log()
+            .contains("an older copy of the store was put back")
+    };
+    // the file is tried again every few seconds of wall time
+    drill.until("it is said", told).await;
+    drill.run_for("2h").await;
+    assert_eq!(puts(&drill), before, "nothing is sent: {}", drill.log());
+    drill.stop();
+    drill.daemon();
+    drill.run_for("1h").await;
+    assert_eq!(puts(&drill), before, "the next start finds it in its place");
+    drill.done(&["approve", "rewound", "--why", "looked at the plan"]);
+    drill.run_for("60h").await;
+    assert_eq!(drill.count("healed"), 8);
     drill.judge_with(earlier).await;
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use super::last::last_of;
 use crate::ledger::anchor::Anchor;
 
 /// Anchors that wait for a file that can't be written; the oldest of more go.
@@ -61,14 +62,15 @@ impl Shared {
 }
 
 impl AnchorFile {
-    /// Makes the thread; the file is opened with the first anchor.
-    pub fn new(path: PathBuf, most: u64) -> Self {
+    /// Makes the thread; the file is opened with the first anchor. `held`: its last anchor was held against
+    /// the store already.
+    pub fn new(path: PathBuf, most: u64, held: bool) -> Self {
         let shared = Arc::<Shared>::default();
         let (to, anchors) = sync_channel(WAITING);
         let (at, seen) = (path.clone(), Arc::clone(&shared));
         let started = std::thread::Builder::new()
             .name("anchors".to_owned())
-            .spawn(move || pass_on(&at, most, &anchors, &seen));
+            .spawn(move || pass_on(&at, most, held, &anchors, &seen));
         let to = match started {
             Ok(_) => Some(to),
             Err(error) => {
@@ -135,8 +137,10 @@ impl AnchorFile {
     }
 }
 
-fn pass_on(path: &Path, most: u64, anchors: &Receiver<Anchor>, shared: &Shared) {
+fn pass_on(path: &Path, most: u64, mut held: bool, anchors: &Receiver<Anchor>, shared: &Shared) {
     let mut owed: VecDeque<Anchor> = VecDeque::new();
+    // the first anchor of this run, until the file was held against it
+    let mut first: Option<Anchor> = None;
     loop {
         let next = if owed.is_empty() {
             anchors.recv().map_err(|_| RecvTimeoutError::Disconnected)
@@ -149,9 +153,17 @@ fn pass_on(path: &Path, most: u64, anchors: &Receiver<Anchor>, shared: &Shared) 
             Err(RecvTimeoutError::Disconnected) => return,
         }
         owed.extend(anchors.try_iter());
+        if !held && first.is_none() {
+            first = owed.front().cloned();
+        }
         let more = owed.len().saturating_sub(KEPT);
         owed.drain(..more);
-        let done = append(path, most, &owed);
+        // the file may not have been there when the store was opened
+        let fits = first.as_ref().map_or(Ok(()), |first| fits(path, first));
+        let done = fits.and_then(|()| append(path, most, &owed));
+        if done.is_ok() {
+            (held, first) = (true, None);
+        }
         let mut state = shared.lock();
         match done {
             Ok(()) => {
@@ -170,6 +182,19 @@ fn pass_on(path: &Path, most: u64, anchors: &Receiver<Anchor>, shared: &Shared) 
         }
         drop(state);
         shared.moved.notify_waiters();
+    }
+}
+
+/// What this run has noted first must come behind what the file has of the same store: else an older copy
+/// of the store was put back. The file is left as it is then, so that the next start finds it.
+fn fits(path: &Path, first: &Anchor) -> Result<(), String> {
+    let last = last_of(path, &first.store).map_err(|e| e.to_string())?;
+    match last {
+        Some(last) if last.seq > first.seq => Err(format!(
+            "it has an anchor of record {} already, and this store ended with record {} at start: an older copy of the store was put back; stop the daemon, and start it with this file in its place",
+            last.seq, first.seq
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -264,7 +289,7 @@ mod tests {
     async fn what_could_not_be_written_is_written_later_and_nobody_waits_for_it() {
         let dir = tempfile::tempdir().expect("a directory");
         let (gone, path) = (dir.path().join("mount"), dir.path().join("mount/anchors"));
-        let file = AnchorFile::new(path.clone(), 1 << 20);
+        let file = AnchorFile::new(path.clone(), 1 << 20, false);
         file.append(anchor(1));
         file.settled().await;
         let why = file.trouble().expect("there is no such directory");

@@ -16,8 +16,19 @@ const TAIL: u64 = 64 << 10;
 /// How long the file is waited for at start (wall time).
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What the last anchor says of the store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LastAnchor {
+    /// It is not known: there is no such file now, or it can't be read.
+    Unknown,
+    /// The store has that record, or is known to be rewound already.
+    Known,
+    /// The store does not have that record so; it was put on record that it is rewound.
+    Rewound,
+}
+
 /// Records that the store was rewound where its last anchor names a record that it does not have, or has
-/// otherwise. Answers true then; false also where the file can't be read, which is said.
+/// otherwise. That the file can't be read is said.
 ///
 /// # Errors
 /// The store failed.
@@ -25,13 +36,13 @@ pub async fn check_last(
     ledger: &Ledger,
     file: Option<PathBuf>,
     now: Timestamp,
-) -> Result<bool, LedgerError> {
+) -> Result<LastAnchor, LedgerError> {
     let store = ledger.read(|index| index.store_id().map(str::to_owned));
     let (Some(path), Some(store)) = (file, store) else {
-        return Ok(false);
+        return Ok(LastAnchor::Unknown);
     };
     if ledger.read(|index| index.rewound().is_some()) {
-        return Ok(false);
+        return Ok(LastAnchor::Known);
     }
     let shown = path.display().to_string();
     let reading = tokio::task::spawn_blocking(move || last_of(&path, &store));
@@ -48,11 +59,11 @@ pub async fn check_last(
                 file = %shown, %error,
                 "the anchor file can't be read: whether an older copy of the store was put back is not known from it"
             );
-            return Ok(false);
+            return Ok(LastAnchor::Unknown);
         }
     };
     let Some(anchor) = anchor else {
-        return Ok(false);
+        return Ok(LastAnchor::Unknown);
     };
     let found = ledger.read(|index| index.last_seq());
     let agrees = match ledger.event_bytes(anchor.seq)? {
@@ -60,7 +71,7 @@ pub async fn check_last(
         None => false,
     };
     if agrees {
-        return Ok(false);
+        return Ok(LastAnchor::Known);
     }
     tracing::error!(
         file = %shown, record = anchor.seq, at = %anchor.at, last = found,
@@ -78,11 +89,11 @@ pub async fn check_last(
             meta: Meta::by(Actor::System, now),
         })
         .await?;
-    Ok(true)
+    Ok(LastAnchor::Rewound)
 }
 
 /// The last anchor of a store in a file; none where there is no file yet.
-fn last_of(path: &Path, store: &str) -> std::io::Result<Option<Anchor>> {
+pub(super) fn last_of(path: &Path, store: &str) -> std::io::Result<Option<Anchor>> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),

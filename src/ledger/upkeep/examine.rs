@@ -66,6 +66,8 @@ pub struct Examined {
     pub last: u64,
     /// What stands for records that are missing, unreadable or out of the chain.
     pub(in crate::ledger) damage: Option<Digest>,
+    /// A rewritten record that no record of a rewriting vouches for as it is: changed by nobody knows whom.
+    pub(super) unvouched: Option<Finding>,
     /// A digest over the number and the link of every record.
     pub(super) links: Digest,
     /// The same without the last one.
@@ -216,12 +218,17 @@ impl Examiner {
 
     /// What came of all of them; `mark` is what a sidecar says of the last one.
     pub fn end(mut self, mark: Option<&Mark>) -> Examined {
-        if let Some((seq, what)) = self.unvouched.take() {
-            self.find(Some(seq), what);
-        }
-        if let Some(seq) = self.later {
+        let mut unvouched = None;
+        let later = self.later.map(|seq| {
             let what = "it was rewritten, and no record of a rewriting vouches for it";
-            self.find(Some(seq), what.to_owned());
+            (seq, what.to_owned())
+        });
+        for (seq, what) in self.unvouched.take().into_iter().chain(later) {
+            self.find(Some(seq), what.clone());
+            unvouched.get_or_insert(Finding {
+                record: Some(seq),
+                what,
+            });
         }
         if self.tally.records > 0 && self.index.store_id().is_none() {
             self.find(None, "no record says which store this is".to_owned());
@@ -255,6 +262,7 @@ impl Examiner {
             wrong: self.wrong,
             last: self.last,
             damage: self.damage.digest(),
+            unvouched,
             links: hex(self.links),
             links_before: hex(self.before),
         }

@@ -135,6 +135,15 @@ pub(super) fn settled(
     before: &Examined,
 ) -> Result<(), UpkeepError> {
     let index = &before.index;
+    if let Some(found) = &before.unvouched {
+        let record = found.record.unwrap_or(0);
+        // the new journal would vouch for what somebody has changed
+        return Err(UpkeepError::Unsettled(format!(
+            "the store in {} is not rewritten: record {record}: {}; see `provtaskd audit verify`",
+            settings.dir.display(),
+            found.what
+        )));
+    }
     let lost = held.mark().is_none() && before.last > 1;
     let damaged = before.damage.is_some() && before.damage != index.damage;
     let rewound = match rewind(index, held.mark(), damaged || lost) {
