@@ -413,6 +413,9 @@ fn settled_first(evidence: &Evidence, case: &Case<'_>) -> Option<String> {
                 row["class"] == "read"
                     && (path.ends_with(&format!("/provtasks/{task}"))
                         || path.ends_with(&format!("/provprocesses/{process}")))
+                    || row["class"] == "list"
+                        && row["status"] == 200
+                        && followed(evidence, task, row)
             });
             if !asked {
                 return Some(format!(
@@ -423,6 +426,18 @@ fn settled_first(evidence: &Evidence, case: &Case<'_>) -> Option<String> {
         }
     }
     None
+}
+
+/// Whether a list could show what had become of a task: its successor.
+fn followed(evidence: &Evidence, task: &str, list: &Value) -> bool {
+    let root = evidence
+        .task(&Value::from(task))
+        .map_or(&Value::Null, |task| &task["root"]);
+    let number = task.parse::<u64>().ok();
+    evidence.tasks().iter().any(|other| {
+        let created: Option<Timestamp> = other["created"].as_str().and_then(|at| at.parse().ok());
+        other["root"] == *root && other["id"].as_u64() > number && created <= at(list)
+    })
 }
 
 /// Nothing that was acknowledged before a kill is lost or changed after it.

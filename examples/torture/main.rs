@@ -53,6 +53,9 @@ struct Args {
     /// Keep each round's directory here; else those of failed rounds are kept in the system's temporary directory
     #[arg(long)]
     keep: Option<PathBuf>,
+    /// With the faults under which bugs are known that are not mended yet
+    #[arg(long)]
+    open_bugs: bool,
     /// Print a line for every round
     #[arg(long)]
     verbose: bool,
@@ -168,7 +171,7 @@ fn one(args: &Args, binary: &Path, place: &Path, seed: u64, sum: &Mutex<Sum>) {
     let _ = std::fs::remove_dir_all(&dir);
     let played = std::fs::create_dir_all(&dir)
         .map_err(house::io(&dir))
-        .and_then(|()| round::play(&dir, binary, seed));
+        .and_then(|()| round::play(&dir, binary, seed, args.open_bugs));
     let good = match &played {
         Ok(verdict) => {
             if args.verbose || !verdict.found.is_empty() {

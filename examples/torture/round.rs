@@ -48,9 +48,9 @@ struct Round {
 }
 
 /// Plays the round of a seed in a directory.
-pub fn play(dir: &Path, binary: &Path, seed: u64) -> Result<Verdict, Trouble> {
+pub fn play(dir: &Path, binary: &Path, seed: u64, open_bugs: bool) -> Result<Verdict, Trouble> {
     let began = Instant::now();
-    let plan = world::plan(seed);
+    let plan = world::plan(seed, open_bugs);
     let house = House::build(dir, binary, &plan.scenario, &plan.config)?;
     let mut round = Round {
         plan,
