@@ -216,6 +216,20 @@ impl Round {
         Ok(())
     }
 
+    /// A person lets go on what was sent in vain too often while requests failed by themselves, as the
+    /// inbox says; that they heal then is not excused.
+    fn reset(&self, inbox: &Value) -> Result<(), Trouble> {
+        let items = inbox.as_array().into_iter().flatten();
+        let parked = items.filter(|item| item["why"] == "sent_in_vain");
+        for id in parked.flat_map(|item| item["tasks"].as_array().into_iter().flatten()) {
+            let id = id.as_str().unwrap_or_default();
+            // one that is being read back is refused, and asked for again later
+            self.house
+                .asked(&["outcomes", "reset", id, "--why", "the faults have ended"])?;
+        }
+        Ok(())
+    }
+
     /// No fault any more: what can heal has to heal by the deadline. Then the verdict.
     fn heal(mut self, began: Instant) -> Result<Verdict, Trouble> {
         self.house
@@ -231,6 +245,7 @@ impl Round {
             let truth = self.house.get("/sim/truth")?;
             let inbox = self.house.json(&["inbox", "--json"])?;
             let left = judge::left(&truth, &journal);
+            self.reset(&inbox)?;
             if left.iter().all(|id| judge::doubtful(&inbox, *id)) {
                 let outcomes = self.house.command(&["outcomes", "export"])?;
                 if !JUST_SENT
