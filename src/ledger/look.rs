@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 
 use super::error::LedgerError;
-use super::index::{Index, TaskRef, flags};
+use super::index::{Index, TaskRef};
 use super::judge::{Judgement, Reading, judge, next_look};
 use super::lineage::{Join, Newcomer, Waiting, join, made_before, mark_chains, print};
 use super::record::{EventBody, How, JoinedItem, MAX_TEXT, Meta, clip};
@@ -212,8 +212,9 @@ fn sides(index: &Index, sent: Timestamp, tasks: &[Task]) -> Sides {
         let Some(of) = index.lineage(lineage) else {
             continue;
         };
-        // one about which a person has to decide may still be the one whose successor is shown
-        if closed && of.task == TaskRef::from(&task.id) && !of.has(flags::DONE) {
+        // one about which a person has to decide, or has said that it was done, may still be the one whose
+        // successor is shown
+        if closed && of.task == TaskRef::from(&task.id) {
             out.waiting.push(Waiting {
                 lineage,
                 task: TaskId::from(&of.task),

@@ -169,3 +169,40 @@ fn a_doubtful_sibling_keeps_its_share_in_the_doubt() {
         Some(AttemptEvent::ReadAmbiguous)
     );
 }
+
+/// What a person has said to be done still has its successor: it is not the one of a sibling.
+#[test]
+fn the_successor_of_what_a_person_has_settled_is_not_taken_for_a_siblings() {
+    let (mut work, index) = core();
+    let rejected = |id: &str| row(id, TaskStatus::Rejected, "77");
+    let seen = see(&mut work, vec![rejected("90"), rejected("91")], 0);
+    let ids: Vec<LineageId> = seen.views.iter().filter_map(|v| v.lineage).collect();
+    send(&mut work, ids[1], "91", 6, ReceiptStatus::Accepted);
+    let lost = ReceiptStatus::Unknown {
+        why: Arc::from("reset"),
+    };
+    send(&mut work, ids[0], "90", 15, lost);
+    let word = crate::model::Outcome {
+        lineage: ids[1],
+        ordinal: 1,
+        event: AttemptEvent::PersonCompleted,
+        at: at(21),
+        task: None,
+        evidence: None,
+    };
+    let told = work.conclude(vec![word], &Meta::daemon(at(21), None));
+    assert!(told.expect("answered")[0].applied);
+    let tasks = vec![
+        row("90", TaskStatus::UnsuccessfullyCompleted, "77"),
+        row("91", TaskStatus::UnsuccessfullyCompleted, "77"),
+        row("1200", TaskStatus::Completed, "77"),
+    ];
+    let look = Looked::process(ids[0], 1, tasks);
+    let told = work
+        .looked(vec![look], &delivery(), &Meta::daemon(at(40), None), at(40))
+        .expect("looked")
+        .outcomes;
+    assert_eq!(told[0].event, AttemptEvent::ReadAmbiguous, "{told:?}");
+    let index = index.read().expect("a lock");
+    assert!(index.is_ambiguous(ids[0]));
+}
