@@ -92,11 +92,7 @@ pub fn play(dir: &Path, binary: &Path, seed: u64) -> Result<Case, Trouble> {
 
 /// A daemon in the middle of its work, killed.
 fn begin(house: &mut House, dice: &mut Dice) -> Result<(), Trouble> {
-    let status = house.json(&["status", "--json"])?;
-    let hash = status["policy_hash"].as_str().unwrap_or_default();
-    house.command(&[
-        "policy", "release", hash, "--person", "Torture", "--word", "T-1",
-    ])?;
+    release(house)?;
     house.start()?;
     house.raise(1)?;
     house.settle()?;
@@ -120,6 +116,17 @@ fn begin(house: &mut House, dice: &mut Dice) -> Result<(), Trouble> {
         hunter.back();
     }
     house.bury().map(|_| ())
+}
+
+/// Releases the policies, as a person does.
+fn release(house: &House) -> Result<(), Trouble> {
+    let output = house.asked(&["status", "--json"])?;
+    let status: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let hash = status["policy_hash"].as_str().unwrap_or_default();
+    let release = [
+        "policy", "release", hash, "--person", "Torture", "--word", "T-1",
+    ];
+    house.command(&release).map(|_| ())
 }
 
 fn puts(house: &House) -> Result<usize, Trouble> {
@@ -231,6 +238,8 @@ fn judged(
         return Ok(Err("it is rewound and has sent something".to_owned()));
     }
     house.command(&["approve", "rewound", "--why", "the case's damage"])?;
+    // the release of the policies may be among what is lost
+    release(house)?;
     Ok(heal(house)?.map(|()| End::Named))
 }
 

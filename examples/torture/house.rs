@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -271,6 +272,31 @@ impl House {
             .stdin(Stdio::null())
             .output()
             .map_err(io(&self.binary))
+    }
+
+    /// Runs a command that must work, and kills it after a time; false where it was through before.
+    pub fn cut_off(&self, args: &[&str], after: Duration) -> Result<bool, Trouble> {
+        let mut child = Command::new(&self.binary)
+            .args(args)
+            .current_dir(&self.dir)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(io(&self.binary))?;
+        std::thread::sleep(after);
+        // it may have ended by itself
+        let _ = child.kill();
+        let status = child.wait().map_err(io(&self.binary))?;
+        match (status.success(), status.signal()) {
+            (true, _) => Ok(false),
+            (false, Some(9)) => Ok(true),
+            (false, _) => Err(Trouble::Command {
+                args: args.join(" "),
+                said: status.to_string(),
+            }),
+        }
     }
 
     /// The same for one that prints JSON.

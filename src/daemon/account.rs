@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::model::facts::{AccountView, Known, Sibling};
 use crate::model::hash::{FastMap, FastSet};
 use crate::model::task::Wide;
-use crate::model::{Kind, LineageId, ProcessKey, Snapshot, Task};
+use crate::model::{Kind, LineageId, ProcessKey, Snapshot, Task, TaskId};
 
 /// What the ledger says of a row, as far as siblings need it.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +20,16 @@ pub struct RowState {
     pub attempt_open: bool,
     /// It could belong to more than one lineage.
     pub ambiguous: bool,
+}
+
+/// What is known of tasks beside what they show.
+pub struct Lookup<'a> {
+    /// What the ledger says of a row.
+    pub row: &'a dyn Fn(usize) -> Option<RowState>,
+    /// The same of an id that no row shows.
+    pub id: &'a dyn Fn(&TaskId) -> Option<RowState>,
+    /// What a task does.
+    pub kind: &'a dyn Fn(&Task) -> Kind,
 }
 
 /// The rows of a snapshot by account.
@@ -77,15 +87,15 @@ impl Accounts {
     }
 
     /// The other tasks of a row's account: the open ones of the snapshot, and, where the process
-    /// was read, all that it shows beside them. A row without an account has an unknown view.
+    /// was read, all that it shows beside them, those that are known by their ids. A row without an account
+    /// has an unknown view.
     pub fn view(
         &self,
         row: usize,
         snapshot: &Snapshot,
         kinds: &[Kind],
-        state: &dyn Fn(usize) -> Option<RowState>,
         process: &Known<Arc<Vec<Task>>>,
-        kind_of: &dyn Fn(&Task) -> Kind,
+        lookup: &Lookup<'_>,
     ) -> Known<AccountView> {
         let Some(task) = snapshot.tasks.get(row) else {
             return Known::unknown("the row is gone");
@@ -98,7 +108,7 @@ impl Accounts {
             let Some(other) = snapshot.tasks.get(at) else {
                 continue;
             };
-            let known = state(at);
+            let known = (lookup.row)(at);
             tasks.push(sibling(
                 other,
                 kinds.get(at).copied().unwrap_or(Kind::Unknown),
@@ -114,9 +124,11 @@ impl Accounts {
                     if seen.contains(other.id.as_str()) {
                         continue;
                     }
-                    let mut one = sibling(other, kind_of(other), None, *as_of);
-                    one.finished = other.status.is_finished();
-                    tasks.push(one);
+                    // an open one that the list left out has its place by the origin of its work, as all have;
+                    // a finished one counts from when it was made
+                    let open = !other.status.is_finished();
+                    let known = if open { (lookup.id)(&other.id) } else { None };
+                    tasks.push(sibling(other, (lookup.kind)(other), known, *as_of));
                 }
                 *as_of
             }
@@ -146,5 +158,67 @@ fn sibling(task: &Task, kind: Kind, known: Option<RowState>, seen_at: Timestamp)
         child: task.child.clone(),
         attempt_open: known.is_some_and(|k| k.attempt_open),
         finished: task.status.is_finished(),
+        ambiguous: known.is_some_and(|k| k.ambiguous),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Login, TaskStatus};
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("a time")
+    }
+
+    fn task(id: &str, status: TaskStatus) -> Task {
+        let mut task = Task::bare(TaskId::new(id), status);
+        task.process = Some(ProcessKey::new("700"));
+        task.created = Some(at("2027-03-01T12:00:00Z"));
+        task
+    }
+
+    /// A retried task whose successor the list has left out has the successor's date in the process, and
+    /// would pass for younger than what was made after the first of them.
+    #[test]
+    fn an_open_task_that_only_the_process_shows_has_the_origin_of_its_work() {
+        let snapshot = Snapshot {
+            tasks: vec![task("20", TaskStatus::Rejected)],
+            taken_at: at("2027-03-01T13:00:00Z"),
+            complete: true,
+            stable: true,
+            login: Login::new("SVC"),
+            pages: 1,
+            unreadable: Vec::new(),
+        };
+        let process = vec![
+            task("30", TaskStatus::Rejected),
+            task("31", TaskStatus::Completed),
+        ];
+        let process = Known::Yes {
+            value: Arc::new(process),
+            as_of: at("2027-03-01T13:00:00Z"),
+        };
+        let origin = at("2027-03-01T09:00:00Z");
+        let known = |_: &TaskId| {
+            Some(RowState {
+                lineage: LineageId(4),
+                origin,
+                attempt_open: false,
+                ambiguous: false,
+            })
+        };
+        let accounts = Accounts::of(&snapshot);
+        let lookup = Lookup {
+            row: &|_| None,
+            id: &known,
+            kind: &|_| Kind::Change,
+        };
+        let view = accounts.view(0, &snapshot, &[Kind::Change], &process, &lookup);
+        let tasks = &view.value().expect("had").tasks;
+        let origins: Vec<(&str, Timestamp)> =
+            tasks.iter().map(|s| (s.id.as_str(), s.origin)).collect();
+        let made = at("2027-03-01T12:00:00Z");
+        assert_eq!(origins, [("30", origin), ("31", made)]);
     }
 }

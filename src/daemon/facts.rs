@@ -4,13 +4,13 @@ use std::sync::{Arc, LazyLock};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::account::{Accounts, RowState};
+use super::account::{Accounts, Lookup, RowState};
 use super::evaluate::Bench;
 use super::memory::Memory;
 use super::owners::{self, Loads};
 use crate::model::facts::{DefinitionMemory, Facts, History, Known, Now};
 use crate::model::task::Wide;
-use crate::model::{Kind, LineageId, Owner, Snapshot, Task};
+use crate::model::{Kind, LineageId, Owner, Snapshot, Task, TaskId};
 use crate::policy::{Class, Need};
 
 /// Everything beside the row that one cycle has at hand.
@@ -132,20 +132,32 @@ impl Surroundings<'_> {
             .unwrap_or_default()
     }
 
+    /// What the ledger says of a task that no row shows.
+    fn known(&self, id: &TaskId) -> Option<RowState> {
+        self.bench.ledger.read(|index| {
+            let lineage = index.lineage_of(id)?;
+            Some(RowState {
+                lineage,
+                origin: index.origin(lineage)?,
+                attempt_open: index.open_attempt(lineage).is_some(),
+                ambiguous: index.is_ambiguous(lineage),
+            })
+        })
+    }
+
     /// The account's other tasks, with the process's where it was read.
     pub fn account(&self, memory: &Memory, row: usize) -> Known<crate::model::facts::AccountView> {
         let process = match &self.snapshot.tasks[row].process {
             Some(key) => memory.cache.process(key, || self.accounts.fingerprint(key)),
             None => Known::unknown("the row does not show its account"),
         };
-        self.accounts.view(
-            row,
-            self.snapshot,
-            self.kinds,
-            &|at| self.states.get(at).copied().flatten(),
-            &process,
-            &|task| self.bench.policies.kind_of(task),
-        )
+        let lookup = Lookup {
+            row: &|at| self.states.get(at).copied().flatten(),
+            id: &|id| self.known(id),
+            kind: &|task| self.bench.policies.kind_of(task),
+        };
+        self.accounts
+            .view(row, self.snapshot, self.kinds, &process, &lookup)
     }
 
     /// A number that changes when anything changes that a decision about the row rests on,

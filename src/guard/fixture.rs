@@ -61,6 +61,7 @@ pub(super) fn sibling(id: &str, name: &str, kind: Kind, at: i64) -> Sibling {
         child: None,
         attempt_open: false,
         finished: false,
+        ambiguous: false,
     }
 }
 

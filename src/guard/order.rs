@@ -69,11 +69,16 @@ pub(super) fn account(input: &GuardInput<'_>) -> Result<(), Refusal> {
     }
     if input.kind != Kind::Notify
         && let Some(other) =
-            open().find(|s| !input.is_later(s) && same_row(input, s) && !rests(input, s))
+            open().find(|s| may_be_older(input, s) && same_row(input, s) && !rests(input, s))
     {
         return waits(RefusalReason::WaitsForOlder, other);
     }
     Ok(())
+}
+
+/// True where it came before, or may be the successor of one that did.
+fn may_be_older(input: &GuardInput<'_>, other: &Sibling) -> bool {
+    other.ambiguous || !input.is_later(other)
 }
 
 /// An older grant that waits for its own predecessors, of which it is not shown whether it is even

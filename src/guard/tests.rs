@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use crate::model::facts::{Absence, AbsenceSource, AccountView, UserStatus};
+use crate::model::facts::{Absence, AbsenceSource, AccountView, Sibling, UserStatus};
 use crate::model::{
     Action, Kind, Known, Login, Owner, Principal, RefusalReason as R, RoleKey, TaskStatus,
 };
@@ -244,7 +244,19 @@ fn siblings_of_one_definition_wait_only_for_their_own_row() {
         Some(R::WaitsForOlder)
     );
     let younger = sibling("501", "Update Phone", Kind::Grant, 11);
-    assert_eq!(Case::retry(Kind::Grant).with(younger).refusal(), None);
+    assert_eq!(
+        Case::retry(Kind::Grant).with(younger.clone()).refusal(),
+        None
+    );
+    // one of which nobody can say whose successor it is may stand for an older one
+    let ambiguous = Sibling {
+        ambiguous: true,
+        ..younger
+    };
+    assert_eq!(
+        Case::retry(Kind::Grant).with(ambiguous).refusal(),
+        Some(R::WaitsForOlder)
+    );
     let elsewhere = sibling("499", "Update Room", Kind::Change, 9);
     assert_eq!(Case::retry(Kind::Change).with(elsewhere).refusal(), None);
 }

@@ -272,6 +272,10 @@ pub struct Sibling {
     pub attempt_open: bool,
     /// True where it was read from the process, finished, rather than from the open list.
     pub finished: bool,
+    /// True where it may be the successor of an older task, and nobody has said yet of which: its origin
+    /// may then be earlier than `origin`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ambiguous: bool,
 }
 
 /// The account's tasks, open (snapshot) and finished (process read).

@@ -177,6 +177,7 @@ fn account(revokes: usize) -> AccountView {
         child: None,
         attempt_open: false,
         finished: n > 0,
+        ambiguous: false,
     };
     AccountView {
         tasks: (0..revokes).map(sibling).collect(),

@@ -421,6 +421,7 @@ fn siblings_fact(
             child: None,
             attempt_open: sibling.attempt_open,
             finished: sibling.finished,
+            ambiguous: false,
         });
     }
     Ok(Known::Yes {
