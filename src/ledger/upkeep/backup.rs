@@ -202,9 +202,9 @@ pub(super) fn read<R: Read>(
     let mut first = vec![0; HEADER];
     get(&mut first)?;
     let header: BackupHeader = serde_json::from_slice(&first)
-        .map_err(|_| bad("it does not begin like a backup of provtaskd"))?;
+        .map_err(|_| bad("it does not begin like a backup of provtaskd; for an export use `provtaskd store import`"))?;
     if header.backup != NAME {
-        return Err(bad("it does not begin like a backup of provtaskd"));
+        return Err(bad("it does not begin like a backup of provtaskd; for an export use `provtaskd store import`"));
     }
     if header.form != FORM || header.schema > VERSION {
         return Err(bad("it was made by a newer provtaskd; use that one"));
