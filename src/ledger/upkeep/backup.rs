@@ -21,6 +21,9 @@ use crate::ledger::sidecar::Mark;
 use crate::ledger::store::Store;
 use crate::model::Digest;
 
+/// What a file is told that is something else.
+const OTHER: &str =
+    "it does not begin like a backup of provtaskd; for an export use `provtaskd store import`";
 /// What it calls itself.
 const NAME: &str = "provtaskd store";
 /// The form of the file.
@@ -201,10 +204,9 @@ pub(super) fn read<R: Read>(
     };
     let mut first = vec![0; HEADER];
     get(&mut first)?;
-    let header: BackupHeader = serde_json::from_slice(&first)
-        .map_err(|_| bad("it does not begin like a backup of provtaskd; for an export use `provtaskd store import`"))?;
+    let header: BackupHeader = serde_json::from_slice(&first).map_err(|_| bad(OTHER))?;
     if header.backup != NAME {
-        return Err(bad("it does not begin like a backup of provtaskd; for an export use `provtaskd store import`"));
+        return Err(bad(OTHER));
     }
     if header.form != FORM || header.schema > VERSION {
         return Err(bad("it was made by a newer provtaskd; use that one"));

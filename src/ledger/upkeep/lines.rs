@@ -156,10 +156,14 @@ pub(super) fn read<R: BufRead>(
             });
         };
         if number == 1 {
-            let header: Header = serde_json::from_slice(text)
-                .map_err(|_| bad(format!("its first line is not that of `{what}`; for a backup use `provtaskd store restore`")))?;
+            let other = || {
+                bad(format!(
+                    "its first line is not that of `{what}`; for a backup use `provtaskd store restore`"
+                ))
+            };
+            let header: Header = serde_json::from_slice(text).map_err(|_| other())?;
             if header.export != what {
-                return Err(bad(format!("its first line is not that of `{what}`; for a backup use `provtaskd store restore`")));
+                return Err(other());
             }
             if header.schema > VERSION {
                 return Err(bad(format!(
