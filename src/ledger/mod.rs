@@ -4,7 +4,7 @@ mod alike;
 pub mod anchor;
 mod aside;
 mod attempts;
-mod block;
+pub mod block;
 mod claimed;
 mod commit;
 mod dated;
