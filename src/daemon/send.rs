@@ -14,7 +14,7 @@ use crate::dispatch::batch::{Batch, Pick};
 use crate::dispatch::deliver::{Delivered, End, deliver};
 use crate::governor::{Admitted, Answered, Lane};
 use crate::ledger::record::{EventBody, Meta};
-use crate::ledger::{ClaimRequest, DecisionRecord, Entry, LedgerError, Settled};
+use crate::ledger::{ClaimRequest, DecisionRecord, Entry, Index, LedgerError, Settled, VerifyItem};
 use crate::model::{
     Action, ActionName, BatchId, Receipt, ReceiptStatus, Refusal, RefusalReason, TargetName,
 };
@@ -273,6 +273,12 @@ impl Core {
             };
         };
         let counts = count(&delivered.receipts);
+        let outage = self.ledger.read(Index::outage);
+        self.governor.set_path_missing(
+            outage
+                .filter(|outage| outage.missing)
+                .map(|outage| outage.requests),
+        );
         match &delivered.end {
             End::Answered => {
                 self.governor.answered(
@@ -307,6 +313,10 @@ impl Core {
                 {
                     self.governor.server_asked_to_wait(now, until);
                 }
+                if *status == Some(404) {
+                    // what it named may be gone, or somebody else may have ended it: that is read at once
+                    self.look_into(&delivered.receipts, now);
+                }
                 tracing::warn!(
                     target_system = %done.target,
                     items = done.planned,
@@ -340,6 +350,25 @@ impl Core {
         }
         // before the next claim can be on disk, this is: nothing waits for it here
         self.store_governor_soon(now).await
+    }
+
+    /// Reads what a request has named, and its accounts, with the next round of readings.
+    fn look_into(&mut self, receipts: &[Receipt], now: Timestamp) {
+        let items = self.ledger.read(|index| {
+            let item = |receipt: &Receipt| {
+                let attempt = index.open_attempt(receipt.lineage)?;
+                Some(VerifyItem {
+                    lineage: receipt.lineage,
+                    ordinal: attempt.ordinal,
+                    task: index.current_task(receipt.lineage)?,
+                    process: attempt.process.clone(),
+                    read_process: attempt.process.is_some() && attempt.action == Action::Retry,
+                    due: now,
+                })
+            };
+            receipts.iter().filter_map(item).collect::<Vec<_>>()
+        });
+        self.looks.extend(items);
     }
 
     /// What was sent is looked for after `verify_first`, not with the next cycle of an idle pace.

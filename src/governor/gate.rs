@@ -54,13 +54,33 @@ const GATES: &[(&str, Gate)] = &[
     ("attempts", attempts),
     ("due", due),
     ("back_off", back_off),
-    ("server", |input| input.state.server_refusal(input.now)),
+    ("server", |input| {
+        server(input.standing, input.state, input.now)
+    }),
     ("breaker", breaker),
 ];
 
 /// The gates' names in the order in which they are asked; the caps of the cycle come after them.
 pub fn gate_names() -> impl Iterator<Item = &'static str> {
     GATES.iter().map(|(name, _)| *name)
+}
+
+/// The server needs a pause; where the writes' path is not there, that is said, with what to do.
+pub(super) fn server(
+    standing: &Standing,
+    state: &GovernorState,
+    now: Timestamp,
+) -> Option<Refusal> {
+    let refusal = state.server_refusal(now)?;
+    let Some(requests) = standing.path_missing else {
+        return Some(refusal);
+    };
+    let missing = Refusal::new(RefusalReason::WritePathMissing, Scope::Global)
+        .with("answered_404_in_a_row", requests);
+    Some(match refusal.until {
+        Some(until) => missing.until(until),
+        None => missing,
+    })
 }
 
 /// The first refusal.

@@ -40,6 +40,8 @@ pub struct Standing {
     pub store_ok: bool,
     /// The daemon is ending.
     pub shutting_down: bool,
+    /// Nothing is found at the path of the writes: so many requests in a row were answered 404.
+    pub path_missing: Option<u32>,
 }
 
 impl Standing {
@@ -53,6 +55,7 @@ impl Standing {
             anchor_missing: None,
             store_ok: true,
             shutting_down: false,
+            path_missing: None,
         }
     }
 
@@ -168,6 +171,11 @@ impl Governor {
     /// Whether the journal's last anchor is where it has to be has changed; it holds at once.
     pub fn set_anchor_missing(&mut self, why: Option<Arc<str>>) {
         self.standing.anchor_missing = why;
+    }
+
+    /// Whether anything is found at the path of the writes; it holds at once.
+    pub fn set_path_missing(&mut self, requests: Option<u32>) {
+        self.standing.path_missing = requests;
     }
 
     /// Tells how things stand, between cycles.
