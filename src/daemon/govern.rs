@@ -11,7 +11,7 @@ use super::evaluate::{Behind, Evaluated, Proposal, Rest};
 use super::memory::Refused;
 use super::ordered::OrderWait;
 use super::under_way::Why;
-use crate::governor::{Admitted, Hold, Standing};
+use crate::governor::{Admitted, Hold, Outage, Standing};
 use crate::guard::Passed;
 use crate::ledger::record::{EventBody, Meta};
 use crate::ledger::{DecidedCount, DecisionRecord, Entry, Index, Taken};
@@ -39,7 +39,7 @@ impl Core {
             anchor_missing: self.anchoring.missing(),
             store_ok: self.ledger.failed().is_none(),
             shutting_down: self.stopping,
-            path_missing: missing_of(index),
+            outage: outage_of(index),
         })
     }
 
@@ -316,10 +316,13 @@ impl Core {
     }
 }
 
-/// How many requests in a row were answered 404 whatever they named, where the path is not there.
-pub fn missing_of(index: &Index) -> Option<u32> {
-    let outage = index.outage().filter(|outage| outage.missing)?;
-    Some(outage.requests)
+/// What the ledger says of a server that answers no request to write, for the governor.
+pub fn outage_of(index: &Index) -> Option<Outage> {
+    let outage = index.outage()?;
+    Some(Outage {
+        requests: outage.requests,
+        missing: outage.missing,
+    })
 }
 
 /// Waits until the ledger has taken all of them.

@@ -8,13 +8,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::core::{Core, Done};
 use super::evaluate::Behind;
+use super::govern::outage_of;
 use super::under_way::{Why, takes_access};
 use super::{DaemonError, reread};
 use crate::dispatch::batch::{Batch, Pick};
 use crate::dispatch::deliver::{Delivered, End, deliver};
 use crate::governor::{Admitted, Answered, Lane};
 use crate::ledger::record::{EventBody, Meta};
-use crate::ledger::{ClaimRequest, DecisionRecord, Entry, Index, LedgerError, Settled, VerifyItem};
+use crate::ledger::{ClaimRequest, DecisionRecord, Entry, LedgerError, Settled, VerifyItem};
 use crate::model::{
     Action, ActionName, BatchId, Receipt, ReceiptStatus, Refusal, RefusalReason, TargetName,
 };
@@ -273,12 +274,7 @@ impl Core {
             };
         };
         let counts = count(&delivered.receipts);
-        let outage = self.ledger.read(Index::outage);
-        self.governor.set_path_missing(
-            outage
-                .filter(|outage| outage.missing)
-                .map(|outage| outage.requests),
-        );
+        self.governor.set_outage(self.ledger.read(outage_of));
         match &delivered.end {
             End::Answered => {
                 self.governor.answered(

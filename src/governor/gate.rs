@@ -72,11 +72,11 @@ pub(super) fn server(
     now: Timestamp,
 ) -> Option<Refusal> {
     let refusal = state.server_refusal(now)?;
-    let Some(requests) = standing.path_missing else {
+    let Some(outage) = standing.outage.filter(|outage| outage.missing) else {
         return Some(refusal);
     };
     let missing = Refusal::new(RefusalReason::WritePathMissing, Scope::Global)
-        .with("answered_404_in_a_row", requests);
+        .with("answered_404_in_a_row", outage.requests);
     Some(match refusal.until {
         Some(until) => missing.until(until),
         None => missing,

@@ -23,6 +23,15 @@ use super::state::{GovernorState, VERSION};
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Census(pub BTreeMap<TargetName, u32>);
 
+/// Requests in a row that have failed for a reason of the server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Outage {
+    /// How many.
+    pub requests: u32,
+    /// Each was answered 404: nothing is found at the path of the writes.
+    pub missing: bool,
+}
+
 /// How things stand with everything that is not the governor's own.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Standing {
@@ -40,8 +49,8 @@ pub struct Standing {
     pub store_ok: bool,
     /// The daemon is ending.
     pub shutting_down: bool,
-    /// Nothing is found at the path of the writes: so many requests in a row were answered 404.
-    pub path_missing: Option<u32>,
+    /// The server answers no request to write, whatever it names.
+    pub outage: Option<Outage>,
 }
 
 impl Standing {
@@ -55,7 +64,7 @@ impl Standing {
             anchor_missing: None,
             store_ok: true,
             shutting_down: false,
-            path_missing: None,
+            outage: None,
         }
     }
 
@@ -173,9 +182,9 @@ impl Governor {
         self.standing.anchor_missing = why;
     }
 
-    /// Whether anything is found at the path of the writes; it holds at once.
-    pub fn set_path_missing(&mut self, requests: Option<u32>) {
-        self.standing.path_missing = requests;
+    /// Whether the server answers requests to write has changed; it holds at once.
+    pub fn set_outage(&mut self, outage: Option<Outage>) {
+        self.standing.outage = outage;
     }
 
     /// Tells how things stand, between cycles.

@@ -8,7 +8,7 @@ use crate::model::{AttemptEvent, LineageId, Refusal, RefusalReason, Scope, Targe
 
 use super::admitted::Lane;
 use super::gate;
-use super::machine::Governor;
+use super::machine::{Governor, Outage};
 use super::pace::Answered;
 use super::sums::{later, times};
 
@@ -60,10 +60,11 @@ impl Governor {
                 .with("in_flight", in_flight)
                 .with("limit", limit)
         };
-        let probing = self.state.server_failures >= SERVER_AFTER;
-        if probing && on_the_way > 0 {
+        if let Some(outage) = self.standing.outage
+            && on_the_way > 0
+        {
             return Err(Refusal::new(RefusalReason::ServerBackOff, Scope::Global)
-                .with("failed_requests_in_a_row", self.state.server_failures)
+                .with("failed_requests_in_a_row", outage.requests)
                 .with("probe", "on its way"));
         }
         if on_the_way >= all {
@@ -103,7 +104,7 @@ impl Governor {
                     .with("limit", allowed),
             );
         }
-        if probing {
+        if self.standing.outage.is_some() {
             // a server that answers nobody is asked with one item, and told by nothing but an answer
             return Ok(1);
         }
@@ -147,9 +148,9 @@ impl Governor {
         self.state.server_failures = self.state.server_failures.saturating_add(1);
         if self.state.server_failures >= SERVER_AFTER {
             let doubled = i32::try_from(self.state.server_failures - SERVER_AFTER).unwrap_or(30);
-            let cap = match self.standing.path_missing {
-                Some(_) => MISSING_CAP,
-                None => SERVER_CAP,
+            let cap = match self.standing.outage {
+                Some(Outage { missing: true, .. }) => MISSING_CAP,
+                _ => SERVER_CAP,
             };
             let pause = times(
                 jiff::SignedDuration::from_secs(SERVER_PAUSE),

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{AttemptEvent as E, LineageId, RefusalReason as R, TargetName};
 
-use super::super::{Answered, Governor, Lane};
+use super::super::{Answered, Governor, Lane, Outage};
 use super::fixture::{at, governor, settings, started, target};
 
 /// What may be sent within one minute, as the batcher asks for it, with nothing left to be read back.
@@ -129,6 +129,13 @@ fn a_server_that_answers_nobody_is_asked_with_one_item_at_a_time() {
         batch.map_err(|refusal| refusal.reason)
     };
     assert_eq!(refused(&mut governor, 3), Err(R::ServerBackOff));
+    let down = |missing| {
+        Some(Outage {
+            requests: 3,
+            missing,
+        })
+    };
+    governor.set_outage(down(false));
     // the pause is over: one item, of whatever target, and nothing beside it
     assert_eq!(
         governor.next_batch(at(40), &target(), Lane::Usual, 0),
@@ -136,10 +143,10 @@ fn a_server_that_answers_nobody_is_asked_with_one_item_at_a_time() {
     );
     governor.sent(at(40), &target(), 1);
     assert_eq!(refused(&mut governor, 41), Err(R::ServerBackOff));
-    governor.set_path_missing(Some(4));
+    governor.set_outage(down(true));
     governor.whole_request_failed(at(42), &target());
     assert_eq!(refused(&mut governor, 43), Err(R::WritePathMissing));
-    governor.set_path_missing(None);
+    governor.set_outage(down(false));
     assert_eq!(refused(&mut governor, 43), Err(R::ServerBackOff));
     assert_eq!(refused(&mut governor, 200), Ok(1));
     governor.sent(at(200), &target(), 1);
@@ -149,6 +156,7 @@ fn a_server_that_answers_nobody_is_asked_with_one_item_at_a_time() {
         ..Answered::default()
     };
     governor.answered(at(201), &target(), answer);
+    governor.set_outage(None);
     assert_eq!(
         governor.next_batch(at(201), &target(), Lane::Usual, 0),
         Ok(10)
