@@ -72,15 +72,20 @@ pub(super) fn server(
     now: Timestamp,
 ) -> Option<Refusal> {
     let refusal = state.server_refusal(now)?;
+    Some(named(standing, refusal))
+}
+
+/// What holds everything back, by its name where the writes' path is not there.
+fn named(standing: &Standing, refusal: Refusal) -> Refusal {
     let Some(outage) = standing.outage.filter(|outage| outage.missing) else {
-        return Some(refusal);
+        return refusal;
     };
     let missing = Refusal::new(RefusalReason::WritePathMissing, Scope::Global)
         .with("answered_404_in_a_row", outage.requests);
-    Some(match refusal.until {
+    match refusal.until {
         Some(until) => missing.until(until),
         None => missing,
-    })
+    }
 }
 
 /// The first refusal.
@@ -278,7 +283,8 @@ fn back_off(input: &GateInput<'_>) -> Option<Refusal> {
 /// An open breaker holds everything back; so does a probe that is under way.
 fn breaker(input: &GateInput<'_>) -> Option<Refusal> {
     let pace = input.state.targets.get(input.target)?;
-    breaker_refusal(input.state, pace, input.target, input.now)
+    let refusal = breaker_refusal(input.state, pace, input.target, input.now)?;
+    Some(named(input.standing, refusal))
 }
 
 /// The breaker's refusal, for the gate and for the batcher.

@@ -84,7 +84,12 @@ async fn a_release_outlives_a_kill_and_holds_for_one_attempt() {
         explained.contains("need not wait for task 5001"),
         "{explained}"
     );
-    assert!(!explained.contains("waits_for_older"), "{explained}");
+    let because = explained.split("not done now").nth(1).expect("reasons");
+    let because = because.split("the task says").next().expect("reasons");
+    assert!(
+        because.contains("paused") && !because.contains("waits_for_older"),
+        "{because}"
+    );
     let status = drill.json(&["status", "--json"]);
     assert_eq!(status["orders_released"], 1);
     drill.done(&["resume"]);

@@ -9,7 +9,7 @@ use crate::ledger::lineage::JoinKey;
 use crate::ledger::record::{
     ClaimItem, DecidedItem, Event, EventBody, How, JoinedItem, OpenedItem, SeenItem, clip,
 };
-use crate::model::attempt::{SENDS_IN_VAIN, ended_with, next};
+use crate::model::attempt::{ended_with, next};
 use crate::model::task::{DefinitionId, Wide};
 use crate::model::{
     Action, ActionName, AttemptEvent, AttemptState, BatchId, Digest, LineageId, ReceiptStatus,
@@ -17,6 +17,7 @@ use crate::model::{
 };
 
 use super::compact::{Stamp, TaskRef};
+use super::ends::{end_episode, in_vain};
 use super::print::Answer;
 
 /// Attempts kept per lineage in memory; all of them stay in the journal.
@@ -589,26 +590,5 @@ impl Index {
         } else {
             self.manual.remove(definition);
         }
-    }
-}
-
-/// Counts sends in a row that came to nothing for the task's own sake. A 403 for a task that went alone
-/// says it all.
-fn in_vain(before: u8, status: Option<u16>) -> u8 {
-    match status {
-        Some(403) if before > 0 => before.max(SENDS_IN_VAIN),
-        // the whole server's trouble, or an answer that only could not be read
-        Some(408 | 429 | 502..=504 | 200..=299) | None => before,
-        Some(_) => before.saturating_add(1),
-    }
-}
-
-/// Caps and back-off start again; ordinals don't.
-fn end_episode(of: &mut Lineage) {
-    if let Some(past) = of.past.as_mut() {
-        past.counted = 0;
-        past.foreign = 0;
-        past.in_vain = 0;
-        past.episode = past.episode.saturating_add(1);
     }
 }

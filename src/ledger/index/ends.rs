@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::Index;
+use super::{Index, Lineage};
 use crate::ledger::record::ReceiptItem;
-use crate::model::attempt::ended_with;
+use crate::model::attempt::{SENDS_IN_VAIN, ended_with};
 use crate::model::{BatchId, LineageId, ReceiptStatus};
 
 /// So many requests in a row, and none of them explained by one task that is in all, are the server's trouble.
@@ -177,6 +177,27 @@ impl Index {
                 attempt.row = Some(row);
             }
         }
+    }
+}
+
+/// Counts sends in a row that came to nothing for the task's own sake. A 403 for a task that went alone
+/// says it all.
+pub(super) fn in_vain(before: u8, status: Option<u16>) -> u8 {
+    match status {
+        Some(403) if before > 0 => before.max(SENDS_IN_VAIN),
+        // the whole server's trouble, or an answer that only could not be read
+        Some(408 | 429 | 502..=504 | 200..=299) | None => before,
+        Some(_) => before.saturating_add(1),
+    }
+}
+
+/// Caps and back-off start again; ordinals don't.
+pub(super) fn end_episode(of: &mut Lineage) {
+    if let Some(past) = of.past.as_mut() {
+        past.counted = 0;
+        past.foreign = 0;
+        past.in_vain = 0;
+        past.episode = past.episode.saturating_add(1);
     }
 }
 
