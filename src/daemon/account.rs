@@ -241,20 +241,15 @@ mod tests {
             unreadable: Vec::new(),
         };
         let accounts = Accounts::of(&snapshot);
-        let told = |_: usize| {
-            Some(RowState {
-                lineage: LineageId(4),
-                origin: at("2027-03-01T12:00:00Z"),
-                attempt_open: false,
-                ambiguous: false,
-            })
+        let told = RowState {
+            lineage: LineageId(4),
+            origin: at("2027-03-01T12:00:00Z"),
+            attempt_open: false,
+            ambiguous: false,
         };
-        let untold = |_: usize| None;
-        let rows: [(&dyn Fn(usize) -> Option<RowState>, bool); 2] =
-            [(&told, false), (&untold, true)];
-        for (row, ambiguous) in rows {
+        for (row, ambiguous) in [(Some(told), false), (None, true)] {
             let lookup = Lookup {
-                row,
+                row: &|_| row,
                 id: &|_| None,
                 kind: &|_| Kind::Change,
             };

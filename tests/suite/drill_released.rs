@@ -25,6 +25,7 @@ user = "JDOE"
 task = "Add User to Group"
 failure = "data"
 child = "SALES"
+created = "-3h"
 [[task]]
 id = 5002
 target = "AD"
@@ -32,6 +33,7 @@ user = "JDOE"
 task = "Add User to Group"
 failure = "network"
 child = "STAFF"
+created = "-2h"
 "#;
 
 /// A disable of the account that never works, younger than both.
@@ -42,6 +44,7 @@ target = "AD"
 user = "JDOE"
 task = "Disable User"
 failure = "data"
+created = "-1h"
 "#;
 
 fn retried(drill: &Drill) -> Vec<String> {
