@@ -28,10 +28,10 @@ pub struct ApproveArgs {
 /// Options of `reject`.
 #[derive(Debug, Args)]
 pub struct VoteArgs {
-    /// The id that `provtaskd inbox` shows
+    /// The id that `provtaskd inbox` shows; of approve also order:TASK, so that TASK need not wait for the other task of its account that holds it back
     id: String,
     /// Why; it is recorded
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", alias = "reason")]
     why: String,
 }
 

@@ -236,6 +236,9 @@ pub struct StatusView {
     pub targets: Vec<TargetRow>,
     /// Items in the inbox.
     pub inbox: u64,
+    /// Tasks for which another one need not wait, by a person's word that holds now.
+    #[serde(default)]
+    pub orders_released: u64,
     /// Pauses in force.
     pub pauses: Vec<PauseView>,
     /// Write requests sent since start.

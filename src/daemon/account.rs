@@ -109,12 +109,15 @@ impl Accounts {
                 continue;
             };
             let known = (lookup.row)(at);
-            tasks.push(sibling(
+            let mut other = sibling(
                 other,
                 kinds.get(at).copied().unwrap_or(Kind::Unknown),
                 known,
                 snapshot.taken_at,
-            ));
+            );
+            // a row that can't be told yet may be the successor of anything older
+            other.ambiguous |= known.is_none();
+            tasks.push(other);
         }
         let as_of = match process {
             Known::Yes { value, as_of } => {
@@ -220,5 +223,41 @@ mod tests {
             tasks.iter().map(|s| (s.id.as_str(), s.origin)).collect();
         let made = at("2027-03-01T12:00:00Z");
         assert_eq!(origins, [("30", origin), ("31", made)]);
+    }
+
+    /// Somebody else has retried an older task: until the lists tell, its successor is a new row of today.
+    #[test]
+    fn a_row_that_is_not_told_yet_may_be_older_than_its_date() {
+        let snapshot = Snapshot {
+            tasks: vec![
+                task("20", TaskStatus::Rejected),
+                task("30", TaskStatus::Rejected),
+            ],
+            taken_at: at("2027-03-01T13:00:00Z"),
+            complete: true,
+            stable: true,
+            login: Login::new("SVC"),
+            pages: 1,
+            unreadable: Vec::new(),
+        };
+        let accounts = Accounts::of(&snapshot);
+        let told = RowState {
+            lineage: LineageId(4),
+            origin: at("2027-03-01T12:00:00Z"),
+            attempt_open: false,
+            ambiguous: false,
+        };
+        for (row, ambiguous) in [(Some(told), false), (None, true)] {
+            let lookup = Lookup {
+                row: &|_| row,
+                id: &|_| None,
+                kind: &|_| Kind::Change,
+            };
+            let process = Known::unknown("not read");
+            let kinds = [Kind::Change, Kind::Change];
+            let view = accounts.view(0, &snapshot, &kinds, &process, &lookup);
+            let tasks = &view.value().expect("had").tasks;
+            assert_eq!(tasks[0].ambiguous, ambiguous);
+        }
     }
 }

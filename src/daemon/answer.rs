@@ -183,13 +183,16 @@ impl Core {
                 let Some((item, text)) = items.into_iter().find(|(item, _)| item.task == id) else {
                     return self.explain_recorded(&id, visible);
                 };
+                let mut facts = text.facts;
+                let released = self.order_words(item.lineage).into_iter();
+                facts.extend(released.map(|words| ("released by a person".to_owned(), words)));
                 Reply::Explain(Box::new(ExplainView {
                     live: true,
                     as_of,
                     attempts: self.attempts_of(item.lineage),
                     policy_hash: self.policies.hash().clone(),
                     fields: text.fields,
-                    facts: text.facts,
+                    facts,
                     item,
                 }))
             }

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use super::anchor::Anchoring;
 use super::evaluate::{Behind, Bench, CycleError, Evaluated};
 use super::memory::Memory;
+use super::ordered::OrderWait;
 use super::seen::Seen;
 use super::send::SendDone;
 use super::settle::LookDone;
@@ -196,6 +197,8 @@ pub struct Core {
     pub under_way: UnderWay,
     /// What the rows of proposed tasks show beside the decision.
     pub behind: FastMap<LineageId, Behind>,
+    /// What the order within an account keeps waiting, by the last cycle.
+    pub order_waits: FastMap<LineageId, OrderWait>,
     /// A look is under way.
     pub looking: bool,
     /// Shutdown has begun.

@@ -9,11 +9,12 @@ use super::DaemonError;
 use super::core::Core;
 use super::evaluate::{Behind, Evaluated, Proposal, Rest};
 use super::memory::Refused;
+use super::ordered::OrderWait;
 use super::under_way::Why;
-use crate::governor::{Admitted, Hold, Standing};
+use crate::governor::{Admitted, Hold, Outage, Standing};
 use crate::guard::Passed;
 use crate::ledger::record::{EventBody, Meta};
-use crate::ledger::{DecidedCount, DecisionRecord, Entry, Taken};
+use crate::ledger::{DecidedCount, DecisionRecord, Entry, Index, Taken};
 use crate::model::hash::{FastMap, FastSet};
 use crate::model::{Action, Decision, LineageId, Refusal, RefusalReason, Scope, TaskId, Verdict};
 
@@ -38,6 +39,7 @@ impl Core {
             anchor_missing: self.anchoring.missing(),
             store_ok: self.ledger.failed().is_none(),
             shutting_down: self.stopping,
+            outage: outage_of(index),
         })
     }
 
@@ -122,6 +124,7 @@ impl Core {
         let mut refused: Vec<(Arc<Decision>, Refusal)> = Vec::new();
         let mut behinds: FastMap<LineageId, Behind> = FastMap::default();
         behinds.reserve(many);
+        let mut order_waits = FastMap::default();
         let mut decided: BTreeMap<&'static str, u64> = BTreeMap::new();
         for Proposal {
             decision,
@@ -138,6 +141,9 @@ impl Core {
                     wanted.push((decision, passed));
                 }
                 Err(mut reasons) if !reasons.is_empty() => {
+                    if let Some(wait) = OrderWait::of(&reasons) {
+                        order_waits.insert(decision.lineage, wait);
+                    }
                     let first = reasons.swap_remove(0);
                     let first = if passes_by_itself(&first) {
                         // waiting is not what keeps it from being sent
@@ -151,6 +157,7 @@ impl Core {
                 Err(_) => {}
             }
         }
+        self.order_waits = order_waits;
         let ledger = self.ledger.clone();
         let foreign = self.settings.governor.count_foreign_attempts;
         let governed = governor.govern(now, wanted, &|lineage| {
@@ -307,6 +314,15 @@ impl Core {
         }
         Ok(())
     }
+}
+
+/// What the ledger says of a server that answers no request to write, for the governor.
+pub fn outage_of(index: &Index) -> Option<Outage> {
+    let outage = index.outage()?;
+    Some(Outage {
+        requests: outage.requests,
+        missing: outage.missing,
+    })
 }
 
 /// Waits until the ledger has taken all of them.

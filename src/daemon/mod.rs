@@ -16,6 +16,7 @@ mod govern;
 mod login;
 mod memory;
 mod named;
+mod ordered;
 mod orders;
 mod outset;
 mod owners;

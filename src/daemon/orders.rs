@@ -125,6 +125,9 @@ impl Core {
                 "approve it without --max-age",
             ));
         }
+        if let Some(task) = id.strip_prefix("order:") {
+            return self.release_order(task, why, who, now).await;
+        }
         if id == "rewound" {
             return self.settle_rewind(why, who, now).await;
         }

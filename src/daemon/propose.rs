@@ -17,8 +17,8 @@ use crate::guard::{self, MemberFact, Passed};
 use crate::model::facts::Known;
 use crate::model::hash::{FastMap, FastSet};
 use crate::model::{
-    Action, Decision, LineageId, Login, Principal, ProcessKey, Refusal, RefusalReason, RoleKey,
-    Scope, TargetName, Verdict,
+    Action, Decision, LineageId, Login, OrderRelease, Principal, ProcessKey, Refusal,
+    RefusalReason, RoleKey, Scope, TargetName, Verdict,
 };
 
 /// The first pause after a fact was asked for in vain; doubled each time.
@@ -45,6 +45,8 @@ struct Standing {
     busy: FastMap<ProcessKey, Vec<(LineageId, bool)>>,
     baseline: FastSet<LineageId>,
     released: FastSet<LineageId>,
+    /// For which other tasks work need not wait, by a person's word.
+    orders: FastMap<LineageId, Vec<OrderRelease>>,
 }
 
 /// Asks the guards about every act that is wanted.
@@ -323,6 +325,10 @@ fn standing(around: &Surroundings<'_>, memory: &Memory, wishes: &[Wish]) -> Stan
             busy,
             baseline: lineages().filter(|of| index.in_baseline(*of)).collect(),
             released: lineages().filter(|of| index.is_released(*of)).collect(),
+            orders: lineages()
+                .map(|of| (of, index.order_releases(of, now)))
+                .filter(|(_, releases)| !releases.is_empty())
+                .collect(),
         }
     })
 }

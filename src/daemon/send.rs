@@ -8,13 +8,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::core::{Core, Done};
 use super::evaluate::Behind;
+use super::govern::outage_of;
 use super::under_way::{Why, takes_access};
 use super::{DaemonError, reread};
 use crate::dispatch::batch::{Batch, Pick};
 use crate::dispatch::deliver::{Delivered, End, deliver};
 use crate::governor::{Admitted, Answered, Lane};
 use crate::ledger::record::{EventBody, Meta};
-use crate::ledger::{ClaimRequest, DecisionRecord, Entry, LedgerError, Settled};
+use crate::ledger::{ClaimRequest, DecisionRecord, Entry, LedgerError, Settled, VerifyItem};
 use crate::model::{
     Action, ActionName, BatchId, Receipt, ReceiptStatus, Refusal, RefusalReason, TargetName,
 };
@@ -273,6 +274,7 @@ impl Core {
             };
         };
         let counts = count(&delivered.receipts);
+        self.governor.set_outage(self.ledger.read(outage_of));
         match &delivered.end {
             End::Answered => {
                 self.governor.answered(
@@ -307,6 +309,10 @@ impl Core {
                 {
                     self.governor.server_asked_to_wait(now, until);
                 }
+                if *status == Some(404) {
+                    // what it named may be gone, or somebody else may have ended it: that is read at once
+                    self.look_into(&delivered.receipts, now);
+                }
                 tracing::warn!(
                     target_system = %done.target,
                     items = done.planned,
@@ -340,6 +346,25 @@ impl Core {
         }
         // before the next claim can be on disk, this is: nothing waits for it here
         self.store_governor_soon(now).await
+    }
+
+    /// Reads what a request has named, and its accounts, with the next round of readings.
+    fn look_into(&mut self, receipts: &[Receipt], now: Timestamp) {
+        let items = self.ledger.read(|index| {
+            let item = |receipt: &Receipt| {
+                let attempt = index.open_attempt(receipt.lineage)?;
+                Some(VerifyItem {
+                    lineage: receipt.lineage,
+                    ordinal: attempt.ordinal,
+                    task: index.current_task(receipt.lineage)?,
+                    process: attempt.process.clone(),
+                    read_process: attempt.process.is_some() && attempt.action == Action::Retry,
+                    due: now,
+                })
+            };
+            receipts.iter().filter_map(item).collect::<Vec<_>>()
+        });
+        self.looks.extend(items);
     }
 
     /// What was sent is looked for after `verify_first`, not with the next cycle of an idle pace.

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::DaemonError;
 use super::core::{Core, Done};
 use super::evaluate::{CycleError, Evaluated};
+use super::govern::outage_of;
 use super::memory::Memory;
 use super::start::bounds;
 use super::under_way::Why;
@@ -167,17 +168,19 @@ impl Core {
 
     /// Targets to which nothing may go now, with the refusal: no readings are spent on them.
     pub fn blocked(&self, now: Timestamp) -> BTreeMap<TargetName, Refusal> {
+        let outage = self.ledger.read(outage_of);
+        let reason = match outage.filter(|outage| outage.missing) {
+            Some(_) => RefusalReason::WritePathMissing,
+            None => RefusalReason::BreakerOpen,
+        };
         self.governor
             .describe(now)
             .into_iter()
             .filter_map(|view| {
                 let until = view.breaker_until.filter(|until| *until > now)?;
-                let refusal = Refusal::new(
-                    RefusalReason::BreakerOpen,
-                    Scope::Target(view.target.clone()),
-                )
-                .with("breaker", view.breaker)
-                .until(until);
+                let refusal = Refusal::new(reason, Scope::Target(view.target.clone()))
+                    .with("breaker", view.breaker)
+                    .until(until);
                 Some((view.target, refusal))
             })
             .collect()

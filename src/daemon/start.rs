@@ -330,6 +330,7 @@ async fn assemble(
         jobs: JoinSet::new(),
         under_way: UnderWay::default(),
         behind: FastMap::default(),
+        order_waits: FastMap::default(),
         looking: false,
         stopping: false,
         once: options.once,

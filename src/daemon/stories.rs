@@ -472,6 +472,12 @@ fn line(event: &Event) -> Option<EventView> {
         }
         EventBody::Outcomes { items } => ("outcome", outcome_text(items.last()?)),
         EventBody::EpisodeReset { reason, .. } => ("reset", reason.to_string()),
+        EventBody::OrderReleased {
+            release, reason, ..
+        } => (
+            "order_released",
+            format!("{}: {reason}", super::ordered::in_words(release)),
+        ),
         EventBody::BaselineReleased { reason, .. } => ("released", reason.to_string()),
         _ => return None,
     };

@@ -9,7 +9,7 @@ use crate::control::{
     InboxItem, LOGIN_HINT, LoginView, PauseView, ReleasedView, StatusView, TargetRow,
 };
 use crate::governor::HoldStatus;
-use crate::ledger::Index;
+use crate::ledger::{Index, Outage};
 use crate::model::decision::Mode;
 use crate::model::{AttemptState, LineageId, RefusalReason, TargetName, TaskId};
 
@@ -108,6 +108,7 @@ impl Core {
             refusals: self.last.refusals.iter().map(|(r, n)| (*r, *n)).collect(),
             targets: self.target_rows(now),
             inbox: self.inbox_count(now),
+            orders_released: self.ledger.read(|index| index.orders_released(now)),
             pauses: self.pauses(now),
             writes_sent: requests.writes,
             reads_sent: requests.reads + requests.tokens,
@@ -241,6 +242,15 @@ impl Core {
         }
         out.extend(self.world_item());
         out.extend(self.feed_item(now));
+        if let Some(outage) = self.ledger.read(Index::outage) {
+            let why = if outage.missing {
+                RefusalReason::WritePathMissing
+            } else {
+                RefusalReason::ServerBackOff
+            };
+            let words = outage_words(&outage, &self.settings.server.api_path);
+            out.push(general("server", outage.since, why.as_str(), words));
+        }
         let (_, why) = self.effective_mode();
         let shown = out.iter().any(|item| item.id == "world");
         for reason in why {
@@ -318,6 +328,23 @@ impl Core {
         out.extend(groups.into_values());
         out
     }
+}
+
+/// What is said of a server that answers no request to write.
+fn outage_words(outage: &Outage, path: &str) -> String {
+    let Outage {
+        since,
+        requests,
+        missing,
+    } = outage;
+    if *missing {
+        return format!(
+            "{requests} requests to write in a row were answered 404 since {since:.0}, whatever they named, while reads work: there is no PUT {path}/provtasks; check server.api_path (context root, version of the API) and what stands before the server; one task at a time is tried"
+        );
+    }
+    format!(
+        "{requests} requests to write in a row failed as a whole since {since:.0}, with different tasks: it is the server, no task is blamed; one at a time is tried until one is answered"
+    )
 }
 
 /// By target, all that `approve baseline:TARGET` releases.

@@ -54,13 +54,38 @@ const GATES: &[(&str, Gate)] = &[
     ("attempts", attempts),
     ("due", due),
     ("back_off", back_off),
-    ("server", |input| input.state.server_refusal(input.now)),
+    ("server", |input| {
+        server(input.standing, input.state, input.now)
+    }),
     ("breaker", breaker),
 ];
 
 /// The gates' names in the order in which they are asked; the caps of the cycle come after them.
 pub fn gate_names() -> impl Iterator<Item = &'static str> {
     GATES.iter().map(|(name, _)| *name)
+}
+
+/// The server needs a pause; where the writes' path is not there, that is said, with what to do.
+pub(super) fn server(
+    standing: &Standing,
+    state: &GovernorState,
+    now: Timestamp,
+) -> Option<Refusal> {
+    let refusal = state.server_refusal(now)?;
+    Some(named(standing, refusal))
+}
+
+/// What holds everything back, by its name where the writes' path is not there.
+fn named(standing: &Standing, refusal: Refusal) -> Refusal {
+    let Some(outage) = standing.outage.filter(|outage| outage.missing) else {
+        return refusal;
+    };
+    let missing = Refusal::new(RefusalReason::WritePathMissing, Scope::Global)
+        .with("answered_404_in_a_row", outage.requests);
+    match refusal.until {
+        Some(until) => missing.until(until),
+        None => missing,
+    }
 }
 
 /// The first refusal.
@@ -258,7 +283,8 @@ fn back_off(input: &GateInput<'_>) -> Option<Refusal> {
 /// An open breaker holds everything back; so does a probe that is under way.
 fn breaker(input: &GateInput<'_>) -> Option<Refusal> {
     let pace = input.state.targets.get(input.target)?;
-    breaker_refusal(input.state, pace, input.target, input.now)
+    let refusal = breaker_refusal(input.state, pace, input.target, input.now)?;
+    Some(named(input.standing, refusal))
 }
 
 /// The breaker's refusal, for the gate and for the batcher.

@@ -23,6 +23,15 @@ use super::state::{GovernorState, VERSION};
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Census(pub BTreeMap<TargetName, u32>);
 
+/// Requests in a row that have failed for a reason of the server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Outage {
+    /// How many.
+    pub requests: u32,
+    /// Each was answered 404: nothing is found at the path of the writes.
+    pub missing: bool,
+}
+
 /// How things stand with everything that is not the governor's own.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Standing {
@@ -40,6 +49,8 @@ pub struct Standing {
     pub store_ok: bool,
     /// The daemon is ending.
     pub shutting_down: bool,
+    /// The server answers no request to write, whatever it names.
+    pub outage: Option<Outage>,
 }
 
 impl Standing {
@@ -53,6 +64,7 @@ impl Standing {
             anchor_missing: None,
             store_ok: true,
             shutting_down: false,
+            outage: None,
         }
     }
 
@@ -168,6 +180,11 @@ impl Governor {
     /// Whether the journal's last anchor is where it has to be has changed; it holds at once.
     pub fn set_anchor_missing(&mut self, why: Option<Arc<str>>) {
         self.standing.anchor_missing = why;
+    }
+
+    /// Whether the server answers requests to write has changed; it holds at once.
+    pub fn set_outage(&mut self, outage: Option<Outage>) {
+        self.standing.outage = outage;
     }
 
     /// Tells how things stand, between cycles.

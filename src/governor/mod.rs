@@ -19,7 +19,7 @@ pub use backoff::backoff;
 pub use cap::{Hold, HoldStatus};
 pub use desk::HoldError;
 pub use gate::gate_names;
-pub use machine::{Census, Governed, Governor, Standing};
+pub use machine::{Census, Governed, Governor, Outage, Standing};
 pub use pace::{Answered, SPAN as RATE_SPAN};
 pub use state::{GovernorState, Pause};
 pub use view::GateView;

@@ -8,7 +8,7 @@ use crate::model::{AttemptEvent, LineageId, Refusal, RefusalReason, Scope, Targe
 
 use super::admitted::Lane;
 use super::gate;
-use super::machine::Governor;
+use super::machine::{Governor, Outage};
 use super::pace::Answered;
 use super::sums::{later, times};
 
@@ -18,6 +18,8 @@ const SERVER_AFTER: u32 = 3;
 const SERVER_PAUSE: i64 = 30;
 /// Longest pause of the server that we choose ourselves, seconds.
 const SERVER_CAP: i64 = 900;
+/// The same where every write is answered 404: that is mended by people, seconds.
+const MISSING_CAP: i64 = 3600;
 
 impl Governor {
     /// How many items the next PUT to the target may hold; at least 1. `unsettled` is how many acts
@@ -39,7 +41,7 @@ impl Governor {
             .standing
             .refusal()
             .or_else(|| self.state.pause_refusal(now, target))
-            .or_else(|| self.state.server_refusal(now))
+            .or_else(|| gate::server(&self.standing, &self.state, now))
         {
             return Err(refusal);
         }
@@ -58,6 +60,13 @@ impl Governor {
                 .with("in_flight", in_flight)
                 .with("limit", limit)
         };
+        if let Some(outage) = self.standing.outage
+            && on_the_way > 0
+        {
+            return Err(Refusal::new(RefusalReason::ServerBackOff, Scope::Global)
+                .with("failed_requests_in_a_row", outage.requests)
+                .with("probe", "on its way"));
+        }
         if on_the_way >= all {
             return Err(busy(Scope::Global, all, on_the_way));
         }
@@ -94,6 +103,10 @@ impl Governor {
                     .with("not_read_back", unsettled)
                     .with("limit", allowed),
             );
+        }
+        if self.standing.outage.is_some() {
+            // a server that answers nobody is asked with one item, and told by nothing but an answer
+            return Ok(1);
         }
         Ok(usize::try_from(size.min(left).min(room)).unwrap_or(1))
     }
@@ -135,10 +148,14 @@ impl Governor {
         self.state.server_failures = self.state.server_failures.saturating_add(1);
         if self.state.server_failures >= SERVER_AFTER {
             let doubled = i32::try_from(self.state.server_failures - SERVER_AFTER).unwrap_or(30);
+            let cap = match self.standing.outage {
+                Some(Outage { missing: true, .. }) => MISSING_CAP,
+                _ => SERVER_CAP,
+            };
             let pause = times(
                 jiff::SignedDuration::from_secs(SERVER_PAUSE),
                 2_f64.powi(doubled.min(30)),
-                jiff::SignedDuration::from_secs(SERVER_CAP),
+                jiff::SignedDuration::from_secs(cap),
             );
             self.back_off_server(later(here, pause));
         }

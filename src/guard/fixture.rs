@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::model::facts::{AccountView, History, Person, Sibling, UserStatus};
 use crate::model::settings::GuardSettings;
 use crate::model::{
-    Action, Kind, Known, LineageId, Login, Owner, Principal, RefusalReason, RoleKey, Task, TaskId,
-    TaskStatus, UserKey,
+    Action, Kind, Known, LineageId, Login, OrderRelease, Owner, Principal, RefusalReason, RoleKey,
+    Task, TaskId, TaskStatus, UserKey,
 };
 
 use super::input::{AssigneeFact, GuardInput, MemberFact, check};
@@ -32,6 +32,7 @@ pub(super) struct Case {
     pub(super) attempt_open: bool,
     pub(super) baseline: bool,
     pub(super) released_by_age: bool,
+    pub(super) order_releases: Vec<OrderRelease>,
     pub(super) now: Timestamp,
     pub(super) limits: GuardSettings,
 }
@@ -125,6 +126,7 @@ impl Case {
             attempt_open: false,
             baseline: false,
             released_by_age: false,
+            order_releases: Vec::new(),
             now,
             limits: GuardSettings {
                 age_limit: SignedDuration::from_hours(14 * 24),
@@ -240,6 +242,7 @@ impl Case {
             attempt_open: self.attempt_open,
             baseline: self.baseline,
             released_by_age: self.released_by_age,
+            order_releases: &self.order_releases,
             now: self.now,
             limits: &self.limits,
         }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::facts::{Absence, AccountView, History, Person, Sibling};
 use crate::model::settings::GuardSettings;
 use crate::model::{
-    Action, ActionName, Kind, Known, Login, ProcessKey, Refusal, Scope, Task, TaskId,
+    Action, ActionName, Kind, Known, Login, OrderRelease, ProcessKey, Refusal, Scope, Task, TaskId,
 };
 
 use super::{allowed, assignee, baseline, order, stale};
@@ -72,6 +72,8 @@ pub struct GuardInput<'a> {
     pub baseline: bool,
     /// A person has released tasks of this target and age.
     pub released_by_age: bool,
+    /// Other tasks of the account for which a person has said that this one need not wait.
+    pub order_releases: &'a [OrderRelease],
     /// Domain time.
     pub now: Timestamp,
     /// The guards' limits.

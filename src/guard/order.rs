@@ -62,14 +62,25 @@ pub(super) fn account(input: &GuardInput<'_>) -> Result<(), Refusal> {
     {
         return waits(RefusalReason::WaitsForRevoke, other);
     }
+    // a person may release from these two, each for one task as it was then, and from nothing above
+    let released = |reason, other: &Sibling| {
+        let (status, now) = (other.status.as_str(), input.now);
+        let mut all = input.order_releases.iter();
+        all.any(|release| release.covers(reason, &other.id, status, now))
+    };
     if input.kind != Kind::Create
-        && let Some(other) = open().find(|s| s.kind == Kind::Create)
+        && let Some(other) =
+            open().find(|s| s.kind == Kind::Create && !released(RefusalReason::WaitsForCreate, s))
     {
         return waits(RefusalReason::WaitsForCreate, other);
     }
     if input.kind != Kind::Notify
-        && let Some(other) =
-            open().find(|s| may_be_older(input, s) && same_row(input, s) && !rests(input, s))
+        && let Some(other) = open().find(|s| {
+            may_be_older(input, s)
+                && same_row(input, s)
+                && !rests(input, s)
+                && !released(RefusalReason::WaitsForOlder, s)
+        })
     {
         return waits(RefusalReason::WaitsForOlder, other);
     }

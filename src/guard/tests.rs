@@ -1,6 +1,7 @@
 //! What each guard refuses and what it lets pass.
 
 mod age;
+mod released;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

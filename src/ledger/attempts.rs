@@ -119,6 +119,8 @@ impl Work {
         for item in &claimed {
             self.evidence.remove(&item.lineage());
             self.looks.remove(&item.lineage());
+            // no pass so far can tell what becomes of it
+            self.not_absent(item.lineage());
         }
         Ok(Claims {
             batch: Some(Batch {

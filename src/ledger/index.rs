@@ -2,10 +2,12 @@
 
 mod apply;
 mod compact;
+mod ends;
 mod getters;
 mod open;
 mod parts;
 mod print;
+mod released;
 mod sums;
 mod worlds;
 
@@ -17,13 +19,14 @@ use jiff::{SignedDuration, Timestamp};
 use crate::model::hash::FastMap;
 use crate::model::task::DefinitionId;
 use crate::model::{
-    Action, ActionName, AttemptState, BatchId, Digest, Kind, LineageId, Login, Mode, Owner,
-    PolicyHash, ProcessKey, Scope, TargetName, TaskId,
+    Action, ActionName, AttemptState, BatchId, Digest, Kind, LineageId, Login, Mode, OrderRelease,
+    Owner, PolicyHash, ProcessKey, Scope, TargetName, TaskId,
 };
 
 pub(in crate::ledger) use apply::decided_print;
 pub(in crate::ledger) use compact::{Lineage, flags};
 pub use compact::{Short, Stamp, TaskRef};
+pub use ends::Outage;
 pub use getters::{BaselineView, Counts, InboxItem, Memo};
 pub use print::said_print;
 
@@ -55,6 +58,13 @@ pub struct Attempt {
     pub sent: Timestamp,
     /// Fingerprint of the failure before the send.
     pub print: Option<u64>,
+    /// Another one that a list has shown which was begun before the answer: it may be from before the
+    /// send as well.
+    pub early: Option<u64>,
+    /// The HTTP status with which its request ended, where that gave no readable answer.
+    pub ended: Option<u16>,
+    /// The row of such requests that it belongs to.
+    pub(in crate::ledger) row: Option<u32>,
     /// The record of the claim.
     pub seq: u64,
     /// The last move.
@@ -193,9 +203,13 @@ pub struct Index {
     pub(in crate::ledger) in_force: Option<PolicyHash>,
     pub(in crate::ledger) released: HashMap<PolicyHash, (Timestamp, Arc<str>)>,
     pub(in crate::ledger) baseline: Option<(LineageId, Timestamp)>,
+    /// For which tasks a piece of work need not wait any more, by a person's word.
+    pub(in crate::ledger) orders: BTreeMap<LineageId, Vec<OrderRelease>>,
     pub(in crate::ledger) stopped: BTreeMap<Login, Stopped>,
     pub(in crate::ledger) governor: parts::Stored,
     pub(in crate::ledger) server_until: Option<Timestamp>,
+    /// Requests in a row that ended without a clear answer.
+    pub(in crate::ledger) ends: ends::Ends,
     pub(in crate::ledger) kept: FastMap<compact::Short, u64>,
     /// Sums over `attempts`, moved with them.
     pub(in crate::ledger) open: open::Open,
@@ -224,9 +238,11 @@ impl PartialEq for Index {
             && self.in_force == other.in_force
             && self.released == other.released
             && self.baseline == other.baseline
+            && self.orders == other.orders
             && self.stopped == other.stopped
             && self.governor == other.governor
             && self.server_until == other.server_until
+            && self.ends == other.ends
             && self.kept == other.kept
             && self.open == other.open
     }

@@ -91,10 +91,21 @@ fn passed(attempt: &Attempt, by: SignedDuration, now: Timestamp) -> bool {
     now.duration_since(attempt.sent) >= by
 }
 
-/// True for a reading that began before the attempt was sent, or before its last move: answered
-/// later, it may show the task as it was before the write, or before what was read since.
+/// True for a reading that began before the attempt was sent, answered, or moved last: it may show the
+/// task as it was before the write, or before what was read since.
 pub fn too_early(attempt: &Attempt, began: Timestamp) -> bool {
-    began < attempt.sent.max(attempt.moved)
+    attempt.state == AttemptState::Claimed || began < attempt.sent.max(attempt.moved)
+}
+
+/// True where the task shows another failure than before the send, as far as that is known.
+fn failed_anew(attempt: &Attempt, task: &Task) -> bool {
+    attempt.print.is_some_and(|was| was != print(task))
+}
+
+/// True where a list that was begun before the answer has shown the same: then somebody else may have
+/// brought it about, after what was known at the send.
+fn shown_early(attempt: &Attempt, task: &Task) -> bool {
+    attempt.early == Some(print(task))
 }
 
 /// Judges an open attempt by one reading, which began at `now`. `current` is the lineage's present id (the successor's
@@ -154,12 +165,44 @@ pub fn judge(
             },
         },
     };
-    match judged {
+    match of_missing(attempt, judged) {
         // late evidence about a vanished id may say less than the table lets it change
         Judgement::Told { event, .. } if next(attempt.state, event).is_none() => Judgement::Wait {
             why: "it changes nothing of what is concluded already",
         },
         other => other,
+    }
+}
+
+/// A write that was answered 404 did not find its task: what is read of it is somebody else's doing, unless
+/// it shows what only the write can have brought about. The answer is said with the evidence.
+fn of_missing(attempt: &Attempt, judged: Judgement) -> Judgement {
+    let Judgement::Told {
+        event,
+        task,
+        evidence,
+    } = judged
+    else {
+        return judged;
+    };
+    // what has vanished is told by whatever is shown of it later
+    if attempt.ended != Some(404) || attempt.state == AttemptState::Gone {
+        return Judgement::Told {
+            event,
+            task,
+            evidence,
+        };
+    }
+    let runs = matches!(attempt.action, Action::Retry | Action::ManualComplete);
+    let same_id = task.as_ref() == Some(&attempt.task);
+    let event = match event {
+        AttemptEvent::ReadCompleted if runs && same_id => AttemptEvent::ReadSuperseded,
+        event => event,
+    };
+    Judgement::Told {
+        event,
+        task,
+        evidence: Arc::from(format!("{evidence}; the write was answered HTTP 404")),
     }
 }
 
@@ -204,7 +247,7 @@ fn shown(
         TaskStatus::Rejected => {
             let moved = successor
                 || attempt.state == AttemptState::Pending
-                || attempt.print.is_some_and(|was| was != print(task));
+                || (failed_anew(attempt, task) && !shown_early(attempt, task));
             if attempt.action == Action::Retry && moved {
                 let reason = task.reason.as_deref().unwrap_or("no reason shown");
                 return told(AttemptEvent::ReadBounced, id, reason);
@@ -326,17 +369,24 @@ fn unchanged_or_wait(
     }
     // OIG said that it took the order: a server that keeps ids may have run a retry and failed the
     // same way again, and a row need not show a note; so it counts, or it would be sent for ever.
-    // Only an unanswered send is proven not applied by this
-    let event = if attempt.state == AttemptState::Accepted {
+    // Only an unanswered send is proven not applied by this, where the failure is the very one of before:
+    // another one may be ours, although a list begun before the answer has shown it
+    let anew = attempt.action == Action::Retry && failed_anew(attempt, task);
+    let event = if attempt.state == AttemptState::Accepted || anew {
         AttemptEvent::ReadBounced
     } else {
         AttemptEvent::ReadUnchanged
+    };
+    let as_before = if anew {
+        "with a failure that a list begun before the answer had shown"
+    } else {
+        "as before"
     };
     told(
         event,
         Some(&task.id),
         format!(
-            "task {} was read twice as before, more than {:#} after the send",
+            "task {} was read twice {as_before}, more than {:#} after the send",
             task.id, settings.settle_after
         ),
     )

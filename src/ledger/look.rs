@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::error::LedgerError;
 use super::index::{Index, TaskRef};
-use super::judge::{Judgement, Reading, judge, next_look};
+use super::judge::{Judgement, Reading, judge, next_look, too_early};
 use super::lineage::{Join, Newcomer, Waiting, join, made_before, mark_chains, print};
 use super::record::{EventBody, How, JoinedItem, MAX_TEXT, Meta, clip};
 use super::work::Work;
@@ -66,7 +66,9 @@ impl Work {
                 Reading::Process { tasks } => tasks.retain(|task| !self.is_stranger(task)),
                 _ => {}
             }
-            if let Reading::Process { tasks } = &look.reading {
+            if let Reading::Process { tasks } = &look.reading
+                && self.is_about_it(&look, now)
+            {
                 let found = self.hidden_successor(look.lineage, tasks, meta, now, &mut out)?;
                 if let Some(task) = found {
                     look.reading = Reading::Single { task: Some(task) };
@@ -120,6 +122,14 @@ impl Work {
             next_look,
             unjudged: false,
         })
+    }
+
+    /// True where the reading was made for the lineage's attempt, and after its last move: an older one may
+    /// show what was there before it.
+    fn is_about_it(&self, look: &Looked, began: Timestamp) -> bool {
+        self.index()
+            .attempt(look.lineage)
+            .is_some_and(|of| of.ordinal == look.ordinal && !too_early(of, began))
     }
 
     /// Joins the successor that a process shows and the list doesn't; answers its row.

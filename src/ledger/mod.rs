@@ -49,8 +49,8 @@ pub use error::{LedgerError, StoreError};
 pub use handle::{Ledger, Taken};
 pub use index::said_print;
 pub use index::{
-    Attempt, BaselineView, Counts, Hold, HoldState, InboxItem, Index, Memo, PauseScope, Restored,
-    Stopped,
+    Attempt, BaselineView, Counts, Hold, HoldState, InboxItem, Index, Memo, Outage, PauseScope,
+    Restored, Stopped,
 };
 pub use inputs::{Inputs, MAX_INPUTS};
 pub use judge::{Judgement, Reading, judge, next_look};

@@ -204,8 +204,10 @@ impl Work {
         for (n, (of, shown)) in (1u64..).zip(index.lineages.iter().zip(&walk.seen)) {
             let lineage = LineageId(n);
             let meant = of.key.is_some_and(|key| keys.contains(&key)) || linked.contains(&lineage);
-            // one about which a person has to decide has successors like any other: they are no new work
-            if !meant || of.has(flags::DONE | flags::RETIRED) {
+            // one about which a person has to decide has successors like any other: they are no new work;
+            // nor are those of one that a person has called done, whose successor nobody has read
+            let done = of.has(flags::DONE) && !of.has(flags::SAID);
+            if !meant || done || of.has(flags::RETIRED) {
                 continue;
             }
             let ours = index

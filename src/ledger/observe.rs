@@ -116,7 +116,9 @@ impl Work {
         }
         let meta = Meta::daemon(now, Some(sight.cycle)).login(Some(snapshot.login.clone()));
         self.fit_presence();
-        let mut walk = walk(&self.index(), snapshot);
+        // what a list shows is as old as its first page
+        let read_at = snapshot.taken_at.min(now);
+        let mut walk = walk(&self.index(), snapshot, read_at);
         // two passes may overlap (a plan and a cycle): the one taken first tells nothing new, whatever it shows
         let late = self.last_pass.is_some_and(|last| snapshot.taken_at < last);
         let sure = snapshot.complete && snapshot.stable && !late;
@@ -343,17 +345,6 @@ impl Work {
         if ours { how } else { How::Foreign }
     }
 
-    /// What is opened, or joined by a successor, is present.
-    pub(super) fn shown_again(&mut self, lineage: LineageId) {
-        let at = lineage
-            .0
-            .checked_sub(1)
-            .and_then(|at| usize::try_from(at).ok());
-        if let Some(presence) = at.and_then(|at| self.presence.get_mut(at)) {
-            *presence = Presence::of_shown();
-        }
-    }
-
     /// Judges every open attempt by the pass, and says which need a reading of their own.
     fn judge_all(
         &mut self,
@@ -393,10 +384,13 @@ impl Work {
             }
             let row = walk.rows.get(&lineage).map(|at| &snapshot.tasks[*at]);
             let present = row.filter(|t| t.id == current).cloned();
-            // what a list shows is as old as its first page
             let read_at = snapshot.taken_at.min(now);
             let early = too_early(&attempt, read_at);
             let shown = present.is_some() && !early;
+            if early && sure && present.is_none() {
+                // begun before the answer, it says as little of an id that it does not show
+                self.not_absent_yet(lineage);
+            }
             if attempt.state == AttemptState::Claimed {
                 continue;
             }

@@ -156,7 +156,9 @@ fn narrow(body: &mut EventBody, of: LineageId) -> bool {
             lineages.retain(|l| *l == of);
             !lineages.is_empty()
         }
-        EventBody::EpisodeReset { lineage, .. } => *lineage == of,
+        EventBody::EpisodeReset { lineage, .. } | EventBody::OrderReleased { lineage, .. } => {
+            *lineage == of
+        }
         _ => false,
     }
 }

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::facts::{differs, redefined};
 use super::index::{Index, TaskRef};
+use super::judge::too_early;
 use super::lineage::{Newcomer, child_digest, mark_chains, print};
 use super::observe::TaskView;
 use super::record::{OpenedItem, SeenItem};
@@ -31,8 +34,8 @@ pub(super) struct Walk {
     pub strangers: Vec<Stranger>,
 }
 
-/// Finds each row's lineage, what changed, and who is new.
-pub(super) fn walk(index: &Index, snapshot: &Snapshot) -> Walk {
+/// Finds each row's lineage, what changed, and who is new, in a list that is as old as `read_at`.
+pub(super) fn walk(index: &Index, snapshot: &Snapshot, read_at: Timestamp) -> Walk {
     let mut out = Walk {
         views: Vec::with_capacity(snapshot.tasks.len()),
         newcomers: Vec::new(),
@@ -101,6 +104,9 @@ pub(super) fn walk(index: &Index, snapshot: &Snapshot) -> Walk {
                     owner,
                     status: Arc::from(task.status.as_str()),
                     redefined,
+                    early: index
+                        .attempt(lineage)
+                        .is_some_and(|attempt| too_early(attempt, read_at)),
                 });
             }
             if let Ok(n) = usize::try_from(lineage.0 - 1)

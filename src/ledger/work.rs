@@ -171,12 +171,38 @@ impl Work {
 
     /// The presence of a lineage.
     pub fn presence_of(&self, lineage: LineageId) -> Presence {
-        lineage
-            .0
-            .checked_sub(1)
-            .and_then(|at| usize::try_from(at).ok())
+        place_of(lineage)
             .and_then(|at| self.presence.get(at))
             .copied()
             .unwrap_or_default()
     }
+
+    /// What is opened, or joined by a successor, is present.
+    pub fn shown_again(&mut self, lineage: LineageId) {
+        if let Some(presence) = place_of(lineage).and_then(|at| self.presence.get_mut(at)) {
+            *presence = Presence::of_shown();
+        }
+    }
+
+    /// Passes without it so far count for nothing any more.
+    pub fn not_absent(&mut self, lineage: LineageId) {
+        if let Some(presence) = place_of(lineage).and_then(|at| self.presence.get_mut(at)) {
+            presence.passes = 0;
+        }
+    }
+
+    /// A pass that counted for every other lineage counts for none whose attempt it may be older than.
+    pub fn not_absent_yet(&mut self, lineage: LineageId) {
+        if let Some(presence) = place_of(lineage).and_then(|at| self.presence.get_mut(at)) {
+            presence.passes = presence.passes.saturating_sub(1);
+        }
+    }
+}
+
+/// Where the presence of a lineage is kept.
+fn place_of(lineage: LineageId) -> Option<usize> {
+    lineage
+        .0
+        .checked_sub(1)
+        .and_then(|at| usize::try_from(at).ok())
 }

@@ -272,6 +272,7 @@ impl Work {
             return Ok(());
         };
         let items = vec![SeenItem {
+            early: false,
             lineage,
             print: print(task),
             owner: None,

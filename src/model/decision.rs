@@ -320,6 +320,8 @@ refusals! {
     BreakerOpen => "breaker_open",
     /// The whole server asked for, or needs, a pause.
     ServerBackOff => "server_back_off",
+    /// Each request to write is answered 404, whatever task it names: the path of the writes is not there; check `server.api_path`, its context root and its version.
+    WritePathMissing => "write_path_missing",
     /// More retries are wanted on this target than the cap allows in one cycle; the rest waits.
     CapRetries => "cap_retries",
     /// More reassignments are wanted than the cap allows; all of them are held until a person approves.
@@ -351,6 +353,32 @@ refusals! {
 impl fmt::Display for RefusalReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+/// A person's word that a piece of work need not wait for one other task of its account, as that was then.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OrderRelease {
+    /// What it waited for: [`RefusalReason::WaitsForCreate`] or [`RefusalReason::WaitsForOlder`].
+    pub reason: RefusalReason,
+    /// The other task.
+    pub other: TaskId,
+    /// The status in which that was.
+    pub status: Arc<str>,
+    /// It holds until then at the latest.
+    pub until: Timestamp,
+}
+
+impl OrderRelease {
+    /// True where it lets pass what waits for that task in that status, for that reason.
+    pub fn covers(
+        &self,
+        reason: RefusalReason,
+        other: &TaskId,
+        status: &str,
+        now: Timestamp,
+    ) -> bool {
+        self.reason == reason && self.other == *other && &*self.status == status && now < self.until
     }
 }
 

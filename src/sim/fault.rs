@@ -111,6 +111,8 @@ pub enum FaultKind {
     FinishFirst,
     /// 403 on the whole request.
     Forbidden,
+    /// 404 on the whole request, as from a server or front end without that path.
+    NotFound,
     /// Some items (every second) are refused as not authorised.
     ForbidItems,
     /// A body of `value` MiB (64 without).
@@ -136,6 +138,7 @@ impl FaultKind {
                 | FaultKind::ResetBefore
                 | FaultKind::HangUnapplied
                 | FaultKind::Forbidden
+                | FaultKind::NotFound
                 | FaultKind::SlowApply
                 | FaultKind::Oversized
                 | FaultKind::GzipBomb

@@ -85,6 +85,7 @@ fn instead(
         FaultKind::Html500 => Answer::html(500, "Internal Server Error"),
         FaultKind::Timeout408 => Answer::html(408, "Request Timeout"),
         FaultKind::Forbidden => Answer::html(403, "Forbidden"),
+        FaultKind::NotFound => Answer::html(404, "Not Found"),
         FaultKind::TooMany => {
             let mut answer = Answer::html(429, "Too Many Requests");
             let after = match fault.value.as_deref() {

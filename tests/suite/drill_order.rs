@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::drill_oracle::Evidence;
 
 /// Faults after which a client can't know whether its PUT was carried out.
-const UNCLEAR: [&str; 19] = [
+const UNCLEAR: [&str; 20] = [
     "Html500",
     "Html503",
     "Html500Applied",
@@ -26,6 +26,7 @@ const UNCLEAR: [&str; 19] = [
     "TooMany",
     "LoginRedirect",
     "Forbidden",
+    "NotFound",
     "Oversized",
     "GzipBomb",
 ];

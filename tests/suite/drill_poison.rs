@@ -101,6 +101,11 @@ async fn a_task_that_is_forbidden_is_sent_once_more_by_itself_and_then_left_to_a
     one_breaks_every_request("forbidden", "403", 2).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_is_not_found_by_any_request_goes_alone_and_to_a_person_after_three() {
+    one_breaks_every_request("not_found", "404", 3).await;
+}
+
 /// A server that is down for everybody says nothing about single tasks: all of them heal by themselves.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outage_of_the_server_sends_no_task_to_a_person() {

@@ -179,6 +179,13 @@ pub fn status(view: &StatusView, width: Width) -> String {
     for note in &view.store_notes {
         paragraph(&mut out, width, "store, at opening: ", HANGING, note);
     }
+    if view.orders_released > 0 {
+        let count = view.orders_released;
+        let text = format!(
+            "{count} by a person, see `provtaskd explain TASK`: a task need not wait for another one"
+        );
+        paragraph(&mut out, width, "order released: ", HANGING, &text);
+    }
     for pause in &view.pauses {
         paragraph(&mut out, width, "paused: ", HANGING, &pause_line(pause));
     }

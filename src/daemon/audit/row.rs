@@ -269,6 +269,20 @@ pub(super) fn rows(event: Event, known: &Known) -> Vec<Row> {
             let row = one("reset", "attempts count from zero again", &reason);
             vec![about_one(row, known, lineage)]
         }
+        EventBody::OrderReleased {
+            lineage,
+            task,
+            release,
+            reason,
+        } => {
+            let result = format!(
+                "need not wait for task {}, {} ({}), until {:.0}",
+                release.other, release.status, release.reason, release.until
+            );
+            let mut row = about_one(one("order_release", &result, &reason), known, lineage);
+            row.task = task.to_string();
+            vec![row]
+        }
         EventBody::BaselineReleased { lineages, reason } => lineages
             .into_iter()
             .map(|lineage| {

@@ -116,6 +116,7 @@ pub(super) fn ask(
         attempt_open: state.is_none_or(|state| state.attempt_open),
         baseline: standing.baseline.contains(&lineage),
         released_by_age: standing.released.contains(&lineage),
+        order_releases: standing.orders.get(&lineage).map_or(&[], Vec::as_slice),
         now,
         limits: &settings.guard,
     };

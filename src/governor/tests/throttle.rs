@@ -2,10 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::{AttemptEvent as E, LineageId, RefusalReason as R};
+use crate::model::{AttemptEvent as E, LineageId, RefusalReason as R, TargetName};
 
-use super::super::{Answered, Governor, Lane};
-use super::fixture::{at, governor, target};
+use super::super::{Answered, Governor, Lane, Outage};
+use super::fixture::{at, governor, settings, started, target};
 
 /// What may be sent within one minute, as the batcher asks for it, with nothing left to be read back.
 fn in_a_minute(governor: &mut Governor, now: Timestamp) -> usize {
@@ -106,4 +106,59 @@ fn a_throttle_is_remembered_over_a_restart() {
         at(1),
     );
     assert_eq!(in_a_minute(&mut after, at(2)), 15);
+}
+
+#[test]
+fn a_server_that_answers_nobody_is_asked_with_one_item_at_a_time() {
+    let mut settings = settings();
+    settings.default.batch_start = 10;
+    settings.default.in_flight = 4;
+    settings.default.breaker_after = 99;
+    let mut governor = started(settings);
+    for n in 0..3 {
+        assert_eq!(
+            governor.next_batch(at(n), &target(), Lane::Usual, 0),
+            Ok(10)
+        );
+        governor.sent(at(n), &target(), 1);
+        governor.whole_request_failed(at(n), &target());
+    }
+    let refused = |governor: &mut Governor, now| {
+        let other = TargetName::new("Mail");
+        let batch = governor.next_batch(at(now), &other, Lane::Revoke, 0);
+        batch.map_err(|refusal| refusal.reason)
+    };
+    assert_eq!(refused(&mut governor, 3), Err(R::ServerBackOff));
+    let down = |missing| {
+        Some(Outage {
+            requests: 3,
+            missing,
+        })
+    };
+    governor.set_outage(down(false));
+    // the pause is over: one item, of whatever target, and nothing beside it
+    assert_eq!(
+        governor.next_batch(at(40), &target(), Lane::Usual, 0),
+        Ok(1)
+    );
+    governor.sent(at(40), &target(), 1);
+    assert_eq!(refused(&mut governor, 41), Err(R::ServerBackOff));
+    governor.set_outage(down(true));
+    governor.whole_request_failed(at(42), &target());
+    assert_eq!(refused(&mut governor, 43), Err(R::WritePathMissing));
+    governor.set_outage(down(false));
+    assert_eq!(refused(&mut governor, 43), Err(R::ServerBackOff));
+    assert_eq!(refused(&mut governor, 200), Ok(1));
+    governor.sent(at(200), &target(), 1);
+    let answer = Answered {
+        items: 1,
+        accepted: 1,
+        ..Answered::default()
+    };
+    governor.answered(at(201), &target(), answer);
+    governor.set_outage(None);
+    assert_eq!(
+        governor.next_batch(at(201), &target(), Lane::Usual, 0),
+        Ok(10)
+    );
 }

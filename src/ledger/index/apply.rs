@@ -9,14 +9,15 @@ use crate::ledger::lineage::JoinKey;
 use crate::ledger::record::{
     ClaimItem, DecidedItem, Event, EventBody, How, JoinedItem, OpenedItem, SeenItem, clip,
 };
-use crate::model::attempt::{SENDS_IN_VAIN, ended_with, next};
+use crate::model::attempt::{ended_with, next};
 use crate::model::task::{DefinitionId, Wide};
 use crate::model::{
     Action, ActionName, AttemptEvent, AttemptState, BatchId, Digest, LineageId, ReceiptStatus,
-    TargetName, Verdict,
+    TargetName, TaskId, Verdict,
 };
 
 use super::compact::{Stamp, TaskRef};
+use super::ends::{end_episode, in_vain};
 use super::print::Answer;
 
 /// Attempts kept per lineage in memory; all of them stay in the journal.
@@ -113,7 +114,8 @@ impl Index {
                 let head = (*batch, target, *action);
                 items.iter().for_each(|i| self.claim(i, head, event));
             }
-            EventBody::Receipts { items, .. } => {
+            EventBody::Receipts { batch, items, .. } => {
+                self.request_ended(*batch, items, at);
                 for item in items {
                     let reason = match &item.status {
                         ReceiptStatus::Accepted => None,
@@ -248,10 +250,13 @@ impl Index {
                     }
                 }
             }
+            EventBody::OrderReleased {
+                lineage, release, ..
+            } => self.release_order(*lineage, release, at),
             EventBody::EpisodeReset { lineage, .. } => {
                 if let Some(of) = self.lineage_mut(*lineage) {
                     of.set(flags::AMBIGUOUS, false);
-                    of.set(flags::DONE, false);
+                    of.set(flags::DONE | flags::SAID, false);
                     end_episode(of);
                 }
             }
@@ -363,7 +368,8 @@ impl Index {
         let before = std::mem::replace(&mut of.task, task.clone());
         of.print = item.print;
         of.failed_since = at;
-        of.set(flags::DONE, false);
+        of.set(flags::DONE | flags::SAID, false);
+        let replaced = TaskId::from(&before);
         let past = of.past_mut();
         past.ids.push(before);
         past.made = item.created.map(Stamp::from);
@@ -372,12 +378,21 @@ impl Index {
         }
         self.raise_top(&task);
         self.by_task.insert(task, place);
+        self.end_orders_of(item.lineage);
+        self.end_orders_for(&replaced);
     }
 
     fn seen(&mut self, item: &SeenItem, at: Stamp) {
         if let Some(now) = &item.redefined {
             self.redefine(item.lineage, now);
         }
+        if item.early
+            && let Some(attempt) = self.attempts.get_mut(&item.lineage)
+        {
+            attempt.early = Some(item.print);
+        }
+        let known = self.lineage(item.lineage).map(|of| of.print);
+        self.end_orders_by(item, known != Some(item.print));
         let owner = item.owner.as_ref().map_or(0, |o| self.owners.put(o));
         let Some(of) = self.lineage_mut(item.lineage) else {
             return;
@@ -417,6 +432,8 @@ impl Index {
         (batch, target, _): (BatchId, &TargetName, ActionName),
         event: &Event,
     ) {
+        self.end_orders_of(item.lineage);
+        self.end_orders_for(&item.task);
         let Some(of) = self.lineage_mut(item.lineage) else {
             return;
         };
@@ -432,6 +449,9 @@ impl Index {
             kind: item.kind,
             sent: event.at,
             print: Some(of.print),
+            early: None,
+            ended: None,
+            row: None,
             seq: event.seq,
             moved: event.at,
         };
@@ -474,6 +494,7 @@ impl Index {
             return;
         }
         let before = attempt.state;
+        let (ended, row) = (attempt.ended, attempt.row);
         let settles_work = !matches!(
             attempt.action,
             Action::Reassign { .. } | Action::SetNote { .. }
@@ -491,6 +512,14 @@ impl Index {
         if !after.is_open() && after != AttemptState::Gone {
             self.attempts.remove(&id);
         }
+        let applied = matches!(
+            after,
+            AttemptState::Pending | AttemptState::Completed | AttemptState::Bounced
+        );
+        if applied && ended == Some(404) {
+            self.ends.not_missing(row);
+        }
+        let of_server = self.ends.was_of_server(row);
         let left = self.counts.entry(before).or_default();
         *left = left.saturating_sub(1);
         *self.counts.entry(after).or_default() += 1;
@@ -506,6 +535,8 @@ impl Index {
         if let Some(entry) = past.attempts.iter_mut().find(|a| a.ordinal == ordinal) {
             let answer = entry.reason.take();
             match after {
+                // what the whole server suffers from is counted against no task
+                AttemptState::NotApplied if of_server => {}
                 AttemptState::NotApplied => {
                     let status = answer.as_deref().and_then(ended_with);
                     past.in_vain = in_vain(past.in_vain, status);
@@ -529,6 +560,7 @@ impl Index {
         }
         if after == AttemptState::Completed && settles_work {
             of.set(flags::DONE, true);
+            of.set(flags::SAID, event == AttemptEvent::PersonCompleted);
             end_episode(of);
         }
         if after == AttemptState::Ambiguous {
@@ -558,26 +590,5 @@ impl Index {
         } else {
             self.manual.remove(definition);
         }
-    }
-}
-
-/// Counts sends in a row that came to nothing for the task's own sake. A 403 for a task that went alone
-/// says it all.
-fn in_vain(before: u8, status: Option<u16>) -> u8 {
-    match status {
-        Some(403) if before > 0 => before.max(SENDS_IN_VAIN),
-        // the whole server's trouble, or an answer that only could not be read
-        Some(408 | 429 | 502..=504 | 200..=299) | None => before,
-        Some(_) => before.saturating_add(1),
-    }
-}
-
-/// Caps and back-off start again; ordinals don't.
-fn end_episode(of: &mut Lineage) {
-    if let Some(past) = of.past.as_mut() {
-        past.counted = 0;
-        past.foreign = 0;
-        past.in_vain = 0;
-        past.episode = past.episode.saturating_add(1);
     }
 }

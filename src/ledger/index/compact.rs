@@ -146,6 +146,8 @@ pub(in crate::ledger) mod flags {
     pub const ASKS: u8 = 16;
     /// Its id is another task's now: it has no successor, and nothing is done for it any more.
     pub const RETIRED: u8 = 32;
+    /// Done by a person's word alone: its successor, which nobody has read, may still be shown.
+    pub const SAID: u8 = 64;
 }
 
 /// The last decision, in small.

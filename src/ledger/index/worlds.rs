@@ -31,6 +31,8 @@ impl Index {
             return;
         }
         self.by_task.remove(&id);
+        self.end_orders_of(item.lineage);
+        self.end_orders_for(&item.task);
         self.reused.insert(id, item.lineage);
         if let Some(of) = self.lineage_mut(item.lineage) {
             of.set(flags::RETIRED, true);
@@ -77,6 +79,7 @@ impl Index {
         self.baseline = None;
         self.top = 0;
         self.reused.clear();
+        self.orders.clear();
         self.holds
             .retain(|_, hold| hold.state == HoldState::Rejected);
         self.by_task.retain(|_, of| u64::from(*of) > up_to.0);

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::shared;
 use crate::ledger::alike::Step;
 use crate::model::{
-    Action, ActionName, BatchId, DefKey, Digest, Kind, LineageId, Login, Mode, Outcome, Owner,
-    PolicyHash, ProcessKey, ReadValue, ReceiptStatus, Refusal, Scope, TargetName, TaskId, Verdict,
-    task::DefinitionId,
+    Action, ActionName, BatchId, DefKey, Digest, Kind, LineageId, Login, Mode, OrderRelease,
+    Outcome, Owner, PolicyHash, ProcessKey, ReadValue, ReceiptStatus, Refusal, Scope, TargetName,
+    TaskId, Verdict, task::DefinitionId,
 };
 
 /// How an id came to belong to a lineage.
@@ -110,6 +110,10 @@ pub struct SeenItem {
     /// The definition now, where its key has changed (since version 4).
     #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
     pub redefined: Option<Redefined>,
+    /// Shown by a list that was begun before the open attempt was answered: it may be from before the
+    /// send (since version 7).
+    #[serde(rename = "e", default, skip_serializing_if = "std::ops::Not::not")]
+    pub early: bool,
 }
 
 /// The definition of a known task under another key, with what its successors are known by.
@@ -375,6 +379,14 @@ pub enum EventBody {
     /// Released from the baseline (and from the age limit).
     BaselineReleased {
         lineages: Vec<LineageId>,
+        reason: Arc<str>,
+    },
+    /// A person said that a piece of work need not wait for one other task of its account; `task` is its id
+    /// then. It is void once that task changes, or the work is attempted or closed (since version 7).
+    OrderReleased {
+        lineage: LineageId,
+        task: TaskId,
+        release: OrderRelease,
         reason: Arc<str>,
     },
     /// A person began a new episode.

@@ -19,8 +19,8 @@ pub use body::{
 
 /// The version that this program writes; it reads all from 1 up to this. Records of 5 are as those of 4,
 /// but lie in blocks, where a program that knows only 4 would not find them; from 6 on a record may have been
-/// rewritten.
-pub const VERSION: u32 = 6;
+/// rewritten; 7 knows releases of the order within an account.
+pub const VERSION: u32 = 7;
 
 /// Largest encoded record in bytes. sled spills what is larger than an eighth of a megabyte into files that
 /// nothing syncs, and it writes pages of up to 17 values at once.
@@ -325,6 +325,7 @@ mod tests {
                     owner: None,
                     status: Arc::from(reason.as_str()),
                     redefined: None,
+                    early: false,
                 })
                 .collect();
             let made = chain(&meta(), EventBody::Seen { items: items.clone() }, 5, genesis())

@@ -5,8 +5,6 @@ use super::*;
 /// The list is read while the retry is sent, and taken in after its answer.
 #[test]
 fn a_list_begun_before_the_send_concludes_nothing() {
-    let mut other = row("90", TaskStatus::Rejected, "77");
-    other.reason = Some(Arc::from("another trouble, before the send"));
     for (shown, later) in [
         (
             row("90", TaskStatus::Pending, "77"),
@@ -20,7 +18,6 @@ fn a_list_begun_before_the_send_concludes_nothing() {
             row("90", TaskStatus::Completed, "77"),
             AttemptEvent::ReadCompleted,
         ),
-        (other, AttemptEvent::ReadBounced),
     ] {
         let (mut work, index) = core();
         let seen = see(&mut work, vec![row("90", TaskStatus::Rejected, "77")], 0);
@@ -76,4 +73,136 @@ fn a_reading_begun_before_the_answer_concludes_nothing() {
         told.expect("looked").outcomes[0].event,
         AttemptEvent::ReadPending
     );
+}
+
+fn failed_with(reason: &str) -> Task {
+    let mut task = row("90", TaskStatus::Rejected, "77");
+    task.reason = Some(Arc::from(reason));
+    task
+}
+
+fn state_of(index: &Arc<RwLock<Index>>, lineage: LineageId) -> Option<AttemptState> {
+    let index = index.read().expect("a lock");
+    let history = index.history(lineage, true).expect("known");
+    history.last_state
+}
+
+/// On a server that keeps ids: somebody else's retry has failed another way before ours is sent, and the
+/// list that shows it was begun before the send, or before its answer. What it shows is no word of ours.
+#[test]
+fn a_failure_that_a_list_begun_before_the_answer_shows_is_not_the_bounce_of_the_retry() {
+    for (begun, taken_in) in [(4, 8), (6, 7), (6, 9)] {
+        let (mut work, index) = core();
+        let seen = see(&mut work, vec![failed_with("refused")], 0);
+        let lineage = seen.views[0].lineage.expect("opened");
+        let items = vec![admitted(lineage, "90", Action::Retry)];
+        let made = work.claim(request(items, 7), at(5)).expect("claimed");
+        let claimed = made.batch.expect("a batch").items.remove(0);
+        let early = sighting(vec![failed_with("locked by another job")], begun);
+        let take_in = |work: &mut Work| {
+            let seen = work.observe(&early, at(taken_in)).expect("a pass");
+            assert_eq!(seen.outcomes, []);
+        };
+        if taken_in < 8 {
+            take_in(&mut work);
+        }
+        let receipt = claimed.receipt(ReceiptStatus::Accepted, at(8));
+        work.settle(vec![receipt], Duration::ZERO, at(8))
+            .expect("settled");
+        if taken_in >= 8 {
+            take_in(&mut work);
+        }
+        // over a restart as well
+        let mut again = Index::default();
+        for (_, bytes) in &work.pending {
+            let event = decode(bytes).expect("its own");
+            again.apply(&event, crate::ledger::record::link(&event, bytes));
+        }
+        assert_eq!(again, *index.read().expect("a lock"));
+        let same = see(&mut work, vec![failed_with("locked by another job")], 10);
+        assert_eq!(same.outcomes, [], "it was there before the answer");
+        assert_eq!(state_of(&index, lineage), Some(AttemptState::Accepted));
+        let other = see(&mut work, vec![failed_with("no such mailbox")], 12);
+        assert_eq!(other.outcomes[0].event, AttemptEvent::ReadBounced);
+        assert_eq!(
+            other.outcomes[0].evidence.as_deref(),
+            Some("no such mailbox")
+        );
+    }
+}
+
+/// Nobody can say whether such a failure is ours: after `settle_after` it counts, answered or not.
+#[test]
+fn a_failure_shown_early_that_stays_counts_as_a_bounce_after_settle_after() {
+    for answer in [
+        ReceiptStatus::Accepted,
+        ReceiptStatus::Unknown {
+            why: Arc::from("reset"),
+        },
+    ] {
+        let (mut work, index) = core();
+        let seen = see(&mut work, vec![failed_with("refused")], 0);
+        let lineage = seen.views[0].lineage.expect("opened");
+        send(&mut work, lineage, "90", 5, answer);
+        let early = sighting(vec![failed_with("locked")], 4);
+        work.observe(&early, at(8)).expect("a pass");
+        for minute in [9, 21] {
+            let seen = see(&mut work, vec![failed_with("locked")], minute);
+            assert_eq!(seen.outcomes, [], "{minute}");
+        }
+        let told = see(&mut work, vec![failed_with("locked")], 23);
+        assert_eq!(told.outcomes[0].event, AttemptEvent::ReadBounced);
+        assert_eq!(state_of(&index, lineage), Some(AttemptState::Bounced));
+        let history = index.read().expect("a lock").history(lineage, true);
+        assert_eq!(history.expect("known").attempts, 1, "it counts");
+    }
+}
+
+/// Two whole lists without an id mean something only where both were begun after its answer.
+#[test]
+fn a_list_begun_before_the_answer_does_not_count_as_one_without_the_id() {
+    let (mut work, _) = core();
+    let seen = see(&mut work, vec![row("90", TaskStatus::Rejected, "77")], 0);
+    let lineage = seen.views[0].lineage.expect("opened");
+    // one is taken in before the claim, one before the answer, one after it
+    let passes = |work: &Work| work.presence_of(lineage).passes;
+    see(&mut work, vec![], 3);
+    let items = vec![admitted(lineage, "90", Action::Retry)];
+    let made = work.claim(request(items, 7), at(5)).expect("claimed");
+    let claimed = made.batch.expect("a batch").items.remove(0);
+    see(&mut work, vec![], 6);
+    let receipt = claimed.receipt(ReceiptStatus::Accepted, at(8));
+    work.settle(vec![receipt], Duration::ZERO, at(8))
+        .expect("settled");
+    work.observe(&sighting(vec![], 7), at(9)).expect("a pass");
+    assert_eq!(passes(&work), 0);
+    let meta = Meta::daemon(at(25), None);
+    let nothing = vec![Looked::single(lineage, 1, None)];
+    let told = work.looked(nothing, &delivery(), &meta, at(25));
+    assert_eq!(told.expect("looked").outcomes, []);
+    assert_eq!(see(&mut work, vec![], 26).outcomes, []);
+    assert_eq!(passes(&work), 1);
+    let second = see(&mut work, vec![], 27);
+    assert_eq!(second.outcomes[0].event, AttemptEvent::ReadGone);
+}
+
+/// A process that was read for the attempt before joins nothing to the next one.
+#[test]
+fn a_process_read_for_an_earlier_attempt_joins_nothing_to_a_later_one() {
+    let (mut work, _) = core();
+    let lineage = retried(&mut work);
+    let meta = Meta::daemon(at(30), None);
+    let closed = row("90", TaskStatus::UnsuccessfullyCompleted, "77");
+    let tasks = || vec![closed.clone(), row("1200", TaskStatus::Pending, "77")];
+    for (ordinal, began) in [(2, 30), (1, 0)] {
+        let look = vec![Looked::process(lineage, ordinal, tasks())];
+        let told = work.looked(look, &delivery(), &meta, at(began));
+        assert_eq!(told.expect("looked").outcomes, []);
+        let task = work.index().current_task(lineage);
+        assert_eq!(task, Some(TaskId::new("90")), "{ordinal} {began}");
+    }
+    let look = vec![Looked::process(lineage, 1, tasks())];
+    let told = work.looked(look, &delivery(), &meta, at(30));
+    let event = told.expect("looked").outcomes[0].event;
+    assert_eq!(event, AttemptEvent::ReadPending);
 }

@@ -339,3 +339,65 @@ fn one_odd_pass_long_after_the_send_is_no_doubt() {
     assert_eq!(seen.views[0].lineage, Some(lineage), "a whole list tells");
     assert!(!index.read().expect("a lock").is_ambiguous(lineage));
 }
+
+/// Two retried siblings are gone; of the first a person has said that it was done. Its successor, shown
+/// late, may be that of either: it is not taken for the second one's.
+#[test]
+fn the_successor_of_what_a_person_has_called_done_is_not_taken_for_a_siblings() {
+    let (mut work, index) = core();
+    let seen = see(&mut work, vec![rejected("1090"), rejected("1091")], 0);
+    let lineage = |at: usize| seen.views[at].lineage.expect("opened");
+    let (said, other) = (lineage(0), lineage(1));
+    send(&mut work, said, "1090", 1, ReceiptStatus::Accepted);
+    for minute in [2, 3] {
+        see(&mut work, vec![rejected("1091")], minute);
+    }
+    let word = crate::model::Outcome {
+        lineage: said,
+        ordinal: 1,
+        event: AttemptEvent::PersonCompleted,
+        at: at(4),
+        task: None,
+        evidence: None,
+    };
+    work.conclude(vec![word], &Meta::daemon(at(4), None))
+        .expect("concluded");
+    send(&mut work, other, "1091", 5, ReceiptStatus::Accepted);
+    for minute in 6..16 {
+        let seen = see(&mut work, vec![rejected("1200")], minute);
+        assert!(
+            seen.outcomes
+                .iter()
+                .all(|told| told.event == AttemptEvent::ReadAmbiguous),
+            "{:?}",
+            seen.outcomes
+        );
+    }
+    let index = index.read().expect("a lock");
+    assert_eq!(index.current_task(other), Some(TaskId::new("1091")));
+    assert!(index.is_ambiguous(other), "a person has to say");
+}
+
+/// Where nothing else can have it, the successor goes on with the work that was called done.
+#[test]
+fn a_successor_reopens_the_one_piece_of_work_that_a_person_has_called_done() {
+    let (mut work, _) = core();
+    let lineage = open(&mut work, "1090");
+    send(&mut work, lineage, "1090", 1, ReceiptStatus::Accepted);
+    let word = crate::model::Outcome {
+        lineage,
+        ordinal: 1,
+        event: AttemptEvent::PersonCompleted,
+        at: at(4),
+        task: None,
+        evidence: None,
+    };
+    work.conclude(vec![word], &Meta::daemon(at(4), None))
+        .expect("concluded");
+    let mut last = None;
+    for minute in 5..10 {
+        let seen = see(&mut work, vec![rejected("1200")], minute);
+        last = seen.views[0].lineage;
+    }
+    assert_eq!(last, Some(lineage), "it is no new work: its attempts count");
+}

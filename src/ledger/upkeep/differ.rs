@@ -50,6 +50,8 @@ pub(super) fn differences(before: &Index, after: &Index, allowed: &Allowed) -> V
             before.policies == after.policies && before.released == after.released,
         ),
         ("the baseline", before.baseline == after.baseline),
+        ("the releases of the order", before.orders == after.orders),
+        ("the failed requests in a row", before.ends == after.ends),
         ("the stopped logins", before.stopped == after.stopped),
         ("the governor's state", before.governor == after.governor),
         (

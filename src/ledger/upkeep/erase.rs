@@ -229,6 +229,7 @@ impl Person {
                 self.each(items, index, met, |i| i.lineage, |i| self.words(&mut i.why));
             }
             EventBody::EpisodeReset { reason, .. }
+            | EventBody::OrderReleased { reason, .. }
             | EventBody::BaselineReleased { reason, .. }
             | EventBody::RewindSettled { reason }
             | EventBody::WorldAccepted { reason, .. }

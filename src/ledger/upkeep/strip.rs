@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::ledger::index::Short;
 use crate::ledger::record::{Event, EventBody};
+use crate::model::attempt::{ended, ended_with};
 use crate::model::{Action, Digest, LineageId, Login, Principal, ReceiptStatus};
 
 /// The word in the place of what was taken out, where something has to stand there.
@@ -36,7 +37,9 @@ pub(super) fn lineages_of(body: &EventBody) -> Vec<LineageId> {
         EventBody::Outcomes { items } => items.iter().map(|i| i.lineage).collect(),
         EventBody::LineageAmbiguous { lineages, .. }
         | EventBody::BaselineReleased { lineages, .. } => lineages.clone(),
-        EventBody::EpisodeReset { lineage, .. } => vec![*lineage],
+        EventBody::EpisodeReset { lineage, .. } | EventBody::OrderReleased { lineage, .. } => {
+            vec![*lineage]
+        }
         _ => Vec::new(),
     }
 }
@@ -99,7 +102,10 @@ pub(super) fn strip(event: &Event, goes: &Goes) -> Option<EventBody> {
                 item.why = Arc::from(TAKEN_OUT);
             }
         }
-        EventBody::EpisodeReset { lineage, reason } if out(lineage) => {
+        EventBody::EpisodeReset { lineage, reason }
+        | EventBody::OrderReleased {
+            lineage, reason, ..
+        } if out(lineage) => {
             *reason = Arc::from(TAKEN_OUT);
         }
         EventBody::InputsStored { .. } | EventBody::InputsAlike { .. } => {
@@ -157,9 +163,11 @@ pub(super) fn nobody(of: &Principal) -> Principal {
 fn bare_answer(status: &mut ReceiptStatus) {
     match status {
         ReceiptStatus::Accepted => {}
-        ReceiptStatus::Refused { reason: text, .. }
-        | ReceiptStatus::Unknown { why: text }
-        | ReceiptStatus::Unsent { why: text } => *text = Arc::from(TAKEN_OUT),
+        ReceiptStatus::Refused { reason: text, .. } | ReceiptStatus::Unsent { why: text } => {
+            *text = Arc::from(TAKEN_OUT)
+        }
+        // whether it was the server is told by the requests in a row: the HTTP status stays
+        ReceiptStatus::Unknown { why } => *why = ended(ended_with(why), TAKEN_OUT),
     }
 }
 
@@ -257,6 +265,20 @@ mod tests {
     }
 
     #[test]
+    fn of_an_answer_that_could_not_be_read_the_http_status_stays() {
+        for (status, left) in [(Some(500), "HTTP 500: (taken out)"), (None, "(taken out)")] {
+            let mut answer = ReceiptStatus::Unknown {
+                why: ended(status, "JDOE's request broke"),
+            };
+            for _ in 0..2 {
+                bare_answer(&mut answer);
+                let why = Arc::from(left);
+                assert_eq!(answer, ReceiptStatus::Unknown { why });
+            }
+        }
+    }
+
+    #[test]
     fn answers_texts_and_old_states_go_and_what_is_in_force_stays() {
         let refused = |lineage: u64| ReceiptItem {
             lineage: LineageId(lineage),
@@ -304,6 +326,7 @@ mod tests {
 
         let seen = EventBody::Seen {
             items: vec![crate::ledger::record::SeenItem {
+                early: false,
                 lineage: LineageId(1),
                 print: 5,
                 owner: Some(Owner::Unknown),

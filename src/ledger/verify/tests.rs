@@ -422,7 +422,7 @@ fn a_record_of_a_newer_program_is_said_and_proves_nothing() {
     let mut it = journal(5);
     let given = anchors(&it, &[2, 5], None);
     let text = String::from_utf8(it[2].1.clone()).expect("text");
-    it[2].1 = text.replace("\"v\":6", "\"v\":9").into_bytes();
+    it[2].1 = text.replace("\"v\":7", "\"v\":9").into_bytes();
     let verified = verify(&it, given);
     let newer = Finding::RecordNewer {
         record: 3,

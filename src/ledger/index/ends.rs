@@ -1,0 +1,267 @@
+//! Whole requests in a row that ended without a clear answer: whether one task ends them, or the server; a clear answer ends the row.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::{Index, Lineage};
+use crate::ledger::record::ReceiptItem;
+use crate::model::attempt::{SENDS_IN_VAIN, ended_with};
+use crate::model::{BatchId, LineageId, ReceiptStatus};
+
+/// So many requests in a row, and none of them explained by one task that is in all, are the server's trouble.
+const REQUESTS: u32 = 3;
+/// So many different tasks have to be in them: fewer may all be broken by themselves.
+const TASKS: usize = 5;
+/// The same where each was answered 404, which a task that can be read is not.
+const TASKS_MISSING: usize = 2;
+/// Rows that are remembered as the server's, for attempts that are told late.
+const REMEMBERED: usize = 64;
+
+/// The row that lasts.
+#[derive(Clone, PartialEq, Debug)]
+pub(in crate::ledger) struct Row {
+    number: u32,
+    since: Timestamp,
+    batch: BatchId,
+    requests: u32,
+    /// Tasks that were in every request before the last; `None` while there is but one.
+    common: Option<Vec<LineageId>>,
+    last: Vec<LineageId>,
+    /// Some of all that were in them, enough to be counted.
+    tasks: BTreeSet<LineageId>,
+    /// Each was answered 404, and nothing was read that says otherwise.
+    missing: bool,
+}
+
+/// The rows: the present one, and which of the earlier ones were the server's.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(in crate::ledger) struct Ends {
+    row: Option<Row>,
+    rows: u32,
+    of_server: BTreeSet<u32>,
+}
+
+/// Requests in a row that failed for a reason of the server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Outage {
+    /// Since when.
+    pub since: Timestamp,
+    /// How many.
+    pub requests: u32,
+    /// Each was answered 404: there is nothing at the path of the writes.
+    pub missing: bool,
+}
+
+impl Row {
+    fn is_of_server(&self) -> bool {
+        let explained = match &self.common {
+            Some(common) => common.iter().any(|of| self.last.contains(of)),
+            None => true,
+        };
+        let enough = if self.missing { TASKS_MISSING } else { TASKS };
+        !explained && self.requests >= REQUESTS && self.tasks.len() >= enough
+    }
+
+    /// Another request has ended; a batch may come in several records.
+    fn add(&mut self, batch: BatchId, tasks: Vec<LineageId>) {
+        if self.batch == batch {
+            self.last.extend(&tasks);
+        } else {
+            let last = std::mem::replace(&mut self.last, tasks.clone());
+            self.common = Some(match self.common.take() {
+                Some(common) => common.into_iter().filter(|of| last.contains(of)).collect(),
+                None => last,
+            });
+            self.batch = batch;
+            self.requests = self.requests.saturating_add(1);
+        }
+        let room = TASKS.saturating_sub(self.tasks.len());
+        let new: Vec<LineageId> = tasks
+            .into_iter()
+            .filter(|of| !self.tasks.contains(of))
+            .take(room)
+            .collect();
+        self.tasks.extend(new);
+    }
+}
+
+impl Ends {
+    fn add(&mut self, batch: BatchId, tasks: Vec<LineageId>, missing: bool, at: Timestamp) -> u32 {
+        let row = match &mut self.row {
+            Some(row) => {
+                row.missing &= missing;
+                row.add(batch, tasks);
+                row
+            }
+            None => {
+                self.rows = self.rows.saturating_add(1);
+                self.row.insert(Row {
+                    number: self.rows,
+                    since: at,
+                    batch,
+                    requests: 1,
+                    common: None,
+                    tasks: tasks.iter().copied().take(TASKS).collect(),
+                    last: tasks,
+                    missing,
+                })
+            }
+        };
+        let (number, of_server) = (row.number, row.is_of_server());
+        if of_server {
+            self.of_server.insert(number);
+            if self.of_server.len() > REMEMBERED {
+                self.of_server.pop_first();
+            }
+        } else {
+            self.of_server.remove(&number);
+        }
+        number
+    }
+
+    /// True where a row was the server's trouble: then none of its tasks was the reason.
+    pub(super) fn was_of_server(&self, row: Option<u32>) -> bool {
+        row.is_some_and(|row| self.of_server.contains(&row))
+    }
+
+    /// A reading shows that a write was carried out although it was answered 404.
+    pub(super) fn not_missing(&mut self, row: Option<u32>) {
+        if let Some(last) = &mut self.row
+            && Some(last.number) == row
+        {
+            last.missing = false;
+        }
+    }
+}
+
+impl Index {
+    /// The requests in a row that have failed for a reason of the server, while that lasts.
+    pub fn outage(&self) -> Option<Outage> {
+        let row = self.ends.row.as_ref().filter(|row| row.is_of_server())?;
+        Some(Outage {
+            since: row.since,
+            requests: row.requests,
+            missing: row.missing,
+        })
+    }
+
+    /// A request has ended: notes with each of its open attempts how, and in which row.
+    pub(super) fn request_ended(&mut self, batch: BatchId, items: &[ReceiptItem], at: Timestamp) {
+        let clear = |item: &ReceiptItem| {
+            matches!(
+                item.status,
+                ReceiptStatus::Accepted | ReceiptStatus::Refused { .. }
+            )
+        };
+        if items.iter().any(clear) {
+            self.ends.row = None;
+            return;
+        }
+        let failed: Vec<(LineageId, u16)> = items
+            .iter()
+            .filter_map(|item| match &item.status {
+                ReceiptStatus::Unknown { why } => Some((item.lineage, ended_with(why)?)),
+                _ => None,
+            })
+            .collect();
+        if failed.is_empty() {
+            return;
+        }
+        let missing = failed.iter().all(|(_, status)| *status == 404);
+        let tasks = failed.iter().map(|(lineage, _)| *lineage).collect();
+        let row = self.ends.add(batch, tasks, missing, at);
+        for (lineage, status) in failed {
+            if let Some(attempt) = self.attempts.get_mut(&lineage) {
+                attempt.ended = Some(status);
+                attempt.row = Some(row);
+            }
+        }
+    }
+}
+
+/// Counts sends in a row that came to nothing for the task's own sake. A 403 for a task that went alone
+/// says it all.
+pub(super) fn in_vain(before: u8, status: Option<u16>) -> u8 {
+    match status {
+        Some(403) if before > 0 => before.max(SENDS_IN_VAIN),
+        // the whole server's trouble, or an answer that only could not be read
+        Some(408 | 429 | 502..=504 | 200..=299) | None => before,
+        Some(_) => before.saturating_add(1),
+    }
+}
+
+/// Caps and back-off start again; ordinals don't.
+pub(super) fn end_episode(of: &mut Lineage) {
+    if let Some(past) = of.past.as_mut() {
+        past.counted = 0;
+        past.foreign = 0;
+        past.in_vain = 0;
+        past.episode = past.episode.saturating_add(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at() -> Timestamp {
+        "2027-03-01T08:00:00Z".parse().expect("a time")
+    }
+
+    fn batch(n: u128) -> BatchId {
+        BatchId(uuid::Uuid::from_u128(n))
+    }
+
+    fn rows(all: &[&[u64]], missing: bool) -> bool {
+        let mut ends = Ends::default();
+        let mut row = 0;
+        for (n, tasks) in (0u128..).zip(all) {
+            let tasks = tasks.iter().map(|of| LineageId(*of)).collect();
+            row = ends.add(batch(n), tasks, missing, at());
+        }
+        ends.was_of_server(Some(row))
+    }
+
+    #[test]
+    fn it_is_the_server_where_no_task_is_in_all_of_several_requests_with_enough_tasks() {
+        let many: &[u64] = &[1, 2, 3, 4, 5, 6];
+        assert!(!rows(&[many], false), "one request says nothing");
+        assert!(
+            !rows(&[many, &[3], &[3], &[3], &[3]], false),
+            "one task explains them"
+        );
+        assert!(!rows(&[many, &[3]], false));
+        assert!(rows(&[many, &[3], &[4]], false));
+        assert!(rows(&[&[1], &[2], &[3], &[4], &[5]], false));
+        assert!(
+            !rows(&[&[1], &[2], &[1], &[2], &[1]], false),
+            "two broken ones"
+        );
+        assert!(!rows(&[&[1], &[2], &[3], &[4]], false), "so may four be");
+    }
+
+    #[test]
+    fn a_path_is_missing_where_two_tasks_by_themselves_are_answered_404() {
+        assert!(!rows(&[&[1, 2, 3], &[1], &[1]], true), "it may be the task");
+        assert!(rows(&[&[1, 2, 3], &[1], &[2]], true));
+    }
+
+    #[test]
+    fn a_batch_in_several_records_is_one_request() {
+        let mut ends = Ends::default();
+        let lineages = |of: &[u64]| of.iter().map(|n| LineageId(*n)).collect::<Vec<_>>();
+        for (n, of) in [
+            (1, &[1, 2, 3][..]),
+            (1, &[4, 5, 6]),
+            (2, &[1, 4]),
+            (3, &[9]),
+        ] {
+            ends.add(batch(n), lineages(of), false, at());
+        }
+        assert!(ends.was_of_server(Some(1)));
+        ends.add(batch(3), lineages(&[4]), false, at());
+        assert!(!ends.was_of_server(Some(1)), "task 4 is in all of them");
+        assert_eq!(ends.row.as_ref().map(|row| row.requests), Some(3));
+    }
+}

@@ -1,0 +1,159 @@
+//! Drills of a person's word that a task need not wait for another one, whole processes: it outlives a kill, is void once the other changes, and never passes a revoke.
+
+use serde_json::{Value, json};
+
+use crate::drill::{Drill, Setup};
+use crate::drill_ops::failed;
+
+/// Two grants of one definition, whose rows are not shown: the older one never works, and the younger one
+/// waits for it.
+const HELD: &str = r#"
+name = "held"
+seed = 71
+[[user]]
+login = "JDOE"
+[[target]]
+name = "AD"
+[[account]]
+target = "AD"
+user = "JDOE"
+key = 700
+[[task]]
+id = 5001
+target = "AD"
+user = "JDOE"
+task = "Add User to Group"
+failure = "data"
+child = "SALES"
+created = "-3h"
+[[task]]
+id = 5002
+target = "AD"
+user = "JDOE"
+task = "Add User to Group"
+failure = "network"
+child = "STAFF"
+created = "-2h"
+"#;
+
+/// A disable of the account that never works, younger than both.
+const DISABLED: &str = r#"
+[[task]]
+id = 5003
+target = "AD"
+user = "JDOE"
+task = "Disable User"
+failure = "data"
+created = "-1h"
+"#;
+
+fn retried(drill: &Drill) -> Vec<String> {
+    let journal = drill.journal();
+    let puts = journal.iter().filter(|row| row["class"] == "put");
+    let items = puts.flat_map(|row| row["body"]["tasks"].as_array().cloned().unwrap_or_default());
+    let id = |item: Value| item["id"].to_string().trim_matches('"').to_owned();
+    items.map(id).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_outlives_a_kill_and_holds_for_one_attempt() {
+    let mut drill = Setup::of(HELD).enforcing().await;
+    drill.run_for("3h").await;
+    let held = drill.done(&["explain", "5002"]);
+    assert!(
+        held.contains("waits_for_older") && held.contains("5001"),
+        "{held}"
+    );
+    assert!(retried(&drill).is_empty());
+    // who does not wait is told so
+    let (code, said) = failed(&drill, &["approve", "order:5001", "--why", "a try"]);
+    assert_eq!(code, Some(65), "{said}");
+    assert!(said.contains("waited for no other task"), "{said}");
+    // nothing may go between the word and the kill
+    drill.done(&["pause", "--why", "the drill"]);
+    let word = [
+        "approve",
+        "order:5002",
+        "--why",
+        "SALES is not wanted any more",
+    ];
+    let said = drill.done(&word);
+    assert!(said.contains("need not wait for task 5001"), "{said}");
+    assert!(said.contains("rejected"), "its state is named: {said}");
+    drill.kill_and_restart().await;
+    drill.run_for("10m").await;
+    let explained = drill.done(&["explain", "5002"]);
+    assert!(
+        explained.contains("need not wait for task 5001"),
+        "{explained}"
+    );
+    let because = explained.split("not done now").nth(1).expect("reasons");
+    let because = because.split("the task says").next().expect("reasons");
+    assert!(
+        because.contains("paused") && !because.contains("waits_for_older"),
+        "{because}"
+    );
+    let status = drill.json(&["status", "--json"]);
+    assert_eq!(status["orders_released"], 1);
+    drill.done(&["resume"]);
+    drill.run_for("3h").await;
+    assert_eq!(retried(&drill), ["5002"]);
+    assert_eq!(drill.count("healed"), 1);
+    let story = drill.done(&["outcomes", "show", "5002"]);
+    assert!(story.contains("SALES is not wanted any more"), "{story}");
+    assert!(story.contains("order_released"), "{story}");
+    let status = drill.json(&["status", "--json"]);
+    assert_eq!(status["orders_released"], 0, "it was for one attempt");
+    let span = [
+        "audit",
+        "export",
+        "--from",
+        "2027-03-01",
+        "--to",
+        "2027-03-05",
+    ];
+    let exported = drill.done(&span);
+    assert!(exported.contains("order_release"), "{exported}");
+    drill.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_is_void_once_the_other_task_has_changed() {
+    let mut drill = Setup::of(HELD).enforcing().await;
+    drill.run_for("1h").await;
+    drill.done(&["pause", "--why", "the drill"]);
+    let word = ["approve", "order:5002", "--why", "as it stands"];
+    drill.done(&word);
+    // it is set to another state by an admin, and comes back to the one that it had
+    drill.act(json!({"task": "5001", "do": "retry"})).await;
+    drill.run_for("30m").await;
+    drill.done(&["resume"]);
+    drill.run_for("3h").await;
+    assert!(
+        retried(&drill).is_empty(),
+        "the word was about another state"
+    );
+    let held = drill.done(&["explain", "5002"]);
+    assert!(held.contains("waits_for_older"), "{held}");
+    assert!(!held.contains("need not wait"), "{held}");
+    drill.done(&word);
+    drill.run_for("3h").await;
+    assert_eq!(retried(&drill), ["5002"]);
+    assert_eq!(drill.count("healed"), 1);
+    drill.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_word_lets_a_grant_pass_an_open_disable() {
+    let mut drill = Setup::of(&format!("{HELD}{DISABLED}")).enforcing().await;
+    drill.run_for("1h").await;
+    let (code, said) = failed(&drill, &["approve", "order:5002", "--why", "a try"]);
+    assert_eq!(code, Some(65), "{said}");
+    for words in ["5003", "takes access", "nothing lets anything pass"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    drill.run_for("3h").await;
+    assert!(!retried(&drill).contains(&"5002".to_owned()));
+    // it stands before what has been released as well
+    drill.judge_leaving(1).await;
+}
