@@ -33,7 +33,7 @@ async fn remembering(dir: &Path, version: u32, json: &str) {
         cache: 8 << 20,
     };
     let now: Timestamp = "2027-03-01T08:00:00Z".parse().expect("a time");
-    let (ledger, _) = Ledger::open(&settings, now).expect("created");
+    let (ledger, _) = crate::opened::open(&settings, now).expect("created");
     let body = EventBody::GovernorState {
         version,
         part: 0,
