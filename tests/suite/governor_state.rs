@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use jiff::Timestamp;
 use provtaskd::ledger::record::Meta;
-use provtaskd::ledger::{Entry, EventBody, Ledger};
+use provtaskd::ledger::{Entry, EventBody};
 use provtaskd::model::settings::StoreSettings;
 use serde_json::Value;
 

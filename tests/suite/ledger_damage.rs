@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use provtaskd::ledger::record::{Meta, decode};
 use provtaskd::ledger::sled::SledStore;
-use provtaskd::ledger::{Entry, EventBody, LedgerError, OpenReport, Store as _};
+use provtaskd::ledger::{Entry, EventBody, OpenReport, Store as _};
 use provtaskd::model::settings::StoreSettings;
 
 use crate::opened::open;

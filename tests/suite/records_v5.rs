@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use provtaskd::ledger::record::{decode, encode, genesis, link};
 use provtaskd::ledger::sled::SledStore;
 use provtaskd::ledger::upkeep::{Actor, Order, check_store, compact, retention};
-use provtaskd::ledger::{Index, Ledger, Store as _};
+use provtaskd::ledger::{Index, Store as _};
 use provtaskd::model::settings::StoreSettings;
 
 const OLD: &str = include_str!("../fixtures/records/v5.jsonl");

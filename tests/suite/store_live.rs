@@ -1,7 +1,6 @@
 //! A file is written of a store that is in use: records are acknowledged meanwhile, it holds what was on disk when it was asked for and no more, and it can be stopped.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
