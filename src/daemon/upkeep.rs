@@ -235,7 +235,7 @@ mod tests {
     async fn what_gets_on_may_take_long_and_what_stands_still_is_given_up() {
         let stalled = Duration::from_millis(50);
         let pace = Arc::<Pace>::default();
-        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let (end, ended) = std::sync::mpsc::sync_channel::<()>(1);
         let work = tokio::task::spawn_blocking(move || {
             let _ = ended.recv();
             Reply::done("")

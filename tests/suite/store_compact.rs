@@ -166,6 +166,9 @@ fn killed_after_any_step_of_a_restore_the_old_or_the_new_store_is_there() {
     assert!((8..STEPS).contains(&killed), "{killed} steps");
 }
 
+/// Compares the records of before with those that are there.
+type IsNew = dyn Fn(&[String], &[String]) -> bool;
+
 /// A change of the store that is killed after each of its steps.
 struct Change {
     name: &'static str,
@@ -173,7 +176,7 @@ struct Change {
     beside_nothing: bool,
     args: Vec<String>,
     /// True of the records that are there once it counts.
-    is_new: Box<dyn Fn(&[String], &[String]) -> bool>,
+    is_new: Box<IsNew>,
 }
 
 /// The login of the first beneficiary.

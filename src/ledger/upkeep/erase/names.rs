@@ -131,9 +131,10 @@ pub(super) fn names(fields: &[(String, String)], role: Role) -> BTreeSet<Name> {
             first = Some(value);
         } else if name.contains("last name") {
             last = Some(value);
-        } else if name.contains("display name") || name.contains("full name") {
-            out.extend(Name::shown(value));
-        } else if name.contains("mail") && value.contains('@') && !value.contains(' ') {
+        } else if name.contains("display name")
+            || name.contains("full name")
+            || (name.contains("mail") && value.contains('@') && !value.contains(' '))
+        {
             out.extend(Name::shown(value));
         }
     }
