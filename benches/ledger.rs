@@ -16,7 +16,7 @@ use provtaskd::governor::{Admitted, Census, Governor, Standing};
 use provtaskd::guard::{self, GuardInput};
 use provtaskd::ledger::record::{Meta, chain, genesis};
 use provtaskd::ledger::sled::SledStore;
-use provtaskd::ledger::upkeep::{self, Form};
+use provtaskd::ledger::upkeep::{self, Form, Order, Pace};
 use provtaskd::ledger::{Actor, ClaimRequest, Entry, EventBody, Ledger, Sighting, Store as _};
 use provtaskd::model::facts::{AccountView, History, Person, UserStatus};
 use provtaskd::model::settings::{
@@ -163,7 +163,7 @@ async fn upkeep(dir: &std::path::Path, tasks: usize) {
     let began = Instant::now();
     let (copied, path) = (ledger.clone(), file.clone());
     let saving = tokio::task::spawn_blocking(move || {
-        let stop = std::sync::atomic::AtomicBool::new(false);
+        let stop = Pace::default();
         upkeep::save(&copied, upto, Form::Backup, &path, now, &stop).expect("saved");
         began.elapsed()
     });
@@ -194,7 +194,15 @@ async fn upkeep(dir: &std::path::Path, tasks: usize) {
     ledger.shutdown().await.expect("closed");
     drop(ledger);
     let began = Instant::now();
-    let done = upkeep::compact(&settings, Actor::System, now, &mut |_| {}).expect("compacted");
+    let done = {
+        let order = Order {
+            actor: Actor::System,
+            now,
+            last: &|_| None,
+        };
+        upkeep::compact(&settings, order, &mut |_| {})
+    }
+    .expect("compacted");
     let share = |bytes: u64| bytes.checked_div(done.outcomes).unwrap_or(0);
     println!(
         "compaction: {:.1} s; bytes per outcome {} before, {} after",

@@ -128,9 +128,11 @@ fn silent(error: ControlError, dir: &Path) -> Failure {
             format!("process {pid} is stopped (SIGSTOP): `kill -CONT {pid}` lets it go on; {log}")
         }
         Some(pid) => format!(
-            "it is process {pid}: does its disk answer? is it stopped? then `kill -CONT {pid}`; {log}"
+            "it is process {pid}: does a `reload` still read a slow disk? nothing else is answered until it has: wait, then ask again; is the process stopped? then `kill -CONT {pid}`; {log}"
         ),
-        None => format!("is it stopped? then `kill -CONT` its process; {log}"),
+        None => format!(
+            "does a `reload` still read a slow disk? nothing else is answered until it has; is it stopped? then `kill -CONT` its process; {log}"
+        ),
     };
     Failure::from(error).hint(hint)
 }

@@ -210,7 +210,7 @@ fn ask(context: &Context, socket: &Path, from: u64) -> Result<JournalView, Asked
 fn store_failure(error: DaemonError) -> Failure {
     let failure = Failure::from(error);
     if failure.message.contains("there is no store") {
-        return Failure::new(Kind::Data, failure.message)
+        return Failure::new(Kind::Store, failure.message)
             .hint("name the store with --store DIR, or its configuration with -c FILE");
     }
     failure
@@ -375,7 +375,30 @@ fn export(context: &Context, args: ExportArgs) -> Result<(), Failure> {
         filter.request.is_some(),
         rows,
         records_read,
-    )
+    )?;
+    match export.other_targets() {
+        None => Ok(()),
+        Some(targets) => Err(no_target(&filter, &targets)),
+    }
+}
+
+/// Targets that are named at most.
+const NAMED: usize = 20;
+
+fn no_target(filter: &Filter, targets: &[&TargetName]) -> Failure {
+    let asked = filter.target.as_ref().map_or("", |target| target.as_str());
+    let message = format!("no target {asked:?} is on record");
+    let named: Vec<&str> = targets.iter().take(NAMED).map(|t| t.as_str()).collect();
+    let hint = match targets.len() {
+        0 => "no target is on record yet".to_owned(),
+        many if many > NAMED => format!(
+            "on record are {} and {} more",
+            named.join(", "),
+            many - NAMED
+        ),
+        _ => format!("on record are {}", named.join(", ")),
+    };
+    Failure::new(Kind::Data, message).hint(hint)
 }
 
 fn footer(

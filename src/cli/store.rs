@@ -15,11 +15,12 @@ use super::failure::{Failure, Kind};
 use super::look::JsonArg;
 use super::render;
 use crate::control::{self, Reply, Request, SavedView};
-use crate::daemon::{domain_now, hint_of, kind_of};
+use crate::daemon::{anchor_alone, anchor_of, domain_now, hint_of, kind_of};
 use crate::ledger::upkeep::{
-    self, Actor, After, Checked, Source, UpkeepError, bring_in, check_backup, check_store,
+    self, Actor, After, Checked, Erasing, LastAnchor, Order, Rewritten, Source, UpkeepError,
+    bring_in, check_backup, check_store,
 };
-use crate::model::settings::StoreSettings;
+use crate::model::settings::{AuditSettings, StoreSettings};
 
 /// How long another process may hold the store (wall time).
 const STORE_TIME: Duration = Duration::from_secs(10);
@@ -113,6 +114,10 @@ pub struct EraseArgs {
     /// The person's login
     #[arg(long, value_name = "LOGIN")]
     user: String,
+    /// A full name or mail address by which words may name the person, beside those that the store shows
+    /// with the login; once for each
+    #[arg(long, value_name = "NAME")]
+    name: Vec<String>,
     /// Why; it is recorded, and may not name the person
     #[arg(long, value_name = "TEXT")]
     reason: String,
@@ -127,6 +132,11 @@ pub struct EraseArgs {
 pub fn store(context: &Context, command: StoreCommand) -> Result<(), Failure> {
     match command {
         StoreCommand::Check(args) => check(context, &args),
+        StoreCommand::Backup { to } if to.as_os_str() == "-" => Err(Failure::new(
+            Kind::Usage,
+            "a backup can't be written to standard output: its beginning is written last",
+        )
+        .hint("name a file (`./-` is one of that name), or use `provtaskd store export -`, which `store import -` reads")),
         StoreCommand::Backup { to } => save(context, &to, false),
         StoreCommand::Export { to } if to.as_os_str() == "-" => export(context),
         StoreCommand::Export { to } => save(context, &to, true),
@@ -135,10 +145,11 @@ pub fn store(context: &Context, command: StoreCommand) -> Result<(), Failure> {
         StoreCommand::Compact(rehearse) => {
             let site = Site::of(context)?;
             let after = rehearse.after();
-            let done = site.alone(|| {
-                upkeep::compact(&site.store, site.actor.clone(), site.now, &mut |s| after(s))
+            let done = site.alone(|last| {
+                upkeep::compact(&site.store, site.order(last), &mut |step| after(step))
             })?;
-            print(&render::rewritten("compacted", &done))
+            print(&render::rewritten("compacted", &done))?;
+            site.anchor(&done)
         }
         StoreCommand::Retention(args) => retention(context, &args),
         StoreCommand::Erase(args) => erase(context, &args),
@@ -148,6 +159,7 @@ pub fn store(context: &Context, command: StoreCommand) -> Result<(), Failure> {
 /// A store that is worked at without a daemon.
 struct Site {
     store: StoreSettings,
+    audit: AuditSettings,
     socket: PathBuf,
     actor: Actor,
     now: Timestamp,
@@ -161,6 +173,7 @@ impl Site {
         let uid = rustix::process::getuid().as_raw();
         Ok(Self {
             store: settings.store,
+            audit: settings.audit,
             socket: settings.admin.socket,
             actor: Actor::Person {
                 uid,
@@ -171,10 +184,13 @@ impl Site {
     }
 
     /// Does something with the store; another command may hold it for a moment, a daemon stays.
-    fn alone<T>(&self, act: impl Fn() -> Result<T, UpkeepError>) -> Result<T, Failure> {
+    fn alone<T>(
+        &self,
+        act: impl Fn(LastAnchor<'_>) -> Result<T, UpkeepError>,
+    ) -> Result<T, Failure> {
         let began = Instant::now();
         loop {
-            match act().map_err(|error| failed(&error)) {
+            match act(&|store| anchor_of(&self.audit, store)).map_err(|error| failed(&error)) {
                 Err(failure)
                     if failure.kind == Kind::Busy
                         && began.elapsed() < STORE_TIME
@@ -185,6 +201,20 @@ impl Site {
                 done => return done,
             }
         }
+    }
+
+    fn order<'a>(&self, last: LastAnchor<'a>) -> Order<'a> {
+        Order {
+            actor: self.actor.clone(),
+            now: self.now,
+            last,
+        }
+    }
+
+    /// Notes the head of what was made, and says what that means for `audit verify`.
+    fn anchor(&self, done: &Rewritten) -> Result<(), Failure> {
+        let noted = anchor_alone(&self.audit, &done.head, self.now);
+        print(&render::anchored(&noted, true))
     }
 
     fn has_daemon(&self) -> bool {
@@ -220,7 +250,7 @@ fn check(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
         ),
         None => {
             let site = Site::of(context)?;
-            let checked = site.alone(|| check_store(&site.store, args.scratch.as_deref()));
+            let checked = site.alone(|_| check_store(&site.store, args.scratch.as_deref()));
             let dir = site.store.dir.display();
             let checked = checked.map_err(|failure| match failure.kind {
                 Kind::Busy => failure.hint("a process holds the store: `provtaskd store backup FILE` works while a daemon runs, and `provtaskd store check --backup FILE` checks that; or stop it first"),
@@ -247,7 +277,7 @@ fn findings(checked: &Checked, what: &str) -> Result<(), Failure> {
                 if wrong == 1 { "finding" } else { "findings" }
             ),
         )
-        .hint("they are listed above; docs/operations.md, \"A damaged store\", says what to do")),
+        .hint("they are listed above; copy the whole folder before anything opens it, for opening may rewrite what can't be read; docs/operations.md, \"A damaged store\", says what to do")),
     }
 }
 
@@ -299,10 +329,10 @@ fn export(context: &Context) -> Result<(), Failure> {
         )
         .hint("name a file instead of -"));
     }
-    let saved = site.alone(|| {
+    let saved = site.alone(|_| {
         let out = std::io::stdout().lock();
         let mut out = std::io::BufWriter::with_capacity(1 << 20, out);
-        let saved = upkeep::export_to(&site.store, &mut out, site.now)?;
+        let saved = upkeep::export_to(&site.store, &mut out)?;
         out.flush().map_err(|source| UpkeepError::File {
             path: PathBuf::from("standard output"),
             source,
@@ -351,7 +381,9 @@ fn brought<'a>(
         after,
     );
     let done = done.map_err(|error| failed(&error))?;
-    print(&render::brought_in(&done, &site.store.dir))
+    print(&render::brought_in(&done, &site.store.dir))?;
+    let noted = anchor_alone(&site.audit, &done.head, site.now);
+    print(&render::anchored(&noted, false))
 }
 
 fn retention(context: &Context, args: &RetentionArgs) -> Result<(), Failure> {
@@ -362,17 +394,17 @@ fn retention(context: &Context, args: &RetentionArgs) -> Result<(), Failure> {
     let site = Site::of(context)?;
     let after = args.rehearse.after();
     let export = args.export.as_deref().filter(|_| args.yes);
-    let plan = site.alone(|| {
+    let plan = site.alone(|last| {
         upkeep::retention(
             &site.store,
             args.older_than,
             export,
-            site.actor.clone(),
-            site.now,
+            site.order(last),
             &mut |step| after(step),
         )
     })?;
-    print(&render::retained(&plan))
+    print(&render::retained(&plan))?;
+    plan.done.map_or(Ok(()), |done| site.anchor(&done))
 }
 
 fn erase(context: &Context, args: &EraseArgs) -> Result<(), Failure> {
@@ -390,16 +422,19 @@ fn erase(context: &Context, args: &EraseArgs) -> Result<(), Failure> {
     }
     let site = Site::of(context)?;
     let after = args.rehearse.after();
-    let plan = site.alone(|| {
+    let plan = site.alone(|last| {
         upkeep::erase(
             &site.store,
-            &args.user,
-            &args.reason,
-            args.yes,
-            site.actor.clone(),
-            site.now,
+            Erasing {
+                login: &args.user,
+                names: &args.name,
+                reason: &args.reason,
+                yes: args.yes,
+            },
+            site.order(last),
             &mut |step| after(step),
         )
     })?;
-    print(&render::erased(&plan))
+    print(&render::erased(&plan))?;
+    plan.done.map_or(Ok(()), |done| site.anchor(&done))
 }

@@ -30,8 +30,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 fn silence(request: &Request) -> Duration {
     match request {
         Request::Status | Request::Inbox => LOOK,
-        // so may copying a large store
-        Request::Plan { .. } | Request::Explain { .. } | Request::StoreSave { .. } => READING,
+        Request::Plan { .. } | Request::Explain { .. } => READING,
+        // as long as it gets on: the daemon itself gives up what does not
+        Request::StoreSave { .. } => Duration::MAX,
         // beside the daemon's other work, which goes on meanwhile
         Request::Journal { .. } | Request::Past { .. } => READING,
         // `stop` is answered when it is accepted, not when the daemon has ended

@@ -30,7 +30,8 @@ const SILENT: usize = 16;
 const READINGS: usize = 8;
 /// How long a peer may take to send its request or to take the answer.
 const PEER_TIME: Duration = Duration::from_secs(10);
-/// How long the daemon may take to answer; a plan reads the whole list.
+/// How long the daemon may take to answer; a plan reads the whole list. What writes a file may take longer:
+/// the daemon gives up by itself what does not get on.
 const ANSWER_TIME: Duration = Duration::from_secs(600);
 
 /// A bound control socket; the file is removed when it is dropped.
@@ -261,11 +262,15 @@ async fn hand_on(
         actor,
         reply,
     };
+    let patience = match incoming.request {
+        Request::StoreSave { .. } => Duration::MAX,
+        _ => ANSWER_TIME,
+    };
     let busy = "try again in a moment";
     if requests.try_send(incoming).is_err() {
         return Reply::refused(RefusedKind::Busy, "the daemon is busy or stopping", busy);
     }
-    match tokio::time::timeout(ANSWER_TIME, answer).await {
+    match tokio::time::timeout(patience, answer).await {
         Ok(Ok(reply)) => reply,
         Ok(Err(_)) => Reply::refused(
             RefusedKind::Busy,

@@ -1,5 +1,7 @@
 //! Notes the journal's head outside the store, in the log and in a file; whatever becomes of the file, it holds up nothing but, where that is wanted, sending.
 
+mod alone;
+mod back;
 mod file;
 mod last;
 
@@ -15,6 +17,7 @@ use crate::ledger::anchor::{Anchor, Key, MESSAGE};
 use crate::model::settings::AuditSettings;
 use file::AnchorFile;
 
+pub use alone::{Noted, anchor_alone, anchor_of};
 pub use last::{LastAnchor, check_last};
 
 /// How long the daemon waits at its start and at its end for the file (wall time).
@@ -23,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What was noted last, and where.
 #[derive(Debug, Default)]
 pub struct Anchoring {
-    key: Option<Key>,
+    key: Option<Arc<Key>>,
     file: Option<AnchorFile>,
     /// The last anchor: its record, and when.
     last: Option<(u64, Timestamp)>,
@@ -40,13 +43,14 @@ impl Anchoring {
     /// The key can't be used.
     pub fn new(settings: &AuditSettings, found: LastAnchor) -> Result<Self, DaemonError> {
         let key = settings.hmac_key_file.as_deref().map(Key::read);
-        let file = settings.anchor_file.as_ref();
+        let key = key.transpose()?.map(Arc::new);
+        let file = settings.anchor_file.as_ref().map(|path| {
+            let held = found != LastAnchor::Unknown;
+            AnchorFile::new(path.clone(), settings.anchor_file_max, key.clone(), held)
+        });
         Ok(Self {
-            key: key.transpose()?,
-            file: file.map(|path| {
-                let held = found != LastAnchor::Unknown;
-                AnchorFile::new(path.clone(), settings.anchor_file_max, held)
-            }),
+            key,
+            file,
             last: None,
             trouble: None,
             required: settings.anchor_required,
@@ -169,7 +173,7 @@ impl Core {
             return Ok(());
         }
         if let Some(head) = self.ledger.head().await? {
-            let anchor = Anchor::of(&head, self.clock.now(), self.anchoring.key.as_ref());
+            let anchor = Anchor::of(&head, self.clock.now(), self.anchoring.key.as_deref());
             self.anchoring.note(anchor);
             self.metrics.set_anchored(head.seq);
         }

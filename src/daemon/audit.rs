@@ -57,6 +57,15 @@ impl Core {
                 }
             },
         };
+        let clock = self.clock.now();
+        if let Some(at) = filter.at.filter(|at| *at > clock) {
+            let _ = reply.send(Reply::refused(
+                RefusedKind::Invalid,
+                format!("{at:.0} has not come yet: it is {clock:.0}"),
+                "`provtaskd explain TASK` says what holds now, and `provtaskd plan` what is due",
+            ));
+            return;
+        }
         let (ledger, now) = (self.ledger.clone(), self.policies.hash().clone());
         self.tell(reply, move || past::tell(&ledger, lineage, &filter, now));
     }

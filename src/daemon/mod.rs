@@ -43,6 +43,7 @@ use std::path::PathBuf;
 pub use self::core::Exit;
 /// What `check` asks of the files that the client will read.
 pub use crate::oig::inspect;
+pub use anchor::{Noted, anchor_alone, anchor_of};
 pub use start::{Running, offline, run, start};
 pub use upkeep::{domain_now, hint_of, kind_of};
 

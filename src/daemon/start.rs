@@ -236,7 +236,7 @@ async fn assemble(
     };
     let mut anchored = LastAnchor::Unknown;
     if let Some(report) = &mut report {
-        anchored = check_last(&ledger, settings.audit.anchor_file.clone(), now).await?;
+        anchored = check_last(&ledger, &settings.audit, now).await?;
         if anchored == LastAnchor::Rewound {
             report.rewound = ledger.read(|index| Rewound::of(index, |_| None));
         }

@@ -3,28 +3,34 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use super::DaemonError;
 use super::core::Core;
 use super::time::clock_for;
 use crate::control::{RefusedKind, Reply, SavedView};
-use crate::ledger::upkeep::{Form, Saved, UpkeepError, save, save_store};
+use crate::ledger::upkeep::{Form, Pace, Saved, UpkeepError, save, save_store};
 use crate::model::settings::Settings;
+
+/// How long nothing of a file may be written before who asked is told so (wall time). A large store may take
+/// as long as it takes.
+const STALLED: Duration = Duration::from_secs(60);
 
 /// The one file that is being written, if any.
 #[derive(Debug, Default)]
 pub struct Saving {
     busy: Arc<AtomicBool>,
-    stop: Arc<AtomicBool>,
+    pace: Arc<Pace>,
 }
 
 impl Saving {
     /// What is being written ends, and its file goes away: the store is about to be closed.
     pub fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.pace.stop();
     }
 }
 
@@ -53,7 +59,8 @@ impl Core {
         }
         let ledger = self.foreign_store.as_ref().unwrap_or(&self.ledger).clone();
         let upto = ledger.on_disk().await;
-        let (busy, stop) = (Arc::clone(&self.saving.busy), Arc::clone(&self.saving.stop));
+        self.saving.pace = Arc::default();
+        let (busy, pace) = (Arc::clone(&self.saving.busy), Arc::clone(&self.saving.pace));
         let upto = match upto {
             Ok(upto) => upto,
             Err(error) => {
@@ -62,9 +69,10 @@ impl Core {
             }
         };
         let (form, now) = (form(lines), self.clock.now());
-        tokio::task::spawn_blocking(move || {
+        let working = Arc::clone(&pace);
+        let work = tokio::task::spawn_blocking(move || {
             let began = std::time::Instant::now();
-            let answer = match save(&ledger, upto, form, &path, now, &stop) {
+            let answer = match save(&ledger, upto, form, &path, now, &working) {
                 Ok(saved) => {
                     tracing::info!(
                         file = %saved.path.display(),
@@ -79,9 +87,41 @@ impl Core {
                 Err(error) => refused(&error),
             };
             busy.store(false, Ordering::Release);
-            let _ = reply.send(answer);
+            answer
+        });
+        tokio::spawn(async move {
+            // an asker that went away needs no answer
+            let _ = reply.send(in_time(work, &pace, STALLED).await);
         });
         Ok(())
+    }
+}
+
+/// Waits for a file as long as it gets on; one that does not is given up, and goes away once its disk
+/// answers.
+async fn in_time(mut work: JoinHandle<Reply>, pace: &Pace, stalled: Duration) -> Reply {
+    let mut seen = pace.done();
+    loop {
+        // the clock on the wall: a disk that hangs knows no other
+        match tokio::time::timeout(stalled, &mut work).await {
+            Ok(Ok(answer)) => return answer,
+            Ok(Err(error)) => {
+                let what = format!("writing the store into a file failed: {error}");
+                return Reply::refused(RefusedKind::Internal, what, "please report it");
+            }
+            Err(_) if pace.done() == seen => {
+                pace.stop();
+                return Reply::refused(
+                    RefusedKind::Io,
+                    format!(
+                        "nothing of the file was written for {} s: its disk does not answer",
+                        stalled.as_secs()
+                    ),
+                    "look at that disk; what is there of the file goes away once it answers",
+                );
+            }
+            Err(_) => seen = pace.done(),
+        }
     }
 }
 
@@ -145,7 +185,9 @@ pub fn kind_of(error: &UpkeepError) -> RefusedKind {
         | UpkeepError::Unsettled(_)
         | UpkeepError::Differs(_) => RefusedKind::Store,
         UpkeepError::BadFile { .. } | UpkeepError::Nothing(_) => RefusedKind::Invalid,
-        UpkeepError::Exists(_) | UpkeepError::File { .. } => RefusedKind::Io,
+        UpkeepError::Exists(_) | UpkeepError::File { .. } | UpkeepError::NoRoom(_) => {
+            RefusedKind::Io
+        }
     }
 }
 
@@ -155,7 +197,7 @@ pub fn hint_of(error: &UpkeepError) -> String {
         UpkeepError::Ledger(crate::ledger::LedgerError::Locked { .. }) => {
             "a daemon holds the store: `provtaskd stop` ends it; `store backup` and `store export FILE` work while it runs".to_owned()
         }
-        UpkeepError::Ledger(crate::ledger::LedgerError::Full { .. }) => {
+        UpkeepError::NoRoom(_) | UpkeepError::Ledger(crate::ledger::LedgerError::Full { .. }) => {
             "make room there and try again; the store is as it was".to_owned()
         }
         UpkeepError::Ledger(_) => {
@@ -182,5 +224,42 @@ pub fn hint_of(error: &UpkeepError) -> String {
             "is the path right, and may the daemon's user write and read there?".to_owned()
         }
         UpkeepError::Stopped => "ask again when the daemon runs".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_gets_on_may_take_long_and_what_stands_still_is_given_up() {
+        let stalled = Duration::from_millis(50);
+        let pace = Arc::<Pace>::default();
+        let (end, ended) = std::sync::mpsc::sync_channel::<()>(1);
+        let work = tokio::task::spawn_blocking(move || {
+            let _ = ended.recv();
+            Reply::done("")
+        });
+        let Reply::Refused(refused) = in_time(work, &pace, stalled).await else {
+            panic!("nothing was done");
+        };
+        assert_eq!(refused.kind, RefusedKind::Io);
+        assert!(refused.message.contains("does not answer"), "{refused:?}");
+        drop(end);
+        // for a long time, of which a part is done in each moment
+        let pace = Arc::<Pace>::default();
+        let working = Arc::clone(&pace);
+        let work = tokio::task::spawn_blocking(move || {
+            let began = std::time::Instant::now();
+            while began.elapsed() < stalled * 8 {
+                working.step();
+                std::thread::yield_now();
+            }
+            Reply::done("through")
+        });
+        let Reply::Done(done) = in_time(work, &pace, stalled).await else {
+            panic!("it got on");
+        };
+        assert_eq!(done.message, "through");
     }
 }

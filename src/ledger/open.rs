@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::aside::{self, Expected, Kept};
 use super::error::{LedgerError, StoreError};
+use super::files::remove;
 use super::index::Index;
 use super::memory::MemoryStore;
 use super::record::{Actor, EventBody, Meta, RecordError, VERSION, decode, genesis, link};
@@ -18,6 +19,7 @@ use super::rewound::{Damage, Rewound, rewind};
 use super::sidecar::{Found, Mark, Sidecar};
 use super::sled::SledStore;
 use super::store::Store;
+use super::upkeep::copy::COPY;
 use super::upkeep::swap;
 use super::work::Work;
 use crate::model::settings::StoreSettings;
@@ -113,6 +115,8 @@ pub(super) fn hold(settings: &StoreSettings, now: Timestamp) -> Result<Held, Led
     let lock = take_lock(dir)?;
     let mut repaired = Vec::new();
     repaired.extend(swap::recover(dir)?);
+    // a check, or a command for the whole store, was killed
+    remove(&dir.join(COPY))?;
     let (sidecar, said) = Sidecar::open(&dir.join("sidecar"))?;
     let sidecar = sidecar.beside(dir.join("journal").join("db"));
     let expected = match &said {

@@ -98,6 +98,18 @@ async fn an_auditor_gets_who_did_what_when_and_why_with_a_daemon_and_without() {
             assert!(hash.len() == 64 || event == "store_created", "{row}");
         }
     }
+    // a target that is none is told from one of which nothing happened
+    let (code, said) = failed(
+        &drill,
+        &[&["audit", "export"], &SPAN[..], &["--target", "LDAP"]].concat(),
+    );
+    assert_eq!(code, Some(65), "{said}");
+    assert!(said.contains("on record are AD, SAP"), "{said}");
+    // what has not come yet is not known
+    let future = ["explain", "L1", "--at", "2099-01-01"];
+    let (code, said) = failed(&drill, &future);
+    assert_eq!(code, Some(65), "{said}");
+    assert!(said.contains("has not come yet"), "{said}");
     let pause = of(&rows, "pause")[0];
     assert!(
         pause["actor"].as_str().expect("who").starts_with("uid "),

@@ -150,3 +150,98 @@ async fn anchors_that_were_away_at_start_still_tell_of_an_older_copy() {
     assert_eq!(drill.count("healed"), 8);
     drill.judge_with(earlier).await;
 }
+
+/// What rewrites a store vouches for it at once, and takes no older copy for the store.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_anchors_what_it_has_rewritten_and_refuses_an_older_copy() {
+    let mut drill = Setup::of(WORK)
+        .config("[audit]\nanchor_file = \"anchors.jsonl\"\nhmac_key_file = \"key\"")
+        .start()
+        .await;
+    drill.write("key", "correct-horse-battery-staple-4711\n");
+    let key = drill.dir.path().join("key");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    fs::set_permissions(key, mode).expect("mode");
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    drill.run_for("1h").await;
+    drill.stop();
+    let kept = drill.dir.path().join("kept");
+    copy(&drill.store(), &kept);
+    drill.daemon();
+    drill.run_for("60h").await;
+    drill.stop();
+    let user = {
+        let text = drill.done(&["store", "export", "-"]);
+        let opened = text.lines().find(|line| line.contains("lineages_opened"));
+        let event: serde_json::Value = serde_json::from_str(opened.expect("work")).expect("JSON");
+        let login = event["body"]["of"]["items"][0]["u"].as_str();
+        login.expect("a beneficiary").to_owned()
+    };
+    for args in [
+        &[
+            "store",
+            "erase",
+            "--user",
+            &user,
+            "--reason",
+            "request 4",
+            "--yes",
+        ][..],
+        &["store", "compact"],
+        &[
+            "store",
+            "retention",
+            "--older-than",
+            "1h",
+            "--export",
+            "gone",
+            "--yes",
+        ],
+    ] {
+        let out = drill.done(args);
+        assert!(out.contains("is anchored in"), "{args:?}: {out}");
+        let verified = drill.done(&["audit", "verify"]);
+        assert!(
+            verified.contains("nothing was found"),
+            "{args:?}: {verified}"
+        );
+    }
+    // where it can't be noted it is said what that means, and the anchor is shown to be kept
+    let anchors = drill.dir.path().join("anchors.jsonl");
+    let away = drill.dir.path().join("away");
+    let text = fs::read_to_string(&anchors).expect("anchors");
+    fs::rename(&anchors, &away).expect("away");
+    fs::create_dir(&anchors).expect("in its place");
+    let out = drill.done(&["store", "compact"]);
+    assert!(
+        out.contains("ends with 3, until a daemon has started"),
+        "{out}"
+    );
+    let line = out.lines().find(|line| line.starts_with("{\"anchor\":1"));
+    fs::remove_dir(&anchors).expect("removed");
+    fs::write(&anchors, &text).expect("back");
+    let before = drill.cli(&["audit", "verify"]);
+    assert_eq!(before.status.code(), Some(3), "as it was said");
+    fs::write(&anchors, format!("{text}{}\n", line.expect("an anchor"))).expect("written");
+    drill.done(&["audit", "verify"]);
+    // an older copy would be vouched for
+    let newest = drill.dir.path().join("newest");
+    fs::rename(drill.store(), &newest).expect("moved");
+    copy(&kept, &drill.store());
+    let (code, said) = failed(&drill, &["store", "compact"]);
+    assert_eq!(code, Some(73), "{said}");
+    assert!(said.contains("as its last anchor names it"), "{said}");
+    let lines = fs::read_to_string(&anchors)
+        .expect("anchors")
+        .lines()
+        .count();
+    assert_eq!(lines, text.lines().count() + 1, "nothing vouches for it");
+    fs::remove_dir_all(drill.store()).expect("removed");
+    fs::rename(&newest, drill.store()).expect("back");
+    drill.daemon();
+    drill.run_for("1h").await;
+    drill.judge().await;
+}

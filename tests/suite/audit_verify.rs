@@ -523,7 +523,7 @@ fn a_key_that_is_none_is_an_error_at_start_and_in_check() {
     put("pw", "correct-horse-1\n", 0o600);
     put("key", SECRET, 0o600);
     let missing = run(&["audit", "verify"]);
-    assert_eq!(missing.0, Some(65), "no store: {}", missing.2);
+    assert_eq!(missing.0, Some(73), "no store: {}", missing.2);
     assert!(missing.2.contains("there is no store in"), "{}", missing.2);
     for (text, mode) in [("short", 0o600), (SECRET, 0o644)] {
         put("key", text, mode);

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use jiff::Timestamp;
-use provtaskd::ledger::Ledger;
 use provtaskd::model::settings::StoreSettings;
 use serde_json::Value;
 
@@ -56,7 +55,7 @@ fn filled() -> (tempfile::TempDir, u64) {
         cache: 8 << 20,
     };
     let now: Timestamp = "2026-11-27T08:00:00Z".parse().expect("a time");
-    let (ledger, _) = Ledger::open(&settings, now).expect("created");
+    let (ledger, _) = crate::opened::open(&settings, now).expect("created");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     for n in 0..100 {
         let text = format!("{n} 0123456789").repeat(20);

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use jiff::Timestamp;
 use provtaskd::ledger::record::Meta;
-use provtaskd::ledger::{Entry, EventBody, Ledger};
+use provtaskd::ledger::{Entry, EventBody};
 use provtaskd::model::settings::StoreSettings;
 use serde_json::Value;
 
@@ -33,7 +33,7 @@ async fn remembering(dir: &Path, version: u32, json: &str) {
         cache: 8 << 20,
     };
     let now: Timestamp = "2027-03-01T08:00:00Z".parse().expect("a time");
-    let (ledger, _) = Ledger::open(&settings, now).expect("created");
+    let (ledger, _) = crate::opened::open(&settings, now).expect("created");
     let body = EventBody::GovernorState {
         version,
         part: 0,

@@ -14,6 +14,8 @@ use provtaskd::ledger::{Entry, EventBody, Index, Ledger, LedgerError, Store, Sto
 use provtaskd::model::settings::StoreSettings;
 use provtaskd::model::{Scope, TargetName};
 
+use crate::opened::open;
+
 const CACHE: u64 = 8 << 20;
 
 fn now() -> Timestamp {
@@ -158,7 +160,7 @@ async fn an_older_program_stops_before_it_meets_a_block_and_writes_over_it() {
             }
             db.flush().expect("flushed");
         }
-        let (ledger, report) = Ledger::open(&settings(dir.path()), now()).expect("opened");
+        let (ledger, report) = open(&settings(dir.path()), now()).expect("opened");
         for n in 0..300 {
             ledger
                 .record(note(&format!("{n}")))
@@ -168,7 +170,7 @@ async fn an_older_program_stops_before_it_meets_a_block_and_writes_over_it() {
         let last = ledger.read(Index::last_seq);
         ledger.shutdown().await.expect("closed");
         assert!(stops_an_older_program(&journal), "{report:?}");
-        let (ledger, again) = Ledger::open(&settings(dir.path()), now()).expect("opened again");
+        let (ledger, again) = open(&settings(dir.path()), now()).expect("opened again");
         assert!(again.records >= last, "{again:?}");
         ledger.shutdown().await.expect("closed");
         std::fs::remove_file(dir.path().join("sidecar")).expect("there");
@@ -210,7 +212,7 @@ fn a_form_of_a_newer_program_is_called_that_and_nobody_is_told_to_begin_anew() {
         db.insert(1_u64.to_be_bytes(), &[2, 0, 0]).expect("written");
         db.flush().expect("flushed");
     }
-    let Err(error) = Ledger::open(&settings(dir.path()), now()) else {
+    let Err(error) = open(&settings(dir.path()), now()) else {
         panic!("it can't be read");
     };
     let said = error.to_string();
@@ -222,7 +224,7 @@ fn a_form_of_a_newer_program_is_called_that_and_nobody_is_told_to_begin_anew() {
 async fn a_block_that_can_not_be_unpacked_is_told_and_nothing_is_sent_beside_it() {
     let dir = tempfile::tempdir().expect("a directory");
     {
-        let (ledger, _) = Ledger::open(&settings(dir.path()), now()).expect("created");
+        let (ledger, _) = open(&settings(dir.path()), now()).expect("created");
         for n in 0..3 {
             ledger
                 .record(note(&format!("{n}")))
@@ -237,7 +239,7 @@ async fn a_block_that_can_not_be_unpacked_is_told_and_nothing_is_sent_beside_it(
         db.insert(key, &[1, 200, 0, 0, 0, 7, 7]).expect("written");
         db.flush().expect("flushed");
     }
-    let (ledger, report) = Ledger::open(&settings(dir.path()), now()).expect("opened");
+    let (ledger, report) = open(&settings(dir.path()), now()).expect("opened");
     let said = report.repaired.join("; ");
     assert!(
         said.contains("record 2 can't be read and was left out"),
@@ -255,7 +257,7 @@ async fn a_block_that_can_not_be_unpacked_is_told_and_nothing_is_sent_beside_it(
 async fn a_second_opener_is_told_who_holds_the_store_and_a_closed_one_is_free() {
     let dir = tempfile::tempdir().expect("a directory");
     let place = dir.path().join("store");
-    let (ledger, report) = Ledger::open(&settings(&place), now()).expect("created");
+    let (ledger, report) = open(&settings(&place), now()).expect("created");
     assert!(report.created);
     match Ledger::open(&settings(&place), now()) {
         Err(LedgerError::Locked { pid, .. }) => assert_eq!(pid, Some(std::process::id())),
@@ -267,7 +269,7 @@ async fn a_second_opener_is_told_who_holds_the_store_and_a_closed_one_is_free() 
         ledger.record(note("late")).await,
         Err(LedgerError::Closed)
     ));
-    let (_, again) = Ledger::open(&settings(&place), now()).expect("opened again");
+    let (_, again) = open(&settings(&place), now()).expect("opened again");
     assert!(!again.created);
     assert_eq!(again.store_id, report.store_id);
     assert_eq!(again.rewound, None);
@@ -277,14 +279,14 @@ async fn a_second_opener_is_told_who_holds_the_store_and_a_closed_one_is_free() 
 #[tokio::test]
 async fn an_operation_of_very_many_records_is_written_while_it_goes_on_and_comes_to_its_end() {
     let dir = tempfile::tempdir().expect("a directory");
-    let (ledger, _) = Ledger::open(&settings(dir.path()), now()).expect("created");
+    let (ledger, _) = open(&settings(dir.path()), now()).expect("created");
     // two thousand records: far more than are gathered before they are handed to the writer
     let text = "0123456789".repeat(600_000);
     let bound = std::time::Duration::from_secs(120);
     let kept = tokio::time::timeout(bound, ledger.keep(text.clone(), now()));
     let digest = kept.await.expect("no standstill").expect("kept");
     ledger.shutdown().await.expect("closed");
-    let (ledger, report) = Ledger::open(&settings(dir.path()), now()).expect("opened again");
+    let (ledger, report) = open(&settings(dir.path()), now()).expect("opened again");
     assert!(report.records > 2_000, "{}", report.records);
     assert_eq!(report.rewound, None);
     assert!(ledger.kept(&digest).expect("read") == Some(text));
@@ -293,7 +295,7 @@ async fn an_operation_of_very_many_records_is_written_while_it_goes_on_and_comes
 #[tokio::test]
 async fn a_half_written_snapshot_is_removed_and_nothing_is_lost() {
     let dir = tempfile::tempdir().expect("a directory");
-    let (ledger, _) = Ledger::open(&settings(dir.path()), now()).expect("created");
+    let (ledger, _) = open(&settings(dir.path()), now()).expect("created");
     for n in 0..20 {
         ledger
             .record(note(&format!("note {n}")))
@@ -303,7 +305,7 @@ async fn a_half_written_snapshot_is_removed_and_nothing_is_lost() {
     ledger.shutdown().await.expect("closed");
     let planted = dir.path().join("journal/snap.000000000000ffff.generating");
     std::fs::write(&planted, b"half").expect("planted");
-    let (_, report) = Ledger::open(&settings(dir.path()), now()).expect("repaired");
+    let (_, report) = open(&settings(dir.path()), now()).expect("repaired");
     assert_eq!(report.records, 21);
     assert_eq!(report.repaired.len(), 1);
     assert!(!planted.exists());
@@ -327,25 +329,25 @@ async fn an_old_copy_beside_a_newer_sidecar_is_noticed_and_stays_noticed() {
     let dir = tempfile::tempdir().expect("a directory");
     let place = dir.path().join("store");
     let journal = place.join("journal");
-    let (ledger, _) = Ledger::open(&settings(&place), now()).expect("created");
+    let (ledger, _) = open(&settings(&place), now()).expect("created");
     ledger.record(note("one")).await.expect("recorded");
     ledger.shutdown().await.expect("closed");
     copy(&journal, &dir.path().join("old"));
-    let (ledger, _) = Ledger::open(&settings(&place), now()).expect("opened");
+    let (ledger, _) = open(&settings(&place), now()).expect("opened");
     ledger.record(note("two")).await.expect("recorded");
     ledger.record(note("three")).await.expect("recorded");
     ledger.shutdown().await.expect("closed");
     std::fs::remove_dir_all(&journal).expect("removed");
     copy(&dir.path().join("old"), &journal);
     for _ in 0..2 {
-        let (ledger, report) = Ledger::open(&settings(&place), now()).expect("opened");
+        let (ledger, report) = open(&settings(&place), now()).expect("opened");
         let rewound = report.rewound.expect("noticed");
         assert_eq!((rewound.expected, rewound.found), (4, 2));
         ledger.shutdown().await.expect("closed");
     }
     // an empty store beside a sidecar is the extreme of it
     std::fs::remove_dir_all(&journal).expect("removed");
-    let (_, report) = Ledger::open(&settings(&place), now()).expect("opened");
+    let (_, report) = open(&settings(&place), now()).expect("opened");
     assert!(report.created);
     assert!(report.rewound.is_some());
 }
@@ -392,7 +394,7 @@ async fn child_that_appends_until_it_is_killed() {
     let Some(dir) = std::env::var_os(CHILD) else {
         return;
     };
-    let (ledger, _) = Ledger::open(&settings(Path::new(&dir)), now()).expect("opened");
+    let (ledger, _) = open(&settings(Path::new(&dir)), now()).expect("opened");
     let mut n = 0u64;
     loop {
         ledger
@@ -431,7 +433,7 @@ fn nothing_acknowledged_is_lost_to_kill_9() {
         }
         child.wait().expect("ended");
         assert!(many >= round * 17, "the child ended by itself after {many}");
-        let (ledger, report) = Ledger::open(&settings(dir.path()), now()).expect("opened");
+        let (ledger, report) = open(&settings(dir.path()), now()).expect("opened");
         assert!(report.records >= highest, "{} < {highest}", report.records);
         assert_eq!(report.rewound, None);
         assert_eq!(report.repaired, Vec::<String>::new());

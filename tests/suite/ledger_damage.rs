@@ -3,17 +3,16 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use provtaskd::ledger::record::{Meta, decode};
 use provtaskd::ledger::sled::SledStore;
-use provtaskd::ledger::{Entry, EventBody, Ledger, LedgerError, OpenReport, Store as _};
+use provtaskd::ledger::{Entry, EventBody, OpenReport, Store as _};
 use provtaskd::model::settings::StoreSettings;
 
+use crate::opened::open;
+
 const CACHE: u64 = 8 << 20;
-/// The longest that another process may take to start.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 fn now() -> Timestamp {
     "2027-03-01T08:00:00Z".parse().expect("a time")
@@ -35,13 +34,7 @@ fn entry(body: EventBody) -> Entry {
 
 /// Opens, says so many notes, closes; answers what opening found.
 async fn lived(dir: &Path, notes: usize) -> OpenReport {
-    let mut opened = Ledger::open(&settings(dir), now());
-    let began = Instant::now();
-    // a process that another test starts right now has the lock's file open until it runs its own program
-    while matches!(opened, Err(LedgerError::Locked { .. })) && began.elapsed() < PATIENCE {
-        tokio::task::yield_now().await;
-        opened = Ledger::open(&settings(dir), now());
-    }
+    let opened = open(&settings(dir), now());
     let (ledger, report) = opened.expect("opened");
     for n in 0..notes {
         let text = Arc::from(format!("note {n}"));
@@ -91,7 +84,7 @@ fn copies(dir: &Path) -> Vec<PathBuf> {
 }
 
 async fn settle(dir: &Path) {
-    let (ledger, _) = Ledger::open(&settings(dir), now()).expect("opened");
+    let (ledger, _) = open(&settings(dir), now()).expect("opened");
     let reason = Arc::from("looked at");
     let body = EventBody::RewindSettled { reason };
     ledger.record(entry(body)).await.expect("recorded");
@@ -240,7 +233,7 @@ async fn a_text_that_was_cut_off_by_a_kill_is_stored_again() {
     let dir = tempfile::tempdir().expect("a directory");
     let dir = dir.path();
     let text = "0123456789 a long text of many parts ".repeat(600);
-    let (ledger, _) = Ledger::open(&settings(dir), now()).expect("opened");
+    let (ledger, _) = open(&settings(dir), now()).expect("opened");
     let digest = ledger.keep(text.clone(), now()).await.expect("kept");
     let last = ledger.read(provtaskd::ledger::Index::last_seq);
     ledger.shutdown().await.expect("closed");
@@ -261,7 +254,7 @@ async fn a_text_that_was_cut_off_by_a_kill_is_stored_again() {
         let (store, _) = SledStore::open(&journal, CACHE).expect("created");
         store.append(&records).expect("written");
     }
-    let (ledger, _) = Ledger::open(&settings(young.path()), now()).expect("opened");
+    let (ledger, _) = open(&settings(young.path()), now()).expect("opened");
     assert_eq!(ledger.kept(&digest).expect("read"), None);
     assert_eq!(
         ledger.keep(text.clone(), now()).await.expect("kept"),

@@ -59,6 +59,7 @@ mod ledger_damage;
 mod mutants;
 mod naive;
 mod naive_caught;
+mod opened;
 mod policy;
 mod policy_memo;
 mod policy_set;

@@ -6,14 +6,22 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 use provtaskd::ledger::record::{decode, encode, genesis, link};
 use provtaskd::ledger::sled::SledStore;
-use provtaskd::ledger::upkeep::{Actor, check_store, compact, retention};
-use provtaskd::ledger::{Index, Ledger, Store as _};
+use provtaskd::ledger::upkeep::{Actor, Order, check_store, compact, retention};
+use provtaskd::ledger::{Index, Store as _};
 use provtaskd::model::settings::StoreSettings;
 
 const OLD: &str = include_str!("../fixtures/records/v5.jsonl");
 
 fn now() -> Timestamp {
     "2028-06-01T08:00:00Z".parse().expect("a time")
+}
+
+fn order() -> Order<'static> {
+    Order {
+        actor: Actor::System,
+        now: now(),
+        last: &|_| None,
+    }
 }
 
 fn settings(dir: &Path) -> StoreSettings {
@@ -33,7 +41,7 @@ async fn old_store() -> tempfile::TempDir {
             .collect();
         store.append(&records).expect("written");
     }
-    let (ledger, _) = Ledger::open(&settings(dir.path()), now()).expect("opened");
+    let (ledger, _) = crate::opened::open(&settings(dir.path()), now()).expect("opened");
     // it had a sidecar; without one it is rewound until that is settled
     let reason = "a test".into();
     let body = provtaskd::ledger::EventBody::RewindSettled { reason };
@@ -80,18 +88,17 @@ async fn a_rewriting_keeps_old_records_byte_by_byte_where_nothing_of_them_goes()
     let settings = settings(dir.path());
     let old: Vec<&str> = OLD.lines().collect();
     assert_eq!(before[..old.len()], old[..]);
-    compact(&settings, Actor::System, now(), &mut |_| {}).expect("compacted");
+    compact(&settings, order(), &mut |_| {}).expect("compacted");
     let after = records(dir.path());
     assert_eq!(after[..before.len()], before[..]);
     assert_eq!(after.len(), before.len() + 1);
     // old states of the governor go, as of any version
     let export = dir.path().join("gone");
     let older = SignedDuration::from_hours(24 * 30);
-    let plan =
-        retention(&settings, older, None, Actor::System, now(), &mut |_| {}).expect("a plan");
+    let plan = retention(&settings, older, None, order(), &mut |_| {}).expect("a plan");
     if plan.estimate.changed > 0 {
         let all = Some(export.as_path());
-        retention(&settings, older, all, Actor::System, now(), &mut |_| {}).expect("done");
+        retention(&settings, older, all, order(), &mut |_| {}).expect("done");
     }
     for (was, is) in after.iter().zip(records(dir.path())) {
         if *was != is {

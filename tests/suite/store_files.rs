@@ -94,6 +94,13 @@ fn a_backup_comes_back_as_it_was_rewound_and_paused() {
     let made: Vec<_> = fs::read_dir(house.path("d")).expect("read").collect();
     assert_eq!(made.len(), 1, "{made:?}");
 
+    // no folder, and what is none
+    house.run(&["store", "backup", "nowhere/b"]).bad(74);
+    house.run(&["store", "backup", "b/b"]).bad(74);
+    let err = house.run(&["store", "backup", "-"]).bad(64);
+    assert!(err.contains("export -"), "{err}");
+    assert!(!house.path("-").exists(), "no file of that name");
+
     // the store is there
     let err = house.run(&["store", "restore", "b"]).bad(73);
     assert!(err.contains("not empty"), "{err}");

@@ -14,6 +14,8 @@ use crate::drill::Setup;
 pub const WORLD: &str = r#"
 name = "store"
 seed = 7
+# before any wall clock: what it closes is old for the commands
+start = "2026-01-05T07:00:00Z"
 [[target]]
 name = "AD"
 [[target]]

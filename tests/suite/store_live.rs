@@ -1,13 +1,11 @@
 //! A file is written of a store that is in use: records are acknowledged meanwhile, it holds what was on disk when it was asked for and no more, and it can be stopped.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use provtaskd::ledger::record::Meta;
-use provtaskd::ledger::upkeep::{Form, UpkeepError, check_backup, save};
+use provtaskd::ledger::upkeep::{Form, Pace, UpkeepError, check_backup, save};
 use provtaskd::ledger::{Entry, EventBody, Ledger};
 use provtaskd::model::settings::StoreSettings;
 
@@ -28,7 +26,7 @@ async fn filled(dir: &Path, records: usize) -> Ledger {
         dir: dir.join("store"),
         cache: 8 << 20,
     };
-    let (ledger, _) = Ledger::open(&settings, now()).expect("created");
+    let (ledger, _) = crate::opened::open(&settings, now()).expect("created");
     for n in 0..records {
         let text = format!("{n} {}", "of some length ".repeat(10));
         ledger.record_soon(note(text)).await.expect("taken");
@@ -47,7 +45,7 @@ async fn records_are_acknowledged_while_a_backup_is_written() {
         let (copied, path) = (ledger.clone(), dir.path().join(name));
         let began = Instant::now();
         let saving = tokio::task::spawn_blocking(move || {
-            let saved = save(&copied, upto, form, &path, now(), &AtomicBool::new(false));
+            let saved = save(&copied, upto, form, &path, now(), &Pace::default());
             (saved.expect("saved"), began.elapsed())
         });
         let mut longest = Duration::ZERO;
@@ -81,7 +79,8 @@ async fn a_file_that_is_stopped_goes_away() {
     let ledger = filled(dir.path(), 10).await;
     for form in [Form::Backup, Form::Lines] {
         let upto = ledger.on_disk().await.expect("on disk");
-        let stop = Arc::new(AtomicBool::new(true));
+        let stop = Pace::default();
+        stop.stop();
         let path = dir.path().join("b");
         let stopped = save(&ledger, upto, form, &path, now(), &stop);
         assert!(matches!(stopped, Err(UpkeepError::Stopped)), "{stopped:?}");

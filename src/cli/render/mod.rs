@@ -16,7 +16,7 @@ pub use audit::{csv, past, verified};
 pub use outcomes::{inbox, outcomes, story};
 pub use plan::{explain, plan};
 pub use status::status;
-pub use store::{brought_in, checked, checked_json, count, erased, retained, rewritten};
+pub use store::{anchored, brought_in, checked, checked_json, count, erased, retained, rewritten};
 
 /// Pretty JSON with a line end.
 pub fn json<T: Serialize>(value: &T) -> Result<String, Failure> {

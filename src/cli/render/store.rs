@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::layout::{Width, number, prose, table, word};
 use super::{clean, time};
+use crate::daemon::Noted;
 use crate::ledger::upkeep::{BroughtIn, Checked, ErasePlan, Estimate, RetentionPlan, Rewritten};
 
 /// Lineages that are named one by one.
@@ -277,8 +278,15 @@ pub fn erased(plan: &ErasePlan) -> String {
     if plan.in_force > 0 {
         let _ = writeln!(
             out,
-            "{} orders in force name him in their words and stay (pauses, releases)",
+            "{} of what is in force name him and stay: a stopped login, a doubt about the server, the governor's last state; erase again when that has ended",
             count(plan.in_force)
+        );
+    }
+    if plan.configured > 0 {
+        let _ = writeln!(
+            out,
+            "{} records hold his login or name in a name of the server's configuration (the login that acts, a target, a definition): these stay",
+            count(plan.configured)
         );
     }
     match &plan.done {
@@ -289,6 +297,27 @@ pub fn erased(plan: &ErasePlan) -> String {
         None => out.push_str("nothing was done: add --yes to do it\n"),
     }
     out
+}
+
+/// What became of the anchor of a store that was made anew, and what `audit verify` says therefore.
+pub fn anchored(noted: &Noted, rewritten: bool) -> String {
+    match noted {
+        Noted::InFile(path, record) => format!(
+            "record {record}, the last one, is anchored in {}\n",
+            path.display()
+        ),
+        Noted::Nowhere { line, why } => {
+            let says = if rewritten {
+                "with anchors of before `audit verify` says \"no anchor after it vouches for that\", and ends with 3, until a daemon has started"
+            } else {
+                "a daemon that starts notes one"
+            };
+            format!(
+                "the last record is anchored in no file ({}): {says}; this is its anchor, to be kept with the others:\n{line}\n",
+                clean(why)
+            )
+        }
+    }
 }
 
 /// What was brought into a store.

@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::last::last_of;
-use crate::ledger::anchor::Anchor;
+use crate::ledger::anchor::{Anchor, Key};
 
 /// Anchors that wait for a file that can't be written; the oldest of more go.
 const KEPT: usize = 256;
@@ -63,14 +64,22 @@ impl Shared {
 
 impl AnchorFile {
     /// Makes the thread; the file is opened with the first anchor. `held`: its last anchor was held against
-    /// the store already.
-    pub fn new(path: PathBuf, most: u64, held: bool) -> Self {
+    /// the store already; else that is done first, with the key by which its anchors count.
+    pub fn new(path: PathBuf, most: u64, key: Option<Arc<Key>>, held: bool) -> Self {
         let shared = Arc::<Shared>::default();
         let (to, anchors) = sync_channel(WAITING);
         let (at, seen) = (path.clone(), Arc::clone(&shared));
         let started = std::thread::Builder::new()
             .name("anchors".to_owned())
-            .spawn(move || pass_on(&at, most, held, &anchors, &seen));
+            .spawn(move || {
+                let mut to = Written {
+                    path: &at,
+                    most,
+                    key: key.as_deref(),
+                    held,
+                };
+                to.pass_on(&anchors, &seen);
+            });
         let to = match started {
             Ok(_) => Some(to),
             Err(error) => {
@@ -137,59 +146,72 @@ impl AnchorFile {
     }
 }
 
-fn pass_on(path: &Path, most: u64, mut held: bool, anchors: &Receiver<Anchor>, shared: &Shared) {
-    let mut owed: VecDeque<Anchor> = VecDeque::new();
-    // the first anchor of this run, until the file was held against it
-    let mut first: Option<Anchor> = None;
-    loop {
-        let next = if owed.is_empty() {
-            anchors.recv().map_err(|_| RecvTimeoutError::Disconnected)
-        } else {
-            anchors.recv_timeout(AGAIN)
-        };
-        match next {
-            Ok(anchor) => owed.push_back(anchor),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
-        }
-        owed.extend(anchors.try_iter());
-        if !held && first.is_none() {
-            first = owed.front().cloned();
-        }
-        let more = owed.len().saturating_sub(KEPT);
-        owed.drain(..more);
-        // the file may not have been there when the store was opened
-        let fits = first.as_ref().map_or(Ok(()), |first| fits(path, first));
-        let done = fits.and_then(|()| append(path, most, &owed));
-        if done.is_ok() {
-            (held, first) = (true, None);
-        }
-        let mut state = shared.lock();
-        match done {
-            Ok(()) => {
-                state.written = owed.back().map(|anchor| anchor.seq).or(state.written);
-                state.owed = state.owed.saturating_sub(owed.len() + more);
-                // more may have come meanwhile
-                state.since = (state.owed > 0).then(Instant::now);
-                state.trouble = None;
-                owed.clear();
+/// The file, on its thread.
+struct Written<'a> {
+    path: &'a Path,
+    most: u64,
+    key: Option<&'a Key>,
+    held: bool,
+}
+
+impl Written<'_> {
+    fn pass_on(&mut self, anchors: &Receiver<Anchor>, shared: &Shared) {
+        let mut owed: VecDeque<Anchor> = VecDeque::new();
+        // the first anchor of this run, until the file was held against it
+        let mut first: Option<Anchor> = None;
+        loop {
+            let next = if owed.is_empty() {
+                anchors.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            } else {
+                anchors.recv_timeout(AGAIN)
+            };
+            match next {
+                Ok(anchor) => owed.push_back(anchor),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
             }
-            Err(why) => {
-                state.owed = state.owed.saturating_sub(more);
-                state.since = None;
-                state.trouble = Some(Arc::from(why));
+            owed.extend(anchors.try_iter());
+            if !self.held && first.is_none() {
+                first = owed.front().cloned();
             }
+            let more = owed.len().saturating_sub(KEPT);
+            owed.drain(..more);
+            // the file may not have been there when the store was opened
+            let fits = first
+                .as_ref()
+                .map_or(Ok(()), |first| fits(self.path, first, self.key));
+            let done = fits.and_then(|()| append(self.path, self.most, &owed));
+            if done.is_ok() {
+                (self.held, first) = (true, None);
+            }
+            let mut state = shared.lock();
+            match done {
+                Ok(()) => {
+                    state.written = owed.back().map(|anchor| anchor.seq).or(state.written);
+                    state.owed = state.owed.saturating_sub(owed.len() + more);
+                    // more may have come meanwhile
+                    state.since = (state.owed > 0).then(Instant::now);
+                    state.trouble = None;
+                    owed.clear();
+                }
+                Err(why) => {
+                    state.owed = state.owed.saturating_sub(more);
+                    state.since = None;
+                    state.trouble = Some(Arc::from(why));
+                }
+            }
+            drop(state);
+            shared.moved.notify_waiters();
         }
-        drop(state);
-        shared.moved.notify_waiters();
     }
 }
 
 /// What this run has noted first must come behind what the file has of the same store: else an older copy
 /// of the store was put back. The file is left as it is then, so that the next start finds it.
-fn fits(path: &Path, first: &Anchor) -> Result<(), String> {
-    let last = last_of(path, &first.store).map_err(|e| e.to_string())?;
-    match last {
+fn fits(path: &Path, first: &Anchor, key: Option<&Key>) -> Result<(), String> {
+    let read = AtomicU64::new(0);
+    let last = last_of(path, &first.store, key, &read).map_err(|e| e.to_string())?;
+    match last.anchor {
         Some(last) if last.seq > first.seq => Err(format!(
             "it has an anchor of record {} already, and this store ended with record {} at start: an older copy of the store was put back; stop the daemon, and start it with this file in its place",
             last.seq, first.seq
@@ -199,7 +221,7 @@ fn fits(path: &Path, first: &Anchor) -> Result<(), String> {
 }
 
 /// Appends lines and syncs them; answers why not, in words.
-fn append(path: &Path, most: u64, anchors: &VecDeque<Anchor>) -> Result<(), String> {
+pub(super) fn append(path: &Path, most: u64, anchors: &VecDeque<Anchor>) -> Result<(), String> {
     let mut text = String::new();
     for anchor in anchors {
         text += &anchor.line().map_err(|e| e.to_string())?;
@@ -289,7 +311,7 @@ mod tests {
     async fn what_could_not_be_written_is_written_later_and_nobody_waits_for_it() {
         let dir = tempfile::tempdir().expect("a directory");
         let (gone, path) = (dir.path().join("mount"), dir.path().join("mount/anchors"));
-        let file = AnchorFile::new(path.clone(), 1 << 20, false);
+        let file = AnchorFile::new(path.clone(), 1 << 20, None, false);
         file.append(anchor(1));
         file.settled().await;
         let why = file.trouble().expect("there is no such directory");

@@ -1,25 +1,30 @@
 //! Holds a store that was just opened against its last anchor in the anchor file: an older copy of the whole store, put back with its sidecar, shows nowhere else. It changes nothing of the file.
 
+#[cfg(test)]
+mod tests;
+
 use std::fs::File;
-use std::os::unix::fs::FileExt as _;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::ledger::anchor::{Anchor, Line, read_line};
+use super::back::{Shown, lines_back};
+use crate::ledger::anchor::{Anchor, Key, Line, read_line};
 use crate::ledger::record::{Actor, EventBody, Meta, decode, link};
 use crate::ledger::{Entry, Ledger, LedgerError};
+use crate::model::settings::AuditSettings;
 
-/// Bytes at the file's end that are looked at: some two hundred anchors.
-const TAIL: u64 = 64 << 10;
-/// How long the file is waited for at start (wall time).
+/// How long the file may say nothing at start (wall time).
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the last anchor says of the store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LastAnchor {
-    /// It is not known: there is no such file now, or it can't be read.
+    /// It is not known: there is no such file now, it can't be read, or no anchor in it counts.
     Unknown,
     /// The store has that record, or is known to be rewound already.
     Known,
@@ -28,40 +33,47 @@ pub enum LastAnchor {
 }
 
 /// Records that the store was rewound where its last anchor names a record that it does not have, or has
-/// otherwise. That the file can't be read is said.
+/// otherwise. That the file can't be read, or holds lines that don't count, is said.
 ///
 /// # Errors
 /// The store failed.
 pub async fn check_last(
     ledger: &Ledger,
-    file: Option<PathBuf>,
+    audit: &AuditSettings,
     now: Timestamp,
 ) -> Result<LastAnchor, LedgerError> {
     let store = ledger.read(|index| index.store_id().map(str::to_owned));
-    let (Some(path), Some(store)) = (file, store) else {
+    let (Some(path), Some(store)) = (audit.anchor_file.clone(), store) else {
         return Ok(LastAnchor::Unknown);
     };
     if ledger.read(|index| index.rewound().is_some()) {
         return Ok(LastAnchor::Known);
     }
     let shown = path.display().to_string();
-    let reading = tokio::task::spawn_blocking(move || last_of(&path, &store));
-    // the clock on the wall: a disk that hangs knows no other
-    let read = match tokio::time::timeout(PATIENCE, reading).await {
-        Ok(Ok(read)) => read,
-        Ok(Err(error)) => Err(std::io::Error::other(error)),
-        Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut)),
-    };
-    let anchor = match read {
-        Ok(anchor) => anchor,
-        Err(error) => {
+    let key = audit.hmac_key_file.clone();
+    let searched = match search(path, store, key).await {
+        Ok(searched) => searched,
+        Err(why) => {
             tracing::warn!(
-                file = %shown, %error,
+                file = %shown, error = %why,
                 "the anchor file can't be read: whether an older copy of the store was put back is not known from it"
             );
             return Ok(LastAnchor::Unknown);
         }
     };
+    let Searched { anchor, passed } = searched;
+    if let Some(found) = passed.words() {
+        match &anchor {
+            Some(anchor) => tracing::warn!(
+                file = %shown, record = anchor.seq, at = %anchor.at, found = %found,
+                "behind the last anchor that counts the anchor file has lines that do not: `provtaskd audit verify` names each; if nobody has changed the key, somebody may have changed the file"
+            ),
+            None => tracing::warn!(
+                file = %shown, found = %found,
+                "no anchor in the anchor file counts, so that whether an older copy of the store was put back is not known from it: right only where the key is new; `provtaskd audit verify` with the former key tells"
+            ),
+        }
+    }
     let Some(anchor) = anchor else {
         return Ok(LastAnchor::Unknown);
     };
@@ -92,27 +104,122 @@ pub async fn check_last(
     Ok(LastAnchor::Rewound)
 }
 
-/// The last anchor of a store in a file; none where there is no file yet.
-pub(super) fn last_of(path: &Path, store: &str) -> std::io::Result<Option<Anchor>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let from = file.metadata()?.len().saturating_sub(TAIL);
-    let mut bytes = vec![0; usize::try_from(TAIL).unwrap_or(0)];
-    let mut len = 0;
+/// Looks for the last anchor on a thread of its own, as long as that gets on.
+async fn search(path: PathBuf, store: String, key: Option<PathBuf>) -> Result<Searched, String> {
+    let key = key.as_deref().map(Key::read).transpose();
+    // without the key nobody knows which lines count
+    let key = key.map_err(|error| error.to_string())?;
+    let read = Arc::<AtomicU64>::default();
+    let counter = Arc::clone(&read);
+    let mut reading =
+        tokio::task::spawn_blocking(move || last_of(&path, &store, key.as_ref(), &counter));
+    let mut seen = 0;
     loop {
-        let at = from.saturating_add(u64::try_from(len).unwrap_or(0));
-        match file.read_at(&mut bytes[len..], at)? {
-            0 => break,
-            more => len += more,
+        // the clock on the wall: a disk that hangs knows no other
+        match tokio::time::timeout(PATIENCE, &mut reading).await {
+            Ok(Ok(done)) => return done.map_err(|error| error.to_string()),
+            Ok(Err(error)) => return Err(error.to_string()),
+            Err(_) => {
+                let now = read.load(Ordering::Relaxed);
+                if now == seen {
+                    return Err("its disk does not answer".to_owned());
+                }
+                seen = now;
+            }
         }
     }
-    let text = String::from_utf8_lossy(&bytes[..len]);
-    let found = text.lines().rev().find_map(|line| match read_line(line) {
-        Line::Anchor(anchor) if anchor.store == store => Some(anchor),
-        _ => None,
-    });
-    Ok(found)
+}
+
+/// What a file holds of a store.
+#[derive(Debug, Default)]
+pub(crate) struct Searched {
+    /// The last anchor that counts: without a key the last line that is one, with a key the latest that the
+    /// key has signed, wherever it stands: a copy of an older line behind it vouches for nothing.
+    pub anchor: Option<Anchor>,
+    /// Lines behind it that don't count; all of them where none counts.
+    pub passed: Passed,
+}
+
+/// Lines that look like anchors and don't count, by why.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Passed {
+    pub unsigned: u64,
+    pub other_key: u64,
+    pub wrong: u64,
+    pub older: u64,
+    pub broken: u64,
+}
+
+impl Passed {
+    /// How many of which sort; `None` where there are none.
+    pub fn words(&self) -> Option<String> {
+        let sorts = [
+            (self.unsigned, "without an HMAC"),
+            (self.other_key, "signed with another key"),
+            (self.wrong, "with a wrong HMAC"),
+            (self.older, "older than an anchor before them"),
+            (self.broken, "that can't be read"),
+        ];
+        let told = sorts.iter().filter(|(many, _)| *many > 0);
+        let told: Vec<String> = told.map(|(many, what)| format!("{many} {what}")).collect();
+        (!told.is_empty()).then(|| told.join(", "))
+    }
+}
+
+/// The last anchor of a store in a file; none where there is no file yet. `read` counts the bytes.
+///
+/// # Errors
+/// The file can't be read.
+pub(crate) fn last_of(
+    path: &Path,
+    store: &str,
+    key: Option<&Key>,
+    read: &AtomicU64,
+) -> std::io::Result<Searched> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(Searched::default());
+        }
+        Err(error) => return Err(error),
+    };
+    let mut out = Searched::default();
+    let mut passed = Passed::default();
+    lines_back(&file, read, |line| {
+        let Shown::Whole(line) = line else {
+            return ControlFlow::Continue(());
+        };
+        let anchor = match read_line(&String::from_utf8_lossy(line)) {
+            Line::Other => return ControlFlow::Continue(()),
+            Line::Broken(_) => {
+                passed.broken += 1;
+                return ControlFlow::Continue(());
+            }
+            Line::Anchor(anchor) if anchor.store != store => return ControlFlow::Continue(()),
+            Line::Anchor(anchor) => anchor,
+        };
+        let Some(key) = key else {
+            // any line counts, and somebody who can write one can take others away
+            out.anchor = Some(anchor);
+            out.passed = passed;
+            return ControlFlow::Break(());
+        };
+        match &anchor.hmac {
+            None => passed.unsigned += 1,
+            Some(_) if anchor.key.as_deref() != Some(key.id()) => passed.other_key += 1,
+            // what is no later says nothing new, signed or not: most lines of a long file
+            Some(_) if out.anchor.as_ref().is_some_and(|last| last.at >= anchor.at) => {}
+            Some(_) if !anchor.is_signed_by(key) => passed.wrong += 1,
+            Some(_) => {
+                passed.older += u64::from(out.anchor.is_some());
+                out.anchor = Some(anchor);
+                out.passed = passed;
+            }
+        }
+        ControlFlow::Continue(())
+    })?;
+    if out.anchor.is_none() {
+        out.passed = passed;
+    }
+    Ok(out)
 }

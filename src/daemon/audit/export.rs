@@ -1,6 +1,6 @@
 //! Chooses from a journal what an auditor asks for, record by record; what can't be told is counted and never guessed.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use super::about::Known;
 use super::row::{Row, rows};
 use crate::ledger::alike_undone;
 use crate::ledger::record::{Event, EventBody, RecordError, decode};
-use crate::model::{Digest, LineageId, Login, TargetName, TaskId};
+use crate::model::{Digest, LineageId, Login, Scope, TargetName, TaskId};
 use crate::policy;
 
 /// Whole texts that are remembered for what is stored as a difference to them.
@@ -129,6 +129,7 @@ impl Search {
             filter: self.filter,
             meant,
             known: Known::default(),
+            targets: BTreeMap::new(),
             unknown_requests: if asked { self.requests.unknown } else { 0 },
         }
     }
@@ -140,10 +141,43 @@ pub struct Export {
     filter: Filter,
     meant: Option<HashSet<LineageId>>,
     known: Known,
+    /// Targets on record, by how they are compared.
+    targets: BTreeMap<String, TargetName>,
     unknown_requests: u64,
 }
 
 impl Export {
+    /// The targets that are on record, where the one that was asked for is none of them.
+    pub fn other_targets(&self) -> Option<Vec<&TargetName>> {
+        let asked = self.filter.target.as_ref()?;
+        let mut all = self.targets.values();
+        let is_known = all.any(|target| target.is_like(asked));
+        (!is_known).then(|| self.targets.values().collect())
+    }
+
+    fn learn_targets(&mut self, body: &EventBody) {
+        let targets: Vec<&TargetName> = match body {
+            EventBody::LineagesOpened { items } => items
+                .iter()
+                .filter_map(|item| item.target.as_ref())
+                .collect(),
+            EventBody::Claims { target, .. } | EventBody::HoldOpened { target, .. } => vec![target],
+            EventBody::Learned { definition, .. } | EventBody::Forgot { definition } => {
+                vec![&definition.target]
+            }
+            EventBody::Paused { scope, .. } | EventBody::Resumed { scope } => match scope {
+                Scope::Target(target) | Scope::ActionOnTarget(_, target) => vec![target],
+                Scope::Definition(definition) => vec![&definition.target],
+                _ => Vec::new(),
+            },
+            _ => Vec::new(),
+        };
+        for target in targets {
+            let key = target.as_str().to_lowercase();
+            self.targets.entry(key).or_insert_with(|| target.clone());
+        }
+    }
+
     /// Decisions of which it is not on record to which request they belong.
     pub fn unknown_requests(&self) -> u64 {
         self.unknown_requests
@@ -157,6 +191,7 @@ impl Export {
         let Some(event) = read(text)? else {
             return Ok(Vec::new());
         };
+        self.learn_targets(&event.body);
         self.known
             .learn(&event.body, event.login.as_ref(), event.policy.as_ref());
         if event.at < self.filter.from || event.at >= self.filter.to {

@@ -7,7 +7,6 @@
 use std::io::{Read, Seek as _, Write as _};
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::error::UpkeepError;
 use super::file::Coming;
+use super::pace::Pace;
 use crate::ledger::block::{pack, unpack};
 use crate::ledger::record::{VERSION, decode, digest_of, link};
 use crate::ledger::sidecar::Mark;
@@ -71,14 +71,14 @@ pub struct BackedUp {
     pub bytes: u64,
 }
 
-/// Writes a backup of all records up to the mark's, which has to be on disk. Ends early once `stop` is set.
+/// Writes a backup of all records up to the mark's, which has to be on disk. Ends early where `pace` was stopped.
 pub(crate) fn write(
     store: &dyn Store,
     mark: &Mark,
     fingerprint: Option<String>,
     path: &Path,
     now: Timestamp,
-    stop: &AtomicBool,
+    pace: &Pace,
 ) -> Result<BackedUp, UpkeepError> {
     let mut coming = Coming::begin(path)?;
     let mut header = BackupHeader {
@@ -118,7 +118,7 @@ pub(crate) fn write(
         if seq > mark.seq {
             return ControlFlow::Break(());
         }
-        if stop.load(Ordering::Relaxed) {
+        if !pace.step() {
             failed = Some(UpkeepError::Stopped);
             return ControlFlow::Break(());
         }

@@ -1,16 +1,16 @@
 //! Checks a store or a copy of one: every record, the chain, stored texts, the sidecar; on a copy, because opening a journal may change it. It never changes the store.
 
 use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::backup;
+use super::copy::{COPY, Copy};
 use super::error::UpkeepError;
 use super::examine::{Examined, Examiner, Finding, newer};
 use super::rewrite::examine;
 use super::swap::{self, JOURNAL, SIDECAR};
-use crate::ledger::aside::copy_dir;
 use crate::ledger::error::{LedgerError, StoreError};
-use crate::ledger::files::{private_dir, remove, room, size_of};
+use crate::ledger::files::size_of;
 use crate::ledger::place::{Place, place};
 use crate::ledger::rewound::Rewound;
 use crate::ledger::sidecar::{Found, Mark, Sidecar};
@@ -19,8 +19,6 @@ use crate::model::settings::StoreSettings;
 
 /// What sled lays its file out in: by itself it only ever cuts off whole ones of these.
 const SEGMENT: u64 = 512 << 10;
-/// Where the copy is made in the store's directory.
-const COPY: &str = "check.copy";
 
 /// What a check has found.
 #[derive(Debug)]
@@ -43,16 +41,6 @@ impl Checked {
         self.examined
             .findings
             .insert(0, Finding { record: None, what });
-    }
-}
-
-/// Removes the copy again, however the check ends.
-struct Copy(PathBuf);
-
-impl Drop for Copy {
-    fn drop(&mut self) {
-        // what is left is removed by the next check
-        let _ = remove(&self.0);
     }
 }
 
@@ -98,22 +86,8 @@ pub fn check_store(
         Some(scratch) => scratch.join(format!("provtaskd-check-{}", std::process::id())),
         None => dir.join(COPY),
     };
-    let copy = Copy(copy);
-    remove(&copy.0)?;
-    private_dir(&copy.0)?;
-    let free = room(&copy.0)?;
-    if free < bytes.saturating_mul(2) {
-        return Err(UpkeepError::Ledger(LedgerError::Invalid(format!(
-            "there is no room for the copy that is checked: {} needs {} bytes, {free} are free",
-            copy.0.display(),
-            bytes.saturating_mul(2)
-        ))));
-    }
-    let inner = copy.0.join(JOURNAL);
-    if journal.exists() {
-        copy_dir(&journal, &inner)?;
-    }
-    let (store, repaired) = SledStore::open(&inner, settings.cache)?;
+    let copy = Copy::of(&journal, copy)?;
+    let (store, repaired) = SledStore::open(&copy.journal(), settings.cache)?;
     let mark = match &found {
         Found::Mark(mark) => Some(mark.clone()),
         Found::Nothing | Found::Unreadable => None,

@@ -1,7 +1,9 @@
 //! What one index says that another doesn't, but for what was to be taken out; pure. What it finds stops a rewriting before it takes effect.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
+use super::strip::TAKEN_OUT;
 use crate::ledger::index::{Index, Lineage, Short, flags};
 use crate::model::{LineageId, Owner};
 
@@ -15,6 +17,8 @@ pub(super) struct Allowed {
     pub lineages: HashSet<LineageId>,
     /// Texts that have to be gone.
     pub texts: HashSet<Short>,
+    /// Words that came with orders and with what was learned may be gone; what holds stays.
+    pub words: bool,
 }
 
 /// What differs, in words; both are of the same journal, before and after.
@@ -41,18 +45,53 @@ pub(super) fn differences(before: &Index, after: &Index, allowed: &Allowed) -> V
             before.attempts == after.attempts && before.open == after.open,
         ),
         ("the attempts by state", before.counts == after.counts),
-        ("what was learned", before.manual == after.manual),
-        ("the pauses", before.pauses == after.pauses),
+        (
+            "what was learned",
+            same_words(
+                before.manual.iter(),
+                |key| after.manual.get(key),
+                after.manual.len(),
+                |of| &mut of.reason,
+                allowed.words,
+            ),
+        ),
+        (
+            "the pauses",
+            same_words(
+                before.pauses.iter(),
+                |key| after.pauses.get(key),
+                after.pauses.len(),
+                |of| &mut of.reason,
+                allowed.words,
+            ),
+        ),
         ("the holds", before.holds == after.holds),
         ("the mode", before.mode == after.mode),
         (
             "the policy sets",
-            before.policies == after.policies && before.released == after.released,
+            before.policies == after.policies
+                && before.in_force == after.in_force
+                && same_words(
+                    before.released.iter(),
+                    |key| after.released.get(key),
+                    after.released.len(),
+                    |(_, word)| word,
+                    allowed.words,
+                ),
         ),
         ("the baseline", before.baseline == after.baseline),
         ("the releases of the order", before.orders == after.orders),
         ("the failed requests in a row", before.ends == after.ends),
-        ("the stopped logins", before.stopped == after.stopped),
+        (
+            "the stopped logins",
+            same_words(
+                before.stopped.iter(),
+                |key| after.stopped.get(key),
+                after.stopped.len(),
+                |of| &mut of.why,
+                allowed.words,
+            ),
+        ),
         ("the governor's state", before.governor == after.governor),
         (
             "the server's back-off",
@@ -81,6 +120,29 @@ pub(super) fn differences(before: &Index, after: &Index, allowed: &Allowed) -> V
         }
     }
     out
+}
+
+/// True where both hold the same, but for words that may be gone.
+fn same_words<'a, K: 'a, V: Clone + PartialEq + 'a>(
+    before: impl Iterator<Item = (&'a K, &'a V)>,
+    after: impl Fn(&K) -> Option<&'a V>,
+    many: usize,
+    words: impl Fn(&mut V) -> &mut Arc<str>,
+    may_go: bool,
+) -> bool {
+    let mut seen = 0;
+    for (key, was) in before {
+        seen += 1;
+        let Some(is) = after(key) else { return false };
+        let (mut was, mut is) = (was.clone(), is.clone());
+        if may_go && **words(&mut is) == *TAKEN_OUT {
+            *words(&mut was) = Arc::from(TAKEN_OUT);
+        }
+        if was != is {
+            return false;
+        }
+    }
+    seen == many
 }
 
 fn texts(before: &Index, after: &Index, allowed: &Allowed, out: &mut Vec<String>) {
@@ -273,6 +335,7 @@ mod tests {
         Allowed {
             lineages: [LineageId(1)].into(),
             texts: HashSet::new(),
+            words: false,
         }
     }
 
@@ -325,6 +388,7 @@ mod tests {
         let goes = Allowed {
             lineages: HashSet::new(),
             texts: [Short::from(&Digest::new("a"))].into(),
+            words: false,
         };
         let after = index(vec![EventBody::Dropped {}, text("b")]);
         assert!(differences(&before, &after, &goes).is_empty());

@@ -1,25 +1,38 @@
-//! What erasing a person takes out of a record: fields that name him, words that name him, what was stored of his closed work. Pure; work that is open keeps what it needs, and that is counted.
+//! Who is to be erased: the login, the keys and the names under which a store knows a person, learned from the store itself, and whether words name him. Pure; what goes of a record is in `fields`.
 
-use std::cell::RefCell;
+mod fields;
+mod names;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeSet, HashSet};
-use std::sync::Arc;
 
-use super::strip::{TAKEN_OUT, nobody, texts};
+use super::error::UpkeepError;
 use crate::ledger::index::{Index, Short, flags};
-use crate::ledger::record::{DecidedItem, Event, EventBody};
-use crate::model::{Action, LineageId, Login, Owner, Principal, ReceiptStatus, UserKey, Verdict};
+use crate::ledger::record::{Event, EventBody};
+use crate::model::{Action, LineageId, Login, Owner, Principal, UserKey, Verdict};
+use names::Name;
+
+pub(super) use fields::Unfinished;
+
+/// Characters that a given name has at least: fewer would be found everywhere.
+const SHORTEST: usize = 3;
 
 /// Who is to be erased, and what is known of him.
 pub(super) struct Person {
     login: Login,
     /// The login in lower case, to be found in words.
     word: String,
-    /// Keys under which owners were shown that are he.
-    pub keys: HashSet<UserKey>,
+    /// Full names and mail addresses.
+    names: BTreeSet<Name>,
+    /// Keys under which he was shown.
+    keys: HashSet<UserKey>,
     /// Closed lineages of which he is the beneficiary: what was stored of them is about him.
     pub own: HashSet<LineageId>,
     /// Stored texts that go.
     pub texts: HashSet<Short>,
+    /// Records of older states of the governor that go.
+    pub states: HashSet<u64>,
 }
 
 /// What was met on the way.
@@ -29,8 +42,10 @@ pub(super) struct Met {
     pub touched: HashSet<LineageId>,
     /// Lineages that are not closed and name him.
     pub open: BTreeSet<LineageId>,
-    /// Orders in force whose words name him.
+    /// What is in force and names him: it stays.
     pub in_force: u64,
+    /// Records in which a name of the server's configuration names him: a target, a definition, the login that acts.
+    pub configured: u64,
 }
 
 /// True where nothing of a lineage is open or can be sent any more.
@@ -42,62 +57,148 @@ pub(super) fn is_closed(index: &Index, lineage: LineageId) -> bool {
 }
 
 impl Person {
-    pub fn new(login: &str) -> Self {
+    /// A person by login, with names that the one who asks knows.
+    ///
+    /// # Errors
+    /// A name is so short that it would be found everywhere.
+    pub fn new(login: &str, names: &[String]) -> Result<Self, UpkeepError> {
         let login = Login::new(login);
-        Self {
-            word: login.as_str().to_lowercase(),
+        let mut person = Self {
+            word: names::folded(login.as_str()),
             login,
+            names: BTreeSet::new(),
             keys: HashSet::new(),
             own: HashSet::new(),
             texts: HashSet::new(),
+            states: HashSet::new(),
+        };
+        for name in names {
+            let letters = name.chars().filter(|c| c.is_alphanumeric()).count();
+            if letters < SHORTEST {
+                return Err(UpkeepError::Nothing(format!(
+                    "the name {name:?} is too short: it would be found in words that name nobody"
+                )));
+            }
+            person.names.extend(Name::of(name));
         }
+        Ok(person)
     }
 
     /// Learns from a record by which keys he is known, and which closed work is his.
-    pub fn learn(&mut self, body: &EventBody, index: &Index) {
-        let mut own = |lineage: LineageId, user: Option<&Login>| {
-            if user == Some(&self.login) && is_closed(index, lineage) {
-                self.own.insert(lineage);
-            }
-        };
-        let mut key = |owner: Option<&Owner>| {
-            if let Some(Owner::User {
-                key: Some(key),
-                login: Some(login),
-            }) = owner
-                && *login == self.login
-            {
-                self.keys.insert(key.clone());
-            }
-        };
-        match body {
+    pub fn learn(&mut self, event: &Event, index: &Index) {
+        match &event.body {
             EventBody::LineagesOpened { items } => {
                 for item in items {
-                    own(item.lineage, item.user.as_ref());
-                    key(item.owner.as_ref());
+                    self.learn_own(item.lineage, item.user.as_ref(), index);
+                    self.learn_owner(item.owner.as_ref());
                 }
             }
             EventBody::Seen { items } => {
                 for item in items {
                     let redefined = item.redefined.as_ref();
-                    own(item.lineage, redefined.and_then(|r| r.user.as_ref()));
-                    key(item.owner.as_ref());
+                    self.learn_own(item.lineage, redefined.and_then(|r| r.user.as_ref()), index);
+                    self.learn_owner(item.owner.as_ref());
+                }
+            }
+            EventBody::Claims { items, .. } => {
+                items
+                    .iter()
+                    .for_each(|item| self.learn_action(&item.action));
+            }
+            EventBody::Decided { items } => {
+                for item in items {
+                    if let Some(Verdict::Act { action, .. }) = &item.verdict {
+                        self.learn_action(action);
+                    }
                 }
             }
             _ => {}
         }
     }
 
-    /// True where words name him: the login as a whole word, in upper or lower case.
-    pub fn is_named(&self, text: &str) -> bool {
-        if self.word.is_empty() {
-            return false;
+    fn learn_own(&mut self, lineage: LineageId, user: Option<&Login>, index: &Index) {
+        if user == Some(&self.login) && is_closed(index, lineage) {
+            self.own.insert(lineage);
         }
-        let text = text.to_lowercase();
-        let plain = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
-        text.match_indices(&self.word).any(|(at, word)| {
-            plain(text[..at].chars().next_back()) && plain(text[at + word.len()..].chars().next())
-        })
+    }
+
+    fn learn_owner(&mut self, owner: Option<&Owner>) {
+        if let Some(Owner::User {
+            key: Some(key),
+            login: Some(login),
+        }) = owner
+            && *login == self.login
+        {
+            self.keys.insert(key.clone());
+        }
+    }
+
+    fn learn_action(&mut self, action: &Action) {
+        if let Action::Reassign {
+            to:
+                Principal::User {
+                    key: Some(key),
+                    login,
+                },
+        } = action
+            && *login == self.login
+        {
+            self.keys.insert(key.clone());
+        }
+    }
+
+    /// Learns from a stored text how the server calls him, where it is a row in which he stands.
+    pub fn learn_text(&mut self, text: &str) {
+        let fields = names::fields(text);
+        let is_he = |value: &str| Login::new(value) == self.login;
+        let shown = |of: fn(&str) -> bool| {
+            let mut fields = fields.iter();
+            fields.any(|(name, value)| of(name) && is_he(value))
+        };
+        let (owns, gets) = (
+            shown(|name| name.contains("assignee")),
+            shown(|name| name.contains("target user") || name.contains("beneficiary")),
+        );
+        for (role, is) in [(names::Role::Owner, owns), (names::Role::Beneficiary, gets)] {
+            if is {
+                self.names.extend(names::names(&fields, role));
+            }
+        }
+        if owns {
+            let key = fields.iter().find(|(name, value)| {
+                name.contains("assigned to user key") && !value.is_empty() && value != "0"
+            });
+            self.keys.extend(key.map(|(_, key)| UserKey::new(key)));
+        }
+    }
+
+    /// True where words name him: the login as a whole word, in upper or lower case, a full name in either
+    /// order, a mail address, or his key where the words say that it is one.
+    pub fn is_named(&self, text: &str) -> bool {
+        let text = names::folded(text);
+        let whole = |word: &str| {
+            let plain = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
+            text.match_indices(word).any(|(at, word)| {
+                plain(text[..at].chars().next_back())
+                    && plain(text[at + word.len()..].chars().next())
+            })
+        };
+        if !self.word.is_empty() && whole(&self.word) {
+            return true;
+        }
+        let by_key = self.keys.iter().any(|key| {
+            let key = names::folded(key.as_str());
+            let number = key.bytes().all(|byte| byte.is_ascii_digit());
+            // a number alone may be anything
+            (!number && key.len() > SHORTEST && whole(&key))
+                || whole(&format!("user#{key}"))
+                || text.contains(&format!("\"type\":\"user\",\"key\":\"{key}\""))
+        });
+        if by_key || self.names.is_empty() {
+            return by_key;
+        }
+        let words: Vec<&str> = names::words(&text).collect();
+        self.names.iter().any(|name| name.is_in(&words))
     }
 
     fn is(&self, owner: &Owner) -> bool {
@@ -108,219 +209,5 @@ impl Person {
             }
             Owner::Role { .. } | Owner::Unknown => false,
         }
-    }
-
-    fn words(&self, text: &mut Arc<str>) {
-        if self.is_named(text) {
-            *text = Arc::from(TAKEN_OUT);
-        }
-    }
-
-    fn some_words(&self, text: &mut Option<Arc<str>>) {
-        if let Some(text) = text {
-            self.words(text);
-        }
-    }
-
-    fn action(&self, action: &mut Action) {
-        match action {
-            Action::Reassign { to } => {
-                if matches!(to, Principal::User { key, login } if *login == self.login
-                    || key.as_ref().is_some_and(|key| self.keys.contains(key)))
-                {
-                    *to = nobody(to);
-                }
-            }
-            Action::SetNote { text } => self.words(text),
-            Action::Retry | Action::SetResponse { .. } | Action::ManualComplete => {}
-        }
-    }
-
-    fn decided(&self, item: &mut DecidedItem) {
-        match &mut item.verdict {
-            Some(Verdict::Act {
-                action, because, ..
-            }) => {
-                self.action(action);
-                self.some_words(because);
-            }
-            Some(Verdict::Leave { reason, .. } | Verdict::Ask { reason, .. }) => self.words(reason),
-            None => {}
-        }
-        self.some_words(&mut item.fault);
-        // values of his own work may name him otherwise than by login
-        let own = self.own.contains(&item.lineage);
-        if own || item.read.iter().any(|(_, value)| self.is_named(value)) {
-            let left = item
-                .read
-                .iter()
-                .filter(|(_, value)| !own && !self.is_named(value));
-            item.read = left.cloned().collect();
-        }
-        if let Some(refusal) = &mut item.refusal {
-            refusal
-                .values
-                .retain(|(_, value)| !own && !self.is_named(value));
-        }
-    }
-
-    /// What a record says afterwards; `None` where nothing goes. Items of open work stay as they are.
-    pub fn erase(&self, event: &Event, index: &Index, met: &RefCell<Met>) -> Option<EventBody> {
-        let mut body = event.body.clone();
-        match &mut body {
-            EventBody::LineagesOpened { items } => self.each(
-                items,
-                index,
-                met,
-                |i| i.lineage,
-                |i| {
-                    i.user = i.user.take().filter(|user| *user != self.login);
-                    i.owner = i.owner.take().filter(|owner| !self.is(owner));
-                },
-            ),
-            EventBody::Seen { items } => self.each(
-                items,
-                index,
-                met,
-                |i| i.lineage,
-                |i| {
-                    i.owner = i.owner.take().filter(|owner| !self.is(owner));
-                    if let Some(now) = &mut i.redefined {
-                        now.user = now.user.take().filter(|user| *user != self.login);
-                    }
-                },
-            ),
-            EventBody::Decided { items } => {
-                self.each(items, index, met, |i| i.lineage, |i| self.decided(i));
-            }
-            EventBody::Claims { items, .. } => {
-                self.each(
-                    items,
-                    index,
-                    met,
-                    |i| i.lineage,
-                    |i| self.action(&mut i.action),
-                );
-            }
-            EventBody::Receipts { items, .. } => {
-                self.each(
-                    items,
-                    index,
-                    met,
-                    |i| i.lineage,
-                    |i| match &mut i.status {
-                        ReceiptStatus::Accepted => {}
-                        ReceiptStatus::Refused { reason: text, .. }
-                        | ReceiptStatus::Unknown { why: text }
-                        | ReceiptStatus::Unsent { why: text } => self.words(text),
-                    },
-                );
-            }
-            EventBody::Outcomes { items } => {
-                self.each(
-                    items,
-                    index,
-                    met,
-                    |i| i.lineage,
-                    |i| self.some_words(&mut i.evidence),
-                );
-            }
-            EventBody::IdsReused { items } => {
-                self.each(items, index, met, |i| i.lineage, |i| self.words(&mut i.why));
-            }
-            EventBody::EpisodeReset { reason, .. }
-            | EventBody::OrderReleased { reason, .. }
-            | EventBody::BaselineReleased { reason, .. }
-            | EventBody::RewindSettled { reason }
-            | EventBody::WorldAccepted { reason, .. }
-            | EventBody::WorldKept { reason }
-            | EventBody::Approved { reason, .. }
-            | EventBody::Rejected { reason, .. }
-            | EventBody::HoldClosed { reason, .. }
-            | EventBody::ModeChanged { reason, .. }
-            | EventBody::Rewritten { reason, .. }
-            | EventBody::Note { text: reason } => self.words(reason),
-            EventBody::Paused { reason, .. } => {
-                let held = index.pauses.values().any(|pause| pause.reason == *reason);
-                self.order(reason, held, met);
-            }
-            EventBody::LoginStopped { why, .. } => {
-                let held = index.stopped.values().any(|stopped| stopped.why == *why);
-                self.order(why, held, met);
-            }
-            EventBody::PolicyReleased { word, .. } => {
-                let held = index.released.values().any(|(_, held)| held == word);
-                self.order(word, held, met);
-            }
-            EventBody::WorldDoubted { why } => {
-                let held = index
-                    .other_world
-                    .as_ref()
-                    .is_some_and(|(_, held)| held == why);
-                self.order(why, held, met);
-            }
-            EventBody::InputsStored { .. } | EventBody::InputsAlike { .. } => {
-                texts(&mut body, &self.texts);
-            }
-            _ => {}
-        }
-        (body != event.body).then_some(body)
-    }
-
-    /// The words of an order go unless it is in force: they say what a person has to know of it.
-    fn order(&self, text: &mut Arc<str>, held: bool, met: &RefCell<Met>) {
-        if held {
-            met.borrow_mut().in_force += u64::from(self.is_named(text));
-        } else {
-            self.words(text);
-        }
-    }
-
-    fn each<T: Clone + PartialEq>(
-        &self,
-        items: &mut [T],
-        index: &Index,
-        met: &RefCell<Met>,
-        lineage: impl Fn(&T) -> LineageId,
-        change: impl Fn(&mut T),
-    ) {
-        for item in items {
-            let mut changed = item.clone();
-            change(&mut changed);
-            if changed == *item {
-                continue;
-            }
-            let of = lineage(item);
-            let mut met = met.borrow_mut();
-            if is_closed(index, of) {
-                met.touched.insert(of);
-                *item = changed;
-            } else {
-                met.open.insert(of);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_login_is_found_as_a_whole_word_in_any_case() {
-        let person = Person::new("jdoe");
-        for text in [
-            "JDOE",
-            "owner user:jdoe is away",
-            "(jDoe)",
-            "jdoe@example.org",
-            "a-jdoe",
-        ] {
-            assert!(person.is_named(text), "{text}");
-        }
-        for text in ["", "jdoes", "xjdoe", "jdo", "jdoe1"] {
-            assert!(!person.is_named(text), "{text}");
-        }
-        assert!(!Person::new("").is_named("anything"));
     }
 }

@@ -32,6 +32,9 @@ pub enum UpkeepError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A file can't be written any further.
+    #[error("there is no room for {}", .0.display())]
+    NoRoom(PathBuf),
     /// There is something where nothing may be.
     #[error("the store in {} is not empty: it has {records} records", dir.display())]
     NotEmpty {
@@ -61,7 +64,7 @@ impl UpkeepError {
     pub(super) fn file(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
         let path = path.into();
         if source.kind() == std::io::ErrorKind::StorageFull {
-            Self::Ledger(LedgerError::Full { path })
+            Self::NoRoom(path)
         } else {
             Self::File { path, source }
         }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::error::UpkeepError;
+use crate::ledger::error::StoreError;
 use crate::ledger::files::sync_dir;
 
 /// A file on its way.
@@ -97,7 +98,11 @@ impl Coming {
             } else {
                 dir
             };
-            sync_dir(dir)?;
+            // a folder of the file's, not of the store
+            sync_dir(dir).map_err(|error| match error {
+                StoreError::Io { path, source } => UpkeepError::file(path, source),
+                other => other.into(),
+            })?;
         }
         Ok(bytes)
     }

@@ -11,11 +11,13 @@ use jiff::Timestamp;
 
 use super::backup;
 use super::build::Builder;
+use super::copy::{COPY, Copy};
 use super::error::UpkeepError;
 use super::examine::{Examined, Examiner, newer};
 use super::lines;
 use super::strip::lineages_of;
 use super::swap::{self, After, JOURNAL, SIDECAR};
+use crate::ledger::anchor::Head;
 use crate::ledger::files::private_dir;
 use crate::ledger::open::{replay, take_lock};
 use crate::ledger::record::{Actor, EventBody, Meta, chain, decode, genesis};
@@ -63,6 +65,8 @@ pub struct BroughtIn {
     pub lineages: u64,
     /// Attempts that are open, to be read back before anything is sent.
     pub open_attempts: u64,
+    /// Where the journal ends now.
+    pub head: Head,
 }
 
 /// Makes the store of a file. Where one is there, only with `replace`, and it is moved aside.
@@ -170,6 +174,11 @@ pub fn bring_in(
         acknowledged: known.map(|(_, mark)| mark.seq),
         lineages: u64::try_from(lineages.len()).unwrap_or(u64::MAX),
         open_attempts: u64::try_from(examined.index.open_attempts().count()).unwrap_or(u64::MAX),
+        head: Head {
+            store: examined.index.store_id().unwrap_or("-").to_owned(),
+            seq: examined.index.last_seq(),
+            link: examined.index.head().cloned().unwrap_or_else(genesis),
+        },
     })
 }
 
@@ -289,7 +298,11 @@ impl There {
         if !self.whole || self.mark.as_ref().is_none_or(|mark| mark.seq <= last) {
             return out;
         }
-        let Ok((store, _)) = SledStore::open(&self.dir.join(JOURNAL), settings.cache) else {
+        // it is kept as it is: only a copy is opened
+        let Ok(copy) = Copy::of(&self.dir.join(JOURNAL), self.dir.join(COPY)) else {
+            return out;
+        };
+        let Ok((store, _)) = SledStore::open(&copy.journal(), settings.cache) else {
             return out;
         };
         // what can't be read tells nothing, and the record says that some may be unknown

@@ -8,19 +8,19 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::differ::Allowed;
-use super::erase::{Met, Person, is_closed};
+use super::erase::{Met, Person, Unfinished, is_closed};
 use super::error::UpkeepError;
 use super::file::Coming;
 use super::lines::{self, Lines};
-use super::rewrite::{Estimate, Ground, Job, Rewritten, text_of};
+use super::rewrite::{Estimate, Ground, Job, Order, Rewritten, text_of};
 use super::strip::{Goes, references, strip};
 use super::swap::After;
 use super::texts::Texts;
 use crate::ledger::index::Short;
-use crate::ledger::record::{Actor, Event, EventBody, RewriteWhy};
+use crate::ledger::record::{Event, EventBody, RewriteWhy};
 use crate::ledger::retention;
 use crate::model::settings::StoreSettings;
-use crate::model::{LineageId, Login};
+use crate::model::{LineageId, Login, PolicyHash};
 
 /// Rewrites the journal so that it takes as little room as it can; no record is changed.
 ///
@@ -28,11 +28,11 @@ use crate::model::{LineageId, Login};
 /// The store is held, rewound or not there, or the new journal would not say the same.
 pub fn compact(
     settings: &StoreSettings,
-    actor: Actor,
-    now: Timestamp,
+    order: Order<'_>,
     after: After<'_>,
 ) -> Result<Rewritten, UpkeepError> {
-    let ground = Ground::take(settings, now)?;
+    let Order { actor, now, last } = order;
+    let ground = Ground::take(settings, last)?;
     let job = Job {
         why: RewriteWhy::Compact,
         reason: Arc::from("to take less room"),
@@ -73,11 +73,11 @@ pub fn retention(
     settings: &StoreSettings,
     older: SignedDuration,
     export: Option<&Path>,
-    actor: Actor,
-    now: Timestamp,
+    order: Order<'_>,
     after: After<'_>,
 ) -> Result<RetentionPlan, UpkeepError> {
-    let ground = Ground::take(settings, now)?;
+    let Order { actor, now, last } = order;
+    let ground = Ground::take(settings, last)?;
     let plan = retention::plan(&ground.before.index, older, now);
     let before = now.checked_sub(older).unwrap_or(Timestamp::MIN);
     let mut goes = Goes {
@@ -92,7 +92,13 @@ pub fn retention(
     })?;
     goes.states_before = (states.whole_from, before);
     goes.texts = uses.free();
-    let change = |event: &Event| strip(event, &goes);
+    let change = |event: &Event| {
+        let body = strip(event, &goes)?;
+        Some(Event {
+            body,
+            ..event.clone()
+        })
+    };
     let mut out = RetentionPlan {
         lineages: u64::try_from(plan.lineages.len()).unwrap_or(u64::MAX),
         kept: plan.kept,
@@ -124,6 +130,7 @@ pub fn retention(
     let allowed = Allowed {
         lineages: goes.lineages.clone(),
         texts: goes.texts.clone(),
+        words: false,
     };
     let ready = ground.rewrite(job, &allowed)?;
     let (_, wrote) = lines.end().map_err(failed)?;
@@ -155,46 +162,125 @@ pub struct ErasePlan {
     pub texts: u64,
     /// Stored texts that name him and stay, because open work rests on them.
     pub texts_kept: u64,
-    /// Orders in force whose words name him; they stay.
+    /// What is in force and names him: it stays.
     pub in_force: u64,
+    /// Records in which a name of the server's configuration names him: it stays.
+    pub configured: u64,
     /// Records.
     pub estimate: Estimate,
     /// What was done; `None` for a plan.
     pub done: Option<Rewritten>,
 }
 
-/// Plans what of a person could go; with `yes` takes it out.
+/// Who is to be erased, and why.
+#[derive(Clone, Copy, Debug)]
+pub struct Erasing<'a> {
+    /// His login.
+    pub login: &'a str,
+    /// Names and mail addresses by which he may stand in words, beside those that the store shows with him.
+    pub names: &'a [String],
+    /// Why; it is recorded, and may not name him.
+    pub reason: &'a str,
+    /// Do it; else it is planned.
+    pub yes: bool,
+}
+
+/// Plans what of a person could go; or takes it out.
 ///
 /// # Errors
 /// As [`compact`]; nobody of that login is in the store.
 pub fn erase(
     settings: &StoreSettings,
-    login: &str,
-    reason: &str,
-    yes: bool,
-    actor: Actor,
-    now: Timestamp,
+    who: Erasing<'_>,
+    order: Order<'_>,
     after: After<'_>,
 ) -> Result<ErasePlan, UpkeepError> {
-    let ground = Ground::take(settings, now)?;
-    let mut person = Person::new(login);
-    if person.is_named(reason) {
+    let Order { actor, now, last } = order;
+    let ground = Ground::take(settings, last)?;
+    let index = &ground.before.index;
+    let read = text_of(&ground.held.store);
+    let (person, many, texts_kept, in_force) = find(&ground, &read, who)?;
+    // it borrows the store, which is about to be swapped
+    drop(read);
+    if person.is_named(who.reason) {
         return Err(UpkeepError::Nothing(
             "the reason names the person who is to be erased: it is recorded, and would be there afterwards".to_owned(),
         ));
     }
+    let met = RefCell::new(Met::default());
+    let change = |event: &Event| person.erase(event, index, &met);
+    let estimate = ground.estimate(change)?;
+    let found = met.take();
+    let mut out = ErasePlan {
+        lineages: u64::try_from(found.touched.len()).unwrap_or(u64::MAX),
+        open: found.open.into_iter().collect(),
+        texts: many,
+        texts_kept,
+        in_force: in_force + found.in_force,
+        configured: found.configured,
+        estimate,
+        done: None,
+    };
+    if estimate.changed == 0 {
+        let login = Login::new(who.login);
+        return Err(UpkeepError::Nothing(match out.open.len() {
+            0 => format!("nothing in the store names {login}"),
+            open => format!(
+                "only work that is not closed names {login} (lineages: {open}): it keeps what it needs"
+            ),
+        }));
+    }
+    if !who.yes {
+        return Ok(out);
+    }
+    let job = Job {
+        why: RewriteWhy::Erase,
+        reason: Arc::from(who.reason),
+        actor,
+        now,
+        change: &change,
+        taken_out: &mut |_| Ok(()),
+    };
+    let allowed = Allowed {
+        lineages: found.touched,
+        texts: person.texts.clone(),
+        words: true,
+    };
+    let ready = ground.rewrite(job, &allowed)?;
+    out.done = Some(ground.swap(ready, after)?);
+    Ok(out)
+}
+
+/// Reads the store until all is known of a person; answers how many texts go, how many name him and stay,
+/// and how much that is in force names him, beside.
+fn find(
+    ground: &Ground,
+    read: super::texts::Fallback<'_>,
+    who: Erasing<'_>,
+) -> Result<(Person, u64, u64, u64), UpkeepError> {
     let index = &ground.before.index;
-    let mut uses = Uses::default();
-    ground.each(|event| person.learn(&event.body, index))?;
-    // two more readings: which texts are about him shows only once all of his work is known
-    let read = text_of(&ground.held.store);
-    let mut named: HashSet<Short> = HashSet::new();
+    let mut person = Person::new(who.login, who.names)?;
+    ground.each(|event| person.learn(event, index))?;
+    // what is wrong with a text was found when the store was examined
     let mut texts = Texts::default();
     ground.each(|event| {
-        uses.note(&event.body, |lineage| is_closed(index, lineage));
-        let fallback = Some((&read as super::texts::Fallback<'_>, index));
-        // what is wrong with a text was found when the store was examined
-        let _ = texts.take(&event.body, fallback, |came| {
+        let _ = texts.take(&event.body, Some((read, index)), |came| {
+            person.learn_text(came.text);
+        });
+    })?;
+    // and once more: which texts are about him shows only once all of his work and names is known
+    let mut uses = Uses::default();
+    let mut named: HashSet<Short> = HashSet::new();
+    let mut texts = Texts::default();
+    let mut states = States::default();
+    let mut unfinished = Unfinished::default();
+    ground.each(|event| {
+        uses.note_but(&event.body, index.in_force.as_ref(), |lineage| {
+            is_closed(index, lineage)
+        });
+        states.note_naming(event, &person);
+        unfinished.note(&event.body, index);
+        let _ = texts.take(&event.body, Some((read, index)), |came| {
             if person.is_named(came.text) {
                 named.insert(Short::from(came.digest));
             }
@@ -206,52 +292,13 @@ pub fn erase(
         });
     })?;
     let stored = |text: &Short| index.kept.contains_key(text);
-    // it borrows the store, which is about to be swapped
-    drop(read);
     named.retain(stored);
     let (texts, texts_kept) = uses.free_of(named);
     let many = u64::try_from(texts.len()).unwrap_or(u64::MAX);
-    person.texts = texts.into_iter().filter(stored).collect();
-    let met = RefCell::new(Met::default());
-    let change = |event: &Event| person.erase(event, index, &met);
-    let estimate = ground.estimate(change)?;
-    let found = met.take();
-    let mut out = ErasePlan {
-        lineages: u64::try_from(found.touched.len()).unwrap_or(u64::MAX),
-        open: found.open.into_iter().collect(),
-        texts: many,
-        texts_kept,
-        in_force: found.in_force,
-        estimate,
-        done: None,
-    };
-    if estimate.changed == 0 {
-        let login = Login::new(login);
-        return Err(UpkeepError::Nothing(match out.open.len() {
-            0 => format!("nothing in the store names {login}"),
-            open => format!(
-                "only work that is not closed names {login} (lineages: {open}): it keeps what it needs"
-            ),
-        }));
-    }
-    if !yes {
-        return Ok(out);
-    }
-    let job = Job {
-        why: RewriteWhy::Erase,
-        reason: Arc::from(reason),
-        actor,
-        now,
-        change: &change,
-        taken_out: &mut |_| Ok(()),
-    };
-    let allowed = Allowed {
-        lineages: found.touched,
-        texts: person.texts.clone(),
-    };
-    let ready = ground.rewrite(job, &allowed)?;
-    out.done = Some(ground.swap(ready, after)?);
-    Ok(out)
+    let unfinished: Vec<Short> = unfinished.naming(&person).collect();
+    person.texts = texts.into_iter().filter(stored).chain(unfinished).collect();
+    let in_force = states.split(&mut person.states);
+    Ok((person, many, texts_kept, in_force))
 }
 
 /// Which stored texts are used by what.
@@ -267,9 +314,25 @@ struct Uses {
 
 impl Uses {
     fn note(&mut self, body: &EventBody, closed: impl Fn(LineageId) -> bool) {
+        self.note_but(body, None, closed);
+    }
+
+    /// The same; with a policy set the sources of all others count as used by closed work: none of them
+    /// decides any more.
+    fn note_but(
+        &mut self,
+        body: &EventBody,
+        in_force: Option<&PolicyHash>,
+        closed: impl Fn(LineageId) -> bool,
+    ) {
+        let past_set = match body {
+            EventBody::PolicySeen { hash, .. } => in_force.is_some_and(|now| now != hash),
+            _ => false,
+        };
         references(body, &mut |lineage, digest| {
             let of = match lineage {
                 Some(lineage) if closed(lineage) => &mut self.by_closed,
+                None if past_set => &mut self.by_closed,
                 _ => &mut self.by_others,
             };
             of.insert(digest.into());
@@ -321,6 +384,10 @@ struct States {
     begins: u64,
     next: u32,
     whole_from: u64,
+    /// The state that is coming, and its records.
+    coming: (String, Vec<u64>),
+    /// Records of states that name the person who is asked for.
+    naming: Vec<u64>,
 }
 
 impl States {
@@ -337,5 +404,28 @@ impl States {
                 self.whole_from = self.begins;
             }
         }
+    }
+
+    /// The same, and which of them name a person: a name may be cut where a part ends.
+    fn note_naming(&mut self, event: &Event, person: &Person) {
+        self.note(event);
+        let EventBody::GovernorState { part, json, .. } = &event.body else {
+            return;
+        };
+        if *part == 0 {
+            self.coming = (String::new(), Vec::new());
+        }
+        self.coming.0.push_str(json);
+        self.coming.1.push(event.seq);
+        if person.is_named(&self.coming.0) {
+            self.naming.append(&mut self.coming.1);
+        }
+    }
+
+    /// Hands out the records of former states that name him; answers whether the one in force does.
+    fn split(self, former: &mut HashSet<u64>) -> u64 {
+        let from = self.whole_from;
+        former.extend(self.naming.iter().filter(|seq| **seq < from));
+        u64::from(self.naming.iter().any(|seq| *seq >= from))
     }
 }

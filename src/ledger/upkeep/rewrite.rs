@@ -1,5 +1,6 @@
 //! The one way in which a journal is rewritten: into a new one beside it, record by record, with the chain as it was; compared with the old one, then swapped. Nothing is ever changed in place.
 
+use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,28 +8,52 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::build::{Builder, Built};
+use super::copy::{COPY, Copy};
 use super::differ::{Allowed, differences};
 use super::error::UpkeepError;
 use super::examine::{Examined, Examiner, newer};
-use super::swap::{self, After, JOURNAL};
+use super::swap::{self, After, JOURNAL, SIDECAR};
 use super::texts::Fallback;
+use crate::ledger::anchor::{Anchor, Head};
 use crate::ledger::files::size_of;
-use crate::ledger::open::{Held, hold};
+use crate::ledger::open::take_lock;
 use crate::ledger::place::{Place, place};
 use crate::ledger::record::{
     Actor, Event, EventBody, Meta, RewriteWhy, Sum, VERSION, chain, decode, digest_of, genesis,
     link,
 };
 use crate::ledger::rewound::{Rewound, rewind};
-use crate::ledger::sidecar::{Found, Mark};
+use crate::ledger::sidecar::{Found, Mark, Sidecar};
 use crate::ledger::sled::SledStore;
 use crate::ledger::store::Store;
 use crate::ledger::transfer;
 use crate::model::settings::StoreSettings;
 
+/// Finds the last anchor of a store by its id, where one is kept outside.
+pub type LastAnchor<'a> = &'a dyn Fn(&str) -> Option<Anchor>;
+
+/// By whose order, when, and what vouches for the store that it is about.
+#[derive(Clone)]
+pub struct Order<'a> {
+    /// Who.
+    pub actor: Actor,
+    /// When.
+    pub now: Timestamp,
+    /// The last anchor: a store that does not agree with it is not rewritten.
+    pub last: LastAnchor<'a>,
+}
+
+/// A store that nobody else holds, its journal open as a copy: the journal itself is not touched.
+pub(super) struct Taken {
+    pub store: SledStore,
+    copy: Copy,
+    pub mark: Option<Mark>,
+    lock: File,
+}
+
 /// A store that was taken and read as a whole; nobody else holds it.
 pub(super) struct Ground {
-    pub held: Held,
+    pub held: Taken,
     pub before: Examined,
     dir: PathBuf,
     cache: u64,
@@ -51,6 +76,8 @@ pub struct Rewritten {
     pub bytes_after: u64,
     /// Attempts in the store.
     pub outcomes: u64,
+    /// Where the journal ends now.
+    pub head: Head,
 }
 
 /// What is to be done to the records.
@@ -60,7 +87,7 @@ pub(super) struct Job<'a> {
     pub actor: Actor,
     pub now: Timestamp,
     /// What a record says afterwards; `None` where it stays as it is, byte by byte.
-    pub change: &'a dyn Fn(&Event) -> Option<EventBody>,
+    pub change: &'a dyn Fn(&Event) -> Option<Event>,
     /// Gets the bytes of each record that is changed, as they were.
     pub taken_out: &'a mut dyn FnMut(&[u8]) -> Result<(), UpkeepError>,
 }
@@ -108,30 +135,35 @@ pub(super) fn examine(store: &dyn Store, mark: Option<&Mark>) -> Result<Examined
     }
 }
 
-/// Takes a store that is there, and is not rewound.
-pub(super) fn take(settings: &StoreSettings, now: Timestamp) -> Result<Held, UpkeepError> {
+/// Takes a store that is there. What a change of its files left half done is brought to its end first;
+/// beside that nothing of it is changed.
+pub(super) fn take(settings: &StoreSettings) -> Result<Taken, UpkeepError> {
     let dir = &settings.dir;
     if place(dir)? != Place::There || !(dir.join(JOURNAL).exists() || dir.join("swap").exists()) {
         return Err(UpkeepError::NoStore(dir.clone()));
     }
-    Ok(hold(settings, now)?)
-}
-
-impl Held {
-    /// What the sidecar says.
-    pub(super) fn mark(&self) -> Option<&Mark> {
-        match &self.said {
-            Found::Mark(mark) => Some(mark),
-            Found::Nothing | Found::Unreadable => None,
-        }
-    }
+    let lock = take_lock(dir)?;
+    swap::recover(dir)?;
+    let mark = match Sidecar::peek(&dir.join(SIDECAR))?.0 {
+        Found::Mark(mark) => Some(mark),
+        Found::Nothing | Found::Unreadable => None,
+    };
+    let copy = Copy::of(&dir.join(JOURNAL), dir.join(COPY))?;
+    // what had to be repaired to open it shows in what is read, or is nothing
+    let (store, _) = SledStore::open(&copy.journal(), settings.cache)?;
+    Ok(Taken {
+        store,
+        copy,
+        mark,
+        lock,
+    })
 }
 
 /// Nothing is made of a store that does not hold what was acknowledged: what is missing would be
 /// forgotten with it.
 pub(super) fn settled(
     settings: &StoreSettings,
-    held: &Held,
+    mark: Option<&Mark>,
     before: &Examined,
 ) -> Result<(), UpkeepError> {
     let index = &before.index;
@@ -144,13 +176,13 @@ pub(super) fn settled(
             found.what
         )));
     }
-    let lost = held.mark().is_none() && before.last > 1;
+    let lost = mark.is_none() && before.last > 1;
     let damaged = before.damage.is_some() && before.damage != index.damage;
-    let rewound = match rewind(index, held.mark(), damaged || lost) {
+    let rewound = match rewind(index, mark, damaged || lost) {
         Some((expected, found)) => Some(Rewound {
             expected,
             found,
-            copy: held.kept.copy.clone(),
+            copy: None,
             restored: None,
             lineages: Vec::new(),
             unfinished: index.unfinished(),
@@ -163,12 +195,33 @@ pub(super) fn settled(
     }
 }
 
+/// A store that does not have the record of its last anchor is an older copy, or was changed: what is made
+/// of it would be vouched for by the next anchor.
+fn agrees(settings: &StoreSettings, store: &SledStore, anchor: &Anchor) -> Result<(), UpkeepError> {
+    let bytes = store.get(anchor.seq)?;
+    let has = bytes
+        .is_some_and(|bytes| decode(&bytes).is_ok_and(|event| link(&event, &bytes) == anchor.head));
+    if has {
+        return Ok(());
+    }
+    Err(UpkeepError::Unsettled(format!(
+        "the store in {} does not have record {} as its last anchor names it ({}): an older copy of it was put back, or it was changed",
+        settings.dir.display(),
+        anchor.seq,
+        anchor.at
+    )))
+}
+
 impl Ground {
-    /// Takes a store and reads all of it.
-    pub fn take(settings: &StoreSettings, now: Timestamp) -> Result<Self, UpkeepError> {
-        let held = take(settings, now)?;
-        let before = examine(&held.store, held.mark())?;
-        settled(settings, &held, &before)?;
+    /// Takes a store and reads all of it. One that lacks what was acknowledged or anchored is refused, and
+    /// is as it was.
+    pub fn take(settings: &StoreSettings, last: LastAnchor<'_>) -> Result<Self, UpkeepError> {
+        let held = take(settings)?;
+        let before = examine(&held.store, held.mark.as_ref())?;
+        settled(settings, held.mark.as_ref(), &before)?;
+        if let Some(anchor) = before.index.store_id().and_then(last) {
+            agrees(settings, &held.store, &anchor)?;
+        }
         Ok(Self {
             bytes: size_of(&settings.dir.join(JOURNAL))?,
             held,
@@ -192,7 +245,7 @@ impl Ground {
     /// Counts what a change would do.
     pub fn estimate(
         &self,
-        change: impl Fn(&Event) -> Option<EventBody>,
+        change: impl Fn(&Event) -> Option<Event>,
     ) -> Result<Estimate, UpkeepError> {
         let mut out = Estimate::default();
         let mut failed = None;
@@ -200,11 +253,11 @@ impl Ground {
             let was = u64::try_from(bytes.len()).unwrap_or(0);
             let mut is = was;
             if let Ok(event) = decode(bytes)
-                && let Some(body) = change(&event)
+                && let Some(changed) = change(&event)
             {
                 out.changed += 1;
-                out.dropped += u64::from(matches!(body, EventBody::Dropped {}));
-                match rewritten(&event, bytes, body) {
+                out.dropped += u64::from(matches!(changed.body, EventBody::Dropped {}));
+                match rewritten(&event, bytes, changed) {
                     Ok((_, bytes)) => is = u64::try_from(bytes.len()).unwrap_or(0),
                     Err(error) => failed = Some(error),
                 }
@@ -218,16 +271,14 @@ impl Ground {
     /// Writes the new journal, and compares it with the old one. Nothing has taken effect yet.
     pub fn rewrite(&self, job: Job<'_>, allowed: &Allowed) -> Result<Ready, UpkeepError> {
         let made = self.make(job);
-        let checked = made.and_then(|(built, changed, dropped)| {
-            self.compare(&built, allowed)?;
-            Ok((built, changed, dropped))
+        let checked = made.and_then(|made| {
+            self.compare(&made.built, allowed)?;
+            Ok(made)
         });
         match checked {
-            Ok((built, changed, dropped)) => Ok(Ready {
+            Ok(made) => Ok(Ready {
                 bytes_after: size_of(&swap::new(&self.dir, JOURNAL))?,
-                built,
-                changed,
-                dropped,
+                ..made
             }),
             Err(error) => {
                 Builder::discard(&self.dir)?;
@@ -236,7 +287,7 @@ impl Ground {
         }
     }
 
-    fn make(&self, job: Job<'_>) -> Result<(Built, u64, u64), UpkeepError> {
+    fn make(&self, job: Job<'_>) -> Result<Ready, UpkeepError> {
         let mut builder = Builder::begin(&self.dir, self.cache)?;
         let (mut changed, mut dropped) = (0, 0);
         let mut sum = Sum::default();
@@ -250,11 +301,11 @@ impl Ground {
                         sum.add(&event, bytes);
                         builder.put(seq, bytes.to_vec())
                     }
-                    Some(body) => {
+                    Some(now) => {
                         changed += 1;
-                        dropped += u64::from(matches!(body, EventBody::Dropped {}));
+                        dropped += u64::from(matches!(now.body, EventBody::Dropped {}));
                         (job.taken_out)(bytes).and_then(|()| {
-                            let (event, bytes) = rewritten(&event, bytes, body)?;
+                            let (event, bytes) = rewritten(&event, bytes, now)?;
                             sum.add(&event, &bytes);
                             builder.put(seq, bytes)
                         })
@@ -287,10 +338,22 @@ impl Ground {
         let next = self.before.last.max(index.last_seq()) + 1;
         let made =
             chain(&meta, body, next, head).map_err(|e| UpkeepError::Differs(e.to_string()))?;
-        for (event, bytes, _) in made {
+        let mut end = Head {
+            store: index.store_id().unwrap_or("-").to_owned(),
+            seq: index.last_seq(),
+            link: genesis(),
+        };
+        for (event, bytes, digest) in made {
+            (end.seq, end.link) = (event.seq, digest);
             builder.put(event.seq, bytes)?;
         }
-        Ok((builder.end()?, changed, dropped))
+        Ok(Ready {
+            built: builder.end()?,
+            changed,
+            dropped,
+            bytes_after: 0,
+            head: end,
+        })
     }
 
     /// Both journals have to say the same, but for what was taken out; the chain has to be the same one.
@@ -327,12 +390,15 @@ impl Ground {
             bytes,
             ..
         } = self;
-        let Held { store, lock, .. } = held;
+        let Taken {
+            store, copy, lock, ..
+        } = held;
         drop::<SledStore>(store);
+        drop::<Copy>(copy);
         drop(ready.built);
         after("the new journal is made");
         swap::commit(&dir, None, after)?;
-        drop(lock);
+        drop::<File>(lock);
         Ok(Rewritten {
             records: before.tally.records + 1,
             changed: ready.changed,
@@ -340,6 +406,7 @@ impl Ground {
             bytes_before: bytes,
             bytes_after: ready.bytes_after,
             outcomes: before.index.counts().values().sum(),
+            head: ready.head,
         })
     }
 }
@@ -350,19 +417,18 @@ pub(super) struct Ready {
     pub changed: u64,
     pub dropped: u64,
     bytes_after: u64,
+    head: Head,
 }
 
 /// A record that says something else than it did: it keeps its number and its link in the chain.
-fn rewritten(
-    event: &Event,
-    bytes: &[u8],
-    body: EventBody,
-) -> Result<(Event, Vec<u8>), UpkeepError> {
+fn rewritten(event: &Event, bytes: &[u8], changed: Event) -> Result<(Event, Vec<u8>), UpkeepError> {
+    // nothing may change its place in the chain
     let event = Event {
         v: VERSION,
+        seq: event.seq,
+        prev: event.prev.clone(),
         was: Some(link(event, bytes)),
-        body,
-        ..event.clone()
+        ..changed
     };
     // it may be a little longer than a new record may be: whether sled would spill it is looked at later
     let bytes = serde_json::to_vec(&event)

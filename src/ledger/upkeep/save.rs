@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 
@@ -10,6 +9,7 @@ use super::backup;
 use super::error::UpkeepError;
 use super::file::Coming;
 use super::lines;
+use super::pace::Pace;
 use super::rewrite::{Ground, take};
 use crate::ledger::handle::Ledger;
 use crate::ledger::open::mark;
@@ -59,8 +59,8 @@ pub fn named(path: &Path, mark: &Mark, form: Form, now: Timestamp) -> PathBuf {
     path.join(format!("provtaskd-{store}-{}-{stamp}.{end}", mark.seq))
 }
 
-/// Saves what a daemon's ledger has on disk up to a mark, while it goes on. Blocks; ends early once
-/// `stop` is set.
+/// Saves what a daemon's ledger has on disk up to a mark, while it goes on. Blocks; ends early where
+/// `pace` was stopped.
 ///
 /// # Errors
 /// The store or the file.
@@ -70,10 +70,10 @@ pub fn save(
     form: Form,
     path: &Path,
     now: Timestamp,
-    stop: &AtomicBool,
+    pace: &Pace,
 ) -> Result<Saved, UpkeepError> {
     let store = ledger.store()?;
-    write(&*store, &mark, fingerprint, form, path, now, stop)
+    write(&*store, &mark, fingerprint, form, path, now, pace)
 }
 
 /// Saves a store that no process holds.
@@ -86,10 +86,10 @@ pub fn save_store(
     path: &Path,
     now: Timestamp,
 ) -> Result<Saved, UpkeepError> {
-    let ground = Ground::take(settings, now)?;
+    // it is only read: an older copy may be saved too
+    let ground = Ground::take(settings, &|_| None)?;
     let index = &ground.before.index;
     let fingerprint = index.world().map(str::to_owned);
-    let stop = AtomicBool::new(false);
     write(
         &ground.held.store,
         &mark(index),
@@ -97,7 +97,7 @@ pub fn save_store(
         form,
         path,
         now,
-        &stop,
+        &Pace::default(),
     )
 }
 
@@ -105,12 +105,8 @@ pub fn save_store(
 ///
 /// # Errors
 /// There is none, it is held, or the output can't be written.
-pub fn export_to(
-    settings: &StoreSettings,
-    out: &mut dyn Write,
-    now: Timestamp,
-) -> Result<Saved, UpkeepError> {
-    let held = take(settings, now)?;
+pub fn export_to(settings: &StoreSettings, out: &mut dyn Write) -> Result<Saved, UpkeepError> {
+    let held = take(settings)?;
     let path = PathBuf::from("standard output");
     let failed = |e| UpkeepError::file(&path, e);
     let last = held.store.last()?.unwrap_or(0);
@@ -132,12 +128,12 @@ fn write(
     form: Form,
     path: &Path,
     now: Timestamp,
-    stop: &AtomicBool,
+    pace: &Pace,
 ) -> Result<Saved, UpkeepError> {
     let path = named(path, mark, form, now);
     match form {
         Form::Backup => {
-            let done = backup::write(store, mark, fingerprint, &path, now, stop)?;
+            let done = backup::write(store, mark, fingerprint, &path, now, pace)?;
             Ok(Saved {
                 bytes: done.bytes,
                 records: done.header.records,
@@ -148,7 +144,7 @@ fn write(
         }
         Form::Lines => {
             let mut coming = Coming::begin(&path)?;
-            let go_on = || !stop.load(Ordering::Relaxed);
+            let go_on = || pace.step();
             let failed = |e| UpkeepError::file(&path, e);
             let (_, end, left_out) = lines::write(store, mark.seq, &mut coming.out, failed, go_on)?;
             Ok(Saved {

@@ -1,0 +1,56 @@
+//! Anchors of commands that rewrite a store while no daemon runs: what vouched for it before, and what vouches for it afterwards. They change nothing of the file but append to it.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+
+use jiff::Timestamp;
+
+use super::file::append;
+use super::last::last_of;
+use crate::ledger::anchor::{Anchor, Head, Key};
+use crate::model::settings::AuditSettings;
+
+/// What became of the anchor of a store that was rewritten.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Noted {
+    /// It is in the file, with its record.
+    InFile(PathBuf, u64),
+    /// It is in no file; its line, and why.
+    Nowhere {
+        /// The anchor, as it would be in the file.
+        line: String,
+        /// Why it is in no file.
+        why: String,
+    },
+}
+
+/// The last anchor of a store by its id; none where no file is configured or it can't be read. Then the
+/// file can't be written either, which is told by [`anchor_alone`].
+pub fn anchor_of(audit: &AuditSettings, store: &str) -> Option<Anchor> {
+    let path = audit.anchor_file.as_ref()?;
+    let key = audit.hmac_key_file.as_deref().map(Key::read);
+    let key = key.transpose().ok()?;
+    let read = AtomicU64::new(0);
+    last_of(path, store, key.as_ref(), &read).ok()?.anchor
+}
+
+/// Notes the head of a store that a command has made, in the anchor file.
+pub fn anchor_alone(audit: &AuditSettings, head: &Head, now: Timestamp) -> Noted {
+    let key = audit.hmac_key_file.as_deref().map(Key::read).transpose();
+    let anchor = Anchor::of(head, now, key.as_ref().ok().and_then(Option::as_ref));
+    let done = match (&audit.anchor_file, key) {
+        (_, Err(error)) => Err(error.to_string()),
+        (None, Ok(_)) => Err("no audit.anchor_file is configured".to_owned()),
+        (Some(path), Ok(_)) => append(path, audit.anchor_file_max, &[anchor.clone()].into())
+            .map(|()| path.clone())
+            .map_err(|why| format!("{}: {why}", path.display())),
+    };
+    match done {
+        Ok(path) => Noted::InFile(path, anchor.seq),
+        Err(why) => Noted::Nowhere {
+            // every part of it can be JSON
+            line: anchor.line().unwrap_or_default(),
+            why,
+        },
+    }
+}

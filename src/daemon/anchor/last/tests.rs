@@ -1,0 +1,223 @@
+//! Forged, copied and broken lines in an anchor file neither stop a good store nor vouch for an old one.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration as Wall;
+
+use super::*;
+use crate::ledger::anchor::Head;
+use crate::model::Digest;
+use crate::model::settings::StoreSettings;
+
+const SECRET: &str = "correct-horse-battery-staple-4711";
+
+fn at(hour: i32) -> Timestamp {
+    let text = format!("2027-03-01T{hour:02}:00:00Z");
+    text.parse().expect("a time")
+}
+
+fn key(text: &str) -> Key {
+    Key::of(text.as_bytes()).expect("long enough")
+}
+
+/// A store, its anchors, and the settings for both.
+struct Place {
+    dir: tempfile::TempDir,
+    audit: AuditSettings,
+}
+
+impl Place {
+    fn new(signed: bool) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("key");
+        std::fs::write(&path, SECRET).expect("written");
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("mode");
+        let audit = AuditSettings {
+            anchor_every: jiff::SignedDuration::from_hours(1),
+            anchor_records: 1000,
+            anchor_file: Some(dir.path().join("anchors")),
+            anchor_file_max: 1 << 20,
+            anchor_required: false,
+            hmac_key_file: signed.then_some(path),
+        };
+        Self { dir, audit }
+    }
+
+    fn open(&self, name: &str) -> Ledger {
+        let settings = StoreSettings {
+            dir: self.dir.path().join(name),
+            cache: 8 << 20,
+        };
+        let began = std::time::Instant::now();
+        loop {
+            match Ledger::open(&settings, at(8)) {
+                // a process that another test starts holds the lock's file until it runs its own program
+                Err(LedgerError::Locked { .. }) if began.elapsed() < Wall::from_secs(30) => {
+                    std::thread::yield_now();
+                }
+                opened => return opened.expect("opened").0,
+            }
+        }
+    }
+
+    /// Lives once: so many notes, then the head at that hour.
+    async fn live(&self, notes: usize, hour: i32, key: Option<&Key>) -> Anchor {
+        let ledger = self.open("store");
+        note(&ledger, notes).await;
+        let head = ledger.head().await.expect("read").expect("a head");
+        ledger.shutdown().await.expect("closed");
+        Anchor::of(&head, at(hour), key)
+    }
+
+    fn write(&self, text: &str) {
+        let path = self.audit.anchor_file.as_ref().expect("configured");
+        std::fs::write(path, text).expect("written");
+    }
+
+    async fn check(&self, name: &str) -> LastAnchor {
+        let ledger = self.open(name);
+        let found = check_last(&ledger, &self.audit, at(9)).await;
+        let rewound = ledger.read(|index| index.rewound().is_some());
+        let found = found.expect("checked");
+        assert_eq!(rewound, found == LastAnchor::Rewound);
+        ledger.shutdown().await.expect("closed");
+        found
+    }
+
+    fn copy(&self, from: &str, to: &str) {
+        fn copy(from: &Path, to: &Path) {
+            std::fs::create_dir(to).expect("made");
+            std::fs::set_permissions(to, Permissions::from_mode(0o700)).expect("mode");
+            for entry in std::fs::read_dir(from).expect("read") {
+                let path = entry.expect("an entry").path();
+                let target = to.join(path.file_name().expect("a name"));
+                if path.is_dir() {
+                    copy(&path, &target);
+                } else {
+                    std::fs::copy(&path, &target).expect("copied");
+                }
+            }
+        }
+        copy(&self.dir.path().join(from), &self.dir.path().join(to));
+    }
+}
+
+async fn note(ledger: &Ledger, many: usize) {
+    for n in 0..many {
+        let body = EventBody::Note {
+            text: format!("note {n}").into(),
+        };
+        let meta = Meta::by(Actor::System, at(8));
+        ledger.record(Entry { body, meta }).await.expect("recorded");
+    }
+}
+
+/// Every line behind which a real anchor may stand: each alone is no anchor that counts.
+fn forged(real: &Anchor) -> Vec<(&'static str, String)> {
+    let head = |seq| Head {
+        store: real.store.clone(),
+        seq,
+        link: Digest::new(&"cd".repeat(32)),
+    };
+    let mut changed = Anchor::of(&head(real.seq), at(7), Some(&key(SECRET)));
+    changed.seq += 900;
+    let line = |anchor: &Anchor| anchor.line().expect("JSON");
+    let other = key("another key of some length");
+    vec![
+        ("unsigned", line(&Anchor::of(&head(900), at(7), None))),
+        (
+            "another key",
+            line(&Anchor::of(&head(900), at(7), Some(&other))),
+        ),
+        ("a wrong HMAC", line(&changed)),
+        ("broken", line(real)[..60].to_owned()),
+        ("something else", "x".repeat(700)),
+        ("something long", "x".repeat(90_000)),
+    ]
+}
+
+#[tokio::test]
+async fn forged_lines_behind_the_last_anchor_do_not_stop_a_good_store() {
+    for signed in [true, false] {
+        let place = Place::new(signed);
+        let key = signed.then(|| key(SECRET));
+        let real = place.live(5, 6, key.as_ref()).await;
+        let line = real.line().expect("JSON");
+        for (what, forged) in forged(&real) {
+            if !signed && ["unsigned", "another key", "a wrong HMAC"].contains(&what) {
+                // without a key any line counts
+                continue;
+            }
+            // once, and more of it than a block holds
+            for many in [1, 150_000 / forged.len()] {
+                place.write(&format!("{line}\n{}", format!("{forged}\n").repeat(many)));
+                let found = place.check("store").await;
+                assert_eq!(found, LastAnchor::Known, "{what}, {many} times");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn forged_lines_behind_the_last_anchor_do_not_vouch_for_an_old_store() {
+    for signed in [true, false] {
+        let place = Place::new(signed);
+        let key = signed.then(|| key(SECRET));
+        let old = place.live(5, 6, key.as_ref()).await;
+        place.copy("store", "old");
+        let real = place.live(5, 7, key.as_ref()).await;
+        let lines = format!(
+            "{}\n{}",
+            old.line().expect("JSON"),
+            real.line().expect("JSON")
+        );
+        let mut unsigned = old.clone();
+        (unsigned.key, unsigned.hmac) = (None, None);
+        let mut all = forged(&real);
+        if signed {
+            all.push(("of the old store, unsigned", unsigned.line().expect("JSON")));
+            all.push(("of the old store, copied", old.line().expect("JSON")));
+        } else {
+            all.retain(|(what, _)| !["unsigned", "another key", "a wrong HMAC"].contains(what));
+        }
+        for (n, (what, forged)) in all.iter().enumerate() {
+            let many = 150_000 / forged.len();
+            place.write(&format!("{lines}\n{}", format!("{forged}\n").repeat(many)));
+            let name = format!("old-{n}");
+            place.copy("old", &name);
+            assert_eq!(place.check(&name).await, LastAnchor::Rewound, "{what}");
+            assert_eq!(place.check("store").await, LastAnchor::Known, "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_which_no_line_counts_tells_nothing_and_what_is_there_is_said() {
+    let place = Place::new(true);
+    let real = place.live(5, 6, Some(&key(SECRET))).await;
+    let forged = forged(&real);
+    let text: Vec<String> = forged.iter().map(|(_, line)| format!("{line}\n")).collect();
+    place.write(&text.concat());
+    assert_eq!(place.check("store").await, LastAnchor::Unknown);
+    let path = place.audit.anchor_file.clone().expect("configured");
+    let read = AtomicU64::new(0);
+    let key = key(SECRET);
+    let searched = last_of(&path, &real.store, Some(&key), &read).expect("read");
+    assert_eq!(searched.anchor, None);
+    assert_eq!(
+        searched.passed.words().expect("said"),
+        "1 without an HMAC, 1 signed with another key, 1 with a wrong HMAC, 1 that can't be read"
+    );
+    // nothing is passed over where the last line counts; older keys before it are no news
+    place.write(&format!(
+        "{}{}\n",
+        text.concat(),
+        real.line().expect("JSON")
+    ));
+    let searched = last_of(&path, &real.store, Some(&key), &read).expect("read");
+    assert_eq!(searched.anchor, Some(real));
+    assert_eq!(searched.passed.words(), None);
+    // and without its key nobody knows
+    std::fs::remove_file(place.dir.path().join("key")).expect("removed");
+    assert_eq!(place.check("store").await, LastAnchor::Unknown);
+}

@@ -1,0 +1,200 @@
+//! Reads from a stored row how the server calls a person, and finds such a name in words; it takes nothing for a name that could be anybody's. Pure.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+/// A full name or a mail address, in words of lower case.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Name(Vec<String>);
+
+/// Whose name a field shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Role {
+    /// Of whom the task waits for.
+    Owner,
+    /// Of whom it is for.
+    Beneficiary,
+}
+
+/// A text as it is compared: without regard to capitals (`GROSS` is how `Groß` is written in them).
+pub(super) fn folded(text: &str) -> String {
+    text.to_lowercase().replace('ß', "ss")
+}
+
+/// The words of a text: runs of letters and digits.
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+}
+
+impl Name {
+    /// The name that a text is; none where it has no word.
+    pub fn of(text: &str) -> Option<Self> {
+        let text = folded(text);
+        let words: Vec<String> = words(&text).map(str::to_owned).collect();
+        (!words.is_empty()).then_some(Self(words))
+    }
+
+    /// The same, where the server shows it: one word alone may be anything.
+    fn shown(text: &str) -> Option<Self> {
+        Self::of(text).filter(|name| name.0.len() > 1)
+    }
+
+    /// True where these words, in lower case, hold the name, in either order (`Jane Doe`, `Doe, Jane`).
+    pub fn is_in(&self, words: &[&str]) -> bool {
+        let many = self.0.len();
+        words.windows(many).any(|some| {
+            some.iter().zip(&self.0).all(|(a, b)| a == b)
+                || some.iter().zip(self.0.iter().rev()).all(|(a, b)| a == b)
+        })
+    }
+}
+
+/// The fields of a stored row, names in lower case: `…:name,s7:value,` as they are written today, or the
+/// arrays of version 1. What is no row has none.
+pub(super) fn fields(text: &str) -> Vec<(String, String)> {
+    let mut out = Vec::new();
+    if text.starts_with('{') {
+        if let Ok(value) = serde_json::from_str(text) {
+            of_json(&value, &mut out);
+        }
+        return out;
+    }
+    for (colon, _) in text.match_indices(':') {
+        out.extend(field(text, colon));
+    }
+    out
+}
+
+/// The text whose length ends before this colon, and what follows it.
+fn counted(text: &str, colon: usize) -> Option<(&str, &str)> {
+    let before = &text.as_bytes()[..colon];
+    let digits = before.iter().rev().take_while(|b| b.is_ascii_digit());
+    let length: usize = text[colon - digits.count()..colon].parse().ok()?;
+    let (part, rest) = text[colon + 1..].split_at_checked(length)?;
+    Some((part, rest.strip_prefix(',')?))
+}
+
+fn field(text: &str, colon: usize) -> Option<(String, String)> {
+    let (name, rest) = counted(text, colon)?;
+    let value = rest.strip_prefix(['s', 'n', 'b', 'j'])?;
+    let (value, _) = counted(value, value.find(':')?)?;
+    Some((name.to_lowercase(), value.to_owned()))
+}
+
+fn of_json(value: &Value, out: &mut Vec<(String, String)>) {
+    match value {
+        Value::Array(items) => match items.as_slice() {
+            [
+                Value::String(name),
+                Value::String(sort),
+                Value::String(value),
+            ] if sort.len() == 1 => {
+                out.push((name.to_lowercase(), value.clone()));
+            }
+            items => items.iter().for_each(|item| of_json(item, out)),
+        },
+        Value::Object(map) => map.values().for_each(|value| of_json(value, out)),
+        _ => {}
+    }
+}
+
+/// True where a field or a value that was read says how somebody is called or can be reached.
+pub(super) fn is_personal(name: &str) -> bool {
+    let name = name.to_lowercase();
+    [
+        "first name",
+        "last name",
+        "display name",
+        "full name",
+        "mail",
+        "user key",
+    ]
+    .iter()
+    .any(|part| name.contains(part))
+}
+
+/// The names that the fields of a row show of its owner or of its beneficiary.
+pub(super) fn names(fields: &[(String, String)], role: Role) -> BTreeSet<Name> {
+    // who has made or changed the row, or is somebody's manager, is another one
+    let others = ["manager", "updated by", "created by", "assigned by"];
+    let of_role = |name: &str| {
+        let owner = name.contains("assignee") || name.contains("assigned to");
+        let other = others.iter().any(|other| name.contains(other));
+        !other && (owner == (role == Role::Owner))
+    };
+    let mut out = BTreeSet::new();
+    let (mut first, mut last) = (None, None);
+    for (name, value) in fields.iter().filter(|(name, _)| of_role(name)) {
+        if name.contains("first name") {
+            first = Some(value);
+        } else if name.contains("last name") {
+            last = Some(value);
+        } else if name.contains("display name")
+            || name.contains("full name")
+            || (name.contains("mail") && value.contains('@') && !value.contains(' '))
+        {
+            out.extend(Name::shown(value));
+        }
+    }
+    if let (Some(first), Some(last)) = (first, last) {
+        out.extend(Name::shown(&format!("{first} {last}")));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_tells_how_its_owner_and_its_beneficiary_are_called() {
+        let i = "Process Instance.Task Information.";
+        let pairs = [
+            (format!("{i}Assignee First Name"), "Beatrix"),
+            (format!("{i}Assignee Last Name"), "Kiddo"),
+            (format!("{i}Target User"), "JDOE"),
+            ("Users.Display Name".to_owned(), "Jane Q. Doe"),
+            ("Users.Email".to_owned(), "jane@doe.example"),
+            (format!("{i}Manager Display Name"), "Big Boss"),
+            ("Objects.Display Name".to_owned(), "Directory"),
+        ];
+        let written: String = pairs
+            .iter()
+            .map(|(name, value)| format!("{}:{name},s{}:{value},", name.len(), value.len()))
+            .collect();
+        let json = serde_json::json!({"v": 1, "task": {"fields":
+            pairs.iter().map(|(name, value)| (name, 's', value)).collect::<Vec<_>>()}});
+        let name = |text: &str| Name::of(text).expect("a name");
+        for text in [format!("2;5:known,{written}2:{{}},"), json.to_string()] {
+            let fields = fields(&text);
+            assert_eq!(fields.len(), pairs.len(), "{text}");
+            assert_eq!(names(&fields, Role::Owner), [name("beatrix kiddo")].into());
+            assert_eq!(
+                names(&fields, Role::Beneficiary),
+                [name("jane q doe"), name("jane doe example")].into()
+            );
+        }
+        for other in ["", "fn decide(task) { 5:ab }", "{", "7:é"] {
+            assert!(fields(other).is_empty(), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_found_in_either_order_and_never_in_part() {
+        let name = Name::of("Jane Doe").expect("a name");
+        let is_in = |text: &str| name.is_in(&words(&folded(text)).collect::<Vec<_>>());
+        for text in [
+            "Jane Doe",
+            "for DOE, JANE.",
+            "jane.doe@example.org",
+            "(jane_doe)",
+        ] {
+            assert!(is_in(text), "{text}");
+        }
+        for text in ["Jane", "Doe", "Jane Doering", "Jane and Doe", ""] {
+            assert!(!is_in(text), "{text}");
+        }
+    }
+}
