@@ -27,6 +27,9 @@ pub const NOT_KNOWN: [&str; 6] = [
 /// Statuses that say nothing about the tasks of a request.
 const OF_THE_SERVER: [u64; 5] = [408, 429, 502, 503, 504];
 
+/// Why an attempt can't be known whose successor the world hides.
+pub const NEVER_SHOWN: &str = "a successor that is never shown";
+
 /// When a person had an episode begin anew: the task, and the length of the journal then.
 pub type Resets = Vec<(u64, usize)>;
 
@@ -243,7 +246,7 @@ impl<'a> Excuses<'a> {
             // the successor that would tell it is shown to nobody, or runs at this moment
             let hidden = own.clone().any(|task| task["hidden"] == true);
             let reason = match state {
-                "accepted" | "gone" | "unknown" if hidden => "a successor that is never shown",
+                "accepted" | "gone" | "unknown" if hidden => NEVER_SHOWN,
                 "accepted" | "pending" if own.any(|task| task["status"] == "P") => {
                     "running when the round ended"
                 }

@@ -8,7 +8,7 @@ use provtaskd::sim::clock::wall_ms;
 use serde_json::{Value, json};
 
 use crate::dice::Dice;
-use crate::excuse::{Excuses, Resets};
+use crate::excuse::{Excuses, NEVER_SHOWN, Resets};
 use crate::house::{House, PATIENCE, Trouble, io};
 use crate::judge::{self, Found};
 use crate::kill::{Aim, Hunter};
@@ -17,8 +17,6 @@ use crate::world::{self, Plan};
 
 /// Hours of the world after which all that can heal has to have healed.
 const DEADLINE: i64 = 72;
-/// States that time alone moves; what is ambiguous waits for a person.
-const JUST_SENT: [&str; 2] = ["claimed", "unknown"];
 /// The daemon's word for a cycle that has come to its end.
 const CYCLED: &str = "cycle done";
 /// The longest that a kill may be waited for, in wall time.
@@ -292,16 +290,11 @@ impl Round {
             let truth = self.house.get("/sim/truth")?;
             let inbox = self.house.json(&["inbox", "--json"])?;
             let rows = journal.len();
-            let left = self.left(truth, journal);
+            let outcomes = self.house.command(&["outcomes", "export"])?;
+            let over = self.is_over(truth, journal, &outcomes);
             self.reset(&inbox, rows)?;
-            if left.is_empty() {
-                let outcomes = self.house.command(&["outcomes", "export"])?;
-                if !JUST_SENT
-                    .iter()
-                    .any(|state| outcomes.contains(&format!("\"state\":\"{state}\"")))
-                {
-                    break;
-                }
+            if over {
+                break;
             }
         }
         let outcomes = self.house.command(&["outcomes", "export"])?;
@@ -326,6 +319,21 @@ impl Round {
             counts,
             took: began.elapsed(),
         })
+    }
+
+    /// Whether all has healed that could, and all is known that can be: time alone brings nothing more.
+    fn is_over(&self, truth: Value, journal: Vec<Value>, outcomes: &str) -> bool {
+        let rows: Result<Vec<Value>, _> = outcomes.lines().map(serde_json::from_str).collect();
+        let evidence = judge::evidence_of(truth, journal);
+        let rest = |rows: &[Value]| {
+            let excuses = Excuses::of(&evidence, self.plan.shows_child, &self.resets)?;
+            let (left, _) = excuses.left()?;
+            let (unknown, hidden) = excuses.unknown(rows)?;
+            let waits = unknown > 0 || hidden.keys().any(|reason| *reason != NEVER_SHOWN);
+            Ok::<_, String>(left.is_empty() && !waits)
+        };
+        // what can't be told now is asked again at the end, and is a breach then
+        rows.is_ok_and(|rows| rest(&rows).unwrap_or(false))
     }
 
     /// What could heal and has not; one that can't be told is left.
