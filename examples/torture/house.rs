@@ -45,6 +45,9 @@ pub enum Trouble {
     /// It takes too long.
     #[error("waited in vain for {0}")]
     Late(String),
+    /// The round could not be played or judged.
+    #[error("the round or its judge panicked; see above")]
+    Panicked,
     /// The store after a kill can't be read.
     #[error("the store after a kill: {0}")]
     Store(String),
@@ -274,9 +277,33 @@ impl House {
             .map_err(io(&self.binary))
     }
 
-    /// Runs a command that must work, and kills it after a time; false where it was through before.
+    /// Whether a change of the store was cut off behind the point from which it is finished.
+    pub fn is_changing(&self) -> bool {
+        self.store().join("swap").exists()
+    }
+
+    /// Runs a change of the store that must work, and kills it so long after its first file has shown
+    /// itself; false where it was through before.
     pub fn cut_off(&self, args: &[&str], after: Duration) -> Result<bool, Trouble> {
-        let mut child = Command::new(&self.binary)
+        let mut child = self.quiet(args)?;
+        let first = self.store().join("journal.new");
+        while !first.exists() && child.try_wait().map_err(io(&self.binary))?.is_none() {
+            std::thread::sleep(Duration::from_micros(50));
+        }
+        std::thread::sleep(after);
+        // it may have ended by itself
+        let _ = child.kill();
+        self.cut(child, args)
+    }
+
+    /// The same for one that kills itself after so many of its steps.
+    pub fn cut_after(&self, args: &[&str], steps: &str) -> Result<bool, Trouble> {
+        let rehearsed = [args, &["--kill-after", steps]].concat();
+        self.cut(self.quiet(&rehearsed)?, args)
+    }
+
+    fn quiet(&self, args: &[&str]) -> Result<Child, Trouble> {
+        Command::new(&self.binary)
             .args(args)
             .current_dir(&self.dir)
             .env_clear()
@@ -284,10 +311,10 @@ impl House {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .map_err(io(&self.binary))?;
-        std::thread::sleep(after);
-        // it may have ended by itself
-        let _ = child.kill();
+            .map_err(io(&self.binary))
+    }
+
+    fn cut(&self, mut child: Child, args: &[&str]) -> Result<bool, Trouble> {
         let status = child.wait().map_err(io(&self.binary))?;
         match (status.success(), status.signal()) {
             (true, _) => Ok(false),

@@ -16,6 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::dice::Dice;
 use crate::house::House;
+use crate::phase::Phase;
 
 /// The shortest sleep between two looks.
 const LOOK: Duration = Duration::from_micros(20);
@@ -42,18 +43,22 @@ pub enum Aim {
 }
 
 impl Aim {
-    /// An aim by chance; `slow` is how many times longer this build takes than an optimised one.
-    pub fn drawn(dice: &mut Dice, slow: u64) -> Self {
-        match dice.within(0, 99) {
-            0..=11 => Self::Start(dice.within(0, 60_000) * slow),
-            12..=27 => Self::Put(dice.within(1, 4), dice.within(0, 400)),
-            28..=50 => Self::Put(dice.within(1, 4), dice.within(200, 3_000) * slow),
-            51..=61 => Self::Reading(dice.within(1, 8), dice.within(0, 2_000)),
-            62..=66 => Self::Record(dice.within(1, 9), dice.within(0, 500)),
-            67..=69 => Self::Mark(dice.within(1, 9), dice.within(0, 200)),
-            70..=79 => Self::ClaimRecord(dice.within(1, 4), dice.within(0, 100)),
-            80..=92 => Self::ClaimMark(dice.within(1, 4), 0),
-            _ => Self::Chance(dice.within(0, 120_000) * slow),
+    /// An aim that may meet a phase; `slow` is how many times longer this build takes than an optimised one.
+    pub fn at(phase: Phase, dice: &mut Dice, slow: u64) -> Self {
+        match phase {
+            Phase::StartUp => Self::Start(dice.within(0, 60_000) * slow),
+            Phase::Claim => Self::ClaimMark(dice.within(1, 4), 0),
+            Phase::Flush => match dice.within(0, 2) {
+                0 => Self::Record(dice.within(1, 9), dice.within(0, 500)),
+                1 => Self::ClaimRecord(dice.within(1, 4), dice.within(0, 100)),
+                _ => Self::Mark(dice.within(1, 9), dice.within(0, 200)),
+            },
+            Phase::Put => Self::Put(dice.within(1, 4), dice.within(0, 400)),
+            Phase::Receipt => Self::Put(dice.within(1, 4), dice.within(200, 3_000) * slow),
+            Phase::Verification => Self::Reading(dice.within(1, 8), dice.within(0, 2_000)),
+            Phase::Compaction | Phase::Cycle | Phase::Idle => {
+                Self::Chance(dice.within(0, 120_000) * slow)
+            }
         }
     }
 }

@@ -53,6 +53,27 @@ impl Phase {
     ];
 }
 
+impl Phase {
+    /// Those in which a long run has to kill.
+    pub const WANTED: [Phase; 7] = [
+        Phase::StartUp,
+        Phase::Claim,
+        Phase::Flush,
+        Phase::Put,
+        Phase::Receipt,
+        Phase::Verification,
+        Phase::Compaction,
+    ];
+
+    /// The one whose turn it is; claims, which are over soonest, have two in eight.
+    pub fn wanted(turn: u64) -> Phase {
+        usize::try_from(turn % 8)
+            .ok()
+            .and_then(|at| Self::WANTED.get(at).copied())
+            .unwrap_or(Phase::Claim)
+    }
+}
+
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -70,8 +91,10 @@ impl fmt::Display for Phase {
 }
 
 /// What a kill has left on disk.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Remains {
+    /// Whether the sidecar says up to where all was acknowledged.
+    pub marked: bool,
     /// Up to this record all was acknowledged.
     pub acknowledged: u64,
     /// The digest of each record.
@@ -84,6 +107,10 @@ pub struct Remains {
     pub unknown: BTreeMap<(u64, u32), String>,
     /// Records that can't be read.
     pub unreadable: u64,
+    /// The record that first tells of a lineage.
+    pub opened: BTreeMap<u64, u64>,
+    /// Lineages of which a record tells what was sent, answered or became of it.
+    pub about: BTreeMap<u64, BTreeSet<u64>>,
 }
 
 impl Remains {
@@ -104,6 +131,7 @@ impl Remains {
         let (_, found) = Sidecar::open(&mark).map_err(|error| told(&error))?;
         if let Found::Mark(mark) = found {
             remains.acknowledged = mark.seq;
+            remains.marked = true;
         }
         {
             let (store, _) =
@@ -127,11 +155,17 @@ impl Remains {
             return;
         };
         match event.body {
+            EventBody::LineagesOpened { items } => {
+                for item in items {
+                    self.opened.entry(item.lineage.0).or_insert(seq);
+                }
+            }
             EventBody::Claims { batch, items, .. } => {
                 // a large batch is cut into several records
                 let claims = self.claims.entry(batch.to_string()).or_default();
                 for item in items {
                     let key = (item.lineage.0, item.ordinal);
+                    self.about.entry(seq).or_default().insert(key.0);
                     claims.push((key.0, key.1, item.task.to_string()));
                     self.unknown.insert(key, item.task.to_string());
                 }
@@ -139,6 +173,7 @@ impl Remains {
             EventBody::Receipts { batch, items, .. } => {
                 self.answered.insert(batch.to_string());
                 for item in items {
+                    self.about.entry(seq).or_default().insert(item.lineage.0);
                     if !matches!(item.status, ReceiptStatus::Unknown { .. }) {
                         self.unknown.remove(&(item.lineage.0, item.ordinal));
                     }
@@ -146,6 +181,7 @@ impl Remains {
             }
             EventBody::Outcomes { items } => {
                 for item in items {
+                    self.about.entry(seq).or_default().insert(item.lineage.0);
                     if item.event != AttemptEvent::Restarted {
                         self.unknown.remove(&(item.lineage.0, item.ordinal));
                     }

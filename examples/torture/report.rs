@@ -8,6 +8,12 @@ use crate::judge::Counts;
 use crate::phase::Phase;
 use crate::round::Verdict;
 
+/// So many rounds are a long run.
+const LONG: u64 = 500;
+
+/// So many kills in each phase a long run needs.
+const ENOUGH: u64 = 20;
+
 /// The sum of all rounds.
 #[derive(Debug, Default)]
 pub struct Sum {
@@ -33,9 +39,30 @@ pub fn line(seed: u64, verdict: &Verdict) -> String {
 }
 
 impl Sum {
-    /// Whether at most one attempt in a hundred is unknown at the end.
-    pub fn is_known(&self) -> bool {
-        self.counts.unknown * 100 <= self.counts.attempts
+    /// What a run has to show and this one does not.
+    pub fn missing(&self, rounds: u64) -> Vec<String> {
+        let mut missing = Vec::new();
+        if !self.failed.is_empty() {
+            missing.push(format!("{} rounds: {:?}", self.failed.len(), self.failed));
+        }
+        if self.rounds != rounds {
+            missing.push(format!("{} of {rounds} rounds were played", self.rounds));
+        }
+        if self.counts.unknown * 100 > self.counts.attempts {
+            missing.push("more than 1 % of the attempts are unknown at the end".to_owned());
+        }
+        if self.counts.healed == 0 {
+            missing.push("nothing has healed in any round".to_owned());
+        }
+        for phase in Phase::WANTED {
+            let many = self.kills.get(&phase).copied().unwrap_or(0);
+            if rounds >= LONG && many < ENOUGH {
+                missing.push(format!(
+                    "{many} kills in {phase}, a run of {LONG} rounds needs {ENOUGH}"
+                ));
+            }
+        }
+        missing
     }
 
     /// Adds a round; one that could not be judged has no verdict.
@@ -54,40 +81,60 @@ impl Sum {
     }
 }
 
+/// Counts by name, in one line.
+fn listed<K: fmt::Display>(counts: &BTreeMap<K, u64>) -> String {
+    if counts.is_empty() {
+        return "none".to_owned();
+    }
+    let all: Vec<String> = counts
+        .iter()
+        .map(|(name, many)| format!("{name} {many}"))
+        .collect();
+    all.join(", ")
+}
+
 impl fmt::Display for Sum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kills: u64 = self.kills.values().sum();
-        let by_phase: Vec<String> = Phase::ALL
+        let by_phase: BTreeMap<Phase, u64> = Phase::ALL
             .iter()
-            .map(|phase| format!("{phase} {}", self.kills.get(phase).copied().unwrap_or(0)))
+            .map(|phase| (*phase, self.kills.get(phase).copied().unwrap_or(0)))
             .collect();
-        writeln!(
-            f,
-            "{} rounds, {} failed {:?}; {kills} kills: {}",
-            self.rounds,
-            self.failed.len(),
-            self.failed,
-            by_phase.join(", ")
-        )?;
         let c = &self.counts;
+        writeln!(f, "rounds             {}", self.rounds)?;
         writeln!(
             f,
-            "{} PUTs, {} requests with a fault, {} attempts, {} effects, {} duplicates, {} healed, {} healable left with used up attempts, {} attempts unknown at the end ({:.2} %)",
-            c.puts,
-            c.faults,
-            c.attempts,
-            c.effects,
-            c.duplicates,
-            c.healed,
-            c.used_up,
+            "failed             {} {:?}",
+            self.failed.len(),
+            self.failed
+        )?;
+        writeln!(f, "kills              {kills}: {}", listed(&by_phase))?;
+        writeln!(f, "faults             {} requests", c.faults)?;
+        writeln!(
+            f,
+            "sent               {} PUTs, {} attempts, {} runs of connectors",
+            c.puts, c.attempts, c.effects
+        )?;
+        writeln!(
+            f,
+            "effects twice      {}, the same run twice {}",
+            c.effects_twice, c.runs_twice
+        )?;
+        writeln!(f, "healed             {}", c.healed)?;
+        writeln!(f, "left, excused      {}", listed(&c.excused))?;
+        writeln!(
+            f,
+            "unknown            {} attempts ({:.2} %)",
             c.unknown,
             c.unknown_percent()
         )?;
-        writeln!(f, "attempts at the end: {:?}", c.states)?;
-        writeln!(f, "inbox at the end: {:?}", c.inbox)?;
+        writeln!(f, "can't be known     {}", listed(&c.hidden))?;
+        writeln!(f, "reset by a person  {}", c.resets)?;
+        writeln!(f, "attempts           {}", listed(&c.states))?;
+        writeln!(f, "inbox              {}", listed(&c.inbox))?;
         writeln!(
             f,
-            "wall time of all rounds {:.0} s, the longest {:.1} s",
+            "wall time          {:.0} s of all rounds, the longest {:.1} s",
             self.took.as_secs_f64(),
             self.longest.as_secs_f64()
         )

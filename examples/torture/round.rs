@@ -8,6 +8,7 @@ use provtaskd::sim::clock::wall_ms;
 use serde_json::{Value, json};
 
 use crate::dice::Dice;
+use crate::excuse::{Excuses, NEVER_SHOWN, Resets};
 use crate::house::{House, PATIENCE, Trouble, io};
 use crate::judge::{self, Found};
 use crate::kill::{Aim, Hunter};
@@ -16,8 +17,6 @@ use crate::world::{self, Plan};
 
 /// Hours of the world after which all that can heal has to have healed.
 const DEADLINE: i64 = 72;
-/// States that time alone moves; what is ambiguous waits for a person.
-const JUST_SENT: [&str; 2] = ["claimed", "unknown"];
 /// The daemon's word for a cycle that has come to its end.
 const CYCLED: &str = "cycle done";
 /// The longest that a kill may be waited for, in wall time.
@@ -45,12 +44,13 @@ struct Round {
     kills: Vec<Phase>,
     lives: Vec<usize>,
     remains: Vec<Remains>,
+    resets: Resets,
 }
 
 /// Plays the round of a seed in a directory.
-pub fn play(dir: &Path, binary: &Path, seed: u64, open_bugs: bool) -> Result<Verdict, Trouble> {
+pub fn play(dir: &Path, binary: &Path, seed: u64) -> Result<Verdict, Trouble> {
     let began = Instant::now();
-    let plan = world::plan(seed, open_bugs);
+    let plan = world::plan(seed);
     let house = House::build(dir, binary, &plan.scenario, &plan.config)?;
     let mut round = Round {
         plan,
@@ -60,6 +60,7 @@ pub fn play(dir: &Path, binary: &Path, seed: u64, open_bugs: bool) -> Result<Ver
         kills: Vec::new(),
         lives: Vec::new(),
         remains: Vec::new(),
+        resets: Resets::new(),
     };
     let start = round.open()?;
     let bad_end = start
@@ -67,17 +68,26 @@ pub fn play(dir: &Path, binary: &Path, seed: u64, open_bugs: bool) -> Result<Ver
             i64::try_from(round.plan.bad_hours).unwrap_or(4),
         ))
         .map_err(|error| Trouble::Sim(error.to_string()))?;
-    // a stream of its own: worlds and aims stay what they were without it
-    let mut compactions = Dice::new(seed, 4);
+    // a stream of its own: worlds and acts stay what they were without it
+    let mut blind = Dice::new(seed, 5);
     let kills = round.dice.within(3, 5);
-    for _ in 0..kills {
-        let aim = Aim::drawn(&mut round.dice, round.slow);
-        if !matches!(aim, Aim::Start(_)) {
+    for number in 0..kills {
+        // the phases follow each other through all rounds, so that each has its turn as often
+        let wanted = Phase::wanted(seed.wrapping_mul(5).wrapping_add(number));
+        let aim = Aim::at(wanted, &mut round.dice, round.slow);
+        if wanted != Phase::StartUp {
             round.past_start()?;
         }
         round.kill(aim)?;
-        if compactions.percent(20) {
-            round.compact(compactions.within(1_000, 40_000))?;
+        if wanted == Phase::Compaction {
+            round.compact()?;
+        }
+        if blind.percent(40) {
+            // what was found open can't be read at first: nothing may be sent meanwhile
+            let limit = blind.within(1, 6);
+            let fault =
+                json!({ "do": "html500", "on": "read", "probability": 1.0, "limit": limit });
+            round.house.post("/sim/act", &json!({ "fault": fault }))?;
         }
         round.house.start()?;
         if round.dice.percent(20)
@@ -217,7 +227,11 @@ impl Round {
                 .map(str::to_owned)
                 .collect(),
         };
-        let remains = Remains::of(&self.house)?;
+        // a change of the store that was cut off is finished before anything else: this life did nothing
+        let remains = match (self.house.is_changing(), self.remains.last()) {
+            (true, Some(last)) => last.clone(),
+            _ => Remains::of(&self.house)?,
+        };
         let journal = self.house.journal()?;
         let targets = &self.plan.targets;
         let waits = |row: &Value| judge::waits(row, &journal, targets);
@@ -229,26 +243,33 @@ impl Round {
     }
 
     /// A person lets go on what was sent in vain too often while requests failed by themselves, as the
-    /// inbox says; that they heal then is not excused.
-    fn reset(&self, inbox: &Value) -> Result<(), Trouble> {
+    /// inbox says; that they heal then is not excused, and that they were in vain is judged.
+    fn reset(&mut self, inbox: &Value, rows: usize) -> Result<(), Trouble> {
         let items = inbox.as_array().into_iter().flatten();
         let parked = items.filter(|item| item["why"] == "sent_in_vain");
         for id in parked.flat_map(|item| item["tasks"].as_array().into_iter().flatten()) {
             let id = id.as_str().unwrap_or_default();
             // one that is being read back is refused, and asked for again later
-            self.house
-                .asked(&["outcomes", "reset", id, "--why", "the faults have ended"])?;
+            let reset = ["outcomes", "reset", id, "--why", "the faults have ended"];
+            let done = self.house.asked(&reset)?.status.success();
+            let Ok(id) = id.parse() else {
+                return Err(Trouble::Store(format!("the inbox names {id:?}, no task")));
+            };
+            if done {
+                self.resets.push((id, rows));
+            }
         }
         Ok(())
     }
 
-    /// Rewrites the store while no daemon runs, and kills that after so many microseconds, if it takes so long.
-    fn compact(&mut self, after: u64) -> Result<(), Trouble> {
-        let killed = self.house.cut_off(
-            &["store", "compact"],
-            Duration::from_micros(after.saturating_mul(self.slow)),
-        )?;
-        if killed {
+    /// Rewrites the store while no daemon runs, and kills that at some moment.
+    fn compact(&mut self) -> Result<(), Trouble> {
+        let compact = ["store", "compact"];
+        let after = Duration::from_micros(self.dice.within(0, 25_000).saturating_mul(self.slow));
+        let killed = self.dice.percent(60) && self.house.cut_off(&compact, after)?;
+        // one that was too quick is killed right after one of its steps
+        let steps = self.dice.within(1, 8).to_string();
+        if killed || self.house.cut_after(&compact, &steps)? {
             self.kills.push(Phase::Compaction);
         }
         Ok(())
@@ -268,16 +289,12 @@ impl Round {
             let journal = self.house.journal()?;
             let truth = self.house.get("/sim/truth")?;
             let inbox = self.house.json(&["inbox", "--json"])?;
-            let left = judge::left(&truth, &journal);
-            self.reset(&inbox)?;
-            if left.iter().all(|id| judge::doubtful(&inbox, *id)) {
-                let outcomes = self.house.command(&["outcomes", "export"])?;
-                if !JUST_SENT
-                    .iter()
-                    .any(|state| outcomes.contains(&format!("\"state\":\"{state}\"")))
-                {
-                    break;
-                }
+            let rows = journal.len();
+            let outcomes = self.house.command(&["outcomes", "export"])?;
+            let over = self.is_over(truth, journal, &outcomes);
+            self.reset(&inbox, rows)?;
+            if over {
+                break;
             }
         }
         let outcomes = self.house.command(&["outcomes", "export"])?;
@@ -291,6 +308,7 @@ impl Round {
             plan: &self.plan,
             outcomes: &outcomes,
             inbox: &inbox,
+            resets: &self.resets,
             lives: &self.lives,
             remains: &self.remains,
         };
@@ -303,6 +321,29 @@ impl Round {
         })
     }
 
+    /// Whether all has healed that could, and all is known that can be: time alone brings nothing more.
+    fn is_over(&self, truth: Value, journal: Vec<Value>, outcomes: &str) -> bool {
+        let rows: Result<Vec<Value>, _> = outcomes.lines().map(serde_json::from_str).collect();
+        let evidence = judge::evidence_of(truth, journal);
+        let rest = |rows: &[Value]| {
+            let excuses = Excuses::of(&evidence, self.plan.shows_child, &self.resets)?;
+            let (left, _) = excuses.left()?;
+            let (unknown, hidden) = excuses.unknown(rows)?;
+            let waits = unknown > 0 || hidden.keys().any(|reason| *reason != NEVER_SHOWN);
+            Ok::<_, String>(left.is_empty() && !waits)
+        };
+        // what can't be told now is asked again at the end, and is a breach then
+        rows.is_ok_and(|rows| rest(&rows).unwrap_or(false))
+    }
+
+    /// What could heal and has not; one that can't be told is left.
+    fn left(&self, truth: Value, journal: Vec<Value>) -> Vec<u64> {
+        let evidence = judge::evidence_of(truth, journal);
+        Excuses::of(&evidence, self.plan.shows_child, &self.resets)
+            .and_then(|excuses| excuses.left())
+            .map_or_else(|_| vec![0], |(left, _)| left)
+    }
+
     /// Keeps what a person needs who looks into a failed round.
     fn keep(&self, truth: &Value, outcomes: &str, journal: &[Value]) -> Result<(), Trouble> {
         let write = |name: &str, text: &str| {
@@ -311,7 +352,8 @@ impl Round {
         };
         write("truth.json", &format!("{truth:#}"))?;
         write("outcomes.jsonl", outcomes)?;
-        for id in judge::left(truth, journal).into_iter().take(3) {
+        let left = self.left(truth.clone(), journal.to_vec());
+        for id in left.into_iter().take(3) {
             let id = id.to_string();
             // it may not be visible any more
             let told = self

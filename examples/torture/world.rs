@@ -15,6 +15,8 @@ pub struct Plan {
     pub per_minute: u64,
     /// Hours of the world in which the faults last.
     pub bad_hours: u64,
+    /// Whether rows show which child row they are about.
+    pub shows_child: bool,
     /// What happens meanwhile, as `/sim/act` takes it.
     pub acts: Vec<String>,
 }
@@ -126,12 +128,8 @@ const FAULTS: [(&str, &str, &str); 52] = [
     ("base_values", "any", ""),
 ];
 
-/// Faults under which bugs are known that nobody has mended yet (docs/reliability.md). They are drawn, so
-/// that a seed gives the same world, and left out unless they are asked for.
-const OPEN_BUGS: [(&str, &str); 2] = [("omit_items", "list"), ("finish_first", "put")];
-
 /// Makes the plan of a round.
-pub fn plan(seed: u64, open_bugs: bool) -> Plan {
+pub fn plan(seed: u64) -> Plan {
     let mut dice = Dice::new(seed, 1);
     let bad_hours = dice.within(2, 4);
     let show_child = dice.percent(60);
@@ -155,7 +153,7 @@ pub fn plan(seed: u64, open_bugs: bool) -> Plan {
         );
         targets.push(("DESK".to_owned(), 0));
     }
-    faults(&mut dice, open_bugs, &mut scenario);
+    faults(&mut dice, &mut scenario);
     let acts = acts(&mut dice);
     let per_minute = dice.within(2, 15);
     let config = config(&mut dice, per_minute, desk);
@@ -165,6 +163,7 @@ pub fn plan(seed: u64, open_bugs: bool) -> Plan {
         targets,
         per_minute,
         bad_hours,
+        shows_child: show_child,
         acts,
     }
 }
@@ -314,7 +313,7 @@ fn populations(dice: &mut Dice, number: u64, show_child: bool, sort: Sort, scena
     }
 }
 
-fn faults(dice: &mut Dice, open_bugs: bool, scenario: &mut String) {
+fn faults(dice: &mut Dice, scenario: &mut String) {
     let mut all: Vec<usize> = (0..FAULTS.len()).collect();
     dice.shuffle(&mut all);
     let many = usize::try_from(dice.within(3, 9)).unwrap_or(3);
@@ -324,9 +323,6 @@ fn faults(dice: &mut Dice, open_bugs: bool, scenario: &mut String) {
             "put" => dice.within(5, 40),
             _ => dice.within(3, 20),
         };
-        if !open_bugs && OPEN_BUGS.contains(&(what, on)) {
-            continue;
-        }
         scenario.push_str(&format!(
             "[[fault]]\ndo = \"{what}\"\non = \"{on}\"\nfrom = \"2m\"\nprobability = 0.{probability:02}\n{more}\n"
         ));

@@ -1,4 +1,4 @@
-//! What every drill is judged by: named oracles over the simulator's truth, its journal and the claims; they must never ask the client what it believes it did.
+//! What every drill is judged by: named oracles over the simulator's truth, its journal and the claims; they must never ask the client what it believes it did, nor pass where a datum that they need is missing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -45,8 +45,41 @@ pub struct Evidence {
     pub expect: Expect,
 }
 
-/// An oracle's name, and what it finds wrong.
-pub type Oracle = (&'static str, fn(&Evidence) -> Option<String>);
+/// Nothing wrong, or what is. That an oracle can't judge is wrong as well: `?` never ends it as passed.
+pub type Verdict = Result<(), String>;
+
+/// An oracle's name, and how it judges.
+pub type Oracle = (&'static str, fn(&Evidence) -> Verdict);
+
+/// Words for a datum without which an oracle can't judge.
+pub fn missing(what: &str, of: &Value) -> String {
+    format!("this can't be judged, for {what} is missing or is of another form: {of}")
+}
+
+/// A text of a row.
+pub fn text<'a>(row: &'a Value, name: &str) -> Result<&'a str, String> {
+    row[name].as_str().ok_or_else(|| missing(name, row))
+}
+
+/// A number of a row.
+pub fn number(row: &Value, name: &str) -> Result<u64, String> {
+    row[name].as_u64().ok_or_else(|| missing(name, row))
+}
+
+/// An id, which a client may write as a text or as a number.
+pub fn id_of(id: &Value) -> Option<u64> {
+    id.as_u64().or_else(|| id.as_str()?.parse().ok())
+}
+
+/// The items that a PUT asked for: those of a bulk, or the one that the path names.
+pub fn items_of(request: &Value) -> impl Iterator<Item = &Value> {
+    let body = &request["body"];
+    let items = match body["tasks"].as_array() {
+        Some(items) => items.as_slice(),
+        None => std::slice::from_ref(body),
+    };
+    items.iter()
+}
 
 /// All oracles that hold at the end of every drill.
 pub const ORACLES: [Oracle; 17] = [
@@ -73,7 +106,7 @@ pub const ORACLES: [Oracle; 17] = [
 pub fn breaches(evidence: &Evidence) -> BTreeMap<&'static str, String> {
     ORACLES
         .iter()
-        .filter_map(|(name, oracle)| oracle(evidence).map(|text| (*name, text)))
+        .filter_map(|(name, oracle)| oracle(evidence).err().map(|text| (*name, text)))
         .collect()
 }
 
@@ -86,7 +119,9 @@ impl Evidence {
     }
 
     fn rows(&self, name: &str) -> &[Value] {
-        self.truth[name].as_array().map_or(&[], Vec::as_slice)
+        self.truth[name]
+            .as_array()
+            .unwrap_or_else(|| panic!("the truth has no rows {name}"))
     }
 
     /// The effects that requests of the client caused.
@@ -120,14 +155,8 @@ impl Evidence {
 
     /// What the PUTs asked for, answered or not: the request, and the item as sent.
     pub fn items(&self) -> impl Iterator<Item = (&Value, &Value)> {
-        self.class("put").flat_map(|request| {
-            let body = &request["body"];
-            let items = match body["tasks"].as_array() {
-                Some(items) => items.as_slice(),
-                None => std::slice::from_ref(body),
-            };
-            items.iter().map(move |item| (request, item))
-        })
+        self.class("put")
+            .flat_map(|request| items_of(request).map(move |item| (request, item)))
     }
 
     /// The items with one action.
@@ -143,8 +172,14 @@ impl Evidence {
 
     /// The truth's row of a task id, as the API writes it.
     pub fn task(&self, id: &Value) -> Option<&Value> {
-        let id: u64 = id.as_str()?.parse().ok()?;
+        let id = id_of(id)?;
         self.tasks().iter().find(|task| task["id"] == id)
+    }
+
+    /// The same for an oracle that can't judge without it.
+    pub fn known(&self, id: &Value) -> Result<&Value, String> {
+        self.task(id)
+            .ok_or_else(|| missing("the task in the truth", id))
     }
 
     /// The tasks of a target, each piece of work once, as it stands now.
@@ -161,63 +196,77 @@ impl Evidence {
     }
 }
 
-fn zero(evidence: &Evidence, name: &str) -> Option<String> {
+fn zero(evidence: &Evidence, name: &str) -> Verdict {
     let count = evidence.count(name);
-    (count > 0).then(|| {
-        let flag = match name {
-            "stale_effects" => "stale",
-            "overtaken_effects" => "overtaken",
-            _ => return format!("{name} is {count}, not 0"),
-        };
-        let first = evidence.rows("effects").iter().find(|e| e[flag] == true);
-        format!("{name} is {count}, not 0; the first: {first:?}")
-    })
+    if count == 0 {
+        return Ok(());
+    }
+    let flag = match name {
+        "stale_effects" => "stale",
+        "overtaken_effects" => "overtaken",
+        _ => return Err(format!("{name} is {count}, not 0")),
+    };
+    let first = evidence.rows("effects").iter().find(|e| e[flag] == true);
+    Err(format!("{name} is {count}, not 0; the first: {first:?}"))
 }
 
 /// Liveness: everything that could heal has healed.
-fn healable_open(evidence: &Evidence) -> Option<String> {
+fn healable_open(evidence: &Evidence) -> Verdict {
     let open = evidence.count("healable_open");
     let left = evidence.expect.left;
-    (open > left).then(|| {
-        let first: Vec<&Value> = evidence
-            .tasks()
-            .iter()
-            .filter(|task| task["could_heal"] == true)
-            .take(3)
-            .collect();
-        format!(
-            "{open} tasks could heal and were left, at most {left} may be; the first: {first:?}"
-        )
-    })
+    if open <= left {
+        return Ok(());
+    }
+    let first: Vec<&Value> = evidence
+        .tasks()
+        .iter()
+        .filter(|task| task["could_heal"] == true)
+        .take(3)
+        .collect();
+    Err(format!(
+        "{open} tasks could heal and were left, at most {left} may be; the first: {first:?}"
+    ))
 }
 
 /// No piece of work is run more often than an episode's attempts, 5 by default.
-fn most_runs_of_one(evidence: &Evidence) -> Option<String> {
-    let most = evidence.count("most_runs_of_one");
-    (most > 5).then(|| format!("one piece of work was run {most} times, at most 5 may be"))
+fn most_runs_of_one(evidence: &Evidence) -> Verdict {
+    match evidence.count("most_runs_of_one") {
+        0..=5 => Ok(()),
+        most => Err(format!(
+            "one piece of work was run {most} times, at most 5 may be"
+        )),
+    }
 }
 
 /// Nobody is handed a task who is away although OIG calls him active.
-fn given_to_absent(evidence: &Evidence) -> Option<String> {
+fn given_to_absent(evidence: &Evidence) -> Verdict {
     let users = evidence.rows("users");
-    evidence.sent("reassign").find_map(|(request, item)| {
-        let fields = item["fields"].as_array()?;
-        let field = |name: &str| fields.iter().find(|f| f["name"] == name);
-        if field("type")?["value"] != "user" {
-            return None;
+    for (request, item) in evidence.sent("reassign") {
+        let fields = item["fields"].as_array();
+        let field = |name: &str| {
+            let found = fields?.iter().find(|field| field["name"] == name)?;
+            Some(&found["value"])
+        };
+        let lacks = |what: &str| missing(what, item);
+        if field("type").ok_or_else(|| lacks("the field type"))? != "user" {
+            continue;
         }
-        let key: u64 = field("assignee")?["value"].as_str()?.parse().ok()?;
-        let login = users.iter().find(|u| u["key"] == key)?["login"].as_str()?;
-        evidence
-            .expect
-            .absent
-            .contains(&login)
-            .then(|| format!("{item} of request {} hands to {login}", request["number"]))
-    })
+        let key = field("assignee").and_then(id_of);
+        let key = key.ok_or_else(|| lacks("the field assignee"))?;
+        let user = users.iter().find(|user| user["key"] == key);
+        let login = text(user.ok_or_else(|| lacks("the user in the truth"))?, "login")?;
+        if evidence.expect.absent.contains(&login) {
+            return Err(format!(
+                "{item} of request {} hands to {login}",
+                request["number"]
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Each effect of the client has exactly one claim, and each claim at most one effect.
-fn claimed_once(evidence: &Evidence) -> Option<String> {
+fn claimed_once(evidence: &Evidence) -> Verdict {
     let mut ids: HashMap<String, HashSet<String>> = HashMap::new();
     for task in evidence.tasks() {
         ids.entry(task["root"].to_string())
@@ -226,7 +275,7 @@ fn claimed_once(evidence: &Evidence) -> Option<String> {
     }
     let mut used: HashMap<(&str, &str), &Value> = HashMap::new();
     for effect in evidence.effects() {
-        let (batch, root) = (effect["caused_by"].as_str()?, effect["root"].as_str()?);
+        let (batch, root) = (text(effect, "caused_by")?, text(effect, "root")?);
         let known = ids.get(root);
         let found: Vec<&Claim> = evidence
             .claims
@@ -235,42 +284,38 @@ fn claimed_once(evidence: &Evidence) -> Option<String> {
             .filter(|claim| known.is_some_and(|known| known.contains(&claim.task)))
             .collect();
         let [claim] = found[..] else {
-            return Some(format!(
+            return Err(format!(
                 "{} claims instead of one for this effect: {effect}",
                 found.len()
             ));
         };
         if let Some(before) = used.insert((&claim.batch, &claim.task), effect) {
-            return Some(format!(
+            return Err(format!(
                 "one claim ({claim:?}) had two effects: {before} and {effect}"
             ));
         }
     }
-    None
+    Ok(())
 }
 
 /// A definition that OIG calls "not automated" is asked for only until that is known: in no request after the first refusal.
-fn manual_asked_once(evidence: &Evidence) -> Option<String> {
+fn manual_asked_once(evidence: &Evidence) -> Verdict {
     let mut learned: HashMap<String, &Value> = HashMap::new();
     let mut forgotten = evidence.expect.forgotten.iter().peekable();
     for (request, item) in evidence.sent("retry") {
-        let seq = request["seq"]
-            .as_u64()
-            .and_then(|seq| usize::try_from(seq).ok())?;
+        let seq = usize::try_from(number(request, "seq")?).map_err(|error| error.to_string())?;
         while forgotten.next_if(|at| **at <= seq).is_some() {
             learned.clear();
         }
-        let Some(task) = evidence.task(&item["id"]) else {
-            continue;
-        };
+        let task = evidence.known(&item["id"])?;
         if task["automated"] == true {
             continue;
         }
-        let definition = format!("{}/{}", task["target"], task["definition"]);
+        let definition = format!("{}/{}", text(task, "target")?, text(task, "definition")?);
         if let Some(first) = learned.get(&definition)
             && *first != &request["number"]
         {
-            return Some(format!(
+            return Err(format!(
                 "{definition} was learned in request {first} and retried again in request {}",
                 request["number"]
             ));
@@ -281,29 +326,37 @@ fn manual_asked_once(evidence: &Evidence) -> Option<String> {
             learned.insert(definition, &request["number"]);
         }
     }
-    None
+    Ok(())
 }
 
 /// Nothing is sent for a target that no person has released.
-fn only_released(evidence: &Evidence) -> Option<String> {
-    let released = evidence.expect.released.as_ref()?;
-    evidence.items().find_map(|(request, item)| {
-        let target = evidence.task(&item["id"])?["target"].as_str()?;
-        (!released.contains(target)).then(|| {
-            format!(
+fn only_released(evidence: &Evidence) -> Verdict {
+    let Some(released) = &evidence.expect.released else {
+        return Ok(());
+    };
+    for (request, item) in evidence.items() {
+        let target = text(evidence.known(&item["id"])?, "target")?;
+        if !released.contains(target) {
+            return Err(format!(
                 "request {} acts on {target}, which nobody has released",
                 request["number"]
-            )
-        })
-    })
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// A wrong password is tried at most twice (two requests were in flight), each further one once.
-fn login_not_hammered(evidence: &Evidence) -> Option<String> {
+fn login_not_hammered(evidence: &Evidence) -> Verdict {
     let denied = evidence.denied();
     let most = match evidence.expect.wrong_secrets {
         0 => 0,
         wrong => wrong + 1,
     };
-    (denied > most).then(|| format!("{denied} requests with a wrong password, at most {most}"))
+    match denied > most {
+        true => Err(format!(
+            "{denied} requests with a wrong password, at most {most}"
+        )),
+        false => Ok(()),
+    }
 }

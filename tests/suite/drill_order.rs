@@ -1,11 +1,11 @@
-//! The oracles of order: what must have happened before what, by the simulator's journal and effects; they must never look at a client's own clock.
+//! The oracles of order: what must have happened before what, by the simulator's journal and effects; they must never look at a client's own clock, nor pass where a datum is missing.
 
 use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::drill_oracle::Evidence;
+use crate::drill_oracle::{Evidence, Verdict, id_of, items_of, missing, number, text};
 
 /// Faults after which a client can't know whether its PUT was carried out.
 const UNCLEAR: [&str; 20] = [
@@ -41,13 +41,8 @@ pub fn is_unclear(request: &Value) -> bool {
     request["cut"] == true || fault.is_some_and(|fault| UNCLEAR.contains(&fault))
 }
 
-fn at(row: &Value) -> Timestamp {
-    let text = row["at"].as_str().expect("a time");
-    text.parse().expect("a timestamp")
-}
-
-fn seq(row: &Value) -> u64 {
-    row["seq"].as_u64().expect("a number")
+fn at(row: &Value) -> Result<Timestamp, String> {
+    text(row, "at")?.parse().map_err(|_| missing("at", row))
 }
 
 fn takes_access(kind: &Value) -> bool {
@@ -74,23 +69,25 @@ fn ended_by_others(evidence: &Evidence, root: &Value) -> bool {
 }
 
 /// No grant, enable or change goes to an account in which something that takes access is open: it goes first, and they wait until it is settled.
-pub fn revokes_first(evidence: &Evidence) -> Option<String> {
+pub fn revokes_first(evidence: &Evidence) -> Verdict {
     let effects: Vec<&Value> = evidence.effects().collect();
     let mut waiting: HashMap<&Value, Vec<(&Value, Timestamp)>> = HashMap::new();
     for task in evidence.tasks() {
         // the first task of a piece of work tells since when it is open
         if task["id"] == task["root"] && takes_access(&task["kind"]) {
-            let since = task["created"].as_str()?.parse().ok()?;
+            let since = text(task, "created")?.parse::<Timestamp>();
             waiting
                 .entry(&task["process"])
                 .or_default()
-                .push((&task["root"], since));
+                .push((&task["root"], since.map_err(|_| missing("created", task))?));
         }
     }
     for (position, effect) in effects.iter().enumerate() {
+        text(effect, "kind")?;
         if !changes_account(&effect["kind"]) {
             continue;
         }
+        number(effect, "process")?;
         let Some(revokes) = waiting.get(&effect["process"]) else {
             continue;
         };
@@ -98,36 +95,39 @@ pub fn revokes_first(evidence: &Evidence) -> Option<String> {
             let done = effects[..position]
                 .iter()
                 .any(|e| e["root"] == root.to_string() && e["ok"] == true);
-            if *since <= at(effect) && !done && !ended_by_others(evidence, root) {
-                return Some(format!(
+            if *since <= at(effect)? && !done && !ended_by_others(evidence, root) {
+                return Err(format!(
                     "task {root} takes access and is open, and this went before it: {effect}"
                 ));
             }
         }
     }
-    None
+    Ok(())
 }
 
 /// Changes of one attribute of one account run in the order in which they were ordered, whether they work or not.
-pub fn oldest_first(evidence: &Evidence) -> Option<String> {
+pub fn oldest_first(evidence: &Evidence) -> Verdict {
     let mut order: HashMap<(&Value, &Value), Vec<(&str, &Value)>> = HashMap::new();
     for task in evidence.tasks() {
         if task["id"] == task["root"] && task["kind"] == "change" && task["automated"] == true {
             order
                 .entry((&task["process"], &task["definition"]))
                 .or_default()
-                .push((task["origin"].as_str()?, &task["root"]));
+                .push((text(task, "origin")?, &task["root"]));
         }
     }
     let effects: Vec<&Value> = evidence.effects().collect();
     for (position, effect) in effects.iter().enumerate() {
-        let Some(changes) = order.get(&(&effect["process"], &effect["definition"])) else {
+        if text(effect, "kind")? != "change" {
             continue;
-        };
-        let own = changes
+        }
+        let changes = order
+            .get(&(&effect["process"], &effect["definition"]))
+            .ok_or_else(|| missing("its account's changes in the truth", effect))?;
+        let (origin, _) = changes
             .iter()
-            .find(|(_, r)| effect["root"] == r.to_string());
-        let Some((origin, _)) = own else { continue };
+            .find(|(_, r)| effect["root"] == r.to_string())
+            .ok_or_else(|| missing("its first task in the truth", effect))?;
         let overtaken = changes.iter().find(|(other, root)| {
             other < origin
                 && !ended_by_others(evidence, root)
@@ -136,46 +136,51 @@ pub fn oldest_first(evidence: &Evidence) -> Option<String> {
                     .any(|e| e["root"] == root.to_string() && e["ok"] == true)
         });
         if let Some((_, root)) = overtaken {
-            return Some(format!(
+            return Err(format!(
                 "task {root} is older and not done, and this ran: {effect}"
             ));
         }
     }
-    None
+    Ok(())
+}
+
+/// The id of an item in a request.
+fn sent_id(item: &Value) -> Result<u64, String> {
+    id_of(&item["id"]).ok_or_else(|| missing("id", item))
+}
+
+/// Whether a request reads a task or its account.
+fn reads(row: &Value, id: u64, process: &Value) -> Result<bool, String> {
+    let path = text(row, "path")?;
+    Ok(path.ends_with(&format!("/provtasks/{id}"))
+        || path.ends_with(&format!("/provprocesses/{process}")))
 }
 
 /// What may have been carried out is sent again only under another id that has shown itself, or after `settle_after` and a reading.
-pub fn resent_after_reading(evidence: &Evidence) -> Option<String> {
-    let mut open: HashMap<&str, &Value> = HashMap::new();
-    let mut read: HashMap<&str, Timestamp> = HashMap::new();
+pub fn resent_after_reading(evidence: &Evidence) -> Verdict {
+    let mut open: HashMap<u64, &Value> = HashMap::new();
+    let mut read: HashMap<u64, Timestamp> = HashMap::new();
     for row in evidence.requests() {
         if (row["class"] == "read" || row["class"] == "list") && row["status"] == 200 {
-            let path = row["path"].as_str()?;
-            let known: Vec<&str> = open.keys().copied().collect();
+            let known: Vec<u64> = open.keys().copied().collect();
             for id in known {
-                let process = evidence.task(&Value::from(id))?["process"].to_string();
-                if row["class"] == "list"
-                    || path.ends_with(&format!("/provtasks/{id}"))
-                    || path.ends_with(&format!("/provprocesses/{process}"))
-                {
-                    read.insert(id, at(row));
+                let process = &evidence.known(&Value::from(id))?["process"];
+                if row["class"] == "list" || reads(row, id, process)? {
+                    read.insert(id, at(row)?);
                 }
             }
         }
         if row["class"] != "put" {
             continue;
         }
-        for item in row["body"]["tasks"]
-            .as_array()
-            .map_or(&[][..], Vec::as_slice)
-        {
-            let Some(id) = item["id"].as_str().filter(|_| item["action"] == "retry") else {
-                continue;
-            };
-            if let Some(before) = open.remove(id) {
-                let settled = at(before).checked_add(SETTLE).ok()?;
-                if at(row) < settled || read.remove(id).is_none_or(|when| when < settled) {
-                    return Some(format!(
+        for item in items_of(row).filter(|item| item["action"] == "retry") {
+            let id = sent_id(item)?;
+            if let Some(before) = open.remove(&id) {
+                let settled = at(before)?
+                    .checked_add(SETTLE)
+                    .map_err(|error| error.to_string())?;
+                if at(row)? < settled || read.remove(&id).is_none_or(|when| when < settled) {
+                    return Err(format!(
                         "task {id} was sent in request {} without a clear answer and again in {}",
                         before["number"], row["number"]
                     ));
@@ -186,51 +191,44 @@ pub fn resent_after_reading(evidence: &Evidence) -> Option<String> {
             }
         }
     }
-    None
+    Ok(())
 }
 
 /// A new life reads everything that the old one had sent without an answer before it sends.
-pub fn read_after_restart(evidence: &Evidence) -> Option<String> {
-    for start in &evidence.expect.lives {
-        let start = u64::try_from(*start).ok()?;
-        let last_life = evidence
-            .expect
-            .lives
+pub fn read_after_restart(evidence: &Evidence) -> Verdict {
+    let mut lives = Vec::new();
+    for life in &evidence.expect.lives {
+        lives.push(u64::try_from(*life).map_err(|error| error.to_string())?);
+    }
+    let mut puts = Vec::new();
+    for row in evidence.class("put") {
+        puts.push((number(row, "seq")?, row));
+    }
+    for start in lives.iter().copied() {
+        let before = lives.iter().copied().filter(|life| *life < start).max();
+        let last_life = before.unwrap_or(0);
+        let Some((first_put, _)) = puts.iter().find(|(seq, _)| *seq >= start) else {
+            continue;
+        };
+        let unanswered = puts
             .iter()
-            .filter_map(|life| u64::try_from(*life).ok())
-            .filter(|life| *life < start)
-            .max()
-            .unwrap_or(0);
-        let unanswered: Vec<&Value> = evidence
-            .class("put")
-            .filter(|row| (last_life..start).contains(&seq(row)) && is_unclear(row))
-            .flat_map(|row| {
-                row["body"]["tasks"]
-                    .as_array()
-                    .map_or(&[][..], Vec::as_slice)
-            })
-            .filter(|item| item["action"] == "retry")
-            .collect();
-        let first_put = evidence
-            .class("put")
-            .map(seq)
-            .find(|number| *number >= start);
-        let Some(first_put) = first_put else { continue };
+            .filter(|(seq, row)| (last_life..start).contains(seq) && is_unclear(row))
+            .flat_map(|(_, row)| items_of(row))
+            .filter(|item| item["action"] == "retry");
         for item in unanswered {
-            let id = item["id"].as_str()?;
-            let process = evidence.task(&item["id"])?["process"].to_string();
-            let was_read = evidence.class("read").any(|row| {
-                let path = row["path"].as_str().unwrap_or_default();
-                (start..first_put).contains(&seq(row))
-                    && (path.ends_with(&format!("/provtasks/{id}"))
-                        || path.ends_with(&format!("/provprocesses/{process}")))
-            });
+            let id = sent_id(item)?;
+            let process = &evidence.known(&item["id"])?["process"];
+            let mut was_read = false;
+            for row in evidence.class("read") {
+                was_read |=
+                    (start..*first_put).contains(&number(row, "seq")?) && reads(row, id, process)?;
+            }
             if !was_read {
-                return Some(format!(
+                return Err(format!(
                     "task {id} was sent without an answer before the restart and not read before the first PUT after it"
                 ));
             }
         }
     }
-    None
+    Ok(())
 }

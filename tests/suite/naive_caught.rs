@@ -44,6 +44,37 @@ fn every_oracle_has_a_test_in_which_it_fires() {
 }
 
 #[tokio::test]
+async fn what_the_simulator_does_not_tell_is_a_breach_and_no_pass() {
+    let mut naive = Naive::of(LENIENT).await;
+    naive.retry_all(&once()).await;
+    let whole = naive.evidence();
+    let quiet = breaches(&whole);
+    // of each row what an oracle rests on: where it is gone, that oracle has to say so
+    let cases = [
+        ("effects", "caused_by", "claimed_once"),
+        ("effects", "root", "claimed_once"),
+        ("effects", "kind", "oldest_first"),
+        ("effects", "kind", "revokes_first"),
+        ("tasks", "id", "manual_asked_once"),
+        ("tasks", "id", "only_released"),
+    ];
+    for (rows, field, oracle) in cases {
+        assert!(!quiet.contains_key(oracle), "{}", quiet[oracle]);
+        let mut evidence = naive.evidence();
+        evidence.expect.released = Some(["AD"].into());
+        for row in evidence.truth[rows].as_array_mut().expect("rows") {
+            row[field] = json!(null);
+        }
+        let found = breaches(&evidence);
+        let said = found.get(oracle).map_or("", String::as_str);
+        assert!(
+            said.contains("can't be judged"),
+            "{oracle}, {field}: {found:#?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn who_does_nothing_is_caught() {
     let naive = Naive::of(LENIENT).await;
     caught(&naive, "healable_open");

@@ -1,0 +1,297 @@
+//! What of a round's work may be left, or not known, at its end: told from the simulator's truth and journal alone, each with its reason; it must never take the daemon's word for anything.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use crate::drill_oracle::{Evidence, Verdict, id_of, number, text};
+use crate::oracles::{at, runs_of};
+
+/// Attempts of an episode.
+const ATTEMPTS: usize = 5;
+
+/// The longest that an attempt of which nothing shows itself is open: `delivery.verify_give_up` of a round.
+const GIVE_UP: SignedDuration = SignedDuration::from_hours(24);
+
+/// States of an attempt in which it is not known what became of it.
+pub const NOT_KNOWN: [&str; 6] = [
+    "claimed",
+    "unknown",
+    "accepted",
+    "pending",
+    "gone",
+    "ambiguous",
+];
+
+/// Statuses that say nothing about the tasks of a request.
+const OF_THE_SERVER: [u64; 5] = [408, 429, 502, 503, 504];
+
+/// Why an attempt can't be known whose successor the world hides.
+pub const NEVER_SHOWN: &str = "a successor that is never shown";
+
+/// When a person had an episode begin anew: the task, and the length of the journal then.
+pub type Resets = Vec<(u64, usize)>;
+
+/// So many, by reason.
+pub type Reasons = BTreeMap<&'static str, u64>;
+
+/// What the truth says of the ways of a round's world.
+pub struct Excuses<'a> {
+    evidence: &'a Evidence,
+    /// Whether rows show which child row they are about.
+    shows_child: bool,
+    /// Runs of a piece of work in its last episode, by the root.
+    runs: HashMap<u64, BTreeSet<&'a str>>,
+}
+
+impl<'a> Excuses<'a> {
+    /// Looks at a round. An error is a breach: something can't be judged.
+    pub fn of(evidence: &'a Evidence, shows_child: bool, resets: &Resets) -> Result<Self, String> {
+        let mut since: HashMap<u64, u64> = HashMap::new();
+        for (task, length) in resets {
+            let root = number(evidence.known(&Value::from(*task))?, "root")?;
+            let length = u64::try_from(*length).unwrap_or(u64::MAX);
+            let entry = since.entry(root).or_default();
+            *entry = (*entry).max(length);
+        }
+        let mut runs: HashMap<u64, BTreeSet<&str>> = HashMap::new();
+        let mut earlier: BTreeSet<&str> = BTreeSet::new();
+        let mut count = |root: u64, seq: u64, run: &'a str| {
+            if since.get(&root).is_some_and(|since| seq < *since) {
+                earlier.insert(run);
+            } else if !earlier.contains(run) {
+                runs.entry(root).or_default().insert(run);
+            }
+        };
+        for row in &evidence.journal {
+            let seq = number(row, "seq")?;
+            if row["type"] == "effect" {
+                // also what a PUT has caused much later
+                let root = text(row, "root")?.parse::<u64>();
+                let root = root.map_err(|_| format!("no root: {row}"))?;
+                count(root, seq, text(row, "run")?);
+            } else if row["class"] == "put" {
+                for item in crate::drill_oracle::items_of(row) {
+                    let root = number(evidence.known(&item["id"])?, "root")?;
+                    for run in runs_of(row, &item["id"]) {
+                        count(root, seq, run);
+                    }
+                }
+            }
+        }
+        Ok(Self {
+            evidence,
+            shows_child,
+            runs,
+        })
+    }
+
+    /// No piece of work has reached its connector more often in an episode than it may.
+    pub fn runs(&self) -> Verdict {
+        match self.runs.iter().find(|(_, runs)| runs.len() > ATTEMPTS) {
+            Some((root, runs)) => Err(format!(
+                "the piece of work of task {root} was run {} times in its last episode, at most {ATTEMPTS} may be",
+                runs.len()
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn is_used_up(&self, task: &Value) -> bool {
+        let runs = task["root"].as_u64().and_then(|root| self.runs.get(&root));
+        runs.is_some_and(|runs| runs.len() >= ATTEMPTS)
+    }
+
+    /// Tasks that could heal and did not although nothing in the world was in their way, and how many
+    /// had something in theirs, by what it was.
+    pub fn left(&self) -> Result<(Vec<u64>, Reasons), String> {
+        let tasks = self.evidence.tasks();
+        let open = |task: &&Value| task["status"] == "R" || task["status"] == "P";
+        let could = tasks.iter().filter(|task| task["could_heal"] == true);
+        let (mut left, mut excused) = (Vec::new(), Reasons::new());
+        for task in could {
+            let mut others = tasks.iter().filter(open);
+            let reason = if self.is_used_up(task) {
+                Some("its attempts have run")
+            } else if let Some(other) = others.find(|other| self.holds_up(other, task)) {
+                Some(match other["status"] == "P" {
+                    _ if self.is_used_up(other) => "behind one whose attempts have run",
+                    true => "behind one that is running",
+                    false => "behind one that can't heal",
+                })
+            } else if self.is_ambiguous(task)? {
+                Some("successors that nothing tells apart")
+            } else {
+                None
+            };
+            match reason {
+                Some(reason) => *excused.entry(reason).or_default() += 1,
+                None => left.push(number(task, "id")?),
+            }
+        }
+        Ok((left, excused))
+    }
+
+    /// Whether one that can't be done, or is being done, holds another one up (invariant 8).
+    fn holds_up(&self, stuck: &Value, task: &Value) -> bool {
+        let in_the_way =
+            stuck["status"] == "P" || self.is_used_up(stuck) || stuck["could_heal"] != true;
+        if !in_the_way || stuck["process"] != task["process"] || stuck["root"] == task["root"] {
+            return false;
+        }
+        let kind = task["kind"].as_str().unwrap_or_default();
+        match stuck["kind"].as_str() {
+            Some("create") => true,
+            Some("revoke" | "disable") if !matches!(kind, "revoke" | "disable") => true,
+            _ => {
+                self.is_sibling(stuck, task) && stuck["origin"].as_str() <= task["origin"].as_str()
+            }
+        }
+    }
+
+    /// Whether rows show two pieces of work as the same sort of change of the same account.
+    fn is_sibling(&self, one: &Value, other: &Value) -> bool {
+        one["process"] == other["process"]
+            && one["definition"] == other["definition"]
+            && (!self.shows_child || one["child"] == other["child"])
+    }
+
+    /// Whether it can't be told whose successor a task is: while an attempt of its piece of work was open
+    /// and its successor had not been shown, the same was so of a sibling's.
+    fn is_ambiguous(&self, task: &Value) -> Result<bool, String> {
+        let own = self.windows(task)?;
+        let mut seen: BTreeSet<u64> = BTreeSet::new();
+        for other in self.evidence.tasks() {
+            let root = number(other, "root")?;
+            if other["root"] == task["root"] || !self.is_sibling(other, task) || !seen.insert(root)
+            {
+                continue;
+            }
+            for (from, to) in self.windows(other)? {
+                if own
+                    .iter()
+                    .any(|(own_from, own_to)| from < *own_to && *own_from < to)
+                {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// From when to when the successors of a piece of work's attempts had not shown themselves: up to the
+    /// end of the first walk through the list that began after the successor was there.
+    fn windows(&self, task: &Value) -> Result<Vec<(Timestamp, Timestamp)>, String> {
+        let mut windows = Vec::new();
+        for (row, item) in self.evidence.sent("retry") {
+            let sent = self.evidence.known(&item["id"])?;
+            let applied = runs_of(row, &item["id"]).next().is_some() || row["fault"] == "SlowApply";
+            if sent["root"] != task["root"] || !applied {
+                continue;
+            }
+            let from = at(row, "at")?;
+            let mut born: Option<Timestamp> = None;
+            for other in self.evidence.tasks() {
+                let created = at(other, "created")?;
+                let follows = other["root"] == task["root"]
+                    && id_of(&other["id"]) > id_of(&item["id"])
+                    && other["hidden"] != true;
+                if follows && born.is_none_or(|born| created < born) {
+                    born = Some(created);
+                }
+            }
+            let shown = match born {
+                Some(born) => self.shown_after(born.max(from))?,
+                None => None,
+            };
+            let latest = from
+                .checked_add(GIVE_UP)
+                .map_err(|error| error.to_string())?;
+            windows.push((from, shown.unwrap_or(latest)));
+        }
+        Ok(windows)
+    }
+
+    /// When a walk through the list ended that began after a moment and met no fault.
+    fn shown_after(&self, moment: Timestamp) -> Result<Option<Timestamp>, String> {
+        let mut good = false;
+        let mut last = None;
+        for row in self.evidence.class("list") {
+            let query = row["query"].as_str().unwrap_or_default();
+            let begins = query.split('&').any(|part| part == "offset=1");
+            if begins {
+                if good {
+                    return Ok(last);
+                }
+                good = at(row, "at")? > moment;
+            }
+            good &= row["fault"].is_null() && row["status"] == 200;
+            last = Some(at(row, "at")?);
+        }
+        Ok(last.filter(|_| good))
+    }
+
+    /// How many attempts nobody knows the end of, and how many of them nobody can know by the truth.
+    pub fn unknown(&self, rows: &[Value]) -> Result<(u64, Reasons), String> {
+        let (mut unknown, mut excused) = (0, Reasons::new());
+        for row in rows {
+            let state = text(row, "state")?;
+            if !NOT_KNOWN.contains(&state) {
+                continue;
+            }
+            let root = &self.evidence.known(&row["task"])?["root"];
+            let tasks = self.evidence.tasks().iter();
+            let mut own = tasks.filter(|task| task["root"] == *root);
+            // the successor that would tell it is shown to nobody, or runs at this moment
+            let hidden = own.clone().any(|task| task["hidden"] == true);
+            let reason = match state {
+                "accepted" | "gone" | "unknown" if hidden => NEVER_SHOWN,
+                "accepted" | "pending" if own.any(|task| task["status"] == "P") => {
+                    "running when the round ended"
+                }
+                _ => {
+                    unknown += 1;
+                    continue;
+                }
+            };
+            *excused.entry(reason).or_default() += 1;
+        }
+        Ok((unknown, excused))
+    }
+
+    /// A task that a person has to look at because it was sent in vain really was: three requests that
+    /// named it were answered as a whole by a fault of theirs and never applied since it last ran, or
+    /// one that named it alone was forbidden.
+    pub fn in_vain(&self, task: u64, until: usize) -> Verdict {
+        let root = &self.evidence.known(&Value::from(task))?["root"];
+        let mut vain = 0;
+        for row in self.evidence.journal[..until.min(self.evidence.journal.len())]
+            .iter()
+            .filter(|row| row["class"] == "put")
+        {
+            for item in crate::drill_oracle::items_of(row) {
+                if self.evidence.known(&item["id"])?["root"] != *root {
+                    continue;
+                }
+                let alone = crate::drill_oracle::items_of(row).count() == 1;
+                let status = number(row, "status")?;
+                if runs_of(row, &item["id"]).next().is_some() {
+                    vain = 0;
+                } else if row["fault"].is_null() || OF_THE_SERVER.contains(&status) {
+                    continue;
+                } else if status == 403 && alone {
+                    return Ok(());
+                } else {
+                    vain += 1;
+                }
+            }
+        }
+        match vain >= 3 {
+            true => Ok(()),
+            false => Err(format!(
+                "task {task} waits for a person as sent in vain, and only {vain} requests were"
+            )),
+        }
+    }
+}
