@@ -335,6 +335,7 @@ fn admitted(rows: &[Task], lineages: &[LineageId], now: Timestamp) -> Vec<Admitt
                 open_attempt_in_account: false,
                 lineage_ambiguous: false,
                 origin: now,
+                first: None,
                 attempt_open: false,
                 baseline: false,
                 released_by_age: false,

@@ -16,6 +16,8 @@ pub struct RowState {
     pub lineage: LineageId,
     /// Creation of the lineage's first task, else our first sight.
     pub origin: Timestamp,
+    /// The number of the lineage's first id, where the present one is another.
+    pub first: Option<u64>,
     /// An attempt of it is open.
     pub attempt_open: bool,
     /// It could belong to more than one lineage.
@@ -162,6 +164,7 @@ fn sibling(task: &Task, kind: Kind, known: Option<RowState>, seen_at: Timestamp)
         attempt_open: known.is_some_and(|k| k.attempt_open),
         finished: task.status.is_finished(),
         ambiguous: known.is_some_and(|k| k.ambiguous),
+        first: known.and_then(|k| k.first),
     }
 }
 
@@ -207,6 +210,7 @@ mod tests {
             Some(RowState {
                 lineage: LineageId(4),
                 origin,
+                first: None,
                 attempt_open: false,
                 ambiguous: false,
             })
@@ -244,6 +248,7 @@ mod tests {
         let told = RowState {
             lineage: LineageId(4),
             origin: at("2027-03-01T12:00:00Z"),
+            first: None,
             attempt_open: false,
             ambiguous: false,
         };

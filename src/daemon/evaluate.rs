@@ -182,6 +182,7 @@ pub async fn evaluate(bench: &Bench, memory: &mut Memory) -> Result<Evaluated, C
                 Some(RowState {
                     lineage,
                     origin: index.origin(lineage).unwrap_or(now),
+                    first: index.first_number(lineage),
                     attempt_open: view.attempt_open,
                     ambiguous: view.ambiguous,
                 })

@@ -29,6 +29,7 @@ pub(super) struct Case {
     pub(super) open_attempt_in_account: bool,
     pub(super) lineage_ambiguous: bool,
     pub(super) origin: Timestamp,
+    pub(super) first: Option<u64>,
     pub(super) attempt_open: bool,
     pub(super) baseline: bool,
     pub(super) released_by_age: bool,
@@ -63,6 +64,7 @@ pub(super) fn sibling(id: &str, name: &str, kind: Kind, at: i64) -> Sibling {
         attempt_open: false,
         finished: false,
         ambiguous: false,
+        first: None,
     }
 }
 
@@ -123,6 +125,7 @@ impl Case {
             open_attempt_in_account: false,
             lineage_ambiguous: false,
             origin: hours(10),
+            first: None,
             attempt_open: false,
             baseline: false,
             released_by_age: false,
@@ -239,6 +242,7 @@ impl Case {
             open_attempt_in_account: self.open_attempt_in_account,
             lineage_ambiguous: self.lineage_ambiguous,
             origin: self.origin,
+            first: self.first,
             attempt_open: self.attempt_open,
             baseline: self.baseline,
             released_by_age: self.released_by_age,

@@ -66,6 +66,8 @@ pub struct GuardInput<'a> {
     pub lineage_ambiguous: bool,
     /// Creation time of the lineage's first task, else our first sight; the order within the account.
     pub origin: Timestamp,
+    /// The number of the lineage's first id, where the present one is another.
+    pub first: Option<u64>,
     /// An attempt of this lineage is not settled, or is queued to be sent.
     pub attempt_open: bool,
     /// The task was there when enforce was first switched on and has not been released.
@@ -102,13 +104,17 @@ impl GuardInput<'_> {
         }
     }
 
-    /// True where `other` came after this task. Equal times are told apart by the ids' numbers;
-    /// what can't be told counts as later, which is the cautious answer for a stale grant.
+    fn first_number(&self) -> Option<u64> {
+        self.first.or_else(|| self.task.id.number())
+    }
+
+    /// True where `other` came after this task. Equal times are told apart by the numbers of the lineages'
+    /// first ids; what can't be told counts as later, which is the cautious answer for a stale grant.
     pub(super) fn is_later(&self, other: &Sibling) -> bool {
         other
             .origin
             .cmp(&self.origin)
-            .then_with(|| match (other.id.number(), self.task.id.number()) {
+            .then_with(|| match (other.first_number(), self.first_number()) {
                 (Some(theirs), Some(ours)) => theirs.cmp(&ours),
                 _ => std::cmp::Ordering::Greater,
             })

@@ -141,10 +141,13 @@ fn switched_off_by<'a>(input: &GuardInput<'_>, tasks: &'a [Sibling]) -> Option<&
         .filter(|last| last.kind.takes_access())
 }
 
-/// Order by origin, then by id; where even that is equal, what takes access counts as later.
+/// Order by origin, then by the lineages' first ids; where even that is equal, what takes access counts as later.
 fn older_first(a: &Sibling, b: &Sibling) -> Ordering {
     a.origin
         .cmp(&b.origin)
-        .then_with(|| a.id.cmp_numeric(&b.id))
+        .then_with(|| match (a.first_number(), b.first_number()) {
+            (Some(a), Some(b)) => a.cmp(&b),
+            _ => a.id.cmp_numeric(&b.id),
+        })
         .then_with(|| a.kind.takes_access().cmp(&b.kind.takes_access()))
 }

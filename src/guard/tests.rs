@@ -277,6 +277,19 @@ fn order_goes_by_origin_and_not_by_the_present_id() {
         Some(R::WaitsForOlder)
     );
     assert_eq!(Case::retry(Kind::Change).with(twin("501")).refusal(), None);
+    // which is the lower one is told by the ids that the work had first
+    let retried = |first| Sibling {
+        first: Some(first),
+        ..twin("900")
+    };
+    assert_eq!(
+        Case::retry(Kind::Change).with(retried(499)).refusal(),
+        Some(R::WaitsForOlder)
+    );
+    assert_eq!(Case::retry(Kind::Change).with(retried(501)).refusal(), None);
+    let mut ours = Case::retry(Kind::Change).with(twin("499"));
+    ours.first = Some(498);
+    assert_eq!(ours.refusal(), None);
 }
 
 #[test]

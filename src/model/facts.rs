@@ -276,6 +276,17 @@ pub struct Sibling {
     /// may then be earlier than `origin`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ambiguous: bool,
+    /// The number of its lineage's first id, where the present one is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<u64>,
+}
+
+impl Sibling {
+    /// The number that tells it apart from one of the same origin: that of its lineage's first id, for a
+    /// retried task has the highest id of all.
+    pub fn first_number(&self) -> Option<u64> {
+        self.first.or_else(|| self.id.number())
+    }
 }
 
 /// The account's tasks, open (snapshot) and finished (process read).

@@ -178,6 +178,7 @@ fn account(revokes: usize) -> AccountView {
         attempt_open: false,
         finished: n > 0,
         ambiguous: false,
+        first: None,
     };
     AccountView {
         tasks: (0..revokes).map(sibling).collect(),

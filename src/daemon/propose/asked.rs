@@ -113,6 +113,7 @@ pub(super) fn ask(
         }),
         lineage_ambiguous: state.is_none_or(|state| state.ambiguous),
         origin: wish.origin,
+        first: state.and_then(|state| state.first),
         attempt_open: state.is_none_or(|state| state.attempt_open),
         baseline: standing.baseline.contains(&lineage),
         released_by_age: standing.released.contains(&lineage),

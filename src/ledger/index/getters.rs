@@ -126,6 +126,12 @@ impl Index {
             .map(|of| of.created.unwrap_or(of.first_seen).time())
     }
 
+    /// The number of its first id, where the present one is another: it tells apart what was made at one time.
+    pub fn first_number(&self, lineage: LineageId) -> Option<u64> {
+        let past = self.lineage(lineage)?.past.as_ref()?;
+        TaskId::from(past.ids.first()?).number()
+    }
+
     /// Our own first sight, and the creation time of the first task by the server's clock.
     pub fn first_seen(&self, lineage: LineageId) -> Option<(Timestamp, Option<Timestamp>)> {
         self.lineage(lineage)

@@ -422,6 +422,7 @@ fn siblings_fact(
             attempt_open: sibling.attempt_open,
             finished: sibling.finished,
             ambiguous: false,
+            first: None,
         });
     }
     Ok(Known::Yes {
