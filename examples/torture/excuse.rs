@@ -122,6 +122,8 @@ impl<'a> Excuses<'a> {
                 })
             } else if self.is_ambiguous(task)? {
                 Some("successors that nothing tells apart")
+            } else if self.was_closed_beside(task)? {
+                Some("beside one that somebody closed by hand")
             } else {
                 None
             };
@@ -178,6 +180,20 @@ impl<'a> Excuses<'a> {
             }
         }
         Ok(false)
+    }
+
+    /// Whether a sibling was closed by hand while the piece of work had attempts, and no link tells whose
+    /// successor the new row is: the list alone shows both pieces of work gone, and one new row.
+    fn was_closed_beside(&self, task: &Value) -> Result<bool, String> {
+        if !task["retry_of"].is_null() || self.windows(task)?.is_empty() {
+            return Ok(false);
+        }
+        let mut tasks = self.evidence.tasks().iter();
+        Ok(tasks.any(|other| {
+            other["root"] != task["root"]
+                && (other["status"] == "MC" || other["status"] == "X")
+                && self.is_sibling(other, task)
+        }))
     }
 
     /// From when to when the successors of a piece of work's attempts had not shown themselves: up to the

@@ -273,6 +273,7 @@ pub fn settled_first(evidence: &Evidence, case: &Case<'_>) -> Verdict {
                     _ => false,
                 };
             }
+            told |= lists_itself(evidence, known, &life[..first])?;
             let mut left = in_vain >= TRIES
                 && at(&life[first], "at")?.duration_since(at(&life[0], "at")?) >= SETTLE;
             for item in items_of(&life[first]) {
@@ -312,6 +313,42 @@ fn shows_successor(evidence: &Evidence, task: &Value, list: &Value) -> Result<bo
         }
     }
     Ok(false)
+}
+
+/// Whether a whole walk through the list could show the task itself, or what it had become then: a row that
+/// is open and not hidden.
+fn lists_itself(evidence: &Evidence, task: &Value, rows: &[Value]) -> Result<bool, String> {
+    let root = number(task, "root")?;
+    let mut own = Vec::new();
+    for other in evidence.tasks() {
+        if number(other, "root")? == root {
+            own.push((number(other, "id")?, at(other, "created")?, other));
+        }
+    }
+    own.sort_by_key(|(id, ..)| *id);
+    let shown_at = |when: Timestamp| {
+        let last = own.iter().rposition(|(_, created, _)| *created <= when);
+        last.is_some_and(|last| {
+            let (.., row) = &own[last];
+            // one with a successor was open until that came
+            let open = last + 1 < own.len() || row["status"] == "R" || row["status"] == "P";
+            open && row["hidden"] != true
+        })
+    };
+    let mut walk: Option<Timestamp> = None;
+    for row in rows.iter().filter(|row| row["class"] == "list") {
+        let query = text(row, "query")?;
+        if query.split('&').any(|part| part == "offset=1") {
+            if walk.is_some_and(shown_at) {
+                return Ok(true);
+            }
+            walk = Some(at(row, "at")?);
+        }
+        if row["status"] != 200 || !shows(row) {
+            walk = None;
+        }
+    }
+    Ok(walk.is_some_and(shown_at))
 }
 
 /// Nothing that was acknowledged before a kill is lost or changed after it.

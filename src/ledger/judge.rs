@@ -221,6 +221,9 @@ fn shown(
     let id = Some(&task.id);
     let successor = attempt.task != *current;
     match &task.status {
+        TaskStatus::ManuallyCompleted if attempt.action == Action::Retry => {
+            completed_by_hand(attempt, task, successor, now, settings)
+        }
         TaskStatus::Completed | TaskStatus::ManuallyCompleted => told(
             AttemptEvent::ReadCompleted,
             id,
@@ -257,6 +260,27 @@ fn shown(
         TaskStatus::Unknown(_) => Judgement::Wait {
             why: "its status is not understood",
         },
+    }
+}
+
+/// MC after a retry: no retry makes that, a person has. What the retry has started may still run, and
+/// until it had its time nothing else is sent to the account.
+fn completed_by_hand(
+    attempt: &Attempt,
+    task: &Task,
+    successor: bool,
+    now: Timestamp,
+    settings: &DeliverySettings,
+) -> Judgement {
+    if successor || passed(attempt, settings.settle_after, now) {
+        return told(
+            AttemptEvent::ReadSuperseded,
+            Some(&task.id),
+            format!("task {} was read as {}", task.id, task.status),
+        );
+    }
+    Judgement::Wait {
+        why: "somebody has completed it by hand; what the retry has started may still run",
     }
 }
 

@@ -73,6 +73,19 @@ fn a_cancelled_id_has_no_successor() {
 }
 
 #[test]
+fn what_a_person_has_completed_is_not_our_doing_and_its_retry_has_its_time_to_run() {
+    let (mut work, _) = core();
+    let lineage = retried(&mut work);
+    see(&mut work, vec![], 2);
+    let process = || vec![row("90", TaskStatus::ManuallyCompleted, "77")];
+    assert_eq!(told(&mut work, lineage, process(), 4), None);
+    assert_eq!(
+        told(&mut work, lineage, process(), 20),
+        Some(AttemptEvent::ReadSuperseded)
+    );
+}
+
+#[test]
 fn what_was_there_before_the_send_is_no_successor() {
     let (mut work, _) = core();
     let lineage = retried(&mut work);

@@ -214,6 +214,7 @@ impl World {
             "child": task.child.as_deref(), "value": task.value.as_deref(),
             "created": stamp(task.created), "origin": stamp(task.origin),
             "stale": self.is_stale(task, definition.kind),
+            "retry_of": task.retry_of,
             "could_heal": task.status == Status::R && self.could_heal(task),
         })
     }
