@@ -257,6 +257,7 @@ async fn ledger(dir: &std::path::Path, tasks: usize) -> Duration {
             requests: Vec::new(),
             login: Login::new("bench"),
             cycle,
+            manual_ttl: jiff::SignedDuration::from_hours(24),
         };
         let claims = ledger.claim(request, now).await.expect("claimed");
         let batch = claims.batch.expect("new attempts");

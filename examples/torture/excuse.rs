@@ -14,6 +14,9 @@ const ATTEMPTS: usize = 5;
 /// The longest that an attempt of which nothing shows itself is open: `delivery.verify_give_up` of a round.
 const GIVE_UP: SignedDuration = SignedDuration::from_hours(24);
 
+/// Walks through a list with faults after which a person is asked whose successor a row is.
+const PATIENCE: usize = 5;
+
 /// States of an attempt in which it is not known what became of it.
 pub const NOT_KNOWN: [&str; 6] = [
     "claimed",
@@ -120,10 +123,10 @@ impl<'a> Excuses<'a> {
                     true => "behind one that is running",
                     false => "behind one that can't heal",
                 })
-            } else if self.is_ambiguous(task)? {
-                Some("successors that nothing tells apart")
-            } else if self.was_closed_beside(task)? {
-                Some("beside one that somebody closed by hand")
+            } else if let Some(doubt) = self.doubt(task)? {
+                Some(doubt)
+            } else if self.is_behind_a_doubt(task)? {
+                Some("behind one that a person has to tell")
             } else {
                 None
             };
@@ -133,6 +136,58 @@ impl<'a> Excuses<'a> {
             }
         }
         Ok((left, excused))
+    }
+
+    /// Why it can't be told from lists whose successor a task is, if so.
+    fn doubt(&self, task: &Value) -> Result<Option<&'static str>, String> {
+        Ok(if self.is_ambiguous(task)? {
+            Some("successors that nothing tells apart")
+        } else if self.was_closed_beside(task)? {
+            Some("beside one that somebody closed by hand")
+        } else if self.came_while_the_list_shifted(task)? {
+            Some("a list that did not stand still")
+        } else {
+            None
+        })
+    }
+
+    /// Whether such a one of its account is open: an attempt whose end a person has to tell holds up others.
+    fn is_behind_a_doubt(&self, task: &Value) -> Result<bool, String> {
+        for other in self.evidence.tasks() {
+            let open = other["status"] == "R" || other["status"] == "P";
+            if open
+                && other["process"] == task["process"]
+                && other["root"] != task["root"]
+                && self.doubt(other)?.is_some()
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether each of the first walks through the list that could have shown a task had a fault: after so
+    /// many a person is asked, for a list that always shifts would never tell.
+    fn came_while_the_list_shifted(&self, task: &Value) -> Result<bool, String> {
+        if number(task, "id")? == number(task, "root")? {
+            return Ok(false);
+        }
+        let created = at(task, "created")?;
+        let (mut walks, mut good) = (Vec::new(), false);
+        for row in self.evidence.class("list") {
+            let query = row["query"].as_str().unwrap_or_default();
+            if at(row, "at")? <= created {
+                continue;
+            }
+            if query.split('&').any(|part| part == "offset=1") {
+                walks.push(good);
+                good = true;
+            }
+            good &= row["fault"].is_null() && row["status"] == 200;
+        }
+        walks.push(good);
+        let first: Vec<bool> = walks.into_iter().skip(1).take(PATIENCE).collect();
+        Ok(first.len() == PATIENCE && !first.contains(&true))
     }
 
     /// Whether one that can't be done, or is being done, holds another one up (invariant 8).

@@ -326,12 +326,26 @@ fn lists_itself(evidence: &Evidence, task: &Value, rows: &[Value]) -> Result<boo
         }
     }
     own.sort_by_key(|(id, ..)| *id);
+    // where a retry keeps its id, what closed it later
+    let mut closed: BTreeMap<u64, Timestamp> = BTreeMap::new();
+    for effect in evidence
+        .journal
+        .iter()
+        .filter(|row| row["type"] == "effect")
+    {
+        if let (Some(id), true) = (id_of(&effect["task"]), effect["ok"] == true) {
+            closed.insert(id, at(effect, "at")?);
+        }
+    }
     let shown_at = |when: Timestamp| {
         let last = own.iter().rposition(|(_, created, _)| *created <= when);
         last.is_some_and(|last| {
-            let (.., row) = &own[last];
+            let (id, _, row) = &own[last];
             // one with a successor was open until that came
-            let open = last + 1 < own.len() || row["status"] == "R" || row["status"] == "P";
+            let open = last + 1 < own.len()
+                || row["status"] == "R"
+                || row["status"] == "P"
+                || closed.get(id).is_some_and(|closed| *closed > when);
             open && row["hidden"] != true
         })
     };

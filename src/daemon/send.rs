@@ -196,6 +196,7 @@ impl Core {
             requests,
             login: self.settings.server.login.clone(),
             cycle: self.cycle,
+            manual_ttl: self.settings.delivery.manual_ttl,
         };
         let (client, ledger, clock) =
             (self.client.clone(), self.ledger.clone(), self.clock.clone());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::claimed::Claimed;
 use super::error::LedgerError;
@@ -32,6 +32,8 @@ pub struct ClaimRequest {
     pub login: Login,
     /// The cycle.
     pub cycle: CycleId,
+    /// How long OIG's word that a definition is not automated holds.
+    pub manual_ttl: SignedDuration,
 }
 
 /// What was claimed and what was not.
@@ -67,6 +69,7 @@ impl Work {
             requests,
             login,
             cycle,
+            manual_ttl,
         } = request;
         let mut requests = requests.into_iter();
         let (mut items, mut claimed, mut refused) = (Vec::new(), Vec::new(), Vec::new());
@@ -75,7 +78,10 @@ impl Work {
         for admitted in batch.items {
             let behind = requests.next().flatten();
             let decision = admitted.decision();
-            if let Some(refusal) = self.unclaimable(&admitted, taken.contains(&decision.lineage)) {
+            let refusal = self
+                .unclaimable(&admitted, taken.contains(&decision.lineage))
+                .or_else(|| self.learned_since(&admitted, now, manual_ttl));
+            if let Some(refusal) = refusal {
                 refused.push((admitted, refusal));
                 continue;
             }
@@ -200,6 +206,23 @@ impl Work {
                 .with("limit", MAX_ACTION)
                 .for_person()
         })
+    }
+
+    /// A retry of a definition of which OIG has said, since this was decided, that it is not automated.
+    fn learned_since(
+        &self,
+        admitted: &Admitted,
+        now: Timestamp,
+        ttl: SignedDuration,
+    ) -> Option<Refusal> {
+        if *admitted.action() != Action::Retry {
+            return None;
+        }
+        let index = self.index();
+        let definition = index.definition(admitted.decision().lineage)?;
+        index.manual(definition, now, ttl).manual_since?;
+        let scope = Scope::Definition(definition.clone());
+        Some(Refusal::new(RefusalReason::DefinitionManual, scope))
     }
 
     pub(super) fn settle(

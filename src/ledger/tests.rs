@@ -125,6 +125,7 @@ fn request(items: Vec<Admitted>, batch: u128) -> ClaimRequest {
         requests: Vec::new(),
         login: Login::new("daemon"),
         cycle: CycleId(uuid::Uuid::from_u128(1)),
+        manual_ttl: SignedDuration::from_hours(24),
     }
 }
 

@@ -45,6 +45,7 @@ fn claim(batch: u128, lineages: &[u64]) -> ClaimRequest {
             .collect(),
         login: Login::new("daemon"),
         cycle: CycleId(uuid::Uuid::from_u128(1)),
+        manual_ttl: jiff::SignedDuration::from_hours(24),
     }
 }
 

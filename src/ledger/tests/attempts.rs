@@ -401,3 +401,27 @@ fn a_successor_that_we_did_not_send_counts_as_somebody_elses_also_where_a_link_t
         assert_eq!((counted(true), counted(false)), (3, 1), "linked {linked}");
     }
 }
+
+#[test]
+fn what_was_queued_before_oig_said_that_its_definition_is_manual_is_not_claimed() {
+    let (mut work, _) = core();
+    let rows = vec![
+        row("90", TaskStatus::Rejected, "77"),
+        row("91", TaskStatus::Rejected, "78"),
+    ];
+    see(&mut work, rows, 0);
+    let manual = ReceiptStatus::Refused {
+        reason: Arc::from("This task is not automated."),
+        manual: true,
+    };
+    send(&mut work, LineageId(1), "90", 1, manual);
+    let mut claim = |action: Action, minute| {
+        let items = vec![admitted(LineageId(2), "91", action)];
+        work.claim(request(items, 8), at(minute)).expect("answered")
+    };
+    let made = claim(Action::Retry, 1);
+    assert!(made.batch.is_none(), "decided before it was learned");
+    assert_eq!(made.refused[0].1.reason, RefusalReason::DefinitionManual);
+    // it holds for as long as it is believed
+    assert!(claim(Action::Retry, 25 * 60).batch.is_some());
+}
