@@ -1,15 +1,18 @@
 //! Looks on while a survey reads: keeps each reading in a file for a later run, counts, and says when enough was asked; it never reads from the server.
 
+mod progress;
+
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+pub use self::progress::Progress;
 use crate::absence::ProxyRow;
 use crate::model::facts::{Known, Person};
 use crate::model::{
@@ -125,52 +128,6 @@ impl From<KeptTask> for Task {
             child: kept.child,
             ..Self::bare(kept.id, kept.status)
         }
-    }
-}
-
-/// How far the work is, for whoever waits for it.
-#[derive(Clone, Debug, Default)]
-pub struct Progress(Arc<Shown>);
-
-#[derive(Debug, Default)]
-struct Shown {
-    client: OnceLock<Client>,
-    stage: Mutex<(&'static str, usize, usize)>,
-}
-
-impl Progress {
-    /// The stage in words, with its counts.
-    pub fn text(&self) -> String {
-        let (what, done, wanted) = *self.0.stage.lock().unwrap_or_else(PoisonError::into_inner);
-        let requests = self.0.client.get().map_or(0, |c| c.requests().reads);
-        match (what, wanted) {
-            ("", _) => "beginning".to_owned(),
-            (_, 0) => format!("{what}, {requests} requests"),
-            _ => format!(
-                "{what}: {} of {wanted}, {requests} requests",
-                done.min(wanted)
-            ),
-        }
-    }
-
-    /// The requests of this client are the ones to count.
-    pub fn counts(&self, client: &Client) {
-        // the first one is the only one
-        let _ = self.0.client.set(client.clone());
-    }
-
-    /// A stage begins, of so many steps.
-    pub fn begin(&self, what: &'static str, wanted: usize) {
-        *self.0.stage.lock().unwrap_or_else(PoisonError::into_inner) = (what, 0, wanted);
-    }
-
-    /// So many steps are done.
-    pub fn went_on(&self, by: usize) {
-        self.0
-            .stage
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .1 += by;
     }
 }
 

@@ -61,7 +61,7 @@ fn leaver_task(row: &Row, context: &Context, masker: &Masker) -> LeaverTask {
         (None, Some(created)) => (Some(created), "task created"),
         (None, None) => (None, "not known"),
     };
-    let (verdict, refused) = words::verdict(row);
+    let (verdict, refused) = words::in_full(row);
     LeaverTask {
         task: row.task.to_string(),
         person: row

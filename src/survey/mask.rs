@@ -43,6 +43,14 @@ static DN: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(&format!(r"(?i)\b{keys}\s*=\s*{inner}[^\s,;=<>()\[\]]*")).ok()
 });
 
+/// Dates and times of day, as logs write them.
+static TIME: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let of_day = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?";
+    let zone = r"(?:Z|\s?[+-]\d{2}:?\d{2})?";
+    let date = r"\d{4}[-/.]\d{2}[-/.]\d{2}|\d{1,2}[./]\d{1,2}[./]\d{4}";
+    Regex::new(&format!(r"(?:{date})(?:[T ]{of_day}{zone})?|\b{of_day}\b")).ok()
+});
+
 /// The same placeholder several times in a row, as a list of names gives it.
 static REPEATS: LazyLock<Vec<(&'static str, Regex)>> = LazyLock::new(|| {
     PLACEHOLDERS
@@ -104,6 +112,10 @@ impl Mask {
             Some(dn) => dn.replace_all(&text, "<dn>").into_owned(),
             None => text,
         };
+        let text = match &*TIME {
+            Some(time) => time.replace_all(&text, "<n>").into_owned(),
+            None => text,
+        };
         let text = self.tokens(&text);
         let mut text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         for (placeholder, repeats) in REPEATS.iter() {
@@ -154,7 +166,37 @@ impl Mask {
         }
         let lead = token.len() - token.trim_start_matches(is_mark).len();
         let (head, tail) = (&token[..lead], &token[lead + inner.len()..]);
-        format!("{head}{}{tail}", self.inner(inner, before))
+        if tail.starts_with('=') && self.is_key(inner) {
+            return token.to_owned();
+        }
+        let masked = self.inner(inner, before);
+        let masked = if masked == inner {
+            self.scrubbed(inner)
+        } else {
+            masked
+        };
+        format!("{head}{masked}{tail}")
+    }
+
+    /// A token that stays, without the known names that marks of any sort have hidden in it.
+    fn scrubbed(&self, token: &str) -> String {
+        let mut out = String::with_capacity(token.len());
+        let mut word = String::new();
+        let end = |word: &mut String, out: &mut String| {
+            let known = self.names.contains(&word.to_lowercase());
+            out.push_str(if known { "<name>" } else { word });
+            word.clear();
+        };
+        for c in token.chars() {
+            if c.is_alphanumeric() {
+                word.push(c);
+            } else {
+                end(&mut word, &mut out);
+                out.push(c);
+            }
+        }
+        end(&mut word, &mut out);
+        out
     }
 
     fn inner(&self, token: &str, before: &str) -> String {
@@ -168,7 +210,11 @@ impl Mask {
             return "<host>".to_owned();
         }
         if let Some((key, _)) = token.split_once('=') {
-            return format!("{}=<value>", self.inner(key, ""));
+            return if self.is_key(key) {
+                format!("{key}=<value>")
+            } else {
+                format!("{}=<value>", self.inner(key, ""))
+            };
         }
         if is_path(token) {
             return "<path>".to_owned();
@@ -217,6 +263,12 @@ impl Mask {
         } else {
             token.to_owned()
         }
+    }
+
+    /// A key before a value is a word of a program, unless it is a number or somebody who is known.
+    fn is_key(&self, key: &str) -> bool {
+        key.chars().all(|c| c.is_alphabetic() || c == '_')
+            && !self.names.contains(&key.to_lowercase())
     }
 
     fn with_digits(&self, token: &str) -> String {

@@ -6,14 +6,14 @@ use super::report::Outlook;
 use super::row::Row;
 use crate::model::RefusalReason;
 
-type Key<'a> = (&'a str, Option<&'a str>, Option<RefusalReason>);
+/// Verdict, policy, the refusal's name.
+type Key<'a> = (&'a str, Option<&'a str>, Option<&'a str>);
 
 /// The rows of the table: acts that may go first, then by count.
 pub fn outlook(rows: &[Row]) -> Vec<Outlook> {
-    let mut counts: BTreeMap<(&str, Option<&str>, Option<&str>), (u64, Option<RefusalReason>)> =
-        BTreeMap::new();
+    let mut counts: BTreeMap<Key<'_>, (u64, Option<RefusalReason>)> = BTreeMap::new();
     for row in rows {
-        let (verdict, policy, refused): Key<'_> = match &row.said {
+        let (verdict, policy, refused) = match &row.said {
             Ok(said) => (
                 said.verdict,
                 said.policy.as_deref(),

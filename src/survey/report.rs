@@ -91,7 +91,7 @@ pub struct LeaverTask {
     pub reason: String,
     /// What the policies would do.
     pub verdict: String,
-    /// The first refusal of the guards, where there is one.
+    /// The guards' refusals by their names, the first one first, with commas; none where they let it pass.
     pub refused: Option<String>,
 }
 

@@ -1,3 +1,5 @@
+//! The report's tables against rows that were made by hand and at random.
+
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};

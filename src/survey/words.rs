@@ -2,15 +2,14 @@
 
 use super::row::Row;
 
-/// The verdict, and the name of what holds it back.
-pub fn verdict(row: &Row) -> (String, Option<String>) {
+/// The verdict, and the names of all that holds it back.
+pub fn in_full(row: &Row) -> (String, Option<String>) {
     match &row.said {
-        Ok(said) => (
-            said.verdict.to_owned(),
-            said.refused
-                .first()
-                .map(|reason| reason.as_str().to_owned()),
-        ),
+        Ok(said) => {
+            let refused: Vec<&str> = said.refused.iter().map(|reason| reason.as_str()).collect();
+            let refused = (!refused.is_empty()).then(|| refused.join(", "));
+            (said.verdict.to_owned(), refused)
+        }
         Err(reason) => ("not decided".to_owned(), Some(reason.as_str().to_owned())),
     }
 }

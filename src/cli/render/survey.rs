@@ -11,6 +11,8 @@ use crate::survey::{Axis, LeaverTask, Report, along};
 
 /// Rows of a table that is longer elsewhere.
 const SHOWN: usize = 15;
+/// Letters of a word that find room in a line of 80.
+const LONG: usize = 48;
 /// Places of a bar.
 const BAR: u64 = 24;
 
@@ -193,11 +195,24 @@ fn causes(out: &mut String, report: &Report, width: Width) {
                 grouped(reason.tasks),
                 reason.class.clone(),
                 reason.example.clone(),
-                reason.masked.clone(),
+                brief(&reason.masked),
             ]
         }),
     );
     more(out, report.reasons.len());
+}
+
+/// A text whose words find room in a line: of the long name of a class its last part is enough.
+fn brief(text: &str) -> String {
+    let words = text.split(' ').map(|word| {
+        if word.chars().count() <= LONG {
+            return word.to_owned();
+        }
+        let last = word.rsplit_once('.').map_or(word, |(_, last)| last);
+        let end: String = last.chars().take(LONG).collect();
+        format!("…{end}")
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn unmapped(out: &mut String, report: &Report, width: Width) {

@@ -1,3 +1,5 @@
+//! What the file of readings keeps, believes and leaves alone.
+
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;

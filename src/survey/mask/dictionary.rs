@@ -38,7 +38,7 @@ state statement status step stopped storage store string style subject subscript
 syntax sys system table tablespace target task tcp telephone template temporarily temporary terminated test than that the their then
 there these they this throttled throttling through time timed timelimit timeout tls to token too total transaction transport tries
 try trying two type unable unauthorized unavailable unexpected unhandled unique unit unknown unreachable unresolved until unwilling
-up update updated updating use used user userid username users using valid validation value values verification version via
+up update updated verify verifying wait ensure contact consult refer ask tell updating use used user userid username users using valid validation value values verification version via
 violated violation violates virtual waiting was were when where which while will with within without work worker workflow write
 written wrong yes you your zone
 abap acl ad adp auth bapi cpu crud csv ddl dml dns dsml eof ews fk gc gid guid gss idm imap ip jco jdbc jms jndi jvm kdc krb mtls

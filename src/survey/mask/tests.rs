@@ -1,3 +1,5 @@
+//! Masks against error texts of the usual connectors, and against whatever chance writes.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -43,7 +45,7 @@ fn what_differs_from_task_to_task_is_gone_and_the_cause_stays() {
         ),
         (
             "Müller-Lüdenscheidt is locked since 2026-02-03T11:12:13Z",
-            "<name> is locked since <n>:<id>",
+            "<name> is locked since <n>",
         ),
         (
             "mkdir: cannot create /home/abc: quota",

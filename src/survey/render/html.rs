@@ -159,17 +159,17 @@ fn access(out: &mut String, title: &str, line: &str, access: &OpenAccess) {
             out,
             title,
             &[
-                "open since",
                 "days",
                 "person",
                 "state",
                 "target",
-                "task",
                 "what",
+                "would be done",
+                "open since",
+                "task",
                 "status",
                 "owner",
                 "cause",
-                "would be done",
             ],
             access.tasks.iter().map(leaver),
         );
@@ -183,7 +183,6 @@ fn leaver(task: &LeaverTask) -> Vec<Cell> {
         None => verdict(&task.verdict).to_owned(),
     };
     vec![
-        Cell::Word(format!("{} ({})", day(task.since), task.since_by)),
         match task.days.map(u64::try_from) {
             Some(Ok(days)) => Cell::Count(days),
             _ => Cell::Word("-".to_owned()),
@@ -191,12 +190,13 @@ fn leaver(task: &LeaverTask) -> Vec<Cell> {
         Cell::Word(task.person.clone()),
         Cell::Word(task.person_state.clone()),
         Cell::Word(task.target.clone()),
-        Cell::Word(task.task.clone()),
-        Cell::Word(format!("{} ({})", task.name, task.kind)),
-        Cell::Word(task.status.clone()),
-        Cell::Word(format!("{} ({})", task.owner, task.owner_state)),
-        Cell::Text(format!("{}: {}", task.class, task.reason)),
+        Cell::Text(format!("{} ({})", task.name, task.kind)),
         Cell::Text(done),
+        Cell::Text(format!("{} ({})", day(task.since), task.since_by)),
+        Cell::Word(task.task.clone()),
+        Cell::Word(task.status.clone()),
+        Cell::Text(format!("{} ({})", task.owner, task.owner_state)),
+        Cell::Text(format!("{}: {}", task.class, task.reason)),
     ]
 }
 
@@ -435,7 +435,7 @@ fn table(out: &mut String, label: &str, heads: &[&str], rows: impl Iterator<Item
                 Cell::Text(text) if text.chars().count() > 40 => {
                     write!(body, "<td class=\"t\">{}</td>", escape(text))
                 }
-                Cell::Text(text) => write!(body, "<td>{}</td>", escape(text)),
+                Cell::Text(text) => write!(body, "<td class=\"s\">{}</td>", escape(text)),
                 Cell::Count(count) => write!(body, "<td class=\"n\">{}</td>", grouped(*count)),
                 Cell::Heat(0, _) => write!(body, "<td class=\"heat soft\">·</td>"),
                 Cell::Heat(count, share) => write!(

@@ -92,8 +92,8 @@ pub fn markdown(report: &Report) -> String {
     }
     let _ = writeln!(
         out,
-        "\n{} {}, schema {} {}",
-        "provtaskd", report.program, report.schema, report.version
+        "\nprovtaskd {}, schema {} {}",
+        report.program, report.schema, report.version
     );
     out
 }
