@@ -161,11 +161,11 @@ fn access(out: &mut String, title: &str, line: &str, access: &OpenAccess) {
             &[
                 "days",
                 "person",
-                "state",
                 "target",
                 "what",
                 "would be done",
                 "open since",
+                "person's state",
                 "task",
                 "status",
                 "owner",
@@ -188,15 +188,16 @@ fn leaver(task: &LeaverTask) -> Vec<Cell> {
             _ => Cell::Word("-".to_owned()),
         },
         Cell::Word(task.person.clone()),
-        Cell::Word(task.person_state.clone()),
         Cell::Word(task.target.clone()),
         Cell::Text(format!("{} ({})", task.name, task.kind)),
         Cell::Text(done),
         Cell::Text(format!("{} ({})", day(task.since), task.since_by)),
+        Cell::Word(task.person_state.clone()),
         Cell::Word(task.task.clone()),
         Cell::Word(task.status.clone()),
         Cell::Text(format!("{} ({})", task.owner, task.owner_state)),
-        Cell::Text(format!("{}: {}", task.class, task.reason)),
+        // the texts stand under "Causes": rows stay short on a narrow screen
+        Cell::Word(task.class.clone()),
     ]
 }
 
