@@ -393,7 +393,7 @@ fn remember(
     let due = match &evaluated.verdict {
         Some(Verdict::Act {
             after: Some(after), ..
-        }) => {
+        }) if !around.bench.ahead => {
             let from = facts
                 .history
                 .last_attempt_at

@@ -336,8 +336,7 @@ fn standing(around: &Surroundings<'_>, memory: &Memory, wishes: &[Wish]) -> Stan
 /// What forbids the act before anything has to be read for it.
 fn not_now(around: &Surroundings<'_>, wish: &Wish) -> Option<Refusal> {
     let decision = &wish.decision;
-    let due = decision.due.filter(|_| !around.bench.ahead);
-    if let Some(due) = due.filter(|due| *due > around.now) {
+    if let Some(due) = decision.due.filter(|due| *due > around.now) {
         return Some(
             Refusal::new(RefusalReason::NotDueYet, Scope::Lineage(decision.lineage)).until(due),
         );
