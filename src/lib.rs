@@ -28,6 +28,7 @@ pub mod oig;
 pub mod policy;
 pub mod sim;
 pub mod source;
+pub mod survey;
 pub mod telemetry;
 
 /// Who may import whom: a room, and what it may name beside itself. The longest row that fits a
@@ -45,6 +46,8 @@ pub const ROOMS: &[(&str, &[&str])] = &[
         "dispatch::batch",
         &["model", "governor::Admitted", "governor::Lane"],
     ),
+    // what was read and decided becomes a report, and a report becomes text
+    ("survey", &["model"]),
     ("config::raw", &[]),
     // floor 2: I/O
     // cron lines are read where they are written
@@ -85,6 +88,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
             "telemetry",
             "control",
             "admin",
+            "survey",
         ],
     ),
     // floor 4
@@ -100,6 +104,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
             "telemetry",
             "control",
             "sim",
+            "survey",
             "daemon",
             // commands for a store that nobody holds: there is no daemon to ask
             "ledger::upkeep",

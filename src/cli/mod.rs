@@ -16,6 +16,7 @@ mod render;
 mod run;
 pub mod sim;
 mod store;
+mod survey;
 
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -41,6 +42,8 @@ struct Cli {
 enum Command {
     /// Run the daemon, or one cycle of it
     Run(run::RunArgs),
+    /// Report on the backlog of a server, read-only; needs server and login alone, neither store nor daemon
+    Survey(survey::SurveyArgs),
     /// Show every item with decision and refusals; sends and claims nothing
     Plan(look::PlanArgs),
     /// Show why one task is or is not acted on, with the values that it rests on
@@ -136,6 +139,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
     let context = Context::new(cli.global);
     match cli.command {
         Command::Run(args) => run::run(&context, &args),
+        Command::Survey(args) => survey::survey(&context, &args),
         Command::Plan(args) => look::plan(&context, args),
         Command::Explain(args) => look::explain(&context, args),
         Command::Check(args) => check::check(&context, &args),

@@ -11,6 +11,11 @@ const CLEAR: &str = "\r\x1b[K";
 
 /// Waits for the work; on a terminal it says so meanwhile, on standard error.
 pub async fn beside<T>(what: &str, work: impl Future<Output = T>) -> T {
+    beside_that(|| what.to_owned(), work).await
+}
+
+/// The same with words that change while the work goes on.
+pub async fn beside_that<T>(what: impl Fn() -> String, work: impl Future<Output = T>) -> T {
     if std::io::stderr().is_terminal() {
         shown(&mut std::io::stderr(), FIRST, what, work).await
     } else {
@@ -21,7 +26,7 @@ pub async fn beside<T>(what: &str, work: impl Future<Output = T>) -> T {
 async fn shown<T>(
     out: &mut impl Write,
     every: Duration,
-    what: &str,
+    what: impl Fn() -> String,
     work: impl Future<Output = T>,
 ) -> T {
     tokio::pin!(work);
@@ -40,7 +45,7 @@ async fn shown<T>(
             () = tokio::time::sleep(every) => {
                 said = true;
                 let seconds = began.elapsed().as_secs();
-                let line = format!("{CLEAR}{what} … {seconds} s (Ctrl-C stops waiting)");
+                let line = format!("{CLEAR}{} … {seconds} s (Ctrl-C stops waiting)", what());
                 let _ = write!(out, "{line}").and_then(|()| out.flush());
             }
         }
@@ -57,7 +62,13 @@ mod tests {
     #[tokio::test]
     async fn what_is_at_once_says_nothing() {
         let mut out = Vec::new();
-        let done = shown(&mut out, FIRST, "reading", std::future::ready(7)).await;
+        let done = shown(
+            &mut out,
+            FIRST,
+            || "reading".to_owned(),
+            std::future::ready(7),
+        )
+        .await;
         assert_eq!((done, out.as_slice()), (7, &b""[..]));
     }
 
@@ -84,7 +95,13 @@ mod tests {
             }
             7
         };
-        let done = shown(&mut out.clone(), Duration::ZERO, "reading the list", work).await;
+        let done = shown(
+            &mut out.clone(),
+            Duration::ZERO,
+            || "reading the list".to_owned(),
+            work,
+        )
+        .await;
         let text = String::from_utf8(out.0.borrow().clone()).expect("text");
         assert_eq!(done, 7);
         assert!(text.contains("reading the list … 0 s"), "{text:?}");

@@ -1,5 +1,7 @@
 //! `provtaskd sim`: runs the simulator until it is interrupted; it must never listen beyond loopback.
 
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -25,6 +27,45 @@ pub struct SimArgs {
     /// Seed of every draw, else the scenario's.
     #[arg(long)]
     pub seed: Option<u64>,
+    /// Write provtaskd.toml and password for this simulator into a new directory, to try the other commands in
+    #[arg(long, value_name = "DIR")]
+    pub write_config: Option<PathBuf>,
+}
+
+/// Why the simulator ended.
+#[derive(Debug, thiserror::Error)]
+pub enum SimRunError {
+    /// It could not start.
+    #[error(transparent)]
+    Sim(#[from] SimError),
+    /// The files could not be written.
+    #[error("can't write a configuration into {}: {source}", dir.display())]
+    Write {
+        /// Where.
+        dir: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+/// Writes what the other commands need to find this simulator; a directory that is there is left alone.
+fn write_config(dir: &Path, origin: &str, login: &str, password: &str) -> std::io::Result<()> {
+    let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+    let config = format!(
+        "# Written by `provtaskd sim` for the simulator at {origin}.\n[server]\norigin = {}\nlogin = {}\npassword_file = \"password\"\nsimulator_clock = true\n\n[store]\ndir = \"store\"\n\n[admin]\nlisten = \"off\"\n",
+        quoted(origin),
+        quoted(login)
+    );
+    std::fs::DirBuilder::new().mode(0o700).create(dir)?;
+    for (name, text) in [("provtaskd.toml", config.as_str()), ("password", password)] {
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(dir.join(name))?;
+        file.write_all(text.as_bytes())?;
+    }
+    Ok(())
 }
 
 /// The scenario of a name or a file.
@@ -46,8 +87,8 @@ pub fn scenario(named: &str) -> Result<Scenario, SimError> {
 /// Runs the simulator until SIGINT or SIGTERM.
 ///
 /// # Errors
-/// [`SimError`] if it can't start.
-pub async fn run(args: SimArgs) -> Result<(), SimError> {
+/// [`SimRunError`] if it can't start.
+pub async fn run(args: SimArgs) -> Result<(), SimRunError> {
     let scenario = scenario(&args.scenario)?;
     let clock = match &args.clock {
         Some(text) => Some(parse_clock(text).map_err(SimError::Clock)?),
@@ -64,6 +105,13 @@ pub async fn run(args: SimArgs) -> Result<(), SimError> {
     })
     .await?;
     let origin = server.origin();
+    if let Some(dir) = &args.write_config {
+        let written = write_config(dir, &origin, &login.login, &login.password);
+        written.map_err(|source| SimRunError::Write {
+            dir: dir.clone(),
+            source,
+        })?;
+    }
     println!("simulator of {about}");
     println!("  origin    {origin}");
     println!("  login     {}", login.login);
@@ -72,6 +120,9 @@ pub async fn run(args: SimArgs) -> Result<(), SimError> {
         login.password
     );
     println!("  truth     curl -s {origin}/sim/truth?brief");
+    if let Some(dir) = &args.write_config {
+        println!("  config    {}/provtaskd.toml", dir.display());
+    }
     println!("try:");
     println!(
         "  curl -s -u {}:{} '{origin}/iam/governance/selfservice/api/v1/provtasks?q=Status.Category+eq+Rejected'",

@@ -1,54 +1,18 @@
 //! Collects the facts that policies and guards need, inside the read budget; a fact that could not be had stays unknown.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, LazyLock};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::cache::{Cache, Dated, ProcessEntry};
 use super::evaluate::Bench;
 use super::memory::Memory;
+use super::watch::{ACCOUNTS, Reading};
 use crate::absence::ProxyRow;
-use crate::model::facts::{Known, Person};
-use crate::model::{Clock, Login, ProcessKey, RoleKey, Task, TaskId, UserKey};
-use crate::oig::{Client, LOGINS_AT_ONCE, OigError, People, Proxy};
-
-/// What was read of people, accounts, proxies and roles, each with the time at which its question began; bounded by what is open.
-#[derive(Debug, Default)]
-pub struct Cache {
-    people: HashMap<Login, Dated<Known<Person>>>,
-    logins: HashMap<UserKey, Login>,
-    processes: HashMap<ProcessKey, ProcessEntry>,
-    proxies: HashMap<Login, Dated<Known<Vec<ProxyRow>>>>,
-    roles: HashMap<String, Dated<Option<RoleKey>>>,
-    members: HashMap<RoleKey, Dated<Known<Arc<[Login]>>>>,
-    responses: HashMap<TaskId, Dated<Known<Arc<[String]>>>>,
-}
-
-#[derive(Debug)]
-struct Dated<T> {
-    value: T,
-    at: Timestamp,
-    /// The server has answered; an unknown that rests on a failed request is asked for again.
-    answered: bool,
-}
-
-impl<T> Dated<Known<T>> {
-    fn of(value: Known<T>, at: Timestamp) -> Self {
-        let answered = value.value().is_some();
-        Self {
-            value,
-            at,
-            answered,
-        }
-    }
-}
-
-#[derive(Debug)]
-struct ProcessEntry {
-    tasks: Known<Arc<Vec<Task>>>,
-    at: Timestamp,
-    fingerprint: u64,
-}
+use crate::model::facts::Known;
+use crate::model::{Clock, Login, ProcessKey, RoleKey, TaskId, UserKey};
+use crate::oig::{Client, LOGINS_AT_ONCE, OigError, Proxy};
 
 /// Reads through the cache.
 pub struct Collector<'a> {
@@ -57,138 +21,6 @@ pub struct Collector<'a> {
     cache: &'a mut Cache,
     /// Older readings are not used for a decision to give access.
     max_age: SignedDuration,
-}
-
-/// What nobody has read. The text is one for all.
-fn not_read<T>() -> Known<T> {
-    static WHY: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("not read"));
-    Known::No {
-        why: Arc::clone(&WHY),
-    }
-}
-
-impl Cache {
-    /// Forgets readings older than `keep` and those of accounts and people no longer open.
-    pub fn trim(&mut self, now: Timestamp, keep: SignedDuration) {
-        let fresh = |at: Timestamp| now.duration_since(at) <= keep;
-        self.people.retain(|_, entry| fresh(entry.at));
-        self.processes.retain(|_, entry| fresh(entry.at));
-        self.proxies.retain(|_, entry| fresh(entry.at));
-        self.roles.retain(|_, entry| fresh(entry.at));
-        self.members.retain(|_, entry| fresh(entry.at));
-        self.responses.retain(|_, entry| fresh(entry.at));
-        let people = &self.people;
-        self.logins.retain(|_, login| people.contains_key(login));
-    }
-
-    /// A person as last read, whatever its age; unknown where never read.
-    pub fn person(&self, login: &Login) -> Known<Person> {
-        self.people
-            .get(login)
-            .map_or_else(not_read, |entry| entry.value.clone())
-    }
-
-    /// True where a reading of the person was tried.
-    pub fn has_person(&self, login: &Login) -> bool {
-        self.people.contains_key(login)
-    }
-
-    /// True where a reading of the person's proxies was tried.
-    pub fn has_proxies(&self, login: &Login) -> bool {
-        self.proxies.contains_key(login)
-    }
-
-    /// The login that belongs to a key, where it was read.
-    pub fn login_of(&self, key: &UserKey) -> Option<&Login> {
-        self.logins.get(key)
-    }
-
-    /// The finished and open tasks of an account as last read; unknown once the list shows the
-    /// account otherwise than when it was read (`fingerprint`).
-    pub fn process(
-        &self,
-        key: &ProcessKey,
-        fingerprint: impl FnOnce() -> u64,
-    ) -> Known<Arc<Vec<Task>>> {
-        match self.processes.get(key) {
-            None => not_read(),
-            Some(entry) if entry.fingerprint != fingerprint() => {
-                Known::unknown(format!("account {key} has changed since it was read"))
-            }
-            Some(entry) => entry.tasks.clone(),
-        }
-    }
-
-    /// True where any of these was asked for since then and could not be had.
-    pub fn asked_in_vain(
-        &self,
-        since: Timestamp,
-        person: Option<&Login>,
-        process: Option<&ProcessKey>,
-        responses: Option<&TaskId>,
-    ) -> bool {
-        let person = person.and_then(|login| self.people.get(login));
-        let process = process.and_then(|key| self.processes.get(key));
-        let responses = responses.and_then(|id| self.responses.get(id));
-        person.is_some_and(|entry| entry.at >= since && entry.value.value().is_none())
-            || process.is_some_and(|entry| entry.at >= since && entry.tasks.value().is_none())
-            || responses.is_some_and(|entry| entry.at >= since && entry.value.value().is_none())
-    }
-
-    /// A person's proxies as last read.
-    pub fn proxies(&self, login: &Login) -> Known<Vec<ProxyRow>> {
-        self.proxies
-            .get(login)
-            .map_or_else(not_read, |entry| entry.value.clone())
-    }
-
-    /// A role's key as last read.
-    pub fn role(&self, name: &str) -> Option<RoleKey> {
-        self.roles.get(name).and_then(|entry| entry.value.clone())
-    }
-
-    /// A role's direct members as last read.
-    pub fn members(&self, key: &RoleKey) -> Known<Arc<[Login]>> {
-        self.members
-            .get(key)
-            .map_or_else(not_read, |entry| entry.value.clone())
-    }
-
-    /// The response codes that may be set on a task, as last read.
-    pub fn responses(&self, id: &TaskId) -> Known<Arc<[String]>> {
-        self.responses
-            .get(id)
-            .map_or_else(not_read, |entry| entry.value.clone())
-    }
-
-    fn store_people(&mut self, people: People, at: Timestamp) {
-        for (login, person) in people.found {
-            let known = Known::Yes {
-                value: person,
-                as_of: at,
-            };
-            self.store_person(&login, known, at, true);
-        }
-        for login in people.missing {
-            let why = Known::unknown(format!("user {login} is not visible to this login"));
-            self.store_person(&login, why, at, true);
-        }
-        for (login, why) in people.unknown {
-            self.store_person(&login, Known::unknown(why), at, false);
-        }
-    }
-
-    fn store_person(&mut self, login: &Login, value: Known<Person>, at: Timestamp, answered: bool) {
-        if let Some(key) = value.value().and_then(|p| p.key.clone()) {
-            self.logins.insert(key, login.clone());
-        }
-        let entry = Dated {
-            value,
-            at,
-            answered,
-        };
-        self.people.insert(login.clone(), entry);
-    }
 }
 
 /// A collector for one cycle's readings.
@@ -218,6 +50,14 @@ impl<'a> Collector<'a> {
         }
     }
 
+    /// False once as many requests were made as somebody has allowed.
+    fn may_ask(&self) -> bool {
+        self.cache
+            .watch
+            .as_ref()
+            .is_none_or(|watch| watch.may_ask(self.client))
+    }
+
     fn fresh(&self, at: Timestamp) -> bool {
         self.clock.now().duration_since(at) <= self.max_age
     }
@@ -240,9 +80,13 @@ impl<'a> Collector<'a> {
         if wanted.is_empty() {
             return Ok(());
         }
+        self.cache.begin("people", wanted.len());
         // each question has a date of its own, that of its beginning
         let mut parts = wanted.chunks(LOGINS_AT_ONCE);
         while let Some(part) = parts.next() {
+            if !self.may_ask() {
+                break;
+            }
             let at = self.clock.now();
             match self.client.users_by_login(part).await {
                 Ok(people) => self.cache.store_people(people, at),
@@ -257,6 +101,52 @@ impl<'a> Collector<'a> {
                     }
                 }
             }
+            self.cache.went_on(part.len());
+        }
+        Ok(())
+    }
+
+    /// Reads the last days of people who are gone, where the server shows such a date.
+    ///
+    /// # Errors
+    /// Only a stopped login.
+    pub async fn end_dates(&mut self, logins: BTreeSet<Login>) -> Result<(), OigError> {
+        let wanted: Vec<Login> = logins
+            .into_iter()
+            .filter(|login| {
+                let known = self.cache.ends.get(login);
+                !known.is_some_and(|entry| self.fresh(entry.at))
+            })
+            .collect();
+        self.cache.begin("leave dates", wanted.len());
+        for part in wanted.chunks(LOGINS_AT_ONCE) {
+            if !self.may_ask() {
+                break;
+            }
+            let at = self.clock.now();
+            match self.client.end_dates(part).await {
+                Ok(dates) => {
+                    for login in part {
+                        let value = dates.get(login).copied();
+                        self.cache.keep(at, || Reading::End {
+                            login: login.clone(),
+                            end: value,
+                        });
+                        let entry = Dated {
+                            value,
+                            at,
+                            answered: true,
+                        };
+                        self.cache.ends.insert(login.clone(), entry);
+                    }
+                }
+                Err(error) if error.is_login() => return Err(error),
+                Err(error) => {
+                    tracing::debug!(%error, "leave dates could not be read");
+                    break;
+                }
+            }
+            self.cache.went_on(part.len());
         }
         Ok(())
     }
@@ -276,10 +166,17 @@ impl<'a> Collector<'a> {
             if known {
                 continue;
             }
+            if !self.may_ask() {
+                break;
+            }
             let at = self.clock.now();
             match self.client.user(&key).await {
                 Ok(Some(person)) => {
                     let login = person.login.clone();
+                    self.cache.keep(at, || Reading::Login {
+                        key: key.clone(),
+                        login: login.clone(),
+                    });
                     self.cache.logins.insert(key, login.clone());
                     self.cache.store_person(
                         &login,
@@ -310,16 +207,22 @@ impl<'a> Collector<'a> {
         wanted: impl IntoIterator<Item = (ProcessKey, u64)>,
         until: Timestamp,
     ) -> Result<(), OigError> {
+        let wanted: Vec<(ProcessKey, u64)> = wanted.into_iter().collect();
+        self.cache.begin(ACCOUNTS, wanted.len());
         for (key, fingerprint) in wanted {
             if self.clock.now() > until {
                 break;
             }
+            self.cache.went_on(1);
             if self.cache.processes.get(&key).is_some_and(|entry| {
                 entry.tasks.value().is_some()
                     && entry.fingerprint == fingerprint
                     && self.fresh(entry.at)
             }) {
                 continue;
+            }
+            if !self.may_ask() {
+                break;
             }
             let at = self.clock.now();
             let answer = self.client.process(&key).await;
@@ -332,6 +235,13 @@ impl<'a> Collector<'a> {
                 Err(error) if error.is_login() => return Err(error),
                 Err(error) => Known::unknown(format!("account {key} could not be read: {error}")),
             };
+            if let Some(tasks) = tasks.value() {
+                self.cache.keep(at, || Reading::Account {
+                    key: key.clone(),
+                    fingerprint,
+                    tasks: Some(tasks.iter().map(Into::into).collect()),
+                });
+            }
             self.cache.processes.insert(
                 key,
                 ProcessEntry {
@@ -358,6 +268,9 @@ impl<'a> Collector<'a> {
             {
                 continue;
             }
+            if !self.may_ask() {
+                break;
+            }
             let at = self.clock.now();
             let key = self
                 .cache
@@ -374,6 +287,12 @@ impl<'a> Collector<'a> {
                     }
                 },
             };
+            if let Some(rows) = value.value() {
+                self.cache.keep(at, || Reading::Proxies {
+                    login: login.clone(),
+                    rows: rows.clone(),
+                });
+            }
             self.cache.proxies.insert(login, Dated::of(value, at));
         }
         Ok(())
@@ -393,8 +312,18 @@ impl<'a> Collector<'a> {
             {
                 continue;
             }
+            if !self.may_ask() {
+                break;
+            }
             let value = match self.client.role_by_name(&name).await {
-                Ok(role) => role.map(|role| role.key),
+                Ok(role) => {
+                    let key = role.map(|role| role.key);
+                    self.cache.keep(self.clock.now(), || Reading::Role {
+                        name: name.clone(),
+                        key: key.clone(),
+                    });
+                    key
+                }
                 Err(error) if error.is_login() => return Err(error),
                 Err(error) => {
                     tracing::warn!(%error, role = %name, "a role could not be read");
@@ -425,9 +354,12 @@ impl<'a> Collector<'a> {
             {
                 continue;
             }
+            if !self.may_ask() {
+                break;
+            }
             let at = self.clock.now();
             let answer = self.client.role_members(&key).await;
-            let value = match answer {
+            let value: Known<Arc<[Login]>> = match answer {
                 Ok(members) => Known::Yes {
                     value: members.into_iter().map(|member| member.login).collect(),
                     as_of: at,
@@ -437,6 +369,12 @@ impl<'a> Collector<'a> {
                     Known::unknown(format!("members of role {key} could not be read: {error}"))
                 }
             };
+            if let Some(logins) = value.value() {
+                self.cache.keep(at, || Reading::Members {
+                    key: key.clone(),
+                    logins: logins.to_vec(),
+                });
+            }
             self.cache.members.insert(key, Dated::of(value, at));
         }
         Ok(())

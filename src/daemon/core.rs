@@ -351,6 +351,7 @@ impl Core {
             cycle,
             epoch: self.epoch,
             whole: false,
+            ahead: false,
             only: None,
             blocked: Arc::new(self.blocked(self.clock.now())),
         }

@@ -23,7 +23,7 @@ use crate::model::hash::{FastMap, FastSet};
 use crate::model::settings::Settings;
 use crate::model::{
     Clock, CycleId, Decision, Fields, Kind, Known, LineageId, Login, Owner, Refusal, RefusalReason,
-    TargetName, Task, TaskId, Verdict,
+    Snapshot, TargetName, Task, TaskId, Verdict,
 };
 use crate::oig::{Client, OigError};
 use crate::policy::{Class, Need, PolicySet};
@@ -63,6 +63,8 @@ pub struct Bench {
     pub epoch: u64,
     /// Decide every task, changed or not, and describe it (plan, explain).
     pub whole: bool,
+    /// Answer for what is due later as if it were due now, and store nothing (survey).
+    pub ahead: bool,
     /// Only this task is to be described (explain).
     pub only: Option<TaskId>,
     /// Targets to which nothing may be sent now, and why: no readings are spent on them.
@@ -138,7 +140,20 @@ const KEPT_AT_ONCE: usize = 2;
 /// # Errors
 /// The list could not be read, the login is stopped, or the ledger could not write.
 pub async fn evaluate(bench: &Bench, memory: &mut Memory) -> Result<Evaluated, CycleError> {
-    let snapshot = Arc::new(bench.client.list().await?);
+    let snapshot = bench.client.list().await?;
+    evaluate_list(bench, memory, snapshot).await
+}
+
+/// The same over a list that was read already.
+///
+/// # Errors
+/// The login is stopped, or the ledger could not write.
+pub async fn evaluate_list(
+    bench: &Bench,
+    memory: &mut Memory,
+    snapshot: Snapshot,
+) -> Result<Evaluated, CycleError> {
+    let snapshot = Arc::new(snapshot);
     let now = bench.clock.now();
     let kinds: Vec<Kind> = snapshot
         .tasks
@@ -151,7 +166,7 @@ pub async fn evaluate(bench: &Bench, memory: &mut Memory) -> Result<Evaluated, C
             snapshot: Arc::clone(&snapshot),
             kinds: kinds.clone(),
             cycle: bench.cycle,
-            asked: bench.whole,
+            asked: bench.whole || bench.ahead,
             delivery: bench.settings.delivery.clone(),
         },
     );
@@ -378,7 +393,7 @@ fn remember(
     let due = match &evaluated.verdict {
         Some(Verdict::Act {
             after: Some(after), ..
-        }) => {
+        }) if !around.bench.ahead => {
             let from = facts
                 .history
                 .last_attempt_at
@@ -458,7 +473,8 @@ fn keep(
     inputs: Vec<Inputs>,
     now: Timestamp,
 ) -> impl Future<Output = Result<(), LedgerError>> + use<> {
-    let (ledger, nothing) = (bench.ledger.clone(), bench.whole || inputs.is_empty());
+    let nothing = bench.whole || bench.ahead || inputs.is_empty();
+    let ledger = bench.ledger.clone();
     async move {
         if nothing {
             return Ok(());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::collect::Cache;
+use super::cache::Cache;
 use crate::model::hash::FastMap;
 use crate::model::{Decision, LineageId, ReadValue, Refusal, RefusalReason, Verdict};
 

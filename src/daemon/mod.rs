@@ -5,6 +5,7 @@ mod anchor;
 mod answer;
 mod ask;
 pub mod audit;
+mod cache;
 mod collect;
 mod conclude;
 mod core;
@@ -31,11 +32,13 @@ mod settle;
 mod start;
 mod store;
 mod stories;
+mod survey;
 mod systemd;
 mod time;
 mod under_way;
 mod upkeep;
 mod views;
+mod watch;
 mod world;
 
 use std::path::PathBuf;
@@ -45,7 +48,9 @@ pub use self::core::Exit;
 pub use crate::oig::inspect;
 pub use anchor::{Noted, anchor_alone, anchor_of};
 pub use start::{Running, offline, run, start};
+pub use survey::{SurveyOptions, Surveyed, survey};
 pub use upkeep::{domain_now, hint_of, kind_of};
+pub use watch::{Progress, WatchError};
 
 use crate::admin::AdminError;
 use crate::config::Overrides;
@@ -98,6 +103,9 @@ pub enum DaemonError {
     /// The key that signs anchors can't be used.
     #[error(transparent)]
     AnchorKey(#[from] KeyError),
+    /// The file of a survey's readings can't be used.
+    #[error(transparent)]
+    Readings(WatchError),
     /// The absence feed can't be read at start.
     #[error("{0}")]
     Feed(String),
@@ -137,7 +145,8 @@ impl DaemonError {
             Self::Server(_) | Self::Stepper(_) | Self::Once(_) => RefusedKind::Unreachable,
             Self::OnceLogin(_) => RefusedKind::LoginRefused,
             Self::OnceFaults(_) => RefusedKind::Findings,
-            Self::Control(ControlError::Io { .. }) => RefusedKind::Io,
+            Self::Readings(WatchError::Busy { .. }) => RefusedKind::Busy,
+            Self::Readings(_) | Self::Control(ControlError::Io { .. }) => RefusedKind::Io,
             Self::Control(_) => RefusedKind::Busy,
             Self::Worker(_) | Self::Signals(_) => RefusedKind::Internal,
         }
@@ -188,6 +197,8 @@ impl DaemonError {
             Self::SimulatorClock { .. } => "is `provtaskd sim` running there? For a real server, leave server.simulator_clock out".to_owned(),
             Self::Stepper(_) => "was the simulator stopped?".to_owned(),
             Self::AnchorKey(_) => "mend the file that audit.hmac_key_file names, or leave the key out; nothing was sent".to_owned(),
+            Self::Readings(WatchError::Busy { .. }) => "wait for it to end, or name another file with --readings".to_owned(),
+            Self::Readings(_) => "name another file with --readings, or give --no-resume to keep nothing".to_owned(),
             Self::Feed(_) => "mend the file named, or leave absence.feed out".to_owned(),
             Self::Worker(_) | Self::Signals(_) => String::new(),
         }

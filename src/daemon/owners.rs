@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::collect::Cache;
+use super::cache::Cache;
 use super::collect::collector;
 use super::evaluate::CycleError;
 use super::facts::Surroundings;

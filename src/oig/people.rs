@@ -76,6 +76,13 @@ pub fn person(row: &Row<'_>) -> Option<Person> {
     })
 }
 
+/// A person's last day; `None` where the row shows no date that can be read.
+pub fn end_date(row: &Row<'_>, zone: &TimeZone) -> Option<(Login, Timestamp)> {
+    let login = Login::new(&row.text(&["User Login", "userLogin", "login"])?);
+    let end = dates::read(&row.text(&["End Date"])?, zone)?;
+    Some((login, end))
+}
+
 /// A proxy; `None` where the row names nobody. Keys are matched without case (`userLogin`, `userlogin`).
 pub fn proxy(row: &Row<'_>, zone: &TimeZone) -> Option<Proxy> {
     let key = row

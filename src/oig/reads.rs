@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
+use jiff::Timestamp;
+
 use super::client::{Client, Inner, Reading};
 use super::error::OigError;
 use super::filter::{encode, equals};
@@ -20,6 +22,8 @@ const SHORT_PAGES: u64 = 50;
 pub const LOGINS_AT_ONCE: usize = 20;
 /// What is asked of a user.
 const USER_FIELDS: &str = "usr_key,User Login,Status,Manager Login";
+/// What is asked of a user who is gone, by the survey alone.
+const END_FIELDS: &str = "usr_key,User Login,End Date";
 
 /// The answer to a question about several logins.
 #[derive(Clone, Debug, Default)]
@@ -240,6 +244,48 @@ impl Client {
         let query = format!("&q={}&fields={}", encode(condition), encode(USER_FIELDS));
         self.rows("users", "/users", &query, "users", people::person)
             .await
+    }
+
+    /// The last days of people, where the server shows an `End Date` (its name is inferred, contract section 7).
+    /// A server that does not know the field, or refuses the question, shows none.
+    ///
+    /// # Errors
+    /// Any other [`OigError`].
+    pub async fn end_dates(
+        &self,
+        logins: &[Login],
+    ) -> Result<BTreeMap<Login, Timestamp>, OigError> {
+        let zone = &self.0.settings.server_zone;
+        let mut dates = BTreeMap::new();
+        for chunk in logins.chunks(LOGINS_AT_ONCE) {
+            // whom a filter can't name has no date
+            let asked: Vec<String> = chunk
+                .iter()
+                .filter_map(|login| equals("User Login", login.as_str()).ok())
+                .collect();
+            if asked.is_empty() {
+                continue;
+            }
+            let query = format!(
+                "&q={}&fields={}",
+                encode(&asked.join(" or ")),
+                encode(END_FIELDS)
+            );
+            let found = self
+                .rows("users", "/users", &query, "users", |row| {
+                    people::end_date(row, zone)
+                })
+                .await;
+            match found {
+                Ok(found) => {
+                    let found = found.into_iter().filter(|(login, _)| chunk.contains(login));
+                    dates.extend(found);
+                }
+                Err(OigError::Status { status: 400, .. }) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(dates)
     }
 
     /// A person's present and coming proxies; the dates say which hold now.

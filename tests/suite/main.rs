@@ -77,3 +77,6 @@ mod store_drill;
 mod store_files;
 mod store_house;
 mod store_live;
+mod survey;
+mod survey_house;
+mod survey_html;

@@ -6,6 +6,7 @@ mod outcomes;
 mod plan;
 mod status;
 mod store;
+mod survey;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -13,10 +14,12 @@ use serde::Serialize;
 use super::failure::{Failure, Kind};
 use crate::control::one_line;
 pub use audit::{csv, past, verified};
+pub use layout::Width;
 pub use outcomes::{inbox, outcomes, story};
 pub use plan::{explain, plan};
 pub use status::status;
 pub use store::{anchored, brought_in, checked, checked_json, count, erased, retained, rewritten};
+pub use survey::survey;
 
 /// Pretty JSON with a line end.
 pub fn json<T: Serialize>(value: &T) -> Result<String, Failure> {

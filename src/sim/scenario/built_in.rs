@@ -18,6 +18,10 @@ const SHIPPED: &[(&str, &str)] = &[
         include_str!("../../../examples/scenarios/faults.toml"),
     ),
     (
+        "first-day",
+        include_str!("../../../examples/scenarios/first-day.toml"),
+    ),
+    (
         "leave",
         include_str!("../../../examples/scenarios/leave.toml"),
     ),

@@ -1,0 +1,432 @@
+//! Reads the list and what it takes to judge it, asks the daemon's own policies and guards over an empty ledger in memory, and counts all of it into a report; it sends nothing and opens no store.
+
+mod told;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use self::told::{Listed, sorted};
+use super::DaemonError;
+use super::cache::Cache;
+use super::collect::Collector;
+use super::core::idle;
+use super::evaluate::{Bench, CycleError, Evaluated, evaluate_list};
+use super::login;
+use super::memory::Memory;
+use super::start::feed_of;
+use super::time::clock_for;
+use super::watch::{Kept, Progress, Watch, WatchError};
+use crate::absence::{self, Presence, Roster};
+use crate::ledger::Ledger;
+use crate::model::settings::Settings;
+use crate::model::{
+    Action, Clock, CycleId, Kind, Known, Login, Owner, RefusalReason, Snapshot, Task, TaskId,
+    UserKey, Verdict,
+};
+use crate::oig::{Client, LoginState};
+use crate::policy::{self, PolicySet};
+use crate::survey::{self, Context, OwnerWord, PersonWord, Policies, Report, Row, Said};
+
+/// No reading of a survey grows too old for it: it acts on none.
+const LONG: SignedDuration = SignedDuration::from_hours(24 * 366);
+
+/// How to survey.
+#[derive(Clone, Debug)]
+pub struct SurveyOptions {
+    /// Most requests beside the pages of the list; `None` for as many as it takes.
+    pub max_reads: Option<u64>,
+    /// Where readings are kept for a later run, if one is interrupted.
+    pub readings: Option<PathBuf>,
+    /// How old such a reading may be.
+    pub keep_for: SignedDuration,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Surveyed {
+    /// The report.
+    pub report: Report,
+    /// What could not be done with the file of readings, where something could not.
+    pub trouble: Option<String>,
+}
+
+/// Surveys the server.
+///
+/// # Errors
+/// The list can't be read, the login is refused, or a file that is named can't be used.
+pub async fn survey(
+    settings: Settings,
+    options: SurveyOptions,
+    progress: Progress,
+) -> Result<Surveyed, DaemonError> {
+    let (clock, stepper) = clock_for(&settings.server).await?;
+    let work = tokio::spawn(work(settings, options, progress, clock.clone()));
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => {
+                return done.map_err(|error| DaemonError::Worker(error.to_string()))?;
+            }
+            // readings may wait for the budget in domain time, which a simulator moves on
+            stepped = idle(&clock, stepper.as_ref(), 1, Timestamp::MAX) => {
+                stepped.map_err(DaemonError::Stepper)?;
+            }
+        }
+    }
+}
+
+async fn work(
+    settings: Settings,
+    options: SurveyOptions,
+    progress: Progress,
+    clock: Clock,
+) -> Result<Surveyed, DaemonError> {
+    let policies = Arc::new(policy::load::load(&settings.policy)?);
+    let now = clock.now();
+    let server = &settings.server;
+    let mut left = super::watch::Left::default();
+    let mut kept = None;
+    if let Some(path) = &options.readings {
+        let (file, found) = Kept::open(
+            path,
+            &login::world(server),
+            &server.login,
+            now,
+            options.keep_for,
+        )?;
+        kept = Some(file);
+        left = found;
+    }
+    let client = Client::new(server, clock.clone(), left.login)?;
+    progress.counts(&client);
+    progress.begin("reading the list", 0);
+    let mut memory = Memory::default();
+    let taken_over = u64::try_from(left.readings.len()).unwrap_or(u64::MAX);
+    for (at, reading) in left.readings {
+        memory.cache.take_over(at, reading);
+    }
+    memory.cache.watch(Watch::new(kept, None, progress.clone()));
+    let surveyor = Surveyor {
+        bench: bench(settings, client, policies, clock)?,
+        options,
+        taken_over,
+    };
+    let report = surveyor.report(&mut memory).await;
+    let Some(mut watch) = memory.cache.unwatch() else {
+        return Err(DaemonError::Worker("the survey lost its file".to_owned()));
+    };
+    match report {
+        Ok(report) => {
+            let whole = !report.reads.limited;
+            let trouble = watch.end(whole).err().map(|error| error.to_string());
+            Ok(Surveyed { report, trouble })
+        }
+        Err(error) => {
+            // a refused login is remembered: accounts lock (invariant 12)
+            let state = surveyor.bench.client.login_state();
+            if state != LoginState::Ok {
+                watch.keep_stop(state);
+            }
+            Err(error)
+        }
+    }
+}
+
+/// The tools of a cycle that only looks: an empty ledger in memory, no limit of a cycle.
+fn bench(
+    mut settings: Settings,
+    client: Client,
+    policies: Arc<PolicySet>,
+    clock: Clock,
+) -> Result<Bench, DaemonError> {
+    let now = clock.now();
+    let roster = match feed_of(&settings) {
+        Some(mut feed) => {
+            let (roster, problems) = feed.read(now);
+            for problem in problems {
+                tracing::warn!(problem = %problem, "absence feed");
+            }
+            roster
+        }
+        None => Known::Yes {
+            value: Arc::new(Roster::default()),
+            as_of: now,
+        },
+    };
+    settings.guard.fact_age = LONG;
+    settings.governor.cap_retries = u32::MAX;
+    Ok(Bench {
+        client,
+        ledger: Ledger::memory(now)?,
+        policies,
+        settings: Arc::new(settings),
+        roster,
+        clock,
+        cycle: CycleId(uuid::Uuid::now_v7()),
+        epoch: 1,
+        whole: false,
+        ahead: true,
+        only: None,
+        blocked: Arc::new(BTreeMap::new()),
+    })
+}
+
+struct Surveyor {
+    bench: Bench,
+    options: SurveyOptions,
+    taken_over: u64,
+}
+
+impl Surveyor {
+    async fn report(&self, memory: &mut Memory) -> Result<Report, DaemonError> {
+        let client = &self.bench.client;
+        let snapshot = client.list().await?;
+        if let Some(watch) = memory.cache.watched_mut() {
+            watch.limit(self.options.max_reads, client);
+        }
+        let kinds: Vec<Kind> = snapshot
+            .tasks
+            .iter()
+            .map(|task| self.bench.policies.kind_of(task))
+            .collect();
+        self.read_people(memory, &snapshot, &kinds).await?;
+        // what the report shows of a row; the rows themselves go on to the policies
+        let mut rows: Vec<Row> = snapshot
+            .tasks
+            .iter()
+            .zip(&kinds)
+            .map(|(task, kind)| self.row(&memory.cache, task, *kind))
+            .collect();
+        let listed = Listed::of(&snapshot);
+        let evaluated = evaluate_list(&self.bench, memory, snapshot)
+            .await
+            .map_err(failed)?;
+        let (mut said, unsaid) = answers(&evaluated);
+        for row in &mut rows {
+            row.said = said.remove(&row.task).ok_or(unsaid);
+        }
+        let context = self.context(memory, &listed, &rows, &evaluated);
+        Ok(survey::report(&rows, context))
+    }
+
+    /// Reads everybody whom the list names, those whose access is to be taken first.
+    async fn read_people(
+        &self,
+        memory: &mut Memory,
+        snapshot: &Snapshot,
+        kinds: &[Kind],
+    ) -> Result<(), DaemonError> {
+        let clock = &self.bench.clock;
+        let tasks = || snapshot.tasks.iter().zip(kinds);
+        let leaving = tasks().filter(|(_, kind)| kind.takes_access());
+        let of = |tasks: &mut dyn Iterator<Item = (&Task, &Kind)>| -> BTreeSet<Login> {
+            tasks
+                .filter_map(|(task, _)| task.beneficiary.clone())
+                .collect()
+        };
+        let first = of(&mut { leaving });
+        let given = of(&mut tasks().filter(|(_, kind)| kind.gives_access()));
+        let others = of(&mut tasks());
+        let (mut owners, mut keys) = (BTreeSet::new(), BTreeSet::new());
+        for task in &snapshot.tasks {
+            match &task.owner {
+                Owner::User {
+                    login: Some(login), ..
+                } => {
+                    owners.insert(login.clone());
+                }
+                Owner::User { key: Some(key), .. } => {
+                    keys.insert(UserKey::clone(key));
+                }
+                _ => {}
+            }
+        }
+        let mut reader = Collector::new(&self.bench.client, clock, &mut memory.cache, LONG);
+        reader.people(first.clone()).await?;
+        let gone = first
+            .into_iter()
+            .filter(|login| {
+                let person = memory.cache.person(login);
+                person
+                    .value()
+                    .is_some_and(|person| PersonWord::of(&person.status).is_gone())
+            })
+            .collect();
+        let mut reader = Collector::new(&self.bench.client, clock, &mut memory.cache, LONG);
+        reader.end_dates(gone).await?;
+        reader.people(owners).await?;
+        reader.people_by_key(keys).await?;
+        reader.people(given).await?;
+        reader.people(others).await?;
+        Ok(())
+    }
+
+    fn row(&self, cache: &Cache, task: &Task, kind: Kind) -> Row {
+        let filled = |text: &Option<Arc<str>>| text.clone().filter(|text| !text.trim().is_empty());
+        let reason = filled(&task.reason).or_else(|| filled(&task.response));
+        let class = match &reason {
+            Some(_) => self.bench.policies.classify(task).name,
+            None => Arc::from("none"),
+        };
+        let owner_login = match &task.owner {
+            Owner::User {
+                login: Some(login), ..
+            } => Some(login.clone()),
+            Owner::User { key: Some(key), .. } => cache.login_of(key).cloned(),
+            _ => None,
+        };
+        let (owner_word, owner_until) = self.owner(cache, &task.owner, owner_login.as_ref());
+        Row {
+            task: task.id.clone(),
+            name: task.definition_name.clone(),
+            target: task.target.clone(),
+            kind,
+            class,
+            status: task.status.clone(),
+            created: task.created,
+            reason,
+            person_word: match &task.beneficiary {
+                None => PersonWord::Nobody,
+                Some(login) => match cache.person(login) {
+                    Known::Yes { value, .. } => PersonWord::of(&value.status),
+                    Known::No { .. } if cache.has_answer(login) => PersonWord::NotShown,
+                    Known::No { .. } => PersonWord::NotRead,
+                },
+            },
+            left: task.beneficiary.as_ref().and_then(|of| cache.end_of(of)),
+            person: task.beneficiary.clone(),
+            owner: task.owner.clone(),
+            owner_login,
+            owner_word,
+            owner_until,
+            said: Err(RefusalReason::NotToldYet),
+        }
+    }
+
+    fn owner(
+        &self,
+        cache: &Cache,
+        owner: &Owner,
+        login: Option<&Login>,
+    ) -> (OwnerWord, Option<Timestamp>) {
+        let login = match (owner, login) {
+            (Owner::Role { .. }, _) => return (OwnerWord::Role, None),
+            (Owner::Unknown, _) => return (OwnerWord::Nobody, None),
+            (Owner::User { .. }, None) => return (OwnerWord::NotRead, None),
+            (Owner::User { .. }, Some(login)) => login,
+        };
+        let person = match cache.person(login) {
+            Known::Yes { value, .. } => value,
+            Known::No { .. } if cache.has_answer(login) => return (OwnerWord::NotShown, None),
+            Known::No { .. } => return (OwnerWord::NotRead, None),
+        };
+        match PersonWord::of(&person.status) {
+            PersonWord::Disabled => return (OwnerWord::Disabled, None),
+            PersonWord::Deleted => return (OwnerWord::Deleted, None),
+            PersonWord::NotStarted => return (OwnerWord::NotStarted, None),
+            PersonWord::Other => return (OwnerWord::Other, None),
+            _ => {}
+        }
+        let Some(roster) = self.bench.roster.value() else {
+            return (OwnerWord::Other, None);
+        };
+        match absence::presence(&person, roster, self.bench.clock.now()) {
+            Presence::Here => (OwnerWord::Active, None),
+            Presence::Away(absence) => (OwnerWord::Away, absence.until),
+            Presence::Unknown(_) => (OwnerWord::Other, None),
+        }
+    }
+
+    fn context(
+        &self,
+        memory: &Memory,
+        listed: &Listed,
+        rows: &[Row],
+        evaluated: &Evaluated,
+    ) -> Context {
+        let (settings, policies) = (&self.bench.settings, &self.bench.policies);
+        let cache = &memory.cache;
+        let reasons = policies
+            .sources()
+            .filter(|(name, _)| *name == "reasons.toml");
+        Context {
+            taken_at: listed.taken_at,
+            origin: settings.server.origin.clone(),
+            login: settings.server.login.clone(),
+            logins: cache.logins().cloned().collect(),
+            words: reasons.map(|(_, text)| text).collect(),
+            policy: Policies {
+                hash: policies.hash().to_string(),
+                shipped: settings.policy.dir.is_none(),
+                names: policies.names().map(str::to_owned).collect(),
+                unmapped: sorted(evaluated.seen.unmapped.clone()),
+            },
+            scope: self.scope(cache, listed, rows),
+            reads: self.reads(cache, listed, rows),
+            notes: self.notes(evaluated),
+        }
+    }
+}
+
+/// What was decided about each task, and why nothing was about the others.
+fn answers(evaluated: &Evaluated) -> (HashMap<TaskId, Said>, RefusalReason) {
+    let mut said = HashMap::new();
+    for proposal in &evaluated.proposals {
+        let decision = &proposal.decision;
+        let Some(Verdict::Act { action, .. }) = &decision.verdict else {
+            continue;
+        };
+        let refused = match &proposal.guard {
+            Ok(_) => Vec::new(),
+            Err(refusals) => refusals.iter().map(|refusal| refusal.reason).collect(),
+        };
+        let to = match action {
+            Action::Reassign { to } => Some(to.to_string()),
+            _ => None,
+        };
+        let answer = Said {
+            verdict: action.name().as_str(),
+            policy: decision.policy.clone(),
+            refused,
+            to,
+        };
+        said.insert(decision.task.clone(), answer);
+    }
+    for rest in &evaluated.rests {
+        let decision = &rest.decision;
+        let verdict = match &decision.verdict {
+            _ if decision.fault.is_some() => "fault",
+            None => "none",
+            Some(Verdict::Leave { .. }) => "leave",
+            Some(Verdict::Ask { .. }) => "ask",
+            Some(Verdict::Act { .. }) => continue,
+        };
+        let answer = Said {
+            verdict,
+            policy: decision.policy.clone(),
+            refused: Vec::new(),
+            to: None,
+        };
+        said.insert(decision.task.clone(), answer);
+    }
+    let why = evaluated.still_refused.keys().next().copied();
+    (said, why.unwrap_or(RefusalReason::NotToldYet))
+}
+
+fn failed(error: CycleError) -> DaemonError {
+    match error {
+        CycleError::Server(error) => error.into(),
+        CycleError::Ledger(error) => error.into(),
+        CycleError::Worker => DaemonError::Worker(error.to_string()),
+    }
+}
+
+impl From<WatchError> for DaemonError {
+    fn from(error: WatchError) -> Self {
+        Self::Readings(error)
+    }
+}

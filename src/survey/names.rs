@@ -1,0 +1,56 @@
+//! Takes people out of a report that is to be passed on: each becomes a number, and what the server wrote about them goes.
+
+use std::collections::HashMap;
+
+use super::report::{LeaverTask, Report};
+
+/// Numbers for people, in the order in which they are met.
+#[derive(Default)]
+struct Numbers(HashMap<String, usize>);
+
+impl Numbers {
+    fn of(&mut self, name: &str) -> String {
+        let next = self.0.len() + 1;
+        let number = self.0.entry(name.to_owned()).or_insert(next);
+        format!("person {number}")
+    }
+
+    /// `user:LOGIN` and `user#KEY` are people; roles keep their names.
+    fn owner(&mut self, owner: &str) -> String {
+        match owner
+            .strip_prefix("user:")
+            .or_else(|| owner.strip_prefix("user#"))
+        {
+            Some(name) => format!("user:{}", self.of(name)),
+            None => owner.to_owned(),
+        }
+    }
+
+    fn leaver(&mut self, task: &mut LeaverTask) {
+        task.person = self.of(&task.person);
+        task.owner = self.owner(&task.owner);
+    }
+}
+
+impl Report {
+    /// Numbers instead of people, and no text of the server but names of targets, definitions and roles.
+    pub fn leave_names_out(&mut self) {
+        let mut numbers = Numbers::default();
+        let leavers = self.open_access.tasks.iter_mut();
+        for task in leavers.chain(&mut self.stale_grants.tasks) {
+            numbers.leaver(task);
+        }
+        for owner in &mut self.stuck {
+            owner.owner = numbers.owner(&owner.owner);
+            for to in &mut owner.to {
+                *to = numbers.owner(to);
+            }
+        }
+        for (owner, _) in &mut self.scope.hidden {
+            *owner = numbers.owner(owner);
+        }
+        for reason in &mut self.reasons {
+            reason.example_text = None;
+        }
+    }
+}

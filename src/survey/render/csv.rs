@@ -1,0 +1,88 @@
+//! The backlog as CSV, one row per task class (RFC 4180); a cell that a spreadsheet would take for a formula is made plain text.
+
+use crate::survey::report::Report;
+
+const HEAD: [&str; 9] = [
+    "target",
+    "class",
+    "kind",
+    "age",
+    "owner_state",
+    "status",
+    "tasks",
+    "oldest",
+    "example_task",
+];
+
+/// A comment on what the numbers cover comes first, as a row of its own: whatever leaves the report leaves with it.
+pub fn csv(report: &Report) -> String {
+    let mut out = String::new();
+    line(&mut out, HEAD.iter().copied());
+    for class in &report.classes {
+        let tasks = class.tasks.to_string();
+        let oldest = class
+            .oldest
+            .map(|at| format!("{at:.0}"))
+            .unwrap_or_default();
+        line(
+            &mut out,
+            [
+                class.target.as_str(),
+                &class.class,
+                &class.kind,
+                &class.age,
+                &class.owner_state,
+                &class.status,
+                &tasks,
+                &oldest,
+                &class.example,
+            ]
+            .into_iter(),
+        );
+    }
+    let statement = format!("# {}", report.scope.statement);
+    line(&mut out, std::iter::once(statement.as_str()));
+    out
+}
+
+fn line<'a>(out: &mut String, cells: impl Iterator<Item = &'a str>) {
+    let cells: Vec<String> = cells.map(cell).collect();
+    out.push_str(&cells.join(","));
+    out.push_str("\r\n");
+}
+
+/// A cell: quoted where it must be, and with an apostrophe in front where a spreadsheet would run it.
+fn cell(text: &str) -> String {
+    let runs = text
+        .trim_start_matches(|c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}')
+        .starts_with(['=', '+', '-', '@', '|', '%', '＝', '＋', '－', '＠']);
+    // a lone dash stands for "not known" and is no formula
+    let safe = if runs && text != "-" {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    };
+    if safe.contains(['"', ',', '\n', '\r', '\'', ';', '\t']) || safe != text {
+        format!("\"{}\"", safe.replace('"', "\"\""))
+    } else {
+        safe
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_spreadsheet_would_run_is_text() {
+        assert_eq!(cell("=cmd|' /C calc'!A0"), "\"'=cmd|' /C calc'!A0\"");
+        assert_eq!(cell("+1"), "\"'+1\"");
+        assert_eq!(cell("-2+3"), "\"'-2+3\"");
+        assert_eq!(cell("@SUM(A1)"), "\"'@SUM(A1)\"");
+        assert_eq!(cell(" \t=1"), "\"' \t=1\"");
+        assert_eq!(cell("\r=1"), "\"'\r=1\"");
+        assert_eq!(cell("say \"a\", b"), "\"say \"\"a\"\", b\"");
+        assert_eq!(cell("-"), "-");
+        assert_eq!(cell("AD"), "AD");
+    }
+}

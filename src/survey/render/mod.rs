@@ -1,0 +1,203 @@
+//! A report as Markdown, HTML and CSV; pure, and every text of the server is escaped for the format that it stands in.
+
+mod chart;
+mod csv;
+mod html;
+mod markdown;
+
+pub use csv::csv;
+pub use html::html;
+pub use markdown::markdown;
+
+use jiff::Timestamp;
+
+use super::report::{Outlook, Reads, Report};
+
+/// Rows of a masked-reasons table that are shown; the others are counted in a last one.
+pub const REASONS_SHOWN: usize = 40;
+
+/// A moment, to the minute, as the server's own zone-less users expect it: UTC, and said so.
+pub fn moment(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%MZ").to_string()
+}
+
+/// A day.
+pub fn day(at: Option<Timestamp>) -> String {
+    at.map_or_else(
+        || "not known".to_owned(),
+        |at| at.strftime("%Y-%m-%d").to_string(),
+    )
+}
+
+/// One and many.
+pub fn counted(count: u64, one: &str, many: &str) -> String {
+    if count == 1 {
+        format!("1 {one}")
+    } else {
+        format!("{} {many}", grouped(count))
+    }
+}
+
+/// A number with its thousands apart.
+pub fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// What is to be said of access that is still open, in one sentence.
+pub fn open_access_line(report: &Report) -> String {
+    let open = &report.open_access;
+    let tasks = u64::try_from(open.tasks.len()).unwrap_or(u64::MAX);
+    let mut line = if tasks == 0 {
+        "No open revoke or disable of somebody who is known to be gone is in the list.".to_owned()
+    } else {
+        let oldest = open
+            .tasks
+            .first()
+            .and_then(|task| Some((task.days?, &task.since_by)));
+        let oldest = oldest.map_or(String::new(), |(days, by)| {
+            let days = u64::try_from(days).unwrap_or(0);
+            format!(
+                ", the oldest for {} (by {by})",
+                counted(days, "day", "days")
+            )
+        });
+        format!(
+            "{} of {} who are gone {} still open{oldest}.",
+            counted(tasks, "revoke or disable", "revokes and disables"),
+            counted(open.people, "person", "people"),
+            if tasks == 1 { "is" } else { "are" },
+        )
+    };
+    if open.not_told > 0 {
+        line += &format!(
+            " Of {} more it could not be told whether the person is gone.",
+            grouped(open.not_told)
+        );
+    }
+    line
+}
+
+/// What is to be said of grants to people who are gone.
+pub fn stale_line(report: &Report) -> String {
+    let stale = &report.stale_grants;
+    let tasks = u64::try_from(stale.tasks.len()).unwrap_or(u64::MAX);
+    let mut line = if tasks == 0 {
+        "No open create, grant or enable for somebody who is known to be gone is in the list."
+            .to_owned()
+    } else {
+        format!(
+            "{} for {} who are gone. Retried blindly they would give access back; provtaskd's guards refuse that.",
+            counted(
+                tasks,
+                "create, grant or enable",
+                "creates, grants and enables"
+            ),
+            counted(stale.people, "person", "people"),
+        )
+    };
+    if stale.not_told > 0 {
+        line += &format!(
+            " Of {} more it could not be told whether the person is gone.",
+            grouped(stale.not_told)
+        );
+    }
+    line
+}
+
+/// What was read, in one sentence.
+pub fn reads_line(reads: &Reads) -> String {
+    let mut line = format!(
+        "{} ({} of them pages of the list), at most {} a minute.",
+        counted(reads.requests, "read request", "read requests"),
+        grouped(reads.pages),
+        grouped(u64::from(reads.per_minute))
+    );
+    line += &format!(
+        " {} of {} people were answered for",
+        grouped(reads.people_read),
+        grouped(reads.people)
+    );
+    if reads.people_not_shown > 0 {
+        line += &format!(
+            ", {} of them are not shown to this login",
+            grouped(reads.people_not_shown)
+        );
+    }
+    line += &format!(
+        "; {} of {} accounts that the guards had to look into were read.",
+        grouped(reads.accounts_read),
+        grouped(reads.accounts)
+    );
+    if reads.taken_over > 0 {
+        line += &format!(
+            " {} were taken over from an earlier run.",
+            counted(reads.taken_over, "reading", "readings")
+        );
+    }
+    if reads.limited {
+        let limit = reads.limit.unwrap_or_default();
+        line += &format!(
+            " The limit of {} (--max-reads) was reached: what was not read stands as \"not read\", and grants of accounts that were not read as \"account_unknown\". Run it again and it goes on from there.",
+            counted(limit, "request", "requests")
+        );
+    }
+    line
+}
+
+/// Which policies were asked.
+pub fn policy_line(report: &Report) -> String {
+    let policy = &report.policy;
+    format!(
+        "{} policies, set {}: {}.",
+        if policy.shipped {
+            "The shipped"
+        } else {
+            "The configured"
+        },
+        policy.hash.get(..12).unwrap_or(&policy.hash),
+        policy.names.join(", ")
+    )
+}
+
+/// What happens to tasks of an outlook.
+pub fn fate(row: &Outlook) -> String {
+    match (&row.refused, &row.meaning) {
+        (Some(name), Some(meaning)) => format!("{name}: {meaning}"),
+        (Some(name), None) => name.clone(),
+        (None, _) => match row.verdict.as_str() {
+            "retry" | "reassign" | "set_note" | "set_response" | "manual_complete" => {
+                "guards let it pass".to_owned()
+            }
+            _ => String::new(),
+        },
+    }
+}
+
+/// A verdict for people.
+pub fn verdict(word: &str) -> &str {
+    match word {
+        "none" => "no policy has an opinion",
+        "ask" => "ask a person",
+        "leave" => "leave alone",
+        "set_note" => "set note",
+        "set_response" => "set response",
+        "manual_complete" => "manual complete",
+        other => other,
+    }
+}
+
+/// Characters that turn the direction of a text or are not seen, which may make it read as something else.
+pub fn invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    )
+}
