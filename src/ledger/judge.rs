@@ -263,7 +263,7 @@ fn shown(
     }
 }
 
-/// MC after a retry: no retry makes that, a person has; the work is done all the same. But what the retry has started may still run, and
+/// MC after a retry: no retry makes that, a person has. What the retry has started may still run, and
 /// until it had its time nothing else is sent to the account.
 fn completed_by_hand(
     attempt: &Attempt,
@@ -274,7 +274,7 @@ fn completed_by_hand(
 ) -> Judgement {
     if successor || passed(attempt, settings.settle_after, now) {
         return told(
-            AttemptEvent::ReadCompleted,
+            AttemptEvent::ReadSuperseded,
             Some(&task.id),
             format!("task {} was read as {}", task.id, task.status),
         );

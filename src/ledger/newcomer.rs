@@ -12,7 +12,7 @@ use super::record::{How, Meta};
 use super::walk::Walk;
 use super::work::Work;
 use crate::model::settings::DeliverySettings;
-use crate::model::{Action, LineageId, TaskId};
+use crate::model::{Action, AttemptState, LineageId, TaskId};
 
 /// An id that could not be told by so many cycles is told from what there is: else it would wait for ever
 /// on a list that shifts with every reading.
@@ -210,14 +210,17 @@ impl Work {
             if !meant || done || of.has(flags::RETIRED) {
                 continue;
             }
+            // one that was overtaken by somebody else may have run all the same, and its successor come late
+            let last = of.past.as_deref().and_then(|past| past.last_state);
             let ours = index
                 .attempt(lineage)
-                .is_some_and(|a| a.action == Action::Retry);
+                .is_some_and(|a| a.action == Action::Retry)
+                || last == Some(AttemptState::Superseded);
             let presence = self.presence_of(lineage);
             let recent = presence
                 .absent_since
                 .is_none_or(|since| now.duration_since(since.time()) <= window);
-            if *shown || ours || recent || linked.contains(&lineage) {
+            if *shown || index.attempt(lineage).is_some() || recent || linked.contains(&lineage) {
                 out.push(Candidate {
                     waiting: Waiting {
                         lineage,

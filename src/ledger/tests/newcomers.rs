@@ -401,3 +401,28 @@ fn a_successor_reopens_the_one_piece_of_work_that_a_person_has_called_done() {
     }
     assert_eq!(last, Some(lineage), "it is no new work: its attempts count");
 }
+
+#[test]
+fn the_late_successor_of_a_retry_that_somebody_overtook_is_not_taken_for_a_siblings() {
+    let (mut work, index) = core();
+    see(&mut work, vec![rejected("90"), rejected("91")], 0);
+    let (first, second) = (LineageId(1), LineageId(2));
+    send(&mut work, first, "90", 1, ReceiptStatus::Accepted);
+    for minute in [2, 4] {
+        see(&mut work, vec![rejected("91")], minute);
+    }
+    // completed by hand in the same moment, and run all the same
+    let process = vec![row("90", TaskStatus::ManuallyCompleted, "77")];
+    let looked = vec![Looked::process(first, 1, process)];
+    let meta = Meta::daemon(at(20), None);
+    let told = work.looked(looked, &delivery(), &meta, at(20));
+    let told = told.expect("looked").outcomes.remove(0);
+    assert_eq!(told.event, AttemptEvent::ReadSuperseded);
+    send(&mut work, second, "91", 30, ReceiptStatus::Accepted);
+    for minute in [46, 48, 50, 52, 54, 56] {
+        see(&mut work, vec![rejected("95")], minute);
+    }
+    let index = index.read().expect("a lock");
+    assert_eq!(index.current_task(second), Some(TaskId::new("91")));
+    assert!(index.is_ambiguous(second), "nobody can say whose it is");
+}

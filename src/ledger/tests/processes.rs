@@ -73,7 +73,7 @@ fn a_cancelled_id_has_no_successor() {
 }
 
 #[test]
-fn what_a_person_has_completed_is_done_once_our_retry_had_its_time_to_run() {
+fn what_a_person_has_completed_is_not_our_doing_and_its_retry_has_its_time_to_run() {
     let (mut work, _) = core();
     let lineage = retried(&mut work);
     see(&mut work, vec![], 2);
@@ -81,7 +81,7 @@ fn what_a_person_has_completed_is_done_once_our_retry_had_its_time_to_run() {
     assert_eq!(told(&mut work, lineage, process(), 4), None);
     assert_eq!(
         told(&mut work, lineage, process(), 20),
-        Some(AttemptEvent::ReadCompleted)
+        Some(AttemptEvent::ReadSuperseded)
     );
 }
 
