@@ -125,6 +125,8 @@ impl<'a> Excuses<'a> {
                 })
             } else if let Some(doubt) = self.doubt(task)? {
                 Some(doubt)
+            } else if self.is_taken_back(task) {
+                Some("taken back by hand since")
             } else if self.is_behind_a_doubt(task)? {
                 Some("behind one that a person has to tell")
             } else {
@@ -136,6 +138,20 @@ impl<'a> Excuses<'a> {
             }
         }
         Ok((left, excused))
+    }
+
+    /// Whether somebody has done a later revoke of the same access by hand: to grant it now is for a person.
+    fn is_taken_back(&self, task: &Value) -> bool {
+        let gives = matches!(task["kind"].as_str(), Some("create" | "grant" | "enable"));
+        let mut tasks = self.evidence.tasks().iter();
+        gives
+            && tasks.any(|other| {
+                other["process"] == task["process"]
+                    && other["status"] == "MC"
+                    && matches!(other["kind"].as_str(), Some("revoke" | "disable"))
+                    && (other["child"] == task["child"] || other["child"].is_null())
+                    && other["origin"].as_str() > task["origin"].as_str()
+            })
     }
 
     /// Why it can't be told from lists whose successor a task is, if so.
@@ -151,12 +167,10 @@ impl<'a> Excuses<'a> {
         })
     }
 
-    /// Whether such a one of its account is open: an attempt whose end a person has to tell holds up others.
+    /// Whether there is such a one in its account: an attempt whose end a person has to tell holds up others.
     fn is_behind_a_doubt(&self, task: &Value) -> Result<bool, String> {
         for other in self.evidence.tasks() {
-            let open = other["status"] == "R" || other["status"] == "P";
-            if open
-                && other["process"] == task["process"]
+            if other["process"] == task["process"]
                 && other["root"] != task["root"]
                 && self.doubt(other)?.is_some()
             {
