@@ -8,10 +8,11 @@ use super::error::LedgerError;
 use super::index::{Index, TaskRef};
 use super::judge::{Judgement, Reading, judge, next_look, too_early};
 use super::lineage::{Join, Newcomer, Waiting, join, made_before, mark_chains, print};
+use super::newcomer::may_have_run;
 use super::record::{EventBody, How, JoinedItem, MAX_TEXT, Meta, clip};
 use super::work::Work;
 use crate::model::settings::DeliverySettings;
-use crate::model::{Action, LineageId, Outcome, Task, TaskId, TaskStatus};
+use crate::model::{LineageId, Outcome, Task, TaskId, TaskStatus};
 
 /// One verification reading.
 #[derive(Clone, Debug)]
@@ -197,8 +198,8 @@ struct Sides {
 
 /// In a process: who may have a successor, and which ids could be one of an attempt sent at `sent`.
 ///
-/// Only a retried id has a successor, and that closes it as UC: an id that is still open, done or
-/// cancelled waits for nothing, whatever the list shows of it. What was there before the send is
+/// Only a retried id has a successor, and that closes it as UC, or as MC where a person was quicker by a
+/// moment: an id that is still open, done or cancelled waits for nothing, whatever the list shows of it. What was there before the send is
 /// left out, but for a closed one: it may have a successor of its own among the others.
 fn sides(index: &Index, sent: Timestamp, tasks: &[Task]) -> Sides {
     let mut out = Sides {
@@ -223,15 +224,15 @@ fn sides(index: &Index, sent: Timestamp, tasks: &[Task]) -> Sides {
             continue;
         };
         // one about which a person has to decide, or has said that it was done, may still be the one whose
-        // successor is shown
+        // successor is shown; and so may one that was completed by hand while a retry of ours was under way
+        let runs = may_have_run(index, lineage, sent);
+        let closed = closed || (task.status == TaskStatus::ManuallyCompleted && runs);
         if closed && of.task == TaskRef::from(&task.id) {
             out.waiting.push(Waiting {
                 lineage,
                 task: TaskId::from(&of.task),
                 key: of.key,
-                ours: index
-                    .attempt(lineage)
-                    .is_some_and(|a| a.action == Action::Retry),
+                ours: runs,
             });
         }
     }

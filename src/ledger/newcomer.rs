@@ -18,6 +18,10 @@ use crate::model::{Action, AttemptState, LineageId, TaskId};
 /// on a list that shifts with every reading.
 const PATIENCE: u8 = 5;
 
+/// So long after the send the successor of a retry that was overtaken may still come: as long as others are
+/// waited for (`delivery.verify_give_up` where nothing else is said).
+const LATE: SignedDuration = SignedDuration::from_hours(72);
+
 /// Vanished newcomers that are remembered for the links that may name them.
 const REMEMBERED: usize = 4096;
 
@@ -210,12 +214,7 @@ impl Work {
             if !meant || done || of.has(flags::RETIRED) {
                 continue;
             }
-            // one that was overtaken by somebody else may have run all the same, and its successor come late
-            let last = of.past.as_deref().and_then(|past| past.last_state);
-            let ours = index
-                .attempt(lineage)
-                .is_some_and(|a| a.action == Action::Retry)
-                || last == Some(AttemptState::Superseded);
+            let ours = may_have_run(&index, lineage, now);
             let presence = self.presence_of(lineage);
             let recent = presence
                 .absent_since
@@ -276,6 +275,18 @@ impl Work {
         self.back = again;
         Ok(())
     }
+}
+
+/// True where a retry of ours is open, or where somebody has overtaken one that may have run all the same:
+/// its successor may come late.
+pub(super) fn may_have_run(index: &Index, lineage: LineageId, now: Timestamp) -> bool {
+    let open = index.attempt(lineage);
+    let past = index.lineage(lineage).and_then(|of| of.past.as_deref());
+    open.is_some_and(|attempt| attempt.action == Action::Retry)
+        || past.is_some_and(|past| {
+            past.last_state == Some(AttemptState::Superseded)
+                && now.duration_since(past.last_at.time()) <= LATE
+        })
 }
 
 /// The lineages that an answer is about.

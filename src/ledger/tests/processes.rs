@@ -86,6 +86,31 @@ fn what_a_person_has_completed_is_not_our_doing_and_its_retry_has_its_time_to_ru
 }
 
 #[test]
+fn a_process_that_shows_one_completed_by_hand_beside_ours_does_not_tell_whose_the_new_one_is() {
+    let (mut work, index) = core();
+    let rejected = |id: &str| row(id, TaskStatus::Rejected, "77");
+    see(&mut work, vec![rejected("90"), rejected("91")], 0);
+    let (first, second) = (LineageId(1), LineageId(2));
+    send(&mut work, first, "90", 1, ReceiptStatus::Accepted);
+    see(&mut work, vec![rejected("91")], 2);
+    let by_hand = || row("90", TaskStatus::ManuallyCompleted, "77");
+    assert_eq!(
+        told(&mut work, first, vec![by_hand()], 20),
+        Some(AttemptEvent::ReadSuperseded)
+    );
+    send(&mut work, second, "91", 30, ReceiptStatus::Accepted);
+    let process = vec![
+        by_hand(),
+        row("91", TaskStatus::UnsuccessfullyCompleted, "77"),
+        made("95", TaskStatus::Completed, 46),
+    ];
+    told(&mut work, second, process, 47);
+    let index = index.read().expect("a lock");
+    assert_eq!(index.current_task(second), Some(TaskId::new("91")));
+    assert!(index.is_ambiguous(second), "nobody can say whose it is");
+}
+
+#[test]
 fn what_was_there_before_the_send_is_no_successor() {
     let (mut work, _) = core();
     let lineage = retried(&mut work);
