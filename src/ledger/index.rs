@@ -155,6 +155,8 @@ pub struct Restored {
     pub from: Option<Arc<str>>,
     /// Lineages that went on behind the last record, as far as they are known.
     pub lineages: Vec<LineageId>,
+    /// Lineages that were not done at the last record that was there.
+    pub unfinished: u64,
 }
 
 /// A refused login.

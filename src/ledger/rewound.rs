@@ -39,7 +39,7 @@ impl Rewound {
             copy: copy(expected),
             restored: more.from.map(|from| from.to_string()),
             lineages: more.lineages,
-            unfinished: index.unfinished(),
+            unfinished: more.unfinished,
         })
     }
 

@@ -76,6 +76,7 @@ impl Index {
                 self.restored = Some(Restored {
                     from: restored.clone(),
                     lineages: lineages.clone(),
+                    unfinished: self.unfinished(),
                 });
             }
             EventBody::RewindSettled { .. } => {

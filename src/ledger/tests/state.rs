@@ -66,3 +66,35 @@ fn parts_that_do_not_follow_each_other_are_no_state() {
     }
     assert_eq!(letter(&index.read().expect("a lock")), Some("a"));
 }
+
+#[test]
+fn what_a_rewound_store_left_unfinished_is_told_as_it_was_then() {
+    let (mut work, index) = core();
+    let rejected = |id: &str, process: &str| row(id, TaskStatus::Rejected, process);
+    see(
+        &mut work,
+        vec![rejected("90", "77"), rejected("91", "78")],
+        0,
+    );
+    send(&mut work, LineageId(1), "90", 1, ReceiptStatus::Accepted);
+    let meta = Meta::daemon(at(30), None);
+    let rewound = EventBody::StoreRewound {
+        expected: 90,
+        found: work.index().last_seq(),
+        damage: None,
+        restored: None,
+        lineages: Vec::new(),
+    };
+    work.emit(&meta, rewound).expect("small");
+    let done = Looked::single(
+        LineageId(1),
+        1,
+        Some(row("90", TaskStatus::Completed, "77")),
+    );
+    work.looked(vec![done], &delivery(), &meta, at(31))
+        .expect("looked");
+    let index = index.read().expect("a lock");
+    assert_eq!(index.unfinished(), 1, "one is done since");
+    let told = crate::ledger::Rewound::of(&index, |_| None).expect("not settled");
+    assert_eq!(told.unfinished, 2);
+}
