@@ -207,6 +207,8 @@ section! {
         reread_after: String = Default(r#""2m""#), "A task read longer ago is read again before it is acted on.";
         grace: String = Default(r#""30s""#), "Wall time that shutdown waits for what is in flight.";
         manual_ttl: String = Default(r#""90d""#), "Learned \"not automated\" facts expire after this.";
+        note: bool = Default("false"), "After an attempt, add a line that says what was done and why to the task's own note (docs/safety.md, \"The task's note\").";
+        note_max: i64 = Default("1000"), "Longest note in characters (200 to 4000): where the line does not fit beside what stands there, it is left out.";
     }
 }
 

@@ -148,6 +148,8 @@ pub fn resolve(
             HOUR,
             YEAR * 10,
         ),
+        note: r.plain("delivery.note", &d.note).unwrap_or(false),
+        note_max: r.number("delivery.note_max", &d.note_max, 1000, 200, 4000),
     };
     check_order(
         r,

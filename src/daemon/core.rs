@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use super::anchor::Anchoring;
 use super::evaluate::{Behind, Bench, CycleError, Evaluated};
+use super::justify::{JustifyDone, Justifying};
 use super::memory::Memory;
 use super::ordered::OrderWait;
 use super::seen::Seen;
@@ -61,6 +62,8 @@ pub enum Done {
     },
     /// A PUT has ended.
     Sent(Box<SendDone>),
+    /// A line for a task's note has come to its end.
+    Justified(Box<JustifyDone>),
     /// Single readings have ended.
     Looked(LookDone),
     /// Something was read from the journal.
@@ -199,6 +202,8 @@ pub struct Core {
     pub behind: FastMap<LineageId, Behind>,
     /// What the order within an account keeps waiting, by the last cycle.
     pub order_waits: FastMap<LineageId, OrderWait>,
+    /// Lines for the notes of tasks.
+    pub justifying: Justifying,
     /// A look is under way.
     pub looking: bool,
     /// Shutdown has begun.
@@ -367,7 +372,9 @@ impl Core {
         if self.next_tick <= now && self.memory.is_some() && !self.had_its_cycle() {
             self.start_cycle();
         }
-        self.pump(now).await
+        self.pump(now).await?;
+        self.justify(now);
+        Ok(())
     }
 
     /// `--once` is one cycle, however long its sending takes.
@@ -453,6 +460,7 @@ impl Core {
                 self.cycle_done(memory, result, took).await
             }
             Ok(Done::Sent(sent)) => self.sent_done(*sent).await,
+            Ok(Done::Justified(done)) => self.justified(*done).await,
             Ok(Done::Looked(looked)) => self.look_done(looked).await,
             Ok(Done::Told { answer, reply }) => {
                 // an asker that went away needs no answer
@@ -514,7 +522,7 @@ impl Core {
         let deadline = tokio::time::sleep(grace);
         tokio::pin!(deadline);
         let exit = loop {
-            if self.under_way.claimed() == 0 {
+            if self.under_way.claimed() == 0 && !self.justifying.is_running() {
                 break Exit::Clean;
             }
             tokio::select! {

@@ -13,7 +13,7 @@ use super::facts::Surroundings;
 use super::memory::{Memory, Remembered, relook_of, rests_on_readings};
 use super::owners::{self, Loads};
 use super::seen::{Seen, count};
-use super::{outset, propose};
+use super::{justify, outset, propose};
 use crate::absence::Roster;
 use crate::calendar;
 use crate::dispatch::verify::Witness;
@@ -123,6 +123,8 @@ pub struct Evaluated {
     pub faults: Vec<String>,
     /// How many scripts' faults there were.
     pub fault_count: u64,
+    /// Attempts of which their tasks' notes do not speak.
+    pub to_justify: Vec<justify::Wish>,
     /// Lineages decided in this cycle on which something is to be done.
     pub fresh: FastSet<LineageId>,
     /// The orders and the configuration under which it was worked out.
@@ -342,6 +344,7 @@ pub async fn evaluate_list(
         }
     }
     proposed?;
+    out.to_justify = justify::wishes(&around, &rows);
     let keep = bench.settings.guard.fact_age + SignedDuration::from_mins(5);
     memory.cache.trim(bench.clock.now(), keep);
     Ok(out)

@@ -40,6 +40,11 @@ pub struct Refused {
 }
 
 impl Refused {
+    /// True where only an order, a reload or a change of the task itself can lift it.
+    pub fn waits_for_a_person(self) -> bool {
+        waits_for_a_person(self.reason)
+    }
+
     /// What to remember of it.
     pub fn of(refusal: &Refusal, epoch: u64) -> Self {
         Self {

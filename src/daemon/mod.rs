@@ -14,6 +14,7 @@ mod evaluate;
 mod facts;
 mod feed;
 mod govern;
+mod justify;
 mod login;
 mod memory;
 mod named;

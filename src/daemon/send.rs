@@ -66,13 +66,14 @@ impl Core {
                 continue;
             };
             let (under_way, queues) = (&self.under_way, &mut self.queues);
+            let justifying = &self.justifying;
             let pick = ledger.read(|index| {
                 queues.take(lane, &target, max, &|item, process| {
                     let busy = match lane {
                         Lane::Revoke => index.on_the_way(process, now, settle_after),
                         _ => index.is_open_on(process),
                     };
-                    busy || match takes_access(item.decision(), item.action()) {
+                    busy || justifying.holds(item) || match takes_access(item.decision(), item.action()) {
                         true => !under_way.make_way(process),
                         false => under_way.holds(process),
                     }

@@ -262,7 +262,7 @@ impl Core {
     async fn take_in(
         &mut self,
         now: Timestamp,
-        found: Evaluated,
+        mut found: Evaluated,
         took: Duration,
     ) -> Result<(), DaemonError> {
         self.told(now, &found.observed.outcomes);
@@ -311,7 +311,11 @@ impl Core {
             || !found.observed.outcomes.is_empty()
             || !found.fresh.is_empty();
         let faults = found.fault_count;
+        let to_justify = std::mem::take(&mut found.to_justify);
         let sent_now = self.govern(found, now).await?;
+        if known && self.acting {
+            self.to_justify(to_justify, now);
+        }
         if known {
             self.take_looks(looks);
         }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::anchor::{Anchoring, LastAnchor, check_last};
 use super::core::{Core, Exit, Inlets, Last, Signal, drive, idle};
+use super::justify::Justifying;
 use super::memory::Memory;
 use super::store::{StoreSeen, mismatch_of};
 use super::time::clock_for;
@@ -331,6 +332,7 @@ async fn assemble(
         under_way: UnderWay::default(),
         behind: FastMap::default(),
         order_waits: FastMap::default(),
+        justifying: Justifying::default(),
         looking: false,
         stopping: false,
         once: options.once,

@@ -405,6 +405,16 @@ fn standing(attempts: &[AttemptView], decision: Option<&PlanItem>) -> String {
     }
 }
 
+/// An answer in words.
+fn answer_text(status: &ReceiptStatus) -> String {
+    match status {
+        ReceiptStatus::Accepted => "accepted".to_owned(),
+        ReceiptStatus::Refused { reason, .. } => format!("refused: {reason}"),
+        ReceiptStatus::Unknown { why } => format!("unknown: {why}"),
+        ReceiptStatus::Unsent { why } => format!("unsent: {why}"),
+    }
+}
+
 /// Who has made a successor, and what tells so.
 fn by_whom(how: How) -> &'static str {
     match how {
@@ -462,13 +472,7 @@ fn line(event: &Event) -> Option<EventView> {
         }
         EventBody::Receipts { items, .. } => {
             let first = items.first()?;
-            let text = match &first.status {
-                ReceiptStatus::Accepted => "accepted".to_owned(),
-                ReceiptStatus::Refused { reason, .. } => format!("refused: {reason}"),
-                ReceiptStatus::Unknown { why } => format!("unknown: {why}"),
-                ReceiptStatus::Unsent { why } => format!("unsent: {why}"),
-            };
-            ("answered", text)
+            ("answered", answer_text(&first.status))
         }
         EventBody::Outcomes { items } => ("outcome", outcome_text(items.last()?)),
         EventBody::EpisodeReset { reason, .. } => ("reset", reason.to_string()),
@@ -479,6 +483,27 @@ fn line(event: &Event) -> Option<EventView> {
             format!("{}: {reason}", super::ordered::in_words(release)),
         ),
         EventBody::BaselineReleased { reason, .. } => ("released", reason.to_string()),
+        EventBody::JustificationClaimed {
+            batch,
+            ordinal,
+            task,
+            line,
+            ..
+        } => (
+            "note_claimed",
+            format!("for the note of task {task}, about attempt {ordinal}, in batch {batch}: {line}"),
+        ),
+        EventBody::JustificationEnded {
+            status, seen, task, ..
+        } => {
+            let answer = answer_text(status);
+            let read = if *seen {
+                format!("the note of task {task} shows it")
+            } else {
+                format!("no reading of task {task} has shown it")
+            };
+            ("note_answered", format!("{answer}; {read}"))
+        }
         _ => return None,
     };
     Some(EventView {
@@ -488,7 +513,7 @@ fn line(event: &Event) -> Option<EventView> {
         actor: match (&event.actor, &event.login) {
             (Actor::Person { uid, .. }, _) => format!("uid {uid}"),
             // the login that OIG has on record for it
-            (_, Some(login)) if kind == "claimed" => format!("daemon as {login}"),
+            (_, Some(login)) if matches!(kind, "claimed" | "note_claimed") => format!("daemon as {login}"),
             (Actor::Daemon | Actor::System, _) => "daemon".to_owned(),
         },
     })

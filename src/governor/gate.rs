@@ -44,7 +44,7 @@ const GATES: &[(&str, Gate)] = &[
     ("standing", |input| input.standing.refusal()),
     ("mode", mode),
     ("release", release),
-    ("snapshot", snapshot),
+    ("snapshot", |input| snapshot(input.standing)),
     ("pause", |input| {
         let action = input.action.name();
         input
@@ -195,8 +195,8 @@ fn not_released(standing: &Standing, decision: &Decision) -> Option<Refusal> {
 }
 
 /// Nothing is concluded from half a list.
-fn snapshot(input: &GateInput<'_>) -> Option<Refusal> {
-    (!input.standing.snapshot_ok)
+pub(super) fn snapshot(standing: &Standing) -> Option<Refusal> {
+    (!standing.snapshot_ok)
         .then(|| Refusal::new(RefusalReason::SnapshotIncomplete, Scope::Global))
 }
 

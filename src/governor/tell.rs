@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::guard::Passed;
 use crate::model::facts::History;
-use crate::model::{Decision, Refusal, Verdict};
+use crate::model::{ActionName, Decision, Refusal, Verdict};
 
 use super::gate;
 use super::machine::{Governor, no_target};
@@ -36,6 +36,27 @@ impl Governor {
             return Vec::new();
         };
         gate::forbidden(&self.modes, &self.standing, decision, action.name(), target)
+    }
+
+    /// What keeps the justification of an earlier attempt from being written: every gate but those that
+    /// count attempts and wait between them, for it is none.
+    pub fn keeps_note(&self, now: Timestamp, decision: &Decision) -> Option<Refusal> {
+        const NOTE: ActionName = ActionName::SetNote;
+        let Some(target) = &decision.target else {
+            return Some(no_target(decision));
+        };
+        let forbidden = || gate::forbidden(&self.modes, &self.standing, decision, NOTE, target);
+        let breaker = || {
+            let pace = self.state.targets.get(target)?;
+            gate::breaker_refusal(&self.state, pace, target, now)
+        };
+        self.standing
+            .refusal()
+            .or_else(|| forbidden().into_iter().next())
+            .or_else(|| gate::snapshot(&self.standing))
+            .or_else(|| self.state.act_paused(now, decision, NOTE, target))
+            .or_else(|| gate::server(&self.standing, &self.state, now))
+            .or_else(breaker)
     }
 
     /// The earliest time after `now` at which a gate changes by itself, also those of decisions

@@ -144,6 +144,30 @@ impl Work {
         let decision = admitted.decision();
         let lineage = decision.lineage;
         let scope = || Scope::Lineage(lineage);
+        if let Some(refusal) = self.not_now(lineage, &decision.task) {
+            return Some(refusal);
+        }
+        if twice {
+            return Some(
+                Refusal::new(RefusalReason::AttemptOpen, scope()).with("batch", "the same"),
+            );
+        }
+        let size = match admitted.action() {
+            Action::SetNote { text } => text.len(),
+            Action::SetResponse { code } => code.len(),
+            _ => 0,
+        };
+        (size > MAX_ACTION).then(|| {
+            Refusal::new(RefusalReason::ActionNotAllowed, scope())
+                .with("bytes", size)
+                .with("limit", MAX_ACTION)
+                .for_person()
+        })
+    }
+
+    /// Why nothing at all may be written to a task of this lineage now.
+    pub(super) fn not_now(&self, lineage: LineageId, task: &TaskId) -> Option<Refusal> {
+        let scope = || Scope::Lineage(lineage);
         let index = self.index();
         if let Some((expected, found)) = index.rewound() {
             let expected = match expected {
@@ -167,7 +191,7 @@ impl Work {
         if self.strange.contains_key(&lineage) || index.is_retired(lineage) {
             return Some(
                 Refusal::new(RefusalReason::TaskMoved, scope())
-                    .with("decided_on", &decision.task)
+                    .with("decided_on", task)
                     .with("now", "another task under this id"),
             );
         }
@@ -178,33 +202,15 @@ impl Work {
                     .with("state", open.state),
             );
         }
-        if twice {
-            return Some(
-                Refusal::new(RefusalReason::AttemptOpen, scope()).with("batch", "the same"),
-            );
-        }
         if index.is_ambiguous(lineage) {
             return Some(Refusal::new(RefusalReason::LineageAmbiguous, scope()).for_person());
         }
         let current = index.current_task(lineage);
-        if current.as_ref() != Some(&decision.task) {
+        (current.as_ref() != Some(task)).then(|| {
             let now = current.map_or_else(|| "nothing".to_owned(), |t: TaskId| t.to_string());
-            return Some(
-                Refusal::new(RefusalReason::TaskMoved, scope())
-                    .with("decided_on", &decision.task)
-                    .with("now", now),
-            );
-        }
-        let size = match admitted.action() {
-            Action::SetNote { text } => text.len(),
-            Action::SetResponse { code } => code.len(),
-            _ => 0,
-        };
-        (size > MAX_ACTION).then(|| {
-            Refusal::new(RefusalReason::ActionNotAllowed, scope())
-                .with("bytes", size)
-                .with("limit", MAX_ACTION)
-                .for_person()
+            Refusal::new(RefusalReason::TaskMoved, scope())
+                .with("decided_on", task)
+                .with("now", now)
         })
     }
 
@@ -346,7 +352,7 @@ impl Work {
     }
 }
 
-fn clipped(status: ReceiptStatus) -> ReceiptStatus {
+pub(super) fn clipped(status: ReceiptStatus) -> ReceiptStatus {
     match status {
         ReceiptStatus::Accepted => ReceiptStatus::Accepted,
         ReceiptStatus::Refused { reason, manual } => ReceiptStatus::Refused {

@@ -4,6 +4,7 @@ mod apply;
 mod compact;
 mod ends;
 mod getters;
+mod justified;
 mod open;
 mod parts;
 mod print;
@@ -28,6 +29,7 @@ pub(in crate::ledger) use compact::{Lineage, flags};
 pub use compact::{Short, Stamp, TaskRef};
 pub use ends::Outage;
 pub use getters::{BaselineView, Counts, InboxItem, Memo};
+pub use justified::{Justifications, Unjustified};
 pub use print::said_print;
 
 /// What a pause holds for.
@@ -207,6 +209,7 @@ pub struct Index {
     pub(in crate::ledger) baseline: Option<(LineageId, Timestamp)>,
     /// For which tasks a piece of work need not wait any more, by a person's word.
     pub(in crate::ledger) orders: BTreeMap<LineageId, Vec<OrderRelease>>,
+    pub(in crate::ledger) justifications: Justifications,
     pub(in crate::ledger) stopped: BTreeMap<Login, Stopped>,
     pub(in crate::ledger) governor: parts::Stored,
     pub(in crate::ledger) server_until: Option<Timestamp>,
@@ -241,6 +244,7 @@ impl PartialEq for Index {
             && self.released == other.released
             && self.baseline == other.baseline
             && self.orders == other.orders
+            && self.justifications == other.justifications
             && self.stopped == other.stopped
             && self.governor == other.governor
             && self.server_until == other.server_until

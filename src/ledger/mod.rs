@@ -15,6 +15,7 @@ pub mod handle;
 pub mod index;
 mod inputs;
 pub mod judge;
+mod justify;
 pub mod lineage;
 mod look;
 pub mod memory;
@@ -49,11 +50,12 @@ pub use error::{LedgerError, StoreError};
 pub use handle::{Ledger, Taken};
 pub use index::said_print;
 pub use index::{
-    Attempt, BaselineView, Counts, Hold, HoldState, InboxItem, Index, Memo, Outage, PauseScope,
-    Restored, Stopped,
+    Attempt, BaselineView, Counts, Hold, HoldState, InboxItem, Index, Justifications, Memo, Outage,
+    PauseScope, Restored, Stopped, Unjustified,
 };
 pub use inputs::{Inputs, MAX_INPUTS};
 pub use judge::{Judgement, Reading, judge, next_look};
+pub use justify::Justification;
 pub use look::{Looked, LookedUp};
 pub use notes::{BaselineChange, DecidedCount, DecisionRecord, Entry};
 pub use observe::{Observed, Sighting, TaskView, VerifyItem};

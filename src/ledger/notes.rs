@@ -101,6 +101,8 @@ impl Work {
             | EventBody::Decided { .. }
             | EventBody::Claims { .. }
             | EventBody::Receipts { .. }
+            | EventBody::JustificationClaimed { .. }
+            | EventBody::JustificationEnded { .. }
             | EventBody::Outcomes { .. } => Err(LedgerError::Invalid(
                 "lineages, decisions, claims, receipts and outcomes are not recorded by hand"
                     .to_owned(),

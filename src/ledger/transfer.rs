@@ -156,9 +156,10 @@ fn narrow(body: &mut EventBody, of: LineageId) -> bool {
             lineages.retain(|l| *l == of);
             !lineages.is_empty()
         }
-        EventBody::EpisodeReset { lineage, .. } | EventBody::OrderReleased { lineage, .. } => {
-            *lineage == of
-        }
+        EventBody::EpisodeReset { lineage, .. }
+        | EventBody::OrderReleased { lineage, .. }
+        | EventBody::JustificationClaimed { lineage, .. }
+        | EventBody::JustificationEnded { lineage, .. } => *lineage == of,
         _ => false,
     }
 }

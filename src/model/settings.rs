@@ -254,6 +254,10 @@ pub struct DeliverySettings {
     pub grace: Duration,
     /// Learned "not automated" facts expire after this; default 90 days.
     pub manual_ttl: SignedDuration,
+    /// After an attempt a line about it is added to the task's note; default false.
+    pub note: bool,
+    /// Longest note that is written, in characters; default 1000.
+    pub note_max: usize,
 }
 
 /// The ledger's place.

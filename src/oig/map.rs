@@ -311,7 +311,14 @@ fn take<'r>(
         Known::DefName => task.definition_name = named(value).map(|t| pool.get(t.trim())),
         Known::TargetUser => task.beneficiary = whole(value).map(|t| login(&t, pool)),
         Known::Response => task.response = value.text().map(|t| pool.get(&t)),
-        Known::Note => task.note = value.text().map(|t| pool.get(&t)),
+        // a field that is there and says nothing is an empty note; one that is not there is an unknown one
+        Known::Note => {
+            let text = match value {
+                Value::Null => Some(Cow::Borrowed("")),
+                other => other.text(),
+            };
+            task.note = text.map(|t| pool.get(&t));
+        }
         Known::Adapter => {
             task.has_adapter = value
                 .text()

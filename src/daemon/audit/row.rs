@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::super::describe::verdict_text;
 use super::about::Known;
 use crate::ledger::record::{Actor, Event, EventBody, RewriteWhy};
-use crate::model::{Action, LineageId, ReceiptStatus, Refusal, Scope, TargetName, Verdict};
+use crate::model::{Action, ActionName, LineageId, ReceiptStatus, Refusal, Scope, TargetName, Verdict};
 
 /// A row of the export; empty where something does not apply.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
@@ -225,14 +225,8 @@ pub(super) fn rows(event: Event, known: &Known) -> Vec<Row> {
                 row.event = "receipt";
                 row.task = item.task.to_string();
                 row.attempt = item.ordinal.to_string();
-                (row.result, row.reason) = match &item.status {
-                    ReceiptStatus::Accepted => ("accepted".to_owned(), String::new()),
-                    ReceiptStatus::Refused { reason, .. } => {
-                        ("refused by OIG".to_owned(), reason.to_string())
-                    }
-                    ReceiptStatus::Unknown { why } => ("unknown".to_owned(), why.to_string()),
-                    ReceiptStatus::Unsent { why } => ("not sent".to_owned(), why.to_string()),
-                };
+                let (word, reason) = answer_of(&item.status);
+                (row.result, row.reason) = (word.to_owned(), reason.to_owned());
                 row.values = format!("took_ms={took_ms}");
                 row.batch = batch.to_string();
                 row
@@ -281,6 +275,41 @@ pub(super) fn rows(event: Event, known: &Known) -> Vec<Row> {
             );
             let mut row = about_one(one("order_release", &result, &reason), known, lineage);
             row.task = task.to_string();
+            vec![row]
+        }
+        EventBody::JustificationClaimed {
+            batch,
+            lineage,
+            ordinal,
+            task,
+            target: _,
+            line,
+        } => {
+            let row = one("note_claim", "a line for the task's note", &line);
+            let mut row = about_one(row, known, lineage);
+            row.action = ActionName::SetNote.to_string();
+            (row.task, row.attempt) = (task.to_string(), ordinal.to_string());
+            row.batch = batch.to_string();
+            vec![row]
+        }
+        EventBody::JustificationEnded {
+            batch,
+            lineage,
+            ordinal,
+            task,
+            status,
+            seen,
+        } => {
+            let (word, reason) = answer_of(&status);
+            let result = if seen {
+                format!("{word}, and read back")
+            } else {
+                word.to_owned()
+            };
+            let mut row = about_one(one("note_answer", &result, reason), known, lineage);
+            row.action = ActionName::SetNote.to_string();
+            (row.task, row.attempt) = (task.to_string(), ordinal.to_string());
+            row.batch = batch.to_string();
             vec![row]
         }
         EventBody::BaselineReleased { lineages, reason } => lineages
@@ -466,6 +495,15 @@ fn scoped(mut row: Row, scope: &Scope) -> Row {
 fn listed(hold: &str, tasks: &[crate::model::TaskId]) -> String {
     let ids: Vec<&str> = tasks.iter().map(crate::model::TaskId::as_str).collect();
     format!("hold={hold}; tasks={}", ids.join(" "))
+}
+
+fn answer_of(status: &ReceiptStatus) -> (&'static str, &str) {
+    match status {
+        ReceiptStatus::Accepted => ("accepted", ""),
+        ReceiptStatus::Refused { reason, .. } => ("refused by OIG", reason),
+        ReceiptStatus::Unknown { why } => ("unknown", why),
+        ReceiptStatus::Unsent { why } => ("not sent", why),
+    }
 }
 
 fn action_of(verdict: Option<&Verdict>) -> String {

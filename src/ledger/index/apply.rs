@@ -254,6 +254,12 @@ impl Index {
             EventBody::OrderReleased {
                 lineage, release, ..
             } => self.release_order(*lineage, release, at),
+            EventBody::JustificationClaimed {
+                lineage, ordinal, ..
+            } => self.justifying(*lineage, *ordinal),
+            EventBody::JustificationEnded { status, seen, .. } => {
+                self.justifications.end(status, *seen);
+            }
             EventBody::EpisodeReset { lineage, .. } => {
                 if let Some(of) = self.lineage_mut(*lineage) {
                     of.set(flags::AMBIGUOUS, false);
@@ -438,6 +444,7 @@ impl Index {
         let Some(of) = self.lineage_mut(item.lineage) else {
             return;
         };
+        let decided_in = of.decided.map_or(0, |decided| decided.seq);
         let attempt = Attempt {
             ordinal: item.ordinal,
             state: AttemptState::Claimed,
@@ -461,6 +468,7 @@ impl Index {
         past.counted = past.counted.saturating_add(1);
         past.last_at = event.at.into();
         past.last_state = Some(AttemptState::Claimed);
+        (past.claimed_in, past.decided_in) = (event.seq, decided_in);
         if past.attempts.len() == RECENT {
             past.attempts.remove(0);
         }

@@ -176,6 +176,11 @@ pub(in crate::ledger) struct Past {
     /// Sends in a row that the server ended as a whole, for a reason of the task's own, and that were not applied.
     pub in_vain: u8,
     pub last_state: Option<AttemptState>,
+    /// The record of the last claim, and of the decision behind it (0: none is known).
+    pub claimed_in: u64,
+    pub decided_in: u64,
+    /// The last attempt that was justified in the task's note, or was to be.
+    pub justified: u32,
 }
 
 /// A past attempt, in small.

@@ -389,6 +389,26 @@ pub enum EventBody {
         release: OrderRelease,
         reason: Arc<str>,
     },
+    /// What was done is about to be said in the task's own note: one line about attempt `ordinal`, added to
+    /// what the note says already. Never a second time for the same attempt, whatever becomes of it (since
+    /// version 8).
+    JustificationClaimed {
+        batch: BatchId,
+        lineage: LineageId,
+        ordinal: u32,
+        task: TaskId,
+        target: TargetName,
+        line: Arc<str>,
+    },
+    /// How that ended; `seen` where a reading afterwards showed the line (since version 8).
+    JustificationEnded {
+        batch: BatchId,
+        lineage: LineageId,
+        ordinal: u32,
+        task: TaskId,
+        status: ReceiptStatus,
+        seen: bool,
+    },
     /// A person began a new episode.
     EpisodeReset {
         lineage: LineageId,

@@ -19,8 +19,8 @@ pub use body::{
 
 /// The version that this program writes; it reads all from 1 up to this. Records of 5 are as those of 4,
 /// but lie in blocks, where a program that knows only 4 would not find them; from 6 on a record may have been
-/// rewritten; 7 knows releases of the order within an account.
-pub const VERSION: u32 = 7;
+/// rewritten; 7 knows releases of the order within an account, 8 justifications in a task's note.
+pub const VERSION: u32 = 8;
 
 /// Largest encoded record in bytes. sled spills what is larger than an eighth of a megabyte into files that
 /// nothing syncs, and it writes pages of up to 17 values at once.

@@ -37,9 +37,10 @@ pub(super) fn lineages_of(body: &EventBody) -> Vec<LineageId> {
         EventBody::Outcomes { items } => items.iter().map(|i| i.lineage).collect(),
         EventBody::LineageAmbiguous { lineages, .. }
         | EventBody::BaselineReleased { lineages, .. } => lineages.clone(),
-        EventBody::EpisodeReset { lineage, .. } | EventBody::OrderReleased { lineage, .. } => {
-            vec![*lineage]
-        }
+        EventBody::EpisodeReset { lineage, .. }
+        | EventBody::OrderReleased { lineage, .. }
+        | EventBody::JustificationClaimed { lineage, .. }
+        | EventBody::JustificationEnded { lineage, .. } => vec![*lineage],
         _ => Vec::new(),
     }
 }
@@ -108,6 +109,12 @@ pub(super) fn strip(event: &Event, goes: &Goes) -> Option<EventBody> {
         } if out(lineage) => {
             *reason = Arc::from(TAKEN_OUT);
         }
+        EventBody::JustificationClaimed { lineage, line, .. } if out(lineage) => {
+            *line = Arc::from(TAKEN_OUT);
+        }
+        EventBody::JustificationEnded {
+            lineage, status, ..
+        } if out(lineage) => bare_answer(status),
         EventBody::InputsStored { .. } | EventBody::InputsAlike { .. } => {
             texts(&mut body, &goes.texts);
         }

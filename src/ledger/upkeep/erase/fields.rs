@@ -195,7 +195,10 @@ impl Person {
             task: _,
             status,
         } = item;
-        let own = self.own.contains(lineage);
+        self.answer(self.own.contains(lineage), status);
+    }
+
+    fn answer(&self, own: bool, status: &mut ReceiptStatus) {
         match status {
             ReceiptStatus::Accepted => {}
             ReceiptStatus::Refused {
@@ -337,6 +340,22 @@ impl Person {
             } => {
                 self.words_about(self.own.contains(lineage), reason);
             }
+            EventBody::JustificationClaimed {
+                batch: _,
+                lineage,
+                ordinal: _,
+                task: _,
+                target: _,
+                line,
+            } => self.words_about(self.own.contains(lineage), line),
+            EventBody::JustificationEnded {
+                batch: _,
+                lineage,
+                ordinal: _,
+                task: _,
+                status,
+                seen: _,
+            } => self.answer(self.own.contains(lineage), status),
             EventBody::Learned {
                 definition: _,
                 manual: _,

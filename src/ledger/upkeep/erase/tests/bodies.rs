@@ -359,6 +359,24 @@ pub(super) fn bodies(who: &Called) -> Vec<EventBody> {
         },
         reason: words(),
     });
+    out.push(EventBody::JustificationClaimed {
+        batch: batch(7),
+        lineage: LineageId(2),
+        ordinal: 6,
+        task: TaskId::new("11"),
+        target: TargetName::new("AD"),
+        line: words(),
+    });
+    for status in [unsent(words()), unknown(words())] {
+        out.push(EventBody::JustificationEnded {
+            batch: batch(7),
+            lineage: LineageId(2),
+            ordinal: 6,
+            task: TaskId::new("11"),
+            status,
+            seen: false,
+        });
+    }
     out.push(EventBody::LineageAmbiguous {
         lineages: vec![],
         tasks: vec![],
@@ -548,6 +566,8 @@ pub(super) fn sort(body: &EventBody) -> usize {
         |b| matches!(b, B::BaselineReleased { .. }),
         |b| matches!(b, B::EpisodeReset { .. }),
         |b| matches!(b, B::OrderReleased { .. }),
+        |b| matches!(b, B::JustificationClaimed { .. }),
+        |b| matches!(b, B::JustificationEnded { .. }),
         |b| matches!(b, B::LoginStopped { .. }),
         |b| matches!(b, B::LoginCleared { .. }),
         |b| matches!(b, B::GovernorState { .. }),
