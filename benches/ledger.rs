@@ -439,5 +439,7 @@ fn delivery() -> DeliverySettings {
         reread_after: SignedDuration::from_mins(2),
         grace: Duration::from_secs(30),
         manual_ttl: SignedDuration::from_hours(24 * 90),
+        note: false,
+        note_max: 1000,
     }
 }

@@ -17,8 +17,8 @@ pub use request::{Incoming, MAX_TEXT, OutcomeFilter, PlanFilter, Request};
 pub use server::Server;
 pub use state::{AnchorView, FeedView, RewoundView, SavedView};
 pub use view::{
-    Actor, AttemptView, Done, EventView, ExplainView, InboxItem, LOGIN_HINT, LoginView, OutcomeRow,
-    OutcomesView, PauseView, PlanItem, PlanView, RefusalView, Refused, RefusedKind, ReleasedView,
-    Reply, StatusView, Story, TargetRow, one_line,
+    Actor, AttemptView, Done, EventView, ExplainView, InboxItem, LOGIN_HINT, LoginView, NotesView,
+    OutcomeRow, OutcomesView, PauseView, PlanItem, PlanView, RefusalView, Refused, RefusedKind,
+    ReleasedView, Reply, StatusView, Story, TargetRow, one_line,
 };
 pub use wire::ControlError;

@@ -230,6 +230,9 @@ pub struct StatusView {
     pub tasks_as_of: Option<Timestamp>,
     /// Attempts per state, over the store's whole memory.
     pub attempts: Vec<(AttemptState, u64)>,
+    /// Lines for the notes of tasks, over the store's whole memory.
+    #[serde(default)]
+    pub notes: NotesView,
     /// What is not done at present, by reason.
     pub refusals: Vec<(RefusalReason, u64)>,
     /// Per target.
@@ -273,6 +276,21 @@ pub struct StatusView {
     pub server_clock: Option<String>,
     /// Definitions without a kind, with their counts.
     pub unmapped: Vec<(String, u64)>,
+}
+
+/// What became of the lines about attempts in the notes of tasks; they are no attempts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct NotesView {
+    /// A reading afterwards showed the line.
+    pub seen: u64,
+    /// Accepted, and not shown by the reading afterwards.
+    pub accepted: u64,
+    /// Refused by OIG.
+    pub refused: u64,
+    /// Provably not sent; not tried again.
+    pub unsent: u64,
+    /// It is not known whether the line is there; not tried again.
+    pub unknown: u64,
 }
 
 /// One target in [`StatusView`].

@@ -321,7 +321,9 @@ impl Writer {
             Err(why) => return Ok(left(why, true)),
         };
         of.line = line;
-        let claimed = self.ledger.claim_justification(of.clone(), self.clock.now());
+        let claimed = self
+            .ledger
+            .claim_justification(of.clone(), self.clock.now());
         if let Some(refusal) = claimed.await? {
             return Ok(End::Refused(refusal));
         }

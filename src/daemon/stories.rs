@@ -491,7 +491,9 @@ fn line(event: &Event) -> Option<EventView> {
             ..
         } => (
             "note_claimed",
-            format!("for the note of task {task}, about attempt {ordinal}, in batch {batch}: {line}"),
+            format!(
+                "for the note of task {task}, about attempt {ordinal}, in batch {batch}: {line}"
+            ),
         ),
         EventBody::JustificationEnded {
             status, seen, task, ..
@@ -513,7 +515,9 @@ fn line(event: &Event) -> Option<EventView> {
         actor: match (&event.actor, &event.login) {
             (Actor::Person { uid, .. }, _) => format!("uid {uid}"),
             // the login that OIG has on record for it
-            (_, Some(login)) if matches!(kind, "claimed" | "note_claimed") => format!("daemon as {login}"),
+            (_, Some(login)) if matches!(kind, "claimed" | "note_claimed") => {
+                format!("daemon as {login}")
+            }
             (Actor::Daemon | Actor::System, _) => "daemon".to_owned(),
         },
     })

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::core::Core;
 use crate::control::{
-    InboxItem, LOGIN_HINT, LoginView, PauseView, ReleasedView, StatusView, TargetRow,
+    InboxItem, LOGIN_HINT, LoginView, NotesView, PauseView, ReleasedView, StatusView, TargetRow,
 };
 use crate::governor::HoldStatus;
 use crate::ledger::{Index, Outage};
@@ -105,6 +105,16 @@ impl Core {
             tasks_visible: self.last.at.map(|_| self.last.seen.visible),
             tasks_as_of: self.last.seen.taken_at,
             attempts,
+            notes: {
+                let of = self.ledger.read(Index::justifications);
+                NotesView {
+                    seen: of.seen,
+                    accepted: of.accepted,
+                    refused: of.refused,
+                    unsent: of.unsent,
+                    unknown: of.not_known(),
+                }
+            },
             refusals: self.last.refusals.iter().map(|(r, n)| (*r, *n)).collect(),
             targets: self.target_rows(now),
             inbox: self.inbox_count(now),

@@ -196,8 +196,7 @@ fn not_released(standing: &Standing, decision: &Decision) -> Option<Refusal> {
 
 /// Nothing is concluded from half a list.
 pub(super) fn snapshot(standing: &Standing) -> Option<Refusal> {
-    (!standing.snapshot_ok)
-        .then(|| Refusal::new(RefusalReason::SnapshotIncomplete, Scope::Global))
+    (!standing.snapshot_ok).then(|| Refusal::new(RefusalReason::SnapshotIncomplete, Scope::Global))
 }
 
 /// Attempts per episode (invariant 7); hand-overs by the owners the task has had.

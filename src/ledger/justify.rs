@@ -39,7 +39,7 @@ pub struct Justification {
 
 impl Work {
     /// Claims it, or says why it may not be written.
-    fn claim_justification(
+    pub(super) fn claim_justification(
         &mut self,
         of: Justification,
         now: Timestamp,

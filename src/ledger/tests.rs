@@ -7,6 +7,7 @@ mod bytes;
 mod early;
 mod elders;
 mod inputs;
+mod justify;
 mod missing;
 mod moves;
 mod newcomers;
@@ -60,6 +61,8 @@ fn delivery() -> DeliverySettings {
         reread_after: SignedDuration::from_mins(2),
         grace: Duration::from_secs(30),
         manual_ttl: SignedDuration::from_hours(24 * 90),
+        note: false,
+        note_max: 1000,
     }
 }
 

@@ -311,6 +311,8 @@ async fn texts_of_any_length_fit_the_records_that_are_made_of_them() {
             reread_after: SignedDuration::from_mins(2),
             grace: std::time::Duration::from_secs(30),
             manual_ttl: SignedDuration::from_hours(24),
+            note: false,
+            note_max: 1000,
         },
         asked: false,
     };

@@ -220,6 +220,19 @@ pub fn status(view: &StatusView, width: Width) -> String {
         "attempts so far",
         view.attempts.iter().map(|(s, n)| (s.as_str(), *n)),
     );
+    let notes = view.notes;
+    let notes = [
+        ("seen", notes.seen),
+        ("accepted", notes.accepted),
+        ("refused", notes.refused),
+        ("unsent", notes.unsent),
+        ("unknown", notes.unknown),
+    ];
+    counts(
+        &mut out,
+        "lines about attempts in the notes of tasks",
+        notes.into_iter().filter(|(_, many)| *many > 0),
+    );
     counts(
         &mut out,
         "not done now",

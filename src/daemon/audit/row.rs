@@ -8,7 +8,9 @@ use serde::Serialize;
 use super::super::describe::verdict_text;
 use super::about::Known;
 use crate::ledger::record::{Actor, Event, EventBody, RewriteWhy};
-use crate::model::{Action, ActionName, LineageId, ReceiptStatus, Refusal, Scope, TargetName, Verdict};
+use crate::model::{
+    Action, ActionName, LineageId, ReceiptStatus, Refusal, Scope, TargetName, Verdict,
+};
 
 /// A row of the export; empty where something does not apply.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]

@@ -59,7 +59,10 @@ fn a_line_says_which_attempt_when_by_what_why_and_how_it_ended() {
 fn an_attempt_that_wrote_the_note_is_not_spoken_of_in_it() {
     let text = Arc::from("mine");
     let action = Action::SetNote { text };
-    assert_eq!(line(&claim(action), at(), None, AttemptState::Completed), None);
+    assert_eq!(
+        line(&claim(action), at(), None, AttemptState::Completed),
+        None
+    );
 }
 
 #[test]

@@ -250,8 +250,10 @@ pub fn push_fields(out: &mut Vec<u8>, world: &World, task: &Task) {
             Cell::Text(item),
         )
     });
+    let notes = !world.traits.no_notes;
     let rows = FIELDS
         .iter()
+        .filter(|(field, _)| notes || !matches!(field, Field::Note))
         .map(|(field, name)| (*name, cell(world, task, *field)))
         .chain(extra);
     for (number, (name, value)) in rows.enumerate() {

@@ -256,6 +256,8 @@ pub struct Traits {
     pub new_process_key: bool,
     /// Finished tasks are left out of a process's answer.
     pub process_hides_finished: bool,
+    /// The note of a task is not shown.
+    pub no_notes: bool,
 }
 
 /// The forms in which dates are sent.
