@@ -7,9 +7,9 @@ use serde_json::Value;
 use crate::drill_oracle::{Claim, Evidence, Expect, breaches, text};
 use crate::excuse::{Excuses, Reasons, Resets};
 use crate::house::Trouble;
-use crate::oracles;
 use crate::phase::Remains;
 use crate::world::Plan;
+use crate::{notes, oracles};
 
 /// What is wrong, by the oracle's name.
 pub type Found = BTreeMap<&'static str, String>;
@@ -45,8 +45,10 @@ pub struct Counts {
     pub unknown: u64,
     /// Attempts whose end can't be known by the simulator's truth, by reason.
     pub hidden: Reasons,
-    /// PUTs.
+    /// PUTs that attempt something.
     pub puts: u64,
+    /// PUTs that set a note.
+    pub notes: u64,
     /// Faults that were met.
     pub faults: u64,
     /// Healed pieces of work.
@@ -76,6 +78,7 @@ impl Counts {
         self.attempts += other.attempts;
         self.unknown += other.unknown;
         self.puts += other.puts;
+        self.notes += other.notes;
         self.faults += other.faults;
         self.healed += other.healed;
         self.resets += other.resets;
@@ -115,6 +118,7 @@ pub fn judge(
         .collect::<Result<_, _>>()
         .map_err(|error| Trouble::Store(format!("outcomes export: {error}")))?;
     mark_cut(&mut journal, case.remains);
+    notes::set_apart(&mut journal);
     let mut evidence = evidence_of(truth, journal);
     evidence.expect.lives = case.lives.to_vec();
     // without these nothing else can be judged
@@ -140,6 +144,7 @@ pub fn judge(
         ("sent_once", oracles::sent_once(&evidence)),
         ("claimed_before", oracles::claimed_before(&evidence, &case)),
         ("settled_first", oracles::settled_first(&evidence, &case)),
+        ("notes", notes::notes(&evidence, &case)),
         ("acknowledged", oracles::acknowledged(case.remains)),
         ("not_applied", oracles::not_applied(&evidence, &rows)),
         ("completed", oracles::completed(&evidence, &rows)),
@@ -210,6 +215,7 @@ fn counts(evidence: &Evidence, rows: &[Value], case: &Case<'_>) -> Counts {
         runs_twice: evidence.count("runs_twice"),
         attempts: number(rows.len()),
         puts: number(evidence.class("put").count()),
+        notes: number(evidence.class("note").count()),
         faults: number(faults.count()),
         healed: evidence.count("healed"),
         resets: number(case.resets.len()),

@@ -16,6 +16,7 @@ mod excuse;
 mod house;
 mod judge;
 mod kill;
+mod notes;
 mod oracles;
 mod phase;
 mod report;

@@ -101,6 +101,8 @@ pub struct Remains {
     pub records: BTreeMap<u64, String>,
     /// The claims of each batch: lineage, ordinal, task.
     pub claims: BTreeMap<String, Vec<(u64, u32, String)>>,
+    /// The claims of lines for notes, by their batch.
+    pub notes: BTreeSet<String>,
     /// Batches whose receipts are there.
     pub answered: BTreeSet<String>,
     /// Attempts of which nobody knows what became: not answered clearly, nor told by a reading; with their tasks.
@@ -169,6 +171,9 @@ impl Remains {
                     claims.push((key.0, key.1, item.task.to_string()));
                     self.unknown.insert(key, item.task.to_string());
                 }
+            }
+            EventBody::JustificationClaimed { batch, .. } => {
+                self.notes.insert(batch.to_string());
             }
             EventBody::Receipts { batch, items, .. } => {
                 self.answered.insert(batch.to_string());

@@ -112,8 +112,8 @@ impl fmt::Display for Sum {
         writeln!(f, "faults             {} requests", c.faults)?;
         writeln!(
             f,
-            "sent               {} PUTs, {} attempts, {} runs of connectors",
-            c.puts, c.attempts, c.effects
+            "sent               {} PUTs, {} attempts, {} runs of connectors; {} lines into notes",
+            c.puts, c.attempts, c.effects, c.notes
         )?;
         writeln!(
             f,

@@ -1,6 +1,7 @@
 //! The world and the configuration of a round, made from its seed alone; it must never make a world in which the daemon can't be right.
 
 use crate::dice::Dice;
+use crate::notes::BY_ADMIN;
 
 /// What a round starts from.
 #[derive(Debug, Clone)]
@@ -156,7 +157,11 @@ pub fn plan(seed: u64) -> Plan {
     faults(&mut dice, &mut scenario);
     let acts = acts(&mut dice);
     let per_minute = dice.within(2, 15);
-    let config = config(&mut dice, per_minute, desk);
+    let mut config = config(&mut dice, per_minute, desk);
+    if seed.is_multiple_of(2) {
+        // no draw of the dice, so that the worlds of all seeds stay what they were
+        config = config.replace("[delivery]\n", "[delivery]\nnote = true\n");
+    }
     Plan {
         scenario,
         config,
@@ -335,7 +340,7 @@ fn acts(dice: &mut Dice) -> Vec<String> {
     (0..dice.within(0, 2))
         .map(|_| {
             let each = dice.within(2, 9);
-            format!("{{\"each\":{each},\"do\":\"note\",\"to\":\"seen by an admin\"}}")
+            format!("{{\"each\":{each},\"do\":\"note\",\"to\":\"{BY_ADMIN}\"}}")
         })
         .collect()
 }

@@ -15,7 +15,7 @@ use super::core::{Core, Done};
 use super::facts::Surroundings;
 use super::memory::Remembered;
 use crate::dispatch::verify::of_the_server;
-use crate::governor::Admitted;
+use crate::governor::{Admitted, Answered, Lane};
 use crate::ledger::record::{ClaimItem, EventBody};
 use crate::ledger::{Justification, Ledger, LedgerError, Unjustified};
 use crate::model::hash::FastMap;
@@ -182,6 +182,17 @@ impl Core {
             if wish.process.as_ref().is_some_and(open) {
                 continue;
             }
+            // it counts for the target's rate like everything that is sent there
+            let settle_after = self.settings.delivery.settle_after;
+            let target = &wish.target;
+            let open = self
+                .ledger
+                .read(|index| index.open_since(target, false, now, settle_after));
+            let lane = Lane::Usual;
+            if self.governor.next_batch(now, target, lane, open).is_err() {
+                continue;
+            }
+            self.governor.sent(now, target, 1);
             let of = Justification {
                 batch: BatchId(uuid::Uuid::now_v7()),
                 lineage: wish.lineage,
@@ -215,6 +226,8 @@ impl Core {
         let now = self.clock.now();
         self.justifying.running = None;
         let of = done.of;
+        // how it ended tells nothing about the target
+        self.governor.answered(now, &of.target, Answered::default());
         let (task, lineage, attempt) = (&of.task, of.lineage, of.ordinal);
         match done.end? {
             End::Left {

@@ -5,6 +5,7 @@ mod compact;
 mod ends;
 mod getters;
 mod justified;
+mod learned;
 mod open;
 mod parts;
 mod print;

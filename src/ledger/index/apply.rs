@@ -3,7 +3,7 @@
 use crate::ledger::facts::mark_of;
 use crate::ledger::index::compact::{Decided, PastAttempt};
 use crate::ledger::index::{
-    Attempt, Hold, HoldState, Index, Lineage, Manual, Pause, Restored, Stopped, flags,
+    Attempt, Hold, HoldState, Index, Lineage, Pause, Restored, Stopped, flags,
 };
 use crate::ledger::lineage::JoinKey;
 use crate::ledger::record::{
@@ -23,7 +23,7 @@ use super::print::Answer;
 /// Attempts kept per lineage in memory; all of them stay in the journal.
 const RECENT: usize = 16;
 /// Reasons kept per attempt in memory, bytes.
-const REASON: usize = 256;
+pub(super) const REASON: usize = 256;
 
 /// What makes two decisions the same: the answer, the refusal's reason and whether a person is needed.
 pub(in crate::ledger) fn decided_print(item: &DecidedItem) -> u64 {
@@ -580,24 +580,6 @@ impl Index {
             AttemptEvent::PersonCompleted | AttemptEvent::PersonClosed
         ) {
             of.set(flags::AMBIGUOUS, false);
-        }
-    }
-
-    fn learn(
-        &mut self,
-        definition: &DefinitionId,
-        manual: bool,
-        at: jiff::Timestamp,
-        reason: &str,
-    ) {
-        if manual {
-            let fact = Manual {
-                since: at,
-                reason: clip(reason, REASON),
-            };
-            self.manual.insert(definition.clone(), fact);
-        } else {
-            self.manual.remove(definition);
         }
     }
 }
