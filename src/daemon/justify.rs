@@ -153,7 +153,7 @@ fn is_quiet(known: Option<&Remembered>, now: Timestamp) -> bool {
 
 impl Core {
     /// A cycle has seen these; those of an older one are no longer of interest.
-    pub fn to_justify(&mut self, wishes: Vec<Wish>, now: Timestamp) {
+    pub fn take_wishes(&mut self, wishes: Vec<Wish>, now: Timestamp) {
         let left = &self.justifying.left;
         let lineages = self.memory.as_deref().map(|memory| &memory.lineages);
         let fits = |wish: &Wish| {

@@ -314,7 +314,7 @@ impl Core {
         let to_justify = std::mem::take(&mut found.to_justify);
         let sent_now = self.govern(found, now).await?;
         if known && self.acting {
-            self.to_justify(to_justify, now);
+            self.take_wishes(to_justify, now);
         }
         if known {
             self.take_looks(looks);

@@ -81,6 +81,10 @@ pub(super) fn differences(before: &Index, after: &Index, allowed: &Allowed) -> V
         ),
         ("the baseline", before.baseline == after.baseline),
         ("the releases of the order", before.orders == after.orders),
+        (
+            "the justifications",
+            before.justifications == after.justifications,
+        ),
         ("the failed requests in a row", before.ends == after.ends),
         (
             "the stopped logins",
@@ -196,6 +200,7 @@ fn plain(of: &Lineage, loose: bool) -> Lineage {
     if let Some(past) = of.past.as_mut() {
         past.owners.clear();
         if loose {
+            past.decided_in = 0;
             for attempt in &mut past.attempts {
                 attempt.reason = None;
             }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::ledger::anchor::Head;
-use crate::ledger::record::{Meta, chain, digest_of, encode};
+use crate::ledger::record::{Meta, VERSION, chain, digest_of, encode};
 
 type Journal = Vec<(u64, Vec<u8>)>;
 
@@ -422,11 +422,14 @@ fn a_record_of_a_newer_program_is_said_and_proves_nothing() {
     let mut it = journal(5);
     let given = anchors(&it, &[2, 5], None);
     let text = String::from_utf8(it[2].1.clone()).expect("text");
-    it[2].1 = text.replace("\"v\":7", "\"v\":9").into_bytes();
+    let newer = VERSION + 2;
+    let ours = format!("\"v\":{VERSION}");
+    assert!(text.contains(&ours), "{text}");
+    it[2].1 = text.replace(&ours, &format!("\"v\":{newer}")).into_bytes();
     let verified = verify(&it, given);
     let newer = Finding::RecordNewer {
         record: 3,
-        version: 9,
+        version: newer,
     };
     assert_eq!(verified.findings[0], newer);
     assert_eq!(proven(&verified), 2);
