@@ -107,3 +107,90 @@ fn nothing_is_added_twice_to_a_finished_task_or_where_the_note_is_not_shown() {
     };
     assert_eq!(with_line(&done, line, 200), Err("the task is finished"));
 }
+
+fn item(lineage: u64, process: Option<&str>, kind: Kind) -> Admitted {
+    let target = TargetName::new("Mail");
+    let wish = Wish {
+        lineage: LineageId(lineage),
+        due: Unjustified {
+            ordinal: 1,
+            state: AttemptState::Bounced,
+            ended: at(),
+            claimed_in: 1,
+            decided_in: 0,
+        },
+        task: TaskId::new("7"),
+        target: target.clone(),
+        process: process.map(ProcessKey::new),
+        definition: None,
+        kind,
+    };
+    let decision = wish.as_decision(&PolicyHash::new("feed"));
+    Admitted::for_test(decision, Action::Retry, target)
+}
+
+#[test]
+fn acts_of_the_account_wait_for_a_note_on_its_way_and_what_takes_access_does_not() {
+    let running = |lineage, process: Option<&str>| Justifying {
+        running: Some((LineageId(lineage), process.map(ProcessKey::new))),
+        ..Justifying::default()
+    };
+    let of_77 = running(1, Some("77"));
+    assert!(of_77.holds(&item(2, Some("77"), Kind::Grant)));
+    assert!(!of_77.holds(&item(2, Some("78"), Kind::Grant)));
+    assert!(of_77.holds(&item(1, None, Kind::Grant)), "the same work");
+    for kind in [Kind::Revoke, Kind::Disable] {
+        assert!(!of_77.holds(&item(2, Some("77"), kind)), "{kind}");
+        assert!(!of_77.holds(&item(1, Some("77"), kind)), "{kind}");
+    }
+    let unknown = running(1, None);
+    assert!(!unknown.holds(&item(2, None, Kind::Grant)), "no account");
+    assert!(!Justifying::default().holds(&item(1, Some("77"), Kind::Grant)));
+}
+
+#[test]
+fn a_note_is_written_only_where_nothing_is_due_soon() {
+    use crate::daemon::memory::Refused;
+    use crate::model::RefusalReason;
+    let now = at();
+    let known = |act: Option<Decision>, refusal| Remembered {
+        print: 1,
+        relook: None,
+        act: act.map(Arc::new),
+        refusal,
+        seen: 1,
+        unreadable: 0,
+    };
+    let wanted = |due: Option<Timestamp>| {
+        let decision = item(1, None, Kind::Grant).decision().clone();
+        Some(Decision { due, ..decision })
+    };
+    let refused = |reason, until| {
+        let epoch = 1;
+        Some(Refused {
+            reason,
+            until,
+            epoch,
+        })
+    };
+    let minutes = |n| now + SignedDuration::from_mins(n);
+    assert!(
+        !is_quiet(None, now),
+        "of what is not known nothing is known"
+    );
+    assert!(is_quiet(Some(&known(None, None)), now), "nothing is wanted");
+    assert!(
+        !is_quiet(Some(&known(wanted(None), None)), now),
+        "it goes now"
+    );
+    assert!(is_quiet(Some(&known(wanted(Some(minutes(5))), None)), now));
+    assert!(!is_quiet(Some(&known(wanted(Some(minutes(1))), None)), now));
+    let held = |reason, until| is_quiet(Some(&known(wanted(None), refused(reason, until))), now);
+    assert!(held(RefusalReason::BackOff, Some(minutes(30))));
+    assert!(!held(RefusalReason::BackOff, Some(minutes(1))));
+    assert!(held(RefusalReason::AttemptsUsedUp, None));
+    assert!(
+        !held(RefusalReason::CapRetries, None),
+        "the next cycle may send it"
+    );
+}
