@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use super::DaemonError;
 use super::core::Core;
 use crate::control::{RefusedKind, Reply};
-use crate::ledger::Entry;
 use crate::ledger::record::{Actor, EventBody, Meta};
-use crate::model::{AttemptEvent, AttemptState, Outcome};
+use crate::ledger::{Attempt, Entry};
+use crate::model::{Action, AttemptEvent, AttemptState, Outcome};
 
 impl Core {
     /// Concludes the open (or vanished) attempt of a piece of work by a person's word.
@@ -40,6 +40,16 @@ impl Core {
                     attempt.ordinal
                 ),
                 "wait for its answer",
+            ));
+        }
+        if let Some(until) = self.may_still_run(&attempt, now) {
+            return Ok(Reply::refused(
+                RefusedKind::Busy,
+                format!(
+                    "attempt {} of {lineage} was sent at {:.0} and may still be carried out until {until:.0} (delivery.settle_after): with an end before that the next try could run beside it",
+                    attempt.ordinal, attempt.sent
+                ),
+                "look again after that time, and say it then",
             ));
         }
         let outcome = Outcome {
@@ -77,6 +87,19 @@ impl Core {
                 "see `provtaskd outcomes show`",
             ),
         })
+    }
+
+    /// Until when a request of which nothing is told may still take effect, where that is yet to come: with an
+    /// end the account is free, and a row that still shows the old failure is tried again. Our own notes and
+    /// hand-overs run no connector.
+    fn may_still_run(&self, attempt: &Attempt, now: Timestamp) -> Option<Timestamp> {
+        let runs = matches!(
+            attempt.action,
+            Action::Retry | Action::ManualComplete | Action::SetResponse { .. }
+        );
+        let settle_after = self.settings.delivery.settle_after;
+        let until = attempt.sent.checked_add(settle_after).ok()?;
+        (runs && now < until).then_some(until)
     }
 
     /// Begins a new episode: caps and back-off count from zero, and a doubt about the lineage ends.

@@ -301,8 +301,13 @@ impl Core {
                 why,
                 status,
                 retry_after,
+                hung,
             } => {
-                self.governor.whole_request_failed(now, &done.target);
+                match hung {
+                    // its target may only be slow: that must not delay any other
+                    true => self.governor.request_hung(now, &done.target),
+                    false => self.governor.whole_request_failed(now, &done.target),
+                }
                 let pause = retry_after.or(match status {
                     Some(408 | 429 | 500..=599) => Some(SERVER_PAUSE),
                     _ => None,

@@ -31,6 +31,8 @@ pub enum End {
         status: Option<u16>,
         /// The server's `Retry-After`.
         retry_after: Option<SignedDuration>,
+        /// No answer came in time.
+        hung: bool,
     },
 }
 
@@ -86,6 +88,7 @@ pub async fn deliver(client: &Client, clock: &Clock, batch: Batch<Claimed>) -> D
                 PutEnd::Unknown {
                     status,
                     retry_after,
+                    hung,
                     ..
                 } => (
                     ReceiptStatus::Unknown {
@@ -95,6 +98,7 @@ pub async fn deliver(client: &Client, clock: &Clock, batch: Batch<Claimed>) -> D
                         why,
                         status,
                         retry_after,
+                        hung,
                     },
                 ),
             };

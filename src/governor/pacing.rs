@@ -112,7 +112,7 @@ impl Governor {
     }
 
     /// A PUT with so many items is about to leave. Every `sent` is followed by exactly one
-    /// [`Governor::answered`] or [`Governor::whole_request_failed`].
+    /// [`Governor::answered`], [`Governor::request_hung`] or [`Governor::whole_request_failed`].
     pub fn sent(&mut self, now: Timestamp, target: &TargetName, items: u32) {
         let here = self.state.tick(now);
         let (pace, limits) = self.pace(target);
@@ -140,7 +140,15 @@ impl Governor {
         pace.answered(here, &answer, limits);
     }
 
-    /// A PUT ended without an answer that could be read (time-out, reset, 5xx, connect error).
+    /// A PUT was not answered in time. That is counted against its target alone: a slow one must not
+    /// delay the others, and where all are slow each has a breaker of its own.
+    pub fn request_hung(&mut self, now: Timestamp, target: &TargetName) {
+        let here = self.state.tick(now);
+        let (pace, limits) = self.pace(target);
+        pace.request_failed(here, limits);
+    }
+
+    /// A PUT ended without an answer that could be read (reset, 5xx, connect error).
     pub fn whole_request_failed(&mut self, now: Timestamp, target: &TargetName) {
         let here = self.state.tick(now);
         let (pace, limits) = self.pace(target);

@@ -47,6 +47,8 @@ pub enum PutEnd {
         status: Option<u16>,
         /// The server's `Retry-After`; for 408, 429 and 5xx back off for the whole server.
         retry_after: Option<SignedDuration>,
+        /// No answer came in time: a slow target may be all that is wrong.
+        hung: bool,
     },
 }
 
@@ -114,9 +116,9 @@ impl Client {
             }
             Err(e) if e.is_timeout() => {
                 let seconds = inner.settings.write_timeout.as_secs();
-                return Err(unknown(format!("no answer within {seconds} s"), None));
+                return Err(unknown(format!("no answer within {seconds} s"), true));
             }
-            Err(e) => return Err(unknown(inner.transport(&e, &what).to_string(), None)),
+            Err(e) => return Err(unknown(inner.transport(&e, &what).to_string(), false)),
         };
         let status = answer.status();
         if status == StatusCode::UNAUTHORIZED {
@@ -137,6 +139,7 @@ impl Client {
             .and_then(|v| v.to_str().ok())
             .and_then(|t| dates::retry_after(t, inner.clock.now()));
         let ended = |e: OigError| PutEnd::Unknown {
+            hung: matches!(e, OigError::Timeout { .. }),
             why: e.to_string(),
             status: Some(status.as_u16()),
             retry_after,
@@ -176,10 +179,11 @@ fn body_fault(why: String) -> PutEnd {
     }
 }
 
-fn unknown(why: String, status: Option<u16>) -> PutEnd {
+fn unknown(why: String, hung: bool) -> PutEnd {
     PutEnd::Unknown {
         why,
-        status,
+        status: None,
         retry_after: None,
+        hung,
     }
 }

@@ -1,10 +1,11 @@
-//! Drills of a target whose writes hang, in real time: what is on its way holds up nothing but itself, neither other targets nor cycles, questions and orders.
+//! Drills of a target whose writes hang: what is on its way holds up nothing but itself, neither other targets nor cycles, questions and orders.
 
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use crate::drill::{Drill, Setup};
+use crate::drill_limits::greedy;
 
 /// Two targets; a write to the first hangs for as long as the drill lasts.
 const WORLD: &str = r#"
@@ -88,5 +89,79 @@ async fn a_write_that_hangs_holds_up_no_other_target_no_cycle_and_no_order() {
     drill.kill_and_restart().await;
     let healed = |drill: &Drill| drill.count("healed") >= 8;
     drill.until("everything has healed", healed).await;
+    drill.judge().await;
+}
+
+/// Twelve tasks whose writes hang, and one that comes later, of another target.
+const LATER: &str = r#"
+name = "later"
+seed = 61
+[[target]]
+name = "SLOW"
+retries_anything = true
+[[target]]
+name = "FAST"
+[[population]]
+target = "SLOW"
+accounts = 12
+task = [{ task = "Telephone Updated", failure = "network" }]
+[[population]]
+target = "FAST"
+accounts = 1
+prefix = "F"
+task = [{ task = "Disable User", failure = "network" }]
+"#;
+
+fn puts(drill: &Drill) -> Vec<serde_json::Value> {
+    let journal = drill.journal();
+    let puts = journal.into_iter().filter(|row| row["class"] == "put");
+    puts.collect()
+}
+
+/// Requests that have run into their time-out for hours are the slow target's trouble, not the server's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_that_ran_into_their_time_out_hold_up_no_other_target() {
+    let mut drill = greedy(LATER)
+        .every("1m")
+        .server("write_timeout = \"1s\"")
+        .start()
+        .await;
+    let id = |task: &serde_json::Value| task["id"].to_string().trim_matches('"').to_owned();
+    let tasks = drill.truth()["tasks"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let (slow, fast): (Vec<_>, Vec<_>) = tasks.iter().partition(|task| task["target"] == "SLOW");
+    for task in &slow {
+        let fault =
+            json!({"do": "hang_unapplied", "on": "put", "task": id(task), "probability": 1.0});
+        drill.act(json!({ "fault": fault })).await;
+    }
+    let fast = id(fast[0]);
+    drill.act(json!({"task": fast, "do": "hide"})).await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    drill.run_for("5h").await;
+    let before = puts(&drill).len();
+    assert!(before >= 5, "{before} hung");
+    for _ in 0..240 {
+        drill.run_for("1m").await;
+        if puts(&drill).len() > before {
+            break;
+        }
+    }
+    assert!(puts(&drill).len() > before, "one more has hung just now");
+    drill.act(json!({"task": fast, "do": "show"})).await;
+    drill.run_for("4m").await;
+    let named = |row: &serde_json::Value| row["body"].to_string().contains(&fast);
+    assert!(
+        puts(&drill).iter().any(named),
+        "{}",
+        drill.done(&["explain", &fast])
+    );
+    drill.act(json!({"clear_faults": true})).await;
+    drill.run_for("12h").await;
     drill.judge().await;
 }

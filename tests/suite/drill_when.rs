@@ -212,3 +212,54 @@ async fn a_persons_word_contradicts_nothing_that_was_read() {
     drill.run_for("6h").await;
     drill.judge().await;
 }
+
+/// One retry that takes effect twelve minutes after it was sent, and whose answer is lost.
+const LATE: &str = r#"
+name = "late"
+seed = 61
+[[target]]
+name = "AD"
+retries_anything = true
+[[population]]
+target = "AD"
+accounts = 1
+task = [{ task = "Telephone Updated", failure = "network" }]
+[[fault]]
+do = "slow_apply"
+on = "put"
+probability = 1.0
+ms = 20
+delay = "12m"
+limit = 1
+"#;
+
+/// What may still be carried out has no end yet: a next try would run beside it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_persons_word_waits_until_what_was_sent_can_not_run_any_more() {
+    let mut drill = Setup::of(LATE)
+        .server("write_timeout = \"1s\"")
+        .config("[governor]\nbackoff_base = \"1m\"")
+        .enforcing()
+        .await;
+    let task = drill.truth()["tasks"][0]["id"].to_string();
+    let task = task.trim_matches('"').to_owned();
+    for _ in 0..30 {
+        drill.run_for("1m").await;
+        if drill.journal().iter().any(|row| row["class"] == "put") {
+            break;
+        }
+    }
+    drill.run_for("1m").await;
+    for end in ["--failed", "--completed"] {
+        let early = drill.cli(&["outcomes", "settle", &task, end, "--why", "looked"]);
+        assert!(
+            !early.status.success(),
+            "{end}: it may still be carried out"
+        );
+        let said = String::from_utf8_lossy(&early.stderr).into_owned();
+        assert!(said.contains("delivery.settle_after"), "{end}: {said}");
+    }
+    drill.run_for("2h").await;
+    assert_eq!(drill.count("effects"), 1);
+    drill.judge().await;
+}

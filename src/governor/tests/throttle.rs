@@ -162,3 +162,19 @@ fn a_server_that_answers_nobody_is_asked_with_one_item_at_a_time() {
         Ok(10)
     );
 }
+
+#[test]
+fn requests_that_hang_are_counted_against_their_target_alone() {
+    let mut settings = settings();
+    settings.default.breaker_after = 3;
+    let mut governor = started(settings);
+    let other = TargetName::new("Mail");
+    for n in 0..9 {
+        governor.sent(at(n), &target(), 1);
+        governor.request_hung(at(n), &target());
+    }
+    let refused = governor.next_batch(at(9), &target(), Lane::Usual, 0);
+    assert_eq!(refused.map_err(|r| r.reason), Err(R::BreakerOpen));
+    assert!(governor.next_batch(at(9), &other, Lane::Usual, 0).is_ok());
+    assert!(governor.next_batch(at(9), &other, Lane::Revoke, 0).is_ok());
+}
