@@ -21,6 +21,8 @@ pub struct Sum {
     pub rounds: u64,
     /// Seeds of rounds that failed.
     pub failed: Vec<u64>,
+    /// Those of them that failed in more than liveness, or that could not be judged.
+    pub unsafe_rounds: Vec<u64>,
     kills: BTreeMap<Phase, u64>,
     counts: Counts,
     took: Duration,
@@ -37,6 +39,9 @@ pub fn line(seed: u64, verdict: &Verdict) -> String {
         verdict.counts
     )
 }
+
+/// The one oracle that a machine under load may fail.
+const LIVENESS: &str = "liveness";
 
 impl Sum {
     /// What a run has to show and this one does not.
@@ -70,6 +75,10 @@ impl Sum {
         self.rounds += 1;
         if !good {
             self.failed.push(seed);
+            let late = |verdict: &Verdict| verdict.found.keys().all(|oracle| *oracle == LIVENESS);
+            if !verdict.is_some_and(late) {
+                self.unsafe_rounds.push(seed);
+            }
         }
         let Some(verdict) = verdict else { return };
         for phase in &verdict.kills {

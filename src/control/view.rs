@@ -224,12 +224,18 @@ pub struct StatusView {
     pub last_error: Option<String>,
     /// When the next one starts; `None` when it waits for something else.
     pub next_cycle: Option<Timestamp>,
+    /// Why the last request to write could not be sent, or was not taken at all, if so.
+    #[serde(default)]
+    pub write_error: Option<String>,
     /// Tasks visible to this login at the last whole reading; not "existing".
     pub tasks_visible: Option<u64>,
     /// When they were read.
     pub tasks_as_of: Option<Timestamp>,
     /// Attempts per state, over the store's whole memory.
     pub attempts: Vec<(AttemptState, u64)>,
+    /// Of the completed ones: those that a person has called so, and no reading.
+    #[serde(default)]
+    pub completed_by_word: u64,
     /// Lines for the notes of tasks, over the store's whole memory.
     #[serde(default)]
     pub notes: NotesView,
@@ -302,12 +308,18 @@ pub struct TargetRow {
     pub visible: u64,
     /// Of these rejected.
     pub rejected: u64,
-    /// Attempts not settled.
+    /// Pieces of work whose last attempt is not settled.
     pub open: u64,
-    /// Attempts read as completed.
+    /// Those whose last attempt counts as completed.
     pub completed: u64,
-    /// Attempts that failed again (bounced or refused).
+    /// Those whose last attempt failed again (bounced or refused).
     pub failed: u64,
+    /// Those whose last attempt left no trace: nobody knows whether it was done.
+    #[serde(default)]
+    pub gone: u64,
+    /// Those whose last attempt came to nothing: not applied, not sent, or overtaken by somebody else.
+    #[serde(default)]
+    pub in_vain: u64,
     /// `closed`, `open until …`, `probing`.
     pub breaker: String,
 }

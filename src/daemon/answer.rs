@@ -11,8 +11,10 @@ use crate::control::{
     Done as Carried, ExplainView, Incoming, LOGIN_HINT, PlanFilter, PlanItem, PlanView,
     RefusalView, RefusedKind, Reply, Request, one_line,
 };
+use crate::governor::Lane;
+use crate::ledger::record::EventBody;
 use crate::model::hash::FastMap;
-use crate::model::{CycleId, Decision, LineageId, Refusal, TaskId, Verdict};
+use crate::model::{CycleId, Decision, LineageId, Refusal, TargetName, TaskId, Verdict};
 
 impl Core {
     /// Handles one request; true where the daemon is to end.
@@ -75,13 +77,15 @@ impl Core {
                 return Ok(false);
             }
             Request::Stop => {
+                self.note_order("stop", actor).await?;
                 let answer = Reply::done("the daemon ends");
                 tell(&answer);
                 let _ = reply.send(answer);
                 return Ok(true);
             }
             Request::Reload => {
-                self.reload().await?;
+                self.note_order("reload", actor).await?;
+                self.reload(super::orders::person(actor)).await?;
                 match &self.reload_error {
                     None => Reply::Done(Carried {
                         message: format!(
@@ -199,6 +203,18 @@ impl Core {
         }
     }
 
+    /// An order that has no record of its own: who gave it, before it is carried out.
+    async fn note_order(
+        &self,
+        order: &str,
+        actor: crate::control::Actor,
+    ) -> Result<(), DaemonError> {
+        let text = Arc::from(format!("{order} was ordered"));
+        let who = super::orders::person(actor);
+        self.put(EventBody::Note { text }, who, self.clock.now())
+            .await
+    }
+
     fn plan_items(&self, found: Evaluated) -> Vec<(PlanItem, RowText)> {
         let now = self.clock.now();
         let census = found.seen.census();
@@ -239,12 +255,16 @@ impl Core {
                 .into_iter()
                 .map(|(decision, refusal)| (decision, vec![refusal], None)),
         );
-        out.extend(
-            governed
-                .admitted
-                .into_iter()
-                .map(|admitted| (Arc::clone(admitted.shared()), Vec::new(), None)),
-        );
+        // what may go has to wait where its target's rate, or the proof of what was sent before, asks for it
+        let mut lanes: FastMap<(Lane, TargetName), Option<Refusal>> = FastMap::default();
+        for admitted in governed.admitted {
+            let key = (admitted.lane(), admitted.target().clone());
+            let held = lanes.entry(key).or_insert_with_key(|(lane, target)| {
+                self.held_in(&mut governor, *lane, target, now)
+            });
+            let held = held.iter().cloned().collect();
+            out.push((Arc::clone(admitted.shared()), held, None));
+        }
         out.extend(
             found
                 .rests

@@ -28,7 +28,7 @@ use crate::control::{Incoming, PlanFilter, Reply};
 use crate::dispatch::batch::Queues;
 use crate::dispatch::verify::Witness;
 use crate::governor::Governor;
-use crate::ledger::{Ledger, LedgerError, ServerBehind, VerifyItem};
+use crate::ledger::{Actor, Ledger, LedgerError, ServerBehind, VerifyItem};
 use crate::model::hash::FastMap;
 use crate::model::settings::Settings;
 use crate::model::{Clock, CycleId, Known, LineageId, Mode, RefusalReason, TaskId};
@@ -102,6 +102,8 @@ pub struct Last {
     pub took: Duration,
     /// What went wrong, if anything.
     pub error: Option<String>,
+    /// Why the last PUT was provably not taken, if so.
+    pub write_error: Option<String>,
     /// The snapshot's numbers.
     pub seen: Seen,
     /// What is not done at present, by reason.
@@ -269,7 +271,7 @@ pub async fn drive(core: &mut Core, inlets: &mut Inlets) -> Result<Exit, DaemonE
             biased;
             Some(signal) = inlets.signals.recv() => match signal {
                 Signal::Terminate => return core.shut_down(inlets).await,
-                Signal::Reload => core.reload().await?,
+                Signal::Reload => core.reload(Actor::Daemon).await?,
             },
             // also where nothing is asked of it: a daemon without a disk has to end, and to say so
             why = ledger.failure() => return Err(LedgerError::Failed(why).into()),

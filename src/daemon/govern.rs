@@ -1,6 +1,6 @@
 //! Asks the governor about what the guards have passed, queues what may go, and records every decision that changed; it sends nothing.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -14,9 +14,11 @@ use super::under_way::Why;
 use crate::governor::{Admitted, Hold, Outage, Standing};
 use crate::guard::Passed;
 use crate::ledger::record::{EventBody, Meta};
-use crate::ledger::{DecidedCount, DecisionRecord, Entry, Index, Taken};
+use crate::ledger::{DecidedCount, DecisionRecord, Entry, HoldState, Index, Taken};
 use crate::model::hash::{FastMap, FastSet};
-use crate::model::{Action, Decision, LineageId, Refusal, RefusalReason, Scope, TaskId, Verdict};
+use crate::model::{
+    Action, Decision, Digest, LineageId, Refusal, RefusalReason, Scope, TaskId, Verdict,
+};
 
 /// Decisions that are handed to the ledger in one go.
 const RECORDS_AT_ONCE: usize = 4096;
@@ -241,6 +243,7 @@ impl Core {
         // nothing is claimed whose decision could not be recorded
         all_taken(places).await?;
         if self.acting {
+            self.close_holds(now).await?;
             self.open_holds(governed.holds, now).await?;
         }
         Ok(queued)
@@ -285,9 +288,41 @@ impl Core {
             .withdraw_where(Why::NewerCycle, &|decision, _| unwanted(decision.lineage));
     }
 
+    /// Records which holds the governor has let go: what is held again under the same id is another one.
+    async fn close_holds(&mut self, now: Timestamp) -> Result<(), DaemonError> {
+        let held: BTreeSet<Digest> = self
+            .governor
+            .holds(now)
+            .iter()
+            .map(|hold| Digest::new(&hold.id))
+            .collect();
+        let gone: Vec<(Digest, &str)> = self.ledger.read(|index| {
+            let gone = index.holds().filter(|hold| !held.contains(&hold.id));
+            gone.map(|hold| {
+                let why = match hold.state {
+                    HoldState::Open => "nobody wants it any more",
+                    HoldState::Approved { .. } => "the approval has ended",
+                    HoldState::Rejected => "the rejection has ended",
+                };
+                (hold.id.clone(), why)
+            })
+            .collect()
+        });
+        for (hold, why) in gone {
+            let reason = Arc::from(why);
+            self.ledger
+                .record(Entry {
+                    body: EventBody::HoldClosed { hold, reason },
+                    meta: Meta::daemon(now, Some(self.cycle)),
+                })
+                .await?;
+        }
+        Ok(())
+    }
+
     async fn open_holds(&mut self, holds: Vec<Hold>, now: Timestamp) -> Result<(), DaemonError> {
         for hold in holds {
-            let id = crate::model::Digest::new(&hold.id);
+            let id = Digest::new(&hold.id);
             if self.ledger.read(|index| index.hold(&id).is_some()) {
                 continue;
             }

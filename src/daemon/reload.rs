@@ -11,6 +11,7 @@ use super::start::{bounds, feed_of, record_mode, record_policy};
 use super::under_way::Why;
 use crate::calendar::Cron;
 use crate::config;
+use crate::ledger::record::{Actor, Meta};
 use crate::model::Known;
 use crate::model::settings::{Schedule, Settings};
 use crate::policy;
@@ -24,7 +25,7 @@ impl Core {
     ///
     /// # Errors
     /// Only a ledger that can't write.
-    pub async fn reload(&mut self) -> Result<(), DaemonError> {
+    pub async fn reload(&mut self, by: Actor) -> Result<(), DaemonError> {
         match self.read_again() {
             Ok((settings, policies)) => {
                 let now = self.clock.now();
@@ -48,7 +49,7 @@ impl Core {
                     self.feed = feed_of(&settings);
                     self.roster = Known::unknown("the feed was not read yet");
                 }
-                record_mode(&self.ledger, &settings, now).await?;
+                record_mode(&self.ledger, &settings, Meta::by(by, now)).await?;
                 // before it is answered: who reloads is told what is wrong with the file
                 self.refresh_roster();
                 self.settings = Arc::new(settings);

@@ -1,6 +1,6 @@
 //! Starts PUTs when governor, queues and accounts allow, and takes in what came back; every item is claimed on disk right before its PUT.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::under_way::{Why, takes_access};
 use super::{DaemonError, reread};
 use crate::dispatch::batch::{Batch, Pick};
 use crate::dispatch::deliver::{Delivered, End, deliver};
-use crate::governor::{Admitted, Answered, Lane};
+use crate::governor::{Admitted, Answered, Governor, Lane};
 use crate::ledger::record::{EventBody, Meta};
 use crate::ledger::{ClaimRequest, DecisionRecord, Entry, LedgerError, Settled, VerifyItem};
 use crate::model::{
@@ -85,6 +85,34 @@ impl Core {
             }
         }
         Ok(())
+    }
+
+    /// Why nothing is sent of a lane now, as the pump would be told; of a governor that is only asked.
+    pub fn held_in(
+        &self,
+        governor: &mut Governor,
+        lane: Lane,
+        target: &TargetName,
+        now: Timestamp,
+    ) -> Option<Refusal> {
+        let settle_after = self.settings.delivery.settle_after;
+        let open = self
+            .ledger
+            .read(|index| index.open_since(target, lane == Lane::Revoke, now, settle_after));
+        governor.next_batch(now, target, lane, open).err()
+    }
+
+    /// How many items wait in the queues for what, at this moment.
+    pub fn held_now(&self, now: Timestamp) -> BTreeMap<RefusalReason, u64> {
+        let mut held = BTreeMap::new();
+        let mut governor = self.governor.clone();
+        for (lane, target, items) in self.queues.lanes() {
+            if let Some(refusal) = self.held_in(&mut governor, lane, target, now) {
+                *held.entry(refusal.reason).or_default() +=
+                    u64::try_from(items).unwrap_or(u64::MAX);
+            }
+        }
+        held
     }
 
     /// Until when the queues may be sent from: what rests on the list alone grows old too.
@@ -262,9 +290,19 @@ impl Core {
                 refusal = %refusal,
                 "not claimed"
             );
+            self.metrics.refused(refusal.reason, 1);
             if Why::Age.was_said(refusal) {
                 self.next_tick = self.next_tick.min(self.soonest(now));
             }
+        }
+        let not_claimed = done.refused.iter().map(|(item, refusal)| DecisionRecord {
+            decision: Arc::clone(item.shared()),
+            refusal: Some(refusal.clone()),
+            relook: refusal.until,
+        });
+        let not_claimed: Vec<DecisionRecord> = not_claimed.collect();
+        if !not_claimed.is_empty() && done.failed.is_none() {
+            self.record_decisions(not_claimed, now).await?;
         }
         let Some(delivered) = done.delivered else {
             self.governor
@@ -278,6 +316,10 @@ impl Core {
         };
         let counts = count(&delivered.receipts);
         self.governor.set_outage(self.ledger.read(outage_of));
+        self.last.write_error = match &delivered.end {
+            End::Unsent { why, .. } => Some(format!("{now:.0} to {}: {why}", done.target)),
+            End::Answered | End::Unknown { .. } => None,
+        };
         match &delivered.end {
             End::Answered => {
                 self.governor.answered(

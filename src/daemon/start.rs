@@ -1,6 +1,7 @@
 //! Puts the daemon together in order: clock, store, policies, client, sockets; nothing is sent before all of them stand.
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,10 +26,10 @@ use crate::admin::Admin;
 use crate::config::Overrides;
 use crate::control::{self, Incoming, Reply, Request};
 use crate::dispatch::batch::Queues;
-use crate::ledger::record::{EventBody, Meta};
+use crate::ledger::record::{EventBody, MAX_TEXT, Meta, clip};
 use crate::ledger::{Entry, Ledger, Place, Rewound, Stopped, VerifyItem, place};
 use crate::model::hash::FastMap;
-use crate::model::settings::{Schedule, Settings};
+use crate::model::settings::{Modes, Schedule, Settings};
 use crate::model::{Action, CycleId, Known, Mode};
 use crate::oig::{Client, RequestCounts};
 use crate::policy;
@@ -278,7 +279,7 @@ async fn assemble(
     };
     // first, so that the mode's record names it
     record_policy(&ledger, &policies, now).await?;
-    record_mode(&ledger, &settings, now).await?;
+    record_mode(&ledger, &settings, Meta::daemon(now, None)).await?;
     let looks = open_attempts(&ledger);
     let (every, at_most) = bounds(&settings);
     let acts_from = reload::acts_from(&settings, now);
@@ -395,26 +396,37 @@ pub fn open_attempts(ledger: &Ledger) -> Vec<VerifyItem> {
     })
 }
 
-/// Records the configured mode when it changed.
+/// Records the configured modes when one of them changed: the global one, and in words all others.
 pub async fn record_mode(
     ledger: &Ledger,
     settings: &Settings,
-    now: Timestamp,
+    meta: Meta,
 ) -> Result<(), DaemonError> {
     let mode = settings.modes.global;
-    if ledger.read(|index| index.mode()) == Some(mode) {
+    let reason: Arc<str> = clip(&mode_words(&settings.modes), MAX_TEXT);
+    let known = ledger.read(|index| (index.mode(), index.mode_words().cloned()));
+    if known == (Some(mode), Some(Arc::clone(&reason))) {
         return Ok(());
     }
-    ledger
-        .record(Entry {
-            body: EventBody::ModeChanged {
-                mode,
-                reason: Arc::from("as configured"),
-            },
-            meta: Meta::daemon(now, None),
-        })
-        .await?;
+    let body = EventBody::ModeChanged { mode, reason };
+    ledger.record(Entry { body, meta }).await?;
     Ok(())
+}
+
+/// The modes beside the global one.
+fn mode_words(modes: &Modes) -> String {
+    let mut words = String::from("as configured");
+    let actions = modes.actions.iter();
+    let actions = actions.map(|(of, mode)| ("action", of.as_str(), *mode));
+    let targets = modes.targets.iter();
+    let targets = targets.map(|(of, mode)| ("target", of.as_str(), *mode));
+    let policies = modes.policies.iter();
+    let policies = policies.map(|(of, mode)| ("policy", of.as_str(), *mode));
+    for (sort, of, mode) in actions.chain(targets).chain(policies) {
+        // a String takes every write
+        let _ = write!(words, "; {sort} {of}: {mode}");
+    }
+    words
 }
 
 /// Records that a policy set is in force, where it is another one than before; its sources are stored once.

@@ -101,10 +101,12 @@ impl Core {
                 .at
                 .and_then(|_| u64::try_from(self.last.took.as_millis()).ok()),
             last_error: self.last.error.clone(),
+            write_error: self.last.write_error.clone(),
             next_cycle: (!self.once && self.memory.is_some()).then_some(self.next_tick),
             tasks_visible: self.last.at.map(|_| self.last.seen.visible),
             tasks_as_of: self.last.seen.taken_at,
             attempts,
+            completed_by_word: self.ledger.read(Index::completed_by_word),
             notes: {
                 let of = self.ledger.read(Index::justifications);
                 NotesView {
@@ -115,7 +117,13 @@ impl Core {
                     unknown: of.not_known(),
                 }
             },
-            refusals: self.last.refusals.iter().map(|(r, n)| (*r, *n)).collect(),
+            refusals: {
+                let mut all = self.last.refusals.clone();
+                for (reason, many) in self.held_now(now) {
+                    *all.entry(reason).or_default() += many;
+                }
+                all.into_iter().collect()
+            },
             targets: self.target_rows(now),
             inbox: self.inbox_count(now),
             orders_released: self.ledger.read(|index| index.orders_released(now)),
@@ -175,6 +183,8 @@ impl Core {
             open: 0,
             completed: 0,
             failed: 0,
+            gone: 0,
+            in_vain: 0,
             breaker: "closed".to_owned(),
         };
         for (target, (visible, rejected)) in &self.last.seen.targets {
@@ -191,8 +201,15 @@ impl Core {
             match state {
                 AttemptState::Completed => row.completed += count,
                 AttemptState::Bounced | AttemptState::Refused => row.failed += count,
-                state if state.is_open() => row.open += count,
-                _ => {}
+                AttemptState::Gone => row.gone += count,
+                AttemptState::NotApplied | AttemptState::Unsent | AttemptState::Superseded => {
+                    row.in_vain += count;
+                }
+                AttemptState::Claimed
+                | AttemptState::Unknown
+                | AttemptState::Accepted
+                | AttemptState::Pending
+                | AttemptState::Ambiguous => row.open += count,
             }
         }
         for gate in self.governor.describe(now) {

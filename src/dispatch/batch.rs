@@ -65,6 +65,12 @@ impl Queues {
             .collect()
     }
 
+    /// The lanes that hold something, and how many items each.
+    pub fn lanes(&self) -> impl Iterator<Item = (Lane, &TargetName, usize)> {
+        let filled = self.lanes.iter().filter(|(_, items)| !items.is_empty());
+        filled.map(|((lane, target), items)| (*lane, target, items.len()))
+    }
+
     /// How many items wait in all.
     pub fn len(&self) -> usize {
         self.lanes.values().map(VecDeque::len).sum()

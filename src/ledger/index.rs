@@ -196,6 +196,8 @@ pub struct Index {
     pub(in crate::ledger) reused: FastMap<TaskRef, LineageId>,
     pub(in crate::ledger) attempts: FastMap<LineageId, Attempt>,
     pub(in crate::ledger) counts: BTreeMap<AttemptState, u64>,
+    /// Attempts that a person has called completed.
+    pub(in crate::ledger) by_word: u64,
     pub(in crate::ledger) targets: compact::Interner<TargetName>,
     pub(in crate::ledger) definitions: compact::Interner<DefinitionId>,
     pub(in crate::ledger) owners: compact::Interner<Owner>,
@@ -203,6 +205,8 @@ pub struct Index {
     pub(in crate::ledger) pauses: HashMap<Scope, Pause>,
     pub(in crate::ledger) holds: BTreeMap<Digest, Hold>,
     pub(in crate::ledger) mode: Option<Mode>,
+    /// The words that came with it.
+    pub(in crate::ledger) mode_words: Option<Arc<str>>,
     pub(in crate::ledger) policies: BTreeMap<PolicyHash, (Digest, Timestamp)>,
     /// The policy set that was loaded last.
     pub(in crate::ledger) in_force: Option<PolicyHash>,
@@ -236,10 +240,12 @@ impl PartialEq for Index {
             && self.reused == other.reused
             && self.attempts == other.attempts
             && self.counts == other.counts
+            && self.by_word == other.by_word
             && self.manual == other.manual
             && self.pauses == other.pauses
             && self.holds == other.holds
             && self.mode == other.mode
+            && self.mode_words == other.mode_words
             && self.policies == other.policies
             && self.in_force == other.in_force
             && self.released == other.released

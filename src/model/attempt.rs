@@ -21,7 +21,7 @@ pub enum AttemptState {
     Accepted,
     /// A successor (or the same id) is running or waiting.
     Pending,
-    /// Completion was read.
+    /// Completion was read, or a person has said so.
     Completed,
     /// A rejected successor (or a new failed run of the same id) was read.
     Bounced,

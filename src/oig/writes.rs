@@ -14,6 +14,9 @@ use super::receipts::{self, PutAnswer};
 use super::wire_out::{self, WriteItem};
 use crate::model::{BatchId, TaskId};
 
+/// The value of `X-Requested-By`, which the server only wants to be there.
+const REQUESTED_BY: &str = "provtaskd";
+
 /// Why a PUT has provably not been applied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum UnsentCause {
@@ -99,7 +102,7 @@ impl Client {
             .write
             .put(inner.url(&path))
             .header("Authorization", pass.header.clone())
-            .header("X-Requested-By", "provtaskd")
+            .header("X-Requested-By", REQUESTED_BY)
             .header("X-Request-ID", batch.to_string())
             .header(CONTENT_TYPE, "application/json")
             .header(ACCEPT, "application/json")
@@ -150,7 +153,7 @@ impl Client {
                 status: 400,
                 excerpt,
                 ..
-            }) if excerpt.to_ascii_lowercase().contains("x-requested-by") => {
+            }) if misses_header(&excerpt) => {
                 return Err(PutEnd::Unsent {
                     why: format!(
                         "the server answered 400 and misses X-Requested-By, which was sent: something on the way removes it ({excerpt})"
@@ -172,6 +175,13 @@ impl Client {
     }
 }
 
+/// True where a page says that the header is missing. One that shows our own header's value repeats the
+/// request, and proves nothing.
+fn misses_header(excerpt: &str) -> bool {
+    let text = excerpt.to_ascii_lowercase();
+    text.contains("x-requested-by") && !text.contains(REQUESTED_BY)
+}
+
 fn body_fault(why: String) -> PutEnd {
     PutEnd::Unsent {
         why,
@@ -185,5 +195,23 @@ fn unknown(why: String, hung: bool) -> PutEnd {
         status: None,
         retry_after: None,
         hung,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::misses_header;
+
+    #[test]
+    fn only_a_page_that_misses_the_header_proves_that_nothing_was_done() {
+        assert!(misses_header("Missing required header: X-Requested-By"));
+        assert!(misses_header("header 'x-requested-by' is required"));
+        assert!(!misses_header(
+            "bad request: {\"X-Requested-By\": \"provtaskd\"}"
+        ));
+        assert!(!misses_header(
+            "X-REQUESTED-BY: provtaskd\r\nX-Request-ID: 1"
+        ));
+        assert!(!misses_header("malformed JSON"));
     }
 }

@@ -168,6 +168,7 @@ pub fn status(view: &StatusView, width: Width) -> String {
     }
     for (name, problem) in [
         ("last error", &view.last_error),
+        ("nothing was sent", &view.write_error),
         ("server clock", &view.server_clock),
         ("reload", &view.reload_error),
         ("configuration", &view.config_error),
@@ -200,6 +201,8 @@ pub fn status(view: &StatusView, width: Width) -> String {
                 number("open"),
                 number("completed"),
                 number("failed"),
+                number("gone"),
+                number("in vain"),
                 prose("breaker"),
             ],
             view.targets.iter().map(|t| {
@@ -210,6 +213,8 @@ pub fn status(view: &StatusView, width: Width) -> String {
                     t.open.to_string(),
                     t.completed.to_string(),
                     t.failed.to_string(),
+                    t.gone.to_string(),
+                    t.in_vain.to_string(),
                     t.breaker.clone(),
                 ]
             }),
@@ -220,6 +225,13 @@ pub fn status(view: &StatusView, width: Width) -> String {
         "attempts so far",
         view.attempts.iter().map(|(s, n)| (s.as_str(), *n)),
     );
+    if view.completed_by_word > 0 {
+        let text = format!(
+            "{} of the completed ones by a person's word, not by a reading",
+            view.completed_by_word
+        );
+        paragraph(&mut out, width, "  ", HANGING, &text);
+    }
     let notes = view.notes;
     let notes = [
         ("seen", notes.seen),

@@ -225,7 +225,10 @@ impl Index {
             EventBody::Resumed { scope } => {
                 self.pauses.retain(|of, _| !of.is_like(scope));
             }
-            EventBody::ModeChanged { mode, .. } => self.mode = Some(*mode),
+            EventBody::ModeChanged { mode, reason } => {
+                self.mode = Some(*mode);
+                self.mode_words = Some(reason.clone());
+            }
             EventBody::PolicySeen { hash, sources } => {
                 // one that comes back was first seen when it was
                 self.policies
@@ -532,6 +535,7 @@ impl Index {
         let left = self.counts.entry(before).or_default();
         *left = left.saturating_sub(1);
         *self.counts.entry(after).or_default() += 1;
+        self.by_word += u64::from(event == AttemptEvent::PersonCompleted);
         let Some(of) = self.lineage_mut(id) else {
             return;
         };

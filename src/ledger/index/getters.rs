@@ -343,7 +343,12 @@ impl Index {
         self.mode
     }
 
-    /// True where a person released this policy set for enforce.
+    /// The words that came with it: the modes of actions, targets and policies.
+    pub fn mode_words(&self) -> Option<&Arc<str>> {
+        self.mode_words.as_ref()
+    }
+
+    /// True where a person has released a policy set.
     pub fn released(&self, hash: &PolicyHash) -> bool {
         self.released.contains_key(hash)
     }

@@ -26,6 +26,11 @@ impl Index {
             | state
     }
 
+    /// Completed attempts that a person has called so, and no reading.
+    pub fn completed_by_word(&self) -> u64 {
+        self.by_word
+    }
+
     /// What is known of a rewind that is not settled, beside the two numbers.
     pub fn restored(&self) -> Option<&Restored> {
         self.restored.as_ref()

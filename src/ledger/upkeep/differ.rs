@@ -66,6 +66,7 @@ pub(super) fn differences(before: &Index, after: &Index, allowed: &Allowed) -> V
             ),
         ),
         ("the holds", before.holds == after.holds),
+        // words that name a person may be taken out of what is on record of it
         ("the mode", before.mode == after.mode),
         (
             "the policy sets",

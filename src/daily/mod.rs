@@ -1,0 +1,264 @@
+//! What one day brought, for a person who was not there: gathered elsewhere, put into words here; it counts nothing as success that was not read back.
+
+mod html;
+mod text;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::model::{ActionName, AttemptState, Mode, PolicyHash, RefusalReason, TargetName, TaskId};
+
+pub use html::html;
+pub use text::text;
+
+/// The form of the JSON report.
+pub const SCHEMA: u32 = 1;
+/// Tasks that a row names at most.
+pub const NAMED: usize = 5;
+/// Lines of orders that are shown in text and HTML; JSON has all.
+const ORDERS_SHOWN: usize = 50;
+
+/// The report of a span of time.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Daily {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// From then on.
+    pub from: Timestamp,
+    /// Before then.
+    pub to: Timestamp,
+    /// The store, by its id.
+    pub store: String,
+    /// Server and login that the store belongs to, where it is bound.
+    pub world: Option<String>,
+    /// Mode and policy set at the end of the span, as the journal says; a configured mode that was never
+    /// changed by an order or a start is not on record.
+    pub mode: Option<Mode>,
+    /// The policy set in force then.
+    pub policy: Option<PolicyHash>,
+    /// Whether a person had released it.
+    pub policy_released: bool,
+    /// Attempts that were claimed in the span, with what has become of them by its end.
+    pub attempts: Vec<AttemptsRow>,
+    /// Retries that were read as completed in the span, whenever they were sent.
+    pub healed: Healed,
+    /// Retries of OIG's own job or of an admin that were seen in the span.
+    pub by_others: u64,
+    /// What was put into the hands of a person in the span, and is there still at its end.
+    pub given_up: Vec<WaitingRow>,
+    /// What would have been done but for the mode, the release of the policy set or the old backlog.
+    pub would_have: Vec<WouldRow>,
+    /// What people ordered.
+    pub orders: Vec<OrderLine>,
+    /// Lines for notes of tasks.
+    pub notes: NotesRow,
+    /// Requests, where they were counted.
+    pub requests: RequestsRow,
+    /// How it stands now, where that could be asked.
+    pub now: Option<Now>,
+    /// Records that could not be read.
+    pub unreadable: u64,
+}
+
+/// Attempts of one action on one target.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct AttemptsRow {
+    /// The target.
+    pub target: TargetName,
+    /// The action.
+    pub action: ActionName,
+    /// All of them.
+    pub attempts: u64,
+    /// By where they stood at the end of the span.
+    pub states: BTreeMap<AttemptState, u64>,
+}
+
+/// Retried tasks that were read as completed.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Healed {
+    /// How many pieces of work.
+    pub tasks: u64,
+    /// By target.
+    pub by_target: BTreeMap<TargetName, u64>,
+    /// By how many attempts they took.
+    pub by_attempts: BTreeMap<u32, u64>,
+}
+
+/// Work that is not done, for one reason.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct WaitingRow {
+    /// The target; `None` for tasks that show none.
+    pub target: Option<TargetName>,
+    /// The reason: a refusal's, or `ask`, or `policy_failed`.
+    pub reason: Arc<str>,
+    /// How many.
+    pub tasks: u64,
+    /// The first few.
+    pub named: Vec<TaskId>,
+}
+
+/// Acts that a policy wanted and that were not allowed, with what happened to their tasks.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct WouldRow {
+    /// The target.
+    pub target: Option<TargetName>,
+    /// The action.
+    pub action: ActionName,
+    /// What held it back: `mode_observe`, `policy_not_released`, `baseline`.
+    pub held_by: RefusalReason,
+    /// How many tasks.
+    pub tasks: u64,
+    /// Of these: somebody retried or finished them in the span.
+    pub done_by_others: u64,
+    /// Of these: we acted in the span after all.
+    pub done_by_us: u64,
+    /// The rest: still as they were, or no longer shown to this login.
+    pub left: u64,
+    /// The first few that are left.
+    pub named: Vec<TaskId>,
+}
+
+/// An order of a person.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct OrderLine {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub who: String,
+    /// What sort, as `audit export` names it.
+    pub event: String,
+    /// What it did.
+    pub what: String,
+    /// The person's words.
+    pub why: String,
+}
+
+/// Lines that were added to tasks' notes in the span.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct NotesRow {
+    /// Claimed.
+    pub claimed: u64,
+    /// Read back.
+    pub seen: u64,
+}
+
+/// Requests to the server in the span.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct RequestsRow {
+    /// Readings, as the daemon has counted them: what it sent after its last count is not among them.
+    pub reads: u64,
+    /// Writes, likewise.
+    pub writes: u64,
+    /// How many such counts the span holds; 0: nothing was counted.
+    pub counts: u64,
+}
+
+/// How it stands when the report is made.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Now {
+    /// When it was asked.
+    pub at: Timestamp,
+    /// Tasks visible to this login at the last whole reading; not "existing".
+    pub visible: Option<u64>,
+    /// As of when.
+    pub visible_as_of: Option<Timestamp>,
+    /// What is not done at present, by reason.
+    pub waiting: Vec<(RefusalReason, u64)>,
+    /// Attempts whose end is open.
+    pub attempts_open: u64,
+    /// What waits for a person: sort, and how many tasks.
+    pub inbox: Vec<(String, u64)>,
+    /// Why nothing is sent, where that is so.
+    pub mode_why: Vec<String>,
+    /// Errors of the last cycle.
+    pub last_error: Option<String>,
+}
+
+impl Daily {
+    /// The line that says first what matters most.
+    pub fn headline(&self) -> String {
+        let sent: u64 = self.attempts.iter().map(|row| row.attempts).sum();
+        let given_up: u64 = self.given_up.iter().map(|row| row.tasks).sum();
+        let unknown = self.open_ends();
+        let mut words = vec![
+            counted(sent, "attempt", "attempts"),
+            format!("{} read as done after a retry", counted(self.healed.tasks, "task", "tasks")),
+        ];
+        if unknown > 0 {
+            words.push(format!("{} with an open end", counted(unknown, "attempt", "attempts")));
+        }
+        words.push(format!("{} left to people", counted(given_up, "task", "tasks")));
+        words.join(", ")
+    }
+
+    /// Attempts of the span of which it is not known what became of them.
+    pub fn open_ends(&self) -> u64 {
+        let open = |(state, _): &(&AttemptState, &u64)| state.is_open() || **state == AttemptState::Gone;
+        let rows = self.attempts.iter();
+        rows.flat_map(|row| row.states.iter().filter(open).map(|(_, n)| *n))
+            .sum()
+    }
+
+    /// What this report does not cover, in sentences.
+    pub fn limits(&self) -> Vec<String> {
+        let mut out = vec![match &self.world {
+            Some(world) => format!(
+                "Everything here is what the login of {world} was shown and did: tasks of others are not counted."
+            ),
+            None => "The store belongs to no server yet.".to_owned(),
+        }];
+        if self.requests.counts == 0 {
+            out.push("Requests were not counted in this span.".to_owned());
+        }
+        if self.now.is_none() {
+            out.push("How it stands now could not be asked: no daemon runs.".to_owned());
+        }
+        if self.unreadable > 0 {
+            out.push(format!(
+                "{} of the journal could not be read and {} missing here; `provtaskd store check` names them.",
+                counted(self.unreadable, "record", "records"),
+                if self.unreadable == 1 { "is" } else { "are" }
+            ));
+        }
+        out
+    }
+}
+
+/// A number with its noun.
+pub(crate) fn counted(many: u64, one: &str, more: &str) -> String {
+    format!("{many} {}", if many == 1 { one } else { more })
+}
+
+/// A moment to the minute, in UTC.
+fn moment(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%MZ").to_string()
+}
+
+fn names(tasks: &[TaskId], all: u64) -> String {
+    let shown: Vec<&str> = tasks.iter().map(TaskId::as_str).collect();
+    let more = all.saturating_sub(u64::try_from(tasks.len()).unwrap_or(u64::MAX));
+    match (shown.is_empty(), more) {
+        (true, _) => String::new(),
+        (false, 0) => shown.join(" "),
+        (false, more) => format!("{} and {more} more", shown.join(" ")),
+    }
+}
+
+fn target(of: Option<&TargetName>) -> &str {
+    of.map_or("-", TargetName::as_str)
+}
+
+fn states(row: &AttemptsRow) -> String {
+    let words: Vec<String> = row
+        .states
+        .iter()
+        .filter(|(_, many)| **many > 0)
+        .map(|(state, many)| format!("{many} {}", state.as_str().replace('_', " ")))
+        .collect();
+    words.join(", ")
+}

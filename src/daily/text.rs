@@ -1,0 +1,142 @@
+//! The report of a day as plain text, for a terminal or a mail; at most 100 columns where words allow it.
+
+use std::fmt::Write as _;
+
+use super::{Daily, ORDERS_SHOWN, counted, moment, names, states, target};
+
+/// The whole report.
+pub fn text(day: &Daily) -> String {
+    let mut out = String::new();
+    // writing to a String can't fail
+    let _ = writeln!(out, "{} to {}: {}", moment(day.from), moment(day.to), day.headline());
+    for limit in day.limits() {
+        let _ = writeln!(out, "  {limit}");
+    }
+    head(&mut out, "Done");
+    for row in &day.attempts {
+        let _ = writeln!(
+            out,
+            "  {:<16} {:<15} {:>6}   {}",
+            row.target.as_str(),
+            row.action.as_str(),
+            row.attempts,
+            states(row)
+        );
+    }
+    none(&mut out, day.attempts.is_empty());
+    if day.by_others > 0 {
+        let _ = writeln!(out, "  retried by OIG or an admin: {}", day.by_others);
+    }
+    if day.notes.claimed > 0 {
+        let _ = writeln!(
+            out,
+            "  lines for notes of tasks: {}, read back: {}",
+            day.notes.claimed, day.notes.seen
+        );
+    }
+    head(&mut out, "Read as done after a retry");
+    for (target, many) in &day.healed.by_target {
+        let _ = writeln!(out, "  {:<16} {many:>6}", target.as_str());
+    }
+    let attempts: Vec<String> = day
+        .healed
+        .by_attempts
+        .iter()
+        .map(|(n, many)| format!("{many} at attempt {n}"))
+        .collect();
+    if !attempts.is_empty() {
+        let _ = writeln!(out, "  {}", attempts.join(", "));
+    }
+    none(&mut out, day.healed.tasks == 0);
+    head(&mut out, "Left to people");
+    for row in &day.given_up {
+        let _ = writeln!(
+            out,
+            "  {:<16} {:<28} {:>6}   {}",
+            target(row.target.as_ref()),
+            row.reason,
+            row.tasks,
+            names(&row.named, row.tasks)
+        );
+    }
+    none(&mut out, day.given_up.is_empty());
+    if !day.would_have.is_empty() {
+        head(&mut out, "Would have been done");
+        for row in &day.would_have {
+            let _ = writeln!(
+                out,
+                "  {:<16} {:<15} {:>6}   held by {}; done by others {}, by us after all {}, left {} {}",
+                target(row.target.as_ref()),
+                row.action.as_str(),
+                row.tasks,
+                row.held_by.as_str(),
+                row.done_by_others,
+                row.done_by_us,
+                row.left,
+                names(&row.named, row.left)
+            );
+        }
+    }
+    if !day.orders.is_empty() {
+        head(&mut out, "Orders");
+        for order in day.orders.iter().take(ORDERS_SHOWN) {
+            let _ = writeln!(
+                out,
+                "  {} {} {}: {} ({})",
+                moment(order.at),
+                order.who,
+                order.event,
+                order.what,
+                order.why
+            );
+        }
+        let more = day.orders.len().saturating_sub(ORDERS_SHOWN);
+        if more > 0 {
+            let _ = writeln!(out, "  and {more} more; `provtaskd audit export` has all");
+        }
+    }
+    if day.requests.counts > 0 {
+        head(&mut out, "Requests");
+        let _ = writeln!(
+            out,
+            "  {}, {}",
+            counted(day.requests.reads, "reading", "readings"),
+            counted(day.requests.writes, "write", "writes")
+        );
+    }
+    if let Some(now) = &day.now {
+        head(&mut out, &format!("Now ({})", moment(now.at)));
+        match (now.visible, now.visible_as_of) {
+            (Some(visible), Some(at)) => {
+                let _ = writeln!(out, "  {} visible to this login, as of {}", counted(visible, "task", "tasks"), moment(at));
+            }
+            _ => {
+                let _ = writeln!(out, "  the list was not read yet");
+            }
+        }
+        let _ = writeln!(out, "  {} with an open end", counted(now.attempts_open, "attempt", "attempts"));
+        for why in &now.mode_why {
+            let _ = writeln!(out, "  nothing is sent: {why}");
+        }
+        if let Some(error) = &now.last_error {
+            let _ = writeln!(out, "  the last cycle failed: {error}");
+        }
+        for (reason, many) in &now.waiting {
+            let _ = writeln!(out, "  not done now     {:<28} {many:>6}", reason.as_str());
+        }
+        for (why, many) in &now.inbox {
+            let _ = writeln!(out, "  inbox            {why:<28} {many:>6}");
+        }
+    }
+    out
+}
+
+fn head(out: &mut String, title: &str) {
+    let _ = writeln!(out, "\n{title}");
+}
+
+fn none(out: &mut String, none: bool) {
+    if none {
+        out.push_str("  nothing\n");
+    }
+}
