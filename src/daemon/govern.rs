@@ -1,6 +1,6 @@
 //! Asks the governor about what the guards have passed, queues what may go, and records every decision that changed; it sends nothing.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::evaluate::{Behind, Evaluated, Proposal, Rest};
 use super::memory::Refused;
 use super::ordered::OrderWait;
 use super::under_way::Why;
-use crate::governor::{Admitted, Hold, Outage, Standing};
+use crate::governor::{Admitted, Hold, HoldStatus, Outage, Standing};
 use crate::guard::Passed;
 use crate::ledger::record::{EventBody, Meta};
 use crate::ledger::{DecidedCount, DecisionRecord, Entry, HoldState, Index, Taken};
@@ -290,14 +290,19 @@ impl Core {
 
     /// Records which holds the governor has let go: what is held again under the same id is another one.
     async fn close_holds(&mut self, now: Timestamp) -> Result<(), DaemonError> {
-        let held: BTreeSet<Digest> = self
+        let held: BTreeMap<Digest, bool> = self
             .governor
             .holds(now)
             .iter()
-            .map(|hold| Digest::new(&hold.id))
+            .map(|hold| (Digest::new(&hold.id), hold.status == HoldStatus::Open))
             .collect();
         let gone: Vec<(Digest, &str)> = self.ledger.read(|index| {
-            let gone = index.holds().filter(|hold| !held.contains(&hold.id));
+            // one that is open again after its answer has ended is another question under the same id
+            let stands = |hold: &crate::ledger::Hold| match held.get(&hold.id) {
+                None => false,
+                Some(open) => !open || hold.state == HoldState::Open,
+            };
+            let gone = index.holds().filter(|hold| !stands(hold));
             gone.map(|hold| {
                 let why = match hold.state {
                     HoldState::Open => "nobody wants it any more",

@@ -77,7 +77,7 @@ impl AttemptState {
             Self::Unknown => "May have reached the server; being re-read.",
             Self::Accepted => "OIG said SUCCESS; nothing more is known.",
             Self::Pending => "A successor (or the same id) is running or waiting.",
-            Self::Completed => "Completion was read; the episode is over.",
+            Self::Completed => "Completion was read, or a person has said so; the episode is over.",
             Self::Bounced => "A rejected successor, or a new failed run of the same id, was read.",
             Self::Refused => "OIG answered FAIL with a reason.",
             Self::NotApplied => {

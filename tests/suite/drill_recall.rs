@@ -83,6 +83,18 @@ async fn a_pause_reaches_a_batch_that_is_being_read_once_more() {
     assert!(said.contains("0 requests already claimed"), "{said}");
     drill.run_for("1h").await;
     assert_eq!(puts(&drill), 0, "what was confirmed as paused was sent");
+    // what did not come to its claim is on record with why, and not in the log alone
+    let export = [
+        "audit",
+        "export",
+        "--from",
+        "2027-01-01",
+        "--to",
+        "2028-01-01",
+    ];
+    let rows = drill.done(&export);
+    let withdrawn = rows.lines().filter(|row| row.contains("withdrawn")).count();
+    assert!(withdrawn > 0, "{rows}");
     drill.done(&["resume"]);
     drill.run_for("12h").await;
     assert_eq!(drill.count("healed"), 6);

@@ -42,6 +42,7 @@ mod drill_pause;
 mod drill_poison;
 mod drill_real;
 mod drill_recall;
+mod drill_record;
 mod drill_released;
 mod drill_revoke;
 mod drill_silent;
