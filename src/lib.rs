@@ -19,6 +19,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod daemon;
+pub mod daily;
 pub mod dispatch;
 pub mod governor;
 pub mod guard;
@@ -48,6 +49,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
     ),
     // what was read and decided becomes a report, and a report becomes text
     ("survey", &["model"]),
+    ("daily", &["model"]),
     ("config::raw", &[]),
     // floor 2: I/O
     // cron lines are read where they are written
@@ -89,6 +91,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
             "control",
             "admin",
             "survey",
+            "daily",
         ],
     ),
     // floor 4
@@ -105,6 +108,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
             "control",
             "sim",
             "survey",
+            "daily",
             "daemon",
             // commands for a store that nobody holds: there is no daemon to ask
             "ledger::upkeep",

@@ -292,10 +292,11 @@ impl Round {
             let rows = journal.len();
             let outcomes = self.house.command(&["outcomes", "export"])?;
             let over = self.is_over(truth, journal, &outcomes);
-            self.reset(&inbox, rows)?;
-            if over {
+            // what is let go on after the last look would be sent while the evidence is gathered
+            if over || hours == DEADLINE {
                 break;
             }
+            self.reset(&inbox, rows)?;
         }
         let outcomes = self.house.command(&["outcomes", "export"])?;
         let inbox = self.house.json(&["inbox", "--json"])?;

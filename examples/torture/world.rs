@@ -74,7 +74,7 @@ const CONNECTORS: [(&str, [&str; 6]); 4] = [
 const PASSING: [&str; 4] = ["network", "timeout", "throttle", "lock"];
 
 /// Faults: what, on which requests, and more keys; `hang` and the like cost wall time, so they come rarely.
-const FAULTS: [(&str, &str, &str); 52] = [
+const FAULTS: [(&str, &str, &str); 56] = [
     ("omit_items", "put", ""),
     ("duplicate_items", "put", ""),
     ("extra_items", "put", ""),

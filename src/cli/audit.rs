@@ -97,14 +97,14 @@ pub fn audit(context: &Context, command: AuditCommand) -> Result<(), Failure> {
 }
 
 /// Where the journal is read from.
-enum Journal {
+pub(super) enum Journal {
     Daemon(PathBuf),
     Stopped(Box<Stopped>),
 }
 
 impl Journal {
     /// The running daemon's, else the store's.
-    fn open(
+    pub(super) fn open(
         context: &Context,
         loaded: Result<Settings, Failure>,
     ) -> Result<(Self, JournalView), Failure> {
@@ -158,6 +158,11 @@ impl Journal {
         }
     }
 
+    /// True where a daemon is asked.
+    pub(super) fn is_of_daemon(&self) -> bool {
+        matches!(self, Self::Daemon(_))
+    }
+
     fn mark(&self) -> Option<&Mark> {
         match self {
             Self::Daemon(_) => None,
@@ -167,7 +172,7 @@ impl Journal {
 
     /// Shows the records up to the last of the first page's time, in order; what is written meanwhile
     /// is left out.
-    fn read(
+    pub(super) fn read(
         &self,
         context: &Context,
         first: JournalView,
@@ -444,7 +449,7 @@ fn write(format: Format, rows: &[Row]) -> Result<(), Failure> {
     })
 }
 
-fn newer(seq: u64, error: &dyn std::error::Error) -> Failure {
+pub(super) fn newer(seq: u64, error: &dyn std::error::Error) -> Failure {
     Failure::new(Kind::Store, format!("record {seq}: {error}"))
         .hint("run the provtaskd that has written the store")
 }

@@ -13,6 +13,7 @@ mod outcomes;
 mod policy;
 mod progress;
 mod render;
+mod report;
 mod run;
 pub mod sim;
 mod store;
@@ -71,6 +72,9 @@ enum Command {
     /// What was done, and that nobody has changed what is on record of it
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// What was done, healed, left to people and is waiting, for whoever was not there
+    #[command(subcommand)]
+    Report(report::ReportCommand),
     /// Policies: run their cases, release a set for enforce
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
@@ -152,6 +156,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Outcomes(command) => outcomes::outcomes(&context, command),
         Command::Store(command) => store::store(&context, command),
         Command::Audit(command) => audit::audit(&context, command),
+        Command::Report(command) => report::report(&context, command),
         Command::Policy(command) => policy::policy(&context, command),
         Command::Forget(args) => act::forget(&context, args),
         Command::Login(command) => act::login(&context, &command),

@@ -216,7 +216,7 @@ fn read(path: &Path) -> Result<Report, Failure> {
 }
 
 /// Writes a file for this user alone: whole, or not at all.
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
+pub(super) fn write(path: &Path, text: &str) -> Result<(), Failure> {
     let failed = |error: std::io::Error| {
         Failure::new(Kind::Io, format!("can't write {}: {error}", path.display()))
             .hint("name another file with --out")

@@ -1,6 +1,7 @@
 //! What can be told and proven from the journal alone: its pages, its verification, its rows for auditors, and decisions of the past; it changes nothing.
 
 mod about;
+mod day;
 mod export;
 mod past;
 mod row;
@@ -22,6 +23,7 @@ use crate::oig::FileFault;
 pub use crate::ledger::anchor::{Key, KeyError};
 /// What the command line needs of a verification.
 pub use crate::ledger::verify::{Anchors, Verified, Verifier};
+pub use day::Day;
 pub use export::{Export, Filter, Search};
 pub use row::{COLUMNS, Row};
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Daily, ORDERS_SHOWN, counted, moment, names, states, target};
+use super::{Daily, ORDERS_SHOWN, counted, moment, names, requests, states, target};
 
 const CSS: &str = include_str!("html.css");
 
@@ -50,7 +50,12 @@ pub fn html(day: &Daily) -> String {
             states(row),
         ]
     });
-    table(&mut out, "Done", &["target", "action", "#attempts", "what became of them"], rows);
+    table(
+        &mut out,
+        "Done",
+        &["target", "action", "#attempts", "what became of them"],
+        rows,
+    );
     if day.by_others > 0 {
         let _ = writeln!(out, "<p>Retried by OIG or an admin: {}</p>", day.by_others);
     }
@@ -66,7 +71,12 @@ pub fn html(day: &Daily) -> String {
         .by_target
         .iter()
         .map(|(target, many)| vec![target.to_string(), many.to_string()]);
-    table(&mut out, "Read as done after a retry", &["target", "#tasks"], rows);
+    table(
+        &mut out,
+        "Read as done after a retry",
+        &["target", "#tasks"],
+        rows,
+    );
     let rows = day.given_up.iter().map(|row| {
         vec![
             target(row.target.as_ref()).to_owned(),
@@ -75,7 +85,12 @@ pub fn html(day: &Daily) -> String {
             names(&row.named, row.tasks),
         ]
     });
-    table(&mut out, "Left to people", &["target", "reason", "#tasks", "which"], rows);
+    table(
+        &mut out,
+        "Left to people",
+        &["target", "reason", "#tasks", "which"],
+        rows,
+    );
     if !day.would_have.is_empty() {
         let rows = day.would_have.iter().map(|row| {
             vec![
@@ -89,7 +104,16 @@ pub fn html(day: &Daily) -> String {
                 names(&row.named, row.left),
             ]
         });
-        let columns = ["target", "action", "held by", "#tasks", "#done by others", "#by us after all", "#left", "which are left"];
+        let columns = [
+            "target",
+            "action",
+            "held by",
+            "#tasks",
+            "#done by others",
+            "#by us after all",
+            "#left",
+            "which are left",
+        ];
         table(&mut out, "Would have been done", &columns, rows);
     }
     if !day.orders.is_empty() {
@@ -102,20 +126,21 @@ pub fn html(day: &Daily) -> String {
                 order.why.clone(),
             ]
         });
-        table(&mut out, "Orders", &["when", "who", "sort", "what", "why"], rows);
+        table(
+            &mut out,
+            "Orders",
+            &["when", "who", "sort", "what", "why"],
+            rows,
+        );
         let more = day.orders.len().saturating_sub(ORDERS_SHOWN);
         if more > 0 {
-            let _ = writeln!(out, "<p>And {more} more; <code>provtaskd audit export</code> has all.</p>");
+            let _ = writeln!(
+                out,
+                "<p>And {more} more; <code>provtaskd audit export</code> has all.</p>"
+            );
         }
     }
-    if day.requests.counts > 0 {
-        let _ = writeln!(
-            out,
-            "<h2>Requests</h2>\n<p>{}, {}</p>",
-            counted(day.requests.reads, "reading", "readings"),
-            counted(day.requests.writes, "write", "writes")
-        );
-    }
+    let _ = writeln!(out, "<h2>Requests</h2>\n<p>{}</p>", escape(&requests(day)));
     now(&mut out, day);
     out.push_str("</main>\n</body>\n</html>\n");
     out
@@ -136,10 +161,18 @@ fn now(out: &mut String, day: &Daily) {
         );
     }
     for why in &now.mode_why {
-        let _ = writeln!(out, "<p class=\"warn\">Nothing is sent: {}</p>", escape(why));
+        let _ = writeln!(
+            out,
+            "<p class=\"warn\">Nothing is sent: {}</p>",
+            escape(why)
+        );
     }
     if let Some(error) = &now.last_error {
-        let _ = writeln!(out, "<p class=\"warn\">The last cycle failed: {}</p>", escape(error));
+        let _ = writeln!(
+            out,
+            "<p class=\"warn\">The last cycle failed: {}</p>",
+            escape(error)
+        );
     }
     let waiting = now
         .waiting
@@ -163,14 +196,26 @@ fn table(out: &mut String, title: &str, columns: &[&str], rows: impl Iterator<It
     }
     out.push_str("<div class=\"wide\"><table>\n<thead><tr>");
     for name in columns {
-        let class = if name.starts_with('#') { " class=\"n\"" } else { "" };
-        let _ = write!(out, "<th scope=\"col\"{class}>{}</th>", escape(name.trim_start_matches('#')));
+        let class = if name.starts_with('#') {
+            " class=\"n\""
+        } else {
+            ""
+        };
+        let _ = write!(
+            out,
+            "<th scope=\"col\"{class}>{}</th>",
+            escape(name.trim_start_matches('#'))
+        );
     }
     out.push_str("</tr></thead>\n<tbody>\n");
     for row in rows {
         out.push_str("<tr>");
         for (name, cell) in columns.iter().zip(row) {
-            let class = if name.starts_with('#') { " class=\"n\"" } else { "" };
+            let class = if name.starts_with('#') {
+                " class=\"n\""
+            } else {
+                ""
+            };
             let _ = write!(out, "<td{class}>{}</td>", escape(&cell));
         }
         out.push_str("</tr>\n");

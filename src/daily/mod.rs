@@ -1,9 +1,9 @@
 //! What one day brought, for a person who was not there: gathered elsewhere, put into words here; it counts nothing as success that was not read back.
 
 mod html;
-mod text;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ pub struct Daily {
     pub orders: Vec<OrderLine>,
     /// Lines for notes of tasks.
     pub notes: NotesRow,
-    /// Requests, where they were counted.
+    /// Requests.
     pub requests: RequestsRow,
     /// How it stands now, where that could be asked.
     pub now: Option<Now>,
@@ -147,15 +147,13 @@ pub struct NotesRow {
     pub seen: u64,
 }
 
-/// Requests to the server in the span.
+/// Requests to the server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct RequestsRow {
-    /// Readings, as the daemon has counted them: what it sent after its last count is not among them.
-    pub reads: u64,
-    /// Writes, likewise.
+    /// Requests to write that were claimed in the span; each is in the journal.
     pub writes: u64,
-    /// How many such counts the span holds; 0: nothing was counted.
-    pub counts: u64,
+    /// Readings since the daemon started, where one runs: they are not in the journal.
+    pub reads_since_start: Option<u64>,
 }
 
 /// How it stands when the report is made.
@@ -187,18 +185,28 @@ impl Daily {
         let unknown = self.open_ends();
         let mut words = vec![
             counted(sent, "attempt", "attempts"),
-            format!("{} read as done after a retry", counted(self.healed.tasks, "task", "tasks")),
+            format!(
+                "{} read as done after a retry",
+                counted(self.healed.tasks, "task", "tasks")
+            ),
         ];
         if unknown > 0 {
-            words.push(format!("{} with an open end", counted(unknown, "attempt", "attempts")));
+            words.push(format!(
+                "{} with an open end",
+                counted(unknown, "attempt", "attempts")
+            ));
         }
-        words.push(format!("{} left to people", counted(given_up, "task", "tasks")));
+        words.push(format!(
+            "{} left to people",
+            counted(given_up, "task", "tasks")
+        ));
         words.join(", ")
     }
 
     /// Attempts of the span of which it is not known what became of them.
     pub fn open_ends(&self) -> u64 {
-        let open = |(state, _): &(&AttemptState, &u64)| state.is_open() || **state == AttemptState::Gone;
+        let open =
+            |(state, _): &(&AttemptState, &u64)| state.is_open() || **state == AttemptState::Gone;
         let rows = self.attempts.iter();
         rows.flat_map(|row| row.states.iter().filter(open).map(|(_, n)| *n))
             .sum()
@@ -212,9 +220,6 @@ impl Daily {
             ),
             None => "The store belongs to no server yet.".to_owned(),
         }];
-        if self.requests.counts == 0 {
-            out.push("Requests were not counted in this span.".to_owned());
-        }
         if self.now.is_none() {
             out.push("How it stands now could not be asked: no daemon runs.".to_owned());
         }
@@ -251,6 +256,17 @@ fn names(tasks: &[TaskId], all: u64) -> String {
 
 fn target(of: Option<&TargetName>) -> &str {
     of.map_or("-", TargetName::as_str)
+}
+
+fn requests(day: &Daily) -> String {
+    let writes = counted(day.requests.writes, "request to write", "requests to write");
+    match day.requests.reads_since_start {
+        Some(reads) => format!(
+            "{writes}; {} since the daemon started",
+            counted(reads, "reading", "readings")
+        ),
+        None => format!("{writes}; readings are counted by a running daemon alone"),
+    }
 }
 
 fn states(row: &AttemptsRow) -> String {

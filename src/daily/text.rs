@@ -2,13 +2,19 @@
 
 use std::fmt::Write as _;
 
-use super::{Daily, ORDERS_SHOWN, counted, moment, names, states, target};
+use super::{Daily, ORDERS_SHOWN, counted, moment, names, requests, states, target};
 
 /// The whole report.
 pub fn text(day: &Daily) -> String {
     let mut out = String::new();
     // writing to a String can't fail
-    let _ = writeln!(out, "{} to {}: {}", moment(day.from), moment(day.to), day.headline());
+    let _ = writeln!(
+        out,
+        "{} to {}: {}",
+        moment(day.from),
+        moment(day.to),
+        day.headline()
+    );
     for limit in day.limits() {
         let _ = writeln!(out, "  {limit}");
     }
@@ -95,26 +101,28 @@ pub fn text(day: &Daily) -> String {
             let _ = writeln!(out, "  and {more} more; `provtaskd audit export` has all");
         }
     }
-    if day.requests.counts > 0 {
-        head(&mut out, "Requests");
-        let _ = writeln!(
-            out,
-            "  {}, {}",
-            counted(day.requests.reads, "reading", "readings"),
-            counted(day.requests.writes, "write", "writes")
-        );
-    }
+    head(&mut out, "Requests");
+    let _ = writeln!(out, "  {}", requests(day));
     if let Some(now) = &day.now {
         head(&mut out, &format!("Now ({})", moment(now.at)));
         match (now.visible, now.visible_as_of) {
             (Some(visible), Some(at)) => {
-                let _ = writeln!(out, "  {} visible to this login, as of {}", counted(visible, "task", "tasks"), moment(at));
+                let _ = writeln!(
+                    out,
+                    "  {} visible to this login, as of {}",
+                    counted(visible, "task", "tasks"),
+                    moment(at)
+                );
             }
             _ => {
                 let _ = writeln!(out, "  the list was not read yet");
             }
         }
-        let _ = writeln!(out, "  {} with an open end", counted(now.attempts_open, "attempt", "attempts"));
+        let _ = writeln!(
+            out,
+            "  {} with an open end",
+            counted(now.attempts_open, "attempt", "attempts")
+        );
         for why in &now.mode_why {
             let _ = writeln!(out, "  nothing is sent: {why}");
         }

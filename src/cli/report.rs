@@ -1,0 +1,169 @@
+//! `report daily`: what a span of time brought, from the journal, with how it stands now; it reads, and changes nothing.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum};
+use jiff::{SignedDuration, Timestamp};
+
+use super::ask::answer;
+use super::audit::{Journal, newer};
+use super::context::{Context, print};
+use super::failure::{Failure, Kind, tell};
+use super::moment::moment;
+use super::render;
+use super::survey::write;
+use crate::control::{InboxItem, Reply, Request, StatusView};
+use crate::daemon::audit::Day;
+use crate::daily::{self, Daily, Now};
+
+/// A day.
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// The `report` group.
+#[derive(Debug, Subcommand)]
+pub enum ReportCommand {
+    /// What the last 24 hours brought, or another span of time
+    Daily(DailyArgs),
+}
+
+/// Options of `report daily`.
+#[derive(Debug, Args)]
+pub struct DailyArgs {
+    /// From this time on: 2027-03-01, 2027-03-01T08:00:00+01:00 or "2027-03-01 08:00 Europe/Berlin" [default: 24 hours before --to]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    from: Option<Timestamp>,
+    /// Before this time [default: now]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    to: Option<Timestamp>,
+    /// Format of what is printed, and of files whose name does not say it
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    format: Option<Format>,
+    /// Write the report into this file (.txt, .html, .json) instead of printing it; may be given several times
+    #[arg(long, value_name = "FILE")]
+    out: Vec<PathBuf>,
+}
+
+/// What a report can be written as.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Format {
+    Text,
+    Html,
+    Json,
+}
+
+impl Format {
+    /// What a file's name says.
+    fn of(path: &Path) -> Option<Self> {
+        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+        match extension.as_str() {
+            "txt" => Some(Self::Text),
+            "html" | "htm" => Some(Self::Html),
+            "json" => Some(Self::Json),
+            _ => None,
+        }
+    }
+
+    fn render(self, day: &Daily) -> Result<String, Failure> {
+        Ok(match self {
+            Self::Text => daily::text(day),
+            Self::Html => daily::html(day),
+            Self::Json => render::json(day)?,
+        })
+    }
+}
+
+/// Runs one of the group.
+///
+/// # Errors
+/// The daemon's, the store's; a file that can't be written.
+pub fn report(context: &Context, command: ReportCommand) -> Result<(), Failure> {
+    match command {
+        ReportCommand::Daily(args) => daily(context, &args),
+    }
+}
+
+fn daily(context: &Context, args: &DailyArgs) -> Result<(), Failure> {
+    let mut outs = Vec::new();
+    for path in &args.out {
+        let Some(format) = Format::of(path).or(args.format) else {
+            return Err(Failure::new(
+                Kind::Usage,
+                format!(
+                    "{}: its name does not say which format is wanted",
+                    path.display()
+                ),
+            )
+            .hint("name it .txt, .html or .json, or say --format"));
+        };
+        outs.push((path, format));
+    }
+    let loaded = context.load().map(|loaded| loaded.settings);
+    let (journal, first) = Journal::open(context, loaded)?;
+    let now = journal.is_of_daemon().then(|| now(context)).transpose()?;
+    let clock = now.as_ref().map_or_else(Timestamp::now, |(now, _)| now.at);
+    let to = args.to.unwrap_or(clock);
+    let from = match args.from {
+        Some(from) => from,
+        None => to.checked_sub(DAY).unwrap_or(Timestamp::MIN),
+    };
+    if from >= to {
+        return Err(Failure::new(
+            Kind::Data,
+            format!("the span from {from:.0} to {to:.0} holds no time"),
+        )
+        .hint("name an earlier --from, or a later --to"));
+    }
+    let mut day = Day::new(from, to);
+    journal.read(context, first, &mut |seq, text| {
+        day.take(text).map_err(|error| newer(seq, &error))
+    })?;
+    let mut day = day.end();
+    if let Some((now, reads)) = now {
+        day.now = Some(now);
+        day.requests.reads_since_start = Some(reads);
+    }
+    if outs.is_empty() {
+        let format = args.format.unwrap_or(Format::Text);
+        return print(&format.render(&day)?);
+    }
+    for (path, format) in outs {
+        write(path, &format.render(&day)?)?;
+        tell(&format!("the report is in {}", path.display()));
+    }
+    Ok(())
+}
+
+/// How it stands, as the running daemon says, and how many readings it has sent.
+fn now(context: &Context) -> Result<(Now, u64), Failure> {
+    let Reply::Status(status) = answer(context, Request::Status)? else {
+        return Err(super::ask::unexpected());
+    };
+    let Reply::Inbox(inbox) = answer(context, Request::Inbox)? else {
+        return Err(super::ask::unexpected());
+    };
+    let reads = status.reads_sent;
+    Ok((standing(&status, &inbox), reads))
+}
+
+fn standing(status: &StatusView, inbox: &[InboxItem]) -> Now {
+    let mut by_why: Vec<(String, u64)> = Vec::new();
+    for item in inbox {
+        match by_why.iter_mut().find(|(why, _)| *why == item.why) {
+            Some((_, many)) => *many += item.count,
+            None => by_why.push((item.why.clone(), item.count)),
+        }
+    }
+    Now {
+        at: status.now,
+        visible: status.tasks_visible,
+        visible_as_of: status.tasks_as_of,
+        waiting: status.refusals.clone(),
+        attempts_open: status.attempts_open,
+        inbox: by_why,
+        mode_why: status.mode_why.clone(),
+        last_error: status
+            .last_error
+            .clone()
+            .or_else(|| status.write_error.clone()),
+    }
+}

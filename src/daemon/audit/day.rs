@@ -1,0 +1,363 @@
+//! Folds the journal of a span of time into the report of a day, record by record; what is not on record is not in it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::about::Known;
+use super::row::rows;
+use crate::daily::{
+    AttemptsRow, Daily, Healed, NAMED, NotesRow, OrderLine, RequestsRow, SCHEMA, WaitingRow,
+    WouldRow,
+};
+use crate::ledger::Index;
+use crate::ledger::record::{Actor, DecidedItem, Event, EventBody, How, RecordError, decode, link};
+use crate::model::attempt::next;
+use crate::model::{
+    ActionName, AttemptEvent, AttemptState, LineageId, RefusalReason, TargetName, TaskId, Verdict,
+};
+
+/// An attempt whose end may fall into the span.
+#[derive(Debug)]
+struct Attempted {
+    target: TargetName,
+    action: ActionName,
+    state: AttemptState,
+    /// Claimed in the span.
+    inside: bool,
+}
+
+/// What was last decided about a piece of work, in small.
+#[derive(Debug)]
+struct Decided {
+    task: TaskId,
+    at: Timestamp,
+    /// Who has to look, and for what reason; `None`: nobody.
+    person: Option<Arc<str>>,
+}
+
+/// An act that was wanted in the span and held back.
+#[derive(Debug)]
+struct Wanted {
+    task: TaskId,
+    action: ActionName,
+    held_by: RefusalReason,
+    by_us: bool,
+    by_others: bool,
+}
+
+/// The fold.
+#[derive(Debug)]
+pub struct Day {
+    from: Timestamp,
+    to: Timestamp,
+    index: Index,
+    known: Known,
+    attempts: HashMap<(LineageId, u32), Attempted>,
+    decided: HashMap<LineageId, Decided>,
+    wanted: HashMap<LineageId, Wanted>,
+    healed: Healed,
+    by_others: u64,
+    orders: Vec<OrderLine>,
+    notes: NotesRow,
+    writes: u64,
+    unreadable: u64,
+}
+
+impl Day {
+    /// From one time on, before another.
+    pub fn new(from: Timestamp, to: Timestamp) -> Self {
+        Self {
+            from,
+            to,
+            index: Index::default(),
+            known: Known::default(),
+            attempts: HashMap::new(),
+            decided: HashMap::new(),
+            wanted: HashMap::new(),
+            healed: Healed::default(),
+            by_others: 0,
+            orders: Vec::new(),
+            notes: NotesRow::default(),
+            writes: 0,
+            unreadable: 0,
+        }
+    }
+
+    /// Takes in the next record.
+    ///
+    /// # Errors
+    /// It was written by a newer program.
+    pub fn take(&mut self, text: &str) -> Result<(), RecordError> {
+        let event = match decode(text.as_bytes()) {
+            Ok(event) => event,
+            Err(newer @ RecordError::Newer(_)) => return Err(newer),
+            Err(_) => {
+                self.unreadable += 1;
+                return Ok(());
+            }
+        };
+        if event.at >= self.to {
+            return Ok(());
+        }
+        let digest = link(&event, text.as_bytes());
+        self.known
+            .learn(&event.body, event.login.as_ref(), event.policy.as_ref());
+        self.look(&event);
+        self.index.apply(&event, digest);
+        Ok(())
+    }
+
+    fn look(&mut self, event: &Event) {
+        let inside = event.at >= self.from;
+        match &event.body {
+            EventBody::Claims {
+                target,
+                action,
+                items,
+                ..
+            } => {
+                self.writes += u64::from(inside);
+                for item in items {
+                    let attempted = Attempted {
+                        target: target.clone(),
+                        action: *action,
+                        state: AttemptState::Claimed,
+                        inside,
+                    };
+                    self.attempts
+                        .insert((item.lineage, item.ordinal), attempted);
+                    if let Some(wanted) = self.wanted.get_mut(&item.lineage) {
+                        wanted.by_us = true;
+                    }
+                }
+            }
+            EventBody::Receipts { items, .. } => {
+                for item in items {
+                    let key = (item.lineage, item.ordinal);
+                    self.step(key, item.status.event(), inside);
+                }
+            }
+            EventBody::Outcomes { items } => {
+                for item in items {
+                    self.step((item.lineage, item.ordinal), item.event, inside);
+                }
+            }
+            EventBody::LineagesJoined { items } if inside => {
+                for item in items.iter().filter(|item| item.how == How::Foreign) {
+                    self.by_others += 1;
+                    self.others(item.lineage);
+                }
+            }
+            EventBody::Seen { items } if inside => {
+                for item in items {
+                    if crate::model::TaskStatus::parse(&item.status).is_finished() {
+                        self.others(item.lineage);
+                    }
+                }
+            }
+            EventBody::Decided { items } => {
+                for item in items {
+                    self.decided(item, event.at, inside);
+                }
+            }
+            EventBody::JustificationClaimed { .. } if inside => {
+                self.notes.claimed += 1;
+                self.writes += 1;
+            }
+            EventBody::JustificationEnded { seen: true, .. } if inside => self.notes.seen += 1,
+            _ => {}
+        }
+        if inside && let Actor::Person { .. } = event.actor {
+            let lines = rows(event.clone(), &self.known).into_iter();
+            self.orders.extend(lines.map(|row| OrderLine {
+                at: event.at,
+                who: row.actor,
+                event: row.event.to_owned(),
+                what: row.result,
+                why: row.reason,
+            }));
+        }
+    }
+
+    fn others(&mut self, lineage: LineageId) {
+        if let Some(wanted) = self.wanted.get_mut(&lineage) {
+            wanted.by_others = true;
+        }
+    }
+
+    fn step(&mut self, key: (LineageId, u32), event: AttemptEvent, inside: bool) {
+        let Some(attempted) = self.attempts.get_mut(&key) else {
+            return;
+        };
+        let Some(state) = next(attempted.state, event) else {
+            return;
+        };
+        attempted.state = state;
+        // a person's word is no reading
+        let read = state == AttemptState::Completed && event == AttemptEvent::ReadCompleted;
+        if inside && read && attempted.action == ActionName::Retry {
+            self.healed.tasks += 1;
+            *self
+                .healed
+                .by_target
+                .entry(attempted.target.clone())
+                .or_default() += 1;
+            *self.healed.by_attempts.entry(key.1).or_default() += 1;
+        }
+        if !state.is_open() && state != AttemptState::Gone && !attempted.inside {
+            self.attempts.remove(&key);
+        }
+    }
+
+    fn decided(&mut self, item: &DecidedItem, at: Timestamp, inside: bool) {
+        let refused = item.refusal.as_ref();
+        let person: Option<Arc<str>> = match (&item.verdict, &item.fault, refused) {
+            (_, Some(_), _) => Some("policy_failed".into()),
+            (Some(Verdict::Ask { .. }), _, _) => Some("ask".into()),
+            // what waits for a first release is told among what would have been done
+            (_, _, Some(refusal)) if refusal.needs_person && !would_act(refusal.reason) => {
+                Some(refusal.reason.as_str().into())
+            }
+            _ => None,
+        };
+        if let (true, Some(Verdict::Act { action, .. }), Some(refusal)) =
+            (inside, &item.verdict, refused)
+            && would_act(refusal.reason)
+        {
+            let wanted = Wanted {
+                task: item.task.clone(),
+                action: action.name(),
+                held_by: refusal.reason,
+                by_us: false,
+                by_others: false,
+            };
+            self.wanted.entry(item.lineage).or_insert(wanted);
+        }
+        let decided = Decided {
+            task: item.task.clone(),
+            at,
+            person,
+        };
+        self.decided.insert(item.lineage, decided);
+    }
+
+    /// The report; how it stands now is added by who can ask.
+    pub fn end(self) -> Daily {
+        let mut attempts: BTreeMap<(TargetName, ActionName), AttemptsRow> = BTreeMap::new();
+        for of in self.attempts.values().filter(|of| of.inside) {
+            let row = attempts
+                .entry((of.target.clone(), of.action))
+                .or_insert_with(|| AttemptsRow {
+                    target: of.target.clone(),
+                    action: of.action,
+                    attempts: 0,
+                    states: BTreeMap::new(),
+                });
+            row.attempts += 1;
+            *row.states.entry(of.state).or_default() += 1;
+        }
+        let policy = self.index.policy_in_force().cloned();
+        Daily {
+            schema: SCHEMA,
+            from: self.from,
+            to: self.to,
+            store: self.index.store_id().unwrap_or("-").to_owned(),
+            world: self.index.world().map(str::to_owned),
+            mode: self.index.mode(),
+            policy_released: policy
+                .as_ref()
+                .is_some_and(|hash| self.index.released(hash)),
+            policy,
+            attempts: attempts.into_values().collect(),
+            given_up: self.given_up(),
+            would_have: self.would_have(),
+            healed: self.healed,
+            by_others: self.by_others,
+            orders: self.orders,
+            notes: self.notes,
+            requests: RequestsRow {
+                writes: self.writes,
+                reads_since_start: None,
+            },
+            now: None,
+            unreadable: self.unreadable,
+        }
+    }
+
+    /// What was given to people in the span, and has not been done, decided otherwise or attempted since.
+    fn given_up(&self) -> Vec<WaitingRow> {
+        let mut rows: BTreeMap<(Option<TargetName>, Arc<str>), Vec<TaskId>> = BTreeMap::new();
+        for (lineage, decided) in &self.decided {
+            let Some(reason) = &decided.person else {
+                continue;
+            };
+            if decided.at < self.from || self.index.is_done(*lineage) {
+                continue;
+            }
+            let target = self.index.target(*lineage).cloned();
+            rows.entry((target, Arc::clone(reason)))
+                .or_default()
+                .push(decided.task.clone());
+        }
+        let rows = rows.into_iter().map(|((target, reason), mut tasks)| {
+            let many = count(tasks.len());
+            tasks.sort_by(TaskId::cmp_numeric);
+            tasks.truncate(NAMED);
+            WaitingRow {
+                target,
+                reason,
+                tasks: many,
+                named: tasks,
+            }
+        });
+        rows.collect()
+    }
+
+    fn would_have(&self) -> Vec<WouldRow> {
+        let mut rows: BTreeMap<(Option<TargetName>, ActionName, &'static str), WouldRow> =
+            BTreeMap::new();
+        for (lineage, wanted) in &self.wanted {
+            let target = self.index.target(*lineage).cloned();
+            let key = (target.clone(), wanted.action, wanted.held_by.as_str());
+            let row = rows.entry(key).or_insert_with(|| WouldRow {
+                target,
+                action: wanted.action,
+                held_by: wanted.held_by,
+                tasks: 0,
+                done_by_others: 0,
+                done_by_us: 0,
+                left: 0,
+                named: Vec::new(),
+            });
+            row.tasks += 1;
+            match (wanted.by_us, wanted.by_others) {
+                (true, _) => row.done_by_us += 1,
+                (false, true) => row.done_by_others += 1,
+                (false, false) => {
+                    row.left += 1;
+                    row.named.push(wanted.task.clone());
+                }
+            }
+        }
+        let mut rows: Vec<WouldRow> = rows.into_values().collect();
+        for row in &mut rows {
+            row.named.sort_by(TaskId::cmp_numeric);
+            row.named.truncate(NAMED);
+        }
+        rows
+    }
+}
+
+/// What keeps an act back that would be done once a person trusts the daemon with it.
+fn would_act(reason: RefusalReason) -> bool {
+    matches!(
+        reason,
+        RefusalReason::ModeObserve | RefusalReason::PolicyNotReleased | RefusalReason::Baseline
+    )
+}
+
+fn count(many: usize) -> u64 {
+    u64::try_from(many).unwrap_or(u64::MAX)
+}

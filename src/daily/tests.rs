@@ -1,0 +1,93 @@
+//! The words and the HTML of a report.
+
+use super::*;
+
+fn at(hour: i8) -> Timestamp {
+    let start: Timestamp = "2027-03-01T00:00:00Z".parse().expect("a time");
+    start + jiff::SignedDuration::from_hours(i64::from(hour))
+}
+
+fn day() -> Daily {
+    let states = [
+        (AttemptState::Completed, 3),
+        (AttemptState::Gone, 1),
+        (AttemptState::Accepted, 2),
+    ];
+    Daily {
+        schema: SCHEMA,
+        from: at(0),
+        to: at(24),
+        store: "s".to_owned(),
+        world: Some("https://oig.example as PROVSVC".to_owned()),
+        mode: Some(Mode::Enforce),
+        policy: None,
+        policy_released: true,
+        attempts: vec![AttemptsRow {
+            target: TargetName::new("AD"),
+            action: ActionName::Retry,
+            attempts: 6,
+            states: states.into_iter().collect(),
+        }],
+        healed: Healed {
+            tasks: 3,
+            by_target: [(TargetName::new("AD"), 3)].into(),
+            by_attempts: [(1, 2), (4, 1)].into(),
+        },
+        by_others: 1,
+        given_up: vec![WaitingRow {
+            target: Some(TargetName::new("<SAP>")),
+            reason: "attempts_used_up".into(),
+            tasks: 7,
+            named: vec![TaskId::new("11"), TaskId::new("12")],
+        }],
+        would_have: Vec::new(),
+        orders: vec![OrderLine {
+            at: at(9),
+            who: "uid 0 (ann)".to_owned(),
+            event: "pause".to_owned(),
+            what: "until noon".to_owned(),
+            why: "a <b>change</b>".to_owned(),
+        }],
+        notes: NotesRow::default(),
+        requests: RequestsRow::default(),
+        now: None,
+        unreadable: 0,
+    }
+}
+
+#[test]
+fn what_is_not_known_is_said_first_and_never_counted_as_done() {
+    let day = day();
+    assert_eq!(day.open_ends(), 3, "accepted is no end, and gone is none");
+    assert_eq!(
+        day.headline(),
+        "6 attempts, 3 tasks read as done after a retry, 3 attempts with an open end, 7 tasks left to people"
+    );
+    let text = text(&day);
+    assert!(text.contains("tasks of others are not counted"), "{text}");
+    assert!(text.contains("no daemon runs"), "{text}");
+    assert!(text.contains("11 12 and 5 more"), "{text}");
+}
+
+#[test]
+fn a_report_says_where_the_journal_could_not_be_read() {
+    let day = Daily {
+        unreadable: 2,
+        world: None,
+        ..day()
+    };
+    let limits = day.limits().join(" ");
+    assert!(
+        limits.contains("2 records of the journal could not be read"),
+        "{limits}"
+    );
+    assert!(limits.contains("belongs to no server"), "{limits}");
+}
+
+#[test]
+fn nothing_of_a_server_or_a_person_is_markup() {
+    let html = html(&day());
+    assert!(html.contains("&lt;SAP&gt;") && html.contains("a &lt;b&gt;change&lt;/b&gt;"));
+    assert!(!html.contains("<SAP>") && !html.contains("<b>"));
+    assert!(!html.contains("<script") && !html.contains("http://"));
+}
