@@ -15,6 +15,7 @@ use super::survey::write;
 use crate::control::{InboxItem, Reply, Request, StatusView};
 use crate::daemon::audit::Day;
 use crate::daily::{self, Daily, Now};
+use crate::model::Clock;
 
 /// A day.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -100,7 +101,9 @@ fn daily(context: &Context, args: &DailyArgs) -> Result<(), Failure> {
     let loaded = context.load().map(|loaded| loaded.settings);
     let (journal, first) = Journal::open(context, loaded)?;
     let now = journal.is_of_daemon().then(|| now(context)).transpose()?;
-    let clock = now.as_ref().map_or_else(Timestamp::now, |(now, _)| now.at);
+    let clock = now
+        .as_ref()
+        .map_or_else(|| Clock::wall().now(), |(now, _)| now.at);
     let to = args.to.unwrap_or(clock);
     let from = match args.from {
         Some(from) => from,
