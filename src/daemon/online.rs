@@ -135,11 +135,17 @@ async fn work(settings: Settings, clock: Clock) -> Result<Result<Online, Trouble
         Err(error) => return Ok(Err(cause(&error, &settings.server))),
     };
     let asked = ask(&client, &settings.server).await;
-    stop.keep(client.login_state())?;
-    Ok(match asked {
-        Ok(online) => online,
-        Err(error) => Err(cause(&error, &settings.server)),
-    })
+    let state = client.login_state();
+    match asked {
+        Ok(online) => {
+            stop.keep(state)?;
+            Ok(online)
+        }
+        Err(error) => {
+            stop.keep_after(state);
+            Ok(Err(cause(&error, &settings.server)))
+        }
+    }
 }
 
 async fn ask(

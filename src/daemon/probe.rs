@@ -151,8 +151,12 @@ async fn work(
         rows: 0,
     };
     let read = prober.read().await;
-    stop.keep(prober.client.login_state())?;
-    read?;
+    let state = prober.client.login_state();
+    if let Err(error) = read {
+        stop.keep_after(state);
+        return Err(error);
+    }
+    stop.keep(state)?;
     Ok(prober.done())
 }
 

@@ -46,6 +46,14 @@ impl StopFile {
         }
     }
 
+    /// Keeps how it stands now, after a question that has failed already: what failed first is told, and
+    /// what can't be kept is in the log.
+    pub fn keep_after(&self, state: LoginState) {
+        if let Err(error) = self.keep(state) {
+            tracing::warn!(%error, "that the login was refused can't be kept: the next command would try it again");
+        }
+    }
+
     /// Keeps how it stands now; a login that works needs no file.
     ///
     /// # Errors

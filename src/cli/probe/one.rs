@@ -11,7 +11,7 @@ use super::super::render::clean;
 use crate::control::{ExplainView, Reply, Request, Story};
 use crate::daemon;
 use crate::model::settings::Settings;
-use crate::model::{ActionName, TaskId};
+use crate::model::{ActionName, AttemptState, TaskId};
 use crate::traits::RetryTrait;
 
 /// Pause between two looks at what became of it (wall time).
@@ -161,9 +161,12 @@ fn learn(story: &Story, task: &TaskId) -> RetryTrait {
         .rev()
         .find(|event| event.kind == "joined");
     let newer = story.ids.last().filter(|id| *id != task);
+    // an account that shows a completed successor has joined it: here the task itself was read so
+    let is_completed = last.is_some_and(|row| row.state == AttemptState::Completed);
     let lineage = match (newer, joined) {
         (Some(_), Some(event)) if event.text.contains("retry link") => "successor with link",
         (Some(_), _) => "successor without link",
+        (None, _) if is_completed => "same id",
         (None, _) if last.is_some_and(|row| row.settled.is_some()) => "no successor was seen",
         (None, _) => "not told",
     };
