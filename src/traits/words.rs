@@ -340,13 +340,18 @@ fn scope(out: &mut Out, traits: &Traits) {
             "ages use the server's dates, back-off uses our own"
         },
     );
+    let open = wire.scheme == "http";
+    let here = ["http://127.", "http://[::1]", "http://localhost"];
+    let loopback = here.iter().any(|start| traits.origin.starts_with(start));
     out.tell(
-        wire.scheme == "http",
+        open && !loopback,
         "connection",
         "transport",
         wire.scheme.clone(),
-        if wire.scheme == "http" {
-            "passwords cross the network unencrypted unless it is loopback"
+        if open && loopback {
+            "loopback: nothing leaves this machine"
+        } else if open {
+            "passwords cross the network unencrypted"
         } else {
             "TLS 1.2 or newer, certificate and name are verified"
         },

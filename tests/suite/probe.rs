@@ -223,6 +223,7 @@ async fn pages_and_order_are_told_apart() {
     let (house, traits) = of("limit_max = 40", "", "").await;
     assert_eq!(traits["paging"]["capped_at"], 40);
     assert_eq!(traits["paging"]["default_rows"], 10);
+    assert_eq!(traits["paging"]["next"], "offset");
     assert_eq!(traits["rows"]["seen"], OWN);
     assert_eq!(traits["paging"]["pages"], "stable");
     let said = house.done(&["probe"]);

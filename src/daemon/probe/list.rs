@@ -8,7 +8,7 @@ use super::{Prober, must_stop};
 use crate::daemon::DaemonError;
 use crate::model::hash::FastSet;
 use crate::model::{Task, TaskId};
-use crate::oig::filter::{encode, number_of};
+use crate::oig::filter::{encode, number_of, path_and_query};
 use crate::oig::{Look, OigError};
 use crate::traits::{Pass, order_of, passes, rows_of};
 
@@ -175,13 +175,7 @@ impl Prober {
             None => "absent",
         }
         .to_owned();
-        paging.next = match next_link(body) {
-            Some(href) if number_of(href, "offset").is_some() => "offset",
-            Some(_) => "other",
-            None if page.more => "none",
-            None => "not seen",
-        }
-        .to_owned();
+        paging.next = next_word(body, page.more).to_owned();
         let origin = &self.settings.server.origin;
         let links = body.get("links").and_then(Value::as_array);
         paging.foreign_links = links.into_iter().flatten().any(|link| {
@@ -269,6 +263,16 @@ fn count(rows: usize) -> u64 {
     u64::try_from(rows).unwrap_or(u64::MAX)
 }
 
+/// What the `next` link names.
+fn next_word(body: &Value, more: bool) -> &'static str {
+    match next_link(body).map(path_and_query) {
+        Some((_, query)) if number_of(query, "offset").is_some() => "offset",
+        Some(_) => "other",
+        None if more => "none",
+        None => "not seen",
+    }
+}
+
 fn next_link(body: &Value) -> Option<&str> {
     let links = body.get("links")?.as_array()?;
     let next = links.iter().find(|link| {
@@ -276,4 +280,29 @@ fn next_link(body: &Value) -> Option<&str> {
         rel.is_some_and(|rel| rel.eq_ignore_ascii_case("next"))
     })?;
     next.get("href")?.as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::next_word;
+
+    #[test]
+    fn next_links_are_told_by_what_they_name() {
+        let with = |href: &str| json!({"links": [{"rel": "next", "href": href}]});
+        for (href, word) in [
+            (
+                "http://oig:14000/iam/x/provtasks?offset=41&limit=40",
+                "offset",
+            ),
+            ("/provtasks?limit=40&offset=41", "offset"),
+            ("https://front/x?cursor=abc", "other"),
+            ("?page=2", "other"),
+        ] {
+            assert_eq!(next_word(&with(href), true), word, "{href}");
+        }
+        assert_eq!(next_word(&json!({"links": []}), true), "none");
+        assert_eq!(next_word(&json!({}), false), "not seen");
+    }
 }
