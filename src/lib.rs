@@ -31,6 +31,7 @@ pub mod sim;
 pub mod source;
 pub mod survey;
 pub mod telemetry;
+pub mod traits;
 
 /// Who may import whom: a room, and what it may name beside itself. The longest row that fits a
 /// file counts; an entry such as `governor::Admitted` allows that path alone. Inside a test module
@@ -50,6 +51,8 @@ pub const ROOMS: &[(&str, &[&str])] = &[
     // what was read and decided becomes a report, and a report becomes text
     ("survey", &["model"]),
     ("daily", &["model"]),
+    // what answers were like; their texts are masked as the survey's are
+    ("traits", &["model", "survey::mask"]),
     ("config::raw", &[]),
     // floor 2: I/O
     // cron lines are read where they are written
@@ -92,6 +95,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
             "admin",
             "survey",
             "daily",
+            "traits",
         ],
     ),
     // floor 4
@@ -109,6 +113,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
             "sim",
             "survey",
             "daily",
+            "traits",
             "daemon",
             // commands for a store that nobody holds: there is no daemon to ask
             "ledger::upkeep",

@@ -51,7 +51,9 @@ pub fn answer_with(
     }
     let broken = settings.as_ref().err().cloned();
     let what = match request {
-        Request::Plan { .. } | Request::Explain { .. } => "reading the list and deciding",
+        Request::Plan { .. } | Request::Explain { .. } | Request::RetryOne { .. } => {
+            "reading the list and deciding"
+        }
         Request::StoreSave { .. } => "writing the store into a file",
         _ => "waiting for the daemon",
     };
@@ -64,6 +66,16 @@ pub fn answer_with(
 }
 
 async fn without_daemon(settings: Settings, request: Request) -> Result<Reply, Failure> {
+    if matches!(request, Request::RetryOne { .. }) {
+        return Err(Failure::new(
+            Kind::Unreachable,
+            format!(
+                "no daemon listens on {}: what becomes of a retry has to be read back",
+                settings.admin.socket.display()
+            ),
+        )
+        .hint("start `provtaskd run` (mode observe is enough), then ask again"));
+    }
     if matches!(request, Request::Reload | Request::Stop) {
         return Err(Failure::new(
             Kind::Unreachable,

@@ -1,4 +1,4 @@
-//! `check`: the configuration and everything that it names, each problem with its place and one remedy; it asks no server and opens no store.
+//! `check`: the configuration and everything that it names, each problem with its place and one remedy; it opens no store, and asks the server only with `--online`.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -8,11 +8,13 @@ use clap::Args;
 use super::context::{Context, print};
 use super::failure::{Failure, Kind, tell};
 use super::policy;
+use super::progress::beside;
+use super::render::clean;
 use crate::absence::Feed;
 use crate::config::{Finding, Lines, Severity, policy_strangers, probe};
 use crate::daemon;
 use crate::model::Clock;
-use crate::model::settings::Settings;
+use crate::model::settings::{AuthKind, Settings};
 use crate::telemetry;
 
 /// Options of `check`.
@@ -21,6 +23,9 @@ pub struct CheckArgs {
     /// Do not look at the files that the configuration names
     #[arg(long)]
     syntax_only: bool,
+    /// Ask the server too: name, port, TLS, clock, login, path, and what the login may do; it authenticates once
+    #[arg(long, conflicts_with = "syntax_only")]
+    online: bool,
 }
 
 /// Lists all findings; fails when one is an error, or when a policy's own case fails.
@@ -44,6 +49,7 @@ pub fn check(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
         let faults = unusable(settings, &findings);
         findings.extend(faults);
         findings.extend(absences(settings));
+        findings.extend(learned(settings));
         // an unreadable directory is among the findings already
         let dir = settings.policy.dir.as_deref();
         if dir.is_none_or(Path::is_dir) {
@@ -87,7 +93,91 @@ pub fn check(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
         file.display(),
         findings.len(),
         settings.modes.global,
-    ))
+    ))?;
+    if args.online {
+        online(context, settings)?;
+    }
+    Ok(())
+}
+
+/// Asks the server; the first cause that stands in the way is the failure.
+pub fn online(context: &Context, settings: &Settings) -> Result<(), Failure> {
+    let origin = &settings.server.origin;
+    let asked = daemon::online(settings.clone());
+    let asked = context.block_on(async {
+        let asked = beside("asking the server", asked);
+        tokio::select! {
+            asked = asked => Ok(asked?),
+            _ = tokio::signal::ctrl_c() => Err(Failure::new(Kind::Interrupted, "stopped before the server had answered")),
+        }
+    })?;
+    match asked {
+        Err(trouble) => Err(Failure::new(trouble.kind.into(), trouble.what).hint(trouble.remedy)),
+        Ok(online) => {
+            for (what, remedy) in &online.warnings {
+                tell(&format!("warning: {what}: {remedy}"));
+            }
+            let good = online.good.join("; ");
+            print(&format!("{origin}: good; {}\n", clean(&good)))
+        }
+    }
+}
+
+/// What the traits of this server say against the configuration.
+fn learned(settings: &Settings) -> Vec<Finding> {
+    let warning = |key: &str, what: String, hint: &str| Finding {
+        severity: Severity::Warning,
+        key: key.to_owned(),
+        line: None,
+        what,
+        hint: hint.to_owned(),
+    };
+    let traits = match daemon::kept_traits(settings) {
+        Ok(Some(traits)) => traits,
+        Ok(None) => return Vec::new(),
+        Err(error) => {
+            let hint = "run `provtaskd probe` again, as the daemon's user";
+            return vec![warning("server.traits", error.to_string(), hint)];
+        }
+    };
+    let server = &settings.server;
+    if !traits.is_of(&server.origin, server.login.as_str()) {
+        let what = format!(
+            "{} is about {} as {}",
+            settings.traits.display(),
+            traits.origin,
+            traits.login
+        );
+        return vec![warning(
+            "server.traits",
+            what,
+            "run `provtaskd probe` for this one",
+        )];
+    }
+    let mut found = Vec::new();
+    let paging = &traits.paging;
+    let most = paging.capped_at.or(paging.refused_at.and(paging.largest));
+    if let Some(most) = most.filter(|most| *most < u64::from(server.page_size)) {
+        found.push(warning(
+            "server.page_size",
+            format!(
+                "is {}, and the server gives at most {most}",
+                server.page_size
+            ),
+            "write what the server gives: less is asked for in vain",
+        ));
+    }
+    if server.auth == AuthKind::Bearer && traits.roads.token != "there" {
+        found.push(warning(
+            "server.auth",
+            format!(
+                "is \"bearer\", and the token service was found: {}",
+                traits.roads.token
+            ),
+            "use \"basic\", or correct server.token_path",
+        ));
+    }
+    found
 }
 
 /// Secrets and certificates that the client can't use, other than those that are not there at all.

@@ -98,6 +98,25 @@ impl Context {
         &self.config
     }
 
+    /// Where a new configuration goes: where `-c` says, else into the current directory.
+    pub fn new_config(&self) -> PathBuf {
+        if self.named {
+            self.config.clone()
+        } else {
+            PathBuf::from(LOCAL_CONFIG)
+        }
+    }
+
+    /// The same options with another configuration.
+    pub fn at(&self, config: PathBuf) -> Self {
+        Self {
+            config,
+            named: true,
+            env: self.env.clone(),
+            overrides: self.overrides.clone(),
+        }
+    }
+
     /// The configuration, resolved.
     ///
     /// # Errors

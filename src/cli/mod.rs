@@ -7,10 +7,12 @@ mod check;
 mod context;
 mod demo;
 pub mod failure;
+mod init;
 mod look;
 mod moment;
 mod outcomes;
 mod policy;
+mod probe;
 mod progress;
 mod render;
 mod report;
@@ -41,10 +43,14 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a first configuration and its password file, in observe mode; overwrites nothing
+    Init(init::InitArgs),
     /// Run the daemon, or one cycle of it
     Run(run::RunArgs),
     /// Report on the backlog of a server, read-only; needs server and login alone, neither store nor daemon
     Survey(survey::SurveyArgs),
+    /// Learn how a server words its answers, read-only, and keep it in the traits file
+    Probe(probe::ProbeArgs),
     /// Show every item with decision and refusals; sends and claims nothing
     Plan(look::PlanArgs),
     /// Show why one task is or is not acted on, with the values that it rests on
@@ -142,8 +148,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn dispatch(cli: Cli) -> Result<(), Failure> {
     let context = Context::new(cli.global);
     match cli.command {
+        Command::Init(args) => init::init(&context, &args),
         Command::Run(args) => run::run(&context, &args),
         Command::Survey(args) => survey::survey(&context, &args),
+        Command::Probe(args) => probe::probe(&context, &args),
         Command::Plan(args) => look::plan(&context, args),
         Command::Explain(args) => look::explain(&context, args),
         Command::Check(args) => check::check(&context, &args),

@@ -1,5 +1,7 @@
 //! `provtaskd sim`: runs the simulator until it is interrupted; it must never listen beyond loopback.
 
+mod likeness;
+
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -8,6 +10,7 @@ use clap::Args;
 
 use crate::sim::clock::parse_clock;
 use crate::sim::{Scenario, SimError, SimOptions, SimServer};
+use crate::traits::{Traits, TraitsError};
 
 /// Options of `provtaskd sim`.
 #[derive(Debug, Args)]
@@ -27,6 +30,9 @@ pub struct SimArgs {
     /// Seed of every draw, else the scenario's.
     #[arg(long)]
     pub seed: Option<u64>,
+    /// Word answers as the server of this file of traits did, which `provtaskd probe` has written
+    #[arg(long, value_name = "FILE")]
+    pub traits: Option<PathBuf>,
     /// Write provtaskd.toml and password for this simulator into a new directory, to try the other commands in
     #[arg(long, value_name = "DIR")]
     pub write_config: Option<PathBuf>,
@@ -38,6 +44,9 @@ pub enum SimRunError {
     /// It could not start.
     #[error(transparent)]
     Sim(#[from] SimError),
+    /// The file of traits can't be used.
+    #[error(transparent)]
+    Traits(#[from] TraitsError),
     /// The files could not be written.
     #[error("can't write a configuration into {}: {source}", dir.display())]
     Write {
@@ -89,7 +98,15 @@ pub fn scenario(named: &str) -> Result<Scenario, SimError> {
 /// # Errors
 /// [`SimRunError`] if it can't start.
 pub async fn run(args: SimArgs) -> Result<(), SimRunError> {
-    let scenario = scenario(&args.scenario)?;
+    let mut scenario = scenario(&args.scenario)?;
+    let mut left = Vec::new();
+    if let Some(path) = &args.traits {
+        let text = std::fs::read_to_string(path).map_err(|source| TraitsError::Io {
+            path: path.clone(),
+            source,
+        })?;
+        left = likeness::take_on(&mut scenario, &Traits::parse(&text, path)?);
+    }
     let clock = match &args.clock {
         Some(text) => Some(parse_clock(text).map_err(SimError::Clock)?),
         None => None,
@@ -122,6 +139,9 @@ pub async fn run(args: SimArgs) -> Result<(), SimRunError> {
     println!("  truth     curl -s {origin}/sim/truth?brief");
     if let Some(dir) = &args.write_config {
         println!("  config    {}/provtaskd.toml", dir.display());
+    }
+    for what in left {
+        println!("  not taken on: {what}");
     }
     println!("try:");
     println!(

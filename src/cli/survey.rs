@@ -1,7 +1,5 @@
 //! `survey`: reads the backlog once and writes it as a report in one or more formats; it sends nothing, opens no store and asks no daemon.
 
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -217,27 +215,8 @@ fn read(path: &Path) -> Result<Report, Failure> {
 
 /// Writes a file for this user alone: whole, or not at all.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| {
+    daemon::write_private(path, text).map_err(|error| {
         Failure::new(Kind::Io, format!("can't write {}: {error}", path.display()))
             .hint("name another file with --out")
-    };
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}", uuid::Uuid::now_v7().simple()));
-    let beside = PathBuf::from(name);
-    let written = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&beside)
-        .and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        })
-        .and_then(|()| std::fs::rename(&beside, path));
-    if let Err(error) = written {
-        // it may never have been made
-        let _ = std::fs::remove_file(&beside);
-        return Err(failed(error));
-    }
-    Ok(())
+    })
 }

@@ -105,6 +105,7 @@ section! {
         max_body: i64 = Default("67108864"), "Largest answer in bytes after decompression.";
         role_word: String = Default(r#""role""#), "The word for `type` when a task is reassigned to a role.";
         server_zone: String = Default(r#""UTC""#), "Zone of the server's dates that name none.";
+        traits: String = Optional(r#""traits.json""#), "File of what `provtaskd probe` has learned of this server; by default `traits.json` in the store's directory.";
         simulator_clock: bool = Default("false"), "Take domain time from a simulator; only with a simulator on loopback.";
     }
 }

@@ -30,6 +30,9 @@ const HOUR: SignedDuration = SignedDuration::from_hours(1);
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 const YEAR: SignedDuration = SignedDuration::from_hours(24 * 366);
 
+/// Where traits are kept in the store's directory, unless another file is named.
+const TRAITS: &str = "traits.json";
+
 /// A socket address of the kernel holds no longer path.
 const SOCKET_PATH_MAX: usize = 107;
 
@@ -182,6 +185,9 @@ pub fn resolve(
         cache: r.number("store.cache", &raw.store.cache, 8 << 20, 1 << 20, 1 << 40),
         dir,
     };
+    let traits = r
+        .path("server.traits", &raw.server.traits)
+        .unwrap_or_else(|| store.dir.join(TRAITS));
     let audit = audit::resolve(r, &raw.audit);
     let configured = r
         .path("admin.socket", &raw.admin.socket)
@@ -227,6 +233,7 @@ pub fn resolve(
         absence,
         delivery,
         store,
+        traits,
         audit,
         admin,
         log,

@@ -30,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 fn silence(request: &Request) -> Duration {
     match request {
         Request::Status | Request::Inbox => LOOK,
-        Request::Plan { .. } | Request::Explain { .. } => READING,
+        Request::Plan { .. } | Request::Explain { .. } | Request::RetryOne { .. } => READING,
         // as long as it gets on: the daemon itself gives up what does not
         Request::StoreSave { .. } => Duration::MAX,
         // beside the daemon's other work, which goes on meanwhile

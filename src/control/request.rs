@@ -114,6 +114,13 @@ pub enum Request {
         /// The definition as `status` and `explain` show it.
         definition: String,
     },
+    /// Sends one retry whatever the mode, where policies, guards and limits agree.
+    RetryOne {
+        /// OIG's id.
+        task: TaskId,
+        /// Why, in the person's words.
+        why: String,
+    },
     /// Lets a stopped login try again.
     LoginClear,
     /// Writes the store into a file, up to the last record that is on disk: [`Reply::Saved`].
@@ -165,6 +172,7 @@ impl Request {
             Self::Reset { .. } => "reset",
             Self::Release { .. } => "release",
             Self::Forget { .. } => "forget",
+            Self::RetryOne { .. } => "retry_one",
             Self::LoginClear => "login_clear",
             Self::StoreSave { .. } => "store_save",
             Self::Reload => "reload",
@@ -240,6 +248,7 @@ impl Request {
                 ("--person", person),
                 ("--word", word),
             ],
+            Self::RetryOne { task, why } => vec![("the id", task.as_str()), ("--why", why)],
             Self::Forget { definition } => vec![("the definition", definition)],
             Self::Explain { task: id }
             | Self::OutcomesShow { id }
@@ -274,6 +283,7 @@ impl Request {
             Self::Pause { scope, why, .. } => (scope.to_string(), why),
             Self::Resume { scope } => (scope.to_string(), ""),
             Self::Release { hash, word, .. } => (hash.to_string(), word),
+            Self::RetryOne { task, why } => (task.to_string(), why),
             Self::Forget { definition } => (definition.clone(), ""),
             _ => (String::new(), ""),
         }

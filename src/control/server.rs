@@ -245,7 +245,10 @@ async fn hand_on(
     requests: &mpsc::Sender<Incoming>,
     readings: &Semaphore,
 ) -> Reply {
-    let reads = matches!(ask.ask, Request::Plan { .. } | Request::Explain { .. });
+    let reads = matches!(
+        ask.ask,
+        Request::Plan { .. } | Request::Explain { .. } | Request::RetryOne { .. }
+    );
     let reading = readings.try_acquire();
     if reads && reading.is_err() {
         return Reply::refused(

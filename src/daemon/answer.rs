@@ -7,6 +7,7 @@ use super::core::{Core, Done, Question};
 use super::describe::{RowText, verdict_text};
 use super::evaluate::{CycleError, Evaluated, Proposal, evaluate};
 use super::memory::Memory;
+use super::one::OneRetry;
 use crate::control::{
     Done as Carried, ExplainView, Incoming, LOGIN_HINT, PlanFilter, PlanItem, PlanView,
     RefusalView, RefusedKind, Reply, Request, one_line,
@@ -49,6 +50,18 @@ impl Core {
                     return Ok(false);
                 }
                 None => no_such(&task),
+            },
+            Request::RetryOne { task, why } => match self.bars_one_retry() {
+                Some(barred) => barred,
+                None => {
+                    let one = OneRetry {
+                        task,
+                        who: actor,
+                        why,
+                    };
+                    self.ask_afresh(Question::RetryOne(one), reply);
+                    return Ok(false);
+                }
             },
             Request::StoreSave { path, lines } => {
                 self.save_store(path, lines, reply).await?;
@@ -116,8 +129,10 @@ impl Core {
     fn ask_afresh(&mut self, question: Question, reply: tokio::sync::oneshot::Sender<Reply>) {
         let mut bench = self.bench(CycleId(uuid::Uuid::now_v7()));
         bench.whole = true;
-        if let Question::Explain(id) = &question {
-            bench.only = Some(id.clone());
+        match &question {
+            Question::Explain(id) => bench.only = Some(id.clone()),
+            Question::RetryOne(one) => bench.only = Some(one.task.clone()),
+            Question::Plan(_) => {}
         }
         self.jobs.spawn(async move {
             let mut memory = Memory::default();
@@ -183,6 +198,8 @@ impl Core {
                     left_out,
                 })
             }
+            // it is carried out, not told
+            Question::RetryOne(_) => Reply::refused(RefusedKind::Internal, "not a question", ""),
             Question::Explain(id) => {
                 let Some((item, text)) = items.into_iter().find(|(item, _)| item.task == id) else {
                     return self.explain_recorded(&id, visible);
@@ -287,7 +304,7 @@ impl Core {
 }
 
 /// What was ordered, and what came of it, in one line of the log.
-fn log_order(order: &str, uid: u32, scope: &str, why: &str, answer: &Reply) {
+pub fn log_order(order: &str, uid: u32, scope: &str, why: &str, answer: &Reply) {
     match answer {
         Reply::Refused(refused) => tracing::info!(
             order,
@@ -388,7 +405,7 @@ pub fn no_such(name: &str) -> Reply {
     )
 }
 
-fn trouble(error: &CycleError) -> Reply {
+pub fn trouble(error: &CycleError) -> Reply {
     match error {
         CycleError::Server(server) if server.is_login() => {
             Reply::refused(RefusedKind::LoginRefused, server.to_string(), LOGIN_HINT)

@@ -13,6 +13,7 @@ use super::anchor::Anchoring;
 use super::evaluate::{Behind, Bench, CycleError, Evaluated};
 use super::justify::{JustifyDone, Justifying};
 use super::memory::Memory;
+use super::one::OneRetry;
 use super::ordered::OrderWait;
 use super::seen::Seen;
 use super::send::SendDone;
@@ -91,6 +92,8 @@ pub enum Question {
     Plan(PlanFilter),
     /// One item.
     Explain(TaskId),
+    /// One item, to be retried.
+    RetryOne(OneRetry),
 }
 
 /// The last cycle, for status.
@@ -485,7 +488,16 @@ impl Core {
                 self.login_changed(now).await?;
                 // explanations are read from the journal
                 self.ledger.written().await?;
-                let answer = self.work_out(question, result);
+                let answer = match question {
+                    Question::RetryOne(one) => {
+                        let uid = one.who.uid;
+                        let (task, why) = (one.task.to_string(), one.why.clone());
+                        let answer = self.retry_one(one, result).await?;
+                        super::answer::log_order("retry_one", uid, &task, &why, &answer);
+                        answer
+                    }
+                    question => self.work_out(question, result),
+                };
                 // an asker that went away needs no answer
                 let _ = reply.send(answer);
                 Ok(())

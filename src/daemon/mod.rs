@@ -18,11 +18,15 @@ mod justify;
 mod login;
 mod memory;
 mod named;
+mod one;
+mod online;
 mod ordered;
 mod orders;
 mod outset;
 mod owners;
 mod pauses;
+mod private;
+mod probe;
 mod propose;
 mod recall;
 mod reload;
@@ -31,6 +35,7 @@ mod seen;
 mod send;
 mod settle;
 mod start;
+mod stopped;
 mod store;
 mod stories;
 mod survey;
@@ -48,6 +53,9 @@ pub use self::core::Exit;
 /// What `check` asks of the files that the client will read.
 pub use crate::oig::inspect;
 pub use anchor::{Noted, anchor_alone, anchor_of};
+pub use online::{Online, Trouble, online};
+pub use private::{make_private_dir, write_private};
+pub use probe::{ProbeOptions, Probed, keep_traits, kept_traits, probe};
 pub use start::{Running, offline, run, start};
 pub use survey::{SurveyOptions, Surveyed, survey};
 pub use upkeep::{domain_now, hint_of, kind_of};
@@ -60,6 +68,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::anchor::KeyError;
 use crate::oig::OigError;
 use crate::policy::PolicyError;
+use crate::traits::TraitsError;
 
 /// How to run.
 #[derive(Clone, Debug, Default)]
@@ -107,6 +116,9 @@ pub enum DaemonError {
     /// The file of a survey's readings can't be used.
     #[error(transparent)]
     Readings(WatchError),
+    /// The file of traits, or of how the login stood, can't be used.
+    #[error(transparent)]
+    Traits(#[from] TraitsError),
     /// The absence feed can't be read at start.
     #[error("{0}")]
     Feed(String),
@@ -147,6 +159,7 @@ impl DaemonError {
             Self::OnceLogin(_) => RefusedKind::LoginRefused,
             Self::OnceFaults(_) => RefusedKind::Findings,
             Self::Readings(WatchError::Busy { .. }) => RefusedKind::Busy,
+            Self::Traits(_) => RefusedKind::Io,
             Self::Readings(_) | Self::Control(ControlError::Io { .. }) => RefusedKind::Io,
             Self::Control(_) => RefusedKind::Busy,
             Self::Worker(_) | Self::Signals(_) => RefusedKind::Internal,
@@ -200,6 +213,7 @@ impl DaemonError {
             Self::AnchorKey(_) => "mend the file that audit.hmac_key_file names, or leave the key out; nothing was sent".to_owned(),
             Self::Readings(WatchError::Busy { .. }) => "wait for it to end, or name another file with --readings".to_owned(),
             Self::Readings(_) => "name another file with --readings, or give --no-resume to keep nothing".to_owned(),
+            Self::Traits(_) => "name another file in server.traits, or move that one away and probe again".to_owned(),
             Self::Feed(_) => "mend the file named, or leave absence.feed out".to_owned(),
             Self::Worker(_) | Self::Signals(_) => String::new(),
         }

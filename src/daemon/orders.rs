@@ -66,6 +66,7 @@ impl Core {
             // questions and the daemon's own orders are answered elsewhere
             Request::Status
             | Request::Plan { .. }
+            | Request::RetryOne { .. }
             | Request::Explain { .. }
             | Request::Inbox
             | Request::OutcomesList { .. }

@@ -17,7 +17,7 @@ use super::evaluate::{Bench, CycleError, Evaluated, evaluate_list};
 use super::login;
 use super::memory::Memory;
 use super::start::feed_of;
-use super::time::clock_for;
+use super::time::{Stepper, clock_for};
 use super::watch::{Kept, Progress, Watch, WatchError};
 use crate::absence::{self, Presence, Roster};
 use crate::ledger::Ledger;
@@ -63,7 +63,17 @@ pub async fn survey(
     progress: Progress,
 ) -> Result<Surveyed, DaemonError> {
     let (clock, stepper) = clock_for(&settings.server).await?;
-    let work = tokio::spawn(work(settings, options, progress, clock.clone()));
+    let work = work(settings, options, progress, clock.clone());
+    while_time_goes_on(&clock, stepper.as_ref(), work).await
+}
+
+/// Works to the end; a simulator's time is moved on where the work waits for it.
+pub async fn while_time_goes_on<T: Send + 'static>(
+    clock: &Clock,
+    stepper: Option<&Stepper>,
+    work: impl Future<Output = Result<T, DaemonError>> + Send + 'static,
+) -> Result<T, DaemonError> {
+    let work = tokio::spawn(work);
     tokio::pin!(work);
     loop {
         tokio::select! {
@@ -72,7 +82,7 @@ pub async fn survey(
                 return done.map_err(|error| DaemonError::Worker(error.to_string()))?;
             }
             // readings may wait for the budget in domain time, which a simulator moves on
-            stepped = idle(&clock, stepper.as_ref(), 1, Timestamp::MAX) => {
+            stepped = idle(clock, stepper, 1, Timestamp::MAX) => {
                 stepped.map_err(DaemonError::Stepper)?;
             }
         }

@@ -42,6 +42,7 @@ pub fn place(dir: &Path) -> Result<Place, LedgerError> {
         source: Arc::new(source),
     };
     match std::fs::metadata(dir) {
+        Ok(meta) if meta.is_dir() && holds_traits_alone(dir) => return Ok(Place::Free),
         Ok(_) => return Ok(Place::There),
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(io(error)),
@@ -84,6 +85,22 @@ pub fn place(dir: &Path) -> Result<Place, LedgerError> {
     }
 }
 
+/// What `probe` leaves in a directory before there is a store: the traits, and how the login stood.
+fn holds_traits_alone(dir: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return false;
+    };
+    let mut any = false;
+    for entry in entries {
+        let name = entry.map(|entry| entry.file_name());
+        if !name.is_ok_and(|name| name.to_string_lossy().starts_with("traits.json")) {
+            return false;
+        }
+        any = true;
+    }
+    any
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +112,13 @@ mod tests {
         std::fs::write(&file, "").expect("written");
         std::os::unix::fs::symlink("nowhere", dir.path().join("link")).expect("linked");
         assert_eq!(place(dir.path()).expect("there"), Place::There);
+        let probed = dir.path().join("probed");
+        std::fs::create_dir(&probed).expect("made");
+        assert_eq!(place(&probed).expect("there"), Place::There);
+        std::fs::write(probed.join("traits.json"), "{}").expect("written");
+        assert_eq!(place(&probed).expect("no store"), Place::Free);
+        std::fs::write(probed.join("sidecar"), "").expect("written");
+        assert_eq!(place(&probed).expect("a store"), Place::There);
         assert_eq!(place(&dir.path().join("a/b")).expect("free"), Place::Free);
         assert_eq!(
             place(Path::new("not-there-yet")).expect("free"),

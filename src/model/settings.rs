@@ -34,6 +34,8 @@ pub struct Settings {
     pub delivery: DeliverySettings,
     /// The ledger's place.
     pub store: StoreSettings,
+    /// What `probe` has learned of the server.
+    pub traits: PathBuf,
     /// `[audit]`
     pub audit: AuditSettings,
     /// Metrics, health, control socket.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{StatusCode, Url};
 
 use super::auth::{Auth, LoginState, Pass, Ready};
@@ -62,6 +62,8 @@ pub struct RequestCounts {
 /// An answer whose status has been looked at: 2xx only.
 pub(super) struct Body {
     pub(super) bytes: Vec<u8>,
+    /// The server's `Date`.
+    pub(super) date: Option<String>,
 }
 
 /// Whether a request is a read (budgeted) or a write (never repeated).
@@ -194,19 +196,7 @@ impl Inner {
                 Ready::NeedToken { basic, gate } => (basic, gate),
             };
             let what = "asking for a token";
-            self.pay().await;
-            self.counts.tokens.fetch_add(1, Ordering::Relaxed);
-            let answer = self
-                .http
-                .read
-                .post(self.url(&self.settings.token_path))
-                .header("Authorization", basic)
-                .header("X-Requested-By", "provtaskd")
-                .header(CONTENT_TYPE, "application/json")
-                .header(ACCEPT, "application/json")
-                .send()
-                .await
-                .map_err(|e| self.transport(&e, what))?;
+            let answer = self.post_for_token(basic, what).await?;
             if answer.status() == StatusCode::UNAUTHORIZED {
                 self.auth
                     .password_refused(&mut gate, second, self.clock.now())?;
@@ -225,6 +215,47 @@ impl Inner {
                     excerpt: "not shown".to_owned(),
                 });
         }
+    }
+
+    async fn post_for_token(
+        &self,
+        basic: HeaderValue,
+        what: &str,
+    ) -> Result<reqwest::Response, OigError> {
+        self.pay().await;
+        self.counts.tokens.fetch_add(1, Ordering::Relaxed);
+        self.http
+            .read
+            .post(self.url(&self.settings.token_path))
+            .header("Authorization", basic)
+            .header("X-Requested-By", "provtaskd")
+            .header(CONTENT_TYPE, "application/json")
+            .header(ACCEPT, "application/json")
+            .send()
+            .await
+            .map_err(|e| self.transport(&e, what))
+    }
+
+    /// Asks the token service once under basic authentication; the token is thrown away. Its 401 is an
+    /// answer, and stops no login that the API accepts.
+    pub(super) async fn ask_for_token(&self, what: &str) -> Result<Result<(), OigError>, OigError> {
+        let pass = self.pass().await?;
+        let answer = self.post_for_token(pass.header.clone(), what).await?;
+        pass.passed(false);
+        let body = match self.checked(answer, what).await {
+            Ok(body) => body,
+            Err(error) => return Ok(Err(error)),
+        };
+        let shown = wire::body_text(&body.bytes).ok().and_then(|text| {
+            wire::page(&text, &[])
+                .ok()?
+                .own
+                .text(&["accessToken"])
+                .map(|_| ())
+        });
+        Ok(shown.ok_or(OigError::Empty {
+            what: what.to_owned(),
+        }))
     }
 
     /// Reads one resource. `None`: the server says it isn't there (404 of the API itself, not of a front end).
@@ -326,6 +357,8 @@ impl Inner {
     /// Collects a body up to the cap, counted after decompression.
     async fn collect(&self, mut answer: reqwest::Response, what: &str) -> Result<Body, OigError> {
         let limit = self.settings.max_body;
+        let date = answer.headers().get(DATE);
+        let date = date.and_then(|v| v.to_str().ok()).map(str::to_owned);
         // what the header promises, within the cap: a page of a megabyte is not copied over and over
         let promised = usize::try_from(answer.content_length().unwrap_or(0));
         let mut bytes = Vec::with_capacity(promised.unwrap_or(0).min(limit).min(PROMISED));
@@ -340,7 +373,7 @@ impl Inner {
             }
             bytes.extend_from_slice(&chunk);
         }
-        Ok(Body { bytes })
+        Ok(Body { bytes, date })
     }
 
     /// The text of a body that should be JSON.

@@ -40,6 +40,13 @@ fn civil(at: DateTime, zone: &TimeZone) -> Option<Timestamp> {
 /// names the year 9999 would stop everything for good.
 pub const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(24);
 
+/// Reads the date of an HTTP header.
+pub fn http_date(text: &str) -> Option<Timestamp> {
+    jiff::fmt::rfc2822::DateTimeParser::new()
+        .parse_timestamp(text.trim())
+        .ok()
+}
+
 /// Reads a `Retry-After` header: seconds, or an HTTP date relative to `now`; never negative, and never
 /// more than [`LONGEST_PAUSE`].
 pub fn retry_after(text: &str, now: Timestamp) -> Option<SignedDuration> {
@@ -49,10 +56,7 @@ pub fn retry_after(text: &str, now: Timestamp) -> Option<SignedDuration> {
         text.parse()
             .map_or(LONGEST_PAUSE, SignedDuration::from_secs)
     } else {
-        let at = jiff::fmt::rfc2822::DateTimeParser::new()
-            .parse_timestamp(text)
-            .ok()?;
-        at.duration_since(now)
+        http_date(text)?.duration_since(now)
     };
     Some(pause.clamp(SignedDuration::ZERO, LONGEST_PAUSE))
 }

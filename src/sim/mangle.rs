@@ -170,7 +170,7 @@ fn forbid_some(world: &mut World, req: &Req, cause: &Arc<str>) -> Answer {
     answer
 }
 
-fn http_date(ms: i64) -> String {
+pub(super) fn http_date(ms: i64) -> String {
     jiff::Timestamp::from_millisecond(ms)
         .map(|at| at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
         .unwrap_or_else(|_| stamp(ms))

@@ -409,6 +409,11 @@ fn decide(shared: &Shared, req: &Req, raw_query: &str) -> (Answer, Option<FaultS
     let fault = faults.pick(class, &req.path, &named, subject, now);
     let (claimed, auth_kind) = core.world.auth.claimed(req.authorization.as_deref());
     let mut answer = mangle::answer(&mut core.world, req, &cause, &items, fault.as_ref());
+    let skew = core.world.traits.clock_skew_secs;
+    if skew != 0 {
+        let shown = mangle::http_date(wall_ms().saturating_add(skew.saturating_mul(1_000)));
+        answer.headers.push(("Date", shown));
+    }
     core.journal_effects();
     let keep_body = core.world.server.journal_bodies;
     let body = if req.body.is_empty() || !keep_body {

@@ -19,16 +19,16 @@ use tokio_rustls::rustls::{self, RootCertStore, ServerConfig, SupportedProtocolV
 
 use crate::client_stub::{Setup, answer, page, read_request, setup};
 
-struct Authority {
-    pem: String,
+pub struct Authority {
+    pub pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
-fn authority() -> Authority {
+pub fn authority() -> Authority {
     named("First Test Authority")
 }
 
-fn named(name: &str) -> Authority {
+pub fn named(name: &str) -> Authority {
     let key = KeyPair::generate().expect("a key");
     let mut params = CertificateParams::new(Vec::new()).expect("parameters");
     params.distinguished_name.push(DnType::CommonName, name);
@@ -41,14 +41,14 @@ fn named(name: &str) -> Authority {
 }
 
 /// A TLS server for `name` that answers a list of one; returns its port.
-async fn serve(authority: &Authority, name: &str) -> u16 {
+pub async fn serve(authority: &Authority, name: &str) -> u16 {
     let config = server(authority, name, None, rustls::DEFAULT_VERSIONS);
     listen(config).await.0
 }
 
 /// A server's configuration with a certificate for `name`. It demands a client's certificate of
 /// `clients`, where there are any.
-fn server(
+pub fn server(
     authority: &Authority,
     name: &str,
     clients: Option<&Authority>,
@@ -78,7 +78,7 @@ fn server(
 }
 
 /// Serves a list of one to whoever shakes hands; answers the port, and what was asked for.
-async fn listen(config: ServerConfig) -> (u16, Arc<Mutex<Vec<String>>>) {
+pub async fn listen(config: ServerConfig) -> (u16, Arc<Mutex<Vec<String>>>) {
     let seen: Arc<Mutex<Vec<String>>> = Arc::default();
     let log = Arc::clone(&seen);
     let acceptor = TlsAcceptor::from(Arc::new(config));
@@ -100,7 +100,7 @@ async fn listen(config: ServerConfig) -> (u16, Arc<Mutex<Vec<String>>>) {
 }
 
 /// A server that answers the client's hello with these bytes; returns its port.
-async fn raw(bytes: &'static [u8]) -> u16 {
+pub async fn raw(bytes: &'static [u8]) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
     tokio::spawn(async move {

@@ -185,6 +185,11 @@ pub fn user(world: &World, req: &Req, id: &str) -> Answer {
                     .any(|member| world.user(*member).key == user.key)
             })
             .map(|role| json!({"id": role.key.to_string(), "name": &*role.name}))
+            .chain(
+                world
+                    .is_almighty(&user.login)
+                    .then(|| json!({"id": "1", "name": "SYSTEM ADMINISTRATORS"})),
+            )
             .collect();
     }
     Answer::json(200, &body)

@@ -122,8 +122,18 @@ pub fn field(name: &str) -> Option<Field> {
 /// One value.
 pub enum Cell<'world> {
     Text(&'world str),
+    Lower(&'world str),
     Number(u64),
     Date(Ms),
+}
+
+/// A status as this server writes it.
+fn word<'world>(world: &World, word: &'world str) -> Cell<'world> {
+    if world.traits.lower_words {
+        Cell::Lower(word)
+    } else {
+        Cell::Text(word)
+    }
 }
 
 /// The value of a field.
@@ -137,9 +147,9 @@ pub fn cell<'world>(world: &'world World, task: &'world Task, field: Field) -> C
             Cell::Text(account.descriptive.as_deref().unwrap_or(&beneficiary.login))
         }
         Field::Key => Cell::Number(task.key),
-        Field::Status if world.traits.status_words => Cell::Text(task.status.word()),
-        Field::Status => Cell::Text(task.status.code()),
-        Field::Category => Cell::Text(task.status.category()),
+        Field::Status if world.traits.status_words => word(world, task.status.word()),
+        Field::Status => word(world, task.status.code()),
+        Field::Category => word(world, task.status.category()),
         Field::Data => Cell::Text(&task.data),
         Field::Reason => Cell::Text(&task.reason),
         Field::Note => Cell::Text(&task.note),
@@ -191,7 +201,7 @@ pub fn test(world: &World, task: &Task, field: Field, test: &mut dyn FnMut(&str)
         return test(task.status.code()) || test(task.status.word());
     }
     match cell(world, task, field) {
-        Cell::Text(text) => test(text),
+        Cell::Text(text) | Cell::Lower(text) => test(text),
         Cell::Number(number) => test(&number.to_string()),
         Cell::Date(ms) => test(&stamp(ms)),
     }
@@ -219,6 +229,9 @@ fn push_cell(out: &mut Vec<u8>, world: &World, cell: &Cell<'_>) {
             out.push(b'}');
         }
         Cell::Text(text) => push_text(out, text),
+        Cell::Lower(text) => {
+            push_cell(out, world, &Cell::Text(&text.to_lowercase()));
+        }
         Cell::Number(number) => push_number(out, *number),
         Cell::Date(ms) if world.traits.dates == DateForm::Zulu => {
             out.push(b'"');
@@ -254,6 +267,7 @@ pub fn push_fields(out: &mut Vec<u8>, world: &World, task: &Task) {
     let rows = FIELDS
         .iter()
         .filter(|(field, _)| notes || !matches!(field, Field::Note))
+        .filter(|(field, _)| *field != Field::ProcessKey || !world.traits.no_process_key)
         .map(|(field, name)| (*name, cell(world, task, *field)))
         .chain(extra);
     for (number, (name, value)) in rows.enumerate() {

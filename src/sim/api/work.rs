@@ -1,10 +1,12 @@
 //! The endpoints on tasks and processes; it must never answer more than the documentation lets one expect.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::super::draw;
+use super::super::scenario::ListOrder;
 use super::super::world::{ItemRequest, ItemResult, Refusal, Task, World};
 use super::envelope::{self, Page};
 use super::filter::Filter;
@@ -38,6 +40,7 @@ pub fn list(world: &mut World, req: &Req, login: usize) -> Answer {
             filter.passes(|field, test| task::test(world, row, *field, test))
         })
     });
+    let rows = ordered(world, &rows);
     let (rows, more) = page.cut(&rows);
     let mut out = Vec::with_capacity(rows.len() * 3_000 + 1_024);
     out.extend_from_slice(b"{\"links\":");
@@ -65,6 +68,25 @@ pub fn list(world: &mut World, req: &Req, login: usize) -> Answer {
     }
     out.extend_from_slice(b"]}");
     Answer::raw(200, out)
+}
+
+/// The rows in the order in which this server lists them.
+fn ordered<'rows>(world: &mut World, rows: &'rows [usize]) -> Cow<'rows, [usize]> {
+    match world.traits.list_order {
+        ListOrder::Opened => Cow::Borrowed(rows),
+        ListOrder::Newest => Cow::Owned(rows.iter().rev().copied().collect()),
+        ListOrder::Moving => {
+            world.lists_read += 1;
+            let (seed, reading) = (world.seed(), world.lists_read);
+            let mut moved = rows.to_vec();
+            moved.sort_by_key(|row| {
+                // a row's place among all rows fits
+                let row = u64::try_from(*row).unwrap_or(u64::MAX);
+                draw::hash(seed, &[reading, row])
+            });
+            Cow::Owned(moved)
+        }
+    }
 }
 
 fn find<'world>(world: &'world World, id: &str) -> Result<&'world Task, Box<Answer>> {

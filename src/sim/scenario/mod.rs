@@ -258,6 +258,27 @@ pub struct Traits {
     pub process_hides_finished: bool,
     /// The note of a task is not shown.
     pub no_notes: bool,
+    /// No task shows the key of its process instance.
+    pub no_process_key: bool,
+    /// Codes and words of a status are in small letters.
+    pub lower_words: bool,
+    /// The order of the list.
+    pub list_order: ListOrder,
+    /// The server's `Date` header is so many seconds ahead of the wall's clock.
+    pub clock_skew_secs: i64,
+}
+
+/// In which order the list comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ListOrder {
+    /// As the tasks were opened.
+    #[default]
+    Opened,
+    /// The last that was opened first.
+    Newest,
+    /// Another one for each request, so that pages neither join nor add up.
+    Moving,
 }
 
 /// The forms in which dates are sent.

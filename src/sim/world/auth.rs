@@ -81,6 +81,13 @@ impl Auth {
     }
 
     /// Whether a login holds the System Administrator admin role.
+    pub fn is_admin_named(&self, name: &str) -> bool {
+        self.logins
+            .iter()
+            .any(|login| login.is_admin && login.name.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether a login is a system administrator.
     pub fn is_admin(&self, login: usize) -> bool {
         self.logins.get(login).is_some_and(|login| login.is_admin)
     }

@@ -35,6 +35,7 @@ impl World {
             faults: Faults::new(scenario.seed, start, &scenario.fault),
             server,
             traits: scenario.traits.clone(),
+            lists_read: 0,
             targets: Vec::new(),
             users: Vec::new(),
             roles: Vec::new(),

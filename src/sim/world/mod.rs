@@ -65,6 +65,8 @@ pub struct World {
     pub server: ServerSpec,
     /// How answers are worded.
     pub traits: Traits,
+    /// How often a list was read, for a server whose order moves.
+    pub lists_read: u64,
     /// Logins and tokens.
     pub auth: Auth,
     /// Faults in force.
@@ -324,6 +326,11 @@ impl World {
                 .map(|(index, _)| Owner::Role(index)),
         );
         Some(owners)
+    }
+
+    /// Whether a user is a system administrator.
+    pub fn is_almighty(&self, login: &str) -> bool {
+        self.auth.is_admin_named(login)
     }
 
     /// Whether a login may act on a task.

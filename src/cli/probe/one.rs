@@ -1,0 +1,220 @@
+//! `probe --retry-one`: shows a task, asks for consent, has the daemon retry it, and tells how its work went on here; it sends nothing itself.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::time::{Duration, Instant};
+
+use super::super::ask::{answer, unexpected};
+use super::super::context::{Context, print};
+use super::super::failure::{Failure, Kind, tell};
+use super::super::progress::beside;
+use super::super::render::clean;
+use crate::control::{ExplainView, Reply, Request, Story};
+use crate::daemon;
+use crate::model::settings::Settings;
+use crate::model::{ActionName, AttemptState, TaskId};
+use crate::traits::RetryTrait;
+
+/// Pause between two looks at what became of it (wall time).
+const LOOK: Duration = Duration::from_millis(500);
+/// Why, where nothing else was said.
+const WHY: &str = "probe --retry-one: one guided retry, to learn how this server goes on";
+
+/// What the command line says.
+pub struct One<'a> {
+    /// The task.
+    pub task: &'a str,
+    /// Consent, given beforehand.
+    pub consent: Option<&'a str>,
+    /// Why, where it was said.
+    pub why: Option<&'a str>,
+    /// How long to wait for the end (wall time).
+    pub patience: Duration,
+}
+
+/// Retries one task and keeps what it has taught.
+pub fn retry_one(context: &Context, settings: &Settings, one: &One<'_>) -> Result<(), Failure> {
+    let task = TaskId::new(one.task);
+    let shown = match answer(
+        context,
+        Request::Explain {
+            task: task.to_string(),
+        },
+    )? {
+        Reply::Explain(shown) => *shown,
+        _ => return Err(unexpected()),
+    };
+    offer(&shown)?;
+    consent(&task, one.consent)?;
+    let order = Request::RetryOne {
+        task: task.clone(),
+        why: one.why.unwrap_or(WHY).to_owned(),
+    };
+    match answer(context, order)? {
+        Reply::Done(done) => print(&format!("{}\n", clean(&done.message)))?,
+        _ => return Err(unexpected()),
+    }
+    let before = shown.attempts.len();
+    let story = wait(context, &task, before, one.patience)?;
+    let learned = learn(&story, &task);
+    print(&told(&story, &task, &learned))?;
+    keep(settings, learned)
+}
+
+/// What is to be retried, in a few lines.
+fn offer(shown: &ExplainView) -> Result<(), Failure> {
+    let item = &shown.item;
+    let or_dash = |text: Option<String>| clean(&text.unwrap_or_else(|| "-".to_owned()));
+    print(&format!(
+        "task {}: {} ({}) for {} on {}, {}\nthe policies: {}\n",
+        item.task,
+        clean(&item.name),
+        item.kind,
+        or_dash(item.beneficiary.as_ref().map(ToString::to_string)),
+        or_dash(item.target.as_ref().map(ToString::to_string)),
+        clean(&item.status),
+        clean(&item.verdict_text),
+    ))
+}
+
+/// The person types the task's id, or has given it before.
+fn consent(task: &TaskId, given: Option<&str>) -> Result<(), Failure> {
+    let same = |text: &str| TaskId::new(text.trim()) == *task && !text.trim().is_empty();
+    if let Some(given) = given {
+        if same(given) {
+            return Ok(());
+        }
+        return Err(Failure::new(
+            Kind::Usage,
+            format!("--yes-retry {given} is not task {task}"),
+        )
+        .hint("consent is for one task: give the same id twice"));
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::new(
+            Kind::Usage,
+            "a retry may run a connector, and there is no terminal to ask for consent",
+        )
+        .hint(format!("give --yes-retry {task}")));
+    }
+    let mut out = std::io::stderr().lock();
+    // who does not see the question will not type the id
+    let _ = write!(
+        out,
+        "This retries it at the server: the connector runs, access may be given or taken.\nType the task's id to consent: "
+    )
+    .and_then(|()| out.flush());
+    drop(out);
+    let mut line = String::new();
+    let read = std::io::stdin().lock().read_line(&mut line);
+    if read.is_ok() && same(&line) {
+        return Ok(());
+    }
+    Err(
+        Failure::new(Kind::Interrupted, "no consent was given: nothing was sent")
+            .hint("type the task's id, or give --yes-retry TASK"),
+    )
+}
+
+/// Waits until the attempt is settled, or as long as is waited for.
+fn wait(
+    context: &Context,
+    task: &TaskId,
+    before: usize,
+    patience: Duration,
+) -> Result<Story, Failure> {
+    let began = Instant::now();
+    loop {
+        let story = match answer(
+            context,
+            Request::OutcomesShow {
+                id: task.to_string(),
+            },
+        )? {
+            Reply::Story(story) => *story,
+            _ => return Err(unexpected()),
+        };
+        let new = story.attempts.get(before);
+        let settled = new.is_some_and(|attempt| attempt.row.settled.is_some());
+        if settled || began.elapsed() >= patience {
+            if new.is_none() {
+                return Err(Failure::new(
+                    Kind::Data,
+                    format!("the retry of task {task} was not sent: something changed before it was claimed"),
+                )
+                .hint("`provtaskd outcomes show TASK` and the log say why; ask again"));
+            }
+            return Ok(story);
+        }
+        context.block_on(async {
+            beside("waiting for what becomes of it", tokio::time::sleep(LOOK)).await;
+            Ok(())
+        })?;
+    }
+}
+
+/// How the work went on, from its story.
+fn learn(story: &Story, task: &TaskId) -> RetryTrait {
+    let last = story.attempts.last().map(|attempt| &attempt.row);
+    let joined = story
+        .events
+        .iter()
+        .rev()
+        .find(|event| event.kind == "joined");
+    let newer = story.ids.last().filter(|id| *id != task);
+    // an account that shows a completed successor has joined it: here the task itself was read so
+    let is_completed = last.is_some_and(|row| row.state == AttemptState::Completed);
+    let lineage = match (newer, joined) {
+        (Some(_), Some(event)) if event.text.contains("retry link") => "successor with link",
+        (Some(_), _) => "successor without link",
+        (None, _) if is_completed => "same id",
+        (None, _) if last.is_some_and(|row| row.settled.is_some()) => "no successor was seen",
+        (None, _) => "not told",
+    };
+    RetryTrait {
+        lineage: lineage.to_owned(),
+        answered_ms: None,
+        settled_secs: last.and_then(|row| {
+            let settled = row.settled?;
+            Some(settled.duration_since(row.claimed).as_secs())
+        }),
+        outcome: last.map_or_else(|| "not told".to_owned(), |row| row.state.to_string()),
+    }
+}
+
+fn told(story: &Story, task: &TaskId, learned: &RetryTrait) -> String {
+    let ids: Vec<String> = story.ids.iter().map(ToString::to_string).collect();
+    let newer = story.ids.last().filter(|id| *id != task);
+    let time = match learned.settled_secs {
+        Some(secs) => format!("{secs} s"),
+        None => "not settled yet; the daemon goes on reading".to_owned(),
+    };
+    let reason = story.attempts.last().and_then(|attempt| {
+        let row = &attempt.row;
+        (row.action == ActionName::Retry).then(|| row.reason.clone())?
+    });
+    format!(
+        "old id     {task}\nnew id     {}\nall ids    {}\ntime       {time}\nstate      {}{}\nlineage    {}\n",
+        newer.map_or_else(|| "none".to_owned(), ToString::to_string),
+        ids.join(", "),
+        learned.outcome,
+        reason.map_or_else(String::new, |reason| format!(" ({})", clean(&reason))),
+        learned.lineage,
+    )
+}
+
+/// Writes it beside the other traits.
+fn keep(settings: &Settings, learned: RetryTrait) -> Result<(), Failure> {
+    let kept = daemon::kept_traits(settings).map_err(daemon::DaemonError::from)?;
+    let server = &settings.server;
+    let ours = kept.filter(|traits| traits.is_of(&server.origin, server.login.as_str()));
+    let Some(mut traits) = ours else {
+        tell(
+            "note: there are no traits of this server yet, so this is not kept: run `provtaskd probe` first",
+        );
+        return Ok(());
+    };
+    traits.retry = Some(learned);
+    daemon::keep_traits(&settings.traits, &traits).map_err(daemon::DaemonError::from)?;
+    tell(&format!("written: {}", settings.traits.display()));
+    Ok(())
+}

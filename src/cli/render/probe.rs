@@ -1,0 +1,50 @@
+//! The traits of a server as text: what was seen, and what it means; it draws no conclusion of its own.
+
+use std::fmt::Write as _;
+
+use super::layout::{Width, paragraph, prose, table, word};
+use super::time;
+use crate::model::settings::ServerSettings;
+use crate::traits::{Traits, meanings};
+
+/// `probe`
+pub fn probe(traits: &Traits, server: &ServerSettings, width: Width) -> String {
+    let zone = server.server_zone.iana_name().unwrap_or("UTC");
+    let said = meanings(traits, zone, server.page_size);
+    let mut out = String::new();
+    // writing to a String can't fail
+    let _ = writeln!(
+        out,
+        "Traits of {} as {} sees it, read {}\n{} read requests; nothing was written to it",
+        traits.origin,
+        traits.login,
+        time(traits.taken_at),
+        traits.requests
+    );
+    let warned = said.iter().filter(|trait_| trait_.warn).count();
+    if warned > 0 {
+        let _ = writeln!(out, "{warned} of them need a person, marked with !");
+    }
+    let mut part = "";
+    for meaning in &said {
+        if meaning.part != part {
+            part = meaning.part;
+            let _ = writeln!(out, "\n{}", part.to_uppercase());
+        }
+        let mark = if meaning.warn { '!' } else { ' ' };
+        let width = width.or(Some(80));
+        let head = format!("{mark} {}: ", meaning.name);
+        paragraph(&mut out, width, &head, 4, &meaning.seen);
+        paragraph(&mut out, width, "    ", 4, &meaning.means);
+    }
+    let _ = writeln!(out, "\nNOT PROBED: ONLY A WRITE CAN TEACH IT");
+    out += &table(
+        width.or(Some(80)),
+        &[word("what"), prose("how to learn it")],
+        traits
+            .not_probed
+            .iter()
+            .map(|entry| vec![entry.what.clone(), entry.how.clone()]),
+    );
+    out
+}

@@ -1,0 +1,318 @@
+//! Reads what it takes to learn a server's traits, and little more; it writes nothing to the server, opens no store and asks no daemon.
+
+mod beside;
+mod list;
+
+pub use beside::{administrator, roles};
+
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::DaemonError;
+use super::private::{make_private_dir, write_private};
+use super::stopped::StopFile;
+use super::survey::while_time_goes_on;
+use super::time::clock_for;
+use super::watch::Progress;
+use crate::model::settings::Settings;
+use crate::model::{Clock, Task, TaskId, UserKey};
+use crate::oig::{Client, Look, OigError, dates};
+use crate::policy;
+use crate::traits::{Capture, Captured, Forms, NotProbed, Traits, TraitsError};
+
+/// How to probe.
+#[derive(Clone, Debug)]
+pub struct ProbeOptions {
+    /// Most pages of one reading of the list.
+    pub max_pages: u32,
+    /// The largest page that is asked for.
+    pub largest_page: u32,
+    /// Accounts that are read.
+    pub accounts: usize,
+    /// Ask the token service too.
+    pub tokens: bool,
+    /// Keep answers for a capture.
+    pub capture: bool,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Probed {
+    /// The traits.
+    pub traits: Traits,
+    /// The answers, anonymised.
+    pub captured: Option<Captured>,
+}
+
+/// Probes the server.
+///
+/// # Errors
+/// The list can't be read, the login is refused, or a file can't be used.
+pub async fn probe(
+    settings: Settings,
+    options: ProbeOptions,
+    progress: Progress,
+) -> Result<Probed, DaemonError> {
+    let (clock, stepper) = clock_for(&settings.server).await?;
+    let work = work(settings, options, progress, clock.clone());
+    while_time_goes_on(&clock, stepper.as_ref(), work).await
+}
+
+/// Reads the traits that an earlier probe has left for this server and login; none where there is no file.
+///
+/// # Errors
+/// The file can't be read, or is something else.
+pub fn kept_traits(settings: &Settings) -> Result<Option<Traits>, TraitsError> {
+    let path = &settings.traits;
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => {
+            return Err(TraitsError::Io {
+                path: path.clone(),
+                source,
+            });
+        }
+    };
+    Traits::parse(&text, path).map(Some)
+}
+
+/// Writes traits to their file, for this user alone.
+///
+/// # Errors
+/// The file can't be written.
+pub fn keep_traits(path: &Path, traits: &Traits) -> Result<(), TraitsError> {
+    let failed = |source| TraitsError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let text = serde_json::to_string_pretty(traits)
+        .map_err(|error| failed(std::io::Error::other(error)))?;
+    if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+        make_private_dir(dir).map_err(failed)?;
+    }
+    write_private(path, &(text + "\n")).map_err(failed)
+}
+
+async fn work(
+    settings: Settings,
+    options: ProbeOptions,
+    progress: Progress,
+    clock: Clock,
+) -> Result<Probed, DaemonError> {
+    let stop = StopFile::of(&settings);
+    let client = Client::new(&settings.server, clock.clone(), stop.read())?;
+    progress.counts(&client);
+    progress.begin("reading the list", 0);
+    // what an earlier retry has taught is not lost
+    let retry = kept_traits(&settings)
+        .ok()
+        .flatten()
+        .filter(|old| old.is_of(&settings.server.origin, settings.server.login.as_str()))
+        .and_then(|old| old.retry);
+    let capture = match options.capture {
+        true => Some(capture(&settings)?),
+        false => None,
+    };
+    let server = &settings.server;
+    let traits = Traits {
+        schema: crate::traits::SCHEMA.to_owned(),
+        version: crate::traits::VERSION,
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        taken_at: clock.now(),
+        origin: server.origin.clone(),
+        login: server.login.to_string(),
+        requests: 0,
+        rows: Default::default(),
+        paging: Default::default(),
+        order: Default::default(),
+        scope: Default::default(),
+        accounts: Default::default(),
+        roads: Default::default(),
+        people: Default::default(),
+        wire: Default::default(),
+        retry,
+        not_probed: not_probed(),
+    };
+    let mut prober = Prober {
+        settings,
+        options,
+        progress,
+        clock,
+        client,
+        capture,
+        traits,
+        forms: Forms::default(),
+        tasks: Vec::new(),
+        whole: false,
+        own_key: None,
+        bytes: 0,
+        rows: 0,
+    };
+    let read = prober.read().await;
+    let state = prober.client.login_state();
+    if let Err(error) = read {
+        stop.keep_after(state);
+        return Err(error);
+    }
+    stop.keep(state)?;
+    Ok(prober.done())
+}
+
+/// What only a write can teach.
+fn not_probed() -> Vec<NotProbed> {
+    [
+        (
+            "which actions the login may do",
+            "the first enforced action of each sort on one target tells: `provtaskd outcomes list` shows accepted or refused",
+        ),
+        (
+            "how lineages continue after a retry",
+            "`provtaskd probe --retry-one TASK` tells, with a daemon running: one retry, with consent",
+        ),
+        (
+            "whether a retry runs its connector inside the call",
+            "`provtaskd probe --retry-one TASK` tells, by the time it takes",
+        ),
+        (
+            "the order of a bulk answer",
+            "nothing rests on it: answers are matched by id",
+        ),
+        (
+            "the largest safe batch",
+            "batches grow from governor.default.batch_start while their answers are timed; `provtaskd status` shows it by target",
+        ),
+        (
+            "the word for a role as assignee",
+            "the first reassignment to a role tells; see server.role_word",
+        ),
+    ]
+    .map(|(what, how)| NotProbed {
+        what: what.to_owned(),
+        how: how.to_owned(),
+    })
+    .to_vec()
+}
+
+/// A capture that knows the everyday words of error texts.
+fn capture(settings: &Settings) -> Result<Capture, DaemonError> {
+    let mut capture = Capture::default();
+    let policies = policy::load::load(&settings.policy)?;
+    for (name, text) in policies.sources() {
+        if name == "reasons.toml" {
+            capture.keep_words(text);
+        }
+    }
+    capture.name(&settings.server.login_as_written);
+    Ok(capture)
+}
+
+struct Prober {
+    settings: Settings,
+    options: ProbeOptions,
+    progress: Progress,
+    clock: Clock,
+    client: Client,
+    capture: Option<Capture>,
+    traits: Traits,
+    forms: Forms,
+    /// Tasks of the list, each once.
+    tasks: Vec<Task>,
+    /// The list was read to its end.
+    whole: bool,
+    own_key: Option<UserKey>,
+    bytes: u64,
+    rows: u64,
+}
+
+impl Prober {
+    async fn read(&mut self) -> Result<(), DaemonError> {
+        self.list().await?;
+        self.progress.begin("reading people", 0);
+        self.people().await?;
+        self.progress.begin("reading tasks and accounts", 0);
+        self.single().await?;
+        self.accounts().await?;
+        self.tokens().await?;
+        self.scope();
+        Ok(())
+    }
+
+    fn done(mut self) -> Probed {
+        self.traits.requests = self.client.requests().reads;
+        self.traits.rows = self.forms.into_rows();
+        self.traits.paging.row_bytes = self.bytes.checked_div(self.rows).unwrap_or(0);
+        let scheme = self.traits.origin.split("://").next().unwrap_or_default();
+        self.traits.wire.scheme = scheme.to_owned();
+        let now = self.clock.now();
+        let youngest = self.tasks.iter().filter_map(|task| task.created).max();
+        self.traits.wire.future_secs = youngest
+            .map(|at| at.duration_since(now).as_secs())
+            .filter(|secs| *secs > 0);
+        let captured = self.capture.map(|mut capture| {
+            for task in &self.tasks {
+                if let Some(login) = &task.beneficiary {
+                    capture.name(login.as_str());
+                }
+            }
+            capture.anonymised()
+        });
+        Probed {
+            traits: self.traits,
+            captured,
+        }
+    }
+
+    /// Reads a path, and keeps what surrounds the answer.
+    async fn look(&mut self, what: &str, path: &str) -> Result<Option<Look>, OigError> {
+        let look = self.client.look(what, path).await?;
+        if let Some(look) = &look {
+            // a machine's own clock, whatever the domain's: the header tells the server's
+            if let Some(at) = look.date.as_deref().and_then(dates::http_date) {
+                self.skew(at);
+            }
+            if let Some(capture) = &mut self.capture {
+                let prefix = self.settings.server.api_path.trim_end_matches('/');
+                capture.answer(what, &format!("{prefix}{path}"), &look.body);
+            }
+        }
+        Ok(look)
+    }
+
+    /// The smallest difference of clocks that an answer has shown: the header has no fractions, and
+    /// answers take their time.
+    fn skew(&mut self, server: Timestamp) {
+        let now = Clock::wall().now();
+        let ahead = server.as_millisecond().saturating_add(500) - now.as_millisecond();
+        let known = &mut self.traits.wire.skew_ms;
+        if known.is_none_or(|known| ahead.abs() < known.abs()) {
+            *known = Some(ahead);
+        }
+    }
+
+    /// Reads what need not be there: whatever this server answers but a page of its own is "no".
+    async fn try_look(&mut self, what: &str, path: &str) -> Result<Option<Look>, DaemonError> {
+        match self.look(what, path).await {
+            Ok(look) => Ok(look),
+            Err(error) if must_stop(&error) => Err(error.into()),
+            Err(error) => {
+                tracing::debug!(%error, "not to be had from this server");
+                Ok(None)
+            }
+        }
+    }
+
+    fn ids(&self) -> impl Iterator<Item = &TaskId> {
+        self.tasks.iter().map(|task| &task.id)
+    }
+}
+
+/// Errors after which asking further is pointless or wrong.
+fn must_stop(error: &OigError) -> bool {
+    error.is_login()
+        || matches!(
+            error,
+            OigError::Connect { .. } | OigError::Timeout { .. } | OigError::Broken { .. }
+        )
+}

@@ -1,0 +1,83 @@
+//! Remembers beside the traits that the server has refused a login, for commands that open no store: a wrong password is tried once, not once a command (invariant 12); it never holds a secret.
+
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::private::{make_private_dir, write_private};
+use crate::model::settings::Settings;
+use crate::oig::LoginState;
+use crate::traits::TraitsError;
+
+/// The file.
+#[derive(Debug)]
+pub struct StopFile {
+    path: PathBuf,
+    origin: String,
+    login: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    origin: String,
+    login: String,
+    state: LoginState,
+}
+
+impl StopFile {
+    /// The file of these settings.
+    pub fn of(settings: &Settings) -> Self {
+        let mut path = settings.traits.clone().into_os_string();
+        path.push(".login");
+        Self {
+            path: path.into(),
+            origin: settings.server.origin.clone(),
+            login: settings.server.login.to_string(),
+        }
+    }
+
+    /// How the login stood. A file that can't be understood says nothing.
+    pub fn read(&self) -> LoginState {
+        let text = std::fs::read_to_string(&self.path).unwrap_or_default();
+        match serde_json::from_str::<Kept>(&text) {
+            Ok(kept) if kept.origin == self.origin && kept.login == self.login => kept.state,
+            _ => LoginState::Ok,
+        }
+    }
+
+    /// Keeps how it stands now, after a question that has failed already: what failed first is told, and
+    /// what can't be kept is in the log.
+    pub fn keep_after(&self, state: LoginState) {
+        if let Err(error) = self.keep(state) {
+            tracing::warn!(%error, "that the login was refused can't be kept: the next command would try it again");
+        }
+    }
+
+    /// Keeps how it stands now; a login that works needs no file.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub fn keep(&self, state: LoginState) -> Result<(), TraitsError> {
+        let failed = |source| TraitsError::Io {
+            path: self.path.clone(),
+            source,
+        };
+        if state == LoginState::Ok {
+            return match std::fs::remove_file(&self.path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(error)),
+                _ => Ok(()),
+            };
+        }
+        if let Some(dir) = self.path.parent() {
+            make_private_dir(dir).map_err(failed)?;
+        }
+        let kept = Kept {
+            origin: self.origin.clone(),
+            login: self.login.clone(),
+            state,
+        };
+        let text = serde_json::to_string(&kept).unwrap_or_default();
+        write_private(&self.path, &text).map_err(failed)
+    }
+}

@@ -1,0 +1,199 @@
+//! The traits as values, each with its own word for "not seen"; it draws no conclusions.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// A task's field, as the rows showed it.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Field {
+    /// Its name as sent.
+    pub name: String,
+    /// Rows by JSON type: `string`, `number`, `bool`, `null`, `array`, `object`, `base` (an object with `base`).
+    pub types: BTreeMap<String, u64>,
+    /// Rows in which it was there and neither null, blank nor zero.
+    pub filled: u64,
+}
+
+/// In which form something comes, counted.
+pub type Counts = BTreeMap<String, u64>;
+
+/// The rows of the list.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Rows {
+    /// Rows that were looked at.
+    pub seen: u64,
+    /// Rows that provtaskd can't read.
+    pub unreadable: u64,
+    /// Where `fields` stands as `array` or `map`.
+    pub shape: Counts,
+    /// Forms of the field that holds the id: `string`, `number`.
+    pub id_field: Counts,
+    /// Forms of the key `id` beside the fields; `absent` where there is none.
+    pub id_key: Counts,
+    /// Whether the id in the self link is the field's: `same`, `other`, `none`.
+    pub id_link: Counts,
+    /// Each field.
+    pub fields: Vec<Field>,
+    /// Status words, as sent, by field.
+    pub status: BTreeMap<String, Counts>,
+    /// Status words that provtaskd does not know.
+    pub status_unknown: Counts,
+    /// Forms of dates: `Z`, `offset`, `no zone`, `day`, `milliseconds`, `other`.
+    pub dates: Counts,
+    /// Rows that name a process instance.
+    pub process: u64,
+    /// Rows that name a process definition's task, by key or name.
+    pub definition: u64,
+    /// Rows that name the person whom they are for.
+    pub beneficiary: u64,
+    /// Rows that show what a grant is about, in child data.
+    pub child: u64,
+    /// Rows whose retry link names another task.
+    pub retry_link: u64,
+    /// Rows by adapter: `automated`, `manual`, `not shown`.
+    pub adapter: Counts,
+}
+
+/// Pages of the list.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Paging {
+    /// `stable`, `unstable`, or `not seen` where all fits into one page.
+    pub pages: String,
+    /// What was seen of it.
+    pub evidence: String,
+    /// Rows of a page without `limit`.
+    pub default_rows: Option<u64>,
+    /// The largest number of rows asked for that came in full.
+    pub largest: Option<u64>,
+    /// The server gives no more rows than this, whatever is asked.
+    pub capped_at: Option<u64>,
+    /// This many rows were refused, or the answer could not be used.
+    pub refused_at: Option<u64>,
+    /// `offset`, `other` or `none`.
+    pub next: String,
+    /// Links name another origin than the one that was called.
+    pub foreign_links: bool,
+    /// `totalResult`: `-1`, `counted`, `absent`.
+    pub total: String,
+    /// Bytes of an average row.
+    pub row_bytes: u64,
+    /// Milliseconds of the slowest page.
+    pub slowest_ms: u64,
+}
+
+/// The order of the list.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Order {
+    /// `id ascending`, `id descending`, `created ascending`, `created descending`, `none`, `not seen`.
+    pub by: String,
+    /// Whether a second reading gave the same order; `None`: not seen.
+    pub repeatable: Option<bool>,
+}
+
+/// Whose tasks the list shows.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Scope {
+    /// Rows of this login.
+    pub own: u64,
+    /// Rows of roles that this login is in.
+    pub own_roles: u64,
+    /// Rows of roles that it is not in, as far as the server shows its roles.
+    pub other_roles: u64,
+    /// Rows of other people.
+    pub others: u64,
+    /// Rows that name no owner.
+    pub nobody: u64,
+    /// Roles of this login; `None`: not shown.
+    pub roles: Option<Vec<String>>,
+    /// `own`, `own and roles`, `wider`, `not seen`.
+    pub shows: String,
+    /// Why this login looks like a system administrator.
+    pub administrator: Option<String>,
+}
+
+/// Accounts: process instances.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Accounts {
+    /// Accounts that were read.
+    pub read: u64,
+    /// Accounts that the server did not show.
+    pub missing: u64,
+    /// Finished tasks that they showed.
+    pub finished: u64,
+    /// Open tasks that they showed and the list did not.
+    pub hidden: u64,
+    /// Forms of ids.
+    pub id_key: Counts,
+    /// Rows that name their process instance.
+    pub process: u64,
+}
+
+/// What there is beside list and account.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Roads {
+    /// A single task can be read.
+    pub single: Option<bool>,
+    /// Form of its `id`.
+    pub single_id: String,
+    /// It has form fields.
+    pub form_fields: u64,
+    /// A task's history can be read.
+    pub history: Option<bool>,
+    /// A task's responses can be read.
+    pub responses: Option<bool>,
+    /// `honoured`, `ignored`, `refused`, `not seen`.
+    pub filter: String,
+    /// The token service: `there`, `absent`, `refuses`, `not asked`.
+    pub token: String,
+}
+
+/// People.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct People {
+    /// People who were asked for.
+    pub asked: u64,
+    /// People whom the server showed.
+    pub shown: u64,
+    /// Their states, as sent.
+    pub status: Counts,
+    /// States that provtaskd does not know.
+    pub unknown: Counts,
+    /// Several may be asked for at once (`or`).
+    pub joined: Option<bool>,
+    /// The login's own record can be read.
+    pub own_record: Option<bool>,
+}
+
+/// The connection.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Wire {
+    /// `https` or `http`.
+    pub scheme: String,
+    /// Milliseconds by which the server's clock is ahead of this machine's; `None`: it sends no date.
+    pub skew_ms: Option<i64>,
+    /// Seconds by which the youngest creation date lies in the future, where one does.
+    pub future_secs: Option<i64>,
+}
+
+/// What only a write can teach.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct NotProbed {
+    /// What.
+    pub what: String,
+    /// How to learn it.
+    pub how: String,
+}
+
+/// What one guided retry has taught.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RetryTrait {
+    /// `same id`, `successor with link`, `successor without link`, `not told`.
+    pub lineage: String,
+    /// Milliseconds until the server answered.
+    pub answered_ms: Option<u64>,
+    /// Seconds until the end was read.
+    pub settled_secs: Option<i64>,
+    /// The outcome's word.
+    pub outcome: String,
+}

@@ -1,0 +1,15 @@
+//! What a server's answers were seen to be like: forms, words, paging, scope; pure, it reads nothing, and what was not seen is never stated.
+
+mod capture;
+mod file;
+mod forms;
+mod learned;
+mod pages;
+mod words;
+
+pub use capture::{Capture, Captured};
+pub use file::{SCHEMA, Traits, TraitsError, VERSION};
+pub use forms::{Forms, is_finished_row, rows_of};
+pub use learned::*;
+pub use pages::{Pass, order_of, passes};
+pub use words::{Meaning, meanings};

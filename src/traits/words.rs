@@ -1,0 +1,486 @@
+//! Says of each trait what was seen and what it means for provtaskd; it invents nothing that the traits do not hold.
+
+use serde::Serialize;
+
+use super::file::Traits;
+use super::learned::Counts;
+
+/// One trait in words.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Meaning {
+    /// Which part of the server.
+    pub part: &'static str,
+    /// The trait.
+    pub name: &'static str,
+    /// What was seen.
+    pub seen: String,
+    /// What it means for provtaskd.
+    pub means: String,
+    /// True where a person should do something about it.
+    pub warn: bool,
+}
+
+struct Out(Vec<Meaning>);
+
+impl Out {
+    fn say(&mut self, part: &'static str, name: &'static str, seen: String, means: &str) {
+        self.0.push(Meaning {
+            part,
+            name,
+            seen,
+            means: means.to_owned(),
+            warn: false,
+        });
+    }
+
+    fn warn(&mut self, part: &'static str, name: &'static str, seen: String, means: &str) {
+        self.say(part, name, seen, means);
+        if let Some(last) = self.0.last_mut() {
+            last.warn = true;
+        }
+    }
+
+    /// Warns where the condition holds, else says.
+    fn tell(
+        &mut self,
+        warn: bool,
+        part: &'static str,
+        name: &'static str,
+        seen: String,
+        means: &str,
+    ) {
+        if warn {
+            self.warn(part, name, seen, means);
+        } else {
+            self.say(part, name, seen, means);
+        }
+    }
+}
+
+/// All traits in words; `server_zone` is the configured zone of dates without one.
+pub fn meanings(traits: &Traits, server_zone: &str, page_size: u32) -> Vec<Meaning> {
+    let mut out = Out(Vec::new());
+    list(&mut out, traits, server_zone);
+    pages(&mut out, traits, page_size);
+    scope(&mut out, traits);
+    accounts(&mut out, traits);
+    people(&mut out, traits);
+    roads(&mut out, traits);
+    out.0
+}
+
+/// `a 3, b 1`, the most frequent first.
+fn counted(counts: &Counts) -> String {
+    if counts.is_empty() {
+        return "not seen".to_owned();
+    }
+    let mut pairs: Vec<(&String, &u64)> = counts.iter().collect();
+    pairs.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let words: Vec<String> = pairs
+        .into_iter()
+        .map(|(word, count)| format!("{word} ({count})"))
+        .collect();
+    words.join(", ")
+}
+
+fn of(part: u64, all: u64) -> String {
+    format!("{part} of {all} rows")
+}
+
+fn list(out: &mut Out, traits: &Traits, server_zone: &str) {
+    let (rows, part) = (&traits.rows, "list");
+    if rows.seen == 0 {
+        out.warn(
+            part,
+            "rows",
+            "none: the list is empty for this login".to_owned(),
+            "nothing could be learned about tasks; probe again when there are some",
+        );
+        return;
+    }
+    out.tell(
+        rows.unreadable > 0,
+        part,
+        "rows",
+        format!("{} looked at, {} unreadable", rows.seen, rows.unreadable),
+        if rows.unreadable > 0 {
+            "nothing is concluded from a list with rows that can't be read: send a capture"
+        } else {
+            "each row is understood"
+        },
+    );
+    out.say(
+        part,
+        "fields",
+        format!("{} as {}", rows.fields.len(), counted(&rows.shape)),
+        "both shapes are read",
+    );
+    out.say(
+        part,
+        "ids",
+        format!(
+            "field: {}; key `id`: {}; self link: {}",
+            counted(&rows.id_field),
+            counted(&rows.id_key),
+            counted(&rows.id_link)
+        ),
+        "read as text in every form, sent as strings",
+    );
+    let words: Vec<String> = rows
+        .status
+        .iter()
+        .map(|(field, words)| format!("{field}: {}", counted(words)))
+        .collect();
+    let unknown = !rows.status_unknown.is_empty();
+    out.tell(
+        unknown || words.is_empty(),
+        part,
+        "status words",
+        if words.is_empty() {
+            "none".to_owned()
+        } else {
+            words.join("; ")
+        },
+        &if unknown {
+            format!(
+                "not known, so never acted on: {}",
+                counted(&rows.status_unknown)
+            )
+        } else if words.is_empty() {
+            "without a status nothing is acted on".to_owned()
+        } else {
+            "all are known; codes and words are read in any case".to_owned()
+        },
+    );
+    let without = rows.dates.contains_key("no zone") || rows.dates.contains_key("day");
+    out.tell(
+        without,
+        part,
+        "dates",
+        counted(&rows.dates),
+        &if without {
+            format!(
+                "they name no zone and are read as {server_zone}: set server.server_zone to the server's"
+            )
+        } else if rows.dates.is_empty() {
+            "ages count from the first sight by provtaskd".to_owned()
+        } else {
+            "read as they are".to_owned()
+        },
+    );
+    out.tell(
+        rows.process < rows.seen,
+        part,
+        "process keys",
+        of(rows.process, rows.seen),
+        if rows.process < rows.seen {
+            "without one, accounts can't be read: creates, grants and changes wait for a person, and a retry's successor is not recognised"
+        } else {
+            "accounts can be read, and successors recognised by process, definition and user"
+        },
+    );
+    out.tell(
+        rows.definition < rows.seen || rows.beneficiary < rows.seen,
+        part,
+        "definition and user",
+        format!(
+            "definition in {}, user in {}",
+            of(rows.definition, rows.seen),
+            of(rows.beneficiary, rows.seen)
+        ),
+        "a task that shows no definition has no kind, one without a user can't be cleared by the guards; both are left alone",
+    );
+    out.say(
+        part,
+        "child data",
+        of(rows.child, rows.seen),
+        "where it is not shown, two grants of one account can't be told apart and wait for each other",
+    );
+    out.say(
+        part,
+        "retry link",
+        of(rows.retry_link, rows.seen),
+        "where a successor names what it retries, lineages continue by that; else by process, definition and user",
+    );
+    out.say(
+        part,
+        "adapter",
+        counted(&rows.adapter),
+        "manual ones are never retried; where it is not shown the first refusal teaches it",
+    );
+}
+
+fn pages(out: &mut Out, traits: &Traits, page_size: u32) {
+    let (paging, part) = (&traits.paging, "pages");
+    out.tell(
+        paging.pages == "unstable",
+        part,
+        "stability",
+        format!("{} ({})", paging.pages, paging.evidence),
+        match &*paging.pages {
+            "stable" => "a row that is missing from a whole list has left it",
+            "unstable" => {
+                "what a list does not show is not taken for gone: it is asked for by its id, which costs reads"
+            }
+            _ => "not known yet: each list is checked for shifts anyway",
+        },
+    );
+    let most = paging.capped_at.or(paging.refused_at.and(paging.largest));
+    let small = most.is_some_and(|most| most < u64::from(page_size));
+    let seen = match (paging.largest, paging.capped_at, paging.refused_at) {
+        (_, Some(most), _) => format!("never more than {most}, whatever is asked"),
+        (Some(most), _, Some(refused)) => format!("{most} came in full, {refused} were refused"),
+        (None, _, Some(refused)) => format!("{refused} were refused"),
+        (Some(most), None, None) => format!("at least {most}; no limit was met"),
+        (None, None, None) => "not seen: the list is shorter".to_owned(),
+    };
+    out.tell(
+        small,
+        part,
+        "largest page",
+        format!(
+            "{seen}; {} bytes a row, slowest page {} ms",
+            paging.row_bytes, paging.slowest_ms
+        ),
+        &match most {
+            Some(most) if small => {
+                format!("server.page_size is {page_size}: set it to {most} or less")
+            }
+            _ => format!("server.page_size {page_size} fits"),
+        },
+    );
+    if let Some(rows) = paging.default_rows {
+        out.say(
+            part,
+            "default page",
+            format!("{rows} rows without `limit`"),
+            "provtaskd always names a limit",
+        );
+    }
+    out.say(
+        part,
+        "next link",
+        format!(
+            "{}{}; totalResult {}",
+            paging.next,
+            if paging.foreign_links {
+                ", to another host than the one that was called"
+            } else {
+                ""
+            },
+            paging.total
+        ),
+        "only path and query of a link are used, on the configured origin; totals are not believed",
+    );
+    let by = &traits.order.by;
+    let twice = match traits.order.repeatable {
+        Some(true) => "the same twice",
+        Some(false) => "another one each time",
+        None => "one reading",
+    };
+    out.say(
+        part,
+        "order",
+        format!("{by}, {twice}"),
+        "provtaskd sorts by origin itself",
+    );
+}
+
+fn scope(out: &mut Out, traits: &Traits) {
+    let (scope, part) = (&traits.scope, "scope");
+    let roles = match &scope.roles {
+        None => "its roles are not shown".to_owned(),
+        Some(roles) if roles.is_empty() => "it is in no role".to_owned(),
+        Some(roles) => format!("its roles: {}", roles.join(", ")),
+    };
+    out.say(
+        part,
+        "whose tasks",
+        format!(
+            "{}: its own {}, its roles' {}, other roles' {}, other people's {}, nobody's {}; {roles}",
+            scope.shows, scope.own, scope.own_roles, scope.other_roles, scope.others, scope.nobody
+        ),
+        match &*scope.shows {
+            "own" => "only what is assigned to this login itself: make it a member of the roles that own tasks",
+            "own and roles" => "what others own is not visible: provtaskd says \"visible to this login\", never \"exist\"",
+            "wider" => "the list is wider than this login's own queue; whether it is everybody's can't be told from here",
+            _ => "nothing to tell it by",
+        },
+    );
+    if let Some(why) = &scope.administrator {
+        out.warn(
+            part,
+            "administrator",
+            why.clone(),
+            "a lesser account does: one that owns no access itself and is a member of the roles that own tasks",
+        );
+    }
+    let wire = &traits.wire;
+    let skew = wire.skew_ms.map(i64::abs).is_some_and(|ms| ms > 60_000);
+    let seen = match wire.skew_ms {
+        None => "the server sends no date".to_owned(),
+        Some(ms) => format!("{:.1} s against this machine", to_seconds(ms)),
+    };
+    let ahead = wire.future_secs.is_some_and(|secs| secs > 300);
+    out.tell(
+        skew || ahead,
+        "connection",
+        "clock",
+        match wire.future_secs {
+            Some(secs) if ahead => {
+                format!("{seen}; a task was created {secs} s in the future")
+            }
+            _ => seen,
+        },
+        if ahead {
+            "the server's clock, or server.server_zone, is wrong: ages are too small"
+        } else if skew {
+            "set both clocks by NTP: tokens and ages depend on them"
+        } else {
+            "ages use the server's dates, back-off uses our own"
+        },
+    );
+    let open = wire.scheme == "http";
+    let here = ["http://127.", "http://[::1]", "http://localhost"];
+    let loopback = here.iter().any(|start| traits.origin.starts_with(start));
+    out.tell(
+        open && !loopback,
+        "connection",
+        "transport",
+        wire.scheme.clone(),
+        if open && loopback {
+            "loopback: nothing leaves this machine"
+        } else if open {
+            "passwords cross the network unencrypted"
+        } else {
+            "TLS 1.2 or newer, certificate and name are verified"
+        },
+    );
+}
+
+fn to_seconds(ms: i64) -> f64 {
+    // a skew of more than a few days is one whatever its digits
+    i32::try_from(ms).map_or(f64::from(i32::MAX), f64::from) / 1_000.0
+}
+
+fn accounts(out: &mut Out, traits: &Traits) {
+    let (accounts, part) = (&traits.accounts, "accounts");
+    let none = accounts.read == 0;
+    out.tell(
+        none,
+        part,
+        "readable",
+        format!("{} read, {} not shown", accounts.read, accounts.missing),
+        if none {
+            "without accounts the guards can't tell whether access was revoked since: grants wait for a person"
+        } else {
+            "the guards look into each account before a grant"
+        },
+    );
+    if none {
+        return;
+    }
+    out.say(
+        part,
+        "finished tasks",
+        format!("{} shown", accounts.finished),
+        if accounts.finished > 0 {
+            "completion is read there, and so is a revoke that overtook a grant"
+        } else {
+            "none was shown: they may be hidden, and then completion is told by other signs"
+        },
+    );
+    out.say(
+        part,
+        "hidden tasks",
+        format!("{} open ones that the list leaves out", accounts.hidden),
+        "they count for order within an account, and are not acted on",
+    );
+}
+
+fn people(out: &mut Out, traits: &Traits) {
+    let (people, part) = (&traits.people, "people");
+    let bad = people.asked > 0 && people.shown == 0;
+    out.tell(
+        bad,
+        part,
+        "visible",
+        format!("{} of {} who were asked for", people.shown, people.asked),
+        if bad {
+            "this login may not read users: give it the User Viewer admin role, else every create and grant waits"
+        } else {
+            "whoever is not shown counts as unknown, and is given nothing"
+        },
+    );
+    let unknown = !people.unknown.is_empty();
+    out.tell(
+        unknown,
+        part,
+        "states",
+        counted(&people.status),
+        &if unknown {
+            format!("not known, so never active: {}", counted(&people.unknown))
+        } else {
+            "all are known".to_owned()
+        },
+    );
+    out.say(
+        part,
+        "several at once",
+        match people.joined {
+            Some(true) => "yes".to_owned(),
+            Some(false) => "no".to_owned(),
+            None => "not seen".to_owned(),
+        },
+        "else each person costs one request",
+    );
+}
+
+fn roads(out: &mut Out, traits: &Traits) {
+    let (roads, part) = (&traits.roads, "roads");
+    let word = |there: Option<bool>| match there {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => "not asked",
+    };
+    out.tell(
+        roads.single == Some(false),
+        part,
+        "single task",
+        format!("{}, id {}", word(roads.single), roads.single_id),
+        "each task is read once more before it is acted on",
+    );
+    out.say(
+        part,
+        "history",
+        word(roads.history).to_owned(),
+        "who acted is told by it where it is there",
+    );
+    out.say(
+        part,
+        "responses",
+        word(roads.responses).to_owned(),
+        "setResponse needs it",
+    );
+    out.tell(
+        roads.filter == "ignored",
+        part,
+        "filter",
+        roads.filter.clone(),
+        "with server.list_filter a list is as small as the filter lets it be, if it is honoured",
+    );
+    out.say(
+        part,
+        "token service",
+        roads.token.clone(),
+        "server.auth = \"bearer\" needs it: the password then leaves once per token, and not with every call",
+    );
+    if let Some(retry) = &traits.retry {
+        out.say(
+            "writes",
+            "retry",
+            format!("{}; {}", retry.lineage, retry.outcome),
+            "lineages continue so on this server",
+        );
+    }
+}

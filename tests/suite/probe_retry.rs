@@ -1,0 +1,204 @@
+//! `probe --retry-one` through the real binary: one real retry by a daemon in observe mode, only with consent, never where the guards hold or the policies say otherwise, and the simulator's journal counts what was sent.
+
+use std::fs;
+use std::process::{Child, Output, Stdio};
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::survey_house::{House, PATIENCE, text};
+
+/// One of each: a task that heals by a retry, a manual one, a stale grant, a waiting one.
+const WORLD: &str = r#"
+name = "one"
+seed = 5
+start = "2027-03-01T07:00:00Z"
+[[login]]
+login = "PROVSVC"
+password = "sim-password-1"
+roles = ["PROV OPERATORS"]
+[[user]]
+login = "GOOD"
+[[user]]
+login = "HAND"
+[[user]]
+login = "GONE"
+status = "Disabled"
+[[target]]
+name = "AD"
+connector = "ldap"
+"#;
+
+const TASKS: &str = r#"
+[[task]]
+target = "AD"
+user = "GOOD"
+task = "Create User"
+failure = "network"
+created = "-2h"
+[[task]]
+target = "AD"
+user = "GONE"
+task = "Create User"
+failure = "network"
+created = "-2h"
+[[task]]
+target = "AD"
+user = "HAND"
+task = "Order Hardware"
+created = "-2h"
+"#;
+
+struct Daemon(Child);
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // it may have ended by itself
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn daemon(house: &House) -> Daemon {
+    let log = fs::File::create(house.dir.path().join("log")).expect("made");
+    let child = house
+        .command(&["run"])
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .expect("started");
+    let daemon = Daemon(child);
+    let began = Instant::now();
+    loop {
+        let status = house.cli(&["status", "--json"]);
+        let status: Value = serde_json::from_slice(&status.stdout).unwrap_or_default();
+        if status["last_cycle"].is_string() || status["visible"].as_u64() > Some(0) {
+            return daemon;
+        }
+        assert!(
+            began.elapsed() < PATIENCE,
+            "no cycle was finished: {status}"
+        );
+    }
+}
+
+fn said(output: &Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+fn id_of(house: &House, user: &str, name: &str) -> String {
+    let tasks = house.open(|task| text(&task["beneficiary"]) == user);
+    let found = tasks.iter().find(|task| {
+        let shown = task["name"].as_str().or_else(|| task["task"].as_str());
+        let shown = shown.or_else(|| task["definition"].as_str());
+        shown == Some(name)
+    });
+    text(&found.unwrap_or_else(|| panic!("{name} of {user}: {tasks:#?}"))["id"])
+}
+
+fn puts(house: &House) -> Vec<Value> {
+    let all = house.requests(0).into_iter();
+    all.filter(|request| request["method"] == "PUT").collect()
+}
+
+async fn house(target: &str) -> House {
+    // the world's time runs while the machine is slow
+    let tables = "[guard]\nage_limit = \"300d\"\n[schedule]\nevery = \"1h\"\n";
+    House::with(&format!("{WORLD}{target}{TASKS}"), "", tables).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_retry_with_consent_shows_how_lineages_continue_here() {
+    for (target, lineage) in [
+        ("", "successor without link"),
+        ("link_successor = true\n", "successor with link"),
+        ("same_id = true\n", "same id"),
+    ] {
+        let house = house(target).await;
+        house.done(&["probe"]);
+        let daemon = daemon(&house);
+        let id = id_of(&house, "GOOD", "Create User");
+        // without consent nothing is sent
+        for args in [
+            vec!["probe", "--retry-one", &id],
+            vec!["probe", "--retry-one", &id, "--yes-retry", "1"],
+        ] {
+            let output = house.cli(&args);
+            assert_eq!(output.status.code(), Some(64), "{}", said(&output));
+        }
+        assert_eq!(puts(&house).len(), 0);
+        let output = house.cli(&["probe", "--retry-one", &id, "--yes-retry", &id]);
+        let shown = said(&output);
+        let log = fs::read_to_string(house.dir.path().join("log")).unwrap_or_default();
+        assert_eq!(output.status.code(), Some(0), "{shown}\n{log}");
+        assert_eq!(puts(&house).len(), 1, "{shown}");
+        let effects = house.sim.journal(0).into_iter();
+        assert_eq!(effects.filter(|entry| entry["type"] == "effect").count(), 1);
+        // what it says is what the world says
+        let truth = house.sim.truth();
+        let tasks = truth["tasks"].as_array().expect("tasks");
+        let old = tasks
+            .iter()
+            .find(|task| text(&task["id"]) == id)
+            .expect("old");
+        let new = tasks
+            .iter()
+            .find(|task| task["root"] == old["root"] && task["id"] != old["id"])
+            .map_or_else(|| "none".to_owned(), |task| text(&task["id"]));
+        assert_eq!(new == "none", lineage == "same id");
+        assert!(shown.contains(&format!("old id     {id}")), "{shown}");
+        assert!(shown.contains(&format!("new id     {new}\n")), "{shown}");
+        assert!(shown.contains("state      completed"), "{shown}");
+        assert!(shown.contains(&format!("lineage    {lineage}")), "{shown}");
+        let kept = fs::read_to_string(house.dir.path().join("store/traits.json")).expect("kept");
+        let kept: Value = serde_json::from_str(&kept).expect("JSON");
+        assert_eq!(kept["retry"]["lineage"], lineage);
+        // a later probe keeps it
+        house.done(&["probe"]);
+        let kept = fs::read_to_string(house.dir.path().join("store/traits.json")).expect("kept");
+        let kept: Value = serde_json::from_str(&kept).expect("JSON");
+        assert_eq!(kept["retry"]["lineage"], lineage);
+        // consent was for one: the same again is refused, and nothing more was sent
+        let output = house.cli(&["probe", "--retry-one", &id, "--yes-retry", &id]);
+        assert_ne!(output.status.code(), Some(0), "{}", said(&output));
+        assert_eq!(puts(&house).len(), 1);
+        drop(daemon);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_guards_or_policies_hold_is_not_sent_in_spite_of_consent() {
+    let house = house("").await;
+    let id = id_of(&house, "GOOD", "Create User");
+    let output = house.cli(&["probe", "--retry-one", &id, "--yes-retry", &id]);
+    assert_eq!(
+        output.status.code(),
+        Some(69),
+        "no daemon runs: {}",
+        said(&output)
+    );
+    let daemon = daemon(&house);
+    let stale = id_of(&house, "GONE", "Create User");
+    let output = house.cli(&["probe", "--retry-one", &stale, "--yes-retry", &stale]);
+    assert_eq!(output.status.code(), Some(65), "{}", said(&output));
+    assert!(
+        said(&output).contains("beneficiary_not_active"),
+        "{}",
+        said(&output)
+    );
+    let manual = id_of(&house, "HAND", "Order Hardware");
+    let output = house.cli(&["probe", "--retry-one", &manual, "--yes-retry", &manual]);
+    assert_eq!(output.status.code(), Some(65), "{}", said(&output));
+    let output = house.cli(&["probe", "--retry-one", "999", "--yes-retry", "999"]);
+    assert_eq!(output.status.code(), Some(65), "{}", said(&output));
+    // a pause holds as well
+    house.done(&["pause", "--why", "a change"]);
+    let output = house.cli(&["probe", "--retry-one", &id, "--yes-retry", &id]);
+    assert_eq!(output.status.code(), Some(65), "{}", said(&output));
+    assert_eq!(puts(&house).len(), 0);
+    drop(daemon);
+}
