@@ -14,6 +14,7 @@ mod evaluate;
 mod facts;
 mod feed;
 mod govern;
+mod hinted;
 mod login;
 mod memory;
 mod named;
@@ -59,6 +60,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::anchor::KeyError;
 use crate::oig::OigError;
 use crate::policy::PolicyError;
+use crate::source::IntakeError;
 
 /// How to run.
 #[derive(Clone, Debug, Default)]
@@ -89,6 +91,9 @@ pub enum DaemonError {
     /// The port for metrics and health.
     #[error(transparent)]
     Admin(#[from] AdminError),
+    /// The intake of hints.
+    #[error(transparent)]
+    Intake(#[from] IntakeError),
     /// A simulator's clock was asked for where there is none.
     #[error("server.simulator_clock is set, but {origin} can't lend its clock: {why}")]
     SimulatorClock {
@@ -139,9 +144,16 @@ impl DaemonError {
             Self::Server(OigError::Settings(_) | OigError::File { .. })
             | Self::Policy(_)
             | Self::Admin(_)
+            | Self::Intake(
+                IntakeError::Bind { .. }
+                | IntakeError::NotLoopback(_)
+                | IntakeError::Folder { .. },
+            )
             | Self::Feed(_)
             | Self::AnchorKey(_)
             | Self::SimulatorClock { .. } => RefusedKind::Config,
+            Self::Intake(IntakeError::File(_)) => RefusedKind::Io,
+            Self::Intake(IntakeError::Thread(_)) => RefusedKind::Internal,
             Self::Server(_) | Self::Stepper(_) | Self::Once(_) => RefusedKind::Unreachable,
             Self::OnceLogin(_) => RefusedKind::LoginRefused,
             Self::OnceFaults(_) => RefusedKind::Findings,
@@ -194,6 +206,9 @@ impl DaemonError {
             }
             Self::Control(_) => "another daemon may be running; see `provtaskd status`".to_owned(),
             Self::Admin(_) => "choose another admin.listen, or set it to \"off\"".to_owned(),
+            Self::Intake(IntakeError::File(_)) => "look at the message above; the file may be moved away: the list is read as always, and only tasks that it does not show have to be named again".to_owned(),
+            Self::Intake(IntakeError::Thread(_)) => String::new(),
+            Self::Intake(_) => "mend what [intake] names, or leave the section out".to_owned(),
             Self::SimulatorClock { .. } => "is `provtaskd sim` running there? For a real server, leave server.simulator_clock out".to_owned(),
             Self::Stepper(_) => "was the simulator stopped?".to_owned(),
             Self::AnchorKey(_) => "mend the file that audit.hmac_key_file names, or leave the key out; nothing was sent".to_owned(),

@@ -265,6 +265,9 @@ impl Core {
         found: Evaluated,
         took: Duration,
     ) -> Result<(), DaemonError> {
+        let mut found = found;
+        // what was read was read, whatever is decided of it
+        self.hints_read(&mut found.hinted).await;
         self.told(now, &found.observed.outcomes);
         self.take_world(now, &found.observed.world);
         self.take_clock(found.observed.behind);
@@ -335,6 +338,10 @@ impl Core {
         if sent_since {
             self.look_soon(now);
         }
+        if self.intake.as_ref().is_some_and(crate::source::Intake::is_wanted) {
+            // it came while this cycle read, or is one too many for it
+            self.hint_came(now);
+        }
         self.report(now, sent_now, faults, took);
         self.place_governor(now).await
     }
@@ -398,6 +405,8 @@ impl Core {
                     ]
                 }),
         );
+        self.metrics
+            .set_roads(seen.roads.iter().map(|(road, count)| (road.as_str(), *count)));
         let unmapped: u64 = seen.unmapped.values().sum();
         tracing::info!(
             visible = seen.visible,
