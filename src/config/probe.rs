@@ -12,7 +12,11 @@ pub fn probe(settings: &Settings) -> Vec<Finding> {
     let server = &settings.server;
     // its key is among the findings already
     if !server.password_file.as_os_str().is_empty() {
-        findings.extend(secret("server.password_file", &server.password_file, "password"));
+        findings.extend(secret(
+            "server.password_file",
+            &server.password_file,
+            "password",
+        ));
     }
     if let (Some(path), Some(_)) = (&settings.intake.secret_file, settings.intake.listen) {
         findings.extend(secret("intake.secret_file", path, "secret"));

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::core::Core;
 use super::evaluate::Bench;
 use crate::control::IntakeView;
 use crate::dispatch::verify::{IN_A_ROW, of_the_server};
 use crate::model::hash::FastSet;
+use crate::model::settings::IntakeSettings;
 use crate::model::{Road, Snapshot, TargetName, TaskId};
-use crate::oig::OigError;
+use crate::oig::{FileFault, OigError};
+use crate::source::intake::read_secrets;
 use crate::source::{Hint, HintEnd};
-use jiff::{SignedDuration, Timestamp};
 
 /// What was asked for before the list was: a list that began later shows it as it was told of.
 #[derive(Debug, Default)]
@@ -150,6 +153,19 @@ pub async fn read(
     Ok(out)
 }
 
+/// What is wrong with the secret that signs events, for `check`; nothing of it is kept.
+pub fn secret_fault(settings: &IntakeSettings) -> Option<FileFault> {
+    settings.listen?;
+    let path = settings.secret_file.as_ref()?;
+    let what = read_secrets(path).err()?.to_string();
+    let opened = std::fs::File::open(path).err();
+    Some(FileFault {
+        key: "intake.secret_file",
+        what,
+        denied: opened.is_some_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied),
+    })
+}
+
 impl Core {
     /// A hint waits: the next cycle comes earlier, but not while the server is in trouble, nor sooner than
     /// `intake.earliest` after the last one. Nothing is sent earlier for it.
@@ -209,7 +225,11 @@ impl Core {
             duplicates: counted.duplicates,
             files: counted.files,
             files_failed: counted.files_failed,
-            refused: words(refused.map(|(cause, count)| (cause.as_str(), *count)).collect()),
+            refused: words(
+                refused
+                    .map(|(cause, count)| (cause.as_str(), *count))
+                    .collect(),
+            ),
             ended: words(ended.map(|(end, count)| (end.as_str(), *count)).collect()),
             problem: standing.trouble.map(|why| why.to_string()),
         })
@@ -228,7 +248,12 @@ impl Core {
             ("accepted", counted.accepted),
             ("duplicate", counted.duplicates),
         ];
-        events.extend(counted.refused.iter().map(|(cause, n)| (cause.as_str(), *n)));
+        events.extend(
+            counted
+                .refused
+                .iter()
+                .map(|(cause, n)| (cause.as_str(), *n)),
+        );
         let ends = counted.ended.iter().map(|(end, n)| (end.as_str(), *n));
         let files = [("done", counted.files), ("failed", counted.files_failed)];
         self.metrics

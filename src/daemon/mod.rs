@@ -48,6 +48,7 @@ pub use self::core::Exit;
 /// What `check` asks of the files that the client will read.
 pub use crate::oig::inspect;
 pub use anchor::{Noted, anchor_alone, anchor_of};
+pub use hinted::secret_fault;
 pub use start::{Running, offline, run, start};
 pub use survey::{SurveyOptions, Surveyed, survey};
 pub use upkeep::{domain_now, hint_of, kind_of};
@@ -145,9 +146,7 @@ impl DaemonError {
             | Self::Policy(_)
             | Self::Admin(_)
             | Self::Intake(
-                IntakeError::Bind { .. }
-                | IntakeError::NotLoopback(_)
-                | IntakeError::Folder { .. },
+                IntakeError::Bind { .. } | IntakeError::NotLoopback(_) | IntakeError::Folder { .. },
             )
             | Self::Feed(_)
             | Self::AnchorKey(_)

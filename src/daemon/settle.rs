@@ -338,7 +338,11 @@ impl Core {
         if sent_since {
             self.look_soon(now);
         }
-        if self.intake.as_ref().is_some_and(crate::source::Intake::is_wanted) {
+        if self
+            .intake
+            .as_ref()
+            .is_some_and(crate::source::Intake::is_wanted)
+        {
             // it came while this cycle read, or is one too many for it
             self.hint_came(now);
         }
@@ -405,8 +409,11 @@ impl Core {
                     ]
                 }),
         );
-        self.metrics
-            .set_roads(seen.roads.iter().map(|(road, count)| (road.as_str(), *count)));
+        self.metrics.set_roads(
+            seen.roads
+                .iter()
+                .map(|(road, count)| (road.as_str(), *count)),
+        );
         let unmapped: u64 = seen.unmapped.values().sum();
         tracing::info!(
             visible = seen.visible,

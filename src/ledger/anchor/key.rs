@@ -121,7 +121,10 @@ impl Key {
 
     /// HMAC-SHA256 of a text, in hex (RFC 2104).
     pub fn sign(&self, text: &str) -> String {
-        hex(&hmac_sha256(self.secret.expose_secret(), &[text.as_bytes()]))
+        hex(&hmac_sha256(
+            self.secret.expose_secret(),
+            &[text.as_bytes()],
+        ))
     }
 }
 

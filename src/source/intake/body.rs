@@ -156,7 +156,9 @@ pub fn read(content_type: &str, attributes: &Attributes, body: &[u8]) -> Result<
             }
         }
         "application/json" => named.object(&json(body)?)?,
-        "application/x-ndjson" | "application/ndjson" | "application/jsonl"
+        "application/x-ndjson"
+        | "application/ndjson"
+        | "application/jsonl"
         | "application/json-lines" => {
             let text = std::str::from_utf8(body).map_err(|_| Cause::Malformed)?;
             for line in text.lines().filter(|line| !line.trim().is_empty()) {
@@ -204,7 +206,10 @@ mod tests {
                 "Application/JSON; charset=UTF-8",
                 r#"{"tasks":["17"],"task":18}"#.to_owned(),
             ),
-            ("application/x-ndjson", "\"17\"\r\n\n{\"task\":18}\n".to_owned()),
+            (
+                "application/x-ndjson",
+                "\"17\"\r\n\n{\"task\":18}\n".to_owned(),
+            ),
             ("application/jsonl", "17\n18".to_owned()),
             (
                 "application/cloudevents+json",
@@ -217,7 +222,11 @@ mod tests {
                 ),
             ),
         ] {
-            assert_eq!(names(content_type, &body), both(&["17", "18"], &[]), "{body}");
+            assert_eq!(
+                names(content_type, &body),
+                both(&["17", "18"], &[]),
+                "{body}"
+            );
         }
         let binary = Attributes {
             version: Some("1.0".to_owned()),
@@ -243,23 +252,63 @@ mod tests {
                 r#"{"task":17}"#.to_owned(),
                 Cause::MediaType,
             ),
-            ("application/json", "{\"task\":17".to_owned(), Cause::Malformed),
+            (
+                "application/json",
+                "{\"task\":17".to_owned(),
+                Cause::Malformed,
+            ),
             ("application/json", "[17]".to_owned(), Cause::Malformed),
-            ("application/json", r#"{"tasks":"17"}"#.to_owned(), Cause::Malformed),
+            (
+                "application/json",
+                r#"{"tasks":"17"}"#.to_owned(),
+                Cause::Malformed,
+            ),
             ("application/json", "{}".to_owned(), Cause::NothingNamed),
-            ("application/json", r#"{"tasks":[]}"#.to_owned(), Cause::NothingNamed),
-            ("application/json", r#"{"tasks":["17",""]}"#.to_owned(), Cause::NotAnId),
-            ("application/json", r#"{"tasks":["../17"]}"#.to_owned(), Cause::NotAnId),
-            ("application/json", r#"{"tasks":[1.5]}"#.to_owned(), Cause::NotAnId),
-            ("application/json", r#"{"tasks":[-1]}"#.to_owned(), Cause::NotAnId),
-            ("application/json", r#"{"tasks":[null]}"#.to_owned(), Cause::NotAnId),
-            ("application/json", r#"{"target":""}"#.to_owned(), Cause::NotAnId),
+            (
+                "application/json",
+                r#"{"tasks":[]}"#.to_owned(),
+                Cause::NothingNamed,
+            ),
+            (
+                "application/json",
+                r#"{"tasks":["17",""]}"#.to_owned(),
+                Cause::NotAnId,
+            ),
+            (
+                "application/json",
+                r#"{"tasks":["../17"]}"#.to_owned(),
+                Cause::NotAnId,
+            ),
+            (
+                "application/json",
+                r#"{"tasks":[1.5]}"#.to_owned(),
+                Cause::NotAnId,
+            ),
+            (
+                "application/json",
+                r#"{"tasks":[-1]}"#.to_owned(),
+                Cause::NotAnId,
+            ),
+            (
+                "application/json",
+                r#"{"tasks":[null]}"#.to_owned(),
+                Cause::NotAnId,
+            ),
+            (
+                "application/json",
+                r#"{"target":""}"#.to_owned(),
+                Cause::NotAnId,
+            ),
             (
                 "application/json",
                 format!(r#"{{"tasks":[{}]}}"#, many.join(",")),
                 Cause::TooMany,
             ),
-            ("application/x-ndjson", "17\noops\n".to_owned(), Cause::Malformed),
+            (
+                "application/x-ndjson",
+                "17\noops\n".to_owned(),
+                Cause::Malformed,
+            ),
             (
                 "application/cloudevents+json",
                 format!("{{{event}}}"),
@@ -277,7 +326,11 @@ mod tests {
                 Cause::Malformed,
             ),
         ] {
-            assert_eq!(names(content_type, &body), Err(cause), "{content_type} {body}");
+            assert_eq!(
+                names(content_type, &body),
+                Err(cause),
+                "{content_type} {body}"
+            );
         }
     }
 

@@ -131,7 +131,8 @@ impl Book {
             }
         }
         let named = &coming.named;
-        let new = |task: &&TaskId| !self.waiting.contains_key(*task) && !together.tasks.contains(*task);
+        let new =
+            |task: &&TaskId| !self.waiting.contains_key(*task) && !together.tasks.contains(*task);
         let more = named.tasks.iter().filter(new).count();
         let target =
             |name: &&TargetName| !self.targets.contains(*name) && !together.targets.contains(*name);
@@ -142,9 +143,15 @@ impl Book {
             return May::Not(Cause::Full);
         }
         together.events.extend(coming.event.map(|(print, _)| print));
-        let tasks = named.tasks.iter().filter(|task| !self.waiting.contains_key(*task));
+        let tasks = named
+            .tasks
+            .iter()
+            .filter(|task| !self.waiting.contains_key(*task));
         together.tasks.extend(tasks.cloned());
-        let targets = named.targets.iter().filter(|name| !self.targets.contains(*name));
+        let targets = named
+            .targets
+            .iter()
+            .filter(|name| !self.targets.contains(*name));
         together.targets.extend(targets.cloned());
         May::Take
     }
@@ -323,7 +330,11 @@ mod tests {
         book.forget_old(300);
         assert_eq!(taken(&mut book, &event, 300), May::Known);
         book.forget_old(301);
-        assert_eq!(taken(&mut book, &event, 301), May::Take, "its time refuses it before");
+        assert_eq!(
+            taken(&mut book, &event, 301),
+            May::Take,
+            "its time refuses it before"
+        );
         let mut together = Together::default();
         let twice = coming("b", 300, &["2"]);
         assert_eq!(book.may(&twice, &mut together, 0), May::Take);
@@ -345,7 +356,10 @@ mod tests {
         assert_eq!(taken(&mut book, &coming("c", 9, &["4"]), 0), May::Take);
         let mut together = Together::default();
         let mut small = Book::new(1);
-        assert_eq!(small.may(&coming("x", 9, &["1"]), &mut together, 0), May::Take);
+        assert_eq!(
+            small.may(&coming("x", 9, &["1"]), &mut together, 0),
+            May::Take
+        );
         assert_eq!(small.may(&coming("y", 9, &["2"]), &mut together, 0), full);
         small.take(&coming("x", 9, &["1"]));
         assert_eq!(small.waiting(), 1);
@@ -379,7 +393,10 @@ mod tests {
         assert_eq!((book.waiting(), book.followed()), (2, 1));
         for tries in 2..=5 {
             let again = book.hints();
-            let two = again.iter().find(|h| h.task.as_str() == "2").expect("it waits");
+            let two = again
+                .iter()
+                .find(|h| h.task.as_str() == "2")
+                .expect("it waits");
             assert_eq!(book.in_vain(two), tries == 5);
         }
         assert!(book.end(&now[0], HintEnd::NotFound));

@@ -162,7 +162,14 @@ impl Counts {
 
     /// A file was taken, or could not be used.
     pub fn file(&self, taken: bool) {
-        rise(if taken { &self.files } else { &self.files_failed }, 1);
+        rise(
+            if taken {
+                &self.files
+            } else {
+                &self.files_failed
+            },
+            1,
+        );
     }
 
     /// An event was not taken.
@@ -187,8 +194,16 @@ impl Counts {
             duplicates: of(&self.duplicates),
             files: of(&self.files),
             files_failed: of(&self.files_failed),
-            refused: Cause::ALL.iter().copied().zip(self.refused.iter().map(of)).collect(),
-            ended: HintEnd::ALL.iter().copied().zip(self.ended.iter().map(of)).collect(),
+            refused: Cause::ALL
+                .iter()
+                .copied()
+                .zip(self.refused.iter().map(of))
+                .collect(),
+            ended: HintEnd::ALL
+                .iter()
+                .copied()
+                .zip(self.ended.iter().map(of))
+                .collect(),
         }
     }
 }

@@ -237,13 +237,10 @@ impl HintFile {
         for line in lines {
             line.put(&mut bytes);
         }
-        let written = self.file.write_all(&bytes).and_then(|()| {
-            if sync {
-                self.file.sync_data()
-            } else {
-                Ok(())
-            }
-        });
+        let written = self
+            .file
+            .write_all(&bytes)
+            .and_then(|()| if sync { self.file.sync_data() } else { Ok(()) });
         if let Err(error) = written {
             // a part of it must not come before what is written next
             self.file.set_len(self.length)?;
@@ -363,7 +360,10 @@ fn by_road(tasks: &[(&TaskId, Road)]) -> Vec<(Road, Vec<TaskId>)> {
         .flat_map(|run| run.chunks(AT_ONCE))
         .filter_map(|part| {
             let (_, road) = part.first()?;
-            Some((*road, part.iter().map(|(task, _)| (*task).clone()).collect()))
+            Some((
+                *road,
+                part.iter().map(|(task, _)| (*task).clone()).collect(),
+            ))
         })
         .collect()
 }

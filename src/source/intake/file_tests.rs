@@ -128,5 +128,9 @@ fn a_file_of_another_version_is_left_as_it_is() {
     fs::write(&path, "provtaskd hints 2\nwhatever\n").expect("written");
     let refused = HintFile::open(dir.path(), &mut Book::new(1), 0);
     assert!(refused.is_err());
-    assert!(fs::read_to_string(&path).expect("there").contains("whatever"));
+    assert!(
+        fs::read_to_string(&path)
+            .expect("there")
+            .contains("whatever")
+    );
 }

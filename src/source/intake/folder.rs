@@ -73,7 +73,11 @@ impl Folder {
     pub async fn watch(mut self, intake: Intake, stop: CancellationToken) {
         let mut said = None;
         loop {
-            let trouble = self.look(&intake).await.err().map(|error| error.to_string());
+            let trouble = self
+                .look(&intake)
+                .await
+                .err()
+                .map(|error| error.to_string());
             if let Some(error) = &trouble
                 && said != trouble
             {
@@ -257,7 +261,9 @@ mod tests {
         assert!(at("a.csv").exists());
         assert_eq!(intake.standing().waiting, 4);
         let (hints, targets) = intake.hints();
-        let read = hints.into_iter().map(|hint| (hint, Some(super::super::HintEnd::Listed)));
+        let read = hints
+            .into_iter()
+            .map(|hint| (hint, Some(super::super::HintEnd::Listed)));
         intake.end(read.collect(), targets).await;
         folder.look(&intake).await.expect("looked");
         assert_eq!(intake.standing().waiting, 2);

@@ -146,7 +146,10 @@ impl Intake {
             );
         }
         if book.is_wanted() {
-            tracing::info!(hints = book.waiting(), "hints of an earlier run wait to be read");
+            tracing::info!(
+                hints = book.waiting(),
+                "hints of an earlier run wait to be read"
+            );
         }
         let shared = Arc::new(Shared {
             book: Mutex::new(book),

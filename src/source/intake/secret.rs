@@ -70,8 +70,9 @@ impl Secrets {
             (
                 meta.dev(),
                 meta.ino(),
-                meta.mtime(),
-                meta.mtime_nsec(),
+                // also a change of its mode counts
+                meta.ctime(),
+                meta.ctime_nsec(),
                 meta.len(),
             )
         });
@@ -106,7 +107,12 @@ impl Secrets {
 /// # Errors
 /// What is wrong with it, in words that show nothing of its content.
 pub fn read(path: &Path) -> Held {
-    let wrong = |what: String| Err(Arc::from(format!("the secret file {} {what}", path.display())));
+    let wrong = |what: String| {
+        Err(Arc::from(format!(
+            "the secret file {} {what}",
+            path.display()
+        )))
+    };
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
         Err(error) => return wrong(format!("can't be read: {error}")),
@@ -160,6 +166,8 @@ pub fn read(path: &Path) -> Held {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn file(text: &str, mode: u32) -> (tempfile::TempDir, PathBuf) {

@@ -84,13 +84,7 @@ impl Signed {
     pub fn check(&self, body: &[u8], secrets: &[Vec<u8>]) -> Result<(), Cause> {
         let mut good = false;
         for secret in secrets {
-            let parts = [
-                self.id.as_bytes(),
-                b".",
-                self.stamp.as_bytes(),
-                b".",
-                body,
-            ];
+            let parts = [self.id.as_bytes(), b".", self.stamp.as_bytes(), b".", body];
             let code = hmac_sha256(secret, &parts);
             for signature in &self.signatures {
                 good |= same(signature, &code);
@@ -136,7 +130,11 @@ mod tests {
             ("msg_p5jXN8AQM9LWM0D4loKWxJel", "1614265330", good),
             (id, "1614265331", good),
             (id, "01614265330", good),
-            (id, "1614265330", "v2,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="),
+            (
+                id,
+                "1614265330",
+                "v2,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+            ),
             (id, "1614265330", ""),
         ] {
             let other = signed(id, at, signatures).expect("read");
