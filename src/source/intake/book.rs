@@ -168,7 +168,8 @@ impl Book {
         self.targets.extend(coming.named.targets.iter().cloned());
     }
 
-    fn wait(&mut self, task: TaskId, road: Road) {
+    /// A task is named: it waits, or waits anew.
+    pub fn wait(&mut self, task: TaskId, road: Road) {
         self.turn += 1;
         let turn = self.turn;
         let new = Waiting {
@@ -185,6 +186,11 @@ impl Book {
     /// Remembers the id of an event that was taken in an earlier life.
     pub fn remember(&mut self, print: EventPrint, until: i64) {
         self.events.insert(print, until);
+    }
+
+    /// Targets that waited to be looked at in an earlier life.
+    pub fn look_at(&mut self, targets: Vec<TargetName>) {
+        self.targets.extend(targets);
     }
 
     /// A task that was followed in an earlier life.

@@ -141,6 +141,10 @@ fn take(
         }
     }
     let stored = written.is_ok();
+    if stored {
+        // before the answers: whoever has one may count on the next cycle
+        shared.announce();
+    }
     for ((_, answer), may) in coming.into_iter().zip(judged) {
         let said = match may {
             May::Not(cause) => Err(cause),
@@ -151,9 +155,6 @@ fn take(
         };
         // a sender that went away comes again with the same id
         let _ = answer.send(said);
-    }
-    if stored {
-        shared.announce();
     }
 }
 

@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::body::Named;
 use super::book::{Book, Coming, EventPrint};
 use crate::model::{Road, TargetName, TaskId};
 
@@ -136,15 +135,14 @@ impl Line {
                 tasks,
                 targets,
             } => {
-                let print = event.as_deref().and_then(unhex);
-                book.take(&Coming {
-                    event: print.zip(until),
-                    named: Named {
-                        tasks: tasks.into_iter().collect(),
-                        targets: targets.into_iter().collect(),
-                    },
-                    road,
-                });
+                if let (Some(print), Some(until)) = (event.as_deref().and_then(unhex), until) {
+                    book.remember(print, until);
+                }
+                // in the order in which they stand there
+                for task in tasks {
+                    book.wait(task, road);
+                }
+                book.look_at(targets);
             }
             Self::Events { prints } => {
                 for (print, until) in prints {

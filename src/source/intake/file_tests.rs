@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use super::*;
+use crate::source::intake::body::Named;
 use crate::source::intake::book::{May, Together, print_of};
 
 fn coming(id: &str, until: i64, tasks: &[&str], target: Option<&str>) -> Coming {
