@@ -340,6 +340,7 @@ fn admitted(rows: &[Task], lineages: &[LineageId], now: Timestamp) -> Vec<Admitt
                 attempt_open: false,
                 baseline: false,
                 released_by_age: false,
+                by_hint: false,
                 order_releases: &[],
                 now,
                 limits: &limits,

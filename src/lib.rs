@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  source ──► Snapshot ──► policy ──► Decision ──► guard + governor ──► Admitted ──► batcher ──┐
-//!  (poll)                  (+ Facts)                                                           ▼
+//!  (poll, hints)           (+ Facts)                                                           ▼
 //!                                                                               ledger.claim(batch)
 //!                                                                                              │
 //!  ledger.settle ◄── Outcome ◄── verify ◄── Receipt ◄── deliver ◄── Batch<Claimed> ◄────────────┘

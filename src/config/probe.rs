@@ -10,43 +10,43 @@ use crate::model::settings::Settings;
 pub fn probe(settings: &Settings) -> Vec<Finding> {
     let mut findings = Vec::new();
     let server = &settings.server;
-    let password = "server.password_file";
-    match std::fs::metadata(&server.password_file) {
-        // its key is among the findings already
-        _ if server.password_file.as_os_str().is_empty() => {}
-        Ok(meta) if !meta.is_file() => findings.push(finding(
-            Severity::Error,
-            password,
-            format!("{} is not a file", server.password_file.display()),
-            "name a file that holds the password alone",
-        )),
-        Ok(meta) if meta.mode() & 0o007 != 0 => findings.push(finding(
-            Severity::Error,
-            password,
-            format!(
-                "{} can be read by everybody (mode {:o})",
-                server.password_file.display(),
-                meta.mode() & 0o7777
-            ),
-            "chmod 600, owned by the daemon's user, and change the password",
-        )),
-        Ok(meta) if meta.mode() & 0o077 != 0 => findings.push(finding(
-            Severity::Warning,
-            password,
-            format!(
-                "{} can be read by others (mode {:o})",
-                server.password_file.display(),
-                meta.mode() & 0o7777
-            ),
-            "chmod 600, owned by the daemon's user",
-        )),
-        Ok(_) => {}
-        Err(error) => findings.push(finding(
-            Severity::Error,
-            password,
-            format!("{}: {error}", server.password_file.display()),
-            "create the file, readable for the daemon's user only",
-        )),
+    // its key is among the findings already
+    if !server.password_file.as_os_str().is_empty() {
+        findings.extend(secret(
+            "server.password_file",
+            &server.password_file,
+            "password",
+        ));
+    }
+    if let (Some(path), Some(_)) = (&settings.intake.secret_file, settings.intake.listen) {
+        findings.extend(secret("intake.secret_file", path, "secret"));
+    }
+    if let Some(dir) = &settings.intake.folder {
+        match std::fs::metadata(dir) {
+            Ok(meta) if !meta.is_dir() => findings.push(finding(
+                Severity::Error,
+                "intake.folder",
+                format!("{} is no directory", dir.display()),
+                "name a directory of the daemon's user",
+            )),
+            Ok(meta) if meta.mode() & 0o002 != 0 => findings.push(finding(
+                Severity::Error,
+                "intake.folder",
+                format!(
+                    "everybody may write into {} (mode {:o})",
+                    dir.display(),
+                    meta.mode() & 0o7777
+                ),
+                "chmod o-w it; who may name tasks is decided by who may write there",
+            )),
+            Ok(_) => {}
+            Err(error) => findings.push(finding(
+                Severity::Error,
+                "intake.folder",
+                format!("{}: {error}", dir.display()),
+                "create it, or remove the key",
+            )),
+        }
     }
     let mut file = |key: &str, path: Option<&Path>| {
         if let Some(path) = path
@@ -69,6 +69,44 @@ pub fn probe(settings: &Settings) -> Vec<Finding> {
     file("absence.feed", settings.absence.feed.as_deref());
     findings.extend(open_store(settings));
     findings
+}
+
+/// What is wrong with a file that holds a secret.
+fn secret(key: &str, path: &Path, what: &str) -> Option<Finding> {
+    let shown = path.display();
+    match std::fs::metadata(path) {
+        Ok(meta) if !meta.is_file() => Some(finding(
+            Severity::Error,
+            key,
+            format!("{shown} is not a file"),
+            &format!("name a file that holds the {what} alone"),
+        )),
+        Ok(meta) if meta.mode() & 0o007 != 0 => Some(finding(
+            Severity::Error,
+            key,
+            format!(
+                "{shown} can be read by everybody (mode {:o})",
+                meta.mode() & 0o7777
+            ),
+            &format!("chmod 600, owned by the daemon's user, and change the {what}"),
+        )),
+        Ok(meta) if meta.mode() & 0o077 != 0 => Some(finding(
+            Severity::Warning,
+            key,
+            format!(
+                "{shown} can be read by others (mode {:o})",
+                meta.mode() & 0o7777
+            ),
+            "chmod 600, owned by the daemon's user",
+        )),
+        Ok(_) => None,
+        Err(error) => Some(finding(
+            Severity::Error,
+            key,
+            format!("{shown}: {error}"),
+            "create the file, readable for the daemon's user only",
+        )),
+    }
 }
 
 /// A store that others than its user may enter: it holds names of people and accounts, and what is

@@ -242,6 +242,19 @@ section! {
 }
 
 section! {
+    /// Hints from outside that tasks should be read (docs/intake.md); off by default.
+    IntakeRaw "intake" {
+        listen: String = Default(r#""off""#), "Address for signed events, e.g. `127.0.0.1:9465`; loopback only; `off` for none.";
+        secret_file: String = Optional(r#""intake-secret""#), "File of the secret that signs events, or of two while it is changed: a line each, `whsec_` and base64. It is read again whenever it changes.";
+        credential: String = Optional(r#""intake-secret""#), "Name of a systemd credential (`LoadCredential=`) that holds the secret, instead of `secret_file`.";
+        folder: String = Optional(r#""intake""#), "Directory of files with task ids; what is taken is moved to `done` in it, the rest to `failed`.";
+        max_waiting: i64 = Default("100000"), "Tasks that may wait to be read (100 to 1000000); more are refused.";
+        reads_per_cycle: i64 = Default("100"), "Tasks that are read by their ids in one cycle, because the list does not show them (2 to 10000); a quarter of `server.reads_per_minute` at most.";
+        earliest: String = Default(r#""30s""#), "Shortest pause between the end of a cycle and one that a hint asks for.";
+    }
+}
+
+section! {
     /// Log format and level.
     LogRaw "log" {
         format: String = Default(r#""human""#), "`human`, `json` or `journald`.";
@@ -275,12 +288,14 @@ pub struct Raw {
     pub audit: AuditRaw,
     /// `[admin]`
     pub admin: AdminRaw,
+    /// `[intake]`
+    pub intake: IntakeRaw,
     /// `[log]`
     pub log: LogRaw,
 }
 
 /// Every section, in the order of the docs.
-pub const SECTIONS: [Section; 13] = [
+pub const SECTIONS: [Section; 14] = [
     ServerRaw::SECTION,
     ScheduleRaw::SECTION,
     ModeRaw::SECTION,
@@ -293,5 +308,6 @@ pub const SECTIONS: [Section; 13] = [
     StoreRaw::SECTION,
     AuditRaw::SECTION,
     AdminRaw::SECTION,
+    IntakeRaw::SECTION,
     LogRaw::SECTION,
 ];

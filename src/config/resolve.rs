@@ -2,6 +2,7 @@
 
 mod audit;
 mod governor;
+mod intake;
 mod server;
 
 use std::collections::BTreeMap;
@@ -205,9 +206,10 @@ pub fn resolve(
         );
     }
     let admin = AdminSettings {
-        listen: listen(r, &raw.admin.listen),
+        listen: listen(r, "admin.listen", &raw.admin.listen, "127.0.0.1:9464"),
         socket,
     };
+    let intake = intake::resolve(r, &raw.intake, &admin, env);
     let format = r.word(
         "log.format",
         &raw.log.format,
@@ -236,6 +238,7 @@ pub fn resolve(
         traits,
         audit,
         admin,
+        intake,
         log,
         zone,
         origin: origin.to_path_buf(),
@@ -421,11 +424,13 @@ fn guard(r: &mut Reader<'_>, raw: &GuardRaw) -> GuardSettings {
     }
 }
 
-fn listen(r: &mut Reader<'_>, raw: &Option<super::raw::Field<String>>) -> Option<SocketAddr> {
-    let key = "admin.listen";
-    let text = r
-        .text(key, raw)
-        .unwrap_or_else(|| "127.0.0.1:9464".to_owned());
+fn listen(
+    r: &mut Reader<'_>,
+    key: &str,
+    raw: &Option<super::raw::Field<String>>,
+    default: &str,
+) -> Option<SocketAddr> {
+    let text = r.text(key, raw).unwrap_or_else(|| default.to_owned());
     if text.trim() == "off" {
         return None;
     }

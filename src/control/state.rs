@@ -56,6 +56,33 @@ pub struct FeedView {
     pub problem: Option<String>,
 }
 
+/// The intake of hints; counts are since start.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct IntakeView {
+    /// Where signed events are taken.
+    pub listen: Option<String>,
+    /// The watched folder.
+    pub folder: Option<String>,
+    /// Tasks that wait to be read.
+    pub waiting: u64,
+    /// Tasks that the list does not show and that are read by their ids in each cycle.
+    pub followed: u64,
+    /// Events taken.
+    pub accepted: u64,
+    /// Events whose id was taken before.
+    pub duplicates: u64,
+    /// Files taken.
+    pub files: u64,
+    /// Files that could not be used.
+    pub files_failed: u64,
+    /// Events not taken, by cause.
+    pub refused: Vec<(String, u64)>,
+    /// Hints that have ended, by how.
+    pub ended: Vec<(String, u64)>,
+    /// Why hints can't be put on disk, if so.
+    pub problem: Option<String>,
+}
+
 /// The head of the journal that was noted outside the store last.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct AnchorView {

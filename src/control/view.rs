@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::audit::{JournalView, PastView};
-use super::state::{AnchorView, FeedView, RewoundView, SavedView};
+use super::state::{AnchorView, FeedView, IntakeView, RewoundView, SavedView};
 use crate::model::{
     ActionName, AttemptState, Kind, LineageId, Login, Mode, PolicyHash, Principal, Refusal,
-    RefusalReason, Scope, TargetName, TaskId, Verdict,
+    RefusalReason, Road, Scope, TargetName, TaskId, Verdict,
 };
 
 /// A text of others in one line that a terminal takes for nothing but text.
@@ -277,6 +277,12 @@ pub struct StatusView {
     /// The absence file, where one is configured.
     #[serde(default)]
     pub absence_feed: Option<FeedView>,
+    /// The intake of hints, where one is configured.
+    #[serde(default)]
+    pub intake: Option<IntakeView>,
+    /// Tasks of the last reading by the road on which they were seen.
+    #[serde(default)]
+    pub roads: Vec<(Road, u64)>,
     /// What is wrong with the server's clock or its zone, where its dates say so.
     #[serde(default)]
     pub server_clock: Option<String>,

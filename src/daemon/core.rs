@@ -35,7 +35,8 @@ use crate::model::settings::Settings;
 use crate::model::{Clock, CycleId, Known, LineageId, Mode, RefusalReason, TaskId};
 use crate::oig::{Client, RequestCounts};
 use crate::policy::PolicySet;
-use crate::telemetry::{Health, Metrics};
+use crate::source::Intake;
+use crate::telemetry::{Health, Metered, Metrics};
 
 /// Why the loop has ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -233,6 +234,12 @@ pub struct Core {
     pub governor_stored: Option<String>,
     /// The store on its way into a file.
     pub saving: Saving,
+    /// Hints that tasks should be read, where any are taken.
+    pub intake: Option<Intake>,
+    /// Where events are taken.
+    pub intake_at: Option<std::net::SocketAddr>,
+    /// Counts of the intake that the counters know of.
+    pub metered_intake: Metered,
 }
 
 /// Outside events.
@@ -262,13 +269,14 @@ pub async fn drive(core: &mut Core, inlets: &mut Inlets) -> Result<Exit, DaemonE
         core.show_life();
         core.start_work().await?;
         core.anchor_when_due().await?;
+        core.meter_intake();
         if core.once && core.is_through() {
             core.say_what_is_left();
             return Ok(Exit::Once);
         }
         let wake = core.wake_at();
         let (clock, stepper, jobs) = (core.clock.clone(), core.stepper.clone(), core.jobs.len());
-        let ledger = core.ledger.clone();
+        let (ledger, intake) = (core.ledger.clone(), core.intake.clone());
         // signals and orders go before work, so that a busy daemon still listens
         tokio::select! {
             biased;
@@ -286,6 +294,7 @@ pub async fn drive(core: &mut Core, inlets: &mut Inlets) -> Result<Exit, DaemonE
             Some(done) = core.jobs.join_next(), if !core.jobs.is_empty() => {
                 core.finished(done).await?;
             }
+            () = hint(intake.as_ref()) => core.hint_came(core.clock.now()),
             stepped = idle(&clock, stepper.as_ref(), jobs, wake) => {
                 if let Err(error) = stepped {
                     return Err(DaemonError::Stepper(error));
@@ -293,6 +302,14 @@ pub async fn drive(core: &mut Core, inlets: &mut Inlets) -> Result<Exit, DaemonE
             }
         }
         core.notice_clock();
+    }
+}
+
+/// Waits for a hint that no cycle has taken yet.
+async fn hint(intake: Option<&Intake>) {
+    match intake {
+        Some(intake) => intake.came().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -364,6 +381,7 @@ impl Core {
             ahead: false,
             only: None,
             blocked: Arc::new(self.blocked(self.clock.now())),
+            intake: self.intake.clone(),
         }
     }
 

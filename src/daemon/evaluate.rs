@@ -10,6 +10,7 @@ use super::ask::{Asked, Candidate, Decided};
 use super::collect::collector;
 use super::describe::{self, RowText};
 use super::facts::Surroundings;
+use super::hinted::{self, Hinted};
 use super::memory::{Memory, Remembered, relook_of, rests_on_readings};
 use super::owners::{self, Loads};
 use super::seen::{Seen, count};
@@ -27,6 +28,7 @@ use crate::model::{
 };
 use crate::oig::{Client, OigError};
 use crate::policy::{Class, Need, PolicySet};
+use crate::source::Intake;
 
 /// Why a cycle could not be finished; nothing was sent.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +71,8 @@ pub struct Bench {
     pub only: Option<TaskId>,
     /// Targets to which nothing may be sent now, and why: no readings are spent on them.
     pub blocked: Arc<BTreeMap<TargetName, Refusal>>,
+    /// Hints that tasks should be read, where any are taken.
+    pub intake: Option<Intake>,
 }
 
 /// Something that a policy wants done, with what the guards say.
@@ -127,6 +131,8 @@ pub struct Evaluated {
     pub to_justify: Vec<justify::Wish>,
     /// Lineages decided in this cycle on which something is to be done.
     pub fresh: FastSet<LineageId>,
+    /// What became of hints.
+    pub hinted: Hinted,
     /// The orders and the configuration under which it was worked out.
     pub epoch: u64,
 }
@@ -142,11 +148,13 @@ const KEPT_AT_ONCE: usize = 2;
 /// # Errors
 /// The list could not be read, the login is stopped, or the ledger could not write.
 pub async fn evaluate(bench: &Bench, memory: &mut Memory) -> Result<Evaluated, CycleError> {
-    let snapshot = bench.client.list().await?;
-    evaluate_list(bench, memory, snapshot).await
+    let asked = hinted::asked(bench);
+    let mut snapshot = bench.client.list().await?;
+    let hinted = hinted::read(bench, asked, &mut snapshot).await?;
+    evaluate_list(bench, memory, snapshot, hinted).await
 }
 
-/// The same over a list that was read already.
+/// The same over a list that was read already, with what was read by ids behind it.
 ///
 /// # Errors
 /// The login is stopped, or the ledger could not write.
@@ -154,6 +162,7 @@ pub async fn evaluate_list(
     bench: &Bench,
     memory: &mut Memory,
     snapshot: Snapshot,
+    hinted: Hinted,
 ) -> Result<Evaluated, CycleError> {
     let snapshot = Arc::new(snapshot);
     let now = bench.clock.now();
@@ -186,7 +195,7 @@ pub async fn evaluate_list(
     let observed = taking_in.await.map_err(|_| CycleError::Worker)??;
     memory.cycle += 1;
     let mut out = Evaluated {
-        seen: count(&snapshot, &kinds),
+        seen: count(&snapshot, &kinds, hinted.roads()),
         epoch: bench.epoch,
         ..Evaluated::default()
     };
@@ -262,6 +271,7 @@ pub async fn evaluate_list(
         states: &states,
         loads: &loads,
         classes: &classes,
+        hinted: &hinted,
         now,
         moment: moment.clone(),
     };
@@ -332,6 +342,7 @@ pub async fn evaluate_list(
         states: &states,
         loads: &loads,
         classes: &classes,
+        hinted: &hinted,
         now,
         moment,
     };
@@ -347,6 +358,7 @@ pub async fn evaluate_list(
     out.to_justify = justify::wishes(&around, &rows);
     let keep = bench.settings.guard.fact_age + SignedDuration::from_mins(5);
     memory.cache.trim(bench.clock.now(), keep);
+    out.hinted = hinted;
     Ok(out)
 }
 
@@ -438,8 +450,10 @@ fn remember(
     let acts = matches!(decision.verdict, Some(Verdict::Act { .. }));
     let (digest, said) = (decision.inputs.clone(), said_print(&decision));
     if around.bench.whole {
-        out.rows
-            .insert(state.lineage, describe::row_text(task, &facts));
+        let mut text = describe::row_text(task, &facts);
+        let road = around.road(row).in_words().to_owned();
+        text.facts.push(("seen by".to_owned(), road));
+        out.rows.insert(state.lineage, text);
     }
     let decision = Arc::new(decision);
     let act = acts.then(|| Arc::clone(&decision));

@@ -6,11 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::account::{Accounts, Lookup, RowState};
 use super::evaluate::Bench;
+use super::hinted::Hinted;
 use super::memory::Memory;
 use super::owners::{self, Loads};
 use crate::model::facts::{DefinitionMemory, Facts, History, Known, Now};
 use crate::model::task::Wide;
-use crate::model::{Kind, LineageId, Owner, Snapshot, Task, TaskId};
+use crate::model::{Kind, LineageId, Owner, Road, Snapshot, Task, TaskId};
 use crate::policy::{Class, Need};
 
 /// Everything beside the row that one cycle has at hand.
@@ -29,6 +30,8 @@ pub struct Surroundings<'a> {
     pub loads: &'a Loads,
     /// Classes of the reasons, row by row, where they were worked out already.
     pub classes: &'a [Class],
+    /// By which road the rows behind the list's were seen.
+    pub hinted: &'a Hinted,
     /// Domain time at which the cycle decides.
     pub now: Timestamp,
     /// The same for policies, in the configured zone.
@@ -44,6 +47,11 @@ fn undeclared<T>() -> Known<T> {
 }
 
 impl Surroundings<'_> {
+    /// By which road a row was seen.
+    pub fn road(&self, row: usize) -> Road {
+        self.hinted.road(row)
+    }
+
     /// The facts of one row.
     pub fn facts(&self, memory: &Memory, row: usize) -> Facts {
         let task = &self.snapshot.tasks[row];

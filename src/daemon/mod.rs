@@ -14,6 +14,7 @@ mod evaluate;
 mod facts;
 mod feed;
 mod govern;
+mod hinted;
 mod justify;
 mod login;
 mod memory;
@@ -53,6 +54,7 @@ pub use self::core::Exit;
 /// What `check` asks of the files that the client will read.
 pub use crate::oig::inspect;
 pub use anchor::{Noted, anchor_alone, anchor_of};
+pub use hinted::secret_fault;
 pub use online::{Online, Trouble, online};
 pub use private::{make_private_dir, write_private};
 pub use probe::{ProbeOptions, Probed, keep_traits, kept_traits, probe};
@@ -68,6 +70,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::anchor::KeyError;
 use crate::oig::OigError;
 use crate::policy::PolicyError;
+use crate::source::IntakeError;
 use crate::traits::TraitsError;
 
 /// How to run.
@@ -99,6 +102,9 @@ pub enum DaemonError {
     /// The port for metrics and health.
     #[error(transparent)]
     Admin(#[from] AdminError),
+    /// The intake of hints.
+    #[error(transparent)]
+    Intake(#[from] IntakeError),
     /// A simulator's clock was asked for where there is none.
     #[error("server.simulator_clock is set, but {origin} can't lend its clock: {why}")]
     SimulatorClock {
@@ -152,9 +158,14 @@ impl DaemonError {
             Self::Server(OigError::Settings(_) | OigError::File { .. })
             | Self::Policy(_)
             | Self::Admin(_)
+            | Self::Intake(
+                IntakeError::Bind { .. } | IntakeError::NotLoopback(_) | IntakeError::Folder { .. },
+            )
             | Self::Feed(_)
             | Self::AnchorKey(_)
             | Self::SimulatorClock { .. } => RefusedKind::Config,
+            Self::Intake(IntakeError::File(_)) => RefusedKind::Io,
+            Self::Intake(IntakeError::Thread(_)) => RefusedKind::Internal,
             Self::Server(_) | Self::Stepper(_) | Self::Once(_) => RefusedKind::Unreachable,
             Self::OnceLogin(_) => RefusedKind::LoginRefused,
             Self::OnceFaults(_) => RefusedKind::Findings,
@@ -208,6 +219,9 @@ impl DaemonError {
             }
             Self::Control(_) => "another daemon may be running; see `provtaskd status`".to_owned(),
             Self::Admin(_) => "choose another admin.listen, or set it to \"off\"".to_owned(),
+            Self::Intake(IntakeError::File(_)) => "look at the message above; the file may be moved away: the list is read as always, and only tasks that it does not show have to be named again".to_owned(),
+            Self::Intake(IntakeError::Thread(_)) => String::new(),
+            Self::Intake(_) => "mend what [intake] names, or leave the section out".to_owned(),
             Self::SimulatorClock { .. } => "is `provtaskd sim` running there? For a real server, leave server.simulator_clock out".to_owned(),
             Self::Stepper(_) => "was the simulator stopped?".to_owned(),
             Self::AnchorKey(_) => "mend the file that audit.hmac_key_file names, or leave the key out; nothing was sent".to_owned(),

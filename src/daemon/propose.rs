@@ -13,12 +13,12 @@ use super::evaluate::{Behind, CycleError, Evaluated, Proposal};
 use super::facts::Surroundings;
 use super::memory::Memory;
 use super::owners;
-use crate::guard::{self, MemberFact, Passed};
+use crate::guard::{self, GuardNeeds, MemberFact, Passed};
 use crate::model::facts::Known;
 use crate::model::hash::{FastMap, FastSet};
 use crate::model::{
     Action, Decision, LineageId, Login, OrderRelease, Principal, ProcessKey, Refusal,
-    RefusalReason, RoleKey, Scope, TargetName, Verdict,
+    RefusalReason, Road, RoleKey, Scope, TargetName, Verdict,
 };
 
 /// The first pause after a fact was asked for in vain; doubled each time.
@@ -81,7 +81,7 @@ pub async fn propose(
         let asked = asked.unwrap_or_else(|| ask(around, memory, &wish, &standing, &handed));
         // a guard's refusal tells more than "not yet"; readings are spent only on what may go now
         let waits = match &asked {
-            Err(refusals) if !needs_reading(&wish, refusals) => None,
+            Err(refusals) if !needs_reading(around, &wish, refusals) => None,
             _ => not_now(around, &wish),
         };
         if let Some(refusal) = waits {
@@ -90,7 +90,7 @@ pub async fn propose(
         }
         let to_read = match &asked {
             Ok(passed) => grows_old(around, &wish, passed),
-            Err(refusals) => needs_reading(&wish, refusals),
+            Err(refusals) => needs_reading(around, &wish, refusals),
         };
         if to_read {
             let used = read_on
@@ -131,7 +131,7 @@ pub async fn propose(
             }
             Err(mut refusals) => {
                 let asked = read_to_the_end || asked_in_vain(around, memory, &wish);
-                if asked && needs_reading(&wish, &refusals) {
+                if asked && needs_reading(around, &wish, &refusals) {
                     ask_later(around, memory, &wish, &mut refusals);
                 }
                 out.proposals.push(refused(around, wish, refusals));
@@ -167,7 +167,7 @@ fn ask_later(
 /// True where a reading of the wish's own was tried in this cycle and brought nothing. That others
 /// were not reached does not excuse it: a few that hang for long would come first for ever.
 fn asked_in_vain(around: &Surroundings<'_>, memory: &Memory, wish: &Wish) -> bool {
-    let needs = guard::needs(wish.decision.kind, &wish.action);
+    let needs = needs(around, wish);
     let task = &around.snapshot.tasks[wish.row];
     memory.cache.asked_in_vain(
         around.now,
@@ -365,8 +365,15 @@ fn not_now(around: &Surroundings<'_>, wish: &Wish) -> Option<Refusal> {
         .cloned()
 }
 
-fn needs_reading(wish: &Wish, refusals: &[Refusal]) -> bool {
-    let needs = guard::needs(wish.decision.kind, &wish.action);
+/// What has to be read before the guards can pass; of a task that a hint named, its account in any case.
+fn needs(around: &Surroundings<'_>, wish: &Wish) -> GuardNeeds {
+    let mut needs = guard::needs(wish.decision.kind, &wish.action);
+    needs.process |= around.road(wish.row) != Road::List;
+    needs
+}
+
+fn needs_reading(around: &Surroundings<'_>, wish: &Wish, refusals: &[Refusal]) -> bool {
+    let needs = needs(around, wish);
     (needs.beneficiary || needs.process || needs.assignee || needs.responses)
         && refusals.iter().all(|refusal| lacks_a_fact(refusal.reason))
 }
@@ -374,7 +381,7 @@ fn needs_reading(wish: &Wish, refusals: &[Refusal]) -> bool {
 /// True where the rest of the facts' time is shorter than what it may take to read the others' and to
 /// wait in the queue; reading them once more is what keeps it from being always too late.
 fn grows_old(around: &Surroundings<'_>, wish: &Wish, passed: &Passed) -> bool {
-    let needs = guard::needs(wish.decision.kind, &wish.action);
+    let needs = needs(around, wish);
     let life = around.bench.settings.guard.fact_age / 2;
     (needs.beneficiary || needs.process || needs.responses)
         && passed
@@ -388,6 +395,7 @@ fn lacks_a_fact(reason: RefusalReason) -> bool {
         reason,
         RefusalReason::BeneficiaryUnknown
             | RefusalReason::AccountUnknown
+            | RefusalReason::SiblingsUnknown
             | RefusalReason::AssigneeUnknown
             | RefusalReason::FactUnknown
     )
@@ -405,7 +413,7 @@ async fn read(
     let mut processes: Vec<(ProcessKey, u64)> = Vec::new();
     let mut responses = Vec::new();
     for wish in wishes {
-        let needs = guard::needs(wish.decision.kind, &wish.action);
+        let needs = needs(around, wish);
         let task = &around.snapshot.tasks[wish.row];
         if needs.beneficiary
             && let Some(login) = &task.beneficiary

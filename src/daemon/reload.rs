@@ -257,6 +257,16 @@ fn fixed(live: &Settings, new: &Settings) -> Option<&'static str> {
         ("audit", live.audit == new.audit),
         ("admin.socket", live.admin.socket == new.admin.socket),
         ("admin.listen", live.admin.listen == new.admin.listen),
+        ("intake.listen", live.intake.listen == new.intake.listen),
+        (
+            "intake.secret_file",
+            live.intake.secret_file == new.intake.secret_file,
+        ),
+        ("intake.folder", live.intake.folder == new.intake.folder),
+        (
+            "intake.max_waiting",
+            live.intake.max_waiting == new.intake.max_waiting,
+        ),
         ("log.format", live.log.format == new.log.format),
         ("log.level", live.log.level == new.log.level),
     ];

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::governor::Census;
-use crate::model::{Kind, Snapshot, TargetName, TaskStatus};
+use crate::model::{Kind, Road, Snapshot, TargetName, TaskStatus};
 
 /// Numbers of a snapshot.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +27,8 @@ pub struct Seen {
     pub targets: BTreeMap<TargetName, (u64, u64)>,
     /// Definitions without a kind, with their counts.
     pub unmapped: BTreeMap<String, u64>,
+    /// Tasks by the road on which they were seen; those of the list are the rest of `visible`.
+    pub roads: BTreeMap<Road, u64>,
     /// Tasks per kind.
     pub kinds: BTreeMap<Kind, u64>,
 }
@@ -44,8 +46,8 @@ impl Seen {
     }
 }
 
-/// Counts a snapshot.
-pub fn count(snapshot: &Snapshot, kinds: &[Kind]) -> Seen {
+/// Counts a snapshot, with the roads of those rows that no list shows.
+pub fn count(snapshot: &Snapshot, kinds: &[Kind], behind: &[Road]) -> Seen {
     let mut seen = Seen {
         taken_at: Some(snapshot.taken_at),
         visible: u64::try_from(snapshot.tasks.len()).unwrap_or(u64::MAX),
@@ -55,6 +57,12 @@ pub fn count(snapshot: &Snapshot, kinds: &[Kind]) -> Seen {
         unreadable: snapshot.unreadable.iter().take(5).cloned().collect(),
         ..Seen::default()
     };
+    let listed = snapshot.tasks.len().saturating_sub(behind.len());
+    let listed = u64::try_from(listed).unwrap_or(u64::MAX);
+    seen.roads.insert(Road::List, listed);
+    for road in behind {
+        *seen.roads.entry(*road).or_default() += 1;
+    }
     for (task, kind) in snapshot.tasks.iter().zip(kinds) {
         if let Some(target) = &task.target {
             if let Some(row) = seen.targets.get_mut(target) {

@@ -265,6 +265,8 @@ impl Core {
         mut found: Evaluated,
         took: Duration,
     ) -> Result<(), DaemonError> {
+        // what was read was read, whatever is decided of it
+        self.hints_read(&mut found.hinted).await;
         self.told(now, &found.observed.outcomes);
         self.take_world(now, &found.observed.world);
         self.take_clock(found.observed.behind);
@@ -339,6 +341,14 @@ impl Core {
         if sent_since {
             self.look_soon(now);
         }
+        if self
+            .intake
+            .as_ref()
+            .is_some_and(crate::source::Intake::is_wanted)
+        {
+            // it came while this cycle read, or is one too many for it
+            self.hint_came(now);
+        }
         self.report(now, sent_now, faults, took);
         self.place_governor(now).await
     }
@@ -401,6 +411,11 @@ impl Core {
                         (target.as_str(), "rejected", *rejected),
                     ]
                 }),
+        );
+        self.metrics.set_roads(
+            seen.roads
+                .iter()
+                .map(|(road, count)| (road.as_str(), *count)),
         );
         let unmapped: u64 = seen.unmapped.values().sum();
         tracing::info!(

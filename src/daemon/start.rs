@@ -33,11 +33,13 @@ use crate::model::settings::{Modes, Schedule, Settings};
 use crate::model::{Action, CycleId, Known, Mode};
 use crate::oig::{Client, RequestCounts};
 use crate::policy;
-use crate::source::Pace;
-use crate::telemetry::{Health, Latch, Metrics};
+use crate::source::{Intake, Pace, intake};
+use crate::telemetry::{Health, Latch, Metered, Metrics};
 
 /// Orders and questions that may wait.
 const ORDERS: usize = 32;
+/// Where hints are kept, in the store's directory and beside the store.
+const INTAKE: &str = "intake";
 /// The longest silence of the cycle task before `/livez` and the watchdog call it dead.
 const SILENCE: Duration = Duration::from_secs(120);
 
@@ -132,6 +134,7 @@ async fn run_with(
         tracing::info!(at = %admin.local_addr(), "metrics and health are served");
         helpers.spawn(admin.serve(Arc::clone(&core.metrics), core.health.clone(), stop.clone()));
     }
+    open_intake(&mut core, &mut helpers, &stop).await?;
     systemd::ready();
     tracing::info!(
         server = %settings.server.origin,
@@ -184,6 +187,39 @@ async fn run_with(
             }
         }
     }
+}
+
+/// Opens the hints and what brings them in; a single cycle reads what waits and takes nothing new.
+async fn open_intake(
+    core: &mut Core,
+    helpers: &mut JoinSet<()>,
+    stop: &CancellationToken,
+) -> Result<(), DaemonError> {
+    let settings = core.settings.intake.clone();
+    if !settings.is_on() {
+        return Ok(());
+    }
+    let (dir, clock) = (core.settings.store.dir.join(INTAKE), core.clock.clone());
+    let limit = settings.max_waiting;
+    let opened = tokio::task::spawn_blocking(move || Intake::open(&dir, limit, &clock)).await;
+    let opened = opened.map_err(|error| DaemonError::Worker(error.to_string()))??;
+    core.intake = Some(opened.clone());
+    if core.once {
+        return Ok(());
+    }
+    if let (Some(at), Some(path)) = (settings.listen, &settings.secret_file) {
+        let listener = intake::Listener::bind(at).await?;
+        core.intake_at = Some(listener.local_addr());
+        tracing::info!(at = %listener.local_addr(), "signed events are taken");
+        let secrets = intake::Secrets::of(path);
+        helpers.spawn(listener.serve(opened.clone(), secrets, stop.clone()));
+    }
+    if let Some(dir) = &settings.folder {
+        let folder = intake::Folder::open(dir, limit)?;
+        tracing::info!(dir = %dir.display(), "files of ids are taken");
+        helpers.spawn(folder.watch(opened, stop.clone()));
+    }
+    Ok(())
 }
 
 /// What has to be there.
@@ -346,6 +382,9 @@ async fn assemble(
         targets_said: false,
         governor_stored: None,
         saving: Saving::default(),
+        intake: None,
+        intake_at: None,
+        metered_intake: Metered::default(),
         settings,
         clock,
         ledger,

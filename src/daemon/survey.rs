@@ -14,6 +14,7 @@ use super::cache::Cache;
 use super::collect::Collector;
 use super::core::idle;
 use super::evaluate::{Bench, CycleError, Evaluated, evaluate_list};
+use super::hinted::Hinted;
 use super::login;
 use super::memory::Memory;
 use super::start::feed_of;
@@ -182,6 +183,7 @@ fn bench(
         ahead: true,
         only: None,
         blocked: Arc::new(BTreeMap::new()),
+        intake: None,
     })
 }
 
@@ -212,7 +214,7 @@ impl Surveyor {
             .map(|(task, kind)| self.row(&memory.cache, task, *kind))
             .collect();
         let listed = Listed::of(&snapshot);
-        let evaluated = evaluate_list(&self.bench, memory, snapshot)
+        let evaluated = evaluate_list(&self.bench, memory, snapshot, Hinted::default())
             .await
             .map_err(failed)?;
         let (mut said, unsaid) = answers(&evaluated);

@@ -143,6 +143,8 @@ impl Core {
                 (None, None) => "not bound yet".to_owned(),
             },
             absence_feed: self.feed_view(now),
+            intake: self.intake_view(),
+            roads: self.last.seen.roads.iter().map(|(r, n)| (*r, *n)).collect(),
             server_clock: self.clock_in_words(),
             unmapped: self
                 .last

@@ -11,7 +11,7 @@ use crate::model::{
     Action, ActionName, Kind, Known, Login, OrderRelease, ProcessKey, Refusal, Scope, Task, TaskId,
 };
 
-use super::{allowed, assignee, baseline, order, stale};
+use super::{allowed, assignee, baseline, hint, order, stale};
 
 /// The person who is to be handed a task, as read.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -74,6 +74,8 @@ pub struct GuardInput<'a> {
     pub baseline: bool,
     /// A person has released tasks of this target and age.
     pub released_by_age: bool,
+    /// The task was read by its id because a hint named it; no list shows it.
+    pub by_hint: bool,
     /// Other tasks of the account for which a person has said that this one need not wait.
     pub order_releases: &'a [OrderRelease],
     /// Domain time.
@@ -230,6 +232,7 @@ const GUARDS: &[(&str, Guard)] = &[
     ("baseline", Guard::Row(baseline::baseline)),
     ("age", Guard::Row(baseline::age)),
     ("response", Guard::Read(allowed::response)),
+    ("hint", Guard::Read(hint::siblings)),
     ("beneficiary", Guard::Read(stale::beneficiary)),
     ("stale_account", Guard::Read(stale::account)),
     ("account_order", Guard::Row(order::account)),

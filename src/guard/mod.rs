@@ -3,6 +3,7 @@
 mod allowed;
 mod assignee;
 mod baseline;
+mod hint;
 mod input;
 mod order;
 mod pattern;

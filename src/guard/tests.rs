@@ -1,6 +1,7 @@
 //! What each guard refuses and what it lets pass.
 
 mod age;
+mod hint;
 mod released;
 
 use std::collections::BTreeSet;
@@ -119,6 +120,10 @@ fn spoiled() -> Vec<(R, Case)> {
         grant().with(sibling("501", "Zap", Kind::Unknown, 11)),
         &|_| {},
     );
+    add(R::SiblingsUnknown, Case::retry(Kind::Revoke), &|c| {
+        c.by_hint = true;
+        c.account = Known::unknown("timed out");
+    });
     add(
         R::WaitsForCreate,
         grant().with(sibling("501", "Create User", Kind::Create, 11)),

@@ -255,6 +255,8 @@ refusals! {
     StaleGrant => "stale_grant",
     /// The account's other tasks could not be read, and the task would give access.
     AccountUnknown => "account_unknown",
+    /// The task was seen by a hint alone, and the other tasks of its account could not be read.
+    SiblingsUnknown => "siblings_unknown",
     /// The account's create has to come first.
     WaitsForCreate => "waits_for_create",
     /// An older change of the same attribute or child row has to go first.

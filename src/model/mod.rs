@@ -6,10 +6,12 @@ pub mod decision;
 pub mod facts;
 pub mod fields;
 pub mod hash;
+pub mod hmac;
 pub mod id;
 pub mod kind;
 #[cfg(test)]
 pub mod long;
+pub mod road;
 pub mod settings;
 pub mod task;
 pub mod text;
@@ -27,4 +29,5 @@ pub use id::{
     TargetName, TaskId, UserKey,
 };
 pub use kind::Kind;
+pub use road::Road;
 pub use task::{DefinitionId, Owner, Snapshot, Task, TaskStatus};

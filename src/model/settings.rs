@@ -40,6 +40,8 @@ pub struct Settings {
     pub audit: AuditSettings,
     /// Metrics, health, control socket.
     pub admin: AdminSettings,
+    /// Hints from outside.
+    pub intake: IntakeSettings,
     /// Log format and level.
     pub log: LogSettings,
     /// Zone for schedules, business hours and absences without an offset.
@@ -295,6 +297,30 @@ pub struct AdminSettings {
     pub listen: Option<SocketAddr>,
     /// The control socket; default `<store>/control.sock`.
     pub socket: PathBuf,
+}
+
+/// Hints from outside that tasks should be read.
+#[derive(Clone, PartialEq, Debug)]
+pub struct IntakeSettings {
+    /// Signed events; loopback only; `None`: off.
+    pub listen: Option<SocketAddr>,
+    /// The secrets that sign them, one or two lines.
+    pub secret_file: Option<PathBuf>,
+    /// Files of ids; default none.
+    pub folder: Option<PathBuf>,
+    /// Tasks that may wait to be read; default 100,000.
+    pub max_waiting: usize,
+    /// Tasks that are read by their ids in a cycle; default 100.
+    pub reads_per_cycle: usize,
+    /// Pause between a cycle and one that a hint asks for; default 30 s.
+    pub earliest: SignedDuration,
+}
+
+impl IntakeSettings {
+    /// True where hints are taken at all.
+    pub fn is_on(&self) -> bool {
+        self.listen.is_some() || self.folder.is_some()
+    }
 }
 
 /// Log format.

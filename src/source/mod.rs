@@ -1,7 +1,9 @@
 //! Where sightings of tasks come from; it never acts on what it sees.
 
+pub mod intake;
 pub mod pace;
 pub mod poll;
 
+pub use intake::{Hint, HintEnd, Intake, IntakeError};
 pub use pace::Pace;
 pub use poll::{Departed, poll};

@@ -1,5 +1,6 @@
 //! The metrics as typed families in a registry that is a value; a label is always the word of an enum or a target's name.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -81,6 +82,24 @@ pub enum BreakerState {
     Open,
 }
 
+/// What became of events, hints and files.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+pub struct ResultLabels {
+    /// `accepted`, `duplicate`, or why not; how a hint ended; `done` or `failed`.
+    pub result: Word,
+}
+
+/// By which road tasks were seen.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+pub struct RoadLabels {
+    /// `list`, `event`, `folder`.
+    pub road: Word,
+}
+
+/// Counts of the intake that were taken over already.
+#[derive(Clone, Debug, Default)]
+pub struct Metered(BTreeMap<(u8, &'static str), u64>);
+
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct PolicyLabels {
     hash: String,
@@ -108,6 +127,12 @@ pub struct Metrics {
     anchored: Gauge,
     inbox: Gauge,
     last_cycle: Gauge<f64, AtomicU64>,
+    events: Family<ResultLabels, Counter>,
+    hints: Family<ResultLabels, Counter>,
+    files: Family<ResultLabels, Counter>,
+    hints_waiting: Gauge,
+    hints_followed: Gauge,
+    roads: Family<RoadLabels, Gauge>,
 }
 
 impl Metrics {
@@ -134,6 +159,12 @@ impl Metrics {
             anchored: Gauge::default(),
             inbox: Gauge::default(),
             last_cycle: Gauge::default(),
+            events: Family::default(),
+            hints: Family::default(),
+            files: Family::default(),
+            hints_waiting: Gauge::default(),
+            hints_followed: Gauge::default(),
+            roads: Family::default(),
             registry: Registry::default(),
         };
         let r = &mut registry;
@@ -224,6 +255,36 @@ impl Metrics {
             "End of the last whole cycle, domain time since 1970",
             Unit::Seconds,
             metrics.last_cycle.clone(),
+        );
+        r.register(
+            "intake_events",
+            "Signed events, by what became of them",
+            metrics.events.clone(),
+        );
+        r.register(
+            "intake_hints",
+            "Hints that have ended, by how",
+            metrics.hints.clone(),
+        );
+        r.register(
+            "intake_files",
+            "Files of ids, by what became of them",
+            metrics.files.clone(),
+        );
+        r.register(
+            "intake_waiting",
+            "Tasks named by hints that wait to be read",
+            metrics.hints_waiting.clone(),
+        );
+        r.register(
+            "intake_followed",
+            "Tasks that the list does not show and that are read by their ids in each cycle",
+            metrics.hints_followed.clone(),
+        );
+        r.register(
+            "tasks_seen",
+            "Tasks of the last whole reading, by the road on which they were seen",
+            metrics.roads.clone(),
         );
         r.register(
             "build",
@@ -334,6 +395,47 @@ impl Metrics {
             BreakerState::Probing => 1,
             BreakerState::Open => 2,
         });
+    }
+
+    /// Brings the counters of the intake up to these counts since start.
+    pub fn intake(
+        &self,
+        metered: &mut Metered,
+        events: Vec<(&'static str, u64)>,
+        hints: Vec<(&'static str, u64)>,
+        files: [(&'static str, u64); 2],
+    ) {
+        let families = [
+            (0, &self.events, events),
+            (1, &self.hints, hints),
+            (2, &self.files, files.to_vec()),
+        ];
+        for (number, family, counts) in families {
+            for (result, count) in counts {
+                let before = metered.0.entry((number, result)).or_default();
+                let labels = ResultLabels {
+                    result: Word(result),
+                };
+                let counter = family.get_or_create(&labels);
+                counter.inc_by(count.saturating_sub(*before));
+                *before = count;
+            }
+        }
+    }
+
+    /// Hints that wait, and tasks that are followed.
+    pub fn set_hints_waiting(&self, waiting: u64, followed: u64) {
+        self.hints_waiting.set(signed(waiting));
+        self.hints_followed.set(signed(followed));
+    }
+
+    /// By which road the tasks of the last reading were seen.
+    pub fn set_roads(&self, counts: impl IntoIterator<Item = (&'static str, u64)>) {
+        self.roads.clear();
+        for (road, count) in counts {
+            let labels = RoadLabels { road: Word(road) };
+            self.roads.get_or_create(&labels).set(signed(count));
+        }
     }
 
     /// Whether the login is stopped.

@@ -6,4 +6,4 @@ pub mod metrics;
 
 pub use health::{Health, Latch};
 pub use logs::{TelemetryError, check_level, init};
-pub use metrics::{BreakerState, Metrics};
+pub use metrics::{BreakerState, Metered, Metrics};

@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 
 use super::layout::{Width, number, pairs, paragraph, prose, table, word};
 use super::{clean, opt_time, time};
-use crate::control::{AnchorView, FeedView, LOGIN_HINT, LoginView, PauseView, StatusView};
+use crate::control::{
+    AnchorView, FeedView, IntakeView, LOGIN_HINT, LoginView, PauseView, StatusView,
+};
+use crate::model::Road;
 
 /// How far what does not fit into a line goes in.
 const HANGING: usize = 4;
@@ -42,6 +45,48 @@ fn feed_line(feed: &FeedView) -> String {
     }
     if let (Some(problem), Some(at)) = (&feed.problem, feed.read_at) {
         let _ = write!(line, "; read {}: {problem}", time(at));
+    }
+    line
+}
+
+/// Where hints come in, how many there are, and what became of the others.
+fn intake_line(intake: &IntakeView, roads: &[(Road, u64)]) -> String {
+    let places = [
+        intake.listen.as_ref().map(|at| format!("events at {at}")),
+        intake.folder.as_ref().map(|at| format!("files of {at}")),
+    ];
+    let places: Vec<String> = places.into_iter().flatten().collect();
+    let mut line = format!(
+        "{}; {} waiting, {} read by their ids in each cycle; {} events taken, {} repeated",
+        places.join(", "),
+        intake.waiting,
+        intake.followed,
+        intake.accepted,
+        intake.duplicates
+    );
+    if intake.folder.is_some() {
+        // writing to a String can't fail
+        let _ = write!(
+            line,
+            "; {} files taken, {} failed",
+            intake.files, intake.files_failed
+        );
+    }
+    let words = |counts: &[(String, u64)]| -> String {
+        let words: Vec<String> = counts.iter().map(|(w, n)| format!("{w} {n}")).collect();
+        words.join(", ")
+    };
+    for (title, counts) in [("refused", &intake.refused), ("hints ended", &intake.ended)] {
+        if !counts.is_empty() {
+            let _ = write!(line, "; {title}: {}", words(counts));
+        }
+    }
+    let seen: Vec<String> = roads.iter().map(|(r, n)| format!("{r} {n}")).collect();
+    if !seen.is_empty() {
+        let _ = write!(line, "; tasks seen by: {}", seen.join(", "));
+    }
+    if let Some(problem) = &intake.problem {
+        let _ = write!(line, "; PROBLEM: {problem}");
     }
     line
 }
@@ -165,6 +210,10 @@ pub fn status(view: &StatusView, width: Width) -> String {
     }
     if let Some(feed) = &view.absence_feed {
         paragraph(&mut out, width, "absences: ", HANGING, &feed_line(feed));
+    }
+    if let Some(intake) = &view.intake {
+        let line = intake_line(intake, &view.roads);
+        paragraph(&mut out, width, "intake: ", HANGING, &line);
     }
     for (name, problem) in [
         ("last error", &view.last_error),

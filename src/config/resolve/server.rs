@@ -6,7 +6,7 @@ use reqwest::Url;
 
 use super::{HOUR, MINUTE, SECOND};
 use crate::config::load::Env;
-use crate::config::raw::ServerRaw;
+use crate::config::raw::{Field, ServerRaw};
 use crate::config::read::{Reader, is_loopback_host};
 use crate::model::Login;
 use crate::model::settings::{AuthKind, ServerSettings};
@@ -194,43 +194,54 @@ fn path_prefix(
 }
 
 fn password_file(r: &mut Reader<'_>, raw: &ServerRaw, env: &Env) -> PathBuf {
-    let file = r.path("server.password_file", &raw.password_file);
-    let name = r.text("server.credential", &raw.credential);
+    let keys = ("server.password_file", "server.credential");
+    let file = secret_file(r, keys, &raw.password_file, &raw.credential, env);
+    if raw.password_file.is_none() && raw.credential.is_none() {
+        r.error(
+            keys.0,
+            "is missing, and so is server.credential",
+            "name a file that holds the password alone, readable for the daemon's user only",
+        );
+    }
+    file.unwrap_or_default()
+}
+
+/// A secret's file, named by its path or as a credential of the unit; `None` where neither is, or both are.
+pub fn secret_file(
+    r: &mut Reader<'_>,
+    (file_key, name_key): (&str, &str),
+    file: &Option<Field<String>>,
+    name: &Option<Field<String>>,
+    env: &Env,
+) -> Option<PathBuf> {
+    let file = r.path(file_key, file);
+    let name = r.text(name_key, name);
     match (file, name) {
-        (Some(file), None) => file,
         (None, Some(name)) => {
             if name.contains('/') || name == "." || name == ".." {
+                let key = file_key.rsplit('.').next().unwrap_or(file_key);
                 r.error(
-                    "server.credential",
+                    name_key,
                     "is a path",
-                    "write the name given in LoadCredential=NAME:PATH, or use password_file",
+                    format!("write the name given in LoadCredential=NAME:PATH, or use {key}"),
                 );
-                return PathBuf::new();
+                return None;
             }
-            match &env.credentials_directory {
+            Some(match &env.credentials_directory {
                 Some(dir) => dir.join(name),
                 // commands that only ask the daemon must work without the unit's environment
                 None => PathBuf::from(UNIT_CREDENTIALS).join(name),
-            }
+            })
         }
         (Some(_), Some(_)) => {
             r.error(
-                "server.credential",
-                "stands beside server.password_file",
+                name_key,
+                format!("stands beside {file_key}"),
                 "keep one of the two",
             );
-            PathBuf::new()
+            None
         }
-        (None, None) => {
-            if raw.password_file.is_none() && raw.credential.is_none() {
-                r.error(
-                    "server.password_file",
-                    "is missing, and so is server.credential",
-                    "name a file that holds the password alone, readable for the daemon's user only",
-                );
-            }
-            PathBuf::new()
-        }
+        (file, None) => file,
     }
 }
 

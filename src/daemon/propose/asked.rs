@@ -8,7 +8,7 @@ use crate::daemon::memory::Memory;
 use crate::daemon::owners;
 use crate::guard::{self, AssigneeFact, GuardInput, Passed};
 use crate::model::facts::{History, Known, Person};
-use crate::model::{Action, Login, Principal, Refusal};
+use crate::model::{Action, Login, Principal, Refusal, Road};
 
 /// What the guards say.
 type Asked = Result<Passed, Vec<Refusal>>;
@@ -117,6 +117,7 @@ pub(super) fn ask(
         attempt_open: state.is_none_or(|state| state.attempt_open),
         baseline: standing.baseline.contains(&lineage),
         released_by_age: standing.released.contains(&lineage),
+        by_hint: around.road(wish.row) != Road::List,
         order_releases: standing.orders.get(&lineage).map_or(&[], Vec::as_slice),
         now,
         limits: &settings.guard,

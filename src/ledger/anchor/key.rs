@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret as _, SecretSlice};
 use sha2::{Digest as _, Sha256};
 
-/// Bytes of a block of SHA-256.
-const BLOCK: usize = 64;
+use crate::model::hmac::hmac_sha256;
+
 /// The shortest key that is taken, bytes: its short digest is public.
 const SHORTEST: usize = 16;
 /// The longest.
@@ -121,22 +121,10 @@ impl Key {
 
     /// HMAC-SHA256 of a text, in hex (RFC 2104).
     pub fn sign(&self, text: &str) -> String {
-        let secret = self.secret.expose_secret();
-        let mut block = [0_u8; BLOCK];
-        if secret.len() > BLOCK {
-            block[..32].copy_from_slice(&Sha256::digest(secret));
-        } else {
-            block[..secret.len()].copy_from_slice(secret);
-        }
-        let inner = Sha256::new()
-            .chain_update(block.map(|byte| byte ^ 0x36))
-            .chain_update(text)
-            .finalize();
-        let outer = Sha256::new()
-            .chain_update(block.map(|byte| byte ^ 0x5c))
-            .chain_update(inner)
-            .finalize();
-        hex(&outer)
+        hex(&hmac_sha256(
+            self.secret.expose_secret(),
+            &[text.as_bytes()],
+        ))
     }
 }
 

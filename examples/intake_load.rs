@@ -1,0 +1,322 @@
+//! So many signed events a second against the real binary, before a simulator in a process of its own: nothing that was acknowledged may be lost, and cycles must hardly take longer; it never sends to a server that it did not start.
+//!
+//! `cargo run --release --example intake_load -- --rate 1000 --seconds 60`
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use clap::Parser;
+use provtaskd::model::Clock;
+use provtaskd::source::intake::sign;
+use serde_json::Value;
+
+/// What is wanted.
+#[derive(Clone, Debug, Parser)]
+#[command(about = "Sends signed events to a real daemon and measures what they cost")]
+struct Args {
+    /// Events a second
+    #[arg(long, default_value_t = 1_000)]
+    rate: u64,
+    /// For so many seconds; before that the same time without events is measured
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+    /// Tasks in the list
+    #[arg(long, default_value_t = 5_000)]
+    tasks: u64,
+    /// The binary, else the one beside this example
+    #[arg(long)]
+    binary: Option<PathBuf>,
+}
+
+/// One event in so many names a task that does not exist: each of them has to be found missing at the end.
+const MARKED: u64 = 100;
+/// Senders at the same time.
+const SENDERS: u64 = 32;
+const SECRET: &[u8] = b"the secret of the load, 32 bytes";
+
+/// The processes; ended when this goes.
+struct House {
+    dir: tempfile::TempDir,
+    binary: PathBuf,
+    children: Vec<Child>,
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        for child in self.children.iter_mut().rev() {
+            // it may have ended by itself
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+type Trouble = Box<dyn std::error::Error>;
+
+impl House {
+    fn build(args: &Args) -> Result<Self, Trouble> {
+        let beside = std::env::current_exe()?;
+        let beside = beside
+            .parent()
+            .and_then(Path::parent)
+            .ok_or("no directory")?;
+        let mut house = Self {
+            dir: tempfile::tempdir()?,
+            binary: args.binary.clone().unwrap_or(beside.join("provtaskd")),
+            children: Vec::new(),
+        };
+        let scenario = format!(
+            "name = \"load\"\nseed = 1\n[clock]\nmode = \"wall\"\n[[target]]\nname = \"AD\"\n[[population]]\ntarget = \"AD\"\naccounts = {}\ntask = [{{ task = \"Telephone Updated\", failure = \"data\" }}]\n",
+            args.tasks
+        );
+        house.write("scenario.toml", &scenario, 0o644)?;
+        house.write("password", "sim-password-1", 0o600)?;
+        let secret = format!("whsec_{}\n", STANDARD.encode(SECRET));
+        house.write("secret", &secret, 0o600)?;
+        house.start(
+            &[
+                "sim",
+                "--scenario",
+                "scenario.toml",
+                "--bind",
+                "127.0.0.1:0",
+            ],
+            "sim.log",
+        )?;
+        let origin = house.wait("sim.log", |text| {
+            let at = text.find("http://127.0.0.1:")?;
+            text[at..].split_whitespace().next().map(str::to_owned)
+        })?;
+        let config = format!(
+            "[server]\norigin = \"{origin}\"\nlogin = \"PROVSVC\"\npassword_file = \"password\"\nreads_per_minute = 100000\n[schedule]\nevery = \"2s\"\nat_most = \"2s\"\n[store]\ndir = \"store\"\n[admin]\nlisten = \"off\"\n[intake]\nlisten = \"127.0.0.1:0\"\nsecret_file = \"secret\"\nearliest = \"2s\"\n[log]\nformat = \"json\"\n"
+        );
+        house.write("provtaskd.toml", &config, 0o644)?;
+        house.start(&["run"], "daemon.log")?;
+        house.wait("daemon.log", |text| {
+            text.contains("cycle done").then_some(String::new())
+        })?;
+        Ok(house)
+    }
+
+    fn write(&self, name: &str, text: &str, mode: u32) -> Result<(), Trouble> {
+        let path = self.dir.path().join(name);
+        fs::write(&path, text)?;
+        fs::set_permissions(&path, PermissionsExt::from_mode(mode))?;
+        Ok(())
+    }
+
+    fn start(&mut self, args: &[&str], log: &str) -> Result<(), Trouble> {
+        let log = File::create(self.dir.path().join(log))?;
+        let child = Command::new(&self.binary)
+            .args(args)
+            .current_dir(self.dir.path())
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()?;
+        self.children.push(child);
+        Ok(())
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.dir.path().join(name)).unwrap_or_default()
+    }
+
+    fn wait(&self, log: &str, seen: impl Fn(&str) -> Option<String>) -> Result<String, Trouble> {
+        let began = Instant::now();
+        loop {
+            let text = self.read(log);
+            if let Some(found) = seen(&text) {
+                return Ok(found);
+            }
+            if began.elapsed() > Duration::from_secs(120) {
+                return Err(format!("{log} does not say what was waited for:\n{text}").into());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn status(&self) -> Result<Value, Trouble> {
+        let output = Command::new(&self.binary)
+            .args(["status", "--json"])
+            .current_dir(self.dir.path())
+            .env_clear()
+            .output()?;
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
+    /// Milliseconds of the cycles from the n-th on.
+    fn cycles(&self, from: usize) -> Vec<u64> {
+        let text = self.read("daemon.log");
+        let lines = text.lines().filter(|line| line.contains("cycle done"));
+        let took = lines.filter_map(|line| {
+            let (_, rest) = line.split_once("\"took_ms\":")?;
+            let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+            digits.parse().ok()
+        });
+        took.skip(from).collect()
+    }
+}
+
+fn median(mut all: Vec<u64>) -> u64 {
+    all.sort_unstable();
+    all.get(all.len() / 2).copied().unwrap_or(0)
+}
+
+#[derive(Default)]
+struct Sent {
+    accepted: AtomicU64,
+    refused: AtomicU64,
+    slowest_us: AtomicU64,
+    sum_us: AtomicU64,
+}
+
+async fn send(args: Args, url: String, from: u64, sent: Arc<Sent>) {
+    let Ok(http) = reqwest::Client::builder().no_proxy().build() else {
+        return;
+    };
+    let clock = Clock::wall();
+    let began = Instant::now();
+    let mut number = from;
+    while number < args.rate * args.seconds {
+        let due = Duration::from_micros(number * 1_000_000 / args.rate);
+        tokio::time::sleep(due.saturating_sub(began.elapsed())).await;
+        let task = if number % MARKED == 0 {
+            90_000_000 + number
+        } else {
+            // some hundred of them are shown by the list
+            number % args.tasks + 1
+        };
+        let body = format!("{{\"tasks\":[\"{task}\"]}}");
+        let id = format!("load_{number}");
+        loop {
+            let at = clock.now().as_second();
+            let asked = Instant::now();
+            let answer = http
+                .post(&url)
+                .header("content-type", "application/json")
+                .header("webhook-id", &id)
+                .header("webhook-timestamp", at.to_string())
+                .header("webhook-signature", sign(SECRET, &id, at, body.as_bytes()))
+                .body(body.clone())
+                .send()
+                .await;
+            match answer.map(|answer| answer.status().as_u16()) {
+                Ok(200 | 202) => {
+                    let took = u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX);
+                    sent.accepted.fetch_add(1, Ordering::Relaxed);
+                    sent.sum_us.fetch_add(took, Ordering::Relaxed);
+                    sent.slowest_us.fetch_max(took, Ordering::Relaxed);
+                    break;
+                }
+                _ => {
+                    // as a good sender does it
+                    sent.refused.fetch_add(1, Ordering::Relaxed);
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+            }
+        }
+        number += SENDERS;
+    }
+}
+
+async fn play(args: Args) -> Result<bool, Trouble> {
+    let house = House::build(&args)?;
+    let span = Duration::from_secs(args.seconds);
+    let first = house.cycles(0).len();
+    tokio::time::sleep(span).await;
+    let quiet = house.cycles(first);
+    let status = house.status()?;
+    let at = status["intake"]["listen"]
+        .as_str()
+        .ok_or("it does not listen")?;
+    let url = format!("http://{at}/v1/tasks");
+    let from = house.cycles(0).len();
+    let sent = Arc::new(Sent::default());
+    let began = Instant::now();
+    let mut senders = tokio::task::JoinSet::new();
+    for sender in 0..SENDERS {
+        senders.spawn(send(args.clone(), url.clone(), sender, Arc::clone(&sent)));
+    }
+    senders.join_all().await;
+    let took = began.elapsed();
+    let busy = house.cycles(from);
+    // every hint has to come to its end
+    let began = Instant::now();
+    let last = loop {
+        let status = house.status()?;
+        if status["intake"]["waiting"] == 0 || began.elapsed() > Duration::from_secs(600) {
+            break status;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    };
+    let intake = &last["intake"];
+    let ended = |word: &str| {
+        let rows = intake["ended"].as_array();
+        let row = rows.and_then(|rows| rows.iter().find(|row| row[0] == word));
+        row.and_then(|row| row[1].as_u64()).unwrap_or(0)
+    };
+    let events = args.rate * args.seconds;
+    let marked = events.div_ceil(MARKED);
+    let accepted = sent.accepted.load(Ordering::Relaxed);
+    let count = |name: &str| intake[name].as_u64().unwrap_or(0);
+    println!("events           {events} in {:.1} s", took.as_secs_f64());
+    println!("acknowledged     {accepted}");
+    println!("sent again       {}", sent.refused.load(Ordering::Relaxed));
+    println!(
+        "answer           {} us on average, {} us at most",
+        sent.sum_us.load(Ordering::Relaxed) / accepted.max(1),
+        sent.slowest_us.load(Ordering::Relaxed)
+    );
+    println!(
+        "taken            {} and {} repeated",
+        count("accepted"),
+        count("duplicates")
+    );
+    println!("still waiting    {}", count("waiting"));
+    println!("ended            {}", intake["ended"]);
+    println!(
+        "marked           {marked}, of which {} were found missing",
+        ended("not_found")
+    );
+    let (before, during) = (median(quiet.clone()), median(busy.clone()));
+    println!(
+        "cycles           {} quiet, {} with events",
+        quiet.len(),
+        busy.len()
+    );
+    println!("median of cycle  {before} ms quiet, {during} ms with events");
+    let lost = accepted != events
+        || count("accepted") + count("duplicates") < accepted
+        || count("waiting") > 0
+        || ended("not_found") < marked;
+    if lost {
+        println!("LOST: something that was acknowledged has not come to its end");
+    }
+    Ok(!lost)
+}
+
+fn main() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let played = runtime
+        .map_err(Trouble::from)
+        .and_then(|runtime| runtime.block_on(play(Args::parse())));
+    match played {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

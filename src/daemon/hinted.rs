@@ -1,0 +1,262 @@
+//! Reads by their ids the tasks that hints name and the list does not show, within a share of the read budget; it takes nothing from a hint but the id, and sends nothing.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::core::Core;
+use super::evaluate::Bench;
+use crate::control::IntakeView;
+use crate::dispatch::verify::{IN_A_ROW, of_the_server};
+use crate::model::hash::FastSet;
+use crate::model::settings::IntakeSettings;
+use crate::model::{Road, Snapshot, TargetName, TaskId};
+use crate::oig::{FileFault, OigError};
+use crate::source::intake::read_secrets;
+use crate::source::{Hint, HintEnd};
+
+/// What was asked for before the list was: a list that began later shows it as it was told of.
+#[derive(Debug, Default)]
+pub struct Asked {
+    hints: Vec<Hint>,
+    targets: BTreeSet<TargetName>,
+}
+
+/// Which rows of a snapshot are there by hints, and what became of those.
+#[derive(Debug, Default)]
+pub struct Hinted {
+    /// Rows of the list; those behind them were read by their ids.
+    listed: usize,
+    roads: Vec<Road>,
+    /// Each hint with its end; none: it could not be read this time.
+    pub ends: Vec<(Hint, Option<HintEnd>)>,
+    /// Targets of which somebody has said that they work again.
+    pub targets: BTreeSet<TargetName>,
+}
+
+impl Hinted {
+    /// By which road a row was seen.
+    pub fn road(&self, row: usize) -> Road {
+        let behind = row.checked_sub(self.listed);
+        let road = behind.and_then(|at| self.roads.get(at));
+        road.copied().unwrap_or(Road::List)
+    }
+
+    /// The roads of all rows that no list shows.
+    pub fn roads(&self) -> &[Road] {
+        &self.roads
+    }
+}
+
+/// What a cycle, or a question, has to read: a question takes no hint away from the next cycle.
+pub fn asked(bench: &Bench) -> Asked {
+    let Some(intake) = bench.intake.as_ref().filter(|_| !bench.ahead) else {
+        return Asked::default();
+    };
+    if !bench.whole {
+        let (hints, targets) = intake.hints();
+        return Asked { hints, targets };
+    }
+    let mut hints = intake.hints_for_a_look();
+    hints.retain(|hint| hint.followed || bench.only.as_ref() == Some(&hint.task));
+    Asked {
+        hints,
+        targets: BTreeSet::new(),
+    }
+}
+
+/// How many tasks are read by their ids in a cycle, and how many of these may be followed: half, so that
+/// new hints always get their turn.
+fn limits(bench: &Bench) -> (usize, usize) {
+    let budget = bench.settings.server.reads_per_minute / 4;
+    let budget = usize::try_from(budget).unwrap_or(usize::MAX);
+    let reads = bench.settings.intake.reads_per_cycle.min(budget).max(2);
+    (reads, reads / 2)
+}
+
+/// Sorts out what the list shows, and reads the rest by its ids, those first that are read in each cycle. What
+/// is open becomes rows behind those of the list.
+///
+/// # Errors
+/// Only a stopped login.
+pub async fn read(
+    bench: &Bench,
+    asked: Asked,
+    snapshot: &mut Snapshot,
+) -> Result<Hinted, OigError> {
+    let mut out = Hinted {
+        listed: snapshot.tasks.len(),
+        targets: asked.targets,
+        ..Hinted::default()
+    };
+    if asked.hints.is_empty() {
+        return Ok(out);
+    }
+    let wanted: FastSet<&TaskId> = asked.hints.iter().map(|hint| &hint.task).collect();
+    let shown: FastSet<TaskId> = snapshot
+        .tasks
+        .iter()
+        .filter(|task| wanted.contains(&task.id))
+        .map(|task| task.id.clone())
+        .collect();
+    drop(wanted);
+    let (listed, others): (Vec<Hint>, Vec<Hint>) = asked
+        .hints
+        .into_iter()
+        .partition(|hint| shown.contains(&hint.task));
+    let ends = listed.into_iter().map(|hint| (hint, Some(HintEnd::Listed)));
+    out.ends.extend(ends);
+    if !snapshot.complete {
+        // the pages that are missing may show them
+        return Ok(out);
+    }
+    let (reads, places) = limits(bench);
+    let mut followed = others.iter().filter(|hint| hint.followed).count();
+    let mut stopped = false;
+    let mut in_a_row = 0;
+    for hint in others.into_iter().take(reads) {
+        if stopped {
+            snapshot.stable &= !hint.followed;
+            continue;
+        }
+        match bench.client.task(&hint.task).await {
+            Ok(None) => out.ends.push((hint, Some(HintEnd::NotFound))),
+            Ok(Some(task)) if task.status.is_finished() => {
+                out.ends.push((hint, Some(HintEnd::Finished)));
+            }
+            Ok(Some(task)) => {
+                in_a_row = 0;
+                if !hint.followed {
+                    if followed >= places {
+                        // it waits until one that is followed has ended
+                        continue;
+                    }
+                    followed += 1;
+                }
+                snapshot.tasks.push(task);
+                out.roads.push(hint.road);
+                out.ends.push((hint, Some(HintEnd::Followed)));
+            }
+            Err(error) if error.is_login() => return Err(error),
+            Err(error) => {
+                in_a_row += 1;
+                stopped = of_the_server(&error) || in_a_row >= IN_A_ROW;
+                tracing::warn!(task = %hint.task, %error, "a task that was named by a hint could not be read; it is tried again");
+                // nothing follows from the absence of what could not be read
+                snapshot.stable &= !hint.followed;
+                if !stopped {
+                    out.ends.push((hint, None));
+                }
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// What is wrong with the secret that signs events, for `check`; nothing of it is kept.
+pub fn secret_fault(settings: &IntakeSettings) -> Option<FileFault> {
+    settings.listen?;
+    let path = settings.secret_file.as_ref()?;
+    let what = read_secrets(path).err()?.to_string();
+    let opened = std::fs::File::open(path).err();
+    Some(FileFault {
+        key: "intake.secret_file",
+        what,
+        denied: opened.is_some_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied),
+    })
+}
+
+impl Core {
+    /// A hint waits: the next cycle comes earlier, but not while the server is in trouble, nor sooner than
+    /// `intake.earliest` after the last one. Nothing is sent earlier for it.
+    pub fn hint_came(&mut self, now: Timestamp) {
+        if self.memory.is_none() || self.last.failures > 0 || self.last.at.is_none() {
+            return;
+        }
+        let pause = self.settings.intake.earliest;
+        let after = self.last.at.and_then(|at| at.checked_add(pause).ok());
+        let rest = SignedDuration::try_from(self.last.took).unwrap_or(SignedDuration::ZERO);
+        let rested = rest
+            .checked_mul(4)
+            .and_then(|rest| self.last.at?.checked_add(rest).ok());
+        let soonest = after.max(rested).unwrap_or(now).max(now);
+        let soonest = soonest.max(self.soonest(now));
+        if soonest < self.next_tick {
+            self.next_tick = soonest;
+            self.asked_early = true;
+        }
+    }
+
+    /// The cycle has read what hints have named.
+    pub async fn hints_read(&mut self, hinted: &mut Hinted) {
+        let Some(intake) = self.intake.clone() else {
+            return;
+        };
+        let ends = std::mem::take(&mut hinted.ends);
+        let targets = std::mem::take(&mut hinted.targets);
+        for target in &targets {
+            tracing::info!(target_system = %target, "an event says that it works again; the list was read for it, its breaker and pauses are as they were");
+        }
+        if !(ends.is_empty() && targets.is_empty()) {
+            intake.end(ends, targets).await;
+        }
+    }
+
+    /// What is shown of the intake.
+    pub fn intake_view(&self) -> Option<IntakeView> {
+        let standing = self.intake.as_ref()?.standing();
+        let counted = standing.counted;
+        let settings = &self.settings.intake;
+        let words = |counts: Vec<(&'static str, u64)>| -> Vec<(String, u64)> {
+            let some = counts.into_iter().filter(|(_, count)| *count > 0);
+            some.map(|(word, count)| (word.to_owned(), count)).collect()
+        };
+        let refused = counted.refused.iter();
+        let ended = counted.ended.iter();
+        Some(IntakeView {
+            listen: self.intake_at.map(|at| at.to_string()),
+            folder: settings
+                .folder
+                .as_ref()
+                .map(|path| path.display().to_string()),
+            waiting: standing.waiting,
+            followed: standing.followed,
+            accepted: counted.accepted,
+            duplicates: counted.duplicates,
+            files: counted.files,
+            files_failed: counted.files_failed,
+            refused: words(
+                refused
+                    .map(|(cause, count)| (cause.as_str(), *count))
+                    .collect(),
+            ),
+            ended: words(ended.map(|(end, count)| (end.as_str(), *count)).collect()),
+            problem: standing.trouble.map(|why| why.to_string()),
+        })
+    }
+
+    /// Brings the metrics of the intake up to date.
+    pub fn meter_intake(&mut self) {
+        let Some(intake) = &self.intake else {
+            return;
+        };
+        let standing = intake.standing();
+        let counted = standing.counted;
+        self.metrics
+            .set_hints_waiting(standing.waiting, standing.followed);
+        let mut events = vec![
+            ("accepted", counted.accepted),
+            ("duplicate", counted.duplicates),
+        ];
+        events.extend(
+            counted
+                .refused
+                .iter()
+                .map(|(cause, n)| (cause.as_str(), *n)),
+        );
+        let ends = counted.ended.iter().map(|(end, n)| (end.as_str(), *n));
+        let files = [("done", counted.files), ("failed", counted.files_failed)];
+        self.metrics
+            .intake(&mut self.metered_intake, events, ends.collect(), files);
+    }
+}

@@ -1,0 +1,408 @@
+//! The bounded set of hints, each task once, and the ids of events that were taken; pure over a time that is passed in, it reads no task and writes no file.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sha2::{Digest as _, Sha256};
+
+use super::body::Named;
+use super::cause::{Cause, HintEnd};
+use crate::model::hash::{FastMap, FastSet};
+use crate::model::{Road, TargetName, TaskId};
+
+/// So many ids of events are remembered; while they are that many, no further event is taken.
+pub const EVENTS_MAX: usize = 400_000;
+/// So many targets wait to be looked at.
+const TARGETS_MAX: usize = 1_000;
+/// So often a task is asked for in vain.
+const TRIES: u8 = 5;
+
+/// The digest under which the id of an event is remembered.
+pub type EventPrint = [u8; 16];
+
+/// The print of an id: long enough that no two are taken for the same.
+pub fn print_of(id: &str) -> EventPrint {
+    let sum = Sha256::digest(id);
+    let mut print = [0; 16];
+    print.copy_from_slice(&sum[..16]);
+    print
+}
+
+/// A task that somebody has named.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Hint {
+    /// The task.
+    pub task: TaskId,
+    /// By which road.
+    pub road: Road,
+    /// True where it was read by its id before, and the list does not show it.
+    pub followed: bool,
+    /// Tells this hint from one that came for the same task later.
+    pub turn: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Waiting {
+    turn: u64,
+    road: Road,
+    tries: u8,
+}
+
+/// The hints.
+#[derive(Debug, Default)]
+pub struct Book {
+    limit: usize,
+    turn: u64,
+    waiting: FastMap<TaskId, Waiting>,
+    /// Those that wait, the oldest first.
+    order: BTreeMap<u64, TaskId>,
+    followed: BTreeMap<TaskId, Road>,
+    targets: BTreeSet<TargetName>,
+    events: FastMap<EventPrint, i64>,
+}
+
+/// An event that is about to be taken, and what it names.
+#[derive(Clone, Debug)]
+pub struct Coming {
+    /// The print of its id and until when that counts; a file has none.
+    pub event: Option<(EventPrint, i64)>,
+    /// What it names.
+    pub named: Named,
+    /// By which road.
+    pub road: Road,
+}
+
+/// What was looked at already of several events that are to be taken together.
+#[derive(Debug, Default)]
+pub struct Together {
+    events: FastSet<EventPrint>,
+    tasks: FastSet<TaskId>,
+    targets: FastSet<TargetName>,
+}
+
+/// Whether an event may be taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum May {
+    /// Yes.
+    Take,
+    /// It was taken before.
+    Known,
+    /// Not now.
+    Not(Cause),
+}
+
+impl Book {
+    /// An empty one for so many hints.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            ..Self::default()
+        }
+    }
+
+    /// How many tasks wait to be read.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// How many are read in each cycle.
+    pub fn followed(&self) -> usize {
+        self.followed.len()
+    }
+
+    /// Targets that wait to be looked at.
+    pub fn targets(&self) -> &BTreeSet<TargetName> {
+        &self.targets
+    }
+
+    /// True where something waits for the next cycle.
+    pub fn is_wanted(&self) -> bool {
+        !self.waiting.is_empty() || !self.targets.is_empty()
+    }
+
+    /// Whether an event may be taken after those that are taken together with it.
+    pub fn may(&self, coming: &Coming, together: &mut Together, now: i64) -> May {
+        if let Some((print, _)) = &coming.event {
+            let before = self.events.get(print).is_some_and(|until| *until >= now);
+            if before || together.events.contains(print) {
+                return May::Known;
+            }
+            if self.events.len() + together.events.len() >= EVENTS_MAX {
+                return May::Not(Cause::Busy);
+            }
+        }
+        let named = &coming.named;
+        let new =
+            |task: &&TaskId| !self.waiting.contains_key(*task) && !together.tasks.contains(*task);
+        let more = named.tasks.iter().filter(new).count();
+        let target =
+            |name: &&TargetName| !self.targets.contains(*name) && !together.targets.contains(*name);
+        let places = named.targets.iter().filter(target).count();
+        if self.waiting.len() + together.tasks.len() + more > self.limit
+            || self.targets.len() + together.targets.len() + places > TARGETS_MAX
+        {
+            return May::Not(Cause::Full);
+        }
+        together.events.extend(coming.event.map(|(print, _)| print));
+        let tasks = named
+            .tasks
+            .iter()
+            .filter(|task| !self.waiting.contains_key(*task));
+        together.tasks.extend(tasks.cloned());
+        let targets = named
+            .targets
+            .iter()
+            .filter(|name| !self.targets.contains(*name));
+        together.targets.extend(targets.cloned());
+        May::Take
+    }
+
+    /// Takes an event that is on disk. One that names a task which waits already moves that to a new turn:
+    /// a reading that has begun before it says nothing of what it tells.
+    pub fn take(&mut self, coming: &Coming) {
+        if let Some((print, until)) = coming.event {
+            self.events.insert(print, until);
+        }
+        for task in &coming.named.tasks {
+            self.wait(task.clone(), coming.road);
+        }
+        self.targets.extend(coming.named.targets.iter().cloned());
+    }
+
+    /// A task is named: it waits, or waits anew.
+    pub fn wait(&mut self, task: TaskId, road: Road) {
+        self.turn += 1;
+        let turn = self.turn;
+        let new = Waiting {
+            turn,
+            road,
+            tries: 0,
+        };
+        if let Some(before) = self.waiting.insert(task.clone(), new) {
+            self.order.remove(&before.turn);
+        }
+        self.order.insert(turn, task);
+    }
+
+    /// Remembers the id of an event that was taken in an earlier life.
+    pub fn remember(&mut self, print: EventPrint, until: i64) {
+        self.events.insert(print, until);
+    }
+
+    /// Targets that waited to be looked at in an earlier life.
+    pub fn look_at(&mut self, targets: Vec<TargetName>) {
+        self.targets.extend(targets);
+    }
+
+    /// A task that was followed in an earlier life.
+    pub fn follow(&mut self, task: TaskId, road: Road) {
+        if let Some(before) = self.waiting.remove(&task) {
+            self.order.remove(&before.turn);
+        }
+        self.followed.insert(task, road);
+    }
+
+    /// Forgets ids of events that would be refused by their timestamps anyway.
+    pub fn forget_old(&mut self, now: i64) {
+        self.events.retain(|_, until| *until >= now);
+    }
+
+    /// Those that are followed, then those that wait, the oldest first.
+    pub fn hints(&self) -> Vec<Hint> {
+        let followed = self.followed.iter().map(|(task, road)| Hint {
+            task: task.clone(),
+            road: *road,
+            followed: true,
+            turn: self.waiting.get(task).map_or(0, |waiting| waiting.turn),
+        });
+        let waiting = self.order.values().filter_map(|task| {
+            let waiting = self.waiting.get(task)?;
+            (!self.followed.contains_key(task)).then(|| Hint {
+                task: task.clone(),
+                road: waiting.road,
+                followed: false,
+                turn: waiting.turn,
+            })
+        });
+        followed.chain(waiting).collect()
+    }
+
+    /// A hint has come to this end; one that came for the same task since stays. Answers whether that has to
+    /// be on disk: a task that is wanted again does not, it must come back after a kill.
+    pub fn end(&mut self, hint: &Hint, end: HintEnd) -> bool {
+        let later = self
+            .waiting
+            .get(&hint.task)
+            .is_some_and(|waiting| waiting.turn != hint.turn);
+        let mut changed = false;
+        if !later && let Some(waiting) = self.waiting.remove(&hint.task) {
+            self.order.remove(&waiting.turn);
+            changed = true;
+        }
+        if end == HintEnd::Followed {
+            changed |= self.followed.insert(hint.task.clone(), hint.road) != Some(hint.road);
+        } else {
+            changed |= self.followed.remove(&hint.task).is_some() && !later;
+        }
+        changed
+    }
+
+    /// A task that needed no reading any more in an earlier life.
+    pub fn gone(&mut self, task: &TaskId) {
+        if let Some(waiting) = self.waiting.remove(task) {
+            self.order.remove(&waiting.turn);
+        }
+        self.followed.remove(task);
+    }
+
+    /// A task was asked for in vain; answers whether that was the last time.
+    pub fn in_vain(&mut self, hint: &Hint) -> bool {
+        let Some(waiting) = self.waiting.get_mut(&hint.task) else {
+            return false;
+        };
+        waiting.tries = waiting.tries.saturating_add(1);
+        if waiting.tries >= TRIES {
+            return true;
+        }
+        // others get their turn first
+        self.order.remove(&waiting.turn);
+        self.turn += 1;
+        waiting.turn = self.turn;
+        self.order.insert(self.turn, hint.task.clone());
+        false
+    }
+
+    /// These targets were looked at.
+    pub fn looked_at(&mut self, targets: &BTreeSet<TargetName>) -> bool {
+        let before = self.targets.len();
+        self.targets.retain(|target| !targets.contains(target));
+        self.targets.len() != before
+    }
+
+    /// By which road a hint for the task came, while it is waiting or followed.
+    pub fn road_of(&self, task: &TaskId) -> Option<Road> {
+        let followed = self.followed.get(task).copied();
+        followed.or_else(|| Some(self.waiting.get(task)?.road))
+    }
+
+    /// Prints of the events that were taken, and until when they count.
+    pub fn events(&self) -> impl Iterator<Item = (&EventPrint, i64)> {
+        self.events.iter().map(|(print, until)| (print, *until))
+    }
+
+    /// Tasks that wait, in their order.
+    pub fn in_order(&self) -> impl Iterator<Item = (&TaskId, Road)> {
+        let tasks = self.order.values();
+        tasks.filter_map(|task| Some((task, self.waiting.get(task)?.road)))
+    }
+
+    /// Tasks that are followed.
+    pub fn in_sight(&self) -> impl Iterator<Item = (&TaskId, Road)> {
+        self.followed.iter().map(|(task, road)| (task, *road))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn coming(id: &str, until: i64, tasks: &[&str]) -> Coming {
+        Coming {
+            event: Some((print_of(id), until)),
+            named: Named {
+                tasks: tasks.iter().map(|id| TaskId::new(id)).collect(),
+                targets: BTreeSet::new(),
+            },
+            road: Road::Event,
+        }
+    }
+
+    fn taken(book: &mut Book, coming: &Coming, now: i64) -> May {
+        let may = book.may(coming, &mut Together::default(), now);
+        if may == May::Take {
+            book.take(coming);
+        }
+        may
+    }
+
+    #[test]
+    fn an_id_is_taken_once_for_as_long_as_its_timestamp_would_be() {
+        let mut book = Book::new(10);
+        let event = coming("a", 300, &["1"]);
+        assert_eq!(taken(&mut book, &event, 0), May::Take);
+        assert_eq!(taken(&mut book, &event, 300), May::Known);
+        book.forget_old(300);
+        assert_eq!(taken(&mut book, &event, 300), May::Known);
+        book.forget_old(301);
+        assert_eq!(
+            taken(&mut book, &event, 301),
+            May::Take,
+            "its time refuses it before"
+        );
+        let mut together = Together::default();
+        let twice = coming("b", 300, &["2"]);
+        assert_eq!(book.may(&twice, &mut together, 0), May::Take);
+        assert_eq!(book.may(&twice, &mut together, 0), May::Known);
+    }
+
+    #[test]
+    fn the_set_is_bounded_and_holds_each_task_once() {
+        let mut book = Book::new(3);
+        assert_eq!(taken(&mut book, &coming("a", 9, &["1", "2"]), 0), May::Take);
+        assert_eq!(taken(&mut book, &coming("b", 9, &["2", "3"]), 0), May::Take);
+        let full = May::Not(Cause::Full);
+        assert_eq!(taken(&mut book, &coming("c", 9, &["4"]), 0), full);
+        assert_eq!(taken(&mut book, &coming("d", 9, &["1", "3"]), 0), May::Take);
+        assert_eq!(book.waiting(), 3);
+        // what is refused is not remembered: the sender may come again
+        let hints = book.hints();
+        book.end(&hints[0], HintEnd::Listed);
+        assert_eq!(taken(&mut book, &coming("c", 9, &["4"]), 0), May::Take);
+        let mut together = Together::default();
+        let mut small = Book::new(1);
+        assert_eq!(
+            small.may(&coming("x", 9, &["1"]), &mut together, 0),
+            May::Take
+        );
+        assert_eq!(small.may(&coming("y", 9, &["2"]), &mut together, 0), full);
+        small.take(&coming("x", 9, &["1"]));
+        assert_eq!(small.waiting(), 1);
+    }
+
+    #[test]
+    fn a_hint_that_comes_while_its_task_is_read_is_not_lost() {
+        let mut book = Book::new(10);
+        taken(&mut book, &coming("a", 9, &["1", "2"]), 0);
+        let hints = book.hints();
+        taken(&mut book, &coming("b", 9, &["1"]), 0);
+        for hint in &hints {
+            book.end(hint, HintEnd::Listed);
+        }
+        let left: Vec<String> = book.hints().iter().map(|h| h.task.to_string()).collect();
+        assert_eq!(left, ["1"]);
+    }
+
+    #[test]
+    fn what_is_followed_stays_until_it_ends_and_what_is_read_in_vain_comes_last() {
+        let mut book = Book::new(10);
+        taken(&mut book, &coming("a", 9, &["1", "2"]), 0);
+        let hints = book.hints();
+        assert!(book.end(&hints[0], HintEnd::Followed));
+        assert!(!book.in_vain(&hints[1]));
+        taken(&mut book, &coming("b", 9, &["3"]), 0);
+        let now = book.hints();
+        let ids: Vec<(&str, bool)> = now.iter().map(|h| (h.task.as_str(), h.followed)).collect();
+        assert_eq!(ids, [("1", true), ("2", false), ("3", false)]);
+        assert!(!book.end(&now[0], HintEnd::Followed), "nothing new");
+        assert_eq!((book.waiting(), book.followed()), (2, 1));
+        for tries in 2..=5 {
+            let again = book.hints();
+            let two = again
+                .iter()
+                .find(|h| h.task.as_str() == "2")
+                .expect("it waits");
+            assert_eq!(book.in_vain(two), tries == 5);
+        }
+        assert!(book.end(&now[0], HintEnd::NotFound));
+        assert_eq!(book.followed(), 0);
+    }
+}

@@ -1,0 +1,284 @@
+//! The watched folder: each whole file of ids becomes hints and is moved to `done`, or to `failed` with the reason beside it; it never takes a part of a file, nor deletes one.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::Read as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::body::Named;
+use super::book::Coming;
+use super::cause::Cause;
+use super::{Intake, IntakeError, table};
+use crate::model::Road;
+
+/// So often it is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// The largest file.
+const LARGEST: u64 = 16 << 20;
+/// Files looked at in one go.
+const AT_ONCE: usize = 1_000;
+
+/// What tells whether a file is still being written: it has to be the same in two looks.
+type Print = (u64, u64, i64, i64);
+
+/// A watched folder.
+#[derive(Debug)]
+pub struct Folder {
+    dir: PathBuf,
+    /// Ids that fit into the set at all.
+    limit: usize,
+    seen: BTreeMap<PathBuf, Print>,
+}
+
+impl Folder {
+    /// A folder, with `done` and `failed` made below it.
+    ///
+    /// # Errors
+    /// It is not there, everybody may write into it, or nothing can be made in it.
+    pub fn open(dir: &Path, limit: usize) -> Result<Self, IntakeError> {
+        let wrong = |what: String| IntakeError::Folder {
+            path: dir.to_path_buf(),
+            what,
+        };
+        let meta = fs::metadata(dir).map_err(|error| wrong(error.to_string()))?;
+        if !meta.is_dir() {
+            return Err(wrong("it is no directory".to_owned()));
+        }
+        if meta.mode() & 0o002 != 0 {
+            return Err(wrong(format!(
+                "everybody may write into it (mode {:o}); chmod o-w it",
+                meta.mode() & 0o7777
+            )));
+        }
+        for name in ["done", "failed"] {
+            match fs::create_dir(dir.join(name)) {
+                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                    return Err(wrong(format!("{name} can't be made in it: {error}")));
+                }
+                _ => {}
+            }
+        }
+        Ok(Self {
+            dir: dir.to_path_buf(),
+            limit,
+            seen: BTreeMap::new(),
+        })
+    }
+
+    /// Takes files until `stop`.
+    pub async fn watch(mut self, intake: Intake, stop: CancellationToken) {
+        let mut said = None;
+        loop {
+            let trouble = self
+                .look(&intake)
+                .await
+                .err()
+                .map(|error| error.to_string());
+            if let Some(error) = &trouble
+                && said != trouble
+            {
+                tracing::warn!(error = %error, dir = %self.dir.display(), "the folder of the intake can't be read");
+            }
+            said = trouble;
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    /// One look: what is whole is taken.
+    async fn look(&mut self, intake: &Intake) -> Result<(), std::io::Error> {
+        let mut names: Vec<PathBuf> = Vec::new();
+        for entry in fs::read_dir(&self.dir)? {
+            let path = entry?.path();
+            if is_wanted(&path) {
+                names.push(path);
+            }
+        }
+        names.sort();
+        names.truncate(AT_ONCE);
+        let before = std::mem::take(&mut self.seen);
+        for path in names {
+            let Ok(meta) = fs::symlink_metadata(&path) else {
+                continue;
+            };
+            if !meta.is_file() {
+                continue;
+            }
+            let print = (meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec());
+            if before.get(&path) != Some(&print) {
+                // one that is still written is another one at the next look
+                self.seen.insert(path, print);
+                continue;
+            }
+            match self.take(&path, intake).await {
+                Ok(()) => {
+                    intake.shared.counts.file(true);
+                    tracing::info!(file = %path.display(), "a file of ids was taken");
+                    put_away(&path, &self.dir.join("done"), None)?;
+                }
+                Err(Refused::Later) => {
+                    self.seen.insert(path, print);
+                }
+                Err(Refused::Never(why)) => {
+                    intake.shared.counts.file(false);
+                    tracing::warn!(file = %path.display(), why = %why, "a file of ids can't be used; it lies in `failed` now");
+                    put_away(&path, &self.dir.join("failed"), Some(&why))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn take(&self, path: &Path, intake: &Intake) -> Result<(), Refused> {
+        let never = |error: std::io::Error| Refused::Never(format!("it can't be read: {error}"));
+        let nofollow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
+        let file: File = OpenOptions::new()
+            .read(true)
+            .custom_flags(nofollow)
+            .open(path)
+            .map_err(never)?;
+        let mut text = String::new();
+        file.take(LARGEST + 1)
+            .read_to_string(&mut text)
+            .map_err(never)?;
+        if u64::try_from(text.len()).is_ok_and(|length| length > LARGEST) {
+            return Err(Refused::Never(format!("it is larger than {LARGEST} bytes")));
+        }
+        let tasks = table::ids(&text).map_err(Refused::Never)?;
+        if tasks.len() > self.limit {
+            return Err(Refused::Never(format!(
+                "it names {} tasks; intake.max_waiting lets {} wait at a time",
+                tasks.len(),
+                self.limit
+            )));
+        }
+        let coming = Coming {
+            event: None,
+            named: Named {
+                tasks,
+                ..Named::default()
+            },
+            road: Road::Folder,
+        };
+        match intake.take(coming).await {
+            Ok(_) => Ok(()),
+            Err(Cause::Full | Cause::Busy | Cause::NotStored) => Err(Refused::Later),
+            Err(other) => Err(Refused::Never(other.explanation().to_owned())),
+        }
+    }
+}
+
+enum Refused {
+    /// It is tried again.
+    Later,
+    /// It is put away, with this reason.
+    Never(String),
+}
+
+/// Names that begin with a dot or end with `.part` or `.tmp` are still being written.
+fn is_wanted(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy());
+    name.is_some_and(|name| {
+        let wanted = !name.starts_with('.') && name != "done" && name != "failed";
+        wanted && !name.ends_with(".part") && !name.ends_with(".tmp")
+    })
+}
+
+/// Moves a file, under a free name, and writes the reason beside it.
+fn put_away(path: &Path, into: &Path, why: Option<&str>) -> Result<(), std::io::Error> {
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let free = (0_u32..)
+        .map(|n| match n {
+            0 => into.join(&name),
+            n => into.join(format!("{name}.{n}")),
+        })
+        .find(|place| fs::symlink_metadata(place).is_err())
+        .unwrap_or_else(|| into.join(&name));
+    if let Some(why) = why {
+        let mut beside = free.clone().into_os_string();
+        beside.push(".reason");
+        fs::write(beside, format!("{why}\n"))?;
+    }
+    fs::rename(path, free)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Clock;
+
+    #[tokio::test]
+    async fn whole_files_are_taken_and_the_others_wait_or_fail_with_their_reason() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| dir.path().join("in").join(name);
+        fs::create_dir(dir.path().join("in")).expect("made");
+        fs::set_permissions(
+            dir.path().join("in"),
+            std::os::unix::fs::PermissionsExt::from_mode(0o755),
+        )
+        .expect("mode");
+        let intake = Intake::open(&dir.path().join("hints"), 5, &Clock::wall()).expect("opened");
+        let mut folder = Folder::open(&dir.path().join("in"), 5).expect("opened");
+        for (name, text) in [
+            ("a.csv", "task,owner\n17,A\n18,B\n"),
+            ("b.txt", "19\n"),
+            ("c.part", "20\n"),
+            (".d", "21\n"),
+            ("bad.csv", "x,y\n1,2\n"),
+            ("many", "1\n2\n3\n4\n5\n6\n"),
+        ] {
+            fs::write(at(name), text).expect("written");
+        }
+        std::os::unix::fs::symlink(at("b.txt"), at("link")).expect("linked");
+        folder.look(&intake).await.expect("looked");
+        assert_eq!(intake.standing().waiting, 0, "nothing at the first sight");
+        // it grows: another look is needed for this one
+        fs::write(at("b.txt"), "19\n20\n").expect("written");
+        folder.look(&intake).await.expect("looked");
+        assert_eq!(intake.standing().waiting, 2);
+        assert!(at("done/a.csv").exists() && at("b.txt").exists());
+        folder.look(&intake).await.expect("looked");
+        assert_eq!(intake.standing().waiting, 4);
+        assert!(at("done/b.txt").exists() && at("c.part").exists() && at(".d").exists());
+        for (name, said) in [("bad.csv", "line 1"), ("many", "max_waiting")] {
+            assert!(at(&format!("failed/{name}")).exists());
+            let why = fs::read_to_string(at(&format!("failed/{name}.reason"))).expect("a reason");
+            assert!(why.contains(said), "{why}");
+        }
+        // the set is full: it waits where it is, and is taken whole later
+        fs::write(at("a.csv"), "id\n31\n32\n").expect("written");
+        folder.look(&intake).await.expect("looked");
+        folder.look(&intake).await.expect("looked");
+        assert!(at("a.csv").exists());
+        assert_eq!(intake.standing().waiting, 4);
+        let (hints, targets) = intake.hints();
+        let read = hints
+            .into_iter()
+            .map(|hint| (hint, Some(super::super::HintEnd::Listed)));
+        intake.end(read.collect(), targets).await;
+        folder.look(&intake).await.expect("looked");
+        assert_eq!(intake.standing().waiting, 2);
+        assert!(at("done/a.csv.1").exists(), "the first one is kept");
+    }
+
+    #[test]
+    fn a_folder_into_which_everybody_may_write_is_not_watched() {
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::set_permissions(
+            dir.path(),
+            std::os::unix::fs::PermissionsExt::from_mode(0o777),
+        )
+        .expect("mode");
+        assert!(Folder::open(dir.path(), 5).is_err());
+        assert!(Folder::open(&dir.path().join("none"), 5).is_err());
+    }
+}

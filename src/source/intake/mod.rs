@@ -1,0 +1,242 @@
+//! Hints from outside, that a task should be read: signed events over HTTP and files of a folder. A hint only ever causes a read; nothing that it says beside ids is kept, and no decision rests on it.
+
+mod body;
+mod book;
+mod cause;
+mod desk;
+mod file;
+mod folder;
+mod http;
+mod secret;
+mod sign;
+mod table;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, oneshot};
+
+pub use self::book::Hint;
+pub use self::cause::{Cause, Counted, HintEnd};
+pub use self::folder::Folder;
+pub use self::http::Listener;
+pub use self::secret::{Secrets, read as read_secrets};
+pub use self::sign::sign;
+
+use self::book::{Book, Coming};
+use self::cause::Counts;
+use self::desk::{Answer, Errand};
+use self::file::{FileError, HintFile};
+use crate::model::{Clock, Road, TargetName, TaskId};
+
+/// Events that may wait for the thread that writes them.
+const WAITING: usize = 4_096;
+
+/// The intake could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    /// The hints file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The thread that writes it could not be started.
+    #[error("the thread of the intake could not be started: {0}")]
+    Thread(std::io::Error),
+    /// Binding failed.
+    #[error("the intake can't listen on {at}: {source}")]
+    Bind {
+        /// The address.
+        at: std::net::SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The address is not loopback.
+    #[error("the intake does not listen on {0}, which is not a loopback address")]
+    NotLoopback(std::net::SocketAddr),
+    /// The folder can't be used.
+    #[error("the folder of the intake {}: {what}", path.display())]
+    Folder {
+        /// It.
+        path: std::path::PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+/// What the parts of the intake share.
+#[derive(Debug, Default)]
+struct Shared {
+    book: Mutex<Book>,
+    counts: Counts,
+    came: Notify,
+    /// True from a hint until the next cycle takes it: the cycle task is woken once, not for each hint.
+    announced: AtomicBool,
+    trouble: Mutex<Option<Arc<str>>>,
+}
+
+impl Shared {
+    fn book(&self) -> MutexGuard<'_, Book> {
+        // every change of it is whole before anything can panic
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn announce(&self) {
+        let wanted = self.book().is_wanted();
+        if wanted && !self.announced.swap(true, Ordering::AcqRel) {
+            self.came.notify_one();
+        }
+    }
+
+    fn set_trouble(&self, error: Option<&std::io::Error>) {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        match error {
+            Some(error) => {
+                if trouble.is_none() {
+                    tracing::error!(%error, "hints can't be put on disk; senders are told to come again");
+                }
+                *trouble = Some(Arc::from(error.to_string()));
+            }
+            None => *trouble = None,
+        }
+    }
+}
+
+/// The hints of a daemon. Cheap to clone; clones share everything.
+#[derive(Clone, Debug)]
+pub struct Intake {
+    shared: Arc<Shared>,
+    errands: SyncSender<Errand>,
+}
+
+/// What the intake holds at one moment, for status and metrics.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// Tasks that wait to be read.
+    pub waiting: u64,
+    /// Tasks that are read by their ids in each cycle, because the list does not show them.
+    pub followed: u64,
+    /// Counts since start.
+    pub counted: Counted,
+    /// Why hints can't be put on disk, if so.
+    pub trouble: Option<Arc<str>>,
+}
+
+impl Intake {
+    /// Opens the hints of a directory, for so many at a time, and starts the thread that writes them.
+    ///
+    /// # Errors
+    /// The file can't be used.
+    pub fn open(dir: &Path, limit: usize, clock: &Clock) -> Result<Self, IntakeError> {
+        // timestamps are those of other machines' clocks: ours is the wall's, whatever domain time is
+        let clock = if clock.is_wall() {
+            clock.clone()
+        } else {
+            Clock::wall()
+        };
+        let mut book = Book::new(limit);
+        let now = clock.now() + clock.drift();
+        let (file, damaged) = HintFile::open(dir, &mut book, now.as_second())?;
+        if damaged > 0 {
+            tracing::error!(
+                lines = damaged,
+                dir = %dir.display(),
+                "lines of the hints file were damaged and are left out; a copy is beside it (hints.damaged). The list is read as always: only tasks that it does not show may have to be named again"
+            );
+        }
+        if book.is_wanted() {
+            tracing::info!(
+                hints = book.waiting(),
+                "hints of an earlier run wait to be read"
+            );
+        }
+        let shared = Arc::new(Shared {
+            book: Mutex::new(book),
+            ..Shared::default()
+        });
+        let (errands, inlet) = sync_channel(WAITING);
+        let own = Arc::clone(&shared);
+        std::thread::Builder::new()
+            .name("intake".to_owned())
+            .spawn(move || desk::serve(&inlet, file, &own, &clock))
+            .map_err(IntakeError::Thread)?;
+        Ok(Self { shared, errands })
+    }
+
+    /// Takes an event or a file, and answers once it is on disk.
+    async fn take(&self, coming: Coming) -> Answer {
+        let (answer, taken) = oneshot::channel();
+        match self.errands.try_send(Errand::Take { coming, answer }) {
+            Ok(()) => taken.await.unwrap_or(Err(Cause::NotStored)),
+            Err(TrySendError::Full(_)) => Err(Cause::Busy),
+            Err(TrySendError::Disconnected(_)) => Err(Cause::NotStored),
+        }
+    }
+
+    /// Waits until a hint comes that no cycle has taken yet.
+    pub async fn came(&self) {
+        self.shared.came.notified().await;
+    }
+
+    /// True where something waits for the next cycle.
+    pub fn is_wanted(&self) -> bool {
+        self.shared.book().is_wanted()
+    }
+
+    /// All hints, those that are read in each cycle first, and the targets of which somebody says that they work
+    /// again. What comes after this call is for the next cycle.
+    pub fn hints(&self) -> (Vec<Hint>, BTreeSet<TargetName>) {
+        self.shared.announced.store(false, Ordering::Release);
+        let book = self.shared.book();
+        (book.hints(), book.targets().clone())
+    }
+
+    /// The same without taking them: for a question.
+    pub fn hints_for_a_look(&self) -> Vec<Hint> {
+        self.shared.book().hints()
+    }
+
+    /// By which road a hint for the task came, while there is one.
+    pub fn road_of(&self, task: &TaskId) -> Option<Road> {
+        self.shared.book().road_of(task)
+    }
+
+    /// Hints have come to these ends; none: it could not be read this time.
+    pub async fn end(&self, ends: Vec<(Hint, Option<HintEnd>)>, targets: BTreeSet<TargetName>) {
+        let (done, told) = oneshot::channel();
+        let mut errand = Errand::End {
+            ends,
+            targets,
+            done,
+        };
+        loop {
+            match self.errands.try_send(errand) {
+                Ok(()) => break,
+                Err(TrySendError::Full(back)) => {
+                    errand = back;
+                    tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+                }
+                // the thread lives as long as anybody can ask
+                Err(TrySendError::Disconnected(_)) => return,
+            }
+        }
+        let _ = told.await;
+    }
+
+    /// How it stands.
+    pub fn standing(&self) -> Standing {
+        let wide = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let (waiting, followed) = {
+            let book = self.shared.book();
+            (wide(book.waiting()), wide(book.followed()))
+        };
+        let trouble = self.shared.trouble.lock();
+        Standing {
+            waiting,
+            followed,
+            counted: self.shared.counts.read(),
+            trouble: trouble.unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+}

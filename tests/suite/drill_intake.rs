@@ -1,0 +1,253 @@
+//! Drills of hints from outside, whole processes: what is acknowledged is read, also after a kill; what no list shows acts only with its account known; a hint changes nothing but when something is read.
+
+use serde_json::json;
+
+use crate::intake_support::{
+    Event, HIDDEN, SECOND, SECRET, address, count, secrets, standing, taking, tasks_of,
+};
+
+/// One task of an event.
+fn names(task: &str) -> String {
+    json!({ "tasks": [task] }).to_string()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_only_an_event_names_is_read_and_heals_and_says_how_it_was_seen() {
+    let mut drill = taking(HIDDEN, "").await;
+    drill.run_for("1h").await;
+    let (at, one) = (address(&drill), tasks_of(&drill, "ONE"));
+    let unknown = drill.cli(&["explain", &one[0]]);
+    let said = String::from_utf8_lossy(&unknown.stderr).into_owned();
+    assert!(said.contains("the store has never seen it"), "{said}");
+    let (status, answer) = Event::new("m-1", &names(&one[0])).send(&at);
+    assert_eq!(status, 202, "{answer}");
+    assert!(answer.contains(r#"{"status":"accepted"}"#), "{answer}");
+    let read = |drill: &crate::drill::Drill| standing(drill)["followed"] == 1;
+    drill.run_until_or_rest("2s", read).await;
+    let status = drill.json(&["status", "--json"]);
+    assert_eq!(
+        status["roads"][1],
+        json!(["event", 1]),
+        "{:#}",
+        status["roads"]
+    );
+    assert_eq!(status["intake"]["followed"], 1, "{:#}", status["intake"]);
+    let explained = drill.done(&["explain", &one[0]]);
+    assert!(explained.contains("a signed event named it"), "{explained}");
+    drill.run_for("2h").await;
+    let after = standing(&drill);
+    assert_eq!(count(&after, "ended", "followed"), 1, "{after:#}");
+    assert_eq!(count(&after, "ended", "finished"), 1, "{after:#}");
+    assert_eq!(
+        (&after["waiting"], &after["followed"]),
+        (&json!(0), &json!(0))
+    );
+    // the four of the list, and the one that was named; nobody has named the other four of HR
+    let evidence = drill.judge_leaving(4).await;
+    assert_eq!(evidence.effects_on("HR"), 1);
+    assert_eq!(evidence.effects_on("AD"), 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_was_answered_is_acted_on_although_the_daemon_is_killed_at_once() {
+    let mut drill = taking(HIDDEN, "").await;
+    drill.run_for("1h").await;
+    let (at, one) = (address(&drill), tasks_of(&drill, "ONE"));
+    let (event, other) = (
+        Event::new("m-1", &names(&one[1])),
+        Event::new("m-2", r#"{"tasks":["999999"]}"#),
+    );
+    assert_eq!(event.send(&at).0, 202);
+    assert_eq!(other.send(&at).0, 202);
+    // nothing has read it yet: the world stands still
+    drill.kill_and_restart().await;
+    drill.run_for("1m").await;
+    let at = address(&drill);
+    let (status, answer) = event.send(&at);
+    assert_eq!(status, 200, "a replay after a restart: {answer}");
+    assert!(answer.contains("duplicate"), "{answer}");
+    drill.run_for("2h").await;
+    let after = standing(&drill);
+    assert_eq!(after["duplicates"], 1, "{after:#}");
+    assert_eq!(count(&after, "ended", "not_found"), 1, "{after:#}");
+    let evidence = drill.judge_leaving(4).await;
+    assert_eq!(evidence.effects_on("HR"), 1, "once, although it came twice");
+}
+
+/// The newer of two changes of one attribute is named, and no list shows the older one: only the account's
+/// process does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_was_named_waits_for_an_older_one_that_nobody_has_named() {
+    let mut drill = taking(HIDDEN, "").await;
+    drill.run_for("1h").await;
+    let (at, two) = (address(&drill), tasks_of(&drill, "TWO"));
+    assert_eq!(two.len(), 2);
+    assert_eq!(Event::new("m-1", &names(&two[1])).send(&at).0, 202);
+    drill.run_for("2h").await;
+    let so_far = drill.evidence().await;
+    assert_eq!(
+        so_far.effects_on("HR"),
+        0,
+        "the older one was not overtaken"
+    );
+    let explained = drill.done(&["explain", &two[1]]);
+    assert!(explained.contains("waits_for_older"), "{explained}");
+    // once that is named too both go, in their order
+    assert_eq!(Event::new("m-2", &names(&two[0])).send(&at).0, 202);
+    drill.run_for("4h").await;
+    let evidence = drill.judge_leaving(3).await;
+    assert_eq!(evidence.effects_on("HR"), 2);
+}
+
+/// A revoke waits for nothing in its account where the list shows it; one that only a hint has named waits until its
+/// account could be read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_was_named_waits_while_its_account_can_not_be_read() {
+    let scenario = format!(
+        "{HIDDEN}[[population]]\ntarget = \"HR\"\naccounts = 1\nprefix = \"REV\"\nowner = [\"user:OTHER\"]\ntask = [{{ task = \"Remove User from Group\", failure = \"network\" }}]\n"
+    );
+    let mut drill = taking(&scenario, "").await;
+    drill.run_for("1h").await;
+    let (at, revoke) = (address(&drill), tasks_of(&drill, "REV"));
+    let truth = drill.truth();
+    let tasks = truth["tasks"].as_array().expect("tasks");
+    let task = tasks
+        .iter()
+        .find(|task| task["id"].to_string() == revoke[0]);
+    let process = &task.expect("it is there")["process"];
+    let path = format!("/provprocesses/{process}");
+    let fault = json!({ "do": "html500", "on": "read", "probability": 1.0, "path": path });
+    drill.act(json!({ "fault": fault })).await;
+    assert_eq!(Event::new("m-1", &names(&revoke[0])).send(&at).0, 202);
+    drill.run_for("2h").await;
+    let so_far = drill.evidence().await;
+    let sent = so_far.effects_on("HR");
+    assert_eq!(sent, 0, "nothing is sent while its siblings are not known");
+    let status = drill.json(&["status", "--json"]);
+    let refusals = status["refusals"].as_array().expect("reasons");
+    let waits = refusals.iter().any(|row| row[0] == "siblings_unknown");
+    assert!(waits, "{refusals:?}");
+    drill.act(json!({ "clear_faults": true })).await;
+    drill.run_for("12h").await;
+    let evidence = drill.judge_leaving(5).await;
+    assert_eq!(evidence.effects_on("HR"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_is_said_to_work_again_is_looked_at_earlier_and_nothing_more() {
+    let mut drill = taking(HIDDEN, "").await;
+    drill.run_for("2h").await;
+    drill.done(&["pause", "--target", "HR", "--unseen", "--why", "drill"]);
+    let lists = |drill: &crate::drill::Drill| {
+        let journal = drill.journal();
+        let gets = journal.iter().filter(|entry| {
+            entry["method"] == "GET"
+                && entry["path"]
+                    .as_str()
+                    .is_some_and(|path| path.ends_with("/provtasks"))
+        });
+        gets.count()
+    };
+    let writes = drill.json(&["status", "--json"])["writes_sent"].clone();
+    // an idle daemon looks every half hour or so; a minute brings nothing by itself
+    drill.run_for("31s").await;
+    let before = lists(&drill);
+    drill.run_for("20s").await;
+    assert_eq!(lists(&drill), before);
+    let event = Event::new("m-1", r#"{"target":"HR","state":"recovered"}"#);
+    assert_eq!(event.send(&address(&drill)).0, 202);
+    drill.run_for("20s").await;
+    assert!(lists(&drill) > before, "it was looked at earlier");
+    let status = drill.json(&["status", "--json"]);
+    assert_eq!(status["writes_sent"], writes, "nothing was sent for it");
+    assert_eq!(status["pauses"].as_array().map(Vec::len), Some(1));
+    assert_eq!(status["intake"]["waiting"], 0);
+    drill.judge_leaving(5).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_secrets_hold_while_they_are_changed_and_the_old_one_not_a_moment_longer() {
+    let mut drill = taking(HIDDEN, "").await;
+    let at = address(&drill);
+    let send = |id: &str, secret: &[u8]| {
+        let body = r#"{"tasks":["4711"]}"#;
+        Event::signed(id, crate::intake_support::wall(), body, secret)
+            .send(&at)
+            .0
+    };
+    let looked = || tokio::time::sleep(std::time::Duration::from_millis(600));
+    assert_eq!([send("a", SECRET), send("b", SECOND)], [202, 401]);
+    secrets(&drill, &[SECOND, SECRET]);
+    looked().await;
+    assert_eq!([send("c", SECRET), send("d", SECOND)], [202, 202]);
+    secrets(&drill, &[SECOND]);
+    looked().await;
+    assert_eq!([send("e", SECRET), send("f", SECOND)], [401, 202]);
+    // a file that can't be used leaves no secret at all, and says so
+    secrets(&drill, &[b"short"]);
+    looked().await;
+    assert_eq!([send("g", SECRET), send("h", SECOND)], [503, 503]);
+    let log = drill.log();
+    assert!(log.contains("no event is taken until the secret"), "{log}");
+    assert!(!log.contains("whsec_d"), "no secret is shown");
+    secrets(&drill, &[SECOND]);
+    looked().await;
+    assert_eq!(send("i", SECOND), 202);
+    drill.run_for("2h").await;
+    drill.judge_leaving(5).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_of_a_folder_are_hints_like_events() {
+    let mut drill = crate::drill::Setup::of(HIDDEN)
+        .config("[intake]\nfolder = \"in\"\nearliest = \"1s\"")
+        .file("in/.keep", "")
+        .enforcing()
+        .await;
+    drill.run_for("1h").await;
+    let one = tasks_of(&drill, "ONE");
+    drill.write(
+        "in/.extract",
+        &format!("Task Key;Owner\n{};OTHER\n{};OTHER\n", one[0], one[2]),
+    );
+    let folder = drill.dir.path().join("in");
+    std::fs::rename(folder.join(".extract"), folder.join("extract.csv")).expect("moved");
+    drill.write("in/broken.csv", "a,b\n1,2\n");
+    let away = folder.clone();
+    drill
+        .until("the files are put away", |_| {
+            away.join("done/extract.csv").exists() && away.join("failed/broken.csv.reason").exists()
+        })
+        .await;
+    drill.run_for("2h").await;
+    let after = standing(&drill);
+    assert_eq!(
+        (&after["files"], &after["files_failed"]),
+        (&json!(1), &json!(1))
+    );
+    assert_eq!(count(&after, "ended", "followed"), 2, "{after:#}");
+    let evidence = drill.judge_leaving(3).await;
+    assert_eq!(evidence.effects_on("HR"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_list_shows_is_not_read_by_its_id_and_what_is_not_there_is_dropped() {
+    let mut drill = taking(HIDDEN, "reads_per_cycle = 4").await;
+    let shown = tasks_of(&drill, "EMP");
+    let tasks: Vec<String> = shown
+        .into_iter()
+        .chain((1..=9).map(|n| format!("99{n}")))
+        .collect();
+    let body = json!({ "tasks": tasks }).to_string();
+    assert_eq!(Event::new("m-1", &body).send(&address(&drill)).0, 202);
+    drill.run_for("2h").await;
+    let after = standing(&drill);
+    assert_eq!(count(&after, "ended", "not_found"), 9, "{after:#}");
+    assert_eq!(after["waiting"], 0, "{after:#}");
+    let evidence = drill.judge_leaving(5).await;
+    let single = evidence.requests().filter(|entry| {
+        let path = entry["path"].as_str().unwrap_or_default();
+        entry["method"] == "GET" && path.contains("/provtasks/99")
+    });
+    assert_eq!(single.count(), 9, "each once, four in a cycle");
+}
