@@ -189,7 +189,7 @@ async fn send(args: Args, url: String, from: u64, sent: Arc<Sent>) {
     while number < args.rate * args.seconds {
         let due = Duration::from_micros(number * 1_000_000 / args.rate);
         tokio::time::sleep(due.saturating_sub(began.elapsed())).await;
-        let task = if number % MARKED == 0 {
+        let task = if number.is_multiple_of(MARKED) {
             90_000_000 + number
         } else {
             // some hundred of them are shown by the list
