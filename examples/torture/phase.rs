@@ -131,7 +131,7 @@ impl Remains {
         }
         let told = |error: &dyn fmt::Display| Trouble::Store(error.to_string());
         let (_, found) = Sidecar::open(&mark).map_err(|error| told(&error))?;
-        if let Found::Mark(mark) = found {
+        if let Found::Mark(mark) | Found::Torn(mark) = found {
             remains.acknowledged = mark.seq;
             remains.marked = true;
         }

@@ -143,6 +143,20 @@ impl Context {
         self.overrides.clone()
     }
 
+    /// True where the command line names another store than the configuration does.
+    pub fn elsewhere(&self, dir: &Path) -> bool {
+        if self.overrides.store.is_none() {
+            return false;
+        }
+        let plain = Overrides {
+            store: None,
+            ..self.overrides.clone()
+        };
+        let real = |dir: &Path| std::fs::canonicalize(dir).unwrap_or_else(|_| dir.to_path_buf());
+        load(&self.config, &self.env, &plain)
+            .is_ok_and(|loaded| real(&loaded.settings.store.dir) != real(dir))
+    }
+
     /// Runs a future to its end on a runtime of its own.
     ///
     /// # Errors

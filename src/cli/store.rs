@@ -11,11 +11,11 @@ use jiff::{SignedDuration, Timestamp};
 use super::act::duration;
 use super::ask::{answer, own_store, unexpected};
 use super::context::{Context, print, width};
-use super::failure::{Failure, Kind};
+use super::failure::{Failure, Kind, tell};
 use super::look::JsonArg;
 use super::render;
 use crate::control::{self, Reply, Request, SavedView};
-use crate::daemon::{anchor_alone, anchor_of, domain_now, hint_of, kind_of};
+use crate::daemon::{Head, anchor_alone, anchor_of, domain_now, hint_of, kind_of};
 use crate::ledger::upkeep::{
     self, Actor, After, Checked, Erasing, LastAnchor, Order, Rewritten, Source, UpkeepError,
     bring_in, check_backup, check_store,
@@ -159,6 +159,8 @@ pub fn store(context: &Context, command: StoreCommand) -> Result<(), Failure> {
 /// A store that is worked at without a daemon.
 struct Site {
     store: StoreSettings,
+    /// Another store than the configured one, which the anchor file is about.
+    elsewhere: bool,
     audit: AuditSettings,
     socket: PathBuf,
     actor: Actor,
@@ -169,9 +171,11 @@ impl Site {
     fn of(context: &Context) -> Result<Self, Failure> {
         let settings = context.load()?.settings;
         own_store(&settings.store.dir)?;
+        let elsewhere = context.elsewhere(&settings.store.dir);
         let now = context.block_on(async { Ok(domain_now(&settings).await?) })?;
         let uid = rustix::process::getuid().as_raw();
         Ok(Self {
+            elsewhere,
             store: settings.store,
             audit: settings.audit,
             socket: settings.admin.socket,
@@ -213,8 +217,19 @@ impl Site {
 
     /// Notes the head of what was made, and says what that means for `audit verify`.
     fn anchor(&self, done: &Rewritten) -> Result<(), Failure> {
-        let noted = anchor_alone(&self.audit, &done.head, self.now);
-        print(&render::anchored(&noted, true))
+        self.note(&done.head, true)
+    }
+
+    /// A copy of the configured store has its id: an anchor of it would speak against the original.
+    fn note(&self, head: &Head, rewritten: bool) -> Result<(), Failure> {
+        let mut audit = self.audit.clone();
+        if self.elsewhere && audit.anchor_file.take().is_some() {
+            tell(
+                "note: this is not the configured store, so that nothing is written to the configured anchor file: it is about the other one",
+            );
+        }
+        let noted = anchor_alone(&audit, head, self.now);
+        print(&render::anchored(&noted, rewritten))
     }
 
     fn has_daemon(&self) -> bool {
@@ -382,8 +397,7 @@ fn brought<'a>(
     );
     let done = done.map_err(|error| failed(&error))?;
     print(&render::brought_in(&done, &site.store.dir))?;
-    let noted = anchor_alone(&site.audit, &done.head, site.now);
-    print(&render::anchored(&noted, false))
+    site.note(&done.head, false)
 }
 
 fn retention(context: &Context, args: &RetentionArgs) -> Result<(), Failure> {

@@ -17,6 +17,7 @@ use crate::ledger::anchor::{Anchor, Key, MESSAGE};
 use crate::model::settings::AuditSettings;
 use file::AnchorFile;
 
+pub use crate::ledger::anchor::Head;
 pub use alone::{Noted, anchor_alone, anchor_of};
 pub use last::{LastAnchor, check_last};
 

@@ -451,7 +451,7 @@ fn line(
     };
     let end = match ended {
         AttemptState::Refused => "OIG refused it",
-        AttemptState::Bounced => "it came back rejected",
+        AttemptState::Bounced => "the task stands rejected",
         _ => "it was done",
     };
     let (rule, because) = decided.unwrap_or((None, None));

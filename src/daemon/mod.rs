@@ -53,7 +53,7 @@ use std::path::PathBuf;
 pub use self::core::Exit;
 /// What `check` asks of the files that the client will read.
 pub use crate::oig::inspect;
-pub use anchor::{Noted, anchor_alone, anchor_of};
+pub use anchor::{Head, Noted, anchor_alone, anchor_of};
 pub use hinted::secret_fault;
 pub use online::{Online, Trouble, online};
 pub use private::{make_private_dir, write_private};

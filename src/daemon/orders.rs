@@ -186,8 +186,8 @@ impl Core {
         if self.last.at.is_none() || !self.last.seen.whole || !self.settled_at_start {
             return Ok(Reply::refused(
                 RefusedKind::Invalid,
-                "the server was not read as a whole since the store was found rewound",
-                "let the daemon finish a cycle, then approve again",
+                "no running daemon has read the server as a whole since the store was found rewound; a single cycle (`run --once`) is not enough",
+                "start the daemon (`provtaskd run`), let it finish a cycle, then approve again while it runs",
             ));
         }
         // what was sent right before this start and is not known here may still be running

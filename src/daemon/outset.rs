@@ -61,7 +61,9 @@ impl Core {
         }
         if self.looks_left.is_empty() {
             self.settled_at_start = true;
-            tracing::info!("every claim found open at start was read; sending may begin");
+            tracing::info!(
+                "every claim found open at start was read: none of them holds up sending any more"
+            );
             return;
         }
         let answers = round.answers && !round.error.as_ref().is_some_and(verify::gone);

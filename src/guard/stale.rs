@@ -7,17 +7,21 @@ use crate::model::{Kind, Known, Refusal, RefusalReason};
 
 use super::input::{Fresh, GuardInput, needs};
 
+/// Nobody has asked for it yet.
+const NOT_READ: &str = "not read";
+/// Only open tasks of the account are known, as the list shows them.
+const FINISHED_NOT_READ: &str = "the account's finished tasks were not read";
+/// It was read, longer ago than a fact holds.
+const TOO_OLD: &str = "the reading is too old";
+
 /// The beneficiary was read as active, lately, and is the row's own.
 pub(super) fn beneficiary(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> {
     if !needs(input.kind, input.action).beneficiary {
         return Ok(None);
     }
     let unknown = |why: &str| {
-        Err(
-            Refusal::new(RefusalReason::BeneficiaryUnknown, input.task_scope())
-                .with("why", why)
-                .for_person(),
-        )
+        let refusal = Refusal::new(RefusalReason::BeneficiaryUnknown, input.task_scope());
+        Err(asked_or_person(refusal, why))
     };
     let Some(login) = &input.task.beneficiary else {
         return unknown("the row shows no target user");
@@ -30,7 +34,7 @@ pub(super) fn beneficiary(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refus
         return unknown("another user was read");
     }
     let Some(fresh) = input.fresh(as_of) else {
-        return unknown("the reading is too old");
+        return unknown(TOO_OLD);
     };
     match &person.status {
         UserStatus::Active => Ok(Some(fresh)),
@@ -49,15 +53,23 @@ pub(super) fn beneficiary(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refus
     }
 }
 
+/// What was only not asked for yet, or too long ago, is asked for by the next cycle: nobody has to act.
+fn asked_or_person(refusal: Refusal, why: &str) -> Refusal {
+    let refusal = refusal.with("why", why);
+    match why {
+        NOT_READ | FINISHED_NOT_READ | TOO_OLD => refusal,
+        _ => refusal.for_person(),
+    }
+}
+
 /// The account was not revoked or disabled, and no later opposite task is open or done in it.
 pub(super) fn account(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> {
     if !needs(input.kind, input.action).process {
         return Ok(None);
     }
     let unknown = |why: &str| {
-        Refusal::new(RefusalReason::AccountUnknown, input.account_scope())
-            .with("why", why)
-            .for_person()
+        let refusal = Refusal::new(RefusalReason::AccountUnknown, input.account_scope());
+        asked_or_person(refusal, why)
     };
     if input.task.process.is_none() {
         return Err(unknown("the row shows no account"));
@@ -71,10 +83,10 @@ pub(super) fn account(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> 
         return Err(stale(input, other, "later"));
     }
     if !view.from_process {
-        return Err(unknown("the account's finished tasks were not read"));
+        return Err(unknown(FINISHED_NOT_READ));
     }
     let Some(fresh) = input.fresh(as_of) else {
-        return Err(unknown("the reading is too old"));
+        return Err(unknown(TOO_OLD));
     };
     if let Some(other) = switched_off_by(input, &view.tasks) {
         return Err(stale(input, other, "account is off"));

@@ -120,7 +120,7 @@ pub(super) fn hold(settings: &StoreSettings, now: Timestamp) -> Result<Held, Led
     let (sidecar, said) = Sidecar::open(&dir.join("sidecar"))?;
     let sidecar = sidecar.beside(dir.join("journal").join("db"));
     let expected = match &said {
-        Found::Mark(mark) => Expected::Mark {
+        Found::Mark(mark) | Found::Torn(mark) => Expected::Mark {
             mark,
             length: sidecar.length(),
         },
@@ -242,6 +242,12 @@ fn settle_start(
     let created = found == 0;
     let (mark_read, lost) = match files.as_ref().map(|files| &files.said) {
         Some(Found::Mark(mark)) => (Some(mark.clone()), None),
+        // the damaged one was written for a record after this one: where none is there, one is lost
+        Some(Found::Torn(mark)) if found <= mark.seq => (
+            Some(mark.clone()),
+            Some("holds a newer mark that can't be read"),
+        ),
+        Some(Found::Torn(mark)) => (Some(mark.clone()), None),
         Some(Found::Unreadable) => (None, Some("can't be read")),
         // the first record is written before the first mark
         Some(Found::Nothing) if found > 1 => (None, Some("is missing")),

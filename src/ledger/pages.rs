@@ -138,7 +138,7 @@ impl Still {
         let mark = if from.exists() {
             std::fs::copy(&from, &sidecar).map_err(|e| StoreError::io(&from, e))?;
             match Sidecar::open(&sidecar)?.1 {
-                Found::Mark(mark) => Some(mark),
+                Found::Mark(mark) | Found::Torn(mark) => Some(mark),
                 Found::Nothing | Found::Unreadable => None,
             }
         } else {

@@ -41,6 +41,9 @@ pub enum Found {
     Nothing,
     /// The newest whole mark.
     Mark(Mark),
+    /// The newest whole mark, and another that is damaged and may be newer: then a record after this mark
+    /// was acknowledged.
+    Torn(Mark),
     /// Something was written, and none of it can be read.
     Unreadable,
 }
@@ -68,16 +71,11 @@ impl Sidecar {
         let sidecar = Self {
             path: path.to_path_buf(),
             file,
-            turn: newest.as_ref().map_or(0, |slot| slot.turn),
+            turn: newest.as_ref().map_or(0, |(slot, _)| slot.turn),
             beside: None,
-            length: newest.as_ref().and_then(|slot| slot.length),
+            length: newest.as_ref().and_then(|(slot, _)| slot.length),
         };
-        let found = match newest {
-            Some(slot) => Found::Mark(slot.mark),
-            None if written => Found::Unreadable,
-            None => Found::Nothing,
-        };
-        Ok((sidecar, found))
+        Ok((sidecar, found(newest, written)))
     }
 
     /// Reads the newest whole mark, and how long the journal's file was then; makes and changes nothing.
@@ -93,11 +91,8 @@ impl Sidecar {
             Err(error) => return Err(StoreError::io(path, error)),
         };
         let (newest, written) = slots(&file).map_err(|e| StoreError::io(path, e))?;
-        Ok(match newest {
-            Some(slot) => (Found::Mark(slot.mark), slot.length),
-            None if written => (Found::Unreadable, None),
-            None => (Found::Nothing, None),
-        })
+        let length = newest.as_ref().and_then(|(slot, _)| slot.length);
+        Ok((found(newest, written), length))
     }
 
     /// Names the journal's file: from then on each mark says how long it was.
@@ -140,10 +135,20 @@ impl Sidecar {
     }
 }
 
-/// The newest whole slot, and whether anything was ever written.
-fn slots(file: &File) -> std::io::Result<(Option<Slot>, bool)> {
+fn found(newest: Option<(Slot, bool)>, written: bool) -> Found {
+    match newest {
+        Some((slot, false)) => Found::Mark(slot.mark),
+        Some((slot, true)) => Found::Torn(slot.mark),
+        None if written => Found::Unreadable,
+        None => Found::Nothing,
+    }
+}
+
+/// The newest whole slot with whether a damaged one may be newer, and whether anything was ever written.
+fn slots(file: &File) -> std::io::Result<(Option<(Slot, bool)>, bool)> {
     let mut newest: Option<Slot> = None;
     let mut written = false;
+    let mut damaged: Option<Option<u64>> = None;
     for at in [0, SLOT_AT] {
         let mut bytes = [0u8; SLOT];
         match file.read_exact_at(&mut bytes, at) {
@@ -152,14 +157,30 @@ fn slots(file: &File) -> std::io::Result<(Option<Slot>, bool)> {
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => written = true,
             Err(error) => return Err(error),
         }
-        written |= bytes.iter().any(|byte| *byte != 0);
-        if let Some(slot) = parse(&bytes)
-            && newest.as_ref().is_none_or(|have| slot.turn > have.turn)
-        {
-            newest = Some(slot);
+        let used = bytes.iter().any(|byte| *byte != 0);
+        written |= used;
+        match parse(&bytes) {
+            Some(slot) if newest.as_ref().is_none_or(|have| slot.turn > have.turn) => {
+                newest = Some(slot);
+            }
+            Some(_) => {}
+            None if used => damaged = Some(turn_of(&bytes)),
+            None => {}
         }
     }
+    let newest = newest.map(|slot| {
+        // the turn of a damaged slot may still be told: the one before the newest is no loss
+        let before = slot.turn.checked_sub(1);
+        let torn = damaged.is_some_and(|turn| turn.is_none() || turn != before);
+        (slot, torn)
+    });
     Ok((newest, written))
+}
+
+/// The turn that a slot names, whole or not.
+fn turn_of(bytes: &[u8]) -> Option<u64> {
+    let text = String::from_utf8_lossy(bytes);
+    text.split(' ').nth(1)?.parse().ok()
 }
 
 fn check(text: &str) -> u64 {
@@ -206,6 +227,31 @@ mod tests {
     }
 
     #[test]
+    fn a_damaged_slot_is_told_where_it_may_be_the_newer_one() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("sidecar");
+        let (mut sidecar, _) = Sidecar::open(&path).expect("created");
+        for seq in [3, 4] {
+            sidecar.write(&mark(seq)).expect("written");
+        }
+        // turn 2 is even: the first slot is the newer one
+        let flip = |at: u64| {
+            let file = File::options().read(true).write(true).open(&path);
+            let file = file.expect("opened");
+            let mut byte = [0];
+            file.read_exact_at(&mut byte, at).expect("read");
+            file.write_all_at(&[byte[0] ^ 1], at).expect("written");
+        };
+        flip(40);
+        let (found, _) = Sidecar::peek(&path).expect("read");
+        assert_eq!(found, Found::Torn(mark(3)));
+        flip(40);
+        flip(SLOT_AT + 40);
+        let (found, _) = Sidecar::peek(&path).expect("read");
+        assert_eq!(found, Found::Mark(mark(4)), "the older one is no loss");
+    }
+
+    #[test]
     fn the_newest_whole_mark_is_read_and_a_torn_one_falls_back() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("sidecar");
@@ -222,7 +268,7 @@ mod tests {
             .write_all_at(b"garbage", SLOT_AT + 20)
             .expect("torn");
         let (_, read) = Sidecar::open(&path).expect("opened");
-        assert_eq!(read, Found::Mark(mark(4)));
+        assert_eq!(read, Found::Torn(mark(4)));
         std::fs::write(&path, "garbage").expect("spoilt");
         let (_, read) = Sidecar::open(&path).expect("opened");
         assert_eq!(read, Found::Unreadable);

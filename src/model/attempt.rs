@@ -78,10 +78,12 @@ impl AttemptState {
             Self::Accepted => "OIG said SUCCESS; nothing more is known.",
             Self::Pending => "A successor (or the same id) is running or waiting.",
             Self::Completed => "Completion was read, or a person has said so; the episode is over.",
-            Self::Bounced => "A rejected successor, or a new failed run of the same id, was read.",
+            Self::Bounced => {
+                "A rejected successor, or a new failed run of the same id, was read; or the server said SUCCESS and the task stood as before in two readings after settle_after."
+            }
             Self::Refused => "OIG answered FAIL with a reason.",
             Self::NotApplied => {
-                "Never answered, and the same failed run twice, after `settle_after`."
+                "No word about it came back, and two readings after `settle_after` show the same failed run: not seen to be applied."
             }
             Self::Unsent => {
                 "Provably not applied: never left this machine, or sent back unlooked at."

@@ -111,7 +111,7 @@ async fn what_was_done_is_said_once_in_the_note_of_what_is_still_open() {
     }
     let phone = note_of(&drill, "Telephone Updated");
     assert!(phone.starts_with("[provtaskd L"), "{phone}");
-    let said = "retried by 10-notes.rhai:7 because: tried once; it came back rejected";
+    let said = "retried by 10-notes.rhai:7 because: tried once; the task stands rejected";
     assert!(phone.ends_with(said), "{phone}");
     let quota = note_of(&drill, "Change Quota");
     let said =

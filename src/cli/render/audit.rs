@@ -31,7 +31,7 @@ pub fn verified(view: &Verified, width: Width) -> String {
         None if view.anchors == 0 => say(
             "no anchor was given: nothing outside the store vouches for it; what follows only says whether it is consistent in itself".to_owned(),
         ),
-        None => say("NOTHING is verified: no anchor agrees with the journal before something was changed".to_owned()),
+        None => say("NOTHING is verified: no anchor agrees with the journal".to_owned()),
     }
     if view.beyond > 0 && view.proven.is_some() {
         let many = view.beyond;

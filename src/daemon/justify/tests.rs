@@ -36,7 +36,7 @@ fn a_line_says_which_attempt_when_by_what_why_and_how_it_ended() {
     assert_eq!(
         said.as_deref(),
         Some(
-            "[provtaskd L17.2 2027-03-01T14:40:12Z] task 1234 retried by 20-retry.rhai:12 because: the target was down; it came back rejected"
+            "[provtaskd L17.2 2027-03-01T14:40:12Z] task 1234 retried by 20-retry.rhai:12 because: the target was down; the task stands rejected"
         )
     );
     let to = Principal::Role {

@@ -89,7 +89,7 @@ pub fn check_store(
     let copy = Copy::of(&journal, copy)?;
     let (store, repaired) = SledStore::open(&copy.journal(), settings.cache)?;
     let mark = match &found {
-        Found::Mark(mark) => Some(mark.clone()),
+        Found::Mark(mark) | Found::Torn(mark) => Some(mark.clone()),
         Found::Nothing | Found::Unreadable => None,
     };
     let examined = examine(&store, mark.as_ref())?;
@@ -125,6 +125,15 @@ pub fn check_store(
         )),
         Found::Nothing if last > 1 => checked.find(format!(
             "{} is missing: what was acknowledged can't be known",
+            sidecar.display()
+        )),
+        Found::Torn(mark) if last <= mark.seq => checked.find(format!(
+            "{} holds a damaged mark that may be newer than the one of record {}, and no record is there after that: the last ones may be lost",
+            sidecar.display(),
+            mark.seq
+        )),
+        Found::Torn(_) => checked.notes.push(format!(
+            "one of the two marks in {} is damaged; the next one that is written mends it",
             sidecar.display()
         )),
         Found::Nothing | Found::Mark(_) => {}

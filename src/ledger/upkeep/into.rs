@@ -276,7 +276,7 @@ struct There {
 fn there(dir: &Path) -> Result<Option<There>, UpkeepError> {
     let path = dir.join(SIDECAR);
     let (mark, length) = match Sidecar::peek(&path)? {
-        (Found::Mark(mark), length) => (Some(mark), length),
+        (Found::Mark(mark) | Found::Torn(mark), length) => (Some(mark), length),
         _ => (None, None),
     };
     let db = std::fs::metadata(dir.join(JOURNAL).join("db"));

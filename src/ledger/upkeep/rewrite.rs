@@ -145,7 +145,7 @@ pub(super) fn take(settings: &StoreSettings) -> Result<Taken, UpkeepError> {
     let lock = take_lock(dir)?;
     swap::recover(dir)?;
     let mark = match Sidecar::peek(&dir.join(SIDECAR))?.0 {
-        Found::Mark(mark) => Some(mark),
+        Found::Mark(mark) | Found::Torn(mark) => Some(mark),
         Found::Nothing | Found::Unreadable => None,
     };
     let copy = Copy::of(&dir.join(JOURNAL), dir.join(COPY))?;

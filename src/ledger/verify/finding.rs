@@ -109,7 +109,7 @@ pub enum Finding {
         rewound: Option<u64>,
     },
     /// Another record is there.
-    #[error("anchor of record {record}, {at:.0} (line {line}): another record is there; something between record {} and record {record} was changed, cut or put in{}", proven + 1, match later {
+    #[error("anchor of record {record}, {at:.0} (line {line}): another record is there; something between record {} and record {record} was changed, cut or put in{}", (proven + 1).min(*record), match later {
         0 => String::new(),
         more => format!("; {more} later anchors differ too"),
     })]
