@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Daily, ORDERS_SHOWN, counted, moment, names, requests, states, target};
+use super::{Daily, ORDERS_SHOWN, counted, moment, names, order_text, requests, states, target};
 
 const CSS: &str = include_str!("html.css");
 
@@ -122,7 +122,7 @@ pub fn html(day: &Daily) -> String {
                 moment(order.at),
                 order.who.clone(),
                 order.event.clone(),
-                order.what.clone(),
+                order_text(order),
                 order.why.clone(),
             ]
         });

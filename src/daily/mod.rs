@@ -136,6 +136,8 @@ pub struct OrderLine {
     pub what: String,
     /// The person's words.
     pub why: String,
+    /// Pieces of work that it was about, where the journal names each.
+    pub works: u64,
 }
 
 /// Lines that were added to tasks' notes in the span.
@@ -256,6 +258,13 @@ fn names(tasks: &[TaskId], all: u64) -> String {
 
 fn target(of: Option<&TargetName>) -> &str {
     of.map_or("-", TargetName::as_str)
+}
+
+fn order_text(order: &OrderLine) -> String {
+    match order.works {
+        0 | 1 => order.what.clone(),
+        many => format!("{} ({many} tasks)", order.what),
+    }
 }
 
 fn requests(day: &Daily) -> String {

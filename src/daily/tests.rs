@@ -47,6 +47,7 @@ fn day() -> Daily {
             event: "pause".to_owned(),
             what: "until noon".to_owned(),
             why: "a <b>change</b>".to_owned(),
+            works: 3,
         }],
         notes: NotesRow::default(),
         requests: RequestsRow::default(),
@@ -67,6 +68,7 @@ fn what_is_not_known_is_said_first_and_never_counted_as_done() {
     assert!(text.contains("tasks of others are not counted"), "{text}");
     assert!(text.contains("no daemon runs"), "{text}");
     assert!(text.contains("11 12 and 5 more"), "{text}");
+    assert!(text.contains("until noon (3 tasks)"), "{text}");
 }
 
 #[test]

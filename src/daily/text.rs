@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Daily, ORDERS_SHOWN, counted, moment, names, requests, states, target};
+use super::{Daily, ORDERS_SHOWN, counted, moment, names, order_text, requests, states, target};
 
 /// The whole report.
 pub fn text(day: &Daily) -> String {
@@ -92,7 +92,7 @@ pub fn text(day: &Daily) -> String {
                 moment(order.at),
                 order.who,
                 order.event,
-                order.what,
+                order_text(order),
                 order.why
             );
         }

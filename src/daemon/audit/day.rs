@@ -170,14 +170,28 @@ impl Day {
             _ => {}
         }
         if inside && let Actor::Person { .. } = event.actor {
-            let lines = rows(event.clone(), &self.known).into_iter();
-            self.orders.extend(lines.map(|row| OrderLine {
-                at: event.at,
-                who: row.actor,
-                event: row.event.to_owned(),
-                what: row.result,
-                why: row.reason,
-            }));
+            for row in rows(event.clone(), &self.known) {
+                let line = OrderLine {
+                    at: event.at,
+                    who: row.actor,
+                    event: row.event.to_owned(),
+                    what: row.result,
+                    why: row.reason,
+                    works: 0,
+                };
+                // one order about many tasks has a row for each
+                match self.orders.last_mut() {
+                    Some(last)
+                        if (OrderLine {
+                            works: 0,
+                            ..last.clone()
+                        }) == line =>
+                    {
+                        last.works += 1
+                    }
+                    _ => self.orders.push(OrderLine { works: 1, ..line }),
+                }
+            }
         }
     }
 
