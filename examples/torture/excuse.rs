@@ -346,8 +346,8 @@ impl<'a> Excuses<'a> {
     }
 
     /// A task that a person has to look at because it was sent in vain really was: three requests that
-    /// named it were answered as a whole by a fault of theirs and never applied since it last ran, or
-    /// one that named it alone was forbidden.
+    /// named it met a fault of theirs and were never applied since it last ran (what is the whole server's by
+    /// its status counts only where it was alone), or one that named it alone was forbidden.
     pub fn in_vain(&self, task: u64, until: usize) -> Verdict {
         let root = &self.evidence.known(&Value::from(task))?["root"];
         let mut vain = 0;
@@ -363,7 +363,7 @@ impl<'a> Excuses<'a> {
                 let status = number(row, "status")?;
                 if runs_of(row, &item["id"]).next().is_some() {
                     vain = 0;
-                } else if row["fault"].is_null() || OF_THE_SERVER.contains(&status) {
+                } else if row["fault"].is_null() || (OF_THE_SERVER.contains(&status) && !alone) {
                     continue;
                 } else if status == 403 && alone {
                     return Ok(());

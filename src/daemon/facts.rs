@@ -114,6 +114,8 @@ impl Surroundings<'_> {
                 last_attempt_at: None,
                 last_state: None,
                 in_vain: 0,
+                unproven: 0,
+                keeps_ids: false,
                 recent: Vec::new(),
                 former_owners: Vec::new(),
                 ids: vec![self.snapshot.tasks[row].id.clone()],

@@ -398,6 +398,8 @@ pub fn unseen(lineage: LineageId, now: Timestamp) -> crate::model::facts::Histor
         last_attempt_at: None,
         last_state: None,
         in_vain: 0,
+        unproven: 0,
+        keeps_ids: false,
         recent: Vec::new(),
         former_owners: Vec::new(),
         ids: Vec::new(),

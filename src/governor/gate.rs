@@ -239,7 +239,29 @@ fn attempts(input: &GateInput<'_>) -> Option<Refusal> {
         ActionName::Retry => input.settings.max_attempts,
         _ => input.settings.max_attempts.saturating_add(BEYOND_RETRIES),
     };
+    if input.action.name() == ActionName::Retry
+        && let Some((used, what)) = may_have_run(input.history, limit)
+    {
+        let last = input.history.recent.last();
+        let last = last.and_then(|a| a.reason.as_deref()).unwrap_or("-");
+        return Some(refusal(limit.to_string(), used.to_string(), what).with("last", last));
+    }
     (used >= limit).then(|| refusal(limit.to_string(), used.to_string(), "attempts"))
+}
+
+/// Retries that were read as not applied may have run all the same where their requests got no answer: they
+/// have a limit of their own, and where the target keeps ids, so that a run which fails with the same words
+/// can't be told from none, they count with all others.
+fn may_have_run(history: &History, limit: u32) -> Option<(u32, &'static str)> {
+    let unproven = u32::from(history.unproven);
+    if unproven == 0 {
+        return None;
+    }
+    if history.keeps_ids {
+        let used = history.attempts.saturating_add(unproven);
+        return (used >= limit).then_some((used, "attempts that have run or may have"));
+    }
+    (unproven >= limit).then_some((unproven, "attempts that may have run"))
 }
 
 /// The policy's own "not before".

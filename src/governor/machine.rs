@@ -302,7 +302,9 @@ impl Governor {
             target,
             lane,
             priority,
-            attempts: history.attempts.saturating_add(u32::from(history.in_vain)),
+            attempts: history
+                .attempts
+                .saturating_add(u32::from(history.in_vain.max(history.unproven))),
             alone: history.last_state == Some(AttemptState::NotApplied),
         })
     }

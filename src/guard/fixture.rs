@@ -118,6 +118,8 @@ impl Case {
                 last_attempt_at: None,
                 last_state: None,
                 in_vain: 0,
+                unproven: 0,
+                keeps_ids: false,
                 recent: Vec::new(),
                 former_owners: Vec::new(),
                 ids: vec![TaskId::new("500")],

@@ -28,7 +28,7 @@ use crate::model::{
 pub(in crate::ledger) use apply::decided_print;
 pub(in crate::ledger) use compact::{Lineage, flags};
 pub use compact::{Short, Stamp, TaskRef};
-pub use ends::Outage;
+pub use ends::{Lonely, Outage};
 pub use getters::{BaselineView, Counts, InboxItem, Memo};
 pub use justified::{Justifications, Unjustified};
 pub use print::said_print;
@@ -68,6 +68,8 @@ pub struct Attempt {
     pub ended: Option<u16>,
     /// The row of such requests that it belongs to.
     pub(in crate::ledger) row: Option<u32>,
+    /// Its request held nothing else, and ended without a readable answer.
+    pub alone: Option<Lonely>,
     /// The record of the claim.
     pub seq: u64,
     /// The last move.
@@ -220,6 +222,8 @@ pub struct Index {
     pub(in crate::ledger) server_until: Option<Timestamp>,
     /// Requests in a row that ended without a clear answer.
     pub(in crate::ledger) ends: ends::Ends,
+    /// Targets, by number, that have shown the result of a retry under the id that was retried.
+    pub(in crate::ledger) keep_ids: std::collections::BTreeSet<u32>,
     pub(in crate::ledger) kept: FastMap<compact::Short, u64>,
     /// Sums over `attempts`, moved with them.
     pub(in crate::ledger) open: open::Open,
@@ -256,6 +260,7 @@ impl PartialEq for Index {
             && self.governor == other.governor
             && self.server_until == other.server_until
             && self.ends == other.ends
+            && self.keep_ids == other.keep_ids
             && self.kept == other.kept
             && self.open == other.open
     }

@@ -20,6 +20,7 @@ mod redefined;
 mod spill;
 mod state;
 mod truth;
+mod vain;
 mod ways;
 mod worlds;
 

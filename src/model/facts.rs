@@ -243,6 +243,14 @@ pub struct History {
     /// applied; for the governor, policies don't see it.
     #[serde(default, skip_serializing)]
     pub in_vain: u8,
+    /// Retries of the episode that were read as not applied although their requests may have been
+    /// carried out; for the governor, policies don't see it.
+    #[serde(default, skip_serializing)]
+    pub unproven: u8,
+    /// The target has shown the result of a retry under the id that was retried: there a task that looks as
+    /// before may have run again. For the governor, policies don't see it.
+    #[serde(default, skip_serializing)]
+    pub keeps_ids: bool,
     /// The last few attempts, oldest first (at most 16).
     pub recent: Vec<PastAttempt>,
     /// Owners that the task had before, oldest first.

@@ -231,6 +231,8 @@ mod tests {
                 last_attempt_at: None,
                 last_state: None,
                 in_vain: 0,
+                unproven: 0,
+                keeps_ids: false,
                 recent: Vec::new(),
                 former_owners: Vec::new(),
                 ids: Vec::new(),

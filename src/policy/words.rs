@@ -184,6 +184,8 @@ impl InputsWriter {
             last_attempt_at,
             last_state,
             in_vain: _,
+            unproven: _,
+            keeps_ids: _,
             recent,
             former_owners,
             ids,

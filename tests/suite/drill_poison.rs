@@ -126,3 +126,77 @@ async fn an_outage_of_the_server_sends_no_task_to_a_person() {
     assert_eq!(drill.count("healed"), 8);
     drill.judge().await;
 }
+
+/// A server in front of others that ends the request of one task in a way that might be the server's own: the
+/// rest is answered, day by day, and so a person is told after three requests that held it alone.
+async fn one_never_comes_through(fault: &str, said: &str) {
+    let mut drill = Setup::of(WORLD)
+        .config("[governor.default]\nbatch_start = 25")
+        .start()
+        .await;
+    let ids: Vec<String> = (0..8)
+        .map(|n| drill.truth()["tasks"][n]["id"].to_string())
+        .map(|id| id.trim_matches('"').to_owned())
+        .collect();
+    let fault = json!({"do": fault, "on": "put", "task": ids[3], "probability": 1.0});
+    drill.act(json!({ "fault": fault })).await;
+    // the rest comes to the list bit by bit
+    for id in &ids[4..] {
+        drill.act(json!({"task": id, "do": "hide"})).await;
+    }
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    for id in &ids[4..] {
+        drill.run_for("12h").await;
+        drill.act(json!({"task": id, "do": "show"})).await;
+        drill.run_for("1m").await;
+        drill.approve_backlog();
+    }
+    drill.run_for("48h").await;
+    assert_eq!(drill.count("healed"), 7, "the rest goes on");
+    let named = |drill: &Drill| {
+        let puts = puts(drill).into_iter();
+        puts.filter(|tasks| tasks.contains(&ids[3])).count()
+    };
+    let sends = named(&drill);
+    assert!(sends <= 5, "no more often than the cap allows: {sends}");
+    let inbox = drill.inbox();
+    assert_eq!(inbox.len(), 1, "{inbox:#?}");
+    assert_eq!(inbox[0]["why"], "sent_in_vain", "{inbox:#?}");
+    let story = drill.done(&["outcomes", "show", &ids[3]]);
+    assert!(story.contains(said), "{story}");
+    drill.run_for("48h").await;
+    assert_eq!(named(&drill), sends, "it stays with the person");
+    drill.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_whose_requests_alone_end_with_503_goes_to_a_person() {
+    one_never_comes_through("html503", "HTTP 503").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_whose_requests_alone_are_cut_off_goes_to_a_person() {
+    one_never_comes_through("reset_before", "attempt").await;
+}
+
+/// Where nobody else is there to be answered, the cap of attempts that may have run holds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_alone_on_its_server_whose_requests_are_cut_off_is_bounded_by_the_cap() {
+    let world = WORLD.replace("accounts = 8", "accounts = 1");
+    let mut drill = Setup::of(&world).start().await;
+    let fault = json!({"do": "reset_before", "on": "put", "probability": 1.0});
+    drill.act(json!({ "fault": fault })).await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    drill.run_for("96h").await;
+    assert_eq!(puts(&drill).len(), 5);
+    let inbox = drill.inbox();
+    assert_eq!(inbox.len(), 1, "{inbox:#?}");
+    assert_eq!(inbox[0]["why"], "attempts_used_up", "{inbox:#?}");
+    drill.judge().await;
+}

@@ -124,6 +124,8 @@ pub(super) fn history(lineage: LineageId) -> History {
         last_attempt_at: None,
         last_state: None,
         in_vain: 0,
+        unproven: 0,
+        keeps_ids: false,
         recent: Vec::new(),
         former_owners: Vec::new(),
         ids: Vec::new(),

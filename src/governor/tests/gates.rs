@@ -217,6 +217,24 @@ fn attempts_and_owners_are_used_up() {
         first_refusal(&mut governor(), &tried(5)),
         Some(R::AttemptsUsedUp)
     );
+    // what may have run has a limit of its own, and counts with the rest where ids are kept
+    let may_have_run = |attempts, unproven, keeps_ids| {
+        move |lineage| History {
+            attempts,
+            unproven,
+            keeps_ids,
+            ..history(lineage)
+        }
+    };
+    for (attempts, unproven, keeps_ids, wanted) in [
+        (4, 4, false, None),
+        (0, 5, false, Some(R::AttemptsUsedUp)),
+        (3, 1, true, None),
+        (3, 2, true, Some(R::AttemptsUsedUp)),
+    ] {
+        let history = may_have_run(attempts, unproven, keeps_ids);
+        assert_eq!(first_refusal(&mut governor(), &history), wanted);
+    }
     let owners = |lineage| History {
         attempts: 5,
         former_owners: (0..3)

@@ -9,7 +9,7 @@ use crate::ledger::lineage::JoinKey;
 use crate::ledger::record::{
     ClaimItem, DecidedItem, Event, EventBody, How, JoinedItem, OpenedItem, SeenItem, clip,
 };
-use crate::model::attempt::{ended_with, next};
+use crate::model::attempt::{SENDS_IN_VAIN, ended_with, next};
 use crate::model::task::{DefinitionId, Wide};
 use crate::model::{
     Action, ActionName, AttemptEvent, AttemptState, BatchId, Digest, LineageId, ReceiptStatus,
@@ -269,6 +269,7 @@ impl Index {
                     of.set(flags::DONE | flags::SAID, false);
                     end_episode(of);
                 }
+                self.ends.begin_anew(*lineage);
             }
             EventBody::LoginStopped { login, secret, why } => {
                 let stopped = Stopped {
@@ -463,6 +464,7 @@ impl Index {
             early: None,
             ended: None,
             row: None,
+            alone: None,
             seq: event.seq,
             moved: event.at,
         };
@@ -506,7 +508,9 @@ impl Index {
             return;
         }
         let before = attempt.state;
-        let (ended, row) = (attempt.ended, attempt.row);
+        let (ended, row, alone) = (attempt.ended, attempt.row, attempt.alone);
+        let is_retry = attempt.action == Action::Retry;
+        let sent = TaskRef::from(&attempt.task);
         let settles_work = !matches!(
             attempt.action,
             Action::Reassign { .. } | Action::SetNote { .. }
@@ -532,6 +536,27 @@ impl Index {
             self.ends.not_missing(row);
         }
         let of_server = self.ends.was_of_server(row);
+        let place = self.lineage(id).map(|of| (of.target, of.task == sent));
+        if let Some((target, true)) = place
+            && matches!(after, AttemptState::Pending | AttemptState::Bounced)
+            && is_retry
+            && target != 0
+        {
+            self.keep_ids.insert(target);
+        }
+        let keeps_ids = place.is_some_and(|(target, _)| self.keep_ids.contains(&target));
+        let may_have_run = is_retry && (keeps_ids || !of_server) && ended != Some(429);
+        let singles = match (after, alone) {
+            (AttemptState::NotApplied, Some(alone)) if !of_server => {
+                self.ends.alone_in_vain(id, alone)
+            }
+            (AttemptState::NotApplied | AttemptState::Unsent, _) => 0,
+            (after, _) if after != AttemptState::Unknown => {
+                self.ends.begin_anew(id);
+                0
+            }
+            _ => 0,
+        };
         let left = self.counts.entry(before).or_default();
         *left = left.saturating_sub(1);
         *self.counts.entry(after).or_default() += 1;
@@ -545,6 +570,9 @@ impl Index {
         if before.counts() && !after.counts() {
             past.counted = past.counted.saturating_sub(1);
         }
+        if after == AttemptState::NotApplied && may_have_run {
+            past.unproven = past.unproven.saturating_add(1);
+        }
         if let Some(entry) = past.attempts.iter_mut().find(|a| a.ordinal == ordinal) {
             let answer = entry.reason.take();
             match after {
@@ -553,6 +581,9 @@ impl Index {
                 AttemptState::NotApplied => {
                     let status = answer.as_deref().and_then(ended_with);
                     past.in_vain = in_vain(past.in_vain, status);
+                    if singles >= SENDS_IN_VAIN {
+                        past.in_vain = past.in_vain.max(singles);
+                    }
                 }
                 AttemptState::Accepted
                 | AttemptState::Pending

@@ -175,6 +175,8 @@ pub(in crate::ledger) struct Past {
     pub episode: u16,
     /// Sends in a row that the server ended as a whole, for a reason of the task's own, and that were not applied.
     pub in_vain: u8,
+    /// Retries of the episode that were read as not applied although their requests may have been carried out.
+    pub unproven: u8,
     pub last_state: Option<AttemptState>,
     /// The record of the last claim, and of the decision behind it (0: none is known).
     pub claimed_in: u64,

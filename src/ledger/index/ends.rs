@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{Index, Lineage};
+use super::{Attempt, Index, Lineage};
 use crate::ledger::record::ReceiptItem;
 use crate::model::attempt::{SENDS_IN_VAIN, ended_with};
+use crate::model::hash::FastMap;
 use crate::model::{BatchId, LineageId, ReceiptStatus};
 
 /// So many requests in a row, and none of them explained by one task that is in all, are the server's trouble.
@@ -40,6 +41,26 @@ pub(in crate::ledger) struct Ends {
     row: Option<Row>,
     rows: u32,
     of_server: BTreeSet<u32>,
+    /// Requests that were answered clearly, by the number of the target.
+    answered: FastMap<u32, u64>,
+    /// Pieces of work whose requests ended so although they held nothing else.
+    singles: FastMap<LineageId, Single>,
+}
+
+/// A request that held one item alone and ended without a readable answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lonely {
+    /// Its HTTP status, where one came.
+    status: Option<u16>,
+    /// Requests of the target that had been answered clearly by then.
+    answered: u64,
+}
+
+/// Such requests of one piece of work, all of one kind, others answered between any two of them.
+#[derive(Clone, Copy, PartialEq, Debug)]
+struct Single {
+    last: Lonely,
+    count: u8,
 }
 
 /// Requests in a row that failed for a reason of the server.
@@ -125,6 +146,29 @@ impl Ends {
         row.is_some_and(|row| self.of_server.contains(&row))
     }
 
+    /// What a request held alone was read as not applied: answers how many of its kind there were in
+    /// a row, each with others of the target answered since the one before. What the whole target, or the
+    /// whole server, suffers from is answered for nobody in between, and stays at one.
+    pub(super) fn alone_in_vain(&mut self, lineage: LineageId, this: Lonely) -> u8 {
+        let first = Single {
+            last: this,
+            count: 1,
+        };
+        let single = self.singles.entry(lineage).or_insert(first);
+        if single.last.status != this.status {
+            *single = first;
+        } else if this.answered > single.last.answered {
+            single.last = this;
+            single.count = single.count.saturating_add(1);
+        }
+        single.count
+    }
+
+    /// It was answered, or begins anew.
+    pub(super) fn begin_anew(&mut self, lineage: LineageId) {
+        self.singles.remove(&lineage);
+    }
+
     /// A reading shows that a write was carried out although it was answered 404.
     pub(super) fn not_missing(&mut self, row: Option<u32>) {
         if let Some(last) = &mut self.row
@@ -154,10 +198,14 @@ impl Index {
                 ReceiptStatus::Accepted | ReceiptStatus::Refused { .. }
             )
         };
-        if items.iter().any(clear) {
+        let of_target = |index: &Self, lineage| index.lineage(lineage).map_or(0, |of| of.target);
+        if let Some(item) = items.iter().find(|item| clear(item)) {
+            let target = of_target(self, item.lineage);
+            *self.ends.answered.entry(target).or_default() += 1;
             self.ends.row = None;
             return;
         }
+        self.note_alone(batch, items, of_target);
         let failed: Vec<(LineageId, u16)> = items
             .iter()
             .filter_map(|item| match &item.status {
@@ -176,6 +224,33 @@ impl Index {
                 attempt.ended = Some(status);
                 attempt.row = Some(row);
             }
+        }
+    }
+
+    /// Notes with the open attempt of a request that held nothing else, whatever it ended with.
+    fn note_alone(
+        &mut self,
+        batch: BatchId,
+        items: &[ReceiptItem],
+        of_target: impl Fn(&Self, LineageId) -> u32,
+    ) {
+        let [item] = items else { return };
+        let ReceiptStatus::Unknown { why } = &item.status else {
+            return;
+        };
+        // a batch may come in several records
+        let shares =
+            |(of, attempt): (&LineageId, &Attempt)| *of != item.lineage && attempt.batch == batch;
+        if self.attempts.iter().any(shares) {
+            return;
+        }
+        let answered = self.ends.answered.get(&of_target(self, item.lineage));
+        let lonely = Lonely {
+            status: ended_with(why),
+            answered: answered.copied().unwrap_or(0),
+        };
+        if let Some(attempt) = self.attempts.get_mut(&item.lineage) {
+            attempt.alone = Some(lonely);
         }
     }
 }
@@ -197,6 +272,7 @@ pub(super) fn end_episode(of: &mut Lineage) {
         past.counted = 0;
         past.foreign = 0;
         past.in_vain = 0;
+        past.unproven = 0;
         past.episode = past.episode.saturating_add(1);
     }
 }

@@ -163,6 +163,8 @@ impl Index {
             last_attempt_at: None,
             last_state: None,
             in_vain: 0,
+            unproven: 0,
+            keeps_ids: self.keep_ids.contains(&of.target),
             recent: Vec::new(),
             former_owners: Vec::new(),
             ids: vec![current.clone()],
@@ -175,6 +177,7 @@ impl Index {
         history.attempts_total = past.total;
         history.last_state = past.last_state;
         history.in_vain = past.in_vain;
+        history.unproven = past.unproven;
         history.last_attempt_at = past.last_state.map(|_| past.last_at.time());
         history.ids = past.ids.iter().map(TaskId::from).collect();
         history.ids.push(current);

@@ -88,6 +88,10 @@ pub(super) fn differences(before: &Index, after: &Index, allowed: &Allowed) -> V
         ),
         ("the failed requests in a row", before.ends == after.ends),
         (
+            "the targets that keep ids",
+            before.keep_ids == after.keep_ids,
+        ),
+        (
             "the stopped logins",
             same_words(
                 before.stopped.iter(),

@@ -294,6 +294,8 @@ impl PolicyCase {
                 last_attempt_at: f.last_attempt_at,
                 last_state: None,
                 in_vain: 0,
+                unproven: 0,
+                keeps_ids: false,
                 recent: Vec::new(),
                 former_owners: f
                     .former_owners
