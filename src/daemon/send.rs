@@ -73,11 +73,11 @@ impl Core {
                         Lane::Revoke => index.on_the_way(process, now, settle_after),
                         _ => index.is_open_on(process),
                     };
-                    busy || justifying.holds(item)
-                        || match takes_access(item.decision(), item.action()) {
-                            true => !under_way.make_way(process),
-                            false => under_way.holds(process),
-                        }
+                    let busy = busy || justifying.holds(item);
+                    busy || match takes_access(item.decision(), item.action()) {
+                        true => !under_way.make_way(process),
+                        false => under_way.holds(process),
+                    }
                 })
             });
             if let Some(pick) = pick {
