@@ -3,25 +3,9 @@
 use std::fmt::Write as _;
 
 use super::{Daily, ORDERS_SHOWN, counted, moment, names, order_text, requests, states, target};
+use crate::survey::render::escape;
 
 const CSS: &str = include_str!("html.css");
-
-/// A text that is nothing but text, in an element as in an attribute.
-pub(super) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c if c.is_control() => out.push(' '),
-            c => out.push(c),
-        }
-    }
-    out
-}
 
 /// The whole report.
 pub fn html(day: &Daily) -> String {

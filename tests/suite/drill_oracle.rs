@@ -327,7 +327,11 @@ fn manual_asked_once(evidence: &Evidence) -> Verdict {
             ));
         }
         // what the client could not hear, or was told in a word that nobody knows, it has not learned
-        let spoilt = request["fault"] == "OmitItems" || request["fault"] == "UnknownStatus";
+        let fault = request["fault"].as_str();
+        let spoilt = ["OmitItems", "UnknownStatus", "ForbidItems"];
+        let spoilt = fault.is_some_and(|fault| spoilt.contains(&fault));
+        // one that was turned away at the door has looked at no item
+        let spoilt = spoilt || number(request, "status")? == 401;
         if !spoilt && !drill_order::is_unclear(request) {
             learned.insert(definition, &request["number"]);
         }
