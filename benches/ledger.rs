@@ -389,6 +389,8 @@ fn history(lineage: LineageId, now: Timestamp) -> History {
         last_attempt_at: None,
         last_state: None,
         in_vain: 0,
+        unproven: 0,
+        keeps_ids: false,
         recent: Vec::new(),
         former_owners: Vec::new(),
         ids: Vec::new(),

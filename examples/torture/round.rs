@@ -290,11 +290,6 @@ impl Round {
             let truth = self.house.get("/sim/truth")?;
             let inbox = self.house.json(&["inbox", "--json"])?;
             let rows = journal.len();
-            let mut items = inbox.as_array().into_iter().flatten();
-            if items.any(|item| item["why"] == "login_stopped") {
-                // tokens that expired again and again look like a refused login, which only a person lets try again
-                self.house.asked(&["login", "clear"])?;
-            }
             let outcomes = self.house.command(&["outcomes", "export"])?;
             let over = self.is_over(truth, journal, &outcomes);
             // what is let go on after the last look would be sent while the evidence is gathered

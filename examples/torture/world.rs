@@ -74,7 +74,7 @@ const CONNECTORS: [(&str, [&str; 6]); 4] = [
 const PASSING: [&str; 4] = ["network", "timeout", "throttle", "lock"];
 
 /// Faults: what, on which requests, and more keys; `hang` and the like cost wall time, so they come rarely.
-const FAULTS: [(&str, &str, &str); 56] = [
+const FAULTS: [(&str, &str, &str); 54] = [
     ("omit_items", "put", ""),
     ("duplicate_items", "put", ""),
     ("extra_items", "put", ""),
@@ -102,8 +102,6 @@ const FAULTS: [(&str, &str, &str); 56] = [
     ("finish_first", "put", "limit = 2"),
     ("not_found", "put", "limit = 3"),
     ("forbid_items", "put", "limit = 2"),
-    ("expire_tokens", "put", ""),
-    ("expire_tokens", "list", ""),
     ("forbidden", "put", "limit = 1"),
     ("oversized", "put", "value = \"2\"\nlimit = 2"),
     ("omit_items", "list", ""),
