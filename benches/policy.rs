@@ -90,6 +90,8 @@ fn facts() -> Facts {
             last_attempt_at: None,
             last_state: None,
             in_vain: 0,
+            unproven: 0,
+            keeps_ids: false,
             recent: Vec::new(),
             former_owners: Vec::new(),
             ids: vec![TaskId::new("4711")],
