@@ -25,12 +25,12 @@ use crate::model::{
     Owner, PolicyHash, ProcessKey, Scope, TargetName, TaskId,
 };
 
-pub(in crate::ledger) use apply::decided_print;
 pub(in crate::ledger) use compact::{Lineage, flags};
 pub use compact::{Short, Stamp, TaskRef};
 pub use ends::{Lonely, Outage};
 pub use getters::{BaselineView, Counts, InboxItem, Memo};
 pub use justified::{Justifications, Unjustified};
+pub(in crate::ledger) use print::decided_print;
 pub use print::said_print;
 
 /// What a pause holds for.

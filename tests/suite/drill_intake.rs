@@ -111,7 +111,9 @@ async fn a_task_that_was_named_waits_while_its_account_can_not_be_read() {
     let (at, revoke) = (address(&drill), tasks_of(&drill, "REV"));
     let truth = drill.truth();
     let tasks = truth["tasks"].as_array().expect("tasks");
-    let task = tasks.iter().find(|task| task["id"] == revoke[0]);
+    let task = tasks
+        .iter()
+        .find(|task| task["id"].as_u64() == revoke[0].parse().ok());
     let process = &task.expect("it is there")["process"];
     let path = format!("/provprocesses/{process}");
     let fault = json!({ "do": "html500", "on": "read", "probability": 1.0, "path": path });

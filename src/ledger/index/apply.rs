@@ -10,7 +10,7 @@ use crate::ledger::record::{
     ClaimItem, DecidedItem, Event, EventBody, How, JoinedItem, OpenedItem, SeenItem, clip,
 };
 use crate::model::attempt::{SENDS_IN_VAIN, ended_with, next};
-use crate::model::task::{DefinitionId, Wide};
+use crate::model::task::DefinitionId;
 use crate::model::{
     Action, ActionName, AttemptEvent, AttemptState, BatchId, Digest, LineageId, ReceiptStatus,
     TargetName, TaskId, Verdict,
@@ -18,41 +18,12 @@ use crate::model::{
 
 use super::compact::{Stamp, TaskRef};
 use super::ends::{end_episode, in_vain};
-use super::print::Answer;
+use super::print::{said, with_refusal};
 
 /// Attempts kept per lineage in memory; all of them stay in the journal.
 const RECENT: usize = 16;
 /// Reasons kept per attempt in memory, bytes.
 pub(super) const REASON: usize = 256;
-
-/// What makes two decisions the same: the answer, the refusal's reason and whether a person is needed.
-pub(in crate::ledger) fn decided_print(item: &DecidedItem) -> u64 {
-    with_refusal(said(item), item)
-}
-
-fn said(item: &DecidedItem) -> u64 {
-    let answer = Answer {
-        task: &item.task,
-        verdict: item.verdict.as_ref(),
-        policy: item.policy.as_deref(),
-        hash: &item.hash,
-        line: item.line,
-        fault: item.fault.as_deref(),
-    };
-    answer.print()
-}
-
-fn with_refusal(said: u64, item: &DecidedItem) -> u64 {
-    let mut hash = Wide::default();
-    match &item.refusal {
-        None => hash.text("-"),
-        Some(refusal) => {
-            hash.text(refusal.reason.as_str());
-            hash.text(if refusal.needs_person { "person" } else { "" });
-        }
-    }
-    hash.finish().rotate_left(21) ^ said
-}
 
 impl Index {
     /// Applies one event. Illegal moves and unknown lineages change nothing: what wrote the event

@@ -1,6 +1,6 @@
 //! The fingerprint of an answer, so that the same one is recorded once; for change detection only, never for security.
 
-use crate::ledger::record::{MAX_TEXT, clip};
+use crate::ledger::record::{DecidedItem, MAX_TEXT, clip};
 use crate::model::task::Wide;
 use crate::model::{Action, Decision, PolicyHash, TaskId, Verdict};
 
@@ -58,4 +58,33 @@ pub fn said_print(decision: &Decision) -> u64 {
         fault: fault.as_deref(),
     };
     answer.print()
+}
+
+/// What makes two decisions the same: the answer, the refusal's reason and whether a person is needed.
+pub(in crate::ledger) fn decided_print(item: &DecidedItem) -> u64 {
+    with_refusal(said(item), item)
+}
+
+pub(super) fn said(item: &DecidedItem) -> u64 {
+    let answer = Answer {
+        task: &item.task,
+        verdict: item.verdict.as_ref(),
+        policy: item.policy.as_deref(),
+        hash: &item.hash,
+        line: item.line,
+        fault: item.fault.as_deref(),
+    };
+    answer.print()
+}
+
+pub(super) fn with_refusal(said: u64, item: &DecidedItem) -> u64 {
+    let mut hash = Wide::default();
+    match &item.refusal {
+        None => hash.text("-"),
+        Some(refusal) => {
+            hash.text(refusal.reason.as_str());
+            hash.text(if refusal.needs_person { "person" } else { "" });
+        }
+    }
+    hash.finish().rotate_left(21) ^ said
 }
