@@ -175,23 +175,33 @@ async fn two_secrets_hold_while_they_are_changed_and_the_old_one_not_a_moment_lo
             .send(&at)
             .0
     };
-    let looked = || tokio::time::sleep(std::time::Duration::from_millis(600));
+    // a change of the file is seen within half a second; each try is an event of its own
+    let becomes = async |secret: &[u8], wanted: u16| {
+        let began = std::time::Instant::now();
+        for n in 0_u32.. {
+            if send(&format!("try-{wanted}-{n}"), secret) == wanted {
+                return;
+            }
+            assert!(began.elapsed().as_secs() < 30, "never answered {wanted}");
+            tokio::task::yield_now().await;
+        }
+    };
     assert_eq!([send("a", SECRET), send("b", SECOND)], [202, 401]);
     secrets(&drill, &[SECOND, SECRET]);
-    looked().await;
+    becomes(SECOND, 202).await;
     assert_eq!([send("c", SECRET), send("d", SECOND)], [202, 202]);
     secrets(&drill, &[SECOND]);
-    looked().await;
+    becomes(SECRET, 401).await;
     assert_eq!([send("e", SECRET), send("f", SECOND)], [401, 202]);
     // a file that can't be used leaves no secret at all, and says so
     secrets(&drill, &[b"short"]);
-    looked().await;
+    becomes(SECOND, 503).await;
     assert_eq!([send("g", SECRET), send("h", SECOND)], [503, 503]);
     let log = drill.log();
     assert!(log.contains("no event is taken until the secret"), "{log}");
     assert!(!log.contains("whsec_d"), "no secret is shown");
     secrets(&drill, &[SECOND]);
-    looked().await;
+    becomes(SECOND, 202).await;
     assert_eq!(send("i", SECOND), 202);
     drill.run_for("2h").await;
     drill.judge_leaving(5).await;
