@@ -220,7 +220,7 @@ impl Daily {
             Some(world) => format!(
                 "Everything here is what the login of {world} was shown and did: tasks of others are not counted."
             ),
-            None => "The store belongs to no server yet.".to_owned(),
+            None => "By then the store belonged to no server.".to_owned(),
         }];
         if self.now.is_none() {
             out.push("How it stands now could not be asked: no daemon runs.".to_owned());

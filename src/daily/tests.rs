@@ -83,7 +83,7 @@ fn a_report_says_where_the_journal_could_not_be_read() {
         limits.contains("2 records of the journal could not be read"),
         "{limits}"
     );
-    assert!(limits.contains("belongs to no server"), "{limits}");
+    assert!(limits.contains("belonged to no server"), "{limits}");
 }
 
 #[test]
