@@ -152,3 +152,24 @@ async fn what_waits_for_the_rate_of_its_target_is_shown_with_that_reason() {
     assert_eq!(drill.count("healed"), 6);
     drill.judge().await;
 }
+
+/// A rehearsal beside the real store: the copy has its id, and an anchor of the copy would speak against it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_is_made_elsewhere_is_not_anchored_beside_its_original() {
+    let mut drill = Setup::of(GROUPS)
+        .config("[audit]\nanchor_file = \"anchors.jsonl\"")
+        .enforcing()
+        .await;
+    drill.run_for("6h").await;
+    drill.stop();
+    let anchors = || fs::read_to_string(drill.dir.path().join("anchors.jsonl")).expect("a file");
+    let before = anchors();
+    drill.done(&["store", "backup", "all.backup"]);
+    drill.done(&["--store", "rehearsal", "store", "restore", "all.backup"]);
+    assert_eq!(anchors(), before);
+    let status = drill.json(&["status", "--json"]);
+    assert_eq!(status["store_rewound"], Value::Null, "{status:#}");
+    drill.daemon();
+    drill.run_for("24h").await;
+    drill.judge().await;
+}
