@@ -452,7 +452,12 @@ fn line(event: &Event) -> Option<EventView> {
         }
         EventBody::Seen { items } => {
             let first = items.first()?;
-            ("changed", format!("read as {}", first.status))
+            let by_others = if first.foreign {
+                "; run since it was last shown, and not by us: OIG's own retry or an admin did it"
+            } else {
+                ""
+            };
+            ("changed", format!("read as {}{by_others}", first.status))
         }
         EventBody::Decided { items } => {
             let last = items.last()?;

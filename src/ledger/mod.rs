@@ -26,6 +26,7 @@ mod open;
 mod owner;
 mod pages;
 mod place;
+pub mod ran;
 pub mod record;
 pub mod retention;
 mod rewound;

@@ -12,6 +12,7 @@ mod missing;
 mod moves;
 mod newcomers;
 mod ordered;
+mod others;
 mod passes;
 mod processes;
 mod racing;

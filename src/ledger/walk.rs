@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::facts::{differs, redefined};
 use super::index::{Index, TaskRef};
 use super::judge::too_early;
 use super::lineage::{Newcomer, child_digest, mark_chains, print};
 use super::observe::TaskView;
+use super::ran::RunMark;
 use super::record::{OpenedItem, SeenItem};
 use super::world::Stranger;
 use crate::model::hash::FastMap;
@@ -96,8 +97,11 @@ pub(super) fn walk(index: &Index, snapshot: &Snapshot, read_at: Timestamp) -> Wa
                 .as_ref()
                 .is_some_and(|o| index.owners.find(o) != Some(of.owner));
             let redefined = redefined(index, of, task);
-            if now_print != of.print || moved || redefined.is_some() {
-                view.changed = true;
+            let run = run_shown(index, lineage, task, read_at).after(of.run);
+            let foreign = run.is_another_run(of.run);
+            let changed = now_print != of.print || moved || redefined.is_some() || foreign;
+            view.changed |= changed;
+            if changed || run != of.run {
                 out.changed.push(SeenItem {
                     lineage,
                     print: now_print,
@@ -107,6 +111,8 @@ pub(super) fn walk(index: &Index, snapshot: &Snapshot, read_at: Timestamp) -> Wa
                     early: index
                         .attempt(lineage)
                         .is_some_and(|attempt| too_early(attempt, read_at)),
+                    run,
+                    foreign,
                 });
             }
             if let Ok(n) = usize::try_from(lineage.0 - 1)
@@ -122,6 +128,19 @@ pub(super) fn walk(index: &Index, snapshot: &Snapshot, read_at: Timestamp) -> Wa
     }
     mark_chains(&mut out.newcomers);
     out
+}
+
+/// What the row shows of its task's last run; nothing while an attempt of ours may be that run, or where
+/// the list may be older than what an attempt has come to (that is kept in whole seconds).
+fn run_shown(index: &Index, lineage: LineageId, task: &Task, read_at: Timestamp) -> RunMark {
+    let moved = index.last_move(lineage);
+    let may_be_ours = index.attempts.contains_key(&lineage)
+        || moved.is_some_and(|at| read_at.duration_since(at) <= SignedDuration::from_secs(1));
+    if may_be_ours {
+        RunMark::default()
+    } else {
+        RunMark::of(task)
+    }
 }
 
 /// The record of a first sight.
@@ -140,5 +159,6 @@ pub(super) fn opening(task: &Task, lineage: LineageId, kind: Kind) -> OpenedItem
         owner: known_owner(task),
         print: print(task),
         ambiguous: false,
+        run: RunMark::of(task),
     }
 }

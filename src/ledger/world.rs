@@ -9,6 +9,7 @@ use super::error::LedgerError;
 use super::facts::{Differs, differs, in_words, redefined};
 use super::index::{TaskRef, flags};
 use super::lineage::{Newcomer, print};
+use super::ran::RunMark;
 use super::record::{Actor, EventBody, MAX_TEXT, Meta, ReusedItem, SeenItem, clip};
 use super::walk::Walk;
 use super::work::Work;
@@ -273,6 +274,8 @@ impl Work {
         };
         let items = vec![SeenItem {
             early: false,
+            run: RunMark::default(),
+            foreign: false,
             lineage,
             print: print(task),
             owner: None,

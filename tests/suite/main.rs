@@ -38,6 +38,7 @@ mod drill_note;
 mod drill_ops;
 mod drill_oracle;
 mod drill_order;
+mod drill_others;
 mod drill_outage;
 mod drill_pace;
 mod drill_pause;

@@ -152,6 +152,10 @@ impl Day {
             }
             EventBody::Seen { items } if inside => {
                 for item in items {
+                    if item.foreign {
+                        self.by_others += 1;
+                        self.others(item.lineage);
+                    }
                     if crate::model::TaskStatus::parse(&item.status).is_finished() {
                         self.others(item.lineage);
                     }

@@ -6,6 +6,7 @@ use crate::ledger::index::{
     Attempt, Hold, HoldState, Index, Lineage, Pause, Restored, Stopped, flags,
 };
 use crate::ledger::lineage::JoinKey;
+use crate::ledger::ran::RunMark;
 use crate::ledger::record::{
     ClaimItem, DecidedItem, Event, EventBody, How, JoinedItem, OpenedItem, SeenItem, clip,
 };
@@ -328,6 +329,7 @@ impl Index {
             target: item.target.as_ref().map_or(0, |t| self.targets.put(t)),
             definition: definition.map_or(0, |d| self.definitions.put(&d)),
             owner: item.owner.as_ref().map_or(0, |o| self.owners.put(o)),
+            run: item.run,
             kind: item.kind,
             flags: if item.ambiguous { flags::AMBIGUOUS } else { 0 },
             decided: None,
@@ -349,6 +351,7 @@ impl Index {
         };
         let before = std::mem::replace(&mut of.task, task.clone());
         of.print = item.print;
+        of.run = RunMark::default();
         of.failed_since = at;
         of.set(flags::DONE | flags::SAID, false);
         let replaced = TaskId::from(&before);
@@ -382,6 +385,11 @@ impl Index {
         if of.print != item.print {
             of.print = item.print;
             of.failed_since = at;
+        }
+        of.run = item.run;
+        if item.foreign {
+            let past = of.past_mut();
+            past.foreign = past.foreign.saturating_add(1);
         }
         if owner != 0 && owner != of.owner {
             let before = std::mem::replace(&mut of.owner, owner);
@@ -419,6 +427,7 @@ impl Index {
         let Some(of) = self.lineage_mut(item.lineage) else {
             return;
         };
+        of.run = RunMark::default();
         let decided_in = of.decided.map_or(0, |decided| decided.seq);
         let attempt = Attempt {
             ordinal: item.ordinal,

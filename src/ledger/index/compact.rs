@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::ledger::lineage::JoinKey;
+use crate::ledger::ran::RunMark;
 use crate::model::{AttemptState, Digest, Kind, RefusalReason, TaskId};
 
 /// A time in microseconds, half the size of a [`Timestamp`].
@@ -208,6 +209,8 @@ pub(in crate::ledger) struct Lineage {
     pub target: u32,
     pub definition: u32,
     pub owner: u32,
+    /// What was last shown of its last run; unknown from a claim on, until a list tells.
+    pub run: RunMark,
     pub kind: Kind,
     pub flags: u8,
     pub decided: Option<Decided>,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::shared;
 use crate::ledger::alike::Step;
+use crate::ledger::ran::RunMark;
 use crate::model::{
     Action, ActionName, BatchId, DefKey, Digest, Kind, LineageId, Login, Mode, OrderRelease,
     Outcome, Owner, PolicyHash, ProcessKey, ReadValue, ReceiptStatus, Refusal, Scope, TargetName,
@@ -71,6 +72,9 @@ pub struct OpenedItem {
     /// True where it could be the successor of more than one lineage.
     #[serde(rename = "a", default, skip_serializing_if = "std::ops::Not::not")]
     pub ambiguous: bool,
+    /// What was shown of its last run (since version 8).
+    #[serde(rename = "r", default, skip_serializing_if = "RunMark::is_unknown")]
+    pub run: RunMark,
 }
 
 /// A successor.
@@ -114,6 +118,12 @@ pub struct SeenItem {
     /// send (since version 7).
     #[serde(rename = "e", default, skip_serializing_if = "std::ops::Not::not")]
     pub early: bool,
+    /// What is shown of its last run; nothing where that may be an attempt's doing (since version 8).
+    #[serde(rename = "r", default, skip_serializing_if = "RunMark::is_unknown")]
+    pub run: RunMark,
+    /// Somebody else has run it since it was last shown: OIG's own job, or an admin (since version 8).
+    #[serde(rename = "f", default, skip_serializing_if = "std::ops::Not::not")]
+    pub foreign: bool,
 }
 
 /// The definition of a known task under another key, with what its successors are known by.

@@ -326,6 +326,8 @@ mod tests {
                     status: Arc::from(reason.as_str()),
                     redefined: None,
                     early: false,
+                    run: crate::ledger::ran::RunMark::default(),
+                    foreign: false,
                 })
                 .collect();
             let made = chain(&meta(), EventBody::Seen { items: items.clone() }, 5, genesis())

@@ -271,6 +271,7 @@ mod tests {
             owner,
             print: 5,
             ambiguous: false,
+            run: crate::ledger::ran::RunMark::default(),
         }
     }
 

@@ -334,6 +334,8 @@ mod tests {
         let seen = EventBody::Seen {
             items: vec![crate::ledger::record::SeenItem {
                 early: false,
+                run: crate::ledger::ran::RunMark::default(),
+                foreign: false,
                 lineage: LineageId(1),
                 print: 5,
                 owner: Some(Owner::Unknown),

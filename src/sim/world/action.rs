@@ -284,6 +284,7 @@ impl World {
         };
         if spec.same_id {
             self.tasks[index].ordinal = ordinal;
+            self.tasks[index].restarted = Some(self.now);
             self.set_status(index, Status::P, by);
             if spec.run == RunMode::InCall {
                 let result = self.run(&task, task.key, ordinal, cause);
@@ -349,6 +350,7 @@ impl World {
             created: self.now.saturating_add(spec.successor_delay.0),
             ordinal,
             retry_of: spec.link_successor.then_some(task.key),
+            restarted: None,
             hidden: task.hidden || spec.successor_hidden,
             updated_by: 0,
             row_version: 1,

@@ -407,6 +407,8 @@ pub struct Task {
     pub own_retries: u32,
     /// Key of the retried instance.
     pub retry_of: Option<u64>,
+    /// Start of its last run, where a retry has kept the id.
+    pub restarted: Option<Ms>,
     /// What is wrong with it.
     pub failure: Option<Failure>,
     /// So many good runs fail before it heals.

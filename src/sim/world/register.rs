@@ -36,6 +36,7 @@ impl World {
             ordinal: 0,
             own_retries: 0,
             retry_of: None,
+            restarted: None,
             failure: None,
             heals_after: 0,
             hidden: false,

@@ -75,6 +75,7 @@ impl Person {
             owner,
             print: _,
             ambiguous: _,
+            run: _,
         } = item;
         self.login(user);
         *owner = owner.take().filter(|owner| !self.is(owner));
@@ -85,6 +86,8 @@ impl Person {
             lineage: _,
             print: _,
             early: _,
+            run: _,
+            foreign: _,
             owner,
             status,
             redefined,

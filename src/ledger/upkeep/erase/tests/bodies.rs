@@ -1,6 +1,7 @@
 //! A person, and every body of which a field can hold words, with him in all of them.
 
 use super::*;
+use crate::ledger::ran::RunMark;
 
 /// How a person is called.
 #[derive(Clone, Debug)]
@@ -167,6 +168,7 @@ pub(super) fn bodies(who: &Called) -> Vec<EventBody> {
                     owner: owner(),
                     print: 5,
                     ambiguous: false,
+                    run: RunMark::default(),
                 })
                 .collect(),
         },
@@ -324,6 +326,8 @@ pub(super) fn bodies(who: &Called) -> Vec<EventBody> {
                 lineage: LineageId(n),
                 print: 9,
                 early: n == 2,
+                run: RunMark::default(),
+                foreign: n == 2,
                 owner: by_key(),
                 status: words(),
                 redefined: Some(Redefined {

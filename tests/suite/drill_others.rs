@@ -1,0 +1,66 @@
+//! A drill of retries by OIG's own job where a task keeps its id, whole processes: they are told as theirs and use up the cap; judged by the simulator's journal.
+
+use crate::drill::Setup;
+
+/// One task that OIG's job runs three times, in vain, under one id.
+const WORLD: &str = r#"
+name = "others"
+seed = 31
+[[user]]
+login = "CDIAZ"
+[timed_retry]
+period = "1h"
+count = 3
+targets = ["MAIL"]
+[[target]]
+name = "MAIL"
+connector = "ldap"
+same_id = true
+run = "later"
+later = "10m"
+[[task]]
+target = "MAIL"
+user = "CDIAZ"
+task = "Change Quota"
+failure = "data"
+value = "-3"
+"#;
+
+/// Wants a retry as soon as others have run it three times.
+const POLICY: &str = r#"
+const NEEDS = ["history"];
+fn decide(task, facts) {
+    if task.status != "rejected" { return; }
+    if facts.history.attempts < 3 { return leave("OIG's own job has it"); }
+    retry().because("nobody else runs it any more")
+}
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn runs_of_oigs_own_job_under_the_same_id_are_told_as_theirs_and_use_up_the_cap() {
+    let mut drill = Setup::of(WORLD)
+        .config(
+            "[policy]\ndir = \"policies\"\nkinds = { \"*/*\" = \"change\" }\n[governor]\nmax_attempts = 3\n",
+        )
+        .file("policies/10-others.rhai", POLICY)
+        .enforcing()
+        .await;
+    drill.run_for("5h").await;
+    // it is wanted now, and only the cap is left to refuse it
+    drill.approve_backlog();
+    drill.run_for("2h").await;
+    let evidence = drill.evidence().await;
+    let runs = evidence
+        .journal
+        .iter()
+        .filter(|entry| entry["type"] == "effect" && entry["caused_by"] == "oig");
+    assert_eq!(runs.count(), 3);
+    let id = drill.truth()["tasks"][0]["id"].to_string();
+    let story = drill.done(&["outcomes", "show", &id]);
+    let told = story.matches("OIG's own retry or an admin did it").count();
+    assert_eq!(told, 3, "{story}");
+    let plan = drill.done(&["plan", "--json"]);
+    assert!(plan.contains("attempts_used_up"), "{plan}");
+    assert_eq!(evidence.sent("retry").count(), 0);
+    drill.judge().await;
+}
