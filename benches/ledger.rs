@@ -1,8 +1,9 @@
-//! A durable claim and outcome per task through the ledger, beside a raw log with fdatasync, in one interleaved run; the network and the policies are left out.
+//! A durable claim and outcome per task through the ledger, beside a raw log with fdatasync, in one interleaved run, and what the record of decisions costs; the network and the policies are left out.
 //!
 //! `cargo bench --locked --bench ledger -- [--tasks N] [--rounds N]`; with `--store N` instead the store as an
-//! operator meets it: starting with N records, bytes per outcome of N attempts before and after compaction,
-//! and how long a durable record waits while a backup is written.
+//! operator meets it: starting with N records of one task each, and with N attempts of the bench; bytes per
+//! outcome of N attempts before and after compaction; how long a durable record waits while a backup is
+//! written.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -14,11 +15,13 @@ use jiff::{SignedDuration, Timestamp};
 use provtaskd::dispatch::batch::Batch;
 use provtaskd::governor::{Admitted, Census, Governor, Standing};
 use provtaskd::guard::{self, GuardInput};
-use provtaskd::ledger::record::{Meta, chain, genesis};
-use provtaskd::ledger::sled::SledStore;
+use provtaskd::ledger::record::{Meta, digest_of};
 use provtaskd::ledger::upkeep::{self, Form, Order, Pace};
-use provtaskd::ledger::{Actor, ClaimRequest, Entry, EventBody, Ledger, Sighting, Store as _};
+use provtaskd::ledger::{
+    Actor, ClaimRequest, DecisionRecord, Entry, EventBody, Inputs, Ledger, Sighting, said_print,
+};
 use provtaskd::model::facts::{AccountView, History, Person, UserStatus};
+use provtaskd::model::fields::{FieldValue, Fields};
 use provtaskd::model::settings::{
     DeliverySettings, GovernorSettings, GuardSettings, Modes, StoreSettings, TargetLimits,
 };
@@ -26,6 +29,14 @@ use provtaskd::model::{
     Action, ActionName, BatchId, CycleId, Decision, Digest, Kind, Known, LineageId, Login, Mode,
     PolicyHash, ProcessKey, ReceiptStatus, Snapshot, TargetName, Task, TaskId, TaskStatus, Verdict,
 };
+
+#[path = "support/facts.rs"]
+mod facts;
+#[path = "support/records.rs"]
+mod records;
+use facts::facts;
+
+use provtaskd::policy::inputs_text;
 
 /// Items of a batch.
 const BATCH: usize = 500;
@@ -45,29 +56,32 @@ fn main() {
     std::fs::create_dir_all(&base).expect("a directory");
     if let Some(many) = option("--store") {
         let dir = tempfile::tempdir_in(&base).expect("a directory");
-        start(dir.path(), many);
+        records::start(dir.path(), many);
         let dir = tempfile::tempdir_in(&base).expect("a directory");
         runtime.block_on(upkeep(dir.path(), many));
         return;
     }
-    let (mut raws, mut ours) = (Vec::new(), Vec::new());
+    let (mut raws, mut ours, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
         let dir = tempfile::tempdir_in(&base).expect("a directory");
         raws.push(raw(dir.path(), tasks));
-        ours.push(runtime.block_on(ledger(dir.path(), tasks)));
+        let took = runtime.block_on(ledger(dir.path(), tasks));
+        ours.push(took.attempts);
+        reasons.push(took.decisions);
     }
     let micros = |times: &[Duration]| {
         let mut of: Vec<f64> = times.iter().map(|time| per_task(*time, tasks)).collect();
         of.sort_by(f64::total_cmp);
         of[of.len() / 2]
     };
-    let (raw, ours) = (micros(&raws), micros(&ours));
+    let (raw, ours, reasons) = (micros(&raws), micros(&ours), micros(&reasons));
     println!(
         "{tasks} tasks in batches of {BATCH}, {rounds} rounds, interleaved, microseconds a task"
     );
     println!("raw log, claim and outcome of {RECORD} bytes each, fdatasync per batch: {raw:.2}");
     println!("ledger, claim and settle, durable per batch: {ours:.2}");
     println!("  ledger / raw = {:.2}", ours / raw);
+    println!("decisions with what they rest on, durable before the first claim: {reasons:.2}");
 }
 
 /// The value of an option `--name VALUE`.
@@ -104,51 +118,6 @@ fn raw(dir: &std::path::Path, tasks: usize) -> Duration {
     began.elapsed()
 }
 
-/// How long it takes to start with so many records.
-fn start(dir: &std::path::Path, records: usize) {
-    let now: Timestamp = "2027-03-01T08:00:00Z".parse().expect("a time");
-    let meta = Meta::daemon(now, None);
-    let settings = StoreSettings {
-        dir: dir.join("store"),
-        cache: 8 << 20,
-    };
-    std::fs::create_dir_all(&settings.dir).expect("a directory");
-    {
-        let journal = settings.dir.join("journal");
-        let (store, _) = SledStore::open(&journal, settings.cache).expect("a store");
-        let (mut seq, mut head) = (0, genesis());
-        let mut waiting = Vec::new();
-        for n in 0..records {
-            let body = match n {
-                0 => EventBody::StoreCreated {
-                    store: "bench".to_owned(),
-                },
-                _ => EventBody::Note {
-                    text: format!("record {n} of the bench, about as long as a small one").into(),
-                },
-            };
-            for (event, bytes, digest) in chain(&meta, body, seq + 1, head.clone()).expect("small")
-            {
-                (seq, head) = (event.seq, digest);
-                waiting.push((seq, bytes));
-            }
-            if waiting.len() == 5_000 {
-                store.append(&waiting).expect("written");
-                waiting.clear();
-            }
-        }
-        store.append(&waiting).expect("written");
-    }
-    let began = Instant::now();
-    let (ledger, report) = Ledger::open(&settings, now).expect("opened");
-    println!(
-        "start with {} records: {:.2} s",
-        report.records,
-        began.elapsed().as_secs_f64()
-    );
-    drop(ledger);
-}
-
 /// The store of so many attempts: its size before and after compaction, and a backup beside durable records.
 async fn upkeep(dir: &std::path::Path, tasks: usize) {
     ledger(dir, tasks).await;
@@ -157,7 +126,13 @@ async fn upkeep(dir: &std::path::Path, tasks: usize) {
         dir: dir.join("store"),
         cache: 8 << 20,
     };
+    let began = Instant::now();
     let (ledger, report) = Ledger::open(&settings, now).expect("opened");
+    println!(
+        "start with {tasks} attempts in {} records: {:.2} s",
+        report.records,
+        began.elapsed().as_secs_f64()
+    );
     let upto = ledger.on_disk().await.expect("on disk");
     let file = dir.join("backup");
     let began = Instant::now();
@@ -212,8 +187,17 @@ async fn upkeep(dir: &std::path::Path, tasks: usize) {
     );
 }
 
-/// Claims and settles every task through the ledger; observing and governing are not timed.
-async fn ledger(dir: &std::path::Path, tasks: usize) -> Duration {
+/// What the tasks of one round took.
+struct Took {
+    /// Recording the decisions with their inputs, until they are on disk.
+    decisions: Duration,
+    /// Claiming and settling.
+    attempts: Duration,
+}
+
+/// Records, claims and settles every task through the ledger; observing, putting the inputs into words and
+/// governing are not timed.
+async fn ledger(dir: &std::path::Path, tasks: usize) -> Took {
     let now: Timestamp = "2027-03-01T08:00:00Z".parse().expect("a time");
     let settings = StoreSettings {
         dir: dir.join("store"),
@@ -240,7 +224,24 @@ async fn ledger(dir: &std::path::Path, tasks: usize) -> Duration {
     };
     let seen = ledger.observe(sighting, now).await.expect("seen");
     let lineages: Vec<LineageId> = seen.views.iter().filter_map(|view| view.lineage).collect();
-    let mut admitted = admitted(&rows, &lineages, now).into_iter();
+    let (inputs, records) = reasons(&rows, &lineages);
+    let digests: Vec<Digest> = inputs.iter().map(|one| one.digest.clone()).collect();
+    let began = Instant::now();
+    let mut records = records.into_iter();
+    let mut inputs = inputs.into_iter();
+    loop {
+        let part: Vec<Inputs> = inputs.by_ref().take(1000).collect();
+        if part.is_empty() {
+            break;
+        }
+        ledger.keep_inputs(part, now).await.expect("kept");
+        let part = records.by_ref().take(1000).collect();
+        let recorded = ledger.decided(part, cycle, now).await.expect("taken");
+        recorded.done().await.expect("recorded");
+    }
+    ledger.written().await.expect("on disk");
+    let decisions = began.elapsed();
+    let mut admitted = admitted(&rows, &lineages, &digests, now).into_iter();
     let began = Instant::now();
     loop {
         let items: Vec<Admitted> = admitted.by_ref().take(BATCH).collect();
@@ -272,9 +273,36 @@ async fn ledger(dir: &std::path::Path, tasks: usize) -> Duration {
             .expect("settled");
         assert!(settled.iter().all(|settled| settled.applied));
     }
-    let took = began.elapsed();
+    let attempts = began.elapsed();
     ledger.shutdown().await.expect("closed");
-    took
+    Took {
+        decisions,
+        attempts,
+    }
+}
+
+/// The decisions on all rows, with the texts that they rest on.
+fn reasons(rows: &[Task], lineages: &[LineageId]) -> (Vec<Inputs>, Vec<DecisionRecord>) {
+    rows.iter()
+        .zip(lineages)
+        .map(|(task, lineage)| {
+            let text = inputs_text(task, &facts(task));
+            let digest = digest_of(text.as_bytes());
+            let decision = decision(task, *lineage, digest.clone());
+            let inputs = Inputs {
+                lineage: *lineage,
+                digest,
+                text,
+                said: said_print(&decision),
+            };
+            let record = DecisionRecord {
+                decision: Arc::new(decision),
+                refusal: None,
+                relook: None,
+            };
+            (inputs, record)
+        })
+        .unzip()
 }
 
 fn row(n: usize) -> Task {
@@ -287,11 +315,32 @@ fn row(n: usize) -> Task {
     task.target = Some(TargetName::new("Mail"));
     task.beneficiary = Some(Login::new(&format!("u{n}")));
     task.reason = Some(Arc::from("connection refused"));
+    let (key, user) = ((1_000_000 + n).to_string(), format!("u{n}"));
+    let shown = [
+        ("Process Instance.Task Details.Key", &*key),
+        ("Process Instance.Task Details.Status", "Rejected"),
+        ("SCH_REASON", "connection refused"),
+        (
+            "Process Instance.Task Information.Creation Date",
+            "2027-03-01T06:00:00Z",
+        ),
+        ("Process Instance.Task Information.Target User", &*user),
+        ("Process Definition.Tasks.Task Name", "Delete User"),
+        ("Objects.Name", "Mail User"),
+        ("APP_INSTANCE_NAME", "Mail"),
+        ("Groups.Group Name", "PROVISIONING OPERATORS"),
+    ];
+    task.fields = Fields::from_pairs(shown.map(|(name, text)| (name, FieldValue::Text(text))));
     task
 }
 
 /// Through guards and governor: nobody else makes what can be claimed.
-fn admitted(rows: &[Task], lineages: &[LineageId], now: Timestamp) -> Vec<Admitted> {
+fn admitted(
+    rows: &[Task],
+    lineages: &[LineageId],
+    digests: &[Digest],
+    now: Timestamp,
+) -> Vec<Admitted> {
     let limits = GuardSettings {
         age_limit: SignedDuration::from_hours(24 * 14),
         manual_complete: Vec::new(),
@@ -304,8 +353,9 @@ fn admitted(rows: &[Task], lineages: &[LineageId], now: Timestamp) -> Vec<Admitt
     let wanted = rows
         .iter()
         .zip(lineages)
-        .map(|(task, lineage)| {
-            let decision = decision(task, *lineage);
+        .zip(digests)
+        .map(|((task, lineage), inputs)| {
+            let decision = decision(task, *lineage, inputs.clone());
             let known = |value| Known::Yes { value, as_of: now };
             let beneficiary = known(Person {
                 key: None,
@@ -353,7 +403,7 @@ fn admitted(rows: &[Task], lineages: &[LineageId], now: Timestamp) -> Vec<Admitt
     governed.admitted
 }
 
-fn decision(task: &Task, lineage: LineageId) -> Decision {
+fn decision(task: &Task, lineage: LineageId, inputs: Digest) -> Decision {
     Decision {
         task: task.id.clone(),
         lineage,
@@ -370,7 +420,7 @@ fn decision(task: &Task, lineage: LineageId) -> Decision {
         policy: Some(Arc::from("30-retry.rhai")),
         line: Some(14),
         hash: PolicyHash::new(&"ab".repeat(32)),
-        inputs: Digest::new(&"cd".repeat(32)),
+        inputs,
         moment: None,
         read: Arc::default(),
         fault: None,

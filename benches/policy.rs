@@ -7,15 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::Criterion;
-use jiff::{SignedDuration, Timestamp};
-use provtaskd::model::facts::{
-    DefinitionMemory, Facts, History, Known, Now, OwnerFact, OwnerState, StandIn,
-};
-use provtaskd::model::{
-    Digest, Kind, LineageId, Login, Owner, RoleKey, TargetName, Task, TaskId, TaskStatus,
-};
+use provtaskd::model::facts::Facts;
+use provtaskd::model::{Digest, Kind, Login, Owner, RoleKey, TargetName, Task, TaskId, TaskStatus};
 use provtaskd::policy::load::shipped_sources;
 use provtaskd::policy::{InputsWriter, PolicySet};
+
+#[path = "support/facts.rs"]
+mod facts;
+use facts::facts;
 
 fn main() {
     let mut criterion = Criterion::default()
@@ -24,7 +23,11 @@ fn main() {
         .measurement_time(Duration::from_secs(3))
         .configure_from_args();
     let set = PolicySet::compile(shipped_sources()).expect("the shipped set compiles");
-    let (task, mut facts) = (Arc::new(task()), facts());
+    let (task, mut facts) = {
+        let task = task();
+        let facts = facts(&task);
+        (Arc::new(task), facts)
+    };
     let shared = Arc::new(facts.clone());
     let digest = Digest::new(&"ab".repeat(32));
     criterion.bench_function("policy/shipped set, a retry", |bench| {
@@ -65,50 +68,4 @@ fn task() -> Task {
         name: Some(Arc::from("PROVISIONING OPERATORS")),
     };
     task
-}
-
-fn facts() -> Facts {
-    let at: Timestamp = "2027-03-01T08:00:00Z".parse().expect("a time");
-    Facts {
-        now: Now {
-            at,
-            zone: "UTC".to_owned(),
-            weekday: 1,
-            hour: 8,
-            minute: 0,
-            business_hours: true,
-        },
-        kind: Kind::Revoke,
-        class: Arc::from("network"),
-        retryable: true,
-        history: History {
-            lineage: LineageId(1),
-            attempts: 0,
-            attempts_total: 0,
-            first_seen: at,
-            failed_since: at,
-            last_attempt_at: None,
-            last_state: None,
-            in_vain: 0,
-            unproven: 0,
-            keeps_ids: false,
-            recent: Vec::new(),
-            former_owners: Vec::new(),
-            ids: vec![TaskId::new("4711")],
-        },
-        owner: Known::Yes {
-            value: OwnerFact {
-                owner: task().owner,
-                person: None,
-                state: OwnerState::Role,
-                stand_in: StandIn::NotNeeded,
-            },
-            as_of: at,
-        },
-        beneficiary: Known::unknown("not asked"),
-        siblings: Known::unknown("not asked"),
-        definition: DefinitionMemory::default(),
-        fulfilment_role: None,
-        age: SignedDuration::from_hours(2),
-    }
 }
