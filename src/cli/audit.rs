@@ -18,7 +18,7 @@ use super::render;
 use crate::control::{self, ControlError, JournalView, Reply, Request};
 use crate::daemon::DaemonError;
 use crate::daemon::audit::{
-    Anchors, COLUMNS, Export, Filter, Key, Mark, Row, Search, Stopped, Verifier,
+    Anchors, COLUMNS, Export, Filter, Key, KeyError, Mark, Row, Search, Stopped, Verifier,
 };
 use crate::model::settings::{AuditSettings, Settings};
 use crate::model::{Login, TargetName};
@@ -263,8 +263,21 @@ fn keys(args: &VerifyArgs, audit: Option<&AuditSettings>) -> Result<Vec<Key>, Fa
     };
     let read = paths.into_iter().map(|path| Key::read(path));
     read.collect::<Result<_, _>>().map_err(|error| {
-        Failure::of(Kind::Io, &error)
-            .hint("name a key file that this user may read, with --hmac-key-file")
+        let (kind, hint) = match &error {
+            KeyError::Read { .. } | KeyError::Unusable { .. } => (
+                Kind::Io,
+                "name a key file that this user may read, with --hmac-key-file",
+            ),
+            KeyError::NoKey { .. } if named => (
+                Kind::Data,
+                "name the file of the key with which the anchors were signed",
+            ),
+            KeyError::NoKey { .. } => (
+                Kind::Config,
+                "mend the file that audit.hmac_key_file names, or name another with --hmac-key-file",
+            ),
+        };
+        Failure::of(kind, &error).hint(hint)
     })
 }
 

@@ -236,7 +236,9 @@ impl From<DaemonError> for Failure {
 
 impl From<ControlError> for Failure {
     fn from(error: ControlError) -> Self {
-        use std::io::ErrorKind::PermissionDenied;
+        use std::io::ErrorKind::{
+            BrokenPipe, ConnectionReset, NotADirectory, PermissionDenied, UnexpectedEof,
+        };
         let (kind, hint) = match &error {
             ControlError::NotRunning { .. } => (Kind::Unreachable, "start it with `provtaskd run`"),
             ControlError::Taken { .. } | ControlError::TimedOut { .. } => {
@@ -246,7 +248,19 @@ impl From<ControlError> for Failure {
                 Kind::NotAllowed,
                 "run the command as the daemon's user, or as root",
             ),
-            ControlError::Io { .. } => (Kind::Io, "is the daemon being stopped? try again"),
+            ControlError::Io { source, .. } if source.kind() == NotADirectory => (
+                Kind::Store,
+                "name a directory with --store, or in store.dir",
+            ),
+            ControlError::Io { source, .. }
+                if matches!(source.kind(), ConnectionReset | BrokenPipe | UnexpectedEof) =>
+            {
+                (Kind::Busy, "the daemon is ending: try again")
+            }
+            ControlError::Io { .. } => (
+                Kind::Io,
+                "look at who may use the socket and its directory, then try again",
+            ),
             ControlError::Garbled { .. } => (
                 Kind::Internal,
                 "use the same version of provtaskd as the daemon",

@@ -93,7 +93,7 @@ pub fn key_fault(settings: &AuditSettings) -> Option<FileFault> {
     let error = Key::read(settings.hmac_key_file.as_ref()?).err()?;
     let denied = match &error {
         KeyError::Read { source, .. } => source.kind() == std::io::ErrorKind::PermissionDenied,
-        KeyError::Unusable { .. } => false,
+        KeyError::Unusable { .. } | KeyError::NoKey { .. } => false,
     };
     Some(FileFault {
         key: "audit.hmac_key_file",

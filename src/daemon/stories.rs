@@ -507,7 +507,7 @@ fn line(event: &Event) -> Option<EventView> {
             let read = if *seen {
                 format!("the note of task {task} shows it")
             } else {
-                format!("no reading of task {task} has shown it")
+                format!("no reading of task {task} had shown it by then")
             };
             ("note_answered", format!("{answer}; {read}"))
         }

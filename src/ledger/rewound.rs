@@ -92,11 +92,11 @@ impl Rewound {
                 "the sidecar of the store in {dir} was missing or unreadable: what was acknowledged can't be known, nor whether anything is missing after record {found}, the last that was there"
             ),
             (None, Some(_)) if found < expected => format!(
-                "the store in {dir} was rewound: record {expected} was acknowledged, {found} is the last that is there; {}",
+                "the store in {dir} was rewound: record {expected} was acknowledged or anchored, {found} is the last that is there; {}",
                 self.about()
             ),
             (None, Some(_)) => format!(
-                "the journal of the store in {dir} is not the one of which record {expected} was acknowledged, or one of its records was changed or lost; {found} is the last that is there"
+                "the journal of the store in {dir} is not the one of which record {expected} was acknowledged or anchored, or one of its records was changed or lost; {found} is the last that is there"
             ),
         }
     }

@@ -191,6 +191,13 @@ pub struct FaultSpec {
     pub value: Option<String>,
 }
 
+impl FaultSpec {
+    /// False where it names no request and no probability: it would never happen.
+    pub fn can_happen(&self) -> bool {
+        self.probability > 0.0 || !self.at.is_empty() || self.from_request.is_some()
+    }
+}
+
 fn any() -> Class {
     Class::Any
 }

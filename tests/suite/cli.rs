@@ -56,7 +56,15 @@ fn every_bad_input_has_one_error_one_hint_and_its_code() {
     let no_password = house("");
     std::fs::remove_file(no_password.path().join("pw")).expect("removed");
     let empty = tempfile::tempdir().expect("a directory");
-    let cases: [(&Path, &[&str], Kind); 8] = [
+    std::fs::write(good.path().join("afile"), "").expect("written");
+    let short = good.path().join("short");
+    std::fs::write(&short, "0123\n").expect("written");
+    std::fs::set_permissions(&short, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+        .expect("mode");
+    let verify = ["audit", "verify", "--hmac-key-file", "short"];
+    let cases: [(&Path, &[&str], Kind); 10] = [
+        (good.path(), &["--store", "afile", "status"], Kind::Store),
+        (good.path(), &verify, Kind::Data),
         (good.path(), &["frobnicate"], Kind::Usage),
         (good.path(), &["pause"], Kind::Usage),
         (

@@ -446,7 +446,9 @@ fn general(body: EventBody, one: &dyn Fn(&'static str, &str, &str) -> Row) -> Op
             expected, found, ..
         } => one(
             "rewound",
-            &format!("record {expected} was acknowledged, {found} was the last that was there"),
+            &format!(
+                "record {expected} was acknowledged or anchored, {found} was the last that was there"
+            ),
             "",
         ),
         EventBody::RewindSettled { reason } => one("rewind_settled", "accepted", &reason),

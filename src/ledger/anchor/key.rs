@@ -28,9 +28,17 @@ pub enum KeyError {
         /// Why.
         source: std::io::Error,
     },
-    /// It holds no key.
+    /// It is no file, or everybody may read it.
     #[error("the key file {} {what}", path.display())]
     Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// It holds no key.
+    #[error("the key file {} {what}", path.display())]
+    NoKey {
         /// The file.
         path: PathBuf,
         /// What is wrong.
@@ -79,6 +87,10 @@ impl Key {
             path: path.to_path_buf(),
             what,
         };
+        let no_key = |what: String| KeyError::NoKey {
+            path: path.to_path_buf(),
+            what,
+        };
         let file = std::fs::File::open(path).map_err(failed)?;
         let meta = file.metadata().map_err(failed)?;
         if !meta.is_file() {
@@ -102,12 +114,12 @@ impl Key {
             .read_to_end(&mut bytes)
             .map_err(failed)?;
         if u64::try_from(bytes.len()).is_ok_and(|length| length > LONGEST) {
-            return Err(unusable(format!("is longer than {LONGEST} bytes")));
+            return Err(no_key(format!("is longer than {LONGEST} bytes")));
         }
         let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         Self::of(line).ok_or_else(|| {
-            unusable(format!(
+            no_key(format!(
                 "holds {} bytes; a key has {SHORTEST} or more, e.g. of `openssl rand -hex 32`",
                 line.len()
             ))

@@ -31,6 +31,11 @@ impl World {
         if act.task.is_some() && act.what.is_none() {
             return Err(wrong("`task` needs `do`"));
         }
+        if act.fault.as_ref().is_some_and(|fault| !fault.can_happen()) {
+            return Err(wrong(
+                "`fault` needs `probability`, `at` or `from_request`: as it is it never happens",
+            ));
+        }
         Ok(())
     }
 
