@@ -180,7 +180,12 @@ async fn upkeep(dir: &std::path::Path, tasks: usize) {
     .expect("compacted");
     let share = |bytes: u64| bytes.checked_div(done.outcomes).unwrap_or(0);
     println!(
-        "compaction: {:.1} s; bytes per outcome {} before, {} after",
+        "compaction{}: {:.1} s; bytes per outcome {} before, {} after",
+        if done.kept {
+            " (would take more room, so nothing was changed)"
+        } else {
+            ""
+        },
         began.elapsed().as_secs_f64(),
         share(done.bytes_before),
         share(done.bytes_after)

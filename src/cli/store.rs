@@ -149,7 +149,8 @@ pub fn store(context: &Context, command: StoreCommand) -> Result<(), Failure> {
                 upkeep::compact(&site.store, site.order(last), &mut |step| after(step))
             })?;
             print(&render::rewritten("compacted", &done))?;
-            site.anchor(&done)
+            // where nothing was rewritten there is nothing to vouch for
+            if done.kept { Ok(()) } else { site.anchor(&done) }
         }
         StoreCommand::Retention(args) => retention(context, &args),
         StoreCommand::Erase(args) => erase(context, &args),

@@ -198,6 +198,14 @@ pub fn checked_json(checked: &Checked) -> Value {
 
 /// What a rewriting did.
 pub fn rewritten(what: &str, done: &Rewritten) -> String {
+    if done.kept {
+        return format!(
+            "left as it is: it takes {} bytes ({} per outcome), and rewritten it would take {}\n",
+            count(done.bytes_before),
+            share(done.bytes_before, done.outcomes),
+            count(done.bytes_after),
+        );
+    }
     format!(
         "{what}: {} bytes before, {} after ({} records; {} and {} bytes per outcome); both journals were compared\n",
         count(done.bytes_before),

@@ -22,7 +22,8 @@ use crate::ledger::retention;
 use crate::model::settings::StoreSettings;
 use crate::model::{LineageId, Login, PolicyHash};
 
-/// Rewrites the journal so that it takes as little room as it can; no record is changed.
+/// Rewrites the journal so that it takes as little room as it can; no record is changed. What takes more
+/// room when rewritten stays as it is.
 ///
 /// # Errors
 /// The store is held, rewound or not there, or the new journal would not say the same.
@@ -42,7 +43,11 @@ pub fn compact(
         taken_out: &mut |_| Ok(()),
     };
     let ready = ground.rewrite(job, &Allowed::default())?;
-    ground.swap(ready, after)
+    if ground.is_more(&ready) {
+        ground.keep(ready)
+    } else {
+        ground.swap(ready, after)
+    }
 }
 
 /// What retention would take out, or has taken out.

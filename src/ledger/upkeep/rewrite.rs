@@ -61,6 +61,9 @@ pub(super) struct Ground {
     bytes: u64,
 }
 
+/// sled takes its room in pieces of so many bytes.
+const PIECE: u64 = 512 << 10;
+
 /// What a rewriting did.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rewritten {
@@ -78,6 +81,8 @@ pub struct Rewritten {
     pub outcomes: u64,
     /// Where the journal ends now.
     pub head: Head,
+    /// The new journal took more room: it was thrown away, and the old one stays.
+    pub kept: bool,
 }
 
 /// What is to be done to the records.
@@ -407,6 +412,33 @@ impl Ground {
             bytes_after: ready.bytes_after,
             outcomes: before.index.counts().values().sum(),
             head: ready.head,
+            kept: false,
+        })
+    }
+
+    /// True where the new journal takes more room than the old one, by more than one piece of it.
+    pub fn is_more(&self, ready: &Ready) -> bool {
+        ready.bytes_after > self.bytes.saturating_add(PIECE)
+    }
+
+    /// Throws the new journal away; the old one stays as it is.
+    pub fn keep(self, ready: Ready) -> Result<Rewritten, UpkeepError> {
+        drop(ready.built);
+        Builder::discard(&self.dir)?;
+        let index = &self.before.index;
+        Ok(Rewritten {
+            records: self.before.tally.records,
+            changed: 0,
+            dropped: 0,
+            bytes_before: self.bytes,
+            bytes_after: ready.bytes_after,
+            outcomes: index.counts().values().sum(),
+            head: Head {
+                store: index.store_id().unwrap_or("-").to_owned(),
+                seq: index.last_seq(),
+                link: index.head().cloned().unwrap_or_else(genesis),
+            },
+            kept: true,
         })
     }
 }
