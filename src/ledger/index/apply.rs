@@ -14,7 +14,7 @@ use crate::model::attempt::{SENDS_IN_VAIN, ended_with, next};
 use crate::model::task::DefinitionId;
 use crate::model::{
     Action, ActionName, AttemptEvent, AttemptState, BatchId, Digest, LineageId, ReceiptStatus,
-    TargetName, TaskId, Verdict,
+    TargetName, TaskId, TaskStatus, Verdict,
 };
 
 use super::compact::{Stamp, TaskRef};
@@ -50,6 +50,7 @@ impl Index {
                     lineages: lineages.clone(),
                     unfinished: self.unfinished(),
                 });
+                self.lost_up_to = Some(LineageId(self.lineages()));
             }
             EventBody::RewindSettled { .. } => {
                 self.rewound = None;
@@ -67,11 +68,17 @@ impl Index {
             }
             EventBody::LineageAmbiguous { lineages, .. } => {
                 for lineage in lineages {
+                    self.not_left(*lineage);
                     if let Some(of) = self.lineage_mut(*lineage) {
                         of.set(flags::AMBIGUOUS, true);
                     }
                 }
             }
+            EventBody::LineagesLeft {
+                lineages,
+                lost,
+                reason,
+            } => self.leave(lineages, *lost, reason.is_some(), at.into()),
             EventBody::Seen { items } => items.iter().for_each(|i| self.seen(i, at.into())),
             EventBody::Decided { items } => {
                 items
@@ -236,6 +243,7 @@ impl Index {
                 self.justifications.end(status, *seen);
             }
             EventBody::EpisodeReset { lineage, .. } => {
+                self.looked_at(*lineage);
                 if let Some(of) = self.lineage_mut(*lineage) {
                     of.set(flags::AMBIGUOUS, false);
                     of.set(flags::DONE | flags::SAID, false);
@@ -363,6 +371,7 @@ impl Index {
         }
         self.raise_top(&task);
         self.by_task.insert(task, place);
+        self.not_left(item.lineage);
         self.end_orders_of(item.lineage);
         self.end_orders_for(&replaced);
     }
@@ -375,6 +384,9 @@ impl Index {
             && let Some(attempt) = self.attempts.get_mut(&item.lineage)
         {
             attempt.early = Some(item.print);
+        }
+        if !TaskStatus::parse(&item.status).is_finished() {
+            self.not_left(item.lineage);
         }
         let known = self.lineage(item.lineage).map(|of| of.print);
         self.end_orders_by(item, known != Some(item.print));
@@ -422,6 +434,7 @@ impl Index {
         (batch, target, _): (BatchId, &TargetName, ActionName),
         event: &Event,
     ) {
+        self.not_left(item.lineage);
         self.end_orders_of(item.lineage);
         self.end_orders_for(&item.task);
         let Some(of) = self.lineage_mut(item.lineage) else {
