@@ -427,7 +427,8 @@ fn left_standing(attempts: &[AttemptView], left: Left) -> String {
 }
 
 /// What is said besides where the store was rewound.
-const LOST: &str = "; the store had been rewound, and a retry of the lost interval may have ended it";
+const LOST: &str =
+    "; the store had been rewound, and a retry of the lost interval may have ended it";
 
 /// An answer in words.
 fn answer_text(status: &ReceiptStatus) -> String {

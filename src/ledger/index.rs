@@ -30,8 +30,8 @@ pub(in crate::ledger) use compact::{Lineage, flags};
 pub use compact::{Short, Stamp, TaskRef};
 pub use ends::{Lonely, Outage};
 pub use getters::{BaselineView, Counts, InboxItem, Memo};
-pub use left::{LEFT_REWOUND, Left};
 pub use justified::{Justifications, Unjustified};
+pub use left::{LEFT_REWOUND, Left};
 pub(in crate::ledger) use print::decided_print;
 pub use print::said_print;
 

@@ -32,9 +32,7 @@ impl Work {
             for (n, (of, presence)) in (1u64..).zip(index.lineages.iter().zip(&self.presence)) {
                 let told = flags::LEFT | flags::DONE | flags::RETIRED | flags::AMBIGUOUS;
                 let lineage = LineageId(n);
-                if presence.passes < PASSES
-                    || of.has(told)
-                    || index.attempts.contains_key(&lineage)
+                if presence.passes < PASSES || of.has(told) || index.attempts.contains_key(&lineage)
                 {
                     continue;
                 }

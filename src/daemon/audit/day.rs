@@ -311,7 +311,10 @@ impl Day {
             let Some(reason) = &decided.person else {
                 continue;
             };
-            if decided.at < self.from || self.index.is_done(*lineage) || self.index.left(*lineage).is_some() {
+            if decided.at < self.from
+                || self.index.is_done(*lineage)
+                || self.index.left(*lineage).is_some()
+            {
                 continue;
             }
             let target = self.index.target(*lineage).cloned();

@@ -213,8 +213,8 @@ impl Index {
     pub fn baseline_by_target(&self) -> BTreeMap<TargetName, Vec<LineageId>> {
         let mut by_number: BTreeMap<u32, Vec<LineageId>> = BTreeMap::new();
         for (n, of) in (1u64..).zip(&self.lineages) {
-            let waits = of.has(flags::BASELINE)
-                && !of.has(flags::DONE | flags::RELEASED | flags::LEFT);
+            let waits =
+                of.has(flags::BASELINE) && !of.has(flags::DONE | flags::RELEASED | flags::LEFT);
             if waits {
                 by_number.entry(of.target).or_default().push(LineageId(n));
             }

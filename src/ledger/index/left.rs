@@ -42,6 +42,12 @@ impl Index {
         (!left.lost).then(|| left.since())
     }
 
+    /// True where its flag says so: as often as the map.
+    #[cfg(test)]
+    pub(in crate::ledger) fn has_left(&self, lineage: LineageId) -> bool {
+        self.lineage(lineage).is_some_and(|of| of.has(flags::LEFT))
+    }
+
     /// How many pieces of work left so.
     pub fn many_left(&self) -> u64 {
         u64::try_from(self.left.len()).unwrap_or(u64::MAX)
