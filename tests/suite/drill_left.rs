@@ -210,9 +210,9 @@ async fn work_with_an_open_attempt_has_not_left_however_long_it_is_hidden() {
     let running: Vec<&Value> = tasks.iter().filter(|task| task["status"] == "P").collect();
     assert!(!running.is_empty(), "{truth:#}");
     for task in running {
-        drill
-            .act(json!({ "task": task["id"].to_string(), "do": "hide" }))
-            .await;
+        let id = task["id"].to_string();
+        let id = id.trim_matches('"');
+        drill.act(json!({ "task": id, "do": "hide" })).await;
     }
     drill.run_for("3h").await;
     assert_eq!(left(&drill), 0, "what became of them will be read");
