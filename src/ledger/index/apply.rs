@@ -1,25 +1,24 @@
 //! How each event changes the index; total, deterministic, and silent about what it can't place.
 
 use crate::ledger::facts::mark_of;
-use crate::ledger::index::compact::{Decided, PastAttempt};
+use crate::ledger::index::compact::PastAttempt;
 use crate::ledger::index::{
     Attempt, Hold, HoldState, Index, Lineage, Pause, Restored, Stopped, flags,
 };
 use crate::ledger::lineage::JoinKey;
 use crate::ledger::ran::RunMark;
 use crate::ledger::record::{
-    ClaimItem, DecidedItem, Event, EventBody, How, JoinedItem, OpenedItem, SeenItem, clip,
+    ClaimItem, Event, EventBody, How, JoinedItem, OpenedItem, SeenItem, clip,
 };
 use crate::model::attempt::{SENDS_IN_VAIN, ended_with, next};
 use crate::model::task::DefinitionId;
 use crate::model::{
     Action, ActionName, AttemptEvent, AttemptState, BatchId, Digest, LineageId, ReceiptStatus,
-    TargetName, TaskId, TaskStatus, Verdict,
+    TargetName, TaskId, TaskStatus,
 };
 
 use super::compact::{Stamp, TaskRef};
 use super::ends::{end_episode, in_vain};
-use super::print::{said, with_refusal};
 
 /// Attempts kept per lineage in memory; all of them stay in the journal.
 const RECENT: usize = 16;
@@ -408,23 +407,6 @@ impl Index {
             if before != 0 {
                 of.past_mut().owners.push(before);
             }
-        }
-    }
-
-    fn decided(&mut self, item: &DecidedItem, seq: u64, at: Stamp) {
-        let asks = matches!(item.verdict, Some(Verdict::Ask { .. }))
-            || item.fault.is_some()
-            || item.refusal.as_ref().is_some_and(|r| r.needs_person);
-        if let Some(of) = self.lineage_mut(item.lineage) {
-            of.set(flags::ASKS, asks);
-            let said = said(item);
-            of.decided = Some(Decided {
-                what: with_refusal(said, item),
-                said,
-                seq,
-                at,
-                refusal: item.refusal.as_ref().map(|r| r.reason),
-            });
         }
     }
 
