@@ -245,6 +245,9 @@ pub struct StatusView {
     pub targets: Vec<TargetRow>,
     /// Items in the inbox.
     pub inbox: u64,
+    /// Pieces of work that are in no list any more, and of which no attempt tells why.
+    #[serde(default)]
+    pub left: u64,
     /// Tasks for which another one need not wait, by a person's word that holds now.
     #[serde(default)]
     pub orders_released: u64,

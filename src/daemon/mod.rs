@@ -17,6 +17,7 @@ mod govern;
 mod hinted;
 mod justify;
 mod login;
+mod lost;
 mod memory;
 mod named;
 mod one;

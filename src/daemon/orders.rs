@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::DaemonError;
 use super::core::Core;
+use super::lost::lost_on;
 use super::under_way::Why;
 use crate::control::{self, RefusedKind, Reply, Request};
 use crate::governor::HoldError;
@@ -125,6 +126,9 @@ impl Core {
                 format!("--max-age goes with baseline:TARGET, not with {id}"),
                 "approve it without --max-age",
             ));
+        }
+        if let Some(target) = lost_on(id) {
+            return self.note_lost(target, why, who, now).await;
         }
         if let Some(task) = id.strip_prefix("order:") {
             return self.release_order(task, why, who, now).await;

@@ -9,6 +9,7 @@ use crate::control::{
     AttemptView, EventView, ExplainView, OutcomeFilter, OutcomeRow, OutcomesView, PlanItem,
     RefusedKind, Reply, Story,
 };
+use crate::ledger::Left;
 use crate::ledger::record::{Actor, ClaimItem, DecidedItem, Event, EventBody, How};
 use crate::model::{
     Action, AttemptState, BatchId, Decision, Facts, LineageId, Outcome, PolicyHash, ReceiptStatus,
@@ -129,6 +130,7 @@ impl Core {
             return no_such(&lineage.to_string());
         };
         let attempts = self.attempts_in(lineage, &events);
+        let left = self.ledger.read(|index| index.left(lineage));
         let decision = events
             .iter()
             .rev()
@@ -136,7 +138,10 @@ impl Core {
             .map(|decided| self.recorded_item(&decided, opened.name.as_deref()));
         Reply::Story(Box::new(Story {
             lineage,
-            standing: standing(&attempts, decision.as_ref()),
+            standing: match left {
+                Some(left) => left_standing(&attempts, left),
+                None => standing(&attempts, decision.as_ref()),
+            },
             ids: story.ids,
             target: opened.target,
             name: opened.name.map(|name| name.to_string()),
@@ -405,6 +410,26 @@ fn standing(attempts: &[AttemptView], decision: Option<&PlanItem>) -> String {
     }
 }
 
+/// How one stands that no list shows any more: what became of it is not known, and nothing is said that sounds
+/// as if it were.
+fn left_standing(attempts: &[AttemptView], left: Left) -> String {
+    let before = attempts.last().map_or_else(String::new, |last| {
+        format!(
+            "attempt {} ended {}; then it ",
+            last.row.ordinal, last.row.state
+        )
+    });
+    let lost = if left.is_lost() { LOST } else { "" };
+    format!(
+        "{before}left the list on {:.0}, and no attempt of provtaskd on record tells why: what happened to it is not known{lost}",
+        left.since()
+    )
+}
+
+/// What is said besides where the store was rewound.
+const LOST: &str =
+    "; the store had been rewound, and a retry of the lost interval may have ended it";
+
 /// An answer in words.
 fn answer_text(status: &ReceiptStatus) -> String {
     match status {
@@ -446,6 +471,17 @@ fn line(event: &Event) -> Option<EventView> {
                 format!("tasks {} could continue it", ids.join(", ")),
             )
         }
+        EventBody::LineagesLeft {
+            reason: Some(reason),
+            ..
+        } => ("left_noted", reason.to_string()),
+        EventBody::LineagesLeft { lost, .. } => (
+            "left",
+            format!(
+                "no list shows it any more, and no attempt of provtaskd on record tells why: what happened to it is not known{}",
+                if *lost { LOST } else { "" }
+            ),
+        ),
         EventBody::IdsReused { items } => {
             let first = items.first()?;
             ("reused", format!("another task now: {}", first.why))

@@ -9,7 +9,7 @@ use crate::control::{
     InboxItem, LOGIN_HINT, LoginView, NotesView, PauseView, ReleasedView, StatusView, TargetRow,
 };
 use crate::governor::HoldStatus;
-use crate::ledger::{Index, Outage};
+use crate::ledger::{Index, LEFT_REWOUND, Outage};
 use crate::model::decision::Mode;
 use crate::model::{AttemptState, LineageId, RefusalReason, TargetName, TaskId};
 
@@ -126,6 +126,7 @@ impl Core {
             },
             targets: self.target_rows(now),
             inbox: self.inbox_count(now),
+            left: self.ledger.read(Index::many_left),
             orders_released: self.ledger.read(|index| index.orders_released(now)),
             pauses: self.pauses(now),
             writes_sent: requests.writes,
@@ -333,7 +334,7 @@ impl Core {
                 action: None,
                 tasks: Vec::new(),
                 count: 0,
-                can_approve: backlog && waiting.target.is_some(),
+                can_approve: (backlog && waiting.target.is_some()) || waiting.why == LEFT_REWOUND,
                 can_reject: false,
             });
             item.count += 1;
@@ -448,6 +449,9 @@ fn explanation(why: &str) -> &'static str {
         }
         "gone" => {
             "The task left the list and nothing says why; this is not success. Look in OIG, then `provtaskd outcomes settle`."
+        }
+        LEFT_REWOUND => {
+            "The store was rewound, and no list has shown the task since: a retry of the lost interval may have ended it, or somebody else. Look in OIG; `approve` takes note of it, and sends nothing."
         }
         "sent_in_vain" => {
             "Requests that name the task end as a whole and nothing is applied; all others go on. See `provtaskd outcomes show TASK` for what the server said, then `provtaskd outcomes reset`."

@@ -43,6 +43,13 @@ pub fn html(day: &Daily) -> String {
     if day.by_others > 0 {
         let _ = writeln!(out, "<p>Retried by OIG or an admin: {}</p>", day.by_others);
     }
+    if day.left_lists > 0 {
+        let _ = writeln!(
+            out,
+            "<p>In no list any more, why is not known: {}</p>",
+            day.left_lists
+        );
+    }
     if day.notes.claimed > 0 {
         let _ = writeln!(
             out,

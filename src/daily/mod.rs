@@ -49,6 +49,8 @@ pub struct Daily {
     pub healed: Healed,
     /// Retries of OIG's own job or of an admin that were seen in the span.
     pub by_others: u64,
+    /// Pieces of work that left the lists in the span, without an attempt that tells why.
+    pub left_lists: u64,
     /// What was put into the hands of a person in the span, and is there still at its end.
     pub given_up: Vec<WaitingRow>,
     /// What would have been done but for the mode, the release of the policy set or the old backlog.

@@ -34,6 +34,7 @@ fn day() -> Daily {
             by_attempts: [(1, 2), (4, 1)].into(),
         },
         by_others: 1,
+        left_lists: 2,
         given_up: vec![WaitingRow {
             target: Some(TargetName::new("<SAP>")),
             reason: "attempts_used_up".into(),
@@ -67,6 +68,10 @@ fn what_is_not_known_is_said_first_and_never_counted_as_done() {
     let text = text(&day);
     assert!(text.contains("tasks of others are not counted"), "{text}");
     assert!(text.contains("no daemon runs"), "{text}");
+    assert!(
+        text.contains("in no list any more, why is not known: 2"),
+        "{text}"
+    );
     assert!(text.contains("11 12 and 5 more"), "{text}");
     assert!(text.contains("until noon (3 tasks)"), "{text}");
 }

@@ -33,6 +33,13 @@ pub fn text(day: &Daily) -> String {
     if day.by_others > 0 {
         let _ = writeln!(out, "  retried by OIG or an admin: {}", day.by_others);
     }
+    if day.left_lists > 0 {
+        let _ = writeln!(
+            out,
+            "  in no list any more, why is not known: {}",
+            day.left_lists
+        );
+    }
     if day.notes.claimed > 0 {
         let _ = writeln!(
             out,

@@ -6,6 +6,7 @@ mod ends;
 mod getters;
 mod justified;
 mod learned;
+mod left;
 mod open;
 mod parts;
 mod print;
@@ -30,6 +31,7 @@ pub use compact::{Short, Stamp, TaskRef};
 pub use ends::{Lonely, Outage};
 pub use getters::{BaselineView, Counts, InboxItem, Memo};
 pub use justified::{Justifications, Unjustified};
+pub use left::{LEFT_REWOUND, Left};
 pub(in crate::ledger) use print::decided_print;
 pub use print::said_print;
 
@@ -194,6 +196,11 @@ pub struct Index {
     /// Lineage `L` is at `L - 1`.
     pub(in crate::ledger) lineages: Vec<Lineage>,
     pub(in crate::ledger) by_task: FastMap<TaskRef, u32>,
+    /// Since when no list shows those that left, with what else is known of it.
+    pub(in crate::ledger) left: FastMap<LineageId, left::Left>,
+    /// The last lineage that was known when the store was last found rewound, until all up to it were looked
+    /// through.
+    pub(in crate::ledger) lost_up_to: Option<LineageId>,
     /// Ids that were taken from their lineages and that nobody has yet.
     pub(in crate::ledger) reused: FastMap<TaskRef, LineageId>,
     pub(in crate::ledger) attempts: FastMap<LineageId, Attempt>,
@@ -241,6 +248,8 @@ impl PartialEq for Index {
             && self.other_world == other.other_world
             && self.lineages == other.lineages
             && self.by_task == other.by_task
+            && self.left == other.left
+            && self.lost_up_to == other.lost_up_to
             && self.reused == other.reused
             && self.attempts == other.attempts
             && self.counts == other.counts

@@ -16,6 +16,7 @@ pub mod index;
 mod inputs;
 pub mod judge;
 mod justify;
+mod left;
 pub mod lineage;
 mod look;
 pub mod memory;
@@ -51,8 +52,8 @@ pub use error::{LedgerError, StoreError};
 pub use handle::{Ledger, Taken};
 pub use index::said_print;
 pub use index::{
-    Attempt, BaselineView, Counts, Hold, HoldState, InboxItem, Index, Justifications, Memo, Outage,
-    PauseScope, Restored, Stopped, Unjustified,
+    Attempt, BaselineView, Counts, Hold, HoldState, InboxItem, Index, Justifications, LEFT_REWOUND,
+    Left, Memo, Outage, PauseScope, Restored, Stopped, Unjustified,
 };
 pub use inputs::{Inputs, MAX_INPUTS};
 pub use judge::{Judgement, Reading, judge, next_look};

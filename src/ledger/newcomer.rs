@@ -20,7 +20,7 @@ const PATIENCE: u8 = 5;
 
 /// So long after the send the successor of a retry that was overtaken may still come: as long as others are
 /// waited for (`delivery.verify_give_up` where nothing else is said).
-const LATE: SignedDuration = SignedDuration::from_hours(72);
+pub(super) const LATE: SignedDuration = SignedDuration::from_hours(72);
 
 /// Vanished newcomers that are remembered for the links that may name them.
 const REMEMBERED: usize = 4096;

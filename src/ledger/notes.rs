@@ -97,6 +97,7 @@ impl Work {
             | EventBody::WorldDoubted { .. }
             | EventBody::WorldAccepted { .. }
             | EventBody::WorldKept { .. }
+            | EventBody::LineagesLeft { reason: None, .. }
             | EventBody::Seen { .. }
             | EventBody::Decided { .. }
             | EventBody::Claims { .. }

@@ -88,6 +88,8 @@ pub struct Observed {
     pub joined: u64,
     /// Rows that could be successors of more than one.
     pub ambiguous: u64,
+    /// Pieces of work that no list shows any more, and that no attempt tells of.
+    pub left: u64,
     /// Whether the server's data are those that are known here.
     pub world: World,
     /// How far the server's dates are behind our sends, where several successors agree on it.
@@ -170,6 +172,9 @@ impl Work {
         self.judge_all(sight, sure, &walk, &meta, now, &mut out)?;
         if sure {
             self.came_back(&walk, &meta, now, &mut out)?;
+            if !sight.asked {
+                out.left = self.note_left(&sight.delivery, &meta, now)?;
+            }
         }
         self.forget_settled();
         self.fit_presence();

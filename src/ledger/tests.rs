@@ -8,6 +8,7 @@ mod early;
 mod elders;
 mod inputs;
 mod justify;
+mod left;
 mod missing;
 mod moves;
 mod newcomers;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::facts::{differs, redefined};
-use super::index::{Index, TaskRef};
+use super::index::{Index, Lineage, TaskRef, flags};
 use super::judge::too_early;
-use super::lineage::{Newcomer, child_digest, mark_chains, print};
+use super::lineage::{JoinKey, Newcomer, child_digest, mark_chains, print};
 use super::observe::TaskView;
 use super::ran::RunMark;
-use super::record::{OpenedItem, SeenItem};
+use super::record::{OpenedItem, Redefined, SeenItem};
 use super::world::Stranger;
 use crate::model::hash::FastMap;
 use crate::model::{Kind, LineageId, Owner, Snapshot, Task, TaskId};
@@ -18,6 +18,22 @@ use crate::model::{Kind, LineageId, Owner, Snapshot, Task, TaskId};
 /// The owner as recorded; one of whom nothing is shown is not recorded.
 fn known_owner(task: &Task) -> Option<Owner> {
     (task.owner != Owner::Unknown).then(|| task.owner.clone())
+}
+
+/// What the successors of one that is shown again are known by, where that was taken out meanwhile.
+fn known_by(index: &Index, of: &Lineage, task: &Task) -> Option<Redefined> {
+    let key = JoinKey::of_task(task)?;
+    let definition = task.definition_key.as_ref()?;
+    let then = index.definitions.get(of.definition)?;
+    if of.key == Some(key) || then.definition.strip_prefix('#') != Some(definition.as_str()) {
+        return None;
+    }
+    Some(Redefined {
+        definition: definition.clone(),
+        process: task.process.clone(),
+        user: task.beneficiary.clone(),
+        child: child_digest(task),
+    })
 }
 
 /// What a first walk over the rows finds.
@@ -96,10 +112,14 @@ pub(super) fn walk(index: &Index, snapshot: &Snapshot, read_at: Timestamp) -> Wa
             let moved = owner
                 .as_ref()
                 .is_some_and(|o| index.owners.find(o) != Some(of.owner));
-            let redefined = redefined(index, of, task);
+            let back = of.has(flags::LEFT) && !task.status.is_finished();
+            let redefined = redefined(index, of, task).or_else(|| {
+                let known = back.then(|| known_by(index, of, task));
+                known.flatten()
+            });
             let run = run_shown(index, lineage, task, read_at).after(of.run);
             let foreign = run.is_another_run(of.run);
-            let changed = now_print != of.print || moved || redefined.is_some() || foreign;
+            let changed = now_print != of.print || moved || redefined.is_some() || foreign || back;
             view.changed |= changed;
             if changed || run != of.run {
                 out.changed.push(SeenItem {

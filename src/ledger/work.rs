@@ -55,6 +55,8 @@ pub(super) struct Work {
     pub presence: Vec<Presence>,
     /// When the last pass was taken: an older one that comes in late tells nothing about presence.
     pub last_pass: Option<Timestamp>,
+    /// When the first pass of this run that counts as absence was taken in.
+    pub sure_since: Option<Timestamp>,
     /// New ids that could not be told yet.
     pub newcomers: HashMap<TaskId, Met>,
     /// Lineages whose replaced id is shown open again, with the passes in a row.
@@ -83,6 +85,7 @@ impl Work {
             pending: Vec::new(),
             presence: Vec::new(),
             last_pass: None,
+            sure_since: None,
             newcomers: HashMap::new(),
             back: HashMap::new(),
             strange: HashMap::new(),

@@ -33,6 +33,7 @@ mod drill_hands;
 mod drill_heal;
 mod drill_intake;
 mod drill_leave;
+mod drill_left;
 mod drill_limits;
 mod drill_note;
 mod drill_ops;

@@ -32,7 +32,7 @@ task = [{ task = "Add Role", failure = "lock" }]
 "#;
 
 /// The events of an export.
-fn events(drill: &Drill) -> Vec<Value> {
+pub fn events(drill: &Drill) -> Vec<Value> {
     let text = drill.done(&["store", "export", "-"]);
     records_of(&text)
         .iter()

@@ -229,6 +229,13 @@ pub fn status(view: &StatusView, width: Width) -> String {
     for note in &view.store_notes {
         paragraph(&mut out, width, "store, at opening: ", HANGING, note);
     }
+    if view.left > 0 {
+        let text = format!(
+            "{} are in no list any more and no attempt tells why: what happened to them is not known, see `provtaskd outcomes show TASK`",
+            view.left
+        );
+        paragraph(&mut out, width, "left: ", HANGING, &text);
+    }
     if view.orders_released > 0 {
         let count = view.orders_released;
         let text = format!(

@@ -59,6 +59,7 @@ pub struct Day {
     wanted: HashMap<LineageId, Wanted>,
     healed: Healed,
     by_others: u64,
+    left_lists: u64,
     orders: Vec<OrderLine>,
     notes: NotesRow,
     writes: u64,
@@ -78,6 +79,7 @@ impl Day {
             wanted: HashMap::new(),
             healed: Healed::default(),
             by_others: 0,
+            left_lists: 0,
             orders: Vec::new(),
             notes: NotesRow::default(),
             writes: 0,
@@ -150,6 +152,11 @@ impl Day {
                     self.others(item.lineage);
                 }
             }
+            EventBody::LineagesLeft {
+                lineages,
+                reason: None,
+                ..
+            } if inside => self.left_lists += count(lineages.len()),
             EventBody::Seen { items } if inside => {
                 for item in items {
                     if item.foreign {
@@ -293,6 +300,7 @@ impl Day {
             would_have: self.would_have(),
             healed: self.healed,
             by_others: self.by_others,
+            left_lists: self.left_lists,
             orders: self.orders,
             notes: self.notes,
             requests: RequestsRow {
@@ -311,7 +319,10 @@ impl Day {
             let Some(reason) = &decided.person else {
                 continue;
             };
-            if decided.at < self.from || self.index.is_done(*lineage) {
+            if decided.at < self.from
+                || self.index.is_done(*lineage)
+                || self.index.left(*lineage).is_some()
+            {
                 continue;
             }
             let target = self.index.target(*lineage).cloned();

@@ -321,6 +321,25 @@ pub(super) fn rows(event: Event, known: &Known) -> Vec<Row> {
                 about_one(row, known, lineage)
             })
             .collect(),
+        EventBody::LineagesLeft {
+            lineages,
+            lost,
+            reason,
+        } => lineages
+            .into_iter()
+            .map(|lineage| {
+                let row = match (&reason, lost) {
+                    (Some(reason), _) => one("left_noted", "taken note of", reason),
+                    (None, false) => one("left", "in no list any more; why is not known", ""),
+                    (None, true) => one(
+                        "left",
+                        "in no list any more; an attempt of the lost interval may have ended it",
+                        "",
+                    ),
+                };
+                about_one(row, known, lineage)
+            })
+            .collect(),
         EventBody::IdsReused { items } => items
             .into_iter()
             .map(|item| {

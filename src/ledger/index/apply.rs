@@ -1,25 +1,24 @@
 //! How each event changes the index; total, deterministic, and silent about what it can't place.
 
 use crate::ledger::facts::mark_of;
-use crate::ledger::index::compact::{Decided, PastAttempt};
+use crate::ledger::index::compact::PastAttempt;
 use crate::ledger::index::{
     Attempt, Hold, HoldState, Index, Lineage, Pause, Restored, Stopped, flags,
 };
 use crate::ledger::lineage::JoinKey;
 use crate::ledger::ran::RunMark;
 use crate::ledger::record::{
-    ClaimItem, DecidedItem, Event, EventBody, How, JoinedItem, OpenedItem, SeenItem, clip,
+    ClaimItem, Event, EventBody, How, JoinedItem, OpenedItem, SeenItem, clip,
 };
 use crate::model::attempt::{SENDS_IN_VAIN, ended_with, next};
 use crate::model::task::DefinitionId;
 use crate::model::{
     Action, ActionName, AttemptEvent, AttemptState, BatchId, Digest, LineageId, ReceiptStatus,
-    TargetName, TaskId, Verdict,
+    TargetName, TaskId, TaskStatus,
 };
 
 use super::compact::{Stamp, TaskRef};
 use super::ends::{end_episode, in_vain};
-use super::print::{said, with_refusal};
 
 /// Attempts kept per lineage in memory; all of them stay in the journal.
 const RECENT: usize = 16;
@@ -50,6 +49,7 @@ impl Index {
                     lineages: lineages.clone(),
                     unfinished: self.unfinished(),
                 });
+                self.lost_up_to = Some(LineageId(self.lineages()));
             }
             EventBody::RewindSettled { .. } => {
                 self.rewound = None;
@@ -67,11 +67,17 @@ impl Index {
             }
             EventBody::LineageAmbiguous { lineages, .. } => {
                 for lineage in lineages {
+                    self.not_left(*lineage);
                     if let Some(of) = self.lineage_mut(*lineage) {
                         of.set(flags::AMBIGUOUS, true);
                     }
                 }
             }
+            EventBody::LineagesLeft {
+                lineages,
+                lost,
+                reason,
+            } => self.leave(lineages, *lost, reason.is_some(), at.into()),
             EventBody::Seen { items } => items.iter().for_each(|i| self.seen(i, at.into())),
             EventBody::Decided { items } => {
                 items
@@ -236,6 +242,7 @@ impl Index {
                 self.justifications.end(status, *seen);
             }
             EventBody::EpisodeReset { lineage, .. } => {
+                self.looked_at(*lineage);
                 if let Some(of) = self.lineage_mut(*lineage) {
                     of.set(flags::AMBIGUOUS, false);
                     of.set(flags::DONE | flags::SAID, false);
@@ -363,6 +370,7 @@ impl Index {
         }
         self.raise_top(&task);
         self.by_task.insert(task, place);
+        self.not_left(item.lineage);
         self.end_orders_of(item.lineage);
         self.end_orders_for(&replaced);
     }
@@ -375,6 +383,9 @@ impl Index {
             && let Some(attempt) = self.attempts.get_mut(&item.lineage)
         {
             attempt.early = Some(item.print);
+        }
+        if !TaskStatus::parse(&item.status).is_finished() {
+            self.not_left(item.lineage);
         }
         let known = self.lineage(item.lineage).map(|of| of.print);
         self.end_orders_by(item, known != Some(item.print));
@@ -399,29 +410,13 @@ impl Index {
         }
     }
 
-    fn decided(&mut self, item: &DecidedItem, seq: u64, at: Stamp) {
-        let asks = matches!(item.verdict, Some(Verdict::Ask { .. }))
-            || item.fault.is_some()
-            || item.refusal.as_ref().is_some_and(|r| r.needs_person);
-        if let Some(of) = self.lineage_mut(item.lineage) {
-            of.set(flags::ASKS, asks);
-            let said = said(item);
-            of.decided = Some(Decided {
-                what: with_refusal(said, item),
-                said,
-                seq,
-                at,
-                refusal: item.refusal.as_ref().map(|r| r.reason),
-            });
-        }
-    }
-
     fn claim(
         &mut self,
         item: &ClaimItem,
         (batch, target, _): (BatchId, &TargetName, ActionName),
         event: &Event,
     ) {
+        self.not_left(item.lineage);
         self.end_orders_of(item.lineage);
         self.end_orders_for(&item.task);
         let Some(of) = self.lineage_mut(item.lineage) else {

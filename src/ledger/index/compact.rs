@@ -149,6 +149,8 @@ pub(in crate::ledger) mod flags {
     pub const RETIRED: u8 = 32;
     /// Done by a person's word alone: its successor, which nobody has read, may still be shown.
     pub const SAID: u8 = 64;
+    /// No list shows it any more, and no attempt waits to be told; since when is in `Index::left`.
+    pub const LEFT: u8 = 128;
 }
 
 /// The last decision, in small.

@@ -43,7 +43,7 @@ pub struct InboxItem {
     pub target: Option<TargetName>,
     /// Since when.
     pub since: Timestamp,
-    /// Why: `ambiguous`, `asked`, `gone`, `not told`, or a refusal's name.
+    /// Why: `ambiguous`, `asked`, `gone`, `not_told`, `left_rewound`, or a refusal's name.
     pub why: &'static str,
     /// The record that says more.
     pub seq: Option<u64>,
@@ -213,7 +213,8 @@ impl Index {
     pub fn baseline_by_target(&self) -> BTreeMap<TargetName, Vec<LineageId>> {
         let mut by_number: BTreeMap<u32, Vec<LineageId>> = BTreeMap::new();
         for (n, of) in (1u64..).zip(&self.lineages) {
-            let waits = of.has(flags::BASELINE) && !of.has(flags::DONE | flags::RELEASED);
+            let waits =
+                of.has(flags::BASELINE) && !of.has(flags::DONE | flags::RELEASED | flags::LEFT);
             if waits {
                 by_number.entry(of.target).or_default().push(LineageId(n));
             }
@@ -411,7 +412,7 @@ impl Index {
             waiting: self
                 .lineages
                 .iter()
-                .map(|l| u64::from(l.has(flags::BASELINE)))
+                .map(|l| u64::from(l.has(flags::BASELINE) && !l.has(flags::LEFT)))
                 .sum(),
         })
     }
@@ -469,6 +470,11 @@ impl Index {
                 "not_told"
             } else if gone {
                 "gone"
+            } else if of.has(flags::LEFT) {
+                if let Some(item) = self.lost_item(lineage) {
+                    out.push(item);
+                }
+                continue;
             } else if of.has(flags::ASKS) && !of.has(flags::DONE) {
                 of.decided
                     .and_then(|d| d.refusal)

@@ -1,5 +1,7 @@
 //! The fingerprint of an answer, so that the same one is recorded once; for change detection only, never for security.
 
+use super::Index;
+use super::compact::{Decided, Stamp, flags};
 use crate::ledger::record::{DecidedItem, MAX_TEXT, clip};
 use crate::model::task::Wide;
 use crate::model::{Action, Decision, PolicyHash, TaskId, Verdict};
@@ -65,7 +67,7 @@ pub(in crate::ledger) fn decided_print(item: &DecidedItem) -> u64 {
     with_refusal(said(item), item)
 }
 
-pub(super) fn said(item: &DecidedItem) -> u64 {
+fn said(item: &DecidedItem) -> u64 {
     let answer = Answer {
         task: &item.task,
         verdict: item.verdict.as_ref(),
@@ -77,7 +79,7 @@ pub(super) fn said(item: &DecidedItem) -> u64 {
     answer.print()
 }
 
-pub(super) fn with_refusal(said: u64, item: &DecidedItem) -> u64 {
+fn with_refusal(said: u64, item: &DecidedItem) -> u64 {
     let mut hash = Wide::default();
     match &item.refusal {
         None => hash.text("-"),
@@ -87,4 +89,24 @@ pub(super) fn with_refusal(said: u64, item: &DecidedItem) -> u64 {
         }
     }
     hash.finish().rotate_left(21) ^ said
+}
+
+impl Index {
+    /// A decision takes the place of the one before.
+    pub(super) fn decided(&mut self, item: &DecidedItem, seq: u64, at: Stamp) {
+        let asks = matches!(item.verdict, Some(Verdict::Ask { .. }))
+            || item.fault.is_some()
+            || item.refusal.as_ref().is_some_and(|r| r.needs_person);
+        if let Some(of) = self.lineage_mut(item.lineage) {
+            of.set(flags::ASKS, asks);
+            let said = said(item);
+            of.decided = Some(Decided {
+                what: with_refusal(said, item),
+                said,
+                seq,
+                at,
+                refusal: item.refusal.as_ref().map(|r| r.reason),
+            });
+        }
+    }
 }

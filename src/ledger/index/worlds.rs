@@ -33,6 +33,7 @@ impl Index {
         self.by_task.remove(&id);
         self.end_orders_of(item.lineage);
         self.end_orders_for(&item.task);
+        self.not_left(item.lineage);
         self.reused.insert(id, item.lineage);
         if let Some(of) = self.lineage_mut(item.lineage) {
             of.set(flags::RETIRED, true);
@@ -83,10 +84,13 @@ impl Index {
         self.holds
             .retain(|_, hold| hold.state == HoldState::Rejected);
         self.by_task.retain(|_, of| u64::from(*of) > up_to.0);
+        // what is closed has not merely left, whatever an attempt of a lost interval did
+        self.left.retain(|of, _| *of > up_to);
+        self.lost_up_to = None;
         for (n, of) in (1u64..).zip(self.lineages.iter_mut()) {
             if n <= up_to.0 {
                 of.set(flags::RETIRED | flags::DONE, true);
-                of.set(flags::AMBIGUOUS | flags::BASELINE, false);
+                of.set(flags::AMBIGUOUS | flags::BASELINE | flags::LEFT, false);
             }
         }
         let open = &mut self.open;

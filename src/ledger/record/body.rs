@@ -324,6 +324,17 @@ pub enum EventBody {
         lineages: Vec<LineageId>,
         tasks: Vec<TaskId>,
     },
+    /// No list shows these pieces of work any more, and no attempt of ours waits to be told: what happened to
+    /// them is not known. `lost`: nor had a list shown them since the store was rewound, so that an attempt of
+    /// the lost interval may have ended them; an empty list says that all were looked through for that. With a
+    /// `reason` a person has taken note of what left so (since version 8).
+    LineagesLeft {
+        lineages: Vec<LineageId>,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        lost: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Arc<str>>,
+    },
     /// Known ids that changed.
     Seen { items: Vec<SeenItem> },
     /// Decisions and refusals that changed (values read stand once since version 3, moments since version 4).

@@ -43,6 +43,7 @@ impl EventBody {
                 | Self::LineagesOpened { .. }
                 | Self::LineagesJoined { .. }
                 | Self::LineageAmbiguous { .. }
+                | Self::LineagesLeft { reason: None, .. }
                 | Self::Seen { .. }
                 | Self::IdsReused { .. }
                 | Self::GovernorState { .. }
@@ -61,6 +62,15 @@ impl EventBody {
             Self::LineagesOpened { items } => cut(items, |items| Self::LineagesOpened { items }),
             Self::LineagesJoined { items } => cut(items, |items| Self::LineagesJoined { items }),
             Self::Seen { items } => cut(items, |items| Self::Seen { items }),
+            Self::LineagesLeft {
+                lineages,
+                lost,
+                reason,
+            } => cut(lineages, |lineages| Self::LineagesLeft {
+                lineages,
+                lost,
+                reason: reason.clone(),
+            }),
             Self::IdsReused { items } => cut(items, |items| Self::IdsReused { items }),
             Self::Decided { items } => cut(items, |items| Self::Decided { items }),
             Self::Outcomes { items } => cut(items, |items| Self::Outcomes { items }),
@@ -159,6 +169,18 @@ impl EventBody {
             Self::BaselineReleased { lineages, reason } => two(lineages).map(|(a, b)| {
                 let make = |lineages| Self::BaselineReleased {
                     lineages,
+                    reason: reason.clone(),
+                };
+                (make(a), make(b))
+            }),
+            Self::LineagesLeft {
+                lineages,
+                lost,
+                reason,
+            } => two(lineages).map(|(a, b)| {
+                let make = |lineages| Self::LineagesLeft {
+                    lineages,
+                    lost,
                     reason: reason.clone(),
                 };
                 (make(a), make(b))

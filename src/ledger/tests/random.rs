@@ -16,6 +16,8 @@ enum Step {
     Look(u8, u8),
     Person(u8),
     Reset(u8),
+    Rewind,
+    TakeNote(u8),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -26,6 +28,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0u8..8, 0u8..5).prop_map(|(a, b)| Step::Look(a, b)),
         1 => (0u8..8).prop_map(Step::Person),
         1 => (0u8..8).prop_map(Step::Reset),
+        1 => Just(Step::Rewind),
+        1 => (0u8..8).prop_map(Step::TakeNote),
     ];
     proptest::collection::vec(step, 1..40)
 }
@@ -93,6 +97,25 @@ fn run(work: &mut Work, step: &Step, minute: i64, held: &mut Vec<Receipt>) {
                     .expect("looked");
             }
         }
+        Step::Rewind => {
+            let body = EventBody::StoreRewound {
+                expected: 9,
+                found: 8,
+                damage: None,
+                restored: None,
+                lineages: Vec::new(),
+            };
+            work.emit(&Meta::by(Actor::System, now), body)
+                .expect("small");
+        }
+        Step::TakeNote(n) => {
+            let body = EventBody::LineagesLeft {
+                lineages: vec![LineageId(u64::from(*n) + 1)],
+                lost: false,
+                reason: Some(Arc::from("seen")),
+            };
+            work.emit(&Meta::by(actor, now), body).expect("small");
+        }
         Step::Person(n) | Step::Reset(n) => {
             let lineage = LineageId(u64::from(*n) + 1);
             let reason = Arc::from("asked");
@@ -117,6 +140,12 @@ proptest! {
         let (rebuilt, wrong, _) = replay(&store).expect("own records");
         prop_assert!(wrong.is_empty(), "{wrong:?}");
         prop_assert!(*index.read().expect("a lock") == rebuilt);
+        for lineage in (1..=rebuilt.lineages()).map(LineageId) {
+            let left = rebuilt.left(lineage).is_some();
+            prop_assert!(!left || rebuilt.attempt(lineage).is_none(), "{lineage} has an attempt");
+            prop_assert!(!left || !rebuilt.is_done(lineage), "{lineage} is done");
+            prop_assert_eq!(left, rebuilt.has_left(lineage), "{} by flag and by map", lineage);
+        }
         // judged from the journal alone, by the table of moves
         let mut states: HashMap<(LineageId, u32), AttemptState> = HashMap::new();
         for (_, bytes) in &work.pending {

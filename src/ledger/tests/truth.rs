@@ -256,8 +256,26 @@ impl Model {
             format!("{taken} pass shifted {shifted} asked {asked} {shown:?}")
         });
         self.check(&seen.outcomes);
+        self.check_left(&sight.snapshot.tasks);
         self.unsure = Some(before);
         seen
+    }
+
+    /// What has left has no attempt that could tell, and is not what this pass shows.
+    fn check_left(&self, rows: &[Task]) {
+        let index = self.index();
+        for lineage in (1..=index.lineages()).map(LineageId) {
+            if index.left(lineage).is_none() {
+                continue;
+            }
+            let task = index.current_task(lineage);
+            let shown = |row: &Task| Some(&row.id) == task.as_ref() && !row.status.is_finished();
+            let right = index.attempt(lineage).is_none()
+                && !index.is_done(lineage)
+                && !index.is_ambiguous(lineage)
+                && !rows.iter().any(shown);
+            assert!(right, "{}", self.told(&format!("{lineage} has left")));
+        }
     }
 
     /// Readings that show an unanswered task as it was.

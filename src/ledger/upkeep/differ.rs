@@ -41,6 +41,10 @@ pub(super) fn differences(before: &Index, after: &Index, allowed: &Allowed) -> V
         ("the known ids", before.by_task == after.by_task),
         ("the ids given out twice", before.reused == after.reused),
         (
+            "what left the lists",
+            before.left == after.left && before.lost_up_to == after.lost_up_to,
+        ),
+        (
             "the open attempts",
             before.attempts == after.attempts && before.open == after.open,
         ),

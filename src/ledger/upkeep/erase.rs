@@ -7,6 +7,8 @@ mod tests;
 
 use std::collections::{BTreeSet, HashSet};
 
+use jiff::Timestamp;
+
 use super::error::UpkeepError;
 use crate::ledger::index::{Index, Short, flags};
 use crate::ledger::record::{Event, EventBody};
@@ -27,6 +29,8 @@ pub(super) struct Person {
     names: BTreeSet<Name>,
     /// Keys under which he was shown.
     keys: HashSet<UserKey>,
+    /// What no list has shown since before this is closed; nothing is, unless a time is given.
+    pub left_before: Timestamp,
     /// Closed lineages of which he is the beneficiary: what was stored of them is about him.
     pub own: HashSet<LineageId>,
     /// Stored texts that go.
@@ -48,12 +52,17 @@ pub(super) struct Met {
     pub configured: u64,
 }
 
-/// True where nothing of a lineage is open or can be sent any more.
-pub(super) fn is_closed(index: &Index, lineage: LineageId) -> bool {
+/// True where nothing of a lineage is open or can be sent any more: it is done, or no list has shown it since
+/// before `left_before`.
+pub(super) fn is_closed(index: &Index, lineage: LineageId, left_before: Timestamp) -> bool {
     let ended = index
         .lineage(lineage)
         .is_some_and(|of| of.has(flags::DONE | flags::RETIRED));
-    ended && index.attempt(lineage).is_none()
+    let left = || {
+        let since = index.left_for_good(lineage);
+        since.is_some_and(|since| since < left_before)
+    };
+    (ended || left()) && index.attempt(lineage).is_none()
 }
 
 impl Person {
@@ -68,6 +77,7 @@ impl Person {
             login,
             names: BTreeSet::new(),
             keys: HashSet::new(),
+            left_before: Timestamp::MIN,
             own: HashSet::new(),
             texts: HashSet::new(),
             states: HashSet::new(),
@@ -117,7 +127,7 @@ impl Person {
     }
 
     fn learn_own(&mut self, lineage: LineageId, user: Option<&Login>, index: &Index) {
-        if user == Some(&self.login) && is_closed(index, lineage) {
+        if user == Some(&self.login) && is_closed(index, lineage, self.left_before) {
             self.own.insert(lineage);
         }
     }

@@ -17,6 +17,7 @@ use super::strip::{Goes, references, strip};
 use super::swap::After;
 use super::texts::Texts;
 use crate::ledger::index::Short;
+use crate::ledger::newcomer::LATE;
 use crate::ledger::record::{Event, EventBody, RewriteWhy};
 use crate::ledger::retention;
 use crate::model::settings::StoreSettings;
@@ -204,7 +205,9 @@ pub fn erase(
     let ground = Ground::take(settings, last)?;
     let index = &ground.before.index;
     let read = text_of(&ground.held.store);
-    let (person, many, texts_kept, in_force) = find(&ground, &read, who)?;
+    // a successor that comes late has to find its elder
+    let left_before = now.checked_sub(LATE).unwrap_or(Timestamp::MIN);
+    let (person, many, texts_kept, in_force) = find(&ground, &read, who, left_before)?;
     // it borrows the store, which is about to be swapped
     drop(read);
     if person.is_named(who.reason) {
@@ -262,9 +265,11 @@ fn find(
     ground: &Ground,
     read: super::texts::Fallback<'_>,
     who: Erasing<'_>,
+    left_before: Timestamp,
 ) -> Result<(Person, u64, u64, u64), UpkeepError> {
     let index = &ground.before.index;
     let mut person = Person::new(who.login, who.names)?;
+    person.left_before = left_before;
     ground.each(|event| person.learn(event, index))?;
     // what is wrong with a text was found when the store was examined
     let mut texts = Texts::default();
@@ -281,7 +286,7 @@ fn find(
     let mut unfinished = Unfinished::default();
     ground.each(|event| {
         uses.note_but(&event.body, index.in_force.as_ref(), |lineage| {
-            is_closed(index, lineage)
+            is_closed(index, lineage, left_before)
         });
         states.note_naming(event, &person);
         unfinished.note(&event.body, index);

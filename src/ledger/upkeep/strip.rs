@@ -36,6 +36,7 @@ pub(super) fn lineages_of(body: &EventBody) -> Vec<LineageId> {
         EventBody::Receipts { items, .. } => items.iter().map(|i| i.lineage).collect(),
         EventBody::Outcomes { items } => items.iter().map(|i| i.lineage).collect(),
         EventBody::LineageAmbiguous { lineages, .. }
+        | EventBody::LineagesLeft { lineages, .. }
         | EventBody::BaselineReleased { lineages, .. } => lineages.clone(),
         EventBody::EpisodeReset { lineage, .. }
         | EventBody::OrderReleased { lineage, .. }

@@ -402,6 +402,11 @@ impl Person {
                 pause: _,
                 why: reason,
             } => self.words(reason),
+            EventBody::LineagesLeft {
+                lineages: _,
+                lost: _,
+                reason,
+            } => self.some_words(reason),
             EventBody::LoginStopped {
                 login,
                 secret: _,
@@ -475,7 +480,7 @@ impl Person {
             }
             let of = lineage(item);
             let mut met = met.borrow_mut();
-            if is_closed(index, of) {
+            if is_closed(index, of, self.left_before) {
                 met.touched.insert(of);
                 *item = changed;
             } else {

@@ -493,6 +493,11 @@ pub(super) fn bodies(who: &Called) -> Vec<EventBody> {
             lineages: vec![LineageId(1)],
         },
         EventBody::RewindSettled { reason: words() },
+        EventBody::LineagesLeft {
+            lineages: vec![LineageId(2)],
+            lost: false,
+            reason: Some(words()),
+        },
         EventBody::WorldDoubted { why: words() },
         EventBody::WorldKept { reason: words() },
         EventBody::IdsReused {
@@ -550,6 +555,7 @@ pub(super) fn sort(body: &EventBody) -> usize {
         |b| matches!(b, B::LineagesOpened { .. }),
         |b| matches!(b, B::LineagesJoined { .. }),
         |b| matches!(b, B::LineageAmbiguous { .. }),
+        |b| matches!(b, B::LineagesLeft { .. }),
         |b| matches!(b, B::Seen { .. }),
         |b| matches!(b, B::Decided { .. }),
         |b| matches!(b, B::Claims { .. }),
@@ -590,4 +596,4 @@ pub(super) fn sort(body: &EventBody) -> usize {
 }
 
 /// Sorts of bodies. `fields` does not compile with a new one; give it a body here then.
-pub(super) const SORTS: usize = 43;
+pub(super) const SORTS: usize = 44;
