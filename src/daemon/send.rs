@@ -13,7 +13,7 @@ use super::under_way::{Why, takes_access};
 use super::{DaemonError, reread};
 use crate::dispatch::batch::{Batch, Pick};
 use crate::dispatch::deliver::{Delivered, End, deliver};
-use crate::governor::{Admitted, Answered, Governor, Lane};
+use crate::governor::{Admitted, Answered, Failed, Governor, Lane};
 use crate::ledger::record::{EventBody, Meta};
 use crate::ledger::{ClaimRequest, DecisionRecord, Entry, LedgerError, Settled, VerifyItem};
 use crate::model::{
@@ -333,7 +333,7 @@ impl Core {
                 );
             }
             End::Unsent { why, cause } => {
-                self.governor.whole_request_failed(now, &done.target);
+                self.governor.whole_request_failed(now, &done.target, None);
                 tracing::warn!(target_system = %done.target, why = %why, "a batch was not sent");
                 if *cause == UnsentCause::Login {
                     self.login_changed(now).await?;
@@ -345,10 +345,17 @@ impl Core {
                 retry_after,
                 hung,
             } => {
+                let known = Failed {
+                    items: u32::try_from(delivered.receipts.len()).unwrap_or(u32::MAX),
+                    took: delivered.took,
+                    too_long: *hung || matches!(status, Some(408 | 504)),
+                };
                 match hung {
                     // its target may only be slow: that must not delay any other
-                    true => self.governor.request_hung(now, &done.target),
-                    false => self.governor.whole_request_failed(now, &done.target),
+                    true => self.governor.request_hung(now, &done.target, &known),
+                    false => self
+                        .governor
+                        .whole_request_failed(now, &done.target, Some(&known)),
                 }
                 let pause = retry_after.or(match status {
                     Some(408 | 429 | 500..=599) => Some(SERVER_PAUSE),

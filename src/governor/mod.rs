@@ -20,7 +20,7 @@ pub use cap::{Hold, HoldStatus};
 pub use desk::HoldError;
 pub use gate::gate_names;
 pub use machine::{Census, Governed, Governor, Outage, Standing};
-pub use pace::{Answered, SPAN as RATE_SPAN};
+pub use pace::{Answered, Failed, SPAN as RATE_SPAN};
 pub use state::{GovernorState, Pause};
 pub use view::GateView;
 

@@ -38,6 +38,23 @@ pub struct Answered {
     pub unknown: u32,
 }
 
+/// What is known of a PUT that was sent and ended without an answer that could be read: the time
+/// that it had taken until then is the least that its items need.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Failed {
+    /// Items in the PUT.
+    pub items: u32,
+    /// How long it was waited for.
+    pub took: Duration,
+    /// It ended because that was too long: for us, or for something in between (408, 504).
+    pub too_long: bool,
+}
+
+/// Seconds in whole millionths: what is stored is then read again as the very same number.
+fn micros(seconds: f64) -> f64 {
+    (seconds * 1e6).round() / 1e6
+}
+
 /// The breaker of one target.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "breaker")]
@@ -235,10 +252,10 @@ impl Pace {
         self.happened_by(here, answer.items);
         if answer.items > 0 {
             let each = answer.took.as_secs_f64() / f64::from(answer.items);
-            self.seconds_per_item = Some(
+            self.seconds_per_item = Some(micros(
                 self.seconds_per_item
                     .map_or(each, |before| before * 0.7 + each * 0.3),
-            );
+            ));
         }
         if answer.unknown > 0 {
             self.failed(here, answer.unknown, limits);
@@ -248,13 +265,37 @@ impl Pace {
         }
     }
 
-    /// A PUT failed as a whole.
-    pub(super) fn request_failed(&mut self, here: Timestamp, limits: &TargetLimits) {
+    /// A PUT failed as a whole; without `known` it was never sent.
+    pub(super) fn request_failed(
+        &mut self,
+        here: Timestamp,
+        known: Option<&Failed>,
+        limits: &TargetLimits,
+    ) {
         self.settle(here);
         self.in_flight = self.in_flight.saturating_sub(1);
         let last = self.sent.last().map_or(0, |(_, items)| *items);
         self.happened_by(here, last);
+        if let Some(known) = known {
+            self.slow(known);
+        }
         self.failed(here, 1, limits);
+    }
+
+    /// So many items need at least so long. That is never averaged down by what was quicker before;
+    /// answers that come afterwards do that.
+    fn slow(&mut self, known: &Failed) {
+        if known.items == 0 {
+            return;
+        }
+        let least = known.took.as_secs_f64() / f64::from(known.items);
+        let least = self.seconds_per_item.map_or(least, |had| had.max(least));
+        self.seconds_per_item = Some(micros(least));
+        if known.too_long {
+            // which of them was slow is not known: half of what was too much, whatever the batch was
+            self.batch = self.batch.min(known.items / 2).max(1);
+            self.credit = 0;
+        }
     }
 
     /// The target ran the work and refused it for the task's own sake (a locked object, bad data):

@@ -9,7 +9,7 @@ use crate::model::{AttemptEvent, LineageId, Refusal, RefusalReason, Scope, Targe
 use super::admitted::Lane;
 use super::gate;
 use super::machine::{Governor, Outage};
-use super::pace::Answered;
+use super::pace::{Answered, Failed};
 use super::sums::{later, times};
 
 /// Failed requests in a row, over all targets, after which the whole server gets a pause.
@@ -141,18 +141,25 @@ impl Governor {
     }
 
     /// A PUT was not answered in time. That is counted against its target alone: a slow one must not
-    /// delay the others, and where all are slow each has a breaker of its own.
-    pub fn request_hung(&mut self, now: Timestamp, target: &TargetName) {
+    /// delay the others, and where all are slow each has a breaker of its own. Its next batch is at
+    /// most half as large, and as small as the time asks for that this one had taken at least.
+    pub fn request_hung(&mut self, now: Timestamp, target: &TargetName, known: &Failed) {
         let here = self.state.tick(now);
         let (pace, limits) = self.pace(target);
-        pace.request_failed(here, limits);
+        pace.request_failed(here, Some(known), limits);
     }
 
-    /// A PUT ended without an answer that could be read (reset, 5xx, connect error).
-    pub fn whole_request_failed(&mut self, now: Timestamp, target: &TargetName) {
+    /// A PUT ended without an answer that could be read (reset, 5xx, connect error). What is known of
+    /// its time teaches as that of a hung one does; without it the PUT never left.
+    pub fn whole_request_failed(
+        &mut self,
+        now: Timestamp,
+        target: &TargetName,
+        known: Option<&Failed>,
+    ) {
         let here = self.state.tick(now);
         let (pace, limits) = self.pace(target);
-        pace.request_failed(here, limits);
+        pace.request_failed(here, known, limits);
         self.state.server_failures = self.state.server_failures.saturating_add(1);
         if self.state.server_failures >= SERVER_AFTER {
             let doubled = i32::try_from(self.state.server_failures - SERVER_AFTER).unwrap_or(30);

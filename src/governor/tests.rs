@@ -4,4 +4,5 @@ mod fixture;
 mod gates;
 mod machine;
 mod properties;
+mod slow;
 mod throttle;

@@ -165,3 +165,58 @@ async fn writes_that_ran_into_their_time_out_hold_up_no_other_target() {
     drill.run_for("12h").await;
     drill.judge().await;
 }
+
+/// Accounts of one target, a task each.
+const MANY: &str = r#"
+name = "many"
+seed = 63
+[[target]]
+name = "SLOW"
+retries_anything = true
+[[population]]
+target = "SLOW"
+accounts = 90
+task = [{ task = "Telephone Updated", failure = "lock" }]
+"#;
+
+/// How many items each PUT had.
+fn sizes(drill: &Drill) -> Vec<usize> {
+    let items = |row: &serde_json::Value| row["body"]["tasks"].as_array().map_or(1, Vec::len);
+    puts(drill).iter().map(items).collect()
+}
+
+/// One that took too long is followed by smaller ones, also after a kill, and they grow as answers come.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_that_ran_into_its_time_out_is_followed_by_smaller_ones() {
+    let mut drill = greedy(MANY)
+        .every("1m")
+        .server("write_timeout = \"2s\"")
+        .config("[governor]\ncap_retries = 90\ncap_share_percent = 100\n[governor.default]\nbatch_start = 20\nbatch_max = 20\nper_minute = 25\nbatch_time = \"2s\"")
+        .start()
+        .await;
+    let fault = json!({"do": "hang_unapplied", "on": "put", "probability": 1.0, "limit": 1});
+    drill.act(json!({ "fault": fault })).await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    while sizes(&drill).is_empty() {
+        drill.run_for("1m").await;
+    }
+    assert_eq!(sizes(&drill), [20], "the first one is as large as may be");
+    let learned = |drill: &Drill| drill.log().contains("the end of a batch is not known");
+    drill.until("the time-out", learned).await;
+    drill.run_for("1s").await;
+    drill.kill_and_restart().await;
+    while sizes(&drill).len() < 2 {
+        drill.run_for("1m").await;
+    }
+    let after = sizes(&drill)[1];
+    assert!((1..=10).contains(&after), "{after} after one of 20");
+    drill.run_for("12h").await;
+    assert_eq!(drill.count("healed"), 90);
+    let sizes = sizes(&drill);
+    let grown = sizes[2..].iter().any(|size| *size > after);
+    assert!(grown, "answers let them grow again: {sizes:?}");
+    drill.judge().await;
+}

@@ -77,6 +77,7 @@ mod policy_set;
 mod probe;
 mod probe_retry;
 mod readme;
+mod records_old;
 mod records_v5;
 mod records_v6;
 mod records_v7;

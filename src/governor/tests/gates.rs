@@ -33,7 +33,7 @@ fn failed(times: u32) -> Governor {
     let mut governor = governor();
     for _ in 0..times {
         governor.sent(at(0), &target(), 1);
-        governor.whole_request_failed(at(0), &target());
+        governor.whole_request_failed(at(0), &target(), None);
     }
     governor
 }

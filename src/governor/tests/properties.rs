@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use crate::model::{AttemptEvent as E, LineageId, TargetName};
 
-use super::super::{Answered, Census, Governor, Lane, Standing};
+use super::super::{Answered, Census, Failed, Governor, Lane, Standing};
 use super::fixture::{at, history, modes, retry, settings, started, target};
 
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ enum Step {
     Send(usize, bool),
     Answer(usize, u32),
     Fail(usize),
+    /// So many items were not answered within so many seconds.
+    Hang(usize, u32, u64),
     Outcome(usize, u64, E),
     Throttle(usize, u64),
     Restart,
@@ -31,11 +33,20 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => (0..2_usize, any::<bool>()).prop_map(|(t, revoke)| Step::Send(t, revoke)),
         6 => (0..2_usize, 0..3_u32).prop_map(|(t, unknown)| Step::Answer(t, unknown)),
         1 => (0..2_usize).prop_map(Step::Fail),
+        1 => (0..2_usize, 0..30_u32, 0..1000_u64).prop_map(|(t, items, took)| Step::Hang(t, items, took)),
         6 => (0..2_usize, 0..40_u64, event).prop_map(|(t, l, e)| Step::Outcome(t, l, e)),
         1 => (0..2_usize, 0..40_u64).prop_map(|(t, l)| Step::Throttle(t, l)),
         1 => Just(Step::Restart),
     ];
     proptest::collection::vec(step, 0..120)
+}
+
+fn hung(items: u32, seconds: u64) -> Failed {
+    Failed {
+        items,
+        took: Duration::from_secs(seconds),
+        too_long: true,
+    }
 }
 
 fn targets() -> [TargetName; 2] {
@@ -82,9 +93,13 @@ proptest! {
                         items, unknown, accepted: 1, refused: 0, took: Duration::from_secs(2),
                     });
                 }
+                Step::Hang(t, items, took) if open[t] > 0 => {
+                    open[t] -= 1;
+                    governor.request_hung(at(wall), &targets()[t], &hung(items, took));
+                }
                 Step::Fail(t) if open[t] > 0 => {
                     open[t] -= 1;
-                    governor.whole_request_failed(at(wall), &targets()[t]);
+                    governor.whole_request_failed(at(wall), &targets()[t], None);
                 }
                 Step::Outcome(t, lineage, event) => {
                     governor.outcome(at(wall), &targets()[t], LineageId(lineage), 1, event);
@@ -98,7 +113,7 @@ proptest! {
                     governor = Governor::new(settings.clone(), modes(), Some(state), at(wall));
                     open = [0; 2];
                 }
-                Step::Answer(..) | Step::Fail(..) => {}
+                Step::Answer(..) | Step::Fail(..) | Step::Hang(..) => {}
             }
             if let Some(next) = governor.next_event(at(wall)) {
                 prop_assert!(next > at(wall));
@@ -133,7 +148,10 @@ proptest! {
         for step in steps {
             match step {
                 Step::Time(by) => wall += by,
-                Step::Fail(t) => governor.whole_request_failed(at(wall), &targets()[t]),
+                Step::Fail(t) => governor.whole_request_failed(at(wall), &targets()[t], None),
+                Step::Hang(t, items, took) => {
+                    governor.request_hung(at(wall), &targets()[t], &hung(items, took));
+                }
                 Step::Outcome(t, lineage, event) => {
                     governor.outcome(at(wall), &targets()[t], LineageId(lineage), 1, event);
                 }
@@ -162,7 +180,10 @@ proptest! {
         for step in steps {
             match step {
                 Step::Time(by) => now += SignedDuration::from_secs(by),
-                Step::Fail(t) => governor.whole_request_failed(now, &targets()[t]),
+                Step::Fail(t) => governor.whole_request_failed(now, &targets()[t], None),
+                Step::Hang(t, items, took) => {
+                    governor.request_hung(now, &targets()[t], &hung(items, took));
+                }
                 Step::Outcome(t, lineage, event) => {
                     governor.outcome(now, &targets()[t], LineageId(lineage), 1, event);
                 }

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{AttemptEvent as E, LineageId, RefusalReason as R, TargetName};
 
-use super::super::{Answered, Governor, Lane, Outage};
+use super::super::{Answered, Failed, Governor, Lane, Outage};
 use super::fixture::{at, governor, settings, started, target};
 
 /// What may be sent within one minute, as the batcher asks for it, with nothing left to be read back.
@@ -121,7 +121,7 @@ fn a_server_that_answers_nobody_is_asked_with_one_item_at_a_time() {
             Ok(10)
         );
         governor.sent(at(n), &target(), 1);
-        governor.whole_request_failed(at(n), &target());
+        governor.whole_request_failed(at(n), &target(), None);
     }
     let refused = |governor: &mut Governor, now| {
         let other = TargetName::new("Mail");
@@ -144,7 +144,7 @@ fn a_server_that_answers_nobody_is_asked_with_one_item_at_a_time() {
     governor.sent(at(40), &target(), 1);
     assert_eq!(refused(&mut governor, 41), Err(R::ServerBackOff));
     governor.set_outage(down(true));
-    governor.whole_request_failed(at(42), &target());
+    governor.whole_request_failed(at(42), &target(), None);
     assert_eq!(refused(&mut governor, 43), Err(R::WritePathMissing));
     governor.set_outage(down(false));
     assert_eq!(refused(&mut governor, 43), Err(R::ServerBackOff));
@@ -171,7 +171,12 @@ fn requests_that_hang_are_counted_against_their_target_alone() {
     let other = TargetName::new("Mail");
     for n in 0..9 {
         governor.sent(at(n), &target(), 1);
-        governor.request_hung(at(n), &target());
+        let known = Failed {
+            items: 1,
+            took: std::time::Duration::from_secs(600),
+            too_long: true,
+        };
+        governor.request_hung(at(n), &target(), &known);
     }
     let refused = governor.next_batch(at(9), &target(), Lane::Usual, 0);
     assert_eq!(refused.map_err(|r| r.reason), Err(R::BreakerOpen));

@@ -215,15 +215,20 @@ pub fn encode(event: &Event) -> Result<Vec<u8>, RecordError> {
     Ok(bytes)
 }
 
-/// Reads one record of any version up to [`VERSION`].
+/// Reads one record of any version from 1 up to [`VERSION`].
 ///
 /// # Errors
-/// A newer version, or bytes that are no record.
+/// A newer version, one that there never was, or bytes that are no record.
 pub fn decode(bytes: &[u8]) -> Result<Event, RecordError> {
     let versioned: Versioned =
         serde_json::from_slice(bytes).map_err(|e| RecordError::Malformed(e.to_string()))?;
     if versioned.v > VERSION {
         return Err(RecordError::Newer(versioned.v));
+    }
+    if versioned.v == 0 {
+        return Err(RecordError::Malformed(format!(
+            "record version 0 can't be read, this program reads 1 to {VERSION}"
+        )));
     }
     serde_json::from_slice(bytes).map_err(|e| RecordError::Malformed(e.to_string()))
 }
@@ -351,6 +356,15 @@ mod tests {
     #[test]
     fn a_newer_version_is_named_as_such() {
         assert_eq!(decode(br#"{"v":99,"what":1}"#), Err(RecordError::Newer(99)));
+    }
+
+    #[test]
+    fn a_version_before_the_first_is_named_as_such() {
+        let bytes = br#"{"v":0,"seq":1,"at":"2027-03-01T08:00:00Z","actor":{"who":"system"},"prev":"00","body":{"is":"note","of":{"text":"x"}}}"#;
+        let error = decode(bytes).expect_err("there was none").to_string();
+        assert!(error.contains("record version 0 can't be read"), "{error}");
+        let first = String::from_utf8_lossy(bytes).replace("\"v\":0", "\"v\":1");
+        assert!(decode(first.as_bytes()).is_ok());
     }
 
     #[test]
