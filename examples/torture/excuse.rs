@@ -5,14 +5,19 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::drill_oracle::{Evidence, Verdict, id_of, number, text};
+use crate::drill_oracle::{Evidence, Verdict, id_of, is_clients, number, text};
 use crate::oracles::{at, runs_of};
+use crate::others;
+use crate::world::Plan;
 
 /// Attempts of an episode.
-const ATTEMPTS: usize = 5;
+pub const ATTEMPTS: usize = 5;
 
 /// The longest that an attempt of which nothing shows itself is open: `delivery.verify_give_up` of a round.
 const GIVE_UP: SignedDuration = SignedDuration::from_hours(24);
+
+/// The longest that a successor of these worlds stays away, and its run takes.
+const LONGEST: SignedDuration = SignedDuration::from_mins(110);
 
 /// Walks through a list with faults after which a person is asked whose successor a row is.
 const PATIENCE: usize = 5;
@@ -44,13 +49,17 @@ pub struct Excuses<'a> {
     evidence: &'a Evidence,
     /// Whether rows show which child row they are about.
     shows_child: bool,
-    /// Runs of a piece of work in its last episode, by the root.
+    /// Runs of a piece of work in its last episode, by the root: those that count.
     runs: HashMap<u64, BTreeSet<&'a str>>,
+    /// Those of them that were ours.
+    ours: HashMap<u64, BTreeSet<&'a str>>,
+    /// Pieces of work that an admin has completed.
+    completed: BTreeSet<u64>,
 }
 
 impl<'a> Excuses<'a> {
     /// Looks at a round. An error is a breach: something can't be judged.
-    pub fn of(evidence: &'a Evidence, shows_child: bool, resets: &Resets) -> Result<Self, String> {
+    pub fn of(evidence: &'a Evidence, plan: &Plan, resets: &Resets) -> Result<Self, String> {
         let mut since: HashMap<u64, u64> = HashMap::new();
         for (task, length) in resets {
             let root = number(evidence.known(&Value::from(*task))?, "root")?;
@@ -59,12 +68,18 @@ impl<'a> Excuses<'a> {
             *entry = (*entry).max(length);
         }
         let mut runs: HashMap<u64, BTreeSet<&str>> = HashMap::new();
+        let mut ours: HashMap<u64, BTreeSet<&str>> = HashMap::new();
         let mut earlier: BTreeSet<&str> = BTreeSet::new();
-        let mut count = |root: u64, seq: u64, run: &'a str| {
+        let mut count = |root: u64, seq: u64, run: &'a str, own: bool| {
             if since.get(&root).is_some_and(|since| seq < *since) {
                 earlier.insert(run);
             } else if !earlier.contains(run) {
-                runs.entry(root).or_default().insert(run);
+                if own || plan.counts_theirs {
+                    runs.entry(root).or_default().insert(run);
+                }
+                if own {
+                    ours.entry(root).or_default().insert(run);
+                }
             }
         };
         for row in &evidence.journal {
@@ -73,26 +88,28 @@ impl<'a> Excuses<'a> {
                 // also what a PUT has caused much later
                 let root = text(row, "root")?.parse::<u64>();
                 let root = root.map_err(|_| format!("no root: {row}"))?;
-                count(root, seq, text(row, "run")?);
+                count(root, seq, text(row, "run")?, is_clients(row));
             } else if row["class"] == "put" {
                 for item in crate::drill_oracle::items_of(row) {
                     let root = number(evidence.known(&item["id"])?, "root")?;
                     for run in runs_of(row, &item["id"]) {
-                        count(root, seq, run);
+                        count(root, seq, run, true);
                     }
                 }
             }
         }
         Ok(Self {
             evidence,
-            shows_child,
+            shows_child: plan.shows_child,
             runs,
+            ours,
+            completed: others::completed(evidence)?,
         })
     }
 
-    /// No piece of work has reached its connector more often in an episode than it may.
+    /// No piece of work has reached its connector by us more often in an episode than it may.
     pub fn runs(&self) -> Verdict {
-        match self.runs.iter().find(|(_, runs)| runs.len() > ATTEMPTS) {
+        match self.ours.iter().find(|(_, runs)| runs.len() > ATTEMPTS) {
             Some((root, runs)) => Err(format!(
                 "the piece of work of task {root} was run {} times in its last episode, at most {ATTEMPTS} may be",
                 runs.len()
@@ -147,7 +164,7 @@ impl<'a> Excuses<'a> {
         gives
             && tasks.any(|other| {
                 other["process"] == task["process"]
-                    && other["status"] == "MC"
+                    && (other["status"] == "MC" || self.was_completed(other))
                     && matches!(other["kind"].as_str(), Some("revoke" | "disable"))
                     && (other["child"] == task["child"] || other["child"].is_null())
                     && other["origin"].as_str() > task["origin"].as_str()
@@ -260,9 +277,15 @@ impl<'a> Excuses<'a> {
         let mut tasks = self.evidence.tasks().iter();
         Ok(tasks.any(|other| {
             other["root"] != task["root"]
-                && (other["status"] == "MC" || other["status"] == "X")
+                && (other["status"] == "MC" || other["status"] == "X" || self.was_completed(other))
                 && self.is_sibling(other, task)
         }))
+    }
+
+    /// Whether an admin has completed a piece of work.
+    fn was_completed(&self, task: &Value) -> bool {
+        let root = task["root"].as_u64();
+        root.is_some_and(|root| self.completed.contains(&root))
     }
 
     /// From when to when the successors of a piece of work's attempts had not shown themselves: up to the
@@ -295,11 +318,44 @@ impl<'a> Excuses<'a> {
                 .map_err(|error| error.to_string())?;
             windows.push((from, shown.unwrap_or(latest)));
         }
+        self.windows_of_others(task, &mut windows)?;
         Ok(windows)
     }
 
+    /// The same of retries that were not ours: when exactly they were ordered is not on record where the
+    /// connector runs later, so each window is begun early.
+    fn windows_of_others(
+        &self,
+        task: &Value,
+        windows: &mut Vec<(Timestamp, Timestamp)>,
+    ) -> Result<(), String> {
+        let root = number(task, "root")?.to_string();
+        for effect in others::effects(self.evidence) {
+            if text(effect, "root")? != root {
+                continue;
+            }
+            let ran = at(effect, "at")?;
+            let from = ran
+                .checked_sub(LONGEST)
+                .map_err(|error| error.to_string())?;
+            let mut born = ran;
+            for other in self.evidence.tasks() {
+                let created = at(other, "created")?;
+                let near = created >= from && created.duration_since(ran) <= LONGEST;
+                if other["root"] == task["root"] && near && created > born {
+                    born = created;
+                }
+            }
+            let latest = born
+                .checked_add(GIVE_UP)
+                .map_err(|error| error.to_string())?;
+            windows.push((from, self.shown_after(born)?.unwrap_or(latest)));
+        }
+        Ok(())
+    }
+
     /// When a walk through the list ended that began after a moment and met no fault.
-    fn shown_after(&self, moment: Timestamp) -> Result<Option<Timestamp>, String> {
+    pub fn shown_after(&self, moment: Timestamp) -> Result<Option<Timestamp>, String> {
         let mut good = false;
         let mut last = None;
         for row in self.evidence.class("list") {

@@ -42,6 +42,9 @@ pub enum Trouble {
         /// Its last lines.
         log: String,
     },
+    /// A file system for the store can't be mounted.
+    #[error("mount: {0}")]
+    Mount(String),
     /// It takes too long.
     #[error("waited in vain for {0}")]
     Late(String),
@@ -162,6 +165,23 @@ impl House {
             });
         }
         Ok(())
+    }
+
+    /// Waits a little for the daemon to end by itself: its exit code, once it has.
+    pub fn ended(&mut self) -> Result<Option<i32>, Trouble> {
+        let Some(daemon) = &mut self.daemon else {
+            return Ok(None);
+        };
+        let Some(status) = daemon.try_wait().map_err(io(&self.binary))? else {
+            return Ok(None);
+        };
+        match status.code() {
+            Some(code) => Ok(Some(code)),
+            None => Err(Trouble::Ended {
+                status: status.to_string(),
+                log: self.last_lines(),
+            }),
+        }
     }
 
     /// Takes the dead daemon away and waits until the simulator has noticed; answers the length of its journal.

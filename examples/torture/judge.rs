@@ -9,7 +9,7 @@ use crate::excuse::{Excuses, Reasons, Resets};
 use crate::house::Trouble;
 use crate::phase::Remains;
 use crate::world::Plan;
-use crate::{notes, oracles};
+use crate::{notes, oracles, others};
 
 /// What is wrong, by the oracle's name.
 pub type Found = BTreeMap<&'static str, String>;
@@ -49,6 +49,8 @@ pub struct Counts {
     pub puts: u64,
     /// PUTs that set a note.
     pub notes: u64,
+    /// What others did: runs that they ordered, or acts of an admin.
+    pub theirs: u64,
     /// Faults that were met.
     pub faults: u64,
     /// Healed pieces of work.
@@ -79,6 +81,7 @@ impl Counts {
         self.unknown += other.unknown;
         self.puts += other.puts;
         self.notes += other.notes;
+        self.theirs += other.theirs;
         self.faults += other.faults;
         self.healed += other.healed;
         self.resets += other.resets;
@@ -132,6 +135,13 @@ pub fn judge(
     for name in ["healable_open", "read_after_restart", "most_runs_of_one"] {
         found.remove(name);
     }
+    let theirs = others::many(&evidence);
+    if theirs > 0 {
+        // the truth counts what others did as well
+        for name in ["stale_effects", "effected_twice", "overtaken_effects"] {
+            found.remove(name);
+        }
+    }
     let per_minute = usize::try_from(case.plan.per_minute).unwrap_or(usize::MAX);
     let mut counts = counts(&evidence, &rows, &case);
     let verdicts = [
@@ -148,11 +158,15 @@ pub fn judge(
         ("acknowledged", oracles::acknowledged(case.remains)),
         ("not_applied", oracles::not_applied(&evidence, &rows)),
         ("completed", oracles::completed(&evidence, &rows)),
+        ("stale_effects", others::stale(&evidence)),
+        ("effected_twice", others::twice(&evidence)),
+        ("overtaken_effects", others::overtaken(&evidence)),
+        ("none_of_theirs", others::none_of_theirs(&evidence, &rows)),
         ("liveness", alive(&evidence, &rows, &case, &mut counts)),
     ];
     for (name, verdict) in verdicts {
         if let Err(what) = verdict {
-            found.insert(name, what);
+            found.entry(name).or_insert(what);
         }
     }
     Ok((found, counts))
@@ -178,11 +192,12 @@ fn alive(
     case: &Case<'_>,
     counts: &mut Counts,
 ) -> Result<(), String> {
-    let excuses = Excuses::of(evidence, case.plan.shows_child, case.resets)?;
+    let excuses = Excuses::of(evidence, case.plan, case.resets)?;
     let (left, excused) = excuses.left()?;
     counts.excused = excused;
     (counts.unknown, counts.hidden) = excuses.unknown(rows)?;
     excuses.runs()?;
+    others::cap(evidence, &excuses, case.plan, case.resets)?;
     for (task, length) in case.resets {
         excuses.in_vain(*task, *length)?;
     }
@@ -216,6 +231,7 @@ fn counts(evidence: &Evidence, rows: &[Value], case: &Case<'_>) -> Counts {
         attempts: number(rows.len()),
         puts: number(evidence.class("put").count()),
         notes: number(evidence.class("note").count()),
+        theirs: others::many(evidence),
         faults: number(faults.count()),
         healed: evidence.count("healed"),
         resets: number(case.resets.len()),

@@ -73,9 +73,17 @@ pub struct Hunter {
 impl Hunter {
     /// Sets one on the daemon. What it looks at from now on counts.
     pub fn after(daemon: &Child, aim: Aim, house: &House) -> Self {
+        let pid = Pid::from_child(daemon);
+        Self::with(aim, house, move || {
+            // it may have ended by itself: that is seen from its exit
+            let _ = kill_process(pid, Signal::KILL);
+        })
+    }
+
+    /// Does something else when the moment comes.
+    pub fn with(aim: Aim, house: &House, deed: impl FnOnce() + Send + 'static) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
-        let pid = Pid::from_child(daemon);
         let files = Files {
             journal: house.journal_path(),
             log: house.log_path(),
@@ -86,8 +94,7 @@ impl Hunter {
             if !seen(aim, &files, &told) {
                 return None;
             }
-            // it may have ended by itself: that is seen from its exit
-            let _ = kill_process(pid, Signal::KILL);
+            deed();
             Some(wall_ms())
         });
         Self { stop, thread }

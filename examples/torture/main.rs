@@ -4,6 +4,7 @@
 
 mod damage;
 mod dice;
+mod disk;
 #[expect(
     dead_code,
     reason = "the drills of tests/suite use more of it than the rounds do"
@@ -18,6 +19,7 @@ mod judge;
 mod kill;
 mod notes;
 mod oracles;
+mod others;
 mod phase;
 mod report;
 mod round;
@@ -38,6 +40,16 @@ use crate::report::Sum;
 /// The exit code where something was done twice, out of order, unwritten, or claimed without being seen.
 const UNSAFE: u8 = 3;
 
+/// The exit code where nothing could be played on this machine.
+const SKIPPED: u8 = 77;
+
+/// What becomes of a round's disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum DiskMode {
+    /// It has no room at random moments
+    Full,
+}
+
 /// What is wanted.
 #[derive(Debug, Parser)]
 #[command(about = "Kills provtaskd again and again, and judges it by the simulator's journal")]
@@ -51,6 +63,9 @@ struct Args {
     /// Instead of rounds: so many stores that are damaged after a kill
     #[arg(long, value_name = "N", conflicts_with = "rounds")]
     damage: Option<u64>,
+    /// Rounds whose store lies on a small file system that fills up again and again (root only)
+    #[arg(long, value_enum, conflicts_with = "damage")]
+    disk: Option<DiskMode>,
     /// Rounds at the same time
     #[arg(long, default_value_t = 2)]
     jobs: u64,
@@ -82,6 +97,12 @@ fn main() -> ExitCode {
     };
     if let Some(cases) = args.damage {
         return damaged(&args, &binary, &place, cases);
+    }
+    if args.disk.is_some()
+        && let Some(why) = disk::Disk::why_not(&place)
+    {
+        println!("SKIPPED: no round was played: --disk full needs to mount a tmpfs: {why}");
+        return ExitCode::from(SKIPPED);
     }
     let next = AtomicU64::new(0);
     let sum = Mutex::new(Sum::default());
@@ -179,7 +200,7 @@ fn one(args: &Args, binary: &Path, place: &Path, seed: u64, sum: &Mutex<Sum>) {
         .map_err(house::io(&dir))
         .and_then(|()| {
             // a round whose judge came to grief is one that failed, and the others go on
-            let played = AssertUnwindSafe(|| round::play(&dir, binary, seed));
+            let played = AssertUnwindSafe(|| round::play(&dir, binary, seed, args.disk.is_some()));
             std::panic::catch_unwind(played).unwrap_or(Err(house::Trouble::Panicked))
         });
     let good = match &played {

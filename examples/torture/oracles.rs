@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::drill_oracle::{Evidence, Verdict, id_of, items_of, missing, number, text};
 use crate::judge::Case;
+use crate::others;
 use crate::phase::Remains;
 
 /// `delivery.settle_after` of every round.
@@ -172,6 +173,9 @@ pub fn one_write(evidence: &Evidence) -> Verdict {
     {
         let root = number(evidence.known(&item["id"])?, "root")?;
         by_admin.entry(root).or_default().push(number(row, "seq")?);
+    }
+    for (seq, _, root) in others::acts(evidence)? {
+        by_admin.entry(root).or_default().push(seq);
     }
     // by account: until which row of the journal a run is under way
     let mut busy: HashMap<u64, (u64, &Value)> = HashMap::new();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::judge::Counts;
 use crate::phase::Phase;
-use crate::round::Verdict;
+use crate::round::{Fills, Verdict};
 
 /// So many rounds are a long run.
 const LONG: u64 = 500;
@@ -24,6 +24,7 @@ pub struct Sum {
     /// Those of them that failed in more than liveness, or that could not be judged.
     pub unsafe_rounds: Vec<u64>,
     kills: BTreeMap<Phase, u64>,
+    fills: Fills,
     counts: Counts,
     took: Duration,
     longest: Duration,
@@ -84,6 +85,9 @@ impl Sum {
         for phase in &verdict.kills {
             *self.kills.entry(*phase).or_default() += 1;
         }
+        self.fills.ended += verdict.fills.ended;
+        self.fills.refused += verdict.fills.refused;
+        self.fills.idle += verdict.fills.idle;
         self.counts.add(&verdict.counts);
         self.took += verdict.took;
         self.longest = self.longest.max(verdict.took);
@@ -118,12 +122,24 @@ impl fmt::Display for Sum {
             self.failed
         )?;
         writeln!(f, "kills              {kills}: {}", listed(&by_phase))?;
+        let Fills {
+            ended,
+            refused,
+            idle,
+        } = self.fills;
+        if ended + refused + idle > 0 {
+            writeln!(
+                f,
+                "disk full          {ended} ended, {refused} starts refused, {idle} had nothing to write"
+            )?;
+        }
         writeln!(f, "faults             {} requests", c.faults)?;
         writeln!(
             f,
             "sent               {} PUTs, {} attempts, {} runs of connectors; {} lines into notes",
             c.puts, c.attempts, c.effects, c.notes
         )?;
+        writeln!(f, "done by others     {}", c.theirs)?;
         writeln!(
             f,
             "effects twice      {}, the same run twice {}",

@@ -8,10 +8,12 @@ use provtaskd::sim::clock::wall_ms;
 use serde_json::{Value, json};
 
 use crate::dice::Dice;
+use crate::disk::{Ballast, Disk, NO_ROOM};
 use crate::excuse::{Excuses, NEVER_SHOWN, Resets};
 use crate::house::{House, PATIENCE, Trouble, io};
 use crate::judge::{self, Found};
 use crate::kill::{Aim, Hunter};
+use crate::others;
 use crate::phase::{self, Life, Phase, Remains};
 use crate::world::{self, Plan};
 
@@ -29,10 +31,23 @@ pub struct Verdict {
     pub found: Found,
     /// The phase of each kill.
     pub kills: Vec<Phase>,
+    /// What a full disk came to.
+    pub fills: Fills,
     /// Counts for the table.
     pub counts: judge::Counts,
     /// Wall time.
     pub took: Duration,
+}
+
+/// How often the disk was full.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Fills {
+    /// The daemon ended with its code.
+    pub ended: u64,
+    /// So did one that was started before there was room.
+    pub refused: u64,
+    /// It had nothing to write until there was room again.
+    pub idle: u64,
 }
 
 /// A round under way.
@@ -40,28 +55,38 @@ struct Round {
     plan: Plan,
     house: House,
     dice: Dice,
+    /// Of what others do.
+    theirs: Dice,
     slow: u64,
     kills: Vec<Phase>,
     lives: Vec<usize>,
     remains: Vec<Remains>,
     resets: Resets,
+    fills: Fills,
+    /// Goes after the house: nothing of it runs then.
+    disk: Option<Disk>,
 }
 
 /// Plays the round of a seed in a directory.
-pub fn play(dir: &Path, binary: &Path, seed: u64) -> Result<Verdict, Trouble> {
+pub fn play(dir: &Path, binary: &Path, seed: u64, full: bool) -> Result<Verdict, Trouble> {
     let began = Instant::now();
     let plan = world::plan(seed);
+    let disk = full.then(|| Disk::mounted(dir)).transpose()?;
     let house = House::build(dir, binary, &plan.scenario, &plan.config)?;
     let mut round = Round {
         plan,
         house,
         dice: Dice::new(seed, 2),
+        theirs: Dice::new(seed, 7),
         slow: if cfg!(debug_assertions) { 3 } else { 1 },
         kills: Vec::new(),
         lives: Vec::new(),
         remains: Vec::new(),
         resets: Resets::new(),
+        fills: Fills::default(),
+        disk,
     };
+    let mut filling = Dice::new(seed, 8);
     let start = round.open()?;
     let bad_end = start
         .checked_add(SignedDuration::from_hours(
@@ -78,9 +103,15 @@ pub fn play(dir: &Path, binary: &Path, seed: u64) -> Result<Verdict, Trouble> {
         if wanted != Phase::StartUp {
             round.past_start()?;
         }
-        round.kill(aim)?;
-        if wanted == Phase::Compaction {
-            round.compact()?;
+        let ballast = round.disk.as_ref().map(Disk::ballast);
+        match ballast.filter(|_| filling.percent(75)) {
+            Some(ballast) => round.fill(aim, &ballast, &mut filling)?,
+            None => {
+                round.kill(aim)?;
+                if wanted == Phase::Compaction {
+                    round.compact()?;
+                }
+            }
         }
         if blind.percent(40) {
             // what was found open can't be read at first: nothing may be sent meanwhile
@@ -89,7 +120,11 @@ pub fn play(dir: &Path, binary: &Path, seed: u64) -> Result<Verdict, Trouble> {
                 json!({ "do": "html500", "on": "read", "probability": 1.0, "limit": limit });
             round.house.post("/sim/act", &json!({ "fault": fault }))?;
         }
-        round.house.start()?;
+        // what was open at the kill may have been retried by somebody when the daemon comes back
+        round.others(60)?;
+        if round.house.daemon.is_none() {
+            round.house.start()?;
+        }
         if round.dice.percent(20)
             && let Some(act) = round.plan.acts.pop()
         {
@@ -164,8 +199,21 @@ impl Round {
         Ok(())
     }
 
+    /// An admin does something to a task, so often in a hundred; nothing is on its way from the daemon now.
+    fn others(&mut self, percent: u64) -> Result<(), Trouble> {
+        if !self.plan.admin || !self.theirs.percent(percent) {
+            return Ok(());
+        }
+        let truth = self.house.get("/sim/truth")?;
+        match others::act(&truth, &mut self.theirs) {
+            Some(act) => self.house.post("/sim/act", &act).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
     /// Lets the world run from where it stands.
     fn go_on(&mut self) -> Result<(), Trouble> {
+        self.others(35)?;
         let minutes = self.dice.within(5, 60);
         let span = SignedDuration::from_mins(i64::try_from(minutes).unwrap_or(5));
         let at = self
@@ -239,6 +287,85 @@ impl Round {
         self.kills.push(phase);
         self.lives.push(rows);
         self.remains.push(remains);
+        Ok(())
+    }
+
+    /// Takes all room of the disk when the aim comes true. The daemon has to end with its code, and so has one
+    /// that is started before there is room; then there is some again.
+    fn fill(&mut self, aim: Aim, ballast: &Ballast, dice: &mut Dice) -> Result<(), Trouble> {
+        let filler = ballast.clone();
+        let hunter = Hunter::with(aim, &self.house, move || filler.fill());
+        let began = Instant::now();
+        self.go_on()?;
+        while !hunter.is_through() && began.elapsed() < LONGEST {
+            if self.house.rests(20)? && !hunter.is_through() {
+                self.go_on()?;
+            }
+        }
+        if hunter.back().is_none() {
+            ballast.fill();
+        }
+        let (began, mut raised) = (Instant::now(), 0);
+        let code = loop {
+            if let Some(code) = self.house.ended()? {
+                break Some(code);
+            }
+            if self.house.rests(20)? {
+                // one that has nothing more to write goes on as if nothing were
+                if raised >= 12 {
+                    break None;
+                }
+                raised += 1;
+                self.go_on()?;
+            }
+            if began.elapsed() > PATIENCE {
+                return Err(Trouble::Late("the end of a daemon without room".to_owned()));
+            }
+        };
+        match code {
+            Some(NO_ROOM) => self.fills.ended += 1,
+            Some(code) => {
+                return Err(Trouble::Ended {
+                    status: format!("exit code {code} where the disk was full, not {NO_ROOM}"),
+                    log: self.house.last_lines(),
+                });
+            }
+            None => {
+                self.fills.idle += 1;
+                return ballast.make_room();
+            }
+        }
+        let rows = self.house.bury()?;
+        self.lives.push(rows);
+        self.remains.push(Remains::of(&self.house)?);
+        if dice.percent(40) {
+            self.start_without_room()?;
+        }
+        ballast.make_room()
+    }
+
+    /// The service manager starts it before somebody has made room.
+    fn start_without_room(&mut self) -> Result<(), Trouble> {
+        self.house.start()?;
+        let began = Instant::now();
+        let code = loop {
+            match self.house.ended()? {
+                Some(code) => break code,
+                // what it has found room for it may do
+                None if began.elapsed() > LONGEST => return Ok(()),
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        };
+        if code != NO_ROOM {
+            return Err(Trouble::Ended {
+                status: format!("a start without room ended with {code}, not {NO_ROOM}"),
+                log: self.house.last_lines(),
+            });
+        }
+        self.fills.refused += 1;
+        let rows = self.house.bury()?;
+        self.lives.push(rows);
+        self.remains.push(Remains::of(&self.house)?);
         Ok(())
     }
 
@@ -317,6 +444,7 @@ impl Round {
         Ok(Verdict {
             found,
             kills: self.kills,
+            fills: self.fills,
             counts,
             took: began.elapsed(),
         })
@@ -327,7 +455,7 @@ impl Round {
         let rows: Result<Vec<Value>, _> = outcomes.lines().map(serde_json::from_str).collect();
         let evidence = judge::evidence_of(truth, journal);
         let rest = |rows: &[Value]| {
-            let excuses = Excuses::of(&evidence, self.plan.shows_child, &self.resets)?;
+            let excuses = Excuses::of(&evidence, &self.plan, &self.resets)?;
             let (left, _) = excuses.left()?;
             let (unknown, hidden) = excuses.unknown(rows)?;
             let waits = unknown > 0 || hidden.keys().any(|reason| *reason != NEVER_SHOWN);
@@ -340,7 +468,7 @@ impl Round {
     /// What could heal and has not; one that can't be told is left.
     fn left(&self, truth: Value, journal: Vec<Value>) -> Vec<u64> {
         let evidence = judge::evidence_of(truth, journal);
-        Excuses::of(&evidence, self.plan.shows_child, &self.resets)
+        Excuses::of(&evidence, &self.plan, &self.resets)
             .and_then(|excuses| excuses.left())
             .map_or_else(|_| vec![0], |(left, _)| left)
     }

@@ -2,6 +2,7 @@
 
 use crate::dice::Dice;
 use crate::notes::BY_ADMIN;
+use crate::others;
 
 /// What a round starts from.
 #[derive(Debug, Clone)]
@@ -20,6 +21,10 @@ pub struct Plan {
     pub shows_child: bool,
     /// What happens meanwhile, as `/sim/act` takes it.
     pub acts: Vec<String>,
+    /// Whether an admin retries, completes and hands over tasks meanwhile.
+    pub admin: bool,
+    /// Whether attempts of others count towards the cap.
+    pub counts_theirs: bool,
 }
 
 /// Names of a connector's definitions: create, grant, revoke, two changes, disable.
@@ -164,7 +169,7 @@ pub fn plan(seed: u64) -> Plan {
         // no draw of the dice, so that the worlds of all seeds stay what they were
         config = config.replace("[delivery]\n", "[delivery]\nnote = true\n");
     }
-    Plan {
+    let mut plan = Plan {
         scenario,
         config,
         targets,
@@ -172,7 +177,11 @@ pub fn plan(seed: u64) -> Plan {
         bad_hours,
         shows_child: show_child,
         acts,
-    }
+        admin: false,
+        counts_theirs: true,
+    };
+    others::plan(seed, &mut plan);
+    plan
 }
 
 /// What kind of target it is.
@@ -336,8 +345,7 @@ fn faults(dice: &mut Dice, scenario: &mut String) {
     }
 }
 
-/// What others do meanwhile: an admin writes notes into tasks. One who did a task's work, or gave it up,
-/// would leave nothing by which order and healing could be judged.
+/// What an admin writes into tasks meanwhile; what he does to their work is drawn from the world as it is then.
 fn acts(dice: &mut Dice) -> Vec<String> {
     (0..dice.within(0, 2))
         .map(|_| {

@@ -211,6 +211,7 @@ fn act(shared: &Shared, req: &Req) -> Answer {
     let outcome = {
         let mut core = shared.core();
         core.catch_up();
+        let tasks = core.world.named(&act);
         let outcome = core.world.act(&act);
         core.journal_effects();
         let now = core.world.now();
@@ -219,8 +220,9 @@ fn act(shared: &Shared, req: &Req) -> Answer {
             *password =
                 json!({"login": act.password.as_ref().map(|password| password.login.clone())});
         }
-        core.journal
-            .add(json!({"type": "act", "at": stamp_ms(now), "act": told}));
+        core.journal.add(json!({
+            "type": "act", "at": stamp_ms(now), "act": told, "tasks": tasks, "done": outcome.is_ok(),
+        }));
         outcome
     };
     match outcome {

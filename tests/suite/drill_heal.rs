@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::drill::Setup;
+use crate::drill::{Drill, Setup};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_can_heal_heals_and_nothing_is_done_twice() {
@@ -203,4 +203,56 @@ async fn a_target_that_comes_and_goes_is_not_flooded_and_heals_all_the_same() {
     );
     // three in a row open the breaker; after that one is sent to look, ever later
     assert!(worst <= 6, "{worst} while it was down once: {failed:?}");
+}
+
+/// SUCCESS says that the order was taken. While its run is to come, nothing is called completed, and one that
+/// fails was not (invariant 3).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_accepted_is_not_called_completed_before_that_was_read() {
+    let mut drill = Setup::of(
+        r#"
+name = "accepted"
+seed = 9
+[[target]]
+name = "AD"
+run = "later"
+later = "40m"
+[[population]]
+target = "AD"
+accounts = 3
+task = [{ task = "Telephone Updated", failure = "lock", heals_after = 1 }]
+"#,
+    )
+    .every("1m")
+    .config("[governor.default]\nbatch_start = 3")
+    .enforcing()
+    .await;
+    let states = |drill: &Drill| -> Vec<String> {
+        let attempts = drill.json(&["outcomes", "list", "--json"]);
+        let attempts = attempts.as_array().expect("a list").iter();
+        attempts
+            .map(|attempt| attempt["state"].as_str().expect("a state").to_owned())
+            .collect()
+    };
+    drill.run_for("20m").await;
+    let waiting = states(&drill);
+    assert_eq!(waiting.len(), 3, "all were sent: {waiting:?}");
+    assert_eq!(drill.count("effects"), 0, "none has run");
+    assert!(
+        waiting
+            .iter()
+            .all(|state| state == "accepted" || state == "pending"),
+        "nothing is known of any: {waiting:?}"
+    );
+    drill.run_for("40m").await;
+    assert_eq!(drill.count("effects_failed"), 3);
+    let bounced = states(&drill);
+    assert!(
+        bounced.iter().filter(|state| *state == "bounced").count() >= 3
+            && !bounced.contains(&"completed".to_owned()),
+        "their runs have failed: {bounced:?}"
+    );
+    drill.run_for("24h").await;
+    assert_eq!(drill.count("healed"), 3);
+    drill.judge().await;
 }

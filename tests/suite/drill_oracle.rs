@@ -81,6 +81,11 @@ pub fn items_of(request: &Value) -> impl Iterator<Item = &Value> {
     items.iter()
 }
 
+/// Whether a request of the client caused an effect, and not OIG's own job or an admin.
+pub fn is_clients(effect: &Value) -> bool {
+    effect["caused_by"] != "oig" && effect["caused_by"] != "admin"
+}
+
 /// All oracles that hold at the end of every drill.
 pub const ORACLES: [Oracle; 17] = [
     ("healable_open", healable_open),
@@ -126,9 +131,12 @@ impl Evidence {
 
     /// The effects that requests of the client caused.
     pub fn effects(&self) -> impl Iterator<Item = &Value> {
-        self.rows("effects")
-            .iter()
-            .filter(|effect| effect["caused_by"] != "oig" && effect["caused_by"] != "admin")
+        self.all_effects().filter(|effect| is_clients(effect))
+    }
+
+    /// Those of OIG's own job and of admins as well, in their order.
+    pub fn all_effects(&self) -> impl Iterator<Item = &Value> {
+        self.rows("effects").iter()
     }
 
     /// The client's effects on a target.

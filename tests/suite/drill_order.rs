@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::drill_oracle::{Evidence, Verdict, id_of, items_of, missing, number, text};
+use crate::drill_oracle::{Evidence, Verdict, id_of, is_clients, items_of, missing, number, text};
 
 /// Faults after which a client can't know whether its PUT was carried out.
 const UNCLEAR: [&str; 20] = [
@@ -59,18 +59,21 @@ fn changes_account(kind: &Value) -> bool {
 /// A person, or OIG itself, has brought a piece of work to its end.
 fn ended_by_others(evidence: &Evidence, root: &Value) -> bool {
     let name = root.to_string();
-    let by_client = evidence.effects().any(|e| e["root"] == name.as_str());
+    // a run that has done it stands among the effects, with its time, whoever ordered it
+    let by_run = evidence
+        .all_effects()
+        .any(|e| e["root"] == name.as_str() && e["ok"] == true);
     let mut tasks = evidence.tasks().iter().filter(|t| t["root"] == *root);
     tasks.any(|task| match task["status"].as_str() {
         Some("MC" | "X") => true,
-        Some("C") => !by_client,
+        Some("C") => !by_run,
         _ => false,
     })
 }
 
 /// No grant, enable or change goes to an account in which something that takes access is open: it goes first, and they wait until it is settled.
 pub fn revokes_first(evidence: &Evidence) -> Verdict {
-    let effects: Vec<&Value> = evidence.effects().collect();
+    let effects: Vec<&Value> = evidence.all_effects().collect();
     let mut waiting: HashMap<&Value, Vec<(&Value, Timestamp)>> = HashMap::new();
     for task in evidence.tasks() {
         // the first task of a piece of work tells since when it is open
@@ -84,7 +87,7 @@ pub fn revokes_first(evidence: &Evidence) -> Verdict {
     }
     for (position, effect) in effects.iter().enumerate() {
         text(effect, "kind")?;
-        if !changes_account(&effect["kind"]) {
+        if !changes_account(&effect["kind"]) || !is_clients(effect) {
             continue;
         }
         number(effect, "process")?;
@@ -116,9 +119,9 @@ pub fn oldest_first(evidence: &Evidence) -> Verdict {
                 .push((text(task, "origin")?, &task["root"]));
         }
     }
-    let effects: Vec<&Value> = evidence.effects().collect();
+    let effects: Vec<&Value> = evidence.all_effects().collect();
     for (position, effect) in effects.iter().enumerate() {
-        if text(effect, "kind")? != "change" {
+        if text(effect, "kind")? != "change" || !is_clients(effect) {
             continue;
         }
         let changes = order

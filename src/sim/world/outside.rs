@@ -92,6 +92,15 @@ impl World {
         Ok(())
     }
 
+    /// The ids of the tasks that an act would be done to now; none where it names what does not exist.
+    pub fn named(&self, act: &Act) -> Vec<u64> {
+        let meant = match act.what {
+            Some(_) => self.meant(act).unwrap_or_default(),
+            None => Vec::new(),
+        };
+        meant.iter().map(|index| self.tasks[*index].key).collect()
+    }
+
     fn meant(&self, act: &Act) -> Result<Vec<usize>, ScenarioError> {
         if let Some(task) = &act.task {
             let index = task
