@@ -144,6 +144,8 @@ impl<'a> Excuses<'a> {
                 Some(doubt)
             } else if self.is_taken_back(task) {
                 Some("taken back by hand since")
+            } else if others::was_too_early(self.evidence, &task["root"].to_string()) {
+                Some("retried by others before its account was there")
             } else if self.is_behind_a_doubt(task)? {
                 Some("behind one that a person has to tell")
             } else {

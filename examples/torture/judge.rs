@@ -161,7 +161,10 @@ pub fn judge(
         ("stale_effects", others::stale(&evidence)),
         ("effected_twice", others::twice(&evidence)),
         ("overtaken_effects", others::overtaken(&evidence)),
-        ("none_of_theirs", others::none_of_theirs(&evidence, &rows)),
+        (
+            "none_of_theirs",
+            others::none_of_theirs(&evidence, &rows, case.remains),
+        ),
         ("liveness", alive(&evidence, &rows, &case, &mut counts)),
     ];
     for (name, verdict) in verdicts {

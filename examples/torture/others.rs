@@ -10,6 +10,7 @@ use crate::drill_oracle::{Evidence, Verdict, id_of, is_clients, number, text};
 use crate::drill_order::is_unclear;
 use crate::excuse::{ATTEMPTS, Excuses, Resets};
 use crate::oracles::at;
+use crate::phase::Remains;
 use crate::world::Plan;
 
 /// The roles that tasks are handed to. The daemon's login is in both: what it can't see it can't heal.
@@ -93,6 +94,16 @@ pub fn completed(evidence: &Evidence) -> Result<BTreeSet<u64>, String> {
 /// The runs of others.
 pub fn effects(evidence: &Evidence) -> impl Iterator<Item = &Value> {
     evidence.all_effects().filter(|effect| !is_clients(effect))
+}
+
+/// Whether the last run of a piece of work was ordered by others, before what it needs was there: that it
+/// says so, and no more that its target was away, makes it a person's, although that has come by now.
+pub fn was_too_early(evidence: &Evidence, root: &str) -> bool {
+    let last = evidence
+        .all_effects()
+        .filter(|effect| effect["root"] == root)
+        .last();
+    last.is_some_and(|effect| !is_clients(effect) && effect["error"] == "not_found")
 }
 
 /// How many things others have done that a client may take for its own.
@@ -187,7 +198,9 @@ pub fn twice(evidence: &Evidence) -> Verdict {
 }
 
 /// What is called ours ran by our request; where the request's end was not clear, nobody can tell.
-pub fn none_of_theirs(evidence: &Evidence, rows: &[Value]) -> Verdict {
+/// So it is with a claim that was open at a kill: whether it had gone out, only the server knew.
+pub fn none_of_theirs(evidence: &Evidence, rows: &[Value], remains: &[Remains]) -> Verdict {
+    let cut: BTreeSet<&str> = remains.iter().flat_map(Remains::unanswered).collect();
     let sent = sent_at(evidence)?;
     let mut ours: BTreeSet<(&str, &str)> = BTreeSet::new();
     for effect in evidence.effects() {
@@ -202,6 +215,9 @@ pub fn none_of_theirs(evidence: &Evidence, rows: &[Value]) -> Verdict {
         let root = number(evidence.known(&row["task"])?, "root")?.to_string();
         let batch = text(row, "batch")?;
         let Some(request) = sent.get(batch) else {
+            if cut.contains(batch) {
+                continue;
+            }
             return Err(format!("{row} is said to have ended, and was never sent"));
         };
         if !ours.contains(&(batch, root.as_str())) && !spoilt(request) {
