@@ -165,6 +165,7 @@ pub fn judge(
             "none_of_theirs",
             others::none_of_theirs(&evidence, &rows, case.remains),
         ),
+        ("cap", cap(&evidence, &case)),
         ("liveness", alive(&evidence, &rows, &case, &mut counts)),
     ];
     for (name, verdict) in verdicts {
@@ -188,6 +189,13 @@ fn claims_of(rows: &[Value]) -> Result<Vec<Claim>, String> {
     Ok(claims)
 }
 
+/// No piece of work was run, or sent, more often than it may.
+fn cap(evidence: &Evidence, case: &Case<'_>) -> Result<(), String> {
+    let excuses = Excuses::of(evidence, case.plan, case.resets)?;
+    excuses.runs()?;
+    others::cap(evidence, &excuses, case.plan, case.resets)
+}
+
 /// All that could heal has healed, and a person had to let nothing go on that was not in vain.
 fn alive(
     evidence: &Evidence,
@@ -199,8 +207,6 @@ fn alive(
     let (left, excused) = excuses.left()?;
     counts.excused = excused;
     (counts.unknown, counts.hidden) = excuses.unknown(rows)?;
-    excuses.runs()?;
-    others::cap(evidence, &excuses, case.plan, case.resets)?;
     for (task, length) in case.resets {
         excuses.in_vain(*task, *length)?;
     }

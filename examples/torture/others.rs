@@ -251,8 +251,8 @@ pub fn cap(evidence: &Evidence, excuses: &Excuses<'_>, plan: &Plan, resets: &Res
         *entry = (*entry).max(length);
     }
     let rows = rows_of(evidence)?;
-    // by the root: each run with its row in the journal, and from when on it can be known
-    let mut runs: HashMap<u64, Vec<(u64, Option<Timestamp>)>> = HashMap::new();
+    // by the root: each run with its row in the journal, from when on it can be known, and who caused it
+    let mut runs: HashMap<u64, Vec<(u64, Option<Timestamp>, &str)>> = HashMap::new();
     let mut born: HashMap<u64, Vec<(u64, Timestamp)>> = HashMap::new();
     for task in evidence.tasks() {
         let (root, id) = (number(task, "root")?, number(task, "id")?);
@@ -286,13 +286,18 @@ pub fn cap(evidence: &Evidence, excuses: &Excuses<'_>, plan: &Plan, resets: &Res
                 told(excuses, ids, place, effect)?
             }
         };
-        runs.entry(root).or_default().push((seq, known));
+        let cause = text(effect, "caused_by")?;
+        runs.entry(root).or_default().push((seq, known, cause));
     }
     for (row, item) in evidence.sent("retry") {
         let root = number(evidence.known(&item["id"])?, "root")?;
         let (seq, when) = (number(row, "seq")?, at(row, "at")?);
+        let batch = text(row, "request_id")?;
         let had = runs.get(&root).into_iter().flatten();
-        let had = had.filter(|(run, known)| *run < seq && known.is_some_and(|at| at < when));
+        // what a request has run in the call stands in the journal before it
+        let had = had.filter(|(run, known, cause)| {
+            *run < seq && *cause != batch && known.is_some_and(|at| at < when)
+        });
         if had.count() >= ATTEMPTS {
             return Err(format!(
                 "the piece of work of task {root} had been run {ATTEMPTS} times, and went out again in request {}",
