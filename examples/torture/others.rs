@@ -308,6 +308,10 @@ pub fn cap(evidence: &Evidence, excuses: &Excuses<'_>, plan: &Plan, resets: &Res
     Ok(())
 }
 
+/// Whole walks that have to show the new id of a run of theirs before it has to be known: what was seen of it
+/// once goes with a kill.
+const WALKS: usize = 5;
+
 /// When whole walks had shown both ends of a run of theirs: the row that was retried while it was open, and
 /// the one that came of it.
 fn told(
@@ -328,7 +332,12 @@ fn told(
     let (_, made) = ids[new];
     let ends = ids.get(new + 1).map(|(_, next)| *next);
     let before = excuses.shown_after(from)?.filter(|shown| *shown < ran);
-    let after = excuses.shown_after(made)?;
+    // a new id is joined once two sights without a kill between them agree
+    let mut after = Some(made);
+    for _ in 0..WALKS {
+        let Some(moment) = after else { break };
+        after = excuses.shown_after(moment)?;
+    }
     let after = after.filter(|shown| ends.is_none_or(|end| *shown < end));
     Ok(before.and(after))
 }

@@ -5,9 +5,6 @@ use serde::{Deserialize, Serialize};
 use crate::model::task::Fnv;
 use crate::model::{Task, TaskStatus};
 
-/// When the present run began, as the server shows it.
-const STARTED: &str = "Process Instance.Task Details.Actual Start Date";
-
 /// What a list shows of a task's last run, in small: its status (rejected, pending, another), when it
 /// began and why it failed. What is not shown, or may be our own doing, is 0.
 ///
@@ -41,8 +38,8 @@ impl RunMark {
             TaskStatus::Pending => PENDING,
             _ => ANOTHER,
         };
-        let started = task.fields.get(STARTED).map(|value| value.as_text());
-        Self(part(task.reason.as_deref()) << 17 | part(started) << 2 | status)
+        let started = task.started.map(|at| at.as_second().to_string());
+        Self(part(task.reason.as_deref()) << 17 | part(started.as_deref()) << 2 | status)
     }
 
     /// True where nothing is known.
@@ -85,12 +82,12 @@ mod tests {
 
     use super::*;
     use crate::model::TaskId;
-    use crate::model::fields::{FieldValue, Fields};
 
     fn row(status: &str, started: Option<&str>, reason: Option<&str>) -> RunMark {
         let mut task = Task::bare(TaskId::new("7"), TaskStatus::parse(status));
         task.reason = reason.map(Arc::from);
-        task.fields = Fields::from_pairs(started.map(|text| (STARTED, FieldValue::Text(text))));
+        let at = |text: &str| format!("{}:00Z", text.replace(' ', "T")).parse();
+        task.started = started.map(|text| at(text).expect("a time"));
         RunMark::of(&task)
     }
 

@@ -179,6 +179,8 @@ pub struct Task {
     pub owner: Owner,
     /// Creation date; the server's clock (invariant 15: not to be trusted for ages).
     pub created: Option<Timestamp>,
+    /// `…Task Details.Actual Start Date`: when its last run began, by the server's clock.
+    pub started: Option<Timestamp>,
     /// `SCH_REASON`, else `…Task Details.Reason`: the error detail of the failed run.
     pub reason: Option<Arc<str>>,
     /// `…Task Details.Data`: the response code.
@@ -211,6 +213,7 @@ impl Task {
             beneficiary: None,
             owner: Owner::Unknown,
             created: None,
+            started: None,
             reason: None,
             response: None,
             note: None,

@@ -70,6 +70,7 @@ enum Known {
     GroupName,
     InfoCreated,
     Created,
+    Started,
     SchReason,
     Reason,
     Response,
@@ -103,6 +104,7 @@ fn known(name: &str) -> Known {
         (Some("assigned to group key"), _) => Known::GroupKey,
         (Some("creation date"), _) if name.starts_with(INFO) => Known::InfoCreated,
         (Some("creation date"), _) => Known::Created,
+        (Some("actual start date"), _) => Known::Started,
         (Some("reason"), _) => Known::Reason,
         (Some("data"), _) => Known::Response,
         (Some("note"), _) => Known::Note,
@@ -145,6 +147,7 @@ struct Seen<'r> {
     object: Option<Cow<'r, str>>,
     info_created: Option<Cow<'r, str>>,
     created: Option<Cow<'r, str>>,
+    started: Option<Cow<'r, str>>,
     sch_reason: Option<Cow<'r, str>>,
     reason: Option<Cow<'r, str>>,
     retry_task: Option<Cow<'r, str>>,
@@ -335,6 +338,7 @@ fn take<'r>(
         Known::Object => seen.object = named(value),
         Known::InfoCreated => seen.info_created = filled(value),
         Known::Created => seen.created = filled(value),
+        Known::Started => seen.started = filled(value),
         Known::SchReason => seen.sch_reason = value.text(),
         Known::Reason => seen.reason = value.text(),
         Known::RetryTask => seen.retry_task = whole(value),
@@ -371,6 +375,7 @@ fn finish(
         .into_iter()
         .flatten()
         .find_map(|t| dates::read(&t, zone));
+    task.started = seen.started.and_then(|t| dates::read(&t, zone));
     let blank = |t: &Option<Cow<'_, str>>| t.as_ref().is_none_or(|t| t.trim().is_empty());
     // An empty SCH_REASON is known to be empty, but a text in the other field says more.
     let reason = if blank(&seen.sch_reason) && !blank(&seen.reason) {

@@ -258,3 +258,15 @@ proptest! {
         let _ = task_of(&json!({"id": id, "fields": list, "formFields": id}));
     }
 }
+
+#[test]
+fn the_start_of_the_last_run_is_the_same_in_whatever_form_it_comes() {
+    let started = |value: Json| {
+        let task = task_of(&fields(&[(&format!("{D}Actual Start Date"), value)]));
+        task.expect("a task").started.map(|at| at.to_string())
+    };
+    let expected = Some("2026-01-02T03:04:05Z".to_owned());
+    assert_eq!(started(json!("2026-01-02T03:04:05Z")), expected);
+    assert_eq!(started(json!({"base": "2026-01-02T03:04:05Z"})), expected);
+    assert_eq!(started(json!("")), None);
+}

@@ -183,6 +183,8 @@ fn unstore(stored: StoredTask) -> Task {
         beneficiary: stored.beneficiary,
         owner: stored.owner,
         created: stored.created,
+        // policies see it as the field that it is, and no decision rests on it
+        started: None,
         reason: stored.reason,
         response: stored.response,
         note: stored.note,
