@@ -8,7 +8,7 @@ use super::DaemonError;
 use super::core::Core;
 use crate::control::{RefusedKind, Reply};
 use crate::ledger::record::{Actor, EventBody, Meta};
-use crate::ledger::{Attempt, Entry};
+use crate::ledger::{Attempt, Entry, Index};
 use crate::model::{Action, AttemptEvent, AttemptState, Outcome};
 
 impl Core {
@@ -121,6 +121,14 @@ impl Core {
                 RefusedKind::Invalid,
                 format!("the last attempt of {lineage} is still open"),
                 "let it be read, or say what became of it: `provtaskd outcomes settle`",
+            ));
+        }
+        let read = |index: &Index| index.is_done(lineage) && !index.is_said(lineage);
+        if self.ledger.read(read) {
+            return Ok(Reply::refused(
+                RefusedKind::Invalid,
+                format!("completion of {lineage} was read: its attempts count from zero already"),
+                format!("see `provtaskd outcomes show {lineage}`"),
             ));
         }
         let body = EventBody::EpisodeReset {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::DaemonError;
 use super::core::Core;
+use super::stopped::StopFile;
 use super::under_way::Why;
 use crate::ledger::record::{EventBody, Meta};
 use crate::ledger::{Entry, Index, Ledger};
@@ -70,6 +71,8 @@ impl Core {
             return Ok(());
         };
         self.metrics.set_login_stopped(true);
+        // for commands that open no store: accounts lock (invariant 12)
+        StopFile::of(&self.settings).keep_after(self.client.login_state());
         let login = self.settings.server.login.clone();
         let known = self.ledger.read(|index| {
             index
@@ -115,6 +118,7 @@ impl Core {
             return Ok(());
         }
         self.metrics.set_login_stopped(false);
+        StopFile::of(&self.settings).keep_after(LoginState::Ok);
         let server = &self.settings.server;
         let own = clear(&self.ledger, server.login.clone(), now);
         own.await?;

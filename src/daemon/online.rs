@@ -278,7 +278,7 @@ fn cause(error: &OigError, server: &ServerSettings) -> Trouble {
                 server.login
             ),
             format!(
-                "put the right password into {}; it was tried once ({since}) and is not tried again until the file changes, because OIG locks accounts",
+                "put the right password into {}; it was tried once ({since}) and is not tried again until the file changes, because OIG locks accounts; where it is right by now, OIG may have locked the account: have it unlocked, then `provtaskd login clear`",
                 server.password_file.display()
             ),
         ),

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::DaemonError;
 use super::core::Core;
 use super::lost::lost_on;
+use super::stopped::StopFile;
 use super::under_way::Why;
 use crate::control::{self, RefusedKind, Reply, Request};
 use crate::governor::HoldError;
@@ -15,6 +16,7 @@ use crate::ledger::Entry;
 use crate::ledger::record::{Actor, EventBody, Meta};
 use crate::model::task::DefinitionId;
 use crate::model::{Digest, LineageId, PolicyHash, TargetName};
+use crate::oig::LoginState;
 
 /// How far an approval goes.
 struct Vote {
@@ -417,9 +419,11 @@ impl Core {
 
     async fn clear_login(&mut self, who: Actor, now: Timestamp) -> Result<Reply, DaemonError> {
         let login = self.settings.server.login.clone();
+        let stop = StopFile::of(&self.settings);
         if self
             .ledger
             .read(|index| index.login_stopped(&login).is_none())
+            && stop.read() == LoginState::Ok
         {
             return Ok(Reply::refused(
                 RefusedKind::Invalid,
@@ -434,6 +438,7 @@ impl Core {
                 "mend the password file first",
             ));
         }
+        stop.keep_after(LoginState::Ok);
         self.put(
             EventBody::LoginCleared {
                 login: login.clone(),

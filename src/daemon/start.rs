@@ -15,6 +15,7 @@ use super::anchor::{Anchoring, LastAnchor, check_last};
 use super::core::{Core, Exit, Inlets, Last, Signal, drive, idle};
 use super::justify::Justifying;
 use super::memory::Memory;
+use super::stopped::StopFile;
 use super::store::{StoreSeen, mismatch_of};
 use super::time::clock_for;
 use super::under_way::UnderWay;
@@ -27,11 +28,11 @@ use crate::config::Overrides;
 use crate::control::{self, Incoming, Reply, Request};
 use crate::dispatch::batch::Queues;
 use crate::ledger::record::{EventBody, MAX_TEXT, Meta, clip};
-use crate::ledger::{Entry, Ledger, Place, Rewound, Stopped, VerifyItem, place};
+use crate::ledger::{Entry, Ledger, Place, Rewound, VerifyItem, place};
 use crate::model::hash::FastMap;
 use crate::model::settings::{Modes, Schedule, Settings};
 use crate::model::{Action, CycleId, Known, Mode};
-use crate::oig::{Client, RequestCounts};
+use crate::oig::{Client, LoginState, RequestCounts};
 use crate::policy;
 use crate::source::{Intake, Pace, intake};
 use crate::telemetry::{Health, Latch, Metered, Metrics};
@@ -279,7 +280,11 @@ async fn assemble(
             report.rewound = ledger.read(|index| Rewound::of(index, |_| None));
         }
     }
-    let login_state = ledger.read(|index| login::state_of(index, &settings.server));
+    let login_state = match ledger.read(|index| login::state_of(index, &settings.server)) {
+        // a command that opened no store may have learned it
+        LoginState::Ok => StopFile::of(&settings).read(),
+        stopped => stopped,
+    };
     let server = &settings.server;
     let mut last = Last::default();
     let client = match Client::new(server, clock.clone(), login_state.clone()) {
@@ -532,38 +537,6 @@ pub async fn offline(settings: Settings, request: Request) -> Result<Reply, Daem
     let answer = answer
         .await
         .map_err(|_| DaemonError::Worker("the question was dropped without an answer".to_owned()));
-    let stopped = core
-        .ledger
-        .read(|index| index.login_stopped(&settings.server.login).cloned());
-    let kept = settings.store.dir.exists();
     core.ledger.shutdown().await?;
-    if let (Some(stopped), false) = (stopped, kept) {
-        // a refused login is remembered even where nothing else is: accounts lock (invariant 12)
-        remember_stop(&settings, stopped, core.clock.now()).await?;
-    }
     answer
-}
-
-async fn remember_stop(
-    settings: &Settings,
-    stopped: Stopped,
-    now: Timestamp,
-) -> Result<(), DaemonError> {
-    let store = settings.store.clone();
-    let (ledger, _) = tokio::task::spawn_blocking(move || Ledger::open(&store, now))
-        .await
-        .map_err(|error| DaemonError::Worker(error.to_string()))??;
-    let login = settings.server.login.clone();
-    ledger
-        .record(Entry {
-            body: EventBody::LoginStopped {
-                login: login.clone(),
-                secret: stopped.secret,
-                why: stopped.why,
-            },
-            meta: Meta::daemon(now, None).login(Some(login)),
-        })
-        .await?;
-    ledger.shutdown().await?;
-    Ok(())
 }

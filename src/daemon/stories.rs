@@ -140,6 +140,9 @@ impl Core {
             lineage,
             standing: match left {
                 Some(left) => left_standing(&attempts, left),
+                None if self.ledger.read(|index| index.is_said(lineage)) => {
+                    "completed by a person's word; no reading has shown it".to_owned()
+                }
                 None => standing(&attempts, decision.as_ref()),
             },
             ids: story.ids,

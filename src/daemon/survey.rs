@@ -18,6 +18,7 @@ use super::hinted::Hinted;
 use super::login;
 use super::memory::Memory;
 use super::start::feed_of;
+use super::stopped::StopFile;
 use super::time::{Stepper, clock_for};
 use super::watch::{Kept, Progress, Watch, WatchError};
 use crate::absence::{self, Presence, Roster};
@@ -112,7 +113,12 @@ async fn work(
         kept = Some(file);
         left = found;
     }
-    let client = Client::new(server, clock.clone(), left.login)?;
+    let stop = StopFile::of(&settings);
+    let known = match left.login {
+        LoginState::Ok => stop.read(),
+        stopped => stopped,
+    };
+    let client = Client::new(server, clock.clone(), known)?;
     progress.counts(&client);
     progress.begin("reading the list", 0);
     let mut memory = Memory::default();
@@ -140,6 +146,7 @@ async fn work(
             // a refused login is remembered: accounts lock (invariant 12)
             let state = surveyor.bench.client.login_state();
             if state != LoginState::Ok {
+                stop.keep_after(state.clone());
                 watch.keep_stop(state);
             }
             Err(error)

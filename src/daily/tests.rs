@@ -69,7 +69,7 @@ fn what_is_not_known_is_said_first_and_never_counted_as_done() {
     assert!(text.contains("tasks of others are not counted"), "{text}");
     assert!(text.contains("no daemon runs"), "{text}");
     assert!(
-        text.contains("in no list any more, why is not known: 2"),
+        text.contains("left the lists meanwhile, why is not known: 2"),
         "{text}"
     );
     assert!(text.contains("11 12 and 5 more"), "{text}");

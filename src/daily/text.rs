@@ -36,7 +36,7 @@ pub fn text(day: &Daily) -> String {
     if day.left_lists > 0 {
         let _ = writeln!(
             out,
-            "  in no list any more, why is not known: {}",
+            "  left the lists meanwhile, why is not known: {}",
             day.left_lists
         );
     }

@@ -130,9 +130,6 @@ impl Day {
                     };
                     self.attempts
                         .insert((item.lineage, item.ordinal), attempted);
-                    if let Some(wanted) = self.wanted.get_mut(&item.lineage) {
-                        wanted.by_us = true;
-                    }
                 }
             }
             EventBody::Receipts { items, .. } => {
@@ -222,6 +219,9 @@ impl Day {
         attempted.state = state;
         // a person's word is no reading
         let read = state == AttemptState::Completed && event == AttemptEvent::ReadCompleted;
+        if read && let Some(wanted) = self.wanted.get_mut(&key.0) {
+            wanted.by_us = true;
+        }
         if inside && read && attempted.action == ActionName::Retry {
             self.healed.tasks += 1;
             *self

@@ -149,6 +149,11 @@ impl Index {
         self.lineage(lineage).is_some_and(|of| of.has(flags::DONE))
     }
 
+    /// True where completion is a person's word, and no reading has shown it.
+    pub fn is_said(&self, lineage: LineageId) -> bool {
+        self.lineage(lineage).is_some_and(|of| of.has(flags::SAID))
+    }
+
     /// What the ledger remembers, as policies see it. `count_foreign`: attempts of OIG's own job and
     /// of admins count towards `attempts` too.
     pub fn history(&self, lineage: LineageId, count_foreign: bool) -> Option<facts::History> {
@@ -476,9 +481,16 @@ impl Index {
                 }
                 continue;
             } else if of.has(flags::ASKS) && !of.has(flags::DONE) {
-                of.decided
-                    .and_then(|d| d.refusal)
-                    .map_or("asked", RefusalReason::as_str)
+                let refusal = of.decided.and_then(|d| d.refusal);
+                let backlog = matches!(
+                    refusal,
+                    Some(RefusalReason::Baseline | RefusalReason::TooOld)
+                );
+                if backlog && of.has(flags::RELEASED) {
+                    // a person has said so; the next decision will
+                    continue;
+                }
+                refusal.map_or("asked", RefusalReason::as_str)
             } else {
                 continue;
             };
