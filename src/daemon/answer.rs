@@ -13,6 +13,7 @@ use crate::control::{
     RefusalView, RefusedKind, Reply, Request, one_line,
 };
 use crate::governor::Lane;
+use crate::ledger::LedgerError;
 use crate::ledger::record::EventBody;
 use crate::model::hash::FastMap;
 use crate::model::{CycleId, Decision, LineageId, Refusal, TargetName, TaskId, Verdict};
@@ -117,7 +118,13 @@ impl Core {
                     ),
                 }
             }
-            order => self.order(order, actor).await?,
+            order => match self.order(order, actor).await {
+                // nothing of it is on record, and the store is well
+                Err(DaemonError::Ledger(LedgerError::Invalid(why))) => {
+                    Reply::refused(RefusedKind::Invalid, why, "say it in fewer words")
+                }
+                done => done?,
+            },
         };
         tell(&answer);
         // an asker that went away needs no answer

@@ -357,10 +357,13 @@ impl Core {
                         .governor
                         .whole_request_failed(now, &done.target, Some(&known)),
                 }
-                let pause = retry_after.or(match status {
-                    Some(408 | 429 | 500..=599) => Some(SERVER_PAUSE),
-                    _ => None,
-                });
+                // an end in the past, or by a clock that differs from ours, is no leave to go on at once
+                let pause = match status {
+                    Some(408 | 429 | 500..=599) => {
+                        Some(retry_after.map_or(SERVER_PAUSE, |asked| asked.max(SERVER_PAUSE)))
+                    }
+                    _ => *retry_after,
+                };
                 if let Some(pause) = pause
                     && let Ok(until) = now.checked_add(pause)
                 {

@@ -318,6 +318,9 @@ async fn assemble(
     } else {
         (ledger, None)
     };
+    if matches!(need, Need::All) && !options.once && !settings.server.simulator_clock {
+        ledger.found_open(now).await?;
+    }
     // first, so that the mode's record names it
     record_policy(&ledger, &policies, now).await?;
     record_mode(&ledger, &settings, Meta::daemon(now, None)).await?;

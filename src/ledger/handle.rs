@@ -345,6 +345,19 @@ impl Ledger {
             .await
     }
 
+    /// What is open was found so by a start of the daemon: until when its requests may take effect is counted
+    /// from now on, for this run.
+    ///
+    /// # Errors
+    /// The ledger has failed.
+    pub async fn found_open(&self, now: Timestamp) -> Result<(), LedgerError> {
+        self.submit(move |work| {
+            work.found_open(now);
+            Ok(())
+        })
+        .await
+    }
+
     /// Marks everything open now as the backlog of the first enforce. Does nothing where one was taken.
     ///
     /// # Errors

@@ -38,6 +38,17 @@ pub use print::said_print;
 /// What a pause holds for.
 pub type PauseScope = Scope;
 
+/// When a start of this run has found an attempt open. Nothing of it is on record, so it makes no two
+/// attempts differ.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FoundAt(pub Option<Timestamp>);
+
+impl PartialEq for FoundAt {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
 /// The latest attempt of a lineage, while it is open or gone without a trace.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Attempt {
@@ -61,6 +72,8 @@ pub struct Attempt {
     pub kind: Kind,
     /// When it was claimed; taken as the time of sending (domain time).
     pub sent: Timestamp,
+    /// When this run's start has found it open.
+    pub found: FoundAt,
     /// Fingerprint of the failure before the send.
     pub print: Option<u64>,
     /// Another one that a list has shown which was begun before the answer: it may be from before the
@@ -100,7 +113,13 @@ impl Attempt {
             },
             _ => false,
         };
-        may_run && now.duration_since(self.sent) < settle_after
+        may_run && now.duration_since(self.may_run_from()) < settle_after
+    }
+
+    /// From when on the time is counted in which its request may still take effect: what this run has found
+    /// open it counts from its own start, for the clock may have been set forward between the two.
+    pub fn may_run_from(&self) -> Timestamp {
+        self.found.0.map_or(self.sent, |found| found.max(self.sent))
     }
 }
 

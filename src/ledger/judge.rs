@@ -43,6 +43,8 @@ pub struct Evidence {
     pub equal: u32,
     /// When the last of them was made.
     pub equal_at: Option<Timestamp>,
+    /// Fingerprint of the failure that they showed.
+    pub equal_print: Option<u64>,
     /// Single readings that found nothing.
     pub nothing: u32,
     /// Complete, stable passes in a row without the id.
@@ -89,6 +91,11 @@ pub fn next_look(sent: Timestamp, last: Timestamp, settings: &DeliverySettings) 
 /// True once `by` has passed since the attempt was sent.
 fn passed(attempt: &Attempt, by: SignedDuration, now: Timestamp) -> bool {
     now.duration_since(attempt.sent) >= by
+}
+
+/// True once the request can't take effect any more.
+fn settled(attempt: &Attempt, settings: &DeliverySettings, now: Timestamp) -> bool {
+    now.duration_since(attempt.may_run_from()) >= settings.settle_after
 }
 
 /// True for a reading that began before the attempt was sent, answered, or moved last: it may show the
@@ -272,7 +279,7 @@ fn completed_by_hand(
     now: Timestamp,
     settings: &DeliverySettings,
 ) -> Judgement {
-    if successor || passed(attempt, settings.settle_after, now) {
+    if successor || settled(attempt, settings, now) {
         return told(
             AttemptEvent::ReadSuperseded,
             Some(&task.id),
@@ -375,10 +382,14 @@ fn unchanged_or_wait(
             why: "its run is under way",
         };
     }
-    if !passed(attempt, settings.settle_after, now) {
+    if !settled(attempt, settings, now) {
         return Judgement::Wait {
             why: "an unchanged task proves nothing before settle_after has passed",
         };
+    }
+    // another failure than the last time is no equal reading, but a first one
+    if evidence.equal_print.replace(print(task)) != Some(print(task)) {
+        (evidence.equal, evidence.equal_at) = (0, None);
     }
     // two glances at the same moment are one reading
     let apart = |last: Timestamp| now.duration_since(last) >= settings.verify_first;
@@ -431,7 +442,7 @@ fn vanished(
         };
     }
     let enough = evidence.absent >= 2 && evidence.nothing >= 1;
-    if enough && passed(attempt, settings.settle_after, now) {
+    if enough && settled(attempt, settings, now) {
         return told(
             AttemptEvent::ReadGone,
             Some(current),

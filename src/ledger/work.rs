@@ -157,6 +157,12 @@ impl Work {
         Ok(())
     }
 
+    /// See [`super::Ledger::found_open`].
+    pub fn found_open(&mut self, now: Timestamp) {
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        index.found_open(now);
+    }
+
     /// Forgets what was read of attempts that are settled.
     pub fn forget_settled(&mut self) {
         let index = self.index.read().unwrap_or_else(PoisonError::into_inner);

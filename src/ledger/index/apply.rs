@@ -17,6 +17,7 @@ use crate::model::{
     TargetName, TaskId, TaskStatus,
 };
 
+use super::FoundAt;
 use super::compact::{Stamp, TaskRef};
 use super::ends::{end_episode, in_vain};
 
@@ -435,6 +436,7 @@ impl Index {
             definition: item.definition.clone(),
             kind: item.kind,
             sent: event.at,
+            found: FoundAt::default(),
             print: Some(of.print),
             early: None,
             ended: None,

@@ -149,6 +149,13 @@ impl Index {
         self.lineage(lineage).is_some_and(|of| of.has(flags::DONE))
     }
 
+    /// This run has found all open attempts at a time.
+    pub(in crate::ledger) fn found_open(&mut self, now: Timestamp) {
+        for attempt in self.attempts.values_mut() {
+            attempt.found = super::FoundAt(Some(now));
+        }
+    }
+
     /// True where completion is a person's word, and no reading has shown it.
     pub fn is_said(&self, lineage: LineageId) -> bool {
         self.lineage(lineage).is_some_and(|of| of.has(flags::SAID))

@@ -206,3 +206,32 @@ fn a_process_read_for_an_earlier_attempt_joins_nothing_to_a_later_one() {
     let event = told.expect("looked").outcomes[0].event;
     assert_eq!(event, AttemptEvent::ReadPending);
 }
+
+#[test]
+fn what_a_start_has_found_open_may_still_run_for_all_of_the_time_from_that_start_on() {
+    let (mut work, index) = core();
+    let same = || vec![row("90", TaskStatus::Rejected, "77")];
+    let lineage = see(&mut work, same(), 0).views[0].lineage.expect("opened");
+    let unknown = ReceiptStatus::Unknown {
+        why: Arc::from("no answer"),
+    };
+    send(&mut work, lineage, "90", 1, unknown);
+    // killed, and started again by a clock that was set forward by an hour
+    let mut work = Work::new(Arc::clone(&index));
+    work.found_open(at(62));
+    let way = |minute| {
+        let index = index.read().expect("a lock");
+        index.on_the_way(&ProcessKey::new("77"), at(minute), delivery().settle_after)
+    };
+    for minute in [63, 66, 76] {
+        assert!(
+            see(&mut work, same(), minute).outcomes.is_empty(),
+            "{minute}"
+        );
+        assert!(way(minute), "{minute}");
+    }
+    assert!(!way(77));
+    see(&mut work, same(), 78);
+    let seen = see(&mut work, same(), 80);
+    assert_eq!(seen.outcomes[0].event, AttemptEvent::ReadUnchanged);
+}
