@@ -70,7 +70,119 @@ async fn a_pause_of_what_was_never_seen_is_refused_unless_it_is_meant() {
         ["--definition", "AD/No Such"],
     ] {
         let args = [&["pause", "--why", "x"], &scope[..]].concat();
-        let args = ["pause", "--target", &long, "--unseen", "--why", &long];
+        let (code, said) = failed(&drill, &args);
+        assert_eq!(code, Some(65), "{said}");
+        assert!(
+            said.contains("ever seen") && said.contains("--unseen"),
+            "{said}"
+        );
+        let said = drill.done(&[&args[..], &["--unseen"]].concat());
+        assert!(said.contains("matches nothing now"), "{said}");
+        drill.done(&[&["resume"], &scope[..]].concat());
+    }
+    let (_, said) = failed(&drill, &["pause", "--why", "x", "--target", "AS"]);
+    assert!(said.contains("did you mean `AD`?"), "{said}");
+    let (_, said) = failed(&drill, &["approve", "baseline:NOSUCH", "--why", "x"]);
+    assert!(said.contains("known are: AD"), "{said}");
+    for ask in [["outcomes", "list"].as_slice(), &["plan"]] {
+        let (code, said) = failed(&drill, &[ask, &["--target", "NOSUCH"]].concat());
+        assert_eq!(code, Some(65), "{said}");
+        assert!(said.contains("known are: AD"), "{said}");
+    }
+    assert_eq!(pauses(&drill), Vec::<Value>::new());
+    // what is known is paused without a further word
+    let task = drill.inbox()[0]["tasks"][0]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let explained = drill.done(&["explain", &task]);
+    let account = explained
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("account: "))
+        .expect("its account")
+        .to_owned();
+    drill.done(&["pause", "--why", "x", "--account", &account]);
+    drill.done(&["pause", "--why", "x", "--task", &task]);
+    drill.done(&["resume", "--account", &account]);
+    drill.done(&["resume", "--task", &task]);
+    drill.approve_backlog();
+    drill.run_for("12h").await;
+    drill.judge().await;
+}
+
+/// The first list comes after the pause, and shows the name in another case.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_of_a_target_to_come_holds_it_however_its_name_is_written() {
+    let mut drill = Setup::of(GROUPS).start().await;
+    drill.release();
+    let said = drill.done(&["pause", "--target", "ad", "--why", "x", "--unseen"]);
+    assert!(said.contains("matches nothing now"), "{said}");
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    drill.run_for("12h").await;
+    assert_eq!(drill.count("effects"), 0, "paused");
+    drill.done(&["resume", "--target", "AD"]);
+    drill.run_for("12h").await;
+    assert_eq!(drill.count("healed"), 6);
+    drill.judge().await;
+}
+
+fn pause<'a>(scope: &[&'a str], rest: &[&'a str]) -> Vec<&'a str> {
+    [&["pause"][..], scope, rest].concat()
+}
+
+/// The stricter of two pauses holds, over kill -9 and restart too; only a resume ends it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_pause_never_shortens_the_first() {
+    let mut drill = ready().await;
+    for scope in [&["--target", "AD"][..], &[]] {
+        drill.done(&pause(scope, &["--why", "Alice: a change"]));
+        let said = drill.done(&pause(scope, &["--why", "Bob", "--for", "1m"]));
+        assert!(
+            said.contains("already paused") && said.contains("Alice: a change"),
+            "{said}"
+        );
+        if drill.inbox().iter().any(|item| item["why"] == "baseline") {
+            drill.approve_backlog();
+        }
+        let (code, said) = failed(&drill, &pause(scope, &["--why", "Bob", "--for", "0s"]));
+        assert_eq!(code, Some(65), "{said}");
+        assert!(said.contains("--for"), "{said}");
+        drill.kill_and_restart().await;
+        drill.run_for("1h").await;
+        drill.done(&pause(scope, &["--why", "Bob", "--for", "1m"]));
+        drill.run_for("1h").await;
+        let held = pauses(&drill);
+        assert_eq!(held.len(), 1, "{held:#?}");
+        assert_eq!(held[0]["why"], "Alice: a change");
+        assert_eq!(held[0]["until"], Value::Null);
+        assert_eq!(drill.count("effects"), 0, "paused");
+        if !scope.is_empty() {
+            // everything is paused before the target is resumed, or it would go on
+            drill.done(&["pause", "--why", "Alice: a change"]);
+            drill.done(&[&["resume"], scope].concat());
+        }
+    }
+    drill.done(&["resume"]);
+    drill.run_for("12h").await;
+    // a later end is taken
+    drill.done(&["pause", "--why", "Carol", "--for", "1h"]);
+    let said = drill.done(&["pause", "--why", "Dave", "--for", "3h"]);
+    assert!(said.starts_with("paused everything"), "{said}");
+    assert_eq!(pauses(&drill)[0]["why"], "Dave");
+    drill.run_for("4h").await;
+    assert_eq!(pauses(&drill), Vec::<Value>::new());
+    assert_eq!(drill.count("healed"), 6);
+    drill.judge().await;
+}
+
+/// Each text of an order is short enough, and all of them are not: the order is refused, and the daemon goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_whose_words_fit_into_no_record_is_refused_and_ends_nothing() {
+    let mut drill = ready().await;
+    let long = "\u{1f512}".repeat(990);
+    let args = ["pause", "--target", &long, "--unseen", "--why", &long];
     let (code, said) = failed(&drill, &args);
     assert_eq!(code, Some(65), "{said}");
     assert!(said.contains("fewer words"), "{said}");
