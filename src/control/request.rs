@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::audit::PastFilter;
 use super::view::{Actor, Refused, RefusedKind, Reply};
+use crate::model::text::json_len;
 use crate::model::{ActionName, AttemptState, LineageId, PolicyHash, Scope, TargetName, TaskId};
 
 /// What is asked. Everything that changes something carries why, which is recorded with the actor.
@@ -183,6 +184,8 @@ impl Request {
 
 /// Longest text that a person may give, in characters.
 pub const MAX_TEXT: usize = 1_000;
+/// Bytes of all texts of one order together, as they are recorded: what it says has to fit into one record.
+const ALL_TEXTS: usize = 5_000;
 
 impl Request {
     /// What is wrong with the words that came with it, before anything else is looked at.
@@ -215,6 +218,15 @@ impl Request {
                     ),
                 });
             }
+        }
+        let bytes: usize = self.texts().iter().map(|(_, text)| json_len(text)).sum();
+        if bytes > ALL_TEXTS {
+            return Err(invalid(
+                format!(
+                    "the words of this order take {bytes} bytes together; at most {ALL_TEXTS} are taken"
+                ),
+                "say it in fewer words",
+            ));
         }
         if let Self::Pause {
             lasting: Some(lasting),

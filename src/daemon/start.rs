@@ -319,7 +319,14 @@ async fn assemble(
         (ledger, None)
     };
     if matches!(need, Need::All) && !options.once && !settings.server.simulator_clock {
-        ledger.found_open(now).await?;
+        let ahead = ledger.found_open(now).await?;
+        if ahead > 0 {
+            tracing::error!(
+                attempts = ahead,
+                %now,
+                "open attempts are on record as later than now: the clock was ahead when they were sent, or is behind now; look at the clock. They are read from now on as if they had been sent now"
+            );
+        }
     }
     // first, so that the mode's record names it
     record_policy(&ledger, &policies, now).await?;

@@ -346,16 +346,12 @@ impl Ledger {
     }
 
     /// What is open was found so by a start of the daemon: until when its requests may take effect is counted
-    /// from now on, for this run.
+    /// from now on, for this run. Answers how many of them are on record as later than now.
     ///
     /// # Errors
     /// The ledger has failed.
-    pub async fn found_open(&self, now: Timestamp) -> Result<(), LedgerError> {
-        self.submit(move |work| {
-            work.found_open(now);
-            Ok(())
-        })
-        .await
+    pub async fn found_open(&self, now: Timestamp) -> Result<usize, LedgerError> {
+        self.submit(move |work| Ok(work.found_open(now))).await
     }
 
     /// Marks everything open now as the backlog of the first enforce. Does nothing where one was taken.

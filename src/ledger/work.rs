@@ -158,9 +158,9 @@ impl Work {
     }
 
     /// See [`super::Ledger::found_open`].
-    pub fn found_open(&mut self, now: Timestamp) {
+    pub fn found_open(&mut self, now: Timestamp) -> usize {
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        index.found_open(now);
+        index.found_open(now)
     }
 
     /// Forgets what was read of attempts that are settled.

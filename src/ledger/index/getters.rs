@@ -149,11 +149,18 @@ impl Index {
         self.lineage(lineage).is_some_and(|of| of.has(flags::DONE))
     }
 
-    /// This run has found all open attempts at a time.
-    pub(in crate::ledger) fn found_open(&mut self, now: Timestamp) {
+    /// This run has found all open attempts at a time. What is on record of some of them is later than that
+    /// where the clock was set back since: they were sent before this run all the same, and every reading of
+    /// it is later. Answers how many these are.
+    pub(in crate::ledger) fn found_open(&mut self, now: Timestamp) -> usize {
+        let mut ahead = 0;
         for attempt in self.attempts.values_mut() {
             attempt.found = super::FoundAt(Some(now));
+            ahead += usize::from(attempt.sent.max(attempt.moved) > now);
+            attempt.sent = attempt.sent.min(now);
+            attempt.moved = attempt.moved.min(now);
         }
+        ahead
     }
 
     /// True where completion is a person's word, and no reading has shown it.

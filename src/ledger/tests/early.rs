@@ -235,3 +235,17 @@ fn what_a_start_has_found_open_may_still_run_for_all_of_the_time_from_that_start
     let seen = see(&mut work, same(), 80);
     assert_eq!(seen.outcomes[0].event, AttemptEvent::ReadUnchanged);
 }
+
+#[test]
+fn what_was_sent_by_a_clock_that_was_ahead_is_read_all_the_same() {
+    let (mut work, index) = core();
+    let same = || vec![row("90", TaskStatus::Rejected, "77")];
+    let lineage = see(&mut work, same(), 120).views[0]
+        .lineage
+        .expect("opened");
+    send(&mut work, lineage, "90", 121, ReceiptStatus::Accepted);
+    let mut work = Work::new(Arc::clone(&index));
+    assert_eq!(work.found_open(at(2)), 1);
+    let seen = see(&mut work, vec![row("1200", TaskStatus::Pending, "77")], 5);
+    assert_eq!(seen.outcomes[0].event, AttemptEvent::ReadPending);
+}
