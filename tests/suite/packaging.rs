@@ -38,10 +38,7 @@ fn pages(command: &clap::Command, out: &mut BTreeMap<String, String>) {
         man.render_subcommands_section(&mut text)
             .expect("written to memory");
     }
-    out.insert(
-        format!("{name}.1"),
-        String::from_utf8(text).expect("UTF-8"),
-    );
+    out.insert(format!("{name}.1"), String::from_utf8(text).expect("UTF-8"));
     for sub in command.get_subcommands().filter(|s| s.get_name() != "help") {
         pages(sub, out);
     }
@@ -211,7 +208,10 @@ fn an_installation_makes_the_user_and_the_store_and_starts_nothing() {
         assert!(calls.contains("systemd-sysusers -"), "{calls}");
         let (said, calls) = host.run("postinst", &[post], &[]);
         let store = host.path("var/lib/provtaskd");
-        let mode = fs::metadata(&store).expect("the store").permissions().mode();
+        let mode = fs::metadata(&store)
+            .expect("the store")
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o7777, 0o700);
         let config = fs::metadata(host.path("etc/provtaskd/provtaskd.toml")).expect("it");
         assert_eq!(config.permissions().mode() & 0o7777, 0o640);
@@ -249,7 +249,12 @@ fn an_upgrade_restarts_only_what_runs_and_can_go_on() {
 #[test]
 fn no_removal_deletes_a_store() {
     for acts in [
-        [("prerm", "remove"), ("postrm", "remove"), ("postrm", "purge")].as_slice(),
+        [
+            ("prerm", "remove"),
+            ("postrm", "remove"),
+            ("postrm", "purge"),
+        ]
+        .as_slice(),
         &[("prerm", "0"), ("postrm", "0")],
     ] {
         let host = Host::new();
