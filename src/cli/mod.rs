@@ -202,6 +202,11 @@ pub fn understands<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<(), S
     }
 }
 
+/// The whole command line as clap knows it, for man pages and their test.
+pub fn definition() -> clap::Command {
+    Cli::command()
+}
+
 /// Every command as typed, e.g. `outcomes list`, for documentation and its tests.
 pub fn commands() -> Vec<String> {
     fn walk(command: &clap::Command, prefix: &str, out: &mut Vec<String>) {

@@ -71,6 +71,7 @@ mod mutants;
 mod naive;
 mod naive_caught;
 mod opened;
+mod packaging;
 mod policy;
 mod policy_memo;
 mod policy_set;
