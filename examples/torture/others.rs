@@ -240,6 +240,9 @@ fn spoilt(request: &Value) -> bool {
         )
 }
 
+/// A run: its row in the journal, from when on it can be known, and who caused it.
+type Run<'a> = (u64, Option<Timestamp>, &'a str);
+
 /// No piece of work is sent once it has had as many runs as it may, theirs among them where they count. One of
 /// theirs counts here only if whole walks through the list have shown what it came from and what it made.
 pub fn cap(evidence: &Evidence, excuses: &Excuses<'_>, plan: &Plan, resets: &Resets) -> Verdict {
@@ -252,7 +255,7 @@ pub fn cap(evidence: &Evidence, excuses: &Excuses<'_>, plan: &Plan, resets: &Res
     }
     let rows = rows_of(evidence)?;
     // by the root: each run with its row in the journal, from when on it can be known, and who caused it
-    let mut runs: HashMap<u64, Vec<(u64, Option<Timestamp>, &str)>> = HashMap::new();
+    let mut runs: HashMap<u64, Vec<Run<'_>>> = HashMap::new();
     let mut born: HashMap<u64, Vec<(u64, Timestamp)>> = HashMap::new();
     for task in evidence.tasks() {
         let (root, id) = (number(task, "root")?, number(task, "id")?);
