@@ -69,9 +69,17 @@ fn daemon(house: &House) -> Daemon {
         .expect("started");
     let daemon = Daemon(child);
     let began = Instant::now();
+    let socket = house.dir.path().join("store/control.sock");
     loop {
-        let status = house.cli(&["status", "--json"]);
-        let status: Value = serde_json::from_slice(&status.stdout).unwrap_or_default();
+        // a command that comes first holds the store, and the daemon does not wait for it
+        let up = socket.exists();
+        let status = if up {
+            house.cli(&["status", "--json"]).stdout
+        } else {
+            std::thread::yield_now();
+            Vec::new()
+        };
+        let status: Value = serde_json::from_slice(&status).unwrap_or_default();
         if status["last_cycle"].is_string() || status["visible"].as_u64() > Some(0) {
             return daemon;
         }
