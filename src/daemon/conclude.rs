@@ -98,7 +98,7 @@ impl Core {
             Action::Retry | Action::ManualComplete | Action::SetResponse { .. }
         );
         let settle_after = self.settings.delivery.settle_after;
-        let until = attempt.sent.checked_add(settle_after).ok()?;
+        let until = attempt.may_run_from().checked_add(settle_after).ok()?;
         (runs && now < until).then_some(until)
     }
 
