@@ -249,3 +249,23 @@ fn what_was_sent_by_a_clock_that_was_ahead_is_read_all_the_same() {
     let seen = see(&mut work, vec![row("1200", TaskStatus::Pending, "77")], 5);
     assert_eq!(seen.outcomes[0].event, AttemptEvent::ReadPending);
 }
+
+#[test]
+fn two_readings_of_different_failures_are_no_two_equal_ones() {
+    let (mut work, _) = core();
+    let seen = see(&mut work, vec![failed_with("refused")], 0);
+    let lineage = seen.views[0].lineage.expect("opened");
+    let unknown = ReceiptStatus::Unknown {
+        why: Arc::from("reset"),
+    };
+    send(&mut work, lineage, "90", 5, unknown);
+    let early = sighting(vec![failed_with("locked")], 4);
+    work.observe(&early, at(8)).expect("a pass");
+    // the other failure, then a list that shows the one of before the send again
+    for (reason, minute) in [("locked", 21), ("refused", 23)] {
+        let seen = see(&mut work, vec![failed_with(reason)], minute);
+        assert_eq!(seen.outcomes, [], "{reason}");
+    }
+    let told = see(&mut work, vec![failed_with("refused")], 25);
+    assert_eq!(told.outcomes[0].event, AttemptEvent::ReadUnchanged);
+}
