@@ -13,16 +13,13 @@ use super::under_way::{Why, takes_access};
 use super::{DaemonError, reread};
 use crate::dispatch::batch::{Batch, Pick};
 use crate::dispatch::deliver::{Delivered, End, deliver};
-use crate::governor::{Admitted, Answered, Failed, Governor, Lane};
+use crate::governor::{Admitted, Answered, Governor, Lane, NotAnswered};
 use crate::ledger::record::{EventBody, Meta};
 use crate::ledger::{ClaimRequest, DecisionRecord, Entry, LedgerError, Settled, VerifyItem};
 use crate::model::{
     Action, ActionName, BatchId, Receipt, ReceiptStatus, Refusal, RefusalReason, TargetName,
 };
 use crate::oig::UnsentCause;
-
-/// Pause after a 408, 429 or 5xx that named none.
-const SERVER_PAUSE: SignedDuration = SignedDuration::from_secs(60);
 
 /// A PUT that has come to its end, or was never sent.
 pub struct SendDone {
@@ -345,30 +342,17 @@ impl Core {
                 retry_after,
                 hung,
             } => {
-                let known = Failed {
-                    items: u32::try_from(delivered.receipts.len()).unwrap_or(u32::MAX),
-                    took: delivered.took,
-                    too_long: *hung || matches!(status, Some(408 | 504)),
-                };
-                match hung {
-                    // its target may only be slow: that must not delay any other
-                    true => self.governor.request_hung(now, &done.target, &known),
-                    false => self
-                        .governor
-                        .whole_request_failed(now, &done.target, Some(&known)),
-                }
-                // an end in the past, or by a clock that differs from ours, is no leave to go on at once
-                let pause = match status {
-                    Some(408 | 429 | 500..=599) => {
-                        Some(retry_after.map_or(SERVER_PAUSE, |asked| asked.max(SERVER_PAUSE)))
-                    }
-                    _ => *retry_after,
-                };
-                if let Some(pause) = pause
-                    && let Ok(until) = now.checked_add(pause)
-                {
-                    self.governor.server_asked_to_wait(now, until);
-                }
+                self.governor.not_answered(
+                    now,
+                    &done.target,
+                    &NotAnswered {
+                        items: u32::try_from(delivered.receipts.len()).unwrap_or(u32::MAX),
+                        took: delivered.took,
+                        hung: *hung,
+                        status: *status,
+                        retry_after: *retry_after,
+                    },
+                );
                 if *status == Some(404) {
                     // what it named may be gone, or somebody else may have ended it: that is read at once
                     self.look_into(&delivered.receipts, now);

@@ -12,6 +12,7 @@ mod pacing;
 mod state;
 mod sums;
 mod tell;
+mod unanswered;
 mod view;
 
 pub use admitted::{Admitted, Lane};
@@ -22,6 +23,7 @@ pub use gate::gate_names;
 pub use machine::{Census, Governed, Governor, Outage, Standing};
 pub use pace::{Answered, Failed, SPAN as RATE_SPAN};
 pub use state::{GovernorState, Pause};
+pub use unanswered::NotAnswered;
 pub use view::GateView;
 
 #[cfg(test)]

@@ -112,7 +112,7 @@ impl Governor {
     }
 
     /// A PUT with so many items is about to leave. Every `sent` is followed by exactly one
-    /// [`Governor::answered`], [`Governor::request_hung`] or [`Governor::whole_request_failed`].
+    /// [`Governor::answered`], [`Governor::not_answered`] or [`Governor::whole_request_failed`].
     pub fn sent(&mut self, now: Timestamp, target: &TargetName, items: u32) {
         let here = self.state.tick(now);
         let (pace, limits) = self.pace(target);
@@ -135,6 +135,7 @@ impl Governor {
         let here = self.state.tick(now);
         if answer.accepted > 0 || answer.refused > 0 {
             self.state.server_failures = 0;
+            self.state.given_up_of = None;
         }
         let (pace, limits) = self.pace(target);
         pace.answered(here, &answer, limits);
@@ -176,7 +177,7 @@ impl Governor {
         }
     }
 
-    /// The server said 408, 429, 502, 503 or 504, or named a time: everything waits until then (wall time).
+    /// The server said 429 or 5xx, or named a time: everything waits until then (wall time).
     pub fn server_asked_to_wait(&mut self, now: Timestamp, until: Timestamp) {
         let here = self.state.tick(now);
         self.back_off_server(later(here, until.duration_since(now)));

@@ -26,6 +26,9 @@ pub struct GovernorState {
     pub(super) targets: BTreeMap<TargetName, Pace>,
     pub(super) server_until: Option<Timestamp>,
     pub(super) server_failures: u32,
+    /// The target whose request was the last that something in between gave up on, with no answer since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) given_up_of: Option<TargetName>,
     pub(super) pauses: Vec<Pause>,
     pub(super) holds: Vec<Hold>,
 }
@@ -63,6 +66,7 @@ impl GovernorState {
             targets: BTreeMap::new(),
             server_until: None,
             server_failures: 0,
+            given_up_of: None,
             pauses: Vec::new(),
             holds: Vec::new(),
         }

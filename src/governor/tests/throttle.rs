@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{AttemptEvent as E, LineageId, RefusalReason as R, TargetName};
 
-use super::super::{Answered, Failed, Governor, Lane, Outage};
+use super::super::{Answered, Failed, Governor, Lane, NotAnswered, Outage};
 use super::fixture::{at, governor, settings, started, target};
 
 /// What may be sent within one minute, as the batcher asks for it, with nothing left to be read back.
@@ -182,4 +182,99 @@ fn requests_that_hang_are_counted_against_their_target_alone() {
     assert_eq!(refused.map_err(|r| r.reason), Err(R::BreakerOpen));
     assert!(governor.next_batch(at(9), &other, Lane::Usual, 0).is_ok());
     assert!(governor.next_batch(at(9), &other, Lane::Revoke, 0).is_ok());
+}
+
+/// A PUT of one item to this target ends after a minute with this status and this `Retry-After`.
+fn ends(
+    governor: &mut Governor,
+    second: i64,
+    target: &TargetName,
+    status: Option<u16>,
+    retry_after: Option<i64>,
+) {
+    governor.sent(at(second), target, 1);
+    let ended = NotAnswered {
+        items: 1,
+        took: std::time::Duration::from_secs(60),
+        hung: false,
+        status,
+        retry_after: retry_after.map(jiff::SignedDuration::from_secs),
+    };
+    governor.not_answered(at(second), target, &ended);
+}
+
+/// How many seconds after `second` a target of which nothing is known may be written to again.
+fn others_wait(governor: &mut Governor, second: i64) -> i64 {
+    let unknown = TargetName::new("Mail");
+    (0..4000)
+        .find(|n| {
+            let asked = governor.next_batch(at(second + n), &unknown, Lane::Usual, 0);
+            asked.is_ok()
+        })
+        .expect("it ends")
+}
+
+#[test]
+fn what_gives_up_on_one_slow_target_delays_no_other() {
+    for status in [408, 504] {
+        let mut settings = settings();
+        settings.default.breaker_after = 3;
+        let mut governor = started(settings);
+        for n in 0..9 {
+            ends(&mut governor, n, &target(), Some(status), None);
+            assert_eq!(others_wait(&mut governor, n), 0, "{status}, the {n}th");
+        }
+        let refused = governor.next_batch(at(9), &target(), Lane::Usual, 0);
+        assert_eq!(refused.map_err(|r| r.reason), Err(R::BreakerOpen));
+    }
+}
+
+#[test]
+fn what_gives_up_on_one_target_after_the_other_is_the_server() {
+    let names = ["A", "B", "C", "D"].map(TargetName::new);
+    let mut governor = started(settings());
+    for (n, name) in (0_i64..).zip(&names) {
+        assert_eq!(others_wait(&mut governor, n), 0);
+        ends(&mut governor, n, name, Some(504), None);
+    }
+    assert!(others_wait(&mut governor, 4) > 0);
+    // an answer between two of them says that the server is there
+    let mut governor = started(settings());
+    for (n, name) in (0_i64..).zip(&names) {
+        ends(&mut governor, n, name, Some(504), None);
+        governor.sent(at(n), name, 1);
+        let answer = Answered {
+            items: 1,
+            accepted: 1,
+            ..Answered::default()
+        };
+        governor.answered(at(n), name, answer);
+        assert_eq!(others_wait(&mut governor, n), 0);
+    }
+}
+
+#[test]
+fn a_time_that_the_server_names_is_kept_and_never_shortens_a_pause() {
+    let cases = [
+        // no time, and one that has passed or is too short: the shortest pause
+        (Some(503), None, 60),
+        (Some(429), Some(0), 60),
+        (Some(500), Some(-5), 60),
+        (Some(503), Some(10), 60),
+        (Some(429), Some(600), 600),
+        (Some(503), Some(3000), 3000),
+        // something in between that names a time speaks for the server
+        (Some(504), Some(90), 90),
+        (Some(408), Some(0), 60),
+        // a status that does not speak of the server, or none
+        (Some(404), None, 0),
+        (Some(404), Some(45), 45),
+        (None, None, 0),
+    ];
+    for (status, retry_after, wanted) in cases {
+        let mut governor = started(settings());
+        ends(&mut governor, 0, &target(), status, retry_after);
+        let waited = others_wait(&mut governor, 0);
+        assert_eq!(waited, wanted, "{status:?} {retry_after:?}");
+    }
 }

@@ -1,0 +1,72 @@
+//! What a PUT that was sent and not answered says about its target and about the server; it decides how long each is left alone and never what became of the tasks.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::model::TargetName;
+
+use super::machine::Governor;
+use super::pace::Failed;
+
+/// The shortest pause after a status that speaks of the server itself, whether it names a time or
+/// not: a time in the past, or by a clock that differs from ours, is no leave to go on at once.
+const SERVER_PAUSE: SignedDuration = SignedDuration::from_secs(60);
+
+/// A PUT that left and came back without answers for its items.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotAnswered {
+    /// Items in the PUT.
+    pub items: u32,
+    /// How long it was waited for.
+    pub took: Duration,
+    /// Nothing came within the time-out of ours.
+    pub hung: bool,
+    /// The HTTP status, where one came.
+    pub status: Option<u16>,
+    /// The time that the server named with it (`Retry-After`); zero where it had passed already.
+    pub retry_after: Option<SignedDuration>,
+}
+
+impl Governor {
+    /// A PUT to this target ended without answers for its items. What took too long counts against
+    /// its target, everything else against the server too; a 429 or 5xx, and any answer that names a
+    /// time, holds everything back.
+    ///
+    /// A 408 or 504 without a time is said by something in between that gave up waiting. One slow
+    /// target does that by itself and must not delay the others, so it counts against the server only
+    /// where the one before it was of another target and nothing was answered between the two.
+    pub fn not_answered(&mut self, now: Timestamp, target: &TargetName, ended: &NotAnswered) {
+        let too_long = matches!(ended.status, Some(408 | 504));
+        let known = Failed {
+            items: ended.items,
+            took: ended.took,
+            too_long: ended.hung || too_long,
+        };
+        if ended.hung {
+            self.request_hung(now, target, &known);
+            return;
+        }
+        if too_long && ended.retry_after.is_none() {
+            match self.state.given_up_of.replace(target.clone()) {
+                Some(other) if other != *target => {
+                    self.whole_request_failed(now, target, Some(&known));
+                }
+                _ => self.request_hung(now, target, &known),
+            }
+            return;
+        }
+        self.whole_request_failed(now, target, Some(&known));
+        let pause = match ended.status {
+            Some(408 | 429 | 500..=599) => Some(
+                ended
+                    .retry_after
+                    .map_or(SERVER_PAUSE, |asked| asked.max(SERVER_PAUSE)),
+            ),
+            _ => ended.retry_after,
+        };
+        if let Some(until) = pause.and_then(|pause| now.checked_add(pause).ok()) {
+            self.server_asked_to_wait(now, until);
+        }
+    }
+}
