@@ -4,6 +4,7 @@
 //! root are served; who asked is handed on as [`Actor`].
 
 mod audit;
+mod backlog;
 mod client;
 mod request;
 mod server;
@@ -12,6 +13,7 @@ mod view;
 mod wire;
 
 pub use audit::{JournalView, PastFilter, PastView, ReplayView};
+pub use backlog::{AgeView, BacklogRow, BacklogView};
 pub use client::{ask, ask_in_time, is_running};
 pub use request::{Incoming, MAX_TEXT, OutcomeFilter, PlanFilter, Request};
 pub use server::Server;

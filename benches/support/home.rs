@@ -67,7 +67,7 @@ impl Home {
         };
         let config = format!(
             "[server]\norigin = \"{origin}\"\nlogin = \"bench\"\npassword_file = \"password\"\n\
-             pages_in_flight = 4\nreads_per_minute = 1000000\n\
+             pages_in_flight = 4\nrequire_probe = false\nreads_per_minute = 1000000\n\
              [schedule]\nevery = \"1s\"\nat_most = \"1s\"\n[mode]\nglobal = \"{mode}\"\n\
              [policy]\ndir = \"policies\"\n[store]\ndir = \"store\"\n[admin]\nlisten = \"off\"\n{more}"
         );

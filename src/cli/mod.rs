@@ -3,6 +3,7 @@
 mod act;
 mod ask;
 mod audit;
+mod baseline;
 mod check;
 mod context;
 mod demo;
@@ -63,6 +64,9 @@ enum Command {
     Inbox(look::JsonArg),
     /// Release what is held under an inbox id
     Approve(act::ApproveArgs),
+    /// The old backlog that waits since enforce was switched on
+    #[command(subcommand)]
+    Baseline(baseline::BaselineCommand),
     /// Say no to what is held under an inbox id
     Reject(act::VoteArgs),
     /// Stop sending, for everything or a part
@@ -158,6 +162,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Status(args) => look::status(&context, &args),
         Command::Inbox(args) => look::inbox(&context, &args),
         Command::Approve(args) => act::approve(&context, args),
+        Command::Baseline(command) => baseline::baseline(&context, command),
         Command::Reject(args) => act::reject(&context, args),
         Command::Pause(args) => act::pause(&context, args),
         Command::Resume(args) => act::resume(&context, args),

@@ -106,6 +106,7 @@ section! {
         role_word: String = Default(r#""role""#), "The word for `type` when a task is reassigned to a role.";
         server_zone: String = Default(r#""UTC""#), "Zone of the server's dates that name none.";
         traits: String = Optional(r#""traits.json""#), "File of what `provtaskd probe` has learned of this server; by default `traits.json` in the store's directory.";
+        require_probe: bool = Optional("true"), "Enforce an action only once `provtaskd probe` has learned what it rests on; by default true, but with simulator_clock false.";
         simulator_clock: bool = Default("false"), "Take domain time from a simulator; only with a simulator on loopback.";
     }
 }

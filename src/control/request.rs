@@ -29,6 +29,8 @@ pub enum Request {
     },
     /// What waits for a person: [`Reply::Inbox`].
     Inbox,
+    /// What of the old backlog waits, by target and age: [`Reply::Backlog`].
+    Backlog,
     /// Releases what is held under an inbox id.
     Approve {
         /// The inbox item's id.
@@ -146,6 +148,7 @@ impl Request {
                 | Self::Plan { .. }
                 | Self::Explain { .. }
                 | Self::Inbox
+                | Self::Backlog
                 | Self::OutcomesList { .. }
                 | Self::OutcomesShow { .. }
                 | Self::StoreSave { .. }
@@ -161,6 +164,7 @@ impl Request {
             Self::Plan { .. } => "plan",
             Self::Explain { .. } => "explain",
             Self::Inbox => "inbox",
+            Self::Backlog => "backlog",
             Self::Approve { .. } => "approve",
             Self::Reject { .. } => "reject",
             Self::Pause { .. } => "pause",

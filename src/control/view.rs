@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::audit::{JournalView, PastView};
+use super::backlog::BacklogView;
 use super::state::{AnchorView, FeedView, IntakeView, RewoundView, SavedView};
 use crate::model::{
     ActionName, AttemptState, Kind, LineageId, Login, Mode, PolicyHash, Principal, Refusal,
@@ -43,6 +44,8 @@ pub enum Reply {
     Explain(Box<ExplainView>),
     /// To [`super::Request::Inbox`].
     Inbox(Vec<InboxItem>),
+    /// To [`super::Request::Backlog`].
+    Backlog(BacklogView),
     /// To [`super::Request::OutcomesList`].
     Outcomes(OutcomesView),
     /// To [`super::Request::OutcomesShow`].

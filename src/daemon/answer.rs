@@ -70,6 +70,7 @@ impl Core {
             }
             Request::Status => Reply::Status(Box::new(self.status())),
             Request::Inbox => Reply::Inbox(self.inbox()),
+            Request::Backlog => Reply::Backlog(self.backlog_view()),
             Request::OutcomesList { filter } => {
                 self.ledger.written().await?;
                 self.outcomes(&filter)

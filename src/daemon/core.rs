@@ -15,6 +15,7 @@ use super::justify::{JustifyDone, Justifying};
 use super::memory::Memory;
 use super::one::OneRetry;
 use super::ordered::OrderWait;
+use super::probed::Unprobed;
 use super::seen::Seen;
 use super::send::SendDone;
 use super::settle::LookDone;
@@ -184,6 +185,8 @@ pub struct Core {
     pub cycle_since: Option<Instant>,
     /// False until every claim found open at start was read once (invariant 4).
     pub settled_at_start: bool,
+    /// Actions that rest on traits of the server which were not probed.
+    pub unprobed: Unprobed,
     /// Why the store and the server don't belong together, if so.
     pub world_mismatch: Option<Arc<str>>,
     /// What the last list showed that speaks against this being the known server; the next one tells.
@@ -411,6 +414,7 @@ impl Core {
         };
         self.cycle = CycleId(uuid::Uuid::now_v7());
         self.refresh_roster();
+        self.refresh_traits();
         let bench = self.bench(self.cycle);
         let began = Instant::now();
         self.cycle_since = Some(began);

@@ -33,6 +33,7 @@ impl Core {
         let world_mismatch = self.mismatch();
         self.ledger.read(|index| Standing {
             policy_released: index.released(hash),
+            unprobed: self.unprobed.clone(),
             login_stopped: index
                 .login_stopped(login)
                 .map(|stopped| Arc::clone(&stopped.why)),

@@ -110,6 +110,7 @@ fn waits_for_a_person(reason: RefusalReason) -> bool {
         RefusalReason::ModeOff
             | RefusalReason::ModeObserve
             | RefusalReason::PolicyNotReleased
+            | RefusalReason::NotProbed
             | RefusalReason::Paused
             | RefusalReason::WorldMismatch
             | RefusalReason::KindUnknown

@@ -1,5 +1,6 @@
 //! Sends one retry that a person has asked for by its task, whatever the mode: the policies have to want it, the guards and every gate of the governor but mode and release have to let it pass, and it is claimed like any other.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::DaemonError;
@@ -146,6 +147,8 @@ impl Core {
         governor.reconfigure(self.settings.governor.clone(), consented());
         let standing = Standing {
             policy_released: true,
+            // this very retry is how its traits are learned
+            unprobed: BTreeMap::new(),
             ..self.standing(snapshot_ok)
         };
         governor.begin_cycle(now, &census, standing);

@@ -72,6 +72,7 @@ impl Core {
             | Request::RetryOne { .. }
             | Request::Explain { .. }
             | Request::Inbox
+            | Request::Backlog
             | Request::OutcomesList { .. }
             | Request::OutcomesShow { .. }
             | Request::StoreSave { .. }

@@ -53,6 +53,7 @@ impl Core {
                 // before it is answered: who reloads is told what is wrong with the file
                 self.refresh_roster();
                 self.settings = Arc::new(settings);
+                self.refresh_traits();
                 self.policies = policies;
                 self.reload_error = None;
                 self.targets_said = false;

@@ -15,6 +15,7 @@ use super::anchor::{Anchoring, LastAnchor, check_last};
 use super::core::{Core, Exit, Inlets, Last, Signal, drive, idle};
 use super::justify::Justifying;
 use super::memory::Memory;
+use super::probed::unprobed;
 use super::stopped::StopFile;
 use super::store::{StoreSeen, mismatch_of};
 use super::time::clock_for;
@@ -149,6 +150,7 @@ async fn run_with(
         tracing::warn!("mode.global is off: nothing is read or sent; only questions are answered");
     }
     core.warn_of_policies();
+    core.say_unprobed();
     let mut inlets = Inlets { control, signals };
     let ended = drive(&mut core, &mut inlets).await;
     core.saving.stop();
@@ -370,6 +372,7 @@ async fn assemble(
         pace: Pace::new(every, at_most),
         settled_at_start: looks.is_empty(),
         looks,
+        unprobed: unprobed(&settings),
         world_mismatch,
         doubtful_world: None,
         server_behind: None,

@@ -11,7 +11,7 @@ use crate::control::{
 use crate::governor::HoldStatus;
 use crate::ledger::{Index, LEFT_REWOUND, Outage};
 use crate::model::decision::Mode;
-use crate::model::{AttemptState, LineageId, RefusalReason, TargetName, TaskId};
+use crate::model::{ActionName, AttemptState, LineageId, RefusalReason, TargetName, TaskId};
 
 /// Tasks that an inbox item names at most.
 const NAMED: usize = 100;
@@ -41,6 +41,12 @@ impl Core {
                 why.push("claims found open at start are still being read".to_owned());
             }
         }
+        let some_acts = why.is_empty() && self.unprobed.len() < ActionName::ALL.len();
+        let unprobed = self.unprobed_words();
+        if some_acts {
+            return (configured, unprobed);
+        }
+        why.extend(unprobed);
         let mode = if why.is_empty() {
             configured
         } else {
@@ -314,6 +320,7 @@ impl Core {
             // holds are shown as a whole, above
             if waiting.why == RefusalReason::CapHeld.as_str()
                 || waiting.why == RefusalReason::PolicyNotReleased.as_str()
+                || waiting.why == RefusalReason::NotProbed.as_str()
             {
                 continue;
             }
@@ -378,7 +385,7 @@ fn outage_words(outage: &Outage, path: &str) -> String {
 }
 
 /// By target, all that `approve baseline:TARGET` releases.
-fn backlogs(index: &Index) -> BTreeMap<TargetName, BTreeSet<LineageId>> {
+pub(super) fn backlogs(index: &Index) -> BTreeMap<TargetName, BTreeSet<LineageId>> {
     // what nobody wants done today may be wanted tomorrow, when its owner leaves
     let mut all: BTreeMap<TargetName, BTreeSet<LineageId>> = index
         .baseline_by_target()
@@ -420,7 +427,7 @@ fn count_backlog(
     }
 }
 
-fn is_backlog(why: &str) -> bool {
+pub(super) fn is_backlog(why: &str) -> bool {
     why == RefusalReason::Baseline.as_str() || why == RefusalReason::TooOld.as_str()
 }
 

@@ -111,7 +111,7 @@ pub struct WouldRow {
     pub target: Option<TargetName>,
     /// The action.
     pub action: ActionName,
-    /// What held it back: `mode_observe`, `policy_not_released`, `baseline`.
+    /// What held it back: `mode_observe`, `policy_not_released`, `not_probed`, `baseline`.
     pub held_by: RefusalReason,
     /// How many tasks.
     pub tasks: u64,

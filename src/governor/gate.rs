@@ -44,6 +44,9 @@ const GATES: &[(&str, Gate)] = &[
     ("standing", |input| input.standing.refusal()),
     ("mode", mode),
     ("release", release),
+    ("probe", |input| {
+        not_probed(input.standing, input.action.name())
+    }),
     ("snapshot", |input| snapshot(input.standing)),
     ("pause", |input| {
         let action = input.action.name();
@@ -117,7 +120,7 @@ fn proof(input: &GateInput<'_>) -> Option<Refusal> {
     })
 }
 
-/// What forbids an act as such, whatever the time and the facts: its mode, and a set that nobody has released.
+/// What forbids an act as such, whatever the time and the facts: its mode, a set that nobody has released, traits that nobody has probed.
 pub(super) fn forbidden(
     modes: &Modes,
     standing: &Standing,
@@ -128,6 +131,7 @@ pub(super) fn forbidden(
     lowest_mode(modes, decision, action, target)
         .into_iter()
         .chain(not_released(standing, decision))
+        .chain(not_probed(standing, action))
         .collect()
 }
 
@@ -192,6 +196,17 @@ fn not_released(standing: &Standing, decision: &Decision) -> Option<Refusal> {
             .with("hash", decision.hash.short())
             .for_person()
     })
+}
+
+/// An action is enforced only once it is known how this server behaves in what the action rests on.
+fn not_probed(standing: &Standing, action: ActionName) -> Option<Refusal> {
+    let missing = standing.unprobed.get(&action)?;
+    Some(
+        Refusal::new(RefusalReason::NotProbed, Scope::Global)
+            .with("action", action)
+            .with("missing", missing)
+            .for_person(),
+    )
 }
 
 /// Nothing is concluded from half a list.

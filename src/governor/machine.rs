@@ -37,6 +37,8 @@ pub struct Outage {
 pub struct Standing {
     /// The policy set's hash was released by a person.
     pub policy_released: bool,
+    /// Actions that rest on traits of the server which were not probed, with what is missing.
+    pub unprobed: BTreeMap<ActionName, Arc<str>>,
     /// The server refused the login; `Some` says why.
     pub login_stopped: Option<Arc<str>>,
     /// The store's world is not this server's; `Some` says why.
@@ -58,6 +60,7 @@ impl Standing {
     pub fn good() -> Self {
         Self {
             policy_released: true,
+            unprobed: BTreeMap::new(),
             login_stopped: None,
             world_mismatch: None,
             snapshot_ok: true,

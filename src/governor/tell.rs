@@ -27,7 +27,8 @@ impl Governor {
         gate::ask_all(&self.input(now, decision, passed, target, history))
     }
 
-    /// What forbids a decision's act as such: its mode, and a policy set that nobody has released. An
+    /// What forbids a decision's act as such: its mode, a policy set that nobody has released, traits that
+    /// nobody has probed. An
     /// act that has to wait for another reason as well is not sent either when that one has gone.
     pub fn forbidden(&self, decision: &Decision) -> Vec<Refusal> {
         let (Some(target), Some(Verdict::Act { action, .. })) =

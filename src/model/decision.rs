@@ -298,6 +298,8 @@ refusals! {
     ModeObserve => "mode_observe",
     /// This policy set has not been released for enforce.
     PolicyNotReleased => "policy_not_released",
+    /// The mode is enforce, but the traits of the server that this action rests on were not probed.
+    NotProbed => "not_probed",
     /// Sending is paused by a person.
     Paused => "paused",
     /// The login was refused by the server; sending and reading stop until the secret changes or a person clears it.

@@ -106,6 +106,8 @@ pub struct ServerSettings {
     pub role_word: String,
     /// Domain time from a simulator's clock (refused unless the server is a simulator on loopback).
     pub simulator_clock: bool,
+    /// An action is enforced only once the traits that it rests on were probed; default true, but with `simulator_clock`.
+    pub require_probe: bool,
     /// The zone of dates without one; default UTC.
     pub server_zone: TimeZone,
 }

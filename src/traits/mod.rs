@@ -5,6 +5,7 @@ mod file;
 mod forms;
 mod learned;
 mod pages;
+mod rests;
 mod words;
 
 pub use capture::{Capture, Captured};
@@ -12,4 +13,5 @@ pub use file::{SCHEMA, Traits, TraitsError, VERSION};
 pub use forms::{Forms, is_finished_row, rows_of};
 pub use learned::*;
 pub use pages::{Pass, order_of, passes};
+pub use rests::{Missing, NOT_TOLD, NOTHING_PROBED, missing};
 pub use words::{Meaning, meanings};

@@ -186,6 +186,7 @@ pub fn setup(origin: &str) -> Setup {
             max_body: 256 * 1024,
             role_word: "role".to_owned(),
             simulator_clock: false,
+            require_probe: false,
             server_zone: TimeZone::UTC,
         },
         dir,

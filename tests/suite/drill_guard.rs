@@ -291,11 +291,42 @@ async fn an_old_backlog_is_not_touched_until_its_target_is_released() {
         .filter(|(id, _)| id.starts_with("baseline:"))
         .collect();
     assert_eq!(counts.values().sum::<u64>(), 24, "{inbox:#?}");
-    let ad = *counts
-        .keys()
-        .find(|id| id.to_uppercase().ends_with("AD"))
-        .expect("AD waits");
-    drill.done(&["approve", ad, "--why", "AD was looked through"]);
+    // the same by target and age
+    let ages = |drill: &Drill| {
+        let shown = drill.json(&["baseline", "show", "--json"]);
+        let rows = shown["rows"].as_array().cloned().unwrap_or_default();
+        let age = |row: &Value, age: &Value| {
+            let word = age["up_to"].as_str().unwrap_or("older");
+            let tasks = age["tasks"].as_u64()?;
+            (tasks > 0).then(|| format!("{} {word} {tasks}", row["target"].as_str().unwrap_or("-")))
+        };
+        let ages = |row: &Value| {
+            let ages = row["ages"].as_array().cloned().unwrap_or_default();
+            ages.iter()
+                .filter_map(|of| age(row, of))
+                .collect::<Vec<_>>()
+        };
+        rows.iter().flat_map(ages).collect::<Vec<_>>()
+    };
+    let shown = ages(&drill);
+    assert_eq!(shown.len(), 3, "{shown:?}");
+    assert_eq!(
+        (&*shown[1], &shown[0][..2]),
+        ("AD 90d 8", "AD"),
+        "{shown:?}"
+    );
+    assert!(drill.done(&["baseline", "show"]).contains("24 tasks wait"));
+    let none = drill.cli(&["baseline", "release", "AD", "--max-age", "1m", "--why", "-"]);
+    assert_eq!(none.status.code(), Some(65));
+    drill.done(&[
+        "baseline",
+        "release",
+        "AD",
+        "--why",
+        "AD was looked through",
+    ]);
+    let left = ages(&drill);
+    assert_eq!(left, shown[2..], "of AD nothing waits");
     drill.expect.released = Some(BTreeSet::from(["AD"]));
     drill.run_for("6h").await;
     let evidence = drill.safe_so_far().await;

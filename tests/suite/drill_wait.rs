@@ -90,3 +90,64 @@ async fn an_unreleased_set_and_a_mode_are_named_before_the_time() {
     assert_eq!(not_done(&drill), json!([["not_due_yet", 4]]));
     drill.judge_leaving(4).await;
 }
+
+/// The first road of a real server: enforce is configured, and an action has to wait until what it rests on was probed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_enforced_before_what_it_rests_on_was_probed() {
+    let world = YOUNG.replace("lock", "network");
+    let mut drill = Setup::of(&world)
+        .server("require_probe = true")
+        .scaled(600.0)
+        .config("[guard]\nfact_age = \"1h\"")
+        .enforcing_in_real_time()
+        .await;
+    let puts = |drill: &Drill| {
+        let journal = drill.journal();
+        let puts = journal.iter().filter(|row| row["method"] == "PUT");
+        puts.count()
+    };
+    let why = |drill: &Drill| {
+        let status = drill.json(&["status", "--json"]);
+        (
+            status["mode_why"].to_string(),
+            status["effective_mode"].clone(),
+        )
+    };
+    let refused = |drill: &Drill| not_done(drill)[0][0] == "not_probed";
+    drill.until("the retries wait for a probe", refused).await;
+    let (words, effective) = why(&drill);
+    assert_eq!(effective, "observe");
+    assert!(
+        words.contains("nothing of this server was probed"),
+        "{words}"
+    );
+    let id = drill.json(&["plan", "--json"])["items"][0]["task"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    // what a retry teaches would be lost, so that it is not sent in vain
+    let one = ["probe", "--retry-one", &id, "--yes-retry", &id];
+    let output = drill.cli(&one);
+    assert_eq!(output.status.code(), Some(65));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("run `provtaskd probe` first"), "{said}");
+    let shown = drill.done(&["probe"]);
+    assert!(shown.contains("WHAT THE DAEMON MAY ENFORCE"), "{shown}");
+    drill
+        .until("the daemon knows what was probed", |drill| {
+            why(drill)
+                .0
+                .contains("how a task's work goes on after a retry")
+        })
+        .await;
+    assert_eq!(why(&drill).1, "enforce");
+    drill.until("retries still wait", refused).await;
+    assert_eq!(puts(&drill), 0);
+    // one retry with consent teaches the rest, and the other three follow by themselves
+    let shown = drill.done(&one);
+    assert!(shown.contains("state      completed"), "{shown}");
+    let healed = |drill: &Drill| drill.count("healed") == 4;
+    drill.until("all have healed", healed).await;
+    assert!(!why(&drill).0.contains("retry"), "{}", why(&drill).0);
+    drill.judge().await;
+}

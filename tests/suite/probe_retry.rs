@@ -181,6 +181,7 @@ async fn one_retry_with_consent_shows_how_lineages_continue_here() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_guards_or_policies_hold_is_not_sent_in_spite_of_consent() {
     let house = house("").await;
+    house.done(&["probe"]);
     let id = id_of(&house, "GOOD", "Create User");
     let output = house.cli(&["probe", "--retry-one", &id, "--yes-retry", &id]);
     assert_eq!(

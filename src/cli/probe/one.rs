@@ -12,7 +12,7 @@ use crate::control::{ExplainView, Reply, Request, Story};
 use crate::daemon;
 use crate::model::settings::Settings;
 use crate::model::{ActionName, AttemptState, TaskId};
-use crate::traits::RetryTrait;
+use crate::traits::{NOT_TOLD, RetryTrait, Traits};
 
 /// Pause between two looks at what became of it (wall time).
 const LOOK: Duration = Duration::from_millis(500);
@@ -43,6 +43,7 @@ pub fn retry_one(context: &Context, settings: &Settings, one: &One<'_>) -> Resul
         Reply::Explain(shown) => *shown,
         _ => return Err(unexpected()),
     };
+    let traits = probed(settings)?;
     offer(&shown)?;
     consent(&task, one.consent)?;
     let order = Request::RetryOne {
@@ -57,7 +58,7 @@ pub fn retry_one(context: &Context, settings: &Settings, one: &One<'_>) -> Resul
     let story = wait(context, &task, before, one.patience)?;
     let learned = learn(&story, &task);
     print(&told(&story, &task, &learned))?;
-    keep(settings, learned)
+    keep(settings, traits, learned)
 }
 
 /// What is to be retried, in a few lines.
@@ -168,7 +169,7 @@ fn learn(story: &Story, task: &TaskId) -> RetryTrait {
         (Some(_), _) => "successor without link",
         (None, _) if is_completed => "same id",
         (None, _) if last.is_some_and(|row| row.settled.is_some()) => "no successor was seen",
-        (None, _) => "not told",
+        (None, _) => NOT_TOLD,
     };
     RetryTrait {
         lineage: lineage.to_owned(),
@@ -202,17 +203,26 @@ fn told(story: &Story, task: &TaskId, learned: &RetryTrait) -> String {
     )
 }
 
-/// Writes it beside the other traits.
-fn keep(settings: &Settings, learned: RetryTrait) -> Result<(), Failure> {
+/// The traits that a probe has left for this server and login: what one retry teaches is kept beside them,
+/// so that without them it would be sent in vain.
+fn probed(settings: &Settings) -> Result<Traits, Failure> {
     let kept = daemon::kept_traits(settings).map_err(daemon::DaemonError::from)?;
     let server = &settings.server;
-    let ours = kept.filter(|traits| traits.is_of(&server.origin, server.login.as_str()));
-    let Some(mut traits) = ours else {
-        tell(
-            "note: there are no traits of this server yet, so this is not kept: run `provtaskd probe` first",
-        );
-        return Ok(());
-    };
+    kept.filter(|traits| traits.is_of(&server.origin, server.login.as_str()))
+        .ok_or_else(|| {
+            Failure::new(
+                Kind::Data,
+                format!(
+                    "there are no traits of {} as {} sees it, so that what the retry teaches could not be kept",
+                    server.origin, server.login
+                ),
+            )
+            .hint("run `provtaskd probe` first")
+        })
+}
+
+/// Writes it beside the other traits.
+fn keep(settings: &Settings, mut traits: Traits, learned: RetryTrait) -> Result<(), Failure> {
     traits.retry = Some(learned);
     daemon::keep_traits(&settings.traits, &traits).map_err(daemon::DaemonError::from)?;
     tell(&format!("written: {}", settings.traits.display()));

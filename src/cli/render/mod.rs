@@ -1,6 +1,7 @@
 //! Views to text: tables that fit the terminal, stories to be read from top to bottom, JSON; pure, and it lets no control character through.
 
 mod audit;
+mod backlog;
 mod layout;
 mod outcomes;
 mod plan;
@@ -15,6 +16,7 @@ use serde::Serialize;
 use super::failure::{Failure, Kind};
 use crate::control::one_line;
 pub use audit::{csv, past, verified};
+pub use backlog::backlog;
 pub use layout::Width;
 pub use outcomes::{inbox, outcomes, story};
 pub use plan::{explain, plan};

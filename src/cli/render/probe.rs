@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use super::layout::{Width, paragraph, prose, table, word};
 use super::time;
+use crate::model::ActionName;
 use crate::model::settings::ServerSettings;
-use crate::traits::{Traits, meanings};
+use crate::traits::{Traits, meanings, missing};
 
 /// `probe`
 pub fn probe(traits: &Traits, server: &ServerSettings, width: Width) -> String {
@@ -37,6 +38,18 @@ pub fn probe(traits: &Traits, server: &ServerSettings, width: Width) -> String {
         paragraph(&mut out, width, &head, 4, &meaning.seen);
         paragraph(&mut out, width, "    ", 4, &meaning.means);
     }
+    let _ = writeln!(out, "\nWHAT THE DAEMON MAY ENFORCE");
+    out += &table(
+        width.or(Some(80)),
+        &[word("action"), prose("by what was probed")],
+        ActionName::ALL.map(|action| {
+            let words = match missing(traits, action) {
+                None => "may be enforced".to_owned(),
+                Some(missing) => format!("only observed: {}; {}", missing.what, missing.how),
+            };
+            vec![action.to_string(), words]
+        }),
+    );
     let _ = writeln!(out, "\nNOT PROBED: ONLY A WRITE CAN TEACH IT");
     out += &table(
         width.or(Some(80)),

@@ -112,6 +112,9 @@ pub fn resolve(r: &mut Reader<'_>, raw: &ServerRaw, env: &Env) -> ServerSettings
             .text("server.role_word", &raw.role_word)
             .unwrap_or_else(|| "role".to_owned()),
         simulator_clock,
+        require_probe: r
+            .plain("server.require_probe", &raw.require_probe)
+            .unwrap_or(!simulator_clock),
         server_zone: r.zone("server.server_zone", &raw.server_zone),
     }
 }

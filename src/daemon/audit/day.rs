@@ -383,7 +383,10 @@ impl Day {
 fn would_act(reason: RefusalReason) -> bool {
     matches!(
         reason,
-        RefusalReason::ModeObserve | RefusalReason::PolicyNotReleased | RefusalReason::Baseline
+        RefusalReason::ModeObserve
+            | RefusalReason::PolicyNotReleased
+            | RefusalReason::NotProbed
+            | RefusalReason::Baseline
     )
 }
 

@@ -83,6 +83,22 @@ fn each_standing_refuses_with_its_own_reason_also_between_cycles() {
 }
 
 #[test]
+fn what_was_not_probed_is_not_enforced_and_nothing_else_is_held_by_it() {
+    let with = |action: ActionName| {
+        let mut governor = governor();
+        let mut standing = Standing::good();
+        let missing = Arc::from("nothing was probed");
+        standing.unprobed.insert(action, missing);
+        governor.set_standing(standing);
+        first_refusal(&mut governor, &history)
+    };
+    for action in ActionName::ALL {
+        let refused = (action == ActionName::Retry).then_some(R::NotProbed);
+        assert_eq!(with(action), refused, "{action}");
+    }
+}
+
+#[test]
 fn the_lowest_of_the_four_modes_wins() {
     let refusal = |spoil: &dyn Fn(&mut crate::model::settings::Modes)| {
         let mut modes = modes();

@@ -1,0 +1,43 @@
+//! What of an old backlog waits for a person, as it goes over the socket; it knows no ledger.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::TargetName;
+
+/// The answer to [`super::Request::Backlog`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct BacklogView {
+    /// When everything that was there was put on record as the old backlog; `None`: enforce was never on.
+    pub taken: Option<Timestamp>,
+    /// One row for each target on which some of it waits.
+    pub rows: Vec<BacklogRow>,
+}
+
+/// The old backlog of one target.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct BacklogRow {
+    /// What `approve` takes.
+    pub id: String,
+    /// The target.
+    pub target: TargetName,
+    /// Tasks that wait.
+    pub tasks: u64,
+    /// Of them, those that would be acted on now.
+    pub wanted: u64,
+    /// When the work of the oldest began; `None`: of none it is known.
+    pub oldest: Option<Timestamp>,
+    /// The same by age, the youngest class first; each holds what the one before does not.
+    pub ages: Vec<AgeView>,
+}
+
+/// Tasks of one class of age.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AgeView {
+    /// The age up to which they are, as `--max-age` takes it; `None`: all that are older, or of unknown age.
+    pub up_to: Option<String>,
+    /// Tasks.
+    pub tasks: u64,
+    /// Of them, those that would be acted on now.
+    pub wanted: u64,
+}
