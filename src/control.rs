@@ -21,6 +21,7 @@ pub use state::{AnchorView, FeedView, IntakeView, RewoundView, SavedView};
 pub use view::{
     Actor, AttemptView, Done, EventView, ExplainView, InboxItem, LOGIN_HINT, LoginView, NotesView,
     OutcomeRow, OutcomesView, PauseView, PlanItem, PlanView, RefusalView, Refused, RefusedKind,
-    ReleasedView, Reply, StatusView, Story, TargetRow, one_line,
+    ReleasedView, Reply, StatusView, Story, TargetRow,
 };
+pub use crate::model::text::one_line;
 pub use wire::ControlError;

@@ -24,6 +24,7 @@ pub mod dispatch;
 pub mod governor;
 pub mod guard;
 pub mod ledger;
+pub mod mail;
 pub mod model;
 pub mod oig;
 pub mod policy;
@@ -74,6 +75,8 @@ pub const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("dispatch", &["model", "governor", "ledger", "oig"]),
+    // a finished report by SMTP: what is in it is not its matter
+    ("mail", &["model"]),
     // floor 3: the stand-in knows nothing of the client that is tested against it
     ("sim", &[]),
     ("admin", &["telemetry"]),
@@ -114,6 +117,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
             "sim",
             "survey",
             "daily",
+            "mail",
             "traits",
             "daemon",
             // commands for a store that nobody holds: there is no daemon to ask

@@ -13,6 +13,7 @@ use super::render::clean;
 use crate::absence::Feed;
 use crate::config::{Finding, Lines, Severity, policy_strangers, probe};
 use crate::daemon;
+use crate::mail;
 use crate::model::Clock;
 use crate::model::settings::{AuthKind, Settings};
 use crate::telemetry;
@@ -185,28 +186,31 @@ fn unusable(settings: &Settings, found: &[Finding]) -> Vec<Finding> {
     let faults = daemon::inspect(&settings.server)
         .into_iter()
         .chain(daemon::audit::key_fault(&settings.audit))
-        .chain(daemon::secret_fault(&settings.intake));
+        .chain(daemon::secret_fault(&settings.intake))
+        .map(|fault| (fault.key, fault.what, fault.denied));
+    let of_mail = settings.mail.iter().flat_map(mail::inspect);
+    let faults = faults.chain(of_mail.map(|fault| (fault.key, fault.what, fault.denied)));
     // to another user than the daemon's it says little that this one may not read a file
     let store = std::fs::metadata(&settings.store.dir);
     let ours = rustix::process::geteuid().as_raw();
     let stranger = store.is_ok_and(|meta| meta.uid() != ours);
     faults
-        .filter(|fault| {
-            let blank = fault.key == "server.password_file"
+        .filter(|(key, _, _)| {
+            let blank = *key == "server.password_file"
                 && settings.server.password_file.as_os_str().is_empty();
-            let known = |f: &Finding| f.key == fault.key && f.severity == Severity::Error;
+            let known = |f: &Finding| f.key == *key && f.severity == Severity::Error;
             !blank && !found.iter().any(known)
         })
-        .map(|fault| Finding {
-            severity: if fault.denied && stranger {
+        .map(|(key, what, denied)| Finding {
+            severity: if denied && stranger {
                 Severity::Warning
             } else {
                 Severity::Error
             },
-            key: fault.key.to_owned(),
+            key: key.to_owned(),
             line: None,
-            what: fault.what,
-            hint: if fault.denied {
+            what,
+            hint: if denied {
                 "the daemon's user has to be able to read it; run `check` as that user".to_owned()
             } else {
                 "put the right content into the file".to_owned()

@@ -7,6 +7,7 @@ use std::io::Write as _;
 use crate::config::{Finding, LoadError};
 use crate::control::{ControlError, Refused, RefusedKind, one_line};
 use crate::daemon::DaemonError;
+use crate::mail::{MailError, MailKind};
 
 macro_rules! kinds {
     ($($(#[doc = $doc:literal])+ $name:ident = $code:literal,)+) => {
@@ -42,7 +43,7 @@ kinds! {
     Usage = 64,
     /// The input is wrong: no such task, item, definition or scenario, or an order that makes no sense now.
     Data = 65,
-    /// The OIG server, or the daemon that had to be asked, can't be reached.
+    /// The OIG server, the mail server, or the daemon that had to be asked, can't be reached, or can't do it now.
     Unreachable = 69,
     /// A fault of provtaskd itself.
     Internal = 70,
@@ -52,7 +53,7 @@ kinds! {
     Io = 74,
     /// Try later: another process holds the store, or the daemon is busy or silent.
     Busy = 75,
-    /// The login was refused by OIG, or this user may not do that.
+    /// The login was refused by OIG or by the mail server, or this user may not do that.
     NotAllowed = 77,
     /// The configuration or the policies can't be used.
     Config = 78,
@@ -231,6 +232,17 @@ impl From<DaemonError> for Failure {
             },
             _ => failure,
         }
+    }
+}
+
+impl From<MailError> for Failure {
+    fn from(error: MailError) -> Self {
+        let kind = match error.kind() {
+            MailKind::Unreachable => Kind::Unreachable,
+            MailKind::Refused => Kind::NotAllowed,
+            MailKind::Config => Kind::Config,
+        };
+        Self::new(kind, format!("the report was not mailed: {error}")).hint(error.hint())
     }
 }
 

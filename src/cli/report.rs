@@ -1,4 +1,4 @@
-//! `report daily`: what a span of time brought, from the journal, with how it stands now; it reads, and changes nothing.
+//! `report daily`: what a span of time brought, from the journal, with how it stands now; it reads, and changes nothing, and never says that a mail was sent which was not.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,9 @@ use super::survey::write;
 use crate::control::{InboxItem, Reply, Request, StatusView};
 use crate::daemon::audit::Day;
 use crate::daily::{self, Daily, Now};
+use crate::mail::{self, Letter};
 use crate::model::Clock;
+use crate::model::settings::{MailSettings, Settings};
 
 /// A day.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -42,6 +44,9 @@ pub struct DailyArgs {
     /// Write the report into this file (.txt, .html, .json) instead of printing it; may be given several times
     #[arg(long, value_name = "FILE")]
     out: Vec<PathBuf>,
+    /// Send the report, as text and HTML, to those whom [mail] in the configuration names, instead of printing it
+    #[arg(long)]
+    mail: bool,
 }
 
 /// What a report can be written as.
@@ -99,6 +104,11 @@ fn daily(context: &Context, args: &DailyArgs) -> Result<(), Failure> {
         outs.push((path, format));
     }
     let loaded = context.load().map(|loaded| loaded.settings);
+    let mailing = match &loaded {
+        _ if !args.mail => None,
+        Ok(settings) => Some(mailing(settings)?),
+        Err(failure) => return Err(failure.clone()),
+    };
     let (journal, first) = Journal::open(context, loaded)?;
     let now = journal.is_of_daemon().then(|| now(context)).transpose()?;
     let clock = now
@@ -125,7 +135,7 @@ fn daily(context: &Context, args: &DailyArgs) -> Result<(), Failure> {
         day.now = Some(now);
         day.requests.reads_since_start = Some(reads);
     }
-    if outs.is_empty() {
+    if outs.is_empty() && mailing.is_none() {
         let format = args.format.unwrap_or(Format::Text);
         return print(&format.render(&day)?);
     }
@@ -133,7 +143,49 @@ fn daily(context: &Context, args: &DailyArgs) -> Result<(), Failure> {
         write(path, &format.render(&day)?)?;
         tell(&format!("the report is in {}", path.display()));
     }
-    Ok(())
+    match mailing {
+        Some(settings) => send(&settings, &day),
+        None => Ok(()),
+    }
+}
+
+/// Where reports go.
+fn mailing(settings: &Settings) -> Result<MailSettings, Failure> {
+    let none = || {
+        let what = format!("{} has no [mail]", settings.origin.display());
+        Failure::new(Kind::Config, what)
+            .hint("write server, from and to into [mail]: see docs/configuration.md")
+    };
+    settings.mail.clone().ok_or_else(none)
+}
+
+fn send(settings: &MailSettings, day: &Daily) -> Result<(), Failure> {
+    let letter = Letter {
+        subject: day.subject(),
+        text: daily::text(day),
+        html: daily::html(day),
+        at: Clock::wall().now(),
+    };
+    let sent = mail::send(settings, &letter)?;
+    tell(&format!("the report was mailed to {}", sent.to.join(", ")));
+    if sent.refused.is_empty() {
+        return Ok(());
+    }
+    let refused: Vec<String> = sent.refused.iter().map(ToString::to_string).collect();
+    let what = format!(
+        "the mail server {}:{} did not take the report for {}; {} of {} got it",
+        settings.host,
+        settings.port,
+        refused.join(", "),
+        sent.to.len(),
+        sent.to.len() + refused.len()
+    );
+    Err(if sent.refused.iter().any(|one| one.later) {
+        let hint = "it may take it later, but a second mail goes to all: ask whoever runs the mail server";
+        Failure::new(Kind::Unreachable, what).hint(hint)
+    } else {
+        Failure::new(Kind::Config, what).hint("mend mail.to")
+    })
 }
 
 /// How it stands, as the running daemon says, and how many readings it has sent.

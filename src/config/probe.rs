@@ -4,6 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::finding::{Finding, Severity};
+use super::resolve::MAIL_CREDENTIALS;
 use crate::model::settings::Settings;
 
 /// Findings about the files that the settings name: missing, unreadable, open to others.
@@ -20,6 +21,12 @@ pub fn probe(settings: &Settings) -> Vec<Finding> {
     }
     if let (Some(path), Some(_)) = (&settings.intake.secret_file, settings.intake.listen) {
         findings.extend(secret("intake.secret_file", path, "secret"));
+    }
+    if let Some((_, path)) = settings.mail.as_ref().and_then(|mail| mail.login.as_ref()) {
+        // credentials of the unit that sends reports are there while it runs, and no longer
+        let elsewhere = path.starts_with(MAIL_CREDENTIALS) && !path.exists();
+        let found = secret("mail.password_file", path, "password");
+        findings.extend(found.filter(|_| !elsewhere));
     }
     if let Some(dir) = &settings.intake.folder {
         match std::fs::metadata(dir) {
@@ -61,6 +68,8 @@ pub fn probe(settings: &Settings) -> Vec<Finding> {
         }
     };
     file("server.ca_file", server.ca_file.as_deref());
+    let mail = settings.mail.as_ref();
+    file("mail.ca_file", mail.and_then(|mail| mail.ca_file.as_deref()));
     if let Some((cert, key)) = &server.client_cert {
         file("server.client_cert", Some(cert));
         file("server.client_key", Some(key));

@@ -256,6 +256,21 @@ section! {
 }
 
 section! {
+    /// Where `report daily --mail` sends its report; off unless `server` is written.
+    MailRaw "mail" {
+        server: String = Optional(r#""smtp.example.com:587""#), "Host and port of the mail server.";
+        tls: String = Default(r#""starttls""#), "`starttls` (encrypted before anything is said; a server that does not offer it is not used), `tls` (encrypted from the first byte, usually port 465) or `none` (to loopback only).";
+        from: String = Optional(r#""provtaskd@example.com""#), "The sender, alone or as `Name <name@example.com>`; needed with `server`.";
+        to: Vec<String> = Optional(r#"["oig-team@example.com"]"#), "Who gets the report (1 to 100); needed with `server`.";
+        login: String = Optional(r#""provtaskd""#), "Login at the mail server; needs `password_file` or `credential`.";
+        password_file: String = Optional(r#""smtp-password""#), "File that holds the password of that login alone.";
+        credential: String = Optional(r#""smtp-password""#), "Name of a systemd credential (`LoadCredential=`) that holds it, instead of `password_file`.";
+        ca_file: String = Optional(r#""mail-ca.pem""#), "More certificate authorities to trust (PEM), besides the system's.";
+        timeout: String = Default(r#""60s""#), "Wall time in which a mail has to be sent (1s to 10m).";
+    }
+}
+
+section! {
     /// Log format and level.
     LogRaw "log" {
         format: String = Default(r#""human""#), "`human`, `json` or `journald`.";
@@ -291,12 +306,14 @@ pub struct Raw {
     pub admin: AdminRaw,
     /// `[intake]`
     pub intake: IntakeRaw,
+    /// `[mail]`
+    pub mail: MailRaw,
     /// `[log]`
     pub log: LogRaw,
 }
 
 /// Every section, in the order of the docs.
-pub const SECTIONS: [Section; 14] = [
+pub const SECTIONS: [Section; 15] = [
     ServerRaw::SECTION,
     ScheduleRaw::SECTION,
     ModeRaw::SECTION,
@@ -310,5 +327,6 @@ pub const SECTIONS: [Section; 14] = [
     AuditRaw::SECTION,
     AdminRaw::SECTION,
     IntakeRaw::SECTION,
+    MailRaw::SECTION,
     LogRaw::SECTION,
 ];

@@ -3,7 +3,10 @@
 mod audit;
 mod governor;
 mod intake;
+mod mail;
 mod server;
+
+pub(super) use mail::UNIT_CREDENTIALS as MAIL_CREDENTIALS;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -210,6 +213,7 @@ pub fn resolve(
         socket,
     };
     let intake = intake::resolve(r, &raw.intake, &admin, env);
+    let mail = mail::resolve(r, &raw.mail, env);
     let format = r.word(
         "log.format",
         &raw.log.format,
@@ -239,6 +243,7 @@ pub fn resolve(
         audit,
         admin,
         intake,
+        mail,
         log,
         zone,
         origin: origin.to_path_buf(),

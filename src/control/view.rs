@@ -11,18 +11,6 @@ use crate::model::{
     RefusalReason, Road, Scope, TargetName, TaskId, Verdict,
 };
 
-/// A text of others in one line that a terminal takes for nothing but text.
-pub fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            // line separators, and what turns the direction of writing
-            '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => ' ',
-            c if c.is_control() => ' ',
-            c => c,
-        })
-        .collect()
-}
-
 /// Who gave an order, as the kernel says.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Actor {

@@ -207,6 +207,39 @@ impl Daily {
         words.join(", ")
     }
 
+    /// The subject of a mail: which server, what matters most, the span; it names nobody.
+    pub fn subject(&self) -> String {
+        let world = self.world.as_deref().unwrap_or("no server yet");
+        // the login is in the report
+        let origin = world.split_once(" as ").map_or(world, |(origin, _)| origin);
+        let server = origin.split_once("://").map_or(origin, |(_, host)| host);
+        let mut words = vec![match &self.now {
+            Some(now) => {
+                let many: u64 = now.inbox.iter().map(|(_, many)| many).sum();
+                let verb = if many == 1 { "waits" } else { "wait" };
+                format!("{many} {verb} for a person")
+            }
+            None => {
+                let many: u64 = self.given_up.iter().map(|row| row.tasks).sum();
+                format!("{many} left to people")
+            }
+        }];
+        words.push(format!("{} healed", self.healed.tasks));
+        if self.open_ends() > 0 {
+            words.push(format!("{} with an open end", self.open_ends()));
+        }
+        let stands = self.now.as_ref().map(|now| now.last_error.is_some());
+        if stands == Some(true) {
+            words.push("the last cycle failed".to_owned());
+        }
+        format!(
+            "provtaskd {server}: {}; {} to {}",
+            words.join(", "),
+            moment(self.from),
+            moment(self.to)
+        )
+    }
+
     /// Attempts of the span of which it is not known what became of them.
     pub fn open_ends(&self) -> u64 {
         let open =

@@ -77,6 +77,34 @@ fn what_is_not_known_is_said_first_and_never_counted_as_done() {
 }
 
 #[test]
+fn a_subject_says_what_matters_and_names_nobody() {
+    let day = day();
+    assert_eq!(
+        day.subject(),
+        "provtaskd oig.example: 7 left to people, 3 healed, 3 with an open end; 2027-03-01 00:00Z to 2027-03-02 00:00Z"
+    );
+    let now = Now {
+        at: at(24),
+        visible: None,
+        visible_as_of: None,
+        waiting: Vec::new(),
+        attempts_open: 0,
+        inbox: vec![("ask".to_owned(), 2), ("unmapped".to_owned(), 3)],
+        mode_why: Vec::new(),
+        last_error: Some("of user ann".to_owned()),
+    };
+    let day = Daily {
+        now: Some(now),
+        attempts: Vec::new(),
+        ..day
+    };
+    assert_eq!(
+        day.subject(),
+        "provtaskd oig.example: 5 wait for a person, 3 healed, the last cycle failed; 2027-03-01 00:00Z to 2027-03-02 00:00Z"
+    );
+}
+
+#[test]
 fn a_report_says_where_the_journal_could_not_be_read() {
     let day = Daily {
         unreadable: 2,

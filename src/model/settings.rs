@@ -42,6 +42,8 @@ pub struct Settings {
     pub admin: AdminSettings,
     /// Hints from outside.
     pub intake: IntakeSettings,
+    /// Where reports are sent by mail; `None`: nowhere.
+    pub mail: Option<MailSettings>,
     /// Log format and level.
     pub log: LogSettings,
     /// Zone for schedules, business hours and absences without an offset.
@@ -323,6 +325,38 @@ impl IntakeSettings {
     pub fn is_on(&self) -> bool {
         self.listen.is_some() || self.folder.is_some()
     }
+}
+
+/// How the way to the mail server is encrypted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MailTls {
+    /// By STARTTLS, before anything but the greeting is said; a server without it is not used.
+    StartTls,
+    /// From the first byte.
+    Tls,
+    /// Not at all; to loopback only.
+    None,
+}
+
+/// The mail server, and who gets reports.
+#[derive(Clone, PartialEq, Debug)]
+pub struct MailSettings {
+    /// Host, without brackets.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Encryption; default STARTTLS.
+    pub tls: MailTls,
+    /// The sender, as `name@example.com` or `Name <name@example.com>`.
+    pub from: String,
+    /// Who gets it, in the same form.
+    pub to: Vec<String>,
+    /// Login and the file of its password; default none.
+    pub login: Option<(String, PathBuf)>,
+    /// More authorities to trust (PEM).
+    pub ca_file: Option<PathBuf>,
+    /// Wall time in which a mail has to be sent; default 60 s.
+    pub timeout: Duration,
 }
 
 /// Log format.

@@ -1,6 +1,18 @@
-//! How long a text gets once it is written as JSON, and cutting it to that: records have a largest size, whatever a server or a script puts into a text.
+//! What a text of others may be: how long it gets once it is written as JSON, cut to that, and one line that nobody takes for anything but text.
 
 use std::borrow::Cow;
+
+/// A text of others in one line that a terminal takes for nothing but text.
+pub fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            // line separators, and what turns the direction of writing
+            '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => ' ',
+            c if c.is_control() => ' ',
+            c => c,
+        })
+        .collect()
+}
 
 /// Bytes that a character takes in a JSON text.
 pub fn json_cost(c: char) -> usize {

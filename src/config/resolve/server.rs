@@ -212,10 +212,21 @@ fn password_file(r: &mut Reader<'_>, raw: &ServerRaw, env: &Env) -> PathBuf {
 /// A secret's file, named by its path or as a credential of the unit; `None` where neither is, or both are.
 pub fn secret_file(
     r: &mut Reader<'_>,
-    (file_key, name_key): (&str, &str),
+    keys: (&str, &str),
     file: &Option<Field<String>>,
     name: &Option<Field<String>>,
     env: &Env,
+) -> Option<PathBuf> {
+    secret_of_unit(r, keys, file, name, (env, UNIT_CREDENTIALS))
+}
+
+/// The same, of another unit: where its environment is not there, its credentials are in this directory.
+pub fn secret_of_unit(
+    r: &mut Reader<'_>,
+    (file_key, name_key): (&str, &str),
+    file: &Option<Field<String>>,
+    name: &Option<Field<String>>,
+    (env, unit): (&Env, &str),
 ) -> Option<PathBuf> {
     let file = r.path(file_key, file);
     let name = r.text(name_key, name);
@@ -233,7 +244,7 @@ pub fn secret_file(
             Some(match &env.credentials_directory {
                 Some(dir) => dir.join(name),
                 // commands that only ask the daemon must work without the unit's environment
-                None => PathBuf::from(UNIT_CREDENTIALS).join(name),
+                None => PathBuf::from(unit).join(name),
             })
         }
         (Some(_), Some(_)) => {
