@@ -278,3 +278,56 @@ fn nothing_that_is_written_makes_it_panic() {
         let _ = with(&text);
     });
 }
+
+/// What is found with these lines in `[mail]`, as key and text.
+fn of_mail(lines: &str) -> Vec<(String, String)> {
+    let text = format!("{MINIMAL}[mail]\n{lines}");
+    let found = findings(&text).into_iter();
+    found.map(|f| (f.key.clone(), f.to_string())).collect()
+}
+
+#[test]
+fn mail_is_off_until_a_server_is_named_and_then_whole() {
+    use provtaskd::model::settings::MailTls;
+    assert_eq!(with(MINIMAL).expect("valid").settings.mail, None);
+    let whole = "server = \"smtp.example.com:587\"\nfrom = \"a@example.com\"\nto = [\"Bea <b@example.com>\"]\n";
+    assert_eq!(of_mail(whole), []);
+    let text = format!("{MINIMAL}[mail]\n{whole}");
+    let mail = with(&text).expect("valid").settings.mail.expect("on");
+    assert_eq!((mail.host.as_str(), mail.port), ("smtp.example.com", 587));
+    assert_eq!(mail.tls, MailTls::StartTls, "encrypted by default");
+    assert_eq!(mail.timeout, Duration::from_secs(60));
+    // IPv6, and what is plain on this machine
+    let local = whole.replace("smtp.example.com:587", "[::1]:25") + "tls = \"none\"\n";
+    let text = format!("{MINIMAL}[mail]\n{local}");
+    let mail = with(&text).expect("valid").settings.mail.expect("on");
+    assert_eq!((mail.host.as_str(), mail.tls), ("::1", MailTls::None));
+}
+
+#[test]
+fn what_is_wrong_with_mail_is_said_with_its_key() {
+    let whole = "server = \"smtp.example.com:587\"\nfrom = \"a@example.com\"\nto = [\"b@example.com\"]\n";
+    let cases: [(String, &str, &str); 13] = [
+        ("from = \"a@example.com\"".to_owned(), "mail.server", "is missing"),
+        ("server = \"localhost:25\"\nto = [\"b@example.com\"]".to_owned(), "mail.from", "is missing"),
+        ("server = \"localhost:25\"\nfrom = \"b@example.com\"".to_owned(), "mail.to", "is missing"),
+        (whole.replace("[\"b@example.com\"]", "[]"), "mail.to", "names 0 recipients"),
+        (whole.replace("b@example.com", "b@"), "mail.to", "`b@` is not a mail address"),
+        (whole.replace("b@example.com", "b@example.com\\r\\nBcc: x@example.com"), "mail.to", "is not a mail address"),
+        (whole.replace("a@example", "ä@example"), "mail.from", "is not a mail address"),
+        (whole.replace(":587", ""), "mail.server", "is not a host and a port"),
+        (whole.replace("smtp.example.com:587", "smtp://x:secret@h:25"), "mail.server", "is not a host and a port"),
+        (format!("{whole}tls = \"none\""), "mail.tls", "on another machine"),
+        (format!("{whole}tls = \"ssl\""), "mail.tls", "is not known"),
+        (format!("{whole}login = \"x\""), "mail.login", "stands without"),
+        (format!("{whole}password_file = \"x\""), "mail.login", "is missing"),
+    ];
+    for (lines, key, what) in cases {
+        let found = of_mail(&lines);
+        let hit = found.iter().any(|(at, text)| at == key && text.contains(what));
+        assert!(hit, "{lines}: {found:?}");
+        assert!(!format!("{found:?}").contains("secret"), "{found:?}");
+        // each with what to do
+        assert!(found.iter().all(|(_, text)| text.contains('(')), "{found:?}");
+    }
+}
