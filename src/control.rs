@@ -12,6 +12,7 @@ mod state;
 mod view;
 mod wire;
 
+pub use crate::model::text::one_line;
 pub use audit::{JournalView, PastFilter, PastView, ReplayView};
 pub use backlog::{AgeView, BacklogRow, BacklogView};
 pub use client::{ask, ask_in_time, is_running};
@@ -23,5 +24,4 @@ pub use view::{
     OutcomeRow, OutcomesView, PauseView, PlanItem, PlanView, RefusalView, Refused, RefusedKind,
     ReleasedView, Reply, StatusView, Story, TargetRow,
 };
-pub use crate::model::text::one_line;
 pub use wire::ControlError;

@@ -132,8 +132,11 @@ fn daily(context: &Context, args: &DailyArgs) -> Result<(), Failure> {
     })?;
     let mut day = day.end();
     if let Some((now, reads)) = now {
+        // what is not on record yet is of the time before now
+        if let Some((many, since)) = reads.filter(|_| to >= now.at) {
+            day.requests.add_reads(since, now.at, many);
+        }
         day.now = Some(now);
-        day.requests.reads_since_start = Some(reads);
     }
     if outs.is_empty() && mailing.is_none() {
         let format = args.format.unwrap_or(Format::Text);
@@ -181,22 +184,27 @@ fn send(settings: &MailSettings, day: &Daily) -> Result<(), Failure> {
         sent.to.len() + refused.len()
     );
     Err(if sent.refused.iter().any(|one| one.later) {
-        let hint = "it may take it later, but a second mail goes to all: ask whoever runs the mail server";
+        let hint =
+            "it may take it later, but a second mail goes to all: ask whoever runs the mail server";
         Failure::new(Kind::Unreachable, what).hint(hint)
     } else {
         Failure::new(Kind::Config, what).hint("mend mail.to")
     })
 }
 
-/// How it stands, as the running daemon says, and how many readings it has sent.
-fn now(context: &Context) -> Result<(Now, u64), Failure> {
+/// Requests to read that are on no record yet, and since when.
+type NotOnRecord = Option<(u64, Timestamp)>;
+
+/// How it stands, as the running daemon says.
+fn now(context: &Context) -> Result<(Now, NotOnRecord), Failure> {
     let Reply::Status(status) = answer(context, Request::Status)? else {
         return Err(super::ask::unexpected());
     };
     let Reply::Inbox(inbox) = answer(context, Request::Inbox)? else {
         return Err(super::ask::unexpected());
     };
-    let reads = status.reads_sent;
+    let since = status.reads_on_record_to;
+    let reads = since.map(|since| (status.reads_not_on_record, since));
     Ok((standing(&status, &inbox), reads))
 }
 

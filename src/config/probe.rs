@@ -69,7 +69,10 @@ pub fn probe(settings: &Settings) -> Vec<Finding> {
     };
     file("server.ca_file", server.ca_file.as_deref());
     let mail = settings.mail.as_ref();
-    file("mail.ca_file", mail.and_then(|mail| mail.ca_file.as_deref()));
+    file(
+        "mail.ca_file",
+        mail.and_then(|mail| mail.ca_file.as_deref()),
+    );
     if let Some((cert, key)) = &server.client_cert {
         file("server.client_cert", Some(cert));
         file("server.client_key", Some(key));

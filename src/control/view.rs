@@ -248,6 +248,12 @@ pub struct StatusView {
     pub writes_sent: u64,
     /// Read requests sent since start.
     pub reads_sent: u64,
+    /// Of these, not on record yet: a report that is made later does not know of them.
+    #[serde(default)]
+    pub reads_not_on_record: u64,
+    /// Since when.
+    #[serde(default)]
+    pub reads_on_record_to: Option<Timestamp>,
     /// Attempts without a settled end.
     pub attempts_open: u64,
     /// Where the store is.

@@ -16,6 +16,7 @@ use super::memory::Memory;
 use super::one::OneRetry;
 use super::ordered::OrderWait;
 use super::probed::Unprobed;
+use super::requests::OnRecord;
 use super::seen::Seen;
 use super::send::SendDone;
 use super::settle::LookDone;
@@ -227,6 +228,8 @@ pub struct Core {
     pub metrics: Arc<Metrics>,
     /// Requests that the counters know of.
     pub metered: RequestCounts,
+    /// Requests that the journal knows of.
+    pub on_record: OnRecord,
     /// Records that the counters know of.
     pub metered_records: u64,
     /// The jump of the wall clock that was last reported.
@@ -396,6 +399,7 @@ impl Core {
         }
         self.start_look(now);
         if self.next_tick <= now && self.memory.is_some() && !self.had_its_cycle() {
+            self.record_requests_when_due(now).await?;
             self.start_cycle();
         }
         self.pump(now).await?;

@@ -34,6 +34,7 @@ mod probed;
 mod propose;
 mod recall;
 mod reload;
+mod requests;
 mod reread;
 mod seen;
 mod send;

@@ -16,6 +16,7 @@ use super::core::{Core, Exit, Inlets, Last, Signal, drive, idle};
 use super::justify::Justifying;
 use super::memory::Memory;
 use super::probed::unprobed;
+use super::requests::OnRecord;
 use super::stopped::StopFile;
 use super::store::{StoreSeen, mismatch_of};
 use super::time::clock_for;
@@ -159,7 +160,7 @@ async fn run_with(
     while helpers.join_next().await.is_some() {}
     core.jobs.shutdown().await;
     let ended = match ended {
-        Ok(exit) => core.anchor_at_end().await.map(|()| exit),
+        Ok(exit) => core.last_records().await.map(|()| exit),
         failed => failed,
     };
     let other_world = core.once.then(|| core.mismatch()).flatten();
@@ -395,6 +396,7 @@ async fn assemble(
         health,
         metrics: Arc::new(Metrics::new()),
         metered: RequestCounts::default(),
+        on_record: OnRecord::at_start(now),
         metered_records: ledger.read(|index| index.last_seq()),
         drift_said: 0,
         targets_said: false,

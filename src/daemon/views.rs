@@ -61,6 +61,7 @@ impl Core {
         let (effective_mode, mode_why) = self.effective_mode();
         let store = self.store_words();
         let requests = self.client.requests();
+        let (reads_not_on_record, reads_on_record_to) = self.not_on_record();
         let login = self.settings.server.login.clone();
         let hash = self.policies.hash().clone();
         let (attempts, open, released, stopped, world) = self.ledger.read(|index| {
@@ -137,6 +138,8 @@ impl Core {
             pauses: self.pauses(now),
             writes_sent: requests.writes,
             reads_sent: requests.reads + requests.tokens,
+            reads_not_on_record,
+            reads_on_record_to: Some(reads_on_record_to),
             attempts_open: u64::try_from(open).unwrap_or(u64::MAX),
             store: self.settings.store.dir.display().to_string(),
             store_state: store.state,

@@ -156,8 +156,21 @@ pub struct NotesRow {
 pub struct RequestsRow {
     /// Requests to write that were claimed in the span; each is in the journal.
     pub writes: u64,
-    /// Readings since the daemon started, where one runs: they are not in the journal.
-    pub reads_since_start: Option<u64>,
+    /// Requests to read, with those to log in; `None` where none is on record.
+    pub reads: Option<u64>,
+    /// They were sent after this time. The journal counts them by the hour: it may lie before the span.
+    pub reads_from: Option<Timestamp>,
+    /// And up to this one; what came later is not known.
+    pub reads_to: Option<Timestamp>,
+}
+
+impl RequestsRow {
+    /// Takes in what was read in a part of the span.
+    pub fn add_reads(&mut self, from: Timestamp, to: Timestamp, reads: u64) {
+        *self.reads.get_or_insert(0) += reads;
+        self.reads_from = Some(self.reads_from.map_or(from, |have| have.min(from)));
+        self.reads_to = Some(self.reads_to.map_or(to, |have| have.max(to)));
+    }
 }
 
 /// How it stands when the report is made.
@@ -304,12 +317,15 @@ fn order_text(order: &OrderLine) -> String {
 
 fn requests(day: &Daily) -> String {
     let writes = counted(day.requests.writes, "request to write", "requests to write");
-    match day.requests.reads_since_start {
-        Some(reads) => format!(
-            "{writes}; {} since the daemon started",
-            counted(reads, "reading", "readings")
+    let of = &day.requests;
+    match (of.reads, of.reads_from, of.reads_to) {
+        (Some(reads), Some(from), Some(to)) => format!(
+            "{writes}; {}, counted from {} to {}",
+            counted(reads, "request to read", "requests to read"),
+            moment(from),
+            moment(to)
         ),
-        None => format!("{writes}; readings are counted by a running daemon alone"),
+        _ => format!("{writes}; how many to read is not on record"),
     }
 }
 

@@ -77,6 +77,21 @@ fn what_is_not_known_is_said_first_and_never_counted_as_done() {
 }
 
 #[test]
+fn requests_to_read_are_told_with_the_time_for_which_they_are_known() {
+    let mut day = day();
+    let said = text(&day);
+    assert!(
+        said.contains("0 requests to write; how many to read is not on record"),
+        "{said}"
+    );
+    day.requests.add_reads(at(1), at(2), 40);
+    day.requests.add_reads(at(0), at(1), 1);
+    let line = "41 requests to read, counted from 2027-03-01 00:00Z to 2027-03-01 02:00Z";
+    assert!(text(&day).contains(line), "{}", text(&day));
+    assert!(html(&day).contains(line), "{}", html(&day));
+}
+
+#[test]
 fn a_subject_says_what_matters_and_names_nobody() {
     let day = day();
     assert_eq!(

@@ -114,7 +114,9 @@ pub enum MailError {
         cause: String,
     },
     /// Its answers don't belong to what was asked.
-    #[error("the answers of the mail server {server} are out of step ({said}); whether it has taken the mail is not known")]
+    #[error(
+        "the answers of the mail server {server} are out of step ({said}); whether it has taken the mail is not known"
+    )]
     OutOfStep {
         /// Host and port.
         server: String,
@@ -198,7 +200,9 @@ impl MailError {
             | Self::Thread(_) => MailKind::Unreachable,
             Self::Refused { code, .. } if is_later(*code) => MailKind::Unreachable,
             Self::Refused {
-                step: Step::Sender, code, ..
+                step: Step::Sender,
+                code,
+                ..
             } if *code != AUTH_WANTED => MailKind::Config,
             Self::Refused { .. } => MailKind::Refused,
             Self::Recipients { refused, .. } if refused.iter().any(|one| one.later) => {
@@ -222,8 +226,14 @@ impl MailError {
             Self::NoStartTls { .. } => {
                 "use mail.tls = \"tls\" with the server's port for that, usually 465; only a server on loopback may do without"
             }
-            Self::TimedOut { step: Step::Content, .. }
-            | Self::Broken { step: Step::Content, .. }
+            Self::TimedOut {
+                step: Step::Content,
+                ..
+            }
+            | Self::Broken {
+                step: Step::Content,
+                ..
+            }
             | Self::OutOfStep { .. } => {
                 "ask a recipient whether it came before it is sent once more"
             }
@@ -237,15 +247,17 @@ impl MailError {
                 "leave mail.login out if the server wants none here, or have PLAIN or LOGIN allowed"
             }
             Self::Refused { code, .. } if is_later(*code) => "it may take it later: try again then",
-            Self::Refused { code: AUTH_WANTED, .. } => {
-                "the server wants a login: set mail.login and mail.password_file"
-            }
-            Self::Refused { step: Step::Login, .. } => {
+            Self::Refused {
+                code: AUTH_WANTED, ..
+            } => "the server wants a login: set mail.login and mail.password_file",
+            Self::Refused {
+                step: Step::Login, ..
+            } => {
                 "check mail.login and the password's file; it was tried once, and is not tried again by itself"
             }
-            Self::Refused { step: Step::Sender, .. } => {
-                "name a sender in mail.from for which this server takes mail"
-            }
+            Self::Refused {
+                step: Step::Sender, ..
+            } => "name a sender in mail.from for which this server takes mail",
             Self::Refused { .. } => "ask whoever runs the mail server, with its words",
             Self::Recipients { refused, .. } if refused.iter().any(|one| one.later) => {
                 "it may take them later: try again then"

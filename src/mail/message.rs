@@ -111,7 +111,10 @@ mod tests {
             "MIME-Version: 1.0",
             "To: a@example.com, Bea <b@example.com>",
         ] {
-            assert!(head.split("\r\n").any(|have| have == line), "{line}: {head}");
+            assert!(
+                head.split("\r\n").any(|have| have == line),
+                "{line}: {head}"
+            );
         }
         assert!(head.contains("Message-ID: <") && head.contains(".provtaskd@example.com>"));
         assert!(head.contains("multipart/alternative"), "{head}");

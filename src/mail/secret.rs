@@ -40,7 +40,11 @@ pub fn inspect(settings: &MailSettings) -> Vec<Fault> {
     if let Some((_, path)) = &settings.login {
         look("mail.password_file", password(path).map(drop));
     }
-    if let Some(path) = settings.ca_file.as_ref().filter(|_| settings.tls != MailTls::None) {
+    if let Some(path) = settings
+        .ca_file
+        .as_ref()
+        .filter(|_| settings.tls != MailTls::None)
+    {
         look("mail.ca_file", authorities(path).map(drop));
     }
     faults
@@ -107,7 +111,11 @@ mod tests {
             ca_file: Some(roots.clone()),
             timeout: Duration::from_secs(1),
         };
-        assert_eq!(inspect(&settings), [], "what is not there is told elsewhere");
+        assert_eq!(
+            inspect(&settings),
+            [],
+            "what is not there is told elsewhere"
+        );
         std::fs::write(&secret, "one\ntwo\n").expect("written");
         std::fs::write(&roots, "no certificate").expect("written");
         let found = inspect(&settings);

@@ -1,9 +1,9 @@
 //! One conversation with a mail server, bounded as a whole; it says nothing before the way is encrypted as configured, never logs in twice, and counts a mail as sent only where the server has said so.
 
 use std::error::Error as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -353,7 +353,11 @@ fn words(error: &smtp::Error) -> String {
         }
         next = inner.source();
     }
-    if text.is_empty() { error.to_string() } else { text }
+    if text.is_empty() {
+        error.to_string()
+    } else {
+        text
+    }
 }
 
 /// True where the system or the socket gave up waiting.

@@ -306,28 +306,82 @@ fn mail_is_off_until_a_server_is_named_and_then_whole() {
 
 #[test]
 fn what_is_wrong_with_mail_is_said_with_its_key() {
-    let whole = "server = \"smtp.example.com:587\"\nfrom = \"a@example.com\"\nto = [\"b@example.com\"]\n";
+    let whole =
+        "server = \"smtp.example.com:587\"\nfrom = \"a@example.com\"\nto = [\"b@example.com\"]\n";
     let cases: [(String, &str, &str); 13] = [
-        ("from = \"a@example.com\"".to_owned(), "mail.server", "is missing"),
-        ("server = \"localhost:25\"\nto = [\"b@example.com\"]".to_owned(), "mail.from", "is missing"),
-        ("server = \"localhost:25\"\nfrom = \"b@example.com\"".to_owned(), "mail.to", "is missing"),
-        (whole.replace("[\"b@example.com\"]", "[]"), "mail.to", "names 0 recipients"),
-        (whole.replace("b@example.com", "b@"), "mail.to", "`b@` is not a mail address"),
-        (whole.replace("b@example.com", "b@example.com\\r\\nBcc: x@example.com"), "mail.to", "is not a mail address"),
-        (whole.replace("a@example", "ä@example"), "mail.from", "is not a mail address"),
-        (whole.replace(":587", ""), "mail.server", "is not a host and a port"),
-        (whole.replace("smtp.example.com:587", "smtp://x:secret@h:25"), "mail.server", "is not a host and a port"),
-        (format!("{whole}tls = \"none\""), "mail.tls", "on another machine"),
+        (
+            "from = \"a@example.com\"".to_owned(),
+            "mail.server",
+            "is missing",
+        ),
+        (
+            "server = \"localhost:25\"\nto = [\"b@example.com\"]".to_owned(),
+            "mail.from",
+            "is missing",
+        ),
+        (
+            "server = \"localhost:25\"\nfrom = \"b@example.com\"".to_owned(),
+            "mail.to",
+            "is missing",
+        ),
+        (
+            whole.replace("[\"b@example.com\"]", "[]"),
+            "mail.to",
+            "names 0 recipients",
+        ),
+        (
+            whole.replace("b@example.com", "b@"),
+            "mail.to",
+            "`b@` is not a mail address",
+        ),
+        (
+            whole.replace("b@example.com", "b@example.com\\r\\nBcc: x@example.com"),
+            "mail.to",
+            "is not a mail address",
+        ),
+        (
+            whole.replace("a@example", "ä@example"),
+            "mail.from",
+            "is not a mail address",
+        ),
+        (
+            whole.replace(":587", ""),
+            "mail.server",
+            "is not a host and a port",
+        ),
+        (
+            whole.replace("smtp.example.com:587", "smtp://x:secret@h:25"),
+            "mail.server",
+            "is not a host and a port",
+        ),
+        (
+            format!("{whole}tls = \"none\""),
+            "mail.tls",
+            "on another machine",
+        ),
         (format!("{whole}tls = \"ssl\""), "mail.tls", "is not known"),
-        (format!("{whole}login = \"x\""), "mail.login", "stands without"),
-        (format!("{whole}password_file = \"x\""), "mail.login", "is missing"),
+        (
+            format!("{whole}login = \"x\""),
+            "mail.login",
+            "stands without",
+        ),
+        (
+            format!("{whole}password_file = \"x\""),
+            "mail.login",
+            "is missing",
+        ),
     ];
     for (lines, key, what) in cases {
         let found = of_mail(&lines);
-        let hit = found.iter().any(|(at, text)| at == key && text.contains(what));
+        let hit = found
+            .iter()
+            .any(|(at, text)| at == key && text.contains(what));
         assert!(hit, "{lines}: {found:?}");
         assert!(!format!("{found:?}").contains("secret"), "{found:?}");
         // each with what to do
-        assert!(found.iter().all(|(_, text)| text.contains('(')), "{found:?}");
+        assert!(
+            found.iter().all(|(_, text)| text.contains('(')),
+            "{found:?}"
+        );
     }
 }

@@ -39,6 +39,13 @@ fn report(drill: &Drill, more: &[&str]) -> Value {
     drill.json(&args)
 }
 
+/// Requests to read that the server has seen.
+fn gets(drill: &Drill) -> u64 {
+    let rows = drill.journal();
+    let reads = rows.iter().filter(|row| row["class"] != "put");
+    u64::try_from(reads.count()).expect("few")
+}
+
 fn sum(rows: &Value, name: &str) -> u64 {
     let rows = rows.as_array().expect("rows").iter();
     rows.filter_map(|row| row[name].as_u64()).sum()
@@ -93,6 +100,8 @@ async fn a_day_is_told_as_it_was_with_a_daemon_and_without() {
         .filter(|row| row["class"] == "put")
         .count();
     assert_eq!(day["requests"]["writes"].as_u64(), u64::try_from(puts).ok());
+    assert_eq!(day["requests"]["reads"].as_u64(), Some(gets(&drill)));
+    assert_eq!(day["requests"]["reads_to"], day["now"]["at"]);
     let orders = day["orders"].as_array().expect("orders");
     assert!(
         orders
@@ -123,12 +132,51 @@ async fn a_day_is_told_as_it_was_with_a_daemon_and_without() {
     drill.stop();
     let without = report(&drill, &span);
     assert_eq!(without["now"], Value::Null);
+    // a clean end has put on record what was read since the last hour
+    assert_eq!(without["requests"]["reads"].as_u64(), Some(gets(&drill)));
+    assert_eq!(with["requests"]["reads"], without["requests"]["reads"]);
     for same in ["attempts", "healed", "given_up", "would_have"] {
         assert_eq!(with[same], without[same], "{same}");
     }
     drill.daemon();
     drill.run_for("1m").await;
     drill.judge().await;
+}
+
+/// What the journal says of readings, where no daemon runs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_daemon_loses_the_count_of_an_hour_at_most() {
+    let mut drill = Setup::of(WORLD).start().await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("5h").await;
+    let all = gets(&drill);
+    let span = ["--from", "2027-03-01", "--to", "2027-03-02"];
+    let known = report(&drill, &span);
+    let before = known["requests"]["reads"].as_u64().expect("a count");
+    drill.kill9().await;
+    let day = report(&drill, &span);
+    assert_eq!(day["requests"]["reads"].as_u64(), Some(before));
+    // by the hour: what came after the last record is not in it, and the report says up to when it is known
+    assert!(before > 0 && before <= all, "{before} of {all}");
+    let records = drill.done(&["store", "export", "-"]);
+    let records: Vec<&str> = records
+        .lines()
+        .filter(|line| line.contains(r#""is":"requests""#))
+        .collect();
+    assert!((3..=5).contains(&records.len()), "{records:#?}");
+    let to = day["requests"]["reads_to"].as_str().expect("a time");
+    let last = records.last().expect("some");
+    assert!(last.contains(&format!(r#""to":"{to}""#)), "{last}");
+    let text = drill.done(&[&["report", "daily"], &span[..]].concat());
+    assert!(
+        text.contains("requests to read, counted from 2027-03-01"),
+        "{text}"
+    );
+    drill.daemon();
+    drill.run_for("1m").await;
+    let left = drill.count("healable_open");
+    drill.judge_leaving(left).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -169,7 +169,9 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
                 let given = heard.strip_prefix("AUTH PLAIN ").unwrap_or_default();
                 let given = String::from_utf8(STANDARD.decode(given).unwrap_or_default());
                 let given = given.unwrap_or_default();
-                let wanted = manner.login.map(|(login, word)| format!("\0{login}\0{word}"));
+                let wanted = manner
+                    .login
+                    .map(|(login, word)| format!("\0{login}\0{word}"));
                 if wanted.as_ref() == Some(&given) {
                     mail.login = manner.login.map(|(login, _)| login.to_owned());
                     say(stream, "235 welcome").await;
@@ -224,7 +226,9 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 fn address(line: &str) -> String {
-    let inside = line.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
+    let inside = line
+        .split_once('<')
+        .and_then(|(_, rest)| rest.split_once('>'));
     inside.map_or_else(String::new, |(address, _)| address.to_owned())
 }
 
@@ -282,5 +286,7 @@ fn decoded(way: &str, body: &str) -> String {
         "7bit" => body.as_bytes().to_vec(),
         other => panic!("{other} is not asked for"),
     };
-    String::from_utf8(bytes).expect("UTF-8").replace("\r\n", "\n")
+    String::from_utf8(bytes)
+        .expect("UTF-8")
+        .replace("\r\n", "\n")
 }

@@ -30,13 +30,7 @@ pub(super) fn resolve(r: &mut Reader<'_>, raw: &MailRaw, env: &Env) -> Option<Ma
     let to = recipients(r, raw);
     let login = login(r, raw, env);
     let ca_file = r.path("mail.ca_file", &raw.ca_file);
-    let timeout = r.wall(
-        "mail.timeout",
-        &raw.timeout,
-        MINUTE,
-        SECOND,
-        MINUTE * 10,
-    );
+    let timeout = r.wall("mail.timeout", &raw.timeout, MINUTE, SECOND, MINUTE * 10);
     if raw.server.is_none() {
         let meant = raw.from.is_some()
             || raw.to.is_some()
@@ -49,7 +43,10 @@ pub(super) fn resolve(r: &mut Reader<'_>, raw: &MailRaw, env: &Env) -> Option<Ma
         }
         return None;
     }
-    for (key, missing) in [("mail.from", raw.from.is_none()), ("mail.to", raw.to.is_none())] {
+    for (key, missing) in [
+        ("mail.from", raw.from.is_none()),
+        ("mail.to", raw.to.is_none()),
+    ] {
         if missing {
             r.error(key, "is missing", "write it, or leave the section out");
         }
@@ -133,7 +130,9 @@ fn recipients(r: &mut Reader<'_>, raw: &MailRaw) -> Vec<String> {
             format!("name 1 to {MOST}; for more, a list of the mail server"),
         );
     }
-    list.iter().filter_map(|text| address(r, key, text)).collect()
+    list.iter()
+        .filter_map(|text| address(r, key, text))
+        .collect()
 }
 
 fn login(r: &mut Reader<'_>, raw: &MailRaw, env: &Env) -> Option<(String, std::path::PathBuf)> {
@@ -141,7 +140,10 @@ fn login(r: &mut Reader<'_>, raw: &MailRaw, env: &Env) -> Option<(String, std::p
     let unit = (env, UNIT_CREDENTIALS);
     let file = secret_of_unit(r, keys, &raw.password_file, &raw.credential, unit);
     let login = r.text("mail.login", &raw.login);
-    if login.as_ref().is_some_and(|login| login.contains(char::is_control)) {
+    if login
+        .as_ref()
+        .is_some_and(|login| login.contains(char::is_control))
+    {
         r.error(
             "mail.login",
             "holds a control character",

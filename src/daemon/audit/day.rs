@@ -62,7 +62,7 @@ pub struct Day {
     left_lists: u64,
     orders: Vec<OrderLine>,
     notes: NotesRow,
-    writes: u64,
+    requests: RequestsRow,
     unreadable: u64,
 }
 
@@ -82,7 +82,7 @@ impl Day {
             left_lists: 0,
             orders: Vec::new(),
             notes: NotesRow::default(),
-            writes: 0,
+            requests: RequestsRow::default(),
             unreadable: 0,
         }
     }
@@ -100,6 +100,18 @@ impl Day {
                 return Ok(());
             }
         };
+        // by the time up to which it counts: one that is written at the very end is of this span
+        if let EventBody::Requests {
+            from,
+            to,
+            reads,
+            tokens,
+        } = event.body
+            && to > self.from
+            && to <= self.to
+        {
+            self.requests.add_reads(from, to, reads + tokens);
+        }
         if event.at >= self.to {
             return Ok(());
         }
@@ -120,7 +132,7 @@ impl Day {
                 items,
                 ..
             } => {
-                self.writes += u64::from(inside);
+                self.requests.writes += u64::from(inside);
                 for item in items {
                     let attempted = Attempted {
                         target: target.clone(),
@@ -172,7 +184,7 @@ impl Day {
             }
             EventBody::JustificationClaimed { .. } if inside => {
                 self.notes.claimed += 1;
-                self.writes += 1;
+                self.requests.writes += 1;
             }
             EventBody::JustificationEnded { seen: true, .. } if inside => self.notes.seen += 1,
             _ => {}
@@ -303,10 +315,7 @@ impl Day {
             left_lists: self.left_lists,
             orders: self.orders,
             notes: self.notes,
-            requests: RequestsRow {
-                writes: self.writes,
-                reads_since_start: None,
-            },
+            requests: self.requests,
             now: None,
             unreadable: self.unreadable,
         }

@@ -134,6 +134,7 @@ impl Index {
             }
             EventBody::Note { .. }
             | EventBody::Checkpoint { .. }
+            | EventBody::Requests { .. }
             | EventBody::Dropped {}
             | EventBody::Rewritten { .. } => {}
             other => self.govern(other, event),

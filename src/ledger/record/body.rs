@@ -473,6 +473,14 @@ pub enum EventBody {
         head: Digest,
         reason: Arc<str>,
     },
+    /// Requests that the daemon has sent to read something, after one moment and up to another: `reads` of
+    /// tasks, processes and people, `tokens` to log in. Requests to write are claims (since version 8).
+    Requests {
+        from: Timestamp,
+        to: Timestamp,
+        reads: u64,
+        tokens: u64,
+    },
     /// A mark that an index was saved up to here; nothing hangs on it.
     Checkpoint { up_to: u64 },
     /// Anything a person or the daemon wants to have on record.

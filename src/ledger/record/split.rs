@@ -53,6 +53,7 @@ impl EventBody {
                 | Self::Dropped {}
                 | Self::Rewritten { .. }
                 | Self::Checkpoint { .. }
+                | Self::Requests { .. }
         )
     }
 

@@ -460,6 +460,12 @@ impl Person {
             }
             | EventBody::BaselineTaken { up_to: _ }
             | EventBody::Dropped {}
+            | EventBody::Requests {
+                from: _,
+                to: _,
+                reads: _,
+                tokens: _,
+            }
             | EventBody::Checkpoint { up_to: _ } => {}
         }
     }

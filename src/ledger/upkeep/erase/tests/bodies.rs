@@ -526,6 +526,12 @@ pub(super) fn bodies(who: &Called) -> Vec<EventBody> {
         },
         EventBody::Dropped {},
         EventBody::Checkpoint { up_to: 1 },
+        EventBody::Requests {
+            from: at(),
+            to: at(),
+            reads: 3,
+            tokens: 1,
+        },
         EventBody::Note { text: words() },
     ]);
     out
@@ -586,6 +592,7 @@ pub(super) fn sort(body: &EventBody) -> usize {
         |b| matches!(b, B::Dropped {}),
         |b| matches!(b, B::Rewritten { .. }),
         |b| matches!(b, B::Checkpoint { .. }),
+        |b| matches!(b, B::Requests { .. }),
         |b| matches!(b, B::Note { .. }),
         |b| matches!(b, B::ServerBackOff { .. }),
     ];
@@ -596,4 +603,4 @@ pub(super) fn sort(body: &EventBody) -> usize {
 }
 
 /// Sorts of bodies. `fields` does not compile with a new one; give it a body here then.
-pub(super) const SORTS: usize = 44;
+pub(super) const SORTS: usize = 45;

@@ -1,0 +1,30 @@
+//! Records that version 8 has brought, as they stand in a journal: read, and written again byte by byte.
+
+use provtaskd::ledger::Index;
+use provtaskd::ledger::record::{EventBody, decode, encode, genesis, link};
+
+/// The requests of an hour.
+const REQUESTS: &str = r#"{"v":8,"seq":1,"at":"2027-03-01T09:00:00Z","actor":{"who":"daemon"},"login":"PROVSVC","prev":"0000000000000000000000000000000000000000000000000000000000000000","body":{"is":"requests","of":{"from":"2027-03-01T08:00:00Z","to":"2027-03-01T09:00:00Z","reads":40,"tokens":1}}}"#;
+
+#[test]
+fn requests_are_read_as_they_were_written_and_change_nothing_that_is_known() {
+    let event = decode(REQUESTS.as_bytes()).expect("readable");
+    let back = String::from_utf8(encode(&event).expect("small")).expect("text");
+    assert_eq!(back, REQUESTS);
+    assert_eq!(event.prev, genesis());
+    let EventBody::Requests {
+        from,
+        to,
+        reads,
+        tokens,
+    } = &event.body
+    else {
+        panic!("{:?}", event.body);
+    };
+    assert_eq!((*reads, *tokens), (40, 1));
+    assert_eq!(to.duration_since(*from).as_secs(), 3600);
+    let mut index = Index::default();
+    index.apply(&event, link(&event, REQUESTS.as_bytes()));
+    assert_eq!(index.last_seq(), 1);
+    assert_eq!((index.lineages(), index.open_attempts().count()), (0, 0));
+}
