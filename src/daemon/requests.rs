@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::DaemonError;
 use super::core::Core;
-use crate::ledger::record::EventBody;
-use crate::ledger::{Entry, Meta};
+use crate::ledger::Entry;
+use crate::ledger::record::{EventBody, Meta};
 use crate::oig::RequestCounts;
 
 /// Shortest time between two records.

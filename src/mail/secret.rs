@@ -95,6 +95,7 @@ pub(super) fn authorities(path: &Path) -> Result<Certificate, MailError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::settings::Mailbox;
     use std::time::Duration;
 
     #[test]
@@ -105,8 +106,11 @@ mod tests {
             host: "localhost".to_owned(),
             port: 25,
             tls: MailTls::StartTls,
-            from: "a@example.com".to_owned(),
-            to: vec!["b@example.com".to_owned()],
+            from: Mailbox {
+                name: None,
+                address: "a@example.com".to_owned(),
+            },
+            to: Vec::new(),
             login: Some(("amy".to_owned(), secret.clone())),
             ca_file: Some(roots.clone()),
             timeout: Duration::from_secs(1),

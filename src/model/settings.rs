@@ -338,6 +338,15 @@ pub enum MailTls {
     None,
 }
 
+/// Somebody who sends or gets mail.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mailbox {
+    /// As a mail program shows him.
+    pub name: Option<String>,
+    /// Where mail goes, such as `name@example.com`.
+    pub address: String,
+}
+
 /// The mail server, and who gets reports.
 #[derive(Clone, PartialEq, Debug)]
 pub struct MailSettings {
@@ -347,10 +356,10 @@ pub struct MailSettings {
     pub port: u16,
     /// Encryption; default STARTTLS.
     pub tls: MailTls,
-    /// The sender, as `name@example.com` or `Name <name@example.com>`.
-    pub from: String,
-    /// Who gets it, in the same form.
-    pub to: Vec<String>,
+    /// The sender.
+    pub from: Mailbox,
+    /// Who gets it.
+    pub to: Vec<Mailbox>,
     /// Login and the file of its password; default none.
     pub login: Option<(String, PathBuf)>,
     /// More authorities to trust (PEM).

@@ -148,10 +148,15 @@ fn the_manual_holds_the_exit_codes_and_every_command() {
     }
 }
 
-/// `Key=value` lines of a section.
+/// `Key=value` lines of a section of the daemon's unit.
 fn unit(section: &str) -> Vec<(String, String)> {
-    let text = std::fs::read_to_string(root().join("examples/deploy/provtaskd.service"))
-        .expect("the unit");
+    lines_of("provtaskd.service", section)
+}
+
+/// `Key=value` lines of a section.
+fn lines_of(file: &str, section: &str) -> Vec<(String, String)> {
+    let path = root().join("examples/deploy").join(file);
+    let text = std::fs::read_to_string(path).expect("the unit");
     let mut now = String::new();
     let mut found = Vec::new();
     for line in text
@@ -166,6 +171,50 @@ fn unit(section: &str) -> Vec<(String, String)> {
         }
     }
     found
+}
+
+#[test]
+fn the_unit_of_the_report_is_hardened_like_the_daemons_and_has_its_timer() {
+    let file = "provtaskd-report.service";
+    let service = lines_of(file, "Service");
+    // what is about being a daemon, and the machine's name, by which it greets the mail server
+    let other = [
+        "Type",
+        "NotifyAccess",
+        "WatchdogSec",
+        "ExecStartPre",
+        "ExecStart",
+        "ExecReload",
+        "Restart",
+        "RestartSec",
+        "RestartPreventExitStatus",
+        "TimeoutStopSec",
+        "KillMode",
+        "LimitNOFILE",
+        "Environment",
+        "TasksMax",
+        "LoadCredential",
+        "ProcSubset",
+    ];
+    for line in unit("Service") {
+        if !other.contains(&line.0.as_str()) {
+            assert!(service.contains(&line), "{line:?} is missing in {file}");
+        }
+    }
+    let has = |key: &str, value: &str| service.contains(&(key.to_owned(), value.to_owned()));
+    assert!(has("Type", "oneshot"));
+    let restarts = service.iter().find(|(key, _)| key == "Restart");
+    assert!(restarts.is_none_or(|(_, value)| value == "no"));
+    let started = service.iter().find(|(key, _)| key == "ExecStart");
+    let words = &started.expect("a command").1;
+    assert!(words.ends_with("report daily --mail"), "{words}");
+    assert!(words.starts_with("/usr/bin/provtaskd "), "{words}");
+    let timer = lines_of("provtaskd-report.timer", "Timer");
+    assert!(timer.iter().any(|(key, _)| key == "OnCalendar"));
+    assert!(!timer.iter().any(|(key, _)| key == "Unit"), "by its name");
+    // the directory that the configuration takes for its credentials is named after it
+    let mail = std::fs::read_to_string(root().join("src/config/resolve/mail.rs")).expect("read");
+    assert!(mail.contains(&format!("/run/credentials/{file}")));
 }
 
 #[test]

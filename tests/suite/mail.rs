@@ -26,7 +26,7 @@ fn house(port: u16, more: &str) -> House {
     let mail = format!(
         "\n[mail]\nserver = \"localhost:{port}\"\nfrom = \"Robot <robot@example.com>\"\n{to}{more}\n"
     );
-    fs::write(house.path("provtaskd.toml"), config + &mail).expect("written");
+    fs::write(house.path("provtaskd.toml"), format!("{config}{mail}")).expect("written");
     fs::write(house.path("smtp-password"), format!("{PASSWORD}\n")).expect("written");
     let mode = fs::Permissions::from_mode(0o600);
     fs::set_permissions(house.path("smtp-password"), mode).expect("set");

@@ -1,13 +1,13 @@
 //! The section `[mail]`: where reports are sent; no password is read and no server asked here, and none would get one unencrypted.
 
-use lettre::message::Mailbox;
+use lettre::Address;
 
 use super::super::load::Env;
 use super::super::raw::MailRaw;
 use super::super::read::{Reader, is_loopback_host};
 use super::server::secret_of_unit;
 use super::{MINUTE, SECOND};
-use crate::model::settings::{MailSettings, MailTls};
+use crate::model::settings::{MailSettings, MailTls, Mailbox};
 
 /// Where systemd keeps the credentials of the unit that sends reports.
 pub const UNIT_CREDENTIALS: &str = "/run/credentials/provtaskd-report.service";
@@ -26,7 +26,7 @@ pub(super) fn resolve(r: &mut Reader<'_>, raw: &MailRaw, env: &Env) -> Option<Ma
     let tls = r.word("mail.tls", &raw.tls, MailTls::StartTls, &TLS);
     let from = r
         .text("mail.from", &raw.from)
-        .and_then(|text| address(r, "mail.from", &text));
+        .and_then(|text| mailbox(r, "mail.from", &text));
     let to = recipients(r, raw);
     let login = login(r, raw, env);
     let ca_file = r.path("mail.ca_file", &raw.ca_file);
@@ -102,23 +102,35 @@ fn is_name(host: &str) -> bool {
     !host.is_empty() && host.chars().all(good)
 }
 
-fn address(r: &mut Reader<'_>, key: &str, text: &str) -> Option<String> {
+/// `name@example.com` or `Name <name@example.com>`.
+fn mailbox(r: &mut Reader<'_>, key: &str, text: &str) -> Option<Mailbox> {
     let text = text.trim();
-    let fits = !text.contains(char::is_control)
-        && text
-            .parse::<Mailbox>()
-            .is_ok_and(|mailbox| AsRef::<str>::as_ref(&mailbox.email).is_ascii());
-    if !fits {
+    let (name, address) = match text
+        .strip_suffix('>')
+        .and_then(|rest| rest.rsplit_once('<'))
+    {
+        Some((name, address)) => (name.trim().trim_matches('"').trim(), address.trim()),
+        None => ("", text),
+    };
+    let good = address.is_ascii()
+        && address.parse::<Address>().is_ok()
+        && !text.contains(char::is_control)
+        && !name.contains(['<', '>', '"', '\\', ',']);
+    if !good {
         r.error(
             key,
             format!("`{}` is not a mail address", text.escape_debug()),
             "write name@example.com or Name <name@example.com>, the address in ASCII letters",
         );
+        return None;
     }
-    fits.then(|| text.to_owned())
+    Some(Mailbox {
+        name: (!name.is_empty()).then(|| name.to_owned()),
+        address: address.to_owned(),
+    })
 }
 
-fn recipients(r: &mut Reader<'_>, raw: &MailRaw) -> Vec<String> {
+fn recipients(r: &mut Reader<'_>, raw: &MailRaw) -> Vec<Mailbox> {
     let key = "mail.to";
     let Some(list) = r.plain(key, &raw.to) else {
         return Vec::new();
@@ -131,7 +143,7 @@ fn recipients(r: &mut Reader<'_>, raw: &MailRaw) -> Vec<String> {
         );
     }
     list.iter()
-        .filter_map(|text| address(r, key, text))
+        .filter_map(|text| mailbox(r, key, text))
         .collect()
 }
 
