@@ -372,7 +372,9 @@ async fn answers_that_somebody_has_put_in_never_make_a_mail_sent() {
     // an answer to each command up to the text: only the good-bye is answered by the real one
     let smtp = Smtp::start(Manner {
         put_in: "\r\n250 stub\r\n250 ok\r\n250 ok\r\n354 go on\r\n250 taken",
-        refuse: vec![("MAIL", "550 no".to_owned())],
+        refuse: ["MAIL", "RCPT", "DATA"]
+            .map(|verb| (verb, "550 no".to_owned()))
+            .into(),
         ..secured(&ours)
     })
     .await;
@@ -397,7 +399,12 @@ fn a_configuration_that_can_send_no_mail_is_named_before_anything_is_read() {
     let house = house(25, &format!("{LOGIN}ca_file = \"ca.pem\"\n"));
     fs::write(house.path("ca.pem"), "no certificate").expect("written");
     fs::write(house.path("smtp-password"), "one\ntwo\n").expect("written");
-    let err = house.run(&["check"]).bad(78);
+    let checked = || {
+        let said = house.run(&["check"]);
+        assert_eq!(said.code, Some(78), "{}", said.err);
+        said.err
+    };
+    let err = checked();
     for told in [
         "mail.ca_file: ",
         "holds no certificate",
@@ -410,13 +417,13 @@ fn a_configuration_that_can_send_no_mail_is_named_before_anything_is_read() {
     let err = not_sent(&house, 78);
     assert!(err.contains("more than one line"), "{err}");
     fs::remove_file(house.path("smtp-password")).expect("removed");
-    let err = house.run(&["check"]).bad(78);
+    let err = checked();
     assert!(err.contains("mail.password_file"), "{err}");
     // a credential of the unit is there while it runs, and no longer: no matter for whoever checks
     let config = fs::read_to_string(house.path("provtaskd.toml")).expect("read");
     let config = config.replace("password_file = \"smtp-password\"", "credential = \"smtp\"");
     fs::write(house.path("provtaskd.toml"), config).expect("written");
-    let err = house.run(&["check"]).bad(78);
+    let err = checked();
     assert!(!err.contains("mail.password_file"), "{err}");
     let err = not_sent(&house, 78);
     assert!(err.contains("provtaskd-report.service/smtp"), "{err}");

@@ -1,6 +1,7 @@
 //! A person who stands in every text field of every record is erased from a store on disk: no string of his is left, what holds still holds, and the chain verifies.
 
 mod bodies;
+mod sorts;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,7 +27,8 @@ use crate::model::{
     ReceiptStatus, Refusal, RefusalReason, Scope, TargetName, TaskId, task::DefinitionId,
 };
 
-use bodies::{Called, SORTS, bodies, sort};
+use bodies::{Called, bodies};
+use sorts::{SORTS, sort};
 
 fn at() -> Timestamp {
     "2027-03-01T08:00:00Z".parse().expect("a time")
