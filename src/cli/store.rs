@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, Subcommand};
 use jiff::{SignedDuration, Timestamp};
 
-use super::act::duration;
+use super::act::{duration, order};
 use super::ask::{answer, own_store, unexpected};
 use super::context::{Context, print, width};
 use super::failure::{Failure, Kind, tell};
@@ -52,6 +52,15 @@ pub enum StoreCommand {
         file: PathBuf,
         #[command(flatten)]
         rehearse: RehearseArgs,
+    },
+    /// Bind the store to the server and login that the configuration names now; nothing is sent until a person has looked
+    Rebind {
+        /// What it belongs to now, word for word as `provtaskd status` says it, e.g. "https://oig.example.com as PROVTASKD"
+        #[arg(long, value_name = "SERVER as LOGIN")]
+        from: String,
+        /// Why; it is recorded
+        #[arg(long, value_name = "TEXT", alias = "reason")]
+        why: String,
     },
     /// Take decisions, evidence and personal fields out of work that was closed long ago
     Retention(RetentionArgs),
@@ -152,6 +161,7 @@ pub fn store(context: &Context, command: StoreCommand) -> Result<(), Failure> {
             // where nothing was rewritten there is nothing to vouch for
             if done.kept { Ok(()) } else { site.anchor(&done) }
         }
+        StoreCommand::Rebind { from, why } => order(context, Request::Rebind { from, why }),
         StoreCommand::Retention(args) => retention(context, &args),
         StoreCommand::Erase(args) => erase(context, &args),
     }

@@ -64,6 +64,7 @@ impl Core {
                 self.settle_by_person(&id, completed, &why, who, now)
                     .await?
             }
+            Request::Rebind { from, why } => self.rebind(&from, &why, who, now).await?,
             Request::Reset { id, why } => self.reset(&id, &why, who, now).await?,
             Request::LoginClear => self.clear_login(who, now).await?,
             // questions and the daemon's own orders are answered elsewhere

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::anchor::{Anchoring, LastAnchor, check_last};
 use super::core::{Core, Exit, Inlets, Last, Signal, drive, idle};
+use super::instance::Instance;
 use super::justify::Justifying;
 use super::memory::Memory;
 use super::probed::unprobed;
@@ -151,6 +152,9 @@ async fn run_with(
     }
     core.warn_of_policies();
     core.say_unprobed();
+    if let Some(why) = core.instance.other() {
+        tracing::error!(%why, "nothing is sent");
+    }
     let mut inlets = Inlets { control, signals };
     let ended = drive(&mut core, &mut inlets).await;
     core.saving.stop();
@@ -372,6 +376,11 @@ async fn assemble(
         pace: Pace::new(every, at_most),
         settled_at_start: looks.is_empty(),
         looks,
+        instance: match need {
+            Need::All => Instance::of(&login::world(&settings.server)),
+            // they send nothing
+            Need::Server | Need::Store { .. } => Instance::default(),
+        },
         unprobed: unprobed(&settings),
         world_mismatch,
         doubtful_world: None,

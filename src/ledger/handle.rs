@@ -382,6 +382,21 @@ impl Ledger {
             .await
     }
 
+    /// Binds the store to another server than it was, and puts the doubt on record whether that has its tasks.
+    ///
+    /// # Errors
+    /// The ledger has failed.
+    pub async fn rebind(
+        &self,
+        to: String,
+        doubt: Arc<str>,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        self.submit(move |work| work.rebind(to, &doubt, actor, now))
+            .await
+    }
+
     /// A person says that the server is the known one although it was taken for another: all goes on as
     /// it was. Answers why not, where the last lists don't bear it out.
     ///

@@ -210,6 +210,8 @@ pub struct Index {
     pub(in crate::ledger) damage: Option<Digest>,
     /// Since when, and by what, the server's data are not those that are known here.
     pub(in crate::ledger) other_world: Option<(Timestamp, Arc<str>)>,
+    /// The store was bound to another server than it was, and nobody has looked yet.
+    pub(in crate::ledger) moved: bool,
     /// The highest id that is a number.
     pub(in crate::ledger) top: u64,
     /// Lineage `L` is at `L - 1`.
@@ -265,6 +267,7 @@ impl PartialEq for Index {
             && self.restored == other.restored
             && self.damage == other.damage
             && self.other_world == other.other_world
+            && self.moved == other.moved
             && self.lineages == other.lineages
             && self.by_task == other.by_task
             && self.left == other.left

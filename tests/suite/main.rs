@@ -82,6 +82,7 @@ mod records_old;
 mod records_v5;
 mod records_v6;
 mod records_v7;
+mod road;
 mod safety;
 mod sim_contract;
 mod sim_faults;
