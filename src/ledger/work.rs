@@ -118,6 +118,11 @@ impl Work {
 
     /// Makes an event (or several, where the list is long), applies it and queues it for the append.
     ///
+    /// What an operation has emitted stays on record where a later event of it can't be recorded: the index
+    /// has taken it in, and others may rest on it. That is no worse than a kill between two groups, which may
+    /// part any two records: each is true by itself, and what holds work back comes before what would make
+    /// its cause look settled.
+    ///
     /// # Errors
     /// An item too large for a record; nothing of the body is then applied.
     pub fn emit(&mut self, meta: &Meta, body: EventBody) -> Result<(), LedgerError> {
