@@ -23,7 +23,7 @@ use crate::oig::FileFault;
 pub use crate::ledger::anchor::{Key, KeyError};
 /// What the command line needs of a verification.
 pub use crate::ledger::verify::{Anchors, Verified, Verifier};
-pub use day::Day;
+pub use day::{Day, is_before};
 pub use export::{Export, Filter, Search};
 pub use row::{COLUMNS, Row};
 
