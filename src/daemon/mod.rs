@@ -12,6 +12,7 @@ mod conclude;
 mod core;
 mod describe;
 mod evaluate;
+mod even;
 mod facts;
 mod feed;
 mod govern;

@@ -163,9 +163,9 @@ impl Work {
     }
 
     /// See [`super::Ledger::found_open`].
-    pub fn found_open(&mut self, now: Timestamp) -> usize {
+    pub fn found_open(&mut self, now: Timestamp, since: Timestamp) -> usize {
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        index.found_open(now)
+        index.found_open(now, since)
     }
 
     /// Forgets what was read of attempts that are settled.

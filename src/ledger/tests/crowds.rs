@@ -102,9 +102,9 @@ fn a_restart_within_the_records_of_a_doubt_leaves_nobody_out_of_it() {
 
 #[test]
 fn what_is_cut_says_of_each_pair_the_same() {
-    let lineages: Vec<LineageId> = (1..=900).map(LineageId).collect();
+    let lineages: Vec<LineageId> = (1..=1_800).map(LineageId).collect();
     let long = "x".repeat(60);
-    let tasks: Vec<TaskId> = (0..400)
+    let tasks: Vec<TaskId> = (0..300)
         .map(|n| TaskId::new(&format!("{n}{long}")))
         .collect();
     let (mut work, _) = core();
