@@ -184,7 +184,7 @@ fn learned(settings: &Settings) -> Vec<Finding> {
 fn unusable(settings: &Settings, found: &[Finding]) -> Vec<Finding> {
     let faults = daemon::inspect(&settings.server)
         .into_iter()
-        .chain(daemon::audit::key_fault(&settings.audit))
+        .chain(daemon::audit::key_faults(&settings.audit))
         .chain(daemon::secret_fault(&settings.intake));
     // to another user than the daemon's it says little that this one may not read a file
     let store = std::fs::metadata(&settings.store.dir);

@@ -23,7 +23,7 @@ use crate::oig::FileFault;
 pub use crate::ledger::anchor::{Key, KeyError};
 /// What the command line needs of a verification.
 pub use crate::ledger::verify::{Anchors, Verified, Verifier};
-pub use day::Day;
+pub use day::{Day, is_before};
 pub use export::{Export, Filter, Search};
 pub use row::{COLUMNS, Row};
 
@@ -88,18 +88,26 @@ impl Core {
     }
 }
 
-/// What is wrong with the configured key, for `check`; nothing of it is kept.
-pub fn key_fault(settings: &AuditSettings) -> Option<FileFault> {
-    let error = Key::read(settings.hmac_key_file.as_ref()?).err()?;
-    let denied = match &error {
-        KeyError::Read { source, .. } => source.kind() == std::io::ErrorKind::PermissionDenied,
-        KeyError::Unusable { .. } | KeyError::NoKey { .. } => false,
+/// What is wrong with the configured keys, for `check`; nothing of them is kept.
+pub fn key_faults(settings: &AuditSettings) -> Vec<FileFault> {
+    let fault = |path: &std::path::PathBuf| {
+        let error = Key::read(path).err()?;
+        let denied = match &error {
+            KeyError::Read { source, .. } => source.kind() == std::io::ErrorKind::PermissionDenied,
+            KeyError::Unusable { .. } | KeyError::NoKey { .. } => false,
+        };
+        let key = if settings.hmac_key_file.as_ref() == Some(path) {
+            "audit.hmac_key_file"
+        } else {
+            "audit.former_hmac_key_files"
+        };
+        Some(FileFault {
+            key,
+            what: error.to_string(),
+            denied,
+        })
     };
-    Some(FileFault {
-        key: "audit.hmac_key_file",
-        what: error.to_string(),
-        denied,
-    })
+    settings.hmac_key_files().filter_map(fault).collect()
 }
 
 fn view(

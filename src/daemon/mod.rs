@@ -12,6 +12,7 @@ mod conclude;
 mod core;
 mod describe;
 mod evaluate;
+mod even;
 mod facts;
 mod feed;
 mod govern;
@@ -229,7 +230,7 @@ impl DaemonError {
             Self::Intake(_) => "mend what [intake] names, or leave the section out".to_owned(),
             Self::SimulatorClock { .. } => "is `provtaskd sim` running there? For a real server, leave server.simulator_clock out".to_owned(),
             Self::Stepper(_) => "was the simulator stopped?".to_owned(),
-            Self::AnchorKey(_) => "mend the file that audit.hmac_key_file names, or leave the key out; nothing was sent".to_owned(),
+            Self::AnchorKey(_) => "mend the file that audit.hmac_key_file or audit.former_hmac_key_files names, or leave the key out; nothing was sent".to_owned(),
             Self::Readings(WatchError::Busy { .. }) => "wait for it to end, or name another file with --readings".to_owned(),
             Self::Readings(_) => "name another file with --readings, or give --no-resume to keep nothing".to_owned(),
             Self::Traits(_) => "name another file in server.traits, or move that one away and probe again".to_owned(),

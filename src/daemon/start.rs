@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::anchor::{Anchoring, LastAnchor, check_last};
 use super::core::{Core, Exit, Inlets, Last, Signal, drive, idle};
+use super::even::even_since;
 use super::instance::Instance;
 use super::justify::Justifying;
 use super::memory::Memory;
@@ -324,8 +325,14 @@ async fn assemble(
     } else {
         (ledger, None)
     };
-    if matches!(need, Need::All) && !options.once && !settings.server.simulator_clock {
-        let ahead = ledger.found_open(now).await?;
+    if matches!(need, Need::All) && !settings.server.simulator_clock {
+        let now = clock.now();
+        // one that goes on counts by itself; a single cycle has only what earlier ones have noted
+        let since = match options.once && foreign_store.is_none() {
+            true => even_since(&settings.store.dir, now),
+            false => now,
+        };
+        let ahead = ledger.found_open(now, since).await?;
         if ahead > 0 {
             tracing::error!(
                 attempts = ahead,

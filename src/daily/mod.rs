@@ -65,6 +65,11 @@ pub struct Daily {
     pub now: Option<Now>,
     /// Records that could not be read.
     pub unreadable: u64,
+    /// Records of the span whose times are not in the order in which they were written: the clock was set.
+    pub out_of_order: u64,
+    /// Records that were written before the end of the span and bear a later time; their state is told, and
+    /// they are not counted.
+    pub ahead: u64,
 }
 
 /// Attempts of one action on one target.
@@ -232,6 +237,12 @@ impl Daily {
                 "{} of the journal could not be read and {} missing here; `provtaskd store check` names them.",
                 counted(self.unreadable, "record", "records"),
                 if self.unreadable == 1 { "is" } else { "are" }
+            ));
+        }
+        if self.out_of_order > 0 || self.ahead > 0 {
+            out.push(format!(
+                "The clock of the daemon's machine was set: records of this span that lie out of order in time: {}; records from before its end with a later time: {}. All of them are applied to the states that are told here; only what bears a time of the span is counted as its own.",
+                self.out_of_order, self.ahead,
             ));
         }
         out

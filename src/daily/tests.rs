@@ -54,6 +54,8 @@ fn day() -> Daily {
         requests: RequestsRow::default(),
         now: None,
         unreadable: 0,
+        out_of_order: 0,
+        ahead: 0,
     }
 }
 
@@ -89,6 +91,23 @@ fn a_report_says_where_the_journal_could_not_be_read() {
         "{limits}"
     );
     assert!(limits.contains("belonged to no server"), "{limits}");
+}
+
+#[test]
+fn a_report_says_where_the_times_of_its_records_lie_out_of_order() {
+    assert!(!day().limits().join(" ").contains("clock"));
+    let limits = |out_of_order, ahead| {
+        let day = Daily {
+            out_of_order,
+            ahead,
+            ..day()
+        };
+        day.limits().join(" ")
+    };
+    let told = limits(1, 0);
+    assert!(told.contains("out of order in time: 1;"), "{told}");
+    let told = limits(0, 40);
+    assert!(told.contains("with a later time: 40."), "{told}");
 }
 
 #[test]

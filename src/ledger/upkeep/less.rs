@@ -44,11 +44,7 @@ pub fn compact(
         taken_out: &mut |_| Ok(()),
     };
     let ready = ground.rewrite(job, &Allowed::default())?;
-    if ground.is_more(&ready) {
-        ground.keep(ready)
-    } else {
-        ground.swap(ready, after)
-    }
+    ground.swap_unless_more(ready, after)
 }
 
 /// What retention would take out, or has taken out.
@@ -210,7 +206,7 @@ pub fn erase(
     let (person, many, texts_kept, in_force) = find(&ground, &read, who, left_before)?;
     // it borrows the store, which is about to be swapped
     drop(read);
-    if person.is_named(who.reason) {
+    if person.is_named(who.reason) || person.is_mentioned(who.reason) {
         return Err(UpkeepError::Nothing(
             "the reason names the person who is to be erased: it is recorded, and would be there afterwards".to_owned(),
         ));
@@ -291,7 +287,7 @@ fn find(
         states.note_naming(event, &person);
         unfinished.note(&event.body, index);
         let _ = texts.take(&event.body, Some((read, index)), |came| {
-            if person.is_named(came.text) {
+            if person.is_shown(came.text) {
                 named.insert(Short::from(came.digest));
             }
         });
