@@ -220,6 +220,16 @@ async fn a_paused_definition_waits_and_goes_on_when_it_is_resumed() {
         .find(|word| word.starts_with("AD/#"))
         .expect("the definition's id")
         .to_owned();
+    let said = String::from_utf8_lossy(&unknown.stderr).into_owned();
+    assert!(
+        said.contains("AD/Add User to Group"),
+        "which are known: {said}"
+    );
+    // by the name that `status` and `plan` show, however it is written
+    let named = ["--definition", "ad/add user to GROUP"];
+    let said = drill.done(&["pause", "--why", "a change", named[0], named[1]]);
+    assert!(said.contains(&shown), "{said}");
+    drill.done(&["resume", named[0], named[1]]);
     let definition = ["--definition", shown.as_str()];
     drill.done(&["pause", "--why", "a change", definition[0], definition[1]]);
     drill.approve_backlog();
