@@ -1,6 +1,7 @@
 //! What can be told and proven from the journal alone: its pages, its verification, its rows for auditors, and decisions of the past; it changes nothing.
 
 mod about;
+mod cell;
 mod day;
 mod export;
 mod past;

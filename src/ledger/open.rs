@@ -179,6 +179,9 @@ pub(super) fn take_lock(dir: &Path) -> Result<File, LedgerError> {
         }
         Err(TryLockError::Error(error)) => return Err(io(error)),
     }
+    file.set_len(0).map_err(io)?;
+    file.rewind().map_err(io)?;
+    writeln!(file, "{}", std::process::id()).map_err(io)?;
     // one whose name went away while it was taken locks nothing
     let is = file.metadata().map_err(io)?;
     let named = std::fs::metadata(&path).ok();
@@ -188,9 +191,6 @@ pub(super) fn take_lock(dir: &Path) -> Result<File, LedgerError> {
             pid: None,
         });
     }
-    file.set_len(0).map_err(io)?;
-    file.rewind().map_err(io)?;
-    writeln!(file, "{}", std::process::id()).map_err(io)?;
     Ok(file)
 }
 

@@ -1,17 +1,13 @@
 //! One thing that was decided, ordered, sent or told, in words and with stable names, for people who check what was done; pure, and no secret can be in it.
 
-use std::fmt::Write as _;
-
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::super::describe::verdict_text;
 use super::about::Known;
+use super::cell::{action_of, answer_of, values};
 use crate::daily::NAMED;
 use crate::ledger::record::{Actor, Event, EventBody, RewriteWhy};
-use crate::model::{
-    Action, ActionName, Digest, LineageId, ReceiptStatus, Refusal, Scope, TargetName, Verdict,
-};
+use crate::model::{Action, ActionName, Digest, LineageId, Scope, TargetName};
 
 /// A row of the export; empty where something does not apply.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
@@ -560,48 +556,4 @@ fn scoped(mut row: Row, scope: &Scope, known: &Known) -> Row {
 fn listed(hold: &str, tasks: &[crate::model::TaskId]) -> String {
     let ids: Vec<&str> = tasks.iter().map(crate::model::TaskId::as_str).collect();
     format!("hold={hold}; tasks={}", ids.join(" "))
-}
-
-fn answer_of(status: &ReceiptStatus) -> (&'static str, &str) {
-    match status {
-        ReceiptStatus::Accepted => ("accepted", ""),
-        ReceiptStatus::Refused { reason, .. } => ("refused by OIG", reason),
-        ReceiptStatus::Unknown { why } => ("unknown", why),
-        ReceiptStatus::Unsent { why } => ("not sent", why),
-    }
-}
-
-fn action_of(verdict: Option<&Verdict>) -> String {
-    match verdict {
-        Some(Verdict::Act { action, .. }) => action.name().to_string(),
-        Some(Verdict::Leave { .. }) => "leave".to_owned(),
-        Some(Verdict::Ask { .. }) => "ask".to_owned(),
-        None => "none".to_owned(),
-    }
-}
-
-/// What a rule read, then the values of what holds it back.
-fn values(
-    read: &[crate::model::ReadValue],
-    refusal: Option<&Refusal>,
-    relook: Option<Timestamp>,
-) -> String {
-    let mut out = String::new();
-    let mut add = |name: &str, value: &str| {
-        if !out.is_empty() {
-            out.push_str("; ");
-        }
-        // writing to a String can't fail
-        let _ = write!(out, "{name}={value}");
-    };
-    for (name, value) in read {
-        add(name, value);
-    }
-    for (name, value) in refusal.iter().flat_map(|refusal| &refusal.values) {
-        add(name, value);
-    }
-    if let Some(at) = relook {
-        add("look_again", &format!("{at:.0}"));
-    }
-    out
 }
