@@ -93,6 +93,13 @@ async fn a_reload_names_the_key_that_needs_a_restart() {
         said.contains("server.page_size") && said.contains("restart"),
         "{said}"
     );
+    // what is wrong with the file is said once
+    let wrong = config.replace("[server]\n", "[server]\nnosuch = 7\n");
+    fs::write(&path, wrong).expect("written");
+    let answer = drill.cli(&["reload"]);
+    let said = String::from_utf8_lossy(&answer.stderr).into_owned();
+    assert_eq!(said.matches("server.nosuch").count(), 1, "{said}");
+    fs::write(&path, config).expect("written");
     drill.run_for("3h").await;
     drill.judge().await;
 }
