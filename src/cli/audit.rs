@@ -366,6 +366,9 @@ fn export(context: &Context, args: ExportArgs) -> Result<(), Failure> {
             search.take(text).map_err(|error| newer(seq, &error))
         })?;
     }
+    if let Some(targets) = search.other_targets() {
+        return Err(no_target(&filter, &targets));
+    }
     let mut export = search.end();
     let header = Header {
         audit: "provtaskd",
@@ -393,11 +396,7 @@ fn export(context: &Context, args: ExportArgs) -> Result<(), Failure> {
         filter.request.is_some(),
         rows,
         records_read,
-    )?;
-    match export.other_targets() {
-        None => Ok(()),
-        Some(targets) => Err(no_target(&filter, &targets)),
-    }
+    )
 }
 
 /// Targets that are named at most.

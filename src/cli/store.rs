@@ -280,7 +280,10 @@ fn check(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
             let dir = site.store.dir.display();
             let checked = checked.map_err(|failure| match failure.kind {
                 Kind::Busy => failure.hint("a process holds the store: `provtaskd store backup FILE` works while a daemon runs, and `provtaskd store check --backup FILE` checks that; or stop it first"),
-                _ => failure,
+                _ => match &args.scratch {
+                    Some(scratch) if failure.message.contains(&scratch.display().to_string()) => failure.hint("the copy that is opened is made there: name with --scratch a directory that this user may write in, with room for twice the journal"),
+                    _ => failure,
+                },
             })?;
             (checked, format!("the store {dir}"))
         }
@@ -436,7 +439,8 @@ fn erase(context: &Context, args: &EraseArgs) -> Result<(), Failure> {
     for (name, text) in [("--user", &args.user), ("--reason", &args.reason)] {
         if text.trim().is_empty() || text.chars().count() > control::MAX_TEXT {
             return Err(Failure::new(
-                Kind::Usage,
+                // as every other order whose words are none
+                Kind::Data,
                 format!(
                     "{name} is empty or longer than {} characters",
                     control::MAX_TEXT

@@ -1,6 +1,7 @@
 //! What can be told and proven from the journal alone: its pages, its verification, its rows for auditors, and decisions of the past; it changes nothing.
 
 mod about;
+mod cell;
 mod day;
 mod export;
 mod past;
@@ -51,10 +52,16 @@ impl Core {
     pub fn tell_past(&mut self, filter: PastFilter, reply: oneshot::Sender<Reply>) {
         let lineage = match &filter.task {
             None => None,
-            Some(name) => match self.lineage_named(name) {
-                Some(lineage) => Some(lineage),
-                None => {
+            Some(name) => match self.lineage_on_record(name) {
+                Ok(Some(lineage)) => Some(lineage),
+                Ok(None) => {
                     let _ = reply.send(no_such(name));
+                    return;
+                }
+                Err(error) => {
+                    let refused =
+                        Reply::refused(RefusedKind::Store, error.to_string(), "see the log");
+                    let _ = reply.send(refused);
                     return;
                 }
             },

@@ -94,7 +94,12 @@ pub enum Question {
     /// Every item.
     Plan(PlanFilter),
     /// One item.
-    Explain(TaskId),
+    Explain {
+        /// The id under which it is looked for.
+        id: TaskId,
+        /// As it was asked for: an id, or a lineage.
+        asked: String,
+    },
     /// One item, to be retried.
     RetryOne(OneRetry),
 }

@@ -29,6 +29,7 @@ mod ordered;
 mod orders;
 mod outset;
 mod owners;
+mod patience;
 mod pauses;
 mod private;
 mod probe;
@@ -41,6 +42,7 @@ mod reread;
 mod seen;
 mod send;
 mod settle;
+mod standing;
 mod start;
 mod stopped;
 mod store;
@@ -192,6 +194,10 @@ impl DaemonError {
             Self::Ledger(LedgerError::Full { .. }) => {
                 "make room there, then start again: what was acknowledged is on disk, and open claims are read before anything is sent".to_owned()
             }
+            Self::Ledger(LedgerError::Io { path, source }) if is_read_only(source) => format!(
+                "{} is on a file system that is mounted read-only: mount it writable, or name another store with --store or store.dir; to look at a store that has to stay as it is: `provtaskd store check --scratch DIR`, with a directory elsewhere",
+                path.display()
+            ),
             Self::Ledger(LedgerError::Io { path, source }) if is_denied(source) => format!(
                 "make {} readable and writable for the daemon's user, and its directory too (chmod 700)",
                 path.display()
@@ -238,6 +244,10 @@ impl DaemonError {
             Self::Worker(_) | Self::Signals(_) => String::new(),
         }
     }
+}
+
+fn is_read_only(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::ReadOnlyFilesystem
 }
 
 fn is_denied(error: &std::io::Error) -> bool {

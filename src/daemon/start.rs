@@ -17,6 +17,7 @@ use super::even::even_since;
 use super::instance::Instance;
 use super::justify::Justifying;
 use super::memory::Memory;
+use super::patience::{STORE_PATIENCE, open_patiently};
 use super::probed::unprobed;
 use super::stopped::StopFile;
 use super::store::{StoreSeen, mismatch_of};
@@ -273,11 +274,11 @@ async fn assemble(
     let (ledger, mut report) = if at != Place::There {
         (Ledger::memory(now)?, None)
     } else {
-        // opening replays the journal: off the runtime's threads
-        let store = settings.store.clone();
-        let (ledger, report) = tokio::task::spawn_blocking(move || Ledger::open(&store, now))
-            .await
-            .map_err(|error| DaemonError::Worker(error.to_string()))??;
+        let patience = match need {
+            Need::All => STORE_PATIENCE,
+            Need::Server | Need::Store { .. } => Duration::ZERO,
+        };
+        let (ledger, report) = open_patiently(&settings, now, patience).await?;
         (ledger, Some(report))
     };
     let mut anchored = LastAnchor::Unknown;

@@ -139,12 +139,23 @@ pub struct OrderLine {
     pub who: String,
     /// What sort, as `audit export` names it.
     pub event: String,
+    /// What it was about, the first few; empty where it holds for everything.
+    pub about: Vec<String>,
     /// What it did.
     pub what: String,
     /// The person's words.
     pub why: String,
     /// Pieces of work that it was about, where the journal names each.
     pub works: u64,
+}
+
+impl OrderLine {
+    /// True where both are rows of one order, about one piece of work each.
+    pub fn is_of_one_order_with(&self, other: &Self) -> bool {
+        (self.at, &self.event, &self.who) == (other.at, &other.event, &other.who)
+            && self.what == other.what
+            && self.why == other.why
+    }
 }
 
 /// Lines that were added to tasks' notes in the span.
@@ -273,10 +284,18 @@ fn target(of: Option<&TargetName>) -> &str {
     of.map_or("-", TargetName::as_str)
 }
 
-fn order_text(order: &OrderLine) -> String {
-    match order.works {
-        0 | 1 => order.what.clone(),
-        many => format!("{} ({many} tasks)", order.what),
+/// What an order was about, with the number of tasks where it names many.
+fn order_about(order: &OrderLine) -> String {
+    let shown = u64::try_from(order.about.len()).unwrap_or(u64::MAX);
+    match order.works.saturating_sub(shown) {
+        more if more > 0 && shown > 0 => {
+            format!(
+                "{} and {more} more ({} tasks)",
+                order.about.join("; "),
+                order.works
+            )
+        }
+        _ => order.about.join("; "),
     }
 }
 

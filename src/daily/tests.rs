@@ -46,6 +46,7 @@ fn day() -> Daily {
             at: at(9),
             who: "uid 0 (ann)".to_owned(),
             event: "pause".to_owned(),
+            about: vec!["task 41, Create User on AD".to_owned()],
             what: "until noon".to_owned(),
             why: "a <b>change</b>".to_owned(),
             works: 3,
@@ -75,7 +76,10 @@ fn what_is_not_known_is_said_first_and_never_counted_as_done() {
         "{text}"
     );
     assert!(text.contains("11 12 and 5 more"), "{text}");
-    assert!(text.contains("until noon (3 tasks)"), "{text}");
+    assert!(
+        text.contains("pause on task 41, Create User on AD and 2 more (3 tasks): until noon (a "),
+        "{text}"
+    );
 }
 
 #[test]

@@ -184,6 +184,8 @@ pub struct Restored {
     pub lineages: Vec<LineageId>,
     /// Lineages that were not done at the last record that was there.
     pub unfinished: u64,
+    /// When that was found.
+    pub since: Timestamp,
 }
 
 /// A refused login.

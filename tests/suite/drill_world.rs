@@ -119,6 +119,25 @@ async fn after_a_restored_database_nothing_is_sent_until_a_person_accepts_it() {
     drill.run_for("10m").await;
     assert_eq!(world_item(&drill), None);
     assert_eq!(sent_since(&drill, then), Vec::<Value>::new());
+    // what was attempted before is told as what it is, not as something that was never seen
+    let before = drill.json(&["outcomes", "list", "--json"]);
+    let before = before
+        .as_array()
+        .and_then(|rows| rows.last())
+        .expect("a row");
+    let lineage = format!("L{}", before["lineage"]);
+    for args in [
+        ["outcomes", "show", &lineage],
+        ["explain", &lineage, "--json"],
+    ] {
+        let said = drill.done(&args);
+        assert!(
+            said.contains("closed: a person has accepted"),
+            "{args:?}: {said}"
+        );
+    }
+    let id = before["task"].as_str().expect("its id");
+    drill.done(&["outcomes", "show", id]);
     drill.approve_backlog();
     drill.run_for("12h").await;
     let evidence = drill.judge().await;

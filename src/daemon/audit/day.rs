@@ -245,25 +245,26 @@ impl Day {
         }
         if inside && let Actor::Person { .. } = event.actor {
             for row in rows(event.clone(), &self.known) {
+                let subject = row.subject();
                 let line = OrderLine {
                     at: event.at,
                     who: row.actor,
                     event: row.event.to_owned(),
+                    about: Vec::new(),
                     what: row.result,
                     why: row.reason,
-                    works: 0,
+                    works: 1,
                 };
                 // one order about many tasks has a row for each
                 match self.orders.last_mut() {
-                    Some(last)
-                        if (OrderLine {
-                            works: 0,
-                            ..last.clone()
-                        }) == line =>
-                    {
-                        last.works += 1
-                    }
-                    _ => self.orders.push(OrderLine { works: 1, ..line }),
+                    Some(last) if last.is_of_one_order_with(&line) => last.works += 1,
+                    _ => self.orders.push(line),
+                }
+                if let Some(last) = self.orders.last_mut()
+                    && last.about.len() < NAMED
+                    && !subject.is_empty()
+                {
+                    last.about.push(subject);
                 }
             }
         }

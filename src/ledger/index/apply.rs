@@ -49,6 +49,7 @@ impl Index {
                     from: restored.clone(),
                     lineages: lineages.clone(),
                     unfinished: self.unfinished(),
+                    since: at,
                 });
                 self.lost_up_to = Some(LineageId(self.lineages()));
             }

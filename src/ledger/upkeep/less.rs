@@ -200,6 +200,7 @@ pub fn erase(
     let Order { actor, now, last } = order;
     let ground = Ground::take(settings, last)?;
     let index = &ground.before.index;
+    super::known_as::refuse_target(&ground, who.login)?;
     let read = text_of(&ground.held.store);
     // a successor that comes late has to find its elder
     let left_before = now.checked_sub(LATE).unwrap_or(Timestamp::MIN);
