@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::context::Context;
 use super::failure::{Failure, Kind};
 use super::progress::beside;
-use crate::control::{self, ControlError, Reply, Request};
+use crate::control::{self, ControlError, RefusedKind, Reply, Request};
 use crate::daemon;
 use crate::model::settings::Settings;
 
@@ -100,7 +100,10 @@ async fn patiently(
     loop {
         let asked = control::ask_in_time(socket, request.clone()).await;
         if !matches!(asked, Err(ControlError::NotRunning { .. })) {
-            if let Err(failure) = settings {
+            // a reload that is refused names the findings itself
+            let told = matches!(request, Request::Reload)
+                && matches!(&asked, Ok(Reply::Refused(refused)) if refused.kind == RefusedKind::Config);
+            if let (Err(failure), false) = (settings, told) {
                 failure.warn();
             }
             return asked.map_err(|error| silent(error, dir));

@@ -46,7 +46,7 @@ pub struct VerifyArgs {
     /// The anchor file, a log with anchors, or `-` for standard input [default: the configured anchor file]
     #[arg(long, value_name = "FILE")]
     anchors: Option<PathBuf>,
-    /// A key file to check HMACs with; once for each key of a rotation [default: the configured one]
+    /// A key file to check HMACs with; once for each key of a rotation [default: the configured ones]
     #[arg(long, value_name = "FILE")]
     hmac_key_file: Vec<PathBuf>,
     #[command(flatten)]
@@ -254,12 +254,12 @@ fn verify(context: &Context, args: &VerifyArgs) -> Result<(), Failure> {
 }
 
 fn keys(args: &VerifyArgs, audit: Option<&AuditSettings>) -> Result<Vec<Key>, Failure> {
-    let configured = audit.and_then(|audit| audit.hmac_key_file.as_ref());
+    let configured = audit.into_iter().flat_map(AuditSettings::hmac_key_files);
     let named = !args.hmac_key_file.is_empty();
     let paths: Vec<&PathBuf> = if named {
         args.hmac_key_file.iter().collect()
     } else {
-        configured.into_iter().collect()
+        configured.collect()
     };
     let read = paths.into_iter().map(|path| Key::read(path));
     read.collect::<Result<_, _>>().map_err(|error| {
@@ -274,7 +274,7 @@ fn keys(args: &VerifyArgs, audit: Option<&AuditSettings>) -> Result<Vec<Key>, Fa
             ),
             KeyError::NoKey { .. } => (
                 Kind::Config,
-                "mend the file that audit.hmac_key_file names, or name another with --hmac-key-file",
+                "mend the file that audit.hmac_key_file or audit.former_hmac_key_files names, or name another with --hmac-key-file",
             ),
         };
         Failure::of(kind, &error).hint(hint)
@@ -366,6 +366,9 @@ fn export(context: &Context, args: ExportArgs) -> Result<(), Failure> {
             search.take(text).map_err(|error| newer(seq, &error))
         })?;
     }
+    if let Some(targets) = search.other_targets() {
+        return Err(no_target(&filter, &targets));
+    }
     let mut export = search.end();
     let header = Header {
         audit: "provtaskd",
@@ -393,11 +396,7 @@ fn export(context: &Context, args: ExportArgs) -> Result<(), Failure> {
         filter.request.is_some(),
         rows,
         records_read,
-    )?;
-    match export.other_targets() {
-        None => Ok(()),
-        Some(targets) => Err(no_target(&filter, &targets)),
-    }
+    )
 }
 
 /// Targets that are named at most.

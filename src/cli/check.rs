@@ -185,7 +185,7 @@ fn learned(settings: &Settings) -> Vec<Finding> {
 fn unusable(settings: &Settings, found: &[Finding]) -> Vec<Finding> {
     let faults = daemon::inspect(&settings.server)
         .into_iter()
-        .chain(daemon::audit::key_fault(&settings.audit))
+        .chain(daemon::audit::key_faults(&settings.audit))
         .chain(daemon::secret_fault(&settings.intake))
         .map(|fault| (fault.key, fault.what, fault.denied));
     let of_mail = settings.mail.iter().flat_map(mail::inspect);

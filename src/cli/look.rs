@@ -29,7 +29,7 @@ pub struct PlanArgs {
     #[arg(long, value_parser = action)]
     action: Option<ActionName>,
     /// At most so many items
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
     #[command(flatten)]
     json: JsonArg,

@@ -20,7 +20,7 @@ pub enum OutcomesCommand {
         #[command(flatten)]
         filter: FilterArgs,
         /// At most so many rows
-        #[arg(long, value_name = "N", default_value_t = 100)]
+        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
         limit: u32,
         #[command(flatten)]
         json: JsonArg,

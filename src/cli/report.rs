@@ -13,7 +13,7 @@ use super::moment::moment;
 use super::render;
 use super::survey::write;
 use crate::control::{InboxItem, Reply, Request, StatusView};
-use crate::daemon::audit::Day;
+use crate::daemon::audit::{Day, is_before};
 use crate::daily::{self, Daily, Now};
 use crate::mail::{self, Letter};
 use crate::model::Clock;
@@ -126,8 +126,22 @@ fn daily(context: &Context, args: &DailyArgs) -> Result<(), Failure> {
         )
         .hint("name an earlier --from, or a later --to"));
     }
+    // the journal is in the order in which it was written; by now all of it was, whatever times it bears
+    let mut last = first.last;
+    if args.to.is_some() {
+        last = 0;
+        journal.read(context, first.clone(), &mut |seq, text| {
+            if is_before(text, to) {
+                last = seq;
+            }
+            Ok(())
+        })?;
+    }
     let mut day = Day::new(from, to);
     journal.read(context, first, &mut |seq, text| {
+        if seq > last {
+            return Ok(());
+        }
         day.take(text).map_err(|error| newer(seq, &error))
     })?;
     let mut day = day.end();

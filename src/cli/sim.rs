@@ -86,9 +86,19 @@ pub fn scenario(named: &str) -> Result<Scenario, SimError> {
         return Ok(scenario);
     }
     let path = Path::new(named);
-    let text = std::fs::read_to_string(path).map_err(|source| SimError::File {
-        path: path.to_owned(),
-        source,
+    let text = std::fs::read_to_string(path).map_err(|source| {
+        if source.kind() == std::io::ErrorKind::NotFound && path.components().count() == 1 {
+            let names: Vec<&str> = Scenario::built_in_names().collect();
+            SimError::NoScenario {
+                named: named.to_owned(),
+                shipped: names.join(", "),
+            }
+        } else {
+            SimError::File {
+                path: path.to_owned(),
+                source,
+            }
+        }
     })?;
     Ok(Scenario::from_toml(&text)?)
 }

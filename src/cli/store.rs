@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, Subcommand};
 use jiff::{SignedDuration, Timestamp};
 
-use super::act::duration;
+use super::act::{duration, order};
 use super::ask::{answer, own_store, unexpected};
 use super::context::{Context, print, width};
 use super::failure::{Failure, Kind, tell};
@@ -52,6 +52,15 @@ pub enum StoreCommand {
         file: PathBuf,
         #[command(flatten)]
         rehearse: RehearseArgs,
+    },
+    /// Bind the store to the server and login that the configuration names now; nothing is sent until a person has looked
+    Rebind {
+        /// What it belongs to now, word for word as `provtaskd status` says it, e.g. "https://oig.example.com as PROVTASKD"
+        #[arg(long, value_name = "SERVER as LOGIN")]
+        from: String,
+        /// Why; it is recorded
+        #[arg(long, value_name = "TEXT", alias = "reason")]
+        why: String,
     },
     /// Take decisions, evidence and personal fields out of work that was closed long ago
     Retention(RetentionArgs),
@@ -152,6 +161,7 @@ pub fn store(context: &Context, command: StoreCommand) -> Result<(), Failure> {
             // where nothing was rewritten there is nothing to vouch for
             if done.kept { Ok(()) } else { site.anchor(&done) }
         }
+        StoreCommand::Rebind { from, why } => order(context, Request::Rebind { from, why }),
         StoreCommand::Retention(args) => retention(context, &args),
         StoreCommand::Erase(args) => erase(context, &args),
     }
@@ -270,7 +280,10 @@ fn check(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
             let dir = site.store.dir.display();
             let checked = checked.map_err(|failure| match failure.kind {
                 Kind::Busy => failure.hint("a process holds the store: `provtaskd store backup FILE` works while a daemon runs, and `provtaskd store check --backup FILE` checks that; or stop it first"),
-                _ => failure,
+                _ => match &args.scratch {
+                    Some(scratch) if failure.message.contains(&scratch.display().to_string()) => failure.hint("the copy that is opened is made there: name with --scratch a directory that this user may write in, with room for twice the journal"),
+                    _ => failure,
+                },
             })?;
             (checked, format!("the store {dir}"))
         }
@@ -426,7 +439,8 @@ fn erase(context: &Context, args: &EraseArgs) -> Result<(), Failure> {
     for (name, text) in [("--user", &args.user), ("--reason", &args.reason)] {
         if text.trim().is_empty() || text.chars().count() > control::MAX_TEXT {
             return Err(Failure::new(
-                Kind::Usage,
+                // as every other order whose words are none
+                Kind::Data,
                 format!(
                     "{name} is empty or longer than {} characters",
                     control::MAX_TEXT

@@ -231,6 +231,7 @@ section! {
         anchor_file_max: i64 = Default("67108864"), "Largest size of that file in bytes (4096 to 1 TiB); a full one is not written to until it is moved away.";
         anchor_required: bool = Default("false"), "Nothing is sent while the last anchor is not in `anchor_file`; needs `anchor_file`.";
         hmac_key_file: String = Optional(r#""anchor.key""#), "File of a secret key (16 to 4096 bytes) with which each anchor is signed.";
+        former_hmac_key_files: Vec<String> = Default("[]"), "Files of keys that have signed anchors before: they sign nothing any more, and what they have signed still counts, at start as well; needs `hmac_key_file`.";
     }
 }
 

@@ -156,6 +156,17 @@ impl<'a> Reader<'a> {
         self.text(key, field).map(|text| self.base.join(text))
     }
 
+    /// Paths, each taken from the configuration's directory where it is relative.
+    pub fn paths(&mut self, key: &str, field: &Option<Field<Vec<String>>>) -> Vec<PathBuf> {
+        let mut list = self.plain(key, field).unwrap_or_default();
+        let all = list.len();
+        list.retain(|path| !path.trim().is_empty());
+        if list.len() < all {
+            self.error(key, "names a blank path", "take it out of the list");
+        }
+        list.iter().map(|path| self.base.join(path)).collect()
+    }
+
     /// One of a few words.
     pub fn word<T: Copy>(
         &mut self,

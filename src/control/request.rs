@@ -103,6 +103,13 @@ pub enum Request {
         /// Why.
         why: String,
     },
+    /// Binds the store to the server that the configuration names now.
+    Rebind {
+        /// What it is bound to, as consent.
+        from: String,
+        /// Why.
+        why: String,
+    },
     /// Lets a policy set enforce.
     Release {
         /// The set, in full.
@@ -175,6 +182,7 @@ impl Request {
             Self::Past { .. } => "past",
             Self::Settle { .. } => "settle",
             Self::Reset { .. } => "reset",
+            Self::Rebind { .. } => "rebind",
             Self::Release { .. } => "release",
             Self::Forget { .. } => "forget",
             Self::RetryOne { .. } => "retry_one",
@@ -253,6 +261,7 @@ impl Request {
             | Self::Reject { id, why }
             | Self::Settle { id, why, .. }
             | Self::Reset { id, why } => vec![("the id", id), ("--why", why)],
+            Self::Rebind { from, why } => vec![("--from", from), ("--why", why)],
             Self::Pause { scope, why, .. } => {
                 let mut texts = scope_texts(scope);
                 texts.push(("--why", why));
@@ -296,6 +305,7 @@ impl Request {
             | Self::Reject { id, why }
             | Self::Settle { id, why, .. }
             | Self::Reset { id, why } => (id.clone(), why),
+            Self::Rebind { from, why } => (from.clone(), why),
             Self::Pause { scope, why, .. } => (scope.to_string(), why),
             Self::Resume { scope } => (scope.to_string(), ""),
             Self::Release { hash, word, .. } => (hash.to_string(), word),

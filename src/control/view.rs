@@ -427,6 +427,9 @@ pub struct ExplainView {
     pub facts: Vec<(String, String)>,
     /// What was done before.
     pub attempts: Vec<AttemptView>,
+    /// Where the work stands now, where the list does not show it: what is told above is of the past.
+    #[serde(default)]
+    pub standing: Option<String>,
 }
 
 /// One thing that waits for a person.

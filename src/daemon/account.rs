@@ -258,7 +258,7 @@ mod tests {
                 id: &|_| None,
                 kind: &|_| Kind::Change,
             };
-            let process = Known::unknown("not read");
+            let process = Known::unknown("not asked for yet");
             let kinds = [Kind::Change, Kind::Change];
             let view = accounts.view(0, &snapshot, &kinds, &process, &lookup);
             let tasks = &view.value().expect("had").tasks;

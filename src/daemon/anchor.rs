@@ -3,6 +3,7 @@
 mod alone;
 mod back;
 mod file;
+mod keys;
 mod last;
 
 use std::sync::Arc;
@@ -13,9 +14,10 @@ use jiff::Timestamp;
 use super::DaemonError;
 use super::core::Core;
 use crate::control::AnchorView;
-use crate::ledger::anchor::{Anchor, Key, MESSAGE};
+use crate::ledger::anchor::{Anchor, MESSAGE};
 use crate::model::settings::AuditSettings;
 use file::AnchorFile;
+use keys::Keys;
 
 pub use crate::ledger::anchor::Head;
 pub use alone::{Noted, anchor_alone, anchor_of};
@@ -27,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What was noted last, and where.
 #[derive(Debug, Default)]
 pub struct Anchoring {
-    key: Option<Arc<Key>>,
+    keys: Arc<Keys>,
     file: Option<AnchorFile>,
     /// The last anchor: its record, and when.
     last: Option<(u64, Timestamp)>,
@@ -38,19 +40,23 @@ pub struct Anchoring {
 }
 
 impl Anchoring {
-    /// Reads the key and makes the file's thread; `found` is what the last anchor in the file said of the store.
+    /// Reads the keys and makes the file's thread; `found` is what the last anchor in the file said of the store.
     ///
     /// # Errors
-    /// The key can't be used.
+    /// A key can't be used.
     pub fn new(settings: &AuditSettings, found: LastAnchor) -> Result<Self, DaemonError> {
-        let key = settings.hmac_key_file.as_deref().map(Key::read);
-        let key = key.transpose()?.map(Arc::new);
+        let keys = Arc::new(Keys::read(settings)?);
         let file = settings.anchor_file.as_ref().map(|path| {
             let held = found != LastAnchor::Unknown;
-            AnchorFile::new(path.clone(), settings.anchor_file_max, key.clone(), held)
+            AnchorFile::new(
+                path.clone(),
+                settings.anchor_file_max,
+                Arc::clone(&keys),
+                held,
+            )
         });
         Ok(Self {
-            key,
+            keys,
             file,
             last: None,
             trouble: None,
@@ -108,7 +114,7 @@ impl Anchoring {
         Some(AnchorView {
             record,
             at,
-            key: self.key.as_ref().map(|key| key.id().to_owned()),
+            key: self.keys.signing().map(|key| key.id().to_owned()),
             file: self
                 .file
                 .as_ref()
@@ -174,7 +180,7 @@ impl Core {
             return Ok(());
         }
         if let Some(head) = self.ledger.head().await? {
-            let anchor = Anchor::of(&head, self.clock.now(), self.anchoring.key.as_deref());
+            let anchor = Anchor::of(&head, self.clock.now(), self.anchoring.keys.signing());
             self.anchoring.note(anchor);
             self.metrics.set_anchored(head.seq);
         }

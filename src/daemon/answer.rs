@@ -47,7 +47,7 @@ impl Core {
             }
             Request::Explain { task } => match self.task_named(&task) {
                 Some(id) => {
-                    self.ask_afresh(Question::Explain(id), reply);
+                    self.ask_afresh(Question::Explain { id, asked: task }, reply);
                     return Ok(false);
                 }
                 None => no_such(&task),
@@ -75,13 +75,13 @@ impl Core {
                 self.ledger.written().await?;
                 self.outcomes(&filter)
             }
-            Request::OutcomesShow { id } => match self.lineage_named(&id) {
-                Some(lineage) => {
-                    self.ledger.written().await?;
-                    self.story(lineage)
+            Request::OutcomesShow { id } => {
+                self.ledger.written().await?;
+                match self.lineage_on_record(&id)? {
+                    Some(lineage) => self.story(lineage),
+                    None => no_such(&id),
                 }
-                None => no_such(&id),
-            },
+            }
             Request::Journal { from } => {
                 self.tell_journal(from, reply);
                 return Ok(false);
@@ -138,7 +138,7 @@ impl Core {
         let mut bench = self.bench(CycleId(uuid::Uuid::now_v7()));
         bench.whole = true;
         match &question {
-            Question::Explain(id) => bench.only = Some(id.clone()),
+            Question::Explain { id, .. } => bench.only = Some(id.clone()),
             Question::RetryOne(one) => bench.only = Some(one.task.clone()),
             Question::Plan(_) => {}
         }
@@ -170,6 +170,16 @@ impl Core {
             None => self
                 .ledger
                 .read(|index| index.lineage_of(&TaskId::new(name))),
+        }
+    }
+
+    /// The lineage that a name stands for, also where its id is another task's now, or was closed with the
+    /// data of the server to which it belonged; the last one of several. For questions alone: nothing is
+    /// ordered about those.
+    pub fn lineage_on_record(&self, name: &str) -> Result<Option<LineageId>, LedgerError> {
+        match self.lineage_named(name) {
+            None if lineage_number(name).is_none() => self.ledger.lineage_shown(&TaskId::new(name)),
+            found => Ok(found),
         }
     }
 
@@ -208,9 +218,15 @@ impl Core {
             }
             // it is carried out, not told
             Question::RetryOne(_) => Reply::refused(RefusedKind::Internal, "not a question", ""),
-            Question::Explain(id) => {
-                let Some((item, text)) = items.into_iter().find(|(item, _)| item.task == id) else {
-                    return self.explain_recorded(&id, visible);
+            Question::Explain { id, asked } => {
+                // the id of a lineage that is closed may be another task's now
+                let meant = lineage_number(&asked);
+                let mut items = items.into_iter();
+                let found = items.find(|(item, _)| {
+                    item.task == id && meant.is_none_or(|meant| meant == item.lineage)
+                });
+                let Some((item, text)) = found else {
+                    return self.explain_recorded(&id, &asked, visible);
                 };
                 let mut facts = text.facts;
                 let released = self.order_words(item.lineage).into_iter();
@@ -223,6 +239,7 @@ impl Core {
                     fields: text.fields,
                     facts,
                     item,
+                    standing: None,
                 }))
             }
         }

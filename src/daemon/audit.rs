@@ -1,6 +1,7 @@
 //! What can be told and proven from the journal alone: its pages, its verification, its rows for auditors, and decisions of the past; it changes nothing.
 
 mod about;
+mod cell;
 mod day;
 mod export;
 mod past;
@@ -23,7 +24,7 @@ use crate::oig::FileFault;
 pub use crate::ledger::anchor::{Key, KeyError};
 /// What the command line needs of a verification.
 pub use crate::ledger::verify::{Anchors, Verified, Verifier};
-pub use day::Day;
+pub use day::{Day, is_before};
 pub use export::{Export, Filter, Search};
 pub use row::{COLUMNS, Row};
 
@@ -51,10 +52,16 @@ impl Core {
     pub fn tell_past(&mut self, filter: PastFilter, reply: oneshot::Sender<Reply>) {
         let lineage = match &filter.task {
             None => None,
-            Some(name) => match self.lineage_named(name) {
-                Some(lineage) => Some(lineage),
-                None => {
+            Some(name) => match self.lineage_on_record(name) {
+                Ok(Some(lineage)) => Some(lineage),
+                Ok(None) => {
                     let _ = reply.send(no_such(name));
+                    return;
+                }
+                Err(error) => {
+                    let refused =
+                        Reply::refused(RefusedKind::Store, error.to_string(), "see the log");
+                    let _ = reply.send(refused);
                     return;
                 }
             },
@@ -88,18 +95,26 @@ impl Core {
     }
 }
 
-/// What is wrong with the configured key, for `check`; nothing of it is kept.
-pub fn key_fault(settings: &AuditSettings) -> Option<FileFault> {
-    let error = Key::read(settings.hmac_key_file.as_ref()?).err()?;
-    let denied = match &error {
-        KeyError::Read { source, .. } => source.kind() == std::io::ErrorKind::PermissionDenied,
-        KeyError::Unusable { .. } | KeyError::NoKey { .. } => false,
+/// What is wrong with the configured keys, for `check`; nothing of them is kept.
+pub fn key_faults(settings: &AuditSettings) -> Vec<FileFault> {
+    let fault = |path: &std::path::PathBuf| {
+        let error = Key::read(path).err()?;
+        let denied = match &error {
+            KeyError::Read { source, .. } => source.kind() == std::io::ErrorKind::PermissionDenied,
+            KeyError::Unusable { .. } | KeyError::NoKey { .. } => false,
+        };
+        let key = if settings.hmac_key_file.as_ref() == Some(path) {
+            "audit.hmac_key_file"
+        } else {
+            "audit.former_hmac_key_files"
+        };
+        Some(FileFault {
+            key,
+            what: error.to_string(),
+            denied,
+        })
     };
-    Some(FileFault {
-        key: "audit.hmac_key_file",
-        what: error.to_string(),
-        denied,
-    })
+    settings.hmac_key_files().filter_map(fault).collect()
 }
 
 fn view(

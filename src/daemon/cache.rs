@@ -54,7 +54,7 @@ pub(super) struct ProcessEntry {
 
 /// What nobody has read. The text is one for all.
 fn not_read<T>() -> Known<T> {
-    static WHY: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("not read"));
+    static WHY: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("not asked for yet"));
     Known::No {
         why: Arc::clone(&WHY),
     }

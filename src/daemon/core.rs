@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use super::anchor::Anchoring;
 use super::evaluate::{Behind, Bench, CycleError, Evaluated};
+use super::instance::Instance;
 use super::justify::{JustifyDone, Justifying};
 use super::memory::Memory;
 use super::one::OneRetry;
@@ -94,7 +95,12 @@ pub enum Question {
     /// Every item.
     Plan(PlanFilter),
     /// One item.
-    Explain(TaskId),
+    Explain {
+        /// The id under which it is looked for.
+        id: TaskId,
+        /// As it was asked for: an id, or a lineage.
+        asked: String,
+    },
     /// One item, to be retried.
     RetryOne(OneRetry),
 }
@@ -186,6 +192,8 @@ pub struct Core {
     pub cycle_since: Option<Instant>,
     /// False until every claim found open at start was read once (invariant 4).
     pub settled_at_start: bool,
+    /// This process among those that may act here.
+    pub instance: Instance,
     /// Actions that rest on traits of the server which were not probed.
     pub unprobed: Unprobed,
     /// Why the store and the server don't belong together, if so.
@@ -419,6 +427,7 @@ impl Core {
         self.cycle = CycleId(uuid::Uuid::now_v7());
         self.refresh_roster();
         self.refresh_traits();
+        self.look_for_another();
         let bench = self.bench(self.cycle);
         let began = Instant::now();
         self.cycle_since = Some(began);

@@ -12,10 +12,12 @@ mod conclude;
 mod core;
 mod describe;
 mod evaluate;
+mod even;
 mod facts;
 mod feed;
 mod govern;
 mod hinted;
+mod instance;
 mod justify;
 mod login;
 mod lost;
@@ -27,11 +29,13 @@ mod ordered;
 mod orders;
 mod outset;
 mod owners;
+mod patience;
 mod pauses;
 mod private;
 mod probe;
 mod probed;
 mod propose;
+mod rebind;
 mod recall;
 mod reload;
 mod requests;
@@ -39,6 +43,7 @@ mod reread;
 mod seen;
 mod send;
 mod settle;
+mod standing;
 mod start;
 mod stopped;
 mod store;
@@ -190,6 +195,10 @@ impl DaemonError {
             Self::Ledger(LedgerError::Full { .. }) => {
                 "make room there, then start again: what was acknowledged is on disk, and open claims are read before anything is sent".to_owned()
             }
+            Self::Ledger(LedgerError::Io { path, source }) if is_read_only(source) => format!(
+                "{} is on a file system that is mounted read-only: mount it writable, or name another store with --store or store.dir; to look at a store that has to stay as it is: `provtaskd store check --scratch DIR`, with a directory elsewhere",
+                path.display()
+            ),
             Self::Ledger(LedgerError::Io { path, source }) if is_denied(source) => format!(
                 "make {} readable and writable for the daemon's user, and its directory too (chmod 700)",
                 path.display()
@@ -228,7 +237,7 @@ impl DaemonError {
             Self::Intake(_) => "mend what [intake] names, or leave the section out".to_owned(),
             Self::SimulatorClock { .. } => "is `provtaskd sim` running there? For a real server, leave server.simulator_clock out".to_owned(),
             Self::Stepper(_) => "was the simulator stopped?".to_owned(),
-            Self::AnchorKey(_) => "mend the file that audit.hmac_key_file names, or leave the key out; nothing was sent".to_owned(),
+            Self::AnchorKey(_) => "mend the file that audit.hmac_key_file or audit.former_hmac_key_files names, or leave the key out; nothing was sent".to_owned(),
             Self::Readings(WatchError::Busy { .. }) => "wait for it to end, or name another file with --readings".to_owned(),
             Self::Readings(_) => "name another file with --readings, or give --no-resume to keep nothing".to_owned(),
             Self::Traits(_) => "name another file in server.traits, or move that one away and probe again".to_owned(),
@@ -236,6 +245,10 @@ impl DaemonError {
             Self::Worker(_) | Self::Signals(_) => String::new(),
         }
     }
+}
+
+fn is_read_only(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::ReadOnlyFilesystem
 }
 
 fn is_denied(error: &std::io::Error) -> bool {

@@ -1,6 +1,7 @@
 //! Finds what a person means by a name: however it is written, and never something that was never seen, unless that is said.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::core::Core;
 use crate::config::finding::did_you_mean;
@@ -64,21 +65,33 @@ impl Core {
         let all: BTreeSet<&TargetName> = seen.iter().chain(configured).collect();
         Err(Unknown {
             what: format!("no target `{name}` was ever seen"),
-            hint: known(name.as_str(), all.iter().map(|target| target.as_str())),
+            hint: known(
+                "target",
+                name.as_str(),
+                all.iter().map(|target| target.as_str()),
+            ),
         })
     }
 
-    fn definition_named(&self, id: &DefinitionId) -> Result<DefinitionId, Unknown> {
+    /// The definition that a person means: by its id, else by the name under which it was shown.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn definition_named(
+        &self,
+        id: &DefinitionId,
+    ) -> Result<Result<DefinitionId, Unknown>, LedgerError> {
         let found = self.ledger.read(|index| {
             let exact = index.definitions_seen().find(|seen| *seen == id);
             exact
                 .or_else(|| index.definitions_seen().find(|seen| seen.is_like(id)))
                 .cloned()
         });
-        found.ok_or_else(|| Unknown {
-            what: format!("no task of definition {id} was ever seen"),
-            hint: "write it as `provtaskd explain TASK` shows it: TARGET/#KEY, or TARGET/NAME where the server shows no key".to_owned(),
-        })
+        if let Some(found) = found {
+            return Ok(Ok(found));
+        }
+        // the index knows ids alone, and the journal the names as well
+        Ok(by_name(id, &self.ledger.definitions_shown()?))
     }
 
     /// What a person means by a scope, by its own name. A task is meant as its lineage: a retry must
@@ -90,7 +103,7 @@ impl Core {
             Scope::ActionOnTarget(action, name) => self
                 .target_named(name)
                 .map(|target| Scope::ActionOnTarget(*action, target)),
-            Scope::Definition(id) => self.definition_named(id).map(Scope::Definition),
+            Scope::Definition(id) => self.definition_named(id)?.map(Scope::Definition),
             Scope::Task(id) => match self.lineage_named(id.as_str()) {
                 Some(lineage) => Ok(Scope::Lineage(lineage)),
                 None => Err(Unknown {
@@ -112,11 +125,57 @@ impl Core {
     }
 }
 
+/// The one definition that was shown under a name on its target, else what there is.
+fn by_name(
+    id: &DefinitionId,
+    shown: &BTreeSet<(DefinitionId, Arc<str>)>,
+) -> Result<DefinitionId, Unknown> {
+    let wanted = id.definition.trim();
+    let named: BTreeSet<&DefinitionId> = shown
+        .iter()
+        .filter(|(of, name)| {
+            of.target.is_like(&id.target) && name.trim().eq_ignore_ascii_case(wanted)
+        })
+        .map(|(of, _)| of)
+        .collect();
+    let mut meant = named.iter();
+    match (meant.next(), meant.next()) {
+        (Some(one), None) => Ok((*one).clone()),
+        (Some(_), Some(_)) => {
+            let ids: Vec<String> = named.iter().map(ToString::to_string).collect();
+            Err(Unknown {
+                what: format!(
+                    "which definition {id} is can't be told: {} were shown by that name, and a task by that name alone was never seen",
+                    ids.len()
+                ),
+                hint: format!("name one by its key: {}", ids.join(", ")),
+            })
+        }
+        (None, _) => {
+            let all: BTreeSet<String> = shown
+                .iter()
+                .map(|(of, name)| match name.trim() {
+                    "" => of.to_string(),
+                    name => format!("{}/{name}", of.target),
+                })
+                .collect();
+            let wanted = id.to_string();
+            Err(Unknown {
+                what: format!("no task of definition {wanted} was ever seen"),
+                hint: format!(
+                    "{}; TARGET/#KEY, as `provtaskd explain TASK` shows it, is taken too",
+                    known("definition", &wanted, all.iter().map(String::as_str))
+                ),
+            })
+        }
+    }
+}
+
 /// The nearest of the known names, and all of them where they are few.
-fn known<'a>(name: &str, all: impl Iterator<Item = &'a str> + Clone) -> String {
+fn known<'a>(sort: &str, name: &str, all: impl Iterator<Item = &'a str> + Clone) -> String {
     let count = all.clone().count();
     if count == 0 {
-        return "no target was seen yet".to_owned();
+        return format!("no {sort} was seen yet");
     }
     let lower = name.to_lowercase();
     let lowered: Vec<(String, &str)> = all.clone().map(|n| (n.to_lowercase(), n)).collect();
@@ -152,12 +211,45 @@ mod tests {
     #[test]
     fn the_nearest_name_is_named_first_and_the_list_ends() {
         let names: Vec<String> = (0..25).map(|n| format!("SAP{n:02}")).collect();
-        let said = known("sap07", names.iter().map(String::as_str));
+        let said = known("target", "sap07", names.iter().map(String::as_str));
         assert!(
             said.starts_with("did you mean `SAP07`? known are: SAP00, "),
             "{said}"
         );
         assert!(said.ends_with("SAP19, and 5 more"), "{said}");
-        assert_eq!(known("x", std::iter::empty()), "no target was seen yet");
+        assert_eq!(
+            known("target", "x", std::iter::empty()),
+            "no target was seen yet"
+        );
+    }
+    #[test]
+    fn a_definition_is_meant_by_its_name_where_one_alone_goes_by_it() {
+        let id = |target: &str, definition: &str| DefinitionId {
+            target: TargetName::new(target),
+            definition: definition.into(),
+        };
+        let shown: BTreeSet<(DefinitionId, Arc<str>)> = [
+            (id("AD", "#39"), "Add User to Group"),
+            (id("AD", "#40"), "Create User"),
+            (id("AD", "#41"), "create user "),
+            (id("SAP", "#42"), "Create User"),
+            (id("SAP", "#43"), ""),
+        ]
+        .map(|(id, name)| (id, Arc::from(name)))
+        .into();
+        let meant = |target: &str, name: &str| by_name(&id(target, name), &shown);
+        assert_eq!(meant("ad", "add user to group"), Ok(id("AD", "#39")));
+        assert_eq!(meant("SAP", "CREATE USER"), Ok(id("SAP", "#42")));
+        let two = meant("AD", "create user").expect_err("two go by it");
+        assert!(two.hint.contains("AD/#40, AD/#41"), "{two:?}");
+        let none = meant("AD", "add user to grup").expect_err("none does");
+        assert!(none.what.contains("ever seen"), "{none:?}");
+        for said in [
+            "did you mean `AD/Add User to Group`?",
+            "SAP/#43",
+            "SAP/Create User",
+        ] {
+            assert!(none.hint.contains(said), "{said}: {none:?}");
+        }
     }
 }

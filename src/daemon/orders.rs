@@ -64,6 +64,7 @@ impl Core {
                 self.settle_by_person(&id, completed, &why, who, now)
                     .await?
             }
+            Request::Rebind { from, why } => self.rebind(&from, &why, who, now).await?,
             Request::Reset { id, why } => self.reset(&id, &why, who, now).await?,
             Request::LoginClear => self.clear_login(who, now).await?,
             // questions and the daemon's own orders are answered elsewhere
@@ -386,12 +387,25 @@ impl Core {
         now: Timestamp,
     ) -> Result<Reply, DaemonError> {
         let wanted = definition.trim();
-        let found: Option<DefinitionId> = self.ledger.read(|index| {
-            index
-                .learned()
-                .map(|(id, _, _)| id.clone())
-                .find(|id| id.to_string().eq_ignore_ascii_case(wanted))
-        });
+        let learned = |wanted: &str| -> Option<DefinitionId> {
+            self.ledger.read(|index| {
+                index
+                    .learned()
+                    .map(|(id, _, _)| id.clone())
+                    .find(|id| id.to_string().eq_ignore_ascii_case(wanted))
+            })
+        };
+        let found = match (learned(wanted), wanted.split_once('/')) {
+            (None, Some((target, name))) => {
+                let named = DefinitionId {
+                    target: TargetName::new(target),
+                    definition: name.into(),
+                };
+                let named = self.definition_named(&named)?.ok();
+                named.and_then(|id| learned(&id.to_string()))
+            }
+            (found, _) => found,
+        };
         let Some(id) = found else {
             let known: Vec<String> = self
                 .ledger

@@ -230,7 +230,9 @@ pub fn owner_fact(
         },
         Owner::User { .. } => {
             let Some(login) = login_of(cache, &task.owner) else {
-                return Known::unknown("the owner's login could not be read");
+                return Known::unknown(
+                    "the owner's login is not known: it was not asked for yet, or not told",
+                );
             };
             let (person, as_of) = match cache.person(&login) {
                 Known::Yes { value, as_of } => (value, as_of),
@@ -309,7 +311,12 @@ pub fn assignee(
     handed: u32,
 ) -> Known<AssigneeFact> {
     let Some(roster) = roster(around) else {
-        return Known::unknown("whether the assignee is away could not be read");
+        let why = around
+            .bench
+            .roster
+            .why()
+            .unwrap_or("the feed tells nothing");
+        return Known::unknown(format!("whether the assignee is away: {why}"));
     };
     match memory.cache.person(login) {
         Known::Yes { value, as_of } => {

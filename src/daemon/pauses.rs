@@ -47,20 +47,33 @@ impl Core {
         let held = self
             .governor
             .pause(now, scope.clone(), &name_of(&who), until);
-        if held.is_none() {
-            self.void_queue(now, Why::Order);
-        }
-        self.put(
-            EventBody::Paused {
-                scope: scope.clone(),
-                until,
-                reason: Arc::from(why),
-            },
-            who,
-            now,
-        )
-        .await?;
         if let Some(held) = held {
+            // what did not come about is not on record as if it had; but what the daemon alone holds, for
+            // want of its stored state, is a person's order from now on
+            let ordered = self.ledger.read(|index| {
+                index.pause(&held.scope, now).is_some_and(|order| {
+                    order
+                        .until
+                        .is_none_or(|ends| until.is_some_and(|until| until <= ends))
+                })
+            });
+            let body = if ordered {
+                EventBody::Note {
+                    text: Arc::from(format!(
+                        "a pause of {scope} {} was ordered ({why}) and changed nothing: {} is paused {}",
+                        end(until),
+                        held.scope,
+                        end(held.until)
+                    )),
+                }
+            } else {
+                EventBody::Paused {
+                    scope: scope.clone(),
+                    until,
+                    reason: Arc::from(why),
+                }
+            };
+            self.put(body, who, now).await?;
             let why = self.ledger.read(|index| {
                 index
                     .pause(&held.scope, now)
@@ -74,6 +87,17 @@ impl Core {
                 held.by
             )));
         }
+        self.void_queue(now, Why::Order);
+        self.put(
+            EventBody::Paused {
+                scope: scope.clone(),
+                until,
+                reason: Arc::from(why),
+            },
+            who,
+            now,
+        )
+        .await?;
         Ok(Reply::done(format!(
             "paused {}, {}; {} requests already claimed are still sent and answered{note}",
             scope,

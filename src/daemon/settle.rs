@@ -405,12 +405,7 @@ impl Core {
         self.metrics.set_tasks(
             seen.targets
                 .iter()
-                .flat_map(|(target, (visible, rejected))| {
-                    [
-                        (target.as_str(), "visible", *visible),
-                        (target.as_str(), "rejected", *rejected),
-                    ]
-                }),
+                .map(|(target, (visible, rejected))| (target.as_str(), *visible, *rejected)),
         );
         self.metrics.set_roads(
             seen.roads

@@ -13,8 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::anchor::{Anchoring, LastAnchor, check_last};
 use super::core::{Core, Exit, Inlets, Last, Signal, drive, idle};
+use super::even::even_since;
+use super::instance::Instance;
 use super::justify::Justifying;
 use super::memory::Memory;
+use super::patience::{STORE_PATIENCE, open_patiently};
 use super::probed::unprobed;
 use super::requests::OnRecord;
 use super::stopped::StopFile;
@@ -152,6 +155,9 @@ async fn run_with(
     }
     core.warn_of_policies();
     core.say_unprobed();
+    if let Some(why) = core.instance.other() {
+        tracing::error!(%why, "nothing is sent");
+    }
     let mut inlets = Inlets { control, signals };
     let ended = drive(&mut core, &mut inlets).await;
     core.saving.stop();
@@ -269,11 +275,11 @@ async fn assemble(
     let (ledger, mut report) = if at != Place::There {
         (Ledger::memory(now)?, None)
     } else {
-        // opening replays the journal: off the runtime's threads
-        let store = settings.store.clone();
-        let (ledger, report) = tokio::task::spawn_blocking(move || Ledger::open(&store, now))
-            .await
-            .map_err(|error| DaemonError::Worker(error.to_string()))??;
+        let patience = match need {
+            Need::All => STORE_PATIENCE,
+            Need::Server | Need::Store { .. } => Duration::ZERO,
+        };
+        let (ledger, report) = open_patiently(&settings, now, patience).await?;
         (ledger, Some(report))
     };
     let mut anchored = LastAnchor::Unknown;
@@ -321,8 +327,14 @@ async fn assemble(
     } else {
         (ledger, None)
     };
-    if matches!(need, Need::All) && !options.once && !settings.server.simulator_clock {
-        let ahead = ledger.found_open(now).await?;
+    if matches!(need, Need::All) && !settings.server.simulator_clock {
+        let now = clock.now();
+        // one that goes on counts by itself; a single cycle has only what earlier ones have noted
+        let since = match options.once && foreign_store.is_none() {
+            true => even_since(&settings.store.dir, now),
+            false => now,
+        };
+        let ahead = ledger.found_open(now, since).await?;
         if ahead > 0 {
             tracing::error!(
                 attempts = ahead,
@@ -373,6 +385,11 @@ async fn assemble(
         pace: Pace::new(every, at_most),
         settled_at_start: looks.is_empty(),
         looks,
+        instance: match need {
+            Need::All => Instance::of(&login::world(&settings.server)),
+            // they send nothing
+            Need::Server | Need::Store { .. } => Instance::default(),
+        },
         unprobed: unprobed(&settings),
         world_mismatch,
         doubtful_world: None,

@@ -5,11 +5,11 @@ use jiff::Timestamp;
 use super::answer::{item, no_such};
 use super::core::Core;
 use super::describe::RowText;
+use super::standing::{LOST, standing};
 use crate::control::{
     AttemptView, EventView, ExplainView, OutcomeFilter, OutcomeRow, OutcomesView, PlanItem,
     RefusedKind, Reply, Story,
 };
-use crate::ledger::Left;
 use crate::ledger::record::{Actor, ClaimItem, DecidedItem, Event, EventBody, How};
 use crate::model::{
     Action, AttemptState, BatchId, Decision, Facts, LineageId, Outcome, PolicyHash, ReceiptStatus,
@@ -130,7 +130,6 @@ impl Core {
             return no_such(&lineage.to_string());
         };
         let attempts = self.attempts_in(lineage, &events);
-        let left = self.ledger.read(|index| index.left(lineage));
         let decision = events
             .iter()
             .rev()
@@ -138,13 +137,9 @@ impl Core {
             .map(|decided| self.recorded_item(&decided, opened.name.as_deref()));
         Reply::Story(Box::new(Story {
             lineage,
-            standing: match left {
-                Some(left) => left_standing(&attempts, left),
-                None if self.ledger.read(|index| index.is_said(lineage)) => {
-                    "completed by a person's word; no reading has shown it".to_owned()
-                }
-                None => standing(&attempts, decision.as_ref()),
-            },
+            standing: self
+                .ended(lineage, &events, &attempts)
+                .unwrap_or_else(|| standing(&attempts, decision.as_ref())),
             ids: story.ids,
             target: opened.target,
             name: opened.name.map(|name| name.to_string()),
@@ -157,8 +152,14 @@ impl Core {
     }
 
     /// The answer of `explain` where the task is not in the list any more.
-    pub fn explain_recorded(&self, id: &TaskId, visible: u64) -> Reply {
-        let Some(lineage) = self.ledger.read(|index| index.lineage_of(id)) else {
+    pub fn explain_recorded(&self, id: &TaskId, asked: &str, visible: u64) -> Reply {
+        let lineage = match self.lineage_on_record(asked) {
+            Ok(lineage) => lineage,
+            Err(error) => {
+                return Reply::refused(RefusedKind::Store, error.to_string(), "see the log");
+            }
+        };
+        let Some(lineage) = lineage else {
             return Reply::refused(
                 RefusedKind::NotFound,
                 format!(
@@ -172,6 +173,13 @@ impl Core {
             return no_such(id.as_str());
         };
         let events: Vec<&Event> = story.lines.iter().map(|line| &line.event).collect();
+        let attempts = self.attempts_in(lineage, &events);
+        let standing = self
+            .ended(lineage, &events, &attempts)
+            .unwrap_or_else(|| format!(
+                "not among the {visible} tasks visible to {} just now; whether it has left is told by two whole lists. What follows is what was decided when it was last there",
+                self.settings.server.login
+            ));
         let Some((at, decided)) = events
             .iter()
             .rev()
@@ -179,9 +187,7 @@ impl Core {
         else {
             return Reply::refused(
                 RefusedKind::NotFound,
-                format!(
-                    "task {id} is not in the list any more and no decision about it is on record"
-                ),
+                format!("no decision about task {id} is on record; now: {standing}"),
                 format!("`provtaskd outcomes show {lineage}` tells what is on record"),
             );
         };
@@ -199,7 +205,8 @@ impl Core {
             policy_hash: decided.hash.clone(),
             fields,
             facts,
-            attempts: self.attempts_in(lineage, &events),
+            attempts,
+            standing: Some(standing),
         }))
     }
 
@@ -390,48 +397,6 @@ fn decided_in(event: &Event) -> Option<DecidedItem> {
         _ => None,
     }
 }
-
-fn standing(attempts: &[AttemptView], decision: Option<&PlanItem>) -> String {
-    match (attempts.last(), decision) {
-        (Some(last), _) if last.row.state.is_open() => format!(
-            "attempt {} is {}; it is being read what became of it",
-            last.row.ordinal, last.row.state
-        ),
-        (Some(last), _) if last.row.state == AttemptState::Completed => {
-            format!("completion was read after attempt {}", last.row.ordinal)
-        }
-        (Some(last), Some(decision)) => format!(
-            "attempt {} ended {}; now: {}",
-            last.row.ordinal, last.row.state, decision.verdict_text
-        ),
-        (Some(last), None) => format!("attempt {} ended {}", last.row.ordinal, last.row.state),
-        (None, Some(decision)) => match decision.refusals.first() {
-            Some(refusal) => format!("{}; not done: {}", decision.verdict_text, refusal.text),
-            None => decision.verdict_text.clone(),
-        },
-        (None, None) => "seen, nothing decided yet".to_owned(),
-    }
-}
-
-/// How one stands that no list shows any more: what became of it is not known, and nothing is said that sounds
-/// as if it were.
-fn left_standing(attempts: &[AttemptView], left: Left) -> String {
-    let before = attempts.last().map_or_else(String::new, |last| {
-        format!(
-            "attempt {} ended {}; then it ",
-            last.row.ordinal, last.row.state
-        )
-    });
-    let lost = if left.is_lost() { LOST } else { "" };
-    format!(
-        "{before}left the list on {:.0}, and no attempt of provtaskd on record tells why: what happened to it is not known{lost}",
-        left.since()
-    )
-}
-
-/// What is said besides where the store was rewound.
-const LOST: &str =
-    "; the store had been rewound, and a retry of the lost interval may have ended it";
 
 /// An answer in words.
 fn answer_text(status: &ReceiptStatus) -> String {

@@ -200,6 +200,14 @@ pub fn hint_of(error: &UpkeepError) -> String {
         UpkeepError::NoRoom(_) | UpkeepError::Ledger(crate::ledger::LedgerError::Full { .. }) => {
             "make room there and try again; the store is as it was".to_owned()
         }
+        UpkeepError::Ledger(crate::ledger::LedgerError::Io { path, source })
+            if super::is_denied(source) =>
+        {
+            format!(
+                "make {} writable for this user: is its directory another's (run it as the daemon's user), or mounted read-only? `provtaskd store check --scratch DIR` reads a store that can't be written, and makes its copy in DIR",
+                path.display()
+            )
+        }
         UpkeepError::Ledger(_) => {
             "look at the disk and at the message above; the store is as it was".to_owned()
         }
@@ -220,6 +228,15 @@ pub fn hint_of(error: &UpkeepError) -> String {
         }
         UpkeepError::Nothing(_) => "nothing was changed".to_owned(),
         UpkeepError::Exists(_) => "name another file, or move that one away".to_owned(),
+        UpkeepError::File { path, source }
+            if source.kind() == std::io::ErrorKind::NotFound
+                && path.parent().is_some_and(|dir| !dir.exists()) =>
+        {
+            format!(
+                "there is no directory {}: make it, or name another",
+                path.parent().map_or_else(String::new, |dir| dir.display().to_string())
+            )
+        }
         UpkeepError::File { .. } => {
             "is the path right, and may the daemon's user write and read there?".to_owned()
         }

@@ -275,7 +275,11 @@ impl Core {
         }
         let rewound = self.ledger.read(|index| index.rewound().is_some());
         if let (true, Some(why)) = (rewound, &self.world_mismatch) {
-            let mut item = general("rewound", self.started, "world_mismatch", why.to_string());
+            let since = self
+                .ledger
+                .read(|index| index.restored().map(|found| found.since));
+            let since = since.unwrap_or(self.started);
+            let mut item = general("rewound", since, "world_mismatch", why.to_string());
             item.can_approve = true;
             out.push(item);
         }

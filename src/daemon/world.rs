@@ -21,7 +21,9 @@ impl Core {
                 .read(|index| index.other_world().map(|(_, why)| Arc::clone(why)))
         };
         let found = self.world_mismatch.clone().or_else(recorded);
-        found.or_else(|| self.doubtful_world.clone())
+        found
+            .or_else(|| self.doubtful_world.clone())
+            .or_else(|| self.instance.other())
     }
 
     /// What a list said of the server.

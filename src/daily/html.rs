@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Daily, ORDERS_SHOWN, counted, moment, names, order_text, requests, states, target};
+use super::{Daily, ORDERS_SHOWN, counted, moment, names, order_about, requests, states, target};
 use crate::survey::render::escape;
 
 const CSS: &str = include_str!("html.css");
@@ -113,14 +113,15 @@ pub fn html(day: &Daily) -> String {
                 moment(order.at),
                 order.who.clone(),
                 order.event.clone(),
-                order_text(order),
+                order_about(order),
+                order.what.clone(),
                 order.why.clone(),
             ]
         });
         table(
             &mut out,
             "Orders",
-            &["when", "who", "sort", "what", "why"],
+            &["when", "who", "sort", "about", "what", "why"],
             rows,
         );
         let more = day.orders.len().saturating_sub(ORDERS_SHOWN);

@@ -65,6 +65,11 @@ pub struct Daily {
     pub now: Option<Now>,
     /// Records that could not be read.
     pub unreadable: u64,
+    /// Records of the span whose times are not in the order in which they were written: the clock was set.
+    pub out_of_order: u64,
+    /// Records that were written before the end of the span and bear a later time; their state is told, and
+    /// they are not counted.
+    pub ahead: u64,
 }
 
 /// Attempts of one action on one target.
@@ -134,12 +139,23 @@ pub struct OrderLine {
     pub who: String,
     /// What sort, as `audit export` names it.
     pub event: String,
+    /// What it was about, the first few; empty where it holds for everything.
+    pub about: Vec<String>,
     /// What it did.
     pub what: String,
     /// The person's words.
     pub why: String,
     /// Pieces of work that it was about, where the journal names each.
     pub works: u64,
+}
+
+impl OrderLine {
+    /// True where both are rows of one order, about one piece of work each.
+    pub fn is_of_one_order_with(&self, other: &Self) -> bool {
+        (self.at, &self.event, &self.who) == (other.at, &other.event, &other.who)
+            && self.what == other.what
+            && self.why == other.why
+    }
 }
 
 /// Lines that were added to tasks' notes in the span.
@@ -280,6 +296,12 @@ impl Daily {
                 if self.unreadable == 1 { "is" } else { "are" }
             ));
         }
+        if self.out_of_order > 0 || self.ahead > 0 {
+            out.push(format!(
+                "The clock of the daemon's machine was set: records of this span that lie out of order in time: {}; records from before its end with a later time: {}. All of them are applied to the states that are told here; only what bears a time of the span is counted as its own.",
+                self.out_of_order, self.ahead,
+            ));
+        }
         out
     }
 }
@@ -308,10 +330,18 @@ fn target(of: Option<&TargetName>) -> &str {
     of.map_or("-", TargetName::as_str)
 }
 
-fn order_text(order: &OrderLine) -> String {
-    match order.works {
-        0 | 1 => order.what.clone(),
-        many => format!("{} ({many} tasks)", order.what),
+/// What an order was about, with the number of tasks where it names many.
+fn order_about(order: &OrderLine) -> String {
+    let shown = u64::try_from(order.about.len()).unwrap_or(u64::MAX);
+    match order.works.saturating_sub(shown) {
+        more if more > 0 && shown > 0 => {
+            format!(
+                "{} and {more} more ({} tasks)",
+                order.about.join("; "),
+                order.works
+            )
+        }
+        _ => order.about.join("; "),
     }
 }
 

@@ -46,6 +46,7 @@ fn day() -> Daily {
             at: at(9),
             who: "uid 0 (ann)".to_owned(),
             event: "pause".to_owned(),
+            about: vec!["task 41, Create User on AD".to_owned()],
             what: "until noon".to_owned(),
             why: "a <b>change</b>".to_owned(),
             works: 3,
@@ -54,6 +55,8 @@ fn day() -> Daily {
         requests: RequestsRow::default(),
         now: None,
         unreadable: 0,
+        out_of_order: 0,
+        ahead: 0,
     }
 }
 
@@ -73,7 +76,10 @@ fn what_is_not_known_is_said_first_and_never_counted_as_done() {
         "{text}"
     );
     assert!(text.contains("11 12 and 5 more"), "{text}");
-    assert!(text.contains("until noon (3 tasks)"), "{text}");
+    assert!(
+        text.contains("pause on task 41, Create User on AD and 2 more (3 tasks): until noon (a "),
+        "{text}"
+    );
 }
 
 #[test]
@@ -132,6 +138,23 @@ fn a_report_says_where_the_journal_could_not_be_read() {
         "{limits}"
     );
     assert!(limits.contains("belonged to no server"), "{limits}");
+}
+
+#[test]
+fn a_report_says_where_the_times_of_its_records_lie_out_of_order() {
+    assert!(!day().limits().join(" ").contains("clock"));
+    let limits = |out_of_order, ahead| {
+        let day = Daily {
+            out_of_order,
+            ahead,
+            ..day()
+        };
+        day.limits().join(" ")
+    };
+    let told = limits(1, 0);
+    assert!(told.contains("out of order in time: 1;"), "{told}");
+    let told = limits(0, 40);
+    assert!(told.contains("with a later time: 40."), "{told}");
 }
 
 #[test]

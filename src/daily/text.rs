@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Daily, ORDERS_SHOWN, counted, moment, names, order_text, requests, states, target};
+use super::{Daily, ORDERS_SHOWN, counted, moment, names, order_about, requests, states, target};
 
 /// The whole report.
 pub fn text(day: &Daily) -> String {
@@ -93,14 +93,21 @@ pub fn text(day: &Daily) -> String {
     if !day.orders.is_empty() {
         head(&mut out, "Orders");
         for order in day.orders.iter().take(ORDERS_SHOWN) {
+            let about = match order_about(order) {
+                about if about.is_empty() => about,
+                about => format!(" on {about}"),
+            };
+            let why = match order.why.as_str() {
+                "" => String::new(),
+                why => format!(" ({why})"),
+            };
             let _ = writeln!(
                 out,
-                "  {} {} {}: {} ({})",
+                "  {} {} {}{about}: {}{why}",
                 moment(order.at),
                 order.who,
                 order.event,
-                order_text(order),
-                order.why
+                order.what,
             );
         }
         let more = day.orders.len().saturating_sub(ORDERS_SHOWN);

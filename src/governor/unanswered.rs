@@ -57,16 +57,62 @@ impl Governor {
             return;
         }
         self.whole_request_failed(now, target, Some(&known));
-        let pause = match ended.status {
-            Some(408 | 429 | 500..=599) => Some(
-                ended
-                    .retry_after
-                    .map_or(SERVER_PAUSE, |asked| asked.max(SERVER_PAUSE)),
-            ),
-            _ => ended.retry_after,
-        };
+        let pause = pause_after(ended.status, ended.retry_after);
         if let Some(until) = pause.and_then(|pause| now.checked_add(pause).ok()) {
             self.server_asked_to_wait(now, until);
+        }
+    }
+}
+
+/// The pause after an answer with that HTTP status, which asked for that one (`Retry-After`). An end in the
+/// past, or by a clock that differs from ours, is no leave to go on at once.
+fn pause_after(status: Option<u16>, asked: Option<SignedDuration>) -> Option<SignedDuration> {
+    match status {
+        Some(408 | 429 | 500..=599) => {
+            Some(asked.map_or(SERVER_PAUSE, |asked| asked.max(SERVER_PAUSE)))
+        }
+        _ => asked,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::oig::dates::retry_after;
+
+    #[test]
+    fn nought_or_a_date_in_the_past_is_no_leave_to_go_on_at_once() {
+        let now: Timestamp = "2027-03-01T08:00:00Z".parse().expect("a time");
+        let said = [
+            "0",
+            "1",
+            "Mon, 01 Mar 2027 07:00:00 GMT",
+            "Mon, 01 Mar 2027 08:00:01 GMT",
+        ];
+        for status in [408, 429, 500, 503, 599] {
+            for said in said {
+                let asked = retry_after(said, now);
+                assert!(asked.is_some(), "{said} is read");
+                let pause = pause_after(Some(status), asked);
+                assert_eq!(pause, Some(SERVER_PAUSE), "{status}, {said}");
+            }
+            assert_eq!(pause_after(Some(status), None), Some(SERVER_PAUSE));
+            let later = retry_after("Mon, 01 Mar 2027 08:05:00 GMT", now);
+            assert_eq!(
+                pause_after(Some(status), later),
+                Some(SignedDuration::from_mins(5))
+            );
+        }
+    }
+
+    #[test]
+    fn other_ends_wait_only_where_the_server_asks_for_it() {
+        let asked = Some(SignedDuration::from_secs(7));
+        for status in [None, Some(200), Some(403), Some(404)] {
+            assert_eq!(pause_after(status, None), None);
+            assert_eq!(pause_after(status, asked), asked);
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::model::{Kind, Known, Refusal, RefusalReason};
 use super::input::{Fresh, GuardInput, needs};
 
 /// Nobody has asked for it yet.
-const NOT_READ: &str = "not read";
+const NOT_ASKED: &str = "not asked for yet";
 /// Only open tasks of the account are known, as the list shows them.
 const FINISHED_NOT_READ: &str = "the account's finished tasks were not read";
 /// It was read, longer ago than a fact holds.
@@ -57,7 +57,7 @@ pub(super) fn beneficiary(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refus
 fn asked_or_person(refusal: Refusal, why: &str) -> Refusal {
     let refusal = refusal.with("why", why);
     match why {
-        NOT_READ | FINISHED_NOT_READ | TOO_OLD => refusal,
+        NOT_ASKED | FINISHED_NOT_READ | TOO_OLD => refusal,
         _ => refusal.for_person(),
     }
 }

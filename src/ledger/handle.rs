@@ -346,12 +346,13 @@ impl Ledger {
     }
 
     /// What is open was found so by a start of the daemon: until when its requests may take effect is counted
-    /// from now on, for this run. Answers how many of them are on record as later than now.
+    /// from `since` on at the earliest, for this run. Answers how many of them are on record as later than now.
     ///
     /// # Errors
     /// The ledger has failed.
-    pub async fn found_open(&self, now: Timestamp) -> Result<usize, LedgerError> {
-        self.submit(move |work| Ok(work.found_open(now))).await
+    pub async fn found_open(&self, now: Timestamp, since: Timestamp) -> Result<usize, LedgerError> {
+        self.submit(move |work| Ok(work.found_open(now, since)))
+            .await
     }
 
     /// Marks everything open now as the backlog of the first enforce. Does nothing where one was taken.
@@ -379,6 +380,21 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<(u64, Vec<Outcome>), LedgerError> {
         self.submit(move |work| work.accept_world(&reason, actor, now))
+            .await
+    }
+
+    /// Binds the store to another server than it was, and puts the doubt on record whether that has its tasks.
+    ///
+    /// # Errors
+    /// The ledger has failed.
+    pub async fn rebind(
+        &self,
+        to: String,
+        doubt: Arc<str>,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        self.submit(move |work| work.rebind(to, &doubt, actor, now))
             .await
     }
 

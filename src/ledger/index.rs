@@ -38,8 +38,8 @@ pub use print::said_print;
 /// What a pause holds for.
 pub type PauseScope = Scope;
 
-/// When a start of this run has found an attempt open. Nothing of it is on record, so it makes no two
-/// attempts differ.
+/// From when on this run counts the time of an attempt that its start has found open, at the earliest.
+/// Nothing of it is on record, so it makes no two attempts differ.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FoundAt(pub Option<Timestamp>);
 
@@ -72,7 +72,7 @@ pub struct Attempt {
     pub kind: Kind,
     /// When it was claimed; taken as the time of sending (domain time).
     pub sent: Timestamp,
-    /// When this run's start has found it open.
+    /// Where this run's start has found it open: from when on its time counts.
     pub found: FoundAt,
     /// Fingerprint of the failure before the send.
     pub print: Option<u64>,
@@ -117,7 +117,8 @@ impl Attempt {
     }
 
     /// From when on the time is counted in which its request may still take effect: what this run has found
-    /// open it counts from its own start, for the clock may have been set forward between the two.
+    /// open it counts from its own start, or from when on the clock is known to have gone on evenly, for it
+    /// may have been set forward between the two.
     pub fn may_run_from(&self) -> Timestamp {
         self.found.0.map_or(self.sent, |found| found.max(self.sent))
     }
@@ -183,6 +184,8 @@ pub struct Restored {
     pub lineages: Vec<LineageId>,
     /// Lineages that were not done at the last record that was there.
     pub unfinished: u64,
+    /// When that was found.
+    pub since: Timestamp,
 }
 
 /// A refused login.
@@ -210,6 +213,8 @@ pub struct Index {
     pub(in crate::ledger) damage: Option<Digest>,
     /// Since when, and by what, the server's data are not those that are known here.
     pub(in crate::ledger) other_world: Option<(Timestamp, Arc<str>)>,
+    /// The store was bound to another server than it was, and nobody has looked yet.
+    pub(in crate::ledger) moved: bool,
     /// The highest id that is a number.
     pub(in crate::ledger) top: u64,
     /// Lineage `L` is at `L - 1`.
@@ -265,6 +270,7 @@ impl PartialEq for Index {
             && self.restored == other.restored
             && self.damage == other.damage
             && self.other_world == other.other_world
+            && self.moved == other.moved
             && self.lineages == other.lineages
             && self.by_task == other.by_task
             && self.left == other.left

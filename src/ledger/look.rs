@@ -176,7 +176,7 @@ impl Work {
                     return Ok(Some(task.clone()));
                 }
                 Join::Ambiguous(of) if of.contains(&lineage) => {
-                    out.extend(self.doubt(&of, &task.id, meta, now)?);
+                    out.extend(self.doubt(&of, std::slice::from_ref(&task.id), meta, now)?);
                     return Ok(None);
                 }
                 _ => {}

@@ -268,7 +268,7 @@ impl Work {
                 continue;
             }
             tracing::warn!(lineage = %lineage, task = %task, "a replaced task is open again beside its successor; a person has to look");
-            let told = self.doubt(&[*lineage], task, meta, now)?;
+            let told = self.doubt(&[*lineage], std::slice::from_ref(task), meta, now)?;
             out.outcomes.extend(told);
             out.ambiguous += 1;
         }

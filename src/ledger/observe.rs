@@ -223,7 +223,7 @@ impl Work {
         let (mut opened, mut joined) = (Vec::new(), Vec::new());
         let mut linked = Vec::new();
         let mut there = Vec::new();
-        let mut doubts: Vec<(Vec<LineageId>, TaskId)> = Vec::new();
+        let mut doubts: Vec<(Vec<LineageId>, Vec<TaskId>)> = Vec::new();
         for (new, to) in walk.newcomers.iter().zip(joins) {
             let (task, view) = (&tasks[new.at], &mut walk.views[new.at]);
             match to {
@@ -250,7 +250,12 @@ impl Work {
                     let mut item = opening(task, LineageId(next), sight.kinds[new.at]);
                     if let Join::Ambiguous(lineages) = to {
                         item.ambiguous = true;
-                        doubts.push((lineages.clone(), task.id.clone()));
+                        out.ambiguous += 1;
+                        // siblings that nothing tells apart share one doubt
+                        match doubts.last_mut() {
+                            Some((of, tasks)) if of == lineages => tasks.push(task.id.clone()),
+                            _ => doubts.push((lineages.clone(), vec![task.id.clone()])),
+                        }
                     }
                     if !task.status.is_finished() {
                         there.push(LineageId(next));
@@ -261,7 +266,12 @@ impl Work {
         }
         out.opened = u64::try_from(opened.len()).unwrap_or(u64::MAX);
         out.joined = u64::try_from(joined.len()).unwrap_or(u64::MAX);
-        out.ambiguous = u64::try_from(doubts.len()).unwrap_or(u64::MAX);
+        // before the new ids are known: whatever of the doubt is not on disk after a kill comes up again
+        // as long as they are new, and with the next list at the latest all of it is
+        for (lineages, tasks) in doubts {
+            let told = self.doubt(&lineages, &tasks, meta, now)?;
+            out.outcomes.extend(told);
+        }
         // part by part: what a record is made of never exists all at once
         let mut opened = opened.into_iter();
         loop {
@@ -284,22 +294,22 @@ impl Work {
                 self.take_definition(lineage, task, meta)?;
             }
         }
-        for (lineages, task) in doubts {
-            let told = self.doubt(&lineages, &task, meta, now)?;
-            out.outcomes.extend(told);
-        }
         Ok(())
     }
 
-    /// Records that it can't be told whose successor a task is, and stops the attempts it concerns.
+    /// Records that it can't be told whose successor each of these tasks is, and stops the attempts it
+    /// concerns.
     pub(super) fn doubt(
         &mut self,
         lineages: &[LineageId],
-        task: &TaskId,
+        tasks: &[TaskId],
         meta: &Meta,
         now: Timestamp,
     ) -> Result<Vec<Outcome>, LedgerError> {
         let mut told = Vec::new();
+        let Some(task) = tasks.first() else {
+            return Ok(told);
+        };
         for lineage in lineages {
             let index = self.index();
             let Some(attempt) = index.open_attempt(*lineage) else {
@@ -324,7 +334,7 @@ impl Work {
         }
         let body = EventBody::LineageAmbiguous {
             lineages: lineages.to_vec(),
-            tasks: vec![task.clone()],
+            tasks: tasks.to_vec(),
         };
         self.emit(meta, body)?;
         if !told.is_empty() {

@@ -3,7 +3,7 @@
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::ops::ControlFlow;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::{Arc, RwLock};
 
@@ -151,9 +151,12 @@ pub(super) fn hold(settings: &StoreSettings, now: Timestamp) -> Result<Held, Led
     })
 }
 
+/// The file of the lock.
+pub(super) const LOCK: &str = "lock";
+
 /// The lock of our own comes before sled's: it says who holds the store.
 pub(super) fn take_lock(dir: &Path) -> Result<File, LedgerError> {
-    let path = dir.join("lock");
+    let path = dir.join(LOCK);
     let io = |e| LedgerError::from(StoreError::io(&path, e));
     let mut file = OpenOptions::new()
         .read(true)
@@ -179,6 +182,15 @@ pub(super) fn take_lock(dir: &Path) -> Result<File, LedgerError> {
     file.set_len(0).map_err(io)?;
     file.rewind().map_err(io)?;
     writeln!(file, "{}", std::process::id()).map_err(io)?;
+    // one whose name went away while it was taken locks nothing
+    let is = file.metadata().map_err(io)?;
+    let named = std::fs::metadata(&path).ok();
+    if named.is_none_or(|named| (named.dev(), named.ino()) != (is.dev(), is.ino())) {
+        return Err(LedgerError::Locked {
+            path: dir.to_path_buf(),
+            pid: None,
+        });
+    }
     Ok(file)
 }
 

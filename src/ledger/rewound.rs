@@ -92,11 +92,11 @@ impl Rewound {
                 "the sidecar of the store in {dir} was missing or unreadable: what was acknowledged can't be known, nor whether anything is missing after record {found}, the last that was there"
             ),
             (None, Some(_)) if found < expected => format!(
-                "the store in {dir} was rewound: record {expected} was acknowledged or anchored, {found} is the last that is there; {}",
+                "the store in {dir} was rewound: record {expected} was acknowledged or anchored, and when that was looked at none after record {found} was there as it had been; {}",
                 self.about()
             ),
             (None, Some(_)) => format!(
-                "the journal of the store in {dir} is not the one of which record {expected} was acknowledged or anchored, or one of its records was changed or lost; {found} is the last that is there"
+                "the journal of the store in {dir} is not the one of which record {expected} was acknowledged or anchored, or one of its records was changed or lost; when that was looked at {found} was the last that was there"
             ),
         }
     }
@@ -123,7 +123,7 @@ impl Rewound {
             ),
         };
         format!(
-            "{copy}; nothing is sent, for attempts may be unknown here: put back a copy of the whole store if you have a newer one, else let `provtaskd run` read the server, look at `provtaskd plan`, then `provtaskd approve rewound --why …`"
+            "{copy}; nothing is sent, for attempts may be unknown here: if you have a newer copy of the whole store, put that back (with an anchor file it is held against the last anchor of this one, and where that does not fit it has to be approved as well), else let `provtaskd run` read the server, look at `provtaskd plan`, then `provtaskd approve rewound --why …`"
         )
     }
 }

@@ -1,7 +1,8 @@
 //! All attempts ever, as the journal tells them in one pass; read only, for lists that people ask for, never for a cycle.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -107,6 +108,65 @@ impl Ledger {
             }
         })?;
         Ok(found)
+    }
+
+    /// The last lineage that was shown under an id, whether the id still stands for it or not. Reads the
+    /// whole journal.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub fn lineage_shown(&self, task: &TaskId) -> Result<Option<LineageId>, LedgerError> {
+        let mut found = None;
+        self.visit(&mut |bytes| {
+            let opens = contains(bytes, b"\"is\":\"lineages_opened\"");
+            if (opens || contains(bytes, b"\"is\":\"lineages_joined\""))
+                && let Ok(event) = decode(bytes)
+            {
+                match event.body {
+                    EventBody::LineagesOpened { items } => {
+                        let last = items.iter().rev().find(|item| item.task == *task);
+                        found = last.map(|item| item.lineage).or(found);
+                    }
+                    EventBody::LineagesJoined { items } => {
+                        let last = items.iter().rev().find(|item| item.task == *task);
+                        found = last.map(|item| item.lineage).or(found);
+                    }
+                    _ => {}
+                }
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(found)
+    }
+
+    /// Every definition of which a task was ever seen, as it was shown: with the name it had then. Reads
+    /// the whole journal.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub fn definitions_shown(&self) -> Result<BTreeSet<(DefinitionId, Arc<str>)>, LedgerError> {
+        let mut shown = BTreeSet::new();
+        self.visit(&mut |bytes| {
+            if contains(bytes, b"\"is\":\"lineages_opened\"")
+                && let Ok(event) = decode(bytes)
+                && let EventBody::LineagesOpened { items } = event.body
+            {
+                for item in items {
+                    let Some(target) = item.target else {
+                        continue;
+                    };
+                    let name = item.name.unwrap_or_else(|| Arc::from(""));
+                    let definition = match item.definition {
+                        Some(key) => format!("#{key}"),
+                        None => name.trim().to_ascii_lowercase(),
+                    };
+                    let definition = definition.into();
+                    shown.insert((DefinitionId { target, definition }, name));
+                }
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(shown)
     }
 }
 

@@ -4,6 +4,7 @@ mod alarms;
 mod attempts;
 mod behind;
 mod bytes;
+mod crowds;
 mod early;
 mod elders;
 mod inputs;

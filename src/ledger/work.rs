@@ -118,6 +118,11 @@ impl Work {
 
     /// Makes an event (or several, where the list is long), applies it and queues it for the append.
     ///
+    /// What an operation has emitted stays on record where a later event of it can't be recorded: the index
+    /// has taken it in, and others may rest on it. That is no worse than a kill between two groups, which may
+    /// part any two records: each is true by itself, and what holds work back comes before what would make
+    /// its cause look settled.
+    ///
     /// # Errors
     /// An item too large for a record; nothing of the body is then applied.
     pub fn emit(&mut self, meta: &Meta, body: EventBody) -> Result<(), LedgerError> {
@@ -158,9 +163,9 @@ impl Work {
     }
 
     /// See [`super::Ledger::found_open`].
-    pub fn found_open(&mut self, now: Timestamp) -> usize {
+    pub fn found_open(&mut self, now: Timestamp, since: Timestamp) -> usize {
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        index.found_open(now)
+        index.found_open(now, since)
     }
 
     /// Forgets what was read of attempts that are settled.

@@ -127,12 +127,28 @@ impl Work {
     fn hear_out(&mut self, snapshot: &Snapshot, walk: &Walk, counts: bool, sure: bool) {
         let strange = !walk.strangers.is_empty();
         let strange = strange.then(|| self.words_of(snapshot, &walk.strangers));
-        let against = strange.or_else(|| if sure { self.older(walk) } else { None });
+        let against = strange
+            .or_else(|| if sure { self.older(walk) } else { None })
+            .or_else(|| if sure { self.nothing_known(walk) } else { None });
         if against.is_some() {
             self.calm = Calm { lists: 0, against };
         } else if sure && counts {
             self.calm.lists = self.calm.lists.saturating_add(1);
         }
+    }
+
+    /// A server to which the store was bound by a word, and that shows none of the open tasks that are known
+    /// here, may be any other.
+    fn nothing_known(&self, walk: &Walk) -> Option<Arc<str>> {
+        let closed = flags::DONE | flags::RETIRED | flags::LEFT;
+        let index = self.index();
+        let open = index.lineages.iter().filter(|of| !of.has(closed)).count();
+        let none = index.moved && open > 0 && !walk.seen.iter().any(|seen| *seen);
+        none.then(|| {
+            Arc::from(format!(
+                "none of the {open} open tasks that are known is shown"
+            ))
+        })
     }
 
     /// The evidence in words, where it is enough.
@@ -345,6 +361,21 @@ impl Work {
         self.calm = Calm::default();
         self.forget_settled();
         Ok((up_to.0, items))
+    }
+
+    /// The store belongs to another server from now on, by a person's word, and nothing is sent until a
+    /// person has looked. The doubt comes first, so that no kill leaves a bound store without it.
+    pub(super) fn rebind(
+        &mut self,
+        to: String,
+        doubt: &str,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        let meta = Meta::by(actor, now);
+        let why = clip(doubt, MAX_TEXT);
+        self.emit(&meta, EventBody::WorldDoubted { why })?;
+        self.emit(&meta, EventBody::WorldBound { fingerprint: to })
     }
 
     /// A person says that the server is the known one after all: everything goes on as it was. Answers

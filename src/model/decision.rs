@@ -249,11 +249,11 @@ refusals! {
     DefinitionManual => "definition_manual",
     /// The beneficiary was not read as active, and the task would give access.
     BeneficiaryNotActive => "beneficiary_not_active",
-    /// It could not be read whether the beneficiary is active, and the task would give access.
+    /// Whether the beneficiary is active is not known (not asked for yet, or it could not be read: `why`), and the task would give access.
     BeneficiaryUnknown => "beneficiary_unknown",
     /// The account was revoked or disabled, or a later opposite task is open or done.
     StaleGrant => "stale_grant",
-    /// The account's other tasks could not be read, and the task would give access.
+    /// The account's other tasks are not known (not asked for yet, or they could not be read: `why`), and the task would give access.
     AccountUnknown => "account_unknown",
     /// The task was seen by a hint alone, and the other tasks of its account could not be read.
     SiblingsUnknown => "siblings_unknown",

@@ -292,6 +292,15 @@ pub struct AuditSettings {
     pub anchor_required: bool,
     /// The key that signs them; default none.
     pub hmac_key_file: Option<PathBuf>,
+    /// Keys that have signed them before; default none.
+    pub former_hmac_key_files: Vec<PathBuf>,
+}
+
+impl AuditSettings {
+    /// The files of all keys, of the one that signs first.
+    pub fn hmac_key_files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.hmac_key_file.iter().chain(&self.former_hmac_key_files)
+    }
 }
 
 /// Where operators look.

@@ -1,5 +1,7 @@
 //! Reads the password from its file and recognises it later by a salted digest; the password itself is never stored or shown.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -52,27 +54,35 @@ fn digest(salt: &str, login: &str, secret: &SecretString) -> String {
     sum.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Reads the password: the file's text without its last line break.
+/// Reads the password: the file's text without its last line break. A file that everybody may read is
+/// refused, as the secret of the intake is; one that a group may read, as some service managers make it, is
+/// only said.
 ///
 /// # Errors
-/// [`OigError::File`] with the path; [`OigError::Settings`] where the file is empty or holds several lines.
+/// [`OigError::File`] with the path; [`OigError::Settings`] where the file is empty, holds several lines, or
+/// can be read by everybody.
 pub(super) fn read(path: &Path) -> Result<SecretString, OigError> {
     let failed = |source| OigError::File {
         path: path.to_owned(),
         source,
     };
-    let text = std::fs::read_to_string(path).map_err(failed)?;
-    let mode = std::fs::metadata(path)
-        .map_err(failed)?
-        .permissions()
-        .mode();
-    if mode & 0o077 != 0 {
+    let mut file = File::open(path).map_err(failed)?;
+    let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o777;
+    if mode & 0o007 != 0 {
+        return Err(OigError::Settings(format!(
+            "the password file {} can be read by everybody (mode {mode:o}): chmod 600 it, and change the password",
+            path.display()
+        )));
+    }
+    if mode & 0o070 != 0 {
         tracing::warn!(
             path = %path.display(),
-            mode = format_args!("{:o}", mode & 0o777),
+            mode = format_args!("{mode:o}"),
             "the password file can be read by others than its owner: chmod 600 it"
         );
     }
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(failed)?;
     let text = SecretString::from(text);
     let line = text.expose_secret();
     let line = line.strip_suffix('\n').unwrap_or(line);
@@ -101,6 +111,20 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("pw");
         std::fs::write(&path, "s3cr3t ä \r\n").expect("written");
+        let mode = |mode| {
+            let mode = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(&path, mode).expect("mode");
+        };
+        for open in [0o644, 0o604, 0o666] {
+            mode(open);
+            let refused = read(&path)
+                .expect_err("everybody could know it")
+                .to_string();
+            assert!(refused.contains("by everybody"), "{refused}");
+        }
+        mode(0o640);
+        assert!(read(&path).is_ok(), "a group may, and that is only said");
+        mode(0o600);
         assert_eq!(read(&path).expect("read").expose_secret(), "s3cr3t ä ");
         for bad in ["", "\n", "a\nb\n"] {
             std::fs::write(&path, bad).expect("written");

@@ -45,6 +45,16 @@ pub enum SimError {
         /// Why.
         source: std::io::Error,
     },
+    /// Neither a file nor a shipped one.
+    #[error(
+        "there is no scenario {named:?}: neither a file of that name nor one that ships; these ship: {shipped}"
+    )]
+    NoScenario {
+        /// What was named.
+        named: String,
+        /// The names of those that ship.
+        shipped: String,
+    },
     /// Not an address.
     #[error("bind {0:?}: not an address and port; write for example 127.0.0.1:14000")]
     Address(String),

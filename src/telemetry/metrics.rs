@@ -25,15 +25,6 @@ impl EncodeLabelValue for Word {
     }
 }
 
-/// Target and status of visible tasks.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
-pub struct TaskLabels {
-    /// The target's name; `-` where the row shows none.
-    pub target: String,
-    /// The status word.
-    pub status: String,
-}
-
 /// A target alone.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 pub struct TargetLabels {
@@ -110,7 +101,8 @@ struct PolicyLabels {
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    tasks_visible: Family<TaskLabels, Gauge>,
+    tasks_visible: Family<TargetLabels, Gauge>,
+    tasks_rejected: Family<TargetLabels, Gauge>,
     decisions: Family<VerdictLabels, Counter>,
     refusals: Family<RefusalLabels, Counter>,
     refused_now: Family<RefusalLabels, Gauge>,
@@ -141,6 +133,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("provtaskd");
         let metrics = Self {
             tasks_visible: Family::default(),
+            tasks_rejected: Family::default(),
             decisions: Family::default(),
             refusals: Family::default(),
             refused_now: Family::default(),
@@ -170,8 +163,13 @@ impl Metrics {
         let r = &mut registry;
         r.register(
             "tasks_visible",
-            "Tasks visible to the login at the last whole reading",
+            "Tasks visible to the login at the last whole reading, of any status",
             metrics.tasks_visible.clone(),
+        );
+        r.register(
+            "tasks_rejected",
+            "Of the visible tasks, those that were rejected",
+            metrics.tasks_rejected.clone(),
         );
         r.register(
             "decisions",
@@ -303,17 +301,21 @@ impl Metrics {
         }
     }
 
-    /// Replaces the gauges of visible tasks: `(target, status, count)`, summed where repeated.
-    pub fn set_tasks<'a>(&self, counts: impl IntoIterator<Item = (&'a str, &'a str, u64)>) {
+    /// Replaces the gauges of visible tasks: `(target, visible, rejected among them)`, summed where a
+    /// target is repeated. Two metrics, so that a sum over either counts no task twice.
+    pub fn set_tasks<'a>(&self, counts: impl IntoIterator<Item = (&'a str, u64, u64)>) {
         self.tasks_visible.clear();
-        for (target, status, count) in counts {
-            let labels = TaskLabels {
+        self.tasks_rejected.clear();
+        for (target, visible, rejected) in counts {
+            let labels = TargetLabels {
                 target: target.to_owned(),
-                status: status.to_owned(),
             };
-            self.tasks_visible
-                .get_or_create(&labels)
-                .inc_by(signed(count));
+            for (gauges, count) in [
+                (&self.tasks_visible, visible),
+                (&self.tasks_rejected, rejected),
+            ] {
+                gauges.get_or_create(&labels).inc_by(signed(count));
+            }
         }
     }
 
@@ -491,16 +493,19 @@ mod tests {
     #[test]
     fn what_was_counted_is_rendered_and_replaced_gauges_forget() {
         let metrics = Metrics::new();
-        metrics.set_tasks([
-            ("AD", "rejected", 3),
-            ("AD", "rejected", 2),
-            ("Mail", "pending", 1),
-        ]);
+        metrics.set_tasks([("AD", 3, 1), ("AD", 2, 2), ("Mail", 1, 0)]);
         metrics.requests("write", 1);
         metrics.refused(RefusalReason::ModeObserve, 7);
         let text = metrics.render().expect("text");
+        let of = |metric: &str| -> u64 {
+            let lines = text.lines().filter(|line| line.starts_with(metric));
+            let values = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
+            values.sum()
+        };
+        assert_eq!(of("provtaskd_tasks_visible{"), 6, "each task once: {text}");
+        assert_eq!(of("provtaskd_tasks_rejected{"), 3, "{text}");
         assert!(
-            text.contains(r#"provtaskd_tasks_visible{target="AD",status="rejected"} 5"#),
+            text.contains(r#"provtaskd_tasks_visible{target="AD"} 5"#),
             "{text}"
         );
         assert!(
@@ -515,7 +520,7 @@ mod tests {
             text.contains(r#"provtaskd_refusals_total{reason="too_old"} 0"#),
             "{text}"
         );
-        metrics.set_tasks([("Mail", "pending", 1)]);
+        metrics.set_tasks([("Mail", 1, 0)]);
         let text = metrics.render().expect("text");
         assert!(!text.contains(r#"target="AD""#), "{text}");
     }

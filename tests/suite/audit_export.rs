@@ -142,6 +142,11 @@ async fn an_auditor_gets_who_did_what_when_and_why_with_a_daemon_and_without() {
     assert!(!of(&sap, "pause").is_empty() && !of(&sap, "mode").is_empty());
     let (_, none, end) = exported(&drill, &["--target", "sap", "--user", "JSMITH"]);
     assert_eq!((none.len(), &end["rows"]), (0, &Value::from(0)));
+    // what nobody has seen makes no export that looks whole
+    let nope = drill.cli(&[&["audit", "export", "--target", "NOPE"], &SPAN[..]].concat());
+    assert_eq!(nope.status.code(), Some(65));
+    assert_eq!(String::from_utf8_lossy(&nope.stdout), "");
+    assert!(String::from_utf8_lossy(&nope.stderr).contains("on record are "));
     let empty = drill.cli(&[
         "audit",
         "export",

@@ -123,8 +123,37 @@ fn commands_at_the_same_time_wait_for_each_other() {
     assert!(shown.contains(": a test"), "why it is paused: {shown}");
 }
 
+/// A command has the store for a moment: a daemon that starts just then waits for it.
 #[test]
-fn a_store_that_stays_held_is_said_after_a_while_and_at_once_by_run() {
+fn run_waits_for_a_command_that_has_the_store() {
+    let dir = house();
+    let path = dir.path().join("store/lock");
+    let lock = File::options().write(true).open(path).expect("a lock file");
+    lock.lock().expect("nobody holds it");
+    let mut run = command(dir.path(), &["run", "--once"]);
+    let run = run.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let run = run.expect("the binary runs");
+    let held = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_secs(1));
+        drop(lock);
+    });
+    let (code, text) = said(&run.wait_with_output().expect("it ends"));
+    held.join().expect("ended");
+    assert_eq!(code, Some(69), "it came to ask the server: {text}");
+    assert!(text.contains("waiting for it"), "{text}");
+}
+
+#[test]
+fn a_store_that_can_not_be_written_is_looked_at_elsewhere() {
+    let dir = house();
+    let scratch = ["store", "check", "--scratch", "/proc/nowhere"];
+    let (code, text) = said(&provtaskd(dir.path(), &scratch));
+    assert!(matches!(code, Some(73 | 74)), "{code:?}: {text}");
+    assert!(text.contains("name with --scratch a directory"), "{text}");
+}
+
+#[test]
+fn a_store_that_stays_held_is_said_after_a_while_and_sooner_by_run() {
     let dir = house();
     let path = dir.path().join("store/lock");
     let mut lock = File::options().write(true).open(path).expect("a lock file");
@@ -140,7 +169,8 @@ fn a_store_that_stays_held_is_said_after_a_while_and_at_once_by_run() {
         text.contains(&format!("in use by process {holder}")),
         "{text}"
     );
-    assert!(began.elapsed() < Duration::from_secs(8), "at once: {text}");
+    assert!(text.contains("waiting for it"), "{text}");
+    assert!(began.elapsed() < Duration::from_secs(8), "soon: {text}");
 
     let (code, text) = said(&provtaskd(dir.path(), &["status"]));
     assert_eq!(code, Some(75), "{text}");

@@ -93,6 +93,13 @@ async fn a_reload_names_the_key_that_needs_a_restart() {
         said.contains("server.page_size") && said.contains("restart"),
         "{said}"
     );
+    // what is wrong with the file is said once
+    let wrong = config.replace("[server]\n", "[server]\nnosuch = 7\n");
+    fs::write(&path, wrong).expect("written");
+    let answer = drill.cli(&["reload"]);
+    let said = String::from_utf8_lossy(&answer.stderr).into_owned();
+    assert_eq!(said.matches("server.nosuch").count(), 1, "{said}");
+    fs::write(&path, config).expect("written");
     drill.run_for("3h").await;
     drill.judge().await;
 }
@@ -220,6 +227,16 @@ async fn a_paused_definition_waits_and_goes_on_when_it_is_resumed() {
         .find(|word| word.starts_with("AD/#"))
         .expect("the definition's id")
         .to_owned();
+    let said = String::from_utf8_lossy(&unknown.stderr).into_owned();
+    assert!(
+        said.contains("AD/Add User to Group"),
+        "which are known: {said}"
+    );
+    // by the name that `status` and `plan` show, however it is written
+    let named = ["--definition", "ad/add user to GROUP"];
+    let said = drill.done(&["pause", "--why", "a change", named[0], named[1]]);
+    assert!(said.contains(&shown), "{said}");
+    drill.done(&["resume", named[0], named[1]]);
     let definition = ["--definition", shown.as_str()];
     drill.done(&["pause", "--why", "a change", definition[0], definition[1]]);
     drill.approve_backlog();

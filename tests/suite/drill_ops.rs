@@ -286,6 +286,10 @@ async fn a_second_daemon_on_the_same_store_is_refused_in_one_line() {
             panic!("one error: {said}");
         };
         assert!(error.contains("in use by process"), "{error}");
+        assert!(
+            !said.contains("waiting for it"),
+            "a living daemon keeps it: {said}"
+        );
         assert_eq!(drill.journal().len(), before, "it asked the server nothing");
     }
     drill.run_for("12h").await;

@@ -140,3 +140,34 @@ at = [1]
     assert_eq!(puts(&drill), 1);
     drill.judge().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_asks_for_no_pause_gets_one_all_the_same() {
+    for after in ["0", "Mon, 01 Mar 2021 08:00:00 GMT"] {
+        let mut drill = Setup::of(MANY).start().await;
+        // the first request alone; the other target has work that could go at once
+        let fault = json!({"do": "too_many", "on": "put", "at": [1], "value": after});
+        drill.act(json!({ "fault": fault })).await;
+        drill.release();
+        drill.daemon();
+        drill.run_for("1m").await;
+        drill.approve_backlog();
+        drill.run_for("1h").await;
+        let times: Vec<jiff::Timestamp> = drill
+            .journal()
+            .iter()
+            .filter(|row| row["class"] == "put")
+            .filter_map(|row| row["at"].as_str()?.parse().ok())
+            .collect();
+        let [first, second, ..] = times[..] else {
+            panic!("nothing more was sent: {times:?}");
+        };
+        let pause = second.duration_since(first);
+        assert!(
+            pause >= jiff::SignedDuration::from_secs(60),
+            "{after}: {pause:#}"
+        );
+        drill.run_for("48h").await;
+        drill.judge().await;
+    }
+}

@@ -54,6 +54,11 @@ async fn a_target_is_paused_and_resumed_however_its_name_is_written() {
     assert_ne!(listed, serde_json::json!([]));
     // an admin knows the definition by its name and not by its key
     assert_eq!(listed[0]["name"], "Add User to Group", "{listed}");
+    // what is done does not read as if it were still to do
+    let done = listed[0]["task"].as_str().expect("its id");
+    let explained = drill.done(&["explain", done]);
+    let now = "now: completed: that was read after attempt";
+    assert!(explained.contains(now), "{explained}");
     let planned = drill.json(&["plan", "--target", "ad", "--json"]);
     let all = drill.json(&["plan", "--json"]);
     assert_eq!(planned["items"], all["items"]);
@@ -174,6 +179,29 @@ async fn a_second_pause_never_shortens_the_first() {
     drill.run_for("4h").await;
     assert_eq!(pauses(&drill), Vec::<Value>::new());
     assert_eq!(drill.count("healed"), 6);
+    // what did not come about is not on record as if it had
+    let span = ["--from", "2027-01-01", "--to", "2028-01-01"];
+    let rows = drill.done(&[&["audit", "export"][..], &span].concat());
+    let rows: Vec<Value> = rows
+        .lines()
+        .map(|row| serde_json::from_str(row).expect("JSON"))
+        .collect();
+    let by = |event: &str, who: &str| {
+        let rows = rows.iter().filter(|row| row["event"] == event);
+        rows.filter(|row| row.to_string().contains(who)).count()
+    };
+    assert_eq!(by("pause", "Bob"), 0, "{rows:#?}");
+    assert!(by("pause", "Alice") >= 2 && by("pause", "Dave") == 1);
+    assert_eq!(by("note", "Bob"), 4, "ordered, and nothing came of it");
+    let said = drill.done(&[
+        "report",
+        "daily",
+        "--from",
+        "2027-01-01",
+        "--to",
+        "2028-01-01",
+    ]);
+    assert!(said.contains("pause on AD: target AD is paused"), "{said}");
     drill.judge().await;
 }
 

@@ -112,6 +112,15 @@ async fn a_day_is_told_as_it_was_with_a_daemon_and_without() {
             .any(|order| order["why"] == "the drill's backlog"),
         "{orders:#?}"
     );
+    let released = orders
+        .iter()
+        .find(|order| order["why"] == "the drill's backlog")
+        .expect("it is there");
+    let about = released["about"][0].as_str().expect("what it was about");
+    assert!(
+        about.starts_with("task ") && about.contains(" on "),
+        "{released}"
+    );
     assert_eq!(day["now"]["visible"], 3, "{:#}", day["now"]);
     // the text says the same, and so do the files
     let text = drill.done(&["report", "daily"]);

@@ -119,6 +119,25 @@ async fn after_a_restored_database_nothing_is_sent_until_a_person_accepts_it() {
     drill.run_for("10m").await;
     assert_eq!(world_item(&drill), None);
     assert_eq!(sent_since(&drill, then), Vec::<Value>::new());
+    // what was attempted before is told as what it is, not as something that was never seen
+    let before = drill.json(&["outcomes", "list", "--json"]);
+    let before = before
+        .as_array()
+        .and_then(|rows| rows.last())
+        .expect("a row");
+    let lineage = format!("L{}", before["lineage"]);
+    for args in [
+        ["outcomes", "show", &lineage],
+        ["explain", &lineage, "--json"],
+    ] {
+        let said = drill.done(&args);
+        assert!(
+            said.contains("closed: a person has accepted"),
+            "{args:?}: {said}"
+        );
+    }
+    let id = before["task"].as_str().expect("its id");
+    drill.done(&["outcomes", "show", id]);
     drill.approve_backlog();
     drill.run_for("12h").await;
     let evidence = drill.judge().await;
@@ -187,4 +206,90 @@ async fn a_false_alarm_ends_by_a_word_once_the_lists_are_quiet_and_all_goes_on()
     drill.run_for("12h").await;
     let evidence = drill.judge().await;
     assert_eq!(evidence.count("healed"), 8, "no release was needed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_follows_its_server_to_another_address_by_a_word_and_keeps_what_it_knows() {
+    let mut drill = Setup::of(RESTORED).every("1m").enforcing().await;
+    drill.run_for("6m").await;
+    let before = drill.json(&["outcomes", "list", "--json"]);
+    drill.stop();
+    let here = format!("{} as PROVSVC", drill.sim.origin());
+    let config = std::fs::read_to_string(drill.dir.path().join("provtaskd.toml")).expect("there");
+    let moved = config.replace("127.0.0.1", "localhost");
+    assert_ne!(moved, config);
+    drill.write("provtaskd.toml", &moved);
+    let sent = drill.journal().len();
+    let rebind = |drill: &Drill, from: &str| {
+        let args = ["store", "rebind", "--from", from, "--why", "a new name"];
+        let output = drill.cli(&args);
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).expect("text"))
+    };
+    let (code, said) = rebind(&drill, "http://elsewhere as PROVSVC");
+    assert_eq!(code, Some(65), "{said}");
+    assert!(
+        said.contains(&format!("belongs to {here}, not to")),
+        "{said}"
+    );
+    drill.daemon();
+    drill.run_for("10m").await;
+    let (code, said) = rebind(&drill, &here);
+    assert_eq!(code, Some(65), "{said}");
+    assert!(said.contains("provtaskd stop"), "{said}");
+    drill.stop();
+    let (code, said) = rebind(&drill, &here);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = rebind(&drill, &here);
+    assert_eq!(code, Some(65), "once is enough: {said}");
+    drill.daemon();
+    drill.run_for("10m").await;
+    assert_eq!(
+        sent_since(&drill, sent),
+        [] as [Value; 0],
+        "nobody has looked yet"
+    );
+    assert!(world_item(&drill).is_some());
+    let status = drill.json(&["status", "--json"]);
+    assert_eq!(status["effective_mode"], "observe");
+    drill.done(&["reject", "world", "--why", "it is the same server"]);
+    drill.act(json!({"target": "AD", "state": "up"})).await;
+    drill.run_for("24h").await;
+    let after = drill.json(&["outcomes", "list", "--json"]);
+    let rows = |of: &Value| {
+        of["rows"]
+            .as_array()
+            .map(Vec::len)
+            .or(of.as_array().map(Vec::len))
+    };
+    assert!(rows(&before) > Some(0) && rows(&after) > rows(&before));
+    let evidence = drill.judge().await;
+    assert_eq!(evidence.count("healed"), 8, "no release was needed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_daemon_under_the_same_login_sends_nothing_while_the_first_one_runs() {
+    let mut drill = Setup::of(RESTORED).scaled(600.0).start().await;
+    drill.daemon();
+    let up = |drill: &Drill| drill.store().join("control.sock").exists();
+    drill.until("the first one runs", up).await;
+    let first = drill.json(&["status", "--json"])["pid"].clone();
+    // with a store of its own, of which the first one knows nothing
+    let once = |drill: &Drill| {
+        let output = drill.cli(&["--store", "second", "run", "--once"]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), said)
+    };
+    let (code, said) = once(&drill);
+    assert_eq!(code, Some(73), "{said}");
+    assert!(
+        said.contains(&format!("another provtaskd (process {first} of user")),
+        "{said}"
+    );
+    drill.stop();
+    let (code, said) = once(&drill);
+    assert_eq!(code, Some(0), "{said}");
+    drill.daemon();
+    drill.until("the first one runs again", up).await;
+    drill.judge_leaving(8).await;
 }

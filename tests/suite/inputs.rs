@@ -191,6 +191,14 @@ const CONFIGURATIONS: &[Case] = &[
         says: &["server.password_file", "by everybody", "chmod 600"],
     },
     Case {
+        name: "a password that everybody can read, at start",
+        config: "",
+        spoil: |dir| password_is(dir, "correct-horse-1\n", 0o644),
+        args: &["run"],
+        kind: Kind::Config,
+        says: &["pw", "by everybody", "chmod 600"],
+    },
+    Case {
         name: "a policy that does not parse",
         config: MINE,
         spoil: |dir| policy_is(dir, "10-x.rhai", "fn decide(task, facts) {\n  retry(\n}\n"),

@@ -84,6 +84,7 @@ mod records_v5;
 mod records_v6;
 mod records_v7;
 mod records_v8;
+mod road;
 mod safety;
 mod sim_contract;
 mod sim_faults;

@@ -287,6 +287,23 @@ fn lines_that_were_cut_changed_or_are_of_something_else_are_told() {
         assert_eq!(said.code, Some(65), "{what}: {} {}", said.out, said.err);
         let err = said.bad(65);
         assert!(err.contains(part), "{what}: {err}");
-        assert!(!other.store().join("journal").exists(), "{what}");
+        assert!(!other.store().exists(), "{what}: nothing is left of it");
     }
+    // and nothing is taken away that was there
+    fs::create_dir(other.store()).expect("made");
+    fs::set_permissions(other.store(), fs::Permissions::from_mode(0o700)).expect("mode");
+    fs::write(other.store().join("lock"), "").expect("written");
+    other.run(&["store", "import", "e"]).bad(65);
+    assert!(other.store().join("lock").exists());
+}
+
+/// The name of a target is no login: every word about the target would go from the record.
+#[test]
+fn a_target_is_not_erased_as_a_person() {
+    let house = House::filled();
+    let before = house.records();
+    let args = ["store", "erase", "--user", "sap", "--reason", "r", "--yes"];
+    let said = house.run(&args).bad(65);
+    assert!(said.contains("SAP is a target"), "{said}");
+    assert_eq!(house.records(), before);
 }

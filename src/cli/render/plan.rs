@@ -178,6 +178,10 @@ pub fn explain(view: &ExplainView, width: Width) -> String {
         time(view.as_of),
         view.policy_hash.short()
     );
+    if let Some(standing) = &view.standing {
+        paragraph(&mut out, width, "now: ", 5, standing);
+        out.push('\n');
+    }
     decision(&mut out, &view.item, width);
     for (title, list) in [("the task says", &view.fields), ("facts", &view.facts)] {
         if list.is_empty() {
@@ -266,8 +270,10 @@ mod tests {
             fields: Vec::new(),
             facts: vec![("beneficiary".to_owned(), "active".to_owned())],
             attempts: Vec::new(),
+            standing: Some("closed".to_owned()),
         };
         let text = explain(&view, Some(80));
+        assert!(text.contains("now: closed"), "{text}");
         for part in [
             "20-retry.rhai:14",
             "class = network",

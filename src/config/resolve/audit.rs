@@ -33,7 +33,15 @@ pub(super) fn resolve(r: &mut Reader<'_>, raw: &AuditRaw) -> AuditSettings {
             .plain("audit.anchor_required", &raw.anchor_required)
             .unwrap_or(false),
         hmac_key_file: r.path("audit.hmac_key_file", &raw.hmac_key_file),
+        former_hmac_key_files: r.paths("audit.former_hmac_key_files", &raw.former_hmac_key_files),
     };
+    if settings.hmac_key_file.is_none() && !settings.former_hmac_key_files.is_empty() {
+        r.error(
+            "audit.former_hmac_key_files",
+            "is set without `hmac_key_file`: without a key that signs, any line of the file counts",
+            "name the key that signs now, or leave it out",
+        );
+    }
     if settings.anchor_required && settings.anchor_file.is_none() {
         r.error(
             "audit.anchor_required",

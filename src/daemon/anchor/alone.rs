@@ -6,8 +6,9 @@ use std::sync::atomic::AtomicU64;
 use jiff::Timestamp;
 
 use super::file::append;
+use super::keys::Keys;
 use super::last::last_of;
-use crate::ledger::anchor::{Anchor, Head, Key};
+use crate::ledger::anchor::{Anchor, Head};
 use crate::model::settings::AuditSettings;
 
 /// What became of the anchor of a store that was rewritten.
@@ -24,21 +25,20 @@ pub enum Noted {
     },
 }
 
-/// The last anchor of a store by its id; none where no file is configured or it can't be read. Then the
+/// The last anchor of a store by its id, one that no key has signed where none counts; none where no file is configured or it can't be read. Then the
 /// file can't be written either, which is told by [`anchor_alone`].
 pub fn anchor_of(audit: &AuditSettings, store: &str) -> Option<Anchor> {
     let path = audit.anchor_file.as_ref()?;
-    let key = audit.hmac_key_file.as_deref().map(Key::read);
-    let key = key.transpose().ok()?;
+    let keys = Keys::read(audit).ok()?;
     let read = AtomicU64::new(0);
-    last_of(path, store, key.as_ref(), &read).ok()?.anchor
+    last_of(path, store, &keys, &read).ok()?.told().cloned()
 }
 
 /// Notes the head of a store that a command has made, in the anchor file.
 pub fn anchor_alone(audit: &AuditSettings, head: &Head, now: Timestamp) -> Noted {
-    let key = audit.hmac_key_file.as_deref().map(Key::read).transpose();
-    let anchor = Anchor::of(head, now, key.as_ref().ok().and_then(Option::as_ref));
-    let done = match (&audit.anchor_file, key) {
+    let keys = Keys::read(audit);
+    let anchor = Anchor::of(head, now, keys.as_ref().ok().and_then(Keys::signing));
+    let done = match (&audit.anchor_file, keys) {
         (_, Err(error)) => Err(error.to_string()),
         (None, Ok(_)) => Err("no audit.anchor_file is configured".to_owned()),
         (Some(path), Ok(_)) => append(path, audit.anchor_file_max, &[anchor.clone()].into())

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use super::keys::Keys;
 use super::last::last_of;
-use crate::ledger::anchor::{Anchor, Key};
+use crate::ledger::anchor::Anchor;
 
 /// Anchors that wait for a file that can't be written; the oldest of more go.
 const KEPT: usize = 256;
@@ -64,8 +65,8 @@ impl Shared {
 
 impl AnchorFile {
     /// Makes the thread; the file is opened with the first anchor. `held`: its last anchor was held against
-    /// the store already; else that is done first, with the key by which its anchors count.
-    pub fn new(path: PathBuf, most: u64, key: Option<Arc<Key>>, held: bool) -> Self {
+    /// the store already; else that is done first, with the keys by which its anchors count.
+    pub fn new(path: PathBuf, most: u64, keys: Arc<Keys>, held: bool) -> Self {
         let shared = Arc::<Shared>::default();
         let (to, anchors) = sync_channel(WAITING);
         let (at, seen) = (path.clone(), Arc::clone(&shared));
@@ -75,7 +76,7 @@ impl AnchorFile {
                 let mut to = Written {
                     path: &at,
                     most,
-                    key: key.as_deref(),
+                    keys: &keys,
                     held,
                 };
                 to.pass_on(&anchors, &seen);
@@ -150,7 +151,7 @@ impl AnchorFile {
 struct Written<'a> {
     path: &'a Path,
     most: u64,
-    key: Option<&'a Key>,
+    keys: &'a Keys,
     held: bool,
 }
 
@@ -179,7 +180,7 @@ impl Written<'_> {
             // the file may not have been there when the store was opened
             let fits = first
                 .as_ref()
-                .map_or(Ok(()), |first| fits(self.path, first, self.key));
+                .map_or(Ok(()), |first| fits(self.path, first, self.keys));
             let done = fits.and_then(|()| append(self.path, self.most, &owed));
             if done.is_ok() {
                 (self.held, first) = (true, None);
@@ -208,10 +209,10 @@ impl Written<'_> {
 
 /// What this run has noted first must come behind what the file has of the same store: else an older copy
 /// of the store was put back. The file is left as it is then, so that the next start finds it.
-fn fits(path: &Path, first: &Anchor, key: Option<&Key>) -> Result<(), String> {
+fn fits(path: &Path, first: &Anchor, keys: &Keys) -> Result<(), String> {
     let read = AtomicU64::new(0);
-    let last = last_of(path, &first.store, key, &read).map_err(|e| e.to_string())?;
-    match last.anchor {
+    let last = last_of(path, &first.store, keys, &read).map_err(|e| e.to_string())?;
+    match last.told() {
         Some(last) if last.seq > first.seq => Err(format!(
             "it has an anchor of record {} already, and this store ended with record {} at start: an older copy of the store was put back; stop the daemon, and start it with this file in its place",
             last.seq, first.seq
@@ -311,7 +312,7 @@ mod tests {
     async fn what_could_not_be_written_is_written_later_and_nobody_waits_for_it() {
         let dir = tempfile::tempdir().expect("a directory");
         let (gone, path) = (dir.path().join("mount"), dir.path().join("mount/anchors"));
-        let file = AnchorFile::new(path.clone(), 1 << 20, None, false);
+        let file = AnchorFile::new(path.clone(), 1 << 20, Arc::default(), false);
         file.append(anchor(1));
         file.settled().await;
         let why = file.trouble().expect("there is no such directory");

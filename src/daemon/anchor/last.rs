@@ -13,7 +13,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::back::{Shown, lines_back};
-use crate::ledger::anchor::{Anchor, Key, Line, read_line};
+use super::keys::Keys;
+use crate::ledger::anchor::{Anchor, Line, read_line};
 use crate::ledger::record::{Actor, EventBody, Meta, decode, link};
 use crate::ledger::{Entry, Ledger, LedgerError};
 use crate::model::settings::AuditSettings;
@@ -24,7 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What the last anchor says of the store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LastAnchor {
-    /// It is not known: there is no such file now, it can't be read, or no anchor in it counts.
+    /// It is not known: there is no such file now, it can't be read, or no anchor in it counts and the store
+    /// has the record that the last of them names.
     Unknown,
     /// The store has that record, or is known to be rewound already.
     Known,
@@ -50,8 +52,7 @@ pub async fn check_last(
         return Ok(LastAnchor::Known);
     }
     let shown = path.display().to_string();
-    let key = audit.hmac_key_file.clone();
-    let searched = match search(path, store, key).await {
+    let searched = match search(path, store, audit.clone()).await {
         Ok(searched) => searched,
         Err(why) => {
             tracing::warn!(
@@ -61,33 +62,42 @@ pub async fn check_last(
             return Ok(LastAnchor::Unknown);
         }
     };
-    let Searched { anchor, passed } = searched;
-    if let Some(found) = passed.words() {
-        match &anchor {
-            Some(anchor) => tracing::warn!(
-                file = %shown, record = anchor.seq, at = %anchor.at, found = %found,
-                "behind the last anchor that counts the anchor file has lines that do not: `provtaskd audit verify` names each; if nobody has changed the key, somebody may have changed the file"
-            ),
-            None => tracing::warn!(
-                file = %shown, found = %found,
-                "no anchor in the anchor file counts, so that whether an older copy of the store was put back is not known from it: right only where the key is new; `provtaskd audit verify` with the former key tells"
-            ),
+    let found = ledger.read(|index| index.last_seq());
+    let Some(anchor) = searched.told() else {
+        if let Some(words) = searched.passed.words() {
+            tracing::warn!(
+                file = %shown, found = %words,
+                "no line of the anchor file can be read as an anchor of this store, so that whether an older copy of it was put back is not known from it"
+            );
         }
-    }
-    let Some(anchor) = anchor else {
         return Ok(LastAnchor::Unknown);
     };
-    let found = ledger.read(|index| index.last_seq());
     let agrees = match ledger.event_bytes(anchor.seq)? {
         Some(bytes) => decode(&bytes).is_ok_and(|event| link(&event, &bytes) == anchor.head),
         None => false,
     };
+    let counts = searched.anchor.is_some();
+    match (searched.passed.words(), counts) {
+        (Some(words), true) => tracing::warn!(
+            file = %shown, record = anchor.seq, at = %anchor.at, found = %words,
+            "behind the last anchor that counts the anchor file has lines that do not: `provtaskd audit verify` names each; if nobody has changed the key, somebody may have changed the file"
+        ),
+        (words, false) if agrees => tracing::error!(
+            file = %shown, record = anchor.seq, at = %anchor.at, found = words.unwrap_or_default(),
+            "no anchor in the anchor file counts: none was signed with a configured key. The store has the record that the last of them names; that nobody has changed both is not known. If the key is new, name the former one in audit.former_hmac_key_files and start again; `provtaskd audit verify --hmac-key-file FORMER` tells as well"
+        ),
+        _ => {}
+    }
     if agrees {
-        return Ok(LastAnchor::Known);
+        return Ok(if counts {
+            LastAnchor::Known
+        } else {
+            LastAnchor::Unknown
+        });
     }
     tracing::error!(
-        file = %shown, record = anchor.seq, at = %anchor.at, last = found,
-        "the last anchor names a record that the store does not have so: an older copy of the store was put back, or it was changed"
+        file = %shown, record = anchor.seq, at = %anchor.at, last = found, signed = counts,
+        "the last anchor names a record that the store does not have so: an older copy of the store was put back, or it was changed; where the anchor was not signed with a configured key (`signed` is false), name the former key in audit.former_hmac_key_files, so that `provtaskd audit verify` tells whether to believe it"
     );
     ledger
         .record(Entry {
@@ -105,14 +115,12 @@ pub async fn check_last(
 }
 
 /// Looks for the last anchor on a thread of its own, as long as that gets on.
-async fn search(path: PathBuf, store: String, key: Option<PathBuf>) -> Result<Searched, String> {
-    let key = key.as_deref().map(Key::read).transpose();
-    // without the key nobody knows which lines count
-    let key = key.map_err(|error| error.to_string())?;
+async fn search(path: PathBuf, store: String, audit: AuditSettings) -> Result<Searched, String> {
+    // without each of them nobody knows which lines count
+    let keys = Keys::read(&audit).map_err(|error| error.to_string())?;
     let read = Arc::<AtomicU64>::default();
     let counter = Arc::clone(&read);
-    let mut reading =
-        tokio::task::spawn_blocking(move || last_of(&path, &store, key.as_ref(), &counter));
+    let mut reading = tokio::task::spawn_blocking(move || last_of(&path, &store, &keys, &counter));
     let mut seen = 0;
     loop {
         // the clock on the wall: a disk that hangs knows no other
@@ -133,11 +141,29 @@ async fn search(path: PathBuf, store: String, key: Option<PathBuf>) -> Result<Se
 /// What a file holds of a store.
 #[derive(Debug, Default)]
 pub(crate) struct Searched {
-    /// The last anchor that counts: without a key the last line that is one, with a key the latest that the
-    /// key has signed, wherever it stands: a copy of an older line behind it vouches for nothing.
+    /// The last anchor that counts: without a key the last line that is one, with keys the latest that one of
+    /// them has signed, wherever it stands: a copy of an older line behind it vouches for nothing.
     pub anchor: Option<Anchor>,
+    /// Of those that don't count the one of the last record: it vouches for nothing, and may tell of a record
+    /// that the store has lost.
+    pub doubtful: Option<Anchor>,
     /// Lines behind it that don't count; all of them where none counts.
     pub passed: Passed,
+}
+
+impl Searched {
+    /// What the store is held against: where no anchor counts, one that does not. It may be forged, and then a
+    /// good store waits for a person; the other way round an older copy would pass for the store.
+    pub fn told(&self) -> Option<&Anchor> {
+        self.anchor.as_ref().or(self.doubtful.as_ref())
+    }
+
+    fn doubt(&mut self, anchor: Anchor) {
+        // from the last line to the first: of two about one record the last one stays
+        if self.doubtful.as_ref().is_none_or(|of| anchor.seq > of.seq) {
+            self.doubtful = Some(anchor);
+        }
+    }
 }
 
 /// Lines that look like anchors and don't count, by why.
@@ -173,7 +199,7 @@ impl Passed {
 pub(crate) fn last_of(
     path: &Path,
     store: &str,
-    key: Option<&Key>,
+    keys: &Keys,
     read: &AtomicU64,
 ) -> std::io::Result<Searched> {
     let file = match File::open(path) {
@@ -198,19 +224,28 @@ pub(crate) fn last_of(
             Line::Anchor(anchor) if anchor.store != store => return ControlFlow::Continue(()),
             Line::Anchor(anchor) => anchor,
         };
-        let Some(key) = key else {
+        if keys.is_empty() {
             // any line counts, and somebody who can write one can take others away
             out.anchor = Some(anchor);
             out.passed = passed;
             return ControlFlow::Break(());
-        };
-        match &anchor.hmac {
-            None => passed.unsigned += 1,
-            Some(_) if anchor.key.as_deref() != Some(key.id()) => passed.other_key += 1,
+        }
+        match (&anchor.hmac, keys.of(&anchor)) {
+            (None, _) => {
+                passed.unsigned += 1;
+                out.doubt(anchor);
+            }
+            (Some(_), None) => {
+                passed.other_key += 1;
+                out.doubt(anchor);
+            }
             // what is no later says nothing new, signed or not: most lines of a long file
-            Some(_) if out.anchor.as_ref().is_some_and(|last| last.at >= anchor.at) => {}
-            Some(_) if !anchor.is_signed_by(key) => passed.wrong += 1,
-            Some(_) => {
+            (Some(_), Some(_)) if out.anchor.as_ref().is_some_and(|last| last.at >= anchor.at) => {}
+            (Some(_), Some(key)) if !anchor.is_signed_by(key) => {
+                passed.wrong += 1;
+                out.doubt(anchor);
+            }
+            (Some(_), Some(_)) => {
                 passed.older += u64::from(out.anchor.is_some());
                 out.anchor = Some(anchor);
                 out.passed = passed;

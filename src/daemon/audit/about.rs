@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::ledger::record::{ClaimItem, EventBody};
-use crate::model::{BatchId, LineageId, Login, PolicyHash, TargetName, TaskId};
+use crate::model::task::DefinitionId;
+use crate::model::{ActionName, BatchId, Digest, LineageId, Login, PolicyHash, TargetName, TaskId};
 
 /// What is known of a piece of work.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +31,17 @@ pub(super) struct Known {
     lineages: HashMap<LineageId, About>,
     batches: HashMap<BatchId, Sent>,
     attempts: HashMap<(LineageId, u32), BatchId>,
+    holds: HashMap<Digest, Held>,
+    /// Names of definitions that have a key.
+    names: HashMap<DefinitionId, Arc<str>>,
+}
+
+/// What a hold holds back.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    pub action: ActionName,
+    pub target: TargetName,
+    pub tasks: Vec<TaskId>,
 }
 
 impl Known {
@@ -45,6 +57,15 @@ impl Known {
                         task: Some(item.task.clone()),
                     };
                     self.lineages.insert(item.lineage, about);
+                    if let (Some(target), Some(key), Some(name)) =
+                        (&item.target, &item.definition, &item.name)
+                    {
+                        let id = DefinitionId {
+                            target: target.clone(),
+                            definition: format!("#{key}").into(),
+                        };
+                        self.names.entry(id).or_insert_with(|| Arc::clone(name));
+                    }
                 }
             }
             EventBody::LineagesJoined { items } => {
@@ -79,8 +100,32 @@ impl Known {
                     self.attempts.insert((*lineage, *ordinal), *batch);
                 }
             }
+            EventBody::HoldOpened {
+                hold,
+                action,
+                target,
+                tasks,
+                ..
+            } => {
+                let held = Held {
+                    action: *action,
+                    target: target.clone(),
+                    tasks: tasks.clone(),
+                };
+                self.holds.insert(hold.clone(), held);
+            }
             _ => {}
         }
+    }
+
+    /// What a hold holds back.
+    pub fn hold(&self, hold: &Digest) -> Option<&Held> {
+        self.holds.get(hold)
+    }
+
+    /// The name under which a definition was shown first, where it has a key.
+    pub fn name_of(&self, definition: &DefinitionId) -> Option<&Arc<str>> {
+        self.names.get(definition)
     }
 
     /// What is known of a piece of work.

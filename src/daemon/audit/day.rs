@@ -1,9 +1,13 @@
 //! Folds the journal of a span of time into the report of a day, record by record; what is not on record is not in it.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
 
 use super::about::Known;
 use super::row::rows;
@@ -17,6 +21,58 @@ use crate::model::attempt::next;
 use crate::model::{
     ActionName, AttemptEvent, AttemptState, LineageId, RefusalReason, TargetName, TaskId, Verdict,
 };
+
+/// So much may times lie out of order without a word: what is recorded together was not begun together.
+const APART: SignedDuration = SignedDuration::from_mins(5);
+
+/// Only the time of a record.
+#[derive(Deserialize)]
+struct Timed {
+    at: Timestamp,
+}
+
+/// True where a record is older than that moment; one that can't be read is no older than anything.
+pub fn is_before(text: &str, than: Timestamp) -> bool {
+    serde_json::from_str(text).is_ok_and(|timed: Timed| timed.at < than)
+}
+
+/// Which records bear times that are out of order with those around them.
+#[derive(Debug, Default)]
+struct Order {
+    /// The latest time so far.
+    latest: Option<Timestamp>,
+    /// Records of the span that are in order so far, by their time.
+    in_order: BTreeMap<Timestamp, u64>,
+    /// The others.
+    out_of_order: u64,
+}
+
+impl Order {
+    fn take(&mut self, at: Timestamp, inside: bool) {
+        // what came earlier, and says that it was much later
+        if let Ok(by) = at.checked_add(APART) {
+            let (mut ahead, mut kept) = (0, None);
+            while let Some((last, many)) = self.in_order.pop_last() {
+                if last <= by {
+                    kept = Some((last, many));
+                    break;
+                }
+                ahead += many;
+            }
+            self.in_order.extend(kept);
+            self.out_of_order += ahead;
+        }
+        let behind = self
+            .latest
+            .is_some_and(|latest| latest.duration_since(at) > APART);
+        self.latest = self.latest.max(Some(at));
+        match (inside, behind) {
+            (true, true) => self.out_of_order += 1,
+            (true, false) => *self.in_order.entry(at).or_default() += 1,
+            (false, _) => {}
+        }
+    }
+}
 
 /// An attempt whose end may fall into the span.
 #[derive(Debug)]
@@ -64,10 +120,15 @@ pub struct Day {
     notes: NotesRow,
     requests: RequestsRow,
     unreadable: u64,
+    order: Order,
+    /// Records that were written before the end, and bear a later time.
+    ahead: u64,
 }
 
 impl Day {
-    /// From one time on, before another.
+    /// From one time on, before another. What is taken in is all that was written until that end, whatever
+    /// times it bears: where the clock was ahead, records of that time are no less true, and only not the
+    /// span's own.
     pub fn new(from: Timestamp, to: Timestamp) -> Self {
         Self {
             from,
@@ -84,6 +145,8 @@ impl Day {
             notes: NotesRow::default(),
             requests: RequestsRow::default(),
             unreadable: 0,
+            order: Order::default(),
+            ahead: 0,
         }
     }
 
@@ -112,9 +175,8 @@ impl Day {
         {
             self.requests.add_reads(from, to, reads + tokens);
         }
-        if event.at >= self.to {
-            return Ok(());
-        }
+        self.order.take(event.at, self.is_inside(event.at));
+        self.ahead += u64::from(event.at >= self.to);
         let digest = link(&event, text.as_bytes());
         self.known
             .learn(&event.body, event.login.as_ref(), event.policy.as_ref());
@@ -123,8 +185,12 @@ impl Day {
         Ok(())
     }
 
+    fn is_inside(&self, at: Timestamp) -> bool {
+        self.from <= at && at < self.to
+    }
+
     fn look(&mut self, event: &Event) {
-        let inside = event.at >= self.from;
+        let inside = self.is_inside(event.at);
         match &event.body {
             EventBody::Claims {
                 target,
@@ -155,9 +221,9 @@ impl Day {
                     self.step((item.lineage, item.ordinal), item.event, inside);
                 }
             }
-            EventBody::LineagesJoined { items } if inside => {
+            EventBody::LineagesJoined { items } => {
                 for item in items.iter().filter(|item| item.how == How::Foreign) {
-                    self.by_others += 1;
+                    self.by_others += u64::from(inside);
                     self.others(item.lineage);
                 }
             }
@@ -166,10 +232,10 @@ impl Day {
                 reason: None,
                 ..
             } if inside => self.left_lists += count(lineages.len()),
-            EventBody::Seen { items } if inside => {
+            EventBody::Seen { items } => {
                 for item in items {
                     if item.foreign {
-                        self.by_others += 1;
+                        self.by_others += u64::from(inside);
                         self.others(item.lineage);
                     }
                     if crate::model::TaskStatus::parse(&item.status).is_finished() {
@@ -191,25 +257,26 @@ impl Day {
         }
         if inside && let Actor::Person { .. } = event.actor {
             for row in rows(event.clone(), &self.known) {
+                let subject = row.subject();
                 let line = OrderLine {
                     at: event.at,
                     who: row.actor,
                     event: row.event.to_owned(),
+                    about: Vec::new(),
                     what: row.result,
                     why: row.reason,
-                    works: 0,
+                    works: 1,
                 };
                 // one order about many tasks has a row for each
                 match self.orders.last_mut() {
-                    Some(last)
-                        if (OrderLine {
-                            works: 0,
-                            ..last.clone()
-                        }) == line =>
-                    {
-                        last.works += 1
-                    }
-                    _ => self.orders.push(OrderLine { works: 1, ..line }),
+                    Some(last) if last.is_of_one_order_with(&line) => last.works += 1,
+                    _ => self.orders.push(line),
+                }
+                if let Some(last) = self.orders.last_mut()
+                    && last.about.len() < NAMED
+                    && !subject.is_empty()
+                {
+                    last.about.push(subject);
                 }
             }
         }
@@ -318,6 +385,8 @@ impl Day {
             requests: self.requests,
             now: None,
             unreadable: self.unreadable,
+            out_of_order: self.order.out_of_order,
+            ahead: self.ahead,
         }
     }
 
@@ -328,7 +397,7 @@ impl Day {
             let Some(reason) = &decided.person else {
                 continue;
             };
-            if decided.at < self.from
+            if !self.is_inside(decided.at)
                 || self.index.is_done(*lineage)
                 || self.index.left(*lineage).is_some()
             {

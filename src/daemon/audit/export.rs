@@ -36,7 +36,10 @@ pub struct Filter {
 impl Filter {
     /// True where pieces of work have to be looked for before rows can be chosen.
     pub fn needs_search(&self) -> bool {
-        self.user.is_some() || self.task.is_some() || self.request.is_some()
+        self.user.is_some()
+            || self.task.is_some()
+            || self.request.is_some()
+            || self.target.is_some()
     }
 }
 
@@ -47,6 +50,8 @@ pub struct Search {
     by_user: HashSet<LineageId>,
     by_task: HashSet<LineageId>,
     requests: Requests,
+    /// Targets on record, by how they are compared.
+    targets: BTreeMap<String, TargetName>,
 }
 
 impl Search {
@@ -57,6 +62,39 @@ impl Search {
             by_user: HashSet::new(),
             by_task: HashSet::new(),
             requests: Requests::default(),
+            targets: BTreeMap::new(),
+        }
+    }
+
+    /// The targets that are on record, where the one that was asked for is none of them: known before a
+    /// row is made.
+    pub fn other_targets(&self) -> Option<Vec<&TargetName>> {
+        let asked = self.filter.target.as_ref()?;
+        let mut all = self.targets.values();
+        let is_known = all.any(|target| target.is_like(asked));
+        (!is_known).then(|| self.targets.values().collect())
+    }
+
+    fn learn_targets(&mut self, body: &EventBody) {
+        let targets: Vec<&TargetName> = match body {
+            EventBody::LineagesOpened { items } => items
+                .iter()
+                .filter_map(|item| item.target.as_ref())
+                .collect(),
+            EventBody::Claims { target, .. } | EventBody::HoldOpened { target, .. } => vec![target],
+            EventBody::Learned { definition, .. } | EventBody::Forgot { definition } => {
+                vec![&definition.target]
+            }
+            EventBody::Paused { scope, .. } | EventBody::Resumed { scope } => match scope {
+                Scope::Target(target) | Scope::ActionOnTarget(_, target) => vec![target],
+                Scope::Definition(definition) => vec![&definition.target],
+                _ => Vec::new(),
+            },
+            _ => Vec::new(),
+        };
+        for target in targets {
+            let key = target.as_str().to_lowercase();
+            self.targets.entry(key).or_insert_with(|| target.clone());
         }
     }
 
@@ -68,6 +106,9 @@ impl Search {
         let Some(event) = read(text)? else {
             return Ok(());
         };
+        if self.filter.target.is_some() {
+            self.learn_targets(&event.body);
+        }
         if let Some(request) = self.filter.request.clone() {
             self.requests.take(&event.body, &request);
         }
@@ -129,7 +170,6 @@ impl Search {
             filter: self.filter,
             meant,
             known: Known::default(),
-            targets: BTreeMap::new(),
             unknown_requests: if asked { self.requests.unknown } else { 0 },
         }
     }
@@ -141,43 +181,10 @@ pub struct Export {
     filter: Filter,
     meant: Option<HashSet<LineageId>>,
     known: Known,
-    /// Targets on record, by how they are compared.
-    targets: BTreeMap<String, TargetName>,
     unknown_requests: u64,
 }
 
 impl Export {
-    /// The targets that are on record, where the one that was asked for is none of them.
-    pub fn other_targets(&self) -> Option<Vec<&TargetName>> {
-        let asked = self.filter.target.as_ref()?;
-        let mut all = self.targets.values();
-        let is_known = all.any(|target| target.is_like(asked));
-        (!is_known).then(|| self.targets.values().collect())
-    }
-
-    fn learn_targets(&mut self, body: &EventBody) {
-        let targets: Vec<&TargetName> = match body {
-            EventBody::LineagesOpened { items } => items
-                .iter()
-                .filter_map(|item| item.target.as_ref())
-                .collect(),
-            EventBody::Claims { target, .. } | EventBody::HoldOpened { target, .. } => vec![target],
-            EventBody::Learned { definition, .. } | EventBody::Forgot { definition } => {
-                vec![&definition.target]
-            }
-            EventBody::Paused { scope, .. } | EventBody::Resumed { scope } => match scope {
-                Scope::Target(target) | Scope::ActionOnTarget(_, target) => vec![target],
-                Scope::Definition(definition) => vec![&definition.target],
-                _ => Vec::new(),
-            },
-            _ => Vec::new(),
-        };
-        for target in targets {
-            let key = target.as_str().to_lowercase();
-            self.targets.entry(key).or_insert_with(|| target.clone());
-        }
-    }
-
     /// Decisions of which it is not on record to which request they belong.
     pub fn unknown_requests(&self) -> u64 {
         self.unknown_requests
@@ -191,7 +198,6 @@ impl Export {
         let Some(event) = read(text)? else {
             return Ok(Vec::new());
         };
-        self.learn_targets(&event.body);
         self.known
             .learn(&event.body, event.login.as_ref(), event.policy.as_ref());
         if event.at < self.filter.from || event.at >= self.filter.to {

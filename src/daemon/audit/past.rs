@@ -207,6 +207,7 @@ fn view(ledger: &Ledger, found: Found, policy_now: PolicyHash) -> Result<PastVie
             fields,
             facts,
             attempts: Vec::new(),
+            standing: None,
         },
         policy_now,
         replay,

@@ -1,16 +1,13 @@
 //! One thing that was decided, ordered, sent or told, in words and with stable names, for people who check what was done; pure, and no secret can be in it.
 
-use std::fmt::Write as _;
-
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::super::describe::verdict_text;
 use super::about::Known;
+use super::cell::{action_of, answer_of, values};
+use crate::daily::NAMED;
 use crate::ledger::record::{Actor, Event, EventBody, RewriteWhy};
-use crate::model::{
-    Action, ActionName, LineageId, ReceiptStatus, Refusal, Scope, TargetName, Verdict,
-};
+use crate::model::{Action, ActionName, Digest, LineageId, Scope, TargetName};
 
 /// A row of the export; empty where something does not apply.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
@@ -121,6 +118,37 @@ impl Row {
             self.task = text(about.task.as_ref().map(ToString::to_string));
         }
         self
+    }
+
+    /// What it is about, for people: the task with its definition and target, else what stands for many;
+    /// empty where it holds for everything.
+    pub(super) fn subject(&self) -> String {
+        let mut what = match (self.task.as_str(), self.lineage.as_str()) {
+            ("", "") => String::new(),
+            ("", lineage) => lineage.to_owned(),
+            (task, _) => format!("task {task}"),
+        };
+        let mut add = |before: &str, more: &str| {
+            if !more.is_empty() {
+                what.push_str(if what.is_empty() { "" } else { before });
+                what.push_str(more);
+            }
+        };
+        add(", ", &self.definition);
+        if self.task.is_empty() && self.definition.is_empty() {
+            add(", ", &self.action);
+        }
+        add(" on ", &self.target);
+        if let Some((_, tasks)) = self.values.split_once("tasks=") {
+            let mut tasks = tasks.split(' ');
+            let named: Vec<&str> = tasks.by_ref().take(NAMED).collect();
+            add(": tasks ", &named.join(" "));
+            match tasks.count() {
+                0 => {}
+                more => add("", &format!(" and {more} more")),
+            }
+        }
+        what
     }
 }
 
@@ -349,7 +377,7 @@ pub(super) fn rows(event: Event, known: &Known) -> Vec<Row> {
                 row
             })
             .collect(),
-        other => general(other, &one).into_iter().collect(),
+        other => general(other, &one, known).into_iter().collect(),
     }
 }
 
@@ -360,7 +388,11 @@ fn about_one(row: Row, known: &Known, lineage: LineageId) -> Row {
 }
 
 /// What is about a target, a definition or everything.
-fn general(body: EventBody, one: &dyn Fn(&'static str, &str, &str) -> Row) -> Option<Row> {
+fn general(
+    body: EventBody,
+    one: &dyn Fn(&'static str, &str, &str) -> Row,
+    known: &Known,
+) -> Option<Row> {
     let on = |mut row: Row, target: &TargetName| {
         row.target = target.to_string();
         row.general = false;
@@ -407,19 +439,14 @@ fn general(body: EventBody, one: &dyn Fn(&'static str, &str, &str) -> Row) -> Op
             until,
             reason,
         } => {
-            let mut row = one("approval", &format!("approved until {until:.0}"), &reason);
-            row.values = format!("hold={hold}");
-            row
+            let row = one("approval", &format!("approved until {until:.0}"), &reason);
+            held(row, known, &hold)
         }
         EventBody::Rejected { hold, reason } => {
-            let mut row = one("rejection", "rejected", &reason);
-            row.values = format!("hold={hold}");
-            row
+            held(one("rejection", "rejected", &reason), known, &hold)
         }
         EventBody::HoldClosed { hold, reason } => {
-            let mut row = one("hold_end", "the hold has ended", &reason);
-            row.values = format!("hold={hold}");
-            row
+            held(one("hold_end", "the hold has ended", &reason), known, &hold)
         }
         EventBody::Paused {
             scope,
@@ -428,10 +455,11 @@ fn general(body: EventBody, one: &dyn Fn(&'static str, &str, &str) -> Row) -> Op
         } => {
             let end = until.map_or_else(String::new, |until| format!(" until {until:.0}"));
             let row = one("pause", &format!("{scope} is paused{end}"), &reason);
-            scoped(row, &scope)
+            scoped(row, &scope, known)
         }
         EventBody::Resumed { scope } => {
-            scoped(one("resume", &format!("{scope} goes on"), ""), &scope)
+            let row = one("resume", &format!("{scope} goes on"), "");
+            scoped(row, &scope, known)
         }
         EventBody::Learned {
             definition,
@@ -440,11 +468,11 @@ fn general(body: EventBody, one: &dyn Fn(&'static str, &str, &str) -> Row) -> Op
         } => {
             let what = if manual { "not automated" } else { "automated" };
             let row = one("learned", &format!("{definition} is {what}"), &reason);
-            on(row, &definition.target)
+            scoped(row, &Scope::Definition(definition), known)
         }
         EventBody::Forgot { definition } => {
             let row = one("forgot", &format!("what was learned of {definition}"), "");
-            on(row, &definition.target)
+            scoped(row, &Scope::Definition(definition), known)
         }
         EventBody::LoginStopped { login, why, .. } => {
             one("login_stopped", &format!("{login} is stopped"), &why)
@@ -492,7 +520,19 @@ fn general(body: EventBody, one: &dyn Fn(&'static str, &str, &str) -> Row) -> Op
     })
 }
 
-fn scoped(mut row: Row, scope: &Scope) -> Row {
+/// What is said about a hold: with what it holds back, where that is on record.
+fn held(mut row: Row, known: &Known, hold: &Digest) -> Row {
+    row.values = format!("hold={hold}");
+    if let Some(held) = known.hold(hold) {
+        row.action = held.action.to_string();
+        row.target = held.target.to_string();
+        row.values = listed(&hold.to_string(), &held.tasks);
+        row.general = false;
+    }
+    row
+}
+
+fn scoped(mut row: Row, scope: &Scope, known: &Known) -> Row {
     match scope {
         Scope::Global => return row,
         Scope::Target(target) => row.target = target.to_string(),
@@ -502,13 +542,11 @@ fn scoped(mut row: Row, scope: &Scope) -> Row {
         }
         Scope::Definition(definition) => {
             row.target = definition.target.to_string();
-            row.definition = definition.definition.to_string();
+            let name = known.name_of(definition);
+            row.definition = name.unwrap_or(&definition.definition).to_string();
         }
         Scope::Task(task) => row.task = task.to_string(),
-        Scope::Lineage(lineage) => {
-            row.lineage = lineage.to_string();
-            row.about = Some(*lineage);
-        }
+        Scope::Lineage(lineage) => row = row.of_lineage(known, *lineage),
         Scope::Account(_) => {}
     }
     row.general = false;
@@ -518,48 +556,4 @@ fn scoped(mut row: Row, scope: &Scope) -> Row {
 fn listed(hold: &str, tasks: &[crate::model::TaskId]) -> String {
     let ids: Vec<&str> = tasks.iter().map(crate::model::TaskId::as_str).collect();
     format!("hold={hold}; tasks={}", ids.join(" "))
-}
-
-fn answer_of(status: &ReceiptStatus) -> (&'static str, &str) {
-    match status {
-        ReceiptStatus::Accepted => ("accepted", ""),
-        ReceiptStatus::Refused { reason, .. } => ("refused by OIG", reason),
-        ReceiptStatus::Unknown { why } => ("unknown", why),
-        ReceiptStatus::Unsent { why } => ("not sent", why),
-    }
-}
-
-fn action_of(verdict: Option<&Verdict>) -> String {
-    match verdict {
-        Some(Verdict::Act { action, .. }) => action.name().to_string(),
-        Some(Verdict::Leave { .. }) => "leave".to_owned(),
-        Some(Verdict::Ask { .. }) => "ask".to_owned(),
-        None => "none".to_owned(),
-    }
-}
-
-/// What a rule read, then the values of what holds it back.
-fn values(
-    read: &[crate::model::ReadValue],
-    refusal: Option<&Refusal>,
-    relook: Option<Timestamp>,
-) -> String {
-    let mut out = String::new();
-    let mut add = |name: &str, value: &str| {
-        if !out.is_empty() {
-            out.push_str("; ");
-        }
-        // writing to a String can't fail
-        let _ = write!(out, "{name}={value}");
-    };
-    for (name, value) in read {
-        add(name, value);
-    }
-    for (name, value) in refusal.iter().flat_map(|refusal| &refusal.values) {
-        add(name, value);
-    }
-    if let Some(at) = relook {
-        add("look_again", &format!("{at:.0}"));
-    }
-    out
 }

@@ -35,7 +35,7 @@ impl Index {
         let at = event.at;
         match &event.body {
             EventBody::StoreCreated { store } => self.store_id = Some(store.clone()),
-            EventBody::WorldBound { fingerprint } => self.fingerprint = Some(fingerprint.clone()),
+            EventBody::WorldBound { fingerprint } => self.bind(fingerprint),
             EventBody::StoreRewound {
                 expected,
                 found,
@@ -49,6 +49,7 @@ impl Index {
                     from: restored.clone(),
                     lineages: lineages.clone(),
                     unfinished: self.unfinished(),
+                    since: at,
                 });
                 self.lost_up_to = Some(LineageId(self.lineages()));
             }
@@ -58,7 +59,7 @@ impl Index {
             }
             EventBody::WorldDoubted { why } => self.other_world = Some((at, why.clone())),
             EventBody::WorldAccepted { up_to, .. } => self.leave_world(*up_to),
-            EventBody::WorldKept { .. } => self.other_world = None,
+            EventBody::WorldKept { .. } => self.keep_world(),
             EventBody::IdsReused { items } => items.iter().for_each(|i| self.reuse(i)),
             EventBody::LineagesOpened { items } => {
                 items.iter().for_each(|i| self.open(i, at.into()));

@@ -149,13 +149,13 @@ impl Index {
         self.lineage(lineage).is_some_and(|of| of.has(flags::DONE))
     }
 
-    /// This run has found all open attempts at a time. What is on record of some of them is later than that
+    /// This run has found all open attempts at a time, and counts theirs `since` one. What is on record of some of them is later than that
     /// where the clock was set back since: they were sent before this run all the same, and every reading of
     /// it is later. Answers how many these are.
-    pub(in crate::ledger) fn found_open(&mut self, now: Timestamp) -> usize {
+    pub(in crate::ledger) fn found_open(&mut self, now: Timestamp, since: Timestamp) -> usize {
         let mut ahead = 0;
         for attempt in self.attempts.values_mut() {
-            attempt.found = super::FoundAt(Some(now));
+            attempt.found = super::FoundAt(Some(since));
             ahead += usize::from(attempt.sent.max(attempt.moved) > now);
             attempt.sent = attempt.sent.min(now);
             attempt.moved = attempt.moved.min(now);

@@ -74,9 +74,22 @@ impl Index {
         }
     }
 
+    /// The store belongs to this server; where it was another's before, nobody has looked yet.
+    pub(super) fn bind(&mut self, fingerprint: &str) {
+        let before = self.fingerprint.replace(fingerprint.to_owned());
+        self.moved |= before.is_some_and(|before| before != fingerprint);
+    }
+
+    /// A person has said that the server is the known one.
+    pub(super) fn keep_world(&mut self) {
+        self.other_world = None;
+        self.moved = false;
+    }
+
     /// A person has accepted another world: all ids are free, and the backlog is to be taken anew.
     pub(super) fn leave_world(&mut self, up_to: LineageId) {
         self.other_world = None;
+        self.moved = false;
         self.baseline = None;
         self.top = 0;
         self.reused.clear();

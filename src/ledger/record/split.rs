@@ -73,6 +73,23 @@ impl EventBody {
                 reason: reason.clone(),
             }),
             Self::IdsReused { items } => cut(items, |items| Self::IdsReused { items }),
+            // each part of the one list with each of the other: together they say of every task the same
+            Self::LineageAmbiguous { lineages, tasks } => {
+                let parts = cut(lineages, |lineages| Self::LineageAmbiguous {
+                    lineages,
+                    tasks: Vec::new(),
+                });
+                let with_tasks = parts.into_iter().flat_map(|part| match part {
+                    Self::LineageAmbiguous { lineages, .. } => {
+                        cut(tasks.clone(), |tasks| Self::LineageAmbiguous {
+                            lineages: lineages.clone(),
+                            tasks,
+                        })
+                    }
+                    other => vec![other],
+                });
+                with_tasks.collect()
+            }
             Self::Decided { items } => cut(items, |items| Self::Decided { items }),
             Self::Outcomes { items } => cut(items, |items| Self::Outcomes { items }),
             Self::Claims {
@@ -128,6 +145,8 @@ impl EventBody {
             Self::Seen { items } => {
                 two(items).map(|(a, b)| (Self::Seen { items: a }, Self::Seen { items: b }))
             }
+            Self::IdsReused { items } => two(items)
+                .map(|(a, b)| (Self::IdsReused { items: a }, Self::IdsReused { items: b })),
             Self::Decided { items } => {
                 two(items).map(|(a, b)| (Self::Decided { items: a }, Self::Decided { items: b }))
             }
@@ -186,6 +205,16 @@ impl EventBody {
                 };
                 (make(a), make(b))
             }),
+            // the longer list: two parts with the whole of the other one say the same as both at once
+            Self::LineageAmbiguous { lineages, tasks } if lineages.len() > tasks.len() => {
+                two(lineages).map(|(a, b)| {
+                    let make = |lineages| Self::LineageAmbiguous {
+                        lineages,
+                        tasks: tasks.clone(),
+                    };
+                    (make(a), make(b))
+                })
+            }
             Self::LineageAmbiguous { lineages, tasks } => two(tasks).map(|(a, b)| {
                 let make = |tasks| Self::LineageAmbiguous {
                     lineages: lineages.clone(),

@@ -73,3 +73,36 @@ fn a_false_alarm_of_ids_out_of_turn_ends_as_well() {
     let seen = see(&mut work, now(), 35);
     assert_eq!((seen.opened, &seen.world), (2, &World::Known));
 }
+
+#[test]
+fn a_server_that_shows_no_known_task_is_never_called_the_known_one() {
+    let (mut work, index) = core();
+    known(&mut work);
+    let bound = EventBody::WorldBound {
+        fingerprint: "one".to_owned(),
+    };
+    work.emit(&Meta::by(person(), at(0)), bound).expect("taken");
+    let moved = work.rebind("two".to_owned(), "another address", person(), at(3));
+    moved.expect("on record");
+    let strangers = || vec![made("700", "700", "39", 4), made("701", "701", "39", 4)];
+    for minute in [5, 10, 15] {
+        see(&mut work, strangers(), minute);
+        assert_eq!(
+            index.read().expect("a lock").lineages(),
+            3,
+            "nothing is opened"
+        );
+    }
+    let why = keep(&mut work, 16).expect("refused");
+    assert!(
+        why.contains("0 of 2") && why.contains("none of the 3 open tasks"),
+        "{why}"
+    );
+    // one that is known is enough: the others may have been ended
+    let mut rows = strangers();
+    rows.push(made("91", "91", "39", -60));
+    for minute in [20, 25] {
+        see(&mut work, rows.clone(), minute);
+    }
+    assert_eq!(keep(&mut work, 26), None);
+}

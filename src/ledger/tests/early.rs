@@ -218,7 +218,7 @@ fn what_a_start_has_found_open_may_still_run_for_all_of_the_time_from_that_start
     send(&mut work, lineage, "90", 1, unknown);
     // killed, and started again by a clock that was set forward by an hour
     let mut work = Work::new(Arc::clone(&index));
-    work.found_open(at(62));
+    work.found_open(at(62), at(62));
     let way = |minute| {
         let index = index.read().expect("a lock");
         index.on_the_way(&ProcessKey::new("77"), at(minute), delivery().settle_after)
@@ -237,6 +237,30 @@ fn what_a_start_has_found_open_may_still_run_for_all_of_the_time_from_that_start
 }
 
 #[test]
+fn what_is_found_open_counts_from_when_on_the_clock_is_known_to_be_even_and_never_before_its_send()
+{
+    for (since, settled) in [(0, true), (40, true), (46, true), (48, false), (62, false)] {
+        let (mut work, index) = core();
+        let same = || vec![row("90", TaskStatus::Rejected, "77")];
+        let lineage = see(&mut work, same(), 0).views[0].lineage.expect("opened");
+        let unknown = ReceiptStatus::Unknown {
+            why: Arc::from("no answer"),
+        };
+        send(&mut work, lineage, "90", 1, unknown);
+        let mut work = Work::new(Arc::clone(&index));
+        assert_eq!(work.found_open(at(62), at(since)), 0);
+        let open = index.read().expect("a lock");
+        let attempt = open.attempt(lineage).expect("open");
+        assert_eq!(attempt.may_run_from(), at(since.max(1)));
+        assert_eq!(
+            !open.on_the_way(&ProcessKey::new("77"), at(62), delivery().settle_after),
+            settled,
+            "{since}"
+        );
+    }
+}
+
+#[test]
 fn what_was_sent_by_a_clock_that_was_ahead_is_read_all_the_same() {
     let (mut work, index) = core();
     let same = || vec![row("90", TaskStatus::Rejected, "77")];
@@ -245,7 +269,7 @@ fn what_was_sent_by_a_clock_that_was_ahead_is_read_all_the_same() {
         .expect("opened");
     send(&mut work, lineage, "90", 121, ReceiptStatus::Accepted);
     let mut work = Work::new(Arc::clone(&index));
-    assert_eq!(work.found_open(at(2)), 1);
+    assert_eq!(work.found_open(at(2), at(2)), 1);
     let seen = see(&mut work, vec![row("1200", TaskStatus::Pending, "77")], 5);
     assert_eq!(seen.outcomes[0].event, AttemptEvent::ReadPending);
 }

@@ -35,7 +35,7 @@ pub(super) fn differences(before: &Index, after: &Index, allowed: &Allowed) -> V
         ),
         (
             "the doubt about the server",
-            before.other_world == after.other_world,
+            before.other_world == after.other_world && before.moved == after.moved,
         ),
         ("the highest id", before.top == after.top),
         ("the known ids", before.by_task == after.by_task),

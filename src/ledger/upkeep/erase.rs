@@ -160,7 +160,7 @@ impl Person {
     /// Learns from a stored text how the server calls him, where it is a row in which he stands.
     pub fn learn_text(&mut self, text: &str) {
         let fields = names::fields(text);
-        let is_he = |value: &str| Login::new(value) == self.login;
+        let is_he = |value: &str| self.is_his_login(value);
         let shown = |of: fn(&str) -> bool| {
             let mut fields = fields.iter();
             fields.any(|(name, value)| of(name) && is_he(value))
@@ -182,18 +182,48 @@ impl Person {
         }
     }
 
+    fn is_his_login(&self, value: &str) -> bool {
+        Login::new(value) == self.login
+    }
+
+    /// True where the login is a number, such as a personnel number: alone it may be anything.
+    fn is_number(&self) -> bool {
+        !self.word.is_empty() && self.word.bytes().all(|byte| byte.is_ascii_digit())
+    }
+
+    /// True where the login stands in words as a whole word, in upper or lower case, whatever it may be there.
+    pub fn is_mentioned(&self, text: &str) -> bool {
+        !self.word.is_empty() && names::is_whole_in(&self.word, &names::folded(text))
+    }
+
+    /// True where a value of that name is his login. Of one that is a number the name tells whether it is
+    /// one; any other is told by itself.
+    pub fn is_value(&self, name: &str, value: &str) -> bool {
+        names::is_login(&name.to_lowercase()) && self.is_his_login(value.trim_matches('"'))
+    }
+
+    /// The same as [`Person::is_named`] of a stored text, in which fields show him as well.
+    pub fn is_shown(&self, text: &str) -> bool {
+        let in_fields = || {
+            let fields = names::fields(text);
+            let mut fields = fields.iter();
+            fields.any(|(name, value)| self.is_value(name, value))
+        };
+        self.is_named(text) || (self.is_number() && in_fields())
+    }
+
     /// True where words name him: the login as a whole word, in upper or lower case, a full name in either
-    /// order, a mail address, or his key where the words say that it is one.
+    /// order, a mail address, or his key where the words say that it is one. The same holds of a login that
+    /// is a number: the words have to say that it is one, or others' work would be taken for his.
     pub fn is_named(&self, text: &str) -> bool {
         let text = names::folded(text);
-        let whole = |word: &str| {
-            let plain = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
-            text.match_indices(word).any(|(at, word)| {
-                plain(text[..at].chars().next_back())
-                    && plain(text[at + word.len()..].chars().next())
-            })
+        let whole = |word: &str| names::is_whole_in(word, &text);
+        let by_login = if self.is_number() {
+            names::is_login_in(&self.word, &text)
+        } else {
+            !self.word.is_empty() && whole(&self.word)
         };
-        if !self.word.is_empty() && whole(&self.word) {
+        if by_login {
             return true;
         }
         let by_key = self.keys.iter().any(|key| {

@@ -19,7 +19,7 @@ use super::strip::lineages_of;
 use super::swap::{self, After, JOURNAL, SIDECAR};
 use crate::ledger::anchor::Head;
 use crate::ledger::files::private_dir;
-use crate::ledger::open::{replay, take_lock};
+use crate::ledger::open::{LOCK, replay, take_lock};
 use crate::ledger::record::{Actor, EventBody, Meta, chain, decode, genesis};
 use crate::ledger::sidecar::{Found, Mark, Sidecar};
 use crate::ledger::sled::SledStore;
@@ -89,6 +89,7 @@ pub fn bring_in(
         Source::Lines(path) => Opened::Lines(Box::new(open(path)?)),
         Source::Stream(stream, _) => Opened::Lines(stream),
     };
+    let before = (dir.exists(), dir.join(LOCK).exists());
     private_dir(dir)?;
     let lock = take_lock(dir)?;
     swap::recover(dir)?;
@@ -106,6 +107,14 @@ pub fn bring_in(
         Ok(made) => made,
         Err(error) => {
             Builder::discard(dir)?;
+            // what was made for a store that does not come is not left: the name first, while it is held
+            if !before.1 && there.is_none() {
+                let _ = std::fs::remove_file(dir.join(LOCK));
+            }
+            if !before.0 {
+                // one that is not empty stays
+                let _ = std::fs::remove_dir(dir);
+            }
             return Err(error);
         }
     };

@@ -44,11 +44,7 @@ pub fn compact(
         taken_out: &mut |_| Ok(()),
     };
     let ready = ground.rewrite(job, &Allowed::default())?;
-    if ground.is_more(&ready) {
-        ground.keep(ready)
-    } else {
-        ground.swap(ready, after)
-    }
+    ground.swap_unless_more(ready, after)
 }
 
 /// What retention would take out, or has taken out.
@@ -204,13 +200,14 @@ pub fn erase(
     let Order { actor, now, last } = order;
     let ground = Ground::take(settings, last)?;
     let index = &ground.before.index;
+    super::known_as::refuse_target(&ground, who.login)?;
     let read = text_of(&ground.held.store);
     // a successor that comes late has to find its elder
     let left_before = now.checked_sub(LATE).unwrap_or(Timestamp::MIN);
     let (person, many, texts_kept, in_force) = find(&ground, &read, who, left_before)?;
     // it borrows the store, which is about to be swapped
     drop(read);
-    if person.is_named(who.reason) {
+    if person.is_named(who.reason) || person.is_mentioned(who.reason) {
         return Err(UpkeepError::Nothing(
             "the reason names the person who is to be erased: it is recorded, and would be there afterwards".to_owned(),
         ));
@@ -291,7 +288,7 @@ fn find(
         states.note_naming(event, &person);
         unfinished.note(&event.body, index);
         let _ = texts.take(&event.body, Some((read, index)), |came| {
-            if person.is_named(came.text) {
+            if person.is_shown(came.text) {
                 named.insert(Short::from(came.digest));
             }
         });

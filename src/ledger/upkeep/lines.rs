@@ -158,7 +158,7 @@ pub(super) fn read<R: BufRead>(
         if number == 1 {
             let other = || {
                 bad(format!(
-                    "its first line is not that of `{what}`; for a backup use `provtaskd store restore`"
+                    "its first line is not \"{what}\", as `provtaskd store export` writes it; for a backup use `provtaskd store restore`"
                 ))
             };
             let header: Header = serde_json::from_slice(text).map_err(|_| other())?;

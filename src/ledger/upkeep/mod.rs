@@ -10,6 +10,7 @@ mod error;
 mod examine;
 mod file;
 mod into;
+mod known_as;
 mod less;
 mod lines;
 mod pace;

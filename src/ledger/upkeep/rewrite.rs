@@ -1,5 +1,8 @@
 //! The one way in which a journal is rewritten: into a new one beside it, record by record, with the chain as it was; compared with the old one, then swapped. Nothing is ever changed in place.
 
+#[cfg(test)]
+mod tests;
+
 use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -416,13 +419,27 @@ impl Ground {
         })
     }
 
+    /// Swaps the journals where that gains room, or loses less than one piece of it; else the store stays as
+    /// it is.
+    pub fn swap_unless_more(
+        self,
+        ready: Ready,
+        after: After<'_>,
+    ) -> Result<Rewritten, UpkeepError> {
+        if self.is_more(&ready) {
+            self.keep(ready)
+        } else {
+            self.swap(ready, after)
+        }
+    }
+
     /// True where the new journal takes more room than the old one, by more than one piece of it.
-    pub fn is_more(&self, ready: &Ready) -> bool {
+    fn is_more(&self, ready: &Ready) -> bool {
         ready.bytes_after > self.bytes.saturating_add(PIECE)
     }
 
     /// Throws the new journal away; the old one stays as it is.
-    pub fn keep(self, ready: Ready) -> Result<Rewritten, UpkeepError> {
+    fn keep(self, ready: Ready) -> Result<Rewritten, UpkeepError> {
         drop(ready.built);
         Builder::discard(&self.dir)?;
         let index = &self.before.index;

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration as Wall;
 
 use super::*;
-use crate::ledger::anchor::Head;
+use crate::ledger::anchor::{Head, Key};
 use crate::model::Digest;
 use crate::model::settings::StoreSettings;
 
@@ -39,6 +39,7 @@ impl Place {
             anchor_file_max: 1 << 20,
             anchor_required: false,
             hmac_key_file: signed.then_some(path),
+            former_hmac_key_files: Vec::new(),
         };
         Self { dir, audit }
     }
@@ -67,6 +68,15 @@ impl Place {
         let head = ledger.head().await.expect("read").expect("a head");
         ledger.shutdown().await.expect("closed");
         Anchor::of(&head, at(hour), key)
+    }
+
+    /// Another key signs from now on.
+    fn sign_with(&mut self, secret: &str, former: bool) {
+        let path = self.dir.path().join("new-key");
+        std::fs::write(&path, secret).expect("written");
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("mode");
+        let old = self.audit.hmac_key_file.replace(path);
+        self.audit.former_hmac_key_files = old.into_iter().filter(|_| former).collect();
     }
 
     fn write(&self, text: &str) {
@@ -192,17 +202,27 @@ async fn forged_lines_behind_the_last_anchor_do_not_vouch_for_an_old_store() {
 }
 
 #[tokio::test]
-async fn a_file_of_which_no_line_counts_tells_nothing_and_what_is_there_is_said() {
+async fn a_file_of_which_no_line_counts_is_on_the_safe_side_and_what_is_there_is_said() {
     let place = Place::new(true);
     let real = place.live(5, 6, Some(&key(SECRET))).await;
     let forged = forged(&real);
     let text: Vec<String> = forged.iter().map(|(_, line)| format!("{line}\n")).collect();
     place.write(&text.concat());
+    // one of them names a record that the store does not have
+    place.copy("store", "held");
+    assert_eq!(place.check("held").await, LastAnchor::Rewound);
+    // what can't be read names none
+    place.write(&format!(
+        "{}\n{}\n",
+        &real.line().expect("JSON")[..60],
+        "x".repeat(700)
+    ));
     assert_eq!(place.check("store").await, LastAnchor::Unknown);
+    place.write(&text.concat());
     let path = place.audit.anchor_file.clone().expect("configured");
     let read = AtomicU64::new(0);
-    let key = key(SECRET);
-    let searched = last_of(&path, &real.store, Some(&key), &read).expect("read");
+    let keys = Keys::from(vec![key(SECRET)]);
+    let searched = last_of(&path, &real.store, &keys, &read).expect("read");
     assert_eq!(searched.anchor, None);
     assert_eq!(
         searched.passed.words().expect("said"),
@@ -214,10 +234,61 @@ async fn a_file_of_which_no_line_counts_tells_nothing_and_what_is_there_is_said(
         text.concat(),
         real.line().expect("JSON")
     ));
-    let searched = last_of(&path, &real.store, Some(&key), &read).expect("read");
+    let searched = last_of(&path, &real.store, &keys, &read).expect("read");
     assert_eq!(searched.anchor, Some(real));
     assert_eq!(searched.passed.words(), None);
     // and without its key nobody knows
     std::fs::remove_file(place.dir.path().join("key")).expect("removed");
     assert_eq!(place.check("store").await, LastAnchor::Unknown);
+}
+
+/// A key file beside the store, and anchors of before the key was changed: an older copy is noticed all the
+/// same, whether the former key is named or not, and so is one of before there was a key at all.
+#[tokio::test]
+async fn an_older_copy_is_noticed_after_the_key_was_changed() {
+    for (before, former) in [(true, true), (true, false), (false, false)] {
+        let mut place = Place::new(before);
+        let old_key = before.then(|| key(SECRET));
+        let old = place.live(5, 6, old_key.as_ref()).await;
+        place.copy("store", "old");
+        let last = place.live(5, 7, old_key.as_ref()).await;
+        let lines = [&old, &last].map(|anchor| anchor.line().expect("JSON") + "\n");
+        place.write(&lines.concat());
+        place.sign_with("another-correct-horse-battery-0815", former);
+        let what = format!("signed before: {before}, the former key is named: {former}");
+        assert_eq!(place.check("old").await, LastAnchor::Rewound, "{what}");
+        // the store itself is not stopped; that nothing vouches for it is said
+        let expected = if former {
+            LastAnchor::Known
+        } else {
+            LastAnchor::Unknown
+        };
+        assert_eq!(place.check("store").await, expected, "{what}");
+    }
+}
+
+/// Once the new key has signed an anchor the former one still counts, and the latest of all is the last.
+#[tokio::test]
+async fn the_latest_anchor_of_any_key_that_is_named_is_the_last() {
+    let mut place = Place::new(true);
+    let old = place.live(5, 6, Some(&key(SECRET))).await;
+    place.sign_with("another-correct-horse-battery-0815", true);
+    let keys = Keys::read(&place.audit).expect("both");
+    let new = place.live(5, 7, keys.signing()).await;
+    let path = place.audit.anchor_file.clone().expect("configured");
+    let last = |text: String| {
+        place.write(&text);
+        let searched = last_of(&path, &old.store, &keys, &AtomicU64::new(0)).expect("read");
+        (searched.anchor, searched.passed)
+    };
+    let (line, newer) = (old.line().expect("JSON"), new.line().expect("JSON"));
+    assert_eq!(
+        last(format!("{line}\n{newer}\n")),
+        (Some(new.clone()), Passed::default())
+    );
+    let (anchor, passed) = last(format!("{newer}\n{line}\n"));
+    assert_eq!(anchor, Some(new), "a copy behind it vouches for nothing");
+    assert_eq!(passed.older, 1);
+    let (anchor, _) = last(format!("{line}\n"));
+    assert_eq!(anchor, Some(old.clone()));
 }

@@ -154,6 +154,7 @@ impl Person {
                         .keys
                         .iter()
                         .any(|key| key.as_str() == value.trim_matches('"')))
+                || self.is_value(name, value)
         };
         if own || read.iter().any(|(name, value)| named(name, value)) {
             // beside a value that names him others say how he is called
@@ -261,7 +262,14 @@ impl Person {
             body,
         } = &mut changed;
         match actor {
-            Actor::Person { uid: _, name } => self.words(name),
+            Actor::Person { uid: _, name } => {
+                // nothing but what somebody is called
+                if self.is_mentioned(name) {
+                    *name = Arc::from(TAKEN_OUT);
+                } else {
+                    self.words(name);
+                }
+            }
             Actor::Daemon | Actor::System => {}
         }
         if login.as_ref() == Some(&self.login) {
@@ -515,7 +523,7 @@ impl Unfinished {
     /// Those that name the person.
     pub fn naming(self, person: &Person) -> impl Iterator<Item = Short> {
         let all = self.0.into_iter();
-        all.filter(|(_, text)| person.is_named(text))
+        all.filter(|(_, text)| person.is_shown(text))
             .map(|(short, _)| short)
     }
 }

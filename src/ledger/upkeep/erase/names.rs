@@ -22,6 +22,80 @@ pub(super) fn folded(text: &str) -> String {
     text.to_lowercase().replace('ß', "ss")
 }
 
+/// Words behind which a number is a login.
+const LOGINS: [&str; 11] = [
+    "user",
+    "login",
+    "userid",
+    "username",
+    "userlogin",
+    "uid",
+    "cn",
+    "samaccountname",
+    "owner",
+    "assignee",
+    "manager",
+];
+/// What may stand between such a word and the number; a key is written `user#7`.
+const BETWEEN: &str = " \t:=\"'([<{";
+
+/// True where these letters or digits stand in a text with none before or behind them.
+pub(super) fn is_whole_in(word: &str, text: &str) -> bool {
+    places(word, text).next().is_some()
+}
+
+/// What stands before and behind each such place.
+fn places<'a>(word: &str, text: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let plain = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
+    text.match_indices(word)
+        .map(|(at, word)| (&text[..at], &text[at + word.len()..]))
+        .filter(move |(before, behind)| {
+            plain(before.chars().next_back()) && plain(behind.chars().next())
+        })
+}
+
+/// True where a text (folded) says of a number that it is a login: behind a word that says so (`user
+/// 1234567`, `user:1234567`, `uid=1234567`, `"login":"1234567"`, `user id 1234567`), in a mail address, or
+/// behind a domain (`CORP\1234567`).
+pub(super) fn is_login_in(number: &str, text: &str) -> bool {
+    places(number, text).any(|(before, behind)| {
+        let in_mail = behind
+            .strip_prefix('@')
+            .is_some_and(|host| host.starts_with(char::is_alphanumeric));
+        let of_domain = before.strip_suffix('\\').is_some_and(|domain| {
+            domain
+                .trim_end_matches('\\')
+                .ends_with(char::is_alphanumeric)
+        });
+        let told = before.trim_end_matches(|c| BETWEEN.contains(c));
+        let mut last = told.rsplit(|c: char| !c.is_alphanumeric());
+        let last_is_whole = told.len() < before.len();
+        let by_word = match (last.next(), last.next()) {
+            (Some("id"), Some(word)) => LOGINS.contains(&word),
+            (Some(word), _) => LOGINS.contains(&word),
+            (None, _) => false,
+        };
+        in_mail || of_domain || (last_is_whole && by_word)
+    })
+}
+
+/// True where a field or a value that was read, by its name in lower case, shows a login.
+pub(super) fn is_login(name: &str) -> bool {
+    let parts = [
+        "login",
+        "user id",
+        "target user",
+        "beneficiary",
+        "assignee",
+        "owner",
+        "manager",
+        "employee",
+        "personnel",
+    ];
+    let key = name.contains("key");
+    !key && parts.iter().any(|part| name.contains(part))
+}
+
 /// The words of a text: runs of letters and digits.
 pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric())
@@ -61,10 +135,34 @@ pub(super) fn fields(text: &str) -> Vec<(String, String)> {
         }
         return out;
     }
+    out.extend(beneficiary(text).map(|login| ("beneficiary".to_owned(), login.to_owned())));
     for (colon, _) in text.match_indices(':') {
         out.extend(field(text, colon));
     }
     out
+}
+
+/// Who is the beneficiary of a stored row, as it is written today: he stands at a place of his own, behind
+/// version, id, status (two parts), definition (two), account and target.
+fn beneficiary(text: &str) -> Option<&str> {
+    let mut rest = text.strip_prefix("2;")?;
+    let mut part = || {
+        if let Some(behind) = rest.strip_prefix("-,") {
+            rest = behind;
+            return Some(None);
+        }
+        let colon = rest.find(':')?;
+        if !rest[..colon].bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let (part, behind) = counted(rest, colon)?;
+        rest = behind;
+        Some(Some(part))
+    };
+    for _ in 0..7 {
+        part()?;
+    }
+    part()?
 }
 
 /// The text whose length ends before this colon, and what follows it.
@@ -178,6 +276,16 @@ mod tests {
         }
         for other in ["", "fn decide(task) { 5:ab }", "{", "7:é"] {
             assert!(fields(other).is_empty(), "{other}");
+        }
+    }
+
+    #[test]
+    fn the_beneficiary_stands_at_a_place_of_his_own() {
+        let text = "2;3:417,5:known,1:R,-,6:Create,4:8001,2:AD,7:1234567,11:{\"type\":\"x\"}";
+        assert_eq!(beneficiary(text), Some("1234567"));
+        assert_eq!(beneficiary(&text.replace("7:1234567,", "-,")), None);
+        for other in ["", "2;", "2;3:417,", "1;3:417,", "2;99:417,"] {
+            assert_eq!(beneficiary(other), None, "{other}");
         }
     }
 

@@ -229,3 +229,175 @@ fn work_that_is_open_keeps_what_names_him_and_that_is_counted() {
     let note = text.lines().find(|line| line.contains("\"is\":\"note\""));
     assert!(note.expect("there").contains("(taken out)"));
 }
+
+#[test]
+fn a_login_that_is_a_number_is_found_only_where_the_words_say_that_it_is_one() {
+    let person = Person::new("1234567", &[]).expect("a person");
+    for text in [
+        "user 1234567 is locked",
+        "User: 1234567",
+        "user id 1234567",
+        "owner user:1234567 is away",
+        "the owner 1234567 has left",
+        "uid=1234567,ou=people",
+        "{\"type\":\"user\",\"key\":\"9\",\"login\":\"1234567\"}",
+        "to 1234567@corp.example.",
+        "CORP\\1234567 can't be bound",
+    ] {
+        assert!(person.is_named(text), "{text}");
+        assert!(
+            !person.is_named(&text.replace("1234567", "12345678")),
+            "{text}"
+        );
+    }
+    for text in [
+        "1234567",
+        "ticket 1234567",
+        "(1234567)",
+        "user#1234567",
+        "no user. 1234567 rows were read",
+        "task 1234567 was read twice",
+        "superuser 1234567",
+        "1234567 users",
+    ] {
+        assert!(!person.is_named(text), "{text}");
+        assert!(person.is_mentioned(text), "{text}");
+    }
+    assert!(person.is_value("task.beneficiary", "\"1234567\""));
+    assert!(!person.is_value("task.process", "1234567"));
+    assert!(!person.is_value("owner.key", "1234567"));
+}
+
+/// A row as it is stored, of somebody with that login, in an account of that number.
+fn stored_row(login: &str, account: &str) -> String {
+    let parts = ["417", "known", "R", "39", "Create", account, "AD", login];
+    let parts: String = parts.iter().map(|p| format!("{}:{p},", p.len())).collect();
+    let name = "Process Instance.Key";
+    format!(
+        "2;{parts}{}:{name},s{}:{account},",
+        name.len(),
+        account.len()
+    )
+}
+
+#[test]
+fn a_number_that_is_somebodys_login_is_not_taken_out_of_the_work_of_strangers() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let who = Called {
+        login: "1234567".to_owned(),
+        first: "Jane".to_owned(),
+        last: "Doe".to_owned(),
+        key: "9000001".to_owned(),
+    };
+    let (his, strangers) = (
+        stored_row("1234567", "801"),
+        stored_row("SOMEBODY", "1234567"),
+    );
+    let opened = |lineage: u64, login: &str| OpenedItem {
+        lineage: LineageId(lineage),
+        task: TaskId::new(&format!("{}", 100 + lineage)),
+        created: None,
+        kind: Kind::Grant,
+        target: Some(TargetName::new("AD")),
+        definition: None,
+        name: None,
+        process: None,
+        user: Some(Login::new(login)),
+        child: None,
+        owner: Some(Owner::User {
+            key: None,
+            login: Some(Login::new(&who.login)),
+        }),
+        print: 5,
+        ambiguous: false,
+        run: Default::default(),
+    };
+    let note = |text: &str| EventBody::Note { text: text.into() };
+    let decided = |lineage: u64, inputs: &str, read: [(&str, &str); 2]| EventBody::Decided {
+        items: vec![DecidedItem {
+            lineage: LineageId(lineage),
+            task: TaskId::new("102"),
+            version: 1,
+            kind: Kind::Grant,
+            policy: None,
+            line: None,
+            hash: PolicyHash::new(&"2".repeat(64)),
+            inputs: digest_of(inputs.as_bytes()),
+            moment: None,
+            verdict: Some(Verdict::Ask {
+                reason: "account 1234567 is not there".into(),
+                after: None,
+            }),
+            fault: None,
+            refusal: None,
+            read: read.map(|(name, value)| (name.into(), value.into())).into(),
+            relook: None,
+        }],
+    };
+    let stored = |text: &str| EventBody::InputsStored {
+        digest: digest_of(text.as_bytes()),
+        part: 0,
+        of: 1,
+        text: text.to_owned(),
+    };
+    let all = vec![
+        EventBody::StoreCreated {
+            store: "0190-s".to_owned(),
+        },
+        EventBody::LineagesOpened {
+            items: vec![opened(1, "1234567"), opened(2, "SOMEBODY")],
+        },
+        stored(&his),
+        stored(&strangers),
+        decided(
+            2,
+            &strangers,
+            [("task.process", "1234567"), ("task.reason", "row 1234567")],
+        ),
+        decided(
+            2,
+            &his,
+            [
+                ("task.beneficiary", "\"1234567\""),
+                ("task.target", "AD-of-two"),
+            ],
+        ),
+        note("ticket 1234567 was closed"),
+        note("user 1234567 has left"),
+        // all of it is closed
+        EventBody::WorldAccepted {
+            up_to: LineageId(2),
+            reason: "put back".into(),
+        },
+    ];
+    made(dir.path(), &who, all);
+    erased(dir.path(), &who, &[]);
+    let text = exported(dir.path());
+    for stays in [
+        "ticket 1234567 was closed",
+        "account 1234567 is not there",
+        "row 1234567",
+        "AD-of-two",
+        "Process Instance.Key,s7:1234567,",
+    ] {
+        assert!(text.contains(stays), "{stays} is a stranger's");
+    }
+    let text = names::folded(&text);
+    for goes in [
+        "user 1234567",
+        "user:1234567",
+        "ad,7:1234567",
+        "\\\"1234567\\\"",
+        "\"u\":\"1234567\"",
+        "\"login\":\"1234567\"",
+    ] {
+        let at = text.find(goes);
+        let near = at.map(|at| {
+            text[at.saturating_sub(80)..]
+                .chars()
+                .take(200)
+                .collect::<String>()
+        });
+        assert_eq!(near, None, "{goes}");
+    }
+}

@@ -1,0 +1,66 @@
+//! Binds a store to the server that the configuration names now, by a person's word; it trusts nothing of that server, which has to show the known tasks before anything is sent.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::DaemonError;
+use super::core::Core;
+use super::login::world;
+use crate::control::{RefusedKind, Reply};
+use crate::ledger::record::Actor;
+
+impl Core {
+    /// The store of another server, or of another login, belongs to the configured one from now on. `from`
+    /// is the consent: what it is bound to, in the words that `status` shows.
+    ///
+    /// It is on record as in doubt at once: a wrong address must not have known tasks taken for vanished
+    /// ones, or strange ones for new. A person ends that once two whole lists have shown known tasks.
+    pub(super) async fn rebind(
+        &mut self,
+        from: &str,
+        why: &str,
+        who: Actor,
+        now: Timestamp,
+    ) -> Result<Reply, DaemonError> {
+        let to = world(&self.settings.server);
+        let Some(store) = self.foreign_store.clone() else {
+            let bound = self.ledger.read(|index| index.world().is_some());
+            return Ok(Reply::refused(
+                RefusedKind::Invalid,
+                match bound {
+                    true => format!("the store belongs to {to} already"),
+                    false => "the store belongs to no server yet".to_owned(),
+                },
+                "name the new server or login in the configuration first; the first list that is read binds a new store",
+            ));
+        };
+        if !self.once {
+            return Ok(Reply::refused(
+                RefusedKind::Invalid,
+                "a running daemon holds this store as another server's, and does not change that",
+                "end it first: `provtaskd stop`",
+            ));
+        }
+        let known = store.read(|index| index.world().map(str::to_owned));
+        if known.as_deref() != Some(from.trim()) {
+            return Ok(Reply::refused(
+                RefusedKind::Invalid,
+                format!(
+                    "the store belongs to {}, not to {from}",
+                    known.as_deref().unwrap_or("no server")
+                ),
+                "say with --from what it belongs to, word for word",
+            ));
+        }
+        let doubt = format!(
+            "the store was bound to {from} and is bound to {to} since {now:.0} ({why}): whether that server has its tasks is not known yet"
+        );
+        let on_record = store.rebind(to.clone(), Arc::from(doubt.as_str()), who, now);
+        on_record.await?;
+        self.world_mismatch = Some(Arc::from(doubt.as_str()));
+        Ok(Reply::done(format!(
+            "the store belongs to {to} now, and nothing is sent yet: start the daemon, and once two whole lists have shown the known tasks `provtaskd reject world` if it is the same server; if it is another one, `provtaskd approve world` begins anew"
+        )))
+    }
+}
