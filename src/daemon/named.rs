@@ -77,7 +77,7 @@ impl Core {
     ///
     /// # Errors
     /// The store failed.
-    pub fn definition_named(
+    fn definition_named(
         &self,
         id: &DefinitionId,
     ) -> Result<Result<DefinitionId, Unknown>, LedgerError> {

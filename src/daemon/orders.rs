@@ -387,25 +387,12 @@ impl Core {
         now: Timestamp,
     ) -> Result<Reply, DaemonError> {
         let wanted = definition.trim();
-        let learned = |wanted: &str| -> Option<DefinitionId> {
-            self.ledger.read(|index| {
-                index
-                    .learned()
-                    .map(|(id, _, _)| id.clone())
-                    .find(|id| id.to_string().eq_ignore_ascii_case(wanted))
-            })
-        };
-        let found = match (learned(wanted), wanted.split_once('/')) {
-            (None, Some((target, name))) => {
-                let named = DefinitionId {
-                    target: TargetName::new(target),
-                    definition: name.into(),
-                };
-                let named = self.definition_named(&named)?.ok();
-                named.and_then(|id| learned(&id.to_string()))
-            }
-            (found, _) => found,
-        };
+        let found: Option<DefinitionId> = self.ledger.read(|index| {
+            index
+                .learned()
+                .map(|(id, _, _)| id.clone())
+                .find(|id| id.to_string().eq_ignore_ascii_case(wanted))
+        });
         let Some(id) = found else {
             let known: Vec<String> = self
                 .ledger
