@@ -175,8 +175,9 @@ impl Core {
     }
 
     async fn anchor_now(&mut self) -> Result<(), DaemonError> {
-        // of another server's store, or none, nothing is written here
-        if self.foreign_store.is_some() {
+        // of another server's store, or none, nothing is written here; nor where another one acts, whose
+        // store this may be a copy of
+        if self.foreign_store.is_some() || self.instance.other().is_some() {
             return Ok(());
         }
         if let Some(head) = self.ledger.head().await? {

@@ -40,6 +40,11 @@ impl Core {
             let _ = reply.send(answer);
             return Ok(false);
         }
+        if let Some(answer) = self.not_our_store(&request) {
+            tell(&answer);
+            let _ = reply.send(answer);
+            return Ok(false);
+        }
         let answer = match request {
             Request::Plan { filter } => {
                 self.ask_afresh(Question::Plan(filter), reply);

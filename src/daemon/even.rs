@@ -56,6 +56,17 @@ pub(super) fn even_since(dir: &Path, now: Timestamp) -> Timestamp {
     since(&dir.join(FILE), here)
 }
 
+/// A daemon sends between what single cycles note: what they know of the clock does not reach over that.
+pub(super) fn forget_even(dir: &Path) {
+    let path = dir.join(FILE);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(file = %path.display(), %error, "can't be removed; a later `run --once` may count a time in which the clock was set");
+        }
+        _ => {}
+    }
+}
+
 fn since(path: &Path, here: Moment) -> Timestamp {
     let noted = std::fs::read_to_string(path);
     let noted: Option<Moment> = noted.ok().and_then(|text| serde_json::from_str(&text).ok());

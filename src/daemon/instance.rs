@@ -8,8 +8,9 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::core::Core;
-use super::under_way::Why;
 use crate::model::Digest;
 
 /// This process among those that may act on one server under one login.
@@ -19,23 +20,34 @@ pub struct Instance {
     name: Option<String>,
     /// It is ours.
     held: Option<UnixListener>,
-    /// It is another's, in words.
+    /// It is another's, or was until a moment ago, in words.
     other: Option<Arc<str>>,
+    /// Until when what another has sent may still be carried out, of which this store knows nothing.
+    until: Option<Timestamp>,
 }
 
 impl Instance {
     /// Tries to be the one that acts; `world` is server and login.
-    pub fn of(world: &str) -> Self {
+    pub fn of(world: &str, now: Timestamp, settle_after: SignedDuration) -> Self {
         let mut instance = Self {
             name: Some(format!("provtaskd-{}", Digest::new(world))),
             ..Self::default()
         };
-        instance.look();
+        instance.look(now, settle_after);
         instance
     }
 
-    /// Tries again where another had the name; true where that changed.
-    fn look(&mut self) -> bool {
+    /// Tries again where another had the name; true where that changed. What the other one has sent last is
+    /// not known here and may be carried out for a while: until then nothing may be sent, else it would be
+    /// done twice.
+    fn look(&mut self, now: Timestamp, settle_after: SignedDuration) -> bool {
+        if let Some(until) = self.until {
+            if now < until {
+                return false;
+            }
+            (self.until, self.other) = (None, None);
+            return true;
+        }
         let Some(name) = self.name.as_ref().filter(|_| self.held.is_none()) else {
             return false;
         };
@@ -47,7 +59,17 @@ impl Instance {
             })
         });
         match bound {
-            Ok(listener) => self.held = Some(listener),
+            Ok(listener) => {
+                self.held = Some(listener);
+                if before.is_some() {
+                    let until = now.checked_add(settle_after).unwrap_or(Timestamp::MAX);
+                    self.until = Some(until);
+                    self.other = Some(Arc::from(format!(
+                        "another provtaskd acted on this server under this login until a moment ago; what it has sent may still be carried out until {until:.0} (delivery.settle_after)"
+                    )));
+                    return true;
+                }
+            }
             Err(error) if error.kind() == ErrorKind::AddrInUse => {
                 self.other = Some(Arc::from(format!(
                     "another provtaskd ({error}) acts on this server under this login; each would repeat what the other has done: end one of them"
@@ -88,19 +110,49 @@ fn holder(at: &SocketAddr) -> String {
 impl Core {
     /// Looks whether another one acts, before a cycle.
     pub fn look_for_another(&mut self) {
-        if !self.instance.look() {
+        let now = self.clock.now();
+        let settle_after = self.settings.delivery.settle_after;
+        if !self.instance.look(now, settle_after) {
             return;
         }
         self.epoch += 1;
         match self.instance.other() {
-            Some(why) => {
-                tracing::error!(%why, "nothing is sent");
-                let now = self.clock.now();
-                self.void_queue(now, Why::OtherWorld);
-            }
+            Some(why) => tracing::error!(%why, "nothing is sent"),
             None => tracing::warn!(
                 "no other provtaskd acts under this login any more; sending may go on"
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_comes_second_waits_until_what_the_first_one_sent_had_its_time() {
+        let at = |minute: i64| Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute);
+        let settle = SignedDuration::from_mins(15);
+        let world = format!("https://oig.example.com as {}", uuid::Uuid::now_v7());
+        let first = Instance::of(&world, at(0), settle);
+        assert_eq!(first.other(), None);
+        let mut second = Instance::of(&world, at(1), settle);
+        let words = |of: &Instance| of.other().map(|why| why.to_string()).unwrap_or_default();
+        let me = format!("process {} of user", std::process::id());
+        assert!(words(&second).contains(&me), "{}", words(&second));
+        assert!(!second.look(at(2), settle));
+        drop(first);
+        assert!(second.look(at(3), settle));
+        assert!(
+            words(&second).contains("until 1970-01-01T00:18:00Z"),
+            "{}",
+            words(&second)
+        );
+        assert!(!second.look(at(17), settle));
+        assert!(second.other().is_some());
+        assert!(second.look(at(18), settle));
+        assert_eq!(second.other(), None);
+        // it is the one that acts now
+        assert!(Instance::of(&world, at(19), settle).other().is_some());
     }
 }

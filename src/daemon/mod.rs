@@ -151,7 +151,7 @@ pub enum DaemonError {
     OnceFaults(u64),
     /// Store and server don't belong together, in `run --once`.
     #[error("nothing was sent: {0}")]
-    OnceWorld(String),
+    OnceWorld(String, &'static str),
     /// The login was refused in `run --once`.
     #[error("the cycle could not be finished: {0}")]
     OnceLogin(String),
@@ -162,7 +162,7 @@ impl DaemonError {
     pub fn kind(&self) -> RefusedKind {
         match self {
             Self::Ledger(LedgerError::Locked { .. }) => RefusedKind::Busy,
-            Self::Ledger(_) | Self::OnceWorld(_) => RefusedKind::Store,
+            Self::Ledger(_) | Self::OnceWorld(..) => RefusedKind::Store,
             Self::Server(error) if error.is_login() => RefusedKind::LoginRefused,
             Self::Server(OigError::Settings(_) | OigError::File { .. })
             | Self::Policy(_)
@@ -213,9 +213,7 @@ impl DaemonError {
             Self::Server(_) | Self::Once(_) => {
                 "check server.origin, the network and the server; nothing was sent".to_owned()
             }
-            Self::OnceWorld(_) => {
-                "one list alone decides nothing, and `run --once` reads no more: start `provtaskd run`, see `provtaskd inbox`, and after two lists `provtaskd approve world` where its data were put back, or `provtaskd reject world` where it is the known one; another server needs another store directory, a rewound store `approve rewound`".to_owned()
-            }
+            Self::OnceWorld(_, hint) => (*hint).to_owned(),
             Self::OnceLogin(_) => {
                 LOGIN_HINT.to_owned()
             }

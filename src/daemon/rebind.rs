@@ -7,10 +7,42 @@ use jiff::Timestamp;
 use super::DaemonError;
 use super::core::Core;
 use super::login::world;
-use crate::control::{RefusedKind, Reply};
+use crate::control::{RefusedKind, Reply, Request};
 use crate::ledger::record::Actor;
 
 impl Core {
+    /// The store of another server or login takes no orders, and shows nothing under this one's name: what
+    /// is said here would go with the process.
+    pub(super) fn not_our_store(&self, request: &Request) -> Option<Reply> {
+        let foreign = self.foreign_store.as_ref()?;
+        let about_it = matches!(
+            request,
+            Request::Approve { .. }
+                | Request::Reject { .. }
+                | Request::Pause { .. }
+                | Request::Resume { .. }
+                | Request::Release { .. }
+                | Request::Forget { .. }
+                | Request::Settle { .. }
+                | Request::Reset { .. }
+                | Request::RetryOne { .. }
+                | Request::Backlog
+                | Request::OutcomesList { .. }
+                | Request::OutcomesShow { .. }
+        );
+        let known = foreign.read(|index| index.world().map(str::to_owned))?;
+        about_it.then(|| {
+            Reply::refused(
+                RefusedKind::Store,
+                format!(
+                    "the store belongs to {known}, the configuration names {}: nothing was recorded, and nothing of it is shown",
+                    world(&self.settings.server)
+                ),
+                "use the configuration of that server, or another store directory; if it is the same server, `provtaskd store rebind`",
+            )
+        })
+    }
+
     /// The store of another server, or of another login, belongs to the configured one from now on. `from`
     /// is the consent: what it is bound to, in the words that `status` shows.
     ///

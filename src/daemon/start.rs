@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::anchor::{Anchoring, LastAnchor, check_last};
 use super::core::{Core, Exit, Inlets, Last, Signal, drive, idle};
-use super::even::even_since;
+use super::even::{even_since, forget_even};
 use super::instance::Instance;
 use super::justify::Justifying;
 use super::memory::Memory;
@@ -170,6 +170,7 @@ async fn run_with(
         failed => failed,
     };
     let other_world = core.once.then(|| core.mismatch()).flatten();
+    let what_to_do = core.what_to_do();
     let once_failed = core.once.then(|| core.last.error.clone()).flatten();
     let faults = if core.once { core.last.faults } else { 0 };
     let login_stopped = core
@@ -187,7 +188,7 @@ async fn run_with(
         (Ok(exit), Ok(())) => {
             tracing::info!(?exit, "the store is closed; provtaskd ends");
             if let Some(why) = other_world {
-                return Err(DaemonError::OnceWorld(why.to_string()));
+                return Err(DaemonError::OnceWorld(why.to_string(), what_to_do));
             }
             match once_failed {
                 Some(error) if login_stopped => Err(DaemonError::OnceLogin(error)),
@@ -332,7 +333,10 @@ async fn assemble(
         // one that goes on counts by itself; a single cycle has only what earlier ones have noted
         let since = match options.once && foreign_store.is_none() {
             true => even_since(&settings.store.dir, now),
-            false => now,
+            false => {
+                forget_even(&settings.store.dir);
+                now
+            }
         };
         let ahead = ledger.found_open(now, since).await?;
         if ahead > 0 {
@@ -386,7 +390,11 @@ async fn assemble(
         settled_at_start: looks.is_empty(),
         looks,
         instance: match need {
-            Need::All => Instance::of(&login::world(&settings.server)),
+            Need::All => Instance::of(
+                &login::world(&settings.server),
+                now,
+                settings.delivery.settle_after,
+            ),
             // they send nothing
             Need::Server | Need::Store { .. } => Instance::default(),
         },

@@ -26,6 +26,19 @@ impl Core {
             .or_else(|| self.instance.other())
     }
 
+    /// What to do about that, for `run --once`, which reads one list and no more.
+    pub fn what_to_do(&self) -> &'static str {
+        if self.foreign_store.is_some() {
+            "use the configuration of that server, or another store directory; if it is the same server or login under another name, `provtaskd store rebind`"
+        } else if self.ledger.read(|index| index.rewound().is_some()) {
+            "start `provtaskd run`, let it read the server, look at `provtaskd plan`, then `provtaskd approve rewound`"
+        } else if self.instance.other().is_some() {
+            "end the other one, then run this again; its store is the one that knows what was sent"
+        } else {
+            "one list alone decides nothing, and `run --once` reads no more: start `provtaskd run`, see `provtaskd inbox`, and after two lists `provtaskd approve world` where its data were put back, or `provtaskd reject world` where it is the known one; another server needs another store directory"
+        }
+    }
+
     /// What a list said of the server.
     pub fn take_world(&mut self, now: Timestamp, world: &World) {
         let before = self.mismatch();

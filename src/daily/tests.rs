@@ -164,3 +164,18 @@ fn nothing_of_a_server_or_a_person_is_markup() {
     assert!(!html.contains("<SAP>") && !html.contains("<b>"));
     assert!(!html.contains("<script") && !html.contains("http://"));
 }
+
+#[test]
+fn no_reason_writes_lines_of_its_own_or_moves_the_cursor() {
+    let mut day = day();
+    let order = &mut day.orders[0];
+    order.why = "rec\u{1b}[31mRED\u{7}\r\nInbox\n  999 tasks released".to_owned();
+    order.what = "released for (a\nb\u{1b}[2J".to_owned();
+    let shown = text(&day);
+    let odd = |c: char| c.is_control() && c != '\n';
+    assert!(!shown.contains(odd), "{shown:?}");
+    assert!(
+        !shown.lines().any(|line| line.starts_with("  999")),
+        "{shown}"
+    );
+}

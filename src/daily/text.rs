@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::model::text::one_line;
+
 use super::{Daily, ORDERS_SHOWN, counted, moment, names, order_about, requests, states, target};
 
 /// The whole report.
@@ -95,11 +97,11 @@ pub fn text(day: &Daily) -> String {
         for order in day.orders.iter().take(ORDERS_SHOWN) {
             let about = match order_about(order) {
                 about if about.is_empty() => about,
-                about => format!(" on {about}"),
+                about => format!(" on {}", one_line(&about)),
             };
             let why = match order.why.as_str() {
                 "" => String::new(),
-                why => format!(" ({why})"),
+                why => format!(" ({})", one_line(why)),
             };
             let _ = writeln!(
                 out,
@@ -107,7 +109,7 @@ pub fn text(day: &Daily) -> String {
                 moment(order.at),
                 order.who,
                 order.event,
-                order.what,
+                one_line(&order.what),
             );
         }
         let more = day.orders.len().saturating_sub(ORDERS_SHOWN);

@@ -188,7 +188,8 @@ pub struct NotProbed {
 /// What one guided retry has taught.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RetryTrait {
-    /// `same id`, `successor with link`, `successor without link`, `not told`.
+    /// `same id`, `successor with link`, `successor without link`, `no successor was seen`, `not told`; the last two
+    /// teach nothing.
     pub lineage: String,
     /// Milliseconds until the server answered.
     pub answered_ms: Option<u64>,

@@ -39,7 +39,7 @@ pub fn missing(traits: &Traits, action: ActionName) -> Option<Missing> {
             traits
                 .retry
                 .as_ref()
-                .is_some_and(|retry| retry.lineage != NOT_TOLD),
+                .is_some_and(|retry| CONTINUES.contains(&&*retry.lineage)),
             "how a task's work goes on after a retry",
             "run `provtaskd probe --retry-one TASK` with a daemon running: one retry, with consent",
         ),
@@ -60,6 +60,9 @@ pub fn missing(traits: &Traits, action: ActionName) -> Option<Missing> {
         ),
     })
 }
+
+/// The words that say how work goes on; a retry that was refused, was not applied, or left no trace says nothing.
+const CONTINUES: [&str; 3] = ["same id", "successor with link", "successor without link"];
 
 /// The word for a retry whose continuation was not told.
 pub const NOT_TOLD: &str = "not told";
@@ -132,7 +135,10 @@ mod tests {
         };
         assert_eq!(after_retry("same id"), [ActionName::Retry]);
         assert_eq!(after_retry("successor without link"), [ActionName::Retry]);
-        assert_eq!(after_retry(NOT_TOLD), []);
+        assert_eq!(after_retry("successor with link"), [ActionName::Retry]);
+        for nothing in [NOT_TOLD, "no successor was seen", ""] {
+            assert_eq!(after_retry(nothing), [], "{nothing}");
+        }
         assert_eq!(with(|t| t.people.shown = 1), [ActionName::Reassign]);
         assert_eq!(with(|t| t.people.asked = 9), []);
         assert_eq!(

@@ -232,8 +232,25 @@ async fn a_store_follows_its_server_to_another_address_by_a_word_and_keeps_what_
         said.contains(&format!("belongs to {here}, not to")),
         "{said}"
     );
-    drill.daemon();
-    drill.run_for("10m").await;
+    // what is ordered now would go with the process, and what the store knows is not this server's
+    let refused = |drill: &Drill, args: &[&str]| {
+        let output = drill.cli(args);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(73), "{args:?}: {said}");
+        assert!(
+            said.contains("nothing was recorded") && said.contains(&here),
+            "{said}"
+        );
+    };
+    for running in [false, true] {
+        refused(&drill, &["pause", "--why", "the server is moved"]);
+        refused(&drill, &["outcomes", "list"]);
+        refused(&drill, &["baseline", "show"]);
+        if !running {
+            drill.daemon();
+            drill.run_for("10m").await;
+        }
+    }
     let (code, said) = rebind(&drill, &here);
     assert_eq!(code, Some(65), "{said}");
     assert!(said.contains("provtaskd stop"), "{said}");

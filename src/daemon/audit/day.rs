@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -19,7 +19,8 @@ use crate::ledger::Index;
 use crate::ledger::record::{Actor, DecidedItem, Event, EventBody, How, RecordError, decode, link};
 use crate::model::attempt::next;
 use crate::model::{
-    ActionName, AttemptEvent, AttemptState, LineageId, RefusalReason, TargetName, TaskId, Verdict,
+    ActionName, AttemptEvent, AttemptState, BatchId, LineageId, RefusalReason, TargetName, TaskId,
+    Verdict,
 };
 
 /// So much may times lie out of order without a word: what is recorded together was not begun together.
@@ -121,6 +122,8 @@ pub struct Day {
     requests: RequestsRow,
     unreadable: u64,
     order: Order,
+    /// The requests of the span.
+    batches: HashSet<BatchId>,
     /// Records that were written before the end, and bear a later time.
     ahead: u64,
 }
@@ -146,6 +149,7 @@ impl Day {
             requests: RequestsRow::default(),
             unreadable: 0,
             order: Order::default(),
+            batches: HashSet::new(),
             ahead: 0,
         }
     }
@@ -176,7 +180,8 @@ impl Day {
             self.requests.add_reads(from, to, reads + tokens);
         }
         self.order.take(event.at, self.is_inside(event.at));
-        self.ahead += u64::from(event.at >= self.to);
+        // what is written at the very end, or by whoever is asked now, is not of another time
+        self.ahead += u64::from(event.at.duration_since(self.to) > APART);
         let digest = link(&event, text.as_bytes());
         self.known
             .learn(&event.body, event.login.as_ref(), event.policy.as_ref());
@@ -193,12 +198,15 @@ impl Day {
         let inside = self.is_inside(event.at);
         match &event.body {
             EventBody::Claims {
+                batch,
                 target,
                 action,
                 items,
-                ..
             } => {
-                self.requests.writes += u64::from(inside);
+                // one request may have been claimed in several records
+                if inside && self.batches.insert(*batch) {
+                    self.requests.writes += 1;
+                }
                 for item in items {
                     let attempted = Attempted {
                         target: target.clone(),

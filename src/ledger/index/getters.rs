@@ -155,10 +155,18 @@ impl Index {
     pub(in crate::ledger) fn found_open(&mut self, now: Timestamp, since: Timestamp) -> usize {
         let mut ahead = 0;
         for attempt in self.attempts.values_mut() {
+            let counted = attempt.state.is_open();
+            if counted {
+                // it is counted by when it was sent
+                self.open.remove(attempt);
+            }
             attempt.found = super::FoundAt(Some(since));
             ahead += usize::from(attempt.sent.max(attempt.moved) > now);
             attempt.sent = attempt.sent.min(now);
             attempt.moved = attempt.moved.min(now);
+            if counted {
+                self.open.add(attempt);
+            }
         }
         ahead
     }

@@ -270,8 +270,22 @@ fn what_was_sent_by_a_clock_that_was_ahead_is_read_all_the_same() {
     send(&mut work, lineage, "90", 121, ReceiptStatus::Accepted);
     let mut work = Work::new(Arc::clone(&index));
     assert_eq!(work.found_open(at(2), at(2)), 1);
+    let target = same()[0].target.clone().expect("shown");
+    // counted as out from the start on, and not from a time to come
+    let out = |minute: i64| {
+        let index = index.read().expect("a lock");
+        index.open_since(&target, false, at(minute), SignedDuration::from_mins(60))
+    };
+    assert_eq!((out(3), out(70)), (1, 0));
     let seen = see(&mut work, vec![row("1200", TaskStatus::Pending, "77")], 5);
     assert_eq!(seen.outcomes[0].event, AttemptEvent::ReadPending);
+    let seen = see(&mut work, vec![row("1200", TaskStatus::Rejected, "77")], 8);
+    assert_eq!(seen.outcomes[0].event, AttemptEvent::ReadBounced);
+    assert_eq!(
+        (out(9), out(125)),
+        (0, 0),
+        "what is settled holds nothing back"
+    );
 }
 
 #[test]
