@@ -138,7 +138,12 @@ pub fn judge(
     let theirs = others::many(&evidence);
     if theirs > 0 {
         // the truth counts what others did as well
-        for name in ["stale_effects", "effected_twice", "overtaken_effects"] {
+        for name in [
+            "stale_effects",
+            "effected_twice",
+            "overtaken_effects",
+            "runs_twice",
+        ] {
             found.remove(name);
         }
     }
@@ -160,6 +165,7 @@ pub fn judge(
         ("completed", oracles::completed(&evidence, &rows)),
         ("stale_effects", others::stale(&evidence)),
         ("effected_twice", others::twice(&evidence)),
+        ("runs_twice", others::runs_twice(&evidence)),
         ("overtaken_effects", others::overtaken(&evidence)),
         (
             "none_of_theirs",

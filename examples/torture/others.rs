@@ -91,6 +91,19 @@ pub fn completed(evidence: &Evidence) -> Result<BTreeSet<u64>, String> {
     Ok(done.map(|(.., root)| root).collect())
 }
 
+/// No run that a client ordered is carried out for it a second time. OIG's job may start one that waits: then
+/// that run is its own as well, and the client has ordered it once.
+pub fn runs_twice(evidence: &Evidence) -> Verdict {
+    let mut runs: BTreeMap<&str, u32> = BTreeMap::new();
+    for effect in evidence.all_effects().filter(|effect| is_clients(effect)) {
+        *runs.entry(text(effect, "run")?).or_default() += 1;
+    }
+    match runs.into_iter().find(|(_, times)| *times > 1) {
+        Some((run, times)) => Err(format!("run {run} was carried out {times} times")),
+        None => Ok(()),
+    }
+}
+
 /// The runs of others.
 pub fn effects(evidence: &Evidence) -> impl Iterator<Item = &Value> {
     evidence.all_effects().filter(|effect| !is_clients(effect))
