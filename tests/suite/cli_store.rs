@@ -1,7 +1,7 @@
 //! The real binary at a store that is open to others, held by another process, or not writable: it says what is true and what to do.
 
 use std::fs::{self, File, Permissions};
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -132,15 +132,18 @@ fn run_waits_for_a_command_that_has_the_store() {
     lock.lock().expect("nobody holds it");
     let mut run = command(dir.path(), &["run", "--once"]);
     let run = run.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn();
-    let run = run.expect("the binary runs");
-    let held = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_secs(1));
-        drop(lock);
-    });
-    let (code, text) = said(&run.wait_with_output().expect("it ends"));
-    held.join().expect("ended");
-    assert_eq!(code, Some(69), "it came to ask the server: {text}");
-    assert!(text.contains("waiting for it"), "{text}");
+    let mut run = run.expect("the binary runs");
+    // the command ends as soon as the daemon says that it waits
+    let mut lines = BufReader::new(run.stderr.take().expect("piped")).lines();
+    let told = lines.by_ref().map(|line| line.expect("text"));
+    let told: Vec<String> = told
+        .take_while(|line| !line.contains("waiting for it"))
+        .collect();
+    drop(lock);
+    let rest: Vec<String> = lines.map(|line| line.expect("text")).collect();
+    let code = run.wait().expect("it ends").code();
+    assert_eq!(code, Some(69), "it came to ask the server: {rest:?}");
+    assert!(!rest.is_empty(), "it never said that it waits: {told:?}");
 }
 
 #[test]
