@@ -445,6 +445,7 @@ fn history(lineage: LineageId, now: Timestamp) -> History {
         last_state: None,
         in_vain: 0,
         unproven: 0,
+        reset: false,
         keeps_ids: false,
         recent: Vec::new(),
         former_owners: Vec::new(),

@@ -7,6 +7,7 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use super::private::write_private;
+use crate::ledger::{Ahead, Ledger, LedgerError};
 
 /// The file in the store's directory.
 const FILE: &str = "clock";
@@ -65,6 +66,24 @@ pub(super) fn forget_even(dir: &Path) {
         }
         _ => {}
     }
+}
+
+/// Nothing on record is later than now for this run. Says so where that changes anything, and is to be said.
+pub(super) async fn none_later(
+    ledger: &Ledger,
+    now: Timestamp,
+    say: bool,
+) -> Result<(), LedgerError> {
+    let ahead = ledger.none_later(now).await?;
+    if say && ahead != Ahead::default() {
+        tracing::error!(
+            attempts = ahead.attempts,
+            pieces_of_work = ahead.lineages,
+            %now,
+            "what was sent or seen is on record as later than now: the clock was ahead then, or is behind now; look at the clock. Open attempts are read as if they had been sent now, and back-offs count from now on"
+        );
+    }
+    Ok(())
 }
 
 fn since(path: &Path, here: Moment) -> Timestamp {

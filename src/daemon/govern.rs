@@ -400,6 +400,7 @@ pub fn unseen(lineage: LineageId, now: Timestamp) -> crate::model::facts::Histor
         last_state: None,
         in_vain: 0,
         unproven: 0,
+        reset: false,
         keeps_ids: false,
         recent: Vec::new(),
         former_owners: Vec::new(),

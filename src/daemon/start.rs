@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::anchor::{Anchoring, LastAnchor, check_last};
 use super::core::{Core, Exit, Inlets, Last, Signal, drive, idle};
-use super::even::{even_since, forget_even};
+use super::even::{self, even_since, forget_even};
 use super::instance::Instance;
 use super::justify::Justifying;
 use super::memory::Memory;
@@ -338,14 +338,10 @@ async fn assemble(
                 now
             }
         };
-        let ahead = ledger.found_open(now, since).await?;
-        if ahead > 0 {
-            tracing::error!(
-                attempts = ahead,
-                %now,
-                "open attempts are on record as later than now: the clock was ahead when they were sent, or is behind now; look at the clock. They are read from now on as if they had been sent now"
-            );
-        }
+        ledger.found_open(since).await?;
+    }
+    if !settings.server.simulator_clock {
+        even::none_later(&ledger, clock.now(), need == Need::All).await?;
     }
     // first, so that the mode's record names it
     record_policy(&ledger, &policies, now).await?;

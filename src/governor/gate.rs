@@ -295,6 +295,7 @@ fn due(input: &GateInput<'_>) -> Option<Refusal> {
 fn back_off(input: &GateInput<'_>) -> Option<Refusal> {
     if input.action.name() != ActionName::Retry
         || input.history.last_state == Some(AttemptState::Completed)
+        || input.history.reset
     {
         return None;
     }

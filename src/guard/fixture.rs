@@ -119,6 +119,7 @@ impl Case {
                 last_state: None,
                 in_vain: 0,
                 unproven: 0,
+                reset: false,
                 keeps_ids: false,
                 recent: Vec::new(),
                 former_owners: Vec::new(),

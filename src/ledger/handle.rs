@@ -12,7 +12,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::attempts::{ClaimRequest, Claims, Settled};
 use super::error::LedgerError;
-use super::index::Index;
+use super::index::{Ahead, Index};
 use super::inputs::Inputs;
 use super::look::{Looked, LookedUp};
 use super::notes::{BaselineChange, DecidedCount, DecisionRecord, Entry};
@@ -346,13 +346,25 @@ impl Ledger {
     }
 
     /// What is open was found so by a start of the daemon: until when its requests may take effect is counted
-    /// from `since` on at the earliest, for this run. Answers how many of them are on record as later than now.
+    /// from `since` on at the earliest, for this run.
     ///
     /// # Errors
     /// The ledger has failed.
-    pub async fn found_open(&self, now: Timestamp, since: Timestamp) -> Result<usize, LedgerError> {
-        self.submit(move |work| Ok(work.found_open(now, since)))
-            .await
+    pub async fn found_open(&self, since: Timestamp) -> Result<(), LedgerError> {
+        self.submit(move |work| {
+            work.found_open(since);
+            Ok(())
+        })
+        .await
+    }
+
+    /// The clock is known to have been ahead, or to be behind: what is on record as later than now counts as of
+    /// now, for this run. Answers how much that is.
+    ///
+    /// # Errors
+    /// The ledger has failed.
+    pub async fn none_later(&self, now: Timestamp) -> Result<Ahead, LedgerError> {
+        self.submit(move |work| Ok(work.none_later(now))).await
     }
 
     /// Marks everything open now as the backlog of the first enforce. Does nothing where one was taken.

@@ -38,6 +38,15 @@ pub use print::said_print;
 /// What a pause holds for.
 pub type PauseScope = Scope;
 
+/// What was on record as later than now, in numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Ahead {
+    /// Attempts that are open, or gone without a trace.
+    pub attempts: usize,
+    /// Pieces of work.
+    pub lineages: usize,
+}
+
 /// From when on this run counts the time of an attempt that its start has found open, at the earliest.
 /// Nothing of it is on record, so it makes no two attempts differ.
 #[derive(Clone, Copy, Debug, Default)]

@@ -52,8 +52,8 @@ pub use error::{LedgerError, StoreError};
 pub use handle::{Ledger, Taken};
 pub use index::said_print;
 pub use index::{
-    Attempt, BaselineView, Counts, Hold, HoldState, InboxItem, Index, Justifications, LEFT_REWOUND,
-    Left, Memo, Outage, PauseScope, Restored, Stopped, Unjustified,
+    Ahead, Attempt, BaselineView, Counts, Hold, HoldState, InboxItem, Index, Justifications,
+    LEFT_REWOUND, Left, Memo, Outage, PauseScope, Restored, Stopped, Unjustified,
 };
 pub use inputs::{Inputs, MAX_INPUTS};
 pub use judge::{Judgement, Reading, judge, next_look};

@@ -13,6 +13,7 @@ use super::record::{EventBody, How, JoinedItem, Meta};
 use super::walk::{Walk, opening, walk};
 use super::work::{Presence, Work};
 use super::world::World;
+use crate::model::hash::FastMap;
 use crate::model::settings::DeliverySettings;
 use crate::model::{
     Action, AttemptEvent, AttemptState, CycleId, Kind, LineageId, Outcome, ProcessKey, Snapshot,
@@ -223,7 +224,8 @@ impl Work {
         let (mut opened, mut joined) = (Vec::new(), Vec::new());
         let mut linked = Vec::new();
         let mut there = Vec::new();
-        let mut doubts: Vec<(Vec<LineageId>, Vec<TaskId>)> = Vec::new();
+        let mut doubts: Vec<(&Vec<LineageId>, Vec<TaskId>)> = Vec::new();
+        let mut doubt_about: FastMap<&Vec<LineageId>, usize> = FastMap::default();
         for (new, to) in walk.newcomers.iter().zip(joins) {
             let (task, view) = (&tasks[new.at], &mut walk.views[new.at]);
             match to {
@@ -251,11 +253,12 @@ impl Work {
                     if let Join::Ambiguous(lineages) = to {
                         item.ambiguous = true;
                         out.ambiguous += 1;
-                        // siblings that nothing tells apart share one doubt
-                        match doubts.last_mut() {
-                            Some((of, tasks)) if of == lineages => tasks.push(task.id.clone()),
-                            _ => doubts.push((lineages.clone(), vec![task.id.clone()])),
-                        }
+                        // siblings that nothing tells apart share one doubt, however the list mixes them
+                        let at = *doubt_about.entry(lineages).or_insert_with(|| {
+                            doubts.push((lineages, Vec::new()));
+                            doubts.len() - 1
+                        });
+                        doubts[at].1.push(task.id.clone());
                     }
                     if !task.status.is_finished() {
                         there.push(LineageId(next));
@@ -269,7 +272,7 @@ impl Work {
         // before the new ids are known: whatever of the doubt is not on disk after a kill comes up again
         // as long as they are new, and with the next list at the latest all of it is
         for (lineages, tasks) in doubts {
-            let told = self.doubt(&lineages, &tasks, meta, now)?;
+            let told = self.doubt(lineages, &tasks, meta, now)?;
             out.outcomes.extend(told);
         }
         // part by part: what a record is made of never exists all at once

@@ -34,7 +34,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::attempts::ClaimRequest;
 use super::handle::Ledger;
-use super::index::Index;
+use super::index::{Ahead, Index};
 use super::look::Looked;
 use super::memory::MemoryStore;
 use super::observe::{Observed, Sighting};

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::commit::{Group, ToDisk};
 use super::dated::Dated;
 use super::error::LedgerError;
-use super::index::{Index, Stamp};
+use super::index::{Ahead, Index, Stamp};
 use super::inputs::Held;
 use super::judge::Evidence;
 use super::newcomer::Met;
@@ -163,9 +163,15 @@ impl Work {
     }
 
     /// See [`super::Ledger::found_open`].
-    pub fn found_open(&mut self, now: Timestamp, since: Timestamp) -> usize {
+    pub fn found_open(&mut self, since: Timestamp) {
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        index.found_open(now, since)
+        index.found_open(since);
+    }
+
+    /// See [`super::Ledger::none_later`].
+    pub fn none_later(&mut self, now: Timestamp) -> Ahead {
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        index.none_later(now)
     }
 
     /// Forgets what was read of attempts that are settled.

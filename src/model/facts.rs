@@ -247,6 +247,10 @@ pub struct History {
     /// carried out; for the governor, policies don't see it.
     #[serde(default, skip_serializing)]
     pub unproven: u8,
+    /// A person has reset it since the last attempt: no pause after that attempt holds any more.
+    /// For the governor, policies don't see it.
+    #[serde(default, skip_serializing)]
+    pub reset: bool,
     /// The target has shown the result of a retry under the id that was retried: there a task that looks as
     /// before may have run again. For the governor, policies don't see it.
     #[serde(default, skip_serializing)]

@@ -30,6 +30,7 @@ fn facts() -> Facts {
             last_state: None,
             in_vain: 0,
             unproven: 0,
+            reset: false,
             keeps_ids: false,
             recent: Vec::new(),
             former_owners: Vec::new(),

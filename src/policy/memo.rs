@@ -232,6 +232,7 @@ mod tests {
                 last_state: None,
                 in_vain: 0,
                 unproven: 0,
+                reset: false,
                 keeps_ids: false,
                 recent: Vec::new(),
                 former_owners: Vec::new(),

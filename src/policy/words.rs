@@ -185,6 +185,7 @@ impl InputsWriter {
             last_state,
             in_vain: _,
             unproven: _,
+            reset: _,
             keeps_ids: _,
             recent,
             former_owners,

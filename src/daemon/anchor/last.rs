@@ -63,7 +63,7 @@ pub async fn check_last(
         }
     };
     let found = ledger.read(|index| index.last_seq());
-    let Some(anchor) = searched.told() else {
+    let Some(anchor) = told(ledger, &searched)? else {
         if let Some(words) = searched.passed.words() {
             tracing::warn!(
                 file = %shown, found = %words,
@@ -72,11 +72,8 @@ pub async fn check_last(
         }
         return Ok(LastAnchor::Unknown);
     };
-    let agrees = match ledger.event_bytes(anchor.seq)? {
-        Some(bytes) => decode(&bytes).is_ok_and(|event| link(&event, &bytes) == anchor.head),
-        None => false,
-    };
-    let counts = searched.anchor.is_some();
+    let agrees = has(ledger, anchor)?;
+    let counts = searched.anchor.as_ref() == Some(anchor);
     match (searched.passed.words(), counts) {
         (Some(words), true) => tracing::warn!(
             file = %shown, record = anchor.seq, at = %anchor.at, found = %words,
@@ -114,6 +111,25 @@ pub async fn check_last(
     Ok(LastAnchor::Rewound)
 }
 
+/// Whether the store has the record that an anchor names, as it names it.
+fn has(ledger: &Ledger, anchor: &Anchor) -> Result<bool, LedgerError> {
+    Ok(match ledger.event_bytes(anchor.seq)? {
+        Some(bytes) => decode(&bytes).is_ok_and(|event| link(&event, &bytes) == anchor.head),
+        None => false,
+    })
+}
+
+/// What the store is held against: the anchor that counts, and then the line that tells of a later record.
+fn told<'a>(ledger: &Ledger, searched: &'a Searched) -> Result<Option<&'a Anchor>, LedgerError> {
+    match (&searched.anchor, searched.told()) {
+        (Some(counts), Some(later)) if later != counts && has(ledger, counts)? => {
+            Ok(Some(if has(ledger, later)? { counts } else { later }))
+        }
+        (Some(counts), _) => Ok(Some(counts)),
+        (None, told) => Ok(told),
+    }
+}
+
 /// Looks for the last anchor on a thread of its own, as long as that gets on.
 async fn search(path: PathBuf, store: String, audit: AuditSettings) -> Result<Searched, String> {
     // without each of them nobody knows which lines count
@@ -145,24 +161,31 @@ pub(crate) struct Searched {
     /// them has signed, wherever it stands: a copy of an older line behind it vouches for nothing.
     pub anchor: Option<Anchor>,
     /// Of those that don't count the one of the last record: it vouches for nothing, and may tell of a record
-    /// that the store has lost.
+    /// that the store has lost. Behind an anchor that counts only one that is unsigned or by a key that is not
+    /// configured: a wrong HMAC by a key that is configured is forged.
     pub doubtful: Option<Anchor>,
     /// Lines behind it that don't count; all of them where none counts.
     pub passed: Passed,
 }
 
 impl Searched {
-    /// What the store is held against: where no anchor counts, one that does not. It may be forged, and then a
-    /// good store waits for a person; the other way round an older copy would pass for the store.
+    /// The anchor that counts, unless a line behind it tells of a later record: a configuration that was put
+    /// back together with the store knows nothing of the key that has signed since. Such a line may be forged,
+    /// and then a good store waits for a person; the other way round an older copy would pass for the store.
     pub fn told(&self) -> Option<&Anchor> {
-        self.anchor.as_ref().or(self.doubtful.as_ref())
-    }
-
-    fn doubt(&mut self, anchor: Anchor) {
-        // from the last line to the first: of two about one record the last one stays
-        if self.doubtful.as_ref().is_none_or(|of| anchor.seq > of.seq) {
-            self.doubtful = Some(anchor);
+        match (&self.anchor, &self.doubtful) {
+            (Some(counts), Some(behind)) if behind.seq > counts.seq => Some(behind),
+            (counts, behind) => counts.as_ref().or(behind.as_ref()),
         }
+    }
+}
+
+/// The later of two anchors by the record that they name.
+fn later(one: Option<Anchor>, other: Anchor) -> Option<Anchor> {
+    match one {
+        // from the last line to the first: of two about one record the last one stays
+        Some(one) if one.seq >= other.seq => Some(one),
+        _ => Some(other),
     }
 }
 
@@ -211,6 +234,7 @@ pub(crate) fn last_of(
     };
     let mut out = Searched::default();
     let mut passed = Passed::default();
+    let (mut unknown, mut wrong) = (None, None);
     lines_back(&file, read, |line| {
         let Shown::Whole(line) = line else {
             return ControlFlow::Continue(());
@@ -233,28 +257,33 @@ pub(crate) fn last_of(
         match (&anchor.hmac, keys.of(&anchor)) {
             (None, _) => {
                 passed.unsigned += 1;
-                out.doubt(anchor);
+                unknown = later(unknown.take(), anchor);
             }
             (Some(_), None) => {
                 passed.other_key += 1;
-                out.doubt(anchor);
+                unknown = later(unknown.take(), anchor);
             }
             // what is no later says nothing new, signed or not: most lines of a long file
             (Some(_), Some(_)) if out.anchor.as_ref().is_some_and(|last| last.at >= anchor.at) => {}
             (Some(_), Some(key)) if !anchor.is_signed_by(key) => {
                 passed.wrong += 1;
-                out.doubt(anchor);
+                wrong = later(wrong.take(), anchor);
             }
             (Some(_), Some(_)) => {
                 passed.older += u64::from(out.anchor.is_some());
                 out.anchor = Some(anchor);
                 out.passed = passed;
+                out.doubtful.clone_from(&unknown);
             }
         }
         ControlFlow::Continue(())
     })?;
     if out.anchor.is_none() {
         out.passed = passed;
+        out.doubtful = match (unknown, wrong) {
+            (Some(unknown), Some(wrong)) => later(Some(unknown), wrong),
+            (unknown, wrong) => unknown.or(wrong),
+        };
     }
     Ok(out)
 }

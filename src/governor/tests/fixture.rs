@@ -125,6 +125,7 @@ pub(super) fn history(lineage: LineageId) -> History {
         last_state: None,
         in_vain: 0,
         unproven: 0,
+        reset: false,
         keeps_ids: false,
         recent: Vec::new(),
         former_owners: Vec::new(),

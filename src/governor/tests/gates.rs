@@ -306,6 +306,18 @@ fn back_off_grows_to_its_cap_and_starts_at_the_last_end() {
             .len(),
         1
     );
+    // a person's reset ends it
+    let reset = |lineage| History {
+        reset: true,
+        ..ended(lineage)
+    };
+    assert_eq!(
+        started(settings())
+            .govern(at(0), vec![retry(1)], &reset)
+            .admitted
+            .len(),
+        1
+    );
     // a clock that was set back does not shorten it
     let mut early = started(settings());
     assert_eq!(

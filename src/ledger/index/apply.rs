@@ -19,7 +19,7 @@ use crate::model::{
 
 use super::FoundAt;
 use super::compact::{Stamp, TaskRef};
-use super::ends::{end_episode, in_vain};
+use super::ends::{end_episode, in_vain, reset_episode};
 
 /// Attempts kept per lineage in memory; all of them stay in the journal.
 const RECENT: usize = 16;
@@ -249,7 +249,7 @@ impl Index {
                 if let Some(of) = self.lineage_mut(*lineage) {
                     of.set(flags::AMBIGUOUS, false);
                     of.set(flags::DONE | flags::SAID, false);
-                    end_episode(of);
+                    reset_episode(of);
                 }
                 self.ends.begin_anew(*lineage);
             }
@@ -452,6 +452,7 @@ impl Index {
         past.counted = past.counted.saturating_add(1);
         past.last_at = event.at.into();
         past.last_state = Some(AttemptState::Claimed);
+        past.reset = false;
         (past.claimed_in, past.decided_in) = (event.seq, decided_in);
         if past.attempts.len() == RECENT {
             past.attempts.remove(0);
@@ -559,7 +560,7 @@ impl Index {
                 AttemptState::NotApplied if of_server => {}
                 AttemptState::NotApplied => {
                     let status = answer.as_deref().and_then(ended_with);
-                    past.in_vain = in_vain(past.in_vain, status);
+                    past.in_vain = in_vain(past.in_vain, status, alone.is_some());
                     if singles >= SENDS_IN_VAIN {
                         past.in_vain = past.in_vain.max(singles);
                     }

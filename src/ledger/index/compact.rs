@@ -180,6 +180,8 @@ pub(in crate::ledger) struct Past {
     pub in_vain: u8,
     /// Retries of the episode that were read as not applied although their requests may have been carried out.
     pub unproven: u8,
+    /// A person has reset it since its last attempt.
+    pub reset: bool,
     pub last_state: Option<AttemptState>,
     /// The record of the last claim, and of the decision behind it (0: none is known).
     pub claimed_in: u64,

@@ -33,6 +33,21 @@ pub(in crate::ledger) struct Row {
     tasks: BTreeSet<LineageId>,
     /// Each was answered 404, and nothing was read that says otherwise.
     missing: bool,
+    /// The number of the target that all were for; `None` where they were for several.
+    target: Option<u32>,
+    /// One was answered 408 or 504, which a target that is slow by itself brings about.
+    slow: bool,
+}
+
+/// How a request ended, for the row.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    /// The number of its target.
+    target: u32,
+    /// 404 for all in it.
+    missing: bool,
+    /// 408 or 504 for any in it.
+    slow: bool,
 }
 
 /// The rows: the present one, and which of the earlier ones were the server's.
@@ -81,7 +96,8 @@ impl Row {
             None => true,
         };
         let enough = if self.missing { TASKS_MISSING } else { TASKS };
-        !explained && self.requests >= REQUESTS && self.tasks.len() >= enough
+        let one_is_slow = self.slow && self.target.is_some();
+        !explained && !one_is_slow && self.requests >= REQUESTS && self.tasks.len() >= enough
     }
 
     /// Another request has ended; a batch may come in several records.
@@ -108,10 +124,12 @@ impl Row {
 }
 
 impl Ends {
-    fn add(&mut self, batch: BatchId, tasks: Vec<LineageId>, missing: bool, at: Timestamp) -> u32 {
+    fn add(&mut self, batch: BatchId, tasks: Vec<LineageId>, end: End, at: Timestamp) -> u32 {
         let row = match &mut self.row {
             Some(row) => {
-                row.missing &= missing;
+                row.missing &= end.missing;
+                row.slow |= end.slow;
+                row.target = row.target.filter(|target| *target == end.target);
                 row.add(batch, tasks);
                 row
             }
@@ -125,7 +143,9 @@ impl Ends {
                     common: None,
                     tasks: tasks.iter().copied().take(TASKS).collect(),
                     last: tasks,
-                    missing,
+                    missing: end.missing,
+                    target: Some(end.target),
+                    slow: end.slow,
                 })
             }
         };
@@ -216,9 +236,14 @@ impl Index {
         if failed.is_empty() {
             return;
         }
-        let missing = failed.iter().all(|(_, status)| *status == 404);
-        let tasks = failed.iter().map(|(lineage, _)| *lineage).collect();
-        let row = self.ends.add(batch, tasks, missing, at);
+        let tasks: Vec<LineageId> = failed.iter().map(|(lineage, _)| *lineage).collect();
+        let end = End {
+            // a request is for one target
+            target: tasks.first().map_or(0, |lineage| of_target(self, *lineage)),
+            missing: failed.iter().all(|(_, status)| *status == 404),
+            slow: failed.iter().any(|(_, status)| matches!(status, 408 | 504)),
+        };
+        let row = self.ends.add(batch, tasks, end, at);
         for (lineage, status) in failed {
             if let Some(attempt) = self.attempts.get_mut(&lineage) {
                 attempt.ended = Some(status);
@@ -257,9 +282,9 @@ impl Index {
 
 /// Counts sends in a row that came to nothing for the task's own sake. A 403 for a task that went alone
 /// says it all.
-pub(super) fn in_vain(before: u8, status: Option<u16>) -> u8 {
+pub(super) fn in_vain(before: u8, status: Option<u16>, alone: bool) -> u8 {
     match status {
-        Some(403) if before > 0 => before.max(SENDS_IN_VAIN),
+        Some(403) if alone => before.max(SENDS_IN_VAIN),
         // the whole server's trouble, or an answer that only could not be read
         Some(408 | 429 | 502..=504 | 200..=299) | None => before,
         Some(_) => before.saturating_add(1),
@@ -274,6 +299,14 @@ pub(super) fn end_episode(of: &mut Lineage) {
         past.in_vain = 0;
         past.unproven = 0;
         past.episode = past.episode.saturating_add(1);
+    }
+}
+
+/// A person begins it anew: the pause after the last attempt is over as well.
+pub(super) fn reset_episode(of: &mut Lineage) {
+    end_episode(of);
+    if let Some(past) = of.past.as_mut() {
+        past.reset = true;
     }
 }
 
@@ -294,9 +327,38 @@ mod tests {
         let mut row = 0;
         for (n, tasks) in (0u128..).zip(all) {
             let tasks = tasks.iter().map(|of| LineageId(*of)).collect();
-            row = ends.add(batch(n), tasks, missing, at());
+            row = ends.add(batch(n), tasks, end(0, missing), at());
         }
         ends.was_of_server(Some(row))
+    }
+
+    fn end(target: u32, missing: bool) -> End {
+        End {
+            target,
+            missing,
+            slow: false,
+        }
+    }
+
+    #[test]
+    fn what_a_slow_target_brings_about_is_the_servers_only_where_two_targets_end_so() {
+        let row = |ends_of: &[(u32, bool)]| {
+            let mut ends = Ends::default();
+            let mut row = 0;
+            for (n, (target, slow)) in (0u64..).zip(ends_of) {
+                let tasks = [2 * n, 2 * n + 1].map(LineageId).to_vec();
+                let end = End {
+                    slow: *slow,
+                    ..end(*target, false)
+                };
+                row = ends.add(batch(n.into()), tasks, end, at());
+            }
+            ends.was_of_server(Some(row))
+        };
+        assert!(!row(&[(1, true); 9]), "one target is slow");
+        assert!(row(&[(1, true), (1, true), (2, true)]), "two are");
+        assert!(row(&[(1, false); 3]), "503 is of no target");
+        assert!(!row(&[(1, false), (1, false), (1, true), (1, false)]));
     }
 
     #[test]
@@ -333,10 +395,10 @@ mod tests {
             (2, &[1, 4]),
             (3, &[9]),
         ] {
-            ends.add(batch(n), lineages(of), false, at());
+            ends.add(batch(n), lineages(of), end(0, false), at());
         }
         assert!(ends.was_of_server(Some(1)));
-        ends.add(batch(3), lineages(&[4]), false, at());
+        ends.add(batch(3), lineages(&[4]), end(0, false), at());
         assert!(!ends.was_of_server(Some(1)), "task 4 is in all of them");
         assert_eq!(ends.row.as_ref().map(|row| row.requests), Some(3));
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::compact::{Stamp, TaskRef, flags};
-use super::{Attempt, Hold, HoldState, Index, Pause, Stopped};
+use super::{Ahead, Attempt, Hold, HoldState, Index, Pause, Stopped};
 use crate::model::facts::{DefinitionMemory, PastAttempt};
 use crate::model::task::DefinitionId;
 use crate::model::{
@@ -149,26 +149,50 @@ impl Index {
         self.lineage(lineage).is_some_and(|of| of.has(flags::DONE))
     }
 
-    /// This run has found all open attempts at a time, and counts theirs `since` one. What is on record of some of them is later than that
-    /// where the clock was set back since: they were sent before this run all the same, and every reading of
-    /// it is later. Answers how many these are.
-    pub(in crate::ledger) fn found_open(&mut self, now: Timestamp, since: Timestamp) -> usize {
-        let mut ahead = 0;
+    /// This run has found all open attempts, and counts their time `since` one.
+    pub(in crate::ledger) fn found_open(&mut self, since: Timestamp) {
         for attempt in self.attempts.values_mut() {
+            attempt.found = super::FoundAt(Some(since));
+        }
+    }
+
+    /// Takes what is on record as later than now as of now: the clock was ahead then, or was set back since.
+    /// It was before now all the same, every reading is later, and no pause after it has to wait until the
+    /// clock has caught up.
+    pub(in crate::ledger) fn none_later(&mut self, now: Timestamp) -> Ahead {
+        let mut out = Ahead::default();
+        for attempt in self.attempts.values_mut() {
+            if attempt.sent.max(attempt.moved) <= now {
+                continue;
+            }
             let counted = attempt.state.is_open();
             if counted {
                 // it is counted by when it was sent
                 self.open.remove(attempt);
             }
-            attempt.found = super::FoundAt(Some(since));
-            ahead += usize::from(attempt.sent.max(attempt.moved) > now);
+            out.attempts += 1;
             attempt.sent = attempt.sent.min(now);
             attempt.moved = attempt.moved.min(now);
             if counted {
                 self.open.add(attempt);
             }
         }
-        ahead
+        let now = Stamp::from(now);
+        for of in &mut self.lineages {
+            let mut ahead = false;
+            let mut bound = |at: &mut Stamp| {
+                if *at > now {
+                    (*at, ahead) = (now, true);
+                }
+            };
+            bound(&mut of.first_seen);
+            bound(&mut of.failed_since);
+            if let Some(past) = of.past.as_mut() {
+                bound(&mut past.last_at);
+            }
+            out.lineages += usize::from(ahead);
+        }
+        out
     }
 
     /// True where completion is a person's word, and no reading has shown it.
@@ -191,6 +215,7 @@ impl Index {
             last_state: None,
             in_vain: 0,
             unproven: 0,
+            reset: false,
             keeps_ids: self.keep_ids.contains(&of.target),
             recent: Vec::new(),
             former_owners: Vec::new(),
@@ -205,6 +230,7 @@ impl Index {
         history.last_state = past.last_state;
         history.in_vain = past.in_vain;
         history.unproven = past.unproven;
+        history.reset = past.reset;
         history.last_attempt_at = past.last_state.map(|_| past.last_at.time());
         history.ids = past.ids.iter().map(TaskId::from).collect();
         history.ids.push(current);

@@ -59,6 +59,35 @@ fn more_siblings_than_a_record_holds_are_all_in_doubt() {
     assert!(bytes < 1 << 20, "{bytes}");
 }
 
+/// Siblings of two accounts, mixed in the list: each account's doubt is on record once, and not with each task.
+#[test]
+fn doubts_about_groups_that_the_list_mixes_do_not_multiply() {
+    let many: u64 = 300;
+    let mixed = |from: u64| -> Vec<Task> {
+        let ids = (from..from + 2 * many).map(|id| (id, ["77", "78"][(id % 2) as usize]));
+        ids.map(|(id, account)| row(&id.to_string(), TaskStatus::Rejected, account))
+            .collect()
+    };
+    let (mut work, _) = core();
+    let seen = see(&mut work, mixed(1_000), 0);
+    for n in 0..4 {
+        let lineage = seen.views[n].lineage.expect("opened");
+        let id = (1_000 + n).to_string();
+        send(&mut work, lineage, &id, 1, ReceiptStatus::Accepted);
+    }
+    let before = work.pending.len();
+    let told: u64 = (20..26)
+        .map(|minute| see(&mut work, mixed(10_000), minute).ambiguous)
+        .sum();
+    assert_eq!(told, 2 * many, "each of the new ones, once");
+    let doubts = work.pending[before..].iter().filter(|(_, bytes)| {
+        let body = decode(bytes).expect("own bytes").body;
+        matches!(body, EventBody::LineageAmbiguous { .. })
+    });
+    let doubts = doubts.count();
+    assert!((2..=20).contains(&doubts), "{doubts} records");
+}
+
 #[test]
 fn a_restart_within_the_records_of_a_doubt_leaves_nobody_out_of_it() {
     let (work, _, before) = retried_at_once();

@@ -218,7 +218,7 @@ fn what_a_start_has_found_open_may_still_run_for_all_of_the_time_from_that_start
     send(&mut work, lineage, "90", 1, unknown);
     // killed, and started again by a clock that was set forward by an hour
     let mut work = Work::new(Arc::clone(&index));
-    work.found_open(at(62), at(62));
+    work.found_open(at(62));
     let way = |minute| {
         let index = index.read().expect("a lock");
         index.on_the_way(&ProcessKey::new("77"), at(minute), delivery().settle_after)
@@ -248,7 +248,8 @@ fn what_is_found_open_counts_from_when_on_the_clock_is_known_to_be_even_and_neve
         };
         send(&mut work, lineage, "90", 1, unknown);
         let mut work = Work::new(Arc::clone(&index));
-        assert_eq!(work.found_open(at(62), at(since)), 0);
+        assert_eq!(work.none_later(at(62)), Ahead::default());
+        work.found_open(at(since));
         let open = index.read().expect("a lock");
         let attempt = open.attempt(lineage).expect("open");
         assert_eq!(attempt.may_run_from(), at(since.max(1)));
@@ -269,7 +270,12 @@ fn what_was_sent_by_a_clock_that_was_ahead_is_read_all_the_same() {
         .expect("opened");
     send(&mut work, lineage, "90", 121, ReceiptStatus::Accepted);
     let mut work = Work::new(Arc::clone(&index));
-    assert_eq!(work.found_open(at(2), at(2)), 1);
+    let one = Ahead {
+        attempts: 1,
+        lineages: 1,
+    };
+    assert_eq!(work.none_later(at(2)), one);
+    work.found_open(at(2));
     let target = same()[0].target.clone().expect("shown");
     // counted as out from the start on, and not from a time to come
     let out = |minute: i64| {
@@ -286,6 +292,32 @@ fn what_was_sent_by_a_clock_that_was_ahead_is_read_all_the_same() {
         (0, 0),
         "what is settled holds nothing back"
     );
+}
+
+/// What came back while the clock was ahead waits no longer than anything else, once the clock is right.
+#[test]
+fn no_pause_lasts_until_the_clock_has_caught_up() {
+    let (mut work, index) = core();
+    let row = || vec![row("90", TaskStatus::Rejected, "77")];
+    let lineage = see(&mut work, row(), 9000).views[0]
+        .lineage
+        .expect("opened");
+    let refused = ReceiptStatus::Refused {
+        reason: Arc::from("no"),
+        manual: false,
+    };
+    send(&mut work, lineage, "90", 9001, refused);
+    let mut work = Work::new(Arc::clone(&index));
+    let one = Ahead {
+        attempts: 0,
+        lineages: 1,
+    };
+    assert_eq!(work.none_later(at(2)), one);
+    assert_eq!(work.none_later(at(2)), Ahead::default());
+    let index = index.read().expect("a lock");
+    let history = index.history(lineage, true).expect("known");
+    assert_eq!(history.last_attempt_at, Some(at(2)));
+    assert_eq!((history.failed_since, history.first_seen), (at(2), at(2)));
 }
 
 #[test]

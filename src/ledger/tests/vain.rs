@@ -188,6 +188,50 @@ fn retries_that_may_have_run_are_counted_until_the_episode_ends() {
     let meta = Meta::daemon(at(world.minute), None);
     world.work.emit(&meta, body).expect("small");
     assert_eq!(world.known().unproven, 0);
+    // and no pause after the last attempt holds, until the next one
+    assert!(world.known().reset);
+    let store = MemoryStore::default();
+    store.append(&world.work.pending).expect("numbers rise");
+    let (rebuilt, ..) = replay(&store).expect("own records");
+    let again = rebuilt.history(LineageId(1), true).expect("known");
+    assert!(again.reset);
+    world.fails(ENDS[5]);
+    assert!(!world.known().reset);
+}
+
+/// HTTP 403 for a request that held nothing else says it all, the first time too; with others it says nothing yet.
+#[test]
+fn what_is_forbidden_alone_is_not_sent_once_more() {
+    let mut world = World::new();
+    world.fails("HTTP 403: not allowed");
+    assert_eq!(world.known().in_vain, 3);
+    let mut world = World::new();
+    let forbidden = || ReceiptStatus::Unknown {
+        why: Arc::from("HTTP 403: not allowed"),
+    };
+    for (n, sends) in [(1, 1), (2, 2)] {
+        world.minute += 100;
+        let items = vec![
+            admitted(LineageId(1), "90", Action::Retry),
+            admitted(LineageId(2), "91", Action::Retry),
+        ];
+        let made = world.work.claim(request(items, n), at(world.minute));
+        let made = made.expect("claimed").batch.expect("two items");
+        let receipts = made
+            .items
+            .iter()
+            .map(|item| item.receipt(forbidden(), at(world.minute)));
+        let receipts = receipts.collect();
+        let settled = world
+            .work
+            .settle(receipts, Duration::ZERO, at(world.minute));
+        settled.expect("settled");
+        for _ in 0..2 {
+            world.minute += 20;
+            world.list();
+        }
+        assert_eq!(world.known().in_vain, sends);
+    }
 }
 
 #[test]

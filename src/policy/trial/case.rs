@@ -295,6 +295,7 @@ impl PolicyCase {
                 last_state: None,
                 in_vain: 0,
                 unproven: 0,
+                reset: false,
                 keeps_ids: false,
                 recent: Vec::new(),
                 former_owners: f

@@ -122,6 +122,9 @@ async fn note(ledger: &Ledger, many: usize) {
     }
 }
 
+/// Of them those that a daemon with another key, or none, may have written.
+const BY_NOBODY_KNOWN: [&str; 2] = ["unsigned", "another key"];
+
 /// Every line behind which a real anchor may stand: each alone is no anchor that counts.
 fn forged(real: &Anchor) -> Vec<(&'static str, String)> {
     let head = |seq| Head {
@@ -147,15 +150,15 @@ fn forged(real: &Anchor) -> Vec<(&'static str, String)> {
 }
 
 #[tokio::test]
-async fn forged_lines_behind_the_last_anchor_do_not_stop_a_good_store() {
+async fn lines_that_can_t_be_anchors_behind_the_last_one_do_not_stop_a_good_store() {
     for signed in [true, false] {
         let place = Place::new(signed);
         let key = signed.then(|| key(SECRET));
         let real = place.live(5, 6, key.as_ref()).await;
         let line = real.line().expect("JSON");
         for (what, forged) in forged(&real) {
-            if !signed && ["unsigned", "another key", "a wrong HMAC"].contains(&what) {
-                // without a key any line counts
+            if BY_NOBODY_KNOWN.contains(&what) || (!signed && what == "a wrong HMAC") {
+                // who signed them is not known; without a key any line counts
                 continue;
             }
             // once, and more of it than a block holds
@@ -188,7 +191,7 @@ async fn forged_lines_behind_the_last_anchor_do_not_vouch_for_an_old_store() {
             all.push(("of the old store, unsigned", unsigned.line().expect("JSON")));
             all.push(("of the old store, copied", old.line().expect("JSON")));
         } else {
-            all.retain(|(what, _)| !["unsigned", "another key", "a wrong HMAC"].contains(what));
+            all.retain(|(what, _)| !BY_NOBODY_KNOWN.contains(what) && *what != "a wrong HMAC");
         }
         for (n, (what, forged)) in all.iter().enumerate() {
             let many = 150_000 / forged.len();
@@ -196,9 +199,62 @@ async fn forged_lines_behind_the_last_anchor_do_not_vouch_for_an_old_store() {
             let name = format!("old-{n}");
             place.copy("old", &name);
             assert_eq!(place.check(&name).await, LastAnchor::Rewound, "{what}");
-            assert_eq!(place.check("store").await, LastAnchor::Known, "{what}");
+            if !BY_NOBODY_KNOWN.contains(what) {
+                assert_eq!(place.check("store").await, LastAnchor::Known, "{what}");
+            }
         }
     }
+}
+
+/// Store and configuration are put back from before the key was changed, was first set or was taken away, the
+/// anchor file on its other mount is not: lines by a key that is not configured tell of records that are gone.
+#[tokio::test]
+async fn a_whole_machine_put_back_from_before_the_key_was_changed_is_noticed() {
+    for after in [Some("another-correct-horse-battery-0815"), None] {
+        let place = Place::new(true);
+        let old = place.live(5, 6, Some(&key(SECRET))).await;
+        place.copy("store", "old");
+        let new_key = after.map(key);
+        let new = place.live(5, 7, new_key.as_ref()).await;
+        let lines = [&old, &new].map(|anchor| anchor.line().expect("JSON") + "\n");
+        place.write(&lines.concat());
+        assert_eq!(place.check("old").await, LastAnchor::Rewound, "{after:?}");
+        // where the configuration alone is the old one the store has what they tell of
+        assert_eq!(place.check("store").await, LastAnchor::Known, "{after:?}");
+        // and once a configured key has signed behind them they are news no more
+        place.write(&format!("{}{}", lines[1], lines[0]));
+        assert_eq!(place.check("store").await, LastAnchor::Known, "{after:?}");
+    }
+}
+
+/// What tells of a later record does not hide that the store speaks against the one that counts.
+#[tokio::test]
+async fn a_store_that_was_changed_is_not_saved_by_a_line_that_was_written_for_it() {
+    let place = Place::new(true);
+    let real = place.live(5, 6, Some(&key(SECRET))).await;
+    std::fs::rename(
+        place.dir.path().join("store"),
+        place.dir.path().join("first"),
+    )
+    .expect("moved");
+    let mut other = place.live(9, 7, None).await;
+    // another store under the same name, and a line for it that nobody has signed
+    let mut claimed = real.clone();
+    claimed.store.clone_from(&other.store);
+    let claimed = Anchor::of(
+        &Head {
+            store: claimed.store,
+            seq: claimed.seq,
+            link: claimed.head,
+        },
+        at(6),
+        Some(&key(SECRET)),
+    );
+    other.hmac = None;
+    let lines = [&claimed, &other].map(|anchor| anchor.line().expect("JSON") + "\n");
+    place.write(&lines.concat());
+    assert!(other.seq > claimed.seq);
+    assert_eq!(place.check("store").await, LastAnchor::Rewound);
 }
 
 #[tokio::test]
