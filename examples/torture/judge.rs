@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::drill_oracle::{Claim, Evidence, Expect, breaches, text};
-use crate::excuse::{Excuses, Reasons, Resets};
+use crate::excuse::{Excuses, NEVER_SHOWN, Reasons, Resets};
 use crate::house::Trouble;
 use crate::phase::Remains;
 use crate::world::Plan;
@@ -91,10 +91,15 @@ impl Counts {
         sum(&mut self.states, &other.states);
     }
 
-    /// Attempts whose end nobody knows, in a hundred.
-    pub fn unknown_percent(&self) -> f64 {
+    /// Attempts whose end nobody knows, those included of which nobody can know.
+    pub fn not_known(&self) -> u64 {
+        self.unknown + self.hidden.get(NEVER_SHOWN).copied().unwrap_or(0)
+    }
+
+    /// The same in a hundred attempts.
+    pub fn not_known_percent(&self) -> f64 {
         let whole = |n: u64| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
-        100.0 * whole(self.unknown) / whole(self.attempts.max(1))
+        100.0 * whole(self.not_known()) / whole(self.attempts.max(1))
     }
 }
 

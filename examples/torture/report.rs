@@ -54,7 +54,7 @@ impl Sum {
         if self.rounds != rounds {
             missing.push(format!("{} of {rounds} rounds were played", self.rounds));
         }
-        if self.counts.unknown * 100 > self.counts.attempts {
+        if self.counts.not_known() * 100 > self.counts.attempts {
             missing.push("more than 1 % of the attempts are unknown at the end".to_owned());
         }
         if self.counts.healed == 0 {
@@ -149,11 +149,12 @@ impl fmt::Display for Sum {
         writeln!(f, "left, excused      {}", listed(&c.excused))?;
         writeln!(
             f,
-            "unknown            {} attempts ({:.2} %)",
+            "unknown            {} attempts, {} more can't be known ({:.2} %)",
             c.unknown,
-            c.unknown_percent()
+            c.not_known() - c.unknown,
+            c.not_known_percent()
         )?;
-        writeln!(f, "can't be known     {}", listed(&c.hidden))?;
+        writeln!(f, "why not known      {}", listed(&c.hidden))?;
         writeln!(f, "reset by a person  {}", c.resets)?;
         writeln!(f, "attempts           {}", listed(&c.states))?;
         writeln!(f, "inbox              {}", listed(&c.inbox))?;

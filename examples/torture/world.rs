@@ -224,7 +224,7 @@ fn target(
     // where a run under the same id fails with the same words, or its successor is never shown, nobody
     // can tell it from none: there all runs are good
     let same_id = dice.percent(12);
-    let hidden = !same_id && dice.percent(10);
+    let hidden = !same_id && dice.percent(3);
     let steady = same_id || hidden;
     match dice.within(0, 9) {
         _ if steady => {}
