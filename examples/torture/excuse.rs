@@ -53,6 +53,8 @@ pub struct Excuses<'a> {
     runs: HashMap<u64, BTreeSet<&'a str>>,
     /// Those of them that were ours.
     ours: HashMap<u64, BTreeSet<&'a str>>,
+    /// Requests that named it, met a fault and ran nothing, since it was last reset.
+    vain: HashMap<u64, usize>,
     /// Pieces of work that an admin has completed.
     completed: BTreeSet<u64>,
 }
@@ -82,6 +84,7 @@ impl<'a> Excuses<'a> {
                 }
             }
         };
+        let mut vain: HashMap<u64, usize> = HashMap::new();
         for row in &evidence.journal {
             let seq = number(row, "seq")?;
             if row["type"] == "effect" {
@@ -92,8 +95,15 @@ impl<'a> Excuses<'a> {
             } else if row["class"] == "put" {
                 for item in crate::drill_oracle::items_of(row) {
                     let root = number(evidence.known(&item["id"])?, "root")?;
+                    let mut ran = false;
                     for run in runs_of(row, &item["id"]) {
                         count(root, seq, run, true);
+                        ran = true;
+                    }
+                    // whoever says that it is too much runs nothing
+                    let clear = row["fault"].is_null() || row["status"] == 429;
+                    if !ran && !clear && since.get(&root).is_none_or(|since| seq >= *since) {
+                        *vain.entry(root).or_default() += 1;
                     }
                 }
             }
@@ -103,6 +113,7 @@ impl<'a> Excuses<'a> {
             shows_child: plan.shows_child,
             runs,
             ours,
+            vain,
             completed: others::completed(evidence)?,
         })
     }
@@ -118,9 +129,34 @@ impl<'a> Excuses<'a> {
         }
     }
 
+    /// Its runs, or the requests of which nobody could know that they ran nothing, are as many as may be.
     fn is_used_up(&self, task: &Value) -> bool {
-        let runs = task["root"].as_u64().and_then(|root| self.runs.get(&root));
-        runs.is_some_and(|runs| runs.len() >= ATTEMPTS)
+        let Some(root) = task["root"].as_u64() else {
+            return false;
+        };
+        let runs = self.runs.get(&root).map_or(0, BTreeSet::len);
+        runs.max(self.vain.get(&root).copied().unwrap_or(0)) >= ATTEMPTS
+    }
+
+    /// Whether others have run something of the same account, and the inbox asks a person whose successor a
+    /// task of that account is: what list and account show of siblings that others touch as well is not told
+    /// apart by the truth's times alone.
+    pub fn is_asked(&self, task: u64, inbox: &Value) -> Result<bool, String> {
+        let process = &self.evidence.known(&Value::from(task))?["process"];
+        if !others::effects(self.evidence).any(|effect| effect["process"] == *process) {
+            return Ok(false);
+        }
+        for item in inbox.as_array().into_iter().flatten() {
+            if item["why"] != "ambiguous" {
+                continue;
+            }
+            for asked in item["tasks"].as_array().into_iter().flatten() {
+                if self.evidence.known(asked)?["process"] == *process {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// Tasks that could heal and did not although nothing in the world was in their way, and how many

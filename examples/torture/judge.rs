@@ -207,6 +207,9 @@ fn cap(evidence: &Evidence, case: &Case<'_>) -> Result<(), String> {
     others::cap(evidence, &excuses, case.plan, case.resets)
 }
 
+/// What the inbox says of an account in which others have run things.
+const ASKED: &str = "in an account that others act on too, and a person is asked";
+
 /// All that could heal has healed, and a person had to let nothing go on that was not in vain.
 fn alive(
     evidence: &Evidence,
@@ -215,8 +218,16 @@ fn alive(
     counts: &mut Counts,
 ) -> Result<(), String> {
     let excuses = Excuses::of(evidence, case.plan, case.resets)?;
-    let (left, excused) = excuses.left()?;
+    let (all, excused) = excuses.left()?;
     counts.excused = excused;
+    let mut left = Vec::new();
+    for task in all {
+        if excuses.is_asked(task, case.inbox)? {
+            *counts.excused.entry(ASKED).or_default() += 1;
+        } else {
+            left.push(task);
+        }
+    }
     (counts.unknown, counts.hidden) = excuses.unknown(rows)?;
     for (task, length) in case.resets {
         excuses.in_vain(*task, *length)?;

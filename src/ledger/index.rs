@@ -26,7 +26,7 @@ use crate::model::{
     Owner, PolicyHash, ProcessKey, Scope, TargetName, TaskId,
 };
 
-pub(in crate::ledger) use compact::{Lineage, flags};
+pub(in crate::ledger) use compact::{Lineage, Past, flags};
 pub use compact::{Short, Stamp, TaskRef};
 pub use ends::{Lonely, Outage};
 pub use getters::{BaselineView, Counts, InboxItem, Memo};

@@ -156,19 +156,18 @@ const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(30);
 /// True where the server says that it made the task before the send. Its stamp may lack the fraction
 /// or be a date alone, and its clock may differ from ours by a little.
 pub fn made_before(created: Option<Timestamp>, sent: Timestamp) -> bool {
-    let Some(created) = created else {
-        return false;
-    };
+    let coarse = coarseness(created);
+    created.is_some_and(|at| sent.duration_since(at) >= coarse.saturating_add(CLOCKS_DIFFER))
+}
+
+/// By how much a task may be younger than its stamp says.
+pub fn coarseness(created: Option<Timestamp>) -> SignedDuration {
     // midnight is on a quarter of an hour in every zone
-    let second = created.as_second();
-    let coarse = if created.subsec_nanosecond() != 0 {
-        SignedDuration::ZERO
-    } else if second.rem_euclid(15 * 60) == 0 {
-        SignedDuration::from_hours(24)
-    } else {
-        SignedDuration::from_secs(1)
-    };
-    sent.duration_since(created) >= coarse.saturating_add(CLOCKS_DIFFER)
+    match created {
+        Some(at) if at.subsec_nanosecond() != 0 => SignedDuration::ZERO,
+        Some(at) if at.as_second().rem_euclid(15 * 60) == 0 => SignedDuration::from_hours(24),
+        _ => SignedDuration::from_secs(1),
+    }
 }
 
 /// What a newcomer is.

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::error::LedgerError;
-use super::index::{Index, flags};
-use super::lineage::{Join, JoinKey, Newcomer, Waiting, join, made_before};
+use super::index::{Index, Past, flags};
+use super::lineage::{Join, JoinKey, Newcomer, Waiting, coarseness, join, made_before};
 use super::observe::Observed;
 use super::record::{How, Meta};
 use super::walk::Walk;
@@ -21,6 +21,9 @@ const PATIENCE: u8 = 5;
 /// So long after the send the successor of a retry that was overtaken may still come: as long as others are
 /// waited for (`delivery.verify_give_up` where nothing else is said).
 pub(super) const LATE: SignedDuration = SignedDuration::from_hours(72);
+
+/// So old may the list be that a retry was decided on.
+const LISTED: SignedDuration = SignedDuration::from_hours(1);
 
 /// Vanished newcomers that are remembered for the links that may name them.
 const REMEMBERED: usize = 4096;
@@ -74,7 +77,9 @@ impl Work {
     /// newcomer names a task that is not known to be gone. One that can't be told for ever is for a
     /// person, and never new work: its attempts would be counted from zero. What the server made before
     /// our send is not the result of it, whatever its key: it waits until the attempt had its time to
-    /// be told by something else, and then both are for a person.
+    /// be told by something else, and then both are for a person. So is what would be new work and may be
+    /// the result of somebody else's retry of the same id, right before or beside ours: the server has the
+    /// work twice then, and each of the two would be run.
     pub(super) fn joins(
         &mut self,
         walk: &Walk,
@@ -92,6 +97,7 @@ impl Work {
             }
         }
         let mut joins = join(&waiting, &walk.newcomers, How::Successor);
+        let elders_by_key = self.replaced(walk);
         let mut met = HashMap::new();
         for (new, to) in walk.newcomers.iter().zip(&mut joins) {
             if let Some(old) = new.instead_of {
@@ -99,6 +105,13 @@ impl Work {
                 continue;
             }
             self.note_date(new, to);
+            if *to == Join::Fresh {
+                let copied = self.copied(new, &elders_by_key, delivery, now);
+                if !copied.is_empty() {
+                    *to = Join::Ambiguous(copied);
+                    continue;
+                }
+            }
             let before = self.newcomers.get(&new.task).map_or(0, |met| met.sights);
             let sighting = if pass.counts {
                 before.saturating_add(1)
@@ -164,6 +177,56 @@ impl Work {
             self.newcomers = met;
         }
         joins
+    }
+
+    /// Lineages with the key of a newcomer whose id was replaced after a send, by key.
+    fn replaced(&self, walk: &Walk) -> HashMap<JoinKey, Vec<LineageId>> {
+        let keys: HashSet<JoinKey> = walk.newcomers.iter().filter_map(|new| new.key).collect();
+        let index = self.index();
+        let mut out: HashMap<JoinKey, Vec<LineageId>> = HashMap::new();
+        for (lineage, of) in (1u64..).map(LineageId).zip(&index.lineages) {
+            let sent = |past: &Past| !past.ids.is_empty() && !past.attempts.is_empty();
+            if let Some(key) = of.key.filter(|key| keys.contains(key))
+                && of.past.as_deref().is_some_and(sent)
+                && !of.has(flags::RETIRED)
+            {
+                out.entry(key).or_default().push(lineage);
+            }
+        }
+        out
+    }
+
+    /// Of these the ones whose former id may have been retried by somebody else as well, with the newcomer for
+    /// a result: it is younger than that id, and the server made it so near to our send that the list behind
+    /// the send can't have shown it.
+    fn copied(
+        &self,
+        new: &Newcomer,
+        replaced: &HashMap<JoinKey, Vec<LineageId>>,
+        delivery: &DeliverySettings,
+        now: Timestamp,
+    ) -> Vec<LineageId> {
+        let index = self.index();
+        let may_be_of = |lineage: &&LineageId| {
+            let past = index.lineage(**lineage).and_then(|of| of.past.as_deref());
+            past.is_some_and(|past| {
+                let (Some(former), Some(last)) = (past.ids.last(), past.attempts.last()) else {
+                    return false;
+                };
+                let sent = last.at.time();
+                let since = new.created.unwrap_or(now).duration_since(sent);
+                let before = LISTED.saturating_add(coarseness(new.created));
+                new.task.cmp_numeric(&TaskId::from(former)).is_gt()
+                    && since <= delivery.settle_after
+                    && since.saturating_add(before) >= SignedDuration::ZERO
+            })
+        };
+        let of = new.key.and_then(|key| replaced.get(&key));
+        of.into_iter()
+            .flatten()
+            .filter(may_be_of)
+            .copied()
+            .collect()
     }
 
     /// Notes how the server dates what may be the successor of our retry.

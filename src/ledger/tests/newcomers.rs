@@ -82,6 +82,42 @@ fn a_link_to_a_task_that_is_still_there_is_believed_over_likeness() {
     assert!(seen.outcomes.is_empty());
 }
 
+/// Somebody has retried the same id between the list and our send, and the server took both: each result alone
+/// looks like a piece of work, and the work would be done twice.
+#[test]
+fn the_other_result_of_an_id_that_somebody_retried_beside_us_is_no_new_work() {
+    let row = |id: &str, status, minute| {
+        let mut row = row(id, status, "77");
+        row.created = Some(at(minute) + SignedDuration::from_millis(7));
+        row
+    };
+    // ours is the last one; made by whom, and when: by somebody before or after us, or long after
+    for (first, second, doubt) in [(4, 5, true), (6, 5, true), (40, 5, false), (-120, 5, false)] {
+        for done in [false, true] {
+            let (mut work, index) = core();
+            let seen = see(&mut work, vec![row("90", TaskStatus::Rejected, -200)], 0);
+            let lineage = seen.views[0].lineage.expect("opened");
+            send(&mut work, lineage, "90", 5, ReceiptStatus::Accepted);
+            let status = match done {
+                true => TaskStatus::Completed,
+                false => TaskStatus::Rejected,
+            };
+            let ours = row("101", status, second);
+            let seen = see(&mut work, vec![ours.clone()], 6);
+            assert_eq!(seen.joined, 1);
+            let other = row("100", TaskStatus::Rejected, first);
+            for minute in [42, 44, 46] {
+                see(&mut work, vec![ours.clone(), other.clone()], minute);
+            }
+            let index = index.read().expect("a lock");
+            let new = index.lineage_of(&TaskId::new("100")).expect("opened");
+            assert_ne!(new, lineage);
+            let told = (index.is_ambiguous(new), index.is_ambiguous(lineage));
+            assert_eq!(told, (doubt, doubt), "made at {first}, done: {done}");
+        }
+    }
+}
+
 #[test]
 fn on_a_list_that_always_shifts_a_possible_successor_ends_in_doubt_and_never_as_new_work() {
     for link in [None, Some("1090")] {

@@ -272,7 +272,9 @@ impl World {
                 task.status.word()
             ));
         }
-        let ordinal = task.ordinal + 1;
+        let last = self.ordinals.entry(task.root).or_default();
+        let ordinal = task.ordinal.max(*last) + 1;
+        *last = ordinal;
         let run = self.run_id(task.root, ordinal);
         let target_index = self.accounts[task.account].target;
         let retired = self.state_at(target_index, self.now).0 == State::Retired;
@@ -295,6 +297,7 @@ impl World {
                     at,
                     Pending::Run {
                         key: task.key,
+                        ordinal,
                         cause: Arc::clone(cause),
                     },
                 );

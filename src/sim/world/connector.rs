@@ -183,15 +183,16 @@ impl World {
     }
 
     /// The connector of a pending task runs now.
-    pub(super) fn run_pending(&mut self, key: u64, cause: &Arc<str>) {
+    pub(super) fn run_pending(&mut self, key: u64, ordinal: u64, cause: &Arc<str>) {
         let Some(&index) = self.task_by_key.get(&key) else {
             return;
         };
-        if self.tasks[index].status != Status::P {
+        let waits = &self.tasks[index];
+        if waits.status != Status::P || waits.ordinal != ordinal {
             return;
         }
-        let task = self.tasks[index].clone();
-        let result = self.run(&task, key, task.ordinal, cause);
+        let task = waits.clone();
+        let result = self.run(&task, key, ordinal, cause);
         self.finish_run(index, result);
     }
 

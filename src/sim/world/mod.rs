@@ -31,8 +31,12 @@ use super::time::Ms;
 /// What waits for its time.
 #[derive(Debug)]
 enum Pending {
-    /// The connector of a pending task runs.
-    Run { key: u64, cause: Arc<str> },
+    /// The connector of a pending task runs, unless it was retried again since.
+    Run {
+        key: u64,
+        ordinal: u64,
+        cause: Arc<str>,
+    },
     /// A successor becomes visible; it may still have to run.
     Appear {
         task: Box<Task>,
@@ -93,6 +97,9 @@ pub struct World {
     queued: u64,
     version: u64,
     effects: Vec<Effect>,
+    /// The last run that was ordered, by the root of its task: a task that is retried twice under one id, or
+    /// after it was replaced, has two.
+    ordinals: HashMap<u64, u64>,
     views: HashMap<(usize, String), View>,
     timed_retry: Option<TimedRetrySpec>,
     /// Tasks that were rejected when the world began, by key.
@@ -141,11 +148,21 @@ impl World {
 
     fn fire(&mut self, pending: Pending) {
         match pending {
-            Pending::Run { key, cause } => self.run_pending(key, &cause),
+            Pending::Run {
+                key,
+                ordinal,
+                cause,
+            } => self.run_pending(key, ordinal, &cause),
             Pending::Appear { task, run } => {
+                let ordinal = task.ordinal;
                 let key = self.insert(*task);
                 if let Some((after, cause)) = run {
-                    self.queue(self.now.saturating_add(after), Pending::Run { key, cause });
+                    let run = Pending::Run {
+                        key,
+                        ordinal,
+                        cause,
+                    };
+                    self.queue(self.now.saturating_add(after), run);
                 }
             }
             Pending::OwnRetry { key } => self.own_retry(key),
