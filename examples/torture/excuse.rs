@@ -53,7 +53,8 @@ pub struct Excuses<'a> {
     runs: HashMap<u64, BTreeSet<&'a str>>,
     /// Those of them that were ours.
     ours: HashMap<u64, BTreeSet<&'a str>>,
-    /// Requests that named it, met a fault and ran nothing, since it was last reset.
+    /// Requests that named it, met a fault and ran nothing, since it was last reset; and claims that a kill
+    /// kept from being sent.
     vain: HashMap<u64, usize>,
     /// Pieces of work that an admin has completed.
     completed: BTreeSet<u64>,
@@ -106,6 +107,17 @@ impl<'a> Excuses<'a> {
                         *vain.entry(root).or_default() += 1;
                     }
                 }
+            }
+        }
+        let sent: BTreeSet<&str> = evidence
+            .class("put")
+            .filter_map(|row| row["request_id"].as_str())
+            .collect();
+        for claim in &evidence.claims {
+            // a kill came before the request: only the server knows that it never left
+            if !sent.contains(claim.batch.as_str()) {
+                let root = evidence.known(&Value::from(claim.task.as_str()))?;
+                *vain.entry(number(root, "root")?).or_default() += 1;
             }
         }
         Ok(Self {

@@ -177,42 +177,49 @@ pub fn overtaken(evidence: &Evidence) -> Verdict {
     Ok(())
 }
 
+/// Whether a list was begun, and answered, between two rows of the journal.
+fn listed(evidence: &Evidence, after: u64, before: u64) -> bool {
+    evidence.class("list").any(|row| {
+        let query = row["query"].as_str().unwrap_or_default();
+        let begins = query.split('&').any(|part| part == "offset=1");
+        let good = row["fault"].is_null() && row["status"] == 200;
+        let between = |at: u64| at > after && at < before;
+        begins && good && row["seq"].as_u64().is_some_and(between)
+    })
+}
+
 /// What is done is not done again by us: neither after our own run, nor after one of theirs, unless ours
-/// was on its way already.
+/// was on its way already. Where both retried one id, with no list between them, the server has the work
+/// twice, and a list that shows one of the two results shows nothing wrong.
 pub fn twice(evidence: &Evidence) -> Verdict {
     let (rows, sent) = (rows_of(evidence)?, sent_at(evidence)?);
-    let mut good: HashMap<(&str, &Value), Vec<&Value>> = HashMap::new();
-    for effect in evidence.all_effects().filter(|effect| effect["ok"] == true) {
+    let mut all: HashMap<(&str, &Value), Vec<&Value>> = HashMap::new();
+    for effect in evidence.all_effects() {
         let root = text(effect, "root")?;
-        good.entry((root, &effect["item"]))
-            .or_default()
-            .push(effect);
+        all.entry((root, &effect["item"])).or_default().push(effect);
     }
-    for effects in good.into_values() {
-        for (position, effect) in effects.iter().enumerate().skip(1) {
-            if !is_clients(effect) {
+    let seq_of = |effect: &Value| -> Result<u64, String> {
+        if is_clients(effect) {
+            let batch = text(effect, "caused_by")?;
+            let request = sent.get(batch);
+            return number(request.ok_or_else(|| format!("no request {batch}"))?, "seq");
+        }
+        let seq = rows.get(text(effect, "run")?).copied();
+        seq.ok_or_else(|| format!("not in the journal: {effect}"))
+    };
+    for effects in all.into_values() {
+        let mut doubled = false;
+        for (position, effect) in effects.iter().enumerate() {
+            if !is_clients(effect) || doubled {
                 continue;
             }
-            let batch = text(effect, "caused_by")?;
-            let request = sent
-                .get(batch)
-                .ok_or_else(|| format!("no request {batch}"))?;
-            let seq = number(request, "seq")?;
-            let listed = |after: u64| {
-                let mut lists = evidence.class("list");
-                lists.any(|row| {
-                    let first = row["query"].as_str().unwrap_or_default();
-                    row["fault"].is_null()
-                        && row["status"] == 200
-                        && first.split('&').any(|part| part == "offset=1")
-                        && row["seq"].as_u64().is_some_and(|at| at > after && at < seq)
-                })
-            };
+            let seq = seq_of(effect)?;
             for before in &effects[..position] {
-                let done = rows.get(text(before, "run")?).copied();
-                let done = done.ok_or_else(|| format!("not in the journal: {before}"))?;
-                // what nothing had shown yet was on its way already
-                if is_clients(before) || (done < seq && listed(done)) {
+                let (done, theirs) = (seq_of(before)?, !is_clients(before));
+                let raced = theirs && (done > seq || !listed(evidence, done, seq));
+                doubled |= raced && before["task"] == effect["task"];
+                let twice = before["ok"] == true && effect["ok"] == true;
+                if twice && !raced && !doubled {
                     return Err(format!("{before} was done, and then by us: {effect}"));
                 }
             }
