@@ -97,7 +97,7 @@ impl Work {
             }
         }
         let mut joins = join(&waiting, &walk.newcomers, How::Successor);
-        let elders_by_key = self.replaced(walk);
+        let replaced = self.replaced(walk);
         let mut met = HashMap::new();
         for (new, to) in walk.newcomers.iter().zip(&mut joins) {
             if let Some(old) = new.instead_of {
@@ -105,13 +105,6 @@ impl Work {
                 continue;
             }
             self.note_date(new, to);
-            if *to == Join::Fresh {
-                let copied = self.copied(new, &elders_by_key, delivery, now);
-                if !copied.is_empty() {
-                    *to = Join::Ambiguous(copied);
-                    continue;
-                }
-            }
             let before = self.newcomers.get(&new.task).map_or(0, |met| met.sights);
             let sighting = if pass.counts {
                 before.saturating_add(1)
@@ -152,14 +145,18 @@ impl Work {
                 }
                 *to = Join::Ambiguous(vec![lineage]);
             }
-            let Some(mut rivals) = others.undecided(new, to, sighting) else {
-                continue;
-            };
-            if sighting < PATIENCE {
+            let undecided = others.undecided(new, to, sighting);
+            if undecided.is_some() && sighting < PATIENCE {
                 *to = Join::Undecided;
                 let sights = sighting;
                 met.insert(new.task.clone(), Met { sights, of });
-            } else if !rivals.is_empty() {
+                continue;
+            }
+            let mut rivals = undecided.unwrap_or_default();
+            if *to == Join::Fresh && rivals.is_empty() {
+                rivals = self.copied(new, &replaced, delivery, now);
+            }
+            if !rivals.is_empty() {
                 rivals.append(&mut elders(to));
                 rivals.sort_unstable();
                 rivals.dedup();
