@@ -446,6 +446,7 @@ fn history(lineage: LineageId, now: Timestamp) -> History {
         in_vain: 0,
         unproven: 0,
         reset: false,
+        stale: false,
         keeps_ids: false,
         recent: Vec::new(),
         former_owners: Vec::new(),

@@ -37,6 +37,7 @@ pub fn facts(task: &Task) -> Facts {
             in_vain: 0,
             unproven: 0,
             reset: false,
+            stale: false,
             keeps_ids: false,
             recent: Vec::new(),
             former_owners: Vec::new(),

@@ -116,6 +116,7 @@ impl Surroundings<'_> {
                 in_vain: 0,
                 unproven: 0,
                 reset: false,
+                stale: false,
                 keeps_ids: false,
                 recent: Vec::new(),
                 former_owners: Vec::new(),

@@ -401,6 +401,7 @@ pub fn unseen(lineage: LineageId, now: Timestamp) -> crate::model::facts::Histor
         in_vain: 0,
         unproven: 0,
         reset: false,
+        stale: false,
         keeps_ids: false,
         recent: Vec::new(),
         former_owners: Vec::new(),

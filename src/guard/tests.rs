@@ -311,6 +311,24 @@ fn an_enable_after_a_disable_is_not_stale_but_before_it_is() {
     assert_eq!(grant.refusal(), None);
 }
 
+/// Servers show finished tasks for some time only.
+#[test]
+fn what_was_stale_once_stays_so_until_the_account_tells_why_not() {
+    let stale = || {
+        let mut case = Case::retry(Kind::Grant);
+        case.history.stale = true;
+        case
+    };
+    assert_eq!(stale().refusal(), Some(R::StaleGrant), "nothing is shown");
+    let before = done("400", "Enable User", Kind::Enable, 5);
+    assert_eq!(stale().with(before).refusal(), Some(R::StaleGrant));
+    let mut cancelled = done("600", "Disable User", Kind::Disable, 15);
+    cancelled.status = TaskStatus::Cancelled;
+    assert_eq!(stale().with(cancelled).refusal(), None);
+    let given = done("600", "Enable User", Kind::Enable, 15);
+    assert_eq!(stale().with(given).refusal(), None);
+}
+
 #[test]
 fn a_revoke_of_another_row_does_not_make_a_grant_stale() {
     let mut case = Case::retry(Kind::Grant);

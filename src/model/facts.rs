@@ -251,6 +251,10 @@ pub struct History {
     /// For the governor, policies don't see it.
     #[serde(default, skip_serializing)]
     pub reset: bool,
+    /// It was seen once that what it gives was taken away later; the server shows finished tasks for some time
+    /// only. For the guards, policies don't see it.
+    #[serde(default, skip_serializing)]
+    pub stale: bool,
     /// The target has shown the result of a retry under the id that was retried: there a task that looks as
     /// before may have run again. For the governor, policies don't see it.
     #[serde(default, skip_serializing)]

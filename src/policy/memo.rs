@@ -233,6 +233,7 @@ mod tests {
                 in_vain: 0,
                 unproven: 0,
                 reset: false,
+                stale: false,
                 keeps_ids: false,
                 recent: Vec::new(),
                 former_owners: Vec::new(),

@@ -186,6 +186,7 @@ impl InputsWriter {
             in_vain: _,
             unproven: _,
             reset: _,
+            stale: _,
             keeps_ids: _,
             recent,
             former_owners,

@@ -29,8 +29,11 @@ fn named(drill: &Drill) -> BTreeSet<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stale_grants_take_no_effect_and_are_named_to_a_person() {
-    let mut drill = Setup::shipped("stale").enforcing().await;
-    drill.run_for("12h").await;
+    // what took the access away is shown for two days, and the guard has to remember it
+    let world = include_str!("../../examples/scenarios/stale.toml");
+    let world = format!("{world}\n[server]\nforget_after = \"48h\"\n");
+    let mut drill = Setup::of(&world).enforcing().await;
+    drill.run_for("72h").await;
     let asked = waiting(&drill);
     let named = named(&drill);
     let evidence = drill.judge().await;

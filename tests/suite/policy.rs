@@ -57,6 +57,7 @@ pub fn facts() -> Facts {
             in_vain: 0,
             unproven: 0,
             reset: false,
+            stale: false,
             keeps_ids: false,
             recent: Vec::new(),
             former_owners: Vec::new(),

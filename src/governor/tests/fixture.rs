@@ -126,6 +126,7 @@ pub(super) fn history(lineage: LineageId) -> History {
         in_vain: 0,
         unproven: 0,
         reset: false,
+        stale: false,
         keeps_ids: false,
         recent: Vec::new(),
         former_owners: Vec::new(),

@@ -248,7 +248,7 @@ impl Index {
                 self.looked_at(*lineage);
                 if let Some(of) = self.lineage_mut(*lineage) {
                     of.set(flags::AMBIGUOUS, false);
-                    of.set(flags::DONE | flags::SAID, false);
+                    of.set(flags::DONE | flags::SAID | flags::STALE, false);
                     reset_episode(of);
                 }
                 self.ends.begin_anew(*lineage);

@@ -136,21 +136,23 @@ impl<T: Clone + Eq + Hash> Interner<T> {
 /// Bits of [`Lineage::flags`].
 pub(in crate::ledger) mod flags {
     /// Could be the successor of more than one.
-    pub const AMBIGUOUS: u8 = 1;
+    pub const AMBIGUOUS: u16 = 1;
     /// Completion was read; the episode is over.
-    pub const DONE: u8 = 2;
+    pub const DONE: u16 = 2;
     /// Was there when enforce was first switched on.
-    pub const BASELINE: u8 = 4;
+    pub const BASELINE: u16 = 4;
     /// Released by a person, from baseline and age limit.
-    pub const RELEASED: u8 = 8;
+    pub const RELEASED: u16 = 8;
     /// The last decision waits for a person.
-    pub const ASKS: u8 = 16;
+    pub const ASKS: u16 = 16;
     /// Its id is another task's now: it has no successor, and nothing is done for it any more.
-    pub const RETIRED: u8 = 32;
+    pub const RETIRED: u16 = 32;
     /// Done by a person's word alone: its successor, which nobody has read, may still be shown.
-    pub const SAID: u8 = 64;
+    pub const SAID: u16 = 64;
     /// No list shows it any more, and no attempt waits to be told; since when is in `Index::left`.
-    pub const LEFT: u8 = 128;
+    pub const LEFT: u16 = 128;
+    /// It was seen that what it gives was taken away later; a person has not said otherwise since.
+    pub const STALE: u16 = 256;
 }
 
 /// The last decision, in small.
@@ -216,17 +218,17 @@ pub(in crate::ledger) struct Lineage {
     /// What was last shown of its last run; unknown from a claim on, until a list tells.
     pub run: RunMark,
     pub kind: Kind,
-    pub flags: u8,
+    pub flags: u16,
     pub decided: Option<Decided>,
     pub past: Option<Box<Past>>,
 }
 
 impl Lineage {
-    pub fn has(&self, flag: u8) -> bool {
+    pub fn has(&self, flag: u16) -> bool {
         self.flags & flag != 0
     }
 
-    pub fn set(&mut self, flag: u8, on: bool) {
+    pub fn set(&mut self, flag: u16, on: bool) {
         if on {
             self.flags |= flag;
         } else {

@@ -216,6 +216,7 @@ impl Index {
             in_vain: 0,
             unproven: 0,
             reset: false,
+            stale: of.has(flags::STALE),
             keeps_ids: self.keep_ids.contains(&of.target),
             recent: Vec::new(),
             former_owners: Vec::new(),

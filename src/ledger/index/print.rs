@@ -4,7 +4,7 @@ use super::Index;
 use super::compact::{Decided, Stamp, flags};
 use crate::ledger::record::{DecidedItem, MAX_TEXT, clip};
 use crate::model::task::Wide;
-use crate::model::{Action, Decision, PolicyHash, TaskId, Verdict};
+use crate::model::{Action, Decision, PolicyHash, RefusalReason, TaskId, Verdict};
 
 /// What makes an answer what it is: verdict, policy, line and fault, of this task.
 pub(super) struct Answer<'a> {
@@ -99,13 +99,18 @@ impl Index {
             || item.refusal.as_ref().is_some_and(|r| r.needs_person);
         if let Some(of) = self.lineage_mut(item.lineage) {
             of.set(flags::ASKS, asks);
+            let refused = item.refusal.as_ref().map(|refusal| refusal.reason);
+            if refused == Some(RefusalReason::StaleGrant) {
+                // what showed it may be archived one day
+                of.set(flags::STALE, true);
+            }
             let said = said(item);
             of.decided = Some(Decided {
                 what: with_refusal(said, item),
                 said,
                 seq,
                 at,
-                refusal: item.refusal.as_ref().map(|r| r.reason),
+                refusal: refused,
             });
         }
     }

@@ -296,6 +296,7 @@ impl PolicyCase {
                 in_vain: 0,
                 unproven: 0,
                 reset: false,
+                stale: false,
                 keeps_ids: false,
                 recent: Vec::new(),
                 former_owners: f
