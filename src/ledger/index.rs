@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::ledger::ran::RunMark;
 use crate::model::hash::FastMap;
 use crate::model::task::DefinitionId;
 use crate::model::{
@@ -85,6 +86,8 @@ pub struct Attempt {
     pub found: FoundAt,
     /// Fingerprint of the failure before the send.
     pub print: Option<u64>,
+    /// What lists had shown of its task's last run by then.
+    pub(in crate::ledger) run: RunMark,
     /// Another one that a list has shown which was begun before the answer: it may be from before the
     /// send as well.
     pub early: Option<u64>,
@@ -115,6 +118,8 @@ impl Attempt {
     pub fn on_the_way(&self, now: Timestamp, settle_after: SignedDuration) -> bool {
         let may_run = match self.state {
             AttemptState::Claimed => true,
+            // its successor waits for the connector, or is with it
+            AttemptState::Pending => self.action == Action::Retry && self.kind != Kind::Notify,
             AttemptState::Unknown | AttemptState::Accepted => match self.action {
                 Action::Reassign { .. } | Action::SetNote { .. } => false,
                 Action::Retry => self.kind != Kind::Notify,

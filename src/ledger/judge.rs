@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::index::Attempt;
 use super::lineage::print;
+use super::ran::RunMark;
 use crate::model::attempt::next;
 use crate::model::settings::DeliverySettings;
 use crate::model::{
@@ -146,7 +147,8 @@ pub fn judge(
             ..
         } => {
             evidence.absent = 0;
-            shown(attempt, current, task, evidence, now, settings)
+            let ran = RunMark::of(task).is_another_run(attempt.run);
+            shown(attempt, current, (task, ran), evidence, now, settings)
         }
         Reading::List {
             present: None,
@@ -156,7 +158,8 @@ pub fn judge(
             vanished(attempt, current, evidence, now, settings)
         }
         Reading::Single { task: Some(task) } => {
-            shown(attempt, current, task, evidence, now, settings)
+            let ran = RunMark::of(task).began_anew(attempt.run);
+            shown(attempt, current, (task, ran), evidence, now, settings)
         }
         Reading::Single { task: None } => {
             evidence.nothing = evidence.nothing.saturating_add(1);
@@ -166,7 +169,10 @@ pub fn judge(
             why: "it could not be read",
         },
         Reading::Process { tasks } => match tasks.iter().find(|t| t.id == *current) {
-            Some(task) => shown(attempt, current, task, evidence, now, settings),
+            Some(task) => {
+                let ran = RunMark::of(task).began_anew(attempt.run);
+                shown(attempt, current, (task, ran), evidence, now, settings)
+            }
             None => Judgement::Wait {
                 why: "the process does not show the task",
             },
@@ -213,11 +219,12 @@ fn of_missing(attempt: &Attempt, judged: Judgement) -> Judgement {
     }
 }
 
-/// The id (or its successor) was read.
+/// The id (or its successor) was read; `ran`: it shows another run than lists had shown before the send. That
+/// its texts differ shows none: one view cuts a reason, or leaves it out, that another one shows.
 fn shown(
     attempt: &Attempt,
     current: &TaskId,
-    task: &Task,
+    (task, ran): (&Task, bool),
     evidence: &mut Evidence,
     now: Timestamp,
     settings: &DeliverySettings,
@@ -257,7 +264,7 @@ fn shown(
         TaskStatus::Rejected => {
             let moved = successor
                 || attempt.state == AttemptState::Pending
-                || (failed_anew(attempt, task) && !shown_early(attempt, task));
+                || (ran && failed_anew(attempt, task) && !shown_early(attempt, task));
             if attempt.action == Action::Retry && moved {
                 let reason = task.reason.as_deref().unwrap_or("no reason shown");
                 return told(AttemptEvent::ReadBounced, id, reason);

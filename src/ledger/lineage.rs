@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 
 use super::record::How;
-use crate::model::task::Fnv;
-use crate::model::{Digest, LineageId, Task, TaskId};
+use crate::model::task::{DefinitionId, Fnv};
+use crate::model::{Digest, LineageId, Login, Task, TaskId};
 
 /// What a successor has in common with its predecessor: process instance, definition, target user
 /// and child row. The first 16 bytes of a SHA-256 over them.
@@ -59,6 +59,19 @@ impl JoinKey {
     }
 }
 
+/// What a piece of work has in common with its successor where no account is shown, or another one with each
+/// retry: target, definition, user and child row, in small. 0 where target or definition are not shown.
+pub fn who(definition: Option<&DefinitionId>, user: Option<&Login>, child: Option<&Digest>) -> u32 {
+    let Some(of) = definition else { return 0 };
+    let mut hash = Fnv::default();
+    hash.text(of.target.as_str());
+    hash.text(&of.definition);
+    hash.text(user.map_or("", Login::as_str));
+    hash.text(child.map_or("", Digest::as_str));
+    let small = u32::try_from(hash.finish() % u64::from(u32::MAX));
+    small.unwrap_or(0).saturating_add(1)
+}
+
 /// The digest under which a child row is remembered (its values are personal data).
 pub fn child_digest(task: &Task) -> Option<Digest> {
     task.child
@@ -99,6 +112,8 @@ pub struct Newcomer {
     pub task: TaskId,
     /// Its key.
     pub key: Option<JoinKey>,
+    /// See [`who`].
+    pub who: u32,
     /// When the server says that it made it.
     pub created: Option<Timestamp>,
     /// The lineage that its retry link names, where there is one; it is never joined to another.
@@ -118,6 +133,11 @@ impl Newcomer {
             at,
             task: task.id.clone(),
             key: JoinKey::of_task(task),
+            who: who(
+                task.definition().as_ref(),
+                task.beneficiary.as_ref(),
+                child_digest(task).as_ref(),
+            ),
             created: task.created,
             linked,
             of: task.retry_of.clone(),
@@ -130,6 +150,7 @@ impl Newcomer {
     pub fn instead(at: usize, task: &Task, of: LineageId) -> Self {
         Self {
             key: None,
+            who: 0,
             of: None,
             instead_of: Some(of),
             ..Self::new(at, task, None)
@@ -278,6 +299,7 @@ mod tests {
             at,
             task: TaskId::new(task),
             key: Some(JoinKey([key; 16])),
+            who: 0,
             created: None,
             linked: None,
             of: None,

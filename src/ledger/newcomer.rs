@@ -97,7 +97,12 @@ impl Work {
             }
         }
         let mut joins = join(&waiting, &walk.newcomers, How::Successor);
-        let replaced = self.replaced(walk);
+        let explained = |to: &Join| match to {
+            Join::To(lineage, _) => Some(*lineage),
+            _ => None,
+        };
+        let explained: HashSet<LineageId> = joins.iter().filter_map(explained).collect();
+        let (replaced, retried) = (self.replaced(walk), self.retried(walk, &explained));
         let mut met = HashMap::new();
         for (new, to) in walk.newcomers.iter().zip(&mut joins) {
             if let Some(old) = new.instead_of {
@@ -155,6 +160,7 @@ impl Work {
             let mut rivals = undecided.unwrap_or_default();
             if *to == Join::Fresh && rivals.is_empty() {
                 rivals = self.copied(new, &replaced, delivery, now);
+                rivals.extend(self.keyless(new, &retried));
             }
             if !rivals.is_empty() {
                 rivals.append(&mut elders(to));
@@ -224,6 +230,46 @@ impl Work {
             .filter(may_be_of)
             .copied()
             .collect()
+    }
+
+    /// Lineages with a retry of ours whose id is not shown, by target, definition, user and child row: where only
+    /// the account speaks against their being a newcomer's predecessor, they may be it all the same. Rows that
+    /// show no account, or another one with each retry, tell nothing by it, and as new work each would be
+    /// retried without end.
+    fn retried(
+        &self,
+        walk: &Walk,
+        explained: &HashSet<LineageId>,
+    ) -> HashMap<u32, Vec<(LineageId, Timestamp)>> {
+        let index = self.index();
+        let mut out: HashMap<u32, Vec<(LineageId, Timestamp)>> = HashMap::new();
+        for (lineage, sent) in index.retried() {
+            let at = usize::try_from(lineage.0 - 1).ok();
+            let shown = at.and_then(|at| walk.seen.get(at).copied());
+            let who = index.lineage(lineage).map_or(0, |of| of.who);
+            if who != 0 && shown != Some(true) && !explained.contains(&lineage) {
+                out.entry(who).or_default().push((lineage, sent));
+            }
+        }
+        out
+    }
+
+    /// Of these the ones that may be a newcomer's predecessor.
+    fn keyless(
+        &self,
+        new: &Newcomer,
+        retried: &HashMap<u32, Vec<(LineageId, Timestamp)>>,
+    ) -> Vec<LineageId> {
+        let index = self.index();
+        let of = retried.get(&new.who).into_iter().flatten();
+        of.filter(|(lineage, sent)| {
+            index.lineage(*lineage).is_some_and(|of| {
+                new.task.cmp_numeric(&TaskId::from(&of.task)).is_gt()
+                    && !made_before(new.created, *sent)
+            })
+        })
+        .map(|(lineage, _)| *lineage)
+        .collect()
     }
 
     /// Notes how the server dates what may be the successor of our retry.

@@ -60,6 +60,12 @@ impl RunMark {
         Self(keep(STATUS) | keep(START) | keep(REASON))
     }
 
+    /// True where its run began at another time: the one thing that every view of a task words alike.
+    pub fn began_anew(self, before: Self) -> bool {
+        let (then, now) = (before.0 & START, self.0 & START);
+        then != 0 && now != 0 && then != now
+    }
+
     /// True where the task was run between `before` and now: a rejected task is under way, or it is
     /// rejected since another start or for another reason. The end of a run that was seen under way is no
     /// further one.

@@ -5,20 +5,19 @@ use crate::ledger::index::compact::PastAttempt;
 use crate::ledger::index::{
     Attempt, Hold, HoldState, Index, Lineage, Pause, Restored, Stopped, flags,
 };
-use crate::ledger::lineage::JoinKey;
+use crate::ledger::lineage::{JoinKey, who};
 use crate::ledger::ran::RunMark;
 use crate::ledger::record::{
     ClaimItem, Event, EventBody, How, JoinedItem, OpenedItem, SeenItem, clip,
 };
 use crate::model::attempt::{SENDS_IN_VAIN, ended_with, next};
-use crate::model::task::DefinitionId;
 use crate::model::{
     Action, ActionName, AttemptEvent, AttemptState, BatchId, Digest, LineageId, ReceiptStatus,
     TargetName, TaskId, TaskStatus,
 };
 
 use super::FoundAt;
-use super::compact::{Stamp, TaskRef};
+use super::compact::{Stamp, TaskRef, definition_of};
 use super::ends::{end_episode, in_vain, reset_episode};
 
 /// Attempts kept per lineage in memory; all of them stay in the journal.
@@ -317,20 +316,11 @@ impl Index {
             item.user.as_ref().map(|u| u.as_str()),
             item.child.as_ref(),
         );
-        let definition = item.target.as_ref().and_then(|target| {
-            let definition = match (&item.definition, &name) {
-                (Some(key), _) => format!("#{key}"),
-                (None, Some(name)) => name.clone(),
-                (None, None) => return None,
-            };
-            Some(DefinitionId {
-                target: target.clone(),
-                definition: definition.into(),
-            })
-        });
+        let definition = definition_of(item, name.as_deref());
         let lineage = Lineage {
             task: task.clone(),
             key,
+            who: who(definition.as_ref(), item.user.as_ref(), item.child.as_ref()),
             process: mark_of(item.process.as_ref()),
             created: item.created.map(Stamp::from),
             first_seen: at,
@@ -425,7 +415,7 @@ impl Index {
         let Some(of) = self.lineage_mut(item.lineage) else {
             return;
         };
-        of.run = RunMark::default();
+        let run = std::mem::take(&mut of.run);
         let decided_in = of.decided.map_or(0, |decided| decided.seq);
         let attempt = Attempt {
             ordinal: item.ordinal,
@@ -440,6 +430,7 @@ impl Index {
             sent: event.at,
             found: FoundAt::default(),
             print: Some(of.print),
+            run,
             early: None,
             ended: None,
             row: None,

@@ -8,6 +8,8 @@ use jiff::Timestamp;
 
 use crate::ledger::lineage::JoinKey;
 use crate::ledger::ran::RunMark;
+use crate::ledger::record::OpenedItem;
+use crate::model::task::DefinitionId;
 use crate::model::{AttemptState, Digest, Kind, RefusalReason, TaskId};
 
 /// A time in microseconds, half the size of a [`Timestamp`].
@@ -206,6 +208,8 @@ pub(in crate::ledger) struct PastAttempt {
 pub(in crate::ledger) struct Lineage {
     pub task: TaskRef,
     pub key: Option<JoinKey>,
+    /// Target, definition and user, in small; 0 where target or definition were not shown.
+    pub who: u32,
     /// The account, as `facts::mark_of` has it; 0 where it was not shown.
     pub process: u64,
     pub created: Option<Stamp>,
@@ -239,6 +243,22 @@ impl Lineage {
     pub fn past_mut(&mut self) -> &mut Past {
         self.past.get_or_insert_default()
     }
+}
+
+/// The definition of a first sight: by key, else by lower-case name.
+pub(in crate::ledger) fn definition_of(
+    item: &OpenedItem,
+    name: Option<&str>,
+) -> Option<DefinitionId> {
+    let definition = match (&item.definition, name) {
+        (Some(key), _) => format!("#{key}"),
+        (None, Some(name)) => name.to_owned(),
+        (None, None) => return None,
+    };
+    Some(DefinitionId {
+        target: item.target.clone()?,
+        definition: definition.into(),
+    })
 }
 
 #[cfg(test)]

@@ -144,6 +144,14 @@ impl Index {
             .is_some_and(|of| of.has(flags::AMBIGUOUS))
     }
 
+    /// Lineages with a retry that is open, or gone without a trace, and when it was sent.
+    pub(in crate::ledger) fn retried(&self) -> impl Iterator<Item = (LineageId, Timestamp)> {
+        let retries = self.attempts.iter();
+        retries
+            .filter(|(_, attempt)| attempt.action == crate::model::Action::Retry)
+            .map(|(lineage, attempt)| (*lineage, attempt.sent))
+    }
+
     /// True where completion was read and nothing came after.
     pub fn is_done(&self, lineage: LineageId) -> bool {
         self.lineage(lineage).is_some_and(|of| of.has(flags::DONE))

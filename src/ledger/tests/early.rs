@@ -339,3 +339,47 @@ fn two_readings_of_different_failures_are_no_two_equal_ones() {
     let told = see(&mut work, vec![failed_with("refused")], 25);
     assert_eq!(told.outcomes[0].event, AttemptEvent::ReadUnchanged);
 }
+
+/// One view cuts a reason, or leaves it out, that another one shows, and somebody may set a response meanwhile:
+/// none of that is another run, and nothing is sent again before the first one had its time.
+#[test]
+fn a_text_that_another_view_words_otherwise_is_no_other_run() {
+    let with = |reason: Option<&str>, response: Option<&str>| {
+        let mut task = row("90", TaskStatus::Rejected, "77");
+        task.reason = reason.map(Arc::from);
+        task.response = response.map(Arc::from);
+        task
+    };
+    let refused = || with(Some("refused"), None);
+    let cases = [
+        (refused(), with(None, None), false),
+        (with(None, None), refused(), false),
+        (with(Some("refu"), None), refused(), false),
+        (refused(), with(Some("refused"), Some("DONE")), false),
+        (refused(), with(None, None), true),
+    ];
+    for (before, after, by_list) in cases {
+        let (mut work, index) = core();
+        let seen = see(&mut work, vec![before], 0);
+        let lineage = seen.views[0].lineage.expect("opened");
+        let unknown = ReceiptStatus::Unknown {
+            why: Arc::from("no answer"),
+        };
+        send(&mut work, lineage, "90", 5, unknown);
+        let mut read = |minute: i64| {
+            if by_list {
+                return see(&mut work, vec![after.clone()], minute).outcomes;
+            }
+            let meta = Meta::daemon(at(minute), None);
+            let looked = vec![Looked::single(lineage, 1, Some(after.clone()))];
+            let seen = work.looked(looked, &delivery(), &meta, at(minute));
+            seen.expect("looked").outcomes
+        };
+        for minute in [6, 12, 19, 20] {
+            assert_eq!(read(minute), [], "{minute}");
+        }
+        let told = read(23);
+        assert_eq!(told.len(), 1, "two equal readings after its time");
+        assert!(index.read().expect("a lock").attempt(lineage).is_none());
+    }
+}

@@ -462,3 +462,44 @@ fn the_late_successor_of_a_retry_that_somebody_overtook_is_not_taken_for_a_sibli
     assert_eq!(index.current_task(second), Some(TaskId::new("91")));
     assert!(index.is_ambiguous(second), "nobody can say whose it is");
 }
+
+/// Rows that show no account, or another one with each retry: the successor is no new work, whose attempts would be
+/// counted from zero each time.
+#[test]
+fn what_follows_a_retry_without_an_account_to_know_it_by_is_for_a_person() {
+    for account in [None, Some("78")] {
+        let bare = |id: &str, first: bool| {
+            let mut task = row(id, TaskStatus::Rejected, "77");
+            let other = account.map(ProcessKey::new);
+            task.process = if first && account.is_some() {
+                task.process
+            } else {
+                other
+            };
+            task
+        };
+        let (mut work, index) = core();
+        let seen = see(&mut work, vec![bare("90", true)], 0);
+        let lineage = seen.views[0].lineage.expect("opened");
+        send(&mut work, lineage, "90", 5, ReceiptStatus::Accepted);
+        for minute in [6, 8, 10, 12, 14, 16] {
+            see(&mut work, vec![bare("1200", false)], minute);
+        }
+        let index = index.read().expect("a lock");
+        let new = index.lineage_of(&TaskId::new("1200")).expect("told");
+        assert_ne!(new, lineage);
+        assert!(index.is_ambiguous(new) && index.is_ambiguous(lineage));
+    }
+    // of another user it is somebody else's work
+    let (mut work, index) = core();
+    let seen = see(&mut work, vec![row("90", TaskStatus::Rejected, "77")], 0);
+    let lineage = seen.views[0].lineage.expect("opened");
+    send(&mut work, lineage, "90", 5, ReceiptStatus::Accepted);
+    let mut other = row("1200", TaskStatus::Rejected, "78");
+    other.beneficiary = Some(Login::new("asmith"));
+    for minute in [6, 8, 10] {
+        see(&mut work, vec![other.clone()], minute);
+    }
+    let index = index.read().expect("a lock");
+    assert!(!index.is_ambiguous(lineage));
+}

@@ -67,11 +67,16 @@ fn ours(between: Vec<Task>) {
 #[test]
 fn a_list_that_may_be_older_than_what_a_reading_told_says_nothing_of_runs() {
     let (mut work, index) = core();
-    let seen = see(&mut work, shown(TaskStatus::Rejected, "refused"), 0);
+    let shown = |status, reason, started| {
+        let mut rows = shown(status, reason);
+        rows[0].started = Some(at(started));
+        rows
+    };
+    let seen = see(&mut work, shown(TaskStatus::Rejected, "refused", -60), 0);
     let lineage = seen.views[0].lineage.expect("opened");
     send(&mut work, lineage, "90", 1, ReceiptStatus::Accepted);
     // read by id: it has failed anew
-    let mut now = shown(TaskStatus::Rejected, "no route");
+    let mut now = shown(TaskStatus::Rejected, "no route", 1);
     let read = Looked::single(lineage, 1, now.pop());
     let told = work
         .looked(vec![read], &delivery(), &Meta::daemon(at(9), None), at(9))
@@ -79,9 +84,9 @@ fn a_list_that_may_be_older_than_what_a_reading_told_says_nothing_of_runs() {
         .outcomes;
     assert_eq!(told[0].event, AttemptEvent::ReadBounced);
     // begun a minute before that reading, it still shows the failure from before our run
-    let mut late = sighting(shown(TaskStatus::Rejected, "refused"), 8);
+    let mut late = sighting(shown(TaskStatus::Rejected, "refused", -60), 8);
     late.delivery = delivery();
     work.observe(&late, at(10)).expect("observed");
-    see(&mut work, shown(TaskStatus::Rejected, "no route"), 15);
+    see(&mut work, shown(TaskStatus::Rejected, "no route", 1), 15);
     assert_eq!(counted(&index, lineage), (1, 1));
 }

@@ -61,3 +61,27 @@ fn only_what_may_be_moving_access_holds_a_revoke_after_its_answer() {
         }
     }
 }
+
+/// The successor of a grant waits for its connector: a revoke that ran before it would be undone by it.
+#[test]
+fn what_is_pending_holds_a_revoke_as_long_as_what_is_accepted() {
+    for (kind, holds) in [(Kind::Grant, true), (Kind::Notify, false)] {
+        let (mut work, index) = core();
+        let seen = see(&mut work, vec![row("90", TaskStatus::Rejected, "77")], 0);
+        let lineage = seen.views[0].lineage.expect("opened");
+        let mut decision = admitted(lineage, "90", Action::Retry).decision().clone();
+        decision.kind = kind;
+        let item = Admitted::for_test(decision, Action::Retry, TargetName::new("Mail"));
+        let made = work.claim(request(vec![item], 9), at(1)).expect("claimed");
+        let batch = made.batch.expect("a batch");
+        let receipt = batch.items[0].receipt(ReceiptStatus::Accepted, at(1));
+        work.settle(vec![receipt], Duration::ZERO, at(1))
+            .expect("settled");
+        let told = see(&mut work, vec![row("1200", TaskStatus::Pending, "77")], 3);
+        assert_eq!(told.outcomes[0].event, AttemptEvent::ReadPending);
+        let index = index.read().expect("a lock");
+        let held =
+            |minute| index.on_the_way(&ProcessKey::new("77"), at(minute), delivery().settle_after);
+        assert_eq!((held(4), held(16)), (holds, false), "{kind}");
+    }
+}

@@ -202,7 +202,7 @@ fn plain(of: &Lineage, loose: bool) -> Lineage {
     let mut of = of.clone();
     of.owner = 0;
     if loose {
-        of.key = None;
+        (of.key, of.who) = (None, 0);
         of.decided = None;
         of.set(flags::ASKS, false);
     }
