@@ -160,6 +160,11 @@ async fn run_with(
     }
     let mut inlets = Inlets { control, signals };
     let ended = drive(&mut core, &mut inlets).await;
+    if matches!(ended, Err(DaemonError::Ledger(_))) {
+        // whoever asks in the moments until the process has ended is told why
+        core.health.set(Latch::StoreOpen, false);
+        core.metrics.set_store_ok(false);
+    }
     core.saving.stop();
     stop.cancel();
     drop(inlets);
@@ -328,19 +333,20 @@ async fn assemble(
     } else {
         (ledger, None)
     };
-    if matches!(need, Need::All) && !settings.server.simulator_clock {
+    if !settings.server.simulator_clock {
         let now = clock.now();
         // one that goes on counts by itself; a single cycle has only what earlier ones have noted
-        let since = match options.once && foreign_store.is_none() {
-            true => even_since(&settings.store.dir, now),
-            false => {
+        let since = match need {
+            Need::All if options.once && foreign_store.is_none() => {
+                even_since(&settings.store.dir, now)
+            }
+            Need::All => {
                 forget_even(&settings.store.dir);
                 now
             }
+            Need::Server | Need::Store { .. } => now,
         };
         ledger.found_open(since).await?;
-    }
-    if !settings.server.simulator_clock {
         even::none_later(&ledger, clock.now(), need == Need::All).await?;
     }
     // first, so that the mode's record names it

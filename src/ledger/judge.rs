@@ -91,7 +91,7 @@ pub fn next_look(sent: Timestamp, last: Timestamp, settings: &DeliverySettings) 
 
 /// True once `by` has passed since the attempt was sent.
 fn passed(attempt: &Attempt, by: SignedDuration, now: Timestamp) -> bool {
-    now.duration_since(attempt.sent) >= by
+    now.duration_since(attempt.may_run_from()) >= by
 }
 
 /// True once the request can't take effect any more.
