@@ -125,15 +125,17 @@ pub fn many(evidence: &Evidence) -> u64 {
     u64::try_from(effects(evidence).count().max(acts)).unwrap_or(u64::MAX)
 }
 
-/// The journal's row of an effect.
-fn rows_of(evidence: &Evidence) -> Result<HashMap<&str, u64>, String> {
+/// The journal's row of an effect, by its run and who ordered it: where two have retried one id, both have
+/// ordered the same run.
+fn rows_of(evidence: &Evidence) -> Result<HashMap<(&str, &str), u64>, String> {
     let mut rows = HashMap::new();
     for row in evidence
         .journal
         .iter()
         .filter(|row| row["type"] == "effect")
     {
-        rows.insert(text(row, "run")?, number(row, "seq")?);
+        let by = (text(row, "run")?, text(row, "caused_by")?);
+        rows.insert(by, number(row, "seq")?);
     }
     Ok(rows)
 }
@@ -204,7 +206,8 @@ pub fn twice(evidence: &Evidence) -> Verdict {
             let request = sent.get(batch);
             return number(request.ok_or_else(|| format!("no request {batch}"))?, "seq");
         }
-        let seq = rows.get(text(effect, "run")?).copied();
+        let by = (text(effect, "run")?, text(effect, "caused_by")?);
+        let seq = rows.get(&by).copied();
         seq.ok_or_else(|| format!("not in the journal: {effect}"))
     };
     for effects in all.into_values() {
@@ -304,7 +307,8 @@ pub fn cap(evidence: &Evidence, excuses: &Excuses<'_>, plan: &Plan, resets: &Res
         let root: u64 = text(effect, "root")?
             .parse()
             .map_err(|_| format!("no root: {effect}"))?;
-        let seq = rows.get(text(effect, "run")?).copied();
+        let by = (text(effect, "run")?, text(effect, "caused_by")?);
+        let seq = rows.get(&by).copied();
         let seq = seq.ok_or_else(|| format!("not in the journal: {effect}"))?;
         if since.get(&root).is_some_and(|since| seq < *since) {
             continue;

@@ -264,3 +264,39 @@ async fn a_list_that_always_shifts_does_not_stop_the_healing() {
     assert_eq!(drill.count("healed"), 24);
     drill.judge().await;
 }
+
+/// Rows that show no account, or another one with each retry, beside tasks that fail for ever: what follows a
+/// retry is for a person, and is not retried as new work again and again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_follows_a_retry_is_not_retried_for_ever_where_no_account_tells_what_it_is() {
+    for unknown in ["no_process_key", "new_process_key"] {
+        let world = format!(
+            r#"
+name = "keyless"
+seed = 41
+[traits]
+{unknown} = true
+[[target]]
+name = "AD"
+[[population]]
+target = "AD"
+accounts = 2
+task = [{{ task = "Disable User", failure = "lock", heals_after = 500 }}]
+"#
+        );
+        let mut drill = Setup::of(&world).start().await;
+        drill.release();
+        drill.daemon();
+        drill.run_for("1m").await;
+        drill.approve_backlog();
+        drill.run_for("24h").await;
+        let runs = drill.count("effects");
+        assert!((1..=2).contains(&runs), "{unknown}: each once, not {runs}");
+        let inbox = drill.inbox();
+        assert!(
+            inbox.iter().any(|item| item["why"] == "ambiguous"),
+            "{unknown}: {inbox:#?}"
+        );
+        drill.judge_leaving(2).await;
+    }
+}

@@ -253,8 +253,17 @@ fn push_cell(out: &mut Vec<u8>, world: &World, cell: &Cell<'_>) {
     }
 }
 
-/// Writes the `fields` value of a task.
-pub fn push_fields(out: &mut Vec<u8>, world: &World, task: &Task) {
+/// A reason as a list shows it.
+fn cut<'world>(world: &World, text: &'world str) -> Cell<'world> {
+    let end = world
+        .traits
+        .list_reason
+        .and_then(|most| text.char_indices().nth(most));
+    Cell::Text(end.map_or(text, |(at, _)| &text[..at]))
+}
+
+/// Writes the `fields` value of a task, as a list or as a request for that task alone shows it.
+pub fn push_fields(out: &mut Vec<u8>, world: &World, task: &Task, listed: bool) {
     let map = world.traits.map_fields;
     out.push(if map { b'{' } else { b'[' });
     let extra = world.traits.show_child.then(|| {
@@ -269,7 +278,14 @@ pub fn push_fields(out: &mut Vec<u8>, world: &World, task: &Task) {
         .iter()
         .filter(|(field, _)| notes || !matches!(field, Field::Note))
         .filter(|(field, _)| *field != Field::ProcessKey || !world.traits.no_process_key)
-        .map(|(field, name)| (*name, cell(world, task, *field)))
+        .filter(|(field, _)| {
+            let hidden = listed && world.traits.list_reason == Some(0);
+            !hidden || !matches!(field, Field::Reason)
+        })
+        .map(|(field, name)| match field {
+            Field::Reason if listed => (*name, cut(world, &task.reason)),
+            field => (*name, cell(world, task, *field)),
+        })
         .chain(extra);
     for (number, (name, value)) in rows.enumerate() {
         if number > 0 {

@@ -63,7 +63,7 @@ pub fn list(world: &mut World, req: &Req, login: usize) -> Answer {
         out.extend_from_slice(b"{\"links\":");
         task::push_self(&mut out, world, &format!("/provtasks/{}", row.key));
         out.extend_from_slice(b",\"fields\":");
-        task::push_fields(&mut out, world, row);
+        task::push_fields(&mut out, world, row, true);
         out.push(b'}');
     }
     out.extend_from_slice(b"]}");
@@ -110,7 +110,7 @@ pub fn one(world: &World, id: &str) -> Answer {
         out.push(b',');
     }
     out.extend_from_slice(format!("\"id\":{},\"fields\":", envelope::id(world, id)).as_bytes());
-    task::push_fields(&mut out, world, row);
+    task::push_fields(&mut out, world, row, false);
     out.extend_from_slice(b",\"formFields\":[]}");
     Answer::raw(200, out)
 }
@@ -210,7 +210,7 @@ pub fn process(world: &World, req: &Req, id: &str) -> Answer {
         out.extend_from_slice(
             format!("{{\"id\":{},\"fields\":", envelope::id(world, &key)).as_bytes(),
         );
-        task::push_fields(&mut out, world, row);
+        task::push_fields(&mut out, world, row, false);
         out.push(b'}');
     }
     out.extend_from_slice(b"]}");

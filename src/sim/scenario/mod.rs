@@ -260,6 +260,8 @@ pub struct Traits {
     pub no_notes: bool,
     /// No task shows the key of its process instance.
     pub no_process_key: bool,
+    /// A list shows so many characters of a reason, and none of them where it is 0; a single task shows all.
+    pub list_reason: Option<usize>,
     /// Codes and words of a status are in small letters.
     pub lower_words: bool,
     /// The order of the list.

@@ -272,9 +272,8 @@ impl World {
                 task.status.word()
             ));
         }
-        let last = self.ordinals.entry(task.root).or_default();
-        let ordinal = task.ordinal.max(*last) + 1;
-        *last = ordinal;
+        // the same id retried twice is the same run ordered twice
+        let ordinal = task.ordinal + 1;
         let run = self.run_id(task.root, ordinal);
         let target_index = self.accounts[task.account].target;
         let retired = self.state_at(target_index, self.now).0 == State::Retired;

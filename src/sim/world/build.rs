@@ -65,7 +65,6 @@ impl World {
             queued: 0,
             version: 0,
             effects: Vec::new(),
-            ordinals: HashMap::new(),
             views: HashMap::new(),
             timed_retry: scenario.timed_retry.clone(),
             rejected_at_start: 0,

@@ -97,9 +97,6 @@ pub struct World {
     queued: u64,
     version: u64,
     effects: Vec<Effect>,
-    /// The last run that was ordered, by the root of its task: a task that is retried twice under one id, or
-    /// after it was replaced, has two.
-    ordinals: HashMap<u64, u64>,
     views: HashMap<(usize, String), View>,
     timed_retry: Option<TimedRetrySpec>,
     /// Tasks that were rejected when the world began, by key.
