@@ -11,23 +11,12 @@ use std::time::Duration;
 use support::child::{self, Running};
 use support::floor;
 use support::home::{Home, Limits};
-use support::server::Server;
+use support::measure::{Run, Stage, cpu, per_task, say};
 use support::world::World;
 use support::{flag, median, option};
 
-/// One measured run: microseconds a task, and what the server counted.
-#[derive(Clone, Copy, Debug)]
-struct Run {
-    micros: f64,
-    /// The same in processor time of the contender alone.
-    cpu: f64,
-    counts: [u64; 4],
-    peak: u64,
-}
-
 struct Bench {
-    server: Server,
-    me: std::path::PathBuf,
+    stage: Stage,
     contenders: std::path::PathBuf,
 }
 
@@ -51,13 +40,8 @@ fn main() {
         );
         return;
     }
-    // created two hours ago, so that no age limit is met
-    let made = provtaskd::model::Clock::wall().now() - jiff::SignedDuration::from_hours(2);
-    let world = World::new(&format!("{made:.0}"));
-    let server = runtime.block_on(Server::start(world)).expect("a free port");
     let bench = Bench {
-        server,
-        me: std::env::current_exe().expect("a path"),
+        stage: Stage::new(&runtime),
         contenders: Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/contenders"),
     };
     let tasks = option("--tasks").unwrap_or(100_000);
@@ -84,10 +68,10 @@ fn main() {
         bench.safe();
     }
     if flag("--hold") {
-        bench.server.show(tasks);
+        bench.stage.server.show(tasks);
         println!(
             "the server stays at {} until this is interrupted",
-            bench.server.origin
+            bench.stage.server.origin
         );
         std::thread::sleep(Duration::from_secs(3600));
     }
@@ -97,30 +81,17 @@ fn main() {
 }
 
 impl Bench {
-    /// Runs a command against `tasks` visible tasks; timed from its first request to its end.
-    fn timed(&self, tasks: usize, of: usize, command: &mut Command) -> Run {
-        self.server.show(tasks);
-        let ended = child::run(command);
-        let first = self.server.first().expect("it asked");
-        Run {
-            micros: per_task(ended.at - first, of),
-            cpu: per_task(ended.cpu, of),
-            counts: self.server.counts(),
-            peak: ended.peak,
-        }
-    }
-
     fn floor(&self, tasks: usize) -> Run {
-        let mut command = Command::new(&self.me);
-        command.args(["--floor", &self.server.origin]);
-        self.timed(tasks, tasks, &mut command)
+        let mut command = Command::new(&self.stage.me);
+        command.args(["--floor", &self.stage.server.origin]);
+        self.stage.timed(tasks, tasks, &mut command)
     }
 
     /// Fetching and decoding alone: microseconds a task, decoding of it, processor time.
     fn read_only(&self, tasks: usize) -> [f64; 3] {
-        self.server.show(tasks);
-        let mut command = Command::new(&self.me);
-        command.args(["--floor", &self.server.origin, "--read-only"]);
+        self.stage.server.show(tasks);
+        let mut command = Command::new(&self.stage.me);
+        command.args(["--floor", &self.stage.server.origin, "--read-only"]);
         let ended = child::run(&mut command);
         let numbers: Vec<f64> = ended
             .printed
@@ -134,29 +105,19 @@ impl Bench {
         ]
     }
 
-    /// A cycle in enforce that acts on everything; the first, empty one has taken the baseline.
-    fn whole(&self, tasks: usize, limits: Limits) -> (Run, u64) {
-        let home = Home::new(&self.server.origin, limits, "enforce");
-        self.server.show(0);
-        home.release();
-        child::run(&mut home.command(&["run", "--once"]));
-        let run = self.timed(tasks, tasks, &mut home.command(&["run", "--once"]));
-        (run, home.store_bytes())
-    }
-
     fn cycles(&self, tasks: usize, rounds: usize) {
         let (mut floors, mut wholes, mut bulks) = (Vec::new(), Vec::new(), Vec::new());
         let mut store = 0;
         for _ in 0..rounds {
             floors.push(self.floor(tasks));
-            let (run, bytes) = self.whole(tasks, Limits::Throughput);
+            let (run, bytes) = self.stage.whole(tasks, Limits::Throughput);
             wholes.push(run);
             store = bytes;
             let mut python = Command::new("python3");
             python
                 .arg(self.contenders.join("bulk.py"))
-                .arg(&self.server.origin);
-            bulks.push(self.timed(tasks, tasks, &mut python));
+                .arg(&self.stage.server.origin);
+            bulks.push(self.stage.timed(tasks, tasks, &mut python));
         }
         let floor = say("F: fetch, decode, decide natively, PUT 500", &floors);
         let whole = say("whole cycle, everything acted on, durable", &wholes);
@@ -172,20 +133,20 @@ impl Bench {
 
     /// Cycles in observe: the first decides everything, the next ones find nothing new.
     fn unchanged(&self, tasks: usize, rounds: usize) {
-        let home = Home::new(&self.server.origin, Limits::Throughput, "observe");
+        let home = Home::new(&self.stage.server.origin, Limits::Throughput, "observe");
         let mut reads = Vec::new();
-        self.server.show(tasks);
+        self.stage.server.show(tasks);
         let daemon = Running::start(&mut home.command(&["run"]));
         let done = daemon.wait_for("cycle done");
-        let first = per_task(done - self.server.first().expect("it asked"), tasks);
+        let first = per_task(done - self.stage.server.first().expect("it asked"), tasks);
         let mut cycles = Vec::new();
         for _ in 0..rounds {
-            self.server.show(tasks);
+            self.stage.server.show(tasks);
             let before = daemon.cpu();
             let done = daemon.wait_for("cycle done");
-            let counts = self.server.counts();
+            let counts = self.stage.server.counts();
             cycles.push(Run {
-                micros: per_task(done - self.server.first().expect("it asked"), tasks),
+                micros: per_task(done - self.stage.server.first().expect("it asked"), tasks),
                 cpu: per_task(daemon.cpu().saturating_sub(before), tasks),
                 counts,
                 peak: daemon.peak(),
@@ -224,19 +185,19 @@ impl Bench {
         let (mut ones, mut curls, mut wholes) = (Vec::new(), Vec::new(), Vec::new());
         let (few, fewer) = (4_000.min(tasks), 300.min(tasks));
         for _ in 0..rounds {
-            wholes.push(self.whole(tasks, Limits::Throughput).0);
+            wholes.push(self.stage.whole(tasks, Limits::Throughput).0);
             let mut python = Command::new("python3");
             python
                 .arg(self.contenders.join("one_by_one.py"))
-                .args([&self.server.origin, &few.to_string()]);
-            ones.push(self.timed(tasks, few, &mut python));
+                .args([&self.stage.server.origin, &few.to_string()]);
+            ones.push(self.stage.timed(tasks, few, &mut python));
             let mut curl = Command::new("sh");
             curl.arg(self.contenders.join("curl.sh")).args([
-                &self.server.origin,
+                &self.stage.server.origin,
                 &World::id(0).to_string(),
                 &fewer.to_string(),
             ]);
-            curls.push(self.timed(tasks, fewer, &mut curl));
+            curls.push(self.stage.timed(tasks, fewer, &mut curl));
         }
         let whole = say("whole cycle, everything acted on, durable", &wholes);
         let one = say("python3 requests, one PUT a task", &ones);
@@ -250,7 +211,7 @@ impl Bench {
 
     /// Safe defaults: few tasks, since nothing is read back and a target that has proven nothing gets one item.
     fn safe(&self) {
-        let (run, _) = self.whole(2_000, Limits::Safe);
+        let (run, _) = self.stage.whole(2_000, Limits::Safe);
         println!(
             "safe defaults, one cycle over 2,000 tasks on 40 targets: {} PUTs with {} items, {} reads; the rest waits for proof",
             run.counts[1],
@@ -262,8 +223,8 @@ impl Bench {
     fn growth(&self, rounds: usize) {
         let (mut small, mut large) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
-            small.push(self.whole(100_000, Limits::Throughput).0);
-            large.push(self.whole(1_000_000, Limits::Throughput).0);
+            small.push(self.stage.whole(100_000, Limits::Throughput).0);
+            large.push(self.stage.whole(1_000_000, Limits::Throughput).0);
         }
         let processor = cpu(&large) / cpu(&small);
         let (small, large) = (say("100,000", &small), say("1,000,000", &large));
@@ -277,30 +238,4 @@ impl Bench {
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
 fn ratio(a: u64, b: usize) -> f64 {
     a as f64 / b as f64
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
-fn per_task(time: Duration, tasks: usize) -> f64 {
-    time.as_secs_f64() * 1e6 / tasks as f64
-}
-
-fn cpu(runs: &[Run]) -> f64 {
-    median(runs.iter().map(|run| run.cpu).collect())
-}
-
-fn say(what: &str, runs: &[Run]) -> f64 {
-    let middle = median(runs.iter().map(|run| run.micros).collect());
-    let all: Vec<String> = runs
-        .iter()
-        .map(|run| format!("{:.2}", run.micros))
-        .collect();
-    let peak = runs.iter().map(|run| run.peak).max().unwrap_or(0);
-    let cpu = cpu(runs);
-    let [pages, puts, items, others] = runs.last().map_or([0; 4], |run| run.counts);
-    println!(
-        "{what}: {middle:.2} ({}), processor {cpu:.2}, {pages} pages, {puts} PUTs, {items} items, {others} other requests, peak {} MiB",
-        all.join(", "),
-        peak / 1024
-    );
-    middle
 }

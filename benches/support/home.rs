@@ -80,7 +80,12 @@ impl Home {
 
     /// The binary with these arguments, in this directory.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_provtaskd"));
+        self.command_of(Path::new(env!("CARGO_BIN_EXE_provtaskd")), args)
+    }
+
+    /// Another program with these arguments, in this directory.
+    pub fn command_of(&self, program: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(args).current_dir(self.dir.path()).env_clear();
         command
     }

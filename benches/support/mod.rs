@@ -3,6 +3,7 @@
 pub mod child;
 pub mod floor;
 pub mod home;
+pub mod measure;
 pub mod server;
 pub mod world;
 

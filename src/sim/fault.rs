@@ -67,6 +67,8 @@ pub enum FaultKind {
     Html500Applied,
     /// 408, nothing applied.
     Timeout408,
+    /// 504 without a time, as a front end says it that gave up waiting, nothing applied.
+    Gateway504,
     /// 429 with Retry-After (`value`: seconds, or `date`).
     TooMany,
     /// 500 with an XML error.
@@ -131,6 +133,7 @@ impl FaultKind {
             FaultKind::Html500
                 | FaultKind::Html503
                 | FaultKind::Timeout408
+                | FaultKind::Gateway504
                 | FaultKind::TooMany
                 | FaultKind::XmlError
                 | FaultKind::LoginPage

@@ -84,6 +84,7 @@ fn instead(
     match fault.what {
         FaultKind::Html500 => Answer::html(500, "Internal Server Error"),
         FaultKind::Timeout408 => Answer::html(408, "Request Timeout"),
+        FaultKind::Gateway504 => Answer::html(504, "Gateway Timeout"),
         FaultKind::Forbidden => Answer::html(403, "Forbidden"),
         FaultKind::NotFound => Answer::html(404, "Not Found"),
         FaultKind::TooMany => {

@@ -8,11 +8,12 @@ use serde_json::Value;
 use crate::drill_oracle::{Evidence, Verdict, id_of, is_clients, items_of, missing, number, text};
 
 /// Faults after which a client can't know whether its PUT was carried out.
-const UNCLEAR: [&str; 20] = [
+const UNCLEAR: [&str; 21] = [
     "Html500",
     "Html503",
     "Html500Applied",
     "Timeout408",
+    "Gateway504",
     "XmlError",
     "Empty200",
     "TruncatedJson",

@@ -225,3 +225,124 @@ async fn a_batch_that_ran_into_its_time_out_is_followed_by_smaller_ones() {
     assert!(grown, "answers let them grow again: {sizes:?}");
     drill.judge().await;
 }
+
+/// A target behind a front end that gives up on each of its writes, and one that is well.
+const GIVEN_UP: &str = r#"
+name = "given-up"
+seed = 64
+[[target]]
+name = "SLOW"
+retries_anything = true
+[[target]]
+name = "GOOD"
+[[population]]
+target = "SLOW"
+accounts = 6
+task = [{ task = "Telephone Updated", failure = "network" }]
+[[population]]
+target = "GOOD"
+accounts = 3
+prefix = "G"
+task = [{ task = "Telephone Updated", failure = "lock" }]
+"#;
+
+/// Names of what the slow target's own work waits for.
+const WAITS: [&str; 2] = ["breaker_open", "back_off"];
+
+/// What is said of the whole server while one target alone is slow: nothing.
+fn no_word_of_the_server(drill: &Drill) {
+    let inbox = drill.inbox();
+    assert!(
+        inbox.iter().all(|item| item["id"] != "server"),
+        "{inbox:#?}"
+    );
+    let status = drill.json(&["status", "--json"]);
+    let refusals = status["refusals"].to_string();
+    for word in ["server_back_off", "write_path_missing"] {
+        assert!(!refusals.contains(word), "{refusals}");
+    }
+}
+
+/// How often each task was named by a PUT.
+fn sends(drill: &Drill, ids: &[String]) -> Vec<usize> {
+    let rows = puts(drill);
+    let named = |row: &serde_json::Value, id: &str| {
+        let items = row["body"]["tasks"].as_array().cloned().unwrap_or_default();
+        items
+            .iter()
+            .any(|item| item["id"].to_string().trim_matches('"') == id)
+    };
+    ids.iter()
+        .map(|id| rows.iter().filter(|row| named(row, id)).count())
+        .collect()
+}
+
+/// Governor and ledger together: a row of requests that end by 504 and 408 is long enough for an outage, but all
+/// of one target. The other one's work goes on at once, nothing is said of the server, and the caps hold.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_whose_requests_end_by_504_and_408_is_no_outage_and_keeps_its_caps() {
+    // the list is read every ten minutes at least, however little goes on
+    let every = "1m\"\nat_most = \"10m";
+    let mut drill = greedy(GIVEN_UP).every(every).start().await;
+    let tasks = drill.truth()["tasks"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let of = |target: &str| -> Vec<String> {
+        let tasks = tasks.iter().filter(|task| task["target"] == target);
+        tasks
+            .map(|task| task["id"].to_string().trim_matches('"').to_owned())
+            .collect()
+    };
+    let (slow, good) = (of("SLOW"), of("GOOD"));
+    for (id, what) in slow.iter().zip(["gateway504", "timeout408"].iter().cycle()) {
+        let fault = json!({"do": what, "on": "put", "task": id, "probability": 1.0});
+        drill.act(json!({ "fault": fault })).await;
+    }
+    // the good target's work comes bit by bit, so that between its answers there is a long row of the other's
+    for id in &good {
+        drill.act(json!({"task": id, "do": "hide"})).await;
+    }
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    let mut before = 0;
+    for (healed, id) in (1..).zip(&good) {
+        drill.run_for("12h").await;
+        no_word_of_the_server(&drill);
+        let row = sends(&drill, &slow).iter().sum::<usize>();
+        if healed == 1 {
+            assert!(row >= 6, "a row of requests with all tasks: {row}");
+            for id in &slow {
+                let why = drill.done(&["explain", id]);
+                assert!(WAITS.iter().any(|reason| why.contains(reason)), "{why}");
+            }
+        }
+        assert!(row >= before, "{row}");
+        before = row;
+        drill.act(json!({"task": id, "do": "show"})).await;
+        drill.run_for("11m").await;
+        assert_eq!(
+            sends(&drill, std::slice::from_ref(id)),
+            [1],
+            "it goes with the next reading"
+        );
+        drill.run_for("1h").await;
+        assert_eq!(drill.count("healed"), healed, "the good target goes on");
+    }
+    drill.run_for("60h").await;
+    no_word_of_the_server(&drill);
+    let sent = sends(&drill, &slow);
+    assert!(sent.iter().all(|times| (1..=5).contains(times)), "{sent:?}");
+    let inbox = drill.inbox();
+    assert_eq!(inbox.len(), 1, "{inbox:#?}");
+    assert_eq!(inbox[0]["id"], "attempts_used_up:SLOW", "{inbox:#?}");
+    assert_eq!(inbox[0]["tasks"], json!(slow), "{inbox:#?}");
+    let evidence = drill.judge_leaving(6).await;
+    assert_eq!(
+        (evidence.effects_on("SLOW"), evidence.effects_on("GOOD")),
+        (0, 3)
+    );
+    assert_eq!(evidence.count("runs_twice"), 0);
+}

@@ -65,6 +65,7 @@ async fn some_faults_answer_without_acting_and_some_act_without_answering() {
         ("html503", 503, 0, "<HTML>"),
         ("html500_applied", 500, 2, "<HTML>"),
         ("timeout408", 408, 0, "<HTML>"),
+        ("gateway504", 504, 0, "<HTML>"),
         ("too_many", 429, 0, "<HTML>"),
         ("xml_error", 500, 0, "<?xml"),
         ("empty200", 200, 2, ""),
