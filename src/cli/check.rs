@@ -13,6 +13,7 @@ use super::render::clean;
 use crate::absence::Feed;
 use crate::config::{Finding, Lines, Severity, policy_strangers, probe};
 use crate::daemon;
+use crate::ledger::{Place, place};
 use crate::mail;
 use crate::model::Clock;
 use crate::model::settings::{AuthKind, Settings};
@@ -49,6 +50,7 @@ pub fn check(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
         findings.extend(probe(settings));
         let faults = unusable(settings, &findings);
         findings.extend(faults);
+        findings.extend(no_store(settings));
         findings.extend(absences(settings));
         findings.extend(learned(settings));
         // an unreadable directory is among the findings already
@@ -210,13 +212,52 @@ fn unusable(settings: &Settings, found: &[Finding]) -> Vec<Finding> {
             key: key.to_owned(),
             line: None,
             what,
-            hint: if denied {
+            hint: if key == "server.ca_file" && settings.server.ca_file.is_none() {
+                "the package is called ca-certificates on most systems; SSL_CERT_FILE and SSL_CERT_DIR say where else to look".to_owned()
+            } else if denied {
                 "the daemon's user has to be able to read it; run `check` as that user".to_owned()
             } else {
                 "put the right content into the file".to_owned()
             },
         })
         .collect()
+}
+
+/// A store that is not there and can't be made: the daemon would not start.
+fn no_store(settings: &Settings) -> Option<Finding> {
+    let dir = &settings.store.dir;
+    if dir.as_os_str().is_empty() {
+        return None;
+    }
+    let (severity, what, hint) = match place(dir) {
+        Ok(Place::There) if dir.is_file() => (
+            Severity::Error,
+            format!("{} is not a directory", dir.display()),
+            "name another directory",
+        ),
+        Ok(Place::There | Place::Free) => return None,
+        // another user's `check` says little about the daemon's
+        Ok(Place::Barred) => (
+            Severity::Warning,
+            format!(
+                "{} is not there, and this user may not make it",
+                dir.display()
+            ),
+            "make it for the daemon's user (chmod 700), or run `check` as that user",
+        ),
+        Err(error) => (
+            Severity::Error,
+            Failure::of(Kind::Store, &error).message,
+            "name a directory that can be made, or that the daemon's user may enter",
+        ),
+    };
+    Some(Finding {
+        severity,
+        key: "store.dir".to_owned(),
+        line: None,
+        what,
+        hint: hint.to_owned(),
+    })
 }
 
 /// What is wrong with the absence file.

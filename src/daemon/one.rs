@@ -168,7 +168,7 @@ impl Core {
         // consent and decision are on record before anything is claimed
         self.put(
             EventBody::Approved {
-                hold: Digest::new(&format!("retry-one:{task}")),
+                hold: hold_of(&task),
                 until: now,
                 reason: Arc::from(why),
             },
@@ -192,10 +192,23 @@ impl Core {
     }
 }
 
+/// Under which name the consent to a single retry is on record.
+pub fn hold_of(task: &TaskId) -> Digest {
+    Digest::new(&format!("retry-one:{task}"))
+}
+
 fn held(task: &TaskId, by: &str, refusals: &[Refusal]) -> Reply {
     let why: Vec<String> = refusals.iter().map(ToString::to_string).collect();
-    refused(
-        format!("{by} task {task}: {}", why.join("; ")),
-        "consent does not lift this: choose another task, or mend what is named",
-    )
+    let ends = refusals.iter().map(|refusal| refusal.until);
+    // where each ends by itself, the last one says when
+    let hint = match ends
+        .collect::<Option<Vec<_>>>()
+        .and_then(|ends| ends.into_iter().max())
+    {
+        Some(until) => format!(
+            "consent does not lift this: wait until {until:.0} and ask again, or choose another task"
+        ),
+        None => "consent does not lift this: choose another task, or mend what is named".to_owned(),
+    };
+    refused(format!("{by} task {task}: {}", why.join("; ")), &hint)
 }

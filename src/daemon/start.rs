@@ -30,7 +30,7 @@ use super::{login, reload};
 use crate::absence::Feed;
 use crate::admin::Admin;
 use crate::config::Overrides;
-use crate::control::{self, Incoming, Reply, Request};
+use crate::control::{self, Incoming, RefusedKind, Reply, Request};
 use crate::dispatch::batch::Queues;
 use crate::ledger::record::{EventBody, MAX_TEXT, Meta, clip};
 use crate::ledger::{Entry, Ledger, Place, Rewound, VerifyItem, place};
@@ -542,7 +542,16 @@ pub async fn offline(settings: Settings, request: Request) -> Result<Reply, Daem
     if let Request::StoreSave { path, lines } = request {
         return save_offline(settings, path, lines).await;
     }
-    let need = Need::of(&request);
+    let absent = place(&settings.store.dir)? != Place::There;
+    if absent && let Some(refused) = needs_a_store(&request, &settings) {
+        return Ok(refused);
+    }
+    let made = absent && matches!(request, Request::Release { .. });
+    let need = match request {
+        // the word alone, which `check` and `probe` have kept beside the traits, takes no store
+        Request::LoginClear if absent => Need::Store { dry: true },
+        ref request => Need::of(request),
+    };
     let settings = Arc::new(settings);
     let options = RunOptions {
         once: true,
@@ -574,5 +583,29 @@ pub async fn offline(settings: Settings, request: Request) -> Result<Reply, Daem
         .await
         .map_err(|_| DaemonError::Worker("the question was dropped without an answer".to_owned()));
     core.ledger.shutdown().await?;
-    answer
+    match answer {
+        Ok(Reply::Done(mut done)) if made => {
+            let dir = settings.store.dir.display();
+            done.message += &format!("; there was no store in {dir}, and one was made for it");
+            Ok(Reply::Done(done))
+        }
+        answer => answer,
+    }
+}
+
+/// An order about what is in a store makes none: one whose directory was mistyped would go into a store
+/// that no daemon reads. A release alone may come before the first start, and says that it made one.
+fn needs_a_store(request: &Request, settings: &Settings) -> Option<Reply> {
+    if request.is_question() || matches!(request, Request::Release { .. } | Request::LoginClear) {
+        return None;
+    }
+    let dir = settings.store.dir.display();
+    Some(Reply::refused(
+        RefusedKind::Store,
+        format!(
+            "there is no store in {dir}, and `{}` makes none",
+            request.name()
+        ),
+        "correct --store or store.dir; where it is the right directory, start `provtaskd run` first, or `provtaskd run --once` once",
+    ))
 }

@@ -64,7 +64,7 @@ impl Core {
                 "not there yet, and this user may not make it: the first `provtaskd run` needs the directory, owned by its user (chmod 700)".to_owned()
             }
             (None, None, Some(_)) => {
-                "not there yet; the first order or `provtaskd run` makes it".to_owned()
+                "not there yet; the first `provtaskd run` makes it".to_owned()
             }
             (None, None, None) => "ok".to_owned(),
         };

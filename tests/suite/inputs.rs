@@ -27,6 +27,11 @@ pub struct Case {
 
 pub fn nothing(_: &Path) {}
 
+/// There is a store: an order makes none.
+pub fn started(dir: &Path) {
+    assert_eq!(run(dir, &["run", "--once"]).status.code(), Some(69));
+}
+
 fn config_is(dir: &Path, text: &str) {
     fs::write(dir.join("provtaskd.toml"), text).expect("written");
 }
