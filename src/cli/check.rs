@@ -9,7 +9,7 @@ use super::context::{Context, print};
 use super::failure::{Failure, Kind, tell};
 use super::policy;
 use super::progress::beside;
-use super::render::clean;
+use super::render::{clean, counted};
 use crate::absence::Feed;
 use crate::config::{Finding, Lines, Severity, policy_strangers, probe};
 use crate::daemon;
@@ -92,9 +92,13 @@ pub fn check(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
         return Err(failure);
     }
     print(&format!(
-        "{}: good ({} warning(s)); mode {}\n",
+        "{}: good ({}); mode {}\n",
         file.display(),
-        findings.len(),
+        counted(
+            u64::try_from(findings.len()).unwrap_or(u64::MAX),
+            "warning",
+            "warnings"
+        ),
         settings.modes.global,
     ))?;
     if args.online {

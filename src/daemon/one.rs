@@ -212,3 +212,29 @@ fn held(task: &TaskId, by: &str, refusals: &[Refusal]) -> Reply {
     };
     refused(format!("{by} task {task}: {}", why.join("; ")), &hint)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{LineageId, RefusalReason, Scope};
+
+    #[test]
+    fn what_ends_by_itself_says_when_and_what_does_not_says_nothing_of_waiting() {
+        let of = |minute: Option<i64>| {
+            let at = |minute| jiff::Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_mins(minute);
+            let refusal = Refusal::new(RefusalReason::NotDueYet, Scope::Lineage(LineageId(1)));
+            match minute {
+                Some(minute) => refusal.until(at(minute)),
+                None => refusal,
+            }
+        };
+        let hint = |refusals: &[Refusal]| match held(&TaskId::new("7"), "the limits hold", refusals)
+        {
+            Reply::Refused(refused) => refused.hint,
+            other => panic!("{other:?}"),
+        };
+        let waits = hint(&[of(Some(5)), of(Some(9))]);
+        assert!(waits.contains("until 1970-01-01T00:09:00Z"), "{waits}");
+        assert!(!hint(&[of(Some(5)), of(None)]).contains("until"));
+    }
+}

@@ -196,8 +196,7 @@ fn what_the_store_alone_answers_needs_no_password() {
         status.contains("pw"),
         "the status says what is missing: {status}"
     );
-    let status = provtaskd(dir, &["run", "--once"]);
-    assert_eq!(status.status.code(), Some(78), "{}", err(&status));
+    crate::inputs::started(dir);
     done(dir, &["pause", "--why", "no password"]);
     done(dir, &["outcomes", "list"]);
     let status = out(&done(dir, &["status"]));
@@ -212,8 +211,7 @@ fn what_the_store_alone_answers_needs_no_password() {
 #[test]
 fn a_status_without_a_daemon_does_not_speak_for_one() {
     let dir = house("");
-    let once = provtaskd(dir.path(), &["run", "--once"]);
-    assert_eq!(once.status.code(), Some(69), "{}", err(&once));
+    crate::inputs::started(dir.path());
     done(dir.path(), &["pause", "--why", "now that there is a store"]);
     let status = out(&done(dir.path(), &["status"]));
     for wrong in ["not tried yet", "not read yet", "since start", "cycle  -"] {

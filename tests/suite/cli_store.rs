@@ -42,8 +42,7 @@ fn house() -> tempfile::TempDir {
     let password = dir.path().join("pw");
     fs::write(&password, "correct-horse-1\n").expect("written");
     mode(&password, 0o600);
-    let (code, text) = said(&provtaskd(dir.path(), &["run", "--once"]));
-    assert_eq!(code, Some(69), "{text}");
+    crate::inputs::started(dir.path());
     let (code, text) = said(&provtaskd(dir.path(), &PAUSE));
     assert_eq!(code, Some(0), "{text}");
     dir

@@ -123,7 +123,7 @@ pub const OTHERS: &[Case] = &[
         spoil: started,
         args: &["forget", "AD/Nothing"],
         kind: Kind::Data,
-        says: &["AD/nothing"],
+        says: &["AD/nothing", "not automated"],
     },
     Case {
         name: "a definition that is none",

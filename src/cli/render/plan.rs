@@ -57,8 +57,12 @@ pub fn plan(view: &PlanView, width: Width) -> String {
     );
     let _ = writeln!(
         out,
-        "\n{} item(s); `provtaskd explain TASK` shows the values behind one",
-        view.items.len()
+        "\n{}; `provtaskd explain TASK` shows the values behind one",
+        counted(
+            u64::try_from(view.items.len()).unwrap_or(u64::MAX),
+            "item",
+            "items"
+        )
     );
     if view.left_out > 0 {
         let _ = writeln!(out, "{} more left out by --limit", view.left_out);
