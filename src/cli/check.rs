@@ -13,7 +13,6 @@ use super::render::{clean, counted};
 use crate::absence::Feed;
 use crate::config::{Finding, Lines, Severity, policy_strangers, probe};
 use crate::daemon;
-use crate::ledger::{Place, place};
 use crate::mail;
 use crate::model::Clock;
 use crate::model::settings::{AuthKind, Settings};
@@ -229,31 +228,21 @@ fn unusable(settings: &Settings, found: &[Finding]) -> Vec<Finding> {
 
 /// A store that is not there and can't be made: the daemon would not start.
 fn no_store(settings: &Settings) -> Option<Finding> {
-    let dir = &settings.store.dir;
-    if dir.as_os_str().is_empty() {
+    if settings.store.dir.as_os_str().is_empty() {
         return None;
     }
-    let (severity, what, hint) = match place(dir) {
-        Ok(Place::There) if dir.is_file() => (
-            Severity::Error,
-            format!("{} is not a directory", dir.display()),
-            "name another directory",
-        ),
-        Ok(Place::There | Place::Free) => return None,
-        // another user's `check` says little about the daemon's
-        Ok(Place::Barred) => (
+    let (what, ours) = daemon::no_store(&settings.store)?;
+    // another user's `check` says little about the daemon's
+    let (severity, hint) = if ours {
+        (
             Severity::Warning,
-            format!(
-                "{} is not there, and this user may not make it",
-                dir.display()
-            ),
             "make it for the daemon's user (chmod 700), or run `check` as that user",
-        ),
-        Err(error) => (
+        )
+    } else {
+        (
             Severity::Error,
-            Failure::of(Kind::Store, &error).message,
             "name a directory that can be made, or that the daemon's user may enter",
-        ),
+        )
     };
     Some(Finding {
         severity,

@@ -21,7 +21,7 @@ use super::patience::{STORE_PATIENCE, open_patiently};
 use super::probed::unprobed;
 use super::requests::OnRecord;
 use super::stopped::StopFile;
-use super::store::{StoreSeen, mismatch_of};
+use super::store::{StoreSeen, mismatch_of, needs_a_store};
 use super::time::clock_for;
 use super::under_way::UnderWay;
 use super::upkeep::{Saving, save_offline};
@@ -30,7 +30,7 @@ use super::{login, reload};
 use crate::absence::Feed;
 use crate::admin::Admin;
 use crate::config::Overrides;
-use crate::control::{self, Incoming, RefusedKind, Reply, Request};
+use crate::control::{self, Incoming, Reply, Request};
 use crate::dispatch::batch::Queues;
 use crate::ledger::record::{EventBody, MAX_TEXT, Meta, clip};
 use crate::ledger::{Entry, Ledger, Place, Rewound, VerifyItem, place};
@@ -591,21 +591,4 @@ pub async fn offline(settings: Settings, request: Request) -> Result<Reply, Daem
         }
         answer => answer,
     }
-}
-
-/// An order about what is in a store makes none: one whose directory was mistyped would go into a store
-/// that no daemon reads. A release alone may come before the first start, and says that it made one.
-fn needs_a_store(request: &Request, settings: &Settings) -> Option<Reply> {
-    if request.is_question() || matches!(request, Request::Release { .. } | Request::LoginClear) {
-        return None;
-    }
-    let dir = settings.store.dir.display();
-    Some(Reply::refused(
-        RefusedKind::Store,
-        format!(
-            "there is no store in {dir}, and `{}` makes none",
-            request.name()
-        ),
-        "correct --store or store.dir; where it is the right directory, start `provtaskd run` first, or `provtaskd run --once` once",
-    ))
 }

@@ -282,7 +282,8 @@ fn unread(line: u64, error: &RecordError) -> String {
         RecordError::Newer(version) => format!(
             "line {line} has version {version}, this program reads up to {VERSION}; use a newer provtaskd"
         ),
-        other => format!("line {line}: {other}"),
+        // the reader has seen that one line alone
+        other => format!("line {line}: {other}").replace(" at line 1 column ", " at column "),
     }
 }
 

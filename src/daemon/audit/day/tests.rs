@@ -99,6 +99,7 @@ fn wanted(lineage: u64) -> DecidedItem {
             action: Action::Retry,
             after: None,
             because: Some("may heal".into()),
+            priority: 0,
         }),
         fault: None,
         refusal: Some(crate::model::Refusal::new(
