@@ -104,7 +104,7 @@ pub fn html(day: &Daily) -> String {
             "#done by others",
             "#by us after all",
             "#in no list any more",
-            "#still so",
+            "#still as it was",
             "which are",
         ];
         table(&mut out, "Would have been done", &columns, rows);

@@ -80,7 +80,7 @@ pub fn text(day: &Daily) -> String {
         for row in &day.would_have {
             let _ = writeln!(
                 out,
-                "  {:<16} {:<15} {:>6}   held by {}; done by others {}, by us after all {}, in no list any more {}, still so {} {}",
+                "  {:<16} {:<15} {:>6}   held by {}; done by others {}, by us after all {}, in no list any more {}, still as it was {} {}",
                 target(row.target.as_ref()),
                 row.action.as_str(),
                 row.tasks,

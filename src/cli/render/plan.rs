@@ -266,7 +266,7 @@ mod tests {
             assert!(text.contains(whole), "{whole} is broken in:\n{text}");
         }
         assert!(!text.contains('\u{1b}'));
-        assert!(text.contains("1 tasks visible to PROVTASKD"));
+        assert!(text.contains("1 task visible to PROVTASKD"));
         assert!(text.contains("2 more left out"));
     }
 

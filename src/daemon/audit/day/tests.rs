@@ -141,7 +141,7 @@ fn what_left_the_lists_is_not_told_among_what_is_still_so() {
     assert_eq!(row.named, [TaskId::new("92")]);
     let text = crate::daily::text(&day);
     assert!(
-        text.contains("in no list any more 1, still so 1 92"),
+        text.contains("in no list any more 1, still as it was 1 92"),
         "{text}"
     );
 }
