@@ -20,8 +20,8 @@ pub use request::{Incoming, MAX_TEXT, OutcomeFilter, PlanFilter, Request};
 pub use server::Server;
 pub use state::{AnchorView, FeedView, IntakeView, RewoundView, SavedView};
 pub use view::{
-    Actor, AttemptView, Done, EventView, ExplainView, InboxItem, LOGIN_HINT, LoginView, NotesView,
-    OutcomeRow, OutcomesView, PauseView, PlanItem, PlanView, RefusalView, Refused, RefusedKind,
-    ReleasedView, Reply, StatusView, Story, TargetRow,
+    Actor, AttemptView, Done, EventView, ExplainView, InboxItem, LOGIN_HINT, LoginView, NOT_SHOWN,
+    NotesView, OutcomeRow, OutcomesView, PauseView, PlanItem, PlanView, RefusalView, Refused,
+    RefusedKind, ReleasedView, Reply, StatusView, Story, TargetRow,
 };
 pub use wire::ControlError;

@@ -43,6 +43,28 @@ fn one_line(what: &str, line: &str) -> String {
     }
 }
 
+/// The first field that no line could have, each tried by itself; the parser names neither field nor range.
+fn bad_field(fields: &[&str; 5]) -> Option<String> {
+    const FIELDS: [(&str, &str); 5] = [
+        ("second", "0 to 59"),
+        ("minute", "0 to 59"),
+        ("hour", "0 to 23"),
+        ("day of the month", "1 to 31"),
+        ("month", "1 to 12, or JAN to DEC"),
+    ];
+    let alone = |at: usize| {
+        let mut all = ["*"; 6];
+        all[at] = fields[at];
+        cron::Schedule::from_str(&all.join(" ")).is_ok()
+    };
+    let at = (0..fields.len()).find(|at| !alone(*at))?;
+    let (name, range) = FIELDS[at];
+    Some(format!(
+        "`{}` is no {name}: write {range}, as one, a list (1,2), a range from low to high (1-5) or a step above 0 (*/2)",
+        fields[at]
+    ))
+}
+
 impl Cron {
     /// Reads 5 fields (minute hour day month weekday) or 6 (second first), or `@hourly`, `@daily`,
     /// `@midnight`, `@weekly`, `@monthly`, `@yearly`. Weekdays: 0 and 7 are Sunday, or names.
@@ -86,7 +108,16 @@ impl Cron {
             .into_iter()
             .map(|(day, weekday)| {
                 let text = format!("{second} {minute} {hour} {day} {month} {weekday}");
-                cron::Schedule::from_str(&text).map_err(|e| error(e.to_string()))
+                cron::Schedule::from_str(&text).map_err(|e| {
+                    let fields = [second, minute, hour, day, month];
+                    match bad_field(&fields) {
+                        Some(what) => CronError {
+                            line: line.to_owned(),
+                            what,
+                        },
+                        None => error(e.to_string()),
+                    }
+                })
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {
@@ -243,6 +274,27 @@ mod tests {
             );
         }
         out
+    }
+
+    #[test]
+    fn what_is_out_of_range_is_named_with_its_field() {
+        for (line, part) in [
+            ("61 * * * *", "`61` is no minute: write 0 to 59"),
+            ("75 0 8 * * *", "`75` is no second: write 0 to 59"),
+            ("0 25 * * *", "`25` is no hour: write 0 to 23"),
+            ("0 8-26 * * *", "`8-26` is no hour"),
+            ("0 8 32 * *", "`32` is no day of the month: write 1 to 31"),
+            ("0 8 * 13 *", "`13` is no month: write 1 to 12"),
+            ("0 8 * * 9", "`9` is not a weekday"),
+            ("x * * * *", "`x` is no minute"),
+        ] {
+            let error = Cron::parse(line, TimeZone::UTC).expect_err("it can't be read");
+            let said = error.to_string();
+            assert!(
+                said.contains(part) && !said.contains('\n'),
+                "{line}: {said}"
+            );
+        }
     }
 
     #[test]

@@ -108,7 +108,10 @@ async fn patiently(
             }
             return asked.map_err(|error| silent(error, dir));
         }
-        match without_daemon(settings.clone()?, request.clone()).await {
+        let usable = settings
+            .clone()
+            .map_err(|failure| without_the_file(failure, socket));
+        match without_daemon(usable?, request.clone()).await {
             Err(failure) if failure.kind == Kind::Busy && began.elapsed() < STORE_TIME => {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(longest);
@@ -123,6 +126,16 @@ async fn patiently(
             done => return done,
         }
     }
+}
+
+/// The file can't be used, and where a daemon may listen was only guessed from it: it can be named.
+fn without_the_file(failure: Failure, socket: &Path) -> Failure {
+    let hint = format!(
+        "{}; no daemon answers on {}: where one listens elsewhere, --socket FILE or --store DIR asks it without the file",
+        failure.hint,
+        socket.display()
+    );
+    failure.hint(hint)
 }
 
 /// What to do about a daemon that is there and says nothing: which process it is, and how it stands.

@@ -246,7 +246,10 @@ fn verify(context: &Context, args: &VerifyArgs) -> Result<(), Failure> {
             Kind::Unverified,
             match many {
                 1 => first.to_string(),
-                many => format!("{first}; {} findings more", many - 1),
+                many => {
+                    let more = render::counted(many - 1, "finding", "findings");
+                    format!("{first}; {more} more")
+                }
             },
         )
         .hint("keep store and anchors as they are; docs/audit.md says what each finding means")),
@@ -442,7 +445,7 @@ fn footer(
     }
     if rows == 0 {
         tell(&format!(
-            "nothing of what was asked for is on record; {records_read} records were read"
+            "nothing of what was asked for is on record; records that were read: {records_read}"
         ));
     }
     Ok(())

@@ -9,7 +9,7 @@ use super::context::{Context, print};
 use super::failure::{Failure, Kind, tell};
 use super::policy;
 use super::progress::beside;
-use super::render::clean;
+use super::render::{clean, counted};
 use crate::absence::Feed;
 use crate::config::{Finding, Lines, Severity, policy_strangers, probe};
 use crate::daemon;
@@ -49,6 +49,7 @@ pub fn check(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
         findings.extend(probe(settings));
         let faults = unusable(settings, &findings);
         findings.extend(faults);
+        findings.extend(no_store(settings));
         findings.extend(absences(settings));
         findings.extend(learned(settings));
         // an unreadable directory is among the findings already
@@ -90,9 +91,13 @@ pub fn check(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
         return Err(failure);
     }
     print(&format!(
-        "{}: good ({} warning(s)); mode {}\n",
+        "{}: good ({}); mode {}\n",
         file.display(),
-        findings.len(),
+        counted(
+            u64::try_from(findings.len()).unwrap_or(u64::MAX),
+            "warning",
+            "warnings"
+        ),
         settings.modes.global,
     ))?;
     if args.online {
@@ -210,13 +215,42 @@ fn unusable(settings: &Settings, found: &[Finding]) -> Vec<Finding> {
             key: key.to_owned(),
             line: None,
             what,
-            hint: if denied {
+            hint: if key == "server.ca_file" && settings.server.ca_file.is_none() {
+                "the package is called ca-certificates on most systems; SSL_CERT_FILE and SSL_CERT_DIR say where else to look".to_owned()
+            } else if denied {
                 "the daemon's user has to be able to read it; run `check` as that user".to_owned()
             } else {
                 "put the right content into the file".to_owned()
             },
         })
         .collect()
+}
+
+/// A store that is not there and can't be made: the daemon would not start.
+fn no_store(settings: &Settings) -> Option<Finding> {
+    if settings.store.dir.as_os_str().is_empty() {
+        return None;
+    }
+    let (what, ours) = daemon::no_store(&settings.store)?;
+    // another user's `check` says little about the daemon's
+    let (severity, hint) = if ours {
+        (
+            Severity::Warning,
+            "make it for the daemon's user (chmod 700), or run `check` as that user",
+        )
+    } else {
+        (
+            Severity::Error,
+            "name a directory that can be made, or that the daemon's user may enter",
+        )
+    };
+    Some(Finding {
+        severity,
+        key: "store.dir".to_owned(),
+        line: None,
+        what,
+        hint: hint.to_owned(),
+    })
 }
 
 /// What is wrong with the absence file.

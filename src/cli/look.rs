@@ -81,8 +81,10 @@ pub fn plan(context: &Context, args: PlanArgs) -> Result<(), Failure> {
         .iter()
         .filter(|item| item.fault.is_some())
         .count();
+    let faults = u64::try_from(faults).unwrap_or(u64::MAX);
     if faults > 0 {
-        let what = format!("a policy failed on {faults} tasks; they are left alone");
+        let tasks = render::counted(faults, "task", "tasks");
+        let what = format!("a policy failed on {tasks}, left alone");
         return Err(Failure::new(Kind::Findings, what)
             .hint("`provtaskd explain TASK` names file and line; mend the policy"));
     }

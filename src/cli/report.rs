@@ -14,6 +14,7 @@ use super::render;
 use super::survey::write;
 use crate::control::{InboxItem, Reply, Request, StatusView};
 use crate::daemon::audit::{Day, is_before};
+use crate::daemon::domain_now;
 use crate::daily::{self, Daily, Now};
 use crate::mail::{self, Letter};
 use crate::model::Clock;
@@ -109,12 +110,15 @@ fn daily(context: &Context, args: &DailyArgs) -> Result<(), Failure> {
         Ok(settings) => Some(mailing(settings)?),
         Err(failure) => return Err(failure.clone()),
     };
+    let simulated = loaded.as_ref().ok().cloned();
+    let simulated = simulated.filter(|settings| settings.server.simulator_clock);
     let (journal, first) = Journal::open(context, loaded)?;
     let now = journal.is_of_daemon().then(|| now(context)).transpose()?;
-    let clock = now
-        .as_ref()
-        .map_or_else(|| Clock::wall().now(), |(now, _)| now.at);
-    let to = args.to.unwrap_or(clock);
+    let to = match (args.to, &now) {
+        (Some(to), _) => to,
+        (None, Some((now, _))) => now.at,
+        (None, None) => clock(context, simulated.as_ref()),
+    };
     let from = match args.from {
         Some(from) => from,
         None => to.checked_sub(DAY).unwrap_or(Timestamp::MIN),
@@ -166,6 +170,23 @@ fn daily(context: &Context, args: &DailyArgs) -> Result<(), Failure> {
     }
 }
 
+/// What the time is where no daemon says it: by the clock that wrote the records, where it can be asked.
+fn clock(context: &Context, simulated: Option<&Settings>) -> Timestamp {
+    let wall = Clock::wall().now();
+    let Some(settings) = simulated else {
+        return wall;
+    };
+    context
+        .block_on(async { Ok(domain_now(settings).await?) })
+        .unwrap_or_else(|failure| {
+            tell(&format!(
+                "warning: the span ends by this machine's clock, at {wall:.0}: {}; --to names another end",
+                failure.message
+            ));
+            wall
+        })
+}
+
 /// Where reports go.
 fn mailing(settings: &Settings) -> Result<MailSettings, Failure> {
     let none = || {
@@ -214,8 +235,13 @@ fn now(context: &Context) -> Result<(Now, NotOnRecord), Failure> {
     let Reply::Status(status) = answer(context, Request::Status)? else {
         return Err(super::ask::unexpected());
     };
-    let Reply::Inbox(inbox) = answer(context, Request::Inbox)? else {
-        return Err(super::ask::unexpected());
+    // of a store of another world none is shown
+    let inbox = match status.store_foreign {
+        true => Vec::new(),
+        false => match answer(context, Request::Inbox)? {
+            Reply::Inbox(inbox) => inbox,
+            _ => return Err(super::ask::unexpected()),
+        },
     };
     let since = status.reads_on_record_to;
     let reads = since.map(|since| (status.reads_not_on_record, since));

@@ -330,9 +330,9 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
 
 fn said(saved: &SavedView) -> String {
     format!(
-        "wrote {}: {} records up to {}, {} bytes",
+        "wrote {}: {} up to {}, {} bytes",
         saved.path.display(),
-        render::count(saved.records),
+        render::counted(saved.records, "record", "records"),
         saved.last,
         render::count(saved.bytes)
     )
@@ -343,7 +343,10 @@ fn left_out(records: u64) -> Result<(), Failure> {
         0 => Ok(()),
         many => Err(Failure::new(
             Kind::Findings,
-            format!("{many} records can't be read and were left out"),
+            format!(
+                "left out, because they can't be read: {}",
+                render::counted(many, "record", "records")
+            ),
         )
         .hint("`provtaskd store check` names them")),
     }

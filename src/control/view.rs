@@ -258,6 +258,9 @@ pub struct StatusView {
     pub attempts_open: u64,
     /// Where the store is.
     pub store: String,
+    /// Set where it belongs to another server or login than the configured one: nothing of it is shown.
+    #[serde(default)]
+    pub store_foreign: bool,
     /// `ok`, or what is wrong with it.
     pub store_state: String,
     /// Set where it does not hold what was acknowledged, until a person has settled that.
@@ -353,6 +356,9 @@ impl From<&Refusal> for RefusalView {
         }
     }
 }
+
+/// Stands for what a task said, where it is in no list any more and no record kept it.
+pub const NOT_SHOWN: &str = "not shown any more";
 
 /// One item of the plan.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

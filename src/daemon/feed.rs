@@ -45,7 +45,7 @@ impl Core {
         let problem = state.problem?;
         Some(if state.taken {
             let what = format!(
-                "{} rows of the absence file can't be read, the first: {problem}",
+                "rows of the absence file that can't be read: {}, the first: {problem}",
                 state.bad_rows
             );
             (what, ROW_HINT.to_owned())

@@ -27,7 +27,7 @@ pub fn stop_record(state: &LoginState) -> Option<(Option<Digest>, Arc<str>)> {
 
 /// The login as a store of another world remembers it: it must not be taken for that world's own.
 pub fn elsewhere(server: &ServerSettings) -> Login {
-    Login::new(&format!("{} at {}", server.login, server.origin))
+    Login::new(&format!("{} at {}", server.login, plain(&server.origin)))
 }
 
 /// The state to start the client with.
@@ -57,7 +57,25 @@ pub fn state_of(index: &Index, server: &ServerSettings) -> LoginState {
 
 /// What a store is bound to: origin and login.
 pub fn world(server: &ServerSettings) -> String {
-    format!("{} as {}", server.origin, server.login)
+    format!("{} as {}", plain(&server.origin), server.login)
+}
+
+/// The origin without the dot that may end a host's name: the same host, and so the same world. Case, a
+/// default port and a slash at the end are gone already when the configuration was read; the dot is not,
+/// for it says how the name is to be looked up.
+pub(super) fn plain(origin: &str) -> String {
+    let Some((scheme, host)) = origin.split_once("://") else {
+        return origin.to_owned();
+    };
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (name, Some(port)),
+        _ => (host, None),
+    };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    match port {
+        Some(port) => format!("{scheme}://{name}:{port}"),
+        None => format!("{scheme}://{name}"),
+    }
 }
 
 impl Core {
@@ -143,4 +161,25 @@ async fn clear(ledger: &Ledger, login: Login, now: Timestamp) -> Result<(), Daem
         })
         .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn a_dot_that_ends_the_host_makes_no_other_world() {
+        for (said, meant) in [
+            ("https://oig.example.com", "https://oig.example.com"),
+            ("https://oig.example.com.", "https://oig.example.com"),
+            (
+                "https://oig.example.com.:14001",
+                "https://oig.example.com:14001",
+            ),
+            ("http://[::1]:7", "http://[::1]:7"),
+            ("http://[::1]", "http://[::1]"),
+        ] {
+            assert_eq!(plain(said), meant);
+        }
+    }
 }

@@ -58,7 +58,7 @@ impl Core {
         };
         self.put(body, who, now).await?;
         Ok(Reply::done(format!(
-            "taken note of: {count} tasks left the list after the store was rewound; what happened to them is not known, and nothing is sent for them"
+            "taken note of: tasks that left the list after the store was rewound: {count}; what happened to them is not known, and nothing is sent for them"
         )))
     }
 }

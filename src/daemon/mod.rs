@@ -68,6 +68,7 @@ pub use online::{Online, Trouble, online};
 pub use private::{make_private_dir, write_private};
 pub use probe::{ProbeOptions, Probed, keep_traits, kept_traits, probe};
 pub use start::{Running, offline, run, start};
+pub use store::no_store;
 pub use survey::{SurveyOptions, Surveyed, survey};
 pub use upkeep::{domain_now, hint_of, kind_of};
 pub use watch::{Progress, WatchError};

@@ -168,7 +168,7 @@ impl Core {
         // consent and decision are on record before anything is claimed
         self.put(
             EventBody::Approved {
-                hold: Digest::new(&format!("retry-one:{task}")),
+                hold: hold_of(&task),
                 until: now,
                 reason: Arc::from(why),
             },
@@ -192,10 +192,49 @@ impl Core {
     }
 }
 
+/// Under which name the consent to a single retry is on record.
+pub fn hold_of(task: &TaskId) -> Digest {
+    Digest::new(&format!("retry-one:{task}"))
+}
+
 fn held(task: &TaskId, by: &str, refusals: &[Refusal]) -> Reply {
     let why: Vec<String> = refusals.iter().map(ToString::to_string).collect();
-    refused(
-        format!("{by} task {task}: {}", why.join("; ")),
-        "consent does not lift this: choose another task, or mend what is named",
-    )
+    let ends = refusals.iter().map(|refusal| refusal.until);
+    // where each ends by itself, the last one says when
+    let hint = match ends
+        .collect::<Option<Vec<_>>>()
+        .and_then(|ends| ends.into_iter().max())
+    {
+        Some(until) => format!(
+            "consent does not lift this: wait until {until:.0} and ask again, or choose another task"
+        ),
+        None => "consent does not lift this: choose another task, or mend what is named".to_owned(),
+    };
+    refused(format!("{by} task {task}: {}", why.join("; ")), &hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{LineageId, RefusalReason, Scope};
+
+    #[test]
+    fn what_ends_by_itself_says_when_and_what_does_not_says_nothing_of_waiting() {
+        let of = |minute: Option<i64>| {
+            let at = |minute| jiff::Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_mins(minute);
+            let refusal = Refusal::new(RefusalReason::NotDueYet, Scope::Lineage(LineageId(1)));
+            match minute {
+                Some(minute) => refusal.until(at(minute)),
+                None => refusal,
+            }
+        };
+        let hint = |refusals: &[Refusal]| match held(&TaskId::new("7"), "the limits hold", refusals)
+        {
+            Reply::Refused(refused) => refused.hint,
+            other => panic!("{other:?}"),
+        };
+        let waits = hint(&[of(Some(5)), of(Some(9))]);
+        assert!(waits.contains("until 1970-01-01T00:09:00Z"), "{waits}");
+        assert!(!hint(&[of(Some(5)), of(None)]).contains("until"));
+    }
 }

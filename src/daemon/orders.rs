@@ -11,6 +11,7 @@ use super::lost::lost_on;
 use super::stopped::StopFile;
 use super::under_way::Why;
 use crate::control::{self, RefusedKind, Reply, Request};
+use crate::daily::counted;
 use crate::governor::HoldError;
 use crate::ledger::Entry;
 use crate::ledger::record::{Actor, EventBody, Meta};
@@ -155,7 +156,7 @@ impl Core {
                 let until = now
                     .checked_add(self.settings.governor.approval_ttl)
                     .unwrap_or(Timestamp::MAX);
-                let tasks = hold.tasks.len();
+                let many = hold.tasks.len();
                 self.put(
                     EventBody::Approved {
                         hold: Digest::new(&hold.id),
@@ -167,8 +168,9 @@ impl Core {
                 )
                 .await?;
                 Ok(Reply::done(format!(
-                    "approved: {} of {tasks} tasks on {} until {until:.0}, under policy set {}; they are read again before anything is sent",
+                    "approved: {} of {} on {} until {until:.0}, under policy set {}; all is read again before anything is sent",
                     hold.action,
+                    tasks(many),
                     hold.target,
                     hold.hash.short()
                 )))
@@ -263,7 +265,8 @@ impl Core {
         )
         .await?;
         Ok(Reply::done(format!(
-            "released: {count} tasks of the old backlog on {target}{}; caps and rates still hold",
+            "released: {} of the old backlog on {target}{}; caps and rates still hold",
+            tasks(count),
             max_age.map_or_else(String::new, |age| format!(" that are younger than {age:#}"))
         )))
     }
@@ -317,9 +320,9 @@ impl Core {
                 )
                 .await?;
                 Ok(Reply::done(format!(
-                    "rejected: {} of {} tasks on {}",
+                    "rejected: {} of {} on {}",
                     hold.action,
-                    hold.tasks.len(),
+                    tasks(hold.tasks.len()),
                     hold.target
                 )))
             }
@@ -398,13 +401,15 @@ impl Core {
                 .ledger
                 .read(|index| index.learned().map(|(id, _, _)| id.to_string()).collect());
             let hint = if known.is_empty() {
-                "nothing was learned about any definition".to_owned()
+                "there is nothing to forget: it has called no definition so".to_owned()
             } else {
-                format!("learned are: {}", known.join(", "))
+                format!("it has called so: {}", known.join(", "))
             };
             return Ok(Reply::refused(
                 RefusedKind::NotFound,
-                format!("nothing was learned about `{wanted}`"),
+                format!(
+                    "OIG has not called `{wanted}` \"not automated\": nothing of it is remembered"
+                ),
                 hint,
             ));
         };
@@ -454,6 +459,10 @@ impl Core {
             "login {login} may be tried again, once; check the password file before"
         )))
     }
+}
+
+fn tasks(many: usize) -> String {
+    counted(u64::try_from(many).unwrap_or(u64::MAX), "task", "tasks")
 }
 
 /// The actor as recorded.

@@ -9,6 +9,7 @@ use super::core::Core;
 use super::orders::name_of;
 use super::under_way::Why;
 use crate::control::{RefusedKind, Reply};
+use crate::daily::counted;
 use crate::ledger::record::{Actor, EventBody};
 use crate::model::Scope;
 
@@ -99,10 +100,14 @@ impl Core {
         )
         .await?;
         Ok(Reply::done(format!(
-            "paused {}, {}; {} requests already claimed are still sent and answered{note}",
+            "paused {}, {}; {} still sent and answered{note}",
             scope,
             end(until),
-            self.under_way.claimed()
+            counted(
+                u64::try_from(self.under_way.claimed()).unwrap_or(u64::MAX),
+                "request already claimed is",
+                "requests already claimed are"
+            )
         )))
     }
 

@@ -26,6 +26,8 @@ impl Core {
                 | Request::Settle { .. }
                 | Request::Reset { .. }
                 | Request::RetryOne { .. }
+                | Request::Inbox
+                | Request::Explain { .. }
                 | Request::Backlog
                 | Request::OutcomesList { .. }
                 | Request::OutcomesShow { .. }

@@ -21,7 +21,7 @@ use super::patience::{STORE_PATIENCE, open_patiently};
 use super::probed::unprobed;
 use super::requests::OnRecord;
 use super::stopped::StopFile;
-use super::store::{StoreSeen, mismatch_of};
+use super::store::{StoreSeen, mismatch_of, needs_a_store};
 use super::time::clock_for;
 use super::under_way::UnderWay;
 use super::upkeep::{Saving, save_offline};
@@ -548,7 +548,16 @@ pub async fn offline(settings: Settings, request: Request) -> Result<Reply, Daem
     if let Request::StoreSave { path, lines } = request {
         return save_offline(settings, path, lines).await;
     }
-    let need = Need::of(&request);
+    let absent = place(&settings.store.dir)? != Place::There;
+    if absent && let Some(refused) = needs_a_store(&request, &settings) {
+        return Ok(refused);
+    }
+    let made = absent && matches!(request, Request::Release { .. });
+    let need = match request {
+        // the word alone, which `check` and `probe` have kept beside the traits, takes no store
+        Request::LoginClear if absent => Need::Store { dry: true },
+        ref request => Need::of(request),
+    };
     let settings = Arc::new(settings);
     let options = RunOptions {
         once: true,
@@ -580,5 +589,12 @@ pub async fn offline(settings: Settings, request: Request) -> Result<Reply, Daem
         .await
         .map_err(|_| DaemonError::Worker("the question was dropped without an answer".to_owned()));
     core.ledger.shutdown().await?;
-    answer
+    match answer {
+        Ok(Reply::Done(mut done)) if made => {
+            let dir = settings.store.dir.display();
+            done.message += &format!("; there was no store in {dir}, and one was made for it");
+            Ok(Reply::Done(done))
+        }
+        answer => answer,
+    }
 }

@@ -32,7 +32,7 @@ impl StopFile {
         path.push(".login");
         Self {
             path: path.into(),
-            origin: settings.server.origin.clone(),
+            origin: super::login::plain(&settings.server.origin),
             login: settings.server.login.to_string(),
         }
     }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::core::Core;
 use super::login;
-use crate::control::RewoundView;
-use crate::ledger::{Ledger, OpenReport, Place, Rewound};
-use crate::model::settings::Settings;
+use crate::control::{RefusedKind, Reply, Request, RewoundView};
+use crate::ledger::{Ledger, OpenReport, Place, Rewound, place};
+use crate::model::settings::{Settings, StoreSettings};
 
 /// What was found when the store was opened, or that there was none to open.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -64,7 +64,7 @@ impl Core {
                 "not there yet, and this user may not make it: the first `provtaskd run` needs the directory, owned by its user (chmod 700)".to_owned()
             }
             (None, None, Some(_)) => {
-                "not there yet; the first order or `provtaskd run` makes it".to_owned()
+                "not there yet; the first `provtaskd run` makes it".to_owned()
             }
             (None, None, None) => "ok".to_owned(),
         };
@@ -106,5 +106,41 @@ pub fn mismatch_of(ledger: &Ledger, report: &OpenReport, settings: &Settings) ->
             tracing::error!(why = %why, "nothing is sent; use another store directory for another server");
             Some(Arc::from(why))
         }
+    }
+}
+
+/// An order about what is in a store makes none: one whose directory was mistyped would go into a store
+/// that no daemon reads. A release alone may come before the first start, and says that it made one.
+pub fn needs_a_store(request: &Request, settings: &Settings) -> Option<Reply> {
+    if request.is_question() || matches!(request, Request::Release { .. } | Request::LoginClear) {
+        return None;
+    }
+    let dir = settings.store.dir.display();
+    Some(Reply::refused(
+        RefusedKind::Store,
+        format!(
+            "there is no store in {dir}, and `{}` makes none",
+            request.name()
+        ),
+        "correct --store or store.dir; where it is the right directory, start `provtaskd run` first, or `provtaskd run --once` once",
+    ))
+}
+
+/// Why no store can be made where the settings name one, and whether that is this user's lack alone.
+pub fn no_store(settings: &StoreSettings) -> Option<(String, bool)> {
+    let dir = &settings.dir;
+    match place(dir) {
+        Ok(Place::There) if dir.is_file() => {
+            Some((format!("{} is not a directory", dir.display()), false))
+        }
+        Ok(Place::There | Place::Free) => None,
+        Ok(Place::Barred) => Some((
+            format!(
+                "{} is not there, and this user may not make it",
+                dir.display()
+            ),
+            true,
+        )),
+        Err(error) => Some((error.to_string(), false)),
     }
 }

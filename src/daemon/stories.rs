@@ -7,8 +7,8 @@ use super::core::Core;
 use super::describe::RowText;
 use super::standing::{LOST, standing};
 use crate::control::{
-    AttemptView, EventView, ExplainView, OutcomeFilter, OutcomeRow, OutcomesView, PlanItem,
-    RefusedKind, Reply, Story,
+    AttemptView, EventView, ExplainView, NOT_SHOWN, OutcomeFilter, OutcomeRow, OutcomesView,
+    PlanItem, RefusedKind, Reply, Story,
 };
 use crate::ledger::record::{Actor, ClaimItem, DecidedItem, Event, EventBody, How};
 use crate::model::{
@@ -134,7 +134,10 @@ impl Core {
             .iter()
             .rev()
             .find_map(|event| decided_in(event))
-            .map(|decided| self.recorded_item(&decided, opened.name.as_deref()));
+            .map(|decided| {
+                let text = self.text_of(&decided);
+                self.recorded_item(&decided, text, opened.name.as_deref())
+            });
         Reply::Story(Box::new(Story {
             lineage,
             standing: self
@@ -191,17 +194,17 @@ impl Core {
                 format!("`provtaskd outcomes show {lineage}` tells what is on record"),
             );
         };
-        let facts = self
-            .replayed(&decided)
-            .map(|(task, facts)| super::describe::row_text(&task, &facts));
-        let (fields, facts, name) = match facts {
-            Some(text) => (text.fields, text.facts, Some(text.name)),
-            None => (Vec::new(), Vec::new(), None),
-        };
+        let mut text = self.text_of(&decided);
+        let (fields, facts) = text.as_mut().map_or_else(Default::default, |text| {
+            (
+                std::mem::take(&mut text.fields),
+                std::mem::take(&mut text.facts),
+            )
+        });
         Reply::Explain(Box::new(ExplainView {
             live: false,
             as_of: at,
-            item: self.recorded_item(&decided, name.as_deref()),
+            item: self.recorded_item(&decided, text, None),
             policy_hash: decided.hash.clone(),
             fields,
             facts,
@@ -210,14 +213,24 @@ impl Core {
         }))
     }
 
-    fn recorded_item(&self, decided: &DecidedItem, name: Option<&str>) -> PlanItem {
-        let text = RowText {
+    /// A decision as it is on record, with what the task said then where that is kept.
+    fn recorded_item(
+        &self,
+        decided: &DecidedItem,
+        said: Option<RowText>,
+        name: Option<&str>,
+    ) -> PlanItem {
+        let said = said.unwrap_or_else(|| RowText {
             name: name.unwrap_or("-").to_owned(),
             beneficiary: None,
-            owner: "-".to_owned(),
-            status: "as recorded".to_owned(),
+            owner: NOT_SHOWN.to_owned(),
+            status: String::new(),
             facts: Vec::new(),
             fields: Vec::new(),
+        });
+        let text = RowText {
+            status: "as recorded".to_owned(),
+            ..said
         };
         let (target, definition) = self.ledger.read(|index| {
             (
@@ -254,6 +267,12 @@ impl Core {
             Some(moment) => crate::policy::replay_at(&text, moment).ok(),
             None => crate::policy::replay(&text).ok(),
         }
+    }
+
+    /// The same in words.
+    fn text_of(&self, decided: &DecidedItem) -> Option<RowText> {
+        let (task, facts) = self.replayed(decided)?;
+        Some(super::describe::row_text(&task, &facts))
     }
 
     /// What a decision rested on: the rule, the values it read, the facts that were had.

@@ -142,6 +142,7 @@ impl Core {
             reads_on_record_to: Some(reads_on_record_to),
             attempts_open: u64::try_from(open).unwrap_or(u64::MAX),
             store: self.settings.store.dir.display().to_string(),
+            store_foreign: self.foreign_store.is_some(),
             store_state: store.state,
             store_rewound: store.rewound,
             store_notes: store.notes,

@@ -145,7 +145,7 @@ impl Core {
         self.world_said = false;
         self.complete_passes = 0;
         Ok(Reply::done(format!(
-            "accepted: {closed} pieces of work of the former server are closed; what the next list shows is a new backlog, to be released by target (`provtaskd inbox`)"
+            "accepted: work of the former server that is closed now: {closed}; what the next list shows is a new backlog, to be released by target (`provtaskd inbox`)"
         )))
     }
 

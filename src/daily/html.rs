@@ -91,6 +91,7 @@ pub fn html(day: &Daily) -> String {
                 row.tasks.to_string(),
                 row.done_by_others.to_string(),
                 row.done_by_us.to_string(),
+                row.left_lists.to_string(),
                 row.left.to_string(),
                 names(&row.named, row.left),
             ]
@@ -102,8 +103,9 @@ pub fn html(day: &Daily) -> String {
             "#tasks",
             "#done by others",
             "#by us after all",
-            "#left",
-            "which are left",
+            "#in no list any more",
+            "#still as it was",
+            "which are",
         ];
         table(&mut out, "Would have been done", &columns, rows);
     }

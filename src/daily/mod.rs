@@ -124,9 +124,11 @@ pub struct WouldRow {
     pub done_by_others: u64,
     /// Of these: we acted in the span after all.
     pub done_by_us: u64,
-    /// The rest: still as they were, or no longer shown to this login.
+    /// Of these: in no list any more at the end of the span, and nothing tells why.
+    pub left_lists: u64,
+    /// The rest: still as they were.
     pub left: u64,
-    /// The first few that are left.
+    /// The first few that are still as they were.
     pub named: Vec<TaskId>,
 }
 

@@ -11,11 +11,11 @@ use super::error::LedgerError;
 /// What is at the place of a store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {
-    /// A directory.
+    /// A store, or what can't be looked into.
     There,
-    /// Nothing; this user can make it.
+    /// None; this user can make it.
     Free,
-    /// Nothing; this user may not make it.
+    /// None; this user may not make it.
     Barred,
 }
 
@@ -42,7 +42,12 @@ pub fn place(dir: &Path) -> Result<Place, LedgerError> {
         source: Arc::new(source),
     };
     match std::fs::metadata(dir) {
-        Ok(meta) if meta.is_dir() && holds_traits_alone(dir) => return Ok(Place::Free),
+        Ok(meta) if meta.is_dir() && holds_none(dir) => {
+            return Ok(match access(dir, Access::WRITE_OK | Access::EXEC_OK) {
+                Ok(()) => Place::Free,
+                Err(_) => Place::Barred,
+            });
+        }
         Ok(_) => return Ok(Place::There),
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(io(error)),
@@ -85,20 +90,12 @@ pub fn place(dir: &Path) -> Result<Place, LedgerError> {
     }
 }
 
-/// What `probe` leaves in a directory before there is a store: the traits, and how the login stood.
-fn holds_traits_alone(dir: &Path) -> bool {
-    let Ok(entries) = std::fs::read_dir(dir) else {
-        return false;
-    };
-    let mut any = false;
-    for entry in entries {
-        let name = entry.map(|entry| entry.file_name());
-        if !name.is_ok_and(|name| name.to_string_lossy().starts_with("traits.json")) {
-            return false;
-        }
-        any = true;
-    }
-    any
+/// True for a directory in which no part of a store is: an empty one, one in which `probe` has left the
+/// traits, or one that was named by mistake. What can't be looked into may hold one.
+fn holds_none(dir: &Path) -> bool {
+    ["journal", "sidecar", "swap", "aside"]
+        .iter()
+        .all(|part| matches!(dir.join(part).try_exists(), Ok(false)))
 }
 
 #[cfg(test)]
@@ -111,10 +108,10 @@ mod tests {
         let file = dir.path().join("file");
         std::fs::write(&file, "").expect("written");
         std::os::unix::fs::symlink("nowhere", dir.path().join("link")).expect("linked");
-        assert_eq!(place(dir.path()).expect("there"), Place::There);
+        assert_eq!(place(dir.path()).expect("another's"), Place::Free);
         let probed = dir.path().join("probed");
         std::fs::create_dir(&probed).expect("made");
-        assert_eq!(place(&probed).expect("there"), Place::There);
+        assert_eq!(place(&probed).expect("empty"), Place::Free);
         std::fs::write(probed.join("traits.json"), "{}").expect("written");
         assert_eq!(place(&probed).expect("no store"), Place::Free);
         std::fs::write(probed.join("sidecar"), "").expect("written");

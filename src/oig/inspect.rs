@@ -49,6 +49,17 @@ pub fn inspect(settings: &ServerSettings) -> Vec<FileFault> {
             look("server.client_cert", tls::identity(cert, key).map(drop));
         }
     }
+    // what the client is made of can be read, and still there may be no authority
+    if faults.is_empty() && settings.origin.starts_with("https://") {
+        let made = tls::build(settings, true).map(drop);
+        if let Err(error) = made {
+            faults.push(FileFault {
+                key: "server.ca_file",
+                what: error.to_string(),
+                denied: false,
+            });
+        }
+    }
     faults
 }
 

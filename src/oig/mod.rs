@@ -32,5 +32,6 @@ pub use people::{HistoryRow, Member, Proxy, Role};
 pub use reads::{LOGINS_AT_ONCE, People};
 pub use receipts::{ItemAnswer, ItemWord, PutAnswer, receipts};
 pub use secret::SecretDigest;
+pub use tls::unusable;
 pub use wire_out::WriteItem;
 pub use writes::{PutEnd, UnsentCause};

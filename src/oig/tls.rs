@@ -70,8 +70,8 @@ pub(super) fn build(settings: &ServerSettings, https: bool) -> Result<Http, OigE
             // No system roots on this machine: the configured ones must do.
             Err(_) if https && settings.ca_file.is_some() => builder(settings, https, write, true)?
                 .build()
-                .map_err(unusable),
-            Err(e) => Err(unusable(e)),
+                .map_err(|e| OigError::Settings(unusable(&e))),
+            Err(e) => Err(OigError::Settings(unusable(&e))),
         }
     };
     Ok(Http {
@@ -80,11 +80,13 @@ pub(super) fn build(settings: &ServerSettings, https: bool) -> Result<Http, OigE
     })
 }
 
-fn unusable(e: reqwest::Error) -> OigError {
-    OigError::Settings(format!(
-        "the HTTP client can't be set up: {}; if this machine has no CA certificates, install them or name server.ca_file",
-        chain(&e)
-    ))
+/// Why a client can't be made. The one cause that is met is a machine that knows no authority.
+pub fn unusable(e: &reqwest::Error) -> String {
+    let why = chain(e);
+    if why.contains("No CA certificates") {
+        return "this machine has no certificate authorities, without which no https can be spoken: install its package ca-certificates, or name a PEM file of authorities as server.ca_file".to_owned();
+    }
+    format!("the HTTP client can't be set up: {why}")
 }
 
 fn builder(

@@ -149,6 +149,8 @@ fn no_error_in_the_file_takes_away_the_orders_to_a_running_daemon() {
     fs::remove_file(dir.join("provtaskd.toml")).expect("removed");
     let output = provtaskd(dir, &["-c", "provtaskd.toml", "status"]);
     assert_eq!(output.status.code(), Some(78), "{}", err(&output));
+    let hint = err(&output);
+    assert!(hint.contains("--socket FILE or --store DIR"), "{hint}");
     done(
         dir,
         &["-c", "provtaskd.toml", "--socket", "own.sock", "status"],
@@ -194,6 +196,7 @@ fn what_the_store_alone_answers_needs_no_password() {
         status.contains("pw"),
         "the status says what is missing: {status}"
     );
+    crate::inputs::started(dir);
     done(dir, &["pause", "--why", "no password"]);
     done(dir, &["outcomes", "list"]);
     let status = out(&done(dir, &["status"]));
@@ -208,7 +211,8 @@ fn what_the_store_alone_answers_needs_no_password() {
 #[test]
 fn a_status_without_a_daemon_does_not_speak_for_one() {
     let dir = house("");
-    done(dir.path(), &["pause", "--why", "so that there is a store"]);
+    crate::inputs::started(dir.path());
+    done(dir.path(), &["pause", "--why", "now that there is a store"]);
     let status = out(&done(dir.path(), &["status"]));
     for wrong in ["not tried yet", "not read yet", "since start", "cycle  -"] {
         assert!(!status.contains(wrong), "`{wrong}`:\n{status}");

@@ -42,6 +42,51 @@ fn house(extra: &str, files: &[(&str, &str)]) -> tempfile::TempDir {
     dir
 }
 
+#[test]
+fn a_store_that_can_not_be_made_is_no_good_configuration() {
+    let dir = house("", &[("taken", "a file")]);
+    let place = |text: &str| {
+        let path = dir.path().join("provtaskd.toml");
+        let config = std::fs::read_to_string(&path).expect("there");
+        let line = config.lines().find(|line| line.starts_with("dir = "));
+        let config = config.replace(line.expect("a store"), &format!("dir = \"{text}\""));
+        std::fs::write(&path, config).expect("written");
+        let output = provtaskd(dir.path(), &["check"]);
+        (output.status.code(), said(&output))
+    };
+    for bad in ["taken", "taken/store", "/proc/store"] {
+        let (code, text) = place(bad);
+        assert_eq!(code, Some(78), "{bad}: {text}");
+        assert!(text.contains("store.dir: ") && text.contains(bad), "{text}");
+    }
+    let (code, text) = place("not/there/yet");
+    assert_eq!(code, Some(0), "{text}");
+    assert!(!dir.path().join("not").exists());
+}
+
+#[test]
+fn a_machine_without_authorities_is_named_before_the_start() {
+    let dir = house("", &[]);
+    let path = dir.path().join("provtaskd.toml");
+    let config = std::fs::read_to_string(&path).expect("there");
+    std::fs::write(&path, config.replace("http://127", "https://127")).expect("written");
+    for args in [&["check"][..], &["run", "--once"]] {
+        let output = Command::new(env!("CARGO_BIN_EXE_provtaskd"))
+            .args(args)
+            .current_dir(dir.path())
+            .env_clear()
+            .envs([("SSL_CERT_FILE", "/nowhere"), ("SSL_CERT_DIR", "/nowhere")])
+            .output()
+            .expect("the binary runs");
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(78), "{args:?}: {text}");
+        assert!(
+            text.contains("ca-certificates") && text.contains("server.ca_file"),
+            "{text}"
+        );
+    }
+}
+
 const POLICY: &str = "fn decide(task, facts) {\n  leave(\"all\")\n}\n";
 const GOOD: &str = "[[case]]\nname = \"all is left\"\nexpect = { verdict = \"leave\" }\n";
 const BAD: &str = "# cases\n\n[[case]]\nname = \"all is left\"\nexpect = { verdict = \"leave\" }\n\n[[case]]\nname = \"but not this\"\nexpect = { verdict = \"retry\" }\n";
@@ -247,7 +292,7 @@ fn a_mode_for_a_policy_that_does_not_exist_is_said_with_the_right_name() {
     let output = provtaskd(dir.path(), &["check"]);
     let text = said(&output);
     assert_eq!(output.status.code(), Some(0), "{text}");
-    assert!(text.contains("good (2 warning(s))"), "{text}");
+    assert!(text.contains("good (2 warnings)"), "{text}");
     assert!(
         text.contains("provtaskd.toml:8: mode.policies.30-retry: ")
             && text.contains("did you mean \"30-retry.rhai\"?"),

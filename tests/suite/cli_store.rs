@@ -42,9 +42,67 @@ fn house() -> tempfile::TempDir {
     let password = dir.path().join("pw");
     fs::write(&password, "correct-horse-1\n").expect("written");
     mode(&password, 0o600);
+    crate::inputs::started(dir.path());
     let (code, text) = said(&provtaskd(dir.path(), &PAUSE));
     assert_eq!(code, Some(0), "{text}");
     dir
+}
+
+#[test]
+fn an_order_makes_no_store_where_a_directory_was_mistyped() {
+    let dir = house();
+    fs::create_dir(dir.path().join("other")).expect("made");
+    fs::write(dir.path().join("other/file"), "of somebody").expect("written");
+    for (typed, there) in [("stroe", 0), ("other", 1)] {
+        for order in [
+            &PAUSE[..],
+            &["resume"],
+            &["approve", "baseline:AD", "--why", "x"],
+            &["outcomes", "reset", "L1", "--why", "x"],
+            &["outcomes", "settle", "L1", "--failed", "--why", "x"],
+            &["baseline", "release", "AD", "--why", "x"],
+            &["forget", "AD/Add User"],
+            &["store", "rebind", "--from", "x", "--why", "x"],
+        ] {
+            let args = [&["--store", typed][..], order].concat();
+            let (code, text) = said(&provtaskd(dir.path(), &args));
+            assert_eq!(code, Some(73), "{args:?}: {text}");
+            assert!(text.contains("there is no store in"), "{args:?}: {text}");
+            assert!(text.contains("provtaskd run --once"), "{args:?}: {text}");
+        }
+        let questions = [
+            &["status"][..],
+            &["inbox"],
+            &["outcomes", "list"],
+            &["baseline", "show"],
+            &["login", "clear"],
+        ];
+        for question in questions {
+            let args = [&["--store", typed][..], question].concat();
+            provtaskd(dir.path(), &args);
+        }
+        let left = fs::read_dir(dir.path().join(typed)).map_or(0, Iterator::count);
+        assert_eq!(left, there, "{typed}: nothing is made");
+    }
+    // a release may come before the first start, and says what it made
+    let status = provtaskd(dir.path(), &["--store", "new", "status", "--json"]);
+    let status: serde_json::Value = serde_json::from_slice(&status.stdout).expect("JSON");
+    let hash = status["policy_hash"].as_str().expect("a hash");
+    let release = [
+        "--store", "new", "policy", "release", hash, "--person", "A", "--word", "B",
+    ];
+    let output = provtaskd(dir.path(), &release);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        text.contains("there was no store in") && text.contains("one was made"),
+        "{text}"
+    );
+    let output = provtaskd(dir.path(), &release);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && !text.contains("one was made"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -126,7 +126,7 @@ async fn what_an_admin_ends_leaves_inbox_and_store_and_comes_back_with_its_histo
     drill.run_for("96h").await;
     drill.stop();
     let said = plan(&drill);
-    assert!(said.contains(": 1 lineages; 3 stay"), "{said}");
+    assert!(said.contains(": 1 lineage; left as it is: 3"), "{said}");
     drill.done(&[
         "store",
         "retention",

@@ -57,6 +57,10 @@ async fn a_target_is_paused_and_resumed_however_its_name_is_written() {
     // what is done does not read as if it were still to do
     let done = listed[0]["task"].as_str().expect("its id");
     let explained = drill.done(&["explain", done]);
+    assert!(
+        !explained.contains("owner  -") && !explained.contains("for    -"),
+        "{explained}"
+    );
     let now = "now: completed: that was read after attempt";
     assert!(explained.contains(now), "{explained}");
     let planned = drill.json(&["plan", "--target", "ad", "--json"]);

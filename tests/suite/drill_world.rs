@@ -246,6 +246,10 @@ async fn a_store_follows_its_server_to_another_address_by_a_word_and_keeps_what_
         refused(&drill, &["pause", "--why", "the server is moved"]);
         refused(&drill, &["outcomes", "list"]);
         refused(&drill, &["baseline", "show"]);
+        refused(&drill, &["inbox"]);
+        refused(&drill, &["explain", "L1"]);
+        let status = drill.done(&["status"]);
+        assert!(status.starts_with("ANOTHER WORLD: the store"), "{status}");
         if !running {
             drill.daemon();
             drill.run_for("10m").await;

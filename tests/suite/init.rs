@@ -83,7 +83,7 @@ fn what_it_writes_is_private_commented_and_accepted_by_check() {
     let output = run(dir.path(), &["-c", config, "check"], "");
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     assert!(
-        said(&output).contains("good (0 warning(s)); mode observe"),
+        said(&output).contains("good (0 warnings); mode observe"),
         "{}",
         said(&output)
     );

@@ -27,6 +27,17 @@ pub struct Case {
 
 pub fn nothing(_: &Path) {}
 
+/// There is a store: an order makes none, but a release does. A start would have to be the only one of its
+/// server and login on this machine.
+pub fn started(dir: &Path) {
+    let status = run(dir, &["status", "--json"]);
+    let status: serde_json::Value = serde_json::from_slice(&status.stdout).expect("JSON");
+    let hash = status["policy_hash"].as_str().expect("a hash");
+    let release = ["policy", "release", hash, "--person", "A", "--word", "B"];
+    let output = run(dir, &release);
+    assert!(output.status.success(), "{output:?}");
+}
+
 fn config_is(dir: &Path, text: &str) {
     fs::write(dir.join("provtaskd.toml"), text).expect("written");
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use provtaskd::cli::failure::Kind;
 
-use crate::inputs::{Case, nothing};
+use crate::inputs::{Case, nothing, started};
 
 /// What is wrong with the store, the server, and what was typed.
 pub const OTHERS: &[Case] = &[
@@ -94,7 +94,7 @@ pub const OTHERS: &[Case] = &[
     Case {
         name: "an inbox item that is not there",
         config: "",
-        spoil: nothing,
+        spoil: started,
         args: &["approve", "nonsense", "--why", "x"],
         kind: Kind::Data,
         says: &["`nonsense`", "inbox"],
@@ -102,7 +102,7 @@ pub const OTHERS: &[Case] = &[
     Case {
         name: "a backlog that is not there",
         config: "",
-        spoil: nothing,
+        spoil: started,
         args: &["approve", "baseline:NOWHERE", "--why", "x"],
         kind: Kind::Data,
         says: &["NOWHERE"],
@@ -120,10 +120,10 @@ pub const OTHERS: &[Case] = &[
     Case {
         name: "a definition that nobody has learned",
         config: "",
-        spoil: nothing,
+        spoil: started,
         args: &["forget", "AD/Nothing"],
         kind: Kind::Data,
-        says: &["AD/nothing"],
+        says: &["AD/nothing", "not automated"],
     },
     Case {
         name: "a definition that is none",
@@ -136,7 +136,7 @@ pub const OTHERS: &[Case] = &[
     Case {
         name: "a pause that is not there",
         config: "",
-        spoil: nothing,
+        spoil: started,
         args: &["resume", "--target", "AD"],
         kind: Kind::Data,
         says: &["not paused"],

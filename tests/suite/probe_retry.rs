@@ -174,6 +174,11 @@ async fn one_retry_with_consent_shows_how_lineages_continue_here() {
         let output = house.cli(&["probe", "--retry-one", &id, "--yes-retry", &id]);
         assert_ne!(output.status.code(), Some(0), "{}", said(&output));
         assert_eq!(puts(&house).len(), 1);
+        let report = house.done(&["report", "daily", "--from", "2027-02-01"]);
+        assert!(
+            report.contains(&format!(" approval on task {id}, ")),
+            "{report}"
+        );
         drop(daemon);
     }
 }

@@ -278,6 +278,11 @@ fn lines_that_were_cut_changed_or_are_of_something_else_are_told() {
             text.replacen("completed", "cOmpleted", 1),
             "",
         ),
+        (
+            "a line that is no record",
+            text.replacen(lines[5], "{\"seq\":5}", 1),
+            "line 6: ",
+        ),
         ("only a header", format!("{}\n", lines[0]), "it was cut"),
     ];
     let other = House::empty();

@@ -43,6 +43,13 @@ pub fn retry_one(context: &Context, settings: &Settings, one: &One<'_>) -> Resul
         Reply::Explain(shown) => *shown,
         _ => return Err(unexpected()),
     };
+    if let Some(standing) = shown.standing.as_ref().filter(|_| !shown.live) {
+        return Err(Failure::new(
+            Kind::Data,
+            format!("the list does not show task {task}: {standing}"),
+        )
+        .hint("choose a rejected task of `provtaskd plan`"));
+    }
     let traits = probed(settings)?;
     offer(&shown)?;
     consent(&task, one.consent)?;

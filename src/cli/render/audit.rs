@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::layout::{Width, paragraph};
-use super::{clean, explain, time};
+use super::{clean, counted, explain, time};
 use crate::control::{PastView, ReplayView};
 use crate::daemon::audit::Verified;
 
@@ -13,8 +13,9 @@ pub fn verified(view: &Verified, width: Width) -> String {
     let mut say = |text: String| paragraph(&mut out, width, "", 2, &text);
     let store = view.store.as_deref().unwrap_or("unknown");
     say(format!(
-        "store {store}: {} records read, the last is {}",
-        view.records, view.last
+        "store {store}: {} read, the last is {}",
+        counted(view.records, "record", "records"),
+        view.last
     ));
     match &view.proven {
         Some(proven) => say(format!(
@@ -37,10 +38,14 @@ pub fn verified(view: &Verified, width: Width) -> String {
         let many = view.beyond;
         say(if view.findings.is_empty() {
             format!(
-                "the {many} records after that follow each other as they should, and no anchor vouches for them yet"
+                "of the {} after that each follows as it should, and no anchor vouches for it yet",
+                counted(many, "record", "records")
             )
         } else {
-            format!("the {many} records after that are not proven: see what was found")
+            format!(
+                "of the {} after that nothing is proven: see what was found",
+                counted(many, "record", "records")
+            )
         });
     }
     if view.anchors > 0 {
@@ -80,7 +85,10 @@ pub fn verified(view: &Verified, width: Width) -> String {
         say(format!("FOUND: {finding}"));
     }
     if view.more > 0 {
-        say(format!("and {} findings more", view.more));
+        say(format!(
+            "and {} more",
+            counted(view.more, "finding", "findings")
+        ));
     }
     if view.findings.is_empty() {
         say("nothing was found".to_owned());

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::layout::{Width, number, table, word};
-use super::time;
+use super::{counted, time};
 use crate::control::BacklogView;
 
 /// `baseline show`
@@ -57,7 +57,8 @@ pub fn backlog(view: &BacklogView, width: Width) -> String {
     // writing to a String can't fail
     let _ = writeln!(
         out,
-        "\n{tasks} tasks wait, {wanted} of them would be acted on now; {since}\nrelease some: provtaskd baseline release TARGET --max-age AGE --why TEXT"
+        "\n{}, {wanted} of them would be acted on now; {since}\nrelease some: provtaskd baseline release TARGET --max-age AGE --why TEXT",
+        counted(tasks, "task waits", "tasks wait")
     );
     out
 }

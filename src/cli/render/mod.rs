@@ -52,6 +52,11 @@ pub fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
+/// A number with its noun.
+pub fn counted(many: u64, one: &str, more: &str) -> String {
+    format!("{} {}", count(many), if many == 1 { one } else { more })
+}
+
 fn opt_time(at: Option<Timestamp>) -> String {
     at.map_or_else(|| "-".to_owned(), time)
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::layout::{Width, pairs, paragraph, prose, table, word};
 use super::plan::{attempts, decision};
-use super::{or_dash, time};
+use super::{counted, or_dash, time};
 use crate::control::{InboxItem, OutcomeRow, Story};
 
 /// `inbox`
@@ -39,8 +39,12 @@ pub fn inbox(items: &[InboxItem], width: Width) -> String {
     );
     let _ = writeln!(
         out,
-        "\n{} item(s): {} can be approved by id, {} can be rejected by id",
-        items.len(),
+        "\n{}: {} can be approved by id, {} can be rejected by id",
+        counted(
+            u64::try_from(items.len()).unwrap_or(u64::MAX),
+            "item",
+            "items"
+        ),
         items.iter().filter(|item| item.can_approve).count(),
         items.iter().filter(|item| item.can_reject).count()
     );

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::layout::{Width, pairs, paragraph, prose, table, word};
-use super::{or_dash, time};
-use crate::control::{AttemptView, ExplainView, PlanItem, PlanView};
+use super::{counted, or_dash, time};
+use crate::control::{AttemptView, ExplainView, NOT_SHOWN, PlanItem, PlanView};
 
 /// The one line that says what becomes of an item.
 fn fate(item: &PlanItem) -> String {
@@ -25,8 +25,8 @@ fn fate(item: &PlanItem) -> String {
 /// `plan`
 pub fn plan(view: &PlanView, width: Width) -> String {
     let mut out = format!(
-        "{} tasks visible to {}, read {}\nmode {}, policy set {}\n\n",
-        view.visible,
+        "{} visible to {}, read {}\nmode {}, policy set {}\n\n",
+        counted(view.visible, "task", "tasks"),
         view.login,
         time(view.as_of),
         view.mode,
@@ -57,8 +57,12 @@ pub fn plan(view: &PlanView, width: Width) -> String {
     );
     let _ = writeln!(
         out,
-        "\n{} item(s); `provtaskd explain TASK` shows the values behind one",
-        view.items.len()
+        "\n{}; `provtaskd explain TASK` shows the values behind one",
+        counted(
+            u64::try_from(view.items.len()).unwrap_or(u64::MAX),
+            "item",
+            "items"
+        )
     );
     if view.left_out > 0 {
         let _ = writeln!(out, "{} more left out by --limit", view.left_out);
@@ -86,7 +90,13 @@ fn item_pairs(item: &PlanItem) -> Vec<(&'static str, String)> {
                 or_dash(item.target.as_ref())
             ),
         ),
-        ("for", or_dash(item.beneficiary.as_ref())),
+        (
+            "for",
+            match &item.beneficiary {
+                None if item.owner == NOT_SHOWN => NOT_SHOWN.to_owned(),
+                known => or_dash(known.as_ref()),
+            },
+        ),
         ("owner", item.owner.clone()),
         ("answer", item.verdict_text.clone()),
         (
@@ -256,7 +266,7 @@ mod tests {
             assert!(text.contains(whole), "{whole} is broken in:\n{text}");
         }
         assert!(!text.contains('\u{1b}'));
-        assert!(text.contains("1 tasks visible to PROVTASKD"));
+        assert!(text.contains("1 task visible to PROVTASKD"));
         assert!(text.contains("2 more left out"));
     }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::layout::{Width, number, pairs, paragraph, prose, table, word};
-use super::{clean, opt_time, time};
+use super::{clean, counted, opt_time, time};
 use crate::control::{
     AnchorView, FeedView, IntakeView, LOGIN_HINT, LoginView, PauseView, StatusView,
 };
@@ -157,8 +157,9 @@ pub fn status(view: &StatusView, width: Width) -> String {
         }
     };
     let visible = match view.tasks_visible {
-        Some(count) => format!(
-            "{count} tasks visible to {}, read {}",
+        Some(many) => format!(
+            "{} visible to {}, read {}",
+            counted(many, "task", "tasks"),
             view.login,
             opt_time(view.tasks_as_of)
         ),
@@ -186,6 +187,13 @@ pub fn status(view: &StatusView, width: Width) -> String {
         || "not running; from the store".to_owned(),
         |pid| format!("running, pid {pid}, since {}", opt_time(view.started)),
     );
+    if view.store_foreign {
+        let text = format!(
+            "{}; what follows knows nothing of what is in it, and no order is taken",
+            view.world
+        );
+        paragraph(&mut out, width, "ANOTHER WORLD: ", HANGING, &text);
+    }
     pairs(
         &mut out,
         width,

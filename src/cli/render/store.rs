@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::layout::{Width, number, prose, table, word};
-use super::{clean, time};
+use super::{clean, counted, time};
 use crate::daemon::Noted;
 use crate::ledger::upkeep::{BroughtIn, Checked, ErasePlan, Estimate, RetentionPlan, Rewritten};
 
@@ -207,19 +207,24 @@ pub fn rewritten(what: &str, done: &Rewritten) -> String {
         );
     }
     format!(
-        "{what}: {} bytes before, {} after ({} records; {} and {} bytes per outcome); both journals were compared\n",
+        "{what}: {} bytes before, {} after ({}; {} and {} bytes per outcome); both journals were compared\n",
         count(done.bytes_before),
         count(done.bytes_after),
-        count(done.records),
+        records(done.records),
         share(done.bytes_before, done.outcomes),
         share(done.bytes_after, done.outcomes),
     )
 }
 
+fn records(many: u64) -> String {
+    counted(many, "record", "records")
+}
+
 fn estimate(of: &Estimate) -> String {
     format!(
-        "{} records say less, {} of them nothing but their place in the chain; {} bytes of records, unpacked, become {}\n",
-        count(of.changed),
+        "{} {} less, {} of them nothing but their place in the chain; {} bytes of records, unpacked, become {}\n",
+        records(of.changed),
+        if of.changed == 1 { "says" } else { "say" },
         count(of.dropped),
         count(of.bytes.0),
         count(of.bytes.1)
@@ -229,9 +234,9 @@ fn estimate(of: &Estimate) -> String {
 /// What retention would do, or did.
 pub fn retained(plan: &RetentionPlan) -> String {
     let mut out = format!(
-        "closed work in which nothing has happened since {}: {} lineages; {} stay as they are\n{} stored texts go with them\n{}",
+        "closed work in which nothing has happened since {}: {}; left as it is: {}\nstored texts that go with it: {}\n{}",
         time(plan.before),
-        count(plan.lineages),
+        counted(plan.lineages, "lineage", "lineages"),
         count(plan.kept),
         count(plan.texts),
         estimate(&plan.estimate)
@@ -240,8 +245,8 @@ pub fn retained(plan: &RetentionPlan) -> String {
         (Some(done), Some(export)) => {
             let _ = writeln!(
                 out,
-                "the {} records as they were are in {}",
-                count(done.changed),
+                "as it was before: {}, in {}",
+                records(done.changed),
                 export.display()
             );
             out.push_str(&rewritten("done", done));
@@ -254,7 +259,7 @@ pub fn retained(plan: &RetentionPlan) -> String {
 /// What erasing would do, or did.
 pub fn erased(plan: &ErasePlan) -> String {
     let mut out = format!(
-        "{} closed lineages name the person or are about him; {} stored texts go\n{}",
+        "closed lineages that name the person or are about him: {}; stored texts that go: {}\n{}",
         count(plan.lineages),
         count(plan.texts),
         estimate(&plan.estimate)
@@ -272,28 +277,33 @@ pub fn erased(plan: &ErasePlan) -> String {
         };
         let _ = writeln!(
             out,
-            "not closed, and kept as they are: {}{more}; erase again when they are done",
+            "not closed, and kept as it is: {}, {}{more}; erase again when that is done",
+            counted(
+                u64::try_from(plan.open.len()).unwrap_or(u64::MAX),
+                "piece of work",
+                "pieces of work"
+            ),
             named.join(", ")
         );
     }
     if plan.texts_kept > 0 {
         let _ = writeln!(
             out,
-            "{} stored texts name him and stay, because open work rests on them",
+            "stored texts that name him and stay, because open work rests on them: {}",
             count(plan.texts_kept)
         );
     }
     if plan.in_force > 0 {
         let _ = writeln!(
             out,
-            "{} of what is in force name him and stay: a stopped login, a doubt about the server, the governor's last state; erase again when that has ended",
+            "in force, naming him, and kept: {} (a stopped login, a doubt about the server, the governor's last state); erase again when that has ended",
             count(plan.in_force)
         );
     }
     if plan.configured > 0 {
         let _ = writeln!(
             out,
-            "{} records hold his login or name in a name of the server's configuration (the login that acts, a target, a definition): these stay",
+            "records that hold his login or name in a name of the server's configuration (the login that acts, a target, a definition), and stay: {}",
             count(plan.configured)
         );
     }
@@ -331,9 +341,9 @@ pub fn anchored(noted: &Noted, rewritten: bool) -> String {
 /// What was brought into a store.
 pub fn brought_in(done: &BroughtIn, dir: &Path) -> String {
     let mut out = format!(
-        "made the store {} of {} records up to {} (store {})\n",
+        "made the store {} of {} up to {} (store {})\n",
         dir.display(),
-        count(done.records),
+        records(done.records),
         done.last,
         done.store
     );
@@ -343,15 +353,15 @@ pub fn brought_in(done: &BroughtIn, dir: &Path) -> String {
     if let Some(acknowledged) = done.acknowledged.filter(|seq| *seq > done.last) {
         let _ = writeln!(
             out,
-            "what came after record {} up to {acknowledged} is not in the backup; it was about {} lineages",
+            "what came after record {} up to {acknowledged} is not in the backup; it was about {}",
             done.last,
-            count(done.lineages)
+            counted(done.lineages, "lineage", "lineages")
         );
     }
     if done.open_attempts > 0 {
         let _ = writeln!(
             out,
-            "{} attempts are open and are read back before anything is sent",
+            "open attempts, each read back before anything is sent: {}",
             count(done.open_attempts)
         );
     }

@@ -94,7 +94,7 @@ pub async fn check_last(
     }
     tracing::error!(
         file = %shown, record = anchor.seq, at = %anchor.at, last = found, signed = counts,
-        "the last anchor names a record that the store does not have so: an older copy of the store was put back, or it was changed; where the anchor was not signed with a configured key (`signed` is false), name the former key in audit.former_hmac_key_files, so that `provtaskd audit verify` tells whether to believe it"
+        "the last anchor names a record that the store does not have so: an older copy of the store was put back, or it was changed; nothing is sent until a person has looked, and has said `provtaskd approve rewound --why …`. Where the anchor was not signed with a configured key (`signed` is false), the former key in audit.former_hmac_key_files lets `provtaskd audit verify` tell whether to believe it; that lifts nothing"
     );
     ledger
         .record(Entry {

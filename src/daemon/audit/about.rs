@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::daemon::one::hold_of;
 use crate::ledger::record::{ClaimItem, EventBody};
 use crate::model::task::DefinitionId;
 use crate::model::{ActionName, BatchId, Digest, LineageId, Login, PolicyHash, TargetName, TaskId};
@@ -121,6 +122,19 @@ impl Known {
     /// What a hold holds back.
     pub fn hold(&self, hold: &Digest) -> Option<&Held> {
         self.holds.get(hold)
+    }
+
+    /// The piece of work whose single retry was consented to: that consent is on record by a digest of the
+    /// task's id alone, which is still the present one then.
+    pub fn asked_alone(&self, hold: &Digest) -> Option<LineageId> {
+        let is_it = |about: &About| {
+            about
+                .task
+                .as_ref()
+                .is_some_and(|task| hold_of(task) == *hold)
+        };
+        let found = self.lineages.iter().find(|(_, about)| is_it(about));
+        found.map(|(lineage, _)| *lineage)
     }
 
     /// The name under which a definition was shown first, where it has a key.

@@ -528,6 +528,10 @@ fn held(mut row: Row, known: &Known, hold: &Digest) -> Row {
         row.target = held.target.to_string();
         row.values = listed(&hold.to_string(), &held.tasks);
         row.general = false;
+    } else if let Some(lineage) = known.asked_alone(hold) {
+        row.action = ActionName::Retry.to_string();
+        row = row.of_lineage(known, lineage);
+        row.general = false;
     }
     row
 }

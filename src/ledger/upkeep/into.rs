@@ -20,7 +20,7 @@ use super::swap::{self, After, JOURNAL, SIDECAR};
 use crate::ledger::anchor::Head;
 use crate::ledger::files::private_dir;
 use crate::ledger::open::{LOCK, replay, take_lock};
-use crate::ledger::record::{Actor, EventBody, Meta, chain, decode, genesis};
+use crate::ledger::record::{Actor, EventBody, Meta, RecordError, VERSION, chain, decode, genesis};
 use crate::ledger::sidecar::{Found, Mark, Sidecar};
 use crate::ledger::sled::SledStore;
 use crate::ledger::store::Store as _;
@@ -247,8 +247,11 @@ fn fill(
             })
         }
         Opened::Lines(lines) => {
+            // the header is the first line, and every other one a record
+            let mut line = 1_u64;
             lines::read(lines, path, lines::EVENTS, |bytes| {
-                let event = decode(bytes).map_err(|e| bad(newer(0, &e)))?;
+                line += 1;
+                let event = decode(bytes).map_err(|e| bad(unread(line, &e)))?;
                 take(event.seq, bytes)
             })?;
             None
@@ -271,6 +274,17 @@ fn fill(
         )));
     }
     Ok((builder, examined))
+}
+
+/// Why a line is no record.
+fn unread(line: u64, error: &RecordError) -> String {
+    match error {
+        RecordError::Newer(version) => format!(
+            "line {line} has version {version}, this program reads up to {VERSION}; use a newer provtaskd"
+        ),
+        // the reader has seen that one line alone
+        other => format!("line {line}: {other}").replace(" at line 1 column ", " at column "),
+    }
 }
 
 /// What is at the store's place.

@@ -23,6 +23,9 @@ use crate::ledger::retention;
 use crate::model::settings::StoreSettings;
 use crate::model::{LineageId, Login, PolicyHash};
 
+/// Pieces of work that a refusal names at most.
+const NAMED: usize = 20;
+
 /// Rewrites the journal so that it takes as little room as it can; no record is changed. What takes more
 /// room when rewritten stays as it is.
 ///
@@ -230,9 +233,19 @@ pub fn erase(
         let login = Login::new(who.login);
         return Err(UpkeepError::Nothing(match out.open.len() {
             0 => format!("nothing in the store names {login}"),
-            open => format!(
-                "only work that is not closed names {login} (lineages: {open}): it keeps what it needs"
-            ),
+            open => {
+                let named = out.open.iter().take(NAMED).map(ToString::to_string);
+                let named: Vec<String> = named.collect();
+                let more = match open.saturating_sub(NAMED) {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
+                };
+                let what = if open == 1 { "piece" } else { "pieces" };
+                format!(
+                    "only work that is not closed names {login}, and keeps what it needs: {open} {what} of work, {}{more}",
+                    named.join(", ")
+                )
+            }
         }));
     }
     if !who.yes {

@@ -84,6 +84,99 @@ fn told(lineage: u64, event: AttemptEvent, at: Timestamp) -> EventBody {
     }
 }
 
+fn wanted(lineage: u64) -> DecidedItem {
+    DecidedItem {
+        lineage: LineageId(lineage),
+        task: TaskId::new(&(90 + lineage).to_string()),
+        version: 1,
+        kind: Kind::Change,
+        policy: None,
+        line: None,
+        hash: crate::model::PolicyHash::new(&"2".repeat(64)),
+        inputs: Digest::new("beef"),
+        moment: None,
+        verdict: Some(Verdict::Act {
+            action: Action::Retry,
+            after: None,
+            because: Some("may heal".into()),
+            priority: 0,
+        }),
+        fault: None,
+        refusal: Some(crate::model::Refusal::new(
+            RefusalReason::ModeObserve,
+            crate::model::Scope::Global,
+        )),
+        read: [].into(),
+        relook: None,
+    }
+}
+
+#[test]
+fn what_left_the_lists_is_not_told_among_what_is_still_so() {
+    let records = journal(vec![
+        (
+            at(1, 8),
+            EventBody::LineagesOpened {
+                items: vec![opened(1), opened(2)],
+            },
+        ),
+        (
+            at(1, 9),
+            EventBody::Decided {
+                items: vec![wanted(1), wanted(2)],
+            },
+        ),
+        (
+            at(1, 10),
+            EventBody::LineagesLeft {
+                lineages: vec![LineageId(1)],
+                lost: false,
+                reason: None,
+            },
+        ),
+    ]);
+    let day = report(&records, at(1, 0), at(2, 0));
+    let row = &day.would_have[0];
+    assert_eq!((row.tasks, row.left_lists, row.left), (2, 1, 1));
+    assert_eq!(row.named, [TaskId::new("92")]);
+    let text = crate::daily::text(&day);
+    assert!(
+        text.contains("in no list any more 1, still as it was 1 92"),
+        "{text}"
+    );
+}
+
+#[test]
+fn consent_to_one_retry_names_its_task() {
+    let consent = EventBody::Approved {
+        hold: crate::daemon::one::hold_of(&TaskId::new("92")),
+        until: at(1, 9),
+        reason: "CHG-1".into(),
+    };
+    let opened = EventBody::LineagesOpened {
+        items: vec![opened(1), opened(2)],
+    };
+    let mut day = Day::new(at(1, 0), at(2, 0));
+    let ann = Meta::by(
+        Actor::Person {
+            uid: 0,
+            name: "ann".into(),
+        },
+        at(1, 9),
+    );
+    let first = Meta::daemon(at(1, 8), None);
+    let (mut seq, mut prev) = (1, genesis());
+    for (meta, body) in [(first, opened), (ann, consent)] {
+        for (event, bytes, digest) in chain(&meta, body, seq, prev.clone()).expect("small") {
+            (seq, prev) = (event.seq + 1, digest);
+            day.take(&String::from_utf8(bytes).expect("JSON"))
+                .expect("of this version");
+        }
+    }
+    let day = day.end();
+    assert_eq!(day.orders[0].about, ["task 92 on AD"], "{:?}", day.orders);
+}
+
 /// On the first a run with the clock five days ahead claims a retry and is switched to enforce; the next
 /// one, with the clock put right, reads what came of it.
 fn set_back() -> Vec<String> {
