@@ -27,6 +27,7 @@ pub fn witness(
     (from..rows)
         .chain(0..from)
         .filter(|row| states[*row].is_some_and(|state| !state.attempt_open))
+        .filter(|row| snapshot.further(*row).is_none())
         .map(|row| &snapshot.tasks[row])
         .find(|task| {
             let held = |process| index.is_open_on(process);
@@ -150,6 +151,7 @@ mod tests {
             ordinal: 1,
             task: TaskId::new("90"),
             process: None,
+            login: None,
             read_process: false,
             due: Timestamp::UNIX_EPOCH,
         }

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::anchor::{Anchoring, LastAnchor, check_last};
-use super::core::{Core, Exit, Inlets, Last, Signal, drive, idle};
+use super::core::{Core, Exit, Inlets, Last, Signal, drive};
 use super::even::{self, even_since, forget_even};
 use super::instance::Instance;
 use super::justify::Justifying;
@@ -22,7 +22,7 @@ use super::probed::unprobed;
 use super::requests::OnRecord;
 use super::stopped::StopFile;
 use super::store::{StoreSeen, mismatch_of};
-use super::time::clock_for;
+use super::time::{clock_for, idle};
 use super::under_way::UnderWay;
 use super::upkeep::{Saving, save_offline};
 use super::{DaemonError, RunOptions, recall, systemd};
@@ -37,7 +37,7 @@ use crate::ledger::{Entry, Ledger, Place, Rewound, VerifyItem, place};
 use crate::model::hash::FastMap;
 use crate::model::settings::{Modes, Schedule, Settings};
 use crate::model::{Action, CycleId, Known, Mode};
-use crate::oig::{Client, LoginState, RequestCounts};
+use crate::oig::{Client, LoginState, Logins, RequestCounts};
 use crate::policy;
 use crate::source::{Intake, Pace, intake};
 use crate::telemetry::{Health, Latch, Metered, Metrics};
@@ -295,7 +295,9 @@ async fn assemble(
             report.rewound = ledger.read(|index| Rewound::of(index, |_| None));
         }
     }
-    let login_state = match ledger.read(|index| login::state_of(index, &settings.server)) {
+    let login_state = match ledger
+        .read(|index| login::state_of(index, &settings.server, &settings.server.login))
+    {
         // a command that opened no store may have learned it
         LoginState::Ok => StopFile::of(&settings).read(),
         stopped => stopped,
@@ -309,6 +311,12 @@ async fn assemble(
         }
         made => made?,
     };
+    let (further, trouble) = login::further(&settings, &clock, &ledger, {
+        // a question to the store needs none that can be used
+        matches!(need, Need::Store { .. })
+    })?;
+    last.error = last.error.or(trouble);
+    let logins = Logins::new(client.clone(), further);
     let anchoring = match need {
         Need::All => Anchoring::new(&settings.audit, anchored)?,
         Need::Server | Need::Store { .. } => Anchoring::default(),
@@ -367,6 +375,7 @@ async fn assemble(
         }),
         stepper,
         client,
+        logins,
         policies,
         reload_error: None,
         governor,
@@ -392,8 +401,9 @@ async fn assemble(
         settled_at_start: looks.is_empty(),
         looks,
         instance: match need {
-            Need::All => Instance::of(
-                &login::world(&settings.server),
+            Need::All => Instance::of_all(
+                std::iter::once(&settings.server)
+                    .chain(settings.logins.iter().map(|of| &of.server)),
                 now,
                 settings.delivery.settle_after,
             ),
@@ -474,6 +484,7 @@ pub fn open_attempts(ledger: &Ledger) -> Vec<VerifyItem> {
                     ordinal: attempt.ordinal,
                     task: index.current_task(lineage)?,
                     process: attempt.process.clone(),
+                    login: attempt.login.clone(),
                     read_process: attempt.process.is_some() && attempt.action == Action::Retry,
                     due: attempt.sent,
                 })

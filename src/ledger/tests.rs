@@ -89,6 +89,7 @@ fn sighting(tasks: Vec<Task>, minute: i64) -> Sighting {
             tasks,
             complete: true,
             stable: true,
+            seers: None,
             login: Login::new("daemon"),
             pages: 1,
             unreadable: Vec::new(),
