@@ -14,7 +14,7 @@ use crate::ledger::record::{EventBody, Meta};
 use crate::ledger::{Entry, Index, Ledger};
 use crate::model::settings::{ServerSettings, Settings};
 use crate::model::{Clock, Digest, Login};
-use crate::oig::{Client, LoginState, OigError, SecretDigest};
+use crate::oig::{Client, LoginState, Logins, OigError, SecretDigest};
 
 /// The stop as recorded: digest of the refused secret, and why. `None` where the login is not stopped.
 pub fn stop_record(state: &LoginState) -> Option<(Option<Digest>, Arc<str>)> {
@@ -57,17 +57,18 @@ pub fn state_of(index: &Index, server: &ServerSettings, login: &Login) -> LoginS
     }
 }
 
-/// The clients of the further logins. Where `barred` allows it, one that can't be made never sends, and why is
+/// The clients of all logins. Where `barred` allows it, one that can't be made never sends, and why is
 /// answered beside.
 ///
 /// # Errors
 /// As [`Client::new`].
-pub fn further(
+pub fn clients(
+    main: &Client,
     settings: &Settings,
     clock: &Clock,
     ledger: &Ledger,
     barred: bool,
-) -> Result<(Vec<(Login, Client)>, Option<String>), OigError> {
+) -> Result<(Logins, Option<String>), OigError> {
     let (mut further, mut trouble) = (Vec::new(), None);
     for of in &settings.logins {
         let login = of.server.login.clone();
@@ -81,7 +82,7 @@ pub fn further(
         };
         further.push((login, client));
     }
-    Ok((further, trouble))
+    Ok((Logins::new(main.clone(), further), trouble))
 }
 
 /// What a store is bound to: origin and login.

@@ -62,6 +62,13 @@ impl Core {
         }
         if self.looks_left.is_empty() {
             self.settled_at_start = true;
+            if !round.barred.is_empty() {
+                tracing::error!(
+                    not_read = round.barred.len(),
+                    "some claims found open at start were sent by a login that can't read now; their accounts stay held (`provtaskd inbox`), and sending begins for the others"
+                );
+                return;
+            }
             tracing::info!(
                 "every claim found open at start was read: none of them holds up sending any more"
             );

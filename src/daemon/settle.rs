@@ -80,11 +80,11 @@ impl Core {
             began,
         } = done;
         self.looking = false;
-        if !round.failed.is_empty() {
+        if !round.barred.is_empty() {
             // one of them may have met the stop of a further login
             self.login_changed(now).await?;
         }
-        for (item, why) in &round.failed {
+        for (item, why) in round.failed.iter().chain(&round.barred) {
             tracing::warn!(
                 task = %item.task,
                 lineage = %item.lineage,

@@ -37,7 +37,7 @@ use crate::ledger::{Entry, Ledger, Place, Rewound, VerifyItem, place};
 use crate::model::hash::FastMap;
 use crate::model::settings::{Modes, Schedule, Settings};
 use crate::model::{Action, CycleId, Known, Mode};
-use crate::oig::{Client, LoginState, Logins, RequestCounts};
+use crate::oig::{Client, LoginState, RequestCounts};
 use crate::policy;
 use crate::source::{Intake, Pace, intake};
 use crate::telemetry::{Health, Latch, Metered, Metrics};
@@ -311,12 +311,10 @@ async fn assemble(
         }
         made => made?,
     };
-    let (further, trouble) = login::further(&settings, &clock, &ledger, {
-        // a question to the store needs none that can be used
-        matches!(need, Need::Store { .. })
-    })?;
+    // a question to the store needs none that can be used
+    let barred = matches!(need, Need::Store { .. });
+    let (logins, trouble) = login::clients(&client, &settings, &clock, &ledger, barred)?;
     last.error = last.error.or(trouble);
-    let logins = Logins::new(client.clone(), further);
     let anchoring = match need {
         Need::All => Anchoring::new(&settings.audit, anchored)?,
         Need::Server | Need::Store { .. } => Anchoring::default(),

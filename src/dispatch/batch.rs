@@ -275,7 +275,13 @@ mod tests {
         }
         let target = TargetName::new("T0");
         let other = Login::new("OTHER");
-        let sender = |item: &Admitted| (item.decision().lineage.0 % 2 == 0).then(|| other.clone());
+        let sender = |item: &Admitted| {
+            item.decision()
+                .lineage
+                .0
+                .is_multiple_of(2)
+                .then(|| other.clone())
+        };
         let mut sent = Vec::new();
         while let Some(pick) = queues.take(Lane::Usual, &target, 10, &sender, &|_, _| false) {
             let ids: Vec<u64> = pick.items.iter().map(|i| i.decision().lineage.0).collect();

@@ -14,6 +14,9 @@ pub struct Round {
     pub looked: Vec<Looked>,
     /// Items that could not be read for a reason of their own, with why.
     pub failed: Vec<(VerifyItem, String)>,
+    /// Items that only a login can read which is stopped, or not configured any more, with why: that is no
+    /// trouble of the server's, nor of any other item.
+    pub barred: Vec<(VerifyItem, String)>,
     /// Items that the round did not come to.
     pub rest: Vec<VerifyItem>,
     /// What ended the round before its end: it concerns every further reading too.
@@ -23,6 +26,12 @@ pub struct Round {
 }
 
 impl Round {
+    fn bar(&mut self, item: VerifyItem, why: String) {
+        let unread = Looked::unreadable(item.lineage, item.ordinal);
+        self.looked.push(unread);
+        self.barred.push((item, why));
+    }
+
     fn give_up(&mut self, item: VerifyItem, why: String) {
         let unread = Looked::unreadable(item.lineage, item.ordinal);
         self.looked.push(unread);
@@ -82,7 +91,7 @@ pub async fn look(logins: &Logins, items: Vec<VerifyItem>, witness: Option<Witne
                     let why = format!(
                         "{login}, which has sent it, is no configured login any more; put it back as [[login]], or say what became of it (`provtaskd outcomes settle`)"
                     );
-                    round.give_up(item, why);
+                    round.bar(item, why);
                     continue;
                 }
             },
@@ -94,7 +103,7 @@ pub async fn look(logins: &Logins, items: Vec<VerifyItem>, witness: Option<Witne
         };
         if let Some(login) = item.login.as_ref().filter(|_| error.is_login()) {
             let why = format!("{login}, which has sent it, is stopped: {error}");
-            round.give_up(item, why);
+            round.bar(item, why);
             continue;
         }
         in_a_row += 1;

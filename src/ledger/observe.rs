@@ -10,7 +10,7 @@ use super::judge::{Judgement, Reading, judge, next_look, too_early};
 use super::lineage::{Join, print};
 use super::newcomer::Pass;
 use super::record::{EventBody, How, JoinedItem, Meta};
-use super::seers::{Sure, of_row, runs};
+use super::seers::{self, Sure, of_row, runs};
 use super::walk::{Walk, opening, walk};
 use super::work::Work;
 use super::world::World;
@@ -418,7 +418,9 @@ impl Work {
             let present = row.filter(|t| t.id == current).cloned();
             let read_at = snapshot.taken_at.min(now);
             let early = too_early(&attempt, read_at);
-            let sure = self.is_sure_of(sure, lineage);
+            let own = attempt.login.as_ref();
+            let asked = own.is_none_or(|login| seers::is_configured(snapshot, login));
+            let sure = asked && self.is_sure_of(sure, lineage);
             let shown = present.is_some() && !early;
             if early && sure && present.is_none() {
                 // begun before the answer, it says as little of an id that it does not show

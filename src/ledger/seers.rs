@@ -57,6 +57,12 @@ pub(super) fn of_row(snapshot: &Snapshot, row: usize) -> Bits {
     seers.map_or(1, |seers| seers.rows.get(row).copied().unwrap_or(1))
 }
 
+/// True where the login is one of those whose lists are read: what only another one saw no list tells of.
+pub(super) fn is_configured(snapshot: &Snapshot, login: &Login) -> bool {
+    let seers = snapshot.seers.as_ref();
+    snapshot.login == *login || seers.is_some_and(|seers| seers.logins.contains(login))
+}
+
 /// Items in runs of one login each, in their order: each is on record with the login that sees its row.
 pub(super) fn runs<T>(snapshot: &Snapshot, items: Vec<(usize, T)>) -> Vec<(Login, Vec<T>)> {
     let name = |row: usize| {

@@ -20,6 +20,7 @@ mod processes;
 mod racing;
 mod random;
 mod redefined;
+mod seers;
 mod spill;
 mod state;
 mod truth;

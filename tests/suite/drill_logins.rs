@@ -191,7 +191,7 @@ async fn a_login_that_comes_later_brings_a_backlog_and_one_that_is_taken_away_le
     );
 
     // killed with a request on its way, and then without the login that has sent it
-    let hang = json!({"do": "hang", "on": "put", "at": [puts_of(&drill, "PROVSVC") + 1]});
+    let hang = json!({"do": "hang", "on": "put", "at": [1]});
     drill.act(json!({ "fault": hang })).await;
     approve(&drill, &["HR"]);
     let sent = |drill: &Drill| puts_of(drill, "SECOND") > 0;
