@@ -162,8 +162,7 @@ async fn each_login_heals_what_it_sees_and_the_stop_of_one_is_no_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_login_that_comes_later_brings_a_backlog_and_one_that_is_taken_away_leaves_its_claims_open()
- {
+async fn a_login_that_comes_later_brings_a_backlog_and_one_that_goes_leaves_its_claims_open() {
     let mut drill = begin("").await;
     approve(&drill, &["AD", "ERP"]);
     drill.run_for("3h").await;
