@@ -131,6 +131,8 @@ async fn each_login_heals_what_it_sees_and_the_stop_of_one_is_no_others() {
         .await;
     drill.expect.wrong_secrets = 1;
     drill.run_for("1h").await;
+    let left = &drill.json(&["status", "--json"])["left"];
+    assert_eq!(left, 0, "nothing of it is taken as gone");
     let puts = puts_of(&drill, "SECOND");
     approve(&drill, &["ERP", "MAIL"]);
     drill.run_for("3h").await;
