@@ -216,6 +216,7 @@ async fn ledger(dir: &std::path::Path, tasks: usize) -> Took {
         tasks: rows.clone(),
         complete: true,
         stable: true,
+        seers: None,
         login: Login::new("bench"),
         pages: 1,
         unreadable: Vec::new(),

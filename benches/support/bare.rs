@@ -308,7 +308,7 @@ impl Loop {
                 let Ok(max) = governor.next_batch(now, &target, lane, *sent) else {
                     continue;
                 };
-                let Some(pick) = queues.take(lane, &target, max, &|_, _| false) else {
+                let Some(pick) = queues.take(lane, &target, max, &|_| None, &|_, _| false) else {
                     continue;
                 };
                 let many = u32::try_from(pick.items.len()).expect("small");

@@ -192,9 +192,23 @@ fn unusable(settings: &Settings, found: &[Finding]) -> Vec<Finding> {
         .into_iter()
         .chain(daemon::audit::key_faults(&settings.audit))
         .chain(daemon::secret_fault(&settings.intake))
-        .map(|fault| (fault.key, fault.what, fault.denied));
+        .map(|fault| (fault.key.to_owned(), fault.what, fault.denied));
     let of_mail = settings.mail.iter().flat_map(mail::inspect);
-    let faults = faults.chain(of_mail.map(|fault| (fault.key, fault.what, fault.denied)));
+    let of_mail = of_mail.map(|fault| (fault.key.to_owned(), fault.what, fault.denied));
+    // but for its secret a further login has what the main one has
+    let further = (0..)
+        .zip(&settings.logins)
+        .flat_map(|(at, of): (usize, _)| {
+            let named = !of.server.password_file.as_os_str().is_empty();
+            let faults = daemon::inspect(&of.server).into_iter();
+            faults
+                .filter(move |fault| named && fault.key == "server.password_file")
+                .map(move |fault| {
+                    let key = format!("login.{at}.password_file");
+                    (key, fault.what, fault.denied)
+                })
+        });
+    let faults = faults.chain(of_mail).chain(further);
     // to another user than the daemon's it says little that this one may not read a file
     let store = std::fs::metadata(&settings.store.dir);
     let ours = rustix::process::geteuid().as_raw();
@@ -212,7 +226,6 @@ fn unusable(settings: &Settings, found: &[Finding]) -> Vec<Finding> {
             } else {
                 Severity::Error
             },
-            key: key.to_owned(),
             line: None,
             what,
             hint: if key == "server.ca_file" && settings.server.ca_file.is_none() {
@@ -222,6 +235,7 @@ fn unusable(settings: &Settings, found: &[Finding]) -> Vec<Finding> {
             } else {
                 "put the right content into the file".to_owned()
             },
+            key,
         })
         .collect()
 }

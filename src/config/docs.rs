@@ -10,9 +10,10 @@ pub fn key_tables() -> String {
     for section in SECTIONS {
         let doc = section.doc.trim();
         // writing to a String can't fail
+        let (open, close) = brackets(section.is_repeated());
         let _ = write!(
             out,
-            "### `[{}]`\n\n{doc}\n\n| key | default | meaning |\n|---|---|---|\n",
+            "### `{open}{}{close}`\n\n{doc}\n\n| key | default | meaning |\n|---|---|---|\n",
             section.path
         );
         for key in section.keys {
@@ -34,12 +35,17 @@ pub fn full_example() -> String {
         "# Every key of provtaskd with its default. Made from the code; see docs/configuration.md.\n# Keys without a default are commented out. Start from provtaskd.toml, not from this file.\n",
     );
     for section in SECTIONS {
-        let _ = write!(out, "\n# {}\n[{}]\n", section.doc.trim(), section.path);
+        // a table that need not be there has no defaults to show
+        let repeated = section.is_repeated();
+        let (open, close) = brackets(repeated);
+        let mark = if repeated { "#" } else { "" };
+        let (doc, path) = (section.doc.trim(), section.path);
+        let _ = write!(out, "\n# {doc}\n{mark}{open}{path}{close}\n");
         for key in section.keys {
             let _ = writeln!(out, "# {}", key.doc);
             let _ = match key.fill {
                 Fill::Required(value) | Fill::Default(value) => {
-                    writeln!(out, "{} = {value}", key.name)
+                    writeln!(out, "{mark}{} = {value}", key.name)
                 }
                 Fill::Optional(value) => writeln!(out, "#{} = {value}", key.name),
             };
@@ -47,4 +53,8 @@ pub fn full_example() -> String {
     }
     out.push_str("\n# Limits of one target; what is left out comes from [governor.default].\n#[governor.targets.\"Active Directory\"]\n#per_minute = 30\n");
     out
+}
+
+fn brackets(repeated: bool) -> (&'static str, &'static str) {
+    if repeated { ("[[", "]]") } else { ("[", "]") }
 }

@@ -22,8 +22,18 @@ impl Lines {
         for (key, value) in table {
             let path = join(prefix, key.get_ref());
             self.0.insert(path.clone(), line_at(text, key.span().start));
-            if let DeValue::Table(inner) = value.get_ref() {
-                self.walk(text, &path, inner);
+            match value.get_ref() {
+                DeValue::Table(inner) => self.walk(text, &path, inner),
+                DeValue::Array(many) => {
+                    for (at, one) in many.iter().enumerate() {
+                        if let DeValue::Table(inner) = one.get_ref() {
+                            let path = join(&path, &at.to_string());
+                            self.0.insert(path.clone(), line_at(text, one.span().start));
+                            self.walk(text, &path, inner);
+                        }
+                    }
+                }
+                _ => {}
             }
         }
     }

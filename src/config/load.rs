@@ -198,12 +198,12 @@ fn key_path(path: &serde_ignored::Path<'_>) -> String {
 fn stranger(key: &str, lines: &Lines) -> Finding {
     let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
     let lower = name.to_ascii_lowercase();
-    let secret = section == "server"
+    let secret = (section == "server" || section.starts_with("login."))
         && ["password", "passwd", "secret", "token", "pass"].contains(&lower.as_str());
     let (what, hint) = if secret {
         (
             "a password must not stand in the configuration".to_owned(),
-            "move it into a file of its own, name that as server.password_file, and change the password: this file may have been read".to_owned(),
+            "move it into a file of its own, name that as password_file, and change the password: this file may have been read".to_owned(),
         )
     } else {
         ("is not a known key".to_owned(), nearest(section, name))
@@ -220,6 +220,8 @@ fn stranger(key: &str, lines: &Lines) -> Finding {
 fn nearest(section: &str, name: &str) -> String {
     let table = if section.starts_with("governor.targets.") {
         "governor.default"
+    } else if section.starts_with("login.") {
+        "login"
     } else {
         section
     };

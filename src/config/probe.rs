@@ -19,6 +19,13 @@ pub fn probe(settings: &Settings) -> Vec<Finding> {
             "password",
         ));
     }
+    for (at, of) in settings.logins.iter().enumerate() {
+        let path = &of.server.password_file;
+        if !path.as_os_str().is_empty() {
+            let key = format!("login.{at}.password_file");
+            findings.extend(secret(&key, path, "password"));
+        }
+    }
     if let (Some(path), Some(_)) = (&settings.intake.secret_file, settings.intake.listen) {
         findings.extend(secret("intake.secret_file", path, "secret"));
     }

@@ -50,6 +50,13 @@ pub struct Section {
     pub keys: &'static [Key],
 }
 
+impl Section {
+    /// The one that may stand there several times, or not at all.
+    pub fn is_repeated(&self) -> bool {
+        self.path == LoginRaw::SECTION.path
+    }
+}
+
 macro_rules! section {
     (
         $(#[doc = $about:literal])+
@@ -257,6 +264,17 @@ section! {
 }
 
 section! {
+    /// Further logins, one table each, at most 8: the list shows a login only the tasks that are assigned to it or to its roles, so several see more. Server, TLS and time-outs are those of `[server]` (docs/operations.md, "Several logins").
+    LoginRaw "login" {
+        login: String = Required(r#""PROVTASKD2""#), "The login; it sees the tasks assigned to it and to its roles, and acts on those that no login before it sees.";
+        password_file: String = Required(r#""password2""#), "File that holds its password alone; exactly one of `password_file` and `credential`.";
+        credential: String = Optional(r#""oig-password2""#), "Name of a systemd credential (`LoadCredential=`) that holds the password, instead of `password_file`.";
+        reads_per_minute: i64 = Optional("300"), "Its own budget of read requests per minute; by default that of `[server]`.";
+        every: String = Optional(r#""30m""#), "Its list is read at most so often; by default in each cycle. Between two of its lists nothing is done with what only it sees.";
+    }
+}
+
+section! {
     /// Where `report daily --mail` sends its report; off unless `server` is written.
     MailRaw "mail" {
         server: String = Optional(r#""smtp.example.com:587""#), "Host and port of the mail server.";
@@ -307,6 +325,8 @@ pub struct Raw {
     pub admin: AdminRaw,
     /// `[intake]`
     pub intake: IntakeRaw,
+    /// `[[login]]`
+    pub login: Vec<LoginRaw>,
     /// `[mail]`
     pub mail: MailRaw,
     /// `[log]`
@@ -314,7 +334,7 @@ pub struct Raw {
 }
 
 /// Every section, in the order of the docs.
-pub const SECTIONS: [Section; 15] = [
+pub const SECTIONS: [Section; 16] = [
     ServerRaw::SECTION,
     ScheduleRaw::SECTION,
     ModeRaw::SECTION,
@@ -328,6 +348,7 @@ pub const SECTIONS: [Section; 15] = [
     AuditRaw::SECTION,
     AdminRaw::SECTION,
     IntakeRaw::SECTION,
+    LoginRaw::SECTION,
     MailRaw::SECTION,
     LogRaw::SECTION,
 ];

@@ -3,6 +3,7 @@
 mod audit;
 mod governor;
 mod intake;
+mod logins;
 mod mail;
 mod server;
 
@@ -79,6 +80,7 @@ pub fn resolve(
     let r = &mut reader;
 
     let server = server::resolve(r, &raw.server, env);
+    let logins = logins::resolve(r, &raw.login, &server, env);
     let schedule = schedule(r, &raw.schedule);
     let zone = r.zone("schedule.zone", &raw.schedule.zone);
     let modes = modes(r, &raw.mode);
@@ -231,6 +233,7 @@ pub fn resolve(
     let findings = reader.into_findings();
     let settings = Settings {
         server,
+        logins,
         schedule,
         modes,
         policy,

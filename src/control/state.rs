@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::LineageId;
+use super::view::LoginView;
+use crate::model::{LineageId, Login};
 
 /// A store that holds less than was acknowledged.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -98,4 +99,29 @@ pub struct AnchorView {
     pub file_record: Option<u64>,
     /// Why the last one is not, if so.
     pub problem: Option<String>,
+}
+
+/// A login as it stands.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LoginRow {
+    /// Its name.
+    pub login: Login,
+    /// The one of `[server]`.
+    pub main: bool,
+    /// Its standing.
+    pub state: LoginView,
+    /// Tasks in its last list.
+    pub tasks: Option<u64>,
+    /// Those of them on which it acts: no login before it saw them then.
+    pub acts: Option<u64>,
+    /// When that list was begun.
+    pub list_read: Option<Timestamp>,
+    /// It was read in the last cycle: what only it sees is acted on.
+    pub in_last_cycle: bool,
+    /// Why its list could not be read when it was due.
+    pub problem: Option<String>,
+    /// Read requests that it has sent since start.
+    pub reads_sent: u64,
+    /// Write requests that it has sent since start.
+    pub writes_sent: u64,
 }

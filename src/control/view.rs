@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::audit::{JournalView, PastView};
 use super::backlog::BacklogView;
-use super::state::{AnchorView, FeedView, IntakeView, RewoundView, SavedView};
+use super::state::{AnchorView, FeedView, IntakeView, LoginRow, RewoundView, SavedView};
 use crate::model::{
     ActionName, AttemptState, Kind, LineageId, Login, Mode, PolicyHash, Principal, Refusal,
     RefusalReason, Road, Scope, TargetName, TaskId, Verdict,
@@ -286,6 +286,13 @@ pub struct StatusView {
     /// Tasks of the last reading by the road on which they were seen.
     #[serde(default)]
     pub roads: Vec<(Road, u64)>,
+    /// Each login, the main one first.
+    #[serde(default)]
+    pub logins: Vec<LoginRow>,
+    /// Owners of rejected tasks that hints or accounts' processes have shown and no login's list does, with
+    /// their counts; empty while a login's list could not be read.
+    #[serde(default)]
+    pub no_road: Vec<(String, u64)>,
     /// What is wrong with the server's clock or its zone, where its dates say so.
     #[serde(default)]
     pub server_clock: Option<String>,

@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::collect::Readers;
 use super::watch::{Reading, Watch};
 use crate::absence::ProxyRow;
 use crate::model::facts::{Known, Person};
@@ -22,6 +23,8 @@ pub struct Cache {
     pub(super) members: HashMap<RoleKey, Dated<Known<Arc<[Login]>>>>,
     pub(super) responses: HashMap<TaskId, Dated<Known<Arc<[String]>>>>,
     pub(super) ends: HashMap<Login, Dated<Option<Timestamp>>>,
+    /// Who reads what the main login does not see.
+    pub(super) readers: Readers,
     /// Who looks on: keeps readings for a later run, bounds them, shows how far it is.
     pub(super) watch: Option<Watch>,
 }

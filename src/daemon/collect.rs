@@ -11,8 +11,9 @@ use super::memory::Memory;
 use super::watch::{ACCOUNTS, Reading};
 use crate::absence::ProxyRow;
 use crate::model::facts::Known;
-use crate::model::{Clock, Login, ProcessKey, RoleKey, TaskId, UserKey};
-use crate::oig::{Client, LOGINS_AT_ONCE, OigError, Proxy};
+use crate::model::hash::{FastMap, FastSet};
+use crate::model::{Clock, Login, ProcessKey, RoleKey, Snapshot, TaskId, UserKey};
+use crate::oig::{Client, LOGINS_AT_ONCE, Logins, OigError, Proxy};
 
 /// Reads through the cache.
 pub struct Collector<'a> {
@@ -21,6 +22,44 @@ pub struct Collector<'a> {
     cache: &'a mut Cache,
     /// Older readings are not used for a decision to give access.
     max_age: SignedDuration,
+}
+
+/// Who reads accounts and tasks that only further logins see; all others the main one reads.
+#[derive(Debug, Default)]
+pub struct Readers {
+    accounts: FastMap<ProcessKey, Client>,
+    tasks: FastMap<TaskId, Client>,
+}
+
+impl Readers {
+    /// By what a snapshot shows.
+    pub fn of(logins: &Logins, snapshot: &Snapshot) -> Self {
+        let mut readers = Self::default();
+        if snapshot.seers.is_none() {
+            return readers;
+        }
+        let mut mains: FastSet<&ProcessKey> = FastSet::default();
+        for (row, task) in snapshot.tasks.iter().enumerate() {
+            let client = snapshot.further(row).and_then(|login| logins.of(login));
+            match (client, &task.process) {
+                (None, Some(process)) => {
+                    mains.insert(process);
+                }
+                (None, None) => {}
+                (Some(client), process) => {
+                    readers.tasks.insert(task.id.clone(), client.clone());
+                    if let Some(process) = process {
+                        let first = readers.accounts.entry(process.clone());
+                        first.or_insert_with(|| client.clone());
+                    }
+                }
+            }
+        }
+        readers
+            .accounts
+            .retain(|process, _| !mains.contains(process));
+        readers
+    }
 }
 
 /// A collector for one cycle's readings.
@@ -225,14 +264,16 @@ impl<'a> Collector<'a> {
                 break;
             }
             let at = self.clock.now();
-            let answer = self.client.process(&key).await;
+            let further = self.cache.readers.accounts.get(&key).cloned();
+            let answer = further.as_ref().unwrap_or(self.client).process(&key).await;
             let tasks = match answer {
                 Ok(Some(tasks)) => Known::Yes {
                     value: Arc::new(tasks),
                     as_of: at,
                 },
                 Ok(None) => Known::unknown(format!("account {key} was not found")),
-                Err(error) if error.is_login() => return Err(error),
+                // the stop of a further login is no other's
+                Err(error) if error.is_login() && further.is_none() => return Err(error),
                 Err(error) => Known::unknown(format!("account {key} could not be read: {error}")),
             };
             if let Some(tasks) = tasks.value() {
@@ -402,13 +443,14 @@ impl<'a> Collector<'a> {
                 continue;
             }
             let at = self.clock.now();
-            let answer = self.client.responses(&id).await;
+            let further = self.cache.readers.tasks.get(&id).cloned();
+            let answer = further.as_ref().unwrap_or(self.client).responses(&id).await;
             let value = match answer {
                 Ok(codes) => Known::Yes {
                     value: Arc::from(codes),
                     as_of: at,
                 },
-                Err(error) if error.is_login() => return Err(error),
+                Err(error) if error.is_login() && further.is_none() => return Err(error),
                 Err(error) => {
                     Known::unknown(format!("responses of task {id} could not be read: {error}"))
                 }

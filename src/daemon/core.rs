@@ -22,7 +22,7 @@ use super::seen::Seen;
 use super::send::SendDone;
 use super::settle::LookDone;
 use super::store::StoreSeen;
-use super::time::Stepper;
+use super::time::{Stepper, idle};
 use super::under_way::{UnderWay, Why};
 use super::upkeep::Saving;
 use super::{DaemonError, systemd};
@@ -36,7 +36,7 @@ use crate::ledger::{Actor, Ledger, LedgerError, ServerBehind, VerifyItem};
 use crate::model::hash::FastMap;
 use crate::model::settings::Settings;
 use crate::model::{Clock, CycleId, Known, LineageId, Mode, RefusalReason, TaskId};
-use crate::oig::{Client, RequestCounts};
+use crate::oig::{Client, Logins, RequestCounts};
 use crate::policy::PolicySet;
 use crate::source::Intake;
 use crate::telemetry::{Health, Metered, Metrics};
@@ -140,8 +140,10 @@ pub struct Core {
     pub clock: Clock,
     /// Moves a stepped world on.
     pub stepper: Option<Stepper>,
-    /// The remote API.
+    /// The remote API, as the main login.
     pub client: Client,
+    /// As each login.
+    pub logins: Logins,
     /// The store.
     pub ledger: Ledger,
     /// The live policy set.
@@ -327,44 +329,6 @@ async fn hint(intake: Option<&Intake>) {
     }
 }
 
-/// Waits for `wake` in domain time. On a stepped clock it asks the simulator to move on, once every
-/// piece of work sleeps in domain time or none is under way.
-pub async fn idle(
-    clock: &Clock,
-    stepper: Option<&Stepper>,
-    jobs: usize,
-    wake: Timestamp,
-) -> Result<(), String> {
-    let Some(stepper) = stepper else {
-        // often enough to feed the watchdog
-        let beat = tokio::time::sleep(Duration::from_secs(5));
-        tokio::select! {
-            () = clock.sleep_until(wake) => {}
-            () = beat => {}
-        }
-        return Ok(());
-    };
-    let started = Instant::now();
-    loop {
-        let (sleepers, first) = clock.sleepers();
-        if sleepers >= jobs && !(sleepers == 0 && wake == Timestamp::MAX) {
-            let to = first.map_or(wake, |first| first.min(wake));
-            if to <= clock.now() {
-                clock.step_to(to);
-                tokio::task::yield_now().await;
-                return Ok(());
-            }
-            let now = stepper.advance(to).await?;
-            clock.step_to(now);
-            return Ok(());
-        }
-        if started.elapsed() > Duration::from_secs(5) {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-}
-
 /// A cycle that runs for longer is taken to be stuck: the watchdog is not fed any more.
 const CYCLE_AT_MOST: Duration = Duration::from_secs(2 * 3600);
 
@@ -384,6 +348,7 @@ impl Core {
     pub fn bench(&self, cycle: CycleId) -> Bench {
         Bench {
             client: self.client.clone(),
+            logins: self.logins.clone(),
             ledger: self.ledger.clone(),
             policies: Arc::clone(&self.policies),
             settings: Arc::clone(&self.settings),
@@ -476,7 +441,7 @@ impl Core {
     fn say_what_is_left(&self) {
         let open = self.ledger.read(|index| index.open_attempts().count());
         tracing::info!(
-            sent = self.client.requests().writes,
+            sent = self.logins.requests().writes,
             not_sent = self.queues.len(),
             not_now = self.last.refusals.values().sum::<u64>(),
             attempts_open = open,

@@ -7,14 +7,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::account::{Accounts, RowState};
 use super::ask::{Asked, Candidate, Decided};
-use super::collect::collector;
+use super::collect::{Readers, collector};
 use super::describe::{self, RowText};
 use super::facts::Surroundings;
 use super::hinted::{self, Hinted};
 use super::memory::{Memory, Remembered, relook_of, rests_on_readings};
 use super::owners::{self, Loads};
 use super::seen::{Seen, count};
-use super::{justify, outset, propose};
+use super::{justify, lists, outset, propose, roads};
 use crate::absence::Roster;
 use crate::calendar;
 use crate::dispatch::verify::Witness;
@@ -26,7 +26,7 @@ use crate::model::{
     Clock, CycleId, Decision, Fields, Kind, Known, LineageId, Login, Owner, Refusal, RefusalReason,
     Snapshot, TargetName, Task, TaskId, Verdict,
 };
-use crate::oig::{Client, OigError};
+use crate::oig::{Client, Logins, OigError};
 use crate::policy::{Class, Need, PolicySet};
 use crate::source::Intake;
 
@@ -47,8 +47,10 @@ pub enum CycleError {
 /// What a cycle works with.
 #[derive(Clone)]
 pub struct Bench {
-    /// The remote API.
+    /// The remote API, as the main login.
     pub client: Client,
+    /// As each login.
+    pub logins: Logins,
     /// The store.
     pub ledger: Ledger,
     /// The live policy set.
@@ -93,6 +95,8 @@ pub struct Behind {
     pub request: Option<Arc<str>>,
     /// The owner on whom the decision rests.
     pub owner: Owner,
+    /// The further login that acts on it; `None`: the main one.
+    pub login: Option<Login>,
 }
 
 /// A decision to do nothing, made in this cycle.
@@ -149,7 +153,7 @@ const KEPT_AT_ONCE: usize = 2;
 /// The list could not be read, the login is stopped, or the ledger could not write.
 pub async fn evaluate(bench: &Bench, memory: &mut Memory) -> Result<Evaluated, CycleError> {
     let asked = hinted::asked(bench);
-    let mut snapshot = bench.client.list().await?;
+    let mut snapshot = lists::read(bench, memory).await?;
     let hinted = hinted::read(bench, asked, &mut snapshot).await?;
     evaluate_list(bench, memory, snapshot, hinted).await
 }
@@ -199,6 +203,8 @@ pub async fn evaluate_list(
         epoch: bench.epoch,
         ..Evaluated::default()
     };
+    out.seen.logins.clone_from(&memory.lists);
+    memory.cache.readers = Readers::of(&bench.logins, &snapshot);
     let states: Vec<Option<RowState>> = bench.ledger.read(|index| {
         observed
             .views
@@ -355,6 +361,7 @@ pub async fn evaluate_list(
         }
     }
     proposed?;
+    out.seen.no_road = roads::unlisted(&snapshot, &hinted, &memory.cache);
     out.to_justify = justify::wishes(&around, &rows);
     let keep = bench.settings.guard.fact_age + SignedDuration::from_mins(5);
     memory.cache.trim(bench.clock.now(), keep);
@@ -451,7 +458,7 @@ fn remember(
     let (digest, said) = (decision.inputs.clone(), said_print(&decision));
     if around.bench.whole {
         let mut text = describe::row_text(task, &facts);
-        let road = around.road(row).in_words().to_owned();
+        let road = around.road_in_words(row);
         text.facts.push(("seen by".to_owned(), road));
         out.rows.insert(state.lineage, text);
     }

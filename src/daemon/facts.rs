@@ -52,6 +52,15 @@ impl Surroundings<'_> {
         self.hinted.road(row)
     }
 
+    /// The same in words.
+    pub fn road_in_words(&self, row: usize) -> String {
+        match (self.road(row), self.snapshot.further(row)) {
+            (Road::List, Some(login)) => format!("the list of {login}'s open tasks"),
+            (road, None) => road.in_words().to_owned(),
+            (road, Some(login)) => format!("{}; {login} can read it", road.in_words()),
+        }
+    }
+
     /// The facts of one row.
     pub fn facts(&self, memory: &Memory, row: usize) -> Facts {
         let task = &self.snapshot.tasks[row];

@@ -10,14 +10,15 @@ use super::core::Core;
 use super::evaluate::{Behind, Evaluated, Proposal, Rest};
 use super::memory::Refused;
 use super::ordered::OrderWait;
+use super::seen::Seen;
 use super::under_way::Why;
 use crate::governor::{Admitted, Hold, HoldStatus, Outage, Standing};
 use crate::guard::Passed;
-use crate::ledger::record::{EventBody, Meta};
+use crate::ledger::record::{Actor, EventBody, Meta};
 use crate::ledger::{DecidedCount, DecisionRecord, Entry, HoldState, Index, Taken};
 use crate::model::hash::{FastMap, FastSet};
 use crate::model::{
-    Action, Decision, Digest, LineageId, Refusal, RefusalReason, Scope, TaskId, Verdict,
+    Action, Decision, Digest, LineageId, Login, Refusal, RefusalReason, Scope, TaskId, Verdict,
 };
 
 /// Decisions that are handed to the ledger in one go.
@@ -49,6 +50,40 @@ impl Core {
     /// True where the first-day backlog is known, or nothing would be sent anyway.
     pub fn has_baseline(&self) -> bool {
         !self.enforces() || self.ledger.read(|index| index.baseline().is_some())
+    }
+
+    /// Further logins whose whole backlog was seen by now, and is not on record as such.
+    pub fn known_backlogs(&self, seen: &Seen) -> Vec<Login> {
+        let further = seen.logins.get(1..).unwrap_or_default();
+        if further.is_empty() || !self.enforces() {
+            return Vec::new();
+        }
+        let known = further.iter().filter(|of| of.read && of.is_known());
+        self.ledger.read(|index| {
+            let new = known.filter(|of| !index.has_baseline_of(&of.login));
+            new.map(|of| of.login.clone()).collect()
+        })
+    }
+
+    /// A further login that came after enforce was switched on: what it has shown up to now waits for a person
+    /// already, and that is all of its backlog.
+    pub async fn take_backlogs_of(
+        &mut self,
+        logins: Vec<Login>,
+        now: Timestamp,
+    ) -> Result<(), DaemonError> {
+        if logins.is_empty() || self.ledger.read(|index| index.baseline().is_none()) {
+            return Ok(());
+        }
+        let names: Vec<&str> = logins.iter().map(Login::as_str).collect();
+        tracing::warn!(
+            logins = %names.join(", "),
+            "a further login is there for the first time: everything that only it showed is left until a person releases it (`provtaskd inbox`, `provtaskd approve baseline:TARGET`)"
+        );
+        self.ledger
+            .take_baseline(Actor::Daemon, logins, now)
+            .await?;
+        Ok(())
     }
 
     /// Records decisions without proposing anything.

@@ -9,8 +9,9 @@ use super::evaluate::Bench;
 use crate::control::IntakeView;
 use crate::dispatch::verify::{IN_A_ROW, of_the_server};
 use crate::model::hash::FastSet;
+use crate::model::seers::bit;
 use crate::model::settings::IntakeSettings;
-use crate::model::{Road, Snapshot, TargetName, TaskId};
+use crate::model::{Road, Snapshot, TargetName, Task, TaskId};
 use crate::oig::{FileFault, OigError};
 use crate::source::intake::read_secrets;
 use crate::source::{Hint, HintEnd};
@@ -116,10 +117,11 @@ pub async fn read(
     let mut in_a_row = 0;
     for hint in others.into_iter().take(reads) {
         if stopped {
-            snapshot.stable &= !hint.followed;
+            unsure(snapshot, &hint);
             continue;
         }
-        match bench.client.task(&hint.task).await {
+        let (found, by) = find(bench, &hint.task).await;
+        match found {
             Ok(None) => out.ends.push((hint, Some(HintEnd::NotFound))),
             Ok(Some(task)) if task.status.is_finished() => {
                 out.ends.push((hint, Some(HintEnd::Finished)));
@@ -134,16 +136,21 @@ pub async fn read(
                     followed += 1;
                 }
                 snapshot.tasks.push(task);
+                if let Some(seers) = &mut snapshot.seers {
+                    seers.rows.push(bit(by));
+                }
                 out.roads.push(hint.road);
                 out.ends.push((hint, Some(HintEnd::Followed)));
             }
-            Err(error) if error.is_login() => return Err(error),
+            Err(error) if error.is_login() && by == 0 => return Err(error),
             Err(error) => {
-                in_a_row += 1;
-                stopped = of_the_server(&error) || in_a_row >= IN_A_ROW;
+                if by == 0 {
+                    in_a_row += 1;
+                    stopped = of_the_server(&error) || in_a_row >= IN_A_ROW;
+                }
                 tracing::warn!(task = %hint.task, %error, "a task that was named by a hint could not be read; it is tried again");
                 // nothing follows from the absence of what could not be read
-                snapshot.stable &= !hint.followed;
+                unsure(snapshot, &hint);
                 if !stopped {
                     out.ends.push((hint, None));
                 }
@@ -151,6 +158,38 @@ pub async fn read(
         }
     }
     Ok(out)
+}
+
+/// Nothing follows from what is not shown, where one that is followed could not be read.
+fn unsure(snapshot: &mut Snapshot, hint: &Hint) {
+    if hint.followed {
+        snapshot.stable = false;
+        if let Some(seers) = &mut snapshot.seers {
+            seers.whole = 0;
+        }
+    }
+}
+
+/// A task by its id, read by the main login, else by the first further one that can; with that one's number, or
+/// that of the one that could not tell. It is not there where all say so.
+async fn find(bench: &Bench, id: &TaskId) -> (Result<Option<Task>, OigError>, usize) {
+    let mut untold = match bench.client.task(id).await {
+        Ok(None) => None,
+        // what this one may not read another one may
+        Err(error @ OigError::Status { status: 403, .. }) => Some((error, 0)),
+        told => return (told, 0),
+    };
+    for (n, (_, client)) in (1..).zip(bench.logins.further()) {
+        match client.task(id).await {
+            Ok(None) => {}
+            Ok(found) => return (Ok(found), n),
+            Err(error) => untold = untold.or(Some((error, n))),
+        }
+    }
+    match untold {
+        Some((error, n)) => (Err(error), n),
+        None => (Ok(None), 0),
+    }
 }
 
 /// What is wrong with the secret that signs events, for `check`; nothing of it is kept.

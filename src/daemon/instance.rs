@@ -11,7 +11,9 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::core::Core;
+use super::login::world;
 use crate::model::Digest;
+use crate::model::settings::ServerSettings;
 
 /// This process among those that may act on one server under one login.
 #[derive(Debug, Default)]
@@ -24,9 +26,24 @@ pub struct Instance {
     other: Option<Arc<str>>,
     /// Until when what another has sent may still be carried out, of which this store knows nothing.
     until: Option<Timestamp>,
+    /// The same for each further login.
+    more: Vec<Instance>,
 }
 
 impl Instance {
+    /// Tries to be the one that acts under each of these logins.
+    pub fn of_all<'a>(
+        logins: impl IntoIterator<Item = &'a ServerSettings>,
+        now: Timestamp,
+        settle_after: SignedDuration,
+    ) -> Self {
+        let one = |server| Self::of(&world(server), now, settle_after);
+        let mut all = logins.into_iter().map(one);
+        let mut first = all.next().unwrap_or_default();
+        first.more = all.collect();
+        first
+    }
+
     /// Tries to be the one that acts; `world` is server and login.
     pub fn of(world: &str, now: Timestamp, settle_after: SignedDuration) -> Self {
         let mut instance = Self {
@@ -41,6 +58,12 @@ impl Instance {
     /// not known here and may be carried out for a while: until then nothing may be sent, else it would be
     /// done twice.
     fn look(&mut self, now: Timestamp, settle_after: SignedDuration) -> bool {
+        let own = self.look_once(now, settle_after);
+        let more = self.more.iter_mut();
+        more.fold(own, |changed, one| one.look(now, settle_after) || changed)
+    }
+
+    fn look_once(&mut self, now: Timestamp, settle_after: SignedDuration) -> bool {
         if let Some(until) = self.until {
             if now < until {
                 return false;
@@ -86,7 +109,8 @@ impl Instance {
 
     /// Who else acts.
     pub fn other(&self) -> Option<Arc<str>> {
-        self.other.clone()
+        let more = || self.more.iter().find_map(Self::other);
+        self.other.clone().or_else(more)
     }
 }
 

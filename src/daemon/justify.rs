@@ -21,7 +21,7 @@ use crate::ledger::{Justification, Ledger, LedgerError, Unjustified};
 use crate::model::hash::FastMap;
 use crate::model::task::DefinitionId;
 use crate::model::{
-    Action, AttemptState, BatchId, Clock, Decision, Digest, Kind, LineageId, PolicyHash,
+    Action, AttemptState, BatchId, Clock, Decision, Digest, Kind, LineageId, Login, PolicyHash,
     ProcessKey, ReceiptStatus, Refusal, TargetName, Task, TaskId, Verdict,
 };
 use crate::oig::{Client, PutEnd, WriteItem, receipts};
@@ -45,6 +45,8 @@ pub struct Wish {
     process: Option<ProcessKey>,
     definition: Option<DefinitionId>,
     kind: Kind,
+    /// The further login that acts on the task; `None`: the main one.
+    login: Option<Login>,
 }
 
 /// What is written, and what is not tried again.
@@ -129,6 +131,7 @@ pub fn wishes(around: &Surroundings<'_>, rows: &[usize]) -> Vec<Wish> {
                     process: task.process.clone(),
                     definition: task.definition(),
                     kind: around.kinds[*row],
+                    login: around.snapshot.further(*row).cloned(),
                 })
             })
             .collect()
@@ -182,6 +185,13 @@ impl Core {
             if wish.process.as_ref().is_some_and(open) {
                 continue;
             }
+            let (login, client) = match &wish.login {
+                None => (self.settings.server.login.clone(), self.client.clone()),
+                Some(login) => match self.logins.of(login) {
+                    Some(client) => (login.clone(), client.clone()),
+                    None => continue,
+                },
+            };
             // it counts for the target's rate like everything that is sent there
             let settle_after = self.settings.delivery.settle_after;
             let target = &wish.target;
@@ -200,13 +210,13 @@ impl Core {
                 task: wish.task,
                 target: wish.target,
                 line: Arc::from(""),
-                login: self.settings.server.login.clone(),
+                login,
                 cycle: self.cycle,
                 policy: self.policies.hash().clone(),
             };
             self.justifying.running = Some((wish.lineage, wish.process));
             let writer = Writer {
-                client: self.client.clone(),
+                client,
                 ledger: self.ledger.clone(),
                 clock: self.clock.clone(),
                 most: self.settings.delivery.note_max,

@@ -6,13 +6,15 @@ use jiff::Timestamp;
 
 use super::DaemonError;
 use super::core::Core;
+use super::evaluate::Behind;
+use super::lists::Listed;
 use super::stopped::StopFile;
 use super::under_way::Why;
 use crate::ledger::record::{EventBody, Meta};
 use crate::ledger::{Entry, Index, Ledger};
-use crate::model::settings::ServerSettings;
-use crate::model::{Digest, Login};
-use crate::oig::{LoginState, SecretDigest};
+use crate::model::settings::{ServerSettings, Settings};
+use crate::model::{Clock, Digest, Login};
+use crate::oig::{Client, LoginState, Logins, OigError, SecretDigest};
 
 /// The stop as recorded: digest of the refused secret, and why. `None` where the login is not stopped.
 pub fn stop_record(state: &LoginState) -> Option<(Option<Digest>, Arc<str>)> {
@@ -25,17 +27,17 @@ pub fn stop_record(state: &LoginState) -> Option<(Option<Digest>, Arc<str>)> {
     }
 }
 
-/// The login as a store of another world remembers it: it must not be taken for that world's own.
-pub fn elsewhere(server: &ServerSettings) -> Login {
-    Login::new(&format!("{} at {}", server.login, plain(&server.origin)))
+/// A login as a store of another world remembers it: it must not be taken for that world's own.
+pub fn elsewhere(server: &ServerSettings, login: &Login) -> Login {
+    Login::new(&format!("{login} at {}", plain(&server.origin)))
 }
 
-/// The state to start the client with.
-pub fn state_of(index: &Index, server: &ServerSettings) -> LoginState {
+/// The state to start a login's client with; `server` is as the main one has it.
+pub fn state_of(index: &Index, server: &ServerSettings, login: &Login) -> LoginState {
     let stopped = if index.world().is_some_and(|known| known != world(server)) {
-        index.login_stopped(&elsewhere(server))
+        index.login_stopped(&elsewhere(server, login))
     } else {
-        index.login_stopped(&server.login)
+        index.login_stopped(login)
     };
     let Some(stopped) = stopped else {
         return LoginState::Ok;
@@ -53,6 +55,34 @@ pub fn state_of(index: &Index, server: &ServerSettings) -> LoginState {
             sha256: sha256.to_owned(),
         },
     }
+}
+
+/// The clients of all logins. Where `barred` allows it, one that can't be made never sends, and why is
+/// answered beside.
+///
+/// # Errors
+/// As [`Client::new`].
+pub fn clients(
+    main: &Client,
+    settings: &Settings,
+    clock: &Clock,
+    ledger: &Ledger,
+    barred: bool,
+) -> Result<(Logins, Option<String>), OigError> {
+    let (mut further, mut trouble) = (Vec::new(), None);
+    for of in &settings.logins {
+        let login = of.server.login.clone();
+        let state = ledger.read(|index| state_of(index, &settings.server, &login));
+        let client = match Client::new(&of.server, clock.clone(), state.clone()) {
+            Err(why) if barred => {
+                trouble.get_or_insert_with(|| why.to_string());
+                Client::barred(&of.server, clock.clone(), state, &why)?
+            }
+            made => made?,
+        };
+        further.push((login, client));
+    }
+    Ok((Logins::new(main.clone(), further), trouble))
 }
 
 /// What a store is bound to: origin and login.
@@ -85,6 +115,7 @@ impl Core {
     /// # Errors
     /// The ledger can't write.
     pub async fn login_changed(&mut self, now: Timestamp) -> Result<(), DaemonError> {
+        self.further_stopped(now).await?;
         let Some((secret, why)) = stop_record(&self.client.login_state()) else {
             return Ok(());
         };
@@ -106,6 +137,19 @@ impl Core {
             "the server refused the login; nothing is sent or read until the password file changes or `provtaskd login clear` is given"
         );
         self.drop_queued(Why::Login);
+        self.record_stop(&login, secret, why, now).await?;
+        let standing = self.standing(self.last.seen.complete);
+        self.governor.set_standing(standing);
+        Ok(())
+    }
+
+    async fn record_stop(
+        &self,
+        login: &Login,
+        secret: Option<Digest>,
+        why: Arc<str>,
+        now: Timestamp,
+    ) -> Result<(), DaemonError> {
         let stop = |login| Entry {
             body: EventBody::LoginStopped {
                 login,
@@ -114,34 +158,93 @@ impl Core {
             },
             meta: Meta::daemon(now, Some(self.cycle)),
         };
-        self.ledger.record(stop(login)).await?;
+        self.ledger.record(stop(login.clone())).await?;
         if let Some(foreign) = &self.foreign_store {
             // this run's own store forgets with the process
-            foreign
-                .record(stop(elsewhere(&self.settings.server)))
-                .await?;
+            let there = elsewhere(&self.settings.server, login);
+            foreign.record(stop(there)).await?;
         }
-        let standing = self.standing(self.last.seen.complete);
-        self.governor.set_standing(standing);
         Ok(())
     }
 
-    /// The server has answered the login: a stop on record has ended.
+    /// The same of the further logins: nothing that one of these would have sent waits any more, and all
+    /// others go on.
+    async fn further_stopped(&mut self, now: Timestamp) -> Result<(), DaemonError> {
+        for (login, client) in self.logins.clone().further() {
+            let Some((secret, why)) = stop_record(&client.login_state()) else {
+                continue;
+            };
+            self.metrics.set_login_stopped(true);
+            let known = self.ledger.read(|index| {
+                let known = index.login_stopped(login);
+                known.is_some_and(|known| known.secret == secret)
+            });
+            if known {
+                continue;
+            }
+            tracing::error!(
+                login = %login,
+                why = %why,
+                "the server refused a further login; nothing is done with what only it sees until its password file changes or `provtaskd login clear` is given, and the others go on"
+            );
+            self.drop_queued_of(login);
+            self.record_stop(login, secret, why, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Nothing that this further login would send is claimed any more.
+    fn drop_queued_of(&mut self, login: &Login) {
+        let behind = &self.behind;
+        let by = |lineage| {
+            let row: Option<&Behind> = behind.get(&lineage);
+            row.is_some_and(|row| row.login.as_ref() == Some(login))
+        };
+        // the next cycle proposes anew what another one sees
+        let _ = self.queues.drop_where(|item| by(item.decision().lineage));
+        self.under_way
+            .withdraw_where(Why::Login, &|decision, _| by(decision.lineage));
+    }
+
+    /// True where any login's stop is on record.
+    fn is_any_stopped(&self) -> bool {
+        let further = self.logins.further().iter().map(|(login, _)| login);
+        let mut all = further.chain([&self.settings.server.login]);
+        self.ledger
+            .read(|index| all.any(|login| index.login_stopped(login).is_some()))
+    }
+
+    /// The server has answered the login: a stop on record has ended, and so has that of each further login
+    /// whose list was read.
     ///
     /// # Errors
     /// The ledger can't write.
-    pub async fn login_works(&mut self, now: Timestamp) -> Result<(), DaemonError> {
+    pub async fn login_works(
+        &mut self,
+        lists: &[Listed],
+        now: Timestamp,
+    ) -> Result<(), DaemonError> {
         self.login_changed(now).await?;
+        for (login, client) in self.logins.clone().further() {
+            let read = lists.iter().any(|of| of.read && of.login == *login);
+            if read && client.login_state() == LoginState::Ok {
+                self.clear_stop(login, now).await?;
+            }
+        }
         if self.client.login_state() != LoginState::Ok {
             return Ok(());
         }
-        self.metrics.set_login_stopped(false);
         StopFile::of(&self.settings).keep_after(LoginState::Ok);
-        let server = &self.settings.server;
-        let own = clear(&self.ledger, server.login.clone(), now);
-        own.await?;
+        let login = self.settings.server.login.clone();
+        self.clear_stop(&login, now).await?;
+        self.metrics.set_login_stopped(self.is_any_stopped());
+        Ok(())
+    }
+
+    async fn clear_stop(&self, login: &Login, now: Timestamp) -> Result<(), DaemonError> {
+        clear(&self.ledger, login.clone(), now).await?;
         if let Some(foreign) = &self.foreign_store {
-            clear(foreign, elsewhere(server), now).await?;
+            clear(foreign, elsewhere(&self.settings.server, login), now).await?;
         }
         Ok(())
     }

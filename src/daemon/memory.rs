@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::cache::Cache;
+use super::lists::Listed;
 use crate::model::hash::FastMap;
 use crate::model::{Decision, LineageId, ReadValue, Refusal, RefusalReason, Verdict};
 
@@ -62,6 +63,8 @@ pub struct Memory {
     pub lineages: FastMap<LineageId, Remembered>,
     /// Readings of people, accounts, proxies, roles.
     pub cache: Cache,
+    /// What is known of the logins' lists, the main one's first.
+    pub lists: Vec<Listed>,
     /// Number of the running cycle.
     pub cycle: u64,
 }

@@ -16,8 +16,8 @@ use crate::governor::HoldError;
 use crate::ledger::Entry;
 use crate::ledger::record::{Actor, EventBody, Meta};
 use crate::model::task::DefinitionId;
-use crate::model::{Digest, LineageId, PolicyHash, TargetName};
-use crate::oig::LoginState;
+use crate::model::{Digest, LineageId, Login, PolicyHash, TargetName};
+use crate::oig::{Client, LoginState};
 
 /// How far an approval goes.
 struct Vote {
@@ -424,39 +424,47 @@ impl Core {
         Ok(Reply::done(format!("forgot what OIG said about {id}")))
     }
 
+    /// Every login that is stopped may be tried once more.
     async fn clear_login(&mut self, who: Actor, now: Timestamp) -> Result<Reply, DaemonError> {
-        let login = self.settings.server.login.clone();
+        let main = self.settings.server.login.clone();
         let stop = StopFile::of(&self.settings);
-        if self
-            .ledger
-            .read(|index| index.login_stopped(&login).is_none())
-            && stop.read() == LoginState::Ok
-        {
-            return Ok(Reply::refused(
-                RefusedKind::Invalid,
-                format!("login {login} is not stopped"),
-                "",
-            ));
+        let clients = std::iter::once((main.clone(), self.client.clone()));
+        let further = self.logins.further().iter().cloned();
+        let stopped: Vec<(Login, Client)> = self.ledger.read(|index| {
+            let is_stopped = |login: &Login| {
+                index.login_stopped(login).is_some()
+                    || (*login == main && stop.read() != LoginState::Ok)
+            };
+            let all = clients.chain(further);
+            all.filter(|(login, _)| is_stopped(login)).collect()
+        });
+        if stopped.is_empty() {
+            let words = match self.logins.further() {
+                [] => format!("login {main} is not stopped"),
+                _ => "no login is stopped".to_owned(),
+            };
+            return Ok(Reply::refused(RefusedKind::Invalid, words, ""));
         }
-        if let Err(error) = self.client.clear_login_stop().await {
-            return Ok(Reply::refused(
-                RefusedKind::Invalid,
-                error.to_string(),
-                "mend the password file first",
-            ));
+        let mut names = Vec::with_capacity(stopped.len());
+        for (login, client) in stopped {
+            if let Err(error) = client.clear_login_stop().await {
+                return Ok(Reply::refused(
+                    RefusedKind::Invalid,
+                    error.to_string(),
+                    "mend the password file first",
+                ));
+            }
+            if login == main {
+                stop.keep_after(LoginState::Ok);
+            }
+            names.push(login.to_string());
+            let why = Arc::from("cleared by a person");
+            self.put(EventBody::LoginCleared { login, why }, who.clone(), now)
+                .await?;
         }
-        stop.keep_after(LoginState::Ok);
-        self.put(
-            EventBody::LoginCleared {
-                login: login.clone(),
-                why: Arc::from("cleared by a person"),
-            },
-            who,
-            now,
-        )
-        .await?;
         Ok(Reply::done(format!(
-            "login {login} may be tried again, once; check the password file before"
+            "login {} may be tried again, once; check the password file before",
+            names.join(", ")
         )))
     }
 }

@@ -27,6 +27,7 @@ pub fn witness(
     (from..rows)
         .chain(0..from)
         .filter(|row| states[*row].is_some_and(|state| !state.attempt_open))
+        .filter(|row| snapshot.further(*row).is_none())
         .map(|row| &snapshot.tasks[row])
         .find(|task| {
             let held = |process| index.is_open_on(process);
@@ -61,6 +62,13 @@ impl Core {
         }
         if self.looks_left.is_empty() {
             self.settled_at_start = true;
+            if !round.barred.is_empty() {
+                tracing::error!(
+                    not_read = round.barred.len(),
+                    "some claims found open at start were sent by a login that can't read now; their accounts stay held (`provtaskd inbox`), and sending begins for the others"
+                );
+                return;
+            }
             tracing::info!(
                 "every claim found open at start was read: none of them holds up sending any more"
             );
@@ -150,6 +158,7 @@ mod tests {
             ordinal: 1,
             task: TaskId::new("90"),
             process: None,
+            login: None,
             read_process: false,
             due: Timestamp::UNIX_EPOCH,
         }

@@ -470,5 +470,6 @@ fn behind(around: &Surroundings<'_>, wish: &Wish) -> Behind {
     Behind {
         request: task.request.clone(),
         owner: task.owner.clone(),
+        login: around.snapshot.further(wish.row).cloned(),
     }
 }

@@ -13,7 +13,7 @@ use crate::calendar::Cron;
 use crate::config;
 use crate::ledger::record::{Actor, Meta};
 use crate::model::Known;
-use crate::model::settings::{Schedule, Settings};
+use crate::model::settings::{FurtherLogin, Schedule, Settings};
 use crate::policy;
 use crate::source::Pace;
 
@@ -94,7 +94,7 @@ impl Core {
 
     /// Says once, when a whole list was read, which targets the configuration names in vain.
     pub fn warn_of_targets(&mut self) {
-        if self.targets_said || !self.last.seen.whole {
+        if self.targets_said || !self.last.seen.whole || !self.last.seen.all_read() {
             return;
         }
         self.targets_said = true;
@@ -253,6 +253,7 @@ fn fixed(live: &Settings, new: &Settings) -> Option<&'static str> {
             a.simulator_clock == b.simulator_clock,
         ),
         ("server.server_zone", a.server_zone == b.server_zone),
+        ("login", same_logins(&live.logins, &new.logins)),
         ("store.dir", live.store.dir == new.store.dir),
         ("store.cache", live.store.cache == new.store.cache),
         ("audit", live.audit == new.audit),
@@ -272,4 +273,15 @@ fn fixed(live: &Settings, new: &Settings) -> Option<&'static str> {
         ("log.level", live.log.level == new.log.level),
     ];
     keys.into_iter().find(|(_, same)| !same).map(|(key, _)| key)
+}
+
+/// A client has its login and its secret's file for life; the rest of it is the server's, which is compared above.
+fn same_logins(live: &[FurtherLogin], new: &[FurtherLogin]) -> bool {
+    live.len() == new.len()
+        && live.iter().zip(new).all(|(a, b)| {
+            a.server.login_as_written == b.server.login_as_written
+                && a.server.password_file == b.server.password_file
+                && a.server.reads_per_minute == b.server.reads_per_minute
+                && a.every == b.every
+        })
 }

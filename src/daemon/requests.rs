@@ -63,7 +63,7 @@ impl Core {
     /// # Errors
     /// The ledger has failed.
     pub async fn record_requests(&mut self, now: Timestamp) -> Result<(), DaemonError> {
-        let Some((on_record, body)) = self.on_record.rest(self.client.requests(), now) else {
+        let Some((on_record, body)) = self.on_record.rest(self.logins.requests(), now) else {
             return Ok(());
         };
         let login = self.settings.server.login.clone();
@@ -84,7 +84,7 @@ impl Core {
 
     /// Requests to read that are on no record yet, and since when.
     pub fn not_on_record(&self) -> (u64, Timestamp) {
-        let (counts, of) = (self.client.requests(), self.on_record);
+        let (counts, of) = (self.logins.requests(), self.on_record);
         let reads = counts.reads.saturating_sub(of.counts.reads);
         let tokens = counts.tokens.saturating_sub(of.counts.tokens);
         (reads + tokens, of.to)

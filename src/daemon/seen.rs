@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::lists::Listed;
 use crate::governor::Census;
 use crate::model::{Kind, Road, Snapshot, TargetName, TaskStatus};
 
@@ -29,11 +30,20 @@ pub struct Seen {
     pub unmapped: BTreeMap<String, u64>,
     /// Tasks by the road on which they were seen; those of the list are the rest of `visible`.
     pub roads: BTreeMap<Road, u64>,
+    /// Rejected tasks that no login's list shows, by owner.
+    pub no_road: BTreeMap<String, u64>,
+    /// What came of each login's list; the main one's is the first.
+    pub logins: Vec<Listed>,
     /// Tasks per kind.
     pub kinds: BTreeMap<Kind, u64>,
 }
 
 impl Seen {
+    /// True where no login was left out.
+    pub fn all_read(&self) -> bool {
+        self.logins.iter().all(|of| of.read)
+    }
+
     /// Visible tasks per target, for the governor's share caps.
     pub fn census(&self) -> Census {
         let visible = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
@@ -48,11 +58,13 @@ impl Seen {
 
 /// Counts a snapshot, with the roads of those rows that no list shows.
 pub fn count(snapshot: &Snapshot, kinds: &[Kind], behind: &[Road]) -> Seen {
+    let seers = snapshot.seers.as_ref();
+    let still = seers.is_none_or(|seers| seers.whole == seers.read);
     let mut seen = Seen {
         taken_at: Some(snapshot.taken_at),
         visible: u64::try_from(snapshot.tasks.len()).unwrap_or(u64::MAX),
         complete: snapshot.complete,
-        whole: snapshot.complete && snapshot.stable,
+        whole: snapshot.complete && snapshot.stable && still,
         pages: snapshot.pages,
         unreadable: snapshot.unreadable.iter().take(5).cloned().collect(),
         ..Seen::default()

@@ -63,9 +63,10 @@ impl Core {
                 continue;
             };
             let (under_way, queues) = (&self.under_way, &mut self.queues);
-            let justifying = &self.justifying;
+            let (justifying, behind) = (&self.justifying, &self.behind);
+            let sender = |item: &Admitted| behind.get(&item.decision().lineage)?.login.clone();
             let pick = ledger.read(|index| {
-                queues.take(lane, &target, max, &|item, process| {
+                queues.take(lane, &target, max, &sender, &|item, process| {
                     let busy = match lane {
                         Lane::Revoke => index.on_the_way(process, now, settle_after),
                         _ => index.is_open_on(process),
@@ -191,6 +192,14 @@ impl Core {
     }
 
     fn start_put(&mut self, now: Timestamp, target: TargetName, pick: Pick) {
+        let (login, client) = match &pick.login {
+            None => (self.settings.server.login.clone(), self.client.clone()),
+            Some(login) => match self.logins.of(login) {
+                Some(client) => (login.clone(), client.clone()),
+                // a reload changes no logins; without its client nothing is claimed, and the next cycle tells
+                None => return,
+            },
+        };
         let planned = u32::try_from(pick.items.len()).unwrap_or(u32::MAX);
         self.governor.sent(now, &target, planned);
         let batch = BatchId(uuid::Uuid::now_v7());
@@ -221,12 +230,11 @@ impl Core {
                 items: pick.items,
             },
             requests,
-            login: self.settings.server.login.clone(),
+            login,
             cycle: self.cycle,
             manual_ttl: self.settings.delivery.manual_ttl,
         };
-        let (client, ledger, clock) =
-            (self.client.clone(), self.ledger.clone(), self.clock.clone());
+        let (ledger, clock) = (self.ledger.clone(), self.clock.clone());
         self.jobs.spawn(async move {
             let mut claim = claim;
             let moved = if old {
@@ -402,6 +410,7 @@ impl Core {
                     ordinal: attempt.ordinal,
                     task: index.current_task(receipt.lineage)?,
                     process: attempt.process.clone(),
+                    login: attempt.login.clone(),
                     read_process: attempt.process.is_some() && attempt.action == Action::Retry,
                     due: now,
                 })

@@ -58,10 +58,10 @@ impl Core {
         let rest = self.looks.split_off(self.looks.len().min(LOOKS_AT_ONCE));
         let items: Vec<VerifyItem> = std::mem::replace(&mut self.looks, rest);
         self.looking = true;
-        let client = self.client.clone();
+        let logins = self.logins.clone();
         let witness = self.witness_asked();
         self.jobs.spawn(async move {
-            let round = verify::look(&client, items.clone(), witness).await;
+            let round = verify::look(&logins, items.clone(), witness).await;
             let began = now;
             Done::Looked(LookDone {
                 round,
@@ -80,7 +80,11 @@ impl Core {
             began,
         } = done;
         self.looking = false;
-        for (item, why) in &round.failed {
+        if !round.barred.is_empty() {
+            // one of them may have met the stop of a further login
+            self.login_changed(now).await?;
+        }
+        for (item, why) in round.failed.iter().chain(&round.barred) {
             tracing::warn!(
                 task = %item.task,
                 lineage = %item.lineage,
@@ -229,7 +233,7 @@ impl Core {
                 self.last.failures = 0;
                 self.health.set(Latch::SnapshotRead, true);
                 self.health.set(Latch::LoginOk, true);
-                self.login_works(now).await?;
+                self.login_works(&found.seen.logins, now).await?;
                 self.take_in(now, *found, took).await?;
             }
             Err(CycleError::Ledger(error)) => return Err(error.into()),
@@ -291,8 +295,10 @@ impl Core {
         self.bind_world(now).await?;
         // on a busy server every list shifts: what one misses, another of three shows
         let all_known = found.seen.whole || self.complete_passes >= 3;
+        let known_of = self.known_backlogs(&found.seen);
         if all_known && !self.has_baseline() {
-            let change = self.ledger.take_baseline(Actor::Daemon, now).await?;
+            let change = self.ledger.take_baseline(Actor::Daemon, known_of, now);
+            let change = change.await?;
             if change.lineages > 0 {
                 tracing::warn!(
                     tasks = change.lineages,
@@ -305,6 +311,7 @@ impl Core {
             self.start_over(now);
             return Ok(());
         }
+        self.take_backlogs_of(known_of, now).await?;
         self.witness.clone_from(&found.witness);
         let seen = found.seen.clone();
         let looks = found.observed.to_verify.clone();
@@ -377,7 +384,7 @@ impl Core {
 
     /// Brings the counters up to date.
     fn meter(&mut self) {
-        let (now, before) = (self.client.requests(), self.metered);
+        let (now, before) = (self.logins.requests(), self.metered);
         self.metrics.requests("read", now.reads - before.reads);
         self.metrics.requests("write", now.writes - before.writes);
         self.metrics.requests("token", now.tokens - before.tokens);

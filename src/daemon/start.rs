@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::anchor::{Anchoring, LastAnchor, check_last};
-use super::core::{Core, Exit, Inlets, Last, Signal, drive, idle};
+use super::core::{Core, Exit, Inlets, Last, Signal, drive};
 use super::even::{self, even_since, forget_even};
 use super::instance::Instance;
 use super::justify::Justifying;
@@ -20,9 +19,10 @@ use super::memory::Memory;
 use super::patience::{STORE_PATIENCE, open_patiently};
 use super::probed::unprobed;
 use super::requests::OnRecord;
+use super::signals::listen;
 use super::stopped::StopFile;
 use super::store::{StoreSeen, mismatch_of, needs_a_store};
-use super::time::clock_for;
+use super::time::{clock_for, idle};
 use super::under_way::UnderWay;
 use super::upkeep::{Saving, save_offline};
 use super::{DaemonError, RunOptions, recall, systemd};
@@ -94,32 +94,6 @@ pub fn start(settings: Settings, options: RunOptions) -> Running {
     let (signals, inlet) = mpsc::channel(4);
     let task = tokio::spawn(run_with(settings, options, inlet));
     Running { signals, task }
-}
-
-fn listen(
-    signals: mpsc::Sender<Signal>,
-    stop: CancellationToken,
-) -> Result<tokio::task::JoinHandle<()>, DaemonError> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(DaemonError::Signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Signals)?;
-    let mut hangup = signal(SignalKind::hangup()).map_err(DaemonError::Signals)?;
-    // a limit on the size of files is an error of the write then, and not the end without a word
-    let too_large = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
-    let too_large = signal(too_large).map_err(DaemonError::Signals)?;
-    Ok(tokio::spawn(async move {
-        let _kept = too_large;
-        loop {
-            let told = tokio::select! {
-                () = stop.cancelled() => return,
-                _ = terminate.recv() => Signal::Terminate,
-                _ = interrupt.recv() => Signal::Terminate,
-                _ = hangup.recv() => Signal::Reload,
-            };
-            if signals.send(told).await.is_err() {
-                return;
-            }
-        }
-    }))
 }
 
 async fn run_with(
@@ -295,7 +269,9 @@ async fn assemble(
             report.rewound = ledger.read(|index| Rewound::of(index, |_| None));
         }
     }
-    let login_state = match ledger.read(|index| login::state_of(index, &settings.server)) {
+    let login_state = match ledger
+        .read(|index| login::state_of(index, &settings.server, &settings.server.login))
+    {
         // a command that opened no store may have learned it
         LoginState::Ok => StopFile::of(&settings).read(),
         stopped => stopped,
@@ -309,6 +285,10 @@ async fn assemble(
         }
         made => made?,
     };
+    // a question to the store needs none that can be used
+    let barred = matches!(need, Need::Store { .. });
+    let (logins, trouble) = login::clients(&client, &settings, &clock, &ledger, barred)?;
+    last.error = last.error.or(trouble);
     let anchoring = match need {
         Need::All => Anchoring::new(&settings.audit, anchored)?,
         Need::Server | Need::Store { .. } => Anchoring::default(),
@@ -367,6 +347,7 @@ async fn assemble(
         }),
         stepper,
         client,
+        logins,
         policies,
         reload_error: None,
         governor,
@@ -392,8 +373,9 @@ async fn assemble(
         settled_at_start: looks.is_empty(),
         looks,
         instance: match need {
-            Need::All => Instance::of(
-                &login::world(&settings.server),
+            Need::All => Instance::of_all(
+                std::iter::once(&settings.server)
+                    .chain(settings.logins.iter().map(|of| &of.server)),
                 now,
                 settings.delivery.settle_after,
             ),
@@ -474,6 +456,7 @@ pub fn open_attempts(ledger: &Ledger) -> Vec<VerifyItem> {
                     ordinal: attempt.ordinal,
                     task: index.current_task(lineage)?,
                     process: attempt.process.clone(),
+                    login: attempt.login.clone(),
                     read_process: attempt.process.is_some() && attempt.action == Action::Retry,
                     due: attempt.sent,
                 })

@@ -12,13 +12,13 @@ use self::told::{Listed, sorted};
 use super::DaemonError;
 use super::cache::Cache;
 use super::collect::Collector;
-use super::core::idle;
 use super::evaluate::{Bench, CycleError, Evaluated, evaluate_list};
 use super::hinted::Hinted;
 use super::login;
 use super::memory::Memory;
 use super::start::feed_of;
 use super::stopped::StopFile;
+use super::time::idle;
 use super::time::{Stepper, clock_for};
 use super::watch::{Kept, Progress, Watch, WatchError};
 use crate::absence::{self, Presence, Roster};
@@ -28,7 +28,7 @@ use crate::model::{
     Action, Clock, CycleId, Kind, Known, Login, Owner, RefusalReason, Snapshot, Task, TaskId,
     UserKey, Verdict,
 };
-use crate::oig::{Client, LoginState};
+use crate::oig::{Client, LoginState, Logins};
 use crate::policy::{self, PolicySet};
 use crate::survey::{self, Context, OwnerWord, PersonWord, Policies, Report, Row, Said};
 
@@ -178,6 +178,7 @@ fn bench(
     settings.guard.fact_age = LONG;
     settings.governor.cap_retries = u32::MAX;
     Ok(Bench {
+        logins: Logins::new(client.clone(), Vec::new()),
         client,
         ledger: Ledger::memory(now)?,
         policies,

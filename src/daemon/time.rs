@@ -1,6 +1,6 @@
 //! Where domain time comes from: the wall, or a simulator on loopback; it must never take another server's word for the time.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -132,6 +132,44 @@ fn is_loopback(origin: &str) -> bool {
         || host
             .parse::<std::net::IpAddr>()
             .is_ok_and(|ip| ip.is_loopback())
+}
+
+/// Waits for `wake` in domain time. On a stepped clock it asks the simulator to move on, once every
+/// piece of work sleeps in domain time or none is under way.
+pub async fn idle(
+    clock: &Clock,
+    stepper: Option<&Stepper>,
+    jobs: usize,
+    wake: Timestamp,
+) -> Result<(), String> {
+    let Some(stepper) = stepper else {
+        // often enough to feed the watchdog
+        let beat = tokio::time::sleep(Duration::from_secs(5));
+        tokio::select! {
+            () = clock.sleep_until(wake) => {}
+            () = beat => {}
+        }
+        return Ok(());
+    };
+    let started = Instant::now();
+    loop {
+        let (sleepers, first) = clock.sleepers();
+        if sleepers >= jobs && !(sleepers == 0 && wake == Timestamp::MAX) {
+            let to = first.map_or(wake, |first| first.min(wake));
+            if to <= clock.now() {
+                clock.step_to(to);
+                tokio::task::yield_now().await;
+                return Ok(());
+            }
+            let now = stepper.advance(to).await?;
+            clock.step_to(now);
+            return Ok(());
+        }
+        if started.elapsed() > Duration::from_secs(5) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
 }
 
 #[cfg(test)]

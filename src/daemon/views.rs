@@ -14,7 +14,7 @@ use crate::model::decision::Mode;
 use crate::model::{ActionName, AttemptState, LineageId, RefusalReason, TargetName, TaskId};
 
 /// Tasks that an inbox item names at most.
-const NAMED: usize = 100;
+pub(super) const NAMED: usize = 100;
 
 impl Core {
     /// The mode in effect, and why it is lower than the configured one.
@@ -60,7 +60,7 @@ impl Core {
         let now = self.clock.now();
         let (effective_mode, mode_why) = self.effective_mode();
         let store = self.store_words();
-        let requests = self.client.requests();
+        let requests = self.logins.requests();
         let (reads_not_on_record, reads_on_record_to) = self.not_on_record();
         let login = self.settings.server.login.clone();
         let hash = self.policies.hash().clone();
@@ -156,6 +156,11 @@ impl Core {
             absence_feed: self.feed_view(now),
             intake: self.intake_view(),
             roads: self.last.seen.roads.iter().map(|(r, n)| (*r, *n)).collect(),
+            logins: self.login_rows(),
+            no_road: {
+                let owners = self.last.seen.no_road.iter();
+                owners.map(|(owner, n)| (owner.clone(), *n)).collect()
+            },
             server_clock: self.clock_in_words(),
             unmapped: self
                 .last
@@ -274,6 +279,7 @@ impl Core {
                 format!("login {login} was refused: {}; {LOGIN_HINT}", stopped.why),
             ));
         }
+        out.extend(self.login_items());
         let rewound = self.ledger.read(|index| index.rewound().is_some());
         if let (true, Some(why)) = (rewound, &self.world_mismatch) {
             let since = self

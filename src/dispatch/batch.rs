@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::governor::{Admitted, Lane};
 use crate::model::hash::FastSet;
-use crate::model::{ActionName, BatchId, DefinitionId, LineageId, ProcessKey, TargetName};
+use crate::model::{ActionName, BatchId, DefinitionId, LineageId, Login, ProcessKey, TargetName};
 
 /// Items that go out in one PUT: one target, one action.
 #[must_use]
@@ -36,6 +36,8 @@ pub struct Queues {
 pub struct Pick {
     /// The action of every item.
     pub action: ActionName,
+    /// The further login that sends every item; `None`: the main one.
+    pub login: Option<Login>,
     /// The items; never empty.
     pub items: Vec<Admitted>,
 }
@@ -81,7 +83,7 @@ impl Queues {
         self.lanes.values().all(VecDeque::is_empty)
     }
 
-    /// Takes up to `max` items of one action from a lane, at most one per account and none whose
+    /// Takes up to `max` items of one action and one login from a lane, at most one per account and none whose
     /// account is busy (invariant 8: at most one write in flight within an account). An item that is
     /// not found busy is taken, or its account is by one that was picked before. What is not taken
     /// stays in its order.
@@ -90,27 +92,31 @@ impl Queues {
         lane: Lane,
         target: &TargetName,
         max: usize,
+        sender: &dyn Fn(&Admitted) -> Option<Login>,
         busy: &dyn Fn(&Admitted, &ProcessKey) -> bool,
     ) -> Option<Pick> {
         let items = self.lanes.get_mut(&(lane, target.clone()))?;
         let mut accounts: FastSet<ProcessKey> = FastSet::default();
         let mut lineages: FastSet<LineageId> = FastSet::default();
-        let mut action = None;
+        let mut first: Option<(ActionName, Option<Login>)> = None;
         let mut taken = Vec::new();
         let mut kept = VecDeque::with_capacity(items.len());
         while let Some(item) = items.pop_front() {
             let name = item.action().name();
+            let login = sender(&item);
             // one that may have failed a whole request goes out by itself, so that the rest goes on
             let alone = item.goes_alone();
             let fits = taken.len() < max
                 && (!alone || taken.is_empty())
-                && action.is_none_or(|have| have == name)
+                && first
+                    .as_ref()
+                    .is_none_or(|(action, by)| *action == name && *by == login)
                 && lineages.insert(item.decision().lineage)
                 && item
                     .process()
                     .is_none_or(|key| !busy(&item, key) && accounts.insert(key.clone()));
             if fits {
-                action = Some(name);
+                first.get_or_insert((name, login));
                 taken.push(item);
             } else {
                 kept.push_back(item);
@@ -121,8 +127,9 @@ impl Queues {
             }
         }
         *items = kept;
-        action.map(|action| Pick {
+        first.map(|(action, login)| Pick {
             action,
+            login,
             items: taken,
         })
     }
@@ -227,7 +234,7 @@ mod tests {
             let mut seen = Vec::new();
             while !queues.is_empty() {
                 for (lane, target) in queues.waiting() {
-                    let pick = queues.take(lane, &target, max, &|_, _| false).expect("something waits");
+                    let pick = queues.take(lane, &target, max, &|_| None, &|_, _| false).expect("something waits");
                     prop_assert!(!pick.items.is_empty() && pick.items.len() <= max);
                     let mut accounts = std::collections::HashSet::new();
                     for item in pick.items {
@@ -253,11 +260,34 @@ mod tests {
         }
         let target = TargetName::new("T0");
         let mut sent = Vec::new();
-        while let Some(pick) = queues.take(Lane::Usual, &target, 10, &|_, _| false) {
+        while let Some(pick) = queues.take(Lane::Usual, &target, 10, &|_| None, &|_, _| false) {
             let ids: Vec<u64> = pick.items.iter().map(|i| i.decision().lineage.0).collect();
             sent.push(ids);
         }
         assert_eq!(sent, [vec![1, 3, 5], vec![2], vec![4]]);
+    }
+
+    #[test]
+    fn a_request_holds_what_one_login_sends_and_others_keep_their_turn() {
+        let mut queues = Queues::default();
+        for n in 1..=5 {
+            queues.push(item(n, u8::try_from(n).expect("small"), 0, true));
+        }
+        let target = TargetName::new("T0");
+        let other = Login::new("OTHER");
+        let sender = |item: &Admitted| {
+            item.decision()
+                .lineage
+                .0
+                .is_multiple_of(2)
+                .then(|| other.clone())
+        };
+        let mut sent = Vec::new();
+        while let Some(pick) = queues.take(Lane::Usual, &target, 10, &sender, &|_, _| false) {
+            let ids: Vec<u64> = pick.items.iter().map(|i| i.decision().lineage.0).collect();
+            sent.push((pick.login, ids));
+        }
+        assert_eq!(sent, [(None, vec![1, 3, 5]), (Some(other), vec![2, 4])]);
     }
 
     #[test]
@@ -267,7 +297,8 @@ mod tests {
         let target = TargetName::new("T0");
         assert!(
             queues
-                .take(Lane::Usual, &target, 5, &|_, key| key.as_str() == "7")
+                .take(Lane::Usual, &target, 5, &|_| None, &|_, key| key.as_str()
+                    == "7")
                 .is_none()
         );
         assert_eq!(queues.len(), 1);

@@ -2,7 +2,7 @@
 
 use crate::ledger::{Looked, VerifyItem};
 use crate::model::{ProcessKey, TaskId};
-use crate::oig::{Client, OigError};
+use crate::oig::{Client, Logins, OigError};
 
 /// After so many failed readings in a row the server is taken to be the trouble, not the items.
 pub const IN_A_ROW: u32 = 3;
@@ -14,12 +14,29 @@ pub struct Round {
     pub looked: Vec<Looked>,
     /// Items that could not be read for a reason of their own, with why.
     pub failed: Vec<(VerifyItem, String)>,
+    /// Items that only a login can read which is stopped, or not configured any more, with why: that is no
+    /// trouble of the server's, nor of any other item.
+    pub barred: Vec<(VerifyItem, String)>,
     /// Items that the round did not come to.
     pub rest: Vec<VerifyItem>,
     /// What ended the round before its end: it concerns every further reading too.
     pub error: Option<OigError>,
     /// Something was answered, an item or the witness: not the whole server is silent.
     pub answers: bool,
+}
+
+impl Round {
+    fn bar(&mut self, item: VerifyItem, why: String) {
+        let unread = Looked::unreadable(item.lineage, item.ordinal);
+        self.looked.push(unread);
+        self.barred.push((item, why));
+    }
+
+    fn give_up(&mut self, item: VerifyItem, why: String) {
+        let unread = Looked::unreadable(item.lineage, item.ordinal);
+        self.looked.push(unread);
+        self.failed.push((item, why));
+    }
 }
 
 /// A task that has nothing to do with the items: where it can be read and they can't, the trouble is theirs.
@@ -43,7 +60,11 @@ impl Witness {
 /// Reads each item: its process where that may show a successor, else the task itself. An item that
 /// can't be read is noted and the round goes on; a stopped login, a server that can't be reached or
 /// asks to wait, or several failures in a row end it. A witness is asked first.
-pub async fn look(client: &Client, items: Vec<VerifyItem>, witness: Option<Witness>) -> Round {
+///
+/// What a further login has sent only that one reads: where it can't, the item is left as it is, and
+/// nothing else is held up by it.
+pub async fn look(logins: &Logins, items: Vec<VerifyItem>, witness: Option<Witness>) -> Round {
+    let client = logins.main();
     let mut round = Round::default();
     let mut in_a_row = 0;
     if let Some(witness) = witness {
@@ -62,11 +83,29 @@ pub async fn look(client: &Client, items: Vec<VerifyItem>, witness: Option<Witne
     }
     let mut items = items.into_iter();
     while let Some(item) = items.next() {
-        let Err(error) = read(client, &item, &mut round.looked).await else {
+        let own = match &item.login {
+            None => client,
+            Some(login) => match logins.of(login) {
+                Some(own) => own,
+                None => {
+                    let why = format!(
+                        "{login}, which has sent it, is no configured login any more; put it back as [[login]], or say what became of it (`provtaskd outcomes settle`)"
+                    );
+                    round.bar(item, why);
+                    continue;
+                }
+            },
+        };
+        let Err(error) = read(own, &item, &mut round.looked).await else {
             in_a_row = 0;
             round.answers = true;
             continue;
         };
+        if let Some(login) = item.login.as_ref().filter(|_| error.is_login()) {
+            let why = format!("{login}, which has sent it, is stopped: {error}");
+            round.bar(item, why);
+            continue;
+        }
         in_a_row += 1;
         if gone(&error) {
             round.rest.push(item);
@@ -76,9 +115,7 @@ pub async fn look(client: &Client, items: Vec<VerifyItem>, witness: Option<Witne
             if of_the_server(&error) || in_a_row >= IN_A_ROW {
                 round.error = Some(error);
             }
-            let unread = Looked::unreadable(item.lineage, item.ordinal);
-            round.looked.push(unread);
-            round.failed.push((item, why));
+            round.give_up(item, why);
         }
         if round.error.is_some() {
             round.rest.extend(items);

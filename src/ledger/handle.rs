@@ -26,7 +26,7 @@ use super::transfer;
 use super::work::Work;
 use crate::governor::Admitted;
 use crate::model::settings::{DeliverySettings, StoreSettings};
-use crate::model::{CycleId, Digest, LineageId, Outcome, Receipt, Refusal};
+use crate::model::{CycleId, Digest, LineageId, Login, Outcome, Receipt, Refusal};
 
 /// Operations that may wait; more make the caller wait.
 const QUEUE: usize = 256;
@@ -367,16 +367,18 @@ impl Ledger {
         self.submit(move |work| Ok(work.none_later(now))).await
     }
 
-    /// Marks everything open now as the backlog of the first enforce. Does nothing where one was taken.
+    /// Marks everything open now as the backlog of the first enforce, where none was taken, and that of
+    /// these further logins as whole. Does nothing where both is so already.
     ///
     /// # Errors
     /// The ledger has failed.
     pub async fn take_baseline(
         &self,
         actor: Actor,
+        logins: Vec<Login>,
         now: Timestamp,
     ) -> Result<BaselineChange, LedgerError> {
-        self.submit(move |work| work.take_baseline(actor, now))
+        self.submit(move |work| work.take_baseline(actor, logins, now))
             .await
     }
 

@@ -1,6 +1,7 @@
 //! All that the journal says, in memory: changed only by applying events, so that replaying the journal rebuilds it exactly.
 
 mod apply;
+mod backlog;
 mod compact;
 mod ends;
 mod getters;
@@ -14,7 +15,7 @@ mod released;
 mod sums;
 mod worlds;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -80,6 +81,8 @@ pub struct Attempt {
     pub definition: Option<DefinitionId>,
     /// What it does.
     pub kind: Kind,
+    /// The login that sent it; `None`: the main one.
+    pub login: Option<Login>,
     /// When it was claimed; taken as the time of sending (domain time).
     pub sent: Timestamp,
     /// Where this run's start has found it open: from when on its time counts.
@@ -259,6 +262,8 @@ pub struct Index {
     pub(in crate::ledger) in_force: Option<PolicyHash>,
     pub(in crate::ledger) released: HashMap<PolicyHash, (Timestamp, Arc<str>)>,
     pub(in crate::ledger) baseline: Option<(LineageId, Timestamp)>,
+    /// Further logins whose own backlog was taken.
+    pub(in crate::ledger) baseline_of: BTreeSet<Login>,
     /// For which tasks a piece of work need not wait any more, by a person's word.
     pub(in crate::ledger) orders: BTreeMap<LineageId, Vec<OrderRelease>>,
     pub(in crate::ledger) justifications: Justifications,
@@ -268,7 +273,7 @@ pub struct Index {
     /// Requests in a row that ended without a clear answer.
     pub(in crate::ledger) ends: ends::Ends,
     /// Targets, by number, that have shown the result of a retry under the id that was retried.
-    pub(in crate::ledger) keep_ids: std::collections::BTreeSet<u32>,
+    pub(in crate::ledger) keep_ids: BTreeSet<u32>,
     pub(in crate::ledger) kept: FastMap<compact::Short, u64>,
     /// Sums over `attempts`, moved with them.
     pub(in crate::ledger) open: open::Open,
@@ -302,6 +307,7 @@ impl PartialEq for Index {
             && self.in_force == other.in_force
             && self.released == other.released
             && self.baseline == other.baseline
+            && self.baseline_of == other.baseline_of
             && self.orders == other.orders
             && self.justifications == other.justifications
             && self.stopped == other.stopped

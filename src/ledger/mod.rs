@@ -32,6 +32,7 @@ pub mod record;
 pub mod retention;
 mod rewound;
 mod roll;
+mod seers;
 pub mod sidecar;
 pub mod sled;
 pub mod store;

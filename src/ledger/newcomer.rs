@@ -9,10 +9,11 @@ use super::index::{Index, Past, flags};
 use super::lineage::{Join, JoinKey, Newcomer, Waiting, coarseness, join, made_before};
 use super::observe::Observed;
 use super::record::{How, Meta};
+use super::seers::{Sure, of_row};
 use super::walk::Walk;
 use super::work::Work;
 use crate::model::settings::DeliverySettings;
-use crate::model::{Action, AttemptState, LineageId, TaskId};
+use crate::model::{Action, AttemptState, LineageId, Snapshot, TaskId};
 
 /// An id that could not be told by so many cycles is told from what there is: else it would wait for ever
 /// on a list that shifts with every reading.
@@ -49,8 +50,8 @@ struct Candidate {
 /// What a pass is good for.
 #[derive(Clone, Copy)]
 pub(super) struct Pass {
-    /// Complete, still and not late: absences and pairs may be concluded.
-    pub sure: bool,
+    /// Where absences and pairs may be concluded: of whose list it is complete, still and not late.
+    pub sure: Sure,
     /// A cycle's own: it counts as a sight of a newcomer.
     pub counts: bool,
 }
@@ -82,6 +83,7 @@ impl Work {
     /// work twice then, and each of the two would be run.
     pub(super) fn joins(
         &mut self,
+        snapshot: &Snapshot,
         walk: &Walk,
         pass: Pass,
         delivery: &DeliverySettings,
@@ -125,9 +127,12 @@ impl Work {
                 continue;
             }
             let likened = !matches!(to, Join::Fresh | Join::To(_, How::Link));
-            if !pass.sure && likened {
-                // a row that a shift between pages may have hidden could make the pair a wrong one
-                let elders = elders(to);
+            let elders = elders(to);
+            let sure = pass.sure.of_those(of_row(snapshot, new.at))
+                && elders.iter().all(|of| self.is_sure_of(pass.sure, *of));
+            if !sure && likened {
+                // a row that a shift between pages may have hidden, or a login that was not asked, could
+                // make the pair a wrong one
                 let timely = |elder| self.had_its_time(elder, delivery, now);
                 if sighting >= PATIENCE && elders.iter().copied().all(timely) {
                     *to = Join::Ambiguous(elders);
@@ -163,14 +168,14 @@ impl Work {
                 rivals.extend(self.keyless(new, &retried));
             }
             if !rivals.is_empty() {
-                rivals.append(&mut elders(to));
+                rivals.extend(elders);
                 rivals.sort_unstable();
                 rivals.dedup();
                 *to = Join::Ambiguous(rivals);
             }
         }
         if pass.counts {
-            if !pass.sure {
+            if !pass.sure.all() {
                 // one that is not shown may only be hidden, or have been retried before it was told
                 let old = self.newcomers.drain().filter(|(_, met)| met.of.is_some());
                 for (task, old) in old.take(REMEMBERED) {

@@ -9,7 +9,9 @@ use super::index::decided_print;
 use super::record::{Actor, DecidedItem, EventBody, MAX_TEXT, Meta, digest_of};
 use super::work::Work;
 use crate::model::text::{clip_json, json_cost, json_len};
-use crate::model::{Action, AttemptState, CycleId, Decision, Digest, LineageId, Refusal, Verdict};
+use crate::model::{
+    Action, AttemptState, CycleId, Decision, Digest, LineageId, Login, Refusal, Verdict,
+};
 
 /// Bytes per part of something stored by digest.
 const PART: usize = 3000;
@@ -168,11 +170,23 @@ impl Work {
     pub(super) fn take_baseline(
         &mut self,
         actor: Actor,
+        logins: Vec<Login>,
         now: Timestamp,
     ) -> Result<BaselineChange, LedgerError> {
         if self.index().baseline().is_none() {
             let up_to = LineageId(self.index().lineages());
-            self.emit(&Meta::by(actor, now), EventBody::BaselineTaken { up_to })?;
+            self.emit(
+                &Meta::by(actor.clone(), now),
+                EventBody::BaselineTaken { up_to },
+            )?;
+        }
+        // what these have shown by now is all known: what they show later is new
+        for login in logins {
+            if !self.index().has_baseline_of(&login) {
+                let up_to = LineageId(self.index().lineages());
+                let meta = Meta::by(actor.clone(), now).login(Some(login));
+                self.emit(&meta, EventBody::BaselineTaken { up_to })?;
+            }
         }
         let waiting = self.index().baseline().map_or(0, |b| b.waiting);
         Ok(BaselineChange { lineages: waiting })

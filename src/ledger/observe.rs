@@ -10,14 +10,15 @@ use super::judge::{Judgement, Reading, judge, next_look, too_early};
 use super::lineage::{Join, print};
 use super::newcomer::Pass;
 use super::record::{EventBody, How, JoinedItem, Meta};
+use super::seers::{self, Sure, of_row, runs};
 use super::walk::{Walk, opening, walk};
-use super::work::{Presence, Work};
+use super::work::Work;
 use super::world::World;
 use crate::model::hash::FastMap;
 use crate::model::settings::DeliverySettings;
 use crate::model::{
-    Action, AttemptEvent, AttemptState, CycleId, Kind, LineageId, Outcome, ProcessKey, Snapshot,
-    TaskId,
+    Action, AttemptEvent, AttemptState, CycleId, Kind, LineageId, Login, Outcome, ProcessKey,
+    Snapshot, TaskId,
 };
 
 /// First sights that become records in one go.
@@ -66,6 +67,8 @@ pub struct VerifyItem {
     pub task: TaskId,
     /// The account.
     pub process: Option<ProcessKey>,
+    /// The login that sent it and has to read it; `None`: the main one.
+    pub login: Option<Login>,
     /// True where the process should be read too: it may show a successor that the list hides.
     pub read_process: bool,
     /// Since when a look is due.
@@ -124,7 +127,7 @@ impl Work {
         let mut walk = walk(&self.index(), snapshot, read_at);
         // two passes may overlap (a plan and a cycle): the one taken first tells nothing new, whatever it shows
         let late = self.last_pass.is_some_and(|last| snapshot.taken_at < last);
-        let sure = snapshot.complete && snapshot.stable && !late;
+        let sure = Sure::of(snapshot, late);
         if !late {
             self.last_pass = Some(snapshot.taken_at);
         }
@@ -135,7 +138,7 @@ impl Work {
                 snapshot,
                 &mut walk,
                 told && !sight.asked,
-                sure,
+                sure.all(),
                 &meta,
             )?,
             ..Observed::default()
@@ -143,7 +146,7 @@ impl Work {
         if out.world != World::Known {
             if on_record && !late {
                 // what speaks for it has to be new in each list: a person may call it a false alarm
-                self.mark(&walk.seen, sure, now);
+                self.mark(snapshot, &walk, sure, now);
             }
             // what another world shows tells nothing of what is known here
             out.views = self.seen_of(walk.views);
@@ -153,11 +156,13 @@ impl Work {
             walk.changed.clear();
             walk.rows.clear();
         } else {
-            self.mark(&walk.seen, sure, now);
+            self.mark(snapshot, &walk, sure, now);
         }
         if !walk.changed.is_empty() {
-            let items = std::mem::take(&mut walk.changed);
-            self.emit(&meta, EventBody::Seen { items })?;
+            for (login, items) in runs(snapshot, std::mem::take(&mut walk.changed)) {
+                let meta = meta.clone().login(Some(login));
+                self.emit(&meta, EventBody::Seen { items })?;
+            }
         }
         let joins = if snapshot.complete && !late && !walk.newcomers.is_empty() {
             let pass = Pass {
@@ -165,17 +170,17 @@ impl Work {
                 counts: !sight.asked,
             };
             self.follow_links(&mut walk);
-            self.joins(&walk, pass, &sight.delivery, now)
+            self.joins(snapshot, &walk, pass, &sight.delivery, now)
         } else {
             Vec::new()
         };
         self.place(sight, &joins, &mut walk, &meta, now, &mut out)?;
         self.judge_all(sight, sure, &walk, &meta, now, &mut out)?;
-        if sure {
+        if sure.still {
             self.came_back(&walk, &meta, now, &mut out)?;
-            if !sight.asked {
-                out.left = self.note_left(&sight.delivery, &meta, now)?;
-            }
+        }
+        if sure.all() && !sight.asked {
+            out.left = self.note_left(&sight.delivery, &meta, now)?;
         }
         self.forget_settled();
         self.fit_presence();
@@ -197,11 +202,12 @@ impl Work {
     }
 
     /// Notes which lineages the pass didn't show. Only a complete, stable pass counts as absence.
-    fn mark(&mut self, seen: &[bool], sure: bool, now: Timestamp) {
-        for (presence, seen) in self.presence.iter_mut().zip(seen) {
+    fn mark(&mut self, snapshot: &Snapshot, walk: &Walk, sure: Sure, now: Timestamp) {
+        self.note_seers(snapshot, walk);
+        for (presence, seen) in self.presence.iter_mut().zip(&walk.seen) {
             if *seen {
-                *presence = Presence::of_shown();
-            } else if sure {
+                *presence = presence.now_shown();
+            } else if sure.of_those(presence.by) {
                 presence.shown = false;
                 presence.absent_since.get_or_insert(now.into());
                 presence.passes = presence.passes.saturating_add(1);
@@ -238,13 +244,14 @@ impl Work {
                     if *how == How::Link {
                         linked.push((*lineage, task));
                     }
-                    joined.push(JoinedItem {
+                    let item = JoinedItem {
                         lineage: *lineage,
                         task: task.id.clone(),
                         created: task.created,
                         how: self.by_whom(*lineage, *how),
                         print: print(task),
-                    });
+                    };
+                    joined.push((new.at, item));
                 }
                 Join::Fresh | Join::Ambiguous(_) => {
                     next += 1;
@@ -261,9 +268,9 @@ impl Work {
                         doubts[at].1.push(task.id.clone());
                     }
                     if !task.status.is_finished() {
-                        there.push(LineageId(next));
+                        there.push((new.at, LineageId(next)));
                     }
-                    opened.push(item);
+                    opened.push((new.at, item));
                 }
             }
         }
@@ -276,26 +283,33 @@ impl Work {
             out.outcomes.extend(told);
         }
         // part by part: what a record is made of never exists all at once
-        let mut opened = opened.into_iter();
-        loop {
-            let items: Vec<_> = opened.by_ref().take(OPENED_AT_ONCE).collect();
-            if items.is_empty() {
-                break;
+        let snapshot = &*sight.snapshot;
+        for (login, opened) in runs(snapshot, opened) {
+            let meta = meta.clone().login(Some(login));
+            let mut opened = opened.into_iter();
+            loop {
+                let items: Vec<_> = opened.by_ref().take(OPENED_AT_ONCE).collect();
+                if items.is_empty() {
+                    break;
+                }
+                self.emit(&meta, EventBody::LineagesOpened { items })?;
             }
-            self.emit(meta, EventBody::LineagesOpened { items })?;
         }
         self.fit_presence();
-        for lineage in there {
+        for (row, lineage) in there {
             self.shown_again(lineage);
+            self.seen_by(lineage, of_row(snapshot, row));
         }
-        if !joined.is_empty() {
-            for item in &joined {
-                self.shown_again(item.lineage);
-            }
-            self.emit(meta, EventBody::LineagesJoined { items: joined })?;
-            for (lineage, task) in linked {
-                self.take_definition(lineage, task, meta)?;
-            }
+        for (row, item) in &joined {
+            self.shown_again(item.lineage);
+            self.seen_by(item.lineage, of_row(snapshot, *row));
+        }
+        for (login, items) in runs(snapshot, joined) {
+            let meta = meta.clone().login(Some(login));
+            self.emit(&meta, EventBody::LineagesJoined { items })?;
+        }
+        for (lineage, task) in linked {
+            self.take_definition(lineage, task, meta)?;
         }
         Ok(())
     }
@@ -367,7 +381,7 @@ impl Work {
     fn judge_all(
         &mut self,
         sight: &Sighting,
-        sure: bool,
+        sure: Sure,
         walk: &Walk,
         meta: &Meta,
         now: Timestamp,
@@ -404,6 +418,9 @@ impl Work {
             let present = row.filter(|t| t.id == current).cloned();
             let read_at = snapshot.taken_at.min(now);
             let early = too_early(&attempt, read_at);
+            let own = attempt.login.as_ref();
+            let asked = own.is_none_or(|login| seers::is_configured(snapshot, login));
+            let sure = asked && self.is_sure_of(sure, lineage);
             let shown = present.is_some() && !early;
             if early && sure && present.is_none() {
                 // begun before the answer, it says as little of an id that it does not show
@@ -473,6 +490,7 @@ impl Work {
                 task: current,
                 read_process: attempt.process.is_some() && attempt.action == Action::Retry,
                 process: attempt.process,
+                login: attempt.login,
                 due,
             });
         }

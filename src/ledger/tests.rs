@@ -20,6 +20,7 @@ mod processes;
 mod racing;
 mod random;
 mod redefined;
+mod seers;
 mod spill;
 mod state;
 mod truth;
@@ -89,6 +90,7 @@ fn sighting(tasks: Vec<Task>, minute: i64) -> Sighting {
             tasks,
             complete: true,
             stable: true,
+            seers: None,
             login: Login::new("daemon"),
             pages: 1,
             unreadable: Vec::new(),

@@ -40,7 +40,8 @@ fn known_by(index: &Index, of: &Lineage, task: &Task) -> Option<Redefined> {
 pub(super) struct Walk {
     pub views: Vec<TaskView>,
     pub newcomers: Vec<Newcomer>,
-    pub changed: Vec<SeenItem>,
+    /// With its row.
+    pub changed: Vec<(usize, SeenItem)>,
     /// Rows of lineages that have an attempt.
     pub rows: FastMap<LineageId, usize>,
     /// Replaced ids that are shown open.
@@ -122,7 +123,7 @@ pub(super) fn walk(index: &Index, snapshot: &Snapshot, read_at: Timestamp) -> Wa
             let changed = now_print != of.print || moved || redefined.is_some() || foreign || back;
             view.changed |= changed;
             if changed || run != of.run {
-                out.changed.push(SeenItem {
+                let item = SeenItem {
                     lineage,
                     print: now_print,
                     owner,
@@ -133,7 +134,8 @@ pub(super) fn walk(index: &Index, snapshot: &Snapshot, read_at: Timestamp) -> Wa
                         .is_some_and(|attempt| too_early(attempt, read_at)),
                     run,
                     foreign,
-                });
+                };
+                out.changed.push((at, item));
             }
             if let Ok(n) = usize::try_from(lineage.0 - 1)
                 && let Some(seen) = out.seen.get_mut(n)

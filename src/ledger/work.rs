@@ -16,6 +16,7 @@ use super::open;
 use super::record::{EventBody, Meta, RecordError, chain, genesis};
 use super::sidecar::Mark;
 use super::world::Calm;
+use crate::model::seers::Bits;
 use crate::model::{LineageId, TaskId};
 
 /// Whether the list shows a lineage's present id; known for this run of the daemon only.
@@ -27,13 +28,16 @@ pub(super) struct Presence {
     pub passes: u32,
     /// The last pass that counted has shown it: not so before a first one of this run.
     pub shown: bool,
+    /// By which logins it was seen in this run; none: by no list yet.
+    pub by: Bits,
 }
 
 impl Presence {
-    /// Of one that is shown.
-    pub fn of_shown() -> Self {
+    /// The same work, shown now.
+    pub fn now_shown(self) -> Self {
         Self {
             shown: true,
+            by: self.by,
             ..Self::default()
         }
     }
@@ -200,7 +204,14 @@ impl Work {
     /// What is opened, or joined by a successor, is present.
     pub fn shown_again(&mut self, lineage: LineageId) {
         if let Some(presence) = place_of(lineage).and_then(|at| self.presence.get_mut(at)) {
-            *presence = Presence::of_shown();
+            *presence = presence.now_shown();
+        }
+    }
+
+    /// These logins have shown it.
+    pub fn seen_by(&mut self, lineage: LineageId, by: Bits) {
+        if let Some(presence) = place_of(lineage).and_then(|at| self.presence.get_mut(at)) {
+            presence.by |= by;
         }
     }
 

@@ -12,6 +12,7 @@ pub mod kind;
 #[cfg(test)]
 pub mod long;
 pub mod road;
+pub mod seers;
 pub mod settings;
 pub mod task;
 pub mod text;
@@ -30,4 +31,5 @@ pub use id::{
 };
 pub use kind::Kind;
 pub use road::Road;
+pub use seers::Seers;
 pub use task::{DefinitionId, Owner, Snapshot, Task, TaskStatus};

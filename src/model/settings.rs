@@ -18,6 +18,8 @@ use super::kind::Kind;
 pub struct Settings {
     /// The OIG server and the login.
     pub server: ServerSettings,
+    /// Further logins on it, in the order in which they act.
+    pub logins: Vec<FurtherLogin>,
     /// When cycles run.
     pub schedule: ScheduleSettings,
     /// How far the daemon may go.
@@ -112,6 +114,15 @@ pub struct ServerSettings {
     pub require_probe: bool,
     /// The zone of dates without one; default UTC.
     pub server_zone: TimeZone,
+}
+
+/// A login beside the main one.
+#[derive(Clone, Debug)]
+pub struct FurtherLogin {
+    /// The server as it is for this login: login, password file and read budget are its own.
+    pub server: ServerSettings,
+    /// Its list is read at most so often; `None`: in each cycle.
+    pub every: Option<SignedDuration>,
 }
 
 /// When cycles run: cron lines in the zone, or an interval.

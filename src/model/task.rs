@@ -340,12 +340,22 @@ pub struct Snapshot {
     /// False when a shift between pages was noticed (duplicates across pages, a short page before the
     /// end) or a row could not be read: then nothing follows from an id that is not there.
     pub stable: bool,
-    /// Which login saw it; another login may see other tasks.
+    /// Which login saw it; another login may see other tasks. With several, the main one.
     pub login: Login,
+    /// Which of several logins saw what; `None` where there is one.
+    pub seers: Option<super::Seers>,
     /// Pages read, for the request figures.
     pub pages: u32,
     /// Rows that could not be read as a task, with why; counted and shown, never acted on.
     pub unreadable: Vec<String>,
+}
+
+impl Snapshot {
+    /// The further login that acts on a row; `None`: the main one.
+    pub fn further(&self, row: usize) -> Option<&Login> {
+        let seers = self.seers.as_ref()?;
+        seers.name(row).filter(|_| seers.by(row) > 0)
+    }
 }
 
 #[cfg(test)]

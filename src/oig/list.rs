@@ -228,6 +228,7 @@ impl Builder {
                 tasks: Vec::new(),
                 complete: true,
                 stable: true,
+                seers: None,
                 login: inner.settings.login.clone(),
                 pages: 0,
                 unreadable: Vec::new(),

@@ -56,6 +56,7 @@ mod tests {
                 .collect(),
             complete: true,
             stable: whole,
+            seers: None,
             login: Login::new("X"),
             pages: 1,
             unreadable: Vec::new(),

@@ -385,3 +385,47 @@ fn what_is_wrong_with_mail_is_said_with_its_key() {
         );
     }
 }
+
+#[test]
+fn further_logins_take_the_server_as_it_is_and_stand_there_once() {
+    let second = "[[login]]\nlogin = \"Second\"\npassword_file = \"second\"\nreads_per_minute = 30\nevery = \"1h\"\n";
+    let settings = with(&format!("{MINIMAL}{second}")).expect("valid").settings;
+    let [of] = settings.logins.as_slice() else {
+        panic!("one further login: {:#?}", settings.logins);
+    };
+    assert_eq!(of.server.login.as_str(), "SECOND");
+    assert_eq!(of.server.origin, settings.server.origin);
+    assert_eq!(of.server.password_file, Path::new("/etc/provtaskd/second"));
+    let reads = (of.server.reads_per_minute, settings.server.reads_per_minute);
+    assert_eq!(reads, (30, 600));
+    assert_eq!(of.every, Some(SignedDuration::from_hours(1)));
+    let said = |text: &str| -> Vec<String> {
+        let found = findings(&format!("{MINIMAL}{text}"));
+        found.iter().map(ToString::to_string).collect()
+    };
+    let own = said("[[login]]\nlogin = \"provtaskd\"\npassword_file = \"p\"\n");
+    assert!(
+        own[0].contains("login.0.login") && own[0].contains("configured already"),
+        "{own:?}"
+    );
+    assert!(
+        own[0].contains("line 6") || own[0].contains(":6"),
+        "{own:?}"
+    );
+    let twice = said(&second.repeat(2));
+    assert!(twice[0].contains("login.1.login"), "{twice:?}");
+    let none = said("[[login]]\nlogin = \"B\"\npasword_file = \"p\"\npassword = \"secret\"\n");
+    let all = none.join("\n");
+    assert!(
+        all.contains("login.0.password_file") && all.contains("did you mean `password_file`"),
+        "{all}"
+    );
+    assert!(
+        all.contains("must not stand in the configuration") && !all.contains("secret\""),
+        "{all}"
+    );
+    let many: String = (0..9)
+        .map(|n| format!("[[login]]\nlogin = \"B{n}\"\npassword_file = \"p{n}\"\n"))
+        .collect();
+    assert!(said(&many)[0].contains("9 times"));
+}

@@ -4,7 +4,8 @@ use std::fs;
 
 use provtaskd::dispatch::verify;
 use provtaskd::ledger::VerifyItem;
-use provtaskd::model::{LineageId, ProcessKey, TaskId};
+use provtaskd::model::{LineageId, Login, ProcessKey, TaskId};
+use provtaskd::oig::Logins;
 
 use crate::client_stub::{Stub, http, setup};
 use crate::drill::Setup;
@@ -110,6 +111,7 @@ fn item(lineage: u64, process: &str) -> VerifyItem {
         ordinal: 1,
         task: TaskId::new(&format!("90{lineage}")),
         process: Some(ProcessKey::new(process)),
+        login: None,
         read_process: true,
         due: jiff::Timestamp::UNIX_EPOCH,
     }
@@ -126,9 +128,13 @@ async fn one_unreadable_item_does_not_end_a_round_of_readings() {
     })
     .await;
     let setup = setup(&stub.origin());
+    let gone = VerifyItem {
+        login: Some(Login::new("GONE")),
+        ..item(4, "74")
+    };
     let round = verify::look(
-        &setup.client(),
-        vec![item(1, "71"), item(2, "72"), item(3, "73")],
+        &Logins::new(setup.client(), Vec::new()),
+        vec![item(1, "71"), item(2, "72"), gone, item(3, "73")],
         None,
     )
     .await;
@@ -140,6 +146,10 @@ async fn one_unreadable_item_does_not_end_a_round_of_readings() {
         .map(|(item, _)| item.lineage.0)
         .collect();
     assert_eq!(failed, [2]);
+    let (item, why) = &round.barred[0];
+    assert!(item.lineage.0 == 4 && why.contains("GONE"), "{why}");
+    let asked_for_it = stub.seen().iter().any(|seen| seen.path.contains("74"));
+    assert!(!asked_for_it, "only the login that has sent it may read it");
     for lineage in [1, 2, 3] {
         assert!(round.looked.iter().any(|look| look.lineage.0 == lineage));
     }
@@ -151,7 +161,7 @@ async fn a_server_that_asks_to_wait_ends_a_round_and_what_is_left_is_named() {
         Stub::start(|_, _| http("503 Service Unavailable", "Retry-After: 60\r\n", "no")).await;
     let setup = setup(&stub.origin());
     let round = verify::look(
-        &setup.client(),
+        &Logins::new(setup.client(), Vec::new()),
         vec![item(1, "71"), item(2, "72"), item(3, "73")],
         None,
     )

@@ -32,6 +32,9 @@ async fn a_task_that_only_an_event_names_is_read_and_heals_and_says_how_it_was_s
         status["roads"]
     );
     assert_eq!(status["intake"]["followed"], 1, "{:#}", status["intake"]);
+    assert_eq!(status["no_road"], json!([["user:OTHER", 1]]));
+    let text = drill.done(&["status"]);
+    assert!(text.contains("no login's list shows, by owner"), "{text}");
     let explained = drill.done(&["explain", &one[0]]);
     assert!(explained.contains("a signed event named it"), "{explained}");
     drill.run_for("2h").await;

@@ -35,6 +35,7 @@ mod drill_intake;
 mod drill_leave;
 mod drill_left;
 mod drill_limits;
+mod drill_logins;
 mod drill_note;
 mod drill_ops;
 mod drill_oracle;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::layout::{Width, number, pairs, paragraph, prose, table, word};
 use super::{clean, counted, opt_time, time};
 use crate::control::{
-    AnchorView, FeedView, IntakeView, LOGIN_HINT, LoginView, PauseView, StatusView,
+    AnchorView, FeedView, IntakeView, LOGIN_HINT, LoginRow, LoginView, PauseView, StatusView,
 };
 use crate::model::Road;
 
@@ -117,6 +117,55 @@ fn anchor_line(anchor: &AnchorView) -> String {
     line
 }
 
+/// Who sees which tasks, where there are several logins, and what is wrong with any of them.
+fn logins(out: &mut String, rows: &[LoginRow], width: Width) {
+    if rows.len() < 2 {
+        return;
+    }
+    out.push('\n');
+    let some = |count: Option<u64>| count.map_or_else(|| "-".to_owned(), |n| n.to_string());
+    *out += &table(
+        width,
+        &[
+            word("login"),
+            word("state"),
+            number("tasks"),
+            number("acts on"),
+            word("list read"),
+            number("reads"),
+            number("writes"),
+        ],
+        rows.iter().map(|row| {
+            let state = match &row.state {
+                LoginView::Untried => "not tried",
+                LoginView::Good if row.in_last_cycle => "good",
+                LoginView::Good => "good, not read in the last cycle",
+                LoginView::Stopped { .. } => "STOPPED",
+            };
+            vec![
+                row.login.to_string(),
+                state.to_owned(),
+                some(row.tasks),
+                some(row.acts),
+                opt_time(row.list_read),
+                row.reads_sent.to_string(),
+                row.writes_sent.to_string(),
+            ]
+        }),
+    );
+    for row in rows {
+        let name = format!("{}: ", row.login);
+        match (&row.state, &row.problem) {
+            (LoginView::Stopped { since, why }, _) if !row.main => {
+                let text = format!("STOPPED since {}: {why}; {LOGIN_HINT}", time(*since));
+                paragraph(out, width, &name, HANGING, &text);
+            }
+            (_, Some(problem)) => paragraph(out, width, &name, HANGING, problem),
+            _ => {}
+        }
+    }
+}
+
 /// What stands for the values of a daemon, where none runs.
 const UNKNOWN: &str = "not known while no daemon runs";
 
@@ -158,9 +207,13 @@ pub fn status(view: &StatusView, width: Width) -> String {
     };
     let visible = match view.tasks_visible {
         Some(many) => format!(
-            "{} visible to {}, read {}",
+            "{} visible to {}{}, read {}",
             counted(many, "task", "tasks"),
             view.login,
+            match view.logins.len() {
+                0 | 1 => String::new(),
+                all => format!(" and {} more", all - 1),
+            },
             opt_time(view.tasks_as_of)
         ),
         None if idle => UNKNOWN.to_owned(),
@@ -254,6 +307,7 @@ pub fn status(view: &StatusView, width: Width) -> String {
     for pause in &view.pauses {
         paragraph(&mut out, width, "paused: ", HANGING, &pause_line(pause));
     }
+    logins(&mut out, &view.logins, width);
     if !view.targets.is_empty() {
         out.push('\n');
         out += &table(
@@ -308,6 +362,11 @@ pub fn status(view: &StatusView, width: Width) -> String {
         &mut out,
         "lines about attempts in the notes of tasks",
         notes.into_iter().filter(|(_, many)| *many > 0),
+    );
+    counts(
+        &mut out,
+        "rejected tasks that no login's list shows, by owner",
+        view.no_road.iter().map(|(owner, n)| (owner.as_str(), *n)),
     );
     counts(
         &mut out,

@@ -20,24 +20,7 @@ const UNIT_CREDENTIALS: &str = "/run/credentials/provtaskd.service";
 pub fn resolve(r: &mut Reader<'_>, raw: &ServerRaw, env: &Env) -> ServerSettings {
     let allow_plain_http = plain_http(r, raw);
     let (origin, loopback) = origin(r, raw, allow_plain_http);
-    let login_as_written = r
-        .text("server.login", &raw.login)
-        .map(|login| login.trim().to_owned());
-    if raw.login.is_none() {
-        r.error(
-            "server.login",
-            "is missing",
-            "write the login that is to act",
-        );
-    }
-    let login_as_written = login_as_written.unwrap_or_default();
-    if login_as_written.contains(':') {
-        r.error(
-            "server.login",
-            "holds a colon, which basic authentication can't carry",
-            "write the login alone; the password goes into password_file",
-        );
-    }
+    let login_as_written = login(r, "server.login", &raw.login);
     let simulator_clock = r
         .plain("server.simulator_clock", &raw.simulator_clock)
         .unwrap_or(false);
@@ -64,7 +47,13 @@ pub fn resolve(r: &mut Reader<'_>, raw: &ServerRaw, env: &Env) -> ServerSettings
         ),
         login: Login::new(&login_as_written),
         login_as_written,
-        password_file: password_file(r, raw, env),
+        password_file: password_file(
+            r,
+            ("server.password_file", "server.credential"),
+            &raw.password_file,
+            &raw.credential,
+            env,
+        ),
         auth: r.word(
             "server.auth",
             &raw.auth,
@@ -196,17 +185,40 @@ fn path_prefix(
     trimmed.to_owned()
 }
 
-fn password_file(r: &mut Reader<'_>, raw: &ServerRaw, env: &Env) -> PathBuf {
-    let keys = ("server.password_file", "server.credential");
-    let file = secret_file(r, keys, &raw.password_file, &raw.credential, env);
-    if raw.password_file.is_none() && raw.credential.is_none() {
+/// A login as it is written.
+pub(super) fn login(r: &mut Reader<'_>, key: &str, raw: &Option<Field<String>>) -> String {
+    let written = r.text(key, raw).map(|login| login.trim().to_owned());
+    if raw.is_none() {
+        r.error(key, "is missing", "write the login that is to act");
+    }
+    let written = written.unwrap_or_default();
+    if written.contains(':') {
+        r.error(
+            key,
+            "holds a colon, which basic authentication can't carry",
+            "write the login alone; the password goes into password_file",
+        );
+    }
+    written
+}
+
+/// The file of a login's password, which has to be named in one way.
+pub(super) fn password_file(
+    r: &mut Reader<'_>,
+    keys: (&str, &str),
+    file: &Option<Field<String>>,
+    name: &Option<Field<String>>,
+    env: &Env,
+) -> PathBuf {
+    let path = secret_file(r, keys, file, name, env);
+    if file.is_none() && name.is_none() {
         r.error(
             keys.0,
-            "is missing, and so is server.credential",
+            format!("is missing, and so is {}", keys.1),
             "name a file that holds the password alone, readable for the daemon's user only",
         );
     }
-    file.unwrap_or_default()
+    path.unwrap_or_default()
 }
 
 /// A secret's file, named by its path or as a credential of the unit; `None` where neither is, or both are.

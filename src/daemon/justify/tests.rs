@@ -123,6 +123,7 @@ fn item(lineage: u64, process: Option<&str>, kind: Kind) -> Admitted {
         target: target.clone(),
         process: process.map(ProcessKey::new),
         definition: None,
+        login: None,
         kind,
     };
     let decision = wish.as_decision(&PolicyHash::new("feed"));

@@ -62,6 +62,7 @@ impl Index {
             EventBody::IdsReused { items } => items.iter().for_each(|i| self.reuse(i)),
             EventBody::LineagesOpened { items } => {
                 items.iter().for_each(|i| self.open(i, at.into()));
+                self.opened_late(items, event.login.as_ref());
             }
             EventBody::LineagesJoined { items } => {
                 items.iter().for_each(|i| self.join(i, at.into()));
@@ -219,21 +220,8 @@ impl Index {
             EventBody::PolicyReleased { hash, word } => {
                 self.released.insert(hash.clone(), (at, word.clone()));
             }
-            EventBody::BaselineTaken { up_to } => {
-                self.baseline = Some((*up_to, at));
-                for (n, lineage) in (1u64..).zip(self.lineages.iter_mut()) {
-                    let old = n <= up_to.0 && !lineage.has(flags::DONE | flags::RELEASED);
-                    lineage.set(flags::BASELINE, old);
-                }
-            }
-            EventBody::BaselineReleased { lineages, .. } => {
-                for lineage in lineages {
-                    if let Some(of) = self.lineage_mut(*lineage) {
-                        of.set(flags::BASELINE, false);
-                        of.set(flags::RELEASED, true);
-                    }
-                }
-            }
+            EventBody::BaselineTaken { up_to } => self.take_baseline(*up_to, event),
+            EventBody::BaselineReleased { lineages, .. } => self.release_baseline(lineages),
             EventBody::OrderReleased {
                 lineage, release, ..
             } => self.release_order(*lineage, release, at),
@@ -412,6 +400,7 @@ impl Index {
         self.not_left(item.lineage);
         self.end_orders_of(item.lineage);
         self.end_orders_for(&item.task);
+        let login = self.further(event.login.as_ref());
         let Some(of) = self.lineage_mut(item.lineage) else {
             return;
         };
@@ -427,6 +416,7 @@ impl Index {
             process: item.process.clone(),
             definition: item.definition.clone(),
             kind: item.kind,
+            login,
             sent: event.at,
             found: FoundAt::default(),
             print: Some(of.print),

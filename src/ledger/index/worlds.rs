@@ -91,6 +91,7 @@ impl Index {
         self.other_world = None;
         self.moved = false;
         self.baseline = None;
+        self.baseline_of.clear();
         self.top = 0;
         self.reused.clear();
         self.orders.clear();

@@ -210,7 +210,8 @@ fn a_successor_brings_it_back_and_a_doubt_is_for_a_person() {
 fn the_backlog_of_the_first_day_counts_what_is_still_there_and_holds_back_what_returns() {
     let (mut work, _) = core();
     see(&mut work, vec![rejected("90"), rejected("91")], 0);
-    work.take_baseline(Actor::Daemon, at(1)).expect("taken");
+    work.take_baseline(Actor::Daemon, Vec::new(), at(1))
+        .expect("taken");
     see(&mut work, vec![rejected("91")], 5);
     see(&mut work, vec![rejected("91")], 10);
     let waits = |work: &Work| work.index().baseline().expect("taken").waiting;

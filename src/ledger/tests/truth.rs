@@ -304,6 +304,7 @@ impl Model {
                     ordinal: attempt.ordinal,
                     task: index.current_task(lineage).expect("known"),
                     process: attempt.process.clone(),
+                    login: None,
                     read_process: !alone,
                     due: at(0),
                 })

@@ -155,7 +155,8 @@ fn an_id_that_differs_in_one_fact_inherits_nothing_and_goes_to_a_person() {
         let (mut work, index) = core();
         let lineages = known(&mut work);
         let old = lineages[1];
-        work.take_baseline(person(), at(1)).expect("taken");
+        work.take_baseline(person(), Vec::new(), at(1))
+            .expect("taken");
         let body = EventBody::BaselineReleased {
             lineages: vec![old],
             reason: Arc::from("the test"),
@@ -214,7 +215,8 @@ fn a_reading_of_another_task_under_the_id_tells_nothing() {
 fn an_accepted_world_begins_anew_with_a_backlog_of_its_own() {
     let (mut work, index) = core();
     let lineages = known(&mut work);
-    work.take_baseline(person(), at(1)).expect("taken");
+    work.take_baseline(person(), Vec::new(), at(1))
+        .expect("taken");
     send(&mut work, lineages[0], "90", 2, ReceiptStatus::Accepted);
     let now = || vec![made("90", "90", "39", -60), made("91", "500", "39", 3)];
     let (none, _) = work.accept_world("x", person(), at(4)).expect("answered");
@@ -237,7 +239,9 @@ fn an_accepted_world_begins_anew_with_a_backlog_of_its_own() {
         (seen.opened, seen.joined, &seen.world),
         (2, 0, &World::Known)
     );
-    let taken = work.take_baseline(Actor::Daemon, at(15)).expect("taken");
+    let taken = work
+        .take_baseline(Actor::Daemon, Vec::new(), at(15))
+        .expect("taken");
     assert_eq!(taken.lineages, 2, "what is there now waits for a release");
     let index = index.read().expect("a lock");
     assert_eq!(index.open_attempts().count(), 0);

@@ -1,0 +1,187 @@
+//! Reads the lists of all logins that are due and makes one snapshot of them, each task once; a login whose list can't be read, or is not due, is left out of the pass, and nothing follows from its silence.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::evaluate::Bench;
+use super::memory::Memory;
+use crate::model::hash::FastMap;
+use crate::model::seers::bit;
+use crate::model::{Login, Seers, Snapshot, TaskId};
+use crate::oig::OigError;
+
+/// What is known of a login's list.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// Whose.
+    pub login: Login,
+    /// When the last one was begun that was read to its end.
+    pub at: Option<Timestamp>,
+    /// Tasks in it.
+    pub tasks: u64,
+    /// Those of them on which it acts, because no login before it sees them.
+    pub acts: u64,
+    /// It was read in the last pass.
+    pub read: bool,
+    /// Nothing had moved in it meanwhile.
+    pub whole: bool,
+    /// Read to its end so many passes in a row.
+    pub in_a_row: u32,
+    /// Why it could not be read when it last was due.
+    pub error: Option<String>,
+}
+
+impl Listed {
+    fn none_yet(login: &Login) -> Self {
+        Self {
+            login: login.clone(),
+            at: None,
+            tasks: 0,
+            acts: 0,
+            read: false,
+            whole: false,
+            in_a_row: 0,
+            error: None,
+        }
+    }
+
+    fn take(&mut self, snapshot: &Snapshot) {
+        self.at = Some(snapshot.taken_at);
+        self.tasks = count(snapshot.tasks.len());
+        self.read = true;
+        self.whole = snapshot.stable;
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        self.error = None;
+    }
+
+    fn pass_over(&mut self, error: Option<String>) {
+        self.read = false;
+        self.whole = false;
+        self.in_a_row = 0;
+        if error.is_some() {
+            self.error = error;
+        }
+    }
+
+    /// One that failed is tried again with each pass; what is asked of all of them asks each.
+    fn is_due(&self, now: Timestamp, every: Option<SignedDuration>, all: bool) -> bool {
+        let (Some(at), Some(every)) = (self.at, every) else {
+            return true;
+        };
+        all || self.error.is_some() || now.duration_since(at) >= every
+    }
+
+    /// True where all that it shows has been seen, as far as a restless list allows.
+    pub fn is_known(&self) -> bool {
+        self.whole || self.in_a_row >= 3
+    }
+}
+
+/// Reads what is due. The main login's list comes first, and only that one has to come.
+///
+/// # Errors
+/// Any [`OigError`] of the main login's list.
+pub async fn read(bench: &Bench, memory: &mut Memory) -> Result<Snapshot, OigError> {
+    let mut snapshot = bench.client.list().await?;
+    let further = bench.logins.further();
+    let names = std::iter::once(&snapshot.login).chain(further.iter().map(|(login, _)| login));
+    if memory.lists.len() != further.len() + 1 {
+        memory.lists = names.clone().map(Listed::none_yet).collect();
+    }
+    let Some((main, lists)) = memory.lists.split_first_mut() else {
+        return Ok(snapshot);
+    };
+    main.take(&snapshot);
+    main.acts = main.tasks;
+    if further.is_empty() {
+        return Ok(snapshot);
+    }
+    let mut seers = Seers {
+        logins: names.cloned().collect(),
+        read: bit(0),
+        whole: if snapshot.stable { bit(0) } else { 0 },
+        rows: vec![bit(0); snapshot.tasks.len()],
+    };
+    let ids = snapshot.tasks.iter().enumerate();
+    let mut places: FastMap<TaskId, usize> = ids.map(|(at, task)| (task.id.clone(), at)).collect();
+    for (n, ((login, client), listed)) in (1..).zip(further.iter().zip(lists)) {
+        let every = bench.settings.logins.get(n - 1).and_then(|of| of.every);
+        if !listed.is_due(bench.clock.now(), every, bench.whole) {
+            listed.pass_over(None);
+            continue;
+        }
+        let own = match client.list().await {
+            Ok(own) if own.complete => own,
+            Ok(own) => {
+                let why = own.unreadable.first().map_or("", String::as_str);
+                pass_over(listed, format!("it was not read to its end: {why}"));
+                continue;
+            }
+            Err(error) => {
+                // a stop was said when it came, and stands in the inbox
+                if error.is_login() {
+                    listed.pass_over(Some(error.to_string()));
+                } else {
+                    pass_over(listed, error.to_string());
+                }
+                continue;
+            }
+        };
+        listed.take(&own);
+        listed.acts = 0;
+        seers.read |= bit(n);
+        if own.stable {
+            seers.whole |= bit(n);
+        }
+        snapshot.pages = snapshot.pages.saturating_add(own.pages);
+        let whose = |why: String| format!("in the list of {login}: {why}");
+        snapshot
+            .unreadable
+            .extend(own.unreadable.into_iter().map(whose));
+        for task in own.tasks {
+            if let Some(at) = places.get(&task.id) {
+                seers.rows[*at] |= bit(n);
+                continue;
+            }
+            listed.acts += 1;
+            places.insert(task.id.clone(), snapshot.tasks.len());
+            seers.rows.push(bit(n));
+            snapshot.tasks.push(task);
+        }
+    }
+    snapshot.seers = Some(seers);
+    Ok(snapshot)
+}
+
+fn pass_over(listed: &mut Listed, why: String) {
+    tracing::warn!(login = %listed.login, why = %why, "the list of a further login could not be read: nothing is done with what only it sees, and none of that is taken as gone");
+    listed.pass_over(Some(why));
+}
+
+fn count(rows: usize) -> u64 {
+    u64::try_from(rows).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_due_in_its_time_and_one_that_failed_at_once() {
+        let at = |minute| Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute);
+        let hour = Some(SignedDuration::from_hours(1));
+        let mut listed = Listed::none_yet(&Login::new("B"));
+        assert!(listed.is_due(at(0), hour, false), "never read");
+        listed.at = Some(at(0));
+        assert!(!listed.is_due(at(59), hour, false));
+        assert!(listed.is_due(at(59), hour, true), "a question asks all");
+        assert!(listed.is_due(at(59), None, false), "in each cycle");
+        assert!(listed.is_due(at(60), hour, false));
+        listed.pass_over(Some("no answer".to_owned()));
+        assert!(listed.is_due(at(1), hour, false));
+        listed.pass_over(None);
+        assert!(
+            listed.error.is_some(),
+            "not tried, so nothing is known to be well"
+        );
+    }
+}

@@ -1,0 +1,58 @@
+//! The first-day backlog, of enforce and of each further login that came later: what was there already waits until a person releases it.
+
+use super::{Index, flags};
+use crate::ledger::record::{Event, OpenedItem};
+use crate::model::{LineageId, Login};
+
+impl Index {
+    /// The login, where it is a further one; the main one is that to which the store was bound then.
+    pub(super) fn further(&self, login: Option<&Login>) -> Option<Login> {
+        let bound = self.fingerprint.as_deref()?;
+        let (_, main) = bound.rsplit_once(" as ")?;
+        let further = |login: &&Login| login.as_str() != main;
+        login.filter(further).cloned()
+    }
+
+    /// True where the backlog of this further login was taken.
+    pub fn has_baseline_of(&self, login: &Login) -> bool {
+        self.baseline_of.contains(login)
+    }
+
+    /// Everything that was there when enforce was first switched on. Where it names a further login, that
+    /// one's backlog is whole: what it shows first from now on is new.
+    pub(super) fn take_baseline(&mut self, up_to: LineageId, event: &Event) {
+        if let Some(login) = self.further(event.login.as_ref()) {
+            self.baseline_of.insert(login);
+            return;
+        }
+        self.baseline = Some((up_to, event.at));
+        for (n, lineage) in (1u64..).zip(self.lineages.iter_mut()) {
+            let old = n <= up_to.0 && !lineage.has(flags::DONE | flags::RELEASED);
+            lineage.set(flags::BASELINE, old);
+        }
+    }
+
+    /// What a further login shows first, before all of its backlog is known, belongs to that.
+    pub(super) fn opened_late(&mut self, items: &[OpenedItem], login: Option<&Login>) {
+        let Some(login) = self.further(login) else {
+            return;
+        };
+        if self.baseline.is_none() || self.has_baseline_of(&login) {
+            return;
+        }
+        for item in items {
+            if let Some(of) = self.lineage_mut(item.lineage) {
+                of.set(flags::BASELINE, true);
+            }
+        }
+    }
+
+    pub(super) fn release_baseline(&mut self, lineages: &[LineageId]) {
+        for lineage in lineages {
+            if let Some(of) = self.lineage_mut(*lineage) {
+                of.set(flags::BASELINE, false);
+                of.set(flags::RELEASED, true);
+            }
+        }
+    }
+}

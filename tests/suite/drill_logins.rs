@@ -1,0 +1,223 @@
+//! Drills of several logins, whole processes: each sends what it sees, the stop of one is no other's, and what only it sees is neither acted on nor taken as gone meanwhile.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::{Value, json};
+
+use crate::drill::{Drill, Setup};
+use crate::drill_oracle::Evidence;
+
+/// Two logins, each in a role of its own, and for each two targets with work.
+const TWO: &str = r#"
+name = "two-logins"
+seed = 71
+[[role]]
+name = "SECOND LINE"
+[[login]]
+login = "PROVSVC"
+password = "sim-password-1"
+roles = ["PROV OPERATORS"]
+[[login]]
+login = "SECOND"
+password = "sim-password-2"
+roles = ["SECOND LINE"]
+[[target]]
+name = "AD"
+[[target]]
+name = "ERP"
+[[target]]
+name = "HR"
+[[target]]
+name = "MAIL"
+[[population]]
+target = "AD"
+accounts = 4
+task = [{ task = "Telephone Updated", failure = "network" }]
+[[population]]
+target = "ERP"
+accounts = 4
+task = [{ task = "Add User to Group", failure = "network" }]
+[[population]]
+target = "HR"
+accounts = 4
+owner = ["role:SECOND LINE"]
+task = [{ task = "Add User to Group", failure = "network" }]
+[[population]]
+target = "MAIL"
+accounts = 4
+owner = ["role:SECOND LINE"]
+task = [{ task = "Telephone Updated", failure = "network" }]
+"#;
+
+const SECOND: &str = "[[login]]\nlogin = \"SECOND\"\npassword_file = \"second\"\n";
+
+/// Writes the second login's password, for the daemon's eyes only.
+fn second(drill: &Drill, password: &str) {
+    drill.write("second", password);
+    let file = drill.dir.path().join("second");
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).expect("mode");
+}
+
+async fn begin(config: &str) -> Drill {
+    let mut drill = Setup::of(TWO).config(config).start().await;
+    second(&drill, "sim-password-2");
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill
+}
+
+fn approve(drill: &Drill, targets: &[&str]) {
+    for target in targets {
+        let item = format!("baseline:{target}");
+        drill.done(&["approve", &item, "--why", "the drill"]);
+    }
+}
+
+/// What status says of the second login.
+fn row(drill: &Drill) -> Value {
+    let status = drill.json(&["status", "--json"]);
+    assert_eq!(status["logins"][0]["login"], "PROVSVC");
+    status["logins"][1].clone()
+}
+
+fn puts_of(drill: &Drill, login: &str) -> usize {
+    let journal = drill.journal();
+    let puts = journal.iter().filter(|row| row["class"] == "put");
+    puts.filter(|row| row["login"] == login).count()
+}
+
+/// Each item went by the login that sees its target's tasks.
+fn each_by_its_own(evidence: &Evidence) {
+    for (request, item) in evidence.items() {
+        let task = evidence.task(&item["id"]).expect("a task that there is");
+        let own = match task["target"].as_str() {
+            Some("AD" | "ERP") => "PROVSVC",
+            _ => "SECOND",
+        };
+        assert_eq!(request["login"], own, "{item}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_login_heals_what_it_sees_and_the_stop_of_one_is_no_others() {
+    let mut drill = begin(SECOND).await;
+    let seen = row(&drill);
+    assert_eq!(
+        (&seen["tasks"], &seen["acts"], &seen["in_last_cycle"]),
+        (&json!(8), &json!(8), &json!(true)),
+        "{seen:#}"
+    );
+    assert_eq!(
+        drill.json(&["status", "--json"])["tasks_visible"],
+        json!(16)
+    );
+    approve(&drill, &["AD", "HR"]);
+    let sent = |drill: &Drill| puts_of(drill, "SECOND") > 0;
+    drill.run_until_or_rest("1h", sent).await;
+    drill.kill_and_restart().await;
+    drill.run_for("3h").await;
+    let so_far = drill.safe_so_far().await;
+    assert_eq!([so_far.effects_on("AD"), so_far.effects_on("HR")], [4, 4]);
+    let one = so_far.latest("HR")[0]["id"].to_string();
+    let told = drill.done(&["outcomes", "show", &one]);
+    assert!(told.contains("daemon as SECOND"), "{told}");
+    assert_eq!(row(&drill)["tasks"], json!(4), "those of MAIL");
+
+    // what only it sees is neither gone nor touched while it is stopped
+    drill
+        .act(json!({"password": {"login": "SECOND", "new": "right-horse-2"}}))
+        .await;
+    drill.expect.wrong_secrets = 1;
+    drill.run_for("1h").await;
+    let left = &drill.json(&["status", "--json"])["left"];
+    assert_eq!(left, 0, "nothing of it is taken as gone");
+    let puts = puts_of(&drill, "SECOND");
+    approve(&drill, &["ERP", "MAIL"]);
+    drill.run_for("3h").await;
+    drill.kill_and_restart().await;
+    drill.run_for("6h").await;
+    let so_far = drill.safe_so_far().await;
+    assert_eq!(so_far.effects_on("ERP"), 4, "the other login goes on");
+    assert_eq!(so_far.effects_on("MAIL"), 0);
+    assert_eq!(puts_of(&drill, "SECOND"), puts);
+    assert!(so_far.denied() <= 2, "{} requests", so_far.denied());
+    let status = drill.json(&["status", "--json"]);
+    assert_eq!(status["left"], 0, "nothing of it is taken as gone");
+    assert_eq!(status["login_state"]["login"], "good");
+    assert_eq!(status["logins"][1]["state"]["login"], "stopped");
+    assert_eq!(status["logins"][1]["in_last_cycle"], false);
+    let text = drill.done(&["status"]);
+    assert!(text.contains("SECOND: STOPPED since"), "{text}");
+    let inbox = drill.inbox();
+    let item = inbox.iter().find(|item| item["id"] == "login:SECOND");
+    assert!(item.is_some(), "{inbox:#?}");
+
+    // the right password in its file is enough
+    second(&drill, "right-horse-2");
+    drill.run_for("12h").await;
+    assert_eq!(row(&drill)["state"]["login"], "good");
+    let evidence = drill.judge().await;
+    assert_eq!(evidence.count("healed"), 16);
+    each_by_its_own(&evidence);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_that_comes_later_brings_a_backlog_and_one_that_goes_leaves_its_claims_open() {
+    let mut drill = begin("").await;
+    approve(&drill, &["AD", "ERP"]);
+    drill.run_for("3h").await;
+    assert_eq!(drill.count("healed"), 8);
+    drill.stop();
+    let path = drill.dir.path().join("provtaskd.toml");
+    let without = fs::read_to_string(&path).expect("its configuration");
+    let with = format!("{without}{SECOND}");
+    fs::write(&path, &with).expect("written");
+    drill.daemon();
+    drill.run_for("3h").await;
+    assert_eq!(
+        puts_of(&drill, "SECOND"),
+        0,
+        "its backlog waits for a person"
+    );
+    let held: Vec<_> = drill
+        .inbox()
+        .iter()
+        .map(|item| item["id"].clone())
+        .collect();
+    assert!(
+        held.contains(&json!("baseline:HR")) && held.contains(&json!("baseline:MAIL")),
+        "{held:?}"
+    );
+
+    // killed with a request on its way, and then without the login that has sent it
+    let hang = json!({"do": "hang", "on": "put", "at": [1]});
+    drill.act(json!({ "fault": hang })).await;
+    approve(&drill, &["HR"]);
+    let sent = |drill: &Drill| puts_of(drill, "SECOND") > 0;
+    drill.run_until("1h", "a request is on its way", sent).await;
+    drill.kill9().await;
+    fs::write(&path, &without).expect("written");
+    drill.daemon();
+    drill.run_for("6h").await;
+    let status = drill.json(&["status", "--json"]);
+    assert_eq!(status["attempts_open"], 1, "{status:#}");
+    let inbox = drill.inbox();
+    let item = inbox
+        .iter()
+        .find(|item| item["id"] == "login_missing:SECOND");
+    let text = item.expect("it is named")["text"].to_string();
+    assert!(text.contains("no configured login any more"), "{text}");
+    assert_eq!(puts_of(&drill, "SECOND"), 1, "nobody else sends it");
+
+    drill.kill9().await;
+    fs::write(&path, &with).expect("written");
+    drill.daemon();
+    drill.run_for("3h").await;
+    approve(&drill, &["MAIL"]);
+    drill.run_for("24h").await;
+    let evidence = drill.judge().await;
+    assert_eq!(evidence.count("healed"), 16);
+    each_by_its_own(&evidence);
+}
