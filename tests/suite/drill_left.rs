@@ -119,7 +119,7 @@ async fn what_an_admin_ends_leaves_inbox_and_store_and_comes_back_with_its_histo
         let refused = drill.cli(&erase);
         let err = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert!(err.contains("not closed"), "{err}");
-        assert!(plan(&drill).contains(": 0 lineages; 4 stay"));
+        assert!(plan(&drill).contains(": 0 lineages; left as it is: 4"));
         user
     };
     drill.daemon();
@@ -277,7 +277,7 @@ async fn what_a_lost_interval_may_have_ended_is_told_to_a_person_before_it_is_cl
     assert_eq!(waiting(&drill, "left_rewound"), 6, "nobody has looked yet");
     drill.stop();
     let said = plan(&drill);
-    assert!(said.contains(": 0 lineages; 6 stay"), "{said}");
+    assert!(said.contains(": 0 lineages; left as it is: 6"), "{said}");
 
     drill.daemon();
     drill.run_for("1h").await;
@@ -285,7 +285,7 @@ async fn what_a_lost_interval_may_have_ended_is_told_to_a_person_before_it_is_cl
     let refused = drill.cli(&["reject", id, "--why", "no"]);
     assert_eq!(refused.status.code(), Some(65), "{refused:?}");
     let said = drill.done(&["approve", id, "--why", "all six are done in OIG"]);
-    assert!(said.contains("taken note of: 6 tasks"), "{said}");
+    assert!(said.contains("after the store was rewound: 6;"), "{said}");
     assert_eq!((waiting(&drill, "left_rewound"), left(&drill)), (0, 6));
     let text = drill.done(&["outcomes", "show", &task]);
     assert!(text.contains("all six are done in OIG"), "{text}");
