@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use provtaskd::control::{self, OutcomeFilter, Reply, Request};
 use serde_json::Value;
@@ -38,7 +39,13 @@ fn done(dir: &Path, args: &[&str]) -> Output {
 
 /// A configuration of a server that nobody runs, and its password.
 fn house(extra: &str) -> tempfile::TempDir {
-    house_at("http://127.0.0.1:9", extra)
+    house_at(&nobody(), extra)
+}
+
+/// A server that nobody runs, another one each time: two that act on one would notice each other.
+fn nobody() -> String {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    format!("http://127.9.0.{}:9", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 fn house_at(origin: &str, extra: &str) -> tempfile::TempDir {
@@ -161,11 +168,7 @@ fn no_error_in_the_file_takes_away_the_orders_to_a_running_daemon() {
     );
     assert_eq!(daemon.code(), Some(0));
 
-    fs::write(
-        dir.join("provtaskd.toml"),
-        config("http://127.0.0.1:9", OFF),
-    )
-    .expect("written");
+    fs::write(dir.join("provtaskd.toml"), config(&nobody(), OFF)).expect("written");
     let daemon = Daemon::start(dir, &["run"]);
     fs::remove_file(dir.join("provtaskd.toml")).expect("removed");
     let named = ["-c", "provtaskd.toml", "--store", "store"];

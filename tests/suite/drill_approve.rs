@@ -111,7 +111,7 @@ async fn a_forgotten_lesson_is_learned_again_by_one_more_try() {
     let other = drill.cli(&["forget", "DESK/Manual Grant"]);
     let said = String::from_utf8_lossy(&other.stderr).into_owned();
     assert!(!other.status.success(), "{said}");
-    let (_, key) = said.split_once("learned are: ").expect("a hint");
+    let (_, key) = said.split_once("it has called so: ").expect("a hint");
     drill.done(&["forget", key.trim()]);
     drill.expect.forgotten.push(drill.journal().len());
     // it is on record when it is answered
