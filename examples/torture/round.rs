@@ -17,6 +17,9 @@ use crate::others;
 use crate::phase::{self, Life, Phase, Remains};
 use crate::world::{self, Plan};
 
+/// How often the world goes on for something that may never come.
+const GONE_ON: u32 = 12;
+
 /// Hours of the world after which all that can heal has to have healed.
 const DEADLINE: i64 = 72;
 /// The daemon's word for a cycle that has come to its end.
@@ -295,10 +298,12 @@ impl Round {
     fn fill(&mut self, aim: Aim, ballast: &Ballast, dice: &mut Dice) -> Result<(), Trouble> {
         let filler = ballast.clone();
         let hunter = Hunter::with(aim, &self.house, move || filler.fill());
-        let began = Instant::now();
+        let (began, mut raised) = (Instant::now(), 0);
         self.go_on()?;
-        while !hunter.is_through() && began.elapsed() < LONGEST {
+        // an aim that does not come about soon never does, and the world must not go on for months
+        while !hunter.is_through() && began.elapsed() < LONGEST && raised < GONE_ON {
             if self.house.rests(20)? && !hunter.is_through() {
+                raised += 1;
                 self.go_on()?;
             }
         }
@@ -312,7 +317,7 @@ impl Round {
             }
             if self.house.rests(20)? {
                 // one that has nothing more to write goes on as if nothing were
-                if raised >= 12 {
+                if raised >= GONE_ON {
                     break None;
                 }
                 raised += 1;
