@@ -147,12 +147,6 @@ pub fn plan(seed: u64) -> Plan {
         dice.percent(80),
     );
     scenario.push_str(&traits(&mut dice, show_child));
-    // drawn from a stream of its own, so that worlds stay what they were
-    let mut views = Dice::new(seed, 7);
-    if views.percent(25) {
-        let most = views.pick(&[80, 120, 160]).copied().unwrap_or(160);
-        scenario.push_str(&format!("list_reason = {most}\n"));
-    }
     let mut targets = Vec::new();
     let count = dice.within(1, 3);
     for number in 1..=count {
