@@ -28,6 +28,8 @@ pub struct Listed {
     pub in_a_row: u32,
     /// Why it could not be read when it last was due.
     pub error: Option<String>,
+    /// The cycle that read it last was thrown away: nothing was decided on what it shows.
+    pub again: bool,
 }
 
 impl Listed {
@@ -41,6 +43,7 @@ impl Listed {
             whole: false,
             in_a_row: 0,
             error: None,
+            again: false,
         }
     }
 
@@ -51,6 +54,7 @@ impl Listed {
         self.whole = snapshot.stable;
         self.in_a_row = self.in_a_row.saturating_add(1);
         self.error = None;
+        self.again = false;
     }
 
     fn pass_over(&mut self, error: Option<String>) {
@@ -67,12 +71,20 @@ impl Listed {
         let (Some(at), Some(every)) = (self.at, every) else {
             return true;
         };
-        all || self.error.is_some() || now.duration_since(at) >= every
+        all || self.again || self.error.is_some() || now.duration_since(at) >= every
     }
 
     /// True where all that it shows has been seen, as far as a restless list allows.
     pub fn is_known(&self) -> bool {
         self.whole || self.in_a_row >= 3
+    }
+}
+
+/// An order came while a cycle was worked out, and it begins anew: what was read for it is read again, also
+/// where it would not be due for long.
+pub fn thrown_away(lists: &mut [Listed]) {
+    for listed in lists.iter_mut().filter(|listed| listed.read) {
+        listed.again = true;
     }
 }
 
@@ -176,6 +188,10 @@ mod tests {
         assert!(listed.is_due(at(59), hour, true), "a question asks all");
         assert!(listed.is_due(at(59), None, false), "in each cycle");
         assert!(listed.is_due(at(60), hour, false));
+        let mut lists = [listed.clone()];
+        lists[0].read = true;
+        thrown_away(&mut lists);
+        assert!(lists[0].is_due(at(1), hour, false), "nothing came of it");
         listed.pass_over(Some("no answer".to_owned()));
         assert!(listed.is_due(at(1), hour, false));
         listed.pass_over(None);

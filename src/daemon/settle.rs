@@ -10,6 +10,7 @@ use super::DaemonError;
 use super::core::{Core, Done};
 use super::evaluate::{CycleError, Evaluated};
 use super::govern::outage_of;
+use super::lists::thrown_away;
 use super::memory::Memory;
 use super::start::bounds;
 use super::under_way::Why;
@@ -289,6 +290,9 @@ impl Core {
                 self.take_looks(found.observed.to_verify.clone());
             }
             self.keep_decisions(found, now).await?;
+            if let Some(memory) = self.memory.as_mut() {
+                thrown_away(&mut memory.lists);
+            }
             self.start_over(now);
             return Ok(());
         }

@@ -169,6 +169,22 @@ fn logins(out: &mut String, rows: &[LoginRow], width: Width) {
 /// What stands for the values of a daemon, where none runs.
 const UNKNOWN: &str = "not known while no daemon runs";
 
+/// Lists that the last cycle did not read: what only they show is in none of the counts.
+fn not_read(logins: &[LoginRow]) -> String {
+    let missing = logins.iter().filter(|row| !row.in_last_cycle);
+    missing
+        .filter_map(|row| {
+            let tasks = row.tasks.filter(|tasks| *tasks > 0)?;
+            let tasks = counted(tasks, "task", "tasks");
+            Some(format!(
+                "; NOT COUNTED here and below: {tasks} of {}, whose list of {} was its last",
+                row.login,
+                opt_time(row.list_read)
+            ))
+        })
+        .collect()
+}
+
 /// `status`
 pub fn status(view: &StatusView, width: Width) -> String {
     let mut out = String::new();
@@ -206,16 +222,18 @@ pub fn status(view: &StatusView, width: Width) -> String {
         }
     };
     let visible = match view.tasks_visible {
-        Some(many) => format!(
-            "{} visible to {}{}, read {}",
-            counted(many, "task", "tasks"),
-            view.login,
-            match view.logins.len() {
-                0 | 1 => String::new(),
-                all => format!(" and {} more", all - 1),
-            },
-            opt_time(view.tasks_as_of)
-        ),
+        Some(many) => {
+            format!(
+                "{} visible to {}{}, read {}",
+                counted(many, "task", "tasks"),
+                view.login,
+                match view.logins.len() {
+                    0 | 1 => String::new(),
+                    all => format!(" and {} more", all - 1),
+                },
+                opt_time(view.tasks_as_of)
+            ) + not_read(&view.logins).as_str()
+        }
         None if idle => UNKNOWN.to_owned(),
         None => "not read yet".to_owned(),
     };
