@@ -390,6 +390,7 @@ fn admitted(
                 history: &history(*lineage, now),
                 definition_manual: false,
                 open_attempt_in_account: false,
+                late_until: None,
                 lineage_ambiguous: false,
                 origin: now,
                 first: None,

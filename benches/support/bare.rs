@@ -260,6 +260,7 @@ impl Loop {
                 history: &self.history(row),
                 definition_manual: false,
                 open_attempt_in_account: false,
+                late_until: None,
                 lineage_ambiguous: false,
                 origin: task.created.unwrap_or(self.now),
                 first: None,

@@ -181,8 +181,15 @@ impl Core {
                 tracing::debug!(task = %wish.task, lineage = %wish.lineage, refusal = %refusal, "no note is written now");
                 continue;
             }
-            let open = |process: &ProcessKey| self.ledger.read(|index| index.is_open_on(process));
-            if wish.process.as_ref().is_some_and(open) {
+            let settle_after = self.settings.delivery.settle_after;
+            let process = wish.process.as_ref();
+            let held = self.ledger.read(|index| {
+                process.is_some_and(|process| index.is_open_on(process))
+                    || index
+                        .late_until(process, wish.lineage, false, now, settle_after)
+                        .is_some()
+            });
+            if held {
                 continue;
             }
             let (login, client) = match &wish.login {
@@ -193,7 +200,6 @@ impl Core {
                 },
             };
             // it counts for the target's rate like everything that is sent there
-            let settle_after = self.settings.delivery.settle_after;
             let target = &wish.target;
             let open = self
                 .ledger

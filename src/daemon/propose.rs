@@ -43,6 +43,8 @@ struct Standing {
     members: HashMap<RoleKey, Known<Vec<MemberFact>>>,
     /// Accounts with an open attempt: whose, and whether it may still be on its way.
     busy: FastMap<ProcessKey, Vec<(LineageId, bool)>>,
+    /// Whose account has a request that was never answered and may still be carried out, and until when.
+    late: FastMap<LineageId, Timestamp>,
     baseline: FastSet<LineageId>,
     released: FastSet<LineageId>,
     /// For which other tasks work need not wait, by a person's word.
@@ -320,9 +322,17 @@ fn standing(around: &Surroundings<'_>, memory: &Memory, wishes: &[Wish]) -> Stan
             }
         }
         let lineages = || wishes.iter().map(|wish| wish.decision.lineage);
+        let late = |wish: &Wish| {
+            let decision = &wish.decision;
+            let process = around.snapshot.tasks[wish.row].process.as_ref();
+            let revoke = decision.kind.takes_access();
+            let until = index.late_until(process, decision.lineage, revoke, now, settle_after)?;
+            Some((decision.lineage, until))
+        };
         Standing {
             members,
             busy,
+            late: wishes.iter().filter_map(late).collect(),
             baseline: lineages().filter(|of| index.in_baseline(*of)).collect(),
             released: lineages().filter(|of| index.is_released(*of)).collect(),
             orders: lineages()

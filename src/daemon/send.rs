@@ -67,11 +67,14 @@ impl Core {
             let sender = |item: &Admitted| behind.get(&item.decision().lineage)?.login.clone();
             let pick = ledger.read(|index| {
                 queues.take(lane, &target, max, &sender, &|item, process| {
-                    let busy = match lane {
-                        Lane::Revoke => index.on_the_way(process, now, settle_after),
-                        _ => index.is_open_on(process),
+                    let (lineage, revoke) = (item.decision().lineage, lane == Lane::Revoke);
+                    let busy = match revoke {
+                        true => index.on_the_way(process, now, settle_after),
+                        false => index.is_open_on(process),
                     };
-                    let busy = busy || justifying.holds(item);
+                    let process_of = Some(process);
+                    let late = || index.late_until(process_of, lineage, revoke, now, settle_after);
+                    let busy = busy || late().is_some() || justifying.holds(item);
                     busy || match takes_access(item.decision(), item.action()) {
                         true => !under_way.make_way(process),
                         false => under_way.holds(process),

@@ -326,7 +326,8 @@ async fn assemble(
             }
             Need::Server | Need::Store { .. } => now,
         };
-        ledger.found_open(since).await?;
+        let settle_after = settings.delivery.settle_after;
+        ledger.found_open(since, settle_after).await?;
         even::none_later(&ledger, clock.now(), need == Need::All).await?;
     }
     // first, so that the mode's record names it

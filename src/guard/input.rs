@@ -62,6 +62,9 @@ pub struct GuardInput<'a> {
     pub definition_manual: bool,
     /// The account has an open attempt of another lineage, or one that is queued to be sent.
     pub open_attempt_in_account: bool,
+    /// Until when a request of the account (or of this piece of work) that was never answered may still be
+    /// carried out, though what became of its work was read.
+    pub late_until: Option<Timestamp>,
     /// It could not be told whose successor a task is.
     pub lineage_ambiguous: bool,
     /// Creation time of the lineage's first task, else our first sight; the order within the account.

@@ -24,6 +24,12 @@ pub(super) fn account(input: &GuardInput<'_>) -> Result<(), Refusal> {
     if input.open_attempt_in_account {
         return Err(busy());
     }
+    if let Some(until) = input.late_until.filter(|until| input.now < *until) {
+        return Err(busy().until(until).with(
+            "why",
+            "a request was never answered and may still be carried out",
+        ));
+    }
     let tasks: &[Sibling] = match input.account {
         Known::Yes { value, .. } => &value.tasks,
         // a revoke waits for nothing but a write in flight, and that the ledger knows

@@ -234,6 +234,20 @@ fn revoke_and_disable_wait_for_nothing_but_a_write_in_flight() {
 }
 
 #[test]
+fn what_was_never_answered_holds_the_account_until_its_time_is_over() {
+    for kind in [Kind::Grant, Kind::Revoke, Kind::Change] {
+        let mut case = Case::retry(kind);
+        let now = case.now;
+        assert_eq!(case.refusal(), None, "{kind}");
+        let later = now.saturating_add(jiff::SignedDuration::from_secs(1));
+        case.late_until = later.ok();
+        assert_eq!(case.refusal(), Some(R::AccountBusy), "{kind}");
+        case.late_until = Some(now);
+        assert_eq!(case.refusal(), None, "{kind}");
+    }
+}
+
+#[test]
 fn siblings_of_one_definition_wait_only_for_their_own_row() {
     let mut case = Case::retry(Kind::Grant);
     case.task.child = Some(Arc::from("group=a"));

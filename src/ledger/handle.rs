@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::attempts::{ClaimRequest, Claims, Settled};
@@ -350,9 +350,13 @@ impl Ledger {
     ///
     /// # Errors
     /// The ledger has failed.
-    pub async fn found_open(&self, since: Timestamp) -> Result<(), LedgerError> {
+    pub async fn found_open(
+        &self,
+        since: Timestamp,
+        settle_after: SignedDuration,
+    ) -> Result<(), LedgerError> {
         self.submit(move |work| {
-            work.found_open(since);
+            work.found_open(since, settle_after);
             Ok(())
         })
         .await

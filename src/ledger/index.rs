@@ -6,6 +6,7 @@ mod compact;
 mod ends;
 mod getters;
 mod justified;
+mod late;
 mod learned;
 mod left;
 mod open;
@@ -100,6 +101,8 @@ pub struct Attempt {
     pub(in crate::ledger) row: Option<u32>,
     /// Its request held nothing else, and ended without a readable answer.
     pub alone: Option<Lonely>,
+    /// No answer told what became of it.
+    pub(in crate::ledger) unanswered: bool,
     /// The record of the claim.
     pub seq: u64,
     /// The last move.
@@ -277,6 +280,8 @@ pub struct Index {
     pub(in crate::ledger) kept: FastMap<compact::Short, u64>,
     /// Sums over `attempts`, moved with them.
     pub(in crate::ledger) open: open::Open,
+    /// What was told and may still be carried out; no part of what is compared.
+    pub(in crate::ledger) late: late::Late,
 }
 
 impl PartialEq for Index {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::commit::{Group, ToDisk};
 use super::dated::Dated;
@@ -167,9 +167,15 @@ impl Work {
     }
 
     /// See [`super::Ledger::found_open`].
-    pub fn found_open(&mut self, since: Timestamp) {
+    pub fn found_open(&mut self, since: Timestamp, settle_after: SignedDuration) {
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        index.found_open(since);
+        index.found_open(since, settle_after);
+    }
+
+    /// Forgets the unanswered requests that have had their time.
+    pub fn forget_late(&self, now: Timestamp, settle_after: SignedDuration) {
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        index.late.forget(now, settle_after);
     }
 
     /// See [`super::Ledger::none_later`].

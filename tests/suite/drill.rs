@@ -444,6 +444,19 @@ impl Drill {
         evidence
     }
 
+    /// Ends the drill where somebody else has run a piece of work once beside us, and all other oracles hold.
+    pub async fn judge_beside_another(mut self) -> Evidence {
+        let evidence = self.evidence().await;
+        self.judged = true;
+        let mut found = breaches(&evidence);
+        assert!(found.remove("effected_twice").is_some(), "{found:#?}");
+        found.remove("runs_twice");
+        assert!(found.is_empty(), "{found:#?}");
+        assert_eq!(evidence.count("effects_not_by_client"), 1);
+        self.stop();
+        evidence
+    }
+
     /// Ends the drill where so many healable tasks have to be open, because a person or an unreachable piece holds them.
     pub async fn judge_leaving(mut self, left: u64) -> Evidence {
         self.expect.left = left;

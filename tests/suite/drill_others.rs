@@ -1,6 +1,8 @@
 //! A drill of retries by OIG's own job where a task keeps its id, whole processes: they are told as theirs and use up the cap; judged by the simulator's journal.
 
-use crate::drill::Setup;
+use serde_json::{Value, json};
+
+use crate::drill::{Drill, Setup};
 
 /// One task that OIG's job runs three times, in vain, under one id.
 const WORLD: &str = r#"
@@ -63,4 +65,61 @@ async fn runs_of_oigs_own_job_under_the_same_id_are_told_as_theirs_and_use_up_th
     assert!(plan.contains("attempts_used_up"), "{plan}");
     assert_eq!(evidence.sent("retry").count(), 0);
     drill.judge().await;
+}
+
+/// One account whose two quotas wait for one another.
+const PAIR: &str = r#"
+name = "pair"
+seed = 32
+[[user]]
+login = "CDIAZ"
+[[target]]
+name = "MAIL"
+connector = "ldap"
+retries_anything = true
+[[population]]
+target = "MAIL"
+accounts = 1
+task = [{ task = "Change Quota", failure = "network", repeat = 2 }]
+"#;
+
+/// The writes so far.
+fn puts(drill: &Drill) -> Vec<Value> {
+    let mut rows = drill.journal();
+    rows.retain(|row| row["class"] == "put");
+    rows
+}
+
+/// Whose the run is that was read nobody can say: ours may come yet, and would undo what was written since.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_waits_for_a_retry_without_an_answer_though_anothers_was_read() {
+    let mut drill = Setup::of(PAIR)
+        .config("[policy]\nkinds = { \"*/*\" = \"change\" }\n")
+        .every("1m")
+        .enforcing()
+        .await;
+    drill
+        .act(
+            json!({"fault": {"do": "slow_apply", "on": "put", "at": [1], "ms": 1, "delay": "10m"}}),
+        )
+        .await;
+    drill
+        .run_until("10m", "the first retry", |drill| puts(drill).len() == 1)
+        .await;
+    let sent = puts(&drill)[0]["body"]["tasks"][0]["id"].clone();
+    drill.act(json!({"do": "retry", "task": sent})).await;
+    drill.run_for("3m").await;
+    let shown = drill.done(&["status"]);
+    assert_eq!(puts(&drill).len(), 1, "{shown}");
+    drill.run_for("1h").await;
+    let journal = drill.journal();
+    let seq = |row: &Value| row["seq"].as_u64().expect("a number");
+    let puts = puts(&drill);
+    let late = journal
+        .iter()
+        .find(|row| row["type"] == "effect" && row["caused_by"] == puts[0]["request_id"]);
+    let late = late.expect("what was sent first was carried out");
+    assert_eq!(puts.len(), 2, "the other one went out in the end");
+    assert!(seq(&puts[1]) > seq(late), "{puts:#?}");
+    drill.judge_beside_another().await;
 }

@@ -111,6 +111,7 @@ pub(super) fn ask(
                     .any(|(other, on_the_way)| *other != lineage && (any || *on_the_way))
             })
         }),
+        late_until: standing.late.get(&lineage).copied(),
         lineage_ambiguous: state.is_none_or(|state| state.ambiguous),
         origin: wish.origin,
         first: state.and_then(|state| state.first),

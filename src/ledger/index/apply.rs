@@ -32,6 +32,7 @@ impl Index {
         self.last_seq = event.seq;
         self.head = Some(digest);
         let at = event.at;
+        self.late.record(at);
         match &event.body {
             EventBody::StoreCreated { store } => self.store_id = Some(store.clone()),
             EventBody::WorldBound { fingerprint } => self.bind(fingerprint),
@@ -425,6 +426,7 @@ impl Index {
             ended: None,
             row: None,
             alone: None,
+            unanswered: false,
             seq: event.seq,
             moved: event.at,
         };
@@ -479,6 +481,10 @@ impl Index {
         let Some(after) = next(before, event) else {
             return;
         };
+        attempt.unanswered |= after == AttemptState::Unknown;
+        if !after.is_open() {
+            self.late.told(id, attempt, event);
+        }
         attempt.state = after;
         attempt.moved = at.time();
         match (before.is_open(), after.is_open()) {

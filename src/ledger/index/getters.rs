@@ -158,7 +158,8 @@ impl Index {
     }
 
     /// This run has found all open attempts, and counts their time `since` one.
-    pub(in crate::ledger) fn found_open(&mut self, since: Timestamp) {
+    pub(in crate::ledger) fn found_open(&mut self, since: Timestamp, settle_after: SignedDuration) {
+        self.late.found(since, settle_after);
         for attempt in self.attempts.values_mut() {
             attempt.found = super::FoundAt(Some(since));
         }
@@ -169,6 +170,7 @@ impl Index {
     /// clock has caught up.
     pub(in crate::ledger) fn none_later(&mut self, now: Timestamp) -> Ahead {
         let mut out = Ahead::default();
+        self.late.none_later(now);
         for attempt in self.attempts.values_mut() {
             if attempt.sent.max(attempt.moved) <= now {
                 continue;
@@ -338,20 +340,6 @@ impl Index {
     /// The latest attempt of a lineage while it is open or gone.
     pub fn attempt(&self, lineage: LineageId) -> Option<&Attempt> {
         self.attempts.get(&lineage)
-    }
-
-    /// True where a write of the account may still be on its way.
-    pub fn on_the_way(
-        &self,
-        process: &ProcessKey,
-        now: Timestamp,
-        settle_after: SignedDuration,
-    ) -> bool {
-        self.is_open_on(process)
-            && self
-                .open_on(process)
-                .iter()
-                .any(|(_, attempt)| attempt.on_the_way(now, settle_after))
     }
 
     /// Open attempts of one account (invariant 8: at most one write in flight).

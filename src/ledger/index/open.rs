@@ -63,6 +63,20 @@ impl Index {
         self.open.accounts.contains_key(process)
     }
 
+    /// True where a write of the account that is not settled may still be on its way.
+    pub fn on_the_way(
+        &self,
+        process: &ProcessKey,
+        now: Timestamp,
+        settle_after: SignedDuration,
+    ) -> bool {
+        self.is_open_on(process)
+            && self
+                .open_on(process)
+                .iter()
+                .any(|(_, attempt)| attempt.on_the_way(now, settle_after))
+    }
+
     /// Open attempts of a target, by whether they take access away, that were sent within `span`.
     pub fn open_since(
         &self,

@@ -85,3 +85,105 @@ fn what_is_pending_holds_a_revoke_as_long_as_what_is_accepted() {
         assert_eq!((held(4), held(16)), (holds, false), "{kind}");
     }
 }
+
+/// Somebody else retried the same task beside us: his run was read, and the server may carry out ours yet.
+#[test]
+fn what_was_never_answered_holds_its_account_until_settle_after_though_its_result_was_read() {
+    let unknown = || ReceiptStatus::Unknown {
+        why: Arc::from("503"),
+    };
+    let settle_after = delivery().settle_after;
+    let process = ProcessKey::new("77");
+    let results = [
+        (TaskStatus::Completed, AttemptEvent::ReadCompleted),
+        (TaskStatus::Rejected, AttemptEvent::ReadBounced),
+    ];
+    for (answer, late) in [(unknown(), true), (ReceiptStatus::Accepted, false)] {
+        for (status, event) in results.clone() {
+            let (mut work, index) = core();
+            let seen = see(&mut work, vec![row("90", TaskStatus::Rejected, "77")], 0);
+            let lineage = seen.views[0].lineage.expect("opened");
+            send(&mut work, lineage, "90", 1, answer.clone());
+            let told = see(&mut work, vec![row("1200", status.clone(), "77")], 3);
+            assert_eq!(told.outcomes[0].event, event);
+            let until = |minute, other: u64, process: Option<&ProcessKey>, revoke| {
+                let index = index.read().expect("a lock");
+                assert!(!index.is_open_on(&ProcessKey::new("77")));
+                index.late_until(process, LineageId(other), revoke, at(minute), settle_after)
+            };
+            let by = late.then(|| at(16));
+            for revoke in [false, true] {
+                assert_eq!(
+                    until(4, 900, Some(&process), revoke),
+                    by,
+                    "{status} {revoke}"
+                );
+                assert_eq!(until(15, 900, Some(&process), revoke), by);
+                assert_eq!(until(16, 900, Some(&process), revoke), None);
+                assert_eq!(until(4, 900, Some(&ProcessKey::new("78")), revoke), None);
+            }
+            // a start counts it from itself on, as it does what is open
+            work.found_open(at(10), settle_after);
+            assert_eq!(until(17, 900, Some(&process), false), late.then(|| at(25)));
+            see(&mut work, vec![row("1200", status, "77")], 25);
+            assert_eq!(
+                until(24, 900, Some(&process), false),
+                None,
+                "it is forgotten"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_start_holds_nothing_for_what_had_had_its_time_by_the_last_record() {
+    let (mut work, index) = core();
+    let seen = see(&mut work, vec![row("90", TaskStatus::Rejected, "77")], 0);
+    let lineage = seen.views[0].lineage.expect("opened");
+    let unknown = ReceiptStatus::Unknown {
+        why: Arc::from("503"),
+    };
+    send(&mut work, lineage, "90", 1, unknown);
+    see(&mut work, vec![row("1200", TaskStatus::Rejected, "77")], 3);
+    see(&mut work, vec![row("1300", TaskStatus::Rejected, "78")], 20);
+    let settle_after = delivery().settle_after;
+    work.found_open(at(30), settle_after);
+    let index = index.read().expect("a lock");
+    let account = ProcessKey::new("77");
+    assert_eq!(
+        index.late_until(Some(&account), lineage, false, at(31), settle_after),
+        None
+    );
+}
+
+/// Where a row shows no account the piece of work itself is held.
+#[test]
+fn what_was_never_answered_holds_its_own_work_where_no_account_is_known() {
+    let (mut work, index) = core();
+    let bare = |id: &str, status| {
+        let mut task = row(id, status, "77");
+        task.process = None;
+        task
+    };
+    let seen = see(&mut work, vec![bare("90", TaskStatus::Rejected)], 0);
+    let lineage = seen.views[0].lineage.expect("opened");
+    let unknown = ReceiptStatus::Unknown {
+        why: Arc::from("503"),
+    };
+    let mut item = admitted(lineage, "90", Action::Retry).decision().clone();
+    item.process = None;
+    let item = Admitted::for_test(item, Action::Retry, TargetName::new("Mail"));
+    let made = work.claim(request(vec![item], 7), at(1)).expect("claimed");
+    let batch = made.batch.expect("a batch");
+    let receipt = batch.items[0].receipt(unknown, at(1));
+    work.settle(vec![receipt], Duration::ZERO, at(1))
+        .expect("settled");
+    let result = bare("90", TaskStatus::Completed);
+    let told = see(&mut work, vec![result], 3);
+    assert_eq!(told.outcomes[0].event, AttemptEvent::ReadCompleted);
+    let index = index.read().expect("a lock");
+    let settle_after = delivery().settle_after;
+    let until = |of| index.late_until(None, of, false, at(4), settle_after);
+    assert_eq!(until(lineage), Some(at(16)));
+    assert_eq!(until(LineageId(900)), None);
+}
