@@ -281,8 +281,9 @@ fn judged(
 /// Starts the daemon, which must not send anything yet; the inner error is its log where it ends by itself.
 fn comes_up(house: &mut House) -> Result<Result<(), String>, Trouble> {
     house.start()?;
-    // an ended daemon leaves the clock to others
-    house.raise(30)?;
+    // an ended daemon leaves the clock to others; so long that a list comes after `settle_after`, however slowly
+    // it looks by then
+    house.raise(60)?;
     let began = Instant::now();
     loop {
         match house.still_runs() {
