@@ -87,6 +87,7 @@ fn life(n: usize, now: Timestamp) -> [EventBody; 5] {
                 print: 5,
                 ambiguous: false,
                 run: RunMark::default(),
+                walked: false,
             }],
         },
         EventBody::Decided {

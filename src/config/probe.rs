@@ -86,6 +86,10 @@ pub fn probe(settings: &Settings) -> Vec<Finding> {
     }
     file("policy.dir", settings.policy.dir.as_deref());
     file("absence.feed", settings.absence.feed.as_deref());
+    file(
+        "intake.persons_file",
+        settings.intake.persons_file.as_deref(),
+    );
     findings.extend(open_store(settings));
     findings
 }

@@ -82,6 +82,32 @@ pub struct IntakeView {
     pub ended: Vec<(String, u64)>,
     /// Why hints can't be put on disk, if so.
     pub problem: Option<String>,
+    /// The walk through the accounts of persons, where one is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub walk: Option<WalkView>,
+}
+
+/// How the walk through the accounts of persons stands.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct WalkView {
+    /// The file that names them.
+    pub file: String,
+    /// When the present walk began, or the last one.
+    pub began: Option<Timestamp>,
+    /// All of them had their turn.
+    pub over: bool,
+    /// Persons whose accounts were read.
+    pub walked: u64,
+    /// Rejected tasks found that no list shows.
+    pub found: u64,
+    /// Persons who could not be walked through.
+    pub not_walked: u64,
+    /// Those whom the server does not show, the first ones.
+    pub not_shown: Vec<Login>,
+    /// Those of whose accounts one or more could not be read, the first ones.
+    pub not_read: Vec<Login>,
+    /// What is wrong with the file, if so.
+    pub problem: Option<String>,
 }
 
 /// The head of the journal that was noted outside the store last.

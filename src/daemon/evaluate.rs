@@ -14,7 +14,7 @@ use super::hinted::{self, Hinted};
 use super::memory::{Memory, Remembered, relook_of, rests_on_readings};
 use super::owners::{self, Loads};
 use super::seen::{Seen, count};
-use super::{justify, lists, outset, propose, roads};
+use super::{justify, lists, outset, propose, roads, walk};
 use crate::absence::Roster;
 use crate::calendar;
 use crate::dispatch::verify::Witness;
@@ -155,6 +155,7 @@ pub async fn evaluate(bench: &Bench, memory: &mut Memory) -> Result<Evaluated, C
     let asked = hinted::asked(bench);
     let mut snapshot = lists::read(bench, memory).await?;
     let hinted = hinted::read(bench, asked, &mut snapshot).await?;
+    walk::step(bench, &snapshot).await?;
     evaluate_list(bench, memory, snapshot, hinted).await
 }
 
@@ -183,6 +184,7 @@ pub async fn evaluate_list(
             cycle: bench.cycle,
             asked: bench.whole || bench.ahead,
             delivery: bench.settings.delivery.clone(),
+            walked: hinted.walked(&snapshot),
         },
     );
     let taking_in = tokio::spawn(async move { ledger.observe(sighting, now).await });

@@ -43,6 +43,13 @@ impl Hinted {
         road.copied().unwrap_or(Road::List)
     }
 
+    /// Rows that a walk through accounts has found.
+    pub fn walked(&self, snapshot: &Snapshot) -> FastSet<TaskId> {
+        let behind = snapshot.tasks.iter().skip(self.listed).zip(&self.roads);
+        let walked = behind.filter(|(_, road)| **road == Road::Walk);
+        walked.map(|(task, _)| task.id.clone()).collect()
+    }
+
     /// The roads of all rows that no list shows.
     pub fn roads(&self) -> &[Road] {
         &self.roads
@@ -271,6 +278,7 @@ impl Core {
             ),
             ended: words(ended.map(|(end, count)| (end.as_str(), *count)).collect()),
             problem: standing.trouble.map(|why| why.to_string()),
+            walk: self.walk_view(),
         })
     }
 

@@ -57,6 +57,7 @@ mod time;
 mod under_way;
 mod upkeep;
 mod views;
+mod walk;
 mod watch;
 mod world;
 

@@ -266,6 +266,10 @@ fn fixed(live: &Settings, new: &Settings) -> Option<&'static str> {
         ),
         ("intake.folder", live.intake.folder == new.intake.folder),
         (
+            "intake.persons_file",
+            live.intake.persons_file == new.intake.persons_file,
+        ),
+        (
             "intake.max_waiting",
             live.intake.max_waiting == new.intake.max_waiting,
         ),

@@ -14,7 +14,7 @@ use super::seers::{self, Sure, of_row, runs};
 use super::walk::{Walk, opening, walk};
 use super::work::Work;
 use super::world::World;
-use crate::model::hash::FastMap;
+use crate::model::hash::{FastMap, FastSet};
 use crate::model::settings::DeliverySettings;
 use crate::model::{
     Action, AttemptEvent, AttemptState, CycleId, Kind, LineageId, Login, Outcome, ProcessKey,
@@ -37,6 +37,9 @@ pub struct Sighting {
     pub asked: bool,
     /// Settling and verification.
     pub delivery: DeliverySettings,
+    /// Rows that a walk through accounts has found and no list shows: what is older than the first enforce is
+    /// backlog among them.
+    pub walked: FastSet<TaskId>,
 }
 
 /// What the ledger says of one row.
@@ -258,6 +261,7 @@ impl Work {
                     next += 1;
                     view.lineage = Some(LineageId(next));
                     let mut item = opening(task, LineageId(next), sight.kinds[new.at]);
+                    item.walked = sight.walked.contains(&task.id);
                     if let Join::Ambiguous(lineages) = to {
                         item.ambiguous = true;
                         out.ambiguous += 1;

@@ -182,5 +182,6 @@ pub(super) fn opening(task: &Task, lineage: LineageId, kind: Kind) -> OpenedItem
         print: print(task),
         ambiguous: false,
         run: RunMark::of(task),
+        walked: false,
     }
 }

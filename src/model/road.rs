@@ -14,11 +14,13 @@ pub enum Road {
     Event,
     /// A file of the watched folder named its id, and it was read by that.
     Folder,
+    /// The accounts of a person were walked through; one of them showed it, and it was read by its id.
+    Walk,
 }
 
 impl Road {
     /// All roads, in the order of the docs.
-    pub const ALL: [Road; 3] = [Self::List, Self::Event, Self::Folder];
+    pub const ALL: [Road; 4] = [Self::List, Self::Event, Self::Folder, Self::Walk];
 
     /// The word in records, labels and answers.
     pub fn as_str(self) -> &'static str {
@@ -26,6 +28,7 @@ impl Road {
             Self::List => "list",
             Self::Event => "event",
             Self::Folder => "folder",
+            Self::Walk => "walk",
         }
     }
 
@@ -38,6 +41,9 @@ impl Road {
             }
             Self::Folder => {
                 "a reading by its id, because a file of the watched folder named it; the list does not show it"
+            }
+            Self::Walk => {
+                "a reading by its id, because an account of its beneficiary showed it in a walk through the accounts of the persons of intake.persons_file; the list does not show it"
             }
         }
     }

@@ -338,12 +338,18 @@ pub struct IntakeSettings {
     pub reads_per_cycle: usize,
     /// Pause between a cycle and one that a hint asks for; default 30 s.
     pub earliest: SignedDuration,
+    /// Logins of persons whose accounts are walked through for tasks that no list shows; default none.
+    pub persons_file: Option<PathBuf>,
+    /// From the begin of a walk through all of them to the next; default 6 h.
+    pub persons_every: SignedDuration,
+    /// Persons in a cycle; default 5.
+    pub persons_per_cycle: usize,
 }
 
 impl IntakeSettings {
     /// True where hints are taken at all.
     pub fn is_on(&self) -> bool {
-        self.listen.is_some() || self.folder.is_some()
+        self.listen.is_some() || self.folder.is_some() || self.persons_file.is_some()
     }
 }
 

@@ -157,6 +157,36 @@ impl Client {
         Ok(Some(person))
     }
 
+    /// The process instances of a person's accounts; `None`: no such person, or not visible, or the server shows
+    /// no accounts (contract section 7).
+    ///
+    /// # Errors
+    /// Any [`OigError`].
+    pub async fn accounts_of(&self, key: &UserKey) -> Result<Option<Vec<ProcessKey>>, OigError> {
+        let inner = &self.0;
+        let what = format!("the accounts of user {key}");
+        let path = format!(
+            "/users/{}?fields=usr_key&accounts=all",
+            encode(key.as_str())
+        );
+        let Some(body) = inner
+            .get(&what, &inner.api(&path), Reading::Optional)
+            .await?
+        else {
+            return Ok(None);
+        };
+        let text = inner.text(&body, &what)?;
+        let page = inner.page(&text, &["accounts"], &body, &what)?;
+        if !page.has_list {
+            return Ok(None);
+        }
+        let keys = page.items.iter().filter_map(|row| {
+            let key = row.text(&["processInstanceKey", "Process Instance.Key"])?;
+            Some(ProcessKey::new(key.trim()))
+        });
+        Ok(Some(keys.collect()))
+    }
+
     /// A person by login: exactly one match, or `None` where the server shows nobody.
     ///
     /// # Errors

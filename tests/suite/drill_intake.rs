@@ -264,3 +264,99 @@ async fn what_the_list_shows_is_not_read_by_its_id_and_what_is_not_there_is_drop
     });
     assert_eq!(single.count(), 9, "each once, four in a cycle");
 }
+
+/// Tasks of somebody else's are in no list, and nobody names them: the accounts of their persons show them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_only_the_accounts_of_persons_show_is_found_by_a_walk_and_heals_once() {
+    let mut drill = crate::drill::Setup::of(HIDDEN)
+        .config("[intake]\npersons_file = \"persons\"\npersons_every = \"6h\"\npersons_per_cycle = 2\nearliest = \"1s\"")
+        .file("persons", "")
+        .start()
+        .await;
+    let truth = drill.truth();
+    let tasks = truth["tasks"].as_array().expect("tasks").iter();
+    let hidden = tasks.filter(|task| task["owner"] == "user:OTHER");
+    let persons: std::collections::BTreeSet<&str> = hidden
+        .filter_map(|task| task["beneficiary"].as_str())
+        .collect();
+    assert_eq!(persons.len(), 4);
+    let lines: Vec<&str> = persons.iter().copied().chain(["NOSUCH"]).collect();
+    drill.write("persons", &format!("# leavers\n{}\n", lines.join("\n")));
+    drill.release();
+    drill.daemon();
+    let slice = |drill: &crate::drill::Drill| standing(drill)["walk"]["walked"] != 0;
+    drill.run_until_or_rest("1h", slice).await;
+    // how far it has come and what it has found is known after a kill
+    drill.kill_and_restart().await;
+    drill.run_for("1h").await;
+    // old work of others is backlog like that of the list: nothing of it goes out before a person's word
+    assert_eq!(drill.count("effects"), 0);
+    let held = drill.inbox();
+    let held = held.iter().find(|item| item["id"] == "baseline:HR");
+    assert_eq!(
+        held.map(|item| &item["count"]),
+        Some(&json!(5)),
+        "{held:#?}"
+    );
+    let one = tasks_of(&drill, "ONE");
+    let explained = drill.done(&["explain", &one[0]]);
+    assert!(explained.contains("in a walk through"), "{explained}");
+    let after = standing(&drill)["walk"].clone();
+    let (all, not_shown) = (json!([4, 5, 1, true]), json!(["NOSUCH"]));
+    let got = json!([
+        after["walked"],
+        after["found"],
+        after["not_walked"],
+        after["over"]
+    ]);
+    assert_eq!((&got, &after["not_shown"]), (&all, &not_shown), "{after:#}");
+    let roads = drill.json(&["status", "--json"])["roads"].clone();
+    assert_eq!(roads[1], json!(["walk", 5]), "{roads}");
+    let text = drill.done(&["status"]);
+    for said in [
+        "5 tasks found that no list shows",
+        "not shown NOSUCH",
+        "user:OTHER",
+    ] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    drill.approve_backlog();
+    drill.run_for("3h").await;
+    let evidence = drill.judge().await;
+    assert_eq!(evidence.effects_on("HR"), 5);
+    let asked = |row: &&serde_json::Value| {
+        let query = row["query"].as_str().unwrap_or_default();
+        query.contains("accounts=")
+    };
+    assert_eq!(
+        evidence.requests().filter(asked).count(),
+        4,
+        "each person once in a walk"
+    );
+}
+
+/// A file of persons that can't be read stops the walk and nothing else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_of_persons_that_can_not_be_used_is_named_and_stops_only_the_walk() {
+    let mut drill = crate::drill::Setup::of(HIDDEN)
+        .config("[intake]\npersons_file = \"persons\"\n")
+        .file("persons", "login,from\nA,2027-01-01\n")
+        .enforcing()
+        .await;
+    drill.run_for("2h").await;
+    let problem = standing(&drill)["walk"]["problem"].clone();
+    let problem = problem.as_str().expect("a problem");
+    assert!(problem.contains("persons: line 1: "), "{problem}");
+    let text = drill.done(&["status"]);
+    assert!(text.contains("PROBLEM: "), "{text}");
+    drill.write("persons", "NOSUCH\n");
+    drill.run_for("1h").await;
+    let walk = standing(&drill)["walk"].clone();
+    assert_eq!(
+        (&walk["problem"], &walk["not_walked"]),
+        (&serde_json::Value::Null, &json!(1)),
+        "{walk:#}"
+    );
+    let evidence = drill.judge_leaving(5).await;
+    assert_eq!(evidence.effects_on("AD"), 4);
+}

@@ -6,8 +6,9 @@ use super::layout::{Width, number, pairs, paragraph, prose, table, word};
 use super::{clean, counted, opt_time, time};
 use crate::control::{
     AnchorView, FeedView, IntakeView, LOGIN_HINT, LoginRow, LoginView, PauseView, StatusView,
+    WalkView,
 };
-use crate::model::Road;
+use crate::model::{Login, Road};
 
 /// How far what does not fit into a line goes in.
 const HANGING: usize = 4;
@@ -54,6 +55,10 @@ fn intake_line(intake: &IntakeView, roads: &[(Road, u64)]) -> String {
     let places = [
         intake.listen.as_ref().map(|at| format!("events at {at}")),
         intake.folder.as_ref().map(|at| format!("files of {at}")),
+        intake
+            .walk
+            .as_ref()
+            .map(|walk| format!("accounts of the persons of {}", walk.file)),
     ];
     let places: Vec<String> = places.into_iter().flatten().collect();
     let mut line = format!(
@@ -85,10 +90,49 @@ fn intake_line(intake: &IntakeView, roads: &[(Road, u64)]) -> String {
     if !seen.is_empty() {
         let _ = write!(line, "; tasks seen by: {}", seen.join(", "));
     }
+    if let Some(walk) = &intake.walk {
+        let _ = write!(line, "; {}", walk_words(walk));
+    }
     if let Some(problem) = &intake.problem {
         let _ = write!(line, "; PROBLEM: {problem}");
     }
     line
+}
+
+/// How far the walk through persons has come, and whom it left out.
+fn walk_words(walk: &WalkView) -> String {
+    let mut words = match walk.began {
+        None => "no person was walked through yet".to_owned(),
+        Some(began) => format!(
+            "walk {} {}: accounts of {} persons read, {} tasks found that no list shows",
+            if walk.over { "of" } else { "goes on since" },
+            time(began),
+            walk.walked,
+            walk.found
+        ),
+    };
+    if walk.not_walked > 0 {
+        let names = |title: &str, of: &[Login]| {
+            let names: Vec<&str> = of.iter().map(Login::as_str).collect();
+            (!names.is_empty()).then(|| format!("{title} {}", names.join(", ")))
+        };
+        let named = [
+            names("not shown", &walk.not_shown),
+            names("accounts not read", &walk.not_read),
+        ];
+        let named: Vec<String> = named.into_iter().flatten().collect();
+        // writing to a String can't fail
+        let _ = write!(
+            words,
+            ", {} persons not walked through ({})",
+            walk.not_walked,
+            named.join("; ")
+        );
+    }
+    if let Some(problem) = &walk.problem {
+        let _ = write!(words, "; PROBLEM: {problem}");
+    }
+    words
 }
 
 /// Which head was noted, and whether it is in its file.

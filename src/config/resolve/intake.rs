@@ -4,7 +4,7 @@ use super::super::load::Env;
 use super::super::raw::IntakeRaw;
 use super::super::read::Reader;
 use super::server::secret_file;
-use super::{DAY, SECOND, listen};
+use super::{DAY, HOUR, MINUTE, SECOND, listen};
 use crate::model::settings::{AdminSettings, IntakeSettings};
 
 pub(super) fn resolve(
@@ -33,6 +33,21 @@ pub(super) fn resolve(
             10_000,
         ),
         earliest: r.duration("intake.earliest", &raw.earliest, SECOND * 30, SECOND, DAY),
+        persons_file: r.path("intake.persons_file", &raw.persons_file),
+        persons_every: r.duration(
+            "intake.persons_every",
+            &raw.persons_every,
+            HOUR * 6,
+            MINUTE * 10,
+            DAY * 30,
+        ),
+        persons_per_cycle: r.number(
+            "intake.persons_per_cycle",
+            &raw.persons_per_cycle,
+            5,
+            1,
+            1_000,
+        ),
     };
     if settings.listen.is_some() && raw.secret_file.is_none() && raw.credential.is_none() {
         r.error(

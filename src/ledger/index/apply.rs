@@ -64,6 +64,7 @@ impl Index {
             EventBody::LineagesOpened { items } => {
                 items.iter().for_each(|i| self.open(i, at.into()));
                 self.opened_late(items, event.login.as_ref());
+                self.walked_late(items);
             }
             EventBody::LineagesJoined { items } => {
                 items.iter().for_each(|i| self.join(i, at.into()));

@@ -47,6 +47,21 @@ impl Index {
         }
     }
 
+    /// What a walk through accounts finds is as old as its task: what was there when enforce was first switched
+    /// on belongs to the backlog, though nothing had shown it then.
+    pub(super) fn walked_late(&mut self, items: &[OpenedItem]) {
+        let Some((_, from)) = self.baseline else {
+            return;
+        };
+        for item in items.iter().filter(|item| item.walked) {
+            if item.created.is_none_or(|created| created <= from)
+                && let Some(of) = self.lineage_mut(item.lineage)
+            {
+                of.set(flags::BASELINE, true);
+            }
+        }
+    }
+
     pub(super) fn release_baseline(&mut self, lineages: &[LineageId]) {
         for lineage in lineages {
             if let Some(of) = self.lineage_mut(*lineage) {

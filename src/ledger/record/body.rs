@@ -75,6 +75,9 @@ pub struct OpenedItem {
     /// What was shown of its last run (since version 8).
     #[serde(rename = "r", default, skip_serializing_if = "RunMark::is_unknown")]
     pub run: RunMark,
+    /// A walk through the accounts of persons found it, and no list showed it.
+    #[serde(rename = "w", default, skip_serializing_if = "std::ops::Not::not")]
+    pub walked: bool,
 }
 
 /// A successor.

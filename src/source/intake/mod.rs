@@ -7,6 +7,7 @@ mod desk;
 mod file;
 mod folder;
 mod http;
+mod persons;
 mod secret;
 mod sign;
 mod table;
@@ -23,6 +24,7 @@ pub use self::book::Hint;
 pub use self::cause::{Cause, Counted, HintEnd};
 pub use self::folder::Folder;
 pub use self::http::Listener;
+pub use self::persons::{PersonEnd, Round, logins};
 pub use self::secret::{Secrets, read as read_secrets};
 pub use self::sign::sign;
 
@@ -34,6 +36,17 @@ use crate::model::{Clock, Road, TargetName, TaskId};
 
 /// Events that may wait for the thread that writes them.
 const WAITING: usize = 4_096;
+
+/// The file of the walk through persons, beside the hints.
+const WALK: &str = "walk";
+
+/// What an earlier run has noted of the walk; where that can't be read it begins anew, which costs readings.
+fn noted(path: &Path) -> Round {
+    let text = std::fs::read_to_string(path);
+    text.ok()
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default()
+}
 
 /// The intake could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +87,8 @@ struct Shared {
     /// True from a hint until the next cycle takes it: the cycle task is woken once, not for each hint.
     announced: AtomicBool,
     trouble: Mutex<Option<Arc<str>>>,
+    /// How far the walk through persons has come, and what is wrong with their file.
+    round: Mutex<(Round, Option<String>)>,
 }
 
 impl Shared {
@@ -107,6 +122,8 @@ impl Shared {
 #[derive(Clone, Debug)]
 pub struct Intake {
     shared: Arc<Shared>,
+    /// Where the walk through persons is noted.
+    walk: Arc<Path>,
     errands: SyncSender<Errand>,
 }
 
@@ -151,8 +168,10 @@ impl Intake {
                 "hints of an earlier run wait to be read"
             );
         }
+        let walk: Arc<Path> = Arc::from(dir.join(WALK));
         let shared = Arc::new(Shared {
             book: Mutex::new(book),
+            round: Mutex::new((noted(&walk), None)),
             ..Shared::default()
         });
         let (errands, inlet) = sync_channel(WAITING);
@@ -161,7 +180,11 @@ impl Intake {
             .name("intake".to_owned())
             .spawn(move || desk::serve(&inlet, file, &own, &clock))
             .map_err(IntakeError::Thread)?;
-        Ok(Self { shared, errands })
+        Ok(Self {
+            shared,
+            walk,
+            errands,
+        })
     }
 
     /// Takes an event or a file, and answers once it is on disk.
@@ -195,6 +218,59 @@ impl Intake {
     /// The same without taking them: for a question.
     pub fn hints_for_a_look(&self) -> Vec<Hint> {
         self.shared.book().hints()
+    }
+
+    /// How far the walk through persons has come, and what is wrong with their file.
+    pub fn round(&self) -> (Round, Option<String>) {
+        let round = self.shared.round.lock();
+        round.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes how far it has come; a note that is lost costs readings and nothing else.
+    pub fn keep_round(&self, round: &Round) {
+        let beside = self.walk.with_extension("new");
+        let written = serde_json::to_string(round)
+            .map_err(std::io::Error::other)
+            .and_then(|text| std::fs::write(&beside, text))
+            .and_then(|()| std::fs::rename(&beside, &self.walk));
+        if let Err(error) = written {
+            tracing::warn!(file = %self.walk.display(), %error, "how far the walk through persons has come can't be noted; after a restart it begins anew");
+        }
+        let mut kept = self
+            .shared
+            .round
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *kept = (round.clone(), None);
+    }
+
+    /// The file of persons can't be used.
+    pub fn no_persons(&self, why: String) {
+        let mut kept = self
+            .shared
+            .round
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if kept.1.as_ref() != Some(&why) {
+            tracing::warn!(why = %why, "the accounts of persons are not walked through");
+        }
+        kept.1 = Some(why);
+    }
+
+    /// Takes tasks that the accounts of a person have shown; true once they are on disk.
+    pub async fn take_walked(&self, tasks: BTreeSet<TaskId>) -> bool {
+        if tasks.is_empty() {
+            return true;
+        }
+        let coming = Coming {
+            event: None,
+            named: body::Named {
+                tasks,
+                ..body::Named::default()
+            },
+            road: Road::Walk,
+        };
+        self.take(coming).await.is_ok()
     }
 
     /// By which road a hint for the task came, while there is one.

@@ -48,6 +48,7 @@ fn opened(lineage: u64) -> OpenedItem {
         print: 7,
         ambiguous: false,
         run: Default::default(),
+        walked: false,
     }
 }
 

@@ -76,6 +76,7 @@ impl Person {
             print: _,
             ambiguous: _,
             run: _,
+            walked: _,
         } = item;
         self.login(user);
         *owner = owner.take().filter(|owner| !self.is(owner));

@@ -169,6 +169,7 @@ pub(super) fn bodies(who: &Called) -> Vec<EventBody> {
                     print: 5,
                     ambiguous: false,
                     run: RunMark::default(),
+                    walked: false,
                 })
                 .collect(),
         },

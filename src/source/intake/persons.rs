@@ -1,0 +1,179 @@
+//! Which persons' accounts are walked through next, and how far a walk through all of them has come; pure over a time that is passed in, it reads no account.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::model::Login;
+
+/// Persons in one file.
+const PERSONS_MAX: usize = 100_000;
+/// Bytes of one login.
+const LONGEST: usize = 256;
+/// Persons that could not be walked through are named up to so many.
+const NAMED: usize = 20;
+
+/// What became of a person in a walk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PersonEnd {
+    /// All accounts were read.
+    Walked,
+    /// This login is not shown the person.
+    NotShown,
+    /// The person's accounts, or one of them, could not be read.
+    NotRead,
+}
+
+/// The logins of a file: one a line, `#` begins a comment, each once.
+///
+/// # Errors
+/// What is wrong, with its line, for the person who wrote the file.
+pub fn logins(text: &str) -> Result<BTreeSet<Login>, String> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut all = BTreeSet::new();
+    for (line, row) in (1..).zip(text.lines()) {
+        let name = row.split('#').next().unwrap_or_default().trim();
+        if name.is_empty() {
+            continue;
+        }
+        if name.len() > LONGEST
+            || name.contains([',', ';', '\t', '"'])
+            || name.contains(char::is_control)
+        {
+            return Err(format!("line {line}: this is no login; write one a line"));
+        }
+        all.insert(Login::new(name));
+        if all.len() > PERSONS_MAX {
+            return Err(format!("line {line}: more than {PERSONS_MAX} persons"));
+        }
+    }
+    Ok(all)
+}
+
+/// A walk through all persons, in the order of their logins.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Round {
+    /// When it began; none: there was none yet.
+    pub began: Option<Timestamp>,
+    /// The last one whose turn is over.
+    last: Option<Login>,
+    /// All had their turn.
+    pub over: bool,
+    /// Persons whose accounts were read.
+    pub walked: u64,
+    /// Tasks that no list showed.
+    pub found: u64,
+    /// Persons whom the server does not show, the first ones.
+    pub not_shown: BTreeSet<Login>,
+    /// Persons whose accounts could not be read, the first ones.
+    pub not_read: BTreeSet<Login>,
+    /// How many they are, those that are not named among them.
+    pub not_walked: u64,
+}
+
+impl Round {
+    /// Whose turn it is, at most so many; a walk that is over begins anew `every` after its begin.
+    pub fn next(
+        &mut self,
+        persons: &BTreeSet<Login>,
+        now: Timestamp,
+        every: SignedDuration,
+        many: usize,
+    ) -> Vec<Login> {
+        let fresh = match self.began {
+            None => true,
+            // a clock that was set back must not stop the walks
+            Some(began) => now < began || (self.over && now.duration_since(began) >= every),
+        };
+        if fresh {
+            *self = Self {
+                began: Some(now),
+                ..Self::default()
+            };
+        }
+        if self.over {
+            return Vec::new();
+        }
+        let rest = persons
+            .iter()
+            .filter(|login| self.last.as_ref().is_none_or(|last| *login > last));
+        let next: Vec<Login> = rest.take(many).cloned().collect();
+        self.over = next.is_empty();
+        next
+    }
+
+    /// One person's turn is over, in which so many tasks were found.
+    pub fn had_turn(&mut self, login: Login, end: PersonEnd, found: u64) {
+        self.found = self.found.saturating_add(found);
+        let names = match end {
+            PersonEnd::Walked => {
+                self.walked = self.walked.saturating_add(1);
+                None
+            }
+            PersonEnd::NotShown => Some(&mut self.not_shown),
+            PersonEnd::NotRead => Some(&mut self.not_read),
+        };
+        if let Some(names) = names {
+            self.not_walked = self.not_walked.saturating_add(1);
+            if names.len() < NAMED {
+                names.insert(login.clone());
+            }
+        }
+        self.last = Some(login);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn minute(of: i64) -> Timestamp {
+        let start: Timestamp = "2027-03-01T07:00:00Z".parse().expect("a time");
+        start + SignedDuration::from_mins(of)
+    }
+
+    #[test]
+    fn a_file_names_each_person_once_and_what_is_no_login_is_told_with_its_line() {
+        let text = "\u{feff}# leavers\nCDIAZ\n\n  BKIDDO # since March\r\nCDIAZ\n";
+        let all: Vec<Login> = logins(text).expect("logins").into_iter().collect();
+        assert_eq!(all, [Login::new("BKIDDO"), Login::new("CDIAZ")]);
+        assert_eq!(logins("").expect("nobody").len(), 0);
+        for bad in ["A\nlogin,from\n", "A\n\"B\"\n", "A\nB;C"] {
+            let why = logins(bad).expect_err("no login");
+            assert!(why.starts_with("line 2: "), "{why}");
+        }
+        assert!(logins(&"x".repeat(257)).is_err());
+    }
+
+    #[test]
+    fn each_person_has_one_turn_in_a_walk_and_the_next_walk_begins_in_its_time() {
+        let all = ["A", "B", "C"].map(Login::new);
+        let persons: BTreeSet<Login> = all.clone().into();
+        let every = SignedDuration::from_mins(60);
+        let mut round = Round::default();
+        assert_eq!(round.next(&persons, minute(0), every, 2), all[..2]);
+        round.had_turn(all[0].clone(), PersonEnd::Walked, 2);
+        // the second one had no turn: as after a kill it comes first
+        let text = serde_json::to_string(&round).expect("written");
+        let mut round: Round = serde_json::from_str(&text).expect("read");
+        assert_eq!(round.next(&persons, minute(5), every, 2), all[1..]);
+        round.had_turn(all[1].clone(), PersonEnd::NotShown, 0);
+        round.had_turn(all[2].clone(), PersonEnd::NotRead, 1);
+        assert!(round.next(&persons, minute(10), every, 2).is_empty());
+        assert_eq!(
+            (round.walked, round.found, round.not_walked, round.over),
+            (1, 3, 2, true)
+        );
+        assert!(round.not_shown.contains(&all[1]) && round.not_read.contains(&all[2]));
+        assert!(round.next(&persons, minute(59), every, 2).is_empty());
+        assert_eq!(round.next(&persons, minute(60), every, 2), all[..2]);
+        assert_eq!(
+            (round.walked, round.not_walked),
+            (0, 0),
+            "counts are of one walk"
+        );
+        // set back: it begins at once
+        assert_eq!(round.next(&persons, minute(30), every, 3), all);
+    }
+}
