@@ -110,6 +110,7 @@ impl Slice<'_> {
                     },
                 };
                 round.had_turn(login.clone(), end, found);
+                self.intake.keep_round(round);
             }
         }
         Ok(())

@@ -168,3 +168,34 @@ fn a_claim_of_the_main_login_names_no_further_one() {
     let attempt = index.open_attempt(LineageId(1)).expect("it is open");
     assert_eq!(attempt.login, None);
 }
+
+/// Nothing had shown them when enforce was switched on, and they are as old all the same.
+#[test]
+fn what_a_walk_finds_is_backlog_where_it_is_older_than_the_first_enforce() {
+    for (walked, created, held) in [
+        (true, Some(at(-60)), true),
+        (true, None, true),
+        (true, Some(at(5)), false),
+        (false, Some(at(-60)), false),
+    ] {
+        let (mut work, _) = core();
+        let first = vec![row("1", TaskStatus::Rejected, "71")];
+        work.observe(&sighting(first.clone(), 0), at(0))
+            .expect("taken in");
+        let baseline = EventBody::BaselineTaken {
+            up_to: LineageId(1),
+        };
+        work.emit(&Meta::daemon(at(1), None), baseline)
+            .expect("taken");
+        let mut late = row("2", TaskStatus::Rejected, "72");
+        late.created = created;
+        let mut sight = sighting([first, vec![late]].concat(), 10);
+        if walked {
+            sight.walked.insert(TaskId::new("2"));
+        }
+        work.observe(&sight, at(10)).expect("taken in");
+        let (old, new) = (LineageId(1), LineageId(2));
+        assert!(work.index().in_baseline(old));
+        assert_eq!(work.index().in_baseline(new), held, "{walked} {created:?}");
+    }
+}
