@@ -166,6 +166,26 @@ fn logins(out: &mut String, rows: &[LoginRow], width: Width) {
     }
 }
 
+/// Further logins that are stopped, beside the standing of the main one: nobody has to look for them below.
+fn others_stopped(view: &StatusView) -> String {
+    let stopped = |row: &&LoginRow| !row.main && matches!(row.state, LoginView::Stopped { .. });
+    let names: Vec<&str> = view
+        .logins
+        .iter()
+        .filter(stopped)
+        .map(|row| row.login.as_str())
+        .collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(
+        " ({}); of {} logins STOPPED: {}, see below",
+        view.login,
+        view.logins.len(),
+        names.join(", ")
+    )
+}
+
 /// What stands for the values of a daemon, where none runs.
 const UNKNOWN: &str = "not known while no daemon runs";
 
@@ -220,7 +240,7 @@ pub fn status(view: &StatusView, width: Width) -> String {
         LoginView::Stopped { since, why } => {
             format!("STOPPED since {}: {why}; {LOGIN_HINT}", time(*since))
         }
-    };
+    } + others_stopped(view).as_str();
     let visible = match view.tasks_visible {
         Some(many) => {
             format!(
