@@ -156,6 +156,10 @@ async fn each_login_heals_what_it_sees_and_the_stop_of_one_is_no_others() {
         first.contains("good (PROVSVC); of 2 logins STOPPED: SECOND"),
         "{first}"
     );
+    assert!(text.contains("NOT in visible and rejected: "), "{text}");
+    let report = drill.done(&["report", "daily"]);
+    let left_out = "NOT COUNTED, because the last cycle did not read it: ";
+    assert!(report.contains(left_out), "{report}");
     let inbox = drill.inbox();
     let item = inbox.iter().find(|item| item["id"] == "login:SECOND");
     assert!(item.is_some(), "{inbox:#?}");
