@@ -264,7 +264,7 @@ async fn assemble(
     };
     let mut anchored = LastAnchor::Unknown;
     if let Some(report) = &mut report {
-        anchored = check_last(&ledger, &settings.audit, now).await?;
+        anchored = check_last(&ledger, &settings.audit, report.found, now).await?;
         if anchored == LastAnchor::Rewound {
             report.rewound = ledger.read(|index| Rewound::of(index, |_| None));
         }
