@@ -119,11 +119,19 @@ impl<'a> Reader<'a> {
             return default;
         };
         let Some(value) = parse_duration(&text) else {
-            self.error(
-                key,
-                format!("`{text}` is not a duration"),
-                "write a number with a unit, such as 30s, 15m, 2h or 3d",
-            );
+            if is_too_long(&text) {
+                self.error(
+                    key,
+                    format!("`{text}` is out of range"),
+                    format!("write a duration from {low:#} to {high:#}"),
+                );
+            } else {
+                self.error(
+                    key,
+                    format!("`{text}` is not a duration"),
+                    "write a number with a unit, such as 30s, 15m, 2h or 3d",
+                );
+            }
             return default;
         };
         if value < low || value > high {
@@ -255,6 +263,19 @@ pub fn parse_duration(text: &str) -> Option<SignedDuration> {
     (!value.is_negative()).then_some(value)
 }
 
+/// True where a text would be a duration with smaller numbers: it can't be counted so far.
+pub fn is_too_long(text: &str) -> bool {
+    let mut small = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_ascii_digit() {
+            true if small.ends_with('1') => {}
+            true => small.push('1'),
+            false => small.push(c),
+        }
+    }
+    parse_duration(text).is_none() && parse_duration(&small).is_some()
+}
+
 /// True for the host part of an origin that never leaves the machine.
 pub fn is_loopback_host(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -277,6 +298,16 @@ mod tests {
         assert_eq!(parse_duration("-5m"), None);
         assert_eq!(parse_duration("15"), None);
         assert_eq!(parse_duration("1 month"), None);
+        for (text, long) in [
+            ("99999999999d", true),
+            ("1h 99999999999999999999s", true),
+            ("400d", false),
+            ("-99999999999d", false),
+            ("99999999999", false),
+            ("99999999999 months", false),
+        ] {
+            assert_eq!(is_too_long(text), long, "{text}");
+        }
     }
 
     #[test]

@@ -91,8 +91,18 @@ async fn an_older_copy_of_the_whole_store_is_noticed_by_its_last_anchor() {
     let (code, said) = failed(&drill, &["approve", "rewound", "--why", "in haste"]);
     assert_eq!(code, Some(65), "{said}");
     assert!(said.contains("may still be carried out"), "{said}");
+    let rewound = |drill: &Drill| {
+        let inbox = drill.inbox();
+        let item = inbox.iter().find(|item| item["id"] == "rewound");
+        item.expect("it waits").clone()
+    };
+    let item = rewound(&drill);
+    assert_eq!(item["can_approve"], false, "{item}");
+    let text = item["text"].as_str().expect("a text");
+    assert!(text.contains("is taken once a whole list of "), "{text}");
     drill.run_for("3h").await;
     assert_eq!(puts(&drill), before, "nothing is sent: {}", drill.log());
+    assert_eq!(rewound(&drill)["can_approve"], true);
     drill.kill_and_restart().await;
     drill.run_for("1h").await;
     assert_eq!(puts(&drill), before, "nor after another start");

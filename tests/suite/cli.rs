@@ -62,7 +62,7 @@ fn every_bad_input_has_one_error_one_hint_and_its_code() {
     std::fs::set_permissions(&short, std::os::unix::fs::PermissionsExt::from_mode(0o600))
         .expect("mode");
     let verify = ["audit", "verify", "--hmac-key-file", "short"];
-    let cases: [(&Path, &[&str], Kind); 10] = [
+    let cases: [(&Path, &[&str], Kind); 13] = [
         (good.path(), &["--store", "afile", "status"], Kind::Store),
         (good.path(), &verify, Kind::Data),
         (good.path(), &["frobnicate"], Kind::Usage),
@@ -72,6 +72,9 @@ fn every_bad_input_has_one_error_one_hint_and_its_code() {
             &["pause", "--why", "x", "--definition", "nonsense"],
             Kind::Usage,
         ),
+        (good.path(), &["explain", " "], Kind::Usage),
+        (good.path(), &["outcomes", "show", ""], Kind::Usage),
+        (good.path(), &["login", "clear"], Kind::Data),
         (good.path(), &["stop"], Kind::Unreachable),
         (good.path(), &["-c", "missing.toml", "check"], Kind::Config),
         (empty.path(), &["status"], Kind::Config),
