@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 use super::finding::{Finding, Severity};
 use super::lines::{Lines, join};
-use super::raw::Field;
+use super::raw::{Field, Fill, SECTIONS};
 
 /// Collects findings while fields are read. Every reader answers the default for a bad field, so that all
 /// findings come at once; the result must not be used when there was an error.
@@ -62,7 +62,8 @@ impl<'a> Reader<'a> {
             None => None,
             Some(Field(Ok(value))) => Some(value.clone()),
             Some(Field(Err(why))) => {
-                self.error(key, why.clone(), "see docs/configuration.md for the type");
+                let (what, hint) = other_type(key, why);
+                self.error(key, what, hint);
                 None
             }
         }
@@ -261,6 +262,31 @@ pub fn parse_duration(text: &str) -> Option<SignedDuration> {
     let span: Span = text.trim().parse().ok()?;
     let value = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
     (!value.is_negative()).then_some(value)
+}
+
+/// What a value of another type is, and how it is written.
+fn other_type(key: &str, why: &str) -> (String, String) {
+    let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
+    let one = why
+        .strip_prefix("invalid type: string ")
+        .and_then(|rest| rest.strip_suffix(", expected a sequence"));
+    if let Some(text) = one {
+        return (
+            "is a text, and has to be a list of texts".to_owned(),
+            format!("write `{name} = [{text}]`"),
+        );
+    }
+    // tables of targets and logins have other names than their sections
+    let of = SECTIONS.iter().find(|of| of.path == section);
+    let mut sections = of.into_iter().chain(SECTIONS.iter());
+    let known = sections.find_map(|of| of.keys.iter().find(|known| known.name == name));
+    let hint = match known.map(|known| known.fill) {
+        Some(Fill::Required(text) | Fill::Default(text) | Fill::Optional(text)) => {
+            format!("write it as in `{name} = {text}`; see docs/configuration.md")
+        }
+        None => "see docs/configuration.md for the type".to_owned(),
+    };
+    (why.to_owned(), hint)
 }
 
 /// True where a text would be a duration with smaller numbers: it can't be counted so far.
