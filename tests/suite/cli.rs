@@ -106,6 +106,35 @@ fn every_bad_input_has_one_error_one_hint_and_its_code() {
 }
 
 #[test]
+fn the_simulator_names_the_folder_or_the_line_that_it_stops_at() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let world = "name = \"x\"\n[[user]]\nlogin = \"ANN\"\nstatus = \"gone\"\n";
+    std::fs::write(dir.path().join("world.toml"), world).expect("written");
+    std::fs::create_dir(dir.path().join("try")).expect("made");
+    for (args, error, hint) in [
+        (
+            ["--scenario", "small", "--write-config", "try"],
+            "try exists already",
+            "does not exist yet",
+        ),
+        (
+            ["--scenario", "world.toml", "--write-config", "new"],
+            "world.toml:4: `gone` is no status",
+            "docs/simulator.md",
+        ),
+    ] {
+        let output = provtaskd(dir.path(), &[&["sim"], &args[..]].concat());
+        let said = stderr(&output);
+        assert_eq!(code(&output), i32::from(Kind::Data.code()), "{said}");
+        let told = said.lines().find(|line| line.starts_with("hint: "));
+        assert!(
+            said.contains(error) && told.is_some_and(|told| told.contains(hint)),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn a_socket_of_a_dead_daemon_is_no_daemon() {
     let dir = house("");
     std::fs::create_dir(dir.path().join("store")).expect("made");
