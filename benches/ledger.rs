@@ -356,7 +356,7 @@ fn admitted(
         fact_age: SignedDuration::from_mins(10),
     };
     let mut governor = Governor::new(governor_settings(), modes(), None, now);
-    governor.begin_cycle(now, &Census::default(), Standing::good());
+    governor.begin_cycle(now, &Census::default(), Standing::good(), now);
     let wanted = rows
         .iter()
         .zip(lineages)

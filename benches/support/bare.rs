@@ -291,7 +291,7 @@ impl Loop {
         }
         let limits = self.settings.governor.clone();
         let mut governor = Governor::new(limits, self.settings.modes.clone(), None, self.now);
-        governor.begin_cycle(self.now, &census, Standing::good());
+        governor.begin_cycle(self.now, &census, Standing::good(), self.now);
         let history = |lineage: LineageId| self.history(usize::try_from(lineage.0).expect("a row"));
         let governed = governor.govern(self.now, wanted, &history);
         assert!(governed.refused.is_empty(), "{:?}", governed.refused[0].1);

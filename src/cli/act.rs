@@ -8,7 +8,7 @@ use super::context::{Context, print};
 use super::failure::{Failure, Kind};
 use super::look::action;
 use super::render::clean;
-use crate::config::parse_duration;
+use crate::config::{is_too_long, parse_duration};
 use crate::control::{Reply, Request};
 use crate::model::{ActionName, DefinitionId, PolicyHash, ProcessKey, Scope, TargetName, TaskId};
 
@@ -87,7 +87,14 @@ pub enum LoginCommand {
 
 /// A friendly duration on the command line.
 pub fn duration(text: &str) -> Result<SignedDuration, String> {
-    parse_duration(text).ok_or_else(|| "write a number with a unit, such as 30m or 2h".to_owned())
+    parse_duration(text).ok_or_else(|| {
+        if is_too_long(text) {
+            "longer than some thousand years, which can't be counted; write less, such as 30m, 2h or 400d"
+        } else {
+            "write a number with a unit, such as 30m, 2h or 400d; months and years are no fixed spans"
+        }
+        .to_owned()
+    })
 }
 
 impl ScopeArgs {

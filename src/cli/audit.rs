@@ -18,7 +18,7 @@ use super::render;
 use crate::control::{self, ControlError, JournalView, Reply, Request};
 use crate::daemon::DaemonError;
 use crate::daemon::audit::{
-    Anchors, COLUMNS, Export, Filter, Key, KeyError, Mark, Row, Search, Stopped, Verifier,
+    Anchors, COLUMNS, Export, Filter, Finding, Key, KeyError, Mark, Row, Search, Stopped, Verifier,
 };
 use crate::model::settings::{AuditSettings, Settings};
 use crate::model::{Login, TargetName};
@@ -252,7 +252,11 @@ fn verify(context: &Context, args: &VerifyArgs) -> Result<(), Failure> {
                 }
             },
         )
-        .hint("keep store and anchors as they are; docs/audit.md says what each finding means")),
+        .hint(if verified.findings.iter().any(|finding| matches!(finding, Finding::KeyUnknown { .. })) {
+            "if the key was changed, name the one before in audit.former_hmac_key_files, or here with --hmac-key-file (once for each key): its anchors count again; if it was not, somebody else has signed them, see docs/audit.md"
+        } else {
+            "keep store and anchors as they are; docs/audit.md says what each finding means"
+        })),
     }
 }
 

@@ -39,7 +39,7 @@ pub struct PlanArgs {
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
     /// OIG's task id, or our lineage id (L12)
-    #[arg(required_unless_present = "decision")]
+    #[arg(required_unless_present = "decision", value_parser = task_or_lineage)]
     task: Option<String>,
     /// The decision that was in force at this time, e.g. 2027-03-01T08:00:00+01:00, taken once more
     #[arg(long, value_name = "TIME", value_parser = moment, conflicts_with = "decision")]
@@ -49,6 +49,15 @@ pub struct ExplainArgs {
     decision: Option<u64>,
     #[command(flatten)]
     json: JsonArg,
+}
+
+/// The id of a task or of a piece of work; that there is one is said before anything is asked.
+pub fn task_or_lineage(text: &str) -> Result<String, String> {
+    let id = text.trim();
+    if id.is_empty() {
+        return Err("it is empty: write OIG's task id, or a lineage id such as L12; `provtaskd plan` and `provtaskd outcomes list` show both".to_owned());
+    }
+    Ok(id.to_owned())
 }
 
 /// The word of an action.

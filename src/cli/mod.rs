@@ -177,8 +177,8 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Stop => act::stop(&context),
         Command::Sim(args) => context.block_on(async {
             sim::run(args).await.map_err(|error| {
-                Failure::of(Kind::Data, &error)
-                    .hint("see `provtaskd sim --help`; another port is given with --bind")
+                let hint = error.hint();
+                Failure::of(Kind::Data, &error).hint(hint)
             })
         }),
         Command::Demo(args) => demo::demo(&context, &args),

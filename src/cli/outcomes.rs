@@ -7,7 +7,7 @@ use super::act::{duration, order};
 use super::ask::{answer, unexpected};
 use super::context::{Context, print, width};
 use super::failure::{Failure, tell};
-use super::look::JsonArg;
+use super::look::{JsonArg, task_or_lineage};
 use super::render;
 use crate::control::{OutcomeFilter, OutcomesView, Reply, Request};
 use crate::model::{AttemptState, TargetName, TaskId};
@@ -28,6 +28,7 @@ pub enum OutcomesCommand {
     /// Tell the whole story of a task or lineage
     Show {
         /// OIG's task id, or our lineage id (L12)
+        #[arg(value_parser = task_or_lineage)]
         id: String,
         #[command(flatten)]
         json: JsonArg,

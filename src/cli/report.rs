@@ -12,7 +12,7 @@ use super::failure::{Failure, Kind, tell};
 use super::moment::moment;
 use super::render;
 use super::survey::write;
-use crate::control::{InboxItem, Reply, Request, StatusView};
+use crate::control::{InboxItem, LoginRow, Reply, Request, StatusView};
 use crate::daemon::audit::{Day, is_before};
 use crate::daemon::domain_now;
 use crate::daily::{self, Daily, Now};
@@ -260,7 +260,10 @@ fn standing(status: &StatusView, inbox: &[InboxItem]) -> Now {
         at: status.now,
         visible: status.tasks_visible,
         visible_as_of: status.tasks_as_of,
+        logins: status.logins.len(),
+        not_read: LoginRow::not_read(&status.logins),
         waiting: status.refusals.clone(),
+        waiting_as_of: status.last_cycle,
         attempts_open: status.attempts_open,
         inbox: by_why,
         mode_why: status.mode_why.clone(),

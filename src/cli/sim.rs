@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::config::line_at;
 use crate::sim::clock::parse_clock;
-use crate::sim::{Scenario, SimError, SimOptions, SimServer};
+use crate::sim::{Scenario, ScenarioError, SimError, SimOptions, SimServer};
 use crate::traits::{Traits, TraitsError};
 
 /// Options of `provtaskd sim`.
@@ -47,6 +48,9 @@ pub enum SimRunError {
     /// The file of traits can't be used.
     #[error(transparent)]
     Traits(#[from] TraitsError),
+    /// There is something already.
+    #[error("{} exists already, and no configuration is written into what is there", .0.display())]
+    There(PathBuf),
     /// The files could not be written.
     #[error("can't write a configuration into {}: {source}", dir.display())]
     Write {
@@ -55,6 +59,27 @@ pub enum SimRunError {
         /// Why not.
         source: std::io::Error,
     },
+}
+
+impl SimRunError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::There(_) => {
+                "name a folder with --write-config that does not exist yet, or remove the old one; to go on with the one that is there, leave --write-config away and start the simulator at its address with --bind"
+            }
+            Self::Write { .. } => {
+                "name a new folder with --write-config in one that exists and that this user may write in"
+            }
+            Self::Sim(SimError::Bind { .. }) => "another port is given with --bind",
+            Self::Sim(SimError::Scenario(_) | SimError::At { .. }) => {
+                "docs/simulator.md and the files in examples/scenarios show how a scenario is written"
+            }
+            Self::Sim(_) | Self::Traits(_) => {
+                "see `provtaskd sim --help`; another port is given with --bind"
+            }
+        }
+    }
 }
 
 /// Writes what the other commands need to find this simulator; a directory that is there is left alone.
@@ -100,7 +125,14 @@ pub fn scenario(named: &str) -> Result<Scenario, SimError> {
             }
         }
     })?;
-    Ok(Scenario::from_toml(&text)?)
+    Scenario::from_toml(&text).map_err(|error| match error {
+        ScenarioError::Toml(error) => SimError::At {
+            path: path.to_owned(),
+            line: error.span().map_or(1, |span| line_at(&text, span.start)),
+            what: error.message().to_owned(),
+        },
+        error => SimError::Scenario(error),
+    })
 }
 
 /// Runs the simulator until SIGINT or SIGTERM.
@@ -108,6 +140,10 @@ pub fn scenario(named: &str) -> Result<Scenario, SimError> {
 /// # Errors
 /// [`SimRunError`] if it can't start.
 pub async fn run(args: SimArgs) -> Result<(), SimRunError> {
+    // before anything is begun: an old one is left alone
+    if let Some(dir) = args.write_config.as_ref().filter(|dir| dir.exists()) {
+        return Err(SimRunError::There(dir.clone()));
+    }
     let mut scenario = scenario(&args.scenario)?;
     let mut left = Vec::new();
     if let Some(path) = &args.traits {

@@ -17,7 +17,7 @@ use super::render;
 use crate::control::{self, Reply, Request, SavedView};
 use crate::daemon::{Head, anchor_alone, anchor_of, domain_now, hint_of, kind_of};
 use crate::ledger::upkeep::{
-    self, Actor, After, Checked, Erasing, LastAnchor, Order, Rewritten, Source, UpkeepError,
+    self, Actor, After, Checked, Erasing, Held, LastAnchor, Order, Rewritten, Source, UpkeepError,
     bring_in, check_backup, check_store,
 };
 use crate::model::settings::{AuditSettings, StoreSettings};
@@ -218,6 +218,36 @@ impl Site {
         }
     }
 
+    /// Says what the anchors show of a store that was checked. What is older than the configured store is
+    /// rewound only where it is that store.
+    fn hold(&self, checked: &mut Checked) {
+        let Some(path) = &self.audit.anchor_file else {
+            checked.notes.push("no audit.anchor_file is configured, so that an older copy of the whole store would not show here; where anchors are in a log, `provtaskd audit verify --anchors LOG` holds it against them".to_owned());
+            return;
+        };
+        let path = path.display();
+        let Some(Held { anchor, agrees }) = &checked.anchor else {
+            checked.notes.push(format!(
+                "the anchor file {path} has no anchor of this store that can be read: whether it is an older copy is not known from it"
+            ));
+            return;
+        };
+        let last = checked.examined.last;
+        let anchor = format!("{path} names record {} ({:.0})", anchor.seq, anchor.at);
+        if *agrees {
+            let note = format!("the last anchor in {anchor}, and the store has it");
+            checked.notes.push(note);
+        } else if self.elsewhere {
+            checked.notes.push(format!(
+                "the last anchor in {anchor}, and this copy, which ends with record {last}, does not have it so: it is older than the configured store, or was changed, and put in its place it would be rewound"
+            ));
+        } else if checked.rewound.is_none() {
+            checked.find(format!(
+                "REWOUND: the last anchor in {anchor}, and the store, which ends with record {last}, does not have it so: an older copy of the store was put back, or it was changed; the next start puts that on record and sends nothing until a person has looked and said `provtaskd approve rewound --why …`"
+            ));
+        }
+    }
+
     fn order<'a>(&self, last: LastAnchor<'a>) -> Order<'a> {
         Order {
             actor: self.actor.clone(),
@@ -276,7 +306,8 @@ fn check(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
         ),
         None => {
             let site = Site::of(context)?;
-            let checked = site.alone(|_| check_store(&site.store, args.scratch.as_deref()));
+            let checked =
+                site.alone(|last| check_store(&site.store, args.scratch.as_deref(), last));
             let dir = site.store.dir.display();
             let checked = checked.map_err(|failure| match failure.kind {
                 Kind::Busy => failure.hint("a process holds the store: `provtaskd store backup FILE` works while a daemon runs, and `provtaskd store check --backup FILE` checks that; or stop it first"),
@@ -285,6 +316,8 @@ fn check(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
                     _ => failure,
                 },
             })?;
+            let mut checked = checked;
+            site.hold(&mut checked);
             (checked, format!("the store {dir}"))
         }
     };
@@ -297,9 +330,15 @@ fn check(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
 }
 
 fn findings(checked: &Checked, what: &str) -> Result<(), Failure> {
-    match checked.examined.wrong {
-        0 => Ok(()),
-        wrong => Err(Failure::new(
+    match (checked.examined.wrong, &checked.rewound) {
+        (0, _) => Ok(()),
+        // its records are whole: there is nothing to copy first
+        (1, Some(todo)) => Err(Failure::new(
+            Kind::Findings,
+            format!("{what} is rewound, which is on record and not settled"),
+        )
+        .hint(todo.as_str())),
+        (wrong, _) => Err(Failure::new(
             Kind::Findings,
             format!(
                 "{what} has {wrong} {}",

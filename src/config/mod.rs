@@ -11,8 +11,8 @@ pub mod resolve;
 mod strangers;
 
 pub use finding::{Finding, Severity};
-pub use lines::Lines;
+pub use lines::{Lines, line_at};
 pub use load::{Env, LoadError, Loaded, Overrides, examine, load, parse, whereabouts};
 pub use probe::{open_store, probe};
-pub use read::parse_duration;
+pub use read::{is_too_long, parse_duration};
 pub use strangers::{policy_strangers, target_strangers};

@@ -168,9 +168,9 @@ section! {
         backoff_base: String = Default(r#""5m""#), "First back-off after a failed attempt.";
         backoff_factor: f64 = Default("3.0"), "Factor per further attempt (1 to 100).";
         backoff_cap: String = Default(r#""12h""#), "Longest back-off.";
-        cap_retries: i64 = Default("200"), "Most retries per target and cycle; the rest waits.";
-        cap_reassigns: i64 = Default("50"), "Most reassignments per target and cycle; above it all are held for approval.";
-        cap_share_percent: i64 = Default("50"), "Per cent of a target's visible tasks that one action may touch per cycle.";
+        cap_retries: i64 = Default("200"), "Most retries per target and interval (`schedule.every`, or the time to the next cron line), however many cycles it has; the rest waits.";
+        cap_reassigns: i64 = Default("50"), "Most reassignments per target and interval; above it all are held for approval.";
+        cap_share_percent: i64 = Default("50"), "Per cent of a target's visible tasks that one action may touch per interval.";
         share_from: i64 = Default("50"), "The share cap holds from this many visible tasks up.";
         approval_ttl: String = Default(r#""24h""#), "An approval expires after this.";
         writes_in_flight: i64 = Default("4"), "Writes at the same time over all targets (1 to 64).";

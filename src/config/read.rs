@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 use super::finding::{Finding, Severity};
 use super::lines::{Lines, join};
-use super::raw::Field;
+use super::raw::{Field, Fill, SECTIONS};
 
 /// Collects findings while fields are read. Every reader answers the default for a bad field, so that all
 /// findings come at once; the result must not be used when there was an error.
@@ -62,7 +62,8 @@ impl<'a> Reader<'a> {
             None => None,
             Some(Field(Ok(value))) => Some(value.clone()),
             Some(Field(Err(why))) => {
-                self.error(key, why.clone(), "see docs/configuration.md for the type");
+                let (what, hint) = other_type(key, why);
+                self.error(key, what, hint);
                 None
             }
         }
@@ -119,11 +120,19 @@ impl<'a> Reader<'a> {
             return default;
         };
         let Some(value) = parse_duration(&text) else {
-            self.error(
-                key,
-                format!("`{text}` is not a duration"),
-                "write a number with a unit, such as 30s, 15m, 2h or 3d",
-            );
+            if is_too_long(&text) {
+                self.error(
+                    key,
+                    format!("`{text}` is out of range"),
+                    format!("write a duration from {low:#} to {high:#}"),
+                );
+            } else {
+                self.error(
+                    key,
+                    format!("`{text}` is not a duration"),
+                    "write a number with a unit, such as 30s, 15m, 2h or 3d",
+                );
+            }
             return default;
         };
         if value < low || value > high {
@@ -255,6 +264,44 @@ pub fn parse_duration(text: &str) -> Option<SignedDuration> {
     (!value.is_negative()).then_some(value)
 }
 
+/// What a value of another type is, and how it is written.
+fn other_type(key: &str, why: &str) -> (String, String) {
+    let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
+    let one = why
+        .strip_prefix("invalid type: string ")
+        .and_then(|rest| rest.strip_suffix(", expected a sequence"));
+    if let Some(text) = one {
+        return (
+            "is a text, and has to be a list of texts".to_owned(),
+            format!("write `{name} = [{text}]`"),
+        );
+    }
+    // tables of targets and logins have other names than their sections
+    let of = SECTIONS.iter().find(|of| of.path == section);
+    let mut sections = of.into_iter().chain(SECTIONS.iter());
+    let known = sections.find_map(|of| of.keys.iter().find(|known| known.name == name));
+    let hint = match known.map(|known| known.fill) {
+        Some(Fill::Required(text) | Fill::Default(text) | Fill::Optional(text)) => {
+            format!("write it as in `{name} = {text}`; see docs/configuration.md")
+        }
+        None => "see docs/configuration.md for the type".to_owned(),
+    };
+    (why.to_owned(), hint)
+}
+
+/// True where a text would be a duration with smaller numbers: it can't be counted so far.
+pub fn is_too_long(text: &str) -> bool {
+    let mut small = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_ascii_digit() {
+            true if small.ends_with('1') => {}
+            true => small.push('1'),
+            false => small.push(c),
+        }
+    }
+    parse_duration(text).is_none() && parse_duration(&small).is_some()
+}
+
 /// True for the host part of an origin that never leaves the machine.
 pub fn is_loopback_host(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -277,6 +324,16 @@ mod tests {
         assert_eq!(parse_duration("-5m"), None);
         assert_eq!(parse_duration("15"), None);
         assert_eq!(parse_duration("1 month"), None);
+        for (text, long) in [
+            ("99999999999d", true),
+            ("1h 99999999999999999999s", true),
+            ("400d", false),
+            ("-99999999999d", false),
+            ("99999999999", false),
+            ("99999999999 months", false),
+        ] {
+            assert_eq!(is_too_long(text), long, "{text}");
+        }
     }
 
     #[test]

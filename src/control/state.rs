@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::view::LoginView;
-use crate::model::{LineageId, Login};
+use crate::model::{LineageId, Login, NotRead};
 
 /// A store that holds less than was acknowledged.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -150,4 +150,19 @@ pub struct LoginRow {
     pub reads_sent: u64,
     /// Write requests that it has sent since start.
     pub writes_sent: u64,
+}
+
+impl LoginRow {
+    /// What the last cycle left out, of all logins. Of one that shows nothing by itself nothing is missing.
+    pub fn not_read(rows: &[Self]) -> Vec<NotRead> {
+        let missing = rows.iter().filter(|row| !row.in_last_cycle);
+        missing
+            .filter(|row| row.acts != Some(0))
+            .map(|row| NotRead {
+                login: row.login.clone(),
+                tasks: row.acts,
+                list_read: row.list_read,
+            })
+            .collect()
+    }
 }

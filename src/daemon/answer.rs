@@ -271,6 +271,7 @@ impl Core {
             now,
             &census,
             self.standing(found.seen.complete && self.has_baseline()),
+            self.caps_until(now),
         );
         let mut texts: FastMap<LineageId, RowText> = found.rows;
         let mut wanted = Vec::new();

@@ -23,7 +23,7 @@ use crate::oig::FileFault;
 /// What the command line needs of anchors.
 pub use crate::ledger::anchor::{Key, KeyError};
 /// What the command line needs of a verification.
-pub use crate::ledger::verify::{Anchors, Verified, Verifier};
+pub use crate::ledger::verify::{Anchors, Finding, Verified, Verifier};
 pub use day::{Day, is_before};
 pub use export::{Export, Filter, Search};
 pub use row::{COLUMNS, Row};

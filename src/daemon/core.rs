@@ -440,6 +440,15 @@ impl Core {
     /// One cycle sends what may go at once; the rest is for the next one.
     fn say_what_is_left(&self) {
         let open = self.ledger.read(|index| index.open_attempts().count());
+        if self.last.error.is_some() {
+            // why was said when it failed
+            tracing::warn!(
+                attempts_open = open,
+                inbox = self.inbox_count(self.clock.now()),
+                "the one cycle has FAILED: nothing was decided or sent; the next `provtaskd run` tries again"
+            );
+            return;
+        }
         tracing::info!(
             sent = self.logins.requests().writes,
             not_sent = self.queues.len(),

@@ -10,6 +10,7 @@ use super::core::Core;
 use super::evaluate::{Behind, Evaluated, Proposal, Rest};
 use super::memory::Refused;
 use super::ordered::OrderWait;
+use super::reload::acts_from;
 use super::seen::Seen;
 use super::under_way::Why;
 use crate::governor::{Admitted, Hold, HoldStatus, Outage, Standing};
@@ -17,6 +18,7 @@ use crate::guard::Passed;
 use crate::ledger::record::{Actor, EventBody, Meta};
 use crate::ledger::{DecidedCount, DecisionRecord, Entry, HoldState, Index, Taken};
 use crate::model::hash::{FastMap, FastSet};
+use crate::model::settings::Schedule;
 use crate::model::{
     Action, Decision, Digest, LineageId, Login, Refusal, RefusalReason, Scope, TaskId, Verdict,
 };
@@ -86,6 +88,15 @@ impl Core {
         Ok(())
     }
 
+    /// When caps that begin anew now would begin anew again: no sooner than a cycle is due by the schedule,
+    /// whatever brings one forward.
+    pub fn caps_until(&self, now: Timestamp) -> Timestamp {
+        match &self.settings.schedule.when {
+            Schedule::Every { every, .. } => now.checked_add(*every).unwrap_or(Timestamp::MAX),
+            Schedule::Cron(_) => acts_from(&self.settings, now),
+        }
+    }
+
     /// Records decisions without proposing anything.
     pub async fn keep_decisions(
         &mut self,
@@ -149,7 +160,7 @@ impl Core {
         let standing = self.standing(found.seen.complete && self.has_baseline());
         // between the times of the cron lines everything is asked, of a copy, and nothing is queued
         let mut governor = self.governor.clone();
-        governor.begin_cycle(now, &census, standing.clone());
+        governor.begin_cycle(now, &census, standing.clone(), self.caps_until(now));
         if self.acting {
             self.queues.clear();
         } else {

@@ -57,6 +57,35 @@ pub fn state_of(index: &Index, server: &ServerSettings, login: &Login) -> LoginS
     }
 }
 
+/// Since when a login is stopped, and why.
+pub struct Stop {
+    /// Since when.
+    pub since: Timestamp,
+    /// The server's words.
+    pub why: String,
+}
+
+/// The earlier beginning of one stop that two memories know: a command that opens no store keeps it in a file,
+/// and the store has it from the run that has met it there. With another secret it is another stop.
+pub fn earlier(known: LoginState, file: LoginState) -> LoginState {
+    match (known, file) {
+        (LoginState::Ok, file) => file,
+        (
+            LoginState::Stopped { since, why, secret },
+            LoginState::Stopped {
+                since: first,
+                secret: of,
+                ..
+            },
+        ) if secret == of => LoginState::Stopped {
+            since: since.min(first),
+            why,
+            secret,
+        },
+        (known, _) => known,
+    }
+}
+
 /// The clients of all logins. Where `barred` allows it, one that can't be made never sends, and why is
 /// answered beside.
 ///
@@ -141,6 +170,25 @@ impl Core {
         let standing = self.standing(self.last.seen.complete);
         self.governor.set_standing(standing);
         Ok(())
+    }
+
+    /// How long the main login is stopped: the client knows of a stop that is not on record yet, and of a
+    /// beginning that lies before its record.
+    pub fn main_stopped(&self) -> Option<Stop> {
+        let login = &self.settings.server.login;
+        let recorded = self
+            .ledger
+            .read(|index| index.login_stopped(login).cloned());
+        let recorded = recorded.map(|stop| (stop.since, stop.why.to_string()));
+        match (recorded, self.client.login_state()) {
+            (Some((since, why)), LoginState::Ok) => Some(Stop { since, why }),
+            (Some((known, why)), LoginState::Stopped { since, .. }) => Some(Stop {
+                since: known.min(since),
+                why,
+            }),
+            (None, LoginState::Stopped { since, why, .. }) => Some(Stop { since, why }),
+            (None, LoginState::Ok) => None,
+        }
     }
 
     async fn record_stop(

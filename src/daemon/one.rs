@@ -151,7 +151,7 @@ impl Core {
             unprobed: BTreeMap::new(),
             ..self.standing(snapshot_ok)
         };
-        governor.begin_cycle(now, &census, standing);
+        governor.begin_cycle(now, &census, standing, self.caps_until(now));
         let ledger = self.ledger.clone();
         let foreign = self.settings.governor.count_foreign_attempts;
         let governed = governor.govern(now, vec![(Arc::clone(&decision), passed)], &|lineage| {

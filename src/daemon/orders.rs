@@ -193,25 +193,8 @@ impl Core {
                 "see `provtaskd inbox` for what waits now",
             ));
         }
-        if self.last.at.is_none() || !self.last.seen.whole || !self.settled_at_start {
-            return Ok(Reply::refused(
-                RefusedKind::Invalid,
-                "no running daemon has read the server as a whole since the store was found rewound; a single cycle (`run --once`) is not enough",
-                "start the daemon (`provtaskd run`), let it finish a cycle, then approve again while it runs",
-            ));
-        }
-        // what was sent right before this start and is not known here may still be running
-        let settle_after = self.settings.delivery.settle_after;
-        let from = self.started.checked_add(settle_after);
-        let from = from.unwrap_or(Timestamp::MAX);
-        if self.last.at.is_none_or(|read| read < from) {
-            return Ok(Reply::refused(
-                RefusedKind::Invalid,
-                format!(
-                    "what the lost interval has sent may still be carried out: that is told by a list of {from:.0} or later ({settle_after:#} after this start, delivery.settle_after)"
-                ),
-                "let the daemon read the server then, look at `provtaskd plan`, and approve again",
-            ));
+        if let Some(refused) = self.rewind_stands() {
+            return Ok(refused);
         }
         self.put(
             EventBody::RewindSettled {
@@ -225,6 +208,38 @@ impl Core {
         Ok(Reply::done(
             "the rewound store is accepted; attempts of the lost interval are not known here and don't count towards the caps",
         ))
+    }
+
+    /// Why nobody can take over yet that the store was rewound, if so.
+    pub fn rewind_stands(&self) -> Option<Reply> {
+        if self.last.at.is_none() || !self.last.seen.whole || !self.settled_at_start {
+            return Some(Reply::refused(
+                RefusedKind::Invalid,
+                "no running daemon has read the server as a whole since the store was found rewound; a single cycle (`run --once`) is not enough",
+                "start the daemon (`provtaskd run`), let it finish a cycle, then approve again while it runs",
+            ));
+        }
+        // what was sent right before this start and is not known here may still be running
+        let settle_after = self.settings.delivery.settle_after;
+        let from = self.rewind_from();
+        if self.last.at.is_none_or(|read| read < from) {
+            return Some(Reply::refused(
+                RefusedKind::Invalid,
+                format!(
+                    "what the lost interval has sent may still be carried out: that is told by a list of {from:.0} or later ({settle_after:#} after this start, delivery.settle_after)"
+                ),
+                "let the daemon read the server then, look at `provtaskd plan`, and approve again",
+            ));
+        }
+        None
+    }
+
+    /// From when on a whole list lets a rewound store be taken over.
+    pub fn rewind_from(&self) -> Timestamp {
+        let from = self
+            .started
+            .checked_add(self.settings.delivery.settle_after);
+        from.unwrap_or(Timestamp::MAX)
     }
 
     /// Releases what the first-day baseline and the age limit hold back on a target.
@@ -443,7 +458,11 @@ impl Core {
                 [] => format!("login {main} is not stopped"),
                 _ => "no login is stopped".to_owned(),
             };
-            return Ok(Reply::refused(RefusedKind::Invalid, words, ""));
+            return Ok(Reply::refused(
+                RefusedKind::Invalid,
+                words,
+                "there is nothing to clear: each cycle tries the password that is in the file; `provtaskd status` says how the login stands",
+            ));
         }
         let mut names = Vec::with_capacity(stopped.len());
         for (login, client) in stopped {

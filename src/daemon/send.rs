@@ -205,6 +205,7 @@ impl Core {
         };
         let planned = u32::try_from(pick.items.len()).unwrap_or(u32::MAX);
         self.governor.sent(now, &target, planned);
+        self.governor.counts(now, &pick.items);
         let batch = BatchId(uuid::Uuid::now_v7());
         let until = self.item_ends();
         let permit = self.under_way.start(batch, &pick.items, until);

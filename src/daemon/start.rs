@@ -37,7 +37,7 @@ use crate::ledger::{Entry, Ledger, Place, Rewound, VerifyItem, place};
 use crate::model::hash::FastMap;
 use crate::model::settings::{Modes, Schedule, Settings};
 use crate::model::{Action, CycleId, Known, Mode};
-use crate::oig::{Client, LoginState, RequestCounts};
+use crate::oig::{Client, RequestCounts};
 use crate::policy;
 use crate::source::{Intake, Pace, intake};
 use crate::telemetry::{Health, Latch, Metered, Metrics};
@@ -264,18 +264,15 @@ async fn assemble(
     };
     let mut anchored = LastAnchor::Unknown;
     if let Some(report) = &mut report {
-        anchored = check_last(&ledger, &settings.audit, now).await?;
+        anchored = check_last(&ledger, &settings.audit, report.found, now).await?;
         if anchored == LastAnchor::Rewound {
             report.rewound = ledger.read(|index| Rewound::of(index, |_| None));
         }
     }
-    let login_state = match ledger
-        .read(|index| login::state_of(index, &settings.server, &settings.server.login))
-    {
-        // a command that opened no store may have learned it
-        LoginState::Ok => StopFile::of(&settings).read(),
-        stopped => stopped,
-    };
+    let known =
+        ledger.read(|index| login::state_of(index, &settings.server, &settings.server.login));
+    // a command that opened no store may have learned it, or learned it first
+    let login_state = login::earlier(known, StopFile::of(&settings).read());
     let server = &settings.server;
     let mut last = Last::default();
     let client = match Client::new(server, clock.clone(), login_state.clone()) {

@@ -64,7 +64,7 @@ impl Core {
         let (reads_not_on_record, reads_on_record_to) = self.not_on_record();
         let login = self.settings.server.login.clone();
         let hash = self.policies.hash().clone();
-        let (attempts, open, released, stopped, world) = self.ledger.read(|index| {
+        let (attempts, open, released, world) = self.ledger.read(|index| {
             (
                 index.counts().iter().map(|(s, n)| (*s, *n)).collect(),
                 index.open_attempts().count(),
@@ -76,7 +76,6 @@ impl Core {
                         at,
                     }
                 }),
-                index.login_stopped(&login).cloned(),
                 index.world().map(str::to_owned),
             )
         });
@@ -86,10 +85,10 @@ impl Core {
             now,
             started: (!self.once).then_some(self.started),
             server: self.settings.server.origin.clone(),
-            login_state: match stopped {
+            login_state: match self.main_stopped() {
                 Some(stopped) => LoginView::Stopped {
                     since: stopped.since,
-                    why: stopped.why.to_string(),
+                    why: stopped.why,
                 },
                 None if self.last.at.is_some() => LoginView::Good,
                 None => LoginView::Untried,
@@ -268,10 +267,7 @@ impl Core {
             .unwrap_or(Timestamp::MIN);
         let mut out = Vec::new();
         let login = &self.settings.server.login;
-        if let Some(stopped) = self
-            .ledger
-            .read(|index| index.login_stopped(login).cloned())
-        {
+        if let Some(stopped) = self.main_stopped() {
             out.push(general(
                 "login",
                 stopped.since,
@@ -287,7 +283,19 @@ impl Core {
                 .read(|index| index.restored().map(|found| found.since));
             let since = since.unwrap_or(self.started);
             let mut item = general("rewound", since, "world_mismatch", why.to_string());
-            item.can_approve = true;
+            item.can_approve = self.rewind_stands().is_none();
+            if !item.can_approve {
+                item.text += &match self.once {
+                    true => format!(
+                        "; `approve rewound` is taken once a running daemon has read a whole list, {:#} or more after its start",
+                        self.settings.delivery.settle_after
+                    ),
+                    false => format!(
+                        "; `approve rewound` is taken once a whole list of {:.0} or later was read",
+                        self.rewind_from()
+                    ),
+                };
+            }
             out.push(item);
         }
         out.extend(self.world_item());

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{Daily, ORDERS_SHOWN, counted, moment, names, order_about, requests, states, target};
+use super::{
+    Daily, ORDERS_SHOWN, counted, moment, names, order_about, requests, second, states, target,
+};
 use crate::survey::render::escape;
 
 const CSS: &str = include_str!("html.css");
@@ -144,16 +146,15 @@ fn now(out: &mut String, day: &Daily) {
     let Some(now) = &day.now else {
         return;
     };
-    let _ = writeln!(out, "<h2>Now, {}</h2>", moment(now.at));
-    if let (Some(visible), Some(at)) = (now.visible, now.visible_as_of) {
-        let _ = writeln!(
-            out,
-            "<p>{} visible to this login, as of {}; {} with an open end.</p>",
-            counted(visible, "task", "tasks"),
-            moment(at),
-            counted(now.attempts_open, "attempt", "attempts")
-        );
+    let _ = writeln!(out, "<h2>Now, {}</h2>", second(now.at));
+    for words in now.visible_words() {
+        let _ = writeln!(out, "<p>{}.</p>", escape(&words));
     }
+    let _ = writeln!(
+        out,
+        "<p>{} with an open end.</p>",
+        counted(now.attempts_open, "attempt", "attempts")
+    );
     for why in &now.mode_why {
         let _ = writeln!(
             out,
@@ -168,16 +169,19 @@ fn now(out: &mut String, day: &Daily) {
             escape(error)
         );
     }
-    let waiting = now
-        .waiting
-        .iter()
-        .map(|(reason, many)| vec![reason.to_string(), many.to_string()]);
-    table(out, "Not done now", &["reason", "#tasks"], waiting);
     let inbox = now
         .inbox
         .iter()
         .map(|(why, many)| vec![why.clone(), many.to_string()]);
     table(out, "Inbox", &["sort", "#tasks"], inbox);
+    let waiting = now
+        .waiting
+        .iter()
+        .map(|(reason, many)| vec![reason.to_string(), many.to_string()]);
+    table(out, &now.waiting_head(), &["reason", "#tasks"], waiting);
+    for words in now.not_counted() {
+        let _ = writeln!(out, "<p class=\"warn\">{}.</p>", escape(&words));
+    }
 }
 
 /// A table; a column whose name begins with `#` holds numbers.

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::model::{ActionName, AttemptState, Mode, PolicyHash, RefusalReason, TargetName, TaskId};
+use crate::model::{
+    ActionName, AttemptState, Mode, NotRead, PolicyHash, RefusalReason, TargetName, TaskId,
+};
 
 pub use html::html;
 pub use text::text;
@@ -200,8 +202,14 @@ pub struct Now {
     pub visible: Option<u64>,
     /// As of when.
     pub visible_as_of: Option<Timestamp>,
-    /// What is not done at present, by reason.
+    /// Logins that have lists; these are read one after the other.
+    pub logins: usize,
+    /// Logins whose lists the last cycle did not read: they are neither in `visible` nor in `waiting`.
+    pub not_read: Vec<NotRead>,
+    /// What is not done, by reason, as the last cycle has found it.
     pub waiting: Vec<(RefusalReason, u64)>,
+    /// When that cycle ended; the other figures are of `at`.
+    pub waiting_as_of: Option<Timestamp>,
     /// Attempts whose end is open.
     pub attempts_open: u64,
     /// What waits for a person: sort, and how many tasks.
@@ -210,6 +218,41 @@ pub struct Now {
     pub mode_why: Vec<String>,
     /// Errors of the last cycle.
     pub last_error: Option<String>,
+}
+
+impl Now {
+    /// What the last list showed, of which moment, and what it does not count.
+    fn visible_words(&self) -> Vec<String> {
+        let (Some(visible), Some(at)) = (self.visible, self.visible_as_of) else {
+            return vec!["the list was not read yet".to_owned()];
+        };
+        let whose = match self.logins {
+            0 | 1 => "this login".to_owned(),
+            many => format!("these {many} logins"),
+        };
+        let counted = counted(visible, "task", "tasks");
+        let mut words = vec![format!(
+            "{counted} visible to {whose}, as of {}",
+            second(at)
+        )];
+        words.extend(self.not_counted());
+        words
+    }
+
+    /// Of whose tasks nothing is known by the last cycle.
+    fn not_counted(&self) -> impl Iterator<Item = String> {
+        self.not_read
+            .iter()
+            .map(|of| format!("NOT COUNTED, because the last cycle did not read it: {of}"))
+    }
+
+    /// The moment of what is not done: not the one of the rest.
+    fn waiting_head(&self) -> String {
+        match self.waiting_as_of {
+            Some(at) => format!("Not done, as the cycle of {} found it", second(at)),
+            None => "Not done".to_owned(),
+        }
+    }
 }
 
 impl Daily {
@@ -316,6 +359,11 @@ pub(crate) fn counted(many: u64, one: &str, more: &str) -> String {
 /// A moment to the minute, in UTC.
 fn moment(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%MZ").to_string()
+}
+
+/// A moment to the second, in UTC, where it matters which of two came first.
+fn second(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
 fn names(tasks: &[TaskId], all: u64) -> String {

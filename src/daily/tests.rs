@@ -108,7 +108,10 @@ fn a_subject_says_what_matters_and_names_nobody() {
         at: at(24),
         visible: None,
         visible_as_of: None,
+        logins: 1,
+        not_read: Vec::new(),
         waiting: Vec::new(),
+        waiting_as_of: None,
         attempts_open: 0,
         inbox: vec![("ask".to_owned(), 2), ("unmapped".to_owned(), 3)],
         mode_why: Vec::new(),
@@ -123,6 +126,51 @@ fn a_subject_says_what_matters_and_names_nobody() {
         day.subject(),
         "provtaskd oig.example: 5 wait for a person, 3 healed, the last cycle failed; 2027-03-01 00:00Z to 2027-03-02 00:00Z"
     );
+}
+
+#[test]
+fn figures_of_two_moments_say_so_and_a_part_is_not_the_whole() {
+    let mut now = Now {
+        at: at(24),
+        visible: Some(8),
+        visible_as_of: Some(at(22)),
+        logins: 1,
+        not_read: Vec::new(),
+        waiting: vec![(RefusalReason::BackOff, 5)],
+        waiting_as_of: Some(at(23)),
+        attempts_open: 2,
+        inbox: Vec::new(),
+        mode_why: Vec::new(),
+        last_error: None,
+    };
+    let told = |now: &Now| {
+        let day = Daily {
+            now: Some(now.clone()),
+            ..day()
+        };
+        [text(&day), html(&day)]
+    };
+    for told in told(&now) {
+        for words in [
+            "2027-03-02 00:00:00Z",
+            "8 tasks visible to this login, as of 2027-03-01 22:00:00Z",
+            "Not done, as the cycle of 2027-03-01 23:00:00Z found it",
+        ] {
+            assert!(told.contains(words), "{words}: {told}");
+        }
+        assert!(!told.contains("NOT COUNTED"), "{told}");
+    }
+    now.logins = 2;
+    now.not_read = vec![NotRead {
+        login: "SECOND".into(),
+        tasks: Some(4),
+        list_read: Some(at(20)),
+    }];
+    for told in told(&now) {
+        let words = "NOT COUNTED, because the last cycle did not read it: 4 tasks of SECOND, whose list of 2027-03-01T20:00:00Z was its last";
+        assert_eq!(told.matches(words).count(), 2, "{told}");
+        assert!(told.contains("8 tasks visible to these 2 logins"), "{told}");
+    }
 }
 
 #[test]

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use crate::model::text::one_line;
 
-use super::{Daily, ORDERS_SHOWN, counted, moment, names, order_about, requests, states, target};
+use super::{
+    Daily, ORDERS_SHOWN, counted, moment, names, order_about, requests, second, states, target,
+};
 
 /// The whole report.
 pub fn text(day: &Daily) -> String {
@@ -121,19 +123,9 @@ pub fn text(day: &Daily) -> String {
     head(&mut out, "Requests");
     let _ = writeln!(out, "  {}", requests(day));
     if let Some(now) = &day.now {
-        head(&mut out, &format!("Now ({})", moment(now.at)));
-        match (now.visible, now.visible_as_of) {
-            (Some(visible), Some(at)) => {
-                let _ = writeln!(
-                    out,
-                    "  {} visible to this login, as of {}",
-                    counted(visible, "task", "tasks"),
-                    moment(at)
-                );
-            }
-            _ => {
-                let _ = writeln!(out, "  the list was not read yet");
-            }
+        head(&mut out, &format!("Now ({})", second(now.at)));
+        for words in now.visible_words() {
+            let _ = writeln!(out, "  {words}");
         }
         let _ = writeln!(
             out,
@@ -146,11 +138,17 @@ pub fn text(day: &Daily) -> String {
         if let Some(error) = &now.last_error {
             let _ = writeln!(out, "  the last cycle failed: {error}");
         }
-        for (reason, many) in &now.waiting {
-            let _ = writeln!(out, "  not done now     {:<28} {many:>6}", reason.as_str());
-        }
         for (why, many) in &now.inbox {
             let _ = writeln!(out, "  inbox            {why:<28} {many:>6}");
+        }
+        if !now.waiting.is_empty() {
+            head(&mut out, &now.waiting_head());
+            for (reason, many) in &now.waiting {
+                let _ = writeln!(out, "  {:<28} {many:>6}", reason.as_str());
+            }
+            for words in now.not_counted() {
+                let _ = writeln!(out, "  {words}");
+            }
         }
     }
     out

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::model::{Action, Decision, ProcessKey, TargetName};
 
 /// Which queue an admitted act goes to; revokes and disables never wait behind anything else.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Lane {
     /// Revoke and disable.
     Revoke,

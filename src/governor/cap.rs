@@ -1,4 +1,4 @@
-//! Caps over a whole cycle by count and share, and the holds that a person releases; never more than the cap without one.
+//! Caps by count and share, and the holds that a person releases; never more than the cap without one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -176,6 +176,15 @@ pub(super) fn is_held(action: ActionName) -> bool {
     }
 }
 
+/// Why a sort of acts that is held as a whole may not go.
+#[derive(Debug)]
+pub(super) enum Over {
+    /// It is over the cap by itself: a person is asked, under this hold.
+    Held(String),
+    /// It is not, but with what was sent before it: it waits until caps begin anew.
+    Waits,
+}
+
 /// What this cycle has used up so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Used {
@@ -185,7 +194,7 @@ pub(super) struct Used {
 }
 
 impl Used {
-    /// The most acts of this sort in one cycle: the count, and the share where enough is visible.
+    /// The most acts of this sort in one interval: the count, and the share where enough is visible.
     pub(super) fn limit(settings: &GovernorSettings, action: ActionName, visible: u32) -> u32 {
         let count = if is_held(action) {
             settings.cap_reassigns
@@ -238,6 +247,6 @@ impl Used {
 }
 
 /// Revokes have a cap of their own for retries; hand-overs share one, whatever they are about.
-fn cap_lane(action: ActionName, lane: Lane) -> Lane {
+pub(super) fn cap_lane(action: ActionName, lane: Lane) -> Lane {
     if is_held(action) { Lane::Usual } else { lane }
 }

@@ -1,4 +1,4 @@
-//! The governor itself: it asks the gates and keeps the caps of a cycle; it never sends, logs or reads a clock.
+//! The governor itself: it asks the gates and keeps the caps; it never sends, logs or reads a clock.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,10 +14,12 @@ use crate::model::{
 };
 
 use super::admitted::{Admitted, Lane};
-use super::cap::{self, Hold, Used, Wish, is_held};
+use super::cap::{self, Hold, Over, Used, Wish, is_held};
 use super::gate::{self, GateInput};
+use super::interval::Interval;
 use super::pace::Pace;
 use super::state::{GovernorState, VERSION};
+use super::sums::later;
 
 /// Visible tasks per target, for share caps.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -124,7 +126,7 @@ pub struct Governor {
     pub(super) state: GovernorState,
     pub(super) standing: Standing,
     census: Census,
-    used: Used,
+    pub(super) used: Used,
     pub(super) next_due: Option<Timestamp>,
 }
 
@@ -164,9 +166,18 @@ impl Governor {
         }
     }
 
-    /// Opens a cycle: caps begin anew.
-    pub fn begin_cycle(&mut self, now: Timestamp, census: &Census, standing: Standing) {
+    /// Opens a cycle. Caps begin anew where the interval of the last ones is over; they would then hold
+    /// until `until`.
+    pub fn begin_cycle(
+        &mut self,
+        now: Timestamp,
+        census: &Census,
+        standing: Standing,
+        until: Timestamp,
+    ) {
         let here = self.state.tick(now);
+        let until = later(here, until.duration_since(now));
+        self.state.interval = Some(Interval::at(self.state.interval.take(), here, until));
         self.census = census.clone();
         self.standing = standing;
         self.used = Used::default();
@@ -196,7 +207,7 @@ impl Governor {
     }
 
     /// Says what of the wanted may happen now. Each decision comes with the guards' proof for its
-    /// own act; caps count over the whole cycle, also when this is called more than once in it.
+    /// own act; caps count over the whole interval, also when this is called more than once in it.
     pub fn govern<D: Into<Arc<Decision>>>(
         &mut self,
         now: Timestamp,
@@ -319,7 +330,7 @@ impl Governor {
         here: Timestamp,
         now: Timestamp,
         holds: &mut Vec<Hold>,
-    ) -> BTreeMap<(TargetName, ActionName, PolicyHash), String> {
+    ) -> BTreeMap<(TargetName, ActionName, PolicyHash), Over> {
         let mut sorts: BTreeMap<(TargetName, ActionName, PolicyHash), Vec<TaskId>> =
             BTreeMap::new();
         for candidate in candidates.iter().filter(|c| is_held(c.action.name())) {
@@ -342,19 +353,24 @@ impl Governor {
         for ((target, action, hash), tasks) in sorts {
             let limit = self.limit(&target, action);
             let wanted = u32::try_from(tasks.len()).unwrap_or(u32::MAX);
-            let used = self.used.of(&target, action, Lane::Usual);
-            if used.saturating_add(wanted) <= limit {
+            let all = wanted.saturating_add(self.used.of(&target, action, Lane::Usual));
+            let before = self.sent_before(&target, action, Lane::Usual);
+            if all.saturating_add(before) <= limit {
+                continue;
+            }
+            if all <= limit {
+                held.insert((target, action, hash), Over::Waits);
                 continue;
             }
             let hold = Hold::new(action, &target, &hash, tasks, limit, here);
             let hold = cap::remember(&mut self.state.holds, hold, here);
-            held.insert((target, action, hash), hold.id.clone());
+            held.insert((target, action, hash), Over::Held(hold.id.clone()));
             holds.push(self.shown(hold, now));
         }
         held
     }
 
-    fn limit(&self, target: &TargetName, action: ActionName) -> u32 {
+    pub(super) fn limit(&self, target: &TargetName, action: ActionName) -> u32 {
         let visible = self.census.0.get(target).copied().unwrap_or(0);
         Used::limit(&self.settings, action, visible)
     }
@@ -363,7 +379,7 @@ impl Governor {
     fn last_gate(
         &self,
         candidate: &Candidate,
-        held: &BTreeMap<(TargetName, ActionName, PolicyHash), String>,
+        held: &BTreeMap<(TargetName, ActionName, PolicyHash), Over>,
         here: Timestamp,
         now: Timestamp,
     ) -> Option<Refusal> {
@@ -380,25 +396,22 @@ impl Governor {
                 );
             }
             let sort = (target.clone(), action, candidate.decision.hash.clone());
-            if let Some(hold) = held.get(&sort)
+            if let Some(over) = held.get(&sort)
                 && !cap::approved(&self.state.holds, &wish, here)
             {
-                return Some(
-                    Refusal::new(RefusalReason::CapHeld, scope())
+                return Some(match over {
+                    Over::Held(hold) => Refusal::new(RefusalReason::CapHeld, scope())
                         .with("hold", hold)
                         .with("limit", self.limit(target, action))
                         .for_person(),
-                );
+                    Over::Waits => self.over(target, action, candidate.lane, here, now),
+                });
             }
         } else {
-            let limit = self.limit(target, action);
             let used = self.used.of(target, action, candidate.lane);
-            if used >= limit {
-                return Some(
-                    Refusal::new(RefusalReason::CapRetries, scope())
-                        .with("limit", limit)
-                        .with("admitted", used),
-                );
+            let before = self.sent_before(target, action, candidate.lane);
+            if used.saturating_add(before) >= self.limit(target, action) {
+                return Some(self.over(target, action, candidate.lane, here, now));
             }
         }
         if let Some(account) = candidate.passed.process()

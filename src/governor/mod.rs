@@ -6,6 +6,7 @@ mod cap;
 mod careful;
 mod desk;
 mod gate;
+mod interval;
 mod machine;
 mod pace;
 mod pacing;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{ActionName, Decision, Refusal, RefusalReason, Scope, TargetName};
 
 use super::cap::Hold;
+use super::interval::Interval;
 use super::pace::Pace;
 use super::sums::{later, plus};
 
@@ -31,6 +32,9 @@ pub struct GovernorState {
     pub(super) given_up_of: Option<TargetName>,
     pub(super) pauses: Vec<Pause>,
     pub(super) holds: Vec<Hold>,
+    /// What counts towards the caps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) interval: Option<Interval>,
 }
 
 /// Sending is paused by a person.
@@ -69,6 +73,7 @@ impl GovernorState {
             given_up_of: None,
             pauses: Vec::new(),
             holds: Vec::new(),
+            interval: None,
         }
     }
 

@@ -42,6 +42,8 @@ pub struct OpenReport {
     pub fingerprint: Option<String>,
     /// Records in the journal.
     pub records: u64,
+    /// The last record that was there, before the opening wrote any of its own.
+    pub found: u64,
 }
 
 /// An opened store, before its thread runs.
@@ -322,6 +324,7 @@ fn settle_start(
             store_id: index.store_id().unwrap_or("-").to_owned(),
             fingerprint: index.world().map(str::to_owned),
             records: index.last_seq(),
+            found,
         }
     };
     Ok(Opened {

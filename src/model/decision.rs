@@ -326,7 +326,7 @@ refusals! {
     ServerBackOff => "server_back_off",
     /// Each request to write is answered 404, whatever task it names: the path of the writes is not there; check `server.api_path`, its context root and its version.
     WritePathMissing => "write_path_missing",
-    /// More retries are wanted on this target than the cap allows in one cycle; the rest waits.
+    /// More is wanted on this target than the cap allows in one interval (`schedule.every`), with what earlier cycles of it have sent; the rest waits until the next one.
     CapRetries => "cap_retries",
     /// More reassignments are wanted than the cap allows; all of them are held until a person approves.
     CapHeld => "cap_held",

@@ -31,5 +31,5 @@ pub use id::{
 };
 pub use kind::Kind;
 pub use road::Road;
-pub use seers::Seers;
+pub use seers::{NotRead, Seers};
 pub use task::{DefinitionId, Owner, Snapshot, Task, TaskStatus};

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
 use super::Login;
 
 /// Logins as bits: bit `n` is the `n`-th as configured, the main one first.
@@ -46,6 +49,35 @@ impl Seers {
     /// The name of the login that acts on a row.
     pub fn name(&self, row: usize) -> Option<&Login> {
         self.logins.get(self.by(row))
+    }
+}
+
+/// A login whose list the last cycle did not read: what only it sees is in none of the cycle's counts.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct NotRead {
+    /// Whose list.
+    pub login: Login,
+    /// Tasks that only it showed when it was read last; `None` where it never was.
+    pub tasks: Option<u64>,
+    /// When that was.
+    pub list_read: Option<Timestamp>,
+}
+
+impl std::fmt::Display for NotRead {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.tasks, self.list_read) {
+            (Some(many), Some(at)) => write!(
+                f,
+                "{many} {} of {}, whose list of {at:.0} was its last",
+                if many == 1 { "task" } else { "tasks" },
+                self.login
+            ),
+            _ => write!(
+                f,
+                "what only {} sees, whose list was not read yet",
+                self.login
+            ),
+        }
     }
 }
 

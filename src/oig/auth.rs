@@ -285,7 +285,13 @@ impl Auth {
             return Ok(());
         }
         if gate.renewed {
-            return Err(self.stop(&gate, now, "the server answered 401 again after a renewal"));
+            let why = match self.kind {
+                AuthKind::Bearer => "the server answered 401 again after a renewal",
+                AuthKind::Basic => {
+                    "the server refused login and password again (401) after their file was read anew"
+                }
+            };
+            return Err(self.stop(&gate, now, why));
         }
         let fresh = secret::read(&self.file)
             .ok()

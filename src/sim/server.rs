@@ -45,6 +45,16 @@ pub enum SimError {
         /// Why.
         source: std::io::Error,
     },
+    /// A value in the scenario file, with its line.
+    #[error("{path}:{line}: {what}", path = path.display())]
+    At {
+        /// Which one.
+        path: PathBuf,
+        /// Where.
+        line: usize,
+        /// What is wrong.
+        what: String,
+    },
     /// Neither a file nor a shipped one.
     #[error(
         "there is no scenario {named:?}: neither a file of that name nor one that ships; these ship: {shipped}"

@@ -65,19 +65,44 @@ async fn an_older_copy_of_the_whole_store_is_noticed_by_its_last_anchor() {
     copy(&kept, &drill.store());
     let before = puts(&drill);
     assert!(before > 0);
+    // a check says what the anchor shows, and of a copy that lies elsewhere that it is older
+    let (code, said) = failed(&drill, &["store", "check"]);
+    assert_eq!(code, Some(1), "{said}");
+    let checked = drill.cli(&["store", "check"]);
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(said.contains("REWOUND: the last anchor in"), "{said}");
+    let checked = drill.cli(&["--store", "kept", "store", "check"]);
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(said.contains("it is older than the configured"), "{said}");
     // a question without a daemon says it as well
     let asked = drill.cli(&["status"]);
     let said = String::from_utf8_lossy(&asked.stdout).into_owned();
     assert_eq!(asked.status.code(), Some(1), "{said}");
     assert!(said.contains("REWOUND"), "{said}");
+    let (code, said) = failed(&drill, &["store", "check"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("is rewound, which is on record") && said.contains("approve rewound"),
+        "{said}"
+    );
     drill.daemon();
     // what the lost interval has sent may still run
     drill.run_for("10m").await;
     let (code, said) = failed(&drill, &["approve", "rewound", "--why", "in haste"]);
     assert_eq!(code, Some(65), "{said}");
     assert!(said.contains("may still be carried out"), "{said}");
+    let rewound = |drill: &Drill| {
+        let inbox = drill.inbox();
+        let item = inbox.iter().find(|item| item["id"] == "rewound");
+        item.expect("it waits").clone()
+    };
+    let item = rewound(&drill);
+    assert_eq!(item["can_approve"], false, "{item}");
+    let text = item["text"].as_str().expect("a text");
+    assert!(text.contains("is taken once a whole list of "), "{text}");
     drill.run_for("3h").await;
     assert_eq!(puts(&drill), before, "nothing is sent: {}", drill.log());
+    assert_eq!(rewound(&drill)["can_approve"], true);
     drill.kill_and_restart().await;
     drill.run_for("1h").await;
     assert_eq!(puts(&drill), before, "nor after another start");

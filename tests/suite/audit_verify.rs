@@ -385,8 +385,9 @@ async fn wrong_keys_forged_anchors_and_files_without_any_are_told_apart() {
     drill.write("other", "another-key-of-some-length");
     let other = drill.dir.path().join("other");
     fs::set_permissions(&other, fs::Permissions::from_mode(0o600)).expect("mode");
-    let (code, out, _) = with("a", &text, &["--hmac-key-file", "other"]);
+    let (code, out, err) = with("a", &text, &["--hmac-key-file", "other"]);
     assert_eq!(code, Some(3), "{out}");
+    assert!(err.contains("audit.former_hmac_key_files"), "{err}");
     assert!(
         out.contains(&format!("signed with key {key}, which was not given")),
         "{out}"

@@ -120,6 +120,23 @@ async fn a_wrong_password_is_named_tried_once_and_never_again() {
         assert_eq!(output.status.code(), Some(77), "{output:?}");
     }
     assert_eq!(house.requests(0).len(), 1, "it was tried again");
+    // a run that meets the stop makes it no younger, and is not through
+    let since = |house: &House| {
+        let output = house.cli(&["status", "--json"]);
+        let status: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        status["login_state"]["since"].clone()
+    };
+    let first = since(&house);
+    assert!(first.is_string(), "{first}");
+    for _ in 0..2 {
+        let output = house.cli(&["run", "--once"]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(77), "{said}");
+        assert!(said.contains("the one cycle has FAILED"), "{said}");
+        assert!(!said.contains("is through"), "{said}");
+        assert_eq!(since(&house), first);
+    }
+    assert_eq!(house.requests(0).len(), 1, "it was tried again");
     house.password("sim-password-1");
     house.done(&["check", "--online"]);
 }

@@ -62,7 +62,7 @@ fn every_bad_input_has_one_error_one_hint_and_its_code() {
     std::fs::set_permissions(&short, std::os::unix::fs::PermissionsExt::from_mode(0o600))
         .expect("mode");
     let verify = ["audit", "verify", "--hmac-key-file", "short"];
-    let cases: [(&Path, &[&str], Kind); 10] = [
+    let cases: [(&Path, &[&str], Kind); 13] = [
         (good.path(), &["--store", "afile", "status"], Kind::Store),
         (good.path(), &verify, Kind::Data),
         (good.path(), &["frobnicate"], Kind::Usage),
@@ -72,6 +72,9 @@ fn every_bad_input_has_one_error_one_hint_and_its_code() {
             &["pause", "--why", "x", "--definition", "nonsense"],
             Kind::Usage,
         ),
+        (good.path(), &["explain", " "], Kind::Usage),
+        (good.path(), &["outcomes", "show", ""], Kind::Usage),
+        (good.path(), &["login", "clear"], Kind::Data),
         (good.path(), &["stop"], Kind::Unreachable),
         (good.path(), &["-c", "missing.toml", "check"], Kind::Config),
         (empty.path(), &["status"], Kind::Config),
@@ -100,6 +103,35 @@ fn every_bad_input_has_one_error_one_hint_and_its_code() {
         said.contains("delivery.settle_after") && said.contains("delivery.grace"),
         "{said}"
     );
+}
+
+#[test]
+fn the_simulator_names_the_folder_or_the_line_that_it_stops_at() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let world = "name = \"x\"\n[[user]]\nlogin = \"ANN\"\nstatus = \"gone\"\n";
+    std::fs::write(dir.path().join("world.toml"), world).expect("written");
+    std::fs::create_dir(dir.path().join("try")).expect("made");
+    for (args, error, hint) in [
+        (
+            ["--scenario", "small", "--write-config", "try"],
+            "try exists already",
+            "does not exist yet",
+        ),
+        (
+            ["--scenario", "world.toml", "--write-config", "new"],
+            "world.toml:4: `gone` is no status",
+            "docs/simulator.md",
+        ),
+    ] {
+        let output = provtaskd(dir.path(), &[&["sim"], &args[..]].concat());
+        let said = stderr(&output);
+        assert_eq!(code(&output), i32::from(Kind::Data.code()), "{said}");
+        let told = said.lines().find(|line| line.starts_with("hint: "));
+        assert!(
+            said.contains(error) && told.is_some_and(|told| told.contains(hint)),
+            "{said}"
+        );
+    }
 }
 
 #[test]

@@ -145,7 +145,15 @@ fn a_cut_journal_is_copied_before_it_is_opened_and_status_says_what_is_lost() {
         let items: Value = serde_json::from_slice(&inbox.stdout).expect("JSON");
         let items = items.as_array().cloned().expect("a list");
         let item = items.iter().find(|item| item["id"] == "rewound");
-        item.expect("it waits for a person")["since"].clone()
+        let item = item.expect("it waits for a person");
+        // nobody has read the server since
+        assert_eq!(item["can_approve"], false, "{item}");
+        let text = item["text"].as_str().expect("a text");
+        assert!(
+            text.contains("`approve rewound` is taken once a running daemon has read a whole list"),
+            "{text}"
+        );
+        item["since"].clone()
     };
     assert_eq!(since(), since());
     let json = json(dir.path());

@@ -64,7 +64,10 @@ async fn a_changed_password_file_is_read_again_once() {
     let setup = setup(&stub.origin());
     *setup_slot.lock().expect("a lock") = Some(setup.settings.password_file.clone());
     let client = setup.client();
-    assert!(client.list().await.is_err_and(|e| e.is_login()));
+    let error = client.list().await.expect_err("refused twice");
+    assert!(error.is_login(), "{error}");
+    let said = error.to_string();
+    assert!(said.contains("after their file was read anew"), "{said}");
     assert_eq!(stub.seen().len(), 2, "never more than two");
     let seen = stub.seen();
     assert_ne!(

@@ -137,7 +137,7 @@ fn the_starting_example_is_valid() {
 
 #[test]
 fn all_mistakes_come_at_once_with_key_line_and_what_to_do() {
-    let text = "[server]\norigin = \"http://oig.example.com\"\nlogin = 7\npagesize = 3\npage_size = 0\n\n[delivery]\nsettle_after = \"5s\"\n[admin]\nlisten = \"0.0.0.0:80\"\n[mode]\nglobal = \"on\"\n[governor.targets.\"A D\"]\nbatch_max = \"many\"\n";
+    let text = "[server]\norigin = \"http://oig.example.com\"\nlogin = 7\npagesize = 3\npage_size = 0\n\n[delivery]\nsettle_after = \"5s\"\n[admin]\nlisten = \"0.0.0.0:80\"\n[mode]\nglobal = \"on\"\n[schedule]\ncron = \"*/10 * * * *\"\n[governor.targets.\"A D\"]\nbatch_max = \"many\"\n";
     let found = findings(text);
     let at = |key: &str| {
         found
@@ -153,7 +153,14 @@ fn all_mistakes_come_at_once_with_key_line_and_what_to_do() {
     assert_eq!(at("delivery.settle_after").line, Some(8));
     assert!(at("admin.listen").what.contains("loopback"));
     assert!(at("mode.global").hint.contains("enforce"));
-    assert_eq!(at("governor.targets.\"A D\".batch_max").line, Some(14));
+    assert_eq!(at("schedule.cron").line, Some(14));
+    assert_eq!(
+        at("schedule.cron").hint,
+        "write `cron = [\"*/10 * * * *\"]`"
+    );
+    let many = at("governor.targets.\"A D\".batch_max");
+    assert_eq!(many.line, Some(16));
+    assert!(many.hint.contains("`batch_max = "), "{many}");
     for finding in &found {
         assert!(!finding.hint.is_empty(), "no hint: {finding}");
     }

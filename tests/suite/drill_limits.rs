@@ -89,6 +89,17 @@ async fn a_cycle_retries_no_more_than_its_cap_and_the_rest_waits_its_turn() {
         }
     }
     assert_eq!((most, sum), (3, 12), "items of one cycle, and of all");
+    // what is read back brings the next cycle forward, and gives it no caps of its own
+    let times: Vec<Timestamp> = evidence.class("put").map(time).collect();
+    let close = times.iter().map(|first| {
+        let after = |at: &&Timestamp| **at >= *first && at.duration_since(*first).as_secs() < 240;
+        times.iter().filter(after).count()
+    });
+    assert_eq!(
+        close.max(),
+        Some(1),
+        "requests within four minutes: {times:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

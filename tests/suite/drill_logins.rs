@@ -150,6 +150,16 @@ async fn each_login_heals_what_it_sees_and_the_stop_of_one_is_no_others() {
     assert_eq!(status["logins"][1]["in_last_cycle"], false);
     let text = drill.done(&["status"]);
     assert!(text.contains("SECOND: STOPPED since"), "{text}");
+    let first = text.lines().find(|line| line.starts_with("login "));
+    let first = first.expect("its line");
+    assert!(
+        first.contains("good (PROVSVC); of 2 logins STOPPED: SECOND"),
+        "{first}"
+    );
+    assert!(text.contains("NOT in visible and rejected: "), "{text}");
+    let report = drill.done(&["report", "daily"]);
+    let left_out = "NOT COUNTED, because the last cycle did not read it: ";
+    assert!(report.contains(left_out), "{report}");
     let inbox = drill.inbox();
     let item = inbox.iter().find(|item| item["id"] == "login:SECOND");
     assert!(item.is_some(), "{inbox:#?}");

@@ -195,7 +195,7 @@ pub const OTHERS: &[Case] = &[
         spoil: |dir| fs::write(dir.join("s.toml"), "[[target]]\nnam = \"x\"\n").expect("written"),
         args: &["sim", "--scenario", "s.toml"],
         kind: Kind::Data,
-        says: &["line 2", "nam"],
+        says: &["s.toml:2: ", "nam"],
     },
     Case {
         name: "a simulator for the whole network",

@@ -213,7 +213,7 @@ async fn stores_of_versions_2_and_3_go_on() {
         };
         compact(&settings, order, &mut |_| {}).expect("compacted");
         assert_eq!(records(dir.path())[..before.len()], before[..]);
-        let checked = check_store(&settings, None).expect("checked");
+        let checked = check_store(&settings, None, &|_| None).expect("checked");
         assert_eq!(checked.examined.findings, []);
         assert_eq!(
             checked.examined.tally.versions[&version],

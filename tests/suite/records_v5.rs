@@ -108,7 +108,7 @@ async fn a_rewriting_keeps_old_records_byte_by_byte_where_nothing_of_them_goes()
             );
         }
     }
-    let checked = check_store(&settings, None).expect("checked");
+    let checked = check_store(&settings, None, &|_| None).expect("checked");
     assert_eq!(checked.examined.findings, []);
     assert_eq!(
         checked.examined.tally.versions[&5] + plan.estimate.changed,

@@ -210,24 +210,28 @@ fn logins(out: &mut String, rows: &[LoginRow], width: Width) {
     }
 }
 
+/// Further logins that are stopped, beside the standing of the main one: nobody has to look for them below.
+fn others_stopped(view: &StatusView) -> String {
+    let stopped = |row: &&LoginRow| !row.main && matches!(row.state, LoginView::Stopped { .. });
+    let names: Vec<&str> = view
+        .logins
+        .iter()
+        .filter(stopped)
+        .map(|row| row.login.as_str())
+        .collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(
+        " ({}); of {} logins STOPPED: {}, see below",
+        view.login,
+        view.logins.len(),
+        names.join(", ")
+    )
+}
+
 /// What stands for the values of a daemon, where none runs.
 const UNKNOWN: &str = "not known while no daemon runs";
-
-/// Lists that the last cycle did not read: what only they show is in none of the counts.
-fn not_read(logins: &[LoginRow]) -> String {
-    let missing = logins.iter().filter(|row| !row.in_last_cycle);
-    missing
-        .filter_map(|row| {
-            let tasks = row.tasks.filter(|tasks| *tasks > 0)?;
-            let tasks = counted(tasks, "task", "tasks");
-            Some(format!(
-                "; NOT COUNTED here and below: {tasks} of {}, whose list of {} was its last",
-                row.login,
-                opt_time(row.list_read)
-            ))
-        })
-        .collect()
-}
 
 /// `status`
 pub fn status(view: &StatusView, width: Width) -> String {
@@ -264,7 +268,11 @@ pub fn status(view: &StatusView, width: Width) -> String {
         LoginView::Stopped { since, why } => {
             format!("STOPPED since {}: {why}; {LOGIN_HINT}", time(*since))
         }
-    };
+    } + others_stopped(view).as_str();
+    let not_read: String = LoginRow::not_read(&view.logins)
+        .iter()
+        .map(|of| format!("; NOT COUNTED here and below: {of}"))
+        .collect();
     let visible = match view.tasks_visible {
         Some(many) => {
             format!(
@@ -276,7 +284,7 @@ pub fn status(view: &StatusView, width: Width) -> String {
                     all => format!(" and {} more", all - 1),
                 },
                 opt_time(view.tasks_as_of)
-            ) + not_read(&view.logins).as_str()
+            ) + not_read.as_str()
         }
         None if idle => UNKNOWN.to_owned(),
         None => "not read yet".to_owned(),
@@ -399,6 +407,19 @@ pub fn status(view: &StatusView, width: Width) -> String {
                 ]
             }),
         );
+    }
+    if view.tasks_visible.is_some() {
+        for missing in LoginRow::not_read(&view.logins) {
+            let text =
+                format!("{missing}; what ledger and breakers know is in `open` and the rest");
+            paragraph(
+                &mut out,
+                width,
+                "NOT in visible and rejected: ",
+                HANGING,
+                &text,
+            );
+        }
     }
     counts(
         &mut out,

@@ -122,7 +122,11 @@ pub fn checked(checked: &Checked, width: Width) -> String {
         let _ = writeln!(out, "\nnote: {}", clean(note));
     }
     if examined.wrong == 0 {
-        out.push_str("\nnothing is wrong\n");
+        let older = checked.anchor.as_ref().is_some_and(|held| !held.agrees);
+        out.push_str(match older {
+            true => "\nnothing is wrong with its records; it is no copy of what the configured store is now\n",
+            false => "\nnothing is wrong\n",
+        });
         return out;
     }
     let rows = examined.findings.iter().map(|finding| {
@@ -190,6 +194,10 @@ pub fn checked_json(checked: &Checked) -> Value {
         "texts": tally.texts,
         "texts_unfinished": tally.unfinished,
         "texts_unchecked": tally.unchecked,
+        "anchor": checked.anchor.as_ref().map(|held| json!({
+            "record": held.anchor.seq, "at": held.anchor.at, "agrees": held.agrees,
+        })),
+        "rewound": checked.rewound,
         "notes": checked.notes,
         "wrong": examined.wrong,
         "findings": findings,

@@ -35,13 +35,14 @@ pub enum LastAnchor {
 }
 
 /// Records that the store was rewound where its last anchor names a record that it does not have, or has
-/// otherwise. That the file can't be read, or holds lines that don't count, is said.
+/// otherwise; `found` is the last record that was there before it was opened, which may have added some. That the file can't be read, or holds lines that don't count, is said.
 ///
 /// # Errors
 /// The store failed.
 pub async fn check_last(
     ledger: &Ledger,
     audit: &AuditSettings,
+    found: u64,
     now: Timestamp,
 ) -> Result<LastAnchor, LedgerError> {
     let store = ledger.read(|index| index.store_id().map(str::to_owned));
@@ -62,7 +63,6 @@ pub async fn check_last(
             return Ok(LastAnchor::Unknown);
         }
     };
-    let found = ledger.read(|index| index.last_seq());
     let Some(anchor) = told(ledger, &searched)? else {
         if let Some(words) = searched.passed.words() {
             tracing::warn!(

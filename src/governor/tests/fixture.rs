@@ -67,7 +67,7 @@ pub(super) fn governor() -> Governor {
 
 pub(super) fn started(settings: GovernorSettings) -> Governor {
     let mut governor = Governor::new(settings, modes(), None, at(0));
-    governor.begin_cycle(at(0), &Census::default(), Standing::good());
+    governor.begin_cycle(at(0), &Census::default(), Standing::good(), at(0));
     governor
 }
 

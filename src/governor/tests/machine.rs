@@ -29,8 +29,94 @@ fn retries_over_the_cap_wait_and_the_oldest_go_first() {
     assert!(out.refused.iter().all(|(_, r)| r.reason == R::CapRetries));
     // the cap is the cycle's, not the call's
     assert_eq!(governor.govern(at(1), wanted(), &history).admitted.len(), 0);
-    governor.begin_cycle(at(2), &Census::default(), Standing::good());
+    governor.begin_cycle(at(2), &Census::default(), Standing::good(), at(2));
     assert_eq!(governor.govern(at(2), wanted(), &history).admitted.len(), 7);
+}
+
+#[test]
+fn a_cycle_that_comes_early_counts_into_the_interval_of_the_one_before_over_a_restart_too() {
+    let opened = |governor: &mut Governor, now| {
+        governor.begin_cycle(at(now), &Census::default(), Standing::good(), at(now + 300));
+    };
+    let mut governor = Governor::new(settings(), modes(), None, at(0));
+    opened(&mut governor, 0);
+    let out = governor.govern(at(0), (1..=5).map(retry).collect(), &history);
+    assert_eq!(out.admitted.len(), 5);
+    // four of them go to their claims, and only these count
+    governor.counts(at(1), &out.admitted[..4]);
+    opened(&mut governor, 120);
+    let more = || (11..=20).map(retry).collect::<Vec<_>>();
+    let out = governor.govern(at(120), more(), &history);
+    assert_eq!(out.admitted.len(), 3);
+    let waits = &out.refused[0].1;
+    assert_eq!((waits.reason, waits.until), (R::CapRetries, Some(at(300))));
+    assert_eq!(governor.next_event(at(120)), Some(at(300)));
+    governor.counts(at(121), &out.admitted);
+
+    let text = serde_json::to_string(&governor.state()).expect("it can be stored");
+    let state = serde_json::from_str(&text).expect("it can be read");
+    let mut governor = Governor::new(settings(), modes(), Some(state), at(200));
+    opened(&mut governor, 299);
+    assert_eq!(governor.govern(at(299), more(), &history).admitted.len(), 0);
+    let revokes = (31..=40).map(|n| wish(n, Action::Retry, Kind::Revoke));
+    let out = governor.govern(at(299), revokes.collect(), &history);
+    assert_eq!(out.admitted.len(), 7, "theirs is a cap of its own");
+    opened(&mut governor, 300);
+    assert_eq!(governor.govern(at(300), more(), &history).admitted.len(), 7);
+}
+
+#[test]
+fn a_shorter_interval_holds_with_the_next_cycle() {
+    let mut governor = Governor::new(settings(), modes(), None, at(0));
+    governor.begin_cycle(at(0), &Census::default(), Standing::good(), at(36_000));
+    let out = governor.govern(at(0), (1..=7).map(retry).collect(), &history);
+    governor.counts(at(0), &out.admitted);
+    for (now, admitted) in [(10, 0), (309, 0), (310, 7)] {
+        governor.begin_cycle(at(now), &Census::default(), Standing::good(), at(now + 300));
+        let out = governor.govern(at(now), (11..=20).map(retry).collect(), &history);
+        assert_eq!(out.admitted.len(), admitted, "at {now}");
+    }
+}
+
+#[test]
+fn reassignments_that_are_over_the_cap_only_with_earlier_ones_wait_and_ask_nobody() {
+    let mut governor = Governor::new(settings(), modes(), None, at(0));
+    let wanted = |from: u64, to: u64| {
+        (from..=to)
+            .map(|n| wish(n, to_stand_in(), Kind::Grant))
+            .collect::<Vec<_>>()
+    };
+    let opened = |governor: &mut Governor, now| {
+        governor.begin_cycle(at(now), &Census::default(), Standing::good(), at(now + 300));
+    };
+    opened(&mut governor, 0);
+    let out = governor.govern(at(0), wanted(1, 2), &history);
+    governor.counts(at(0), &out.admitted);
+    opened(&mut governor, 60);
+    let out = governor.govern(at(60), wanted(11, 12), &history);
+    assert_eq!((out.admitted.len(), out.holds.len()), (0, 0));
+    for (_, refusal) in &out.refused {
+        assert_eq!(refusal.until, Some(at(300)), "{refusal}");
+        assert!(!refusal.needs_person);
+    }
+    opened(&mut governor, 70);
+    let out = governor.govern(at(70), wanted(11, 14), &history);
+    assert_eq!(
+        (out.admitted.len(), out.holds.len()),
+        (0, 1),
+        "by themselves"
+    );
+    // what a person has approved counts towards no cap
+    governor
+        .approve(at(71), &out.holds[0].id, "ops", false)
+        .expect("it is open");
+    opened(&mut governor, 80);
+    let out = governor.govern(at(80), wanted(11, 14), &history);
+    assert_eq!(out.admitted.len(), 4);
+    governor.counts(at(80), &out.admitted);
+    opened(&mut governor, 90);
+    let out = governor.govern(at(90), wanted(21, 21), &history);
+    assert_eq!(out.admitted.len(), 1);
 }
 
 #[test]
@@ -40,7 +126,7 @@ fn the_share_holds_from_enough_visible_tasks_up() {
     let mut governor = started(settings);
     let mut admitted = |visible| {
         let census = Census([(target(), visible)].into());
-        governor.begin_cycle(at(0), &census, Standing::good());
+        governor.begin_cycle(at(0), &census, Standing::good(), at(0));
         let wanted = (1..=90).map(retry).collect();
         governor.govern(at(0), wanted, &history).admitted.len()
     };
@@ -90,7 +176,7 @@ fn reassignments_over_the_cap_are_all_held_until_a_person_approves_those_very_on
         3
     );
 
-    governor.begin_cycle(at(10), &Census::default(), Standing::good());
+    governor.begin_cycle(at(10), &Census::default(), Standing::good(), at(10));
     let out = governor.govern(at(10), wanted(4), &history);
     assert_eq!(out.admitted.len(), 0);
     assert!(
@@ -107,13 +193,13 @@ fn reassignments_over_the_cap_are_all_held_until_a_person_approves_those_very_on
     assert!(matches!(approved.status, HoldStatus::Approved { .. }));
 
     // one more than was approved: it is under the cap by itself
-    governor.begin_cycle(at(20), &Census::default(), Standing::good());
+    governor.begin_cycle(at(20), &Census::default(), Standing::good(), at(20));
     assert_eq!(
         governor.govern(at(20), wanted(5), &history).admitted.len(),
         5
     );
     // another policy set was not approved
-    governor.begin_cycle(at(30), &Census::default(), Standing::good());
+    governor.begin_cycle(at(30), &Census::default(), Standing::good(), at(30));
     let mut other = wanted(4);
     for (decision, _) in &mut other {
         decision.hash = "bb22".into();
@@ -122,16 +208,16 @@ fn reassignments_over_the_cap_are_all_held_until_a_person_approves_those_very_on
     // nor what is another task under the same id, after its server's data were put back
     let mut put_back = Governor::new(settings(), modes(), Some(governor.state()), at(35));
     put_back.forget_holds();
-    put_back.begin_cycle(at(35), &Census::default(), Standing::good());
+    put_back.begin_cycle(at(35), &Census::default(), Standing::good(), at(35));
     let out = put_back.govern(at(35), wanted(4), &history);
     assert_eq!(out.admitted.len(), 0, "{:?}", out.admitted);
     put_back.forget_holds();
     assert_eq!(put_back.holds(at(36)).len(), 0, "nor does one wait");
     // the approval survives a restart and expires
     let mut again = Governor::new(settings(), modes(), Some(governor.state()), at(40));
-    again.begin_cycle(at(40), &Census::default(), Standing::good());
+    again.begin_cycle(at(40), &Census::default(), Standing::good(), at(40));
     assert_eq!(again.govern(at(40), wanted(4), &history).admitted.len(), 4);
-    again.begin_cycle(at(90_000), &Census::default(), Standing::good());
+    again.begin_cycle(at(90_000), &Census::default(), Standing::good(), at(90_000));
     assert_eq!(
         again.govern(at(90_000), wanted(4), &history).admitted.len(),
         0

@@ -128,7 +128,7 @@ proptest! {
         calls in 1..4_usize,
     ) {
         let mut governor = started(settings());
-        governor.begin_cycle(at(0), &Census([(target(), visible)].into()), Standing::good());
+        governor.begin_cycle(at(0), &Census([(target(), visible)].into()), Standing::good(), at(0));
         let ids: BTreeSet<u64> = wanted.into_iter().collect();
         let mut admitted = 0;
         for _ in 0..calls {
@@ -198,7 +198,7 @@ proptest! {
             if left.is_empty() {
                 break;
             }
-            governor.begin_cycle(now, &Census::default(), Standing::good());
+            governor.begin_cycle(now, &Census::default(), Standing::good(), now);
             let out = governor.govern(now, left.iter().map(|n| retry(*n)).collect(), &history);
             let mut queue: Vec<LineageId> = out.admitted.iter().map(|a| a.decision().lineage).collect();
             let mut moved = false;

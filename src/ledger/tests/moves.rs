@@ -180,6 +180,7 @@ fn a_start_does_with_each_state_what_the_table_says_and_lets_nothing_open_be_sen
         );
         let moved = u64::from(after != state);
         assert_eq!(index.last_seq(), before + moved, "{state}");
+        assert_eq!(opened.report.found, before, "what it wrote was not found");
         // whatever it is, a second start changes nothing more
         let again = without_a_disk(opened.store, at(4)).expect("opened");
         assert!(*again.index.read().expect("a lock") == index);

@@ -7,14 +7,18 @@ use super::backup;
 use super::copy::{COPY, Copy};
 use super::error::UpkeepError;
 use super::examine::{Examined, Examiner, Finding, newer};
-use super::rewrite::examine;
+use super::rewrite::{LastAnchor, examine};
 use super::swap::{self, JOURNAL, SIDECAR};
+use crate::ledger::anchor::Anchor;
+use crate::ledger::aside;
 use crate::ledger::error::{LedgerError, StoreError};
 use crate::ledger::files::size_of;
 use crate::ledger::place::{Place, place};
+use crate::ledger::record::{decode, link};
 use crate::ledger::rewound::Rewound;
 use crate::ledger::sidecar::{Found, Mark, Sidecar};
 use crate::ledger::sled::SledStore;
+use crate::ledger::store::Store as _;
 use crate::model::settings::StoreSettings;
 
 /// What sled lays its file out in: by itself it only ever cuts off whole ones of these.
@@ -31,12 +35,26 @@ pub struct Checked {
     pub values: Option<(u64, u64)>,
     /// What was acknowledged last, as the sidecar or the header says.
     pub mark: Option<Mark>,
+    /// The last anchor that is known of the store; not for a backup.
+    pub anchor: Option<Held>,
+    /// What to do about a rewind that is on record and not settled.
+    pub rewound: Option<String>,
     /// What is worth knowing and is nothing wrong.
     pub notes: Vec<String>,
 }
 
+/// What the store was held against.
+#[derive(Debug)]
+pub struct Held {
+    /// The anchor.
+    pub anchor: Anchor,
+    /// The store has the record that it names, as it names it.
+    pub agrees: bool,
+}
+
 impl Checked {
-    fn find(&mut self, what: String) {
+    /// One more thing is wrong.
+    pub fn find(&mut self, what: String) {
         self.examined.wrong += 1;
         self.examined
             .findings
@@ -44,14 +62,15 @@ impl Checked {
     }
 }
 
-/// Checks the store in a directory that no process holds. The copy is made below `scratch`, or in the
-/// store's directory.
+/// Checks the store in a directory that no process holds, and holds it against its `last` anchor. The copy is
+/// made below `scratch`, or in the store's directory.
 ///
 /// # Errors
 /// There is no store, another process holds it, or there is no room for the copy.
 pub fn check_store(
     settings: &StoreSettings,
     scratch: Option<&Path>,
+    last: LastAnchor<'_>,
 ) -> Result<Checked, UpkeepError> {
     let dir = &settings.dir;
     if place(dir)? != Place::There {
@@ -94,12 +113,23 @@ pub fn check_store(
     };
     let examined = examine(&store, mark.as_ref())?;
     let values = store.values()?;
+    let anchor = match examined.index.store_id().and_then(last) {
+        None => None,
+        Some(anchor) => {
+            let bytes = store.get(anchor.seq)?;
+            let is = bytes.and_then(|bytes| Some(link(&decode(&bytes).ok()?, &bytes)));
+            let agrees = is.is_some_and(|is| is == anchor.head);
+            Some(Held { anchor, agrees })
+        }
+    };
     drop(store);
     let mut checked = Checked {
         examined,
         bytes,
         values: Some(values),
         mark,
+        anchor,
+        rewound: None,
         notes,
     };
     if let Some(length) = length
@@ -141,8 +171,13 @@ pub fn check_store(
     for said in repaired {
         checked.find(format!("the journal can't be opened as it is: {said}"));
     }
-    if let Some(rewound) = Rewound::of(&checked.examined.index, |_| None) {
-        checked.find(format!("{}; that is not settled", rewound.words(dir)));
+    let copy = |acknowledged| aside::copy_of(dir, acknowledged);
+    if let Some(rewound) = Rewound::of(&checked.examined.index, copy) {
+        checked.find(format!(
+            "REWOUND: {}; that is not settled",
+            rewound.words(dir)
+        ));
+        checked.rewound = Some(rewound.what_to_do(dir));
     }
     Ok(checked)
 }
@@ -204,6 +239,8 @@ pub fn check_backup(path: &Path) -> Result<Checked, UpkeepError> {
         bytes,
         values: None,
         mark: Some(mark),
+        anchor: None,
+        rewound: None,
         notes: vec![format!("made at {:.0}", header.made)],
     })
 }

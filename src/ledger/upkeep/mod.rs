@@ -22,7 +22,7 @@ mod texts;
 
 pub use super::record::Actor;
 pub use backup::{BackedUp, BackupHeader};
-pub use check::{Checked, check_backup, check_store};
+pub use check::{Checked, Held, check_backup, check_store};
 pub use error::UpkeepError;
 pub use examine::{Examined, Finding, Tally};
 pub use into::{BroughtIn, Source, bring_in};

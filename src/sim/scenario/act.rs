@@ -6,6 +6,7 @@ use super::super::fault::FaultSpec;
 use super::super::time::{Span, When};
 use super::super::world::State;
 use super::ProxySpec;
+use super::people::some_status;
 
 /// Something that happens at a given time, once or again and again.
 #[derive(Debug, Clone, Deserialize)]
@@ -32,6 +33,7 @@ pub struct Act {
     /// The user to change.
     pub user: Option<String>,
     /// The user's new status.
+    #[serde(deserialize_with = "some_status")]
     pub status: Option<String>,
     /// The task to act on.
     pub task: Option<String>,

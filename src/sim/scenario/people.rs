@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use super::super::time::When;
 use super::OPERATORS;
@@ -44,6 +45,31 @@ pub struct RoleSpec {
     pub members: Vec<String>,
 }
 
+/// The words that OIG has for a user's status.
+const STATUSES: [&str; 4] = ["Active", "Disabled", "Deleted", "Disabled Until Start Date"];
+
+/// A user's status as OIG writes it, whatever the case in which it was typed: who is `active` may have access.
+pub(super) fn user_status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let known = STATUSES
+        .iter()
+        .find(|known| known.eq_ignore_ascii_case(text.trim()));
+    let known = known.ok_or_else(|| {
+        D::Error::custom(format!(
+            "`{text}` is no status of a user; write one of: {}",
+            STATUSES.join(", ")
+        ))
+    })?;
+    Ok((*known).to_owned())
+}
+
+/// The same where it may be left out.
+pub(super) fn some_status<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    user_status(deserializer).map(Some)
+}
+
 /// A user.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -56,7 +82,8 @@ pub struct UserSpec {
     pub first: String,
     /// Last name.
     pub last: String,
-    /// `Active`, `Disabled`, `Deleted`, `Disabled Until Start Date`.
+    /// `Active`, `Disabled`, `Deleted`, `Disabled Until Start Date`; in any case.
+    #[serde(deserialize_with = "user_status")]
     pub status: String,
     /// Login of the manager.
     pub manager: Option<String>,
@@ -130,4 +157,28 @@ pub struct RequestSpec {
     pub requester: u64,
     /// Id of the approval task.
     pub task_id: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Scenario;
+
+    fn of(user: &str, population: &str) -> Result<Scenario, String> {
+        let text = format!(
+            "name = \"x\"\n[[target]]\nname = \"AD\"\n[[user]]\nlogin = \"ANN\"\nstatus = \"{user}\"\n[[population]]\ntarget = \"AD\"\naccounts = 1\nstatus = \"{population}\"\n"
+        );
+        Scenario::from_toml(&text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_status_is_a_word_of_oig_in_any_case() {
+        let read = of("active", "disabled until START date").expect("both are known");
+        assert_eq!(read.user[0].status, "Active");
+        assert_eq!(read.population[0].status, "Disabled Until Start Date");
+        let error = of("Active", "gone").expect_err("no such word");
+        assert!(
+            error.contains("line 10") && error.contains("write one of: Active, Disabled"),
+            "{error}"
+        );
+    }
 }

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::super::time::{Span, When};
 use super::super::world::{Connector, Failure, Kind, RunMode, State, Status};
+use super::people::user_status;
 
 /// An application instance.
 #[derive(Debug, Clone, Deserialize)]
@@ -182,7 +183,8 @@ pub struct PopulationSpec {
     pub prefix: String,
     /// Number of the first one.
     pub first: u32,
-    /// Status of the beneficiaries.
+    /// Status of the beneficiaries, in any case.
+    #[serde(deserialize_with = "user_status")]
     pub status: String,
     /// Login of their manager.
     pub manager: Option<String>,

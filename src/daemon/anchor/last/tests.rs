@@ -86,8 +86,18 @@ impl Place {
 
     async fn check(&self, name: &str) -> LastAnchor {
         let ledger = self.open(name);
-        let found = check_last(&ledger, &self.audit, at(9)).await;
-        let rewound = ledger.read(|index| index.rewound().is_some());
+        let last = ledger.read(|index| index.last_seq());
+        // as an opening does that finds claims open
+        note(&ledger, 1).await;
+        let found = check_last(&ledger, &self.audit, last, at(9)).await;
+        let rewound = ledger.read(|index| index.rewound());
+        if let Some((_, found)) = rewound {
+            assert!(
+                found <= last,
+                "what the opening wrote was not found: {found}"
+            );
+        }
+        let rewound = rewound.is_some();
         let found = found.expect("checked");
         assert_eq!(rewound, found == LastAnchor::Rewound);
         ledger.shutdown().await.expect("closed");

@@ -1,0 +1,120 @@
+//! What was sent since caps began anew, over all cycles of an interval: one that comes early has no caps of its own; it admits nothing.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{ActionName, Refusal, RefusalReason, Scope, TargetName};
+
+use super::admitted::{Admitted, Lane};
+use super::cap::{self, Wish, cap_lane, is_held};
+use super::machine::Governor;
+
+/// What was sent since caps began anew. A cycle that comes before the end counts into it: one that was
+/// brought forward, by readings that are due or by an order, has no caps of its own, nor has a restart.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Interval {
+    /// The first cycle from then on begins the next one.
+    pub(super) until: Timestamp,
+    sent: Vec<Sent>,
+}
+
+/// Acts of one sort that were handed to their claims.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct Sent {
+    action: ActionName,
+    target: TargetName,
+    lane: Lane,
+    acts: u32,
+}
+
+impl Interval {
+    /// A cycle begins at `here`, and a new interval would end at `until`. A shorter one holds at once, and one
+    /// in which nothing was sent yet begins with the cycle that may send.
+    pub(super) fn at(known: Option<Self>, here: Timestamp, until: Timestamp) -> Self {
+        match known.filter(|known| here < known.until && !known.sent.is_empty()) {
+            Some(known) => Self {
+                until: known.until.min(until),
+                ..known
+            },
+            None => Self {
+                until,
+                sent: Vec::new(),
+            },
+        }
+    }
+
+    /// Acts of this sort so far.
+    pub(super) fn of(&self, target: &TargetName, action: ActionName, lane: Lane) -> u32 {
+        let lane = cap_lane(action, lane);
+        let same =
+            |sent: &&Sent| sent.action == action && sent.lane == lane && sent.target == *target;
+        self.sent.iter().find(same).map_or(0, |sent| sent.acts)
+    }
+
+    /// Counts one.
+    pub(super) fn count(&mut self, target: &TargetName, action: ActionName, lane: Lane) {
+        let lane = cap_lane(action, lane);
+        let same =
+            |sent: &&mut Sent| sent.action == action && sent.lane == lane && sent.target == *target;
+        match self.sent.iter_mut().find(same) {
+            Some(sent) => sent.acts = sent.acts.saturating_add(1),
+            None => self.sent.push(Sent {
+                action,
+                target: target.clone(),
+                lane,
+                acts: 1,
+            }),
+        }
+    }
+}
+
+impl Governor {
+    /// Acts of this sort that earlier cycles of the interval have sent.
+    pub(super) fn sent_before(&self, target: &TargetName, action: ActionName, lane: Lane) -> u32 {
+        let interval = self.state.interval.as_ref();
+        interval.map_or(0, |interval| interval.of(target, action, lane))
+    }
+
+    /// The refusal of what is over a cap: it waits until caps begin anew.
+    pub(super) fn over(
+        &self,
+        target: &TargetName,
+        action: ActionName,
+        lane: Lane,
+        here: Timestamp,
+        now: Timestamp,
+    ) -> Refusal {
+        let scope = Scope::ActionOnTarget(action, target.clone());
+        let refusal = Refusal::new(RefusalReason::CapRetries, scope)
+            .with("limit", self.limit(target, action))
+            .with("admitted", self.used.of(target, action, lane))
+            .with("sent_before", self.sent_before(target, action, lane));
+        let until = self.state.interval.as_ref().map(|interval| interval.until);
+        match until.filter(|until| here < *until) {
+            Some(until) => refusal.until(self.state.wall(now, until)),
+            None => refusal,
+        }
+    }
+
+    /// These go to their claims now, and count until caps begin anew; what a person has approved does not.
+    pub fn counts(&mut self, now: Timestamp, items: &[Admitted]) {
+        let here = self.state.tick(now);
+        let (holds, interval) = (&self.state.holds, self.state.interval.as_mut());
+        let Some(interval) = interval else {
+            return;
+        };
+        for item in items {
+            let (target, action) = (item.target(), item.action().name());
+            let decision = item.decision();
+            let wish = Wish {
+                action,
+                target,
+                hash: &decision.hash,
+                task: &decision.task,
+            };
+            if !(is_held(action) && cap::approved(holds, &wish, here)) {
+                interval.count(target, action, item.lane());
+            }
+        }
+    }
+}
