@@ -267,7 +267,9 @@ impl Mask {
 
     /// A key before a value is a word of a program, unless it is a number or somebody who is known.
     fn is_key(&self, key: &str) -> bool {
-        key.chars().all(|c| c.is_alphabetic() || c == '_')
+        // letters that are numbers as well, such as Roman ones, are numbers
+        key.chars()
+            .all(|c| (c.is_alphabetic() && !c.is_numeric()) || c == '_')
             && !self.names.contains(&key.to_lowercase())
     }
 
