@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::drill::{Drill, Setup};
+use crate::drill::Setup;
 use crate::drill_oracle::Evidence;
 use crate::naive::add_task;
 
@@ -143,14 +143,18 @@ status = "C"
 /// Done before the grant, the revoke would be undone by it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_revoke_waits_for_a_grant_whose_successor_is_pending() {
-    let mut drill = Setup::of(LATER).every("1m").enforcing().await;
-    let put = |drill: &Drill| drill.journal().iter().any(|row| row["class"] == "put");
-    drill.run_until("10m", "the grant is sent", put).await;
+    let at_once = "retry().because(\"it goes at once\")";
+    let mut drill = Setup::of(LATER)
+        .every("1m")
+        .config("[policy]\ndir = \"policies\"")
+        .file("policies/10-later.rhai", POLICY.replace("ACT", at_once))
+        .enforcing()
+        .await;
     drill.run_for("2m").await;
     let revoke = add_task(&drill.sim, &json!(700), "Remove User from Group").await;
     drill.act(json!({"task": revoke, "do": "reject"})).await;
     drill.run_for("3h").await;
-    let evidence = drill.judge().await;
+    let evidence = drill.judge_after_a_late_revoke().await;
     let sent = sent_at(&evidence, "retry");
     let done: Vec<Timestamp> = evidence
         .effects()
