@@ -134,11 +134,6 @@ async fn run_with(
     }
     let mut inlets = Inlets { control, signals };
     let ended = drive(&mut core, &mut inlets).await;
-    if matches!(ended, Err(DaemonError::Ledger(_))) {
-        // whoever asks in the moments until the process has ended is told why
-        core.health.set(Latch::StoreOpen, false);
-        core.metrics.set_store_ok(false);
-    }
     core.saving.stop();
     stop.cancel();
     drop(inlets);
@@ -292,7 +287,6 @@ async fn assemble(
     };
     let governor = recall::governor(&ledger, &settings, now);
     let health = Health::new(SILENCE);
-    health.set(Latch::StoreOpen, true);
     health.set(Latch::PolicyLoaded, true);
     let world_mismatch = match &report {
         Some(report) => mismatch_of(&ledger, report, &settings),
@@ -416,7 +410,6 @@ async fn assemble(
         clock,
         ledger,
     };
-    core.metrics.set_store_ok(true);
     let released = core
         .ledger
         .read(|index| index.released(core.policies.hash()));

@@ -7,8 +7,6 @@ use std::time::{Duration, Instant};
 /// What has to be there before the daemon is ready.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Latch {
-    /// The store is open.
-    StoreOpen,
     /// The first whole snapshot was read.
     SnapshotRead,
     /// The last authentication worked.
@@ -19,17 +17,11 @@ pub enum Latch {
 
 impl Latch {
     /// Every latch, in the order of start-up.
-    pub const ALL: [Latch; 4] = [
-        Self::StoreOpen,
-        Self::PolicyLoaded,
-        Self::LoginOk,
-        Self::SnapshotRead,
-    ];
+    pub const ALL: [Latch; 3] = [Self::PolicyLoaded, Self::LoginOk, Self::SnapshotRead];
 
     /// The word that `/readyz` shows when it is missing.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::StoreOpen => "store_open",
             Self::SnapshotRead => "snapshot_read",
             Self::LoginOk => "login_ok",
             Self::PolicyLoaded => "policy_loaded",
@@ -48,7 +40,7 @@ struct State {
     beat: AtomicU64,
     /// Milliseconds after which silence means dead.
     bound: AtomicU64,
-    latches: [AtomicBool; 4],
+    latches: [AtomicBool; 3],
 }
 
 impl Health {

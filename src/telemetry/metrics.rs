@@ -114,7 +114,6 @@ pub struct Metrics {
     policy: Family<PolicyLabels, Gauge>,
     breaker: Family<TargetLabels, Gauge>,
     login_stopped: Gauge,
-    store_ok: Gauge,
     anchor_ok: Gauge,
     anchored: Gauge,
     inbox: Gauge,
@@ -147,7 +146,6 @@ impl Metrics {
             policy: Family::default(),
             breaker: Family::default(),
             login_stopped: Gauge::default(),
-            store_ok: Gauge::default(),
             anchor_ok: Gauge::default(),
             anchored: Gauge::default(),
             inbox: Gauge::default(),
@@ -226,11 +224,6 @@ impl Metrics {
             "login_stopped",
             "1 while the login is stopped after a refusal",
             metrics.login_stopped.clone(),
-        );
-        r.register(
-            "store_ok",
-            "1 while the store can be written",
-            metrics.store_ok.clone(),
         );
         r.register(
             "anchor_ok",
@@ -443,11 +436,6 @@ impl Metrics {
     /// Whether the login is stopped.
     pub fn set_login_stopped(&self, stopped: bool) {
         self.login_stopped.set(i64::from(stopped));
-    }
-
-    /// Whether the store can be written.
-    pub fn set_store_ok(&self, ok: bool) {
-        self.store_ok.set(i64::from(ok));
     }
 
     /// Whether the last anchor is where it has to be.

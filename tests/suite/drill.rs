@@ -457,6 +457,17 @@ impl Drill {
         evidence
     }
 
+    /// Ends the drill where a revoke came only after what ran before it was sent: nobody could have let it wait.
+    pub async fn judge_after_a_late_revoke(mut self) -> Evidence {
+        let evidence = self.evidence().await;
+        self.judged = true;
+        let mut found = breaches(&evidence);
+        assert!(found.remove("revokes_first").is_some(), "{found:#?}");
+        assert!(found.is_empty(), "{found:#?}");
+        self.stop();
+        evidence
+    }
+
     /// Ends the drill where so many healable tasks have to be open, because a person or an unreachable piece holds them.
     pub async fn judge_leaving(mut self, left: u64) -> Evidence {
         self.expect.left = left;

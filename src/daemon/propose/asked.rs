@@ -8,7 +8,7 @@ use crate::daemon::memory::Memory;
 use crate::daemon::owners;
 use crate::guard::{self, AssigneeFact, GuardInput, Passed};
 use crate::model::facts::{History, Known, Person};
-use crate::model::{Action, Login, Principal, Refusal, Road};
+use crate::model::{Action, Login, Principal, Refusal, RefusalReason, Road};
 
 /// What the guards say.
 type Asked = Result<Passed, Vec<Refusal>>;
@@ -128,8 +128,12 @@ pub(super) fn ask(
         if all.is_empty() {
             all.push(first);
         }
-        // what is certain is said first: a reading would not change it
-        all.sort_by_key(|refusal| lacks_a_fact(refusal.reason));
+        // what is certain is said first: a reading would not change it. That access was taken away since is
+        // said before what a person may lift: once archived it is known only by having been said
+        all.sort_by_key(|refusal| {
+            let stale = refusal.reason == RefusalReason::StaleGrant;
+            (lacks_a_fact(refusal.reason), !stale)
+        });
         all
     })
 }
