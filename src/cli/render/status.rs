@@ -410,8 +410,7 @@ pub fn status(view: &StatusView, width: Width) -> String {
     }
     if view.tasks_visible.is_some() {
         for missing in LoginRow::not_read(&view.logins) {
-            let text =
-                format!("{missing}; what ledger and breakers know is in `open` and the rest");
+            let text = format!("{missing}; the other columns are of the store, which knows them");
             paragraph(
                 &mut out,
                 width,
