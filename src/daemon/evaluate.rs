@@ -11,7 +11,7 @@ use super::collect::{Readers, collector};
 use super::describe::{self, RowText};
 use super::facts::Surroundings;
 use super::hinted::{self, Hinted};
-use super::memory::{Memory, Remembered, relook_of, rests_on_readings};
+use super::memory::{Memory, Moment, Remembered, relook_of, rests_on_readings};
 use super::owners::{self, Loads};
 use super::seen::{Seen, count};
 use super::{justify, lists, outset, propose, roads, walk};
@@ -472,7 +472,7 @@ fn remember(
         state.lineage,
         Remembered {
             print,
-            relook,
+            relook: relook.map(Moment::from),
             act,
             refusal: None,
             seen: memory.cycle,

@@ -172,7 +172,6 @@ impl Core {
         let mut wanted: Vec<(Arc<Decision>, Passed)> = Vec::with_capacity(many);
         let mut refused: Vec<(Arc<Decision>, Refusal)> = Vec::new();
         let mut behinds: FastMap<LineageId, Behind> = FastMap::default();
-        behinds.reserve(many);
         let mut order_waits = FastMap::default();
         let mut decided: BTreeMap<&'static str, u64> = BTreeMap::new();
         for Proposal {
@@ -227,7 +226,13 @@ impl Core {
         };
         self.recall(&admitted, &refused, &found.rests);
         if self.acting {
-            self.behind = behinds;
+            // it stays until the next cycle's, and is asked for only of what is sent
+            if admitted.len() < behinds.len() / 2 {
+                let of = |item: &Admitted| behinds.remove_entry(&item.decision().lineage);
+                self.behind = admitted.iter().filter_map(of).collect();
+            } else {
+                self.behind = behinds;
+            }
         }
         let queued = admitted.len();
         for admitted in admitted {

@@ -148,7 +148,7 @@ fn is_quiet(known: Option<&Remembered>, now: Timestamp) -> bool {
         None => true,
         Some(act) if act.due.is_some_and(later) => true,
         Some(_) => known.refusal.is_some_and(|refused| match refused.until {
-            Some(until) => later(until),
+            Some(until) => later(until.time()),
             None => refused.waits_for_a_person(),
         }),
     }

@@ -1,5 +1,6 @@
 //! What the cycle remembers of each lineage between cycles, so that nothing unchanged is decided again; never the record itself.
 
+use std::num::{NonZeroI64, NonZeroU8};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -12,13 +13,32 @@ use crate::model::{Decision, LineageId, ReadValue, Refusal, RefusalReason, Verdi
 /// A decision that reads the clock is looked at again after this at the latest.
 pub const TIME_RELOOK: SignedDuration = SignedDuration::from_mins(15);
 
+/// A moment to the microsecond in eight bytes, also where there may be none: there are as many as tasks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Moment(NonZeroI64);
+
+impl From<Timestamp> for Moment {
+    fn from(at: Timestamp) -> Self {
+        // what is as old as 1970 itself is a microsecond late
+        let first = NonZeroI64::from(NonZeroU8::MIN);
+        Self(NonZeroI64::new(at.as_microsecond()).unwrap_or(first))
+    }
+}
+
+impl Moment {
+    /// Back to domain time.
+    pub fn time(self) -> Timestamp {
+        Timestamp::from_microsecond(self.0.get()).unwrap_or(Timestamp::MAX)
+    }
+}
+
 /// One lineage as last decided.
 #[derive(Debug)]
 pub struct Remembered {
     /// Fingerprint of everything the decision rested on.
     pub print: u64,
     /// When it is looked at again although nothing changed.
-    pub relook: Option<Timestamp>,
+    pub relook: Option<Moment>,
     /// The decision, kept whole only where something is to be done.
     pub act: Option<Arc<Decision>>,
     /// Why it was not done.
@@ -35,7 +55,7 @@ pub struct Refused {
     /// The reason.
     pub reason: RefusalReason,
     /// The time that lifts it, where one does.
-    pub until: Option<Timestamp>,
+    pub until: Option<Moment>,
     /// The epoch in which it was said.
     pub epoch: u64,
 }
@@ -50,7 +70,7 @@ impl Refused {
     pub fn of(refusal: &Refusal, epoch: u64) -> Self {
         Self {
             reason: refusal.reason,
-            until: refusal.until,
+            until: refusal.until.map(Moment::from),
             epoch,
         }
     }
@@ -73,7 +93,9 @@ impl Memory {
     /// True where a decision has to be made anew.
     pub fn must_decide(&self, lineage: LineageId, print: u64, now: Timestamp) -> bool {
         match self.lineages.get(&lineage) {
-            Some(known) => known.print != print || known.relook.is_some_and(|relook| relook <= now),
+            Some(known) => {
+                known.print != print || known.relook.is_some_and(|relook| relook.time() <= now)
+            }
             None => true,
         }
     }
@@ -81,7 +103,7 @@ impl Memory {
     /// When the first act is due that only a time holds back.
     pub fn first_due(&self, now: Timestamp) -> Option<Timestamp> {
         let waiting = self.lineages.values().filter(|known| known.act.is_some());
-        let until = waiting.filter_map(|known| known.refusal?.until);
+        let until = waiting.filter_map(|known| Some(known.refusal?.until?.time()));
         until.filter(|until| *until > now).min()
     }
 
@@ -99,7 +121,7 @@ impl Remembered {
         self.refusal.is_some_and(|refused| {
             refused.epoch == epoch
                 && match refused.until {
-                    Some(until) => until > now,
+                    Some(until) => until.time() > now,
                     None => waits_for_a_person(refused.reason),
                 }
         })
@@ -157,4 +179,25 @@ pub fn relook_of(verdict: Option<&Verdict>, reads_time: bool, now: Timestamp) ->
         .flatten()
         .min()
         .and_then(|wait| now.checked_add(wait).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_comes_back_and_what_is_remembered_stays_small() {
+        for at in ["2027-03-01T12:00:00.123456Z", "0001-01-01T00:00:00Z"] {
+            let at: Timestamp = at.parse().expect("a time");
+            assert_eq!(Moment::from(at).time(), at);
+        }
+        assert_eq!(
+            Moment::from(Timestamp::UNIX_EPOCH).time().as_microsecond(),
+            1
+        );
+        let last = Moment::from(Timestamp::MAX).time();
+        assert!(Timestamp::MAX.duration_since(last) < SignedDuration::from_micros(1));
+        // there is one for each task, in a table that is up to twice as large
+        assert!(std::mem::size_of::<(LineageId, Remembered)>() <= 72);
+    }
 }

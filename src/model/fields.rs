@@ -16,11 +16,14 @@ pub struct FieldTable {
 /// Layout of `data`, numbers in ASCII of six bits each, with the seventh where more follow, so that the
 /// whole is text and never has to be checked: 0, the name's place in the table, a tag (`s` text, `n`
 /// number, `b` bool, `j` other JSON), a length, the text; or the place of a whole field in the table,
-/// from 1. Nulls are left out: absent is unknown.
+/// from 1. A tag `l` has no length and no text: it stands for `long`. Nulls are left out: absent is unknown.
 #[derive(Clone, Debug, Default)]
 pub struct Fields {
     table: Arc<FieldTable>,
     data: Box<str>,
+    /// The longest text of most rows, why the last run failed; whoever reads the row for more than its
+    /// fields holds the same text.
+    long: Option<Arc<str>>,
 }
 
 /// One field's value as it came.
@@ -106,6 +109,13 @@ impl FieldPacker {
         self.data.push_str(text);
     }
 
+    /// Appends a text that the row's [`Fields::with_long`] holds.
+    pub fn push_long(&mut self, name: u16) {
+        number(&mut self.data, 0);
+        number(&mut self.data, u32::from(name));
+        self.data.push('l');
+    }
+
     /// The place of the same field in the table, from 1, where an earlier row had it.
     fn shared(&mut self, name: u16, tag: u8, text: &str) -> Option<u32> {
         let recent = self.recent.get_mut(usize::from(name))?;
@@ -178,7 +188,17 @@ fn take_number(from: &mut &str) -> Option<u32> {
 impl Fields {
     /// Joins a table and a packed row.
     pub fn new(table: Arc<FieldTable>, data: Box<str>) -> Self {
-        Self { table, data }
+        Self {
+            table,
+            data,
+            long: None,
+        }
+    }
+
+    /// The same with the text that [`FieldPacker::push_long`] stands for.
+    #[must_use]
+    pub fn with_long(self, long: Option<Arc<str>>) -> Self {
+        Self { long, ..self }
     }
 
     /// Builds a row from pairs; for single reads and tests.
@@ -196,7 +216,11 @@ impl Fields {
     /// Takes the values out; the row is left without any, under the same names.
     #[must_use]
     pub fn take(&mut self) -> Self {
-        Self::new(Arc::clone(&self.table), std::mem::take(&mut self.data))
+        Self {
+            table: Arc::clone(&self.table),
+            data: std::mem::take(&mut self.data),
+            long: self.long.take(),
+        }
     }
 
     /// Replaces the table, after packing against a growing one.
@@ -217,6 +241,7 @@ impl Fields {
         FieldIter {
             table: &self.table,
             rest: &self.data,
+            long: self.long.as_deref(),
         }
     }
 }
@@ -224,6 +249,7 @@ impl Fields {
 struct FieldIter<'a> {
     table: &'a FieldTable,
     rest: &'a str,
+    long: Option<&'a str>,
 }
 
 impl<'a> Iterator for FieldIter<'a> {
@@ -238,6 +264,10 @@ impl<'a> Iterator for FieldIter<'a> {
             let name = u16::try_from(take_number(&mut self.rest)?).ok()?;
             let tag = self.rest.bytes().next()?;
             self.rest = self.rest.get(1..)?;
+            if tag == b'l' {
+                let name = self.table.names.get(usize::from(name))?;
+                return Some((name, FieldValue::Text(self.long?)));
+            }
             let len = usize::try_from(take_number(&mut self.rest)?).ok()?;
             let (text, rest) = self.rest.split_at_checked(len)?;
             self.rest = rest;

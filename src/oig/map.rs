@@ -151,7 +151,30 @@ struct Seen<'r> {
     sch_reason: Option<Cow<'r, str>>,
     reason: Option<Cow<'r, str>>,
     retry_task: Option<Cow<'r, str>>,
+    /// A long reason, kept once for the row and for its fields.
+    long: Option<Arc<str>>,
     child: Vec<(&'r str, Cow<'r, str>)>,
+}
+
+/// Texts from here on are worth a place of their own beside the packed fields.
+const LONG: usize = 48;
+
+fn is_reason(meaning: Known) -> bool {
+    matches!(meaning, Known::SchReason | Known::Reason)
+}
+
+impl Seen<'_> {
+    /// True where this text is the row's long one; the first that is long enough becomes it.
+    fn holds(&mut self, value: &Value<'_>, pool: &mut Interner) -> bool {
+        match (value, &self.long) {
+            (Value::Text(text), Some(long)) => **text == **long,
+            (Value::Text(text), None) if text.len() >= LONG => {
+                self.long = Some(pool.get(text));
+                true
+            }
+            _ => false,
+        }
+    }
 }
 
 impl<'z> Mapper<'z> {
@@ -206,7 +229,9 @@ impl<'z> Mapper<'z> {
                 continue;
             };
             at += 1;
-            if let Some(value) = field.value.packed() {
+            if is_reason(meaning) && seen.holds(&field.value, pool) {
+                self.packer.push_long(index);
+            } else if let Some(value) = field.value.packed() {
                 self.packer.push(index, value);
             }
             if meaning == Known::Id {
@@ -241,7 +266,7 @@ impl<'z> Mapper<'z> {
             ));
         }
         task.id = TaskId::new(&id);
-        task.fields = Fields::new(Arc::default(), packed);
+        task.fields = Fields::new(Arc::default(), packed).with_long(seen.long.clone());
         finish(task, seen, self.zone, pool)
     }
 }
@@ -383,7 +408,10 @@ fn finish(
     } else {
         seen.sch_reason.or(seen.reason)
     };
-    task.reason = reason.map(|t| pool.get(&t));
+    task.reason = reason.map(|t| match seen.long {
+        Some(long) if *long == *t => long,
+        _ => pool.get(&t),
+    });
     let user_key = seen.owner_key.map(|t| pool.get(&canonical_key(&t)));
     let group_key = seen.group_key.map(|t| pool.get(&canonical_key(&t)));
     let user_login = seen.owner_login.map(|t| login(&t, pool));

@@ -151,7 +151,7 @@ fn acts_of_the_account_wait_for_a_note_on_its_way_and_what_takes_access_does_not
 
 #[test]
 fn a_note_is_written_only_where_nothing_is_due_soon() {
-    use crate::daemon::memory::Refused;
+    use crate::daemon::memory::{Moment, Refused};
     use crate::model::RefusalReason;
     let now = at();
     let known = |act: Option<Decision>, refusal| Remembered {
@@ -166,8 +166,8 @@ fn a_note_is_written_only_where_nothing_is_due_soon() {
         let decision = item(1, None, Kind::Grant).decision().clone();
         Some(Decision { due, ..decision })
     };
-    let refused = |reason, until| {
-        let epoch = 1;
+    let refused = |reason, until: Option<Timestamp>| {
+        let (until, epoch) = (until.map(Moment::from), 1);
         Some(Refused {
             reason,
             until,
