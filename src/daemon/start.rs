@@ -317,8 +317,7 @@ async fn assemble(
             }
             Need::Server | Need::Store { .. } => now,
         };
-        let settle_after = settings.delivery.settle_after;
-        ledger.found_open(since, settle_after).await?;
+        ledger.found_open(since).await?;
         even::none_later(&ledger, clock.now(), need == Need::All).await?;
     }
     // first, so that the mode's record names it

@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::index::{Index, Lineage, Stamp, TaskRef};
+use super::index::{Index, Lineage, Stamp, TaskRef, flags};
 use super::lineage::child_digest;
 use super::record::Redefined;
 use crate::model::task::Fnv;
-use crate::model::{ProcessKey, Task};
+use crate::model::{DefKey, ProcessKey, Task};
 
 /// Marks the hash of a process key that is no number.
 const TEXT: u64 = 1 << 63;
@@ -65,7 +65,9 @@ pub(super) fn differs(index: &Index, of: &Lineage, id: &TaskRef, task: &Task) ->
         let now = task.created?;
         Some(now > seen.time() && !same_moment(then.time(), now))
     };
-    let process_differs = process != 0 && of.process != 0 && process != of.process;
+    // its elders were shown under another account, where that has changed with the id
+    let elder = of.has(flags::MOVED) && of.task != *id;
+    let process_differs = process != 0 && of.process != 0 && process != of.process && !elder;
     Differs {
         process: process_differs,
         definition: definition().unwrap_or(false) && !same_but_redefined(of, id, process, task),
@@ -90,6 +92,20 @@ pub(super) fn redefined(index: &Index, of: &Lineage, task: &Task) -> Option<Rede
     let before = then.definition.strip_prefix('#')?;
     (before != key.as_str()).then(|| Redefined {
         definition: key.clone(),
+        process: task.process.clone(),
+        user: task.beneficiary.clone(),
+        child: child_digest(task),
+    })
+}
+
+/// The row of a successor that its link tells, where it shows another account than its elder.
+pub(super) fn moved(index: &Index, of: &Lineage, task: &Task) -> Option<Redefined> {
+    let process = mark_of(task.process.as_ref());
+    let then = index.definitions.get(of.definition)?;
+    let known = then.definition.strip_prefix('#').map(DefKey::new);
+    (process != 0 && process != of.process).then_some(())?;
+    Some(Redefined {
+        definition: task.definition_key.clone().or(known)?,
         process: task.process.clone(),
         user: task.beneficiary.clone(),
         child: child_digest(task),

@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::attempts::{ClaimRequest, Claims, Settled};
@@ -350,13 +350,9 @@ impl Ledger {
     ///
     /// # Errors
     /// The ledger has failed.
-    pub async fn found_open(
-        &self,
-        since: Timestamp,
-        settle_after: SignedDuration,
-    ) -> Result<(), LedgerError> {
+    pub async fn found_open(&self, since: Timestamp) -> Result<(), LedgerError> {
         self.submit(move |work| {
-            work.found_open(since, settle_after);
+            work.found_open(since);
             Ok(())
         })
         .await

@@ -126,11 +126,14 @@ impl Attempt {
             AttemptState::Claimed => true,
             // its successor waits for the connector, or is with it
             AttemptState::Pending => self.action == Action::Retry && self.kind != Kind::Notify,
-            AttemptState::Unknown | AttemptState::Accepted => match self.action {
-                Action::Reassign { .. } | Action::SetNote { .. } => false,
-                Action::Retry => self.kind != Kind::Notify,
-                Action::SetResponse { .. } | Action::ManualComplete => true,
-            },
+            // whose result is in doubt may be carried out yet
+            AttemptState::Unknown | AttemptState::Accepted | AttemptState::Ambiguous => {
+                match self.action {
+                    Action::Reassign { .. } | Action::SetNote { .. } => false,
+                    Action::Retry => self.kind != Kind::Notify,
+                    Action::SetResponse { .. } | Action::ManualComplete => true,
+                }
+            }
             _ => false,
         };
         may_run && now.duration_since(self.may_run_from()) < settle_after

@@ -206,7 +206,7 @@ impl Work {
 
     /// Of these the ones whose former id may have been retried by somebody else as well, with the newcomer for
     /// a result: it is younger than that id, and the server made it so near to our send that the list behind
-    /// the send can't have shown it.
+    /// the send can't have shown it, or so near to the result that was taken for ours.
     fn copied(
         &self,
         new: &Newcomer,
@@ -224,8 +224,12 @@ impl Work {
                 let sent = last.at.time();
                 let since = new.created.unwrap_or(now).duration_since(sent);
                 let before = LISTED.saturating_add(coarseness(new.created));
+                // two retries of one moment show their results one after the other, however late that is
+                let beside = past.made.zip(new.created).is_some_and(|(made, other)| {
+                    other.duration_since(made.time()).abs() <= delivery.settle_after
+                });
                 new.task.cmp_numeric(&TaskId::from(former)).is_gt()
-                    && since <= delivery.settle_after
+                    && (since <= delivery.settle_after || beside)
                     && since.saturating_add(before) >= SignedDuration::ZERO
             })
         };

@@ -167,9 +167,9 @@ impl Work {
     }
 
     /// See [`super::Ledger::found_open`].
-    pub fn found_open(&mut self, since: Timestamp, settle_after: SignedDuration) {
+    pub fn found_open(&mut self, since: Timestamp) {
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        index.found_open(since, settle_after);
+        index.found_open(since);
     }
 
     /// Forgets the unanswered requests that have had their time.

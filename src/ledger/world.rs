@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::error::LedgerError;
-use super::facts::{Differs, differs, in_words, redefined};
+use super::facts::{Differs, differs, in_words, moved, redefined};
 use super::index::{TaskRef, flags};
 use super::lineage::{Newcomer, print};
 use super::ran::RunMark;
@@ -272,7 +272,7 @@ impl Work {
         self.emit(meta, EventBody::IdsReused { items })
     }
 
-    /// A successor that its link tells may have another definition key than its elder, which is the
+    /// A successor that its link tells may have another definition key or account than its elder, which is the
     /// lineage's from now on.
     pub(super) fn take_definition(
         &mut self,
@@ -283,7 +283,7 @@ impl Work {
         let found = {
             let index = self.index();
             let of = index.lineage(lineage);
-            of.and_then(|of| redefined(&index, of, task))
+            of.and_then(|of| redefined(&index, of, task).or_else(|| moved(&index, of, task)))
         };
         let Some(redefined) = found else {
             return Ok(());

@@ -155,6 +155,8 @@ pub(in crate::ledger) mod flags {
     pub const LEFT: u16 = 128;
     /// It was seen that what it gives was taken away later; a person has not said otherwise since.
     pub const STALE: u16 = 256;
+    /// Its present id is shown under another account than its elders.
+    pub const MOVED: u16 = 512;
 }
 
 /// The last decision, in small.

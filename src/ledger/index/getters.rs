@@ -158,8 +158,8 @@ impl Index {
     }
 
     /// This run has found all open attempts, and counts their time `since` one.
-    pub(in crate::ledger) fn found_open(&mut self, since: Timestamp, settle_after: SignedDuration) {
-        self.late.found(since, settle_after);
+    pub(in crate::ledger) fn found_open(&mut self, since: Timestamp) {
+        self.late.found(since);
         for attempt in self.attempts.values_mut() {
             attempt.found = super::FoundAt(Some(since));
         }

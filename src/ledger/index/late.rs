@@ -9,7 +9,7 @@ use crate::model::{Action, AttemptEvent, AttemptState, LineageId, ProcessKey};
 /// `delivery.settle_after` is never longer.
 const LONGEST: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// Whose writes wait: those of the account, or where that is not known those of the piece of work.
+/// Whose writes wait: those of the account, and those of the piece of work.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Place {
     Account(ProcessKey),
@@ -45,14 +45,14 @@ impl Late {
         if !attempt.unanswered || !moves || over {
             return;
         }
-        let place = match &attempt.process {
-            Some(process) => Place::Account(process.clone()),
-            None => Place::Work(lineage),
-        };
         let mut attempt = attempt.clone();
         attempt.state = AttemptState::Unknown;
-        self.by.entry(place).or_default().push(attempt);
-        self.many += 1;
+        // what goes on with it may be shown under another account, or under none
+        let account = attempt.process.clone().map(Place::Account);
+        for place in [account, Some(Place::Work(lineage))].into_iter().flatten() {
+            self.by.entry(place).or_default().push(attempt.clone());
+            self.many += 1;
+        }
         if self.many > self.full {
             self.forget(self.now, LONGEST);
             self.full = self.many.saturating_mul(2).max(1024);
@@ -72,10 +72,10 @@ impl Late {
             .flatten()
     }
 
-    /// This run has found them, and counts their time `since` one; those that had had their time by the last
-    /// record are none.
-    pub fn found(&mut self, since: Timestamp, settle_after: SignedDuration) {
-        self.forget(self.now, settle_after);
+    /// This run has found them, and counts their time `since` one. How long ago they were is not asked: the
+    /// clock that tells may have been set forward since, also in a run between.
+    pub fn found(&mut self, since: Timestamp) {
+        self.forget(self.now, LONGEST);
         for attempt in self.by.values_mut().flatten() {
             attempt.found = FoundAt(Some(since));
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{HoldState, Index, TaskRef, flags};
+use crate::ledger::facts::mark_of;
 use crate::ledger::lineage::JoinKey;
 use crate::ledger::record::{Redefined, ReusedItem};
 use crate::model::LineageId;
@@ -62,6 +63,11 @@ impl Index {
         );
         if let Some(of) = self.lineage_mut(lineage) {
             of.definition = definition;
+            let process = mark_of(now.process.as_ref());
+            if process != 0 && process != of.process {
+                of.set(flags::MOVED, of.process != 0);
+                of.process = process;
+            }
             // a row that doesn't show its account has none
             of.key = key.or(of.key);
         }

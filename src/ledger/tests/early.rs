@@ -218,7 +218,7 @@ fn what_a_start_has_found_open_may_still_run_for_all_of_the_time_from_that_start
     send(&mut work, lineage, "90", 1, unknown);
     // killed, and started again by a clock that was set forward by an hour
     let mut work = Work::new(Arc::clone(&index));
-    work.found_open(at(62), delivery().settle_after);
+    work.found_open(at(62));
     let way = |minute| {
         let index = index.read().expect("a lock");
         index.on_the_way(&ProcessKey::new("77"), at(minute), delivery().settle_after)
@@ -249,7 +249,7 @@ fn what_is_found_open_counts_from_when_on_the_clock_is_known_to_be_even_and_neve
         send(&mut work, lineage, "90", 1, unknown);
         let mut work = Work::new(Arc::clone(&index));
         assert_eq!(work.none_later(at(62)), Ahead::default());
-        work.found_open(at(since), delivery().settle_after);
+        work.found_open(at(since));
         let open = index.read().expect("a lock");
         let attempt = open.attempt(lineage).expect("open");
         assert_eq!(attempt.may_run_from(), at(since.max(1)));
@@ -275,7 +275,7 @@ fn what_was_sent_by_a_clock_that_was_ahead_is_read_all_the_same() {
         lineages: 1,
     };
     assert_eq!(work.none_later(at(2)), one);
-    work.found_open(at(2), delivery().settle_after);
+    work.found_open(at(2));
     let target = same()[0].target.clone().expect("shown");
     // counted as out from the start on, and not from a time to come
     let out = |minute: i64| {

@@ -118,6 +118,37 @@ fn the_other_result_of_an_id_that_somebody_retried_beside_us_is_no_new_work() {
     }
 }
 
+/// Both retries had to wait for the connector: their results come long after the send, and near to each other.
+#[test]
+fn the_other_result_of_an_id_that_somebody_retried_beside_us_is_no_new_work_however_late_it_comes()
+{
+    let row = |id: &str, status, minute| {
+        let mut row = row(id, status, "77");
+        row.created = Some(at(minute) + SignedDuration::from_millis(7));
+        row
+    };
+    for (second, doubt) in [(48, true), (60, false)] {
+        let (mut work, index) = core();
+        let seen = see(&mut work, vec![row("90", TaskStatus::Rejected, -200)], 0);
+        let lineage = seen.views[0].lineage.expect("opened");
+        let unknown = ReceiptStatus::Unknown {
+            why: Arc::from("503"),
+        };
+        send(&mut work, lineage, "90", 5, unknown);
+        let ours = row("101", TaskStatus::Rejected, 36);
+        assert_eq!(see(&mut work, vec![ours.clone()], 37).joined, 1);
+        let other = row("102", TaskStatus::Rejected, second);
+        for minute in [61, 63, 65] {
+            see(&mut work, vec![ours.clone(), other.clone()], minute);
+        }
+        let index = index.read().expect("a lock");
+        let new = index.lineage_of(&TaskId::new("102")).expect("opened");
+        assert_ne!(new, lineage);
+        let told = (index.is_ambiguous(new), index.is_ambiguous(lineage));
+        assert_eq!(told, (doubt, doubt), "made at {second}");
+    }
+}
+
 #[test]
 fn on_a_list_that_always_shifts_a_possible_successor_ends_in_doubt_and_never_as_new_work() {
     for link in [None, Some("1090")] {

@@ -123,7 +123,7 @@ fn what_was_never_answered_holds_its_account_until_settle_after_though_its_resul
                 assert_eq!(until(4, 900, Some(&ProcessKey::new("78")), revoke), None);
             }
             // a start counts it from itself on, as it does what is open
-            work.found_open(at(10), settle_after);
+            work.found_open(at(10));
             assert_eq!(until(17, 900, Some(&process), false), late.then(|| at(25)));
             see(&mut work, vec![row("1200", status, "77")], 25);
             assert_eq!(
@@ -135,8 +135,9 @@ fn what_was_never_answered_holds_its_account_until_settle_after_though_its_resul
     }
 }
 
+/// A start by a clock that was set forward, with a claim of its own on record by then, and a second start.
 #[test]
-fn a_start_holds_nothing_for_what_had_had_its_time_by_the_last_record() {
+fn what_was_never_answered_is_held_by_each_start_whatever_the_clock_of_the_records_was() {
     let (mut work, index) = core();
     let seen = see(&mut work, vec![row("90", TaskStatus::Rejected, "77")], 0);
     let lineage = seen.views[0].lineage.expect("opened");
@@ -144,16 +145,27 @@ fn a_start_holds_nothing_for_what_had_had_its_time_by_the_last_record() {
         why: Arc::from("503"),
     };
     send(&mut work, lineage, "90", 1, unknown);
-    see(&mut work, vec![row("1200", TaskStatus::Rejected, "77")], 3);
-    see(&mut work, vec![row("1300", TaskStatus::Rejected, "78")], 20);
+    let shown = vec![
+        row("1200", TaskStatus::Rejected, "77"),
+        row("1300", TaskStatus::Rejected, "78"),
+    ];
+    let told = see(&mut work, shown[..1].to_vec(), 3);
+    assert_eq!(told.outcomes[0].event, AttemptEvent::ReadBounced);
     let settle_after = delivery().settle_after;
-    work.found_open(at(30), settle_after);
-    let index = index.read().expect("a lock");
     let account = ProcessKey::new("77");
-    assert_eq!(
-        index.late_until(Some(&account), lineage, false, at(31), settle_after),
-        None
-    );
+    let until = |minute| {
+        let index = index.read().expect("a lock");
+        index.late_until(Some(&account), lineage, false, at(minute), settle_after)
+    };
+    for start in [63, 66] {
+        // as a start does that has records to make before it counts
+        let meta = Meta::daemon(at(start), None);
+        work.emit(&meta, EventBody::Dropped {}).expect("on record");
+        work.found_open(at(start));
+        assert_eq!(until(start + 1), Some(at(start + 15)));
+        see(&mut work, shown.clone(), start + 1);
+        assert_eq!(until(start + 2), Some(at(start + 15)));
+    }
 }
 
 /// Where a row shows no account the piece of work itself is held.
@@ -186,4 +198,59 @@ fn what_was_never_answered_holds_its_own_work_where_no_account_is_known() {
     let until = |of| index.late_until(None, of, false, at(4), settle_after);
     assert_eq!(until(lineage), Some(at(16)));
     assert_eq!(until(LineageId(900)), None);
+}
+
+/// What its successor is in doubt about may still be carried out: a revoke that ran before would be undone.
+#[test]
+fn an_ambiguous_grant_holds_a_revoke_as_long_as_it_may_still_be_carried_out() {
+    let unknown = || ReceiptStatus::Unknown {
+        why: Arc::from("503"),
+    };
+    for answer in [unknown(), ReceiptStatus::Accepted] {
+        let (mut work, index) = core();
+        let seen = see(&mut work, vec![row("90", TaskStatus::Rejected, "77")], 0);
+        let lineage = seen.views[0].lineage.expect("opened");
+        send(&mut work, lineage, "90", 1, answer);
+        let two = ["1200", "1201"].map(|id| row(id, TaskStatus::Rejected, "77"));
+        let told = (2..6).find_map(|minute| {
+            let seen = see(&mut work, two.to_vec(), minute);
+            seen.outcomes.first().map(|outcome| outcome.event)
+        });
+        assert_eq!(told, Some(AttemptEvent::ReadAmbiguous));
+        let index = index.read().expect("a lock");
+        let account = ProcessKey::new("77");
+        let held = |minute| index.on_the_way(&account, at(minute), delivery().settle_after);
+        assert_eq!((held(7), held(16)), (true, false));
+    }
+}
+
+/// The successor is shown under another account, or under none.
+#[test]
+fn what_was_never_answered_holds_its_own_work_under_whatever_account_it_goes_on() {
+    let unknown = ReceiptStatus::Unknown {
+        why: Arc::from("503"),
+    };
+    for process in [None, Some(ProcessKey::new("78"))] {
+        let (mut work, index) = core();
+        let seen = see(&mut work, vec![row("90", TaskStatus::Rejected, "77")], 0);
+        let lineage = seen.views[0].lineage.expect("opened");
+        send(&mut work, lineage, "90", 1, unknown.clone());
+        let mut next = row("1200", TaskStatus::Rejected, "77");
+        next.process = process.clone();
+        next.retry_of = Some(TaskId::new("90"));
+        for minute in 2..6 {
+            see(&mut work, vec![next.clone()], minute);
+        }
+        // the elder is no stranger either, where its account shows it once more
+        let finished = row("90", TaskStatus::UnsuccessfullyCompleted, "77");
+        see(&mut work, vec![next.clone(), finished], 6);
+        let index = index.read().expect("a lock");
+        assert!(index.other_world().is_none() && !index.is_ambiguous(lineage));
+        assert_eq!(index.lineage_of(&TaskId::new("1200")), Some(lineage));
+        assert_eq!(index.lineage_of(&TaskId::new("90")), Some(lineage));
+        assert!(index.open_attempt(lineage).is_none(), "it was told");
+        let settle_after = delivery().settle_after;
+        let until = index.late_until(process.as_ref(), lineage, false, at(7), settle_after);
+        assert_eq!(until, Some(at(16)), "{process:?}");
+    }
 }
