@@ -219,8 +219,8 @@ impl Slice {
             return Ok(None);
         }
         self.spend(1);
-        let processes = match self.client.accounts_of(key).await {
-            Ok(Some(processes)) => processes,
+        let (processes, all_told) = match self.client.accounts_of(key).await {
+            Ok(Some(accounts)) => accounts,
             Ok(None) => return Ok(Some(told)),
             Err(error) if error.is_login() => return Err(error),
             Err(error) => {
@@ -230,14 +230,15 @@ impl Slice {
             }
         };
         self.in_a_row = 0;
-        let processes: BTreeSet<_> = processes.into_iter().collect();
         let all = u32::try_from(processes.len()).unwrap_or(u32::MAX);
         // whose accounts are more than what is left comes first in the next slice, with all of it
         if all > self.reads && !std::mem::replace(&mut self.fresh, false) {
             return Ok(None);
         }
         self.fresh = false;
-        told.end = PersonEnd::Walked;
+        if all_told {
+            told.end = PersonEnd::Walked;
+        }
         let mut found = BTreeSet::new();
         for process in &processes {
             if self.reads == 0 {

@@ -370,6 +370,7 @@ async fn an_account_that_is_never_answered_is_named_and_a_walk_holds_up_neither_
         "login = \"OTHER\"\nstatus = \"Disabled\"",
     );
     let mut drill = crate::drill::Setup::of(&leaver)
+        .server("reads_per_minute = 48")
         .config("[intake]\npersons_file = \"persons\"\npersons_every = \"6h\"\nearliest = \"1s\"")
         .file("persons", "")
         .start()
@@ -406,6 +407,18 @@ async fn an_account_that_is_never_answered_is_named_and_a_walk_holds_up_neither_
         Some(sent) < walked,
         "{sent} was sent, and {walked:?} read before"
     );
+    // six readings in a slice: one for the persons, two for each; the third one's turn is in the next slice
+    let accounts = so_far.requests().filter(|row| {
+        let query = row["query"].as_str().unwrap_or_default();
+        query.contains("accounts=")
+    });
+    let mut minutes = std::collections::BTreeMap::<String, u64>::new();
+    for row in accounts {
+        let at = row["at"].as_str().expect("a time");
+        *minutes.entry(at[..16].to_owned()).or_default() += 1;
+    }
+    let slices: Vec<u64> = minutes.values().copied().collect();
+    assert_eq!(slices, [3, 2], "{minutes:?}");
     let after = standing(&drill)["walk"].clone();
     let turns = &after["turns"];
     let got = json!([

@@ -43,6 +43,9 @@ pub fn task_id(text: &str) -> Option<TaskId> {
     good.then(|| TaskId::new(text))
 }
 
+/// Takes one value of a sort.
+type Take = fn(&mut Named, &Value) -> Result<(), Cause>;
+
 impl Named {
     fn task(&mut self, value: &Value) -> Result<(), Cause> {
         let id = match value {
@@ -82,7 +85,7 @@ impl Named {
     /// stands beside is not looked at.
     fn object(&mut self, value: &Value) -> Result<(), Cause> {
         let object = value.as_object().ok_or(Cause::Malformed)?;
-        let parts: [(_, _, fn(&mut Self, &Value) -> _); 3] = [
+        let parts: [(_, _, Take); 3] = [
             ("tasks", "task", Self::task),
             ("targets", "target", Self::target),
             ("users", "user", Self::person),
