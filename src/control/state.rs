@@ -82,20 +82,20 @@ pub struct IntakeView {
     pub ended: Vec<(String, u64)>,
     /// Why hints can't be put on disk, if so.
     pub problem: Option<String>,
-    /// The walk through the accounts of persons, where one is configured.
+    /// The walk through the accounts of the persons of a file, where one is configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub walk: Option<WalkView>,
+    /// Persons whom events and files have named and who wait to be walked through.
+    #[serde(default)]
+    pub persons_waiting: u64,
+    /// What became of those whose turn is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub persons: Option<TurnsView>,
 }
 
-/// How the walk through the accounts of persons stands.
+/// What became of persons whose accounts were to be walked through.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct WalkView {
-    /// The file that names them.
-    pub file: String,
-    /// When the present walk began, or the last one.
-    pub began: Option<Timestamp>,
-    /// All of them had their turn.
-    pub over: bool,
+pub struct TurnsView {
     /// Persons whose accounts were read.
     pub walked: u64,
     /// Rejected tasks found that no list shows.
@@ -106,6 +106,19 @@ pub struct WalkView {
     pub not_shown: Vec<Login>,
     /// Those of whose accounts one or more could not be read, the first ones.
     pub not_read: Vec<Login>,
+}
+
+/// How the walk through the accounts of the persons of a file stands.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct WalkView {
+    /// The file that names them.
+    pub file: String,
+    /// When the present walk began, or the last one.
+    pub began: Option<Timestamp>,
+    /// All of them had their turn.
+    pub over: bool,
+    /// What became of those who had it.
+    pub turns: TurnsView,
     /// What is wrong with the file, if so.
     pub problem: Option<String>,
 }

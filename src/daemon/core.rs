@@ -25,6 +25,7 @@ use super::store::StoreSeen;
 use super::time::{Stepper, idle};
 use super::under_way::{UnderWay, Why};
 use super::upkeep::Saving;
+use super::walk::Walking;
 use super::{DaemonError, systemd};
 use crate::absence::{Feed, Roster};
 use crate::config::Overrides;
@@ -36,7 +37,7 @@ use crate::ledger::{Actor, Ledger, LedgerError, ServerBehind, VerifyItem};
 use crate::model::hash::FastMap;
 use crate::model::settings::Settings;
 use crate::model::{Clock, CycleId, Known, LineageId, Mode, RefusalReason, TaskId};
-use crate::oig::{Client, Logins, RequestCounts};
+use crate::oig::{Client, Logins, OigError, RequestCounts};
 use crate::policy::PolicySet;
 use crate::source::Intake;
 use crate::telemetry::{Health, Metered, Metrics};
@@ -71,6 +72,8 @@ pub enum Done {
     Justified(Box<JustifyDone>),
     /// Single readings have ended.
     Looked(LookDone),
+    /// A slice of the walk through accounts has ended; only a stopped login is an error.
+    Walked(Result<(), OigError>),
     /// Something was read from the journal.
     Told {
         /// The answer.
@@ -252,6 +255,8 @@ pub struct Core {
     pub saving: Saving,
     /// Hints that tasks should be read, where any are taken.
     pub intake: Option<Intake>,
+    /// The walk through the accounts of persons.
+    pub walking: Walking,
     /// Where events are taken.
     pub intake_at: Option<std::net::SocketAddr>,
     /// Counts of the intake that the counters know of.
@@ -476,6 +481,7 @@ impl Core {
             Ok(Done::Sent(sent)) => self.sent_done(*sent).await,
             Ok(Done::Justified(done)) => self.justified(*done).await,
             Ok(Done::Looked(looked)) => self.look_done(looked).await,
+            Ok(Done::Walked(ended)) => self.walk_done(ended).await,
             Ok(Done::Told { answer, reply }) => {
                 // an asker that went away needs no answer
                 let _ = reply.send(*answer);

@@ -137,6 +137,8 @@ pub struct Evaluated {
     pub fresh: FastSet<LineageId>,
     /// What became of hints.
     pub hinted: Hinted,
+    /// The tasks that were shown, where a walk through accounts may follow.
+    pub shown: Option<FastSet<TaskId>>,
     /// The orders and the configuration under which it was worked out.
     pub epoch: u64,
 }
@@ -155,8 +157,10 @@ pub async fn evaluate(bench: &Bench, memory: &mut Memory) -> Result<Evaluated, C
     let asked = hinted::asked(bench);
     let mut snapshot = lists::read(bench, memory).await?;
     let hinted = hinted::read(bench, asked, &mut snapshot).await?;
-    walk::step(bench, &snapshot).await?;
-    evaluate_list(bench, memory, snapshot, hinted).await
+    let shown = walk::shown(bench, &snapshot);
+    let mut out = evaluate_list(bench, memory, snapshot, hinted).await?;
+    out.shown = shown;
+    Ok(out)
 }
 
 /// The same over a list that was read already, with what was read by ids behind it.

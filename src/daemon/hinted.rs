@@ -279,6 +279,8 @@ impl Core {
             ended: words(ended.map(|(end, count)| (end.as_str(), *count)).collect()),
             problem: standing.trouble.map(|why| why.to_string()),
             walk: self.walk_view(),
+            persons_waiting: standing.persons,
+            persons: self.persons_view(),
         })
     }
 

@@ -325,6 +325,7 @@ impl Core {
             || !found.fresh.is_empty();
         let faults = found.fault_count;
         let to_justify = std::mem::take(&mut found.to_justify);
+        let shown = found.shown.take();
         let sent_now = self.govern(found, now).await?;
         if known && self.acting {
             self.take_wishes(to_justify, now);
@@ -360,6 +361,7 @@ impl Core {
             // it came while this cycle read, or is one too many for it
             self.hint_came(now);
         }
+        self.start_walk(shown, now);
         self.report(now, sent_now, faults, took);
         self.place_governor(now).await
     }

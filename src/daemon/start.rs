@@ -403,6 +403,7 @@ async fn assemble(
         governor_stored: None,
         saving: Saving::default(),
         intake: None,
+        walking: super::walk::Walking::default(),
         intake_at: None,
         metered_intake: Metered::default(),
         settings,

@@ -43,7 +43,7 @@ impl Road {
                 "a reading by its id, because a file of the watched folder named it; the list does not show it"
             }
             Self::Walk => {
-                "a reading by its id, because an account of its beneficiary showed it in a walk through the accounts of the persons of intake.persons_file; the list does not show it"
+                "a reading by its id, because an account of its beneficiary showed it in a walk through the accounts of persons; the list does not show it"
             }
         }
     }

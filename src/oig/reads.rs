@@ -157,12 +157,15 @@ impl Client {
         Ok(Some(person))
     }
 
-    /// The process instances of a person's accounts; `None`: no such person, or not visible, or the server shows
-    /// no accounts (contract section 7).
+    /// The process instances of a person's accounts, and whether each account shows its own; `None`: no such person,
+    /// or not visible, or the server shows no accounts (contract section 7).
     ///
     /// # Errors
     /// Any [`OigError`].
-    pub async fn accounts_of(&self, key: &UserKey) -> Result<Option<Vec<ProcessKey>>, OigError> {
+    pub async fn accounts_of(
+        &self,
+        key: &UserKey,
+    ) -> Result<Option<(BTreeSet<ProcessKey>, bool)>, OigError> {
         let inner = &self.0;
         let what = format!("the accounts of user {key}");
         let path = format!(
@@ -180,11 +183,14 @@ impl Client {
         if !page.has_list {
             return Ok(None);
         }
-        let keys = page.items.iter().filter_map(|row| {
+        let key = |row: &Row<'_>| {
             let key = row.text(&["processInstanceKey", "Process Instance.Key"])?;
-            Some(ProcessKey::new(key.trim()))
-        });
-        Ok(Some(keys.collect()))
+            let key = key.trim();
+            (!key.is_empty()).then(|| ProcessKey::new(key))
+        };
+        let keys: Vec<Option<ProcessKey>> = page.items.iter().map(key).collect();
+        let all = keys.iter().all(Option::is_some);
+        Ok(Some((keys.into_iter().flatten().collect(), all)))
     }
 
     /// A person by login: exactly one match, or `None` where the server shows nobody.

@@ -62,6 +62,12 @@ async fn an_event_that_was_answered_is_acted_on_although_the_daemon_is_killed_at
     );
     assert_eq!(event.send(&at).0, 202);
     assert_eq!(other.send(&at).0, 202);
+    let truth = drill.truth();
+    let mut tasks = truth["tasks"].as_array().expect("tasks").iter();
+    let task = tasks.find(|task| task["id"].as_u64() == one[2].parse().ok());
+    let person = &task.expect("it is there")["beneficiary"];
+    let users = json!({ "users": [person, "NOSUCH"] }).to_string();
+    assert_eq!(Event::new("m-3", &users).send(&at).0, 202);
     // nothing has read it yet: the world stands still
     drill.kill_and_restart().await;
     drill.run_for("1m").await;
@@ -73,8 +79,25 @@ async fn an_event_that_was_answered_is_acted_on_although_the_daemon_is_killed_at
     let after = standing(&drill);
     assert_eq!(after["duplicates"], 1, "{after:#}");
     assert_eq!(count(&after, "ended", "not_found"), 1, "{after:#}");
-    let evidence = drill.judge_leaving(4).await;
-    assert_eq!(evidence.effects_on("HR"), 1, "once, although it came twice");
+    // the person was walked through once, and the old task found there waits for a word like the list's
+    let persons = &after["persons"];
+    let got = json!([persons["walked"], persons["found"], persons["not_shown"]]);
+    assert_eq!(got, json!([1, 1, ["NOSUCH"]]), "{after:#}");
+    assert_eq!(after["persons_waiting"], 0, "{after:#}");
+    let text = drill.done(&["status"]);
+    let said = "persons who were named: accounts of 1 persons read, 1 tasks found";
+    let plain = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(plain.contains(said), "{text}");
+    assert!(!drill.log().contains("NOSUCH"), "no log names a person");
+    drill.approve_backlog();
+    drill.run_for("2h").await;
+    let evidence = drill.judge_leaving(3).await;
+    assert_eq!(evidence.effects_on("HR"), 2, "once, although it came twice");
+    let walked = evidence.requests().filter(|row| {
+        let query = row["query"].as_str().unwrap_or_default();
+        query.contains("accounts=")
+    });
+    assert_eq!(walked.count(), 1);
 }
 
 /// The newer of two changes of one attribute is named, and no list shows the older one: only the account's
@@ -225,7 +248,10 @@ async fn files_of_a_folder_are_hints_like_events() {
     let one = tasks_of(&drill, "ONE");
     drill.write(
         "in/.extract",
-        &format!("Task Key;Owner\n{};OTHER\n{};OTHER\n", one[0], one[2]),
+        &format!(
+            "Task Key;Owner\n{};OTHER\n{};OTHER\nuser:NOSUCH;\n",
+            one[0], one[2]
+        ),
     );
     let folder = drill.dir.path().join("in");
     std::fs::rename(folder.join(".extract"), folder.join("extract.csv")).expect("moved");
@@ -241,6 +267,11 @@ async fn files_of_a_folder_are_hints_like_events() {
     assert_eq!(
         (&after["files"], &after["files_failed"]),
         (&json!(1), &json!(1))
+    );
+    assert_eq!(
+        after["persons"]["not_shown"],
+        json!(["NOSUCH"]),
+        "{after:#}"
     );
     assert_eq!(count(&after, "ended", "followed"), 2, "{after:#}");
     let evidence = drill.judge_leaving(3).await;
@@ -288,7 +319,7 @@ async fn what_only_the_accounts_of_persons_show_is_found_by_a_walk_and_heals_onc
     drill.write("persons", &format!("# leavers\n{}\n", lines.join("\n")));
     drill.release();
     drill.daemon();
-    let slice = |drill: &crate::drill::Drill| standing(drill)["walk"]["walked"] != 0;
+    let slice = |drill: &crate::drill::Drill| standing(drill)["walk"]["turns"]["walked"] != 0;
     drill.run_until_or_rest("1h", slice).await;
     // how far it has come and what it has found is known after a kill
     drill.kill_and_restart().await;
@@ -306,9 +337,10 @@ async fn what_only_the_accounts_of_persons_show_is_found_by_a_walk_and_heals_onc
     let explained = drill.done(&["explain", &one[0]]);
     assert!(explained.contains("in a walk through"), "{explained}");
     let after = standing(&drill)["walk"].clone();
-    let got = json!([after["walked"], after["not_walked"], after["over"]]);
+    let turns = &after["turns"];
+    let got = json!([turns["walked"], turns["not_walked"], after["over"]]);
     assert_eq!(got, json!([4, 1, true]), "{after:#}");
-    assert_eq!(after["not_shown"], json!(["NOSUCH"]), "{after:#}");
+    assert_eq!(turns["not_shown"], json!(["NOSUCH"]), "{after:#}");
     let roads = drill.json(&["status", "--json"])["roads"].clone();
     assert_eq!(roads[1], json!(["walk", 5]), "{roads}");
     let text = drill.done(&["status"]);
@@ -332,6 +364,83 @@ async fn what_only_the_accounts_of_persons_show_is_found_by_a_walk_and_heals_onc
     assert!((4..=5).contains(&asked), "{asked}");
 }
 
+/// The front end gives up on one account each time, and another one takes its time: the tasks of a leaver are found all
+/// the same, and nothing that is due waits for a walk.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_that_is_never_answered_is_named_and_a_walk_holds_up_neither_others_nor_a_cycle()
+{
+    let leaver = HIDDEN.replace(
+        "login = \"OTHER\"",
+        "login = \"OTHER\"\nstatus = \"Disabled\"",
+    );
+    let mut drill = crate::drill::Setup::of(&leaver)
+        .server("reads_per_minute = 48")
+        .config("[intake]\npersons_file = \"persons\"\npersons_every = \"6h\"\nearliest = \"1s\"")
+        .file("persons", "")
+        .start()
+        .await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    let truth = drill.truth();
+    let tasks = truth["tasks"].as_array().expect("tasks").iter();
+    let hidden = tasks.filter(|task| task["owner"] == "user:OTHER");
+    let process = |task: &serde_json::Value| format!("/provprocesses/{}", task["process"]);
+    let persons: std::collections::BTreeMap<&str, String> = hidden
+        .filter_map(|task| Some((task["beneficiary"].as_str()?, process(task))))
+        .collect();
+    let persons: Vec<(&str, String)> = persons.into_iter().collect();
+    let (slow, next, never) = (&persons[0].1, &persons[1].1, &persons[2]);
+    let fault = json!({ "do": "hang", "ms": 2000, "on": "read", "probability": 1.0, "limit": 1, "path": slow });
+    drill.act(json!({ "fault": fault })).await;
+    let fault = json!({ "do": "gateway504", "on": "read", "probability": 1.0, "path": never.1 });
+    drill.act(json!({ "fault": fault })).await;
+    let lines: Vec<&str> = persons.iter().map(|(login, _)| *login).collect();
+    drill.write("persons", &lines.join("\n"));
+    drill.approve_backlog();
+    drill.run_for("3h").await;
+    let so_far = drill.safe_so_far().await;
+    let first = |wanted: &dyn Fn(&serde_json::Value) -> bool| so_far.requests().position(wanted);
+    let sent = first(&|row| row["method"] == "PUT").expect("something was due");
+    let walked = first(&|row| {
+        row["path"]
+            .as_str()
+            .is_some_and(|path| path.ends_with(next.as_str()))
+    });
+    assert!(
+        Some(sent) < walked,
+        "{sent} was sent, and {walked:?} read before"
+    );
+    // six readings in a slice: one for the persons, two for each; the third one's turn is in the next slice
+    let accounts = so_far.requests().filter(|row| {
+        let query = row["query"].as_str().unwrap_or_default();
+        query.contains("accounts=")
+    });
+    let mut minutes = std::collections::BTreeMap::<String, u64>::new();
+    for row in accounts {
+        let at = row["at"].as_str().expect("a time");
+        *minutes.entry(at[..16].to_owned()).or_default() += 1;
+    }
+    let slices: Vec<u64> = minutes.values().copied().collect();
+    assert_eq!(slices, [3, 2], "{minutes:?}");
+    let after = standing(&drill)["walk"].clone();
+    let turns = &after["turns"];
+    let got = json!([
+        turns["walked"],
+        turns["found"],
+        after["over"],
+        turns["not_read"]
+    ]);
+    assert_eq!(got, json!([3, 4, true, [never.0]]), "{after:#}");
+    // the next walk finds what this one could not
+    drill.act(json!({ "clear_faults": true })).await;
+    drill.run_for("7h").await;
+    drill.approve_backlog();
+    drill.run_for("3h").await;
+    let evidence = drill.judge().await;
+    assert_eq!(evidence.effects_on("HR"), 5);
+}
+
 /// A file of persons that can't be read stops the walk and nothing else.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_of_persons_that_can_not_be_used_is_named_and_stops_only_the_walk() {
@@ -350,7 +459,7 @@ async fn a_file_of_persons_that_can_not_be_used_is_named_and_stops_only_the_walk
     drill.run_for("1h").await;
     let walk = standing(&drill)["walk"].clone();
     assert_eq!(
-        (&walk["problem"], &walk["not_walked"]),
+        (&walk["problem"], &walk["turns"]["not_walked"]),
         (&serde_json::Value::Null, &json!(1)),
         "{walk:#}"
     );

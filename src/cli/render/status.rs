@@ -6,7 +6,7 @@ use super::layout::{Width, number, pairs, paragraph, prose, table, word};
 use super::{clean, counted, opt_time, time};
 use crate::control::{
     AnchorView, FeedView, IntakeView, LOGIN_HINT, LoginRow, LoginView, PauseView, StatusView,
-    WalkView,
+    TurnsView, WalkView,
 };
 use crate::model::{Login, Road};
 
@@ -93,44 +93,63 @@ fn intake_line(intake: &IntakeView, roads: &[(Road, u64)]) -> String {
     if let Some(walk) = &intake.walk {
         let _ = write!(line, "; {}", walk_words(walk));
     }
+    if intake.persons_waiting > 0 {
+        let _ = write!(
+            line,
+            "; {} persons wait to be walked through",
+            intake.persons_waiting
+        );
+    }
+    if let Some(turns) = &intake.persons {
+        let _ = write!(line, "; persons who were named: {}", turns_words(turns));
+    }
     if let Some(problem) = &intake.problem {
         let _ = write!(line, "; PROBLEM: {problem}");
     }
     line
 }
 
-/// How far the walk through persons has come, and whom it left out.
+/// How far the walk through the persons of a file has come, and whom it left out.
 fn walk_words(walk: &WalkView) -> String {
     let mut words = match walk.began {
         None => "no person was walked through yet".to_owned(),
         Some(began) => format!(
-            "walk {} {}: accounts of {} persons read, {} tasks found that no list shows",
+            "walk {} {}: {}",
             if walk.over { "of" } else { "goes on since" },
             time(began),
-            walk.walked,
-            walk.found
+            turns_words(&walk.turns)
         ),
     };
-    if walk.not_walked > 0 {
+    if let Some(problem) = &walk.problem {
+        // writing to a String can't fail
+        let _ = write!(words, "; PROBLEM: {problem}");
+    }
+    words
+}
+
+/// What became of persons, and who could not be walked through.
+fn turns_words(turns: &TurnsView) -> String {
+    let mut words = format!(
+        "accounts of {} persons read, {} tasks found that no list shows",
+        turns.walked, turns.found
+    );
+    if turns.not_walked > 0 {
         let names = |title: &str, of: &[Login]| {
             let names: Vec<&str> = of.iter().map(Login::as_str).collect();
             (!names.is_empty()).then(|| format!("{title} {}", names.join(", ")))
         };
         let named = [
-            names("not shown", &walk.not_shown),
-            names("accounts not read", &walk.not_read),
+            names("not shown", &turns.not_shown),
+            names("accounts not read", &turns.not_read),
         ];
         let named: Vec<String> = named.into_iter().flatten().collect();
         // writing to a String can't fail
         let _ = write!(
             words,
             ", {} persons not walked through ({})",
-            walk.not_walked,
+            turns.not_walked,
             named.join("; ")
         );
-    }
-    if let Some(problem) = &walk.problem {
-        let _ = write!(words, "; PROBLEM: {problem}");
     }
     words
 }

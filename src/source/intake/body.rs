@@ -1,4 +1,4 @@
-//! What a body names: ids of tasks and names of targets, in any of the forms that senders use; pure, and nothing else of a body is kept or believed.
+//! What a body names: ids of tasks, names of targets and logins of persons, in any of the forms that senders use; pure, and nothing else of a body is kept or believed.
 
 use std::collections::BTreeSet;
 
@@ -7,12 +7,15 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::cause::Cause;
-use crate::model::{TargetName, TaskId};
+use super::persons::login;
+use crate::model::{Login, TargetName, TaskId};
 
 /// Tasks that one event may name.
 pub const TASKS_MAX: usize = 1_000;
 /// Targets that one event may name.
 const TARGETS_MAX: usize = 100;
+/// Persons that one event may name.
+const PERSONS_MAX: usize = 100;
 /// The longest id of a task.
 const ID_MAX: usize = 64;
 /// The longest name of a target.
@@ -25,6 +28,8 @@ pub struct Named {
     pub tasks: BTreeSet<TaskId>,
     /// Targets of which somebody says that they work again; they are looked at earlier, nothing more.
     pub targets: BTreeSet<TargetName>,
+    /// Persons whose accounts are to be walked through.
+    pub persons: BTreeSet<Login>,
 }
 
 /// An id that could be one of OIG's.
@@ -37,6 +42,9 @@ pub fn task_id(text: &str) -> Option<TaskId> {
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
     good.then(|| TaskId::new(text))
 }
+
+/// Takes one value of a sort.
+type Take = fn(&mut Named, &Value) -> Result<(), Cause>;
 
 impl Named {
     fn task(&mut self, value: &Value) -> Result<(), Cause> {
@@ -64,21 +72,32 @@ impl Named {
         Ok(())
     }
 
-    /// `{"tasks": […]}`, `{"task": …}`, `{"targets": […]}`, `{"target": …}`; what stands beside is not looked at.
+    fn person(&mut self, value: &Value) -> Result<(), Cause> {
+        let login = value.as_str().and_then(login).ok_or(Cause::NotAnId)?;
+        self.persons.insert(login);
+        if self.persons.len() > PERSONS_MAX {
+            return Err(Cause::TooMany);
+        }
+        Ok(())
+    }
+
+    /// `{"tasks": […]}`, `{"task": …}`, `{"targets": […]}`, `{"target": …}`, `{"users": […]}`, `{"user": …}`; what
+    /// stands beside is not looked at.
     fn object(&mut self, value: &Value) -> Result<(), Cause> {
         let object = value.as_object().ok_or(Cause::Malformed)?;
-        for (many, one) in [("tasks", "task"), ("targets", "target")] {
+        let parts: [(_, _, Take); 3] = [
+            ("tasks", "task", Self::task),
+            ("targets", "target", Self::target),
+            ("users", "user", Self::person),
+        ];
+        for (many, one, name) in parts {
             let listed = match object.get(many) {
                 None => &[][..],
                 Some(Value::Array(all)) => all.as_slice(),
                 Some(_) => return Err(Cause::Malformed),
             };
             for each in listed.iter().chain(object.get(one)) {
-                if many == "tasks" {
-                    self.task(each)?;
-                } else {
-                    self.target(each)?;
-                }
+                name(self, each)?;
             }
         }
         Ok(())
@@ -238,6 +257,30 @@ mod tests {
         assert_eq!(by_subject, by_data);
         let recovered = r#"{"target":"AD","status":"up"}"#;
         assert_eq!(names("application/json", recovered), both(&[], &["AD"]));
+    }
+
+    #[test]
+    fn a_person_is_named_beside_tasks_or_alone() {
+        let persons = |body: &str| {
+            let named = read("application/json", &Attributes::default(), body.as_bytes())?;
+            Ok((named.tasks.len(), Vec::from_iter(named.persons)))
+        };
+        let own = |all: &[&str]| all.iter().map(|one| Login::new(one)).collect::<Vec<_>>();
+        let body = r#"{"users":["jdoe","JDOE"," B "],"user":"C","task":17}"#;
+        assert_eq!(persons(body), Ok((1, own(&["B", "C", "JDOE"]))));
+        assert_eq!(persons(r#"{"user":"jdoe"}"#), Ok((0, own(&["JDOE"]))));
+        let many: Vec<String> = (0..=PERSONS_MAX).map(|n| format!("\"P{n}\"")).collect();
+        let many = format!(r#"{{"users":[{}]}}"#, many.join(","));
+        for (bad, cause) in [
+            (r#"{"users":"JDOE"}"#, Cause::Malformed),
+            (r#"{"users":[17]}"#, Cause::NotAnId),
+            (r#"{"user":" "}"#, Cause::NotAnId),
+            (r#"{"user":"a\nb"}"#, Cause::NotAnId),
+            (r#"{"users":[]}"#, Cause::NothingNamed),
+            (many.as_str(), Cause::TooMany),
+        ] {
+            assert_eq!(persons(bad), Err(cause), "{bad}");
+        }
     }
 
     #[test]

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest as _, Sha256};
 
+use super::asked::{Persons, WAITING_MAX};
 use super::body::Named;
 use super::cause::{Cause, HintEnd};
 use crate::model::hash::{FastMap, FastSet};
-use crate::model::{Road, TargetName, TaskId};
+use crate::model::{Login, Road, TargetName, TaskId};
 
 /// So many ids of events are remembered; while they are that many, no further event is taken.
 pub const EVENTS_MAX: usize = 400_000;
@@ -57,6 +58,8 @@ pub struct Book {
     order: BTreeMap<u64, TaskId>,
     followed: BTreeMap<TaskId, Road>,
     targets: BTreeSet<TargetName>,
+    /// Persons to be walked through.
+    pub persons: Persons,
     events: FastMap<EventPrint, i64>,
 }
 
@@ -77,6 +80,7 @@ pub struct Together {
     events: FastSet<EventPrint>,
     tasks: FastSet<TaskId>,
     targets: FastSet<TargetName>,
+    persons: FastSet<Login>,
 }
 
 /// Whether an event may be taken.
@@ -137,8 +141,11 @@ impl Book {
         let target =
             |name: &&TargetName| !self.targets.contains(*name) && !together.targets.contains(*name);
         let places = named.targets.iter().filter(target).count();
+        let person = |of: &&Login| !self.persons.has(of) && !together.persons.contains(*of);
+        let people = named.persons.iter().filter(person).count();
         if self.waiting.len() + together.tasks.len() + more > self.limit
             || self.targets.len() + together.targets.len() + places > TARGETS_MAX
+            || self.persons.len() + together.persons.len() + people > WAITING_MAX
         {
             return May::Not(Cause::Full);
         }
@@ -153,6 +160,8 @@ impl Book {
             .iter()
             .filter(|name| !self.targets.contains(*name));
         together.targets.extend(targets.cloned());
+        let persons = named.persons.iter().filter(|of| !self.persons.has(of));
+        together.persons.extend(persons.cloned());
         May::Take
     }
 
@@ -166,6 +175,9 @@ impl Book {
             self.wait(task.clone(), coming.road);
         }
         self.targets.extend(coming.named.targets.iter().cloned());
+        for person in &coming.named.persons {
+            self.persons.wait(person.clone());
+        }
     }
 
     /// A task is named: it waits, or waits anew.
@@ -310,7 +322,7 @@ mod tests {
             event: Some((print_of(id), until)),
             named: Named {
                 tasks: tasks.iter().map(|id| TaskId::new(id)).collect(),
-                targets: BTreeSet::new(),
+                ..Named::default()
             },
             road: Road::Event,
         }

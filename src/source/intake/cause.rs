@@ -55,7 +55,7 @@ causes! {
     LengthRequired => 411 "length_required",
     /// The body is larger than 128 KiB.
     TooLarge => 413 "too_large",
-    /// More than 1,000 tasks are named at once.
+    /// More than 1,000 tasks, 100 targets or 100 persons are named at once.
     TooMany => 413 "too_many_tasks",
     /// The content type is none that is read here.
     MediaType => 415 "media_type",
@@ -63,9 +63,9 @@ causes! {
     Encoded => 415 "encoded",
     /// The body is not what its content type says.
     Malformed => 400 "malformed",
-    /// The body names no task and no target.
+    /// The body names no task, no target and no person.
     NothingNamed => 400 "nothing_named",
-    /// What is named as a task or a target can't be the id or the name of one.
+    /// What is named as a task, a target or a person can't be the id, the name or the login of one.
     NotAnId => 400 "not_an_id",
     /// So many hints wait already that no more are taken; send it again later.
     Full => 429 "full",

@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::Shared;
+use super::asked::Asked;
 use super::book::{Coming, Hint, May, Together};
 use super::cause::{Cause, HintEnd};
 use super::file::{HintFile, Line};
+use super::persons::PersonEnd;
 use crate::model::{Clock, Road, TargetName, TaskId};
 
 /// What comes within this time is written together.
@@ -39,6 +41,15 @@ pub enum Errand {
         coming: Coming,
         /// Where the answer goes.
         answer: oneshot::Sender<Answer>,
+    },
+    /// The turn of a person who was named is over.
+    Walked {
+        /// The person.
+        asked: Asked,
+        /// How.
+        end: PersonEnd,
+        /// So many tasks were found.
+        found: u64,
     },
     /// Hints have ended, and targets were looked at.
     End {
@@ -79,6 +90,7 @@ fn one_round(together: Vec<Errand>, file: &mut HintFile, shared: &Arc<Shared>, n
                 targets,
                 done,
             } => ended.push((ends, targets, done)),
+            Errand::Walked { asked, end, found } => walked(&asked, end, found, file, shared),
         }
     }
     take(coming, file, shared, now);
@@ -124,7 +136,7 @@ fn take(
         .iter()
         .zip(&judged)
         .filter(|(_, may)| **may == May::Take)
-        .map(|((it, _), _)| Line::took(it))
+        .flat_map(|((it, _), _)| Line::took(it))
         .collect();
     let written = if lines.is_empty() {
         Ok(())
@@ -155,6 +167,29 @@ fn take(
         };
         // a sender that went away comes again with the same id
         let _ = answer.send(said);
+    }
+}
+
+/// Without a sync, and one whose accounts could not be read has further turns: what is lost costs readings.
+fn walked(asked: &Asked, end: PersonEnd, found: u64, file: &mut HintFile, shared: &Arc<Shared>) {
+    let over = {
+        let mut book = shared.book();
+        let again = end == PersonEnd::NotRead && !book.persons.in_vain(asked);
+        !again && book.persons.end(asked)
+    };
+    {
+        let mut walks = shared.walk();
+        walks.asked.found = walks.asked.found.saturating_add(found);
+        if over {
+            walks.asked.had(&asked.login, end, 0);
+        }
+    }
+    if !over {
+        return;
+    }
+    let users = vec![asked.login.clone()];
+    if let Err(error) = file.append(&[Line::Walked { users }], false) {
+        tracing::warn!(%error, "it could not be noted that a person was walked through; after a restart that is done once more");
     }
 }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::book::{Book, Coming, EventPrint};
-use crate::model::{Road, TargetName, TaskId};
+use crate::model::{Login, Road, TargetName, TaskId};
 
 /// The file within its directory.
 const NAME: &str = "hints.log";
@@ -30,6 +30,9 @@ const REWRITE_AT: u64 = 3;
 const AT_ONCE: usize = 500;
 /// The longest line that is read.
 const LINE_MAX: usize = 1 << 20;
+/// Tasks and persons of one line: far below that, however long their ids and logins are.
+const TASKS_A_LINE: usize = 5_000;
+const USERS_A_LINE: usize = 500;
 
 /// One line.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -51,6 +54,9 @@ pub enum Line {
         /// Targets named.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         targets: Vec<TargetName>,
+        /// Persons named.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        users: Vec<Login>,
     },
     /// Ids of events that were taken.
     Events {
@@ -68,6 +74,11 @@ pub enum Line {
     Done {
         /// The tasks.
         tasks: Vec<TaskId>,
+    },
+    /// These persons' turn to be walked through is over.
+    Walked {
+        /// Their logins.
+        users: Vec<Login>,
     },
     /// These targets were looked at.
     Looked {
@@ -96,14 +107,29 @@ fn sum(text: &str) -> String {
 }
 
 impl Line {
-    /// The line of an event or a file.
-    pub fn took(coming: &Coming) -> Self {
-        Self::Took {
-            event: coming.event.map(|(print, _)| hex(&print)),
-            until: coming.event.map(|(_, until)| until),
-            road: coming.road,
-            tasks: coming.named.tasks.iter().cloned().collect(),
-            targets: coming.named.targets.iter().cloned().collect(),
+    /// The lines of an event or a file: one, unless it names so much that its line would be too long to be read.
+    pub fn took(coming: &Coming) -> Vec<Self> {
+        let named = &coming.named;
+        let tasks = Vec::from_iter(named.tasks.iter().cloned());
+        let users = Vec::from_iter(named.persons.iter().cloned());
+        let mut targets = Vec::from_iter(named.targets.iter().cloned());
+        let (mut tasks, mut users) = (tasks.chunks(TASKS_A_LINE), users.chunks(USERS_A_LINE));
+        let mut event = coming.event;
+        let mut lines = Vec::new();
+        loop {
+            let (tasks, users) = (tasks.next(), users.next());
+            if tasks.is_none() && users.is_none() && !lines.is_empty() {
+                return lines;
+            }
+            let print = event.take();
+            lines.push(Self::Took {
+                event: print.map(|(print, _)| hex(&print)),
+                until: print.map(|(_, until)| until),
+                road: coming.road,
+                tasks: tasks.unwrap_or_default().to_vec(),
+                targets: std::mem::take(&mut targets),
+                users: users.unwrap_or_default().to_vec(),
+            });
         }
     }
 
@@ -134,6 +160,7 @@ impl Line {
                 road,
                 tasks,
                 targets,
+                users,
             } => {
                 if let (Some(print), Some(until)) = (event.as_deref().and_then(unhex), until) {
                     book.remember(print, until);
@@ -143,6 +170,9 @@ impl Line {
                     book.wait(task, road);
                 }
                 book.look_at(targets);
+                for login in users {
+                    book.persons.wait(login);
+                }
             }
             Self::Events { prints } => {
                 for (print, until) in prints {
@@ -159,6 +189,11 @@ impl Line {
             Self::Done { tasks } => {
                 for task in &tasks {
                     book.gone(task);
+                }
+            }
+            Self::Walked { users } => {
+                for login in &users {
+                    book.persons.gone(login);
                 }
             }
             Self::Looked { targets } => {
@@ -323,17 +358,29 @@ fn write_anew(dir: &Path, book: &Book) -> Result<(File, u64), std::io::Error> {
             road,
             tasks,
             targets: Vec::new(),
+            users: Vec::new(),
         }
         .put(&mut bytes);
     }
     let targets: Vec<TargetName> = book.targets().iter().cloned().collect();
-    if !targets.is_empty() {
+    let users: Vec<Login> = book.persons.in_order().cloned().collect();
+    let mut rest = vec![(targets, Vec::new())];
+    rest.extend(
+        users
+            .chunks(AT_ONCE)
+            .map(|part| (Vec::new(), part.to_vec())),
+    );
+    for (targets, users) in rest {
+        if targets.is_empty() && users.is_empty() {
+            continue;
+        }
         Line::Took {
             event: None,
             until: None,
             road: Road::Event,
             tasks: Vec::new(),
             targets,
+            users,
         }
         .put(&mut bytes);
     }

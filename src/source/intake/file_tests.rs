@@ -13,6 +13,7 @@ fn coming(id: &str, until: i64, tasks: &[&str], target: Option<&str>) -> Coming 
         named: Named {
             tasks: tasks.iter().map(|id| TaskId::new(id)).collect(),
             targets: target.map(TargetName::new).into_iter().collect(),
+            ..Named::default()
         },
         road: Road::Event,
     }
@@ -40,16 +41,17 @@ fn what_was_acknowledged_comes_back_in_its_order() {
     let lines = [
         Line::took(&coming("a", 300, &["30", "4"], Some("AD"))),
         Line::took(&coming("b", 300, &["2"], None)),
-        Line::Follow {
+        vec![Line::Follow {
             road: Road::Event,
             tasks: vec![TaskId::new("4")],
-        },
+        }],
         Line::took(&coming("c", 300, &["30"], None)),
-        Line::Done {
+        vec![Line::Done {
             tasks: vec![TaskId::new("2")],
-        },
+        }],
         Line::took(&coming("d", 300, &["1"], None)),
-    ];
+    ]
+    .concat();
     file.append(&lines, true).expect("written");
     drop(file);
     for _ in 0..3 {
@@ -70,7 +72,7 @@ fn a_torn_end_is_left_out_and_a_damaged_line_is_counted_and_kept_aside() {
     let (mut file, _, _) = open(dir.path());
     for id in ["1", "2", "3"] {
         let line = Line::took(&coming(id, 300, &[id], None));
-        file.append(&[line], true).expect("written");
+        file.append(&line, true).expect("written");
     }
     drop(file);
     let path = dir.path().join(NAME);
@@ -106,11 +108,11 @@ fn it_does_not_grow_without_end() {
             event: Some((print_of(&round.to_string()), round + 20)),
             named: Named {
                 tasks: tasks.clone(),
-                targets: BTreeSet::new(),
+                ..Named::default()
             },
             road: Road::Folder,
         };
-        file.append(&[Line::took(&coming)], false).expect("written");
+        file.append(&Line::took(&coming), false).expect("written");
         book.take(&coming);
         file.tidy(&mut book, round).expect("tidied");
         largest = largest.max(fs::metadata(&path).expect("there").len());
@@ -120,6 +122,61 @@ fn it_does_not_grow_without_end() {
     let (_, again, damaged) = open(dir.path());
     assert_eq!((again.waiting(), damaged), (900, 0));
     assert_eq!(waiting(&again), waiting(&book));
+}
+
+#[test]
+fn many_ids_that_were_taken_at_once_all_come_back() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (mut file, _, _) = open(dir.path());
+    let many = 120_000;
+    let coming = Coming {
+        event: None,
+        named: Named {
+            tasks: (0..many)
+                .map(|n| TaskId::new(&format!("9{n:09}")))
+                .collect(),
+            persons: (0..many / 20)
+                .map(|n| Login::new(&format!("{n}-{}", "X".repeat(200))))
+                .collect(),
+            ..Named::default()
+        },
+        road: Road::Folder,
+    };
+    file.append(&Line::took(&coming), true).expect("written");
+    drop(file);
+    let (_, book, damaged) = open(dir.path());
+    assert_eq!((book.waiting(), damaged), (many, 0));
+    assert_eq!(book.persons.len(), many / 20);
+}
+
+#[test]
+fn persons_come_back_in_their_order_until_their_turn_is_over() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (mut file, _, _) = open(dir.path());
+    let asked = |logins: &[&str]| {
+        let persons = logins.iter().map(|login| Login::new(login)).collect();
+        let named = Named {
+            persons,
+            ..Named::default()
+        };
+        Line::took(&Coming {
+            event: None,
+            named,
+            road: Road::Event,
+        })
+    };
+    let over = vec![Line::Walked {
+        users: vec![Login::new("C")],
+    }];
+    let lines = [asked(&["B", "C"]), asked(&["A"]), over, asked(&["B"])].concat();
+    file.append(&lines, true).expect("written");
+    drop(file);
+    for _ in 0..2 {
+        let (_, book, damaged) = open(dir.path());
+        let waiting: Vec<&str> = book.persons.in_order().map(Login::as_str).collect();
+        assert_eq!((waiting, damaged), (vec!["A", "B"], 0));
+        assert!(!book.is_wanted(), "only tasks and targets bring cycles");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::body::Named;
+use super::asked::WAITING_MAX;
 use super::book::Coming;
 use super::cause::Cause;
 use super::{Intake, IntakeError, table};
@@ -150,20 +150,23 @@ impl Folder {
         if u64::try_from(text.len()).is_ok_and(|length| length > LARGEST) {
             return Err(Refused::Never(format!("it is larger than {LARGEST} bytes")));
         }
-        let tasks = table::ids(&text).map_err(Refused::Never)?;
-        if tasks.len() > self.limit {
+        let named = table::names(&text).map_err(Refused::Never)?;
+        if named.tasks.len() > self.limit {
             return Err(Refused::Never(format!(
                 "it names {} tasks; intake.max_waiting lets {} wait at a time",
-                tasks.len(),
+                named.tasks.len(),
                 self.limit
+            )));
+        }
+        if named.persons.len() > WAITING_MAX {
+            return Err(Refused::Never(format!(
+                "it names {} persons; {WAITING_MAX} may wait at a time",
+                named.persons.len()
             )));
         }
         let coming = Coming {
             event: None,
-            named: Named {
-                tasks,
-                ..Named::default()
-            },
+            named,
             road: Road::Folder,
         };
         match intake.take(coming).await {

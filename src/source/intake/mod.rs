@@ -1,5 +1,6 @@
 //! Hints from outside, that a task should be read: signed events over HTTP and files of a folder. A hint only ever causes a read; nothing that it says beside ids is kept, and no decision rests on it.
 
+mod asked;
 mod body;
 mod book;
 mod cause;
@@ -20,11 +21,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, oneshot};
 
+pub use self::asked::Asked;
 pub use self::book::Hint;
 pub use self::cause::{Cause, Counted, HintEnd};
 pub use self::folder::Folder;
 pub use self::http::Listener;
-pub use self::persons::{PersonEnd, Round, logins};
+pub use self::persons::{PersonEnd, Round, Turns, logins};
 pub use self::secret::{Secrets, read as read_secrets};
 pub use self::sign::sign;
 
@@ -39,6 +41,19 @@ const WAITING: usize = 4_096;
 
 /// The file of the walk through persons, beside the hints.
 const WALK: &str = "walk";
+/// Tasks that a walk has found are put on disk so many at a time: one person's may be more than there is room for.
+const FOUND_AT_ONCE: usize = 100;
+
+/// How the walks through persons stand.
+#[derive(Clone, Debug, Default)]
+pub struct Walks {
+    /// How far the one through those of the file has come.
+    pub round: Round,
+    /// What is wrong with that file.
+    pub problem: Option<String>,
+    /// What became of those whom events and files of the folder have named, since start.
+    pub asked: Turns,
+}
 
 /// What an earlier run has noted of the walk; where that can't be read it begins anew, which costs readings.
 fn noted(path: &Path) -> Round {
@@ -87,8 +102,8 @@ struct Shared {
     /// True from a hint until the next cycle takes it: the cycle task is woken once, not for each hint.
     announced: AtomicBool,
     trouble: Mutex<Option<Arc<str>>>,
-    /// How far the walk through persons has come, and what is wrong with their file.
-    round: Mutex<(Round, Option<String>)>,
+    /// The walks through persons.
+    walk: Mutex<Walks>,
 }
 
 impl Shared {
@@ -97,8 +112,16 @@ impl Shared {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn walk(&self) -> MutexGuard<'_, Walks> {
+        self.walk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn announce(&self) {
-        let wanted = self.book().is_wanted();
+        // a walk follows upon a cycle
+        let wanted = {
+            let book = self.book();
+            book.is_wanted() || !book.persons.is_empty()
+        };
         if wanted && !self.announced.swap(true, Ordering::AcqRel) {
             self.came.notify_one();
         }
@@ -134,6 +157,8 @@ pub struct Standing {
     pub waiting: u64,
     /// Tasks that are read by their ids in each cycle, because the list does not show them.
     pub followed: u64,
+    /// Persons who were named and wait to be walked through.
+    pub persons: u64,
     /// Counts since start.
     pub counted: Counted,
     /// Why hints can't be put on disk, if so.
@@ -169,9 +194,13 @@ impl Intake {
             );
         }
         let walk: Arc<Path> = Arc::from(dir.join(WALK));
+        let walks = Walks {
+            round: noted(&walk),
+            ..Walks::default()
+        };
         let shared = Arc::new(Shared {
             book: Mutex::new(book),
-            round: Mutex::new((noted(&walk), None)),
+            walk: Mutex::new(walks),
             ..Shared::default()
         });
         let (errands, inlet) = sync_channel(WAITING);
@@ -220,10 +249,19 @@ impl Intake {
         self.shared.book().hints()
     }
 
-    /// How far the walk through persons has come, and what is wrong with their file.
-    pub fn round(&self) -> (Round, Option<String>) {
-        let round = self.shared.round.lock();
-        round.unwrap_or_else(PoisonError::into_inner).clone()
+    /// How the walks through persons stand.
+    pub fn walks(&self) -> Walks {
+        self.shared.walk().clone()
+    }
+
+    /// Persons who were named, the oldest first.
+    pub fn persons(&self, many: usize) -> Vec<Asked> {
+        self.shared.book().persons.next(many)
+    }
+
+    /// The turn of a person who was named is over.
+    pub async fn person_had_turn(&self, asked: Asked, end: PersonEnd, found: u64) {
+        self.errand(Errand::Walked { asked, end, found }).await;
     }
 
     /// Notes how far it has come; a note that is lost costs readings and nothing else.
@@ -236,41 +274,36 @@ impl Intake {
         if let Err(error) = written {
             tracing::warn!(file = %self.walk.display(), %error, "how far the walk through persons has come can't be noted; after a restart it begins anew");
         }
-        let mut kept = self
-            .shared
-            .round
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *kept = (round.clone(), None);
+        let mut walks = self.shared.walk();
+        walks.round = round.clone();
+        walks.problem = None;
     }
 
     /// The file of persons can't be used.
     pub fn no_persons(&self, why: String) {
-        let mut kept = self
-            .shared
-            .round
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if kept.1.as_ref() != Some(&why) {
-            tracing::warn!(why = %why, "the accounts of persons are not walked through");
+        let mut walks = self.shared.walk();
+        if walks.problem.as_ref() != Some(&why) {
+            tracing::warn!(why = %why, "the accounts of the persons of the file are not walked through");
         }
-        kept.1 = Some(why);
+        walks.problem = Some(why);
     }
 
-    /// Takes tasks that the accounts of a person have shown; true once they are on disk.
-    pub async fn take_walked(&self, tasks: BTreeSet<TaskId>) -> bool {
-        if tasks.is_empty() {
-            return true;
+    /// Takes tasks that the accounts of a person have shown; true once all are on disk.
+    pub async fn take_walked(&self, tasks: &[TaskId]) -> bool {
+        for part in tasks.chunks(FOUND_AT_ONCE) {
+            let coming = Coming {
+                event: None,
+                named: body::Named {
+                    tasks: part.iter().cloned().collect(),
+                    ..body::Named::default()
+                },
+                road: Road::Walk,
+            };
+            if self.take(coming).await.is_err() {
+                return false;
+            }
         }
-        let coming = Coming {
-            event: None,
-            named: body::Named {
-                tasks,
-                ..body::Named::default()
-            },
-            road: Road::Walk,
-        };
-        self.take(coming).await.is_ok()
+        true
     }
 
     /// By which road a hint for the task came, while there is one.
@@ -281,11 +314,17 @@ impl Intake {
     /// Hints have come to these ends; none: it could not be read this time.
     pub async fn end(&self, ends: Vec<(Hint, Option<HintEnd>)>, targets: BTreeSet<TargetName>) {
         let (done, told) = oneshot::channel();
-        let mut errand = Errand::End {
+        self.errand(Errand::End {
             ends,
             targets,
             done,
-        };
+        })
+        .await;
+        let _ = told.await;
+    }
+
+    /// Hands over what has to be done, however much there is to do.
+    async fn errand(&self, mut errand: Errand) {
         loop {
             match self.errands.try_send(errand) {
                 Ok(()) => break,
@@ -297,20 +336,21 @@ impl Intake {
                 Err(TrySendError::Disconnected(_)) => return,
             }
         }
-        let _ = told.await;
     }
 
     /// How it stands.
     pub fn standing(&self) -> Standing {
         let wide = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-        let (waiting, followed) = {
+        let (waiting, followed, persons) = {
             let book = self.shared.book();
-            (wide(book.waiting()), wide(book.followed()))
+            let persons = wide(book.persons.len());
+            (wide(book.waiting()), wide(book.followed()), persons)
         };
         let trouble = self.shared.trouble.lock();
         Standing {
             waiting,
             followed,
+            persons,
             counted: self.shared.counts.read(),
             trouble: trouble.unwrap_or_else(PoisonError::into_inner).clone(),
         }

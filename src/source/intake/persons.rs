@@ -1,4 +1,4 @@
-//! Which persons' accounts are walked through next, and how far a walk through all of them has come; pure over a time that is passed in, it reads no account.
+//! Which persons of the file have their accounts walked through next, how far a walk through all of them has come, and what became of them; pure over a time that is passed in, it reads no account.
 
 use std::collections::BTreeSet;
 
@@ -13,6 +13,8 @@ const PERSONS_MAX: usize = 100_000;
 const LONGEST: usize = 256;
 /// Persons that could not be walked through are named up to so many.
 const NAMED: usize = 20;
+/// So often in a row a walk stops at the same person before it goes on without.
+const STOPS: u8 = 3;
 
 /// What became of a person in a walk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,6 +27,16 @@ pub enum PersonEnd {
     NotRead,
 }
 
+/// A login that a person wrote down.
+pub fn login(text: &str) -> Option<Login> {
+    let text = text.trim();
+    let good = !text.is_empty()
+        && text.len() <= LONGEST
+        && !text.contains([',', ';', '\t', '"'])
+        && !text.contains(char::is_control);
+    good.then(|| Login::new(text))
+}
+
 /// The logins of a file: one a line, `#` begins a comment, each once.
 ///
 /// # Errors
@@ -33,17 +45,13 @@ pub fn logins(text: &str) -> Result<BTreeSet<Login>, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut all = BTreeSet::new();
     for (line, row) in (1..).zip(text.lines()) {
-        let name = row.split('#').next().unwrap_or_default().trim();
-        if name.is_empty() {
+        let name = row.split('#').next().unwrap_or_default();
+        if name.trim().is_empty() {
             continue;
         }
-        if name.len() > LONGEST
-            || name.contains([',', ';', '\t', '"'])
-            || name.contains(char::is_control)
-        {
-            return Err(format!("line {line}: this is no login; write one a line"));
-        }
-        all.insert(Login::new(name));
+        let login = login(name)
+            .ok_or_else(|| format!("line {line}: this is no login; write one a line"))?;
+        all.insert(login);
         if all.len() > PERSONS_MAX {
             return Err(format!("line {line}: more than {PERSONS_MAX} persons"));
         }
@@ -51,15 +59,9 @@ pub fn logins(text: &str) -> Result<BTreeSet<Login>, String> {
     Ok(all)
 }
 
-/// A walk through all persons, in the order of their logins.
+/// What became of persons whose turn is over.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Round {
-    /// When it began; none: there was none yet.
-    pub began: Option<Timestamp>,
-    /// The last one whose turn is over.
-    last: Option<Login>,
-    /// All had their turn.
-    pub over: bool,
+pub struct Turns {
     /// Persons whose accounts were read.
     pub walked: u64,
     /// Tasks that no list showed.
@@ -72,8 +74,43 @@ pub struct Round {
     pub not_walked: u64,
 }
 
+impl Turns {
+    /// One person's turn is over, in which so many tasks were found.
+    pub fn had(&mut self, login: &Login, end: PersonEnd, found: u64) {
+        self.found = self.found.saturating_add(found);
+        let names = match end {
+            PersonEnd::Walked => {
+                self.walked = self.walked.saturating_add(1);
+                return;
+            }
+            PersonEnd::NotShown => &mut self.not_shown,
+            PersonEnd::NotRead => &mut self.not_read,
+        };
+        self.not_walked = self.not_walked.saturating_add(1);
+        if names.len() < NAMED {
+            names.insert(login.clone());
+        }
+    }
+}
+
+/// A walk through all persons, in the order of their logins.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Round {
+    /// When it began; none: there was none yet.
+    pub began: Option<Timestamp>,
+    /// The last one whose turn is over.
+    last: Option<Login>,
+    /// All had their turn.
+    pub over: bool,
+    /// What became of those who had it.
+    pub turns: Turns,
+    /// So often in a row it was stopped at the person who is next.
+    stops: u8,
+}
+
 impl Round {
-    /// Whose turn it is, at most so many; a walk that is over begins anew `every` after its begin.
+    /// Whose turn it is, at most so many; a walk that is over begins anew `every` after its begin. Nobody to walk
+    /// through is no walk: whoever comes first does not wait for the next one.
     pub fn next(
         &mut self,
         persons: &BTreeSet<Login>,
@@ -88,39 +125,35 @@ impl Round {
         };
         if fresh {
             *self = Self {
-                began: Some(now),
+                began: (!persons.is_empty()).then_some(now),
                 ..Self::default()
             };
         }
-        if self.over {
+        if self.over || self.began.is_none() {
             return Vec::new();
         }
         let rest = persons
             .iter()
             .filter(|login| self.last.as_ref().is_none_or(|last| *login > last));
-        let next: Vec<Login> = rest.take(many).cloned().collect();
+        let next: Vec<Login> = rest.take(many.max(1)).cloned().collect();
         self.over = next.is_empty();
         next
     }
 
     /// One person's turn is over, in which so many tasks were found.
     pub fn had_turn(&mut self, login: Login, end: PersonEnd, found: u64) {
-        self.found = self.found.saturating_add(found);
-        let names = match end {
-            PersonEnd::Walked => {
-                self.walked = self.walked.saturating_add(1);
-                None
-            }
-            PersonEnd::NotShown => Some(&mut self.not_shown),
-            PersonEnd::NotRead => Some(&mut self.not_read),
-        };
-        if let Some(names) = names {
-            self.not_walked = self.not_walked.saturating_add(1);
-            if names.len() < NAMED {
-                names.insert(login.clone());
-            }
-        }
+        self.turns.had(&login, end, found);
         self.last = Some(login);
+        self.stops = 0;
+    }
+
+    /// The server stopped the walk at this person, after so many tasks were found. One at whom that always happens holds up nobody for ever.
+    pub fn stopped_at(&mut self, login: &Login, found: u64) {
+        self.turns.found = self.turns.found.saturating_add(found);
+        self.stops = self.stops.saturating_add(1);
+        if self.stops >= STOPS {
+            self.had_turn(login.clone(), PersonEnd::NotRead, 0);
+        }
     }
 }
 
@@ -161,19 +194,49 @@ mod tests {
         round.had_turn(all[1].clone(), PersonEnd::NotShown, 0);
         round.had_turn(all[2].clone(), PersonEnd::NotRead, 1);
         assert!(round.next(&persons, minute(10), every, 2).is_empty());
+        let turns = &round.turns;
         assert_eq!(
-            (round.walked, round.found, round.not_walked, round.over),
+            (turns.walked, turns.found, turns.not_walked, round.over),
             (1, 3, 2, true)
         );
-        assert!(round.not_shown.contains(&all[1]) && round.not_read.contains(&all[2]));
+        assert!(turns.not_shown.contains(&all[1]) && turns.not_read.contains(&all[2]));
         assert!(round.next(&persons, minute(59), every, 2).is_empty());
         assert_eq!(round.next(&persons, minute(60), every, 2), all[..2]);
         assert_eq!(
-            (round.walked, round.not_walked),
+            (round.turns.walked, round.turns.not_walked),
             (0, 0),
             "counts are of one walk"
         );
         // set back: it begins at once
         assert_eq!(round.next(&persons, minute(30), every, 3), all);
+    }
+
+    #[test]
+    fn who_comes_first_into_an_empty_file_does_not_wait_for_the_next_walk() {
+        let every = SignedDuration::from_mins(60);
+        let mut round = Round::default();
+        assert!(round.next(&BTreeSet::new(), minute(0), every, 2).is_empty());
+        assert_eq!((round.began, round.over), (None, false));
+        let one = Login::new("A");
+        let due = round.next(&BTreeSet::from([one.clone()]), minute(1), every, 2);
+        assert_eq!(due, [one]);
+    }
+
+    #[test]
+    fn one_at_whom_a_walk_is_stopped_again_and_again_holds_up_the_others_three_times() {
+        let all = ["A", "B"].map(Login::new);
+        let persons: BTreeSet<Login> = all.clone().into();
+        let every = SignedDuration::from_mins(60);
+        let mut round = Round::default();
+        for _ in 0..3 {
+            assert_eq!(round.next(&persons, minute(0), every, 1), all[..1]);
+            round.stopped_at(&all[0], 1);
+        }
+        assert_eq!(round.next(&persons, minute(0), every, 1), all[1..]);
+        assert!(round.turns.not_read.contains(&all[0]));
+        assert_eq!((round.turns.found, round.turns.not_walked), (3, 1));
+        // and the next one has as many
+        round.stopped_at(&all[1], 0);
+        assert_eq!(round.next(&persons, minute(0), every, 1), all[1..]);
     }
 }

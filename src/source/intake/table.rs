@@ -1,9 +1,7 @@
-//! Ids of tasks from a file: one a line, or the column of a table that its header names; pure, and a file that is not understood is not taken in part.
+//! Ids of tasks, and logins of persons behind `user:`, from a file: one a line, or the column of a table that its header names; pure, and a file that is not understood is not taken in part.
 
-use std::collections::BTreeSet;
-
-use super::body::task_id;
-use crate::model::TaskId;
+use super::body::{Named, task_id};
+use super::persons::login;
 
 /// Names of the column, in any case, with blanks and underscores left out.
 const COLUMNS: [&str; 6] = [
@@ -27,11 +25,35 @@ fn is_column(name: &str) -> bool {
     COLUMNS.contains(&plain(name).as_str())
 }
 
-/// The ids of a file.
+/// Before the login of a person.
+const PERSON: &str = "user:";
+
+/// What is wrong with a value.
+const NEITHER: &str = "this is no id of a task, and no person either (user:LOGIN)";
+
+/// Takes what a value names; answers whether it is understood.
+fn name(named: &mut Named, value: &str) -> bool {
+    let value = value.trim();
+    let person = value
+        .get(..PERSON.len())
+        .filter(|start| start.eq_ignore_ascii_case(PERSON))
+        .map(|_| login(&value[PERSON.len()..]));
+    match person {
+        Some(Some(login)) => named.persons.insert(login),
+        Some(None) => return false,
+        None => match task_id(value) {
+            Some(id) => named.tasks.insert(id),
+            None => return false,
+        },
+    };
+    true
+}
+
+/// The ids of a file, and the persons that it names.
 ///
 /// # Errors
 /// What is wrong, with its line, for the person who wrote the file.
-pub fn ids(text: &str) -> Result<BTreeSet<TaskId>, String> {
+pub fn names(text: &str) -> Result<Named, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let first = text.lines().find(|line| !line.trim().is_empty());
     let Some(first) = first else {
@@ -40,33 +62,35 @@ pub fn ids(text: &str) -> Result<BTreeSet<TaskId>, String> {
     let separator = [',', ';', '\t'].into_iter().find(|c| first.contains(*c));
     let mut rows = rows(text, separator)?.into_iter();
     let mut column = 0;
-    let mut ids = BTreeSet::new();
+    let mut named = Named::default();
     if let Some((line, head)) = rows.next() {
         let place = head.iter().position(|name| is_column(name));
-        match (place, separator, task_id(&head[0])) {
-            (Some(place), ..) => column = place,
-            (None, None, Some(id)) => {
-                ids.insert(id);
+        match (place, separator) {
+            (Some(place), _) => column = place,
+            (None, None) => {
+                if !name(&mut named, &head[0]) {
+                    return Err(format!("line {line}: {NEITHER}"));
+                }
             }
-            (None, Some(_), _) => {
+            (None, Some(_)) => {
                 return Err(format!(
                     "line {line}: the header names no column of task ids; call it task, task_id, SCH_KEY or id"
                 ));
             }
-            (None, None, None) => return Err(format!("line {line}: this is no id of a task")),
         }
     }
     for (line, row) in rows {
         let value = row
             .get(column)
             .ok_or_else(|| format!("line {line}: the row has no column {}", column + 1))?;
-        let id = task_id(value).ok_or_else(|| format!("line {line}: this is no id of a task"))?;
-        ids.insert(id);
+        if !name(&mut named, value) {
+            return Err(format!("line {line}: {NEITHER}"));
+        }
     }
-    if ids.is_empty() {
-        return Err("the file names no task".to_owned());
+    if named == Named::default() {
+        return Err("the file names no task and no person".to_owned());
     }
-    Ok(ids)
+    Ok(named)
 }
 
 /// Rows with the numbers of their first lines; empty lines are none. Values may be quoted (RFC 4180).
@@ -121,7 +145,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Vec<String>, String> {
-        Ok(ids(text)?.iter().map(ToString::to_string).collect())
+        Ok(names(text)?.tasks.iter().map(ToString::to_string).collect())
     }
 
     #[test]
@@ -141,6 +165,23 @@ mod tests {
     }
 
     #[test]
+    fn a_line_names_a_task_or_a_person() {
+        for text in [
+            "user:jdoe\n17\nUSER: B\n",
+            "task;x\n17;\nuser:JDOE;1\nuser:b;2\n",
+        ] {
+            let named = names(text).expect("understood");
+            let persons: Vec<&str> = named.persons.iter().map(|of| of.as_str()).collect();
+            assert_eq!(
+                (named.tasks.len(), persons),
+                (1, vec!["B", "JDOE"]),
+                "{text}"
+            );
+        }
+        assert_eq!(names("user:JDOE").map(|named| named.tasks.len()), Ok(0));
+    }
+
+    #[test]
     fn a_file_that_is_not_understood_names_its_line() {
         for (text, said) in [
             ("", "empty"),
@@ -148,6 +189,9 @@ mod tests {
             ("task\n", "names no task"),
             ("hello world\n17\n", "line 1"),
             ("17\n../x\n", "line 2"),
+            ("17\nuser:\n", "line 2"),
+            ("JDOE\nA B\n", "line 2"),
+            ("user\u{e4}\n", "line 1"),
             ("a,b\n17,18\n", "line 1: the header"),
             ("a,id\n17\n", "line 2: the row has no column 2"),
             ("id,a\n\"17,x\n", "line 2: a quote"),
@@ -160,7 +204,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in any::<String>()) {
-            let _ = ids(&text);
+            let _ = names(&text);
         }
     }
 }
