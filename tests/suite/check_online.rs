@@ -149,16 +149,11 @@ async fn further_logins_are_asked_as_well_and_a_wrong_password_of_one_is_tried_o
     let world = WORLD.replacen("[[role]]", &format!("{further}[[role]]"), 1);
     let tables = "[[login]]\nlogin = \"SECOND\"\npassword_file = \"second\"\n";
     let house = House::with(&world, "", tables).await;
-    let second = house.dir.path().join("second");
-    let password = |secret: &str| {
-        fs::write(&second, secret).expect("written");
-        fs::set_permissions(&second, fs::Permissions::from_mode(0o600)).expect("mode");
-    };
     let asked_as = |login: &str| {
         let all = house.requests(0);
         all.iter().filter(|row| row["login"] == login).count()
     };
-    password("correct-horse-not");
+    house.secret("second", "correct-horse-not");
     let output = house.cli(&["check", "--online"]);
     named_as(
         &output,
@@ -176,7 +171,7 @@ async fn further_logins_are_asked_as_well_and_a_wrong_password_of_one_is_tried_o
     // the daemon knows of it as well, and so does the order that ends it
     house.cli(&["run", "--once"]);
     assert_eq!(refused(&house), 1, "it was tried again");
-    password("second-password-1");
+    house.secret("second", "second-password-1");
     house.done(&["login", "clear"]);
     let said = house.done(&["check", "--online"]);
     for part in [
