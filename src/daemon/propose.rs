@@ -314,7 +314,7 @@ fn standing(around: &Surroundings<'_>, memory: &Memory, wishes: &[Wish]) -> Stan
     around.bench.ledger.read(|index| {
         let mut busy: FastMap<ProcessKey, Vec<(LineageId, bool)>> = FastMap::default();
         for (lineage, attempt) in index.open_attempts() {
-            if let Some(process) = &attempt.process {
+            for process in attempt.accounts() {
                 let on_the_way = attempt.on_the_way(now, settle_after);
                 busy.entry(process.clone())
                     .or_default()

@@ -17,14 +17,23 @@ const RECORDED: &str = "the journal";
 /// minute holds over a restart, so what the ledger claimed within it counts.
 pub fn governor(ledger: &Ledger, settings: &Settings, now: Timestamp) -> Governor {
     let mut governor = stored(ledger, settings, now);
-    // a restored store is paused by a record alone: no governor has run since
-    let pauses: Vec<Scope> = ledger.read(|index| {
-        let lasting = index.pauses().filter(|(_, pause)| pause.until.is_none());
-        lasting.map(|(scope, _)| scope.clone()).collect()
+    // a restored store is paused by a record alone: no governor has run since; and a kill may have come between
+    // the record of a pause and the governor's
+    let pauses: Vec<(Scope, Option<Timestamp>)> = ledger.read(|index| {
+        let hold = |until: Option<Timestamp>| until.is_none_or(|until| now < until);
+        let pauses = index.pauses().filter(|(_, pause)| hold(pause.until));
+        pauses
+            .map(|(scope, pause)| (scope.clone(), pause.until))
+            .collect()
     });
-    for scope in pauses {
-        governor.pause(now, scope, RECORDED, None);
+    for (scope, until) in pauses {
+        governor.pause(now, scope, RECORDED, until);
     }
+    ledger.read(|index| {
+        for (action, target, revokes, acts) in index.claimed_since_governor() {
+            governor.recount(action, target, revokes, acts);
+        }
+    });
     let from = now
         .checked_sub(governor::RATE_SPAN)
         .unwrap_or(Timestamp::MIN);

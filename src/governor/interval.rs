@@ -51,18 +51,18 @@ impl Interval {
         self.sent.iter().find(same).map_or(0, |sent| sent.acts)
     }
 
-    /// Counts one.
-    pub(super) fn count(&mut self, target: &TargetName, action: ActionName, lane: Lane) {
+    /// Counts some.
+    fn count(&mut self, target: &TargetName, action: ActionName, lane: Lane, acts: u32) {
         let lane = cap_lane(action, lane);
         let same =
             |sent: &&mut Sent| sent.action == action && sent.lane == lane && sent.target == *target;
         match self.sent.iter_mut().find(same) {
-            Some(sent) => sent.acts = sent.acts.saturating_add(1),
+            Some(sent) => sent.acts = sent.acts.saturating_add(acts),
             None => self.sent.push(Sent {
                 action,
                 target: target.clone(),
                 lane,
-                acts: 1,
+                acts,
             }),
         }
     }
@@ -96,6 +96,18 @@ impl Governor {
         }
     }
 
+    /// The process was killed and starts again: so many acts of a sort were claimed since the state was stored.
+    /// What a person had approved counts with them here: less is sent then, never more.
+    pub fn recount(&mut self, action: ActionName, target: &TargetName, revokes: bool, acts: u32) {
+        let lane = if revokes { Lane::Revoke } else { Lane::Usual };
+        let interval = self.state.interval.get_or_insert_with(|| Interval {
+            // the first cycle says how long it is
+            until: Timestamp::MAX,
+            sent: Vec::new(),
+        });
+        interval.count(target, action, lane, acts);
+    }
+
     /// These go to their claims now, and count until caps begin anew; what a person has approved does not.
     pub fn counts(&mut self, now: Timestamp, items: &[Admitted]) {
         let here = self.state.tick(now);
@@ -113,7 +125,7 @@ impl Governor {
                 task: &decision.task,
             };
             if !(is_held(action) && cap::approved(holds, &wish, here)) {
-                interval.count(target, action, item.lane());
+                interval.count(target, action, item.lane(), 1);
             }
         }
     }

@@ -249,11 +249,8 @@ impl Work {
         let scope = process
             .cloned()
             .map_or(Scope::Lineage(decision.lineage), Scope::Account);
-        Some(
-            Refusal::new(RefusalReason::AccountBusy, scope)
-                .until(until)
-                .with("why", MAY_COME_YET),
-        )
+        let refusal = Refusal::new(RefusalReason::AccountBusy, scope).until(until);
+        Some(refusal.with("why", MAY_COME_YET))
     }
 
     pub(super) fn settle(

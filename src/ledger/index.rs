@@ -13,6 +13,7 @@ mod open;
 mod parts;
 mod print;
 mod released;
+mod step;
 mod sums;
 mod worlds;
 
@@ -78,6 +79,8 @@ pub struct Attempt {
     pub target: TargetName,
     /// The account.
     pub process: Option<ProcessKey>,
+    /// Another one, under which its work is shown since.
+    pub also: Option<ProcessKey>,
     /// The definition.
     pub definition: Option<DefinitionId>,
     /// What it does.
@@ -110,6 +113,11 @@ pub struct Attempt {
 }
 
 impl Attempt {
+    /// The accounts that it holds.
+    pub fn accounts(&self) -> impl Iterator<Item = &ProcessKey> {
+        self.process.iter().chain(&self.also)
+    }
+
     /// True while readings may tell what became of it: it was sent, and waits for no person.
     pub fn is_looked_for(&self) -> bool {
         self.state.is_open()
@@ -275,6 +283,8 @@ pub struct Index {
     pub(in crate::ledger) justifications: Justifications,
     pub(in crate::ledger) stopped: BTreeMap<Login, Stopped>,
     pub(in crate::ledger) governor: parts::Stored,
+    /// What was claimed since that was stored: by action, target, and whether it takes access away.
+    pub(in crate::ledger) claimed_since: BTreeMap<(ActionName, TargetName, bool), u32>,
     pub(in crate::ledger) server_until: Option<Timestamp>,
     /// Requests in a row that ended without a clear answer.
     pub(in crate::ledger) ends: ends::Ends,
@@ -320,6 +330,7 @@ impl PartialEq for Index {
             && self.justifications == other.justifications
             && self.stopped == other.stopped
             && self.governor == other.governor
+            && self.claimed_since == other.claimed_since
             && self.server_until == other.server_until
             && self.ends == other.ends
             && self.keep_ids == other.keep_ids

@@ -13,6 +13,9 @@ use crate::model::{
     Action, AttemptEvent, AttemptState, Owner, Principal, Task, TaskId, TaskStatus,
 };
 
+/// By so much the server's clock may be behind.
+const SKEW: SignedDuration = SignedDuration::from_secs(30);
+
 /// What was read, where, and what it shows of the attempt's lineage.
 #[derive(Clone, Debug)]
 pub enum Reading {
@@ -147,7 +150,11 @@ pub fn judge(
             ..
         } => {
             evidence.absent = 0;
-            let ran = RunMark::of(task).is_another_run(attempt.run);
+            let mark = RunMark::of(task);
+            let ran = Ran {
+                shown: mark.is_another_run(attempt.run) && !began_before(attempt, task),
+                began: mark.began_anew(attempt.run),
+            };
             shown(attempt, current, (task, ran), evidence, now, settings)
         }
         Reading::List {
@@ -158,7 +165,7 @@ pub fn judge(
             vanished(attempt, current, evidence, now, settings)
         }
         Reading::Single { task: Some(task) } => {
-            let ran = RunMark::of(task).began_anew(attempt.run);
+            let ran = Ran::by_start(attempt, task);
             shown(attempt, current, (task, ran), evidence, now, settings)
         }
         Reading::Single { task: None } => {
@@ -170,7 +177,7 @@ pub fn judge(
         },
         Reading::Process { tasks } => match tasks.iter().find(|t| t.id == *current) {
             Some(task) => {
-                let ran = RunMark::of(task).began_anew(attempt.run);
+                let ran = Ran::by_start(attempt, task);
                 shown(attempt, current, (task, ran), evidence, now, settings)
             }
             None => Judgement::Wait {
@@ -219,12 +226,38 @@ fn of_missing(attempt: &Attempt, judged: Judgement) -> Judgement {
     }
 }
 
-/// The id (or its successor) was read; `ran`: it shows another run than lists had shown before the send. That
-/// its texts differ shows none: one view cuts a reason, or leaves it out, that another one shows.
+/// Whether the row shows another run than lists had shown before the send.
+#[derive(Clone, Copy)]
+struct Ran {
+    /// By anything that this view words as lists do.
+    shown: bool,
+    /// By its start, which all views word alike.
+    began: bool,
+}
+
+impl Ran {
+    /// That its texts differ shows no run: one view cuts a reason, or leaves it out, that another one shows.
+    fn by_start(attempt: &Attempt, task: &Task) -> Self {
+        let began = RunMark::of(task).began_anew(attempt.run);
+        Self {
+            shown: began && !began_before(attempt, task),
+            began,
+        }
+    }
+}
+
+/// True for a run that began before the send by more than clocks differ: it is somebody else's, and ours may
+/// come yet.
+fn began_before(attempt: &Attempt, task: &Task) -> bool {
+    let began = task.started.and_then(|at| at.checked_add(SKEW).ok());
+    began.is_some_and(|at| at < attempt.sent)
+}
+
+/// The id (or its successor) was read, with what it shows of its last run.
 fn shown(
     attempt: &Attempt,
     current: &TaskId,
-    (task, ran): (&Task, bool),
+    (task, ran): (&Task, Ran),
     evidence: &mut Evidence,
     now: Timestamp,
     settings: &DeliverySettings,
@@ -253,7 +286,7 @@ fn shown(
         }
         TaskStatus::Pending | TaskStatus::Waiting | TaskStatus::Suspended => {
             if attempt.action != Action::Retry || attempt.state == AttemptState::Pending {
-                return unchanged_or_wait(attempt, task, evidence, now, settings);
+                return unchanged_or_wait(attempt, task, ran, evidence, now, settings);
             }
             told(
                 AttemptEvent::ReadPending,
@@ -264,12 +297,12 @@ fn shown(
         TaskStatus::Rejected => {
             let moved = successor
                 || attempt.state == AttemptState::Pending
-                || (ran && failed_anew(attempt, task) && !shown_early(attempt, task));
+                || (ran.shown && failed_anew(attempt, task) && !shown_early(attempt, task));
             if attempt.action == Action::Retry && moved {
                 let reason = task.reason.as_deref().unwrap_or("no reason shown");
                 return told(AttemptEvent::ReadBounced, id, reason);
             }
-            unchanged_or_wait(attempt, task, evidence, now, settings)
+            unchanged_or_wait(attempt, task, ran, evidence, now, settings)
         }
         TaskStatus::Unknown(_) => Judgement::Wait {
             why: "its status is not understood",
@@ -338,11 +371,17 @@ fn written(attempt: &Attempt, task: &Task) -> Option<Judgement> {
             "the response",
         ),
     };
+    let responds = matches!(attempt.action, Action::SetResponse { .. });
+    // the work is not done where its task is rejected as before: it counts like a run that failed
+    let event = match &task.status {
+        TaskStatus::Rejected if responds => AttemptEvent::ReadBounced,
+        _ => AttemptEvent::ReadCompleted,
+    };
     shown.then(|| {
         told(
-            AttemptEvent::ReadCompleted,
+            event,
             Some(&task.id),
-            format!("task {} shows {what}", task.id),
+            format!("task {} shows {what}, and is {}", task.id, task.status),
         )
     })
 }
@@ -380,6 +419,7 @@ fn owns(owner: &Owner, to: &Principal) -> bool {
 fn unchanged_or_wait(
     attempt: &Attempt,
     task: &Task,
+    ran: Ran,
     evidence: &mut Evidence,
     now: Timestamp,
     settings: &DeliverySettings,
@@ -412,8 +452,9 @@ fn unchanged_or_wait(
     // OIG said that it took the order: a server that keeps ids may have run a retry and failed the
     // same way again, and a row need not show a note; so it counts, or it would be sent for ever.
     // Only an unanswered send is proven not applied by this, where the failure is the very one of before:
-    // another one may be ours, although a list begun before the answer has shown it
-    let anew = attempt.action == Action::Retry && failed_anew(attempt, task);
+    // another one may be ours, although a list begun before the answer has shown it, and so may a run that
+    // began since and failed with the same words
+    let anew = attempt.action == Action::Retry && (failed_anew(attempt, task) || ran.began);
     let event = if attempt.state == AttemptState::Accepted || anew {
         AttemptEvent::ReadBounced
     } else {

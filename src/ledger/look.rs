@@ -162,7 +162,9 @@ impl Work {
                         continue;
                     }
                     self.shown_again(lineage);
+                    let linked = how == How::Link;
                     let items = vec![JoinedItem {
+                        moved: linked.then(|| self.moved_to(lineage, task)).flatten(),
                         lineage,
                         task: task.id.clone(),
                         created: task.created,
@@ -170,9 +172,6 @@ impl Work {
                         print: print(task),
                     }];
                     self.emit(meta, EventBody::LineagesJoined { items })?;
-                    if how == How::Link {
-                        self.take_definition(lineage, task, meta)?;
-                    }
                     return Ok(Some(task.clone()));
                 }
                 Join::Ambiguous(of) if of.contains(&lineage) => {

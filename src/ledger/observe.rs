@@ -232,7 +232,6 @@ impl Work {
         let tasks = &sight.snapshot.tasks;
         let mut next = self.index().lineages();
         let (mut opened, mut joined) = (Vec::new(), Vec::new());
-        let mut linked = Vec::new();
         let mut there = Vec::new();
         let mut doubts: Vec<(&Vec<LineageId>, Vec<TaskId>)> = Vec::new();
         let mut doubt_about: FastMap<&Vec<LineageId>, usize> = FastMap::default();
@@ -245,10 +244,9 @@ impl Work {
                     if self.index().attempt(*lineage).is_some() {
                         walk.rows.insert(*lineage, new.at);
                     }
-                    if *how == How::Link {
-                        linked.push((*lineage, task));
-                    }
+                    let linked = *how == How::Link;
                     let item = JoinedItem {
+                        moved: linked.then(|| self.moved_to(*lineage, task)).flatten(),
                         lineage: *lineage,
                         task: task.id.clone(),
                         created: task.created,
@@ -312,9 +310,6 @@ impl Work {
         for (login, items) in runs(snapshot, joined) {
             let meta = meta.clone().login(Some(login));
             self.emit(&meta, EventBody::LineagesJoined { items })?;
-        }
-        for (lineage, task) in linked {
-            self.take_definition(lineage, task, meta)?;
         }
         Ok(())
     }

@@ -19,6 +19,7 @@ mod others;
 mod passes;
 mod processes;
 mod racing;
+mod ran;
 mod random;
 mod redefined;
 mod seers;

@@ -118,8 +118,9 @@ pub(super) fn walk(index: &Index, snapshot: &Snapshot, read_at: Timestamp) -> Wa
                 let known = back.then(|| known_by(index, of, task));
                 known.flatten()
             });
-            let run = run_shown(index, lineage, task, read_at).after(of.run);
-            let foreign = run.is_another_run(of.run);
+            let shown = run_shown(index, lineage, task, read_at);
+            let foreign = shown.is_another_run(of.run);
+            let run = shown.after(of.run);
             let changed = now_print != of.print || moved || redefined.is_some() || foreign || back;
             view.changed |= changed;
             if changed || run != of.run {

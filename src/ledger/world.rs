@@ -8,9 +8,8 @@ use jiff::Timestamp;
 use super::error::LedgerError;
 use super::facts::{Differs, differs, in_words, moved, redefined};
 use super::index::{TaskRef, flags};
-use super::lineage::{Newcomer, print};
-use super::ran::RunMark;
-use super::record::{Actor, EventBody, MAX_TEXT, Meta, ReusedItem, SeenItem, clip};
+use super::lineage::Newcomer;
+use super::record::{Actor, EventBody, MAX_TEXT, Meta, Redefined, ReusedItem, clip};
 use super::walk::Walk;
 use super::work::Work;
 use crate::model::attempt::next;
@@ -272,33 +271,12 @@ impl Work {
         self.emit(meta, EventBody::IdsReused { items })
     }
 
-    /// A successor that its link tells may have another definition key or account than its elder, which is the
-    /// lineage's from now on.
-    pub(super) fn take_definition(
-        &mut self,
-        lineage: LineageId,
-        task: &Task,
-        meta: &Meta,
-    ) -> Result<(), LedgerError> {
-        let found = {
-            let index = self.index();
-            let of = index.lineage(lineage);
-            of.and_then(|of| redefined(&index, of, task).or_else(|| moved(&index, of, task)))
-        };
-        let Some(redefined) = found else {
-            return Ok(());
-        };
-        let items = vec![SeenItem {
-            early: false,
-            run: RunMark::default(),
-            foreign: false,
-            lineage,
-            print: print(task),
-            owner: None,
-            status: Arc::from(task.status.as_str()),
-            redefined: Some(redefined),
-        }];
-        self.emit(meta, EventBody::Seen { items })
+    /// Under which other account or definition a successor is shown that its link tells: it is the same work
+    /// all the same.
+    pub(super) fn moved_to(&self, lineage: LineageId, task: &Task) -> Option<Redefined> {
+        let index = self.index();
+        let of = index.lineage(lineage)?;
+        redefined(&index, of, task).or_else(|| moved(&index, of, task))
     }
 
     /// True for a task under a known id that is not the known task: readings of it tell nothing.

@@ -23,6 +23,7 @@ mod documented_curl;
 mod drill;
 mod drill_approve;
 mod drill_broken;
+mod drill_caps;
 mod drill_clock;
 mod drill_crash;
 mod drill_doubt;

@@ -71,7 +71,10 @@ impl Known {
             }
             EventBody::LineagesJoined { items } => {
                 for item in items {
-                    self.lineages.entry(item.lineage).or_default().task = Some(item.task.clone());
+                    let about = self.lineages.entry(item.lineage).or_default();
+                    about.task = Some(item.task.clone());
+                    let user = item.moved.as_ref().and_then(|new| new.user.clone());
+                    about.user = user.or(about.user.take());
                 }
             }
             EventBody::Seen { items } => {

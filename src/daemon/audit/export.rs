@@ -124,6 +124,10 @@ impl Search {
             EventBody::LineagesJoined { items } => {
                 for item in items {
                     self.meet(item.lineage, &item.task);
+                    let user = item.moved.and_then(|new| new.user);
+                    if self.filter.user.is_some() && user == self.filter.user {
+                        self.by_user.insert(item.lineage);
+                    }
                 }
             }
             EventBody::Seen { items } => {

@@ -7,18 +7,15 @@ use crate::ledger::index::{
 };
 use crate::ledger::lineage::{JoinKey, who};
 use crate::ledger::ran::RunMark;
-use crate::ledger::record::{
-    ClaimItem, Event, EventBody, How, JoinedItem, OpenedItem, SeenItem, clip,
-};
-use crate::model::attempt::{SENDS_IN_VAIN, ended_with, next};
+use crate::ledger::record::{ClaimItem, Event, EventBody, How, JoinedItem, OpenedItem, SeenItem};
 use crate::model::{
-    Action, ActionName, AttemptEvent, AttemptState, BatchId, Digest, LineageId, ReceiptStatus,
-    TargetName, TaskId, TaskStatus,
+    ActionName, AttemptState, BatchId, Digest, LineageId, ReceiptStatus, TargetName, TaskId,
+    TaskStatus,
 };
 
 use super::FoundAt;
 use super::compact::{Stamp, TaskRef, definition_of};
-use super::ends::{end_episode, in_vain, reset_episode};
+use super::ends::reset_episode;
 
 /// Attempts kept per lineage in memory; all of them stay in the journal.
 const RECENT: usize = 16;
@@ -258,7 +255,12 @@ impl Index {
                 part,
                 of,
                 json,
-            } => self.governor.take_part(*version, *part, *of, json),
+            } => {
+                self.governor.take_part(*version, *part, *of, json);
+                if part.checked_add(1) == Some(*of) {
+                    self.claimed_since.clear();
+                }
+            }
             // with its last part only: a crash between two leaves a text that is not there
             EventBody::InputsStored {
                 digest, part, of, ..
@@ -356,6 +358,9 @@ impl Index {
         self.not_left(item.lineage);
         self.end_orders_of(item.lineage);
         self.end_orders_for(&replaced);
+        if let Some(now) = &item.moved {
+            self.redefine(item.lineage, now);
+        }
     }
 
     fn seen(&mut self, item: &SeenItem, at: Stamp) {
@@ -396,9 +401,12 @@ impl Index {
     fn claim(
         &mut self,
         item: &ClaimItem,
-        (batch, target, _): (BatchId, &TargetName, ActionName),
+        (batch, target, action): (BatchId, &TargetName, ActionName),
         event: &Event,
     ) {
+        let sort = (action, target.clone(), item.kind.takes_access());
+        let claimed = self.claimed_since.entry(sort).or_default();
+        *claimed = claimed.saturating_add(1);
         self.not_left(item.lineage);
         self.end_orders_of(item.lineage);
         self.end_orders_for(&item.task);
@@ -416,6 +424,7 @@ impl Index {
             action: item.action.clone(),
             target: target.clone(),
             process: item.process.clone(),
+            also: None,
             definition: item.definition.clone(),
             kind: item.kind,
             login,
@@ -454,135 +463,5 @@ impl Index {
             self.open.remove(&before);
         }
         *self.counts.entry(AttemptState::Claimed).or_default() += 1;
-    }
-
-    /// One move of an attempt; nothing happens where the table has no row for it.
-    fn step(
-        &mut self,
-        id: LineageId,
-        ordinal: u32,
-        event: AttemptEvent,
-        at: Stamp,
-        reason: Option<&str>,
-    ) {
-        let Some(attempt) = self.attempts.get_mut(&id) else {
-            return;
-        };
-        if attempt.ordinal != ordinal {
-            return;
-        }
-        let before = attempt.state;
-        let (ended, row, alone) = (attempt.ended, attempt.row, attempt.alone);
-        let is_retry = attempt.action == Action::Retry;
-        let sent = TaskRef::from(&attempt.task);
-        let settles_work = !matches!(
-            attempt.action,
-            Action::Reassign { .. } | Action::SetNote { .. }
-        );
-        let Some(after) = next(before, event) else {
-            return;
-        };
-        attempt.unanswered |= after == AttemptState::Unknown;
-        if !after.is_open() {
-            self.late.told(id, attempt, event);
-        }
-        attempt.state = after;
-        attempt.moved = at.time();
-        match (before.is_open(), after.is_open()) {
-            (true, false) => self.open.remove(attempt),
-            (false, true) => self.open.add(attempt),
-            _ => {}
-        }
-        if !after.is_open() && after != AttemptState::Gone {
-            self.attempts.remove(&id);
-        }
-        let applied = matches!(
-            after,
-            AttemptState::Pending | AttemptState::Completed | AttemptState::Bounced
-        );
-        if applied && ended == Some(404) {
-            self.ends.not_missing(row);
-        }
-        let of_server = self.ends.was_of_server(row);
-        let place = self.lineage(id).map(|of| (of.target, of.task == sent));
-        if let Some((target, true)) = place
-            && matches!(after, AttemptState::Pending | AttemptState::Bounced)
-            && is_retry
-            && target != 0
-        {
-            self.keep_ids.insert(target);
-        }
-        let keeps_ids = place.is_some_and(|(target, _)| self.keep_ids.contains(&target));
-        let may_have_run = is_retry && (keeps_ids || !of_server) && ended != Some(429);
-        let singles = match (after, alone) {
-            (AttemptState::NotApplied, Some(alone)) if !of_server => {
-                self.ends.alone_in_vain(id, alone)
-            }
-            (AttemptState::NotApplied | AttemptState::Unsent, _) => 0,
-            (after, _) if after != AttemptState::Unknown => {
-                self.ends.begin_anew(id);
-                0
-            }
-            _ => 0,
-        };
-        let left = self.counts.entry(before).or_default();
-        *left = left.saturating_sub(1);
-        *self.counts.entry(after).or_default() += 1;
-        self.by_word += u64::from(event == AttemptEvent::PersonCompleted);
-        let Some(of) = self.lineage_mut(id) else {
-            return;
-        };
-        let past = of.past_mut();
-        past.last_state = Some(after);
-        past.last_at = at;
-        if before.counts() && !after.counts() {
-            past.counted = past.counted.saturating_sub(1);
-        }
-        if after == AttemptState::NotApplied && may_have_run {
-            past.unproven = past.unproven.saturating_add(1);
-        }
-        if let Some(entry) = past.attempts.iter_mut().find(|a| a.ordinal == ordinal) {
-            let answer = entry.reason.take();
-            match after {
-                // what the whole server suffers from is counted against no task
-                AttemptState::NotApplied if of_server => {}
-                AttemptState::NotApplied => {
-                    let status = answer.as_deref().and_then(ended_with);
-                    past.in_vain = in_vain(past.in_vain, status, alone.is_some());
-                    if singles >= SENDS_IN_VAIN {
-                        past.in_vain = past.in_vain.max(singles);
-                    }
-                }
-                AttemptState::Accepted
-                | AttemptState::Pending
-                | AttemptState::Completed
-                | AttemptState::Bounced
-                | AttemptState::Refused => past.in_vain = 0,
-                _ => {}
-            }
-            entry.state = after;
-            entry.reason = match (reason, answer) {
-                // what the server said tells more than that nothing came of it
-                (Some(reason), Some(answer)) if after == AttemptState::NotApplied => {
-                    Some(clip(&format!("{answer}; {reason}"), REASON))
-                }
-                (Some(reason), _) => Some(clip(reason, REASON)),
-                (None, answer) => answer,
-            };
-        }
-        if after == AttemptState::Completed && settles_work {
-            of.set(flags::DONE, true);
-            of.set(flags::SAID, event == AttemptEvent::PersonCompleted);
-            end_episode(of);
-        }
-        if after == AttemptState::Ambiguous {
-            of.set(flags::AMBIGUOUS, true);
-        }
-        if matches!(
-            event,
-            AttemptEvent::PersonCompleted | AttemptEvent::PersonClosed
-        ) {
-            of.set(flags::AMBIGUOUS, false);
-        }
     }
 }

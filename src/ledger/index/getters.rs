@@ -10,8 +10,8 @@ use super::{Ahead, Attempt, Hold, HoldState, Index, Pause, Stopped};
 use crate::model::facts::{DefinitionMemory, PastAttempt};
 use crate::model::task::DefinitionId;
 use crate::model::{
-    AttemptState, Digest, Kind, LineageId, Login, Mode, Owner, PolicyHash, Principal, ProcessKey,
-    RefusalReason, Scope, TargetName, TaskId, facts,
+    ActionName, AttemptState, Digest, Kind, LineageId, Login, Mode, Owner, PolicyHash, Principal,
+    ProcessKey, RefusalReason, Scope, TargetName, TaskId, facts,
 };
 
 /// Attempts by state; accepted is never added to completed.
@@ -345,7 +345,7 @@ impl Index {
     /// Open attempts of one account (invariant 8: at most one write in flight).
     pub fn open_on(&self, process: &ProcessKey) -> Vec<(LineageId, &Attempt)> {
         self.open_attempts()
-            .filter(|(_, a)| a.process.as_ref() == Some(process))
+            .filter(|(_, a)| a.accounts().any(|of| of == process))
             .collect()
     }
 
@@ -452,6 +452,14 @@ impl Index {
         self.governor
             .whole()
             .map(|(version, text)| (version, text.to_owned()))
+    }
+
+    /// What was claimed since that state: by action, target, and whether it takes access away.
+    pub fn claimed_since_governor(
+        &self,
+    ) -> impl Iterator<Item = (ActionName, &TargetName, bool, u32)> {
+        let all = self.claimed_since.iter();
+        all.map(|((action, target, revokes), many)| (*action, target, *revokes, *many))
     }
 
     /// The backlog of the first enforce, once it was taken.

@@ -15,8 +15,8 @@ type Key = (LineageId, u32);
 /// What may be carried out yet.
 #[derive(Clone, Debug)]
 struct Entry {
-    /// The account that it was sent for; its work may be shown under another one since, or under none.
-    account: Option<ProcessKey>,
+    /// The accounts that it was sent for and is shown under since.
+    accounts: Vec<ProcessKey>,
     /// It may give access, or take it, when it is carried out.
     moves_access: bool,
     /// When it was claimed.
@@ -42,7 +42,7 @@ impl PartialEq for Late {
     fn eq(&self, other: &Self) -> bool {
         let shown = |of: &Self| {
             let all = of.all.iter();
-            all.map(|(key, of)| (*key, of.account.clone(), of.moves_access))
+            all.map(|(key, of)| (*key, of.accounts.clone(), of.moves_access))
                 .collect::<Vec<_>>()
         };
         shown(self) == shown(other)
@@ -50,34 +50,52 @@ impl PartialEq for Late {
 }
 
 impl Late {
-    /// Takes note of an attempt that `event` tells, where it may be carried out all the same: no answer came,
-    /// or it was in doubt and a person ended that. A note is left out: it moves nothing, and is read before
+    /// Takes note of an attempt that `event` tells, where it may be carried out all the same: no answer came, it
+    /// was in doubt, or somebody else has ended its work, which ends no connector. A note is left out: it moves nothing, and is read before
     /// each that is written.
     pub fn told(&mut self, lineage: LineageId, attempt: &Attempt, event: AttemptEvent) {
-        let doubtful = attempt.unanswered || attempt.state == AttemptState::Ambiguous;
+        let by_others = matches!(
+            event,
+            AttemptEvent::ReadSuperseded | AttemptEvent::PersonClosed
+        );
+        let doubtful = attempt.unanswered || attempt.state == AttemptState::Ambiguous || by_others;
         // these two come after `settle_after` only
         let over = matches!(event, AttemptEvent::ReadUnchanged | AttemptEvent::ReadGone);
         if !doubtful || over {
             return;
         }
-        let (account, moves_access) = match attempt.action {
+        let accounts = attempt.accounts().cloned().collect();
+        let (accounts, moves_access) = match attempt.action {
             Action::SetNote { .. } => return,
             // it may hand the work to whom it was meant for, and moves nothing in the account
-            Action::Reassign { .. } => (None, false),
-            Action::Retry => (attempt.process.clone(), attempt.kind != Kind::Notify),
-            Action::SetResponse { .. } | Action::ManualComplete => (attempt.process.clone(), true),
+            Action::Reassign { .. } => (Vec::new(), false),
+            Action::Retry => (accounts, attempt.kind != Kind::Notify),
+            Action::SetResponse { .. } | Action::ManualComplete => (accounts, true),
         };
         let key = (lineage, attempt.ordinal);
-        if let Some(account) = account.clone() {
-            self.by_account.entry(account).or_default().push(key);
+        for account in &accounts {
+            let of = self.by_account.entry(account.clone()).or_default();
+            of.push(key);
         }
         let entry = Entry {
-            account,
+            accounts,
             moves_access,
             sent: attempt.sent,
             found: attempt.found,
         };
         self.all.insert(key, entry);
+    }
+
+    /// Its work is shown under this account since.
+    pub fn also_on(&mut self, lineage: LineageId, account: &ProcessKey) {
+        for (key, entry) in self.all.range_mut((lineage, 0)..=(lineage, u32::MAX)) {
+            let holds_accounts = !entry.accounts.is_empty();
+            if holds_accounts && !entry.accounts.contains(account) {
+                entry.accounts.push(account.clone());
+                let of = self.by_account.entry(account.clone()).or_default();
+                of.push(*key);
+            }
+        }
     }
 
     /// It is on record that this one can't be carried out any more.
@@ -86,10 +104,10 @@ impl Late {
         let Some(entry) = self.all.remove(&key) else {
             return;
         };
-        let Some(account) = entry.account else {
-            return;
-        };
-        if let Some(keys) = self.by_account.get_mut(&account) {
+        for account in entry.accounts {
+            let Some(keys) = self.by_account.get_mut(&account) else {
+                continue;
+            };
             keys.retain(|of| *of != key);
             if keys.is_empty() {
                 self.by_account.remove(&account);

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Attempt, Index, Stamp};
 use crate::model::hash::FastMap;
-use crate::model::{ProcessKey, TargetName};
+use crate::model::{LineageId, ProcessKey, TargetName};
 
 /// A target, and whether it is about taking access away.
 pub type Lane = (TargetName, bool);
@@ -21,7 +21,7 @@ pub(in crate::ledger) struct Open {
 
 impl Open {
     pub fn add(&mut self, attempt: &Attempt) {
-        if let Some(process) = &attempt.process {
+        for process in attempt.accounts() {
             *self.accounts.entry(process.clone()).or_default() += 1;
         }
         let lane = self.lanes.entry(lane_of(attempt)).or_default();
@@ -29,9 +29,10 @@ impl Open {
     }
 
     pub fn remove(&mut self, attempt: &Attempt) {
-        if let Some(process) = &attempt.process
-            && let Some(count) = self.accounts.get_mut(process)
-        {
+        for process in attempt.accounts() {
+            let Some(count) = self.accounts.get_mut(process) else {
+                continue;
+            };
             *count = count.saturating_sub(1);
             if *count == 0 {
                 self.accounts.remove(process);
@@ -61,6 +62,27 @@ impl Index {
     /// True while an attempt on this account is not settled (invariant 8).
     pub fn is_open_on(&self, process: &ProcessKey) -> bool {
         self.open.accounts.contains_key(process)
+    }
+
+    /// The work of an open attempt is shown under this account since: what may still be carried out may be so
+    /// there, so both are held.
+    pub(super) fn also_on(&mut self, lineage: LineageId, process: Option<&ProcessKey>) {
+        if let Some(process) = process {
+            self.late.also_on(lineage, process);
+        }
+        let Some(attempt) = self.attempts.get_mut(&lineage) else {
+            return;
+        };
+        let open = attempt.state.is_open();
+        if open {
+            self.open.remove(attempt);
+        }
+        attempt.also = process
+            .filter(|of| attempt.process.as_ref() != Some(*of))
+            .cloned();
+        if open {
+            self.open.add(attempt);
+        }
     }
 
     /// True where a write of the account that is not settled may still be on its way.

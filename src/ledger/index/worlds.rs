@@ -61,9 +61,13 @@ impl Index {
             now.user.as_ref().map(|u| u.as_str()),
             now.child.as_ref(),
         );
+        let process = mark_of(now.process.as_ref());
+        let before = self.lineage(lineage).map_or(0, |of| of.process);
+        if process != 0 && process != before {
+            self.also_on(lineage, now.process.as_ref());
+        }
         if let Some(of) = self.lineage_mut(lineage) {
             of.definition = definition;
-            let process = mark_of(now.process.as_ref());
             if process != 0 && process != of.process {
                 of.set(flags::MOVED, of.process != 0);
                 of.process = process;

@@ -97,6 +97,10 @@ pub struct JoinedItem {
     /// Fingerprint of its state.
     #[serde(rename = "x")]
     pub print: u64,
+    /// Another account or definition under which it is shown than its elder: one record says both, so that
+    /// no kill leaves a successor whose account is a stranger's (since version 8).
+    #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
+    pub moved: Option<Redefined>,
 }
 
 /// One attempt.

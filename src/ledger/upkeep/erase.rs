@@ -110,6 +110,12 @@ impl Person {
                     self.learn_owner(item.owner.as_ref());
                 }
             }
+            EventBody::LineagesJoined { items } => {
+                for item in items {
+                    let moved = item.moved.as_ref();
+                    self.learn_own(item.lineage, moved.and_then(|r| r.user.as_ref()), index);
+                }
+            }
             EventBody::Claims { items, .. } => {
                 items
                     .iter()

@@ -39,6 +39,10 @@ fn meets(body: &EventBody, login: &Login) -> bool {
             let redefined = item.redefined.as_ref();
             redefined.and_then(|new| new.user.as_ref()) == Some(login) || owner(item.owner.as_ref())
         }),
+        EventBody::LineagesJoined { items } => items.iter().any(|item| {
+            let moved = item.moved.as_ref();
+            moved.and_then(|new| new.user.as_ref()) == Some(login)
+        }),
         EventBody::Claims { items, .. } => items.iter().any(|item| handed(&item.action)),
         EventBody::Decided { items } => items.iter().any(
             |item| matches!(&item.verdict, Some(Verdict::Act { action, .. }) if handed(action)),

@@ -79,6 +79,13 @@ pub(super) fn strip(event: &Event, goes: &Goes) -> Option<EventBody> {
                 }
             }
         }
+        EventBody::LineagesJoined { items } => {
+            for item in items.iter_mut().filter(|i| out(&i.lineage)) {
+                if let Some(moved) = &mut item.moved {
+                    moved.user = None;
+                }
+            }
+        }
         EventBody::Decided { items } => {
             items.retain(|i| !out(&i.lineage));
             if items.is_empty() {

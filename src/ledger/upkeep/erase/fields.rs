@@ -7,8 +7,8 @@ use super::super::strip::{TAKEN_OUT, nobody, texts};
 use super::{Met, Person, is_closed, names};
 use crate::ledger::index::{Index, Short};
 use crate::ledger::record::{
-    Actor, ClaimItem, DecidedItem, Event, EventBody, OpenedItem, ReceiptItem, Redefined,
-    ReusedItem, SeenItem,
+    Actor, ClaimItem, DecidedItem, Event, EventBody, JoinedItem, OpenedItem, ReceiptItem,
+    Redefined, ReusedItem, SeenItem,
 };
 use crate::model::attempt::{ended, ended_with};
 use crate::model::{
@@ -95,6 +95,22 @@ impl Person {
         } = item;
         *owner = owner.take().filter(|owner| !self.is(owner));
         self.words(status);
+        self.redefined(redefined);
+    }
+
+    fn joined(&self, item: &mut JoinedItem) {
+        let JoinedItem {
+            lineage: _,
+            task: _,
+            created: _,
+            how: _,
+            print: _,
+            moved,
+        } = item;
+        self.redefined(moved);
+    }
+
+    fn redefined(&self, redefined: &mut Option<Redefined>) {
         if let Some(Redefined {
             definition: _,
             process: _,
@@ -320,6 +336,9 @@ impl Person {
             EventBody::Seen { items } => {
                 self.each(items, index, met, |i| i.lineage, |i| self.seen(i));
             }
+            EventBody::LineagesJoined { items } => {
+                self.each(items, index, met, |i| i.lineage, |i| self.joined(i));
+            }
             EventBody::Decided { items } => {
                 self.each(items, index, met, |i| i.lineage, |i| self.decided(i));
             }
@@ -449,8 +468,7 @@ impl Person {
                 text: _,
             }
             | EventBody::InputsAlike { base: _, items: _ } => texts(body, &self.texts),
-            EventBody::LineagesJoined { items: _ }
-            | EventBody::LineageAmbiguous {
+            EventBody::LineageAmbiguous {
                 lineages: _,
                 tasks: _,
             }

@@ -347,6 +347,12 @@ pub(super) fn bodies(who: &Called) -> Vec<EventBody> {
             created: None,
             how: How::Link,
             print: 4,
+            moved: Some(Redefined {
+                definition: "7".into(),
+                process: None,
+                user: Some(login.clone()),
+                child: None,
+            }),
         }],
     });
     out.push(EventBody::EpisodeReset {
