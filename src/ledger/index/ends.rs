@@ -264,8 +264,9 @@ impl Index {
             return;
         };
         // a batch may come in several records
-        let shares =
-            |(of, attempt): (&LineageId, &Attempt)| *of != item.lineage && attempt.batch == batch;
+        let shares = |(of, attempt): (&LineageId, &Box<Attempt>)| {
+            *of != item.lineage && attempt.batch == batch
+        };
         if self.attempts.iter().any(shares) {
             return;
         }
