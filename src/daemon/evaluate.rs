@@ -204,6 +204,7 @@ pub async fn evaluate_list(
     };
     let observed = taking_in.await.map_err(|_| CycleError::Worker)??;
     memory.cycle += 1;
+    memory.definitions.clear();
     let mut out = Evaluated {
         seen: count(&snapshot, &kinds, hinted.roads()),
         epoch: bench.epoch,
@@ -462,7 +463,7 @@ fn remember(
         lineage: state.lineage,
         target: task.target.clone(),
         process: task.process.clone(),
-        definition: task.definition(),
+        definition: memory.definition(&task),
         kind: around.kinds[row],
         read: Arc::clone(&evaluated.read),
         policy: evaluated.policy.clone(),

@@ -171,7 +171,7 @@ impl Core {
         let mut refusals: BTreeMap<RefusalReason, u64> = found.still_refused;
         let mut wanted: Vec<(Arc<Decision>, Passed)> = Vec::with_capacity(many);
         let mut refused: Vec<(Arc<Decision>, Refusal)> = Vec::new();
-        let mut behinds: FastMap<LineageId, Behind> = FastMap::default();
+        let mut behinds: FastMap<LineageId, Box<Behind>> = FastMap::default();
         let mut order_waits = FastMap::default();
         let mut decided: BTreeMap<&'static str, u64> = BTreeMap::new();
         for Proposal {
@@ -185,7 +185,7 @@ impl Core {
             }
             match guard {
                 Ok(passed) => {
-                    behinds.insert(decision.lineage, behind);
+                    behinds.insert(decision.lineage, Box::new(behind));
                     wanted.push((decision, passed));
                 }
                 Err(mut reasons) if !reasons.is_empty() => {

@@ -7,8 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::cache::Cache;
 use super::lists::Listed;
-use crate::model::hash::FastMap;
-use crate::model::{Decision, LineageId, ReadValue, Refusal, RefusalReason, Verdict};
+use crate::model::hash::{FastMap, FastSet};
+use crate::model::task::DefinitionId;
+use crate::model::{Decision, LineageId, ReadValue, Refusal, RefusalReason, Task, Verdict};
 
 /// A decision that reads the clock is looked at again after this at the latest.
 pub const TIME_RELOOK: SignedDuration = SignedDuration::from_mins(15);
@@ -85,6 +86,8 @@ pub struct Memory {
     pub cache: Cache,
     /// What is known of the logins' lists, the main one's first.
     pub lists: Vec<Listed>,
+    /// Definitions of the running cycle's decisions, each once: very many tasks share few.
+    pub definitions: FastSet<DefinitionId>,
     /// Number of the running cycle.
     pub cycle: u64,
 }
@@ -105,6 +108,16 @@ impl Memory {
         let waiting = self.lineages.values().filter(|known| known.act.is_some());
         let until = waiting.filter_map(|known| Some(known.refusal?.until?.time()));
         until.filter(|until| *until > now).min()
+    }
+
+    /// The definition of a row, as other rows have it.
+    pub fn definition(&mut self, task: &Task) -> Option<DefinitionId> {
+        let own = task.definition()?;
+        if let Some(same) = self.definitions.get(&own) {
+            return Some(same.clone());
+        }
+        self.definitions.insert(own.clone());
+        Some(own)
     }
 
     /// Forgets lineages that the last whole snapshot did not show.
