@@ -85,7 +85,7 @@ pub struct Proposal {
     /// The guards' proof, or every refusal, the first one first.
     pub guard: Result<Passed, Vec<Refusal>>,
     /// What the row shows beside the decision.
-    pub behind: Behind,
+    pub behind: Box<Behind>,
 }
 
 /// What a row shows that its act needs when it is sent.

@@ -185,7 +185,7 @@ impl Core {
             }
             match guard {
                 Ok(passed) => {
-                    behinds.insert(decision.lineage, Box::new(behind));
+                    behinds.insert(decision.lineage, behind);
                     wanted.push((decision, passed));
                 }
                 Err(mut reasons) if !reasons.is_empty() => {

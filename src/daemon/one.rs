@@ -182,7 +182,7 @@ impl Core {
             relook: None,
         };
         self.record_decisions(vec![record], now).await?;
-        self.behind.insert(lineage, Box::new(proposal.behind));
+        self.behind.insert(lineage, proposal.behind);
         self.queued_from = taken_at;
         self.queued_at = Some(now);
         self.queues.push(admitted);

@@ -79,6 +79,7 @@ pub async fn propose(
     let cap = around.bench.settings.governor.cap_retries;
 
     let mut late = Vec::new();
+    out.proposals.reserve_exact(wishes.len());
     for (wish, asked) in asked_first(around, memory, wishes, &standing) {
         let asked = asked.unwrap_or_else(|| ask(around, memory, &wish, &standing, &handed));
         // a guard's refusal tells more than "not yet"; readings are spent only on what may go now
@@ -185,7 +186,8 @@ fn wishes(
     rows: &[usize],
     out: &mut Evaluated,
 ) -> Vec<Wish> {
-    let mut wishes = Vec::new();
+    // as a vector grows by itself, for a while it takes three times the place
+    let mut wishes = Vec::with_capacity(out.fresh.len());
     let foreign = around.bench.settings.governor.count_foreign_attempts;
     for row in rows.iter().copied() {
         let Some(state) = around.states[row] else {
@@ -475,11 +477,11 @@ fn passed_on(around: &Surroundings<'_>, wish: Wish, passed: Passed) -> Proposal 
     }
 }
 
-fn behind(around: &Surroundings<'_>, wish: &Wish) -> Behind {
+fn behind(around: &Surroundings<'_>, wish: &Wish) -> Box<Behind> {
     let task = &around.snapshot.tasks[wish.row];
-    Behind {
+    Box::new(Behind {
         request: task.request.clone(),
         owner: task.owner.clone(),
         login: around.snapshot.further(wish.row).cloned(),
-    }
+    })
 }
