@@ -14,15 +14,18 @@ use crate::model::{Decision, LineageId, ReadValue, Refusal, RefusalReason, Task,
 /// A decision that reads the clock is looked at again after this at the latest.
 pub const TIME_RELOOK: SignedDuration = SignedDuration::from_mins(15);
 
-/// A moment to the microsecond in eight bytes, also where there may be none: there are as many as tasks.
+/// A moment in eight bytes, also where there may be none: there are as many as tasks. It is rounded up to a
+/// microsecond: what waits for a time must not be looked at just before it, when the answer is still the same.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Moment(NonZeroI64);
 
 impl From<Timestamp> for Moment {
     fn from(at: Timestamp) -> Self {
+        let micros = at.as_microsecond();
+        let later = at.as_nanosecond() > i128::from(micros) * 1000;
         // what is as old as 1970 itself is a microsecond late
         let first = NonZeroI64::from(NonZeroU8::MIN);
-        Self(NonZeroI64::new(at.as_microsecond()).unwrap_or(first))
+        Self(NonZeroI64::new(micros + i64::from(later)).unwrap_or(first))
     }
 }
 
@@ -204,12 +207,20 @@ mod tests {
             let at: Timestamp = at.parse().expect("a time");
             assert_eq!(Moment::from(at).time(), at);
         }
-        assert_eq!(
-            Moment::from(Timestamp::UNIX_EPOCH).time().as_microsecond(),
-            1
-        );
-        let last = Moment::from(Timestamp::MAX).time();
-        assert!(Timestamp::MAX.duration_since(last) < SignedDuration::from_micros(1));
+        assert_eq!(Moment::from(Timestamp::MAX).time(), Timestamp::MAX);
+        // woken before the time for which it waits, a cycle would find it refused once more, and wait for the next
+        for at in [
+            "2027-03-01T12:00:00.123456001Z",
+            "2027-03-01T12:00:00.123456999Z",
+            "1969-12-31T23:59:59.999999001Z",
+            "1970-01-01T00:00:00Z",
+        ] {
+            let at: Timestamp = at.parse().expect("a time");
+            let kept = Moment::from(at).time();
+            assert!(kept >= at, "{kept} for {at}");
+            // two where 1970 began
+            assert!(kept.duration_since(at) < SignedDuration::from_micros(2));
+        }
         // there is one for each task, in a table that is up to twice as large
         assert!(std::mem::size_of::<(LineageId, Remembered)>() <= 72);
     }
