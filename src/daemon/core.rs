@@ -222,7 +222,7 @@ pub struct Core {
     /// Batches from the queue to their answers.
     pub under_way: UnderWay,
     /// What the rows of proposed tasks show beside the decision.
-    pub behind: FastMap<LineageId, Box<Behind>>,
+    pub behind: FastMap<LineageId, Behind>,
     /// What the order within an account keeps waiting, by the last cycle.
     pub order_waits: FastMap<LineageId, OrderWait>,
     /// Lines for the notes of tasks.

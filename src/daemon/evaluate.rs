@@ -85,12 +85,15 @@ pub struct Proposal {
     /// The guards' proof, or every refusal, the first one first.
     pub guard: Result<Passed, Vec<Refusal>>,
     /// What the row shows beside the decision.
-    pub behind: Box<Behind>,
+    pub behind: Behind,
 }
 
-/// What a row shows that its act needs when it is sent.
+/// What a row shows that its act needs when it is sent; by itself, since tables of very many have room for more.
+pub type Behind = Box<Shown>;
+
+/// What lies in [`Behind`].
 #[derive(Clone, Debug)]
-pub struct Behind {
+pub struct Shown {
     /// The access request; reassign items carry it.
     pub request: Option<Arc<str>>,
     /// The owner on whom the decision rests.
@@ -202,7 +205,7 @@ pub async fn evaluate_list(
     } else {
         Vec::new()
     };
-    let observed = taking_in.await.map_err(|_| CycleError::Worker)??;
+    let mut observed = taking_in.await.map_err(|_| CycleError::Worker)??;
     memory.cycle += 1;
     memory.definitions.clear();
     let mut out = Evaluated {
@@ -265,6 +268,7 @@ pub async fn evaluate_list(
             None => {}
         }
     }
+    observed.views = Vec::new();
     out.observed = observed;
     // the ledger has let go of its share
     let mut snapshot = Arc::unwrap_or_clone(snapshot);
@@ -356,6 +360,8 @@ pub async fn evaluate_list(
         rest.await.map_err(|_| CycleError::Worker)??;
     }
     keep(bench, inputs, now).await?;
+    // with what the guards are asked, memory is fullest
+    drop((texts, to_decide));
     if bench.only.is_none() {
         memory.forget_unseen();
     }

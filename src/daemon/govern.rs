@@ -171,7 +171,7 @@ impl Core {
         let mut refusals: BTreeMap<RefusalReason, u64> = found.still_refused;
         let mut wanted: Vec<(Arc<Decision>, Passed)> = Vec::with_capacity(many);
         let mut refused: Vec<(Arc<Decision>, Refusal)> = Vec::new();
-        let mut behinds: FastMap<LineageId, Box<Behind>> = FastMap::default();
+        let mut behinds: FastMap<LineageId, Behind> = FastMap::default();
         let mut order_waits = FastMap::default();
         let mut decided: BTreeMap<&'static str, u64> = BTreeMap::new();
         for Proposal {

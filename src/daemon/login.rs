@@ -245,7 +245,7 @@ impl Core {
     fn drop_queued_of(&mut self, login: &Login) {
         let behind = &self.behind;
         let by = |lineage| {
-            let row: Option<&Box<Behind>> = behind.get(&lineage);
+            let row: Option<&Behind> = behind.get(&lineage);
             row.is_some_and(|row| row.login.as_ref() == Some(login))
         };
         // the next cycle proposes anew what another one sees

@@ -221,7 +221,7 @@ impl Core {
             .map(|item| self.behind.get(&item.decision().lineage));
         let requests = rows.clone().map(|row| row?.request.clone()).collect();
         let behind: Vec<Option<Behind>> = if old {
-            rows.map(|row| row.map(|row| Behind::clone(row))).collect()
+            rows.map(|row| row.cloned()).collect()
         } else {
             Vec::new()
         };
