@@ -266,6 +266,7 @@ async fn ledger(dir: &std::path::Path, tasks: usize) -> Took {
             login: Login::new("bench"),
             cycle,
             manual_ttl: jiff::SignedDuration::from_hours(24),
+            settle_after: jiff::SignedDuration::from_mins(15),
         };
         let claims = ledger.claim(request, now).await.expect("claimed");
         let batch = claims.batch.expect("new attempts");

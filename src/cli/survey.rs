@@ -10,6 +10,8 @@ use super::failure::{Failure, Kind, tell};
 use super::progress::beside_that;
 use super::render;
 use crate::daemon::{self, Progress, SurveyOptions};
+use crate::model::Login;
+use crate::model::settings::Settings;
 use crate::survey::{self, Report};
 use crate::telemetry;
 
@@ -40,6 +42,9 @@ pub struct SurveyArgs {
     /// Write numbers instead of people's logins, and no error text but masked ones
     #[arg(long)]
     no_names: bool,
+    /// Read as this further login (`[[login]]`) instead of the main one
+    #[arg(long, value_name = "LOGIN", conflicts_with = "from")]
+    login: Option<String>,
     /// Ask no server: render this report, written before with --format json
     #[arg(long, value_name = "REPORT.json")]
     from: Option<PathBuf>,
@@ -152,7 +157,10 @@ fn ask(context: &Context, args: &SurveyArgs) -> Result<Report, Failure> {
             .clone()
             .unwrap_or_else(|| PathBuf::from(READINGS))
     });
+    let login = args.login.as_deref().map(|name| further(&settings, name));
+    let login = login.transpose()?.flatten();
     let options = SurveyOptions {
+        login,
         max_reads: (args.max_reads > 0).then_some(args.max_reads),
         readings: readings.clone(),
         keep_for: args.max_age,
@@ -178,6 +186,23 @@ fn ask(context: &Context, args: &SurveyArgs) -> Result<Report, Failure> {
         ));
     }
     Ok(surveyed.report)
+}
+
+/// The further login of that name; `None` for the main one.
+fn further(settings: &Settings, name: &str) -> Result<Option<Login>, Failure> {
+    let wanted = Login::new(name);
+    if wanted == settings.server.login {
+        return Ok(None);
+    }
+    let all = settings.logins.iter().map(|of| &of.server.login);
+    if all.clone().any(|login| *login == wanted) {
+        return Ok(Some(wanted));
+    }
+    let known = std::iter::once(&settings.server.login).chain(all);
+    let known: Vec<String> = known.map(ToString::to_string).collect();
+    let what = format!("{}: no login is called so", render::clean(name));
+    let hint = format!("the configuration has {}", known.join(", "));
+    Err(Failure::new(Kind::Usage, what).hint(hint))
 }
 
 fn interrupted(readings: Option<&Path>, max_age: SignedDuration) -> Failure {

@@ -101,7 +101,9 @@ pub fn clients(
     let (mut further, mut trouble) = (Vec::new(), None);
     for of in &settings.logins {
         let login = of.server.login.clone();
-        let state = ledger.read(|index| state_of(index, &settings.server, &login));
+        let known = ledger.read(|index| state_of(index, &settings.server, &login));
+        // a command that opened no store may have learned it, or learned it first
+        let state = earlier(known, StopFile::of_login(settings, &login).read());
         let client = match Client::new(&of.server, clock.clone(), state.clone()) {
             Err(why) if barred => {
                 trouble.get_or_insert_with(|| why.to_string());
@@ -223,6 +225,7 @@ impl Core {
                 continue;
             };
             self.metrics.set_login_stopped(true);
+            StopFile::of_login(&self.settings, login).keep_after(client.login_state());
             let known = self.ledger.read(|index| {
                 let known = index.login_stopped(login);
                 known.is_some_and(|known| known.secret == secret)
@@ -276,6 +279,7 @@ impl Core {
         for (login, client) in self.logins.clone().further() {
             let read = lists.iter().any(|of| of.read && of.login == *login);
             if read && client.login_state() == LoginState::Ok {
+                StopFile::of_login(&self.settings, login).keep_after(LoginState::Ok);
                 self.clear_stop(login, now).await?;
             }
         }

@@ -1,4 +1,4 @@
-//! Asks the server whether it can be worked with, step by step, and names the first cause that stands in the way; it authenticates once, writes nothing, and opens no store.
+//! Asks the server whether it can be worked with, step by step, and names the first cause that stands in the way; it authenticates once as each login, writes nothing, and opens no store.
 
 use std::net::SocketAddr;
 
@@ -129,12 +129,43 @@ fn host_and_port(origin: &str) -> Option<(String, u16)> {
 }
 
 async fn work(settings: Settings, clock: Clock) -> Result<Result<Online, Trouble>, DaemonError> {
-    let stop = StopFile::of(&settings);
-    let client = match Client::new(&settings.server, clock, stop.read()) {
-        Ok(client) => client,
-        Err(error) => return Ok(Err(cause(&error, &settings.server))),
+    let mut found = match login(&settings, &settings.server, &clock).await? {
+        Ok(online) => online,
+        trouble => return Ok(trouble),
     };
-    let asked = ask(&client, &settings.server).await;
+    for further in &settings.logins {
+        match login(&settings, &further.server, &clock).await? {
+            Ok(online) => {
+                let login = &further.server.login;
+                found.good.extend(online.good);
+                let warnings = online.warnings.into_iter();
+                let named =
+                    warnings.map(|(what, remedy)| (format!("login {login}: {what}"), remedy));
+                found.warnings.extend(named);
+            }
+            Err(mut trouble) => {
+                if !trouble.what.contains(further.server.login.as_str()) {
+                    trouble.what = format!("login {}: {}", further.server.login, trouble.what);
+                }
+                return Ok(Err(trouble));
+            }
+        }
+    }
+    Ok(Ok(found))
+}
+
+/// Asks as one login, whose stop is remembered.
+async fn login(
+    settings: &Settings,
+    server: &ServerSettings,
+    clock: &Clock,
+) -> Result<Result<Online, Trouble>, DaemonError> {
+    let stop = StopFile::of_login(settings, &server.login);
+    let client = match Client::new(server, clock.clone(), stop.read()) {
+        Ok(client) => client,
+        Err(error) => return Ok(Err(cause(&error, server))),
+    };
+    let asked = ask(&client, server, server.login == settings.server.login).await;
     let state = client.login_state();
     match asked {
         Ok(online) => {
@@ -143,14 +174,16 @@ async fn work(settings: Settings, clock: Clock) -> Result<Result<Online, Trouble
         }
         Err(error) => {
             stop.keep_after(state);
-            Ok(Err(cause(&error, &settings.server)))
+            Ok(Err(cause(&error, server)))
         }
     }
 }
 
+/// Asks as one login; what is the server's own is asked as the main one.
 async fn ask(
     client: &Client,
     server: &ServerSettings,
+    main: bool,
 ) -> Result<Result<Online, Trouble>, OigError> {
     let mut online = Online::default();
     let Some(list) = client.look(LIST, "/provtasks?offset=1&limit=1").await? else {
@@ -169,7 +202,7 @@ async fn ask(
             "another program answers there: check host, port and server.api_path",
         )));
     }
-    if let Some(skew) = skew(&list) {
+    if main && let Some(skew) = skew(&list) {
         let seconds = skew / 1_000;
         if skew.abs() > SKEW {
             let side = if skew > 0 { "ahead of" } else { "behind" };

@@ -442,13 +442,12 @@ impl Core {
     /// Every login that is stopped may be tried once more.
     async fn clear_login(&mut self, who: Actor, now: Timestamp) -> Result<Reply, DaemonError> {
         let main = self.settings.server.login.clone();
-        let stop = StopFile::of(&self.settings);
+        let stop = |login: &Login| StopFile::of_login(&self.settings, login);
         let clients = std::iter::once((main.clone(), self.client.clone()));
         let further = self.logins.further().iter().cloned();
         let stopped: Vec<(Login, Client)> = self.ledger.read(|index| {
             let is_stopped = |login: &Login| {
-                index.login_stopped(login).is_some()
-                    || (*login == main && stop.read() != LoginState::Ok)
+                index.login_stopped(login).is_some() || stop(login).read() != LoginState::Ok
             };
             let all = clients.chain(further);
             all.filter(|(login, _)| is_stopped(login)).collect()
@@ -473,9 +472,7 @@ impl Core {
                     "mend the password file first",
                 ));
             }
-            if login == main {
-                stop.keep_after(LoginState::Ok);
-            }
+            stop(&login).keep_after(LoginState::Ok);
             names.push(login.to_string());
             let why = Arc::from("cleared by a person");
             self.put(EventBody::LoginCleared { login, why }, who.clone(), now)

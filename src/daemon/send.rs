@@ -237,6 +237,7 @@ impl Core {
             login,
             cycle: self.cycle,
             manual_ttl: self.settings.delivery.manual_ttl,
+            settle_after: self.settings.delivery.settle_after,
         };
         let (ledger, clock) = (self.ledger.clone(), self.clock.clone());
         self.jobs.spawn(async move {

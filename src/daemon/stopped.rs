@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::private::{make_private_dir, write_private};
+use crate::ledger::record::digest_of;
+use crate::model::Login;
 use crate::model::settings::Settings;
 use crate::oig::LoginState;
 use crate::traits::TraitsError;
@@ -26,14 +28,24 @@ struct Kept {
 }
 
 impl StopFile {
-    /// The file of these settings.
+    /// The main login's file.
     pub fn of(settings: &Settings) -> Self {
+        Self::of_login(settings, &settings.server.login)
+    }
+
+    /// A login's file; a further one's is named by a digest, for a login may hold what no file name may.
+    pub fn of_login(settings: &Settings, login: &Login) -> Self {
         let mut path = settings.traits.clone().into_os_string();
         path.push(".login");
+        if *login != settings.server.login {
+            let digest = digest_of(login.to_string().as_bytes());
+            path.push("-");
+            path.push(digest.as_str().get(..16).unwrap_or_default());
+        }
         Self {
             path: path.into(),
             origin: super::login::plain(&settings.server.origin),
-            login: settings.server.login.to_string(),
+            login: login.to_string(),
         }
     }
 

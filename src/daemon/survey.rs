@@ -44,6 +44,8 @@ pub struct SurveyOptions {
     pub readings: Option<PathBuf>,
     /// How old such a reading may be.
     pub keep_for: SignedDuration,
+    /// As which of the further logins; `None`: the main one.
+    pub login: Option<Login>,
 }
 
 /// What came of it.
@@ -92,13 +94,24 @@ pub async fn while_time_goes_on<T: Send + 'static>(
 }
 
 async fn work(
-    settings: Settings,
+    mut settings: Settings,
     options: SurveyOptions,
     progress: Progress,
     clock: Clock,
 ) -> Result<Surveyed, DaemonError> {
     let policies = Arc::new(policy::load::load(&settings.policy)?);
     let now = clock.now();
+    let stop = match &options.login {
+        None => StopFile::of(&settings),
+        Some(login) => {
+            let stop = StopFile::of_login(&settings, login);
+            let mut further = settings.logins.iter();
+            if let Some(of) = further.find(|of| of.server.login == *login) {
+                settings.server = of.server.clone();
+            }
+            stop
+        }
+    };
     let server = &settings.server;
     let mut left = super::watch::Left::default();
     let mut kept = None;
@@ -113,7 +126,6 @@ async fn work(
         kept = Some(file);
         left = found;
     }
-    let stop = StopFile::of(&settings);
     let known = match left.login {
         LoginState::Ok => stop.read(),
         stopped => stopped,

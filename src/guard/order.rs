@@ -1,5 +1,6 @@
 //! The order of work within a lineage and an account (invariants 7 and 8); it never lets a revoke wait for a change or a grant.
 
+use crate::model::attempt::MAY_COME_YET;
 use crate::model::facts::Sibling;
 use crate::model::{ActionName, Kind, Known, Refusal, RefusalReason, Scope, TaskStatus};
 
@@ -25,10 +26,7 @@ pub(super) fn account(input: &GuardInput<'_>) -> Result<(), Refusal> {
         return Err(busy());
     }
     if let Some(until) = input.late_until.filter(|until| input.now < *until) {
-        return Err(busy().until(until).with(
-            "why",
-            "a request was never answered and may still be carried out",
-        ));
+        return Err(busy().until(until).with("why", MAY_COME_YET));
     }
     let tasks: &[Sibling] = match input.account {
         Known::Yes { value, .. } => &value.tasks,

@@ -11,7 +11,7 @@ use super::record::{ClaimItem, EventBody, MAX_TEXT, Meta, ReceiptItem, clip};
 use super::work::Work;
 use crate::dispatch::batch::Batch;
 use crate::governor::Admitted;
-use crate::model::attempt::next;
+use crate::model::attempt::{MAY_COME_YET, next};
 use crate::model::hash::FastSet;
 use crate::model::{
     Action, AttemptState, CycleId, LineageId, Login, Outcome, PolicyHash, Receipt, ReceiptStatus,
@@ -34,6 +34,8 @@ pub struct ClaimRequest {
     pub cycle: CycleId,
     /// How long OIG's word that a definition is not automated holds.
     pub manual_ttl: SignedDuration,
+    /// How long a request whose result is in doubt may still be carried out.
+    pub settle_after: SignedDuration,
 }
 
 /// What was claimed and what was not.
@@ -70,6 +72,7 @@ impl Work {
             login,
             cycle,
             manual_ttl,
+            settle_after,
         } = request;
         let mut requests = requests.into_iter();
         let (mut items, mut claimed, mut refused) = (Vec::new(), Vec::new(), Vec::new());
@@ -80,7 +83,8 @@ impl Work {
             let decision = admitted.decision();
             let refusal = self
                 .unclaimable(&admitted, taken.contains(&decision.lineage))
-                .or_else(|| self.learned_since(&admitted, now, manual_ttl));
+                .or_else(|| self.learned_since(&admitted, now, manual_ttl))
+                .or_else(|| self.late(&admitted, now, settle_after));
             if let Some(refusal) = refusal {
                 refused.push((admitted, refusal));
                 continue;
@@ -229,6 +233,27 @@ impl Work {
         index.manual(definition, now, ttl).manual_since?;
         let scope = Scope::Definition(definition.clone());
         Some(Refusal::new(RefusalReason::DefinitionManual, scope))
+    }
+
+    /// Another request in the account, or for the same work, that was told and may still be carried out.
+    fn late(
+        &self,
+        admitted: &Admitted,
+        now: Timestamp,
+        settle_after: SignedDuration,
+    ) -> Option<Refusal> {
+        let decision = admitted.decision();
+        let (process, revoke) = (decision.process.as_ref(), decision.kind.takes_access());
+        let index = self.index();
+        let until = index.late_until(process, decision.lineage, revoke, now, settle_after)?;
+        let scope = process
+            .cloned()
+            .map_or(Scope::Lineage(decision.lineage), Scope::Account);
+        Some(
+            Refusal::new(RefusalReason::AccountBusy, scope)
+                .until(until)
+                .with("why", MAY_COME_YET),
+        )
     }
 
     pub(super) fn settle(

@@ -284,7 +284,7 @@ pub struct Index {
     pub(in crate::ledger) kept: FastMap<compact::Short, u64>,
     /// Sums over `attempts`, moved with them.
     pub(in crate::ledger) open: open::Open,
-    /// What was told and may still be carried out; no part of what is compared.
+    /// What was told and may still be carried out.
     pub(in crate::ledger) late: late::Late,
 }
 
@@ -326,5 +326,6 @@ impl PartialEq for Index {
             && self.keep_ids == other.keep_ids
             && self.kept == other.kept
             && self.open == other.open
+            && self.late == other.late
     }
 }

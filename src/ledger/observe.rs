@@ -186,7 +186,7 @@ impl Work {
             out.left = self.note_left(&sight.delivery, &meta, now)?;
         }
         self.forget_settled();
-        self.forget_late(now, sight.delivery.settle_after);
+        self.end_late(&meta, now, sight.delivery.settle_after)?;
         self.fit_presence();
         out.behind = self.dated.told();
         out.views = self.seen_of(walk.views);

@@ -9,6 +9,7 @@ mod early;
 mod elders;
 mod inputs;
 mod justify;
+mod late;
 mod left;
 mod missing;
 mod moves;
@@ -136,6 +137,7 @@ fn request(items: Vec<Admitted>, batch: u128) -> ClaimRequest {
         login: Login::new("daemon"),
         cycle: CycleId(uuid::Uuid::from_u128(1)),
         manual_ttl: SignedDuration::from_hours(24),
+        settle_after: delivery().settle_after,
     }
 }
 

@@ -172,10 +172,19 @@ impl Work {
         index.found_open(since);
     }
 
-    /// Forgets the unanswered requests that have had their time.
-    pub fn forget_late(&self, now: Timestamp, settle_after: SignedDuration) {
-        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        index.late.forget(now, settle_after);
+    /// Puts on record which requests can't be carried out any more though they were told without it. A start
+    /// holds what is not on record as that for all of the time once more.
+    pub fn end_late(
+        &mut self,
+        meta: &Meta,
+        now: Timestamp,
+        settle_after: SignedDuration,
+    ) -> Result<(), LedgerError> {
+        let items = self.index().late.spent(now, settle_after);
+        if items.is_empty() {
+            return Ok(());
+        }
+        self.emit(meta, EventBody::LateOver { items })
     }
 
     /// See [`super::Ledger::none_later`].

@@ -337,6 +337,10 @@ pub struct Receipt {
     pub at: Timestamp,
 }
 
+/// What to say where a request of which the result was in doubt keeps others from its account.
+pub const MAY_COME_YET: &str =
+    "a request was never answered, or its result was in doubt, and it may still be carried out";
+
 /// So often a task is sent that ends a whole request for its own sake and is never applied; then a
 /// person has to look.
 pub const SENDS_IN_VAIN: u8 = 3;

@@ -141,6 +141,50 @@ async fn a_wrong_password_is_named_tried_once_and_never_again() {
     house.done(&["check", "--online"]);
 }
 
+/// Each login is asked for itself, in the order of the file; a wrong password of a further one is named with
+/// it, tried once by whatever command, and no reason to try the others more often.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn further_logins_are_asked_as_well_and_a_wrong_password_of_one_is_tried_once() {
+    let further = "[[login]]\nlogin = \"SECOND\"\npassword = \"second-password-1\"\nroles = [\"PROV OPERATORS\"]\n";
+    let world = WORLD.replacen("[[role]]", &format!("{further}[[role]]"), 1);
+    let tables = "[[login]]\nlogin = \"SECOND\"\npassword_file = \"second\"\n";
+    let house = House::with(&world, "", tables).await;
+    let asked_as = |login: &str| {
+        let all = house.requests(0);
+        all.iter().filter(|row| row["login"] == login).count()
+    };
+    house.secret("second", "correct-horse-not");
+    let output = house.cli(&["check", "--online"]);
+    named_as(
+        &output,
+        77,
+        &["401", "SECOND"],
+        &["second", "locks accounts"],
+    );
+    let refused = |house: &House| {
+        let all = house.requests(0);
+        all.iter().filter(|row| row["status"] == 401).count()
+    };
+    assert_eq!(refused(&house), 1, "{:?}", house.requests(0));
+    assert!(asked_as("PROVSVC") > 0, "{:?}", house.requests(0).last());
+    named_as(&house.cli(&["check", "--online"]), 77, &["SECOND"], &[]);
+    // the daemon knows of it as well, and so does the order that ends it
+    house.cli(&["run", "--once"]);
+    assert_eq!(refused(&house), 1, "it was tried again");
+    house.secret("second", "second-password-1");
+    house.done(&["login", "clear"]);
+    let said = house.done(&["check", "--online"]);
+    for part in [
+        "PROVSVC may read the list",
+        "SECOND may read the list, and sees tasks",
+        "SECOND does not look like a system administrator",
+    ] {
+        assert!(said.contains(part), "`{part}`: {said}");
+    }
+    assert_eq!(said.matches("clocks agree").count(), 1, "{said}");
+    assert_eq!(refused(&house), 1);
+}
+
 #[test]
 fn a_name_that_nobody_knows_and_a_port_that_nobody_listens_on() {
     let dir = house("https://no-such-host.invalid:14001", "");

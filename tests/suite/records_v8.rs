@@ -6,6 +6,21 @@ use provtaskd::ledger::record::{EventBody, decode, encode, genesis, link};
 /// The requests of an hour.
 const REQUESTS: &str = r#"{"v":8,"seq":1,"at":"2027-03-01T09:00:00Z","actor":{"who":"daemon"},"login":"PROVSVC","prev":"0000000000000000000000000000000000000000000000000000000000000000","body":{"is":"requests","of":{"from":"2027-03-01T08:00:00Z","to":"2027-03-01T09:00:00Z","reads":40,"tokens":1}}}"#;
 
+/// What can't be carried out any more.
+const LATE_OVER: &str = r#"{"v":8,"seq":1,"at":"2027-03-01T09:00:00Z","actor":{"who":"daemon"},"prev":"0000000000000000000000000000000000000000000000000000000000000000","body":{"is":"late_over","of":{"items":[{"lineage":7,"ordinal":2}]}}}"#;
+
+#[test]
+fn what_is_over_is_read_as_it_was_written() {
+    let event = decode(LATE_OVER.as_bytes()).expect("readable");
+    let back = String::from_utf8(encode(&event).expect("small")).expect("text");
+    assert_eq!(back, LATE_OVER);
+    let EventBody::LateOver { items } = &event.body else {
+        panic!("{:?}", event.body);
+    };
+    let pairs: Vec<(u64, u32)> = items.iter().map(|i| (i.lineage.0, i.ordinal)).collect();
+    assert_eq!(pairs, [(7, 2)]);
+}
+
 #[test]
 fn requests_are_read_as_they_were_written_and_change_nothing_that_is_known() {
     let event = decode(REQUESTS.as_bytes()).expect("readable");

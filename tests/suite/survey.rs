@@ -145,6 +145,9 @@ async fn servers_that_word_their_answers_otherwise_are_counted_the_same() {
     }
 }
 
+/// A further login of a world.
+const SECOND: &str = "[[login]]\nlogin = \"SECOND\"\npassword = \"second-password-1\"\nroles = [\"PROV OPERATORS\"]\n";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_login_that_sees_a_third_counts_that_third_and_says_so_in_every_format() {
     let third = WORLD
@@ -152,8 +155,11 @@ async fn a_login_that_sees_a_third_counts_that_third_and_says_so_in_every_format
         .replace(
             "prefix = \"LVR\"",
             "prefix = \"LVR\"\nowner = [\"role:SERVICE DESK\"]",
-        );
-    let house = House::of(&third).await;
+        )
+        .replacen("[[role]]", &format!("{SECOND}[[role]]"), 1);
+    let tables = "[[login]]\nlogin = \"SECOND\"\npassword_file = \"second\"\n";
+    let house = House::with(&third, "", tables).await;
+    house.secret("second", "second-password-1");
     let formats = ["r.html", "r.md", "r.json", "r.csv", "r.txt"];
     let mut args = vec!["survey"];
     for file in formats {
@@ -196,6 +202,20 @@ async fn a_login_that_sees_a_third_counts_that_third_and_says_so_in_every_format
     let again = house.done(&["survey", "--from", "r.json", "--format", "html"]);
     assert_eq!(again, read("r.html"));
     assert_eq!(house.requests(0).len(), asked);
+    // a further login sees what its own role has, and is asked alone
+    let report = house.report(&["--login", "second", "--no-resume"]);
+    let tasks = house.open(|task| task["owner"] == "role:PROV OPERATORS");
+    assert!(tasks.len() > 20, "{}", tasks.len());
+    agrees(&house, &report, &tasks);
+    let by_main = |row: &Value| row["login"] == "PROVSVC";
+    assert!(!house.requests(asked).iter().any(by_main));
+    let unknown = house.cli(&["survey", "--login", "THIRD"]);
+    let said = String::from_utf8_lossy(&unknown.stderr).into_owned();
+    assert_eq!(unknown.status.code(), Some(64), "{said}");
+    assert!(
+        said.contains("the configuration has PROVSVC, SECOND"),
+        "{said}"
+    );
     house.nothing_was_written();
 }
 

@@ -134,7 +134,12 @@ impl House {
     }
 
     pub fn password(&self, secret: &str) {
-        let file = self.dir.path().join("password");
+        self.secret("password", secret);
+    }
+
+    /// A file of the directory that holds a secret.
+    pub fn secret(&self, name: &str, secret: &str) {
+        let file = self.dir.path().join(name);
         fs::write(&file, secret).expect("written");
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("mode");
     }

@@ -46,6 +46,7 @@ fn claim(batch: u128, lineages: &[u64]) -> ClaimRequest {
         login: Login::new("daemon"),
         cycle: CycleId(uuid::Uuid::from_u128(1)),
         manual_ttl: jiff::SignedDuration::from_hours(24),
+        settle_after: jiff::SignedDuration::from_mins(15),
     }
 }
 

@@ -32,7 +32,6 @@ impl Index {
         self.last_seq = event.seq;
         self.head = Some(digest);
         let at = event.at;
-        self.late.record(at);
         match &event.body {
             EventBody::StoreCreated { store } => self.store_id = Some(store.clone()),
             EventBody::WorldBound { fingerprint } => self.bind(fingerprint),
@@ -127,6 +126,7 @@ impl Index {
                     );
                 }
             }
+            EventBody::LateOver { items } => items.iter().for_each(|i| self.late.over(i)),
             EventBody::Learned {
                 definition,
                 manual,

@@ -1,109 +1,144 @@
-//! Requests that were never answered and whose work is told all the same: what was read may be the run of somebody else, and the server may carry out ours yet. Until `delivery.settle_after` nothing else is written in their account. It concludes nothing.
+//! Requests whose result was in doubt and whose work is told all the same: what was read may be the run of somebody else, and the server may carry out ours yet. Until `delivery.settle_after` has passed, within one run and on record, nothing else is written in their account. It concludes nothing, and compares no times of two runs.
+
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Attempt, FoundAt, Index};
+use crate::ledger::record::AttemptItem;
 use crate::model::hash::FastMap;
-use crate::model::{Action, AttemptEvent, AttemptState, LineageId, ProcessKey};
+use crate::model::{Action, AttemptEvent, AttemptState, Kind, LineageId, ProcessKey};
 
-/// `delivery.settle_after` is never longer.
-const LONGEST: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// One attempt, and what became of it.
+type Key = (LineageId, u32);
 
-/// Whose writes wait: those of the account, and those of the piece of work.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-enum Place {
-    Account(ProcessKey),
-    Work(LineageId),
+/// What may be carried out yet.
+#[derive(Clone, Debug)]
+struct Entry {
+    /// The account that it was sent for; its work may be shown under another one since, or under none.
+    account: Option<ProcessKey>,
+    /// It may give access, or take it, when it is carried out.
+    moves_access: bool,
+    /// When it was claimed.
+    sent: Timestamp,
+    /// From when on this run counts, where its start has found it.
+    found: FoundAt,
 }
 
-/// Attempts as they were when no answer was all that was known of them. None of it is looked at when two
-/// indices are compared: how long they are kept is a matter of the run.
+impl Entry {
+    fn from(&self) -> Timestamp {
+        self.found.0.map_or(self.sent, |found| found.max(self.sent))
+    }
+}
+
+/// All of them. From when on a run counts makes no two differ.
 #[derive(Clone, Debug, Default)]
 pub(in crate::ledger) struct Late {
-    by: FastMap<Place, Vec<Attempt>>,
-    many: usize,
-    /// With so many the old ones are looked for.
-    full: usize,
-    /// When the last record was made.
-    now: Timestamp,
+    all: BTreeMap<Key, Entry>,
+    by_account: FastMap<ProcessKey, Vec<Key>>,
+}
+
+impl PartialEq for Late {
+    fn eq(&self, other: &Self) -> bool {
+        let shown = |of: &Self| {
+            let all = of.all.iter();
+            all.map(|(key, of)| (*key, of.account.clone(), of.moves_access))
+                .collect::<Vec<_>>()
+        };
+        shown(self) == shown(other)
+    }
 }
 
 impl Late {
-    /// A record was made.
-    pub fn record(&mut self, at: Timestamp) {
-        self.now = at;
-    }
-
-    /// Takes note of an unanswered attempt that `event` tells.
+    /// Takes note of an attempt that `event` tells, where it may be carried out all the same: no answer came,
+    /// or it was in doubt and a person ended that. A note is left out: it moves nothing, and is read before
+    /// each that is written.
     pub fn told(&mut self, lineage: LineageId, attempt: &Attempt, event: AttemptEvent) {
-        let moves = matches!(
-            attempt.action,
-            Action::Retry | Action::SetResponse { .. } | Action::ManualComplete
-        );
+        let doubtful = attempt.unanswered || attempt.state == AttemptState::Ambiguous;
         // these two come after `settle_after` only
         let over = matches!(event, AttemptEvent::ReadUnchanged | AttemptEvent::ReadGone);
-        if !attempt.unanswered || !moves || over {
+        if !doubtful || over {
             return;
         }
-        let mut attempt = attempt.clone();
-        attempt.state = AttemptState::Unknown;
-        // what goes on with it may be shown under another account, or under none
-        let account = attempt.process.clone().map(Place::Account);
-        for place in [account, Some(Place::Work(lineage))].into_iter().flatten() {
-            self.by.entry(place).or_default().push(attempt.clone());
-            self.many += 1;
+        let (account, moves_access) = match attempt.action {
+            Action::SetNote { .. } => return,
+            // it may hand the work to whom it was meant for, and moves nothing in the account
+            Action::Reassign { .. } => (None, false),
+            Action::Retry => (attempt.process.clone(), attempt.kind != Kind::Notify),
+            Action::SetResponse { .. } | Action::ManualComplete => (attempt.process.clone(), true),
+        };
+        let key = (lineage, attempt.ordinal);
+        if let Some(account) = account.clone() {
+            self.by_account.entry(account).or_default().push(key);
         }
-        if self.many > self.full {
-            self.forget(self.now, LONGEST);
-            self.full = self.many.saturating_mul(2).max(1024);
+        let entry = Entry {
+            account,
+            moves_access,
+            sent: attempt.sent,
+            found: attempt.found,
+        };
+        self.all.insert(key, entry);
+    }
+
+    /// It is on record that this one can't be carried out any more.
+    pub fn over(&mut self, item: &AttemptItem) {
+        let key = (item.lineage, item.ordinal);
+        let Some(entry) = self.all.remove(&key) else {
+            return;
+        };
+        let Some(account) = entry.account else {
+            return;
+        };
+        if let Some(keys) = self.by_account.get_mut(&account) {
+            keys.retain(|of| *of != key);
+            if keys.is_empty() {
+                self.by_account.remove(&account);
+            }
         }
     }
 
     fn at<'a>(
         &'a self,
-        process: Option<&ProcessKey>,
+        account: Option<&ProcessKey>,
         lineage: LineageId,
-    ) -> impl Iterator<Item = &'a Attempt> {
-        let account = process.map(|process| Place::Account(process.clone()));
-        [account, Some(Place::Work(lineage))]
-            .into_iter()
-            .flatten()
-            .filter_map(|place| self.by.get(&place))
-            .flatten()
+    ) -> impl Iterator<Item = &'a Entry> {
+        let of_account = account.and_then(|account| self.by_account.get(account));
+        let of_account = of_account.into_iter().flatten();
+        let of_account = of_account.filter_map(|key| self.all.get(key));
+        let of_work = self.all.range((lineage, 0)..=(lineage, u32::MAX));
+        of_account.chain(of_work.map(|(_, entry)| entry))
     }
 
     /// This run has found them, and counts their time `since` one. How long ago they were is not asked: the
-    /// clock that tells may have been set forward since, also in a run between.
+    /// clock that tells may have been set since, also in a run between.
     pub fn found(&mut self, since: Timestamp) {
-        self.forget(self.now, LONGEST);
-        for attempt in self.by.values_mut().flatten() {
-            attempt.found = FoundAt(Some(since));
+        for entry in self.all.values_mut() {
+            entry.found = FoundAt(Some(since));
         }
     }
 
     /// None of them was sent later than now.
     pub fn none_later(&mut self, now: Timestamp) {
-        for attempt in self.by.values_mut().flatten() {
-            attempt.sent = attempt.sent.min(now);
+        for entry in self.all.values_mut() {
+            entry.sent = entry.sent.min(now);
         }
     }
 
-    /// Forgets those that have had their time.
-    pub fn forget(&mut self, now: Timestamp, settle_after: SignedDuration) {
-        if self.many == 0 {
-            return;
-        }
-        self.by.retain(|_, attempts| {
-            attempts.retain(|of| now.duration_since(of.may_run_from()) < settle_after);
-            !attempts.is_empty()
-        });
-        self.many = self.by.values().map(Vec::len).sum();
+    /// Those that have had their time in this run.
+    pub fn spent(&self, now: Timestamp, settle_after: SignedDuration) -> Vec<AttemptItem> {
+        let all = self.all.iter();
+        all.filter(|(_, entry)| now.duration_since(entry.from()) >= settle_after)
+            .map(|((lineage, ordinal), _)| AttemptItem {
+                lineage: *lineage,
+                ordinal: *ordinal,
+            })
+            .collect()
     }
 }
 
 impl Index {
-    /// Until when a request that was never answered may still be carried out in this account, or for this piece
-    /// of work; `None`: there is none. For what takes access away only what may be moving access counts.
+    /// Until when a request whose result was in doubt may still be carried out in this account, or for this
+    /// piece of work; `None`: there is none. For what takes access away only what may be moving access counts.
     pub fn late_until(
         &self,
         process: Option<&ProcessKey>,
@@ -114,8 +149,8 @@ impl Index {
     ) -> Option<Timestamp> {
         self.late
             .at(process, lineage)
-            .filter(|of| !takes_access || of.on_the_way(now, settle_after))
-            .filter_map(|of| of.may_run_from().checked_add(settle_after).ok())
+            .filter(|of| !takes_access || of.moves_access)
+            .filter_map(|of| of.from().checked_add(settle_after).ok())
             .max()
             .filter(|until| now < *until)
     }

@@ -99,6 +99,15 @@ pub struct JoinedItem {
     pub print: u64,
 }
 
+/// One attempt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AttemptItem {
+    /// The piece of work.
+    pub lineage: LineageId,
+    /// Which of its attempts.
+    pub ordinal: u32,
+}
+
 /// A change of a known id.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct SeenItem {
@@ -476,6 +485,9 @@ pub enum EventBody {
         head: Digest,
         reason: Arc<str>,
     },
+    /// The requests of these attempts can't be carried out any more, though they were told without it: within
+    /// one run `settle_after` has passed for each (since version 8).
+    LateOver { items: Vec<AttemptItem> },
     /// Requests that the daemon has sent to read something, after one moment and up to another: `reads` of
     /// tasks, processes and people, `tokens` to log in. Requests to write are claims (since version 8).
     Requests {

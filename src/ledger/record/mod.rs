@@ -13,8 +13,8 @@ use sha2::{Digest as _, Sha256};
 use crate::model::{CycleId, Digest, Login, PolicyHash};
 
 pub use body::{
-    AlikeItem, ClaimItem, DecidedItem, EventBody, How, JoinedItem, OpenedItem, ReceiptItem,
-    Redefined, ReusedItem, RewriteWhy, SeenItem,
+    AlikeItem, AttemptItem, ClaimItem, DecidedItem, EventBody, How, JoinedItem, OpenedItem,
+    ReceiptItem, Redefined, ReusedItem, RewriteWhy, SeenItem,
 };
 
 /// The version that this program writes; it reads all from 1 up to this. Records of 5 are as those of 4,

@@ -54,6 +54,7 @@ impl EventBody {
                 | Self::Rewritten { .. }
                 | Self::Checkpoint { .. }
                 | Self::Requests { .. }
+                | Self::LateOver { .. }
         )
     }
 
@@ -92,6 +93,7 @@ impl EventBody {
             }
             Self::Decided { items } => cut(items, |items| Self::Decided { items }),
             Self::Outcomes { items } => cut(items, |items| Self::Outcomes { items }),
+            Self::LateOver { items } => cut(items, |items| Self::LateOver { items }),
             Self::Claims {
                 batch,
                 target,
@@ -152,6 +154,9 @@ impl EventBody {
             }
             Self::Outcomes { items } => {
                 two(items).map(|(a, b)| (Self::Outcomes { items: a }, Self::Outcomes { items: b }))
+            }
+            Self::LateOver { items } => {
+                two(items).map(|(a, b)| (Self::LateOver { items: a }, Self::LateOver { items: b }))
             }
             Self::Claims {
                 batch,

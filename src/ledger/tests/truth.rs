@@ -77,7 +77,7 @@ impl Model {
     }
 
     fn now(&self) -> Timestamp {
-        at(self.server.minute)
+        at(self.server.clock())
     }
 
     /// Notes a line, which is only made where it is wanted.
@@ -130,7 +130,11 @@ impl Model {
             return;
         }
         self.batch += 1;
-        let item = admitted(lineage, task.as_str(), Action::Retry);
+        let mut item = admitted(lineage, task.as_str(), Action::Retry)
+            .decision()
+            .clone();
+        item.process = Some(ProcessKey::new(server::account(key)));
+        let item = Admitted::for_test(item, Action::Retry, TargetName::new("Mail"));
         let now = self.now();
         let made = self
             .work
@@ -185,6 +189,16 @@ impl Model {
             "{}",
             self.told("sent while an attempt is open")
         );
+        let key = self.server.fact(task).key;
+        let mut coming = self.server.unanswered_on_their_way(key);
+        let comes = coming.find(|other| !self.sent[other].state.is_open());
+        assert!(
+            comes.is_none(),
+            "{}",
+            self.told(
+                "sent in an account in which a request without an answer may still be carried out"
+            )
+        );
         if self.server.manner.keeps {
             // nothing tells a run of somebody else from the one before
             return;
@@ -220,7 +234,7 @@ impl Model {
 
     fn pass(&mut self, shifted: bool, hidden: u8, asked: bool, race: Option<(bool, u8, Fate)>) {
         let mut rows = self.server.listed();
-        let taken = self.server.minute;
+        let taken = self.server.clock();
         if let Some((ours, pick, fate)) = race {
             // between the pages
             if ours {
@@ -388,7 +402,7 @@ impl Model {
     fn step(&mut self, step: &Step) {
         self.server.pass_time(3);
         self.note(|minute| format!("{minute} {step:?}"));
-        let lost = matches!(step, Step::Restart(true));
+        let lost = matches!(step, Step::Restart(true, _));
         if !lost {
             self.unsure = None;
         }
@@ -414,7 +428,11 @@ impl Model {
                 }
             }
             Step::Look(pick, alone) => self.look(*pick, *alone),
-            Step::Restart(loses) => self.crash(*loses),
+            Step::Restart(loses, set) => {
+                self.server.set += set;
+                self.server.was_set_back |= *set < 0;
+                self.crash(*loses);
+            }
             Step::Person(pick) => self.person(*pick),
             Step::Reset(pick) => self.reset(*pick),
         }
@@ -433,7 +451,7 @@ impl Model {
         let hours_to = [1, 1, 2, 2, 6, 12, 24, 30];
         for minutes in [16, 20, 30].into_iter().chain(hours_to.map(|h| h * 60)) {
             self.server.pass_time(minutes);
-            let seen = self.take_pass(self.server.listed(), self.server.minute, false, false);
+            let seen = self.take_pass(self.server.listed(), self.server.clock(), false, false);
             for item in seen.to_verify {
                 self.look_at(&item);
             }

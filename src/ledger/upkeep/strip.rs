@@ -35,6 +35,7 @@ pub(super) fn lineages_of(body: &EventBody) -> Vec<LineageId> {
         EventBody::Claims { items, .. } => items.iter().map(|i| i.lineage).collect(),
         EventBody::Receipts { items, .. } => items.iter().map(|i| i.lineage).collect(),
         EventBody::Outcomes { items } => items.iter().map(|i| i.lineage).collect(),
+        EventBody::LateOver { items } => items.iter().map(|i| i.lineage).collect(),
         EventBody::LineageAmbiguous { lineages, .. }
         | EventBody::LineagesLeft { lineages, .. }
         | EventBody::BaselineReleased { lineages, .. } => lineages.clone(),

@@ -20,6 +20,7 @@ pub struct Fact {
     pub key: u8,
     pub status: TaskStatus,
     pub retry_of: Option<u64>,
+    /// By the clock as it was then.
     made: i64,
     /// The list shows it from then on; never, where that is far off.
     listed: i64,
@@ -101,12 +102,20 @@ pub fn fates() -> impl Strategy<Value = Fate> {
     })
 }
 
+/// The account of a key.
+pub fn account(key: u8) -> &'static str {
+    if key == 0 { "77" } else { "78" }
+}
+
 /// The server.
 #[derive(Debug)]
 pub struct Server {
     pub facts: Vec<Fact>,
     pub manner: Manner,
     pub minute: i64,
+    /// By so many minutes the clock was set in all, here and where the daemon runs.
+    pub set: i64,
+    pub was_set_back: bool,
     /// Effects that are still to come.
     late: Vec<(i64, usize, Fate, Token)>,
     /// Attempts that have taken effect.
@@ -121,10 +130,17 @@ impl Server {
             facts: Vec::new(),
             manner,
             minute: 0,
+            set: 0,
+            was_set_back: false,
             late: Vec::new(),
             applied: BTreeSet::new(),
             runs: Vec::new(),
         }
+    }
+
+    /// What the clock says.
+    pub fn clock(&self) -> i64 {
+        self.minute + self.set
     }
 
     /// New work.
@@ -135,7 +151,7 @@ impl Server {
             key,
             status: TaskStatus::Rejected,
             retry_of: None,
-            made: self.minute,
+            made: self.clock(),
             listed: self.minute,
             run: 0,
         });
@@ -175,6 +191,15 @@ impl Server {
             .any(|(_, n, ..)| self.facts[*n].work == work)
     }
 
+    /// Requests without an answer that are on their way to tasks of an account.
+    pub fn unanswered_on_their_way(&self, key: u8) -> impl Iterator<Item = &Token> {
+        let lost = |fate: &Fate| matches!(fate.answer, Answer::Lost | Answer::Killed);
+        let of = move |n: usize| self.facts[n].key == key;
+        let late = self.late.iter();
+        late.filter(move |(_, n, fate, _)| lost(fate) && of(*n))
+            .map(|(.., token)| token)
+    }
+
     /// A retry runs, ours or somebody else's; false where the task is none to be retried.
     pub fn run(&mut self, n: usize, fate: Fate, ours: Option<Token>) -> bool {
         if self.facts[n].status != TaskStatus::Rejected {
@@ -195,7 +220,7 @@ impl Server {
             id: 2_000 + self.facts.len() as u64,
             status: status(fate.status),
             retry_of: Some(old.id),
-            made: self.minute,
+            made: self.clock(),
             listed: match fate.hidden {
                 0..5 => self.minute,
                 5 | 6 => self.minute + i64::from(fate.hidden) * 7,
@@ -207,7 +232,7 @@ impl Server {
     }
 
     pub fn row(&self, fact: &Fact) -> Task {
-        let process = if fact.key == 0 { "77" } else { "78" };
+        let process = account(fact.key);
         let mut task = row(&fact.id.to_string(), fact.status.clone(), process);
         task.created = Some(at(fact.made) + SignedDuration::from_millis(7));
         if fact.run > 0 {

@@ -21,8 +21,9 @@ pub enum Step {
     Theirs(u8, u8, Fate),
     /// An open attempt is looked into: its account, or the task alone.
     Look(u8, bool),
-    /// The daemon is killed and starts again; what it had not written yet may be gone.
-    Restart(bool),
+    /// The daemon is killed and starts again; what it had not written yet may be gone, and the clock may
+    /// have been set by so many minutes in between.
+    Restart(bool, i64),
     /// A person says what became of an attempt.
     Person(u8),
     /// A person begins a new episode.
@@ -37,13 +38,14 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
         proptest::bool::weighted(0.1),
         race,
     );
+    let set = prop_oneof![4 => Just(0), 1 => -120i64..120, 1 => -2_000i64..20_000];
     let step = prop_oneof![
         1 => (0u8..2).prop_map(Step::New),
         9 => pass.prop_map(|(shifted, hidden, asked, race)| Step::Pass { shifted, hidden, asked, race }),
         6 => (0u8..8, fates()).prop_map(|(n, fate)| Step::Send(n, fate)),
         3 => (0u8..8, 0u8..4, fates()).prop_map(|(n, what, fate)| Step::Theirs(n, what, fate)),
         3 => (0u8..8, any::<bool>()).prop_map(|(n, alone)| Step::Look(n, alone)),
-        1 => any::<bool>().prop_map(Step::Restart),
+        1 => (any::<bool>(), set).prop_map(|(loses, set)| Step::Restart(loses, set)),
         1 => (0u8..8).prop_map(Step::Person),
         1 => (0u8..8).prop_map(Step::Reset),
     ];

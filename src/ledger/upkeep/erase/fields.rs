@@ -469,6 +469,7 @@ impl Person {
             }
             | EventBody::BaselineTaken { up_to: _ }
             | EventBody::Dropped {}
+            | EventBody::LateOver { items: _ }
             | EventBody::Requests {
                 from: _,
                 to: _,

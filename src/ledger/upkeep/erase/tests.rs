@@ -12,8 +12,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::ledger::open::mark;
 use crate::ledger::record::{
-    Actor, AlikeItem, ClaimItem, DecidedItem, JoinedItem, Meta, OpenedItem, ReceiptItem, Redefined,
-    ReusedItem, RewriteWhy, SeenItem, Sum, chain, digest_of, genesis,
+    Actor, AlikeItem, AttemptItem, ClaimItem, DecidedItem, JoinedItem, Meta, OpenedItem,
+    ReceiptItem, Redefined, ReusedItem, RewriteWhy, SeenItem, Sum, chain, digest_of, genesis,
 };
 use crate::ledger::record::{How, decode};
 use crate::ledger::sidecar::Sidecar;

@@ -533,6 +533,12 @@ pub(super) fn bodies(who: &Called) -> Vec<EventBody> {
             reads: 3,
             tokens: 1,
         },
+        EventBody::LateOver {
+            items: vec![AttemptItem {
+                lineage: LineageId(2),
+                ordinal: 1,
+            }],
+        },
         EventBody::Note { text: words() },
     ]);
     out

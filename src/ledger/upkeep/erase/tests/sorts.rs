@@ -49,6 +49,7 @@ pub(super) fn sort(body: &EventBody) -> usize {
         |b| matches!(b, B::Rewritten { .. }),
         |b| matches!(b, B::Checkpoint { .. }),
         |b| matches!(b, B::Requests { .. }),
+        |b| matches!(b, B::LateOver { .. }),
         |b| matches!(b, B::Note { .. }),
         |b| matches!(b, B::ServerBackOff { .. }),
     ];
@@ -59,4 +60,4 @@ pub(super) fn sort(body: &EventBody) -> usize {
 }
 
 /// Sorts of bodies. `fields` does not compile with a new one; give it a body here then.
-pub(super) const SORTS: usize = 45;
+pub(super) const SORTS: usize = 46;
