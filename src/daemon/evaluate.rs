@@ -88,9 +88,12 @@ pub struct Proposal {
     pub behind: Behind,
 }
 
-/// What a row shows that its act needs when it is sent.
+/// What a row shows that its act needs when it is sent; by itself, since tables of very many have room for more.
+pub type Behind = Box<Shown>;
+
+/// What lies in [`Behind`].
 #[derive(Clone, Debug)]
-pub struct Behind {
+pub struct Shown {
     /// The access request; reassign items carry it.
     pub request: Option<Arc<str>>,
     /// The owner on whom the decision rests.
@@ -144,7 +147,7 @@ pub struct Evaluated {
 }
 
 /// Tasks whose facts are built and decided in one go, so that facts of a large backlog never exist all at once.
-const DECIDE_AT_ONCE: usize = 2048;
+const DECIDE_AT_ONCE: usize = 1024;
 
 /// Parts whose inputs are on their way to the disk while others are decided.
 const KEPT_AT_ONCE: usize = 2;
@@ -202,8 +205,9 @@ pub async fn evaluate_list(
     } else {
         Vec::new()
     };
-    let observed = taking_in.await.map_err(|_| CycleError::Worker)??;
+    let mut observed = taking_in.await.map_err(|_| CycleError::Worker)??;
     memory.cycle += 1;
+    memory.definitions.clear();
     let mut out = Evaluated {
         seen: count(&snapshot, &kinds, hinted.roads()),
         epoch: bench.epoch,
@@ -264,12 +268,10 @@ pub async fn evaluate_list(
             None => {}
         }
     }
+    observed.views = Vec::new();
     out.observed = observed;
-    // the ledger has let go of its share. What only policies read leaves the rows, and memory with its decision
+    // the ledger has let go of its share
     let mut snapshot = Arc::unwrap_or_clone(snapshot);
-    let all = snapshot.tasks.iter_mut();
-    let mut fields: Vec<Fields> = all.map(|task| task.fields.take()).collect();
-
     let moment = calendar::now_fact(
         now,
         &bench.settings.zone,
@@ -293,6 +295,21 @@ pub async fn evaluate_list(
         owners::read_owners(&around, memory, &rows).await?;
     }
     let to_decide = changed(&around, memory, &rows, &mut out);
+    // what only policies read leaves the rows, and memory with its decision: all fields, and what the server gave
+    // as reason, often the longest text of a row. Of what is not decided nobody reads it
+    let mut texts = texts(&mut snapshot, &to_decide).into_iter();
+    let around = Surroundings {
+        bench,
+        snapshot: &snapshot,
+        kinds: &kinds,
+        accounts: &accounts,
+        states: &states,
+        loads: &loads,
+        classes: &classes,
+        hinted: &hinted,
+        now,
+        moment,
+    };
     if needs.contains(Need::Beneficiary) {
         let logins: BTreeSet<Login> = to_decide
             .iter()
@@ -303,14 +320,19 @@ pub async fn evaluate_list(
     // part by part: the inputs of a large backlog never exist all at once. While one part is decided,
     // the next one's facts are put together, and the ledger stores what the one before rests on
     let mut candidates = |part: &[(usize, u64)], memory: &Memory| {
-        let one = |(row, print): &(usize, u64)| Candidate {
-            row: *row,
-            task: Arc::new(Task {
-                fields: fields[*row].take(),
+        let one = |(row, print): &(usize, u64)| {
+            let (fields, reason) = texts.next().unwrap_or_default();
+            let task = Task {
+                fields,
+                reason,
                 ..snapshot.tasks[*row].clone()
-            }),
-            facts: Arc::new(around.facts(memory, *row)),
-            print: *print,
+            };
+            Candidate {
+                row: *row,
+                facts: Arc::new(around.facts(memory, *row, &task)),
+                task: Arc::new(task),
+                print: *print,
+            }
         };
         part.iter().map(one).collect::<Vec<_>>()
     };
@@ -337,27 +359,12 @@ pub async fn evaluate_list(
     for rest in keeping {
         rest.await.map_err(|_| CycleError::Worker)??;
     }
-    drop(fields);
     keep(bench, inputs, now).await?;
+    // with what the guards are asked, memory is fullest
+    drop((texts, to_decide));
     if bench.only.is_none() {
         memory.forget_unseen();
     }
-    // guards don't read what the server gave as reason, often the longest text of a row
-    for task in &mut snapshot.tasks {
-        task.reason = None;
-    }
-    let around = Surroundings {
-        bench,
-        snapshot: &snapshot,
-        kinds: &kinds,
-        accounts: &accounts,
-        states: &states,
-        loads: &loads,
-        classes: &classes,
-        hinted: &hinted,
-        now,
-        moment,
-    };
     let proposed = propose::propose(&around, memory, &rows, &mut out).await;
     if proposed.is_err() {
         // what was decided is not on record: it is decided again
@@ -401,6 +408,19 @@ fn changed(
     to_decide
 }
 
+/// Takes fields and reasons out of all rows; answers those of the rows that are decided, in their order.
+fn texts(snapshot: &mut Snapshot, to_decide: &[(usize, u64)]) -> Vec<(Fields, Option<Arc<str>>)> {
+    let mut rows = to_decide.iter().map(|(row, _)| *row).peekable();
+    let mut texts = Vec::with_capacity(to_decide.len());
+    for (row, task) in snapshot.tasks.iter_mut().enumerate() {
+        let own = (task.fields.take(), task.reason.take());
+        if rows.next_if_eq(&row).is_some() {
+            texts.push(own);
+        }
+    }
+    texts
+}
+
 /// Turns an answer into a decision, remembers it and sorts it into what is wanted and what rests.
 fn remember(
     around: &Surroundings<'_>,
@@ -414,10 +434,12 @@ fn remember(
         inputs: (text, moment),
     } = decided;
     let Candidate {
-        row, facts, print, ..
+        row,
+        task,
+        facts,
+        print,
     } = candidate;
     let state = around.states[row]?;
-    let task = &around.snapshot.tasks[row];
     let due = match &evaluated.verdict {
         Some(Verdict::Act {
             after: Some(after), ..
@@ -447,7 +469,7 @@ fn remember(
         lineage: state.lineage,
         target: task.target.clone(),
         process: task.process.clone(),
-        definition: task.definition(),
+        definition: memory.definition(&task),
         kind: around.kinds[row],
         read: Arc::clone(&evaluated.read),
         policy: evaluated.policy.clone(),
@@ -463,7 +485,7 @@ fn remember(
     let acts = matches!(decision.verdict, Some(Verdict::Act { .. }));
     let (digest, said) = (decision.inputs.clone(), said_print(&decision));
     if around.bench.whole {
-        let mut text = describe::row_text(task, &facts);
+        let mut text = describe::row_text(&task, &facts);
         let road = around.road_in_words(row);
         text.facts.push(("seen by".to_owned(), road));
         out.rows.insert(state.lineage, text);

@@ -61,9 +61,8 @@ impl Surroundings<'_> {
         }
     }
 
-    /// The facts of one row.
-    pub fn facts(&self, memory: &Memory, row: usize) -> Facts {
-        let task = &self.snapshot.tasks[row];
+    /// The facts of one row; `task` is the whole of it, with what the snapshot's rows have given away.
+    pub fn facts(&self, memory: &Memory, row: usize, task: &Task) -> Facts {
         let bench = self.bench;
         let needs = bench.policies.needs();
         let class = match self.classes.get(row) {

@@ -7,21 +7,25 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::cache::Cache;
 use super::lists::Listed;
-use crate::model::hash::FastMap;
-use crate::model::{Decision, LineageId, ReadValue, Refusal, RefusalReason, Verdict};
+use crate::model::hash::{FastMap, FastSet};
+use crate::model::task::DefinitionId;
+use crate::model::{Decision, LineageId, ReadValue, Refusal, RefusalReason, Task, Verdict};
 
 /// A decision that reads the clock is looked at again after this at the latest.
 pub const TIME_RELOOK: SignedDuration = SignedDuration::from_mins(15);
 
-/// A moment to the microsecond in eight bytes, also where there may be none: there are as many as tasks.
+/// A moment in eight bytes, also where there may be none: there are as many as tasks. It is rounded up to a
+/// microsecond: what waits for a time must not be looked at just before it, when the answer is still the same.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Moment(NonZeroI64);
 
 impl From<Timestamp> for Moment {
     fn from(at: Timestamp) -> Self {
+        let micros = at.as_microsecond();
+        let later = at.as_nanosecond() > i128::from(micros) * 1000;
         // what is as old as 1970 itself is a microsecond late
         let first = NonZeroI64::from(NonZeroU8::MIN);
-        Self(NonZeroI64::new(at.as_microsecond()).unwrap_or(first))
+        Self(NonZeroI64::new(micros + i64::from(later)).unwrap_or(first))
     }
 }
 
@@ -85,6 +89,8 @@ pub struct Memory {
     pub cache: Cache,
     /// What is known of the logins' lists, the main one's first.
     pub lists: Vec<Listed>,
+    /// Definitions of the running cycle's decisions, each once: very many tasks share few.
+    pub definitions: FastSet<DefinitionId>,
     /// Number of the running cycle.
     pub cycle: u64,
 }
@@ -105,6 +111,16 @@ impl Memory {
         let waiting = self.lineages.values().filter(|known| known.act.is_some());
         let until = waiting.filter_map(|known| Some(known.refusal?.until?.time()));
         until.filter(|until| *until > now).min()
+    }
+
+    /// The definition of a row, as other rows have it.
+    pub fn definition(&mut self, task: &Task) -> Option<DefinitionId> {
+        let own = task.definition()?;
+        if let Some(same) = self.definitions.get(&own) {
+            return Some(same.clone());
+        }
+        self.definitions.insert(own.clone());
+        Some(own)
     }
 
     /// Forgets lineages that the last whole snapshot did not show.
@@ -191,12 +207,20 @@ mod tests {
             let at: Timestamp = at.parse().expect("a time");
             assert_eq!(Moment::from(at).time(), at);
         }
-        assert_eq!(
-            Moment::from(Timestamp::UNIX_EPOCH).time().as_microsecond(),
-            1
-        );
-        let last = Moment::from(Timestamp::MAX).time();
-        assert!(Timestamp::MAX.duration_since(last) < SignedDuration::from_micros(1));
+        assert_eq!(Moment::from(Timestamp::MAX).time(), Timestamp::MAX);
+        // woken before the time for which it waits, a cycle would find it refused once more, and wait for the next
+        for at in [
+            "2027-03-01T12:00:00.123456001Z",
+            "2027-03-01T12:00:00.123456999Z",
+            "1969-12-31T23:59:59.999999001Z",
+            "1970-01-01T00:00:00Z",
+        ] {
+            let at: Timestamp = at.parse().expect("a time");
+            let kept = Moment::from(at).time();
+            assert!(kept >= at, "{kept} for {at}");
+            // two where 1970 began
+            assert!(kept.duration_since(at) < SignedDuration::from_micros(2));
+        }
         // there is one for each task, in a table that is up to twice as large
         assert!(std::mem::size_of::<(LineageId, Remembered)>() <= 72);
     }

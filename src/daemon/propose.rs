@@ -9,7 +9,7 @@ mod asked;
 
 use self::asked::{ask, asked_first};
 use super::collect::collector;
-use super::evaluate::{Behind, CycleError, Evaluated, Proposal};
+use super::evaluate::{Behind, CycleError, Evaluated, Proposal, Shown};
 use super::facts::Surroundings;
 use super::memory::Memory;
 use super::owners;
@@ -30,7 +30,8 @@ const UNREADABLE_AT_MOST: SignedDuration = SignedDuration::from_hours(4);
 struct Wish {
     row: usize,
     decision: Arc<Decision>,
-    action: Action,
+    /// The decision's; one for all retries, for there are very many.
+    action: Arc<Action>,
     priority: i32,
     /// Attempts so far.
     attempts: u32,
@@ -79,6 +80,7 @@ pub async fn propose(
     let cap = around.bench.settings.governor.cap_retries;
 
     let mut late = Vec::new();
+    out.proposals.reserve_exact(wishes.len());
     for (wish, asked) in asked_first(around, memory, wishes, &standing) {
         let asked = asked.unwrap_or_else(|| ask(around, memory, &wish, &standing, &handed));
         // a guard's refusal tells more than "not yet"; readings are spent only on what may go now
@@ -185,8 +187,10 @@ fn wishes(
     rows: &[usize],
     out: &mut Evaluated,
 ) -> Vec<Wish> {
-    let mut wishes = Vec::new();
+    // as a vector grows by itself, for a while it takes three times the place
+    let mut wishes = Vec::with_capacity(out.fresh.len());
     let foreign = around.bench.settings.governor.count_foreign_attempts;
+    let retry = Arc::new(Action::Retry);
     for row in rows.iter().copied() {
         let Some(state) = around.states[row] else {
             continue;
@@ -212,7 +216,10 @@ fn wishes(
         {
             wishes.push(Wish {
                 row,
-                action: action.clone(),
+                action: match action {
+                    Action::Retry => Arc::clone(&retry),
+                    other => Arc::new(other.clone()),
+                },
                 priority: *priority,
                 decision: Arc::clone(act),
                 attempts: {
@@ -235,7 +242,7 @@ async fn resolve(
     let mut people = BTreeSet::new();
     let mut roles = BTreeSet::new();
     for wish in wishes.iter() {
-        match &wish.action {
+        match &*wish.action {
             Action::Reassign {
                 to: Principal::User { login, .. },
             } => {
@@ -253,7 +260,7 @@ async fn resolve(
     collector.people(people).await?;
     collector.roles(roles).await?;
     for wish in wishes.iter_mut() {
-        let to = match &wish.action {
+        let to = match &*wish.action {
             Action::Reassign {
                 to: Principal::User { login, .. },
             } => memory
@@ -277,7 +284,7 @@ async fn resolve(
         // what is remembered keeps the policy's own words
         if let Some(Verdict::Act { action, .. }) = &mut Arc::make_mut(&mut wish.decision).verdict {
             *action = Action::Reassign { to };
-            wish.action = action.clone();
+            wish.action = Arc::new(action.clone());
         }
     }
     let mut keys = BTreeSet::new();
@@ -352,12 +359,12 @@ fn not_now(around: &Surroundings<'_>, wish: &Wish) -> Option<Refusal> {
         );
     }
     let unkeyed = matches!(
-        &wish.action,
+        &*wish.action,
         Action::Reassign {
             to: Principal::User { key: None, .. } | Principal::Role { key: None, .. }
         }
     );
-    if unkeyed && let Action::Reassign { to } = &wish.action {
+    if unkeyed && let Action::Reassign { to } = &*wish.action {
         return Some(
             Refusal::new(
                 RefusalReason::AssigneeUnknown,
@@ -453,7 +460,7 @@ async fn read(
 fn hand(wish: &Wish, handed: &mut HashMap<Login, u32>) {
     if let Action::Reassign {
         to: Principal::User { login, .. },
-    } = &wish.action
+    } = &*wish.action
     {
         *handed.entry(login.clone()).or_default() += 1;
     }
@@ -477,9 +484,9 @@ fn passed_on(around: &Surroundings<'_>, wish: Wish, passed: Passed) -> Proposal 
 
 fn behind(around: &Surroundings<'_>, wish: &Wish) -> Behind {
     let task = &around.snapshot.tasks[wish.row];
-    Behind {
+    Box::new(Shown {
         request: task.request.clone(),
         owner: task.owner.clone(),
         login: around.snapshot.further(wish.row).cloned(),
-    }
+    })
 }

@@ -216,7 +216,7 @@ impl Governor {
     ) -> Governed {
         let here = self.state.tick(now);
         let mut out = Governed::default();
-        let mut candidates = Vec::new();
+        let mut candidates = Vec::with_capacity(wanted.len());
         for (decision, passed) in wanted {
             match self.candidate(now, decision.into(), passed, history) {
                 Ok(candidate) => candidates.push(candidate),
@@ -235,6 +235,8 @@ impl Governor {
                 .then_with(|| a.decision.task.cmp_numeric(&b.decision.task))
         });
         let held = self.over_cap(&candidates, here, now, &mut out.holds);
+        // as a vector grows by itself, for a while it takes three times the place
+        out.admitted.reserve_exact(candidates.len());
         for candidate in candidates {
             match self.last_gate(&candidate, &held, here, now) {
                 Some(refusal) => out.refused.push((candidate.decision, refusal)),

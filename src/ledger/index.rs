@@ -258,7 +258,8 @@ pub struct Index {
     pub(in crate::ledger) lost_up_to: Option<LineageId>,
     /// Ids that were taken from their lineages and that nobody has yet.
     pub(in crate::ledger) reused: FastMap<TaskRef, LineageId>,
-    pub(in crate::ledger) attempts: FastMap<LineageId, Attempt>,
+    /// Each by itself: a table is up to twice as large as what is in it.
+    pub(in crate::ledger) attempts: FastMap<LineageId, Box<Attempt>>,
     pub(in crate::ledger) counts: BTreeMap<AttemptState, u64>,
     /// Attempts that a person has called completed.
     pub(in crate::ledger) by_word: u64,

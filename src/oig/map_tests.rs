@@ -224,6 +224,44 @@ fn rows_of_one_page_with_different_field_orders_keep_their_names() {
     assert_eq!(text(1, "A").as_deref(), Some("5"));
 }
 
+#[test]
+fn a_long_reason_is_kept_once_and_shows_in_every_field_that_has_it() {
+    let long = "ORA-12541: TNS: no listener ".repeat(8);
+    let other = "the connector gave up ".repeat(8);
+    let of = |sch: &str, detail: &str| {
+        task_of(&fields(&[
+            (&format!("{D}Status"), json!("R")),
+            ("SCH_REASON", json!(sch)),
+            (&format!("{D}Reason"), json!(detail)),
+        ]))
+        .expect("a task")
+    };
+    for (sch, detail, reason) in [
+        (&*long, &*long, &*long),
+        (&long, &other, &long),
+        (&other, &long, &other),
+        ("", &long, &long),
+        ("short", &long, "short"),
+    ] {
+        let mut task = of(sch, detail);
+        assert_eq!(task.reason.as_deref(), Some(reason));
+        for fields in [task.fields.clone(), task.fields.take()] {
+            let text = |name: &str| fields.get(name).map(|value| value.as_text().to_owned());
+            assert_eq!(text("SCH_REASON").as_deref(), Some(sch));
+            assert_eq!(text(&format!("{D}Reason")).as_deref(), Some(detail));
+            assert_eq!(
+                text(&format!("{D}Status")).as_deref(),
+                Some("R"),
+                "beside it"
+            );
+        }
+        assert_eq!(task.fields.iter().count(), 0, "taken");
+    }
+    let task = of(&long, &long);
+    let bytes = format!("{:?}", task.fields);
+    assert_eq!(bytes.matches("ORA-12541").count(), 8, "once: {bytes}");
+}
+
 fn any_json() -> impl Strategy<Value = Json> {
     let leaf = prop_oneof![
         Just(Json::Null),

@@ -31,7 +31,7 @@ pub(super) fn asked_first(
         let part: Vec<Wish> = wishes.by_ref().take(AT_ONCE).collect();
         (!part.is_empty()).then(|| {
             let answers = answers(&part, &|wish| {
-                let alone = !matches!(wish.action, Action::Reassign { .. });
+                let alone = !matches!(*wish.action, Action::Reassign { .. });
                 alone.then(|| ask(around, memory, wish, standing, &HashMap::new()))
             });
             part.into_iter().zip(answers)
@@ -73,7 +73,7 @@ pub(super) fn ask(
         None => Known::unknown("the row does not show its beneficiary"),
     };
     let account = around.account(memory, wish.row);
-    let assignee: Option<Known<AssigneeFact>> = match &wish.action {
+    let assignee: Option<Known<AssigneeFact>> = match &*wish.action {
         Action::Reassign {
             to: Principal::User { login, .. },
         } => {

@@ -450,6 +450,8 @@ impl Index {
         if past.attempts.len() == RECENT {
             past.attempts.remove(0);
         }
+        // most have one, and a vector would take place for four
+        past.attempts.reserve_exact(1);
         past.attempts.push(PastAttempt {
             ordinal: item.ordinal,
             at: event.at.into(),
@@ -457,7 +459,7 @@ impl Index {
             reason: None,
         });
         self.open.add(&attempt);
-        if let Some(before) = self.attempts.insert(item.lineage, attempt)
+        if let Some(before) = self.attempts.insert(item.lineage, Box::new(attempt))
             && before.state.is_open()
         {
             self.open.remove(&before);

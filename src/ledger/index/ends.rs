@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{Attempt, Index, Lineage};
+use super::{Index, Lineage};
 use crate::ledger::record::ReceiptItem;
 use crate::model::attempt::{SENDS_IN_VAIN, ended_with};
 use crate::model::hash::FastMap;
@@ -264,9 +264,11 @@ impl Index {
             return;
         };
         // a batch may come in several records
-        let shares =
-            |(of, attempt): (&LineageId, &Attempt)| *of != item.lineage && attempt.batch == batch;
-        if self.attempts.iter().any(shares) {
+        let shares = self
+            .attempts
+            .iter()
+            .any(|(of, attempt)| *of != item.lineage && attempt.batch == batch);
+        if shares {
             return;
         }
         let answered = self.ends.answered.get(&of_target(self, item.lineage));

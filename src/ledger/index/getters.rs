@@ -329,17 +329,17 @@ impl Index {
         self.attempts
             .iter()
             .filter(|(_, a)| a.state.is_open())
-            .map(|(l, a)| (*l, a))
+            .map(|(l, a)| (*l, &**a))
     }
 
     /// The open attempt of a lineage.
     pub fn open_attempt(&self, lineage: LineageId) -> Option<&Attempt> {
-        self.attempts.get(&lineage).filter(|a| a.state.is_open())
+        self.attempt(lineage).filter(|a| a.state.is_open())
     }
 
     /// The latest attempt of a lineage while it is open or gone.
     pub fn attempt(&self, lineage: LineageId) -> Option<&Attempt> {
-        self.attempts.get(&lineage)
+        self.attempts.get(&lineage).map(|of| &**of)
     }
 
     /// Open attempts of one account (invariant 8: at most one write in flight).
