@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::another::Watched;
 use super::cache::Cache;
 use super::lists::Listed;
 use crate::model::hash::FastMap;
@@ -85,6 +86,8 @@ pub struct Memory {
     pub cache: Cache,
     /// What is known of the logins' lists, the main one's first.
     pub lists: Vec<Listed>,
+    /// Who was seen to change tasks.
+    pub watched: Watched,
     /// Number of the running cycle.
     pub cycle: u64,
 }

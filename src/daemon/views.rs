@@ -161,6 +161,7 @@ impl Core {
                 owners.map(|(owner, n)| (owner.clone(), *n)).collect()
             },
             server_clock: self.clock_in_words(),
+            another: self.another_view(),
             unmapped: self
                 .last
                 .seen
@@ -299,6 +300,7 @@ impl Core {
             out.push(item);
         }
         out.extend(self.world_item());
+        out.extend(self.another_item(now));
         out.extend(self.feed_item(now));
         if let Some(outage) = self.ledger.read(Index::outage) {
             let why = if outage.missing {

@@ -14,6 +14,7 @@ mod parts;
 mod print;
 mod released;
 mod sums;
+mod untouched;
 mod worlds;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
