@@ -18,7 +18,7 @@ use super::views::general;
 use crate::control::{AnotherView, InboxItem};
 use crate::ledger::TaskView;
 use crate::ledger::record::{Actor, EventBody};
-use crate::model::hash::FastSet;
+use crate::model::hash::{FastMap, FastSet};
 use crate::model::{LineageId, Login, Mode, Scope, Snapshot, Task, TaskId, TaskStatus};
 use crate::oig::OigError;
 
@@ -38,6 +38,8 @@ const ALMIGHTY: [&str; 2] = ["XELSYSADM", "OIMINTERNAL"];
 pub struct Watched {
     /// Pieces of work whose row was shown as changed last by one of our logins.
     ours: FastSet<LineageId>,
+    /// The last line in a row's note that was told as another's.
+    noted: FastMap<LineageId, Timestamp>,
     /// The server shows who has changed a row.
     shown: bool,
     /// What has moved since the last list counts.
@@ -72,8 +74,17 @@ fn retried_by<'a>(task: &Task, ours: &'a [Login]) -> Option<&'a Login> {
         .flatten()
 }
 
-/// The last line of a provtaskd in a note that speaks of a time after `from`: the line, and the task it names.
-fn line_after(note: &str, from: Timestamp) -> Option<(&str, TaskId)> {
+/// A line of a provtaskd in a note.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Line<'n> {
+    text: &'n str,
+    at: Timestamp,
+    /// The task that it speaks of.
+    task: TaskId,
+}
+
+/// The last such line in a note that speaks of a time after `from`.
+fn line_after(note: &str, from: Timestamp) -> Option<Line<'_>> {
     let mut found = None;
     for line in note.lines() {
         let Some(rest) = line.trim_start().strip_prefix(LINE) else {
@@ -90,7 +101,8 @@ fn line_after(note: &str, from: Timestamp) -> Option<(&str, TaskId)> {
         if let (Some(Ok(at)), Some(named)) = (at, named)
             && at > from
         {
-            found = Some((line.trim(), TaskId::new(named)));
+            let (text, task) = (line.trim(), TaskId::new(named));
+            found = Some(Line { text, at, task });
         }
     }
     found
@@ -116,6 +128,7 @@ pub async fn look(
         .collect();
     let mut watched = Watched {
         ours: FastSet::default(),
+        noted: FastMap::default(),
         shown: before.shown,
         counts: bench.watch.is_some(),
     };
@@ -135,10 +148,13 @@ pub async fn look(
         if own {
             watched.ours.insert(lineage);
         }
+        let told = before.noted.get(&lineage).copied();
+        watched.noted.extend(told.map(|at| (lineage, at)));
         if let (Some(from), Some(note)) = (noted_from, task.note.as_deref())
-            && let Some((line, named)) = line_after(note, from)
+            && let Some(line) = line_after(note, told.map_or(from, |told| told.max(from)))
         {
-            noted.push((lineage, task.id.clone(), line.to_owned(), named));
+            watched.noted.insert(lineage, line.at);
+            noted.push((lineage, task.id.clone(), line));
         }
         let known = memory.lineages.contains_key(&lineage) && !before.ours.contains(&lineage);
         if counts && known && own && view.run_by_others {
@@ -200,18 +216,15 @@ pub async fn look(
     for (lineage, id) in run {
         out.push((lineage, id, "shows another run, by this login".to_owned()));
     }
-    for (lineage, id, line, named) in noted {
+    for (lineage, id, line) in noted {
         let of_named = ledger.read(|index| {
-            let lineage = index.lineage_of(&named);
+            let lineage = index.lineage_of(&line.task);
             lineage.is_none_or(|lineage| !index.untouched(&[lineage]).is_empty())
         });
         if of_named {
-            let line = line.chars().take(160).collect::<String>();
-            out.push((
-                lineage,
-                id,
-                format!("has a note that is not of this store: {line}"),
-            ));
+            let text: String = line.text.chars().take(160).collect();
+            let read = format!("has a note that is not of this store: {text}");
+            out.push((lineage, id, read));
         }
     }
     // once more: what waited in a queue may have been sent while this was read, and its claim came first
@@ -371,7 +384,9 @@ mod tests {
         let old = "[provtaskd L9.1 2027-03-01T13:59:59Z] task 99 retried; it was done";
         let both =
             format!("Ann: look\n{new}\n{old}\n[provtaskd L1.1 soon] task 5 x\n[provtaskd L2");
-        assert_eq!(line_after(&both, from), Some((new, TaskId::new("1234"))));
+        let line = line_after(&both, from).expect("a line");
+        assert_eq!((line.text, &line.task), (new, &TaskId::new("1234")));
+        assert_eq!(line_after(&both, line.at), None, "it was told");
         for note in [
             "",
             old,

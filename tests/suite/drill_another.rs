@@ -6,7 +6,6 @@ use std::process::{Child, Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::drill::{Drill, Setup, claims};
-use crate::naive::add_task;
 
 const WORLD: &str = r#"
 name = "two machines"
@@ -15,7 +14,7 @@ seed = 91
 name = "AD"
 [[population]]
 target = "AD"
-accounts = 24
+accounts = 40
 task = [{ task = "Telephone Updated", failure = "network" }]
 "#;
 
@@ -30,7 +29,8 @@ impl Second {
         let config = config.expect("a configuration");
         let config = config
             .replace("127.0.0.1", "localhost")
-            .replace("dir = \"store\"", "dir = \"second\"");
+            .replace("dir = \"store\"", "dir = \"second\"")
+            .replace("every = \"2m\"", "every = \"2m\"\nat_most = \"2m\"");
         drill.write("second.toml", &config);
         let hash = Self::json(drill, &["status", "--json"])["policy_hash"].clone();
         let hash = hash.as_str().expect("a policy set");
@@ -91,7 +91,12 @@ impl Drop for Second {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_daemon_that_reads_acts_of_another_under_its_login_sends_nothing_until_a_person_resumes()
 {
-    let mut drill = Setup::of(WORLD).scaled(600.0).every("2m").start().await;
+    let mut drill = Setup::of(WORLD)
+        .config("[governor.default]\nper_minute = 1\n")
+        .scaled(600.0)
+        .every("2m")
+        .start()
+        .await;
     drill.release();
     drill.daemon();
     let waits = |drill: &Drill| {
@@ -149,33 +154,86 @@ async fn a_daemon_that_reads_acts_of_another_under_its_login_sends_nothing_until
         "the first one sees nobody: {own:#}"
     );
     drill.done(&["pause", "--why", "one at a time"]);
-    let account = drill.truth()["tasks"][0]["process"].clone();
-    let fresh = add_task(&drill.sim, &account, "Telephone Updated").await;
-    drill.act(json!({"task": fresh, "do": "reject"})).await;
-    Second::cycles(&mut drill, 4).await;
+    let backlog = ["approve", "baseline:AD", "--why", "the drill's backlog"];
+    Second::done(&drill, &backlog);
+    Second::cycles(&mut drill, 3).await;
+    assert!(drill.count("healable_open") > 0, "something is left for it");
     let sent = Second::json(&drill, &["outcomes", "list", "--json"]);
     assert_eq!(sent, json!([]), "nothing is sent");
     Second::done(&drill, &["resume"]);
-    let acts = |drill: &Drill| Second::json(drill, &["outcomes", "list", "--json"]) != json!([]);
-    drill.until("it acts by a person's word", acts).await;
+    drill
+        .until("it acts by a person's word", |drill| {
+            drill.count("healable_open") == 0
+        })
+        .await;
     assert!(
         Second::inbox(&drill)
             .iter()
             .all(|item| item["id"] != "another")
     );
-    let done = |drill: &Drill| {
-        let rows = Second::json(drill, &["outcomes", "list", "--json"]);
-        rows[0]["state"] == "completed"
-    };
-    drill.until("its retry was read", done).await;
+    let own = drill.json(&["status", "--json"]);
+    assert_eq!(
+        own["another"]["acts"], 0,
+        "who is paused looks for nobody: {own:#}"
+    );
     let theirs = claims(&drill.dir.path().join("second/control.sock")).await;
     Second::done(&drill, &["stop"]);
     drop(second);
-    let own = drill.json(&["status", "--json"]);
-    assert_eq!(own["another"]["acts"], 0, "{own:#}");
-    drill.done(&["resume"]);
-    drill
-        .until("all is healed", |drill| drill.count("healable_open") == 0)
-        .await;
     drill.judge_with(theirs).await;
+}
+
+/// Rows whose notes name another's attempts; nothing is retried here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_of_another_provtaskd_in_a_note_pauses_and_where_logins_are_shared_it_is_only_told()
+{
+    let leave = "fn decide(task, facts) { leave(\"a person does it\") }\n";
+    let mut drill = Setup::of(&WORLD.replace("accounts = 40", "accounts = 3"))
+        .server("shared_login = true")
+        .config("[policy]\ndir = \"policies\"\n")
+        .file("policies/10-leave.rhai", leave)
+        .every("5m")
+        .enforcing()
+        .await;
+    drill.run_for("40m").await;
+    let tasks = drill.truth()["tasks"].clone();
+    let id = |n: usize| tasks[n]["id"].to_string();
+    let now = drill.sim.summary()["now"].clone();
+    let now = now.as_str().expect("a time").to_owned();
+    let line = |at: &str| {
+        format!("Ann: look\n[provtaskd L7.1 {at}] task 4711 retried by a.rhai:1; it was done")
+    };
+    // of a former store, or of a time before this run
+    let note = |n: usize, at: &str| json!({"task": id(n), "do": "note", "to": line(at)});
+    drill.act(note(0, "2020-03-01T08:00:00Z")).await;
+    drill.act(note(1, &now)).await;
+    drill.run_for("35m").await;
+    let status = drill.json(&["status", "--json"]);
+    let told = (&status["another"]["acts"], &status["pauses"]);
+    assert_eq!(told, (&json!(1), &json!([])), "{status:#}");
+    assert_eq!(status["another"]["not_watched"], Value::Null);
+    let config = std::fs::read_to_string(drill.dir.path().join("provtaskd.toml")).expect("there");
+    let config = config.replace("shared_login = true", "shared_login = false");
+    drill.write("provtaskd.toml", &config);
+    drill.done(&["reload"]);
+    drill.run_for("35m").await;
+    let status = drill.json(&["status", "--json"]);
+    assert_eq!(
+        status["pauses"],
+        json!([]),
+        "it was told already: {status:#}"
+    );
+    drill.act(note(2, &now)).await;
+    drill.run_for("35m").await;
+    let status = drill.json(&["status", "--json"]);
+    let why = status["pauses"][0]["why"].as_str().expect("a pause");
+    let named = format!("task {} ", id(2));
+    assert!(
+        why.contains(&named) && why.contains("task 4711 retried"),
+        "{why}"
+    );
+    drill.kill_and_restart().await;
+    drill.run_for("10m").await;
+    let shown = drill.inbox().iter().any(|item| item["id"] == "another");
+    assert!(shown, "over a restart");
+    drill.judge_leaving(3).await;
 }
