@@ -343,6 +343,12 @@ pub struct TargetRow {
     pub in_vain: u64,
     /// `closed`, `open until …`, `probing`.
     pub breaker: String,
+    /// The size of its next batch, as learned so far.
+    #[serde(default)]
+    pub batch: Option<u32>,
+    /// Milliseconds of wall time that one task takes in a write, as learned so far.
+    #[serde(default)]
+    pub item_ms: Option<u64>,
 }
 
 /// Why something is not done now.
