@@ -265,7 +265,7 @@ async fn send(args: Args, url: String, from: u64, sent: Arc<Sent>) {
         let task = if number.is_multiple_of(MARKED) {
             90_000_000 + number
         } else {
-            // some hundred of them are shown by the list
+            // none of them is in the list: each costs a read, the dearest sort of hint
             number % args.tasks + 1
         };
         let body = format!("{{\"tasks\":[\"{task}\"]}}");
