@@ -184,8 +184,7 @@ async fn a_daemon_that_reads_acts_of_another_under_its_login_sends_nothing_until
 
 /// Rows whose notes name another's attempts; nothing is retried here.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_line_of_another_provtaskd_in_a_note_pauses_and_where_logins_are_shared_it_is_only_told()
-{
+async fn a_line_of_another_provtaskd_in_a_note_pauses_unless_the_login_is_shared() {
     let leave = "fn decide(task, facts) { leave(\"a person does it\") }\n";
     let mut drill = Setup::of(&WORLD.replace("accounts = 40", "accounts = 3"))
         .server("shared_login = true")
