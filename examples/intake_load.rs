@@ -1,4 +1,4 @@
-//! So many signed events a second against the real binary, before a simulator in a process of its own: nothing that was acknowledged may be lost, and cycles must hardly take longer; it never sends to a server that it did not start.
+//! So many signed events a second against the real binary, before a simulator in a process of its own: nothing that was acknowledged may be lost, and cycles must hardly take longer. Cycles are timed in one run and one world without events, with the same events sent past the daemon (what the sender takes from the machine), with events, and without again; it never sends to a server that it did not start.
 //!
 //! `cargo run --release --example intake_load -- --rate 1000 --seconds 60`
 
@@ -24,7 +24,7 @@ struct Args {
     /// Events a second
     #[arg(long, default_value_t = 1_000)]
     rate: u64,
-    /// For so many seconds; before that the same time without events is measured
+    /// For so many seconds; as long is each of the three stretches that it is compared with
     #[arg(long, default_value_t = 60)]
     seconds: u64,
     /// Tasks in the list
@@ -153,6 +153,16 @@ impl House {
         Ok(serde_json::from_slice(&output.stdout)?)
     }
 
+    /// Seconds of processor that the daemon has used.
+    fn processor(&self) -> f64 {
+        let pid = self.children.last().map_or(0, Child::id);
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let mut fields = after_name.split_whitespace().skip(11);
+        let mut ticks = || -> f64 { fields.next().and_then(|n| n.parse().ok()).unwrap_or(0.0) };
+        (ticks() + ticks()) / 100.0
+    }
+
     /// Milliseconds of the cycles from the n-th on.
     fn cycles(&self, from: usize) -> Vec<u64> {
         let text = self.read("daemon.log");
@@ -166,9 +176,72 @@ impl House {
     }
 }
 
-fn median(mut all: Vec<u64>) -> u64 {
-    all.sort_unstable();
-    all.get(all.len() / 2).copied().unwrap_or(0)
+/// What a stretch of time has shown of the daemon.
+struct Stretch {
+    name: &'static str,
+    cycles: Vec<u64>,
+    processor: f64,
+}
+
+impl Stretch {
+    fn median(&self) -> u64 {
+        let mut all = self.cycles.clone();
+        all.sort_unstable();
+        all.get(all.len() / 2).copied().unwrap_or(0)
+    }
+
+    fn tell(&self, beside: u64) {
+        let ends = (self.cycles.iter().min(), self.cycles.iter().max());
+        let (low, high) = (ends.0.copied().unwrap_or(0), ends.1.copied().unwrap_or(0));
+        let median = i64::try_from(self.median()).unwrap_or(0);
+        let beside = i64::try_from(beside).unwrap_or(0).max(1);
+        println!(
+            "{:<24} {:>3} cycles, median {median:>5} ms ({low} to {high}), {:+} %; the daemon's processor {:.1} s",
+            self.name,
+            self.cycles.len(),
+            (median - beside) * 100 / beside,
+            self.processor
+        );
+    }
+}
+
+/// Begins a stretch: cycles and processor so far.
+fn begun(house: &House) -> (usize, f64) {
+    (house.cycles(0).len(), house.processor())
+}
+
+fn ended(house: &House, name: &'static str, (from, processor): (usize, f64)) -> Stretch {
+    Stretch {
+        name,
+        cycles: house.cycles(from),
+        processor: house.processor() - processor,
+    }
+}
+
+/// Takes every event and does nothing with it.
+async fn sink() -> Result<String, Trouble> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let at = listener.local_addr()?;
+    let take = axum::routing::post(|| async { axum::http::StatusCode::ACCEPTED });
+    let app = axum::Router::new().route("/v1/tasks", take);
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    Ok(format!("http://{at}/v1/tasks"))
+}
+
+async fn send_all(args: &Args, url: &str) -> (Arc<Sent>, Duration) {
+    let sent = Arc::new(Sent::default());
+    let began = Instant::now();
+    let mut senders = tokio::task::JoinSet::new();
+    for sender in 0..SENDERS {
+        senders.spawn(send(
+            args.clone(),
+            url.to_owned(),
+            sender,
+            Arc::clone(&sent),
+        ));
+    }
+    senders.join_all().await;
+    (sent, began.elapsed())
 }
 
 #[derive(Default)]
@@ -192,7 +265,7 @@ async fn send(args: Args, url: String, from: u64, sent: Arc<Sent>) {
         let task = if number.is_multiple_of(MARKED) {
             90_000_000 + number
         } else {
-            // some hundred of them are shown by the list
+            // none of them is in the list: each costs a read, the dearest sort of hint
             number % args.tasks + 1
         };
         let body = format!("{{\"tasks\":[\"{task}\"]}}");
@@ -231,24 +304,21 @@ async fn send(args: Args, url: String, from: u64, sent: Arc<Sent>) {
 async fn play(args: Args) -> Result<bool, Trouble> {
     let house = House::build(&args)?;
     let span = Duration::from_secs(args.seconds);
-    let first = house.cycles(0).len();
-    tokio::time::sleep(span).await;
-    let quiet = house.cycles(first);
     let status = house.status()?;
     let at = status["intake"]["listen"]
         .as_str()
         .ok_or("it does not listen")?;
     let url = format!("http://{at}/v1/tasks");
-    let from = house.cycles(0).len();
-    let sent = Arc::new(Sent::default());
-    let began = Instant::now();
-    let mut senders = tokio::task::JoinSet::new();
-    for sender in 0..SENDERS {
-        senders.spawn(send(args.clone(), url.clone(), sender, Arc::clone(&sent)));
-    }
-    senders.join_all().await;
-    let took = began.elapsed();
-    let busy = house.cycles(from);
+    let past = sink().await?;
+    let from = begun(&house);
+    tokio::time::sleep(span).await;
+    let quiet = ended(&house, "quiet", from);
+    let from = begun(&house);
+    send_all(&args, &past).await;
+    let beside = ended(&house, "events past the daemon", from);
+    let from = begun(&house);
+    let (sent, took) = send_all(&args, &url).await;
+    let busy = ended(&house, "events to the daemon", from);
     // every hint has to come to its end
     let began = Instant::now();
     let last = loop {
@@ -258,8 +328,11 @@ async fn play(args: Args) -> Result<bool, Trouble> {
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     };
+    let from = begun(&house);
+    tokio::time::sleep(span).await;
+    let after = ended(&house, "quiet again", from);
     let intake = &last["intake"];
-    let ended = |word: &str| {
+    let ends = |word: &str| {
         let rows = intake["ended"].as_array();
         let row = rows.and_then(|rows| rows.iter().find(|row| row[0] == word));
         row.and_then(|row| row[1].as_u64()).unwrap_or(0)
@@ -285,23 +358,28 @@ async fn play(args: Args) -> Result<bool, Trouble> {
     println!("ended            {}", intake["ended"]);
     println!(
         "marked           {marked}, of which {} were found missing",
-        ended("not_found")
+        ends("not_found")
     );
-    let (before, during) = (median(quiet.clone()), median(busy.clone()));
+    for stretch in [&quiet, &beside, &busy, &after] {
+        stretch.tell(quiet.median());
+    }
+    let (without, with) = (beside.median().max(1), busy.median());
     println!(
-        "cycles           {} quiet, {} with events",
-        quiet.len(),
-        busy.len()
+        "against the same sender  {:+.1} %",
+        (to_f64(with) / to_f64(without) - 1.0) * 100.0
     );
-    println!("median of cycle  {before} ms quiet, {during} ms with events");
     let lost = accepted != events
         || count("accepted") + count("duplicates") < accepted
         || count("waiting") > 0
-        || ended("not_found") < marked;
+        || ends("not_found") < marked;
     if lost {
         println!("LOST: something that was acknowledged has not come to its end");
     }
     Ok(!lost)
+}
+
+fn to_f64(ms: u64) -> f64 {
+    u32::try_from(ms).map_or(f64::MAX, f64::from)
 }
 
 fn main() -> ExitCode {

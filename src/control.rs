@@ -19,7 +19,8 @@ pub use client::{ask, ask_in_time, is_running};
 pub use request::{Incoming, MAX_TEXT, OutcomeFilter, PlanFilter, Request};
 pub use server::Server;
 pub use state::{
-    AnchorView, FeedView, IntakeView, LoginRow, RewoundView, SavedView, TurnsView, WalkView,
+    AnchorView, AnotherView, FeedView, IntakeView, LoginRow, RewoundView, SavedView, TurnsView,
+    WalkView,
 };
 pub use view::{
     Actor, AttemptView, Done, EventView, ExplainView, InboxItem, LOGIN_HINT, LoginView, NOT_SHOWN,

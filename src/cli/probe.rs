@@ -116,7 +116,12 @@ pub fn probe(context: &Context, args: &ProbeArgs) -> Result<(), Failure> {
     let traits = &probed.traits;
     match args.format {
         Format::Json => print(&render::json(traits)?)?,
-        Format::Text => print(&render::probe(traits, &settings.server, width()))?,
+        Format::Text => print(&render::probe(
+            traits,
+            &settings.server,
+            &settings.governor.default,
+            width(),
+        ))?,
     }
     if !args.no_save {
         daemon::keep_traits(&settings.traits, traits).map_err(daemon::DaemonError::from)?;

@@ -114,6 +114,7 @@ section! {
         server_zone: String = Default(r#""UTC""#), "Zone of the server's dates that name none.";
         traits: String = Optional(r#""traits.json""#), "File of what `provtaskd probe` has learned of this server; by default `traits.json` in the store's directory.";
         require_probe: bool = Optional("true"), "Enforce an action only once `provtaskd probe` has learned what it rests on; by default true, but with simulator_clock false.";
+        shared_login: bool = Default("false"), "Others are meant to act under this login as well (a script, a person): what they do is counted and said, and no longer pauses sending.";
         simulator_clock: bool = Default("false"), "Take domain time from a simulator; only with a simulator on loopback.";
     }
 }

@@ -8,6 +8,19 @@ use serde::{Deserialize, Serialize};
 use super::view::LoginView;
 use crate::model::{LineageId, Login, NotRead};
 
+/// Acts under this login that no attempt of this store explains: another client.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct AnotherView {
+    /// Why none is looked for at present; `None`: each cycle looks.
+    pub not_watched: Option<String>,
+    /// How many were read; of many only a few are.
+    pub acts: u64,
+    /// When the last one was.
+    pub last_at: Option<Timestamp>,
+    /// What was read.
+    pub last: Option<String>,
+}
+
 /// A store that holds less than was acknowledged.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RewoundView {

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::audit::{JournalView, PastView};
 use super::backlog::BacklogView;
-use super::state::{AnchorView, FeedView, IntakeView, LoginRow, RewoundView, SavedView};
+use super::state::{
+    AnchorView, AnotherView, FeedView, IntakeView, LoginRow, RewoundView, SavedView,
+};
 use crate::model::{
     ActionName, AttemptState, Kind, LineageId, Login, Mode, PolicyHash, Principal, Refusal,
     RefusalReason, Road, Scope, TargetName, TaskId, Verdict,
@@ -296,6 +298,9 @@ pub struct StatusView {
     /// What is wrong with the server's clock or its zone, where its dates say so.
     #[serde(default)]
     pub server_clock: Option<String>,
+    /// What is known of others who act under this login, since the start.
+    #[serde(default)]
+    pub another: AnotherView,
     /// Definitions without a kind, with their counts.
     pub unmapped: Vec<(String, u64)>,
 }
@@ -338,6 +343,12 @@ pub struct TargetRow {
     pub in_vain: u64,
     /// `closed`, `open until …`, `probing`.
     pub breaker: String,
+    /// The size of its next batch, as learned so far.
+    #[serde(default)]
+    pub batch: Option<u32>,
+    /// Milliseconds of wall time that one task takes in a write, as learned so far.
+    #[serde(default)]
+    pub item_ms: Option<u64>,
 }
 
 /// Why something is not done now.

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::anchor::Anchoring;
+use super::another::Another;
 use super::evaluate::{Behind, Bench, CycleError, Evaluated};
 use super::instance::Instance;
 use super::justify::{JustifyDone, Justifying};
@@ -199,6 +200,8 @@ pub struct Core {
     pub settled_at_start: bool,
     /// This process among those that may act here.
     pub instance: Instance,
+    /// What the server shows of others under our login.
+    pub another: Another,
     /// Actions that rest on traits of the server which were not probed.
     pub unprobed: Unprobed,
     /// Why the store and the server don't belong together, if so.
@@ -366,6 +369,7 @@ impl Core {
             only: None,
             blocked: Arc::new(self.blocked(self.clock.now())),
             intake: self.intake.clone(),
+            watch: self.another.since,
         }
     }
 
@@ -398,6 +402,7 @@ impl Core {
         self.refresh_roster();
         self.refresh_traits();
         self.look_for_another();
+        self.watch_for_another();
         let bench = self.bench(self.cycle);
         let began = Instant::now();
         self.cycle_since = Some(began);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::account::{Accounts, RowState};
+use super::another::{self, Stranger};
 use super::ask::{Asked, Candidate, Decided};
 use super::collect::{Readers, collector};
 use super::describe::{self, RowText};
@@ -75,6 +76,8 @@ pub struct Bench {
     pub blocked: Arc<BTreeMap<TargetName, Refusal>>,
     /// Hints that tasks should be read, where any are taken.
     pub intake: Option<Intake>,
+    /// Since when nothing held sending: acts of others under our login are looked for.
+    pub watch: Option<Timestamp>,
 }
 
 /// Something that a policy wants done, with what the guards say.
@@ -140,6 +143,8 @@ pub struct Evaluated {
     pub fresh: FastSet<LineageId>,
     /// What became of hints.
     pub hinted: Hinted,
+    /// Acts under our login that are not on record.
+    pub strangers: Vec<Stranger>,
     /// The tasks that were shown, where a walk through accounts may follow.
     pub shown: Option<FastSet<TaskId>>,
     /// The orders and the configuration under which it was worked out.
@@ -363,6 +368,10 @@ pub async fn evaluate_list(
     // with what the guards are asked, memory is fullest
     drop((texts, to_decide));
     if bench.only.is_none() {
+        if !bench.whole && !bench.ahead {
+            let views = &out.observed.views;
+            out.strangers = another::look(bench, memory, &snapshot, &states, views).await?;
+        }
         memory.forget_unseen();
     }
     let proposed = propose::propose(&around, memory, &rows, &mut out).await;

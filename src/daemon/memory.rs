@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::another::Watched;
 use super::cache::Cache;
 use super::lists::Listed;
 use crate::model::hash::{FastMap, FastSet};
@@ -91,6 +92,8 @@ pub struct Memory {
     pub lists: Vec<Listed>,
     /// Definitions of the running cycle's decisions, each once: very many tasks share few.
     pub definitions: FastSet<DefinitionId>,
+    /// Who was seen to change tasks.
+    pub watched: Watched,
     /// Number of the running cycle.
     pub cycle: u64,
 }

@@ -2,6 +2,7 @@
 
 mod account;
 mod anchor;
+mod another;
 mod answer;
 mod ask;
 pub mod audit;

@@ -12,7 +12,7 @@ use crate::model::settings::{AuthKind, ServerSettings, Settings};
 use crate::model::{Clock, UserKey};
 use crate::oig::filter::encode;
 use crate::oig::{Client, Look, OigError, dates};
-use crate::traits::rows_of;
+use crate::traits::{RENEW, rows_of};
 
 /// A difference of clocks from which tokens and ages are wrong, in milliseconds.
 const SKEW: i64 = 120_000;
@@ -218,6 +218,25 @@ async fn ask(
         online
             .good
             .push(format!("clocks agree within {} s", seconds.abs() + 1));
+    }
+    if let Some(peer) = &list.peer
+        && let Some(until) = peer.until
+    {
+        let said = format!(
+            "{}: the certificate, issued by {}, holds until {until:.0}",
+            peer.version.unwrap_or("TLS"),
+            peer.issuer
+                .as_deref()
+                .unwrap_or("an authority without a name")
+        );
+        if until.duration_since(Clock::wall().now()) < RENEW {
+            online.warnings.push((
+                said,
+                "have it renewed: from then on nothing is read and nothing sent".to_owned(),
+            ));
+        } else {
+            online.good.push(said);
+        }
     }
     let rows = rows_of(&list.body, "tasks").len();
     online.good.push(if rows == 0 {

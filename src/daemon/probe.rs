@@ -19,7 +19,7 @@ use crate::model::settings::Settings;
 use crate::model::{Clock, Task, TaskId, UserKey};
 use crate::oig::{Client, Look, OigError, dates};
 use crate::policy;
-use crate::traits::{Capture, Captured, Forms, NotProbed, Traits, TraitsError};
+use crate::traits::{Capture, Captured, Forms, Traits, TraitsError, not_probed};
 
 /// How to probe.
 #[derive(Clone, Debug)]
@@ -132,8 +132,8 @@ async fn work(
         roads: Default::default(),
         people: Default::default(),
         wire: Default::default(),
+        not_probed: not_probed(retry.as_ref()),
         retry,
-        not_probed: not_probed(),
     };
     let mut prober = Prober {
         settings,
@@ -158,41 +158,6 @@ async fn work(
     }
     stop.keep(state)?;
     Ok(prober.done())
-}
-
-/// What only a write can teach.
-fn not_probed() -> Vec<NotProbed> {
-    [
-        (
-            "which actions the login may do",
-            "the first enforced action of each sort on one target tells: `provtaskd outcomes list` shows accepted or refused",
-        ),
-        (
-            "how lineages continue after a retry",
-            "`provtaskd probe --retry-one TASK` tells, with a daemon running: one retry, with consent",
-        ),
-        (
-            "whether a retry runs its connector inside the call",
-            "`provtaskd probe --retry-one TASK` tells, by the time it takes",
-        ),
-        (
-            "the order of a bulk answer",
-            "nothing rests on it: answers are matched by id",
-        ),
-        (
-            "the largest safe batch",
-            "batches grow from governor.default.batch_start while their answers are timed; `provtaskd status` shows it by target",
-        ),
-        (
-            "the word for a role as assignee",
-            "the first reassignment to a role tells; see server.role_word",
-        ),
-    ]
-    .map(|(what, how)| NotProbed {
-        what: what.to_owned(),
-        how: how.to_owned(),
-    })
-    .to_vec()
 }
 
 /// A capture that knows the everyday words of error texts.
@@ -271,6 +236,12 @@ impl Prober {
             // a machine's own clock, whatever the domain's: the header tells the server's
             if let Some(at) = look.date.as_deref().and_then(dates::http_date) {
                 self.skew(at);
+            }
+            if let Some(peer) = &look.peer {
+                let wire = &mut self.traits.wire;
+                wire.tls = peer.version.map(str::to_owned);
+                wire.certificate_by.clone_from(&peer.issuer);
+                wire.certificate_until = peer.until;
             }
             if let Some(capture) = &mut self.capture {
                 let prefix = self.settings.server.api_path.trim_end_matches('/');

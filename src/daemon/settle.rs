@@ -275,6 +275,7 @@ impl Core {
         self.told(now, &found.observed.outcomes);
         self.take_world(now, &found.observed.world);
         self.take_clock(found.observed.behind);
+        self.take_strangers(now, &found.strangers).await?;
         // a list of another world tells of no attempt, and is no part of what was there at first
         let known = found.observed.world == World::Known;
         self.complete_passes = in_a_row(self.complete_passes, found.seen.complete, known);

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::anchor::{Anchoring, LastAnchor, check_last};
+use super::another::Another;
 use super::core::{Core, Exit, Inlets, Last, Signal, drive};
 use super::even::{self, even_since, forget_even};
 use super::instance::Instance;
@@ -377,6 +378,7 @@ async fn assemble(
         world_mismatch,
         doubtful_world: None,
         server_behind: None,
+        another: Another::default(),
         world_said: false,
         store_seen: report
             .as_ref()

@@ -201,6 +201,7 @@ fn bench(
         epoch: 1,
         whole: false,
         ahead: true,
+        watch: None,
         only: None,
         blocked: Arc::new(BTreeMap::new()),
         intake: None,

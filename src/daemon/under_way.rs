@@ -43,6 +43,8 @@ pub enum Why {
     Revoke,
     /// The server is another one than the store knows.
     OtherWorld,
+    /// Somebody else acts under this login.
+    Another,
 }
 
 /// True for what goes before everything else of its account: the retry of a revoke or disable.
@@ -63,6 +65,7 @@ impl fmt::Display for Why {
             Self::Age => "the age of its facts",
             Self::Revoke => "a revoke of its account",
             Self::OtherWorld => "a server that is not the known one",
+            Self::Another => "somebody else who acts under this login",
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Puts status and inbox together from what the daemon holds; read only, and every count says what it counts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -161,6 +162,7 @@ impl Core {
                 owners.map(|(owner, n)| (owner.clone(), *n)).collect()
             },
             server_clock: self.clock_in_words(),
+            another: self.another_view(),
             unmapped: self
                 .last
                 .seen
@@ -203,6 +205,8 @@ impl Core {
             gone: 0,
             in_vain: 0,
             breaker: "closed".to_owned(),
+            batch: None,
+            item_ms: None,
         };
         for (target, (visible, rejected)) in &self.last.seen.targets {
             let row = rows
@@ -231,6 +235,11 @@ impl Core {
         }
         for gate in self.governor.describe(now) {
             if let Some(row) = rows.get_mut(gate.target.as_str()) {
+                row.batch = Some(gate.batch);
+                row.item_ms = gate
+                    .seconds_per_item
+                    .and_then(|each| Duration::try_from_secs_f64(each).ok())
+                    .and_then(|each| u64::try_from(each.as_millis()).ok());
                 row.breaker = match gate.breaker_until {
                     Some(until) => format!("{} until {until:.0}", gate.breaker),
                     None => gate.breaker,
@@ -299,6 +308,7 @@ impl Core {
             out.push(item);
         }
         out.extend(self.world_item());
+        out.extend(self.another_item(now));
         out.extend(self.feed_item(now));
         if let Some(outage) = self.ledger.read(Index::outage) {
             let why = if outage.missing {

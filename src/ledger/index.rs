@@ -15,6 +15,7 @@ mod print;
 mod released;
 mod step;
 mod sums;
+mod untouched;
 mod worlds;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -57,6 +57,8 @@ pub struct TaskView {
     pub attempt_open: bool,
     /// True where it could belong to more than one lineage.
     pub ambiguous: bool,
+    /// True where somebody else has run it under its id since the last pass.
+    pub run_by_others: bool,
 }
 
 /// An open attempt that the list can't tell, to be read by id.

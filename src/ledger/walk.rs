@@ -71,6 +71,7 @@ pub(super) fn walk(index: &Index, snapshot: &Snapshot, read_at: Timestamp) -> Wa
             changed: true,
             attempt_open: false,
             ambiguous: false,
+            run_by_others: false,
         };
         let id = TaskRef::from(&task.id);
         let Some(place) = index.by_task.get(&id) else {
@@ -123,6 +124,7 @@ pub(super) fn walk(index: &Index, snapshot: &Snapshot, read_at: Timestamp) -> Wa
             let run = shown.after(of.run);
             let changed = now_print != of.print || moved || redefined.is_some() || foreign || back;
             view.changed |= changed;
+            view.run_by_others = foreign;
             if changed || run != of.run {
                 let item = SeenItem {
                     lineage,

@@ -112,6 +112,8 @@ pub struct ServerSettings {
     pub simulator_clock: bool,
     /// An action is enforced only once the traits that it rests on were probed; default true, but with `simulator_clock`.
     pub require_probe: bool,
+    /// Others are meant to act under this login too; default false.
+    pub shared_login: bool,
     /// The zone of dates without one; default UTC.
     pub server_zone: TimeZone,
 }

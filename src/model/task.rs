@@ -196,6 +196,8 @@ pub struct Task {
     pub has_adapter: Option<bool>,
     /// Digest text of the child row's form data where the server shows it.
     pub child: Option<Arc<str>>,
+    /// `…Updated By User ID`: who changed the row last. Never recorded.
+    pub updated_by: Option<Login>,
     /// Everything, as it came.
     pub fields: Fields,
 }
@@ -221,6 +223,7 @@ impl Task {
             retry_of: None,
             has_adapter: None,
             child: None,
+            updated_by: None,
             fields: Fields::default(),
         }
     }

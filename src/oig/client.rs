@@ -12,6 +12,7 @@ use super::dates;
 use super::error::OigError;
 use super::excerpt::excerpt;
 use super::filter::path_and_query;
+use super::peer::Peer;
 use super::tls::{self, Http};
 use super::wire::{self, Page, WireFault};
 use crate::model::Clock;
@@ -64,6 +65,8 @@ pub(super) struct Body {
     pub(super) bytes: Vec<u8>,
     /// The server's `Date`.
     pub(super) date: Option<String>,
+    /// What the connection was, where it was TLS.
+    pub(super) peer: Option<Peer>,
 }
 
 /// Whether a request is a read (budgeted) or a write (never repeated).
@@ -357,6 +360,7 @@ impl Inner {
     /// Collects a body up to the cap, counted after decompression.
     async fn collect(&self, mut answer: reqwest::Response, what: &str) -> Result<Body, OigError> {
         let limit = self.settings.max_body;
+        let peer = Peer::of(&answer);
         let date = answer.headers().get(DATE);
         let date = date.and_then(|v| v.to_str().ok()).map(str::to_owned);
         // what the header promises, within the cap: a page of a megabyte is not copied over and over
@@ -373,7 +377,7 @@ impl Inner {
             }
             bytes.extend_from_slice(&chunk);
         }
-        Ok(Body { bytes, date })
+        Ok(Body { bytes, date, peer })
     }
 
     /// The text of a body that should be JSON.

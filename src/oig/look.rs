@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::client::{Client, Inner, Reading};
 use super::error::OigError;
 use super::map;
+use super::peer::Peer;
 use super::wire;
 use crate::model::Task;
 
@@ -18,6 +19,8 @@ pub struct Look {
     pub body: Value,
     /// `Date`
     pub date: Option<String>,
+    /// What the connection was, where it was TLS.
+    pub peer: Option<Peer>,
     /// Wall time from asking to the last byte.
     pub took: Duration,
     /// Bytes after decompression.
@@ -60,6 +63,7 @@ impl Client {
         Ok(Some(Look {
             body: json,
             date: body.date,
+            peer: body.peer,
             took,
             bytes: body.bytes.len(),
             text,

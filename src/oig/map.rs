@@ -79,6 +79,7 @@ enum Known {
     RetryTask,
     Adapter,
     Child,
+    UpdatedBy,
     Other,
 }
 
@@ -109,6 +110,7 @@ fn known(name: &str) -> Known {
         (Some("data"), _) => Known::Response,
         (Some("note"), _) => Known::Note,
         (Some("retry task"), _) => Known::RetryTask,
+        (Some("updated by user id"), _) => Known::UpdatedBy,
         (_, "status.category") => Known::Category,
         (_, "process definition.tasks.task name") => Known::DefName,
         (_, "process definition.tasks.key") => Known::DefKey,
@@ -338,6 +340,7 @@ fn take<'r>(
         Known::Request => task.request = shared_key(value),
         Known::DefName => task.definition_name = named(value).map(|t| pool.get(t.trim())),
         Known::TargetUser => task.beneficiary = whole(value).map(|t| login(&t, pool)),
+        Known::UpdatedBy => task.updated_by = whole(value).map(|t| login(&t, pool)),
         Known::Response => task.response = value.text().map(|t| pool.get(&t)),
         // a field that is there and says nothing is an empty note; one that is not there is an unknown one
         Known::Note => {

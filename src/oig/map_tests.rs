@@ -95,6 +95,7 @@ fn the_documented_single_task_is_read_and_what_it_does_not_show_stays_unknown() 
     .expect("a task");
     assert_eq!(task.id.as_str(), "5124");
     assert_eq!(task.response.as_deref(), Some("Rejected"));
+    assert_eq!(task.updated_by, Some(Login::new("xelsysadm")));
     assert!(matches!(task.status, TaskStatus::Unknown(_)));
     assert_eq!(task.owner, Owner::Unknown);
     assert_eq!(

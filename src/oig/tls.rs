@@ -101,6 +101,7 @@ fn builder(
         .retry(reqwest::retry::never())
         .http1_only()
         .no_proxy()
+        .tls_info(!write)
         .connect_timeout(settings.connect_timeout)
         .timeout(if write {
             settings.write_timeout

@@ -183,8 +183,9 @@ fn unstore(stored: StoredTask) -> Task {
         beneficiary: stored.beneficiary,
         owner: stored.owner,
         created: stored.created,
-        // policies see it as the field that it is, and no decision rests on it
+        // policies see them as the fields that they are, and no decision rests on it
         started: None,
+        updated_by: None,
         reason: stored.reason,
         response: stored.response,
         note: stored.note,

@@ -110,6 +110,7 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     cycle_seconds: Histogram,
     cycles_failed: Counter,
+    acts_of_others: Counter,
     records: Counter,
     policy: Family<PolicyLabels, Gauge>,
     breaker: Family<TargetLabels, Gauge>,
@@ -142,6 +143,7 @@ impl Metrics {
                 0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 180.0, 600.0,
             ]),
             cycles_failed: Counter::default(),
+            acts_of_others: Counter::default(),
             records: Counter::default(),
             policy: Family::default(),
             breaker: Family::default(),
@@ -204,6 +206,11 @@ impl Metrics {
             "cycles_failed",
             "Cycles that ended with an error",
             metrics.cycles_failed.clone(),
+        );
+        r.register(
+            "acts_of_others",
+            "Acts of somebody else under this login that were read",
+            metrics.acts_of_others.clone(),
         );
         r.register(
             "ledger_records",
@@ -363,6 +370,11 @@ impl Metrics {
     /// A cycle ended with an error.
     pub fn cycle_failed(&self) {
         self.cycles_failed.inc();
+    }
+
+    /// Acts of somebody else under this login were read.
+    pub fn acts_of_others(&self, count: u64) {
+        self.acts_of_others.inc_by(count);
     }
 
     /// So many more records are durable.

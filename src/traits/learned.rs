@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// A task's field, as the rows showed it.
@@ -174,6 +175,15 @@ pub struct Wire {
     pub skew_ms: Option<i64>,
     /// Seconds by which the youngest creation date lies in the future, where one does.
     pub future_secs: Option<i64>,
+    /// `TLS 1.2`, `TLS 1.3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<String>,
+    /// Who issued the server's certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_by: Option<String>,
+    /// How long it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_until: Option<Timestamp>,
 }
 
 /// What only a write can teach.
@@ -191,10 +201,17 @@ pub struct RetryTrait {
     /// `same id`, `successor with link`, `successor without link`, `no successor was seen`, `not told`; the last two
     /// teach nothing.
     pub lineage: String,
-    /// Milliseconds until the server answered.
+    /// Milliseconds of wall time until the server answered.
     pub answered_ms: Option<u64>,
+    /// Whether the connector ran inside the call: `inside the call`, `after the answer`, `not told`.
+    #[serde(default = "not_told")]
+    pub runs: String,
     /// Seconds until the end was read.
     pub settled_secs: Option<i64>,
     /// The outcome's word.
     pub outcome: String,
+}
+
+fn not_told() -> String {
+    super::NOT_TOLD.to_owned()
 }

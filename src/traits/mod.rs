@@ -6,6 +6,7 @@ mod forms;
 mod learned;
 mod pages;
 mod rests;
+mod unlearned;
 mod words;
 
 pub use capture::{Capture, Captured};
@@ -14,4 +15,5 @@ pub use forms::{Forms, is_finished_row, rows_of};
 pub use learned::*;
 pub use pages::{Pass, order_of, passes};
 pub use rests::{Missing, NOT_TOLD, NOTHING_PROBED, missing};
-pub use words::{Meaning, meanings};
+pub use unlearned::not_probed;
+pub use words::{Limits, Meaning, RENEW, meanings};

@@ -3,6 +3,7 @@
 use crate::model::ActionName;
 
 use super::file::Traits;
+use super::learned::RetryTrait;
 
 /// A trait that an action rests on, and that no probe has seen.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -36,10 +37,7 @@ pub fn missing(traits: &Traits, action: ActionName) -> Option<Missing> {
     )
     .or_else(|| match action {
         ActionName::Retry => not(
-            traits
-                .retry
-                .as_ref()
-                .is_some_and(|retry| CONTINUES.contains(&&*retry.lineage)),
+            traits.retry.as_ref().is_some_and(continues),
             "how a task's work goes on after a retry",
             "run `provtaskd probe --retry-one TASK` with a daemon running: one retry, with consent",
         ),
@@ -63,6 +61,11 @@ pub fn missing(traits: &Traits, action: ActionName) -> Option<Missing> {
 
 /// The words that say how work goes on; a retry that was refused, was not applied, or left no trace says nothing.
 const CONTINUES: [&str; 3] = ["same id", "successor with link", "successor without link"];
+
+/// True where it has told how work goes on.
+pub(super) fn continues(retry: &RetryTrait) -> bool {
+    CONTINUES.contains(&&*retry.lineage)
+}
 
 /// The word for a retry whose continuation was not told.
 pub const NOT_TOLD: &str = "not told";
@@ -115,6 +118,7 @@ mod tests {
         Some(RetryTrait {
             lineage: lineage.to_owned(),
             answered_ms: None,
+            runs: NOT_TOLD.to_owned(),
             settled_secs: None,
             outcome: "completed".to_owned(),
         })

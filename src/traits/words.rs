@@ -1,5 +1,8 @@
 //! Says of each trait what was seen and what it means for provtaskd; it invents nothing that the traits do not hold.
 
+use std::time::Duration;
+
+use jiff::SignedDuration;
 use serde::Serialize;
 
 use super::file::Traits;
@@ -57,8 +60,25 @@ impl Out {
     }
 }
 
-/// All traits in words; `server_zone` is the configured zone of dates without one.
-pub fn meanings(traits: &Traits, server_zone: &str, page_size: u32) -> Vec<Meaning> {
+/// What of the configuration traits are held against.
+#[derive(Clone, Debug)]
+pub struct Limits<'a> {
+    /// Zone of dates without one.
+    pub server_zone: &'a str,
+    /// Rows per page.
+    pub page_size: u32,
+    /// Time that a batch may take.
+    pub batch_time: Duration,
+    /// Its largest size.
+    pub batch_max: u32,
+}
+
+/// A certificate that ends so soon is said to.
+pub const RENEW: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// All traits in words.
+pub fn meanings(traits: &Traits, limits: &Limits<'_>) -> Vec<Meaning> {
+    let (server_zone, page_size) = (limits.server_zone, limits.page_size);
     let mut out = Out(Vec::new());
     list(&mut out, traits, server_zone);
     pages(&mut out, traits, page_size);
@@ -66,6 +86,7 @@ pub fn meanings(traits: &Traits, server_zone: &str, page_size: u32) -> Vec<Meani
     accounts(&mut out, traits);
     people(&mut out, traits);
     roads(&mut out, traits);
+    retry(&mut out, traits, limits);
     out.0
 }
 
@@ -356,6 +377,26 @@ fn scope(out: &mut Out, traits: &Traits) {
             "TLS 1.2 or newer, certificate and name are verified"
         },
     );
+    if let Some(until) = wire.certificate_until {
+        let soon = until.duration_since(traits.taken_at) < RENEW;
+        out.tell(
+            soon,
+            "connection",
+            "certificate",
+            format!(
+                "{}, issued by {}, holds until {until:.0}",
+                wire.tls.as_deref().unwrap_or("TLS"),
+                wire.certificate_by
+                    .as_deref()
+                    .unwrap_or("an authority without a name")
+            ),
+            if soon {
+                "have it renewed: from then on nothing is read and nothing sent"
+            } else {
+                "have it renewed before; `check --online` says so 30 days ahead"
+            },
+        );
+    }
 }
 
 fn to_seconds(ms: i64) -> f64 {
@@ -475,12 +516,48 @@ fn roads(out: &mut Out, traits: &Traits) {
         roads.token.clone(),
         "server.auth = \"bearer\" needs it: the password then leaves once per token, and not with every call",
     );
-    if let Some(retry) = &traits.retry {
-        out.say(
-            "writes",
-            "retry",
-            format!("{}; {}", retry.lineage, retry.outcome),
-            "lineages continue so on this server",
-        );
-    }
+}
+
+/// What one guided retry has taught.
+fn retry(out: &mut Out, traits: &Traits, limits: &Limits<'_>) {
+    let Some(retry) = &traits.retry else {
+        return;
+    };
+    let part = "writes";
+    out.say(
+        part,
+        "retry",
+        format!("{}; {}", retry.lineage, retry.outcome),
+        "lineages continue so on this server",
+    );
+    let Some(ms) = retry.answered_ms else {
+        return;
+    };
+    let inside = retry.runs == "inside the call";
+    out.say(
+        part,
+        "connector",
+        format!("runs: {}; the answer came after {ms} ms", retry.runs),
+        if inside {
+            "an answer takes as long as the target: server.write_timeout has to be longer than its slowest, and each further task of a batch adds to it"
+        } else {
+            "an answer tells that it was accepted; what became of it is read afterwards"
+        },
+    );
+    let room = u64::try_from(limits.batch_time.as_millis()).unwrap_or(u64::MAX);
+    let fits = room / ms.max(1);
+    out.tell(
+        fits == 0,
+        part,
+        "largest safe batch",
+        format!("{fits} by time: {room} ms (governor.default.batch_time) / {ms} ms"),
+        &if fits == 0 {
+            "a single retry may take longer than that: raise server.write_timeout, of which batch_time is a third".to_owned()
+        } else {
+            format!(
+                "batches grow from batch_start to the lesser of this and batch_max ({}); the daemon learns the time anew by target",
+                limits.batch_max
+            )
+        },
+    );
 }

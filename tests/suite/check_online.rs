@@ -324,6 +324,11 @@ async fn what_is_wrong_with_tls_is_named() {
         fs::write(dir.path().join("ca.pem"), &trusted.pem).expect("written");
         dir
     };
+    let good = serve(&trusted, "localhost").await;
+    let said = check(&of(good));
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    let found = "TLS 1.3: the certificate, issued by First Test Authority, holds until 4096-01-01";
+    assert!(said.contains(found), "{said}");
     let stranger = serve(&named("Second Test Authority"), "localhost").await;
     named_as(
         &check(&of(stranger)),

@@ -187,6 +187,7 @@ pub fn setup(origin: &str) -> Setup {
             role_word: "role".to_owned(),
             simulator_clock: false,
             require_probe: false,
+            shared_login: false,
             server_zone: TimeZone::UTC,
         },
         dir,

@@ -504,7 +504,7 @@ impl Drop for Drill {
 }
 
 /// The retries that the ledger behind a socket has claimed.
-async fn claims(socket: &Path) -> Vec<Claim> {
+pub async fn claims(socket: &Path) -> Vec<Claim> {
     let list = Request::OutcomesList {
         filter: OutcomeFilter {
             limit: Some(100_000),

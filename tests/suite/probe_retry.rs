@@ -121,10 +121,12 @@ async fn house(target: &str) -> House {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_retry_with_consent_shows_how_lineages_continue_here() {
-    for (target, lineage) in [
-        ("", "successor without link"),
-        ("link_successor = true\n", "successor with link"),
-        ("same_id = true\n", "same id"),
+    let slow = "link_successor = true\ncall_ms = 2500\n";
+    let later = "same_id = true\nrun = \"later\"\nlater = \"10m\"\n";
+    for (target, lineage, connector) in [
+        ("", "successor without link", "not told"),
+        (slow, "successor with link", "inside the call"),
+        (later, "same id", "after the answer"),
     ] {
         let house = house(target).await;
         house.done(&["probe"]);
@@ -165,8 +167,26 @@ async fn one_retry_with_consent_shows_how_lineages_continue_here() {
         let kept = fs::read_to_string(house.dir.path().join("store/traits.json")).expect("kept");
         let kept: Value = serde_json::from_str(&kept).expect("JSON");
         assert_eq!(kept["retry"]["lineage"], lineage);
-        // a later probe keeps it
-        house.done(&["probe"]);
+        // and how long the answer took, and what ran in it
+        assert!(
+            shown.contains(&format!("connector  {connector}\n")),
+            "{shown}"
+        );
+        let ms = kept["retry"]["answered_ms"].as_u64().expect("a time");
+        assert_eq!(connector == "inside the call", ms >= 2_500, "{kept:#}");
+        // a later probe keeps it, and says what it means
+        let probed = house.done(&["probe"]);
+        let fits = 200_000 / ms.max(1);
+        assert!(
+            probed.contains(&format!("largest safe batch: {fits} by time")),
+            "{probed}"
+        );
+        assert!(
+            !probed.contains("how lineages continue after a retry"),
+            "{probed}"
+        );
+        let asks = probed.contains("whether a retry runs its connector inside the call");
+        assert_eq!(asks, connector == "not told", "{probed}");
         let kept = fs::read_to_string(house.dir.path().join("store/traits.json")).expect("kept");
         let kept: Value = serde_json::from_str(&kept).expect("JSON");
         assert_eq!(kept["retry"]["lineage"], lineage);

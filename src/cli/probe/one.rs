@@ -11,8 +11,8 @@ use super::super::render::clean;
 use crate::control::{ExplainView, Reply, Request, Story};
 use crate::daemon;
 use crate::model::settings::Settings;
-use crate::model::{ActionName, AttemptState, TaskId};
-use crate::traits::{NOT_TOLD, RetryTrait, Traits};
+use crate::model::{ActionName, AttemptEvent, AttemptState, TaskId};
+use crate::traits::{NOT_TOLD, RetryTrait, Traits, not_probed};
 
 /// Pause between two looks at what became of it (wall time).
 const LOOK: Duration = Duration::from_millis(500);
@@ -63,7 +63,8 @@ pub fn retry_one(context: &Context, settings: &Settings, one: &One<'_>) -> Resul
     }
     let before = shown.attempts.len();
     let story = wait(context, &task, before, one.patience)?;
-    let learned = learn(&story, &task);
+    let item_ms = item_ms(context, &story)?;
+    let learned = learn(&story, &task, item_ms);
     print(&told(&story, &task, &learned))?;
     keep(settings, traits, learned)
 }
@@ -161,7 +162,7 @@ fn wait(
 }
 
 /// How the work went on, from its story.
-fn learn(story: &Story, task: &TaskId) -> RetryTrait {
+fn learn(story: &Story, task: &TaskId, answered_ms: Option<u64>) -> RetryTrait {
     let last = story.attempts.last().map(|attempt| &attempt.row);
     let joined = story
         .events
@@ -180,13 +181,51 @@ fn learn(story: &Story, task: &TaskId) -> RetryTrait {
     };
     RetryTrait {
         lineage: lineage.to_owned(),
-        answered_ms: None,
+        answered_ms,
+        runs: runs(story, answered_ms).to_owned(),
         settled_secs: last.and_then(|row| {
             let settled = row.settled?;
             Some(settled.duration_since(row.claimed).as_secs())
         }),
         outcome: last.map_or_else(|| "not told".to_owned(), |row| row.state.to_string()),
     }
+}
+
+/// An answer that takes so long has waited for a connector.
+const SLOW: u64 = 2_000;
+
+/// Whether the connector ran before the answer. What was read as pending ran after it; what was fast, and was never
+/// seen to wait, tells nothing.
+fn runs(story: &Story, answered_ms: Option<u64>) -> &'static str {
+    let claimed = story
+        .events
+        .iter()
+        .rposition(|event| event.kind == "claimed");
+    let since = story.events.iter().skip(claimed.unwrap_or(0));
+    let pending = since
+        .filter(|event| event.kind == "outcome")
+        .any(|event| event.text.starts_with(AttemptEvent::ReadPending.as_str()));
+    match answered_ms {
+        _ if pending => "after the answer",
+        Some(ms) if ms >= SLOW => "inside the call",
+        _ => NOT_TOLD,
+    }
+}
+
+/// What the daemon has learned of the time that one task takes on the target, in wall time.
+fn item_ms(context: &Context, story: &Story) -> Result<Option<u64>, Failure> {
+    let target = story
+        .attempts
+        .last()
+        .and_then(|attempt| attempt.row.target.clone());
+    let Reply::Status(status) = answer(context, Request::Status)? else {
+        return Err(unexpected());
+    };
+    let row = status.targets.iter().find(|row| {
+        let same = |target: &crate::model::TargetName| target.as_str() == row.target;
+        target.as_ref().is_some_and(same)
+    });
+    Ok(row.and_then(|row| row.item_ms))
 }
 
 fn told(story: &Story, task: &TaskId, learned: &RetryTrait) -> String {
@@ -201,12 +240,16 @@ fn told(story: &Story, task: &TaskId, learned: &RetryTrait) -> String {
         (row.action == ActionName::Retry).then(|| row.reason.clone())?
     });
     format!(
-        "old id     {task}\nnew id     {}\nall ids    {}\ntime       {time}\nstate      {}{}\nlineage    {}\n",
+        "old id     {task}\nnew id     {}\nall ids    {}\ntime       {time}\nstate      {}{}\nlineage    {}\nanswer     {}\nconnector  {}\n",
         newer.map_or_else(|| "none".to_owned(), ToString::to_string),
         ids.join(", "),
         learned.outcome,
         reason.map_or_else(String::new, |reason| format!(" ({})", clean(&reason))),
         learned.lineage,
+        learned
+            .answered_ms
+            .map_or_else(|| NOT_TOLD.to_owned(), |ms| format!("after {ms} ms")),
+        learned.runs,
     )
 }
 
@@ -230,6 +273,7 @@ fn probed(settings: &Settings) -> Result<Traits, Failure> {
 
 /// Writes it beside the other traits.
 fn keep(settings: &Settings, mut traits: Traits, learned: RetryTrait) -> Result<(), Failure> {
+    traits.not_probed = not_probed(Some(&learned));
     traits.retry = Some(learned);
     daemon::keep_traits(&settings.traits, &traits).map_err(daemon::DaemonError::from)?;
     tell(&format!("written: {}", settings.traits.display()));

@@ -5,13 +5,26 @@ use std::fmt::Write as _;
 use super::layout::{Width, paragraph, prose, table, word};
 use super::time;
 use crate::model::ActionName;
-use crate::model::settings::ServerSettings;
-use crate::traits::{Traits, meanings, missing};
+use crate::model::settings::{ServerSettings, TargetLimits};
+use crate::traits::{Limits, Traits, meanings, missing};
 
 /// `probe`
-pub fn probe(traits: &Traits, server: &ServerSettings, width: Width) -> String {
+pub fn probe(
+    traits: &Traits,
+    server: &ServerSettings,
+    limits: &TargetLimits,
+    width: Width,
+) -> String {
     let zone = server.server_zone.iana_name().unwrap_or("UTC");
-    let said = meanings(traits, zone, server.page_size);
+    let said = meanings(
+        traits,
+        &Limits {
+            server_zone: zone,
+            page_size: server.page_size,
+            batch_time: limits.batch_time,
+            batch_max: limits.batch_max,
+        },
+    );
     let mut out = String::new();
     // writing to a String can't fail
     let _ = writeln!(

@@ -396,6 +396,13 @@ pub fn status(view: &StatusView, width: Width) -> String {
     for pause in &view.pauses {
         paragraph(&mut out, width, "paused: ", HANGING, &pause_line(pause));
     }
+    if let (Some(read), Some(at)) = (&view.another.last, view.another.last_at) {
+        let text = format!(
+            "{} under this login that no attempt of this store explains, the last one seen at {at:.0}: {read}",
+            counted(view.another.acts, "act", "acts")
+        );
+        paragraph(&mut out, width, "another client: ", HANGING, &text);
+    }
     logins(&mut out, &view.logins, width);
     if !view.targets.is_empty() {
         out.push('\n');

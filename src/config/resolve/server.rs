@@ -104,6 +104,9 @@ pub fn resolve(r: &mut Reader<'_>, raw: &ServerRaw, env: &Env) -> ServerSettings
         require_probe: r
             .plain("server.require_probe", &raw.require_probe)
             .unwrap_or(!simulator_clock),
+        shared_login: r
+            .plain("server.shared_login", &raw.shared_login)
+            .unwrap_or(false),
         server_zone: r.zone("server.server_zone", &raw.server_zone),
     }
 }
