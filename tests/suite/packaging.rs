@@ -154,12 +154,15 @@ impl Host {
         ] {
             let file = host.path("bin").join(name);
             fs::create_dir_all(host.path("bin")).expect("made");
-            fs::write(
-                &file,
-                format!("#!/bin/sh\necho \"{name} $*\" >>\"$CALLS\"\n{body}\n"),
-            )
-            .expect("written");
-            fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("set");
+            // written by another process: while a descriptor of ours is open for writing, a child that another
+            // test starts in that moment has it too, the kernel refuses to run the file ("text file busy"), and
+            // the shell takes the real command instead
+            let text = format!("#!/bin/sh\necho \"{name} $*\" >>\"$CALLS\"\n{body}\n");
+            let write = "printf '%s' \"$2\" >\"$1\" && chmod 755 \"$1\"";
+            let file = file.display().to_string();
+            let args = ["-c", write, "sh", &file, &text];
+            let written = Command::new("sh").args(args).status();
+            assert!(written.expect("a shell").success());
         }
         host
     }
