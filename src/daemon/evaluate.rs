@@ -269,6 +269,8 @@ pub async fn evaluate_list(
             None => {}
         }
     }
+    let glance = (bench.only.is_none() && !bench.whole && !bench.ahead)
+        .then(|| another::glance(bench, memory, &snapshot, &states, &observed.views));
     out.observed = observed;
     // the ledger has let go of its share. What only policies read leaves the rows, and memory with its decision
     let mut snapshot = Arc::unwrap_or_clone(snapshot);
@@ -345,9 +347,8 @@ pub async fn evaluate_list(
     drop(fields);
     keep(bench, inputs, now).await?;
     if bench.only.is_none() {
-        if !bench.whole && !bench.ahead {
-            let views = &out.observed.views;
-            out.strangers = another::look(bench, memory, &snapshot, &states, views).await?;
+        if let Some(glance) = glance {
+            out.strangers = another::look(bench, memory, glance).await?;
         }
         memory.forget_unseen();
     }
