@@ -108,15 +108,30 @@ fn line_after(note: &str, from: Timestamp) -> Option<Line<'_>> {
     found
 }
 
-/// Looks for such acts in a list that the ledger has taken in. What the lists before did not show yet, and what
-/// an attempt on record may have moved, tells nothing. The rows seen in this cycle are marked in the memory.
-pub async fn look(
+/// What the rows of a list show, before what was read of them is let go.
+#[derive(Debug, Default)]
+pub struct Glance {
+    ours: Vec<Login>,
+    /// By our logins, under the id that was known: the row tells it.
+    run: Vec<(LineageId, TaskId)>,
+    /// With a line of a provtaskd, and the task of which it speaks.
+    noted: Vec<(LineageId, TaskId, String, TaskId)>,
+    /// What goes on under another id.
+    joined: Vec<LineageId>,
+    /// What the lists before have shown as changed by our logins.
+    before: FastSet<LineageId>,
+    counts: bool,
+}
+
+/// Goes over a list that the ledger has taken in. What the lists before did not show yet tells nothing. Its rows
+/// are marked in the memory.
+pub fn glance(
     bench: &Bench,
     memory: &mut Memory,
     snapshot: &Snapshot,
     states: &[Option<RowState>],
     views: &[TaskView],
-) -> Result<Vec<Stranger>, OigError> {
+) -> Glance {
     let before = std::mem::take(&mut memory.watched);
     let further = bench
         .logins
@@ -136,7 +151,7 @@ pub async fn look(
         .watch
         .and_then(|since| since.checked_add(bench.settings.delivery.settle_after).ok());
     let counts = watched.counts && before.counts;
-    let (mut noted, mut run, mut asked) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut noted, mut run, mut joined) = (Vec::new(), Vec::new(), Vec::new());
     for ((task, state), view) in snapshot.tasks.iter().zip(states).zip(views) {
         let (Some(state), true) = (state, view.current) else {
             continue;
@@ -154,48 +169,70 @@ pub async fn look(
             && let Some(line) = line_after(note, told.map_or(from, |told| told.max(from)))
         {
             watched.noted.insert(lineage, line.at);
-            noted.push((lineage, task.id.clone(), line));
+            let text = line.text.chars().take(160).collect();
+            noted.push((lineage, task.id.clone(), text, line.task));
         }
         let known = memory.lineages.contains_key(&lineage) && !before.ours.contains(&lineage);
         if counts && known && own && view.run_by_others {
             run.push((lineage, task.id.clone()));
         }
         if counts && known && view.new {
-            asked.push(lineage);
+            joined.push(lineage);
         }
     }
+    memory.watched = watched;
+    Glance {
+        ours,
+        run,
+        noted,
+        joined,
+        before: before.ours,
+        counts,
+    }
+}
+
+/// Looks for such acts once every row of the list is remembered. What an attempt on record may have moved tells
+/// nothing.
+pub async fn look(
+    bench: &Bench,
+    memory: &Memory,
+    glance: Glance,
+) -> Result<Vec<Stranger>, OigError> {
+    let Glance {
+        ours,
+        run,
+        noted,
+        joined,
+        before,
+        counts,
+    } = glance;
+    let mut asked = joined.clone();
     if counts {
         // those that the last list showed and this one does not
         let cycle = memory.cycle;
         let mut gone: Vec<LineageId> = memory
             .lineages
             .iter()
-            .filter(|(lineage, known)| known.seen < cycle && !before.ours.contains(lineage))
+            .filter(|(lineage, known)| known.seen < cycle && !before.contains(lineage))
             .map(|(lineage, _)| *lineage)
             .collect();
         gone.sort_unstable();
         asked.extend(gone);
     }
-    if !watched.shown {
+    if !memory.watched.shown {
         asked.clear();
     }
-    memory.watched = watched;
     let ledger = &bench.ledger;
-    let mut found = Vec::new();
-    for lineage in ledger.read(|index| index.untouched(&asked)) {
-        if found.len() >= READ_AT_ONCE {
-            break;
-        }
+    let free = ledger.read(|index| index.untouched(&asked));
+    let found = free.into_iter().take(READ_AT_ONCE).filter_map(|lineage| {
         // of a piece of work that goes on under another id the one before is read
-        let shown = ledger.read(|index| (index.id_before(lineage), index.current_task(lineage)));
-        let joined = states
-            .iter()
-            .zip(views)
-            .any(|(state, view)| view.new && state.is_some_and(|state| state.lineage == lineage));
-        if let Some(task) = if joined { shown.0 } else { shown.1 } {
-            found.push((lineage, task));
-        }
-    }
+        let task = ledger.read(|index| match joined.contains(&lineage) {
+            true => index.id_before(lineage),
+            false => index.current_task(lineage),
+        });
+        Some((lineage, task?))
+    });
+    let found: Vec<(LineageId, TaskId)> = found.collect();
     let mut out = Vec::new();
     for (lineage, id) in found {
         match bench.client.task(&id).await {
@@ -216,13 +253,12 @@ pub async fn look(
     for (lineage, id) in run {
         out.push((lineage, id, "shows another run, by this login".to_owned()));
     }
-    for (lineage, id, line) in noted {
+    for (lineage, id, text, named) in noted {
         let of_named = ledger.read(|index| {
-            let lineage = index.lineage_of(&line.task);
+            let lineage = index.lineage_of(&named);
             lineage.is_none_or(|lineage| !index.untouched(&[lineage]).is_empty())
         });
         if of_named {
-            let text: String = line.text.chars().take(160).collect();
             let read = format!("has a note that is not of this store: {text}");
             out.push((lineage, id, read));
         }

@@ -273,6 +273,9 @@ pub async fn evaluate_list(
             None => {}
         }
     }
+    // while what was read of the rows is still there
+    let glance = (bench.only.is_none() && !bench.whole && !bench.ahead)
+        .then(|| another::glance(bench, memory, &snapshot, &states, &observed.views));
     observed.views = Vec::new();
     out.observed = observed;
     // the ledger has let go of its share
@@ -368,9 +371,8 @@ pub async fn evaluate_list(
     // with what the guards are asked, memory is fullest
     drop((texts, to_decide));
     if bench.only.is_none() {
-        if !bench.whole && !bench.ahead {
-            let views = &out.observed.views;
-            out.strangers = another::look(bench, memory, &snapshot, &states, views).await?;
+        if let Some(glance) = glance {
+            out.strangers = another::look(bench, memory, glance).await?;
         }
         memory.forget_unseen();
     }
