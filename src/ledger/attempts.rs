@@ -151,6 +151,14 @@ impl Work {
         if let Some(refusal) = self.not_now(lineage, &decision.task) {
             return Some(refusal);
         }
+        if self.presence_of(lineage).passes > 0 {
+            // what is queued was decided on an older list: somebody else may have ended it since
+            return Some(
+                Refusal::new(RefusalReason::TaskMoved, scope())
+                    .with("decided_on", &decision.task)
+                    .with("now", "not in the last whole list"),
+            );
+        }
         if twice {
             return Some(
                 Refusal::new(RefusalReason::AttemptOpen, scope()).with("batch", "the same"),

@@ -455,3 +455,38 @@ fn an_accepted_retry_that_another_run_told_is_held_until_settle_after() {
         told.outcomes
     );
 }
+
+/// What waits in a queue was decided on an older list; the last one does not show it, because OIG's own job has
+/// completed it since (torture seed 59: a target that carries out whatever it is told did it twice).
+#[test]
+fn what_the_last_whole_list_does_not_show_is_not_claimed() {
+    let (mut work, _) = core();
+    let both = || vec![rejected("90", "77"), rejected("91", "78")];
+    let seen = see(&mut work, both(), 0);
+    let lineage = seen.views[0].lineage.expect("opened");
+    let without = || vec![rejected("91", "78")];
+    let accepted = || ReceiptStatus::Accepted;
+    // a list that is not whole tells nothing
+    let mut part = sighting(without(), 1);
+    Arc::make_mut(&mut part.snapshot).complete = false;
+    work.observe(&part, at(1)).expect("a pass");
+    see(&mut work, both(), 2);
+    see(&mut work, without(), 3);
+    assert!(!send_as(
+        &mut work,
+        lineage,
+        "90",
+        Action::Retry,
+        4,
+        accepted()
+    ));
+    see(&mut work, both(), 5);
+    assert!(send_as(
+        &mut work,
+        lineage,
+        "90",
+        Action::Retry,
+        6,
+        accepted()
+    ));
+}
