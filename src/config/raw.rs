@@ -263,7 +263,7 @@ section! {
         earliest: String = Default(r#""30s""#), "Shortest pause between the end of a cycle and one that a hint asks for.";
         persons_file: String = Optional(r#""persons""#), "File of logins, one a line (`#` begins a comment): the accounts of these persons are walked through, and rejected tasks that no list shows are read by their ids. It is read again in each cycle.";
         persons_every: String = Default(r#""6h""#), "From the begin of a walk through all these persons to the next (at least 10m).";
-        persons_per_cycle: i64 = Default("5"), "Persons whose accounts are walked through after one cycle (1 to 1000), those that an event or a file of the folder names first; an eighth of `server.reads_per_minute` is read for it at most.";
+        persons_per_cycle: i64 = Default("5"), "Persons whose accounts are walked through after one cycle (2 to 1000), those that an event or a file of the folder names first; an eighth of `server.reads_per_minute` is read for it at most.";
     }
 }
 

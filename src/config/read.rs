@@ -41,11 +41,6 @@ impl<'a> Reader<'a> {
         self.push(Severity::Error, key, what.into(), hint.into());
     }
 
-    /// Records a warning at a key.
-    pub fn warning(&mut self, key: &str, what: impl Into<String>, hint: impl Into<String>) {
-        self.push(Severity::Warning, key, what.into(), hint.into());
-    }
-
     fn push(&mut self, severity: Severity, key: &str, what: String, hint: String) {
         self.findings.push(Finding {
             severity,

@@ -393,6 +393,20 @@ fn what_is_wrong_with_mail_is_said_with_its_key() {
     }
 }
 
+/// A request that is given up must not count as settled in that moment.
+#[test]
+fn a_write_that_may_last_longer_than_its_settling_is_refused() {
+    let refused = |server: &str, after: &str| {
+        let text = format!("{MINIMAL}{server}\n[delivery]\nsettle_after = \"{after}\"\n");
+        let found = with(&text).err().unwrap_or_default();
+        found
+            .iter()
+            .any(|finding| finding.key == "delivery.settle_after")
+    };
+    assert!(refused("", "9m") && refused("write_timeout = \"20m\"", "15m"));
+    assert!(!refused("", "10m") && !refused("write_timeout = \"15m\"", "15m"));
+}
+
 #[test]
 fn further_logins_take_the_server_as_it_is_and_stand_there_once() {
     let second = "[[login]]\nlogin = \"Second\"\npassword_file = \"second\"\nreads_per_minute = 30\nevery = \"1h\"\n";

@@ -45,7 +45,8 @@ pub(super) fn resolve(
             "intake.persons_per_cycle",
             &raw.persons_per_cycle,
             5,
-            1,
+            // one place stays the file's where persons are named
+            2,
             1_000,
         ),
     };
