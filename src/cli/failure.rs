@@ -267,7 +267,10 @@ impl From<ControlError> for Failure {
             ControlError::Io { source, .. }
                 if matches!(source.kind(), ConnectionReset | BrokenPipe | UnexpectedEof) =>
             {
-                (Kind::Busy, "the daemon is ending: try again")
+                (
+                    Kind::Busy,
+                    "the daemon has ended, or is ending, before it answered; an order may be in force all the same: look at `provtaskd status`, then try again",
+                )
             }
             ControlError::Io { .. } => (
                 Kind::Io,

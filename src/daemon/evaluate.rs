@@ -20,7 +20,7 @@ use crate::absence::Roster;
 use crate::calendar;
 use crate::dispatch::verify::Witness;
 use crate::guard::Passed;
-use crate::ledger::{Inputs, Ledger, LedgerError, Observed, Sighting, said_print};
+use crate::ledger::{Index, Inputs, Ledger, LedgerError, Observed, Sighting, said_print};
 use crate::model::hash::{FastMap, FastSet};
 use crate::model::settings::Settings;
 use crate::model::{
@@ -385,7 +385,8 @@ pub async fn evaluate_list(
         }
     }
     proposed?;
-    out.seen.no_road = roads::unlisted(&snapshot, &hinted, &memory.cache);
+    let unlisted = |index: &Index| roads::unlisted(&snapshot, &hinted, &memory.cache, index);
+    out.seen.no_road = bench.ledger.read(unlisted);
     out.to_justify = justify::wishes(&around, &rows);
     let keep = bench.settings.guard.fact_age + SignedDuration::from_mins(5);
     memory.cache.trim(bench.clock.now(), keep);

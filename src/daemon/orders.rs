@@ -507,7 +507,7 @@ pub fn name_of(actor: &Actor) -> String {
 }
 
 /// The set that a hash or its beginning names; people see the first twelve characters only.
-fn meant(hash: &PolicyHash, known: &BTreeSet<PolicyHash>) -> Result<PolicyHash, String> {
+pub fn meant(hash: &PolicyHash, known: &BTreeSet<PolicyHash>) -> Result<PolicyHash, String> {
     const LEAST: usize = 8;
     if known.contains(hash) {
         return Ok(hash.clone());

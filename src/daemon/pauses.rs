@@ -152,8 +152,17 @@ impl Core {
             self.put(EventBody::Resumed { scope }, who.clone(), now)
                 .await?;
         }
-        let ended: Vec<String> = ended.iter().map(ToString::to_string).collect();
-        Ok(Reply::done(format!("resumed {}", ended.join(", "))))
+        let words = |scopes: &[Scope]| {
+            let words: Vec<String> = scopes.iter().map(ToString::to_string).collect();
+            words.join(", ")
+        };
+        let stay = self.governor.pauses(now).into_iter();
+        let stay: Vec<Scope> = stay.map(|pause| pause.scope).collect();
+        let stay = match words(&stay) {
+            none if none.is_empty() => String::new(),
+            stay => format!("; still paused: {stay}"),
+        };
+        Ok(Reply::done(format!("resumed {}{stay}", words(&ended))))
     }
 }
 

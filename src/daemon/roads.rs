@@ -14,7 +14,12 @@ use crate::oig::Client;
 
 /// Rejected tasks that hints or the processes of accounts have shown and no login's list does, by owner. Empty
 /// where a list was not read: it may be the one that shows them.
-pub fn unlisted(snapshot: &Snapshot, hinted: &Hinted, cache: &Cache) -> BTreeMap<String, u64> {
+pub fn unlisted(
+    snapshot: &Snapshot,
+    hinted: &Hinted,
+    cache: &Cache,
+    index: &Index,
+) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     let asked = snapshot.seers.as_ref();
     if !snapshot.complete || asked.is_some_and(|seers| seers.read != seers.all()) {
@@ -34,6 +39,16 @@ pub fn unlisted(snapshot: &Snapshot, hinted: &Hinted, cache: &Cache) -> BTreeMap
             found.insert(&task.id, &task.owner);
         }
     }
+    // a reading may be older than our retry: what goes on under another id, is done or under way is on no list
+    // with right
+    let moved_on = |id: &TaskId| {
+        index.lineage_of(id).is_some_and(|lineage| {
+            index.current_task(lineage).as_ref() != Some(id)
+                || index.is_done(lineage)
+                || index.attempt(lineage).is_some()
+        })
+    };
+    found.retain(|id, _| !moved_on(id));
     for owner in found.into_values() {
         *counts.entry(owner.to_string()).or_default() += 1;
     }

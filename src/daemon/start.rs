@@ -22,7 +22,7 @@ use super::probed::unprobed;
 use super::requests::OnRecord;
 use super::signals::listen;
 use super::stopped::StopFile;
-use super::store::{StoreSeen, mismatch_of, needs_a_store};
+use super::store::{StoreSeen, mismatch_of, needs_a_store, unknown_set};
 use super::time::{clock_for, idle};
 use super::under_way::UnderWay;
 use super::upkeep::{Saving, save_offline};
@@ -526,6 +526,9 @@ pub async fn offline(settings: Settings, request: Request) -> Result<Reply, Daem
     }
     let absent = place(&settings.store.dir)? != Place::There;
     if absent && let Some(refused) = needs_a_store(&request, &settings) {
+        return Ok(refused);
+    }
+    if absent && let Some(refused) = unknown_set(&request, &settings)? {
         return Ok(refused);
     }
     let made = absent && matches!(request, Request::Release { .. });

@@ -1,13 +1,16 @@
 //! What is said of the store: whether it is there, whole, or less than was acknowledged; it opens none and changes nothing.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::core::Core;
-use super::login;
+use super::orders::meant;
+use super::{DaemonError, login};
 use crate::control::{RefusedKind, Reply, Request, RewoundView};
 use crate::ledger::{Ledger, OpenReport, Place, Rewound, place};
 use crate::model::settings::{Settings, StoreSettings};
+use crate::policy;
 
 /// What was found when the store was opened, or that there was none to open.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -124,6 +127,26 @@ pub fn needs_a_store(request: &Request, settings: &Settings) -> Option<Reply> {
         ),
         "correct --store or store.dir; where it is the right directory, start `provtaskd run` first, or `provtaskd run --once` once",
     ))
+}
+
+/// The refusal of a release of anything but the configured policy set where no store is: none is made for it.
+///
+/// # Errors
+/// The policies can't be read.
+pub fn unknown_set(request: &Request, settings: &Settings) -> Result<Option<Reply>, DaemonError> {
+    let Request::Release { hash, .. } = request else {
+        return Ok(None);
+    };
+    let known = BTreeSet::from([policy::load::load(&settings.policy)?.hash().clone()]);
+    let refused = meant(hash, &known).err().map(|why| {
+        let dir = settings.store.dir.display();
+        Reply::refused(
+            RefusedKind::NotFound,
+            why,
+            format!("there is no store in {dir}, and none was made; `provtaskd status` shows the hash of the configured policy set"),
+        )
+    });
+    Ok(refused)
 }
 
 /// Why no store can be made where the settings name one, and whether that is this user's lack alone.

@@ -88,6 +88,17 @@ fn an_order_makes_no_store_where_a_directory_was_mistyped() {
     let status = provtaskd(dir.path(), &["--store", "new", "status", "--json"]);
     let status: serde_json::Value = serde_json::from_slice(&status.stdout).expect("JSON");
     let hash = status["policy_hash"].as_str().expect("a hash");
+    // one that is refused makes none
+    let unknown = [
+        "--store", "new", "policy", "release", "deadbeef", "--person", "A", "--word", "B",
+    ];
+    let output = provtaskd(dir.path(), &unknown);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        text.contains("ever loaded here") && text.contains("none was made"),
+        "{text}"
+    );
+    assert!(!dir.path().join("new").exists());
     let release = [
         "--store", "new", "policy", "release", hash, "--person", "A", "--word", "B",
     ];

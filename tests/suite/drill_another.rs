@@ -161,6 +161,11 @@ async fn a_daemon_that_reads_acts_of_another_under_its_login_sends_nothing_until
     let sent = Second::json(&drill, &["outcomes", "list", "--json"]);
     assert_eq!(sent, json!([]), "nothing is sent");
     Second::done(&drill, &["resume"]);
+    let report = Second::done(&drill, &["report", "daily"]);
+    assert!(
+        report.contains("somebody else acts under this login"),
+        "{report}"
+    );
     drill
         .until("it acts by a person's word", |drill| {
             drill.count("healable_open") == 0

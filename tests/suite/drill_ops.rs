@@ -358,8 +358,10 @@ async fn status_shows_each_pause_with_who_since_when_and_why() {
         !line.1.contains('\u{7}'),
         "what a person types is no command for a terminal"
     );
-    drill.done(&["resume"]);
-    drill.done(&["resume", "--target", "SAP"]);
+    let said = drill.done(&["resume"]);
+    assert!(said.contains("still paused: target SAP"), "{said}");
+    let said = drill.done(&["resume", "--target", "SAP"]);
+    assert!(!said.contains("still paused"), "{said}");
     assert_eq!(status(&drill)["pauses"], json!([]));
     drill.run_for("12h").await;
     drill.judge().await;

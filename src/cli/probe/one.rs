@@ -64,7 +64,7 @@ pub fn retry_one(context: &Context, settings: &Settings, one: &One<'_>) -> Resul
     let before = shown.attempts.len();
     let story = wait(context, &task, before, one.patience)?;
     let item_ms = item_ms(context, &story)?;
-    let learned = learn(&story, &task, item_ms);
+    let learned = learn(&story, &task, of_this(&story, item_ms));
     print(&told(&story, &task, &learned))?;
     keep(settings, traits, learned)
 }
@@ -159,6 +159,17 @@ fn wait(
             Ok(())
         })?;
     }
+}
+
+/// The time of the answer, where this attempt was answered: the target's learned time is older otherwise.
+fn of_this(story: &Story, item_ms: Option<u64>) -> Option<u64> {
+    let claimed = story
+        .events
+        .iter()
+        .rposition(|event| event.kind == "claimed");
+    let mut since = story.events.iter().skip(claimed.unwrap_or(0));
+    let answered = |text: &str| text.starts_with("accepted") || text.starts_with("refused");
+    item_ms.filter(|_| since.any(|event| event.kind == "answered" && answered(&event.text)))
 }
 
 /// How the work went on, from its story.
@@ -271,8 +282,15 @@ fn probed(settings: &Settings) -> Result<Traits, Failure> {
         })
 }
 
-/// Writes it beside the other traits.
+/// Writes it beside the other traits. One that was not told takes nothing away that an earlier one has taught.
 fn keep(settings: &Settings, mut traits: Traits, learned: RetryTrait) -> Result<(), Failure> {
+    let known = traits.retry.as_ref().map(|known| known.lineage.as_str());
+    if learned.lineage == NOT_TOLD && known.is_some_and(|known| known != NOT_TOLD) {
+        tell(
+            "not written: how the work goes on was not told this time, and what an earlier retry has taught stays",
+        );
+        return Ok(());
+    }
     traits.not_probed = not_probed(Some(&learned));
     traits.retry = Some(learned);
     daemon::keep_traits(&settings.traits, &traits).map_err(daemon::DaemonError::from)?;

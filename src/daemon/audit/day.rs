@@ -263,7 +263,10 @@ impl Day {
             EventBody::JustificationEnded { seen: true, .. } if inside => self.notes.seen += 1,
             _ => {}
         }
-        if inside && let Actor::Person { .. } = event.actor {
+        // a pause that the daemon orders itself is one as well
+        let is_order = matches!(event.actor, Actor::Person { .. })
+            || matches!(event.body, EventBody::Paused { .. });
+        if inside && is_order {
             for row in rows(event.clone(), &self.known) {
                 let subject = row.subject();
                 let line = OrderLine {
