@@ -381,7 +381,10 @@ fn written(attempt: &Attempt, task: &Task) -> Option<Judgement> {
         told(
             event,
             Some(&task.id),
-            format!("task {} shows {what}, and is {}", task.id, task.status),
+            match responds {
+                true => format!("task {} shows {what}, and is {}", task.id, task.status),
+                false => format!("task {} shows {what}", task.id),
+            },
         )
     })
 }
