@@ -8,7 +8,7 @@ use super::super::context::{Context, print};
 use super::super::failure::{Failure, Kind, tell};
 use super::super::progress::beside;
 use super::super::render::clean;
-use crate::control::{ExplainView, Reply, Request, Story};
+use crate::control::{EventView, ExplainView, Reply, Request, Story};
 use crate::daemon;
 use crate::model::settings::Settings;
 use crate::model::{ActionName, AttemptEvent, AttemptState, TaskId};
@@ -161,13 +161,16 @@ fn wait(
     }
 }
 
+/// What is on record of the last attempt.
+fn since_claim(story: &Story) -> impl Iterator<Item = &EventView> {
+    let mut claims = story.events.iter();
+    let claimed = claims.rposition(|event| event.kind == "claimed");
+    story.events.iter().skip(claimed.unwrap_or(0))
+}
+
 /// The time of the answer, where this attempt was answered: the target's learned time is older otherwise.
 fn of_this(story: &Story, item_ms: Option<u64>) -> Option<u64> {
-    let claimed = story
-        .events
-        .iter()
-        .rposition(|event| event.kind == "claimed");
-    let mut since = story.events.iter().skip(claimed.unwrap_or(0));
+    let mut since = since_claim(story);
     let answered = |text: &str| text.starts_with("accepted") || text.starts_with("refused");
     item_ms.filter(|_| since.any(|event| event.kind == "answered" && answered(&event.text)))
 }
@@ -208,12 +211,7 @@ const SLOW: u64 = 2_000;
 /// Whether the connector ran before the answer. What was read as pending ran after it; what was fast, and was never
 /// seen to wait, tells nothing.
 fn runs(story: &Story, answered_ms: Option<u64>) -> &'static str {
-    let claimed = story
-        .events
-        .iter()
-        .rposition(|event| event.kind == "claimed");
-    let since = story.events.iter().skip(claimed.unwrap_or(0));
-    let pending = since
+    let pending = since_claim(story)
         .filter(|event| event.kind == "outcome")
         .any(|event| event.text.starts_with(AttemptEvent::ReadPending.as_str()));
     match answered_ms {
