@@ -241,7 +241,8 @@ async fn ledger(dir: &std::path::Path, tasks: usize) -> Took {
         if part.is_empty() {
             break;
         }
-        ledger.keep_inputs(part, now).await.expect("kept");
+        let kept = ledger.keep_inputs(part, now).await.expect("taken");
+        kept.done().await.expect("kept");
         let part = records.by_ref().take(1000).collect();
         let recorded = ledger.decided(part, cycle, now).await.expect("taken");
         recorded.done().await.expect("recorded");

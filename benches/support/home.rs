@@ -87,6 +87,8 @@ impl Home {
     pub fn command_of(&self, program: &Path, args: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(args).current_dir(self.dir.path()).env_clear();
+        // as the unit in examples/deploy starts it
+        command.env("MIMALLOC_PURGE_DELAY", "25");
         command
     }
 

@@ -15,12 +15,12 @@ use super::hinted::{self, Hinted};
 use super::memory::{Memory, Moment, Remembered, relook_of, rests_on_readings};
 use super::owners::{self, Loads};
 use super::seen::{Seen, count};
-use super::{justify, lists, outset, propose, roads, walk};
+use super::{justify, lists, outset, propose, roads, two, walk};
 use crate::absence::Roster;
 use crate::calendar;
 use crate::dispatch::verify::Witness;
 use crate::guard::Passed;
-use crate::ledger::{Index, Inputs, Ledger, LedgerError, Observed, Sighting, said_print};
+use crate::ledger::{Index, Inputs, Ledger, LedgerError, Observed, Sighting, Taken, said_print};
 use crate::model::hash::{FastMap, FastSet};
 use crate::model::settings::Settings;
 use crate::model::{
@@ -183,11 +183,7 @@ pub async fn evaluate_list(
 ) -> Result<Evaluated, CycleError> {
     let snapshot = Arc::new(snapshot);
     let now = bench.clock.now();
-    let kinds: Vec<Kind> = snapshot
-        .tasks
-        .iter()
-        .map(|task| bench.policies.kind_of(task))
-        .collect();
+    let kinds: Vec<Kind> = two::map(&snapshot.tasks, &|task| bench.policies.kind_of(task));
     let (ledger, sighting) = (
         bench.ledger.clone(),
         Sighting {
@@ -200,13 +196,14 @@ pub async fn evaluate_list(
         },
     );
     let taking_in = tokio::spawn(async move { ledger.observe(sighting, now).await });
+    // what was spawned last waits for this very thread
+    tokio::task::yield_now().await;
     // while the ledger takes the list in, what needs no lineage is worked out
     let accounts = Accounts::of(&snapshot);
     let loads = Loads::of(&snapshot);
     // after a start everything is decided; later on only what has changed is worth its class
     let classes: Vec<Class> = if memory.lineages.is_empty() && bench.only.is_none() {
-        let tasks = snapshot.tasks.iter();
-        tasks.map(|task| bench.policies.classify(task)).collect()
+        two::map(&snapshot.tasks, &|task| bench.policies.classify(task))
     } else {
         Vec::new()
     };
@@ -344,13 +341,16 @@ pub async fn evaluate_list(
         };
         part.iter().map(one).collect::<Vec<_>>()
     };
+    // a table that grows by itself is copied again and again, and for a while is there twice
+    let new = to_decide.len().saturating_sub(memory.lineages.len());
+    memory.lineages.reserve(new);
     let mut parts = to_decide.chunks(DECIDE_AT_ONCE);
     let mut inputs = Vec::new();
     let first = parts.next().map(|part| candidates(part, memory));
     let mut asked = first.map(|first| Asked::now(bench, first));
     let mut keeping = VecDeque::new();
     while let Some(deciding) = asked.take() {
-        keeping.push_back(tokio::spawn(keep(bench, std::mem::take(&mut inputs), now)));
+        keeping.extend(keep(bench, std::mem::take(&mut inputs), now).await?);
         let next = parts.next().map(|part| candidates(part, memory));
         let decided = deciding.answers().await?;
         asked = next.map(|next| Asked::now(bench, next));
@@ -361,13 +361,13 @@ pub async fn evaluate_list(
         while keeping.len() > KEPT_AT_ONCE
             && let Some(first) = keeping.pop_front()
         {
-            first.await.map_err(|_| CycleError::Worker)??;
+            first.done().await?;
         }
     }
+    keeping.extend(keep(bench, inputs, now).await?);
     for rest in keeping {
-        rest.await.map_err(|_| CycleError::Worker)??;
+        rest.done().await?;
     }
-    keep(bench, inputs, now).await?;
     // with what the guards are asked, memory is fullest
     drop((texts, to_decide));
     if bench.only.is_none() {
@@ -531,18 +531,14 @@ fn remember(
     })
 }
 
-/// Stores what decisions rest on; a plan stores nothing.
-fn keep(
+/// Hands what decisions rest on to the ledger; a plan stores nothing.
+async fn keep(
     bench: &Bench,
     inputs: Vec<Inputs>,
     now: Timestamp,
-) -> impl Future<Output = Result<(), LedgerError>> + use<> {
-    let nothing = bench.whole || bench.ahead || inputs.is_empty();
-    let ledger = bench.ledger.clone();
-    async move {
-        if nothing {
-            return Ok(());
-        }
-        ledger.keep_inputs(inputs, now).await
+) -> Result<Option<Taken<()>>, LedgerError> {
+    if bench.whole || bench.ahead || inputs.is_empty() {
+        return Ok(None);
     }
+    bench.ledger.keep_inputs(inputs, now).await.map(Some)
 }

@@ -55,6 +55,7 @@ mod stories;
 mod survey;
 mod systemd;
 mod time;
+mod two;
 mod under_way;
 mod upkeep;
 mod views;

@@ -330,7 +330,8 @@ impl Ledger {
     }
 
     /// Stores the inputs of evaluations, each once by its digest. Those whose answer is as before wait
-    /// for [`Ledger::decided`]: they are stored if their decision is recorded. Answers before the disk.
+    /// for [`Ledger::decided`]: they are stored if their decision is recorded. They have their place when
+    /// this returns; what it returns answers when they are stored there, before the disk does.
     ///
     /// # Errors
     /// The ledger has failed.
@@ -338,10 +339,8 @@ impl Ledger {
         &self,
         inputs: Vec<Inputs>,
         now: Timestamp,
-    ) -> Result<(), LedgerError> {
+    ) -> Result<Taken<()>, LedgerError> {
         self.in_turn(move |work| work.keep_inputs(inputs, now))
-            .await?
-            .done()
             .await
     }
 

@@ -40,7 +40,10 @@ enum Next {
 const UNREADABLE_MAX: usize = 1_000;
 
 struct Builder {
+    /// Without its rows.
     snapshot: Snapshot,
+    /// The rows, page by page: in one list that grows they would be copied again and again.
+    rows: Vec<Vec<Task>>,
     ids: FastSet<TaskId>,
     /// The last row of the last page; `None` where it can't be read.
     last: Option<TaskId>,
@@ -233,6 +236,7 @@ impl Builder {
                 pages: 0,
                 unreadable: Vec::new(),
             },
+            rows: Vec::new(),
             ids: FastSet::default(),
             last: None,
             last_unread: false,
@@ -275,19 +279,26 @@ impl Builder {
         self.snapshot
             .unreadable
             .extend(page.unreadable.into_iter().take(left));
-        for task in page.tasks {
-            if !self.ids.insert(task.id.clone()) {
-                self.snapshot.stable = false;
-                continue;
-            }
-            self.snapshot.tasks.push(task);
-            fresh += 1;
-        }
+        let (shown, ids) = (page.tasks.len(), &mut self.ids);
+        page.tasks.retain(|task| ids.insert(task.id.clone()));
+        self.snapshot.stable &= page.tasks.len() == shown;
+        fresh += page.tasks.len();
+        self.rows.push(page.tasks);
         fresh
     }
 
+    /// The snapshot with all rows in their order.
+    fn gathered(mut self) -> Snapshot {
+        drop(self.ids);
+        self.snapshot.tasks = Vec::with_capacity(self.rows.iter().map(Vec::len).sum());
+        for mut page in self.rows {
+            self.snapshot.tasks.append(&mut page);
+        }
+        self.snapshot
+    }
+
     /// The list is whole; `last`: how many pages it really had, where some were read past its end.
-    fn done(mut self, inner: &Inner, last: Option<u32>) -> Snapshot {
+    fn done(self, inner: &Inner, last: Option<u32>) -> Snapshot {
         let pages = last.unwrap_or(self.snapshot.pages);
         inner.pages_known.store(pages, Ordering::Relaxed);
         if let Some(why) = self.snapshot.unreadable.first() {
@@ -297,19 +308,18 @@ impl Builder {
                 "rows of the list can't be read: nothing is concluded from what it does not show"
             );
         }
-        self.snapshot.tasks.shrink_to_fit();
-        self.snapshot
+        self.gathered()
     }
 
     fn incomplete(mut self, why: &str) -> Snapshot {
         tracing::warn!(
             pages = self.snapshot.pages,
-            tasks = self.snapshot.tasks.len(),
+            tasks = self.rows.iter().map(Vec::len).sum::<usize>(),
             why,
             "the list of tasks ended oddly: it counts as incomplete"
         );
         self.snapshot.complete = false;
-        self.snapshot
+        self.gathered()
     }
 }
 

@@ -6,6 +6,7 @@ use super::{Standing, Wish, lacks_a_fact, role_of};
 use crate::daemon::facts::Surroundings;
 use crate::daemon::memory::Memory;
 use crate::daemon::owners;
+use crate::daemon::two;
 use crate::guard::{self, AssigneeFact, GuardInput, Passed};
 use crate::model::facts::{History, Known, Person};
 use crate::model::{Action, Login, Principal, Refusal, RefusalReason, Road};
@@ -15,8 +16,6 @@ type Asked = Result<Passed, Vec<Refusal>>;
 
 /// Wishes that are asked about in one go, so that the answers never exist all at once.
 const AT_ONCE: usize = 4096;
-/// Fewer are not worth another thread.
-const FEW: usize = 128;
 
 /// The wishes in their order, each with the guards' answer; `None` where that depends on who has been
 /// given work before it.
@@ -30,7 +29,7 @@ pub(super) fn asked_first(
     let parts = std::iter::from_fn(move || {
         let part: Vec<Wish> = wishes.by_ref().take(AT_ONCE).collect();
         (!part.is_empty()).then(|| {
-            let answers = answers(&part, &|wish| {
+            let answers = two::map(&part, &|wish: &Wish| {
                 let alone = !matches!(*wish.action, Action::Reassign { .. });
                 alone.then(|| ask(around, memory, wish, standing, &HashMap::new()))
             });
@@ -38,22 +37,6 @@ pub(super) fn asked_first(
         })
     });
     parts.flatten()
-}
-
-fn answers(part: &[Wish], one: &(dyn Fn(&Wish) -> Option<Asked> + Sync)) -> Vec<Option<Asked>> {
-    if part.len() < FEW {
-        return part.iter().map(one).collect();
-    }
-    let (first, second) = part.split_at(part.len() / 2);
-    std::thread::scope(|scope| {
-        let second = scope.spawn(|| second.iter().map(one).collect::<Vec<_>>());
-        let mut all: Vec<_> = first.iter().map(one).collect();
-        match second.join() {
-            Ok(rest) => all.extend(rest),
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-        all
-    })
 }
 
 /// Asks the guards about one wish. `handed` is what people have been given in this cycle.

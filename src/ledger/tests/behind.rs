@@ -91,6 +91,9 @@ async fn after_a_failed_write_nothing_is_answered_but_that() {
         ledger
             .keep_inputs(Vec::new(), at(3))
             .await
+            .expect("the queue is open")
+            .done()
+            .await
             .expect_err("failed"),
     );
     let settled = ledger.settle(Vec::new(), Duration::ZERO, at(3)).await;

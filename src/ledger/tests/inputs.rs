@@ -63,6 +63,9 @@ async fn cycle(ledger: &Ledger, decision: &Decision, text: &str, refusal: Option
     ledger
         .keep_inputs(vec![inputs(decision, text)], at(1))
         .await
+        .expect("its place")
+        .done()
+        .await
         .expect("kept");
     ledger
         .decided(vec![record(decision, refusal)], CYCLE, at(1))
@@ -91,7 +94,8 @@ async fn inputs_of_ten_alike_tasks_cost_little_more_than_one_and_come_back_to_th
         .map(|(l, text)| decision(*l, "90", text, "wait"))
         .collect();
     let all = made.iter().zip(&texts).map(|(d, t)| inputs(d, t)).collect();
-    ledger.keep_inputs(all, at(1)).await.expect("kept");
+    let kept = ledger.keep_inputs(all, at(1)).await.expect("its place");
+    kept.done().await.expect("kept");
     ledger.written().await.expect("on disk");
     for text in &texts {
         let digest = digest_of(text.as_bytes());
@@ -156,10 +160,11 @@ async fn one_decision_never_stores_more_than_its_bound() {
     let before = bytes(&ledger);
     let huge = "x".repeat(MAX_INPUTS + 1);
     let said = decision(lineages[0], "90", &huge, "wait");
-    ledger
+    let kept = ledger
         .keep_inputs(vec![inputs(&said, &huge)], at(1))
         .await
-        .expect("answered");
+        .expect("its place");
+    kept.done().await.expect("answered");
     ledger.written().await.expect("on disk");
     assert_eq!(bytes(&ledger), before);
     let most = "y".repeat(MAX_INPUTS);
