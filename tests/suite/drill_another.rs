@@ -241,3 +241,61 @@ async fn a_line_of_another_provtaskd_in_a_note_pauses_unless_the_login_is_shared
     assert!(shown, "over a restart");
     drill.judge_leaving(3).await;
 }
+
+/// A task that keeps its id shows another run; nothing of ours has sent anything here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retry_under_our_login_of_a_task_that_keeps_its_id_is_anothers_and_is_counted() {
+    let keeps =
+        "name = \"AD\"\nstate = \"down\"\nsame_id = true\nrun = \"later\"\nlater = \"2h\"\n";
+    let world = WORLD.replace("accounts = 40", "accounts = 3");
+    let leave = "fn decide(task, facts) { leave(\"a person does it\") }\n";
+    let mut drill = Setup::of(&world.replacen("name = \"AD\"\n", keeps, 1))
+        .config("[policy]\ndir = \"policies\"\n")
+        .file("policies/10-leave.rhai", leave)
+        .every("5m")
+        .enforcing()
+        .await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let at = free.local_addr().expect("its address");
+    drop(free);
+    let config = std::fs::read_to_string(drill.dir.path().join("provtaskd.toml")).expect("there");
+    let config = config.replace("listen = \"off\"", &format!("listen = \"{at}\""));
+    drill.write("provtaskd.toml", &config);
+    drill.kill_and_restart().await;
+    drill.run_for("40m").await;
+    let counted = async || {
+        let answer = reqwest::get(format!("http://{at}/metrics")).await;
+        let text = answer.expect("an answer").text().await.expect("text");
+        let line = text
+            .lines()
+            .find(|line| line.contains("acts_of_others_total "));
+        line.expect("a counter")
+            .rsplit(' ')
+            .next()
+            .map(str::to_owned)
+    };
+    assert_eq!(counted().await.as_deref(), Some("0"));
+    let id = drill.truth()["tasks"][1]["id"].to_string();
+    let password = std::fs::read_to_string(drill.dir.path().join("password")).expect("there");
+    let path = "iam/governance/selfservice/api/v1/provtasks";
+    let put = reqwest::Client::new()
+        .put(format!("{}/{path}", drill.sim.origin()))
+        .basic_auth("PROVSVC", Some(password.trim()))
+        .header("X-Requested-By", "another")
+        .header("Content-Type", "application/json")
+        .body(json!({"tasks": [{"id": id, "action": "retry", "taskId": id}]}).to_string());
+    let answer = put.send().await.expect("an answer");
+    assert_eq!(answer.status(), 200, "{:?}", answer.text().await);
+    drill.run_for("35m").await;
+    let status = drill.json(&["status", "--json"]);
+    let why = status["pauses"][0]["why"].as_str().expect("a pause");
+    let read = format!("task {id} (");
+    assert!(
+        why.contains(&read) && why.contains("shows another run, by this login"),
+        "{why}"
+    );
+    assert_eq!(counted().await.as_deref(), Some("1"));
+    drill.run_for("40m").await;
+    assert_eq!(counted().await.as_deref(), Some("1"), "told once");
+    drill.judge_leaving(3).await;
+}
