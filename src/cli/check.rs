@@ -262,15 +262,22 @@ fn persons(settings: &Settings) -> Vec<Finding> {
         hint: hint.to_owned(),
     };
     match daemon::persons_of(path) {
-        Ok(persons) => persons
-            .faults
-            .iter()
-            .map(|(line, why)| {
-                let what = format!("{shown}:{line}: {why}");
-                let hint = "correct the line; the daemon leaves it out";
-                found(Severity::Error, what, hint)
-            })
-            .collect(),
+        Ok(persons) => {
+            let named = persons.faults.iter();
+            let mut said: Vec<String> = named
+                .map(|(line, why)| format!("{shown}:{line}: {why}"))
+                .collect();
+            let more = usize::try_from(persons.left_out)
+                .unwrap_or(usize::MAX)
+                .saturating_sub(said.len());
+            if more > 0 {
+                said.push(format!("{shown}: {more} more such lines"));
+            }
+            let hint = "correct the line; the daemon leaves it out";
+            let said = said.into_iter();
+            said.map(|what| found(Severity::Error, what, hint))
+                .collect()
+        }
         Err(error) => {
             let denied = error.kind() == std::io::ErrorKind::PermissionDenied;
             let severity = if denied && is_stranger(settings) {

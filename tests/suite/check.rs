@@ -216,6 +216,14 @@ fn a_file_of_persons_and_one_of_anchors_are_tried_as_the_daemon_would() {
     ] {
         assert!(text.contains(part), "`{part}` is missing:\n{text}");
     }
+    // a table of many columns is not told line by line
+    std::fs::write(at("persons"), "A,B\n".repeat(30)).expect("written");
+    let text = said(&provtaskd(dir.path(), &["check"]));
+    assert!(
+        text.contains("persons:20: ") && !text.contains("persons:21: "),
+        "{text}"
+    );
+    assert!(text.contains("10 more such lines"), "{text}");
     std::fs::remove_file(at("persons")).expect("removed");
     std::fs::create_dir(at("persons")).expect("made");
     std::fs::create_dir(at("far")).expect("made");
