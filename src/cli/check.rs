@@ -51,6 +51,7 @@ pub fn check(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
         findings.extend(faults);
         findings.extend(no_store(settings));
         findings.extend(absences(settings));
+        findings.extend(persons(settings));
         findings.extend(learned(settings));
         // an unreadable directory is among the findings already
         let dir = settings.policy.dir.as_deref();
@@ -192,6 +193,7 @@ fn unusable(settings: &Settings, found: &[Finding]) -> Vec<Finding> {
         .into_iter()
         .chain(daemon::audit::key_faults(&settings.audit))
         .chain(daemon::secret_fault(&settings.intake))
+        .chain(daemon::anchor_fault(&settings.audit))
         .map(|fault| (fault.key.to_owned(), fault.what, fault.denied));
     let of_mail = settings.mail.iter().flat_map(mail::inspect);
     let of_mail = of_mail.map(|fault| (fault.key.to_owned(), fault.what, fault.denied));
@@ -209,10 +211,7 @@ fn unusable(settings: &Settings, found: &[Finding]) -> Vec<Finding> {
                 })
         });
     let faults = faults.chain(of_mail).chain(further);
-    // to another user than the daemon's it says little that this one may not read a file
-    let store = std::fs::metadata(&settings.store.dir);
-    let ours = rustix::process::geteuid().as_raw();
-    let stranger = store.is_ok_and(|meta| meta.uid() != ours);
+    let stranger = is_stranger(settings);
     faults
         .filter(|(key, _, _)| {
             let blank = *key == "server.password_file"
@@ -230,6 +229,8 @@ fn unusable(settings: &Settings, found: &[Finding]) -> Vec<Finding> {
             what,
             hint: if key == "server.ca_file" && settings.server.ca_file.is_none() {
                 "the package is called ca-certificates on most systems; SSL_CERT_FILE and SSL_CERT_DIR say where else to look".to_owned()
+            } else if key == "audit.anchor_file" {
+                "make it possible for the daemon's user (and run `check` as that user), or name another file: until then anchors are in the log alone, and with audit.anchor_required nothing is sent".to_owned()
             } else if denied {
                 "the daemon's user has to be able to read it; run `check` as that user".to_owned()
             } else {
@@ -238,6 +239,56 @@ fn unusable(settings: &Settings, found: &[Finding]) -> Vec<Finding> {
             key,
         })
         .collect()
+}
+
+/// To another user than the daemon's it says little that this one may not read a file.
+fn is_stranger(settings: &Settings) -> bool {
+    let store = std::fs::metadata(&settings.store.dir);
+    let ours = rustix::process::geteuid().as_raw();
+    store.is_ok_and(|meta| meta.uid() != ours)
+}
+
+/// What is wrong with the file of persons; the daemon goes on without a bad line, but nobody should start with one.
+fn persons(settings: &Settings) -> Vec<Finding> {
+    let Some(path) = &settings.intake.persons_file else {
+        return Vec::new();
+    };
+    let shown = path.display();
+    let found = |severity, what, hint: &str| Finding {
+        severity,
+        key: "intake.persons_file".to_owned(),
+        line: None,
+        what,
+        hint: hint.to_owned(),
+    };
+    match daemon::persons_of(path) {
+        Ok(persons) => {
+            let named = persons.faults.iter();
+            let mut said: Vec<String> = named
+                .map(|(line, why)| format!("{shown}:{line}: {why}"))
+                .collect();
+            let more = usize::try_from(persons.left_out)
+                .unwrap_or(usize::MAX)
+                .saturating_sub(said.len());
+            if more > 0 {
+                said.push(format!("{shown}: {more} more such lines"));
+            }
+            let hint = "correct the line; the daemon leaves it out";
+            let said = said.into_iter();
+            said.map(|what| found(Severity::Error, what, hint))
+                .collect()
+        }
+        Err(error) => {
+            let denied = error.kind() == std::io::ErrorKind::PermissionDenied;
+            let severity = if denied && is_stranger(settings) {
+                Severity::Warning
+            } else {
+                Severity::Error
+            };
+            let hint = "name a file of logins, one a line, that the daemon's user may read and not everybody may write (chmod o-w): who may write there says whose accounts are read";
+            vec![found(severity, format!("{shown}: {error}"), hint)]
+        }
+    }
 }
 
 /// A store that is not there and can't be made: the daemon would not start.

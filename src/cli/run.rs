@@ -7,7 +7,7 @@ use clap::Args;
 use super::ask::own_store;
 use super::context::Context;
 use super::failure::{Failure, Kind};
-use crate::config::open_store;
+use crate::config::{above_store, open_store};
 use crate::daemon::{self, Exit, RunOptions};
 use crate::telemetry;
 
@@ -26,12 +26,13 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<(), Failure> {
     if let Some(open) = open_store(&loaded.settings) {
         return Err(Failure::new(Kind::Config, format!("the store {}", open.what)).hint(open.hint));
     }
+    let above = above_store(&loaded.settings);
     let colour = std::io::stderr().is_terminal();
     telemetry::init(&loaded.settings.log, colour).map_err(|error| {
         Failure::of(Kind::Config, &error)
             .hint("see [log] in docs/configuration.md; --log-format human always works")
     })?;
-    for finding in &loaded.warnings {
+    for finding in loaded.warnings.iter().chain(&above) {
         tracing::warn!(key = %finding.key, line = finding.line, "{}; {}", finding.what, finding.hint);
     }
     let options = RunOptions {

@@ -86,11 +86,8 @@ pub fn probe(settings: &Settings) -> Vec<Finding> {
     }
     file("policy.dir", settings.policy.dir.as_deref());
     file("absence.feed", settings.absence.feed.as_deref());
-    file(
-        "intake.persons_file",
-        settings.intake.persons_file.as_deref(),
-    );
     findings.extend(open_store(settings));
+    findings.extend(above_store(settings));
     findings
 }
 
@@ -149,6 +146,24 @@ pub fn open_store(settings: &Settings) -> Option<Finding> {
             "chmod 700 it; if others could write there, look at `provtaskd status` before you go on",
         )
     })
+}
+
+/// A store whose directory would be made together with one above it: the path may have been mistyped.
+pub fn above_store(settings: &Settings) -> Option<Finding> {
+    let dir = &settings.store.dir;
+    let missing =
+        |path: &&Path| !path.as_os_str().is_empty() && matches!(path.try_exists(), Ok(false));
+    let above = dir.ancestors().skip(1).take_while(missing).last()?;
+    Some(finding(
+        Severity::Warning,
+        "store.dir",
+        format!(
+            "{} is not there, and {} is not there either: the daemon makes both",
+            dir.display(),
+            above.display()
+        ),
+        "look whether the path is spelled right; another path is another store, which knows nothing of what was sent",
+    ))
 }
 
 fn finding(severity: Severity, key: &str, what: String, hint: &str) -> Finding {

@@ -537,6 +537,9 @@ pub struct EventView {
     pub text: String,
     /// Who: `daemon`, or `uid N`.
     pub actor: String,
+    /// Of an answer: how long its whole request took, in milliseconds of wall time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_ms: Option<u64>,
 }
 
 /// Everything the store knows about one piece of work.

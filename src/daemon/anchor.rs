@@ -16,12 +16,24 @@ use super::core::Core;
 use crate::control::AnchorView;
 use crate::ledger::anchor::{Anchor, MESSAGE};
 use crate::model::settings::AuditSettings;
+use crate::oig::FileFault;
 use file::AnchorFile;
 use keys::Keys;
 
 pub use crate::ledger::anchor::Head;
 pub use alone::{Noted, anchor_alone, anchor_of};
 pub use last::{LastAnchor, check_last};
+
+/// Why anchors could not be written to their file, for `check`; nothing is written.
+pub fn anchor_fault(settings: &AuditSettings) -> Option<FileFault> {
+    let path = settings.anchor_file.as_ref()?;
+    let error = file::unwritable(path, settings.anchor_file_max)?;
+    Some(FileFault {
+        key: "audit.anchor_file",
+        what: format!("{}: {error}", path.display()),
+        denied: error.kind() == std::io::ErrorKind::PermissionDenied,
+    })
+}
 
 /// How long the daemon waits at its start and at its end for the file (wall time).
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -282,10 +282,11 @@ impl Core {
         {
             match guard {
                 Ok(passed) => wanted.push((decision, passed)),
-                Err(refusals) => {
+                Err(mut refusals) => {
                     // what holds for all of them first: the guards' words alone would promise that
                     // it is sent once they agree
-                    let mut all = governor.forbidden(&decision);
+                    let mut all = governor.forbidden(now, &decision);
+                    refusals.retain(|of| all.iter().all(|known| known.reason != of.reason));
                     all.extend(refusals);
                     out.push((decision, all, None));
                 }

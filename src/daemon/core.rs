@@ -367,6 +367,7 @@ impl Core {
             whole: false,
             ahead: false,
             only: None,
+            pauses: self.governor.pauses(self.clock.now()).into(),
             blocked: Arc::new(self.blocked(self.clock.now())),
             intake: self.intake.clone(),
             watch: self.another.since,

@@ -19,6 +19,7 @@ use super::{justify, lists, outset, propose, roads, two, walk};
 use crate::absence::Roster;
 use crate::calendar;
 use crate::dispatch::verify::Witness;
+use crate::governor::Pause;
 use crate::guard::Passed;
 use crate::ledger::{Index, Inputs, Ledger, LedgerError, Observed, Sighting, Taken, said_print};
 use crate::model::hash::{FastMap, FastSet};
@@ -72,6 +73,8 @@ pub struct Bench {
     pub ahead: bool,
     /// Only this task is to be described (explain).
     pub only: Option<TaskId>,
+    /// What a person holds back now.
+    pub pauses: Arc<[Pause]>,
     /// Targets to which nothing may be sent now, and why: no readings are spent on them.
     pub blocked: Arc<BTreeMap<TargetName, Refusal>>,
     /// Hints that tasks should be read, where any are taken.

@@ -195,7 +195,7 @@ impl Core {
                     let first = reasons.swap_remove(0);
                     let first = if passes_by_itself(&first) {
                         // waiting is not what keeps it from being sent
-                        let forbidden = governor.forbidden(&decision).into_iter().next();
+                        let forbidden = governor.forbidden(now, &decision).into_iter().next();
                         forbidden.unwrap_or(first)
                     } else {
                         first
@@ -425,9 +425,10 @@ async fn all_taken(places: VecDeque<Taken<DecidedCount>>) -> Result<(), DaemonEr
     Ok(())
 }
 
-/// True for a refusal that time alone lifts.
+/// True for a refusal that time alone lifts, or the end of a pause: what forbids the act as such says more.
 fn passes_by_itself(refusal: &Refusal) -> bool {
-    refusal.until.is_some() && !refusal.needs_person
+    let by_itself = refusal.until.is_some() || refusal.reason == RefusalReason::Paused;
+    by_itself && !refusal.needs_person
 }
 
 fn verdict_word(decision: &Decision) -> &'static str {

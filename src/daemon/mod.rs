@@ -68,7 +68,7 @@ use std::path::PathBuf;
 pub use self::core::Exit;
 /// What `check` asks of the files that the client will read.
 pub use crate::oig::inspect;
-pub use anchor::{Head, Noted, anchor_alone, anchor_of};
+pub use anchor::{Head, Noted, anchor_alone, anchor_fault, anchor_of};
 pub use hinted::secret_fault;
 pub use online::{Online, Trouble, online};
 pub use private::{make_private_dir, write_private};
@@ -77,6 +77,7 @@ pub use start::{Running, offline, run, start};
 pub use store::no_store;
 pub use survey::{SurveyOptions, Surveyed, survey};
 pub use upkeep::{domain_now, hint_of, kind_of};
+pub use walk::persons_of;
 pub use watch::{Progress, WatchError};
 
 use crate::admin::AdminError;

@@ -13,6 +13,7 @@ use super::evaluate::{Behind, CycleError, Evaluated, Proposal, Shown};
 use super::facts::Surroundings;
 use super::memory::Memory;
 use super::owners;
+use crate::governor::Pause;
 use crate::guard::{self, GuardNeeds, MemberFact, Passed};
 use crate::model::facts::Known;
 use crate::model::hash::{FastMap, FastSet};
@@ -350,9 +351,24 @@ fn standing(around: &Surroundings<'_>, memory: &Memory, wishes: &[Wish]) -> Stan
     })
 }
 
+/// A person's pause, in the order of the gates before what only waits. Of a single task that is asked about, all is
+/// read and told: whether it would go once it is resumed.
+fn paused(around: &Surroundings<'_>, wish: &Wish) -> Option<Refusal> {
+    let bench = around.bench;
+    let target = wish.decision.target.as_ref()?;
+    let holds = |pause: &&Pause| pause.holds(&wish.decision, wish.action.name(), target);
+    if bench.only.is_some() {
+        return None;
+    }
+    bench.pauses.iter().find(holds).map(Pause::refusal)
+}
+
 /// What forbids the act before anything has to be read for it.
 fn not_now(around: &Surroundings<'_>, wish: &Wish) -> Option<Refusal> {
     let decision = &wish.decision;
+    if let Some(refusal) = paused(around, wish) {
+        return Some(refusal);
+    }
     if let Some(due) = decision.due.filter(|due| *due > around.now) {
         return Some(
             Refusal::new(RefusalReason::NotDueYet, Scope::Lineage(decision.lineage)).until(due),

@@ -71,3 +71,52 @@ fn stored(ledger: &Ledger, settings: &Settings, now: Timestamp) -> Governor {
     );
     governor
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::{Env, Overrides, parse};
+    use crate::ledger::Entry;
+    use crate::ledger::record::{EventBody, Meta};
+    use crate::model::TargetName;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_900_000_000 + second).expect("a time")
+    }
+
+    fn settings() -> Settings {
+        let text = "[server]\norigin = \"https://oig.example.com\"\nlogin = \"ME\"\npassword_file = \"pw\"\n";
+        let path = std::path::Path::new("/etc/provtaskd.toml");
+        let loaded = parse(text, path, &Env::default(), &Overrides::default());
+        loaded.expect("a configuration").settings
+    }
+
+    /// The kill came between the record of a pause and the governor's state: the journal alone has it.
+    #[tokio::test]
+    async fn pauses_that_only_the_journal_has_hold_until_their_ends() {
+        let ledger = Ledger::memory(at(0)).expect("a ledger");
+        let target = |name: &str| Scope::Target(TargetName::new(name));
+        for (name, until) in [("AD", Some(at(60))), ("HR", None), ("Mail", Some(at(5)))] {
+            let body = EventBody::Paused {
+                scope: target(name),
+                until,
+                reason: Arc::from("a change"),
+            };
+            let meta = Meta::daemon(at(0), None);
+            let recorded = ledger.record(Entry { body, meta }).await;
+            recorded.expect("recorded");
+        }
+        let governor = governor(&ledger, &settings(), at(10));
+        let held = |second: i64| {
+            let pauses = governor.pauses(at(second)).into_iter();
+            let mut held: Vec<_> = pauses.map(|pause| (pause.scope, pause.until)).collect();
+            held.sort_by_key(|(scope, _)| scope.to_string());
+            held
+        };
+        let unending = (target("HR"), None);
+        assert_eq!(held(10), [(target("AD"), Some(at(60))), unending.clone()]);
+        assert_eq!(held(61), [unending]);
+    }
+}

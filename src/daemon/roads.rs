@@ -144,3 +144,137 @@ impl Core {
         stopped.chain(missing).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::*;
+    use crate::daemon::cache::ProcessEntry;
+    use crate::dispatch::batch::Batch;
+    use crate::governor::Admitted;
+    use crate::ledger::{ClaimRequest, Ledger, Sighting};
+    use crate::model::settings::DeliverySettings;
+    use crate::model::{
+        Action, ActionName, BatchId, CycleId, Decision, Digest, Kind, Known, PolicyHash,
+        ProcessKey, TargetName,
+    };
+
+    const CYCLE: CycleId = CycleId(uuid::Uuid::from_u128(1));
+
+    fn at(minute: i64) -> Timestamp {
+        Timestamp::from_second(1_900_000_000 + 60 * minute).expect("a time")
+    }
+
+    fn row(id: &str) -> Task {
+        let mut task = Task::bare(TaskId::new(id), TaskStatus::Rejected);
+        task.process = Some(ProcessKey::new(id));
+        task.target = Some(TargetName::new("HR"));
+        task.owner = Owner::User {
+            key: None,
+            login: Some(Login::new("OTHER")),
+        };
+        task
+    }
+
+    fn list(tasks: Vec<Task>, minute: i64) -> Snapshot {
+        Snapshot {
+            taken_at: at(minute),
+            tasks,
+            complete: true,
+            stable: true,
+            seers: None,
+            login: Login::new("daemon"),
+            pages: 1,
+            unreadable: Vec::new(),
+        }
+    }
+
+    fn claim(lineage: crate::model::LineageId) -> ClaimRequest {
+        let decision = Decision {
+            task: TaskId::new("90"),
+            lineage,
+            target: Some(TargetName::new("HR")),
+            process: Some(ProcessKey::new("90")),
+            definition: None,
+            kind: Kind::Create,
+            verdict: None,
+            policy: None,
+            line: None,
+            hash: PolicyHash::new("h"),
+            inputs: Digest::new("d"),
+            moment: None,
+            read: Arc::default(),
+            fault: None,
+            due: None,
+            version: 0,
+        };
+        ClaimRequest {
+            batch: Batch {
+                id: BatchId(uuid::Uuid::from_u128(7)),
+                target: TargetName::new("HR"),
+                action: ActionName::Retry,
+                items: vec![Admitted::for_test(
+                    decision,
+                    Action::Retry,
+                    TargetName::new("HR"),
+                )],
+            },
+            requests: Vec::new(),
+            login: Login::new("daemon"),
+            cycle: CYCLE,
+            manual_ttl: SignedDuration::from_hours(24),
+            settle_after: SignedDuration::from_mins(15),
+        }
+    }
+
+    /// A reading of an account may be older than what was sent since: what is under way is missing from the list
+    /// with right.
+    #[tokio::test]
+    async fn a_task_that_has_moved_on_is_not_counted_as_shown_by_no_list() {
+        let ledger = Ledger::memory(at(0)).expect("a ledger");
+        let sighting = Sighting {
+            kinds: vec![Kind::Create],
+            snapshot: Arc::new(list(vec![row("90")], 0)),
+            cycle: CYCLE,
+            asked: false,
+            delivery: DeliverySettings {
+                settle_after: SignedDuration::from_mins(15),
+                verify_first: SignedDuration::from_mins(1),
+                verify_cap: SignedDuration::from_hours(2),
+                verify_give_up: SignedDuration::from_hours(72),
+                reread_after: SignedDuration::from_mins(2),
+                grace: std::time::Duration::from_secs(30),
+                manual_ttl: SignedDuration::from_hours(24),
+                note: false,
+                note_max: 1000,
+            },
+            walked: Default::default(),
+        };
+        let seen = ledger.observe(sighting, at(0)).await.expect("seen");
+        let lineage = seen.views[0].lineage.expect("opened");
+        let mut cache = Cache::default();
+        let read = ProcessEntry {
+            tasks: Known::Yes {
+                value: Arc::new(vec![row("90"), row("91")]),
+                as_of: at(0),
+            },
+            at: at(0),
+            fingerprint: 0,
+        };
+        cache.processes.insert(ProcessKey::new("90"), read);
+        let hinted = Hinted::default();
+        let counted = |tasks: Vec<Task>| {
+            let snapshot = list(tasks, 1);
+            let of = |index: &Index| unlisted(&snapshot, &hinted, &cache, index);
+            ledger.read(of).into_values().sum::<u64>()
+        };
+        assert_eq!(counted(Vec::new()), 2);
+        assert_eq!(counted(vec![row("90")]), 1, "a list shows it");
+        let claimed = ledger.claim(claim(lineage), at(1)).await.expect("claimed");
+        assert!(claimed.batch.is_some());
+        assert_eq!(counted(Vec::new()), 1, "it is under way");
+    }
+}

@@ -540,6 +540,10 @@ fn line(event: &Event) -> Option<EventView> {
         at: event.at,
         kind: kind.to_owned(),
         text,
+        took_ms: match &event.body {
+            EventBody::Receipts { took_ms, .. } => Some(*took_ms),
+            _ => None,
+        },
         actor: match (&event.actor, &event.login) {
             (Actor::Person { uid, .. }, _) => format!("uid {uid}"),
             // the login that OIG has on record for it

@@ -203,6 +203,7 @@ fn bench(
         ahead: true,
         watch: None,
         only: None,
+        pauses: Arc::default(),
         blocked: Arc::new(BTreeMap::new()),
         intake: None,
     })

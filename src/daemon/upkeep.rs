@@ -181,6 +181,7 @@ pub fn kind_of(error: &UpkeepError) -> RefusedKind {
         }
         UpkeepError::Ledger(_)
         | UpkeepError::NoStore(_)
+        | UpkeepError::NoCopy { .. }
         | UpkeepError::NotEmpty { .. }
         | UpkeepError::Unsettled(_)
         | UpkeepError::Differs(_) => RefusedKind::Store,
@@ -211,6 +212,10 @@ pub fn hint_of(error: &UpkeepError) -> String {
         UpkeepError::Ledger(_) => {
             "look at the disk and at the message above; the store is as it was".to_owned()
         }
+        UpkeepError::NoCopy { needs, free, .. } => format!(
+            "free {} more bytes there; the store is as it was. `store backup` and `store export FILE` need no copy while the daemon runs, and `store check --scratch DIR` makes it on another disk",
+            needs.saturating_sub(*free)
+        ),
         UpkeepError::NoStore(_) => {
             "name the store with store.dir or --store; the first `provtaskd run` makes one".to_owned()
         }
@@ -247,6 +252,26 @@ pub fn hint_of(error: &UpkeepError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_copy_without_room_says_what_for_how_much_and_what_else_there_is() {
+        let error = UpkeepError::NoCopy {
+            dir: "/s/check.copy".into(),
+            needs: 3_000,
+            free: 1_000,
+        };
+        let (text, hint) = (error.to_string(), hint_of(&error));
+        for part in [
+            "a copy is opened",
+            "/s/check.copy needs 3000 bytes",
+            "twice the journal",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+        for part in ["free 2000 more bytes", "while the daemon runs", "--scratch"] {
+            assert!(hint.contains(part), "{hint}");
+        }
+    }
 
     #[tokio::test]
     async fn what_gets_on_may_take_long_and_what_stands_still_is_given_up() {

@@ -1,6 +1,8 @@
 //! Walks through the accounts of persons, those that somebody has named and those of `intake.persons_file`, some after each cycle, for rejected tasks that no list shows; what it finds becomes hints, and it decides and sends nothing.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -14,7 +16,7 @@ use crate::model::hash::FastSet;
 use crate::model::settings::Settings;
 use crate::model::{Login, Snapshot, TaskId, TaskStatus, UserKey};
 use crate::oig::{Client, OigError};
-use crate::source::{Asked, Intake, PersonEnd, Round, Turns, logins};
+use crate::source::{self, Asked, Intake, PersonEnd, Persons, Round, Turns};
 
 /// Persons are asked for in one request up to so many.
 const TOGETHER: usize = 20;
@@ -35,6 +37,24 @@ pub fn shown(bench: &Bench, snapshot: &Snapshot) -> Option<FastSet<TaskId>> {
     let wanted = bench.settings.intake.persons_file.is_some() || intake.standing().persons > 0;
     let whole = snapshot.complete && !bench.whole && !bench.ahead;
     (wanted && whole).then(|| snapshot.tasks.iter().map(|task| task.id.clone()).collect())
+}
+
+/// The persons of a file. Who may write into it says whose accounts are read, so it must not be open to everybody.
+///
+/// # Errors
+/// The file can't be used as a whole.
+pub fn persons_of(path: &Path) -> std::io::Result<Persons> {
+    let meta = std::fs::metadata(path)?;
+    if !meta.is_file() {
+        return Err(std::io::Error::other("it is not a file"));
+    }
+    if meta.mode() & 0o002 != 0 {
+        return Err(std::io::Error::other(format!(
+            "everybody may write into it (mode {:o})",
+            meta.mode() & 0o7777
+        )));
+    }
+    Ok(source::persons(&std::fs::read_to_string(path)?))
 }
 
 /// A person whose turn it is.
@@ -107,18 +127,21 @@ impl Slice {
         let Some(path) = &settings.persons_file else {
             return Vec::new();
         };
-        let persons = std::fs::read_to_string(path)
-            .map_err(|error| error.to_string())
-            .and_then(|text| logins(&text));
-        let persons = match persons {
+        let shown = path.display().to_string();
+        let persons = match persons_of(path) {
             Ok(persons) => persons,
             Err(why) => {
-                self.intake.no_persons(format!("{}: {why}", path.display()));
+                let outcome = "the accounts of the persons of the file are not walked through";
+                self.intake
+                    .persons_problem(Some(format!("{shown}: {why}")), outcome);
                 return Vec::new();
             }
         };
+        let outcome = "lines of the file of persons are left out";
+        self.intake
+            .persons_problem(persons.problem(&shown), outcome);
         let was_over = round.over;
-        let due = round.next(&persons, now, settings.persons_every, many);
+        let due = round.next(&persons.logins, now, settings.persons_every, many);
         if round.over && !was_over {
             tracing::info!(
                 walked = round.turns.walked,
@@ -127,8 +150,7 @@ impl Slice {
                 "the accounts of all persons of the file were walked through"
             );
         }
-        let walks = self.intake.walks();
-        if walks.problem.is_some() || walks.round != *round {
+        if self.intake.walks().round != *round {
             self.intake.keep_round(round);
         }
         due

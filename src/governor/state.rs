@@ -49,6 +49,33 @@ pub struct Pause {
     pub until: Option<Timestamp>,
 }
 
+impl Pause {
+    /// True where it holds this act back.
+    pub fn holds(&self, decision: &Decision, action: ActionName, target: &TargetName) -> bool {
+        match &self.scope {
+            Scope::Global => true,
+            Scope::Target(paused) => paused.is_like(target),
+            Scope::ActionOnTarget(paused, on) => *paused == action && on.is_like(target),
+            Scope::Definition(paused) => decision
+                .definition
+                .as_ref()
+                .is_some_and(|definition| paused.is_like(definition)),
+            Scope::Account(paused) => decision.process.as_ref() == Some(paused),
+            Scope::Lineage(paused) => decision.lineage == *paused,
+            Scope::Task(paused) => decision.task == *paused,
+        }
+    }
+
+    /// What it says of an act that it holds back.
+    pub fn refusal(&self) -> Refusal {
+        let refusal = Refusal::new(RefusalReason::Paused, self.scope.clone()).with("by", &self.by);
+        match self.until {
+            Some(until) => refusal.until(until),
+            None => refusal,
+        }
+    }
+}
+
 /// Reads a scope; the first stores called its content `target`.
 fn scope_of_any_age<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Scope, D::Error> {
     let mut value = serde_json::Value::deserialize(from)?;
@@ -100,18 +127,18 @@ impl GovernorState {
 
     /// The pause that holds a whole target back, if there is one.
     pub(super) fn pause_of(&self, here: Timestamp, target: &TargetName) -> Option<&Pause> {
-        self.pause_where(here, |scope| match scope {
+        self.pause_where(here, |pause| match &pause.scope {
             Scope::Global => true,
             Scope::Target(paused) => paused.is_like(target),
             _ => false,
         })
     }
 
-    fn pause_where(&self, here: Timestamp, holds: impl Fn(&Scope) -> bool) -> Option<&Pause> {
+    fn pause_where(&self, here: Timestamp, holds: impl Fn(&Pause) -> bool) -> Option<&Pause> {
         self.pauses
             .iter()
             .filter(|pause| pause.until.is_none_or(|until| here < until))
-            .find(|pause| holds(&pause.scope))
+            .find(|pause| holds(pause))
     }
 
     /// The refusal of a pause of a whole target.
@@ -128,28 +155,19 @@ impl GovernorState {
         action: ActionName,
         target: &TargetName,
     ) -> Option<Refusal> {
-        let pause = self.pause_where(self.peek(now), |scope| match scope {
-            Scope::Global => true,
-            Scope::Target(paused) => paused.is_like(target),
-            Scope::ActionOnTarget(paused, on) => *paused == action && on.is_like(target),
-            Scope::Definition(paused) => decision
-                .definition
-                .as_ref()
-                .is_some_and(|definition| paused.is_like(definition)),
-            Scope::Account(paused) => decision.process.as_ref() == Some(paused),
-            Scope::Lineage(paused) => decision.lineage == *paused,
-            Scope::Task(paused) => decision.task == *paused,
+        let pause = self.pause_where(self.peek(now), |pause| {
+            pause.holds(decision, action, target)
         })?;
         Some(self.paused(now, pause))
     }
 
     fn paused(&self, now: Timestamp, pause: &Pause) -> Refusal {
-        let refusal =
-            Refusal::new(RefusalReason::Paused, pause.scope.clone()).with("by", &pause.by);
-        match pause.until {
-            Some(until) => refusal.until(self.wall(now, until)),
-            None => refusal,
-        }
+        let until = pause.until.map(|until| self.wall(now, until));
+        let pause = Pause {
+            until,
+            ..pause.clone()
+        };
+        pause.refusal()
     }
 
     /// The refusal of a server that needs a pause.

@@ -28,15 +28,18 @@ impl Governor {
     }
 
     /// What forbids a decision's act as such: its mode, a policy set that nobody has released, traits that
-    /// nobody has probed. An
+    /// nobody has probed, a pause. An
     /// act that has to wait for another reason as well is not sent either when that one has gone.
-    pub fn forbidden(&self, decision: &Decision) -> Vec<Refusal> {
+    pub fn forbidden(&self, now: Timestamp, decision: &Decision) -> Vec<Refusal> {
         let (Some(target), Some(Verdict::Act { action, .. })) =
             (&decision.target, &decision.verdict)
         else {
             return Vec::new();
         };
-        gate::forbidden(&self.modes, &self.standing, decision, action.name(), target)
+        let action = action.name();
+        let mut all = gate::forbidden(&self.modes, &self.standing, decision, action, target);
+        all.extend(self.state.act_paused(now, decision, action, target));
+        all
     }
 
     /// What keeps the justification of an earlier attempt from being written: every gate but those that

@@ -1,5 +1,7 @@
 //! What a reading says of an open attempt; pure, concludes nothing from silence before its time.
 
+mod written;
+
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -9,9 +11,8 @@ use super::lineage::print;
 use super::ran::RunMark;
 use crate::model::attempt::next;
 use crate::model::settings::DeliverySettings;
-use crate::model::{
-    Action, AttemptEvent, AttemptState, Owner, Principal, Task, TaskId, TaskStatus,
-};
+use crate::model::{Action, AttemptEvent, AttemptState, Task, TaskId, TaskStatus};
+use written::{open_with_response, written};
 
 /// By so much the server's clock may be behind.
 const SKEW: SignedDuration = SignedDuration::from_secs(30);
@@ -285,6 +286,9 @@ fn shown(
             closed_without_successor(attempt, task, now, settings)
         }
         TaskStatus::Pending | TaskStatus::Waiting | TaskStatus::Suspended => {
+            if let Some(open) = open_with_response(attempt, task, now, settings) {
+                return open;
+            }
             if attempt.action != Action::Retry || attempt.state == AttemptState::Pending {
                 return unchanged_or_wait(attempt, task, ran, evidence, now, settings);
             }
@@ -350,71 +354,6 @@ fn closed_without_successor(
     }
     Judgement::Wait {
         why: "the old instance is closed; its successor is not shown yet",
-    }
-}
-
-/// Our other writes: done where the row shows what we wrote.
-fn written(attempt: &Attempt, task: &Task) -> Option<Judgement> {
-    let (shown, what) = match &attempt.action {
-        Action::Retry | Action::ManualComplete => return None,
-        Action::Reassign { to } => (owns(&task.owner, to), "the new owner"),
-        Action::SetNote { text } => (
-            task.note
-                .as_deref()
-                .is_some_and(|n| n.trim() == text.trim()),
-            "the note",
-        ),
-        Action::SetResponse { code } => (
-            task.response
-                .as_deref()
-                .is_some_and(|r| r.trim() == code.trim()),
-            "the response",
-        ),
-    };
-    let responds = matches!(attempt.action, Action::SetResponse { .. });
-    // the work is not done where its task is rejected as before: it counts like a run that failed
-    let event = match &task.status {
-        TaskStatus::Rejected if responds => AttemptEvent::ReadBounced,
-        _ => AttemptEvent::ReadCompleted,
-    };
-    shown.then(|| {
-        told(
-            event,
-            Some(&task.id),
-            match responds {
-                true => format!("task {} shows {what}, and is {}", task.id, task.status),
-                false => format!("task {} shows {what}", task.id),
-            },
-        )
-    })
-}
-
-/// True where the row's owner is that principal: by key where both have one, else by name.
-fn owns(owner: &Owner, to: &Principal) -> bool {
-    match (owner, to) {
-        (
-            Owner::User { key, login },
-            Principal::User {
-                key: to,
-                login: name,
-            },
-        ) => match (key, to) {
-            (Some(have), Some(want)) => have == want,
-            _ => login.as_ref() == Some(name),
-        },
-        (
-            Owner::Role { key, name },
-            Principal::Role {
-                key: to,
-                name: want,
-            },
-        ) => match (key, to) {
-            (Some(have), Some(to)) => have == to,
-            _ => name
-                .as_deref()
-                .is_some_and(|n| n.eq_ignore_ascii_case(want)),
-        },
-        _ => false,
     }
 }
 

@@ -22,6 +22,7 @@ mod racing;
 mod ran;
 mod random;
 mod redefined;
+mod responses;
 mod seers;
 mod spill;
 mod state;

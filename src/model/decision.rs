@@ -298,7 +298,7 @@ refusals! {
     ModeObserve => "mode_observe",
     /// This policy set has not been released for enforce.
     PolicyNotReleased => "policy_not_released",
-    /// The mode is enforce, but the traits of the server that this action rests on were not probed.
+    /// The traits of the server that this action rests on were not probed, so that it is observed in any mode.
     NotProbed => "not_probed",
     /// Sending is paused by a person.
     Paused => "paused",

@@ -1,6 +1,7 @@
 //! What the TLS connection of an answer was: version, and of the server's certificate who issued it and how long it holds; pure over bytes, it verifies nothing (the connection was), and what it can't read it does not tell.
 
 use jiff::Timestamp;
+use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 
 /// The other side of a TLS connection.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,101 +36,23 @@ impl Peer {
     }
 }
 
-const INTEGER: u8 = 0x02;
-const UTC_TIME: u8 = 0x17;
-const GENERALIZED_TIME: u8 = 0x18;
-const SEQUENCE: u8 = 0x30;
-const VERSION: u8 = 0xa0;
-const COMMON_NAME: [u8; 3] = [0x55, 0x04, 0x03];
-const ORGANISATION: [u8; 3] = [0x55, 0x04, 0x0a];
-
-/// One element of DER: its tag, its content, and what follows.
-fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (tag, rest) = bytes.split_first()?;
-    let (first, rest) = rest.split_first()?;
-    let (length, rest) = if *first < 0x80 {
-        (usize::from(*first), rest)
-    } else {
-        let (digits, rest) = rest.split_at_checked(usize::from(*first & 0x7f))?;
-        if digits.is_empty() || digits.len() > 4 {
-            return None;
-        }
-        let length = digits
-            .iter()
-            .fold(0_usize, |sum, digit| sum << 8 | usize::from(*digit));
-        (length, rest)
-    };
-    let (content, rest) = rest.split_at_checked(length)?;
-    Some((*tag, content, rest))
-}
-
-/// The content of an element of this tag, and what follows it.
-fn of(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (found, content, rest) = element(bytes)?;
-    (found == tag).then_some((content, rest))
-}
-
-/// Issuer and end of a certificate (RFC 5280, 4.1).
+/// Issuer and end of a certificate.
 fn certificate(der: &[u8]) -> Option<(Option<String>, Option<Timestamp>)> {
-    let (whole, _) = of(SEQUENCE, der)?;
-    let (mut at, _) = of(SEQUENCE, whole)?;
-    if let Some((_, rest)) = of(VERSION, at) {
-        at = rest;
-    }
-    let (_, at) = of(INTEGER, at)?;
-    let (_, at) = of(SEQUENCE, at)?;
-    let (issuer, at) = of(SEQUENCE, at)?;
-    let (validity, _) = of(SEQUENCE, at)?;
-    let (_, _, ends) = element(validity)?;
-    let (tag, text, _) = element(ends)?;
-    Some((name(issuer), time(tag, text)))
+    let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
+    let until = certificate.validity().not_after.timestamp();
+    let until = Timestamp::from_second(until).ok();
+    Some((name(certificate.issuer()), until))
 }
 
-/// The common name, else the organisation, without control characters.
-fn name(mut sets: &[u8]) -> Option<String> {
-    let (mut common, mut organisation) = (None, None);
-    while let Some((_, set, rest)) = element(sets) {
-        sets = rest;
-        let Some((pair, _)) = of(SEQUENCE, set) else {
-            continue;
-        };
-        let Some((_, kind, value)) = element(pair) else {
-            continue;
-        };
-        let text = element(value).and_then(|(_, text, _)| std::str::from_utf8(text).ok());
-        let text = text.map(|text| text.chars().filter(|c| !c.is_control()).collect::<String>());
-        if kind == COMMON_NAME {
-            common = text;
-        } else if kind == ORGANISATION {
-            organisation = text;
-        }
-    }
-    common.or(organisation).filter(|text| !text.is_empty())
-}
-
-/// A time with seconds in UTC, the only form that certificates may have.
-fn time(tag: u8, text: &[u8]) -> Option<Timestamp> {
-    let text = std::str::from_utf8(text).ok()?.strip_suffix('Z')?;
-    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let (year, rest) = match tag {
-        UTC_TIME => {
-            let (two, rest) = text.split_at_checked(2)?;
-            let century = if two < "50" { "20" } else { "19" };
-            (format!("{century}{two}"), rest)
-        }
-        GENERALIZED_TIME => {
-            let (year, rest) = text.split_at_checked(4)?;
-            (year.to_owned(), rest)
-        }
-        _ => return None,
+/// The last common name, which is the most specific one, else the organisation; without control characters.
+fn name(issuer: &X509Name<'_>) -> Option<String> {
+    let text = |found: &AttributeTypeAndValue<'_>| {
+        let text = std::str::from_utf8(found.as_slice()).ok()?;
+        let text: String = text.chars().filter(|c| !c.is_control()).collect();
+        (!text.is_empty()).then_some(text)
     };
-    let two = |n: usize| rest.get(n * 2..n * 2 + 2);
-    let (month, day, hour, minute, second) = (two(0)?, two(1)?, two(2)?, two(3)?, two(4)?);
-    format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z")
-        .parse()
-        .ok()
+    let common = issuer.iter_common_name().filter_map(text).last();
+    common.or_else(|| issuer.iter_organization().filter_map(text).last())
 }
 
 #[cfg(test)]
@@ -166,10 +89,13 @@ mod tests {
             Some((Some("Example Inc".to_owned()), end("2061-03-01T00:00:00Z")))
         );
         assert_eq!(
-            time(UTC_TIME, b"990301120000Z"),
-            end("1999-03-01T12:00:00Z")
+            certificate(&made(1999, &[(DnType::CommonName, "\u{1b}[1mCA\n")])),
+            Some((Some("[1mCA".to_owned()), end("1999-03-01T00:00:00Z")))
         );
-        assert_eq!(time(UTC_TIME, b"2703011200Z"), None);
+        assert_eq!(
+            certificate(&made(2031, &[])),
+            Some((None, end("2031-03-01T00:00:00Z")))
+        );
         assert_eq!(certificate(b""), None);
     }
 

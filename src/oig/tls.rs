@@ -229,6 +229,8 @@ pub(super) fn explain(error: &reqwest::Error, settings: &ServerSettings) -> Stri
         "the server lacks what provtaskd needs: it offers nothing newer than TLS 1.1 or no forward-secret cipher; \
          provtaskd needs TLS 1.2 with ECDHE: enable it in WebLogic (Java 8 or later, -Dweblogic.security.SSL.minimumProtocolVersion=TLSv1.2, ECDHE cipher suites); \
          if the server demands a client certificate, name server.client_cert"
+    } else if has("causedasendentity") {
+        "the server shows an authority's own certificate (CA) in place of one of its own, which is trusted for nothing but to issue others: have a server certificate issued by it for this host name and install that (WebLogic's demo identity and a self-signed certificate made as a CA look like this); server.ca_file then names the authority's"
     } else if has("unknownissuer") || has("unknown issuer") {
         if settings.ca_file.is_some() {
             "the server's certificate was issued by an authority that is neither in server.ca_file nor known to this machine: put the issuing CA's certificate (PEM) into that file"

@@ -203,6 +203,12 @@ pub struct RetryTrait {
     pub lineage: String,
     /// Milliseconds of wall time until the server answered.
     pub answered_ms: Option<u64>,
+    /// The slowest answer of all guided retries up to this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slowest_ms: Option<u64>,
+    /// How many answers those were.
+    #[serde(default)]
+    pub answers: u32,
     /// Whether the connector ran inside the call: `inside the call`, `after the answer`, `not told`.
     #[serde(default = "not_told")]
     pub runs: String,
@@ -212,6 +218,64 @@ pub struct RetryTrait {
     pub outcome: String,
 }
 
+impl RetryTrait {
+    /// The slowest answer at hand, in milliseconds, and of how many. A file of before has one at most.
+    pub fn slowest(&self) -> Option<(u64, u32)> {
+        let ms = self.slowest_ms.max(self.answered_ms)?;
+        Some((ms, self.answers.max(1)))
+    }
+
+    /// With what earlier retries have taught of the time of answers.
+    pub fn after(mut self, known: Option<&Self>) -> Self {
+        let all = [
+            known.and_then(Self::slowest),
+            self.answered_ms.map(|ms| (ms, 1)),
+        ];
+        let all = all.into_iter().flatten();
+        let slowest = all.reduce(|(a, n), (b, m)| (a.max(b), n.saturating_add(m)));
+        self.slowest_ms = slowest.map(|(ms, _)| ms);
+        self.answers = slowest.map_or(0, |(_, answers)| answers);
+        self
+    }
+}
+
 fn not_told() -> String {
     super::NOT_TOLD.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_answers_at_hand_the_slowest_counts_and_an_unanswered_retry_takes_none_away() {
+        let learned = |answered_ms| RetryTrait {
+            lineage: "same id".to_owned(),
+            answered_ms,
+            slowest_ms: None,
+            answers: 0,
+            runs: not_told(),
+            settled_secs: None,
+            outcome: "completed".to_owned(),
+        };
+        assert_eq!(learned(None).slowest(), None);
+        assert_eq!(
+            learned(Some(40)).slowest(),
+            Some((40, 1)),
+            "a file of before"
+        );
+        let first = learned(Some(40)).after(None);
+        let quick = learned(Some(5)).after(Some(&first));
+        assert_eq!(
+            (quick.answered_ms, quick.slowest()),
+            (Some(5), Some((40, 2)))
+        );
+        let silent = learned(None).after(Some(&quick));
+        assert_eq!(
+            (silent.answered_ms, silent.slowest()),
+            (None, Some((40, 2)))
+        );
+        let slow = learned(Some(900)).after(Some(&silent));
+        assert_eq!(slow.slowest(), Some((900, 3)));
+    }
 }

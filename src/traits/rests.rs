@@ -118,6 +118,8 @@ mod tests {
         Some(RetryTrait {
             lineage: lineage.to_owned(),
             answered_ms: None,
+            slowest_ms: None,
+            answers: 0,
             runs: NOT_TOLD.to_owned(),
             settled_secs: None,
             outcome: "completed".to_owned(),

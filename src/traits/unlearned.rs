@@ -43,7 +43,7 @@ pub fn not_probed(retry: Option<&RetryTrait>) -> Vec<NotProbed> {
         by_retry
             && retry.is_some_and(|retry| match what {
                 "how lineages continue after a retry" => continues(retry),
-                "the largest safe batch" => retry.answered_ms.is_some(),
+                "the largest safe batch" => retry.slowest().is_some(),
                 _ => retry.runs != NOT_TOLD,
             })
     };
@@ -66,6 +66,8 @@ mod tests {
         let retry = |lineage: &str, answered_ms, runs: &str| RetryTrait {
             lineage: lineage.to_owned(),
             answered_ms,
+            slowest_ms: None,
+            answers: 0,
             runs: runs.to_owned(),
             settled_secs: None,
             outcome: "completed".to_owned(),

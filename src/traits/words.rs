@@ -1,5 +1,7 @@
 //! Says of each trait what was seen and what it means for provtaskd; it invents nothing that the traits do not hold.
 
+mod wire;
+
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -83,6 +85,7 @@ pub fn meanings(traits: &Traits, limits: &Limits<'_>) -> Vec<Meaning> {
     list(&mut out, traits, server_zone);
     pages(&mut out, traits, page_size);
     scope(&mut out, traits);
+    wire::wire(&mut out, traits);
     accounts(&mut out, traits);
     people(&mut out, traits);
     roads(&mut out, traits);
@@ -336,72 +339,6 @@ fn scope(out: &mut Out, traits: &Traits) {
             "a lesser account does: one that owns no access itself and is a member of the roles that own tasks",
         );
     }
-    let wire = &traits.wire;
-    let skew = wire.skew_ms.map(i64::abs).is_some_and(|ms| ms > 60_000);
-    let seen = match wire.skew_ms {
-        None => "the server sends no date".to_owned(),
-        Some(ms) => format!("{:.1} s against this machine", to_seconds(ms)),
-    };
-    let ahead = wire.future_secs.is_some_and(|secs| secs > 300);
-    out.tell(
-        skew || ahead,
-        "connection",
-        "clock",
-        match wire.future_secs {
-            Some(secs) if ahead => {
-                format!("{seen}; a task was created {secs} s in the future")
-            }
-            _ => seen,
-        },
-        if ahead {
-            "the server's clock, or server.server_zone, is wrong: ages are too small"
-        } else if skew {
-            "set both clocks by NTP: tokens and ages depend on them"
-        } else {
-            "ages use the server's dates, back-off uses our own"
-        },
-    );
-    let open = wire.scheme == "http";
-    let here = ["http://127.", "http://[::1]", "http://localhost"];
-    let loopback = here.iter().any(|start| traits.origin.starts_with(start));
-    out.tell(
-        open && !loopback,
-        "connection",
-        "transport",
-        wire.scheme.clone(),
-        if open && loopback {
-            "loopback: nothing leaves this machine"
-        } else if open {
-            "passwords cross the network unencrypted"
-        } else {
-            "TLS 1.2 or newer, certificate and name are verified"
-        },
-    );
-    if let Some(until) = wire.certificate_until {
-        let soon = until.duration_since(traits.taken_at) < RENEW;
-        out.tell(
-            soon,
-            "connection",
-            "certificate",
-            format!(
-                "{}, issued by {}, holds until {until:.0}",
-                wire.tls.as_deref().unwrap_or("TLS"),
-                wire.certificate_by
-                    .as_deref()
-                    .unwrap_or("an authority without a name")
-            ),
-            if soon {
-                "have it renewed: from then on nothing is read and nothing sent"
-            } else {
-                "have it renewed before; `check --online` says so 30 days ahead"
-            },
-        );
-    }
-}
-
-fn to_seconds(ms: i64) -> f64 {
-    // a skew of more than a few days is one whatever its digits
-    i32::try_from(ms).map_or(f64::from(i32::MAX), f64::from) / 1_000.0
 }
 
 fn accounts(out: &mut Out, traits: &Traits) {
@@ -530,27 +467,33 @@ fn retry(out: &mut Out, traits: &Traits, limits: &Limits<'_>) {
         format!("{}; {}", retry.lineage, retry.outcome),
         "lineages continue so on this server",
     );
-    let Some(ms) = retry.answered_ms else {
+    if let Some(ms) = retry.answered_ms {
+        let inside = retry.runs == "inside the call";
+        out.say(
+            part,
+            "connector",
+            format!("runs: {}; the answer came after {ms} ms", retry.runs),
+            if inside {
+                "an answer takes as long as the target: server.write_timeout has to be longer than its slowest, and each further task of a batch adds to it"
+            } else {
+                "an answer tells that it was accepted; what became of it is read afterwards"
+            },
+        );
+    }
+    let Some((ms, answers)) = retry.slowest() else {
         return;
     };
-    let inside = retry.runs == "inside the call";
-    out.say(
-        part,
-        "connector",
-        format!("runs: {}; the answer came after {ms} ms", retry.runs),
-        if inside {
-            "an answer takes as long as the target: server.write_timeout has to be longer than its slowest, and each further task of a batch adds to it"
-        } else {
-            "an answer tells that it was accepted; what became of it is read afterwards"
-        },
-    );
+    let rests = match answers {
+        1 => "this rests on one answer".to_owned(),
+        more => format!("this rests on the slowest of {more} answers"),
+    };
     let room = u64::try_from(limits.batch_time.as_millis()).unwrap_or(u64::MAX);
     let fits = room / ms.max(1);
     out.tell(
         fits == 0,
         part,
         "largest safe batch",
-        format!("{fits} by time: {room} ms (governor.default.batch_time) / {ms} ms"),
+        format!("{fits} by time: {room} ms (governor.default.batch_time) / {ms} ms; {rests}"),
         &if fits == 0 {
             "a single retry may take longer than that: raise server.write_timeout, of which batch_time is a third".to_owned()
         } else {

@@ -59,9 +59,16 @@ fn a_store_that_can_not_be_made_is_no_good_configuration() {
         assert_eq!(code, Some(78), "{bad}: {text}");
         assert!(text.contains("store.dir: ") && text.contains(bad), "{text}");
     }
+    // what may be a slip is made all the same, and said
     let (code, text) = place("not/there/yet");
     assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("not is not there either"), "{text}");
     assert!(!dir.path().join("not").exists());
+    let started = said(&provtaskd(dir.path(), &["run", "--once"]));
+    assert!(started.contains("not is not there either"), "{started}");
+    assert!(dir.path().join("not/there/yet").exists(), "{started}");
+    let (_, text) = place("not/there/too");
+    assert!(!text.contains("not there either"), "{text}");
 }
 
 #[test]
@@ -182,6 +189,52 @@ fn a_bad_row_of_the_absences_is_shown_with_its_line() {
         text.contains("leave.csv:3: ") && text.contains("login,from,to,stand_in"),
         "{text}"
     );
+}
+
+#[test]
+fn a_file_of_persons_and_one_of_anchors_are_tried_as_the_daemon_would() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let tables = "[intake]\npersons_file = \"persons\"\n[audit]\nanchor_file = \"far/anchors\"\n";
+    let lines = "ANNA\nlogin,from\n# BEN\nCARL\n";
+    let dir = house(tables, &[("persons", lines)]);
+    let at = |name: &str| dir.path().join(name);
+    let open = std::fs::Permissions::from_mode(0o666);
+    std::fs::set_permissions(at("persons"), open).expect("mode");
+    let output = provtaskd(dir.path(), &["check"]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(78), "{text}");
+    assert!(text.contains("(mode 666)"), "{text}");
+    let private = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(at("persons"), private).expect("mode");
+    let output = provtaskd(dir.path(), &["check"]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(78), "{text}");
+    for part in [
+        "persons:2: this is no login",
+        "audit.anchor_file: ",
+        "far/anchors",
+    ] {
+        assert!(text.contains(part), "`{part}` is missing:\n{text}");
+    }
+    // a table of many columns is not told line by line
+    std::fs::write(at("persons"), "A,B\n".repeat(30)).expect("written");
+    let text = said(&provtaskd(dir.path(), &["check"]));
+    assert!(
+        text.contains("persons:20: ") && !text.contains("persons:21: "),
+        "{text}"
+    );
+    assert!(text.contains("10 more such lines"), "{text}");
+    std::fs::remove_file(at("persons")).expect("removed");
+    std::fs::create_dir(at("persons")).expect("made");
+    std::fs::create_dir(at("far")).expect("made");
+    let text = said(&provtaskd(dir.path(), &["check"]));
+    assert!(text.contains("persons: it is not a file"), "{text}");
+    assert!(!text.contains("anchor_file"), "{text}");
+    // it only looks
+    assert!(!at("far/anchors").exists());
+    std::fs::create_dir(at("far/anchors")).expect("made");
+    let text = said(&provtaskd(dir.path(), &["check"]));
+    assert!(text.contains("anchors: it is not a file"), "{text}");
 }
 
 #[test]

@@ -54,8 +54,17 @@ pub fn server(
     clients: Option<&Authority>,
     versions: &[&'static SupportedProtocolVersion],
 ) -> ServerConfig {
-    let key = KeyPair::generate().expect("a key");
     let params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+    of_certificate(params, authority, clients, versions)
+}
+
+fn of_certificate(
+    params: CertificateParams,
+    authority: &Authority,
+    clients: Option<&Authority>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> ServerConfig {
+    let key = KeyPair::generate().expect("a key");
     let cert = params.signed_by(&key, &authority.issuer).expect("signed");
     let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = Arc::new(aws_lc_rs::default_provider());
@@ -173,6 +182,18 @@ async fn a_certificate_for_another_name_says_so() {
     let port = serve(&authority, "oig.example.com").await;
     let text = failure(&trusting(&authority, port)).await;
     assert!(text.contains("another host name"), "{text}");
+}
+
+#[tokio::test]
+async fn an_authority_s_own_certificate_on_a_server_is_named_with_what_to_do() {
+    let authority = authority();
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let config = of_certificate(params, &authority, None, rustls::DEFAULT_VERSIONS);
+    let port = listen(config).await.0;
+    let text = failure(&trusting(&authority, port)).await;
+    assert!(text.contains("an authority's own"), "{text}");
+    assert!(text.contains("have a server certificate issued"), "{text}");
 }
 
 #[tokio::test]

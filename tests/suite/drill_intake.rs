@@ -441,28 +441,35 @@ async fn an_account_that_is_never_answered_is_named_and_a_walk_holds_up_neither_
     assert_eq!(evidence.effects_on("HR"), 5);
 }
 
-/// A file of persons that can't be read stops the walk and nothing else.
+/// A line that is no login is named and left out; a file of persons that can't be read stops the walk and nothing else.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_of_persons_that_can_not_be_used_is_named_and_stops_only_the_walk() {
     let mut drill = crate::drill::Setup::of(HIDDEN)
         .config("[intake]\npersons_file = \"persons\"\n")
-        .file("persons", "login,from\nA,2027-01-01\n")
+        .file("persons", "NOSUCH\nA,2027-01-01\nNOBODY\nlogin,from\n")
         .enforcing()
         .await;
     drill.run_for("2h").await;
     let problem = standing(&drill)["walk"]["problem"].clone();
     let problem = problem.as_str().expect("a problem");
-    assert!(problem.contains("persons: line 1: "), "{problem}");
+    assert!(problem.contains("persons:2: "), "{problem}");
+    assert!(problem.contains("1 more"), "{problem}");
     let text = drill.done(&["status"]);
     assert!(text.contains("PROBLEM: "), "{text}");
+    let walk = standing(&drill)["walk"].clone();
+    assert_eq!(walk["turns"]["not_walked"], 2, "{walk:#}");
+    let file = drill.dir.path().join("persons");
+    std::fs::remove_file(&file).expect("removed");
+    std::fs::create_dir(&file).expect("made");
+    drill.run_for("1h").await;
+    let problem = standing(&drill)["walk"]["problem"].clone();
+    let problem = problem.as_str().expect("a problem");
+    assert!(problem.contains("persons: "), "{problem}");
+    std::fs::remove_dir(&file).expect("removed");
     drill.write("persons", "NOSUCH\n");
     drill.run_for("1h").await;
     let walk = standing(&drill)["walk"].clone();
-    assert_eq!(
-        (&walk["problem"], &walk["turns"]["not_walked"]),
-        (&serde_json::Value::Null, &json!(1)),
-        "{walk:#}"
-    );
+    assert_eq!(walk["problem"], serde_json::Value::Null, "{walk:#}");
     let evidence = drill.judge_leaving(5).await;
     assert_eq!(evidence.effects_on("AD"), 4);
 }

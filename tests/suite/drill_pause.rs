@@ -119,10 +119,14 @@ async fn a_pause_of_what_was_never_seen_is_refused_unless_it_is_meant() {
     drill.judge().await;
 }
 
-/// The first list comes after the pause, and shows the name in another case.
+/// The first list comes after the pause, and shows the name in another case. No reading is spent on what is paused, and
+/// no cap is named for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pause_of_a_target_to_come_holds_it_however_its_name_is_written() {
-    let mut drill = Setup::of(GROUPS).start().await;
+    let mut drill = Setup::of(GROUPS)
+        .config("[governor]\ncap_retries = 1\n")
+        .start()
+        .await;
     drill.release();
     let said = drill.done(&["pause", "--target", "ad", "--why", "x", "--unseen"]);
     assert!(said.contains("matches nothing now"), "{said}");
@@ -131,6 +135,10 @@ async fn a_pause_of_a_target_to_come_holds_it_however_its_name_is_written() {
     drill.approve_backlog();
     drill.run_for("12h").await;
     assert_eq!(drill.count("effects"), 0, "paused");
+    let plan = drill.json(&["plan", "--json"]);
+    let items = plan["items"].as_array().expect("items").iter();
+    let first: Vec<&Value> = items.map(|item| &item["refusals"][0]["reason"]).collect();
+    assert_eq!(first, ["paused"; 6], "{plan:#}");
     drill.done(&["resume", "--target", "AD"]);
     drill.run_for("12h").await;
     assert_eq!(drill.count("healed"), 6);

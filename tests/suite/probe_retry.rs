@@ -181,6 +181,8 @@ async fn one_retry_with_consent_shows_how_lineages_continue_here() {
             probed.contains(&format!("largest safe batch: {fits} by time")),
             "{probed}"
         );
+        let one_line = probed.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(one_line.contains("rests on one answer"), "{probed}");
         assert!(
             !probed.contains("how lineages continue after a retry"),
             "{probed}"

@@ -63,8 +63,7 @@ pub fn retry_one(context: &Context, settings: &Settings, one: &One<'_>) -> Resul
     }
     let before = shown.attempts.len();
     let story = wait(context, &task, before, one.patience)?;
-    let item_ms = item_ms(context, &story)?;
-    let learned = learn(&story, &task, of_this(&story, item_ms));
+    let learned = learn(&story, &task, answered_in(&story));
     print(&told(&story, &task, &learned))?;
     keep(settings, traits, learned)
 }
@@ -168,11 +167,12 @@ fn since_claim(story: &Story) -> impl Iterator<Item = &EventView> {
     story.events.iter().skip(claimed.unwrap_or(0))
 }
 
-/// The time of the answer, where this attempt was answered: the target's learned time is older otherwise.
-fn of_this(story: &Story, item_ms: Option<u64>) -> Option<u64> {
-    let mut since = since_claim(story);
+/// The time of the answer, where this attempt was answered.
+fn answered_in(story: &Story) -> Option<u64> {
     let answered = |text: &str| text.starts_with("accepted") || text.starts_with("refused");
-    item_ms.filter(|_| since.any(|event| event.kind == "answered" && answered(&event.text)))
+    since_claim(story)
+        .filter(|event| event.kind == "answered" && answered(&event.text))
+        .find_map(|event| event.took_ms)
 }
 
 /// How the work went on, from its story.
@@ -196,6 +196,8 @@ fn learn(story: &Story, task: &TaskId, answered_ms: Option<u64>) -> RetryTrait {
     RetryTrait {
         lineage: lineage.to_owned(),
         answered_ms,
+        slowest_ms: None,
+        answers: 0,
         runs: runs(story, answered_ms).to_owned(),
         settled_secs: last.and_then(|row| {
             let settled = row.settled?;
@@ -219,22 +221,6 @@ fn runs(story: &Story, answered_ms: Option<u64>) -> &'static str {
         Some(ms) if ms >= SLOW => "inside the call",
         _ => NOT_TOLD,
     }
-}
-
-/// What the daemon has learned of the time that one task takes on the target, in wall time.
-fn item_ms(context: &Context, story: &Story) -> Result<Option<u64>, Failure> {
-    let target = story
-        .attempts
-        .last()
-        .and_then(|attempt| attempt.row.target.clone());
-    let Reply::Status(status) = answer(context, Request::Status)? else {
-        return Err(unexpected());
-    };
-    let row = status.targets.iter().find(|row| {
-        let same = |target: &crate::model::TargetName| target.as_str() == row.target;
-        target.as_ref().is_some_and(same)
-    });
-    Ok(row.and_then(|row| row.item_ms))
 }
 
 fn told(story: &Story, task: &TaskId, learned: &RetryTrait) -> String {
@@ -280,18 +266,143 @@ fn probed(settings: &Settings) -> Result<Traits, Failure> {
         })
 }
 
-/// Writes it beside the other traits. One that was not told takes nothing away that an earlier one has taught.
-fn keep(settings: &Settings, mut traits: Traits, learned: RetryTrait) -> Result<(), Failure> {
-    let known = traits.retry.as_ref().map(|known| known.lineage.as_str());
-    if learned.lineage == NOT_TOLD && known.is_some_and(|known| known != NOT_TOLD) {
-        tell(
-            "not written: how the work goes on was not told this time, and what an earlier retry has taught stays",
-        );
-        return Ok(());
+/// What is known after it. One that was not told takes nothing away that an earlier one has taught; that it was
+/// answered, and how fast, counts all the same.
+fn taught(known: Option<&RetryTrait>, learned: RetryTrait) -> Option<RetryTrait> {
+    let told = known.filter(|known| known.lineage != NOT_TOLD);
+    if learned.lineage == NOT_TOLD
+        && let Some(told) = told
+    {
+        let slowest = learned
+            .answered_ms
+            .is_some()
+            .then(|| learned.after(known))?;
+        return Some(RetryTrait {
+            slowest_ms: slowest.slowest_ms,
+            answers: slowest.answers,
+            ..told.clone()
+        });
     }
+    Some(learned.after(known))
+}
+
+/// Writes it beside the other traits.
+fn keep(settings: &Settings, mut traits: Traits, learned: RetryTrait) -> Result<(), Failure> {
+    const STAYS: &str =
+        "how the work goes on was not told this time, and what an earlier retry has taught stays";
+    let told = learned.lineage.clone();
+    let Some(learned) = taught(traits.retry.as_ref(), learned) else {
+        tell(&format!("not written: {STAYS}"));
+        return Ok(());
+    };
+    let stays = learned.lineage != told;
     traits.not_probed = not_probed(Some(&learned));
     traits.retry = Some(learned);
     daemon::keep_traits(&settings.traits, &traits).map_err(daemon::DaemonError::from)?;
-    tell(&format!("written: {}", settings.traits.display()));
+    let path = settings.traits.display();
+    tell(&if stays {
+        format!("written: {path}; but only how long the answer took: {STAYS}")
+    } else {
+        format!("written: {path}")
+    });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::LineageId;
+
+    fn at(second: i64) -> jiff::Timestamp {
+        jiff::Timestamp::from_second(1_900_000_000 + second).expect("a time")
+    }
+
+    /// A story of events, each a second after the one before.
+    fn story(events: &[(&str, &str)]) -> Story {
+        Story {
+            lineage: LineageId(1),
+            ids: vec![TaskId::new("90")],
+            target: None,
+            name: None,
+            beneficiary: None,
+            first_seen: at(0),
+            standing: String::new(),
+            decision: None,
+            attempts: Vec::new(),
+            events: (0_u32..)
+                .zip(events)
+                .map(|(second, (kind, text))| EventView {
+                    at: at(i64::from(second)),
+                    kind: (*kind).to_owned(),
+                    text: (*text).to_owned(),
+                    actor: "daemon".to_owned(),
+                    took_ms: (*kind == "answered").then_some(2_500 + u64::from(second)),
+                })
+                .collect(),
+        }
+    }
+
+    const BEFORE: [(&str, &str); 3] = [
+        ("claimed", "a retry"),
+        ("answered", "accepted"),
+        ("outcome", "read_pending"),
+    ];
+
+    #[test]
+    fn the_time_of_an_answer_is_that_of_this_attempt_or_none() {
+        let with = |more: &[(&str, &str)]| story(&[&BEFORE[..], more].concat());
+        let this = |more: &[(&str, &str)]| answered_in(&with(more));
+        assert_eq!(this(&[]), Some(2_501));
+        assert_eq!(this(&[("claimed", "a retry")]), None, "not answered yet");
+        for (text, time) in [
+            ("unknown: HTTP 504", None),
+            ("accepted", Some(2_504)),
+            ("refused: not automated", Some(2_504)),
+        ] {
+            let more = [("claimed", "a retry"), ("answered", text)];
+            assert_eq!(this(&more), time, "{text}");
+        }
+        // nor does what an earlier one was read as tell how this one runs
+        let again = with(&[("claimed", "a retry")]);
+        assert_eq!(runs(&with(&[]), None), "after the answer");
+        assert_eq!(runs(&again, None), NOT_TOLD);
+    }
+
+    fn learned(lineage: &str) -> RetryTrait {
+        RetryTrait {
+            lineage: lineage.to_owned(),
+            answered_ms: None,
+            slowest_ms: None,
+            answers: 0,
+            runs: NOT_TOLD.to_owned(),
+            settled_secs: None,
+            outcome: "unknown".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_retry_that_was_not_answered_keeps_what_was_taught_before() {
+        let known = learned("same id");
+        assert_eq!(taught(Some(&known), learned(NOT_TOLD)), None);
+        let new = || learned("successor with link");
+        assert_eq!(taught(Some(&known), new()), Some(new()));
+        let nothing = learned(NOT_TOLD);
+        assert_eq!(taught(None, nothing.clone()), Some(nothing.clone()));
+        assert_eq!(
+            taught(Some(&nothing), nothing.clone()),
+            Some(nothing.clone())
+        );
+        // one that was answered, and not told in time, is the slow one of which it has to know
+        let timed = |ms| RetryTrait {
+            answered_ms: Some(ms),
+            ..nothing.clone()
+        };
+        let after = taught(Some(&known), timed(900)).expect("a time");
+        assert_eq!(
+            (&*after.lineage, after.slowest()),
+            ("same id", Some((900, 1)))
+        );
+        let again = taught(Some(&after), timed(20)).expect("a time");
+        assert_eq!(again.slowest(), Some((900, 2)));
+    }
 }

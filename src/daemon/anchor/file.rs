@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::fs::{Access, access};
 use tokio::sync::Notify;
 
 use super::keys::Keys;
@@ -248,9 +249,7 @@ pub(super) fn append(path: &Path, most: u64, anchors: &VecDeque<Anchor>) -> Resu
     }
     let more = u64::try_from(text.len()).unwrap_or(u64::MAX);
     if length.saturating_add(more) > most {
-        return Err(format!(
-            "it holds {length} bytes, and audit.anchor_file_max is {most}: move it away, it is needed to verify"
-        ));
+        return Err(full(length, most));
     }
     file.write_all(text.as_bytes()).map_err(io)?;
     file.sync_data().map_err(io)?;
@@ -258,6 +257,33 @@ pub(super) fn append(path: &Path, most: u64, anchors: &VecDeque<Anchor>) -> Resu
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(io)?;
     }
     Ok(())
+}
+
+/// Why lines could not be appended, for `check`; nothing is written or made.
+pub fn unwritable(path: &Path, most: u64) -> Option<std::io::Error> {
+    let tried = match std::fs::metadata(path) {
+        Ok(meta) if !meta.is_file() => Err(std::io::Error::other("it is not a file")),
+        Ok(meta) if meta.len() >= most => Err(std::io::Error::other(full(meta.len(), most))),
+        Ok(_) => OpenOptions::new().append(true).open(path).map(drop),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let above = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+            let above = above.unwrap_or(Path::new("."));
+            access(above, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| {
+                std::io::Error::new(
+                    std::io::Error::from(error).kind(),
+                    format!("it can't be made in {}: {error}", above.display()),
+                )
+            })
+        }
+        Err(error) => Err(error),
+    };
+    tried.err()
+}
+
+fn full(length: u64, most: u64) -> String {
+    format!(
+        "it holds {length} bytes, and audit.anchor_file_max is {most}: move it away, it is needed to verify"
+    )
 }
 
 fn ends_a_line(file: &File, length: u64) -> std::io::Result<bool> {

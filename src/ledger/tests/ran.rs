@@ -4,17 +4,17 @@ use super::*;
 use crate::ledger::open::without_a_disk;
 use crate::model::Principal;
 
-fn unknown(why: &str) -> ReceiptStatus {
+pub(super) fn unknown(why: &str) -> ReceiptStatus {
     ReceiptStatus::Unknown {
         why: Arc::from(why),
     }
 }
 
-fn rejected(id: &str, process: &str) -> Task {
+pub(super) fn rejected(id: &str, process: &str) -> Task {
     row(id, TaskStatus::Rejected, process)
 }
 
-fn send_as(
+pub(super) fn send_as(
     work: &mut Work,
     lineage: LineageId,
     task: &str,
@@ -131,84 +131,6 @@ fn runs_that_are_seen_in_an_outage_count_towards_some_cap() {
         history.in_vain,
         history.unproven
     );
-}
-
-/// A response that the row shows is no completion of the work: the task is rejected still. Caps count on.
-#[test]
-fn a_response_that_is_shown_on_a_rejected_task_ends_no_episode() {
-    let (mut work, index) = core();
-    let seen = see(&mut work, vec![rejected("90", "77")], 0);
-    let lineage = seen.views[0].lineage.expect("opened");
-    let mut shown = rejected("90", "77");
-    shown.response = Some(Arc::from("ERROR"));
-    let mut sent = 0;
-    for round in 0..10 {
-        let minute = 1 + round * 20;
-        let code = Arc::from("ERROR");
-        let done = send_as(
-            &mut work,
-            lineage,
-            "90",
-            Action::SetResponse { code },
-            minute,
-            ReceiptStatus::Accepted,
-        );
-        sent += u32::from(done);
-        see(&mut work, vec![shown.clone()], minute + 2);
-    }
-    let index = index.read().expect("a lock");
-    let counted = index.counted(lineage, true);
-    assert!(
-        !index.is_done(lineage),
-        "the task is rejected, and is called done; counts: {:?}",
-        index.counts()
-    );
-    assert_eq!(counted, sent, "what counts towards the caps");
-}
-
-/// The same with retries between: what they have used up is forgotten.
-#[test]
-fn a_response_does_not_begin_the_retries_anew() {
-    let (mut work, index) = core();
-    let seen = see(&mut work, vec![rejected("90", "77")], 0);
-    let lineage = seen.views[0].lineage.expect("opened");
-    for round in 0..3 {
-        let minute = 1 + round * 20;
-        assert!(send_as(
-            &mut work,
-            lineage,
-            "90",
-            Action::Retry,
-            minute,
-            ReceiptStatus::Accepted
-        ));
-        let mut row = rejected("90", "77");
-        row.reason = Some(Arc::from(format!("failure {round}")));
-        let told = see(&mut work, vec![row], minute + 2);
-        assert_eq!(told.outcomes[0].event, AttemptEvent::ReadBounced);
-        // what its run shows is known from the next list on
-        let mut row = rejected("90", "77");
-        row.reason = Some(Arc::from(format!("failure {round}")));
-        see(&mut work, vec![row], minute + 4);
-    }
-    assert_eq!(index.read().expect("a lock").counted(lineage, true), 3);
-    let code: Arc<str> = Arc::from("ERROR");
-    let action = Action::SetResponse {
-        code: Arc::clone(&code),
-    };
-    assert!(send_as(
-        &mut work,
-        lineage,
-        "90",
-        action,
-        100,
-        ReceiptStatus::Accepted
-    ));
-    let mut row = rejected("90", "77");
-    row.response = Some(code);
-    see(&mut work, vec![row], 102);
-    let counted = index.read().expect("a lock").counted(lineage, true);
-    assert!(counted >= 3, "three retries have run, and {counted} count");
 }
 
 /// A kill between any two records of the pass that joins a successor under another account: whatever is on

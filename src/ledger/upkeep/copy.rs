@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use super::error::UpkeepError;
 use super::swap::JOURNAL;
 use crate::ledger::aside::copy_dir;
-use crate::ledger::error::LedgerError;
 use crate::ledger::files::{private_dir, remove, room, size_of};
 
 /// Where the copy is made in the store's directory.
@@ -36,10 +35,11 @@ impl Copy {
         // opening writes too
         let needs = bytes.saturating_mul(2);
         if free < needs {
-            return Err(UpkeepError::Ledger(LedgerError::Invalid(format!(
-                "there is no room for the copy that is opened in the journal's place: {} needs {needs} bytes, {free} are free",
-                copy.0.display()
-            ))));
+            return Err(UpkeepError::NoCopy {
+                dir: copy.0.clone(),
+                needs,
+                free,
+            });
         }
         if journal.exists() {
             copy_dir(journal, &copy.journal())?;

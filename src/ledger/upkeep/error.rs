@@ -35,6 +35,16 @@ pub enum UpkeepError {
     /// A file can't be written any further.
     #[error("there is no room for {}", .0.display())]
     NoRoom(PathBuf),
+    /// There is no room for the copy that is opened in the journal's place.
+    #[error("opening a journal writes to it, so a copy is opened instead, and there is no room for that: {} needs {needs} bytes (twice the journal), {free} are free", dir.display())]
+    NoCopy {
+        /// Where it is made.
+        dir: PathBuf,
+        /// What it needs there.
+        needs: u64,
+        /// What is free.
+        free: u64,
+    },
     /// There is something where nothing may be.
     #[error("the store in {} is not empty: it has {records} records", dir.display())]
     NotEmpty {

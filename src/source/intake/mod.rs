@@ -26,7 +26,7 @@ pub use self::book::Hint;
 pub use self::cause::{Cause, Counted, HintEnd};
 pub use self::folder::Folder;
 pub use self::http::Listener;
-pub use self::persons::{PersonEnd, Round, Turns, logins};
+pub use self::persons::{PersonEnd, Persons, Round, Turns, persons};
 pub use self::secret::{Secrets, read as read_secrets};
 pub use self::sign::sign;
 
@@ -274,18 +274,18 @@ impl Intake {
         if let Err(error) = written {
             tracing::warn!(file = %self.walk.display(), %error, "how far the walk through persons has come can't be noted; after a restart it begins anew");
         }
-        let mut walks = self.shared.walk();
-        walks.round = round.clone();
-        walks.problem = None;
+        self.shared.walk().round = round.clone();
     }
 
-    /// The file of persons can't be used.
-    pub fn no_persons(&self, why: String) {
+    /// What is wrong with the file of persons, if anything; the log has it once, with what comes of it.
+    pub fn persons_problem(&self, problem: Option<String>, outcome: &str) {
         let mut walks = self.shared.walk();
-        if walks.problem.as_ref() != Some(&why) {
-            tracing::warn!(why = %why, "the accounts of the persons of the file are not walked through");
+        if let Some(why) = &problem
+            && walks.problem != problem
+        {
+            tracing::warn!(why = %why, "{outcome}");
         }
-        walks.problem = Some(why);
+        walks.problem = problem;
     }
 
     /// Takes tasks that the accounts of a person have shown; true once all are on disk.

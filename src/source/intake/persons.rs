@@ -37,26 +37,51 @@ pub fn login(text: &str) -> Option<Login> {
     good.then(|| Login::new(text))
 }
 
-/// The logins of a file: one a line, `#` begins a comment, each once.
-///
-/// # Errors
-/// What is wrong, with its line, for the person who wrote the file.
-pub fn logins(text: &str) -> Result<BTreeSet<Login>, String> {
+/// What a file of persons holds.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Persons {
+    /// The logins, each once.
+    pub logins: BTreeSet<Login>,
+    /// The first lines that are left out, each with why, for the person who wrote the file.
+    pub faults: Vec<(u64, String)>,
+    /// How many lines are left out.
+    pub left_out: u64,
+}
+
+impl Persons {
+    /// What is wrong in the file of this name, if anything: the first line, and how many more.
+    pub fn problem(&self, file: &str) -> Option<String> {
+        let (line, why) = self.faults.first()?;
+        Some(match self.left_out {
+            0 | 1 => format!("{file}:{line}: {why}"),
+            more => format!("{file}:{line}: {why}; and {} more", more - 1),
+        })
+    }
+}
+
+/// The logins of a file: one a line, `#` begins a comment. A line that is none is left out, and said.
+pub fn persons(text: &str) -> Persons {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut all = BTreeSet::new();
+    let mut all = Persons::default();
     for (line, row) in (1..).zip(text.lines()) {
         let name = row.split('#').next().unwrap_or_default();
         if name.trim().is_empty() {
             continue;
         }
-        let login = login(name)
-            .ok_or_else(|| format!("line {line}: this is no login; write one a line"))?;
-        all.insert(login);
-        if all.len() > PERSONS_MAX {
-            return Err(format!("line {line}: more than {PERSONS_MAX} persons"));
+        let why = match login(name) {
+            Some(login) if all.logins.len() < PERSONS_MAX || all.logins.contains(&login) => {
+                all.logins.insert(login);
+                continue;
+            }
+            Some(_) => format!("more than {PERSONS_MAX} persons"),
+            None => "this is no login; write one a line".to_owned(),
+        };
+        all.left_out += 1;
+        if all.faults.len() < NAMED {
+            all.faults.push((line, why));
         }
     }
-    Ok(all)
+    all
 }
 
 /// What became of persons whose turn is over.
@@ -167,16 +192,28 @@ mod tests {
     }
 
     #[test]
-    fn a_file_names_each_person_once_and_what_is_no_login_is_told_with_its_line() {
+    fn a_file_names_each_person_once_and_what_is_no_login_is_left_out_and_told_with_its_line() {
         let text = "\u{feff}# leavers\nCDIAZ\n\n  BKIDDO # since March\r\nCDIAZ\n";
-        let all: Vec<Login> = logins(text).expect("logins").into_iter().collect();
-        assert_eq!(all, [Login::new("BKIDDO"), Login::new("CDIAZ")]);
-        assert_eq!(logins("").expect("nobody").len(), 0);
-        for bad in ["A\nlogin,from\n", "A\n\"B\"\n", "A\nB;C"] {
-            let why = logins(bad).expect_err("no login");
-            assert!(why.starts_with("line 2: "), "{why}");
+        let all = persons(text);
+        let names = |all: &Persons| Vec::from_iter(all.logins.clone());
+        assert_eq!(names(&all), [Login::new("BKIDDO"), Login::new("CDIAZ")]);
+        assert_eq!(all.problem("f"), None);
+        assert_eq!(persons(""), Persons::default());
+        for bad in ["A\nlogin,from\nB\n", "A\n\"B\"\nB\n", "A\nB;C\nB"] {
+            let all = persons(bad);
+            assert_eq!(names(&all), [Login::new("A"), Login::new("B")]);
+            let why = all.problem("f").expect("one is no login");
+            assert!(why.starts_with("f:2: ") && !why.contains("more"), "{why}");
         }
-        assert!(logins(&"x".repeat(257)).is_err());
+        assert_eq!(persons(&"x".repeat(257)).left_out, 1);
+        let many: String = (0..=PERSONS_MAX).map(|n| format!("P{n}\n")).collect();
+        let all = persons(&(many + "P0\n,\n"));
+        assert_eq!((all.logins.len(), all.left_out), (PERSONS_MAX, 2));
+        let why = all.problem("f").expect("too many");
+        assert!(
+            why.starts_with("f:100001: ") && why.ends_with("and 1 more"),
+            "{why}"
+        );
     }
 
     #[test]
