@@ -87,8 +87,9 @@ impl Home {
     pub fn command_of(&self, program: &Path, args: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(args).current_dir(self.dir.path()).env_clear();
-        // as the unit in examples/deploy starts it
-        command.env("MIMALLOC_PURGE_DELAY", "25");
+        // the unit in examples/deploy sets it; so may who runs the bench
+        let delay = std::env::var_os("MIMALLOC_PURGE_DELAY");
+        command.envs(delay.map(|delay| ("MIMALLOC_PURGE_DELAY", delay)));
         command
     }
 
