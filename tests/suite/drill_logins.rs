@@ -52,6 +52,20 @@ task = [{ task = "Telephone Updated", failure = "network" }]
 
 const SECOND: &str = "[[login]]\nlogin = \"SECOND\"\npassword_file = \"second\"\n";
 
+/// Accounts that both see a task of: the older one the main login alone, the newer one the second alone.
+const SPLIT: &str = r#"
+[[target]]
+name = "CRM"
+[[population]]
+target = "CRM"
+accounts = 2
+prefix = "SPLIT"
+task = [
+  { task = "Telephone Updated", failure = "network", age = "12h" },
+  { task = "Telephone Updated", failure = "network", age = "1h", owner = "role:SECOND LINE" },
+]
+"#;
+
 /// Writes the second login's password, for the daemon's eyes only.
 fn second(drill: &Drill, password: &str) {
     drill.write("second", password);
@@ -60,7 +74,11 @@ fn second(drill: &Drill, password: &str) {
 }
 
 async fn begin(config: &str) -> Drill {
-    let mut drill = Setup::of(TWO).config(config).start().await;
+    begin_in(TWO, config).await
+}
+
+async fn begin_in(world: &str, config: &str) -> Drill {
+    let mut drill = Setup::of(world).config(config).start().await;
     second(&drill, "sim-password-2");
     drill.release();
     drill.daemon();
@@ -94,6 +112,7 @@ fn each_by_its_own(evidence: &Evidence) {
         let task = evidence.task(&item["id"]).expect("a task that there is");
         let own = match task["target"].as_str() {
             Some("AD" | "ERP") => "PROVSVC",
+            Some("CRM") => continue,
             _ => "SECOND",
         };
         assert_eq!(request["login"], own, "{item}");
@@ -229,5 +248,72 @@ async fn a_login_that_comes_later_brings_a_backlog_and_one_that_goes_leaves_its_
     drill.run_for("24h").await;
     let evidence = drill.judge().await;
     assert_eq!(evidence.count("healed"), 16);
+    each_by_its_own(&evidence);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_login_sees_goes_on_while_the_main_one_is_stopped() {
+    let mut drill = begin_in(&format!("{TWO}{SPLIT}"), SECOND).await;
+    approve(&drill, &["AD"]);
+    drill.run_for("1h").await;
+    let before = drill.safe_so_far().await;
+    assert_eq!(before.effects_on("AD"), 4);
+    drill
+        .act(json!({"password": {"login": "PROVSVC", "new": "right-horse-2"}}))
+        .await;
+    drill.expect.wrong_secrets = 1;
+    drill.run_for("1h").await;
+    approve(&drill, &["ERP", "HR", "CRM"]);
+    drill.run_for("3h").await;
+    let during = drill.safe_so_far().await;
+    let denied = during.denied();
+    assert!((1..=2).contains(&denied), "{denied} requests");
+    assert_eq!(during.effects_on("HR"), 4, "the second login goes on");
+    assert_eq!(during.effects_on("ERP"), 0, "only the main login sees it");
+    assert_eq!(
+        during.effects_on("CRM"),
+        0,
+        "the older task of the account is one that no list shows now"
+    );
+    let status = drill.json(&["status", "--json"]);
+    assert_eq!(status["login_state"]["login"], "stopped");
+    assert_eq!(status["last_error"], Value::Null);
+    assert_eq!(status["logins"][0]["in_last_cycle"], false);
+    assert_eq!(status["logins"][1]["in_last_cycle"], true);
+    assert_eq!(status["tasks_visible"], 6, "4 of MAIL, 2 of CRM");
+    assert_eq!(status["left"], 0, "nothing of it is taken as gone");
+    let meaning = "what only PROVSVC sees is neither acted on nor taken as gone";
+    for said in [
+        drill.done(&["status"]),
+        drill.inbox()[0]["text"].to_string(),
+    ] {
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(meaning), "{said}");
+    }
+    assert!(drill.log().contains("the others go on"), "{}", drill.log());
+    let plan = drill.done(&["plan"]);
+    let plan = plan.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(plan.contains("visible to SECOND, read"), "{plan}");
+    assert!(plan.contains("NOT READ: the list of PROVSVC,"), "{plan}");
+    let plan = drill.json(&["plan", "--json"]);
+    assert_eq!(
+        plan["lists"][1],
+        json!({"login": "SECOND", "read": true, "tasks": 6, "why_not": null})
+    );
+
+    // nothing of it changes with a restart, and the password is not tried once more
+    drill.kill_and_restart().await;
+    approve(&drill, &["MAIL"]);
+    drill.run_for("6h").await;
+    let after = drill.safe_so_far().await;
+    assert_eq!(after.denied(), denied, "a restart tries nothing");
+    assert_eq!(after.effects_on("MAIL"), 4);
+    assert_eq!([after.effects_on("ERP"), after.effects_on("CRM")], [0, 0]);
+    assert_eq!(drill.json(&["status", "--json"])["left"], 0);
+
+    drill.password("right-horse-2");
+    drill.run_for("24h").await;
+    let evidence = drill.judge().await;
+    assert_eq!(evidence.count("healed"), 20);
     each_by_its_own(&evidence);
 }

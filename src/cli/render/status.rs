@@ -6,7 +6,7 @@ use super::layout::{Width, number, pairs, paragraph, prose, table, word};
 use super::{clean, counted, opt_time, time};
 use crate::control::{
     AnchorView, FeedView, IntakeView, LOGIN_HINT, LoginRow, LoginView, PauseView, StatusView,
-    TurnsView, WalkView,
+    TurnsView, WalkView, main_stopped,
 };
 use crate::model::{Login, Road};
 
@@ -284,6 +284,11 @@ pub fn status(view: &StatusView, width: Width) -> String {
         LoginView::Untried if idle => UNKNOWN.to_owned(),
         LoginView::Untried => "not tried yet".to_owned(),
         LoginView::Good => "good".to_owned(),
+        LoginView::Stopped { since, why } if view.logins.len() > 1 => format!(
+            "STOPPED since {}: {why}; {}; {LOGIN_HINT}",
+            time(*since),
+            main_stopped(&view.login)
+        ),
         LoginView::Stopped { since, why } => {
             format!("STOPPED since {}: {why}; {LOGIN_HINT}", time(*since))
         }
