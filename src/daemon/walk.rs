@@ -220,7 +220,8 @@ impl Slice {
     async fn people(&mut self, part: &[Due]) -> Result<Option<People>, OigError> {
         let mut out = People::default();
         let mut left: Vec<Login> = part.iter().map(|due| due.login.clone()).collect();
-        let mut unsure = false;
+        // one that can't be asked may be the one to whom somebody is shown
+        let (mut asked, mut unsure) = (false, false);
         for n in 0..self.walkers.len() {
             if left.is_empty() {
                 break;
@@ -255,12 +256,13 @@ impl Slice {
                 }
             }
             left.retain(|login| !out.keys.contains_key(login));
-            unsure |= !people.unknown.is_empty();
-            out.missing = left
-                .iter()
-                .filter(|login| !unsure && people.missing.contains(*login))
-                .cloned()
-                .collect();
+            if asked {
+                out.missing
+                    .retain(|login| people.missing.contains(login) && left.contains(login));
+            } else {
+                out.missing = people.missing.into_iter().collect();
+            }
+            asked = true;
         }
         if unsure {
             out.missing.clear();

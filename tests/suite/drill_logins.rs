@@ -310,6 +310,12 @@ async fn what_another_login_sees_goes_on_while_the_main_one_is_stopped() {
     assert_eq!(after.effects_on("MAIL"), 4);
     assert_eq!([after.effects_on("ERP"), after.effects_on("CRM")], [0, 0]);
     assert_eq!(drill.json(&["status", "--json"])["left"], 0);
+    drill.stop();
+    let (code, said) = crate::drill_ops::failed(&drill, &["run", "--once"]);
+    assert_eq!(code, Some(77), "{said}");
+    assert!(said.contains(meaning), "{said}");
+    assert!(said.contains("not_read=PROVSVC: login PROVSVC"), "{said}");
+    drill.daemon();
 
     drill.password("right-horse-2");
     drill.run_for("24h").await;
