@@ -68,6 +68,11 @@ pub struct Another {
     last: Option<(Timestamp, String)>,
 }
 
+/// Under which login it was done: of several the one of the act, where that is shown.
+fn whose<'a>(of: &'a Stranger, main: &'a Login, alone: bool) -> Option<&'a Login> {
+    of.login.as_ref().or(alone.then_some(main))
+}
+
 /// True where a retry under one of these logins has left the task so.
 fn retried_by<'a>(task: &Task, ours: &'a [Login]) -> Option<&'a Login> {
     let by = task.updated_by.as_ref()?;
@@ -329,10 +334,9 @@ impl Core {
         let many = u64::try_from(found.len()).unwrap_or(u64::MAX);
         self.another.acts += many;
         self.metrics.acts_of_others(many);
-        // of several it is the one of the act, where that is shown
         let alone = self.logins.further().is_empty();
-        let main = alone.then_some(&self.settings.server.login);
-        let login = first.login.as_ref().or(main).map(Login::as_str);
+        let login = whose(first, &self.settings.server.login, alone);
+        let login = login.map(tracing::field::display);
         let read = format!("task {} ({}) {}", first.task, first.lineage, first.read);
         self.another.last = Some((now, read.clone()));
         if self.settings.server.shared_login {
@@ -425,6 +429,21 @@ mod tests {
             let found = retried_by(&task(status, by), &ours);
             assert_eq!(found.is_some(), is, "{by:?}");
         }
+    }
+
+    #[test]
+    fn of_several_logins_the_one_of_the_act_is_named_and_none_where_a_note_tells_none() {
+        let main = Login::new("PROVSVC");
+        let of = |login: Option<&str>| Stranger {
+            lineage: LineageId(1),
+            task: TaskId::new("7"),
+            login: login.map(Login::new),
+            read: String::new(),
+        };
+        let named = |login, alone| whose(&of(login), &main, alone).map(Login::to_string);
+        assert_eq!(named(Some("HR"), false).as_deref(), Some("HR"));
+        assert_eq!(named(None, false), None);
+        assert_eq!(named(None, true).as_deref(), Some("PROVSVC"));
     }
 
     #[test]
