@@ -14,7 +14,7 @@ use crate::model::settings::IntakeSettings;
 use crate::model::{Road, Snapshot, TargetName, Task, TaskId};
 use crate::oig::{FileFault, OigError};
 use crate::source::intake::read_secrets;
-use crate::source::{Hint, HintEnd, HintTurn};
+use crate::source::{Hint, HintEnd};
 
 /// What was asked for before the list was: a list that began later shows it as it was told of.
 #[derive(Debug, Default)]
@@ -29,8 +29,8 @@ pub struct Hinted {
     /// Rows of the list; those behind them were read by their ids.
     listed: usize,
     roads: Vec<Road>,
-    /// Each hint with what came of its turn.
-    pub ends: Vec<(Hint, HintTurn)>,
+    /// Each hint with its end; none: it could not be read this time.
+    pub ends: Vec<(Hint, Option<HintEnd>)>,
     /// Targets of which somebody has said that they work again.
     pub targets: BTreeSet<TargetName>,
 }
@@ -112,12 +112,17 @@ pub async fn read(
         .hints
         .into_iter()
         .partition(|hint| shown.contains(&hint.task));
-    let ends = listed
-        .into_iter()
-        .map(|hint| (hint, HintTurn::Ended(HintEnd::Listed)));
+    let ends = listed.into_iter().map(|hint| (hint, Some(HintEnd::Listed)));
     out.ends.extend(ends);
     if !snapshot.complete {
         // the pages that are missing may show them
+        return Ok(out);
+    }
+    if !snapshot.has_main() {
+        // so may the list of the main login, which is stopped: as another one they would be tried in vain
+        for hint in &others {
+            unsure(snapshot, hint);
+        }
         return Ok(out);
     }
     let (reads, places) = limits(bench);
@@ -129,11 +134,11 @@ pub async fn read(
             unsure(snapshot, &hint);
             continue;
         }
-        let (found, by) = find(bench, &hint.task, snapshot.has_main()).await;
+        let (found, by) = find(bench, &hint.task).await;
         match found {
-            Ok(None) => end(&mut out, hint, HintEnd::NotFound),
+            Ok(None) => out.ends.push((hint, Some(HintEnd::NotFound))),
             Ok(Some(task)) if task.status.is_finished() => {
-                end(&mut out, hint, HintEnd::Finished);
+                out.ends.push((hint, Some(HintEnd::Finished)));
             }
             Ok(Some(task)) => {
                 in_a_row = 0;
@@ -149,35 +154,24 @@ pub async fn read(
                     seers.rows.push(bit(by));
                 }
                 out.roads.push(hint.road);
-                end(&mut out, hint, HintEnd::Followed);
+                out.ends.push((hint, Some(HintEnd::Followed)));
             }
-            Err(error) if error.is_login() && by == 0 && snapshot.has_main() => return Err(error),
+            Err(error) if error.is_login() && by == 0 => return Err(error),
             Err(error) => {
-                // the stop of the main login was said when it came
-                let said = by == 0 && error.is_login();
-                if by == 0 && !said {
+                if by == 0 {
                     in_a_row += 1;
                     stopped = of_the_server(&error) || in_a_row >= IN_A_ROW;
                 }
-                if !said {
-                    tracing::warn!(task = %hint.task, %error, "a task that was named by a hint could not be read; it is tried again");
-                }
+                tracing::warn!(task = %hint.task, %error, "a task that was named by a hint could not be read; it is tried again");
                 // nothing follows from the absence of what could not be read
                 unsure(snapshot, &hint);
-                match (stopped, said) {
-                    (true, _) => {}
-                    // that a login is stopped is no reason to give up what it may be able to read
-                    (false, true) => out.ends.push((hint, HintTurn::PutOff)),
-                    (false, false) => out.ends.push((hint, HintTurn::InVain)),
+                if !stopped {
+                    out.ends.push((hint, None));
                 }
             }
         }
     }
     Ok(out)
-}
-
-fn end(out: &mut Hinted, hint: Hint, end: HintEnd) {
-    out.ends.push((hint, HintTurn::Ended(end)));
 }
 
 /// Nothing follows from what is not shown, where one that is followed could not be read.
@@ -191,13 +185,12 @@ fn unsure(snapshot: &mut Snapshot, hint: &Hint) {
 }
 
 /// A task by its id, read by the main login, else by the first further one that can; with that one's number, or
-/// that of the one that could not tell. It is not there where all say so, which a stopped one does not.
-async fn find(bench: &Bench, id: &TaskId, main: bool) -> (Result<Option<Task>, OigError>, usize) {
+/// that of the one that could not tell. It is not there where all say so.
+async fn find(bench: &Bench, id: &TaskId) -> (Result<Option<Task>, OigError>, usize) {
     let mut untold = match bench.client.task(id).await {
         Ok(None) => None,
         // what this one may not read another one may
         Err(error @ OigError::Status { status: 403, .. }) => Some((error, 0)),
-        Err(error @ OigError::LoginStopped { .. }) if !main => Some((error, 0)),
         told => return (told, 0),
     };
     for (n, (_, client)) in (1..).zip(bench.logins.further()) {

@@ -4,8 +4,6 @@ pub mod intake;
 pub mod pace;
 pub mod poll;
 
-pub use intake::{
-    Asked, Hint, HintEnd, HintTurn, Intake, IntakeError, PersonEnd, Round, Turns, logins,
-};
+pub use intake::{Asked, Hint, HintEnd, Intake, IntakeError, PersonEnd, Round, Turns, logins};
 pub use pace::Pace;
 pub use poll::{Departed, poll};

@@ -320,7 +320,9 @@ async fn what_only_the_accounts_of_persons_show_is_found_by_a_walk_and_heals_onc
     let hidden = tasks.clone().filter(|task| task["owner"] == "user:OTHER");
     // one account and its task only the further login may read
     let one = tasks_of(&drill, "ONE")[0].clone();
-    let task = hidden.clone().find(|task| task["id"].to_string() == one);
+    let task = hidden
+        .clone()
+        .find(|task| task["id"] == json!(one.parse::<u64>().ok()));
     let account = task.expect("it is there")["process"].to_string();
     for path in [
         format!("/provtasks/{one}"),

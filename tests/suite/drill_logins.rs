@@ -336,3 +336,26 @@ async fn what_another_login_sees_goes_on_while_the_main_one_is_stopped() {
     assert_eq!(by[2..], ["SECOND"; 2], "{by:?}");
     each_by_its_own(&evidence);
 }
+
+/// A store that is new while the main login is refused: what that one would have shown is backlog all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_sent_before_the_main_login_has_shown_what_was_there_at_first() {
+    let mut drill = Setup::of(TWO).config(SECOND).start().await;
+    second(&drill, "sim-password-2");
+    drill.password("wrong-horse-1");
+    drill.expect.wrong_secrets = 1;
+    drill.release();
+    drill.daemon();
+    drill.run_for("2h").await;
+    let status = drill.json(&["status", "--json"]);
+    assert_eq!(status["tasks_visible"], 8, "the second login's: {status:#}");
+    assert_eq!(status["world"], "not bound yet");
+    assert_eq!(status["last_error"], Value::Null);
+    drill.password("sim-password-1");
+    drill.run_for("2h").await;
+    assert_eq!(drill.count("effects"), 0, "all of it waits for a person");
+    drill.approve_backlog();
+    drill.run_for("6h").await;
+    let evidence = drill.judge().await;
+    assert_eq!(evidence.count("healed"), 16);
+}

@@ -275,18 +275,12 @@ impl Book {
         if waiting.tries >= TRIES {
             return true;
         }
-        self.put_off(hint);
+        // others get their turn first
+        self.order.remove(&waiting.turn);
+        self.turn += 1;
+        waiting.turn = self.turn;
+        self.order.insert(self.turn, hint.task.clone());
         false
-    }
-
-    /// Others get their turn first.
-    pub fn put_off(&mut self, hint: &Hint) {
-        if let Some(waiting) = self.waiting.get_mut(&hint.task) {
-            self.order.remove(&waiting.turn);
-            self.turn += 1;
-            waiting.turn = self.turn;
-            self.order.insert(self.turn, hint.task.clone());
-        }
     }
 
     /// These targets were looked at.
@@ -412,10 +406,6 @@ mod tests {
         assert_eq!(ids, [("1", true), ("2", false), ("3", false)]);
         assert!(!book.end(&now[0], HintEnd::Followed), "nothing new");
         assert_eq!((book.waiting(), book.followed()), (2, 1));
-        for _ in 0..9 {
-            book.put_off(&now[1]);
-            assert_eq!(book.hints().last().map(|h| h.task.as_str()), Some("2"));
-        }
         for tries in 2..=5 {
             let again = book.hints();
             let two = again

@@ -117,17 +117,6 @@ ends! {
     Unreadable => "unreadable",
 }
 
-/// What came of a hint in one cycle.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum HintTurn {
-    /// It has come to this end.
-    Ended(HintEnd),
-    /// The task could not be read; that is tried so many times.
-    InVain,
-    /// A login that may be able to read it is stopped: it waits, however long that takes.
-    PutOff,
-}
-
 /// What was counted since start.
 #[derive(Debug, Default)]
 pub struct Counts {

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::Shared;
 use super::asked::Asked;
 use super::book::{Coming, Hint, May, Together};
-use super::cause::{Cause, HintEnd, HintTurn};
+use super::cause::{Cause, HintEnd};
 use super::file::{HintFile, Line};
 use super::persons::PersonEnd;
 use crate::model::{Clock, Road, TargetName, TaskId};
@@ -54,7 +54,7 @@ pub enum Errand {
     /// Hints have ended, and targets were looked at.
     End {
         /// Each with its end; none: it could not be read this time.
-        ends: Vec<(Hint, HintTurn)>,
+        ends: Vec<(Hint, Option<HintEnd>)>,
         /// Them.
         targets: BTreeSet<TargetName>,
         /// Told when it is done.
@@ -194,7 +194,7 @@ fn walked(asked: &Asked, end: PersonEnd, found: u64, file: &mut HintFile, shared
 }
 
 fn end(
-    ends: Vec<(Hint, HintTurn)>,
+    ends: Vec<(Hint, Option<HintEnd>)>,
     targets: &BTreeSet<TargetName>,
     file: &mut HintFile,
     shared: &Arc<Shared>,
@@ -206,13 +206,9 @@ fn end(
         let mut book = shared.book();
         for (hint, end) in ends {
             let end = match end {
-                HintTurn::Ended(end) => end,
-                HintTurn::InVain if book.in_vain(&hint) => HintEnd::Unreadable,
-                HintTurn::InVain => continue,
-                HintTurn::PutOff => {
-                    book.put_off(&hint);
-                    continue;
-                }
+                Some(end) => end,
+                None if book.in_vain(&hint) => HintEnd::Unreadable,
+                None => continue,
             };
             let followed_on = end == HintEnd::Followed && hint.followed;
             if book.end(&hint, end) {

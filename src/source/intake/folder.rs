@@ -264,12 +264,9 @@ mod tests {
         assert!(at("a.csv").exists());
         assert_eq!(intake.standing().waiting, 4);
         let (hints, targets) = intake.hints();
-        let read = hints.into_iter().map(|hint| {
-            (
-                hint,
-                super::super::HintTurn::Ended(super::super::HintEnd::Listed),
-            )
-        });
+        let read = hints
+            .into_iter()
+            .map(|hint| (hint, Some(super::super::HintEnd::Listed)));
         intake.end(read.collect(), targets).await;
         folder.look(&intake).await.expect("looked");
         assert_eq!(intake.standing().waiting, 2);

@@ -23,7 +23,7 @@ use tokio::sync::{Notify, oneshot};
 
 pub use self::asked::Asked;
 pub use self::book::Hint;
-pub use self::cause::{Cause, Counted, HintEnd, HintTurn};
+pub use self::cause::{Cause, Counted, HintEnd};
 pub use self::folder::Folder;
 pub use self::http::Listener;
 pub use self::persons::{PersonEnd, Round, Turns, logins};
@@ -312,7 +312,7 @@ impl Intake {
     }
 
     /// Hints have come to these ends; none: it could not be read this time.
-    pub async fn end(&self, ends: Vec<(Hint, HintTurn)>, targets: BTreeSet<TargetName>) {
+    pub async fn end(&self, ends: Vec<(Hint, Option<HintEnd>)>, targets: BTreeSet<TargetName>) {
         let (done, told) = oneshot::channel();
         self.errand(Errand::End {
             ends,
