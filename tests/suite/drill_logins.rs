@@ -263,12 +263,21 @@ async fn what_another_login_sees_goes_on_while_the_main_one_is_stopped() {
     drill.run_for("1h").await;
     let before = drill.safe_so_far().await;
     assert_eq!(before.effects_on("AD"), 4);
+    // it is refused after a kill, with a claim of its own open: that can't be read, and holds nothing else up
+    let puts = puts_of(&drill, "PROVSVC");
+    let hang = json!({"do": "hang_unapplied", "on": "put", "at": [1]});
+    drill.act(json!({ "fault": hang })).await;
+    approve(&drill, &["ERP"]);
+    let sent = |drill: &Drill| puts_of(drill, "PROVSVC") > puts;
+    drill.run_until("1h", "a request is on its way", sent).await;
+    drill.kill9().await;
     drill
         .act(json!({"password": {"login": "PROVSVC", "new": "right-horse-2"}}))
         .await;
     drill.expect.wrong_secrets = 1;
+    drill.daemon();
     drill.run_for("1h").await;
-    approve(&drill, &["ERP", "HR", "CRM"]);
+    approve(&drill, &["HR", "CRM"]);
     drill.run_for("3h").await;
     let during = drill.safe_so_far().await;
     let denied = during.denied();
@@ -287,6 +296,7 @@ async fn what_another_login_sees_goes_on_while_the_main_one_is_stopped() {
     assert_eq!(status["logins"][1]["in_last_cycle"], true);
     assert_eq!(status["tasks_visible"], 6, "4 of MAIL, 2 of CRM");
     assert_eq!(status["left"], 0, "nothing of it is taken as gone");
+    assert!(status["attempts_open"].as_u64() > Some(0), "{status:#}");
     let meaning = "what only PROVSVC sees is neither acted on nor taken as gone";
     for said in [
         drill.done(&["status"]),
@@ -296,6 +306,8 @@ async fn what_another_login_sees_goes_on_while_the_main_one_is_stopped() {
         assert!(said.contains(meaning), "{said}");
     }
     assert!(drill.log().contains("the others go on"), "{}", drill.log());
+    let status = drill.done(&["status"]);
+    assert!(status.contains("visible to SECOND, read"), "{status}");
     let plan = drill.done(&["plan"]);
     let plan = plan.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(plan.contains("visible to SECOND, read"), "{plan}");

@@ -297,15 +297,21 @@ pub fn status(view: &StatusView, width: Width) -> String {
         .iter()
         .map(|of| format!("; NOT COUNTED here and below: {of}"))
         .collect();
+    // a main login that is stopped shows nothing
+    let mut read = view.logins.iter().filter(|row| row.in_last_cycle);
+    let (first, more) = match (view.logins.first(), read.next()) {
+        (Some(main), Some(first)) if !main.in_last_cycle => (&first.login, read.count()),
+        _ => (&view.login, view.logins.len().saturating_sub(1)),
+    };
     let visible = match view.tasks_visible {
         Some(many) => {
             format!(
                 "{} visible to {}{}, read {}",
                 counted(many, "task", "tasks"),
-                view.login,
-                match view.logins.len() {
-                    0 | 1 => String::new(),
-                    all => format!(" and {} more", all - 1),
+                first,
+                match more {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
                 },
                 opt_time(view.tasks_as_of)
             ) + not_read.as_str()
