@@ -296,7 +296,7 @@ async fn a_retry_under_our_login_of_a_task_that_keeps_its_id_is_anothers_and_is_
     let why = status["pauses"][0]["why"].as_str().expect("a pause");
     let read = format!("task {id} (");
     assert!(
-        why.contains(&read) && why.contains("shows another run, by this login"),
+        why.contains(&read) && why.contains("shows another run, by PROVSVC"),
         "{why}"
     );
     assert_eq!(counted().await.as_deref(), Some("1"));
