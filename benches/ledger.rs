@@ -400,7 +400,7 @@ fn admitted(
                 attempt_open: false,
                 baseline: false,
                 released_by_age: false,
-                by_hint: false,
+                by_process: false,
                 order_releases: &[],
                 now,
                 limits: &limits,

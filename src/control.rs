@@ -19,8 +19,8 @@ pub use client::{ask, ask_in_time, is_running};
 pub use request::{Incoming, MAX_TEXT, OutcomeFilter, PlanFilter, Request};
 pub use server::Server;
 pub use state::{
-    AnchorView, AnotherView, FeedView, IntakeView, LoginRow, RewoundView, SavedView, TurnsView,
-    WalkView,
+    AnchorView, AnotherView, FeedView, IntakeView, ListView, LoginRow, RewoundView, SavedView,
+    TurnsView, WalkView, in_words, main_stopped,
 };
 pub use view::{
     Actor, AttemptView, Done, EventView, ExplainView, InboxItem, LOGIN_HINT, LoginView, NOT_SHOWN,

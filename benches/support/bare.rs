@@ -267,7 +267,7 @@ impl Loop {
                 attempt_open: false,
                 baseline: false,
                 released_by_age: false,
-                by_hint: false,
+                by_process: false,
                 order_releases: &[],
                 now: self.now,
                 limits: &self.settings.guard,

@@ -15,6 +15,9 @@ use crate::telemetry::{Health, Latch, Metrics};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// What `/readyz` adds while the main login is stopped and others go on.
+const PARTLY: &str = "the main login is stopped: what only it sees is neither acted on nor taken as gone, and the further logins go on with what they see\n";
+
 /// The admin port could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
@@ -114,9 +117,13 @@ async fn readyz(State(shared): State<Shared>) -> (StatusCode, String) {
     if missing.is_empty() {
         (StatusCode::OK, "ok\n".to_owned())
     } else {
+        let partly = match shared.health.is_partly() {
+            true => PARTLY,
+            false => "",
+        };
         (
             StatusCode::SERVICE_UNAVAILABLE,
-            format!("missing: {}\n", missing.join(", ")),
+            format!("missing: {}\n{partly}", missing.join(", ")),
         )
     }
 }
@@ -155,6 +162,12 @@ mod tests {
                 health.set(latch, true);
             }
             assert!(fetch(at, "/readyz").await.starts_with("HTTP/1.1 200"));
+            health.set(Latch::LoginOk, false);
+            health.set_partly(true);
+            let partly = fetch(at, "/readyz").await;
+            assert!(partly.starts_with("HTTP/1.1 503"), "{partly}");
+            assert!(partly.contains("missing: login_ok"), "{partly}");
+            assert!(partly.contains("the further logins go on"), "{partly}");
             assert!(fetch(at, "/livez").await.starts_with("HTTP/1.1 200"));
             assert!(fetch(at, "/metrics").await.contains("provtaskd_build_info"));
             stop.cancel();

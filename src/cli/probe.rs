@@ -13,6 +13,7 @@ use super::context::{Context, print, width};
 use super::failure::{Failure, Kind, tell};
 use super::progress::beside_that;
 use super::render;
+use super::survey::further;
 use crate::daemon::{self, ProbeOptions, Progress};
 use crate::telemetry;
 
@@ -34,11 +35,14 @@ pub struct ProbeArgs {
     /// The largest page that is tried
     #[arg(long, value_name = "ROWS", default_value_t = 4000)]
     largest_page: u32,
+    /// Ask as this further login (`[[login]]`) instead of the main one, print what it is shown, and leave the file as it is
+    #[arg(long, value_name = "LOGIN")]
+    login: Option<String>,
     /// Do not ask the token service
     #[arg(long)]
     no_tokens: bool,
     /// Have the running daemon retry this one task, in any mode, and learn how its work goes on; asks for consent
-    #[arg(long, value_name = "TASK", conflicts_with_all = ["capture", "no_save", "format"])]
+    #[arg(long, value_name = "TASK", conflicts_with_all = ["capture", "no_save", "format", "login"])]
     retry_one: Option<String>,
     /// Consent to --retry-one beforehand: the same task
     #[arg(long, value_name = "TASK", requires = "retry_one")]
@@ -85,14 +89,20 @@ pub fn probe(context: &Context, args: &ProbeArgs) -> Result<(), Failure> {
             );
         }
     }
-    if !args.no_save && settings.traits.parent() == Some(&settings.store.dir) {
+    let login = args.login.as_deref().map(|name| further(&settings, name));
+    let login = login.transpose()?.flatten();
+    // the daemon goes by the main login's traits
+    let save = !args.no_save && login.is_none();
+    if save && settings.traits.parent() == Some(&settings.store.dir) {
         own_store(&settings.store.dir)?;
     }
     telemetry::init(&settings.log, false).map_err(|error| {
         Failure::of(Kind::Config, &error)
             .hint("see [log] in docs/configuration.md; --log-format human always works")
     })?;
+    let asked_as = login.clone();
     let options = ProbeOptions {
+        login,
         max_pages: args.max_pages,
         largest_page: args.largest_page,
         accounts: ACCOUNTS,
@@ -123,7 +133,14 @@ pub fn probe(context: &Context, args: &ProbeArgs) -> Result<(), Failure> {
             width(),
         ))?,
     }
-    if !args.no_save {
+    if let Some(login) = &asked_as {
+        tell(&format!(
+            "not written: what is enforced goes by the traits as {} sees them, in {}; this is what {login} is shown",
+            settings.server.login,
+            settings.traits.display()
+        ));
+    }
+    if save {
         daemon::keep_traits(&settings.traits, traits).map_err(daemon::DaemonError::from)?;
         tell(&format!("written: {}", settings.traits.display()));
     }

@@ -189,7 +189,7 @@ fn ask(context: &Context, args: &SurveyArgs) -> Result<Report, Failure> {
 }
 
 /// The further login of that name; `None` for the main one.
-fn further(settings: &Settings, name: &str) -> Result<Option<Login>, Failure> {
+pub(super) fn further(settings: &Settings, name: &str) -> Result<Option<Login>, Failure> {
     let wanted = Login::new(name);
     if wanted == settings.server.login {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! What a status says of the daemon's files: plain values with stable field names; it judges nothing.
+//! What answers say of the daemon's files and logins: plain values with stable field names; it judges nothing.
 
 use std::path::PathBuf;
 
@@ -191,4 +191,41 @@ impl LoginRow {
             })
             .collect()
     }
+}
+
+/// What the stop of the main one of several logins means.
+pub fn main_stopped(login: &Login) -> String {
+    format!("what only {login} sees is neither acted on nor taken as gone, what others see goes on")
+}
+
+/// A login's list, as an answer rests on it or not.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ListView {
+    /// Whose.
+    pub login: Login,
+    /// It was read for this answer.
+    pub read: bool,
+    /// Tasks in it, where it was.
+    pub tasks: Option<u64>,
+    /// Why it was not.
+    pub why_not: Option<String>,
+}
+
+/// Whose lists an answer rests on, and what to add where others were not read; of one login it is that one.
+pub fn in_words(main: &Login, lists: &[ListView]) -> (String, String) {
+    let names = |read: bool| -> Vec<&str> {
+        let of = lists.iter().filter(|list| list.read == read);
+        of.map(|list| list.login.as_str()).collect()
+    };
+    let (read, not_read) = (names(true), names(false));
+    let who = match read.split_last() {
+        None => main.to_string(),
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+    };
+    let not_read = match not_read.as_slice() {
+        [] => String::new(),
+        names => format!("; the list of {} was not read", names.join(", ")),
+    };
+    (who, not_read)
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::audit::{JournalView, PastView};
 use super::backlog::BacklogView;
 use super::state::{
-    AnchorView, AnotherView, FeedView, IntakeView, LoginRow, RewoundView, SavedView,
+    AnchorView, AnotherView, FeedView, IntakeView, ListView, LoginRow, RewoundView, SavedView,
 };
 use crate::model::{
     ActionName, AttemptState, Kind, LineageId, Login, Mode, PolicyHash, Principal, Refusal,
@@ -420,9 +420,11 @@ pub struct PlanItem {
 pub struct PlanView {
     /// When the tasks were read.
     pub as_of: Timestamp,
-    /// The login that read them.
+    /// The main login.
     pub login: Login,
-    /// Tasks visible to it.
+    /// Each login's list, the main one's first: on those that were read the answer rests.
+    pub lists: Vec<ListView>,
+    /// Tasks visible to those that were read.
     pub visible: u64,
     /// The mode in effect.
     pub mode: Mode,
@@ -441,6 +443,8 @@ pub struct ExplainView {
     pub live: bool,
     /// When the values were read or recorded.
     pub as_of: Timestamp,
+    /// Each login's list, where the answer rests on lists: the main one's first.
+    pub lists: Vec<ListView>,
     /// Decision and refusals.
     pub item: PlanItem,
     /// The policy set that decided.

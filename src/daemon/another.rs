@@ -53,6 +53,8 @@ pub struct Stranger {
     pub lineage: LineageId,
     /// The task.
     pub task: TaskId,
+    /// Under which of our logins it was done; a note does not tell.
+    pub login: Option<Login>,
     /// What was read, in words.
     pub read: String,
 }
@@ -64,6 +66,11 @@ pub struct Another {
     pub since: Option<Timestamp>,
     acts: u64,
     last: Option<(Timestamp, String)>,
+}
+
+/// Under which login it was done: of several the one of the act, where that is shown.
+fn whose<'a>(of: &'a Stranger, main: &'a Login, alone: bool) -> Option<&'a Login> {
+    of.login.as_ref().or(alone.then_some(main))
 }
 
 /// True where a retry under one of these logins has left the task so.
@@ -112,8 +119,8 @@ fn line_after(note: &str, from: Timestamp) -> Option<Line<'_>> {
 #[derive(Debug, Default)]
 pub struct Glance {
     ours: Vec<Login>,
-    /// By our logins, under the id that was known: the row tells it.
-    run: Vec<(LineageId, TaskId)>,
+    /// By one of our logins, under the id that was known: the row tells it.
+    run: Vec<(LineageId, TaskId, Login)>,
     /// With a line of a provtaskd, and the task of which it speaks.
     noted: Vec<(LineageId, TaskId, String, TaskId)>,
     /// What goes on under another id.
@@ -121,6 +128,8 @@ pub struct Glance {
     /// What the lists before have shown as changed by our logins.
     before: FastSet<LineageId>,
     counts: bool,
+    /// The main login, which reads who has moved a task, is not stopped.
+    reads: bool,
 }
 
 /// Goes over a list that the ledger has taken in. What the lists before did not show yet tells nothing. Its rows
@@ -159,8 +168,8 @@ pub fn glance(
         let lineage = state.lineage;
         let by = task.updated_by.as_ref();
         watched.shown |= by.is_some();
-        let own = by.is_some_and(|by| ours.contains(by));
-        if own {
+        let own = by.filter(|by| ours.contains(by));
+        if own.is_some() {
             watched.ours.insert(lineage);
         }
         let told = before.noted.get(&lineage).copied();
@@ -173,8 +182,8 @@ pub fn glance(
             noted.push((lineage, task.id.clone(), text, line.task));
         }
         let known = memory.lineages.contains_key(&lineage) && !before.ours.contains(&lineage);
-        if counts && known && own && view.run_by_others {
-            run.push((lineage, task.id.clone()));
+        if let Some(own) = own.filter(|_| counts && known && view.run_by_others) {
+            run.push((lineage, task.id.clone(), own.clone()));
         }
         if counts && known && view.new {
             joined.push(lineage);
@@ -188,6 +197,7 @@ pub fn glance(
         joined,
         before: before.ours,
         counts,
+        reads: snapshot.has_main(),
     }
 }
 
@@ -205,6 +215,7 @@ pub async fn look(
         joined,
         before,
         counts,
+        reads,
     } = glance;
     let mut asked = joined.clone();
     if counts {
@@ -219,7 +230,8 @@ pub async fn look(
         gone.sort_unstable();
         asked.extend(gone);
     }
-    if !memory.watched.shown {
+    // what only a stopped login shows has gone nowhere
+    if !memory.watched.shown || !reads {
         asked.clear();
     }
     let ledger = &bench.ledger;
@@ -239,7 +251,7 @@ pub async fn look(
             Ok(Some(task)) => {
                 if let Some(login) = retried_by(&task, &ours) {
                     let read = format!("was read as {} by {login}", task.status);
-                    out.push((lineage, id, read));
+                    out.push((lineage, id, Some(login.clone()), read));
                 }
             }
             Ok(None) => {}
@@ -250,8 +262,9 @@ pub async fn look(
             }
         }
     }
-    for (lineage, id) in run {
-        out.push((lineage, id, "shows another run, by this login".to_owned()));
+    for (lineage, id, login) in run {
+        let read = format!("shows another run, by {login}");
+        out.push((lineage, id, Some(login), read));
     }
     for (lineage, id, text, named) in noted {
         let of_named = ledger.read(|index| {
@@ -260,7 +273,7 @@ pub async fn look(
         });
         if of_named {
             let read = format!("has a note that is not of this store: {text}");
-            out.push((lineage, id, read));
+            out.push((lineage, id, None, read));
         }
     }
     // once more: what waited in a queue may have been sent while this was read, and its claim came first
@@ -270,11 +283,14 @@ pub async fn look(
         .into_iter()
         .collect();
     out.retain(|(lineage, ..)| free.contains(lineage));
-    let out = out.into_iter().map(|(lineage, task, read)| Stranger {
-        lineage,
-        task,
-        read,
-    });
+    let out = out
+        .into_iter()
+        .map(|(lineage, task, login, read)| Stranger {
+            lineage,
+            task,
+            login,
+            read,
+        });
     Ok(out.collect())
 }
 
@@ -318,14 +334,16 @@ impl Core {
         let many = u64::try_from(found.len()).unwrap_or(u64::MAX);
         self.another.acts += many;
         self.metrics.acts_of_others(many);
-        let login = &self.settings.server.login;
+        let alone = self.logins.further().is_empty();
+        let login = whose(first, &self.settings.server.login, alone);
+        let login = login.map(tracing::field::display);
         let read = format!("task {} ({}) {}", first.task, first.lineage, first.read);
         self.another.last = Some((now, read.clone()));
         if self.settings.server.shared_login {
-            tracing::warn!(%login, task = %first.task, lineage = %first.lineage, read = %first.read, acts = many, "somebody else acts under this login; nothing is held for it (server.shared_login)");
+            tracing::warn!(login, task = %first.task, lineage = %first.lineage, read = %first.read, acts = many, "somebody else acts under this login; nothing is held for it (server.shared_login)");
             return Ok(());
         }
-        tracing::warn!(%login, task = %first.task, lineage = %first.lineage, read = %first.read, acts = many, "sending is paused: somebody else acts under this login, and no attempt of this store explains it: another provtaskd on another machine, a script, a person; end it or give it a login of its own, then `provtaskd resume`");
+        tracing::warn!(login, task = %first.task, lineage = %first.lineage, read = %first.read, acts = many, "sending is paused: somebody else acts under this login, and no attempt of this store explains it: another provtaskd on another machine, a script, a person; end it or give it a login of its own, then `provtaskd resume`");
         let reason = format!("{SAID}: {read}, and no attempt of this store explains it");
         if self.governor.pause(now, Scope::Global, BY, None).is_none() {
             self.void_queue(now, Why::Another);
@@ -370,7 +388,7 @@ impl Core {
     fn why_not_watched(&self) -> Option<String> {
         let shown = self.memory.as_deref().is_none_or(|of| of.watched.shown);
         if self.once {
-            Some("one cycle shows no change".to_owned())
+            Some("no daemon runs, and a single cycle shows no change".to_owned())
         } else if self.is_almighty() {
             Some("OIG itself acts under this login".to_owned())
         } else if self.settings.modes.global < Mode::Enforce {
@@ -411,6 +429,21 @@ mod tests {
             let found = retried_by(&task(status, by), &ours);
             assert_eq!(found.is_some(), is, "{by:?}");
         }
+    }
+
+    #[test]
+    fn of_several_logins_the_one_of_the_act_is_named_and_none_where_a_note_tells_none() {
+        let main = Login::new("PROVSVC");
+        let of = |login: Option<&str>| Stranger {
+            lineage: LineageId(1),
+            task: TaskId::new("7"),
+            login: login.map(Login::new),
+            read: String::new(),
+        };
+        let named = |login, alone| whose(&of(login), &main, alone).map(Login::to_string);
+        assert_eq!(named(Some("HR"), false).as_deref(), Some("HR"));
+        assert_eq!(named(None, false), None);
+        assert_eq!(named(None, true).as_deref(), Some("PROVSVC"));
     }
 
     #[test]

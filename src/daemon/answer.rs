@@ -206,6 +206,7 @@ impl Core {
             return unknown.refused();
         }
         let visible = found.seen.visible;
+        let lists = found.seen.lists();
         let as_of = found.seen.taken_at.unwrap_or_else(|| self.clock.now());
         let items = self.plan_items(found);
         match question {
@@ -214,6 +215,7 @@ impl Core {
                 Reply::Plan(PlanView {
                     as_of,
                     login: self.settings.server.login.clone(),
+                    lists,
                     visible,
                     mode: self.effective_mode().0,
                     policy_hash: self.policies.hash().clone(),
@@ -231,7 +233,7 @@ impl Core {
                     item.task == id && meant.is_none_or(|meant| meant == item.lineage)
                 });
                 let Some((item, text)) = found else {
-                    return self.explain_recorded(&id, &asked, visible);
+                    return self.explain_recorded(&id, &asked, visible, lists);
                 };
                 let mut facts = text.facts;
                 let released = self.order_words(item.lineage).into_iter();
@@ -239,6 +241,7 @@ impl Core {
                 Reply::Explain(Box::new(ExplainView {
                     live: true,
                     as_of,
+                    lists,
                     attempts: self.attempts_of(item.lineage),
                     policy_hash: self.policies.hash().clone(),
                     fields: text.fields,

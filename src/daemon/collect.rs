@@ -12,21 +12,24 @@ use super::watch::{ACCOUNTS, Reading};
 use crate::absence::ProxyRow;
 use crate::model::facts::Known;
 use crate::model::hash::{FastMap, FastSet};
+use crate::model::seers::bit;
 use crate::model::{Clock, Login, ProcessKey, RoleKey, Snapshot, TaskId, UserKey};
 use crate::oig::{Client, LOGINS_AT_ONCE, Logins, OigError, Proxy};
 
 /// Reads through the cache.
 pub struct Collector<'a> {
-    client: &'a Client,
+    client: Client,
     clock: &'a Clock,
     cache: &'a mut Cache,
     /// Older readings are not used for a decision to give access.
     max_age: SignedDuration,
 }
 
-/// Who reads accounts and tasks that only further logins see; all others the main one reads.
+/// Who reads accounts and tasks that only further logins see; all others, and people, the main one reads.
 #[derive(Debug, Default)]
 pub struct Readers {
+    /// Who does so in its place while it is stopped: the first that can.
+    stand_in: Option<Client>,
     accounts: FastMap<ProcessKey, Client>,
     tasks: FastMap<TaskId, Client>,
 }
@@ -35,8 +38,14 @@ impl Readers {
     /// By what a snapshot shows.
     pub fn of(logins: &Logins, snapshot: &Snapshot) -> Self {
         let mut readers = Self::default();
-        if snapshot.seers.is_none() {
+        let Some(seers) = &snapshot.seers else {
             return readers;
+        };
+        if !seers.has_main() {
+            let read = |n: &usize| seers.read & bit(*n) != 0;
+            let first = (1..seers.logins.len()).find(read);
+            let name = first.and_then(|n| seers.logins.get(n));
+            readers.stand_in = name.and_then(|login| logins.of(login)).cloned();
         }
         let mut mains: FastSet<&ProcessKey> = FastSet::default();
         for (row, task) in snapshot.tasks.iter().enumerate() {
@@ -64,8 +73,9 @@ impl Readers {
 
 /// A collector for one cycle's readings.
 pub fn collector<'a>(bench: &'a Bench, memory: &'a mut Memory) -> Collector<'a> {
+    let client = memory.cache.readers.stand_in.as_ref();
     Collector::new(
-        &bench.client,
+        client.unwrap_or(&bench.client).clone(),
         &bench.clock,
         &mut memory.cache,
         // the other half is for the time in the queue: nothing is sent on facts older than the whole
@@ -76,7 +86,7 @@ pub fn collector<'a>(bench: &'a Bench, memory: &'a mut Memory) -> Collector<'a> 
 impl<'a> Collector<'a> {
     /// A collector that takes readings up to `max_age` old from the cache.
     pub fn new(
-        client: &'a Client,
+        client: Client,
         clock: &'a Clock,
         cache: &'a mut Cache,
         max_age: SignedDuration,
@@ -94,7 +104,7 @@ impl<'a> Collector<'a> {
         self.cache
             .watch
             .as_ref()
-            .is_none_or(|watch| watch.may_ask(self.client))
+            .is_none_or(|watch| watch.may_ask(&self.client))
     }
 
     fn fresh(&self, at: Timestamp) -> bool {
@@ -265,7 +275,7 @@ impl<'a> Collector<'a> {
             }
             let at = self.clock.now();
             let further = self.cache.readers.accounts.get(&key).cloned();
-            let answer = further.as_ref().unwrap_or(self.client).process(&key).await;
+            let answer = further.as_ref().unwrap_or(&self.client).process(&key).await;
             let tasks = match answer {
                 Ok(Some(tasks)) => Known::Yes {
                     value: Arc::new(tasks),
@@ -444,7 +454,11 @@ impl<'a> Collector<'a> {
             }
             let at = self.clock.now();
             let further = self.cache.readers.tasks.get(&id).cloned();
-            let answer = further.as_ref().unwrap_or(self.client).responses(&id).await;
+            let answer = further
+                .as_ref()
+                .unwrap_or(&self.client)
+                .responses(&id)
+                .await;
             let value = match answer {
                 Ok(codes) => Known::Yes {
                     value: Arc::from(codes),

@@ -450,6 +450,7 @@ impl Core {
 
     /// One cycle sends what may go at once; the rest is for the next one.
     fn say_what_is_left(&self) {
+        self.say_lists();
         let open = self.ledger.read(|index| index.open_attempts().count());
         if self.last.error.is_some() {
             // why was said when it failed

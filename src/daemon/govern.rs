@@ -32,14 +32,11 @@ impl Core {
     /// How things stand with everything that is not the governor's own.
     pub fn standing(&self, snapshot_ok: bool) -> Standing {
         let hash = self.policies.hash();
-        let login = &self.settings.server.login;
         let world_mismatch = self.mismatch();
         self.ledger.read(|index| Standing {
             policy_released: index.released(hash),
             unprobed: self.unprobed.clone(),
-            login_stopped: index
-                .login_stopped(login)
-                .map(|stopped| Arc::clone(&stopped.why)),
+            login_stopped: self.all_stopped(index),
             world_mismatch,
             snapshot_ok,
             anchor_missing: self.anchoring.missing(),
@@ -167,6 +164,7 @@ impl Core {
             self.governor.set_standing(standing);
         }
         let many = found.proposals.len();
+        let stops = self.senders_stopped();
         let (mut records, mut places) = (Vec::new(), VecDeque::new());
         let mut refusals: BTreeMap<RefusalReason, u64> = found.still_refused;
         let mut wanted: Vec<(Arc<Decision>, Passed)> = Vec::with_capacity(many);
@@ -184,10 +182,13 @@ impl Core {
                 *decided.entry(verdict_word(&decision)).or_default() += 1;
             }
             match guard {
-                Ok(passed) => {
-                    behinds.insert(decision.lineage, behind);
-                    wanted.push((decision, passed));
-                }
+                Ok(passed) => match stops.iter().find(|(of, _)| *of == behind.login) {
+                    Some((_, stopped)) => refused.push((decision, stopped.clone())),
+                    None => {
+                        behinds.insert(decision.lineage, behind);
+                        wanted.push((decision, passed));
+                    }
+                },
                 Err(mut reasons) if !reasons.is_empty() => {
                     if let Some(wait) = OrderWait::of(&reasons) {
                         order_waits.insert(decision.lineage, wait);

@@ -118,6 +118,13 @@ pub async fn read(
         // the pages that are missing may show them
         return Ok(out);
     }
+    if !snapshot.has_main() {
+        // so may the list of the main login, which is stopped: as another one they would be tried in vain
+        for hint in &others {
+            unsure(snapshot, hint);
+        }
+        return Ok(out);
+    }
     let (reads, places) = limits(bench);
     let mut followed = others.iter().filter(|hint| hint.followed).count();
     let mut stopped = false;

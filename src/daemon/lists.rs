@@ -88,13 +88,20 @@ pub fn thrown_away(lists: &mut [Listed]) {
     }
 }
 
-/// Reads what is due. The main login's list comes first, and only that one has to come.
+/// Reads what is due. The main login's list comes first, and has to come unless that login is stopped: then the
+/// pass shows what others see, and nothing follows from what it does not show.
 ///
 /// # Errors
-/// Any [`OigError`] of the main login's list.
+/// Any [`OigError`] of the main login's list; its stop only where no other list was read either.
 pub async fn read(bench: &Bench, memory: &mut Memory) -> Result<Snapshot, OigError> {
-    let mut snapshot = bench.client.list().await?;
     let further = bench.logins.further();
+    let began = bench.clock.now();
+    let (mut snapshot, stop) = match bench.client.list().await {
+        Err(stop @ OigError::LoginStopped { .. }) if !further.is_empty() => {
+            (without_main(bench, began), Some(stop))
+        }
+        told => (told?, None),
+    };
     let names = std::iter::once(&snapshot.login).chain(further.iter().map(|(login, _)| login));
     if memory.lists.len() != further.len() + 1 {
         memory.lists = names.clone().map(Listed::none_yet).collect();
@@ -102,14 +109,19 @@ pub async fn read(bench: &Bench, memory: &mut Memory) -> Result<Snapshot, OigErr
     let Some((main, lists)) = memory.lists.split_first_mut() else {
         return Ok(snapshot);
     };
-    main.take(&snapshot);
-    main.acts = main.tasks;
+    match &stop {
+        Some(stop) => main.pass_over(Some(stop.to_string())),
+        None => {
+            main.take(&snapshot);
+            main.acts = main.tasks;
+        }
+    }
     if further.is_empty() {
         return Ok(snapshot);
     }
     let mut seers = Seers {
         logins: names.cloned().collect(),
-        read: bit(0),
+        read: if stop.is_none() { bit(0) } else { 0 },
         whole: if snapshot.stable { bit(0) } else { 0 },
         rows: vec![bit(0); snapshot.tasks.len()],
     };
@@ -160,8 +172,25 @@ pub async fn read(bench: &Bench, memory: &mut Memory) -> Result<Snapshot, OigErr
             snapshot.tasks.push(task);
         }
     }
+    if let Some(stop) = stop.filter(|_| seers.read == 0) {
+        return Err(stop);
+    }
     snapshot.seers = Some(seers);
     Ok(snapshot)
+}
+
+/// A pass that begins without the main login's rows.
+fn without_main(bench: &Bench, began: Timestamp) -> Snapshot {
+    Snapshot {
+        taken_at: began,
+        tasks: Vec::new(),
+        complete: true,
+        stable: false,
+        login: bench.settings.server.login.clone(),
+        seers: None,
+        pages: 0,
+        unreadable: Vec::new(),
+    }
 }
 
 fn pass_over(listed: &mut Listed, why: String) {

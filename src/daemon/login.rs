@@ -13,7 +13,7 @@ use super::under_way::Why;
 use crate::ledger::record::{EventBody, Meta};
 use crate::ledger::{Entry, Index, Ledger};
 use crate::model::settings::{ServerSettings, Settings};
-use crate::model::{Clock, Digest, Login};
+use crate::model::{Clock, Digest, Login, Refusal, RefusalReason, Scope};
 use crate::oig::{Client, LoginState, Logins, OigError, SecretDigest};
 
 /// The stop as recorded: digest of the refused secret, and why. `None` where the login is not stopped.
@@ -116,6 +116,20 @@ pub fn clients(
     Ok((Logins::new(main.clone(), further), trouble))
 }
 
+/// Has a command that opens no store ask as a further login; answers where that one's stop is kept. One that is
+/// not configured changes nothing.
+pub fn ask_as(settings: &mut Settings, login: Option<&Login>) -> StopFile {
+    let Some(login) = login else {
+        return StopFile::of(settings);
+    };
+    let stop = StopFile::of_login(settings, login);
+    let mut further = settings.logins.iter();
+    if let Some(of) = further.find(|of| of.server.login == *login) {
+        settings.server = of.server.clone();
+    }
+    stop
+}
+
 /// What a store is bound to: origin and login.
 pub fn world(server: &ServerSettings) -> String {
     format!("{} as {}", plain(&server.origin), server.login)
@@ -162,12 +176,21 @@ impl Core {
         if known {
             return Ok(());
         }
-        tracing::error!(
-            login = %login,
-            why = %why,
-            "the server refused the login; nothing is sent or read until the password file changes or `provtaskd login clear` is given"
-        );
-        self.drop_queued(Why::Login);
+        if self.logins.further().is_empty() {
+            tracing::error!(
+                login = %login,
+                why = %why,
+                "the server refused the login; nothing is sent or read until the password file changes or `provtaskd login clear` is given"
+            );
+            self.drop_queued(Why::Login);
+        } else {
+            tracing::error!(
+                login = %login,
+                why = %why,
+                "the server refused the main login: what only it sees is neither acted on nor taken as gone until its password file changes or `provtaskd login clear` is given, and the others go on"
+            );
+            self.drop_queued_of(None);
+        }
         self.record_stop(&login, secret, why, now).await?;
         let standing = self.standing(self.last.seen.complete);
         self.governor.set_standing(standing);
@@ -238,23 +261,59 @@ impl Core {
                 why = %why,
                 "the server refused a further login; nothing is done with what only it sees until its password file changes or `provtaskd login clear` is given, and the others go on"
             );
-            self.drop_queued_of(login);
+            self.drop_queued_of(Some(login));
             self.record_stop(login, secret, why, now).await?;
         }
         Ok(())
     }
 
-    /// Nothing that this further login would send is claimed any more.
-    fn drop_queued_of(&mut self, login: &Login) {
+    /// Nothing that this further login (`None`: the main one) would send is claimed any more.
+    fn drop_queued_of(&mut self, login: Option<&Login>) {
         let behind = &self.behind;
         let by = |lineage| {
             let row: Option<&Behind> = behind.get(&lineage);
-            row.is_some_and(|row| row.login.as_ref() == Some(login))
+            row.map_or(login.is_none(), |row| row.login.as_ref() == login)
         };
         // the next cycle proposes anew what another one sees
         let _ = self.queues.drop_where(|item| by(item.decision().lineage));
         self.under_way
             .withdraw_where(Why::Login, &|decision, _| by(decision.lineage));
+    }
+
+    /// Why nothing can be sent as the main login where nothing at all can be: a further one that is not stopped
+    /// goes on with what it sees.
+    pub fn all_stopped(&self, index: &Index) -> Option<Arc<str>> {
+        let mut further = self.logins.further().iter();
+        let why = index
+            .login_stopped(&self.settings.server.login)?
+            .why
+            .clone();
+        let goes_on = further.any(|(login, _)| index.login_stopped(login).is_none());
+        (!goes_on).then_some(why)
+    }
+
+    /// Which of several logins (`None`: the main one) can't send, for what a cycle has read before their stop.
+    pub fn senders_stopped(&self) -> Vec<(Option<Login>, Refusal)> {
+        let main = &self.settings.server.login;
+        let further = self.logins.further().iter().map(|(login, _)| login);
+        let all = std::iter::once((None, main)).chain(further.map(|of| (Some(of.clone()), of)));
+        let stopped = |login: &Login| {
+            self.ledger
+                .read(|index| Some(index.login_stopped(login)?.why.clone()))
+        };
+        let refusal = |(sender, login): (Option<Login>, &Login)| {
+            let refusal = Refusal::new(RefusalReason::LoginStopped, Scope::Global);
+            let why = stopped(login)?;
+            Some((
+                sender,
+                refusal.with("login", login).with("why", why).for_person(),
+            ))
+        };
+        match self.logins.further() {
+            // one alone holds everything
+            [] => Vec::new(),
+            _ => all.filter_map(refusal).collect(),
+        }
     }
 
     /// True where any login's stop is on record.
@@ -283,7 +342,8 @@ impl Core {
                 self.clear_stop(login, now).await?;
             }
         }
-        if self.client.login_state() != LoginState::Ok {
+        let unread = lists.first().is_some_and(|main| !main.read);
+        if unread || self.client.login_state() != LoginState::Ok {
             return Ok(());
         }
         StopFile::of(&self.settings).keep_after(LoginState::Ok);

@@ -163,6 +163,9 @@ pub enum DaemonError {
     /// The login was refused in `run --once`.
     #[error("the cycle could not be finished: {0}")]
     OnceLogin(String),
+    /// The main login was refused in `run --once`, and others have gone on.
+    #[error("the main login was refused: {}", crate::control::main_stopped(.0))]
+    OncePartly(crate::model::Login),
 }
 
 impl DaemonError {
@@ -184,7 +187,7 @@ impl DaemonError {
             Self::Intake(IntakeError::File(_)) => RefusedKind::Io,
             Self::Intake(IntakeError::Thread(_)) => RefusedKind::Internal,
             Self::Server(_) | Self::Stepper(_) | Self::Once(_) => RefusedKind::Unreachable,
-            Self::OnceLogin(_) => RefusedKind::LoginRefused,
+            Self::OnceLogin(_) | Self::OncePartly(_) => RefusedKind::LoginRefused,
             Self::OnceFaults(_) => RefusedKind::Findings,
             Self::Readings(WatchError::Busy { .. }) => RefusedKind::Busy,
             Self::Traits(_) => RefusedKind::Io,
@@ -222,7 +225,7 @@ impl DaemonError {
                 "check server.origin, the network and the server; nothing was sent".to_owned()
             }
             Self::OnceWorld(_, hint) => (*hint).to_owned(),
-            Self::OnceLogin(_) => {
+            Self::OnceLogin(_) | Self::OncePartly(_) => {
                 LOGIN_HINT.to_owned()
             }
             Self::OnceFaults(_) => {

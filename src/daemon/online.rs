@@ -39,6 +39,16 @@ pub struct Online {
     pub warnings: Vec<(String, String)>,
 }
 
+impl Trouble {
+    /// True where it lies in one login, and another one may be well.
+    fn is_of_the_login(&self) -> bool {
+        matches!(
+            self.kind,
+            RefusedKind::LoginRefused | RefusedKind::NotAllowed
+        )
+    }
+}
+
 fn trouble(kind: RefusedKind, what: impl Into<String>, remedy: impl Into<String>) -> Trouble {
     Trouble {
         kind,
@@ -129,29 +139,51 @@ fn host_and_port(origin: &str) -> Option<(String, u16)> {
 }
 
 async fn work(settings: Settings, clock: Clock) -> Result<Result<Online, Trouble>, DaemonError> {
-    let mut found = match login(&settings, &settings.server, &clock).await? {
-        Ok(online) => online,
-        trouble => return Ok(trouble),
+    let main = login(&settings, &settings.server, &clock).await?;
+    // a refused login says nothing of the server, nor of the others: each is asked, so that all are named at once
+    let (mut found, mut refused) = match main {
+        Ok(online) => (online, Vec::new()),
+        Err(trouble) if trouble.is_of_the_login() => (Online::default(), vec![trouble]),
+        Err(trouble) => return Ok(Err(trouble)),
     };
     for further in &settings.logins {
+        let login_name = &further.server.login;
         match login(&settings, &further.server, &clock).await? {
             Ok(online) => {
-                let login = &further.server.login;
                 found.good.extend(online.good);
                 let warnings = online.warnings.into_iter();
                 let named =
-                    warnings.map(|(what, remedy)| (format!("login {login}: {what}"), remedy));
+                    warnings.map(|(what, remedy)| (format!("login {login_name}: {what}"), remedy));
                 found.warnings.extend(named);
             }
             Err(mut trouble) => {
-                if !trouble.what.contains(further.server.login.as_str()) {
-                    trouble.what = format!("login {}: {}", further.server.login, trouble.what);
+                if !trouble.what.contains(login_name.as_str()) {
+                    trouble.what = format!("login {login_name}: {}", trouble.what);
                 }
-                return Ok(Err(trouble));
+                if !trouble.is_of_the_login() {
+                    refused.push(trouble);
+                    break;
+                }
+                refused.push(trouble);
             }
         }
     }
-    Ok(Ok(found))
+    Ok(together(refused).map_or(Ok(found), Err))
+}
+
+/// All that stands in the way as one: of several each remedy follows its own cause.
+fn together(mut all: Vec<Trouble>) -> Option<Trouble> {
+    if all.len() < 2 {
+        return all.pop();
+    }
+    let kind = all.first()?.kind;
+    let each = |one: &Trouble| format!("{}: {}", one.what, one.remedy);
+    let what: Vec<String> = all.iter().map(each).collect();
+    Some(trouble(
+        kind,
+        format!("{} logins stand in the way: {}", all.len(), what.join("; ")),
+        "mend each that is named, then run `provtaskd check --online` again",
+    ))
 }
 
 /// Asks as one login, whose stop is remembered.
@@ -323,7 +355,7 @@ fn cause(error: &OigError, server: &ServerSettings) -> Trouble {
     use RefusedKind::{Config, LoginRefused, NotAllowed, Unreachable};
     let origin = &server.origin;
     match error {
-        OigError::LoginStopped { why, since } if why.contains("401") => trouble(
+        OigError::LoginStopped { why, since, .. } if why.contains("401") => trouble(
             LoginRefused,
             format!(
                 "401: {origin} refused login {} and its password",

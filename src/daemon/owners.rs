@@ -318,6 +318,11 @@ pub fn assignee(
             .unwrap_or("the feed tells nothing");
         return Known::unknown(format!("whether the assignee is away: {why}"));
     };
+    if !around.snapshot.has_main() {
+        return Known::unknown(format!(
+            "how much {login} has to do: the main login is stopped, and its list is not read"
+        ));
+    }
     match memory.cache.person(login) {
         Known::Yes { value, as_of } => {
             let away = match absence::presence(&value, &roster, around.now) {

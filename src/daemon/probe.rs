@@ -10,13 +10,13 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::DaemonError;
+use super::login;
 use super::private::{make_private_dir, write_private};
-use super::stopped::StopFile;
 use super::survey::while_time_goes_on;
 use super::time::clock_for;
 use super::watch::Progress;
 use crate::model::settings::Settings;
-use crate::model::{Clock, Task, TaskId, UserKey};
+use crate::model::{Clock, Login, Task, TaskId, UserKey};
 use crate::oig::{Client, Look, OigError, dates};
 use crate::policy;
 use crate::traits::{Capture, Captured, Forms, Traits, TraitsError, not_probed};
@@ -24,6 +24,8 @@ use crate::traits::{Capture, Captured, Forms, Traits, TraitsError, not_probed};
 /// How to probe.
 #[derive(Clone, Debug)]
 pub struct ProbeOptions {
+    /// The further login to ask as; `None` for the main one.
+    pub login: Option<Login>,
     /// Most pages of one reading of the list.
     pub max_pages: u32,
     /// The largest page that is asked for.
@@ -96,21 +98,22 @@ pub fn keep_traits(path: &Path, traits: &Traits) -> Result<(), TraitsError> {
 }
 
 async fn work(
-    settings: Settings,
+    mut settings: Settings,
     options: ProbeOptions,
     progress: Progress,
     clock: Clock,
 ) -> Result<Probed, DaemonError> {
-    let stop = StopFile::of(&settings);
-    let client = Client::new(&settings.server, clock.clone(), stop.read())?;
-    progress.counts(&client);
-    progress.begin("reading the list", 0);
-    // what an earlier retry has taught is not lost
+    // what an earlier retry has taught is not lost; how work goes on is the server's, whoever asks
+    let main = &settings.server;
     let retry = kept_traits(&settings)
         .ok()
         .flatten()
-        .filter(|old| old.is_of(&settings.server.origin, settings.server.login.as_str()))
+        .filter(|old| old.is_of(&main.origin, main.login.as_str()))
         .and_then(|old| old.retry);
+    let stop = login::ask_as(&mut settings, options.login.as_ref());
+    let client = Client::new(&settings.server, clock.clone(), stop.read())?;
+    progress.counts(&client);
+    progress.begin("reading the list", 0);
     let capture = match options.capture {
         true => Some(capture(&settings)?),
         false => None,

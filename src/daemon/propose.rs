@@ -401,8 +401,17 @@ fn not_now(around: &Surroundings<'_>, wish: &Wish) -> Option<Refusal> {
 /// What has to be read before the guards can pass; of a task that a hint named, its account in any case.
 fn needs(around: &Surroundings<'_>, wish: &Wish) -> GuardNeeds {
     let mut needs = guard::needs(wish.decision.kind, &wish.action);
-    needs.process |= around.road(wish.row) != Road::List;
+    needs.process |= by_process(around, wish);
     needs
+}
+
+/// True where the lists don't tell the other tasks of its account: no list shows the task itself, or a login's
+/// was not read, and an older task of the account may be in that one. What waits for none of them waits for no
+/// reading either; of what shows no account no list tells the others.
+fn by_process(around: &Surroundings<'_>, wish: &Wish) -> bool {
+    let waits = guard::waits_for_others(wish.decision.kind, &wish.action);
+    let shown = around.snapshot.tasks[wish.row].process.is_some();
+    around.road(wish.row) != Road::List || (waits && shown && !around.snapshot.has_all())
 }
 
 fn needs_reading(around: &Surroundings<'_>, wish: &Wish, refusals: &[Refusal]) -> bool {

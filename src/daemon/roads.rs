@@ -6,7 +6,7 @@ use super::cache::Cache;
 use super::core::Core;
 use super::hinted::Hinted;
 use super::views::general;
-use crate::control::{InboxItem, LOGIN_HINT, LoginRow, LoginView};
+use crate::control::{InboxItem, LOGIN_HINT, ListView, LoginRow, LoginView, in_words};
 use crate::ledger::Index;
 use crate::model::hash::FastMap;
 use crate::model::{Login, Owner, Road, Snapshot, Task, TaskId, TaskStatus};
@@ -92,6 +92,22 @@ impl Core {
             problem: list.and_then(|of| of.error.clone()),
             reads_sent: sent.reads + sent.tokens,
             writes_sent: sent.writes,
+        }
+    }
+
+    /// Of several logins, whose lists the one cycle rests on.
+    pub fn say_lists(&self) {
+        let lists = self.last.seen.lists();
+        if lists.len() < 2 {
+            return;
+        }
+        let (read, _) = in_words(&self.settings.server.login, &lists);
+        let why = |list: &ListView| Some(format!("{}: {}", list.login, list.why_not.as_ref()?));
+        let not_read: Vec<String> = lists.iter().filter_map(why).collect();
+        if not_read.is_empty() {
+            tracing::info!(lists_of = %read, "the one cycle rests on the lists of all logins");
+        } else {
+            tracing::warn!(lists_of = %read, not_read = %not_read.join("; "), "the one cycle rests on the lists of some logins only: what the others see was neither acted on nor taken as gone");
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::lists::Listed;
+use crate::control::ListView;
 use crate::governor::Census;
 use crate::model::{Kind, Road, Snapshot, TargetName, TaskStatus};
 
@@ -39,9 +40,28 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// False where the main login is stopped and its list was left out.
+    pub fn has_main(&self) -> bool {
+        self.logins.first().is_none_or(|main| main.read)
+    }
+
     /// True where no login was left out.
     pub fn all_read(&self) -> bool {
         self.logins.iter().all(|of| of.read)
+    }
+
+    /// Each login's list, as what was seen rests on it.
+    pub fn lists(&self) -> Vec<ListView> {
+        let list = |of: &Listed| ListView {
+            login: of.login.clone(),
+            read: of.read,
+            tasks: of.read.then_some(of.tasks),
+            why_not: (!of.read).then(|| {
+                let why = of.error.clone();
+                why.unwrap_or_else(|| "it was not due (`every`)".to_owned())
+            }),
+        };
+        self.logins.iter().map(list).collect()
     }
 
     /// Visible tasks per target, for the governor's share caps.

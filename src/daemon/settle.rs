@@ -233,7 +233,8 @@ impl Core {
                 self.last.error = None;
                 self.last.failures = 0;
                 self.health.set(Latch::SnapshotRead, true);
-                self.health.set(Latch::LoginOk, true);
+                self.health.set(Latch::LoginOk, found.seen.has_main());
+                self.health.set_partly(!found.seen.has_main());
                 self.login_works(&found.seen.logins, now).await?;
                 self.take_in(now, *found, took).await?;
             }
@@ -247,6 +248,7 @@ impl Core {
                     && server.is_login()
                 {
                     self.health.set(Latch::LoginOk, false);
+                    self.health.set_partly(false);
                     self.login_changed(now).await?;
                 }
                 self.void_queue(now, Why::CycleFailed);
@@ -278,7 +280,8 @@ impl Core {
         self.take_strangers(now, &found.strangers).await?;
         // a list of another world tells of no attempt, and is no part of what was there at first
         let known = found.observed.world == World::Known;
-        self.complete_passes = in_a_row(self.complete_passes, found.seen.complete, known);
+        let complete = found.seen.complete && found.seen.has_main();
+        self.complete_passes = in_a_row(self.complete_passes, complete, known);
         for fault in &found.faults {
             tracing::warn!(fault = %fault, "a policy failed; its tasks are left alone");
         }
@@ -297,7 +300,9 @@ impl Core {
             self.start_over(now);
             return Ok(());
         }
-        self.bind_world(now).await?;
+        if found.seen.has_main() {
+            self.bind_world(now).await?;
+        }
         // on a busy server every list shifts: what one misses, another of three shows
         let all_known = found.seen.whole || self.complete_passes >= 3;
         let known_of = self.known_backlogs(&found.seen);
@@ -441,8 +446,12 @@ impl Core {
             next = %format_args!("{:.0}", self.next_tick),
             "cycle done"
         );
+        let stopped = match seen.has_main() {
+            true => "",
+            false => " STOPPED",
+        };
         super::systemd::status(&format!(
-            "{} tasks visible to {}, {queued} queued, {inbox} in the inbox",
+            "{} tasks visible (login {}{stopped}), {queued} queued, {inbox} in the inbox",
             seen.visible, self.settings.server.login
         ));
     }

@@ -147,7 +147,8 @@ async fn run_with(
     let other_world = core.once.then(|| core.mismatch()).flatten();
     let what_to_do = core.what_to_do();
     let once_failed = core.once.then(|| core.last.error.clone()).flatten();
-    let faults = if core.once { core.last.faults } else { 0 };
+    let once = core.once;
+    let faults = if once { core.last.faults } else { 0 };
     let login_stopped = core
         .ledger
         .read(|index| index.login_stopped(&settings.server.login).is_some());
@@ -168,6 +169,9 @@ async fn run_with(
             match once_failed {
                 Some(error) if login_stopped => Err(DaemonError::OnceLogin(error)),
                 Some(error) => Err(DaemonError::Once(error)),
+                None if once && login_stopped => {
+                    Err(DaemonError::OncePartly(settings.server.login.clone()))
+                }
                 None if faults > 0 => Err(DaemonError::OnceFaults(faults)),
                 None => Ok(exit),
             }

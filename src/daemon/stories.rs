@@ -7,8 +7,8 @@ use super::core::Core;
 use super::describe::RowText;
 use super::standing::{LOST, standing};
 use crate::control::{
-    AttemptView, EventView, ExplainView, NOT_SHOWN, OutcomeFilter, OutcomeRow, OutcomesView,
-    PlanItem, RefusedKind, Reply, Story,
+    AttemptView, EventView, ExplainView, ListView, NOT_SHOWN, OutcomeFilter, OutcomeRow,
+    OutcomesView, PlanItem, RefusedKind, Reply, Story, in_words,
 };
 use crate::ledger::record::{Actor, ClaimItem, DecidedItem, Event, EventBody, How};
 use crate::model::{
@@ -155,7 +155,14 @@ impl Core {
     }
 
     /// The answer of `explain` where the task is not in the list any more.
-    pub fn explain_recorded(&self, id: &TaskId, asked: &str, visible: u64) -> Reply {
+    pub fn explain_recorded(
+        &self,
+        id: &TaskId,
+        asked: &str,
+        visible: u64,
+        lists: Vec<ListView>,
+    ) -> Reply {
+        let (who, not_read) = in_words(&self.settings.server.login, &lists);
         let lineage = match self.lineage_on_record(asked) {
             Ok(lineage) => lineage,
             Err(error) => {
@@ -166,8 +173,7 @@ impl Core {
             return Reply::refused(
                 RefusedKind::NotFound,
                 format!(
-                    "task {id} is not among the {visible} tasks visible to {}, and the store has never seen it",
-                    self.settings.server.login
+                    "task {id} is not among the {visible} tasks visible to {who}, and the store has never seen it{not_read}"
                 ),
                 "check the id; approvals and manual fulfilment are not provisioning tasks",
             );
@@ -180,8 +186,7 @@ impl Core {
         let standing = self
             .ended(lineage, &events, &attempts)
             .unwrap_or_else(|| format!(
-                "not among the {visible} tasks visible to {} just now; whether it has left is told by two whole lists. What follows is what was decided when it was last there",
-                self.settings.server.login
+                "not among the {visible} tasks visible to {who} just now; whether it has left is told by two whole lists{not_read}. What follows is what was decided when it was last there"
             ));
         let Some((at, decided)) = events
             .iter()
@@ -204,6 +209,7 @@ impl Core {
         Reply::Explain(Box::new(ExplainView {
             live: false,
             as_of: at,
+            lists,
             item: self.recorded_item(&decided, text, None),
             policy_hash: decided.hash.clone(),
             fields,

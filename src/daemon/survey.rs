@@ -17,7 +17,6 @@ use super::hinted::Hinted;
 use super::login;
 use super::memory::Memory;
 use super::start::feed_of;
-use super::stopped::StopFile;
 use super::time::idle;
 use super::time::{Stepper, clock_for};
 use super::watch::{Kept, Progress, Watch, WatchError};
@@ -101,17 +100,7 @@ async fn work(
 ) -> Result<Surveyed, DaemonError> {
     let policies = Arc::new(policy::load::load(&settings.policy)?);
     let now = clock.now();
-    let stop = match &options.login {
-        None => StopFile::of(&settings),
-        Some(login) => {
-            let stop = StopFile::of_login(&settings, login);
-            let mut further = settings.logins.iter();
-            if let Some(of) = further.find(|of| of.server.login == *login) {
-                settings.server = of.server.clone();
-            }
-            stop
-        }
-    };
+    let stop = login::ask_as(&mut settings, options.login.as_ref());
     let server = &settings.server;
     let mut left = super::watch::Left::default();
     let mut kept = None;
@@ -279,7 +268,7 @@ impl Surveyor {
                 _ => {}
             }
         }
-        let mut reader = Collector::new(&self.bench.client, clock, &mut memory.cache, LONG);
+        let mut reader = Collector::new(self.bench.client.clone(), clock, &mut memory.cache, LONG);
         reader.people(first.clone()).await?;
         let gone = first
             .into_iter()
@@ -290,7 +279,7 @@ impl Surveyor {
                     .is_some_and(|person| PersonWord::of(&person.status).is_gone())
             })
             .collect();
-        let mut reader = Collector::new(&self.bench.client, clock, &mut memory.cache, LONG);
+        let mut reader = Collector::new(self.bench.client.clone(), clock, &mut memory.cache, LONG);
         reader.end_dates(gone).await?;
         reader.people(owners).await?;
         reader.people_by_key(keys).await?;

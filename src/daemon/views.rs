@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::core::Core;
 use crate::control::{
     InboxItem, LOGIN_HINT, LoginView, NotesView, PauseView, ReleasedView, StatusView, TargetRow,
+    main_stopped,
 };
 use crate::governor::HoldStatus;
 use crate::ledger::{Index, LEFT_REWOUND, Outage};
@@ -281,7 +282,14 @@ impl Core {
                 "login",
                 stopped.since,
                 "login_stopped",
-                format!("login {login} was refused: {}; {LOGIN_HINT}", stopped.why),
+                format!(
+                    "login {login} was refused: {};{} {LOGIN_HINT}",
+                    stopped.why,
+                    match self.logins.further() {
+                        [] => String::new(),
+                        _ => format!(" {};", main_stopped(login)),
+                    }
+                ),
             ));
         }
         out.extend(self.login_items());

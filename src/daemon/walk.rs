@@ -12,9 +12,9 @@ use super::core::{Core, Done};
 use super::evaluate::Bench;
 use crate::control::{TurnsView, WalkView};
 use crate::dispatch::verify::{IN_A_ROW, gone};
-use crate::model::hash::FastSet;
-use crate::model::settings::Settings;
-use crate::model::{Login, Snapshot, TaskId, TaskStatus, UserKey};
+use crate::model::hash::{FastMap, FastSet};
+use crate::model::settings::{ServerSettings, Settings};
+use crate::model::{Login, ProcessKey, Snapshot, Task, TaskId, TaskStatus, UserKey};
 use crate::oig::{Client, OigError};
 use crate::source::{self, Asked, Intake, PersonEnd, Persons, Round, Turns};
 
@@ -35,7 +35,7 @@ pub struct Walking {
 pub fn shown(bench: &Bench, snapshot: &Snapshot) -> Option<FastSet<TaskId>> {
     let intake = bench.intake.as_ref()?;
     let wanted = bench.settings.intake.persons_file.is_some() || intake.standing().persons > 0;
-    let whole = snapshot.complete && !bench.whole && !bench.ahead;
+    let whole = snapshot.complete && snapshot.has_main() && !bench.whole && !bench.ahead;
     (wanted && whole).then(|| snapshot.tasks.iter().map(|task| task.id.clone()).collect())
 }
 
@@ -64,6 +64,15 @@ struct Due {
     asked: Option<Asked>,
 }
 
+/// Persons as they are shown.
+#[derive(Default)]
+struct People {
+    /// By whom, and under which key.
+    keys: FastMap<Login, (usize, UserKey)>,
+    /// Who is shown to nobody, as all have said.
+    missing: FastSet<Login>,
+}
+
 /// What came of a person's accounts.
 struct Told {
     end: PersonEnd,
@@ -72,15 +81,49 @@ struct Told {
     stopped: Option<OigError>,
 }
 
+/// A login that walks, inside its own read budget.
+struct Walker {
+    client: Client,
+    /// Requests that are left to it in this slice.
+    reads: u32,
+    /// It is stopped: nothing follows from what it does not show.
+    stopped: bool,
+}
+
+impl Walker {
+    fn of(client: &Client, server: &ServerSettings) -> Self {
+        Self {
+            client: client.clone(),
+            reads: (server.reads_per_minute / 8).max(4),
+            stopped: false,
+        }
+    }
+
+    fn can_ask(&self) -> bool {
+        self.reads > 0 && !self.stopped
+    }
+}
+
+/// True where another login may be told more.
+fn not_for_this_one<T>(answer: &Result<Option<T>, OigError>) -> bool {
+    matches!(
+        answer,
+        Ok(None)
+            | Err(OigError::Status {
+                status: 403 | 404,
+                ..
+            })
+    )
+}
+
 /// One slice of the walk: whose turn it is, within a share of the read budget.
 struct Slice {
     intake: Intake,
-    client: Client,
+    /// As whom it walks: the main login, and the others for what that one is not shown.
+    walkers: Vec<Walker>,
     settings: Arc<Settings>,
     /// Tasks that have a road already.
     shown: FastSet<TaskId>,
-    /// Requests that are left to it.
-    reads: u32,
     /// Nobody's accounts were read yet.
     fresh: bool,
     /// Readings that failed one after the other.
@@ -158,12 +201,12 @@ impl Slice {
 
     async fn walk(&mut self, due: &[Due], round: &mut Round) -> Result<(), OigError> {
         for part in due.chunks(TOGETHER) {
-            let Some(first) = part.first().filter(|_| self.reads > 0) else {
+            let Some(first) = part.first() else {
                 return Ok(());
             };
-            let wanted: Vec<Login> = part.iter().map(|due| due.login.clone()).collect();
-            let people = match self.client.users_by_login(&wanted).await {
-                Ok(people) => people,
+            let people = match self.people(part).await {
+                Ok(Some(people)) => people,
+                Ok(None) => return Ok(()),
                 Err(error) => {
                     if !error.is_login() {
                         self.stopped_at(first, round, 0).await;
@@ -171,14 +214,10 @@ impl Slice {
                     return Err(error);
                 }
             };
-            // who is missing may have been asked for singly
-            let singly = people.missing.len() + people.unknown.len();
-            self.spend(1 + u32::try_from(singly).unwrap_or(u32::MAX));
             for one in part {
-                let key = people.found.get(&one.login).map(|of| of.key.clone());
-                let end = match key {
-                    Some(Some(key)) => {
-                        let told = match self.person(&key).await? {
+                let end = match people.keys.get(&one.login) {
+                    Some((by, key)) => {
+                        let told = match self.person(*by, key).await? {
                             Some(told) => told,
                             // no budget is left, or no place: this one is the first of the next slice
                             None => return Ok(()),
@@ -190,7 +229,7 @@ impl Slice {
                         (told.end, told.found)
                     }
                     None if people.missing.contains(&one.login) => (PersonEnd::NotShown, 0),
-                    None | Some(None) => (PersonEnd::NotRead, 0),
+                    None => (PersonEnd::NotRead, 0),
                 };
                 self.had_turn(one, round, end.0, end.1).await;
             }
@@ -198,8 +237,70 @@ impl Slice {
         Ok(())
     }
 
-    fn spend(&mut self, reads: u32) {
-        self.reads = self.reads.saturating_sub(reads);
+    /// The keys of persons, each by the first login to whom it is shown; `None`: one of those that have to be
+    /// asked has no budget left.
+    async fn people(&mut self, part: &[Due]) -> Result<Option<People>, OigError> {
+        let mut out = People::default();
+        let mut left: Vec<Login> = part.iter().map(|due| due.login.clone()).collect();
+        // one that can't be asked may be the one to whom somebody is shown
+        let (mut asked, mut unsure) = (false, false);
+        for n in 0..self.walkers.len() {
+            if left.is_empty() {
+                break;
+            }
+            if self.walkers[n].stopped {
+                unsure = true;
+                continue;
+            }
+            if !self.walkers[n].can_ask() {
+                return Ok(None);
+            }
+            let people = match self.walkers[n].client.users_by_login(&left).await {
+                Ok(people) => people,
+                Err(error) if error.is_login() && n > 0 => {
+                    self.walkers[n].stopped = true;
+                    unsure = true;
+                    continue;
+                }
+                Err(OigError::Status { status: 403, .. }) if self.walkers.len() > 1 => {
+                    self.spend(n, 1);
+                    unsure = true;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            // who is missing may have been asked for singly
+            let singly = people.missing.len() + people.unknown.len();
+            self.spend(n, 1 + u32::try_from(singly).unwrap_or(u32::MAX));
+            for (login, of) in people.found {
+                if let Some(key) = of.key {
+                    out.keys.insert(login, (n, key));
+                }
+            }
+            left.retain(|login| !out.keys.contains_key(login));
+            if asked {
+                out.missing
+                    .retain(|login| people.missing.contains(login) && left.contains(login));
+            } else {
+                out.missing = people.missing.into_iter().collect();
+            }
+            asked = true;
+        }
+        if unsure {
+            out.missing.clear();
+        }
+        Ok(Some(out))
+    }
+
+    fn spend(&mut self, by: usize, reads: u32) {
+        let left = &mut self.walkers[by].reads;
+        *left = left.saturating_sub(reads);
+    }
+
+    /// Those that are asked for what is read as one login: that one first.
+    fn order(&self, by: usize) -> impl Iterator<Item = usize> + use<> {
+        let all = 0..self.walkers.len();
+        std::iter::once(by).chain(all.filter(move |n| *n != by))
     }
 
     async fn had_turn(&self, due: &Due, round: &mut Round, end: PersonEnd, found: u64) {
@@ -230,21 +331,52 @@ impl Slice {
         !asked_to_wait && !gone(error) && self.in_a_row < IN_A_ROW
     }
 
-    /// All accounts of a person; `None`: not now.
-    async fn person(&mut self, key: &UserKey) -> Result<Option<Told>, OigError> {
+    /// An account's tasks, read by the one that was shown the person, else by another one that may read it.
+    async fn process(
+        &mut self,
+        by: usize,
+        process: &ProcessKey,
+    ) -> Result<Option<Vec<Task>>, OigError> {
+        let mut last = Ok(None);
+        for n in self.order(by) {
+            if !self.walkers[n].can_ask() {
+                continue;
+            }
+            self.spend(n, 1);
+            last = self.walkers[n].client.process(process).await;
+            if let Err(error) = &last
+                && error.is_login()
+                && n > 0
+            {
+                self.walkers[n].stopped = true;
+                last = Ok(None);
+            }
+            if !not_for_this_one(&last) {
+                break;
+            }
+        }
+        last
+    }
+
+    /// All accounts of a person as one login is shown him; `None`: not now.
+    async fn person(&mut self, by: usize, key: &UserKey) -> Result<Option<Told>, OigError> {
         let mut told = Told {
             end: PersonEnd::NotRead,
             found: 0,
             stopped: None,
         };
-        if self.reads == 0 {
+        if !self.walkers[by].can_ask() {
             return Ok(None);
         }
-        self.spend(1);
-        let (processes, all_told) = match self.client.accounts_of(key).await {
+        self.spend(by, 1);
+        let (processes, all_told) = match self.walkers[by].client.accounts_of(key).await {
             Ok(Some(accounts)) => accounts,
             Ok(None) => return Ok(Some(told)),
-            Err(error) if error.is_login() => return Err(error),
+            Err(error) if error.is_login() && by == 0 => return Err(error),
+            Err(error) if error.is_login() => {
+                self.walkers[by].stopped = true;
+                return Ok(Some(told));
+            }
             Err(error) => {
                 tracing::debug!(user = %key, %error, "accounts can't be read");
                 told.stopped = (!self.failed(&error)).then_some(error);
@@ -254,7 +386,7 @@ impl Slice {
         self.in_a_row = 0;
         let all = u32::try_from(processes.len()).unwrap_or(u32::MAX);
         // whose accounts are more than what is left comes first in the next slice, with all of it
-        if all > self.reads && !std::mem::replace(&mut self.fresh, false) {
+        if all > self.walkers[by].reads && !std::mem::replace(&mut self.fresh, false) {
             return Ok(None);
         }
         self.fresh = false;
@@ -263,13 +395,12 @@ impl Slice {
         }
         let mut found = BTreeSet::new();
         for process in &processes {
-            if self.reads == 0 {
+            if !self.walkers[by].can_ask() {
                 // more accounts than a slice has requests
                 told.end = PersonEnd::NotRead;
                 break;
             }
-            self.spend(1);
-            let tasks = match self.client.process(process).await {
+            let tasks = match self.process(by, process).await {
                 Ok(Some(tasks)) => tasks,
                 Ok(None) => {
                     told.end = PersonEnd::NotRead;
@@ -326,12 +457,15 @@ impl Core {
             busy: true,
             from: now.checked_add(APART).ok(),
         };
+        let further = self.logins.further().iter().zip(&self.settings.logins);
+        let further = further.map(|((_, client), of)| Walker::of(client, &of.server));
         let slice = Slice {
             intake,
-            client: self.client.clone(),
+            walkers: std::iter::once(Walker::of(&self.client, &self.settings.server))
+                .chain(further)
+                .collect(),
             settings: Arc::clone(&self.settings),
             shown,
-            reads: (self.settings.server.reads_per_minute / 8).max(4),
             fresh: true,
             in_a_row: 0,
         };
@@ -343,8 +477,9 @@ impl Core {
     pub async fn walk_done(&mut self, ended: Result<(), OigError>) -> Result<(), DaemonError> {
         self.walking.busy = false;
         match ended {
-            Ok(()) => Ok(()),
-            Err(_) => self.login_changed(self.clock.now()).await,
+            // a further login may have met its stop, and is no error here
+            Ok(()) if self.logins.further().is_empty() => Ok(()),
+            Ok(()) | Err(_) => self.login_changed(self.clock.now()).await,
         }
     }
 

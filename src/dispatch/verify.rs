@@ -61,7 +61,7 @@ impl Witness {
 /// can't be read is noted and the round goes on; a stopped login, a server that can't be reached or
 /// asks to wait, or several failures in a row end it. A witness is asked first.
 ///
-/// What a further login has sent only that one reads: where it can't, the item is left as it is, and
+/// What one of several logins has sent only that one reads: where it can't, the item is left as it is, and
 /// nothing else is held up by it.
 pub async fn look(logins: &Logins, items: Vec<VerifyItem>, witness: Option<Witness>) -> Round {
     let client = logins.main();
@@ -101,8 +101,13 @@ pub async fn look(logins: &Logins, items: Vec<VerifyItem>, witness: Option<Witne
             round.answers = true;
             continue;
         };
-        if let Some(login) = item.login.as_ref().filter(|_| error.is_login()) {
-            let why = format!("{login}, which has sent it, is stopped: {error}");
+        // with one login alone nothing can be read at all
+        let others = item.login.is_some() || !logins.further().is_empty();
+        if error.is_login() && others {
+            let why = match &item.login {
+                Some(login) => format!("{login}, which has sent it, is stopped: {error}"),
+                None => format!("the main login, which has sent it, is stopped: {error}"),
+            };
             round.bar(item, why);
             continue;
         }

@@ -6,7 +6,7 @@ use super::input::{Fresh, GuardInput};
 
 /// The account's other tasks are known by its process, and lately.
 pub(super) fn siblings(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> {
-    if !input.by_hint {
+    if !input.by_process {
         return Ok(None);
     }
     let unknown = |why: &str| {

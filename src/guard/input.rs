@@ -77,8 +77,9 @@ pub struct GuardInput<'a> {
     pub baseline: bool,
     /// A person has released tasks of this target and age.
     pub released_by_age: bool,
-    /// The task was read by its id because a hint named it; no list shows it.
-    pub by_hint: bool,
+    /// What the lists show of its account is not enough: no list shows the task itself (a hint named it), or the
+    /// list of a login that may see others of the account was not read.
+    pub by_process: bool,
     /// Other tasks of the account for which a person has said that this one need not wait.
     pub order_releases: &'a [OrderRelease],
     /// Domain time.

@@ -12,6 +12,7 @@ mod stale;
 pub use input::{
     AssigneeFact, GuardInput, GuardNeeds, MemberFact, Passed, check, check_all, guard_names, needs,
 };
+pub use order::waits_for_others;
 pub use pattern::matches_definition;
 
 #[cfg(test)]

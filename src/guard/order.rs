@@ -2,7 +2,7 @@
 
 use crate::model::attempt::MAY_COME_YET;
 use crate::model::facts::Sibling;
-use crate::model::{ActionName, Kind, Known, Refusal, RefusalReason, Scope, TaskStatus};
+use crate::model::{Action, ActionName, Kind, Known, Refusal, RefusalReason, Scope, TaskStatus};
 
 use super::input::GuardInput;
 
@@ -47,7 +47,7 @@ pub(super) fn account(input: &GuardInput<'_>) -> Result<(), Refusal> {
     {
         return Err(busy().with("task", &other.id));
     }
-    if !touches_account(input.action.name()) || input.kind.takes_access() {
+    if !waits_for_others(input.kind, input.action) {
         return Ok(());
     }
     let open = || {
@@ -103,6 +103,11 @@ fn rests(input: &GuardInput<'_>, other: &Sibling) -> bool {
     input.kind == Kind::Grant
         && !told_apart
         && matches!(other.status, TaskStatus::Waiting | TaskStatus::Suspended)
+}
+
+/// True for what has its place in the order of its account.
+pub fn waits_for_others(kind: Kind, action: &Action) -> bool {
+    touches_account(action.name()) && !kind.takes_access()
 }
 
 /// Reassignments and notes leave the account as it is; everything else moves its process.

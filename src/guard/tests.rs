@@ -121,7 +121,7 @@ fn spoiled() -> Vec<(R, Case)> {
         &|_| {},
     );
     add(R::SiblingsUnknown, Case::retry(Kind::Revoke), &|c| {
-        c.by_hint = true;
+        c.by_process = true;
         c.account = Known::unknown("timed out");
     });
     add(

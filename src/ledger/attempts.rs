@@ -75,7 +75,9 @@ impl Work {
             settle_after,
         } = request;
         let mut requests = requests.into_iter();
-        let (mut items, mut claimed, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+        let many = batch.items.len();
+        let (mut items, mut claimed) = (Vec::with_capacity(many), Vec::with_capacity(many));
+        let mut refused = Vec::new();
         let mut policy: Option<PolicyHash> = None;
         let mut taken = FastSet::default();
         for admitted in batch.items {

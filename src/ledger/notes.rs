@@ -60,7 +60,7 @@ impl Work {
         now: Timestamp,
     ) -> Result<DecidedCount, LedgerError> {
         let mut count = DecidedCount::default();
-        let mut items = Vec::new();
+        let mut items = Vec::with_capacity(records.len());
         // an act that goes out is claimed with the digest of its inputs, whether its decision is new or not
         let mut sent = Vec::new();
         let mut hash = None;

@@ -233,7 +233,9 @@ impl Work {
     ) -> Result<(), LedgerError> {
         let tasks = &sight.snapshot.tasks;
         let mut next = self.index().lineages();
-        let (mut opened, mut joined) = (Vec::new(), Vec::new());
+        // tables of very many, which as they grow by themselves are copied again and again
+        let mut opened = Vec::with_capacity(joins.len());
+        let mut joined = Vec::new();
         let mut there = Vec::new();
         let mut doubts: Vec<(&Vec<LineageId>, Vec<TaskId>)> = Vec::new();
         let mut doubt_about: FastMap<&Vec<LineageId>, usize> = FastMap::default();

@@ -56,7 +56,7 @@ pub(super) struct Walk {
 pub(super) fn walk(index: &Index, snapshot: &Snapshot, read_at: Timestamp) -> Walk {
     let mut out = Walk {
         views: Vec::with_capacity(snapshot.tasks.len()),
-        newcomers: Vec::new(),
+        newcomers: Vec::with_capacity(snapshot.tasks.len().saturating_sub(index.by_task.len())),
         changed: Vec::new(),
         rows: FastMap::default(),
         back: Vec::new(),

@@ -302,7 +302,7 @@ refusals! {
     NotProbed => "not_probed",
     /// Sending is paused by a person.
     Paused => "paused",
-    /// The login was refused by the server; sending and reading stop until the secret changes or a person clears it.
+    /// The login that would send it was refused by the server; nothing is sent or read as it until the secret changes or a person clears it.
     LoginStopped => "login_stopped",
     /// The store belongs to another server, is rewound, or ids that it knows are other tasks there.
     WorldMismatch => "world_mismatch",

@@ -46,6 +46,11 @@ impl Seers {
         (0..self.logins.len()).fold(0, |all, n| all | bit(n))
     }
 
+    /// True where the main login's list was read.
+    pub fn has_main(&self) -> bool {
+        self.read & bit(0) != 0
+    }
+
     /// The name of the login that acts on a row.
     pub fn name(&self, row: usize) -> Option<&Login> {
         self.logins.get(self.by(row))

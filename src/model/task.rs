@@ -354,6 +354,17 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// False where the main login is stopped and the pass shows only what others see.
+    pub fn has_main(&self) -> bool {
+        self.seers.as_ref().is_none_or(super::Seers::has_main)
+    }
+
+    /// False where a login was left out: what only that one sees is not shown.
+    pub fn has_all(&self) -> bool {
+        let seers = self.seers.as_ref();
+        seers.is_none_or(|seers| seers.read == seers.all())
+    }
+
     /// The further login that acts on a row; `None`: the main one.
     pub fn further(&self, row: usize) -> Option<&Login> {
         let seers = self.seers.as_ref()?;

@@ -187,7 +187,7 @@ impl Auth {
                     self.replace(&mut gate, fresh);
                     self.show(LoginState::Ok);
                 }
-                _ => return Err(OigError::LoginStopped { since, why }),
+                _ => return Err(self.stopped(since, why)),
             }
         }
         match self.kind {
@@ -279,7 +279,7 @@ impl Auth {
             None => Arc::clone(&self.gate).lock_owned().await,
         };
         if let LoginState::Stopped { since, why, .. } = self.state() {
-            return Err(OigError::LoginStopped { since, why });
+            return Err(self.stopped(since, why));
         }
         if gate.generation != pass.generation {
             return Ok(());
@@ -322,9 +322,15 @@ impl Auth {
             why: why.to_owned(),
             secret: SecretDigest::new(&self.login, &gate.secret),
         });
+        self.stopped(now, why.to_owned())
+    }
+
+    fn stopped(&self, since: Timestamp, why: String) -> OigError {
         OigError::LoginStopped {
-            since: now,
-            why: why.to_owned(),
+            login: self.login.clone(),
+            file: self.file.clone(),
+            since,
+            why,
         }
     }
 }

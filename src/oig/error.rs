@@ -21,9 +21,13 @@ pub enum OigError {
     },
     /// The login was stopped, and nothing is sent (invariant 12).
     #[error(
-        "the login is stopped since {since}: {why}; put the right password into its file, or clear the stop"
+        "login {login} is stopped since {since}: {why}; its password is read from {}", file.display()
     )]
     LoginStopped {
+        /// Which.
+        login: String,
+        /// Where its secret is.
+        file: PathBuf,
         /// Since when (domain time).
         since: Timestamp,
         /// What stopped it.

@@ -165,6 +165,9 @@ pub struct FaultSpec {
     /// Only where a write names this task, alone or among others.
     #[serde(default)]
     pub task: Option<String>,
+    /// Only where this login asks: what it may not read another one may.
+    #[serde(default)]
+    pub login: Option<String>,
     /// With which probability (0 to 1).
     #[serde(default)]
     pub probability: f64,
@@ -259,12 +262,13 @@ impl Faults {
     }
 
     /// The fault for a request. `subject` names what is asked, without what a retry would change, so that the same request meets the same fate whatever happens beside it.
-    /// `tasks` are those that a write names.
+    /// `tasks` are those that a write names; `login` is who asks.
     pub fn pick(
         &mut self,
         class: Class,
         path: &str,
         tasks: &[&str],
+        login: Option<&str>,
         subject: u64,
         now: Ms,
     ) -> Option<FaultSpec> {
@@ -277,14 +281,17 @@ impl Faults {
         let mut chosen = None;
         for armed in &mut self.armed {
             let spec = &armed.spec;
-            let elsewhere = spec
-                .path
-                .as_ref()
-                .is_some_and(|part| !path.ends_with(part.as_str()))
-                || spec
-                    .task
+            let elsewhere =
+                spec.path
                     .as_ref()
-                    .is_some_and(|task| !tasks.contains(&task.as_str()));
+                    .is_some_and(|part| !path.ends_with(part.as_str()))
+                    || spec
+                        .task
+                        .as_ref()
+                        .is_some_and(|task| !tasks.contains(&task.as_str()))
+                    || spec.login.as_ref().is_some_and(|own| {
+                        !login.is_some_and(|login| login.eq_ignore_ascii_case(own))
+                    });
             if elsewhere || spec.on != Class::Any && spec.on != class {
                 continue;
             }
@@ -320,10 +327,10 @@ mod tests {
     #[test]
     fn a_fault_falls_on_the_listed_requests_of_its_class() {
         let mut faults = Faults::new(1, 0, &[spec("do = \"html500\"\non = \"put\"\nat = [2]")]);
-        assert!(faults.pick(Class::Put, "/", &[], 1, 0).is_none());
-        assert!(faults.pick(Class::List, "/", &[], 2, 0).is_none());
-        assert!(faults.pick(Class::Put, "/", &[], 1, 0).is_some());
-        assert!(faults.pick(Class::Put, "/", &[], 1, 0).is_none());
+        assert!(faults.pick(Class::Put, "/", &[], None, 1, 0).is_none());
+        assert!(faults.pick(Class::List, "/", &[], None, 2, 0).is_none());
+        assert!(faults.pick(Class::Put, "/", &[], None, 1, 0).is_some());
+        assert!(faults.pick(Class::Put, "/", &[], None, 1, 0).is_none());
     }
 
     #[test]
@@ -331,11 +338,11 @@ mod tests {
         let make = || Faults::new(9, 0, &[spec("do = \"html503\"\nprobability = 0.5")]);
         let (mut one, mut two) = (make(), make());
         let forward: Vec<bool> = (0..200)
-            .map(|subject| one.pick(Class::Read, "/", &[], subject, 0).is_some())
+            .map(|subject| one.pick(Class::Read, "/", &[], None, subject, 0).is_some())
             .collect();
         let mut backward: Vec<bool> = (0..200)
             .rev()
-            .map(|subject| two.pick(Class::Read, "/", &[], subject, 0).is_some())
+            .map(|subject| two.pick(Class::Read, "/", &[], None, subject, 0).is_some())
             .collect();
         backward.reverse();
         assert_eq!(forward, backward);
@@ -347,17 +354,21 @@ mod tests {
     fn a_fault_of_a_path_falls_and_counts_there_only() {
         let text = "do = \"html500\"\non = \"read\"\npath = \"/processes/72\"\nat = [2]";
         let mut faults = Faults::new(1, 0, &[spec(text)]);
-        let mut on = |path: &str| faults.pick(Class::Read, path, &[], 1, 0).is_some();
+        let mut on = |path: &str| faults.pick(Class::Read, path, &[], None, 1, 0).is_some();
         assert!(!on("/processes/72"));
         assert!(!on("/processes/71"));
         assert!(on("/processes/72"));
+        let text = "do = \"forbidden\"\nlogin = \"SVC\"\nfrom_request = 1";
+        let mut faults = Faults::new(1, 0, &[spec(text)]);
+        let mut by = |login| faults.pick(Class::Read, "/", &[], login, 1, 0).is_some();
+        assert!(by(Some("svc")) && !by(Some("OTHER")) && !by(None));
     }
 
     #[test]
     fn a_fault_of_a_task_falls_on_every_write_that_names_it_and_on_no_other() {
         let text = "do = \"html500\"\non = \"put\"\ntask = \"41\"\nprobability = 1.0";
         let mut faults = Faults::new(1, 0, &[spec(text)]);
-        let mut on = |tasks: &[&str]| faults.pick(Class::Put, "/", tasks, 1, 0).is_some();
+        let mut on = |tasks: &[&str]| faults.pick(Class::Put, "/", tasks, None, 1, 0).is_some();
         assert!(on(&["40", "41"]));
         assert!(!on(&["40", "410"]));
         assert!(on(&["41"]));
@@ -372,8 +383,8 @@ mod tests {
                 "do = \"hang\"\nprobability = 1.0\nlimit = 1\nfrom = \"1s\"",
             )],
         );
-        assert!(faults.pick(Class::List, "/", &[], 1, 1_500).is_none());
-        assert!(faults.pick(Class::List, "/", &[], 1, 2_000).is_some());
-        assert!(faults.pick(Class::List, "/", &[], 1, 2_000).is_none());
+        assert!(faults.pick(Class::List, "/", &[], None, 1, 1_500).is_none());
+        assert!(faults.pick(Class::List, "/", &[], None, 1, 2_000).is_some());
+        assert!(faults.pick(Class::List, "/", &[], None, 1, 2_000).is_none());
     }
 }

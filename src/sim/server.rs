@@ -426,8 +426,9 @@ fn decide(shared: &Shared, req: &Req, raw_query: &str) -> (Answer, Option<FaultS
     let subject = draw::hash(0, &subject);
     let named: Vec<&str> = items.iter().map(|item| item.id.as_ref()).collect();
     let faults = &mut core.world.faults;
-    let fault = faults.pick(class, &req.path, &named, subject, now);
     let (claimed, auth_kind) = core.world.auth.claimed(req.authorization.as_deref());
+    let asks = claimed.as_deref();
+    let fault = faults.pick(class, &req.path, &named, asks, subject, now);
     let mut answer = mangle::answer(&mut core.world, req, &cause, &items, fault.as_ref());
     let skew = core.world.traits.clock_skew_secs;
     if skew != 0 {

@@ -41,6 +41,8 @@ struct State {
     /// Milliseconds after which silence means dead.
     bound: AtomicU64,
     latches: [AtomicBool; 3],
+    /// The main login is stopped, and further ones go on.
+    partly: AtomicBool,
 }
 
 impl Health {
@@ -51,6 +53,7 @@ impl Health {
             beat: AtomicU64::new(0),
             bound: AtomicU64::new(millis(bound)),
             latches: Default::default(),
+            partly: AtomicBool::new(false),
         }))
     }
 
@@ -70,6 +73,16 @@ impl Health {
         if let Some(at) = self.latch(latch) {
             at.store(on, Ordering::Release);
         }
+    }
+
+    /// Says that only what further logins see is worked on, because the main one is stopped.
+    pub fn set_partly(&self, on: bool) {
+        self.0.partly.store(on, Ordering::Release);
+    }
+
+    /// True where only what further logins see is worked on.
+    pub fn is_partly(&self) -> bool {
+        self.0.partly.load(Ordering::Acquire)
     }
 
     /// How long the cycle task has been silent.

@@ -168,6 +168,20 @@ async fn further_logins_are_asked_as_well_and_a_wrong_password_of_one_is_tried_o
     assert_eq!(refused(&house), 1, "{:?}", house.requests(0));
     assert!(asked_as("PROVSVC") > 0, "{:?}", house.requests(0).last());
     named_as(&house.cli(&["check", "--online"]), 77, &["SECOND"], &[]);
+    // an answer says on whose lists it rests, and on whose not
+    let plan = house.done(&["plan"]);
+    let plan = plan.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(plan.contains(" visible to PROVSVC, read "), "{plan}");
+    let not_read = "NOT READ: the list of SECOND, and what only it sees is not in this answer: login SECOND is stopped";
+    assert!(plan.contains(not_read), "{plan}");
+    let once = house.cli(&["run", "--once"]);
+    let said = String::from_utf8_lossy(&once.stderr).into_owned();
+    let lists = "the one cycle rests on the lists of some logins only";
+    assert!(said.contains(lists), "{said}");
+    assert!(
+        said.contains("not_read=SECOND: login SECOND is stopped"),
+        "{said}"
+    );
     // the daemon knows of it as well, and so does the order that ends it
     house.cli(&["run", "--once"]);
     assert_eq!(refused(&house), 1, "it was tried again");
@@ -183,6 +197,12 @@ async fn further_logins_are_asked_as_well_and_a_wrong_password_of_one_is_tried_o
     }
     assert_eq!(said.matches("clocks agree").count(), 1, "{said}");
     assert_eq!(refused(&house), 1);
+    // all that are refused are named in one go
+    house.secret("second", "correct-horse-not");
+    house.password("battery-not");
+    let both = house.cli(&["check", "--online"]);
+    named_as(&both, 77, &["2 logins", "PROVSVC", "SECOND"], &["each"]);
+    assert_eq!(refused(&house), 3);
 }
 
 #[test]

@@ -144,6 +144,9 @@ async fn a_daemon_that_reads_acts_of_another_under_its_login_sends_nothing_until
         log.contains("sending is paused: somebody else acts under this login"),
         "{log}"
     );
+    let warned = log.lines().find(|line| line.contains("sending is paused"));
+    let warned = warned.expect("a line");
+    assert!(warned.contains("login=PROVSVC"), "{warned}");
     let shown = Second::done(&drill, &["status"]);
     assert!(shown.contains("another client: "), "{shown}");
 
@@ -184,6 +187,8 @@ async fn a_daemon_that_reads_acts_of_another_under_its_login_sends_nothing_until
     let theirs = claims(&drill.dir.path().join("second/control.sock")).await;
     Second::done(&drill, &["stop"]);
     drop(second);
+    let idle = Second::status(&drill)["another"]["not_watched"].to_string();
+    assert!(idle.contains("no daemon runs"), "{idle}");
     drill.judge_with(theirs).await;
 }
 
@@ -291,7 +296,7 @@ async fn a_retry_under_our_login_of_a_task_that_keeps_its_id_is_anothers_and_is_
     let why = status["pauses"][0]["why"].as_str().expect("a pause");
     let read = format!("task {id} (");
     assert!(
-        why.contains(&read) && why.contains("shows another run, by this login"),
+        why.contains(&read) && why.contains("shows another run, by PROVSVC"),
         "{why}"
     );
     assert_eq!(counted().await.as_deref(), Some("1"));

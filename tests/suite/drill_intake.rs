@@ -303,14 +303,34 @@ async fn what_the_list_shows_is_not_read_by_its_id_and_what_is_not_there_is_drop
 /// Tasks of somebody else's are in no list, and nobody names them: the accounts of their persons show them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_only_the_accounts_of_persons_show_is_found_by_a_walk_and_heals_once() {
-    let mut drill = crate::drill::Setup::of(HIDDEN)
-        .config("[intake]\npersons_file = \"persons\"\npersons_every = \"6h\"\npersons_per_cycle = 2\nearliest = \"1s\"")
+    let further = "[[login]]\nlogin = \"SECOND\"\npassword = \"sim-password-2\"\nis_admin = true\n";
+    let world = HIDDEN.replacen("[[target]]", &format!("{further}[[target]]"), 1);
+    let intake = "[intake]\npersons_file = \"persons\"\npersons_every = \"6h\"\npersons_per_cycle = 2\nearliest = \"1s\"";
+    let second = "[[login]]\nlogin = \"SECOND\"\npassword_file = \"second\"";
+    let mut drill = crate::drill::Setup::of(&world)
+        .config(&format!("{intake}\n{second}"))
         .file("persons", "")
         .start()
         .await;
+    drill.write("second", "sim-password-2");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(drill.dir.path().join("second"), mode).expect("mode");
     let truth = drill.truth();
     let tasks = truth["tasks"].as_array().expect("tasks").iter();
-    let hidden = tasks.filter(|task| task["owner"] == "user:OTHER");
+    let hidden = tasks.clone().filter(|task| task["owner"] == "user:OTHER");
+    // one account and its task only the further login may read
+    let one = tasks_of(&drill, "ONE")[0].clone();
+    let task = hidden
+        .clone()
+        .find(|task| task["id"] == json!(one.parse::<u64>().ok()));
+    let account = task.expect("it is there")["process"].to_string();
+    for path in [
+        format!("/provtasks/{one}"),
+        format!("/provprocesses/{account}"),
+    ] {
+        let fault = json!({"do": "forbidden", "on": "read", "path": path, "login": "PROVSVC", "from_request": 1});
+        drill.act(json!({ "fault": fault })).await;
+    }
     let persons: std::collections::BTreeSet<&str> = hidden
         .filter_map(|task| task["beneficiary"].as_str())
         .collect();

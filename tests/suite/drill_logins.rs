@@ -52,6 +52,20 @@ task = [{ task = "Telephone Updated", failure = "network" }]
 
 const SECOND: &str = "[[login]]\nlogin = \"SECOND\"\npassword_file = \"second\"\n";
 
+/// Accounts that both see a task of: the older one the main login alone, the newer one the second alone.
+const SPLIT: &str = r#"
+[[target]]
+name = "CRM"
+[[population]]
+target = "CRM"
+accounts = 2
+prefix = "SPLIT"
+task = [
+  { task = "Telephone Updated", failure = "network", age = "12h" },
+  { task = "Telephone Updated", failure = "network", age = "1h", owner = "role:SECOND LINE" },
+]
+"#;
+
 /// Writes the second login's password, for the daemon's eyes only.
 fn second(drill: &Drill, password: &str) {
     drill.write("second", password);
@@ -60,7 +74,11 @@ fn second(drill: &Drill, password: &str) {
 }
 
 async fn begin(config: &str) -> Drill {
-    let mut drill = Setup::of(TWO).config(config).start().await;
+    begin_with(Setup::of(TWO).config(config)).await
+}
+
+async fn begin_with(setup: Setup) -> Drill {
+    let mut drill = setup.start().await;
     second(&drill, "sim-password-2");
     drill.release();
     drill.daemon();
@@ -94,6 +112,7 @@ fn each_by_its_own(evidence: &Evidence) {
         let task = evidence.task(&item["id"]).expect("a task that there is");
         let own = match task["target"].as_str() {
             Some("AD" | "ERP") => "PROVSVC",
+            Some("CRM") => continue,
             _ => "SECOND",
         };
         assert_eq!(request["login"], own, "{item}");
@@ -230,4 +249,125 @@ async fn a_login_that_comes_later_brings_a_backlog_and_one_that_goes_leaves_its_
     let evidence = drill.judge().await;
     assert_eq!(evidence.count("healed"), 16);
     each_by_its_own(&evidence);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_login_sees_goes_on_while_the_main_one_is_stopped() {
+    let by_hand = "[policy]\ndir = \"policies\"\n[guard]\nmanual_complete = [\"CRM/*\"]\n";
+    let policy = "fn decide(task, facts) { if task.target == \"CRM\" { manual_complete() } else { retry() } }\n";
+    let setup = Setup::of(&format!("{TWO}{SPLIT}"))
+        .config(&format!("{by_hand}{SECOND}"))
+        .file("policies/10-hand.rhai", policy);
+    let mut drill = begin_with(setup).await;
+    approve(&drill, &["AD"]);
+    drill.run_for("1h").await;
+    let before = drill.safe_so_far().await;
+    assert_eq!(before.effects_on("AD"), 4);
+    // it is refused after a kill, with a claim of its own open: that can't be read, and holds nothing else up
+    let puts = puts_of(&drill, "PROVSVC");
+    let hang = json!({"do": "hang_unapplied", "on": "put", "at": [1]});
+    drill.act(json!({ "fault": hang })).await;
+    approve(&drill, &["ERP"]);
+    let sent = |drill: &Drill| puts_of(drill, "PROVSVC") > puts;
+    drill.run_until("1h", "a request is on its way", sent).await;
+    drill.kill9().await;
+    drill
+        .act(json!({"password": {"login": "PROVSVC", "new": "right-horse-2"}}))
+        .await;
+    drill.expect.wrong_secrets = 1;
+    drill.daemon();
+    drill.run_for("1h").await;
+    approve(&drill, &["HR", "CRM"]);
+    drill.run_for("3h").await;
+    let during = drill.safe_so_far().await;
+    let denied = during.denied();
+    assert!((1..=2).contains(&denied), "{denied} requests");
+    assert_eq!(during.effects_on("HR"), 4, "the second login goes on");
+    assert_eq!(during.effects_on("ERP"), 0, "only the main login sees it");
+    assert_eq!(
+        during.sent("manualComplete").count(),
+        0,
+        "the older task of the account is one that no list shows now"
+    );
+    let status = drill.json(&["status", "--json"]);
+    assert_eq!(status["login_state"]["login"], "stopped");
+    assert_eq!(status["last_error"], Value::Null);
+    assert_eq!(status["logins"][0]["in_last_cycle"], false);
+    assert_eq!(status["logins"][1]["in_last_cycle"], true);
+    assert_eq!(status["tasks_visible"], 6, "4 of MAIL, 2 of CRM");
+    assert_eq!(status["left"], 0, "nothing of it is taken as gone");
+    assert!(status["attempts_open"].as_u64() > Some(0), "{status:#}");
+    let meaning = "what only PROVSVC sees is neither acted on nor taken as gone";
+    for said in [
+        drill.done(&["status"]),
+        drill.inbox()[0]["text"].to_string(),
+    ] {
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(meaning), "{said}");
+    }
+    assert!(drill.log().contains("the others go on"), "{}", drill.log());
+    let status = drill.done(&["status"]);
+    assert!(status.contains("visible to SECOND, read"), "{status}");
+    let plan = drill.done(&["plan"]);
+    let plan = plan.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(plan.contains("visible to SECOND, read"), "{plan}");
+    assert!(plan.contains("NOT READ: the list of PROVSVC,"), "{plan}");
+    let plan = drill.json(&["plan", "--json"]);
+    assert_eq!(
+        plan["lists"][1],
+        json!({"login": "SECOND", "read": true, "tasks": 6, "why_not": null})
+    );
+
+    // nothing of it changes with a restart, and the password is not tried once more
+    drill.kill_and_restart().await;
+    approve(&drill, &["MAIL"]);
+    drill.run_for("6h").await;
+    let after = drill.safe_so_far().await;
+    assert_eq!(after.denied(), denied, "a restart tries nothing");
+    assert_eq!(after.effects_on("MAIL"), 4);
+    assert_eq!(after.effects_on("ERP"), 0);
+    assert_eq!(after.sent("manualComplete").count(), 0);
+    assert_eq!(drill.json(&["status", "--json"])["left"], 0);
+    drill.stop();
+    let (code, said) = crate::drill_ops::failed(&drill, &["run", "--once"]);
+    assert_eq!(code, Some(77), "{said}");
+    assert!(said.contains(meaning), "{said}");
+    assert!(said.contains("not_read=PROVSVC: login PROVSVC"), "{said}");
+    drill.daemon();
+
+    drill.password("right-horse-2");
+    drill.run_for("24h").await;
+    let evidence = drill.judge().await;
+    assert_eq!(evidence.count("healed"), 16);
+    let by: Vec<&str> = evidence
+        .sent("manualComplete")
+        .filter_map(|(request, _)| request["login"].as_str())
+        .collect();
+    assert_eq!(by.len(), 4, "{by:?}");
+    assert_eq!(by[..2], ["PROVSVC"; 2], "the older ones first: {by:?}");
+    assert_eq!(by[2..], ["SECOND"; 2], "{by:?}");
+    each_by_its_own(&evidence);
+}
+
+/// A store that is new while the main login is refused: what that one would have shown is backlog all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_sent_before_the_main_login_has_shown_what_was_there_at_first() {
+    let mut drill = Setup::of(TWO).config(SECOND).start().await;
+    second(&drill, "sim-password-2");
+    drill.password("wrong-horse-1");
+    drill.expect.wrong_secrets = 1;
+    drill.release();
+    drill.daemon();
+    drill.run_for("2h").await;
+    let status = drill.json(&["status", "--json"]);
+    assert_eq!(status["tasks_visible"], 8, "the second login's: {status:#}");
+    assert_eq!(status["world"], "not bound yet");
+    assert_eq!(status["last_error"], Value::Null);
+    drill.password("sim-password-1");
+    drill.run_for("2h").await;
+    assert_eq!(drill.count("effects"), 0, "all of it waits for a person");
+    drill.approve_backlog();
+    drill.run_for("6h").await;
+    let evidence = drill.judge().await;
+    assert_eq!(evidence.count("healed"), 16);
 }

@@ -209,14 +209,32 @@ async fn a_login_that_sees_a_third_counts_that_third_and_says_so_in_every_format
     agrees(&house, &report, &tasks);
     let by_main = |row: &Value| row["login"] == "PROVSVC";
     assert!(!house.requests(asked).iter().any(by_main));
-    let unknown = house.cli(&["survey", "--login", "THIRD"]);
-    let said = String::from_utf8_lossy(&unknown.stderr).into_owned();
-    assert_eq!(unknown.status.code(), Some(64), "{said}");
-    assert!(
-        said.contains("the configuration has PROVSVC, SECOND"),
-        "{said}"
-    );
+    for command in ["survey", "probe"] {
+        let unknown = house.cli(&[command, "--login", "THIRD"]);
+        let said = String::from_utf8_lossy(&unknown.stderr).into_owned();
+        assert_eq!(unknown.status.code(), Some(64), "{said}");
+        assert!(
+            said.contains("the configuration has PROVSVC, SECOND"),
+            "{said}"
+        );
+    }
+    // so it is probed: its own list, and the file stays the main login's
+    let probed = house.done(&["probe", "--login", "SECOND", "--format", "json"]);
+    let probed: Value = serde_json::from_str(&probed).expect("JSON");
+    assert_eq!(probed["login"], "SECOND");
+    let all = u64::try_from(tasks.len()).expect("few");
+    assert_eq!(probed["scope"]["own_roles"], all, "{:#}", probed["scope"]);
+    assert!(!house.requests(asked).iter().any(by_main));
     house.nothing_was_written();
+    // a refused one is named, with the file to mend
+    house.secret("second", "not-it");
+    let refused = house.cli(&["survey", "--login", "SECOND", "--no-resume"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(77), "{said}");
+    let line = said.lines().find(|line| line.starts_with("error: "));
+    let line = line.expect("one");
+    assert!(line.contains("login SECOND is stopped"), "{line}");
+    assert!(line.contains("/second"), "{line}");
 }
 
 /// Open tasks that the list leaves out are met in accounts that are read for another reason.

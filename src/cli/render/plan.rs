@@ -4,7 +4,20 @@ use std::fmt::Write as _;
 
 use super::layout::{Width, pairs, paragraph, prose, table, word};
 use super::{counted, or_dash, time};
-use crate::control::{AttemptView, ExplainView, NOT_SHOWN, PlanItem, PlanView};
+use crate::control::{AttemptView, ExplainView, ListView, NOT_SHOWN, PlanItem, PlanView, in_words};
+
+/// The lists on which an answer does not rest, and why.
+fn not_read(out: &mut String, lists: &[ListView], width: Width) {
+    for list in lists {
+        if let Some(why) = &list.why_not {
+            let text = format!(
+                "{}, and what only it sees is not in this answer: {why}",
+                list.login
+            );
+            paragraph(out, width, "NOT READ: the list of ", 2, &text);
+        }
+    }
+}
 
 /// The one line that says what becomes of an item.
 fn fate(item: &PlanItem) -> String {
@@ -24,11 +37,16 @@ fn fate(item: &PlanItem) -> String {
 
 /// `plan`
 pub fn plan(view: &PlanView, width: Width) -> String {
+    let (who, _) = in_words(&view.login, &view.lists);
     let mut out = format!(
-        "{} visible to {}, read {}\nmode {}, policy set {}\n\n",
+        "{} visible to {who}, read {}\n",
         counted(view.visible, "task", "tasks"),
-        view.login,
         time(view.as_of),
+    );
+    not_read(&mut out, &view.lists, width);
+    let _ = writeln!(
+        out,
+        "mode {}, policy set {}\n",
         view.mode,
         view.policy_hash.short()
     );
@@ -184,10 +202,16 @@ pub fn explain(view: &ExplainView, width: Width) -> String {
         "from the record"
     };
     let mut out = format!(
-        "{source}, {}; policy set {}\n\n",
+        "{source}, {}; policy set {}\n",
         time(view.as_of),
         view.policy_hash.short()
     );
+    if let (true, [first, _, ..]) = (view.live, view.lists.as_slice()) {
+        let (who, _) = in_words(&first.login, &view.lists);
+        let _ = writeln!(out, "by the lists of {who}");
+    }
+    not_read(&mut out, &view.lists, width);
+    out.push('\n');
     if let Some(standing) = &view.standing {
         paragraph(&mut out, width, "now: ", 5, standing);
         out.push('\n');
@@ -215,6 +239,21 @@ mod tests {
     use crate::model::{
         Kind as TaskKind, LineageId, Login, Mode, PolicyHash, RefusalReason, TargetName, TaskId,
     };
+
+    fn lists() -> Vec<ListView> {
+        let list = |login: &str, why_not: Option<&str>| ListView {
+            login: Login::new(login),
+            read: why_not.is_none(),
+            tasks: why_not.is_none().then_some(1),
+            why_not: why_not.map(str::to_owned),
+        };
+        let refused = Some("it was refused");
+        vec![
+            list("PROVTASKD", None),
+            list("HR", None),
+            list("ERP", refused),
+        ]
+    }
 
     fn item() -> PlanItem {
         PlanItem {
@@ -247,6 +286,7 @@ mod tests {
         let view = PlanView {
             as_of: Timestamp::UNIX_EPOCH,
             login: Login::new("PROVTASKD"),
+            lists: lists(),
             visible: 1,
             mode: Mode::Observe,
             policy_hash: PolicyHash::new("abcdef0123456789"),
@@ -266,7 +306,9 @@ mod tests {
             assert!(text.contains(whole), "{whole} is broken in:\n{text}");
         }
         assert!(!text.contains('\u{1b}'));
-        assert!(text.contains("1 task visible to PROVTASKD"));
+        assert!(text.contains("1 task visible to PROVTASKD and HR"));
+        let not_read = "NOT READ: the list of ERP, and what only it sees is not in this answer: it";
+        assert!(text.contains(not_read), "{text}");
         assert!(text.contains("2 more left out"));
     }
 
@@ -275,6 +317,7 @@ mod tests {
         let view = ExplainView {
             live: true,
             as_of: Timestamp::UNIX_EPOCH,
+            lists: lists(),
             item: item(),
             policy_hash: PolicyHash::new("abcdef0123456789"),
             fields: Vec::new(),
@@ -290,6 +333,8 @@ mod tests {
             "stale_grant",
             "a person must act",
             "beneficiary: active",
+            "by the lists of PROVTASKD and HR",
+            "NOT READ: the list of ERP",
         ] {
             assert!(text.contains(part), "{part} is missing in:\n{text}");
         }

@@ -6,7 +6,7 @@ use super::layout::{Width, number, pairs, paragraph, prose, table, word};
 use super::{clean, counted, opt_time, time};
 use crate::control::{
     AnchorView, FeedView, IntakeView, LOGIN_HINT, LoginRow, LoginView, PauseView, StatusView,
-    TurnsView, WalkView,
+    TurnsView, WalkView, main_stopped,
 };
 use crate::model::{Login, Road};
 
@@ -284,6 +284,11 @@ pub fn status(view: &StatusView, width: Width) -> String {
         LoginView::Untried if idle => UNKNOWN.to_owned(),
         LoginView::Untried => "not tried yet".to_owned(),
         LoginView::Good => "good".to_owned(),
+        LoginView::Stopped { since, why } if view.logins.len() > 1 => format!(
+            "STOPPED since {}: {why}; {}; {LOGIN_HINT}",
+            time(*since),
+            main_stopped(&view.login)
+        ),
         LoginView::Stopped { since, why } => {
             format!("STOPPED since {}: {why}; {LOGIN_HINT}", time(*since))
         }
@@ -292,15 +297,21 @@ pub fn status(view: &StatusView, width: Width) -> String {
         .iter()
         .map(|of| format!("; NOT COUNTED here and below: {of}"))
         .collect();
+    // a main login that is stopped shows nothing
+    let mut read = view.logins.iter().filter(|row| row.in_last_cycle);
+    let (first, more) = match (view.logins.first(), read.next()) {
+        (Some(main), Some(first)) if !main.in_last_cycle => (&first.login, read.count()),
+        _ => (&view.login, view.logins.len().saturating_sub(1)),
+    };
     let visible = match view.tasks_visible {
         Some(many) => {
             format!(
                 "{} visible to {}{}, read {}",
                 counted(many, "task", "tasks"),
-                view.login,
-                match view.logins.len() {
-                    0 | 1 => String::new(),
-                    all => format!(" and {} more", all - 1),
+                first,
+                match more {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
                 },
                 opt_time(view.tasks_as_of)
             ) + not_read.as_str()

@@ -202,6 +202,7 @@ fn view(ledger: &Ledger, found: Found, policy_now: PolicyHash) -> Result<PastVie
         explain: ExplainView {
             live: false,
             as_of: since,
+            lists: Vec::new(),
             item: item(decision, &refusals, relook, text.as_ref().unwrap_or(&bare)),
             policy_hash: hash,
             fields,

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use super::{Standing, Wish, lacks_a_fact, role_of};
+use super::{Standing, Wish, by_process, lacks_a_fact, role_of};
 use crate::daemon::facts::Surroundings;
 use crate::daemon::memory::Memory;
 use crate::daemon::owners;
 use crate::daemon::two;
 use crate::guard::{self, AssigneeFact, GuardInput, Passed};
 use crate::model::facts::{History, Known, Person};
-use crate::model::{Action, Login, Principal, Refusal, RefusalReason, Road};
+use crate::model::{Action, Login, Principal, Refusal, RefusalReason};
 
 /// What the guards say.
 type Asked = Result<Passed, Vec<Refusal>>;
@@ -101,7 +101,7 @@ pub(super) fn ask(
         attempt_open: state.is_none_or(|state| state.attempt_open),
         baseline: standing.baseline.contains(&lineage),
         released_by_age: standing.released.contains(&lineage),
-        by_hint: around.road(wish.row) != Road::List,
+        by_process: by_process(around, wish),
         order_releases: standing.orders.get(&lineage).map_or(&[], Vec::as_slice),
         now,
         limits: &settings.guard,

@@ -8,7 +8,7 @@ use crate::model::facts::AccountView;
 use crate::model::{Kind, Known, RefusalReason as R};
 
 fn hinted(mut case: Case) -> Case {
-    case.by_hint = true;
+    case.by_process = true;
     case
 }
 
