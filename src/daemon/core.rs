@@ -37,7 +37,7 @@ use crate::governor::Governor;
 use crate::ledger::{Actor, Ledger, LedgerError, ServerBehind, VerifyItem};
 use crate::model::hash::FastMap;
 use crate::model::settings::Settings;
-use crate::model::{Clock, CycleId, Known, LineageId, Mode, RefusalReason, TaskId};
+use crate::model::{Clock, CycleId, Decision, Known, LineageId, Mode, RefusalReason, TaskId};
 use crate::oig::{Client, Logins, OigError, RequestCounts};
 use crate::policy::PolicySet;
 use crate::source::Intake;
@@ -224,6 +224,8 @@ pub struct Core {
     pub jobs: JoinSet<Done>,
     /// Batches from the queue to their answers.
     pub under_way: UnderWay,
+    /// The retry that a person has ordered by itself: cycles know nothing of it, and don't take it back.
+    pub ordered: Option<Arc<Decision>>,
     /// What the rows of proposed tasks show beside the decision.
     pub behind: FastMap<LineageId, Behind>,
     /// What the order within an account keeps waiting, by the last cycle.

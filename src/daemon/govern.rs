@@ -304,13 +304,16 @@ impl Core {
 
     /// A newer cycle's word holds for what an older one has put on its way and is not claimed yet:
     /// it goes only where it is wanted still, and the same. Between the times of the cron lines
-    /// nothing is wanted anew, so that only what was refused or left now is taken back.
+    /// nothing is wanted anew, so that only what was refused or left now is taken back. What a person has
+    /// ordered by itself no cycle wants or refuses: the claim's own checks hold for it.
     fn recall(
         &mut self,
         admitted: &[Admitted],
         refused: &[(Arc<Decision>, Refusal)],
         rests: &[Rest],
     ) {
+        let ordered = self.ordered.as_deref();
+        let by_order = |decision: &Decision| ordered.is_some_and(|of| std::ptr::eq(of, decision));
         if self.acting {
             if self.under_way.is_empty() {
                 return;
@@ -324,7 +327,8 @@ impl Core {
                 .collect();
             self.under_way
                 .withdraw_where(Why::NewerCycle, &|decision, action| {
-                    wanted.get(&decision.lineage) != Some(&(&decision.task, action))
+                    !by_order(decision)
+                        && wanted.get(&decision.lineage) != Some(&(&decision.task, action))
                 });
             return;
         }
@@ -338,7 +342,9 @@ impl Core {
         self.queues
             .drop_where(|item| unwanted(item.decision().lineage));
         self.under_way
-            .withdraw_where(Why::NewerCycle, &|decision, _| unwanted(decision.lineage));
+            .withdraw_where(Why::NewerCycle, &|decision, _| {
+                !by_order(decision) && unwanted(decision.lineage)
+            });
     }
 
     /// Records which holds the governor has let go: what is held again under the same id is another one.

@@ -185,6 +185,7 @@ impl Core {
         self.behind.insert(lineage, proposal.behind);
         self.queued_from = taken_at;
         self.queued_at = Some(now);
+        self.ordered = Some(Arc::clone(admitted.shared()));
         self.queues.push(admitted);
         Ok(Reply::done(format!(
             "queued: one retry of task {task} ({lineage}); `provtaskd outcomes show {task}` tells what becomes of it"

@@ -446,13 +446,14 @@ impl Core {
             next = %format_args!("{:.0}", self.next_tick),
             "cycle done"
         );
-        let stopped = match seen.has_main() {
-            true => "",
-            false => " STOPPED",
+        let login = &self.settings.server.login;
+        let to = match seen.has_main() {
+            true => format!("to {login}"),
+            false => format!("to others ({login} is STOPPED)"),
         };
         super::systemd::status(&format!(
-            "{} tasks visible (login {}{stopped}), {queued} queued, {inbox} in the inbox",
-            seen.visible, self.settings.server.login
+            "{} tasks visible {to}, {queued} queued, {inbox} in the inbox",
+            seen.visible
         ));
     }
 }

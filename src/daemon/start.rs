@@ -392,6 +392,7 @@ async fn assemble(
         epoch: 1,
         jobs: JoinSet::new(),
         under_way: UnderWay::default(),
+        ordered: None,
         behind: FastMap::default(),
         order_waits: FastMap::default(),
         justifying: Justifying::default(),

@@ -151,3 +151,46 @@ async fn nothing_is_enforced_before_what_it_rests_on_was_probed() {
     assert!(!why(&drill).0.contains("retry"), "{}", why(&drill).0);
     drill.judge().await;
 }
+
+/// A cycle sees nothing that it may send itself, and knows nothing of the order: it was the person's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retry_that_a_person_has_ordered_is_not_taken_back_by_cycles_that_run_meanwhile() {
+    let now = "fn decide(task, facts) { if task.status == \"rejected\" { retry() } }\n";
+    let mut drill = Setup::of(YOUNG)
+        .scaled(600.0)
+        .every("2m")
+        .file("policies/10-now.rhai", now)
+        .config("[policy]\ndir = \"policies\"\n[delivery]\nreread_after = \"1s\"\n[guard]\nfact_age = \"1h\"")
+        .start()
+        .await;
+    let config = std::fs::read_to_string(drill.dir.path().join("provtaskd.toml"));
+    let config = config.expect("a configuration");
+    let often = config.replace("every = \"2m\"", "every = \"2m\"\nat_most = \"2m\"");
+    drill.write("provtaskd.toml", &often);
+    drill.done(&["probe"]);
+    drill.daemon();
+    let cycles = |drill: &Drill| drill.log().matches("cycle done").count();
+    drill.until("it reads", |drill| cycles(drill) > 1).await;
+    // the task is read once more before its claim, and that takes longer than some cycles
+    let slow = json!({"do": "hang", "on": "read", "probability": 1.0, "ms": 900});
+    drill.act(json!({ "fault": slow })).await;
+    let plan = drill.json(&["plan", "--json"]);
+    let id = plan["items"][0]["task"].as_str().expect("an id");
+    let before = cycles(&drill);
+    let shown = drill.done(&[
+        "probe",
+        "--retry-one",
+        id,
+        "--yes-retry",
+        id,
+        "--wait",
+        "1m",
+    ]);
+    assert!(shown.contains("state      completed"), "{shown}");
+    let sent = drill.log().find(" INFO sent ").expect("it was sent");
+    let meanwhile = drill.log()[..sent].matches("cycle done").count();
+    assert!(meanwhile > before + 1, "{}", drill.log());
+    assert!(!drill.log().contains("withdrawn"), "{}", drill.log());
+    assert_eq!(drill.count("healed"), 1);
+    drill.judge_leaving(3).await;
+}

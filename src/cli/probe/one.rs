@@ -61,8 +61,7 @@ pub fn retry_one(context: &Context, settings: &Settings, one: &One<'_>) -> Resul
         Reply::Done(done) => print(&format!("{}\n", clean(&done.message)))?,
         _ => return Err(unexpected()),
     }
-    let before = shown.attempts.len();
-    let story = wait(context, &task, before, one.patience)?;
+    let story = wait(context, &task, shown.attempts.len(), one.patience)?;
     let learned = learn(&story, &task, answered_in(&story));
     print(&told(&story, &task, &learned))?;
     keep(settings, traits, learned)
@@ -143,7 +142,9 @@ fn wait(
         };
         let new = story.attempts.get(before);
         let settled = new.is_some_and(|attempt| attempt.row.settled.is_some());
-        if settled || began.elapsed() >= patience {
+        // then no attempt will come
+        let dropped = new.is_none() && is_dropped(&story);
+        if settled || dropped || began.elapsed() >= patience {
             if new.is_none() {
                 return Err(Failure::new(
                     Kind::Data,
@@ -158,6 +159,13 @@ fn wait(
             Ok(())
         })?;
     }
+}
+
+/// True where the order's item was taken back before its claim: the order's own decision is older then.
+fn is_dropped(story: &Story) -> bool {
+    let word = crate::model::RefusalReason::Withdrawn.as_str();
+    let last = story.events.iter().rfind(|event| event.kind == "decided");
+    last.is_some_and(|event| event.text.contains(&format!("not now: {word}")))
 }
 
 /// What is on record of the last attempt.
