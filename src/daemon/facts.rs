@@ -9,7 +9,7 @@ use super::evaluate::Bench;
 use super::hinted::Hinted;
 use super::memory::Memory;
 use super::owners::{self, Loads};
-use crate::model::facts::{DefinitionMemory, Facts, History, Known, Now};
+use crate::model::facts::{AccountView, DefinitionMemory, Facts, History, Known, Now};
 use crate::model::task::Wide;
 use crate::model::{Kind, LineageId, Owner, Road, Snapshot, Task, TaskId};
 use crate::policy::{Class, Need};
@@ -81,7 +81,7 @@ impl Surroundings<'_> {
             (Some(login), true) => memory.cache.person(login),
         };
         let siblings = if needs.contains(Need::Siblings) {
-            self.account(memory, row)
+            self.siblings(memory, row)
         } else {
             undeclared()
         };
@@ -166,8 +166,21 @@ impl Surroundings<'_> {
         })
     }
 
+    /// The account's other tasks for a policy, which may count them: not known where some may stand in a list
+    /// that was not read.
+    fn siblings(&self, memory: &Memory, row: usize) -> Known<AccountView> {
+        match self.account(memory, row) {
+            Known::Yes { value, .. } if !value.from_process && !self.snapshot.has_all() => {
+                Known::unknown(
+                    "the list of a login was not read, and may show others of the account",
+                )
+            }
+            other => other,
+        }
+    }
+
     /// The account's other tasks, with the process's where it was read.
-    pub fn account(&self, memory: &Memory, row: usize) -> Known<crate::model::facts::AccountView> {
+    pub fn account(&self, memory: &Memory, row: usize) -> Known<AccountView> {
         let process = match &self.snapshot.tasks[row].process {
             Some(key) => memory.cache.process(key, || self.accounts.fingerprint(key)),
             None => Known::unknown("the row does not show its account"),

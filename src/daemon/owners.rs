@@ -318,9 +318,9 @@ pub fn assignee(
             .unwrap_or("the feed tells nothing");
         return Known::unknown(format!("whether the assignee is away: {why}"));
     };
-    if !around.snapshot.has_main() {
+    if !around.snapshot.has_all() {
         return Known::unknown(format!(
-            "how much {login} has to do: the main login is stopped, and its list is not read"
+            "how much {login} has to do: not every login's list was read, and his tasks may be in that one"
         ));
     }
     match memory.cache.person(login) {

@@ -267,6 +267,13 @@ impl Slice {
                     unsure = true;
                     continue;
                 }
+                // what a further one can't tell takes nothing from what another one is shown
+                Err(error) if n > 0 => {
+                    tracing::debug!(%error, walker = n, "a further login could not look for persons");
+                    self.spend(n, 1);
+                    unsure = true;
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
             // who is missing may have been asked for singly

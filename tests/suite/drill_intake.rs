@@ -493,3 +493,40 @@ async fn a_file_of_persons_that_can_not_be_used_is_named_and_stops_only_the_walk
     let evidence = drill.judge_leaving(5).await;
     assert_eq!(evidence.effects_on("AD"), 4);
 }
+
+/// A further login that may not search for persons at all (its server says so with anything but 403).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_further_login_whose_search_for_persons_fails_loses_nobody_the_main_one_is_shown() {
+    let further = "[[login]]\nlogin = \"SECOND\"\npassword = \"sim-password-2\"\n";
+    let world = HIDDEN.replacen("[[target]]", &format!("{further}[[target]]"), 1);
+    let second = "[[login]]\nlogin = \"SECOND\"\npassword_file = \"second\"";
+    let mut drill = crate::drill::Setup::of(&world)
+        .config(&format!(
+            "[intake]\npersons_file = \"persons\"\npersons_every = \"30d\"\nearliest = \"1s\"\n{second}"
+        ))
+        .file("persons", "")
+        .start()
+        .await;
+    drill.write("second", "sim-password-2");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(drill.dir.path().join("second"), mode).expect("mode");
+    let fault = json!({"do": "html500", "on": "people", "path": "/users", "login": "SECOND", "from_request": 1});
+    drill.act(json!({ "fault": fault })).await;
+    let truth = drill.truth();
+    let tasks = truth["tasks"].as_array().expect("tasks").iter();
+    let shown: std::collections::BTreeSet<String> = tasks
+        .filter(|task| task["owner"] == "user:OTHER")
+        .filter_map(|task| Some(task["beneficiary"].as_str()?.to_owned()))
+        .collect();
+    let shown: Vec<String> = shown.into_iter().collect();
+    drill.write("persons", &format!("{}\nZZ1\n", shown.join("\n")));
+    drill.release();
+    drill.daemon();
+    drill.run_for("24h").await;
+    let walk = standing(&drill)["walk"].clone();
+    drill.safe_so_far().await;
+    assert_eq!(walk["turns"]["walked"], shown.len(), "{walk:#}");
+    drill.approve_backlog();
+    drill.run_for("3h").await;
+    drill.judge().await;
+}

@@ -371,3 +371,160 @@ async fn nothing_is_sent_before_the_main_login_has_shown_what_was_there_at_first
     let evidence = drill.judge().await;
     assert_eq!(evidence.count("healed"), 16);
 }
+
+/// Accounts of which the main login alone sees one task, and the second alone another, of another definition.
+const TWO_SORTS: &str = r#"
+[[target]]
+name = "CRM"
+[[population]]
+target = "CRM"
+accounts = 2
+prefix = "SORT"
+task = [
+  { task = "Add User to Group", failure = "network", age = "12h" },
+  { task = "Telephone Updated", failure = "network", age = "1h", owner = "role:SECOND LINE" },
+]
+"#;
+
+/// what a policy reads of the siblings rests on the lists. Where one was not read their number is not known,
+/// and must not pass for "none".
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_policy_does_not_take_siblings_of_an_unread_list_for_none() {
+    let by_hand = "[policy]\ndir = \"policies\"\n[guard]\nmanual_complete = [\"CRM/*\"]\n";
+    let policy = "const NEEDS = [\"siblings\"];\n\
+        fn decide(task, facts) {\n\
+            if task.target != \"CRM\" { return retry(); }\n\
+            if facts.siblings.known && facts.siblings.count == 0 { return manual_complete(); }\n\
+            leave(\"others of the account are open, or it is not known\")\n\
+        }\n";
+    let setup = Setup::of(&format!("{TWO}{TWO_SORTS}"))
+        .config(&format!("{by_hand}{SECOND}"))
+        .file("policies/10-hand.rhai", policy);
+    let mut drill = begin_with(setup).await;
+    approve(&drill, &["AD", "ERP", "HR", "MAIL"]);
+    if drill
+        .inbox()
+        .iter()
+        .any(|item| item["id"] == "baseline:CRM")
+    {
+        approve(&drill, &["CRM"]);
+    }
+    drill.run_for("3h").await;
+    let before = drill.safe_so_far().await;
+    assert_eq!(
+        before.sent("manualComplete").count(),
+        0,
+        "both lists are read"
+    );
+    drill
+        .act(json!({"password": {"login": "PROVSVC", "new": "right-horse-2"}}))
+        .await;
+    drill.expect.wrong_secrets = 1;
+    drill.run_for("1h").await;
+    if drill
+        .inbox()
+        .iter()
+        .any(|item| item["id"] == "baseline:CRM")
+    {
+        approve(&drill, &["CRM"]);
+    }
+    drill.run_for("6h").await;
+    let during = drill.safe_so_far().await;
+    assert_eq!(
+        during.sent("manualComplete").count(),
+        0,
+        "the list of PROVSVC is not read: how many others there are is not known"
+    );
+    drill.judge_leaving(4).await;
+}
+
+/// the same in every-day operation, where the second login's list is only due each 6 hours.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_policy_does_not_take_siblings_of_a_list_that_is_not_due_for_none() {
+    let by_hand = "[policy]\ndir = \"policies\"\n[guard]\nmanual_complete = [\"CRM/*\"]\n";
+    let policy = "const NEEDS = [\"siblings\"];\n\
+        fn decide(task, facts) {\n\
+            if task.target != \"CRM\" { return retry(); }\n\
+            if facts.siblings.known && facts.siblings.count == 0 { return manual_complete(); }\n\
+            leave(\"others of the account are open, or it is not known\")\n\
+        }\n";
+    let setup = Setup::of(&format!("{TWO}{TWO_SORTS}"))
+        .config(&format!("{by_hand}{SECOND}every = \"6h\"\n"))
+        .file("policies/10-hand.rhai", policy);
+    let mut drill = begin_with(setup).await;
+    approve(&drill, &["AD", "ERP", "HR", "MAIL"]);
+    if drill
+        .inbox()
+        .iter()
+        .any(|item| item["id"] == "baseline:CRM")
+    {
+        approve(&drill, &["CRM"]);
+    }
+    drill.run_for("3h").await;
+    let during = drill.safe_so_far().await;
+    assert_eq!(
+        during.sent("manualComplete").count(),
+        0,
+        "the list of SECOND is not due: how many others there are is not known"
+    );
+    drill.approve_backlog();
+    drill.run_for("24h").await;
+    let later = drill.safe_so_far().await;
+    assert_eq!(later.sent("manualComplete").count(), 0, "nor later");
+    drill.judge_leaving(4).await;
+}
+
+/// The tasks of CDIAZ are in the list of his own login alone, which is read each six hours.
+const LOADED: &str = r#"
+name = "loaded"
+seed = 72
+[[user]]
+login = "CDIAZ"
+[[login]]
+login = "PROVSVC"
+password = "sim-password-1"
+roles = ["PROV OPERATORS"]
+[[login]]
+login = "CDIAZ"
+password = "sim-password-2"
+[[target]]
+name = "ERP"
+connector = "ticket"
+[[target]]
+name = "HR"
+connector = "ticket"
+[[population]]
+target = "ERP"
+accounts = 3
+task = [{ task = "Manual Grant", status = "R", failure = "internal" }]
+[[population]]
+target = "HR"
+accounts = 4
+owner = ["user:CDIAZ"]
+task = [{ task = "Manual Grant", status = "R", failure = "internal" }]
+"#;
+
+/// whoever holds as many tasks as the limit allows is handed no more, also while the list that shows them is
+/// not due (invariant 9).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_handed_more_whose_tasks_are_in_a_list_that_was_not_read() {
+    let config = "[policy]\ndir = \"policies\"\nkinds = { \"*/Manual Grant\" = \"grant\" }\n\
+        [guard]\nassignee_load = 3\n\
+        [[login]]\nlogin = \"CDIAZ\"\npassword_file = \"second\"\nevery = \"6h\"\n";
+    let policy = "fn decide(task, facts) {\n\
+            if task.target != \"ERP\" { return leave(\"his\"); }\n\
+            reassign(\"user:CDIAZ\").because(\"the drill says so\")\n\
+        }\n";
+    let setup = Setup::of(LOADED)
+        .config(config)
+        .file("policies/10-hand.rhai", policy);
+    let mut drill = begin_with(setup).await;
+    drill.approve_backlog();
+    drill.run_for("10m").await;
+    drill.approve_backlog();
+    drill.run_for("4h").await;
+    let so_far = drill.safe_so_far().await;
+    let handed = so_far.sent("reassign").count();
+    drill.judge_leaving(7).await;
+    assert_eq!(handed, 0, "he holds 4 already, and 3 is the limit");
+}

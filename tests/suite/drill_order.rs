@@ -198,7 +198,7 @@ pub fn resent_after_reading(evidence: &Evidence) -> Verdict {
     Ok(())
 }
 
-/// A new life reads everything that the old one had sent without an answer before it sends.
+/// A new life reads everything that a login of the old one had sent without an answer before it sends as that login.
 pub fn read_after_restart(evidence: &Evidence) -> Verdict {
     let mut lives = Vec::new();
     for life in &evidence.expect.lives {
@@ -211,25 +211,28 @@ pub fn read_after_restart(evidence: &Evidence) -> Verdict {
     for start in lives.iter().copied() {
         let before = lives.iter().copied().filter(|life| *life < start).max();
         let last_life = before.unwrap_or(0);
-        let Some((first_put, _)) = puts.iter().find(|(seq, _)| *seq >= start) else {
-            continue;
-        };
         let unanswered = puts
             .iter()
             .filter(|(seq, row)| (last_life..start).contains(seq) && is_unclear(row))
-            .flat_map(|(_, row)| items_of(row))
-            .filter(|item| item["action"] == "retry");
-        for item in unanswered {
+            .flat_map(|(_, row)| items_of(row).map(move |item| (*row, item)))
+            .filter(|(_, item)| item["action"] == "retry");
+        for (sent, item) in unanswered {
+            let mut own = puts.iter().filter(|(_, row)| row["login"] == sent["login"]);
+            let Some((first_put, _)) = own.find(|(seq, _)| *seq >= start) else {
+                continue;
+            };
             let id = sent_id(item)?;
             let process = &evidence.known(&item["id"])?["process"];
             let mut was_read = false;
             for row in evidence.class("read") {
-                was_read |=
-                    (start..*first_put).contains(&number(row, "seq")?) && reads(row, id, process)?;
+                was_read |= row["denied"].is_null()
+                    && (start..*first_put).contains(&number(row, "seq")?)
+                    && reads(row, id, process)?;
             }
             if !was_read {
                 return Err(format!(
-                    "task {id} was sent without an answer before the restart and not read before the first PUT after it"
+                    "task {id} was sent without an answer before the restart and not read before the first PUT of {} after it",
+                    sent["login"]
                 ));
             }
         }

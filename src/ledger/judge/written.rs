@@ -59,10 +59,8 @@ pub(super) fn written(attempt: &Attempt, task: &Task) -> Option<Judgement> {
     let event = match &task.status {
         // the work is not done where its task is rejected as before: it counts like a run that failed
         TaskStatus::Rejected if responds => AttemptEvent::ReadBounced,
-        TaskStatus::Completed
-        | TaskStatus::ManuallyCompleted
-        | TaskStatus::UnsuccessfullyCompleted => AttemptEvent::ReadCompleted,
-        // its state says more than that the response was set
+        TaskStatus::Completed | TaskStatus::ManuallyCompleted => AttemptEvent::ReadCompleted,
+        // its state says more than that the response was set; given up is not done
         _ if responds => return None,
         _ => AttemptEvent::ReadCompleted,
     };

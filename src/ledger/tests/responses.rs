@@ -147,3 +147,25 @@ fn a_response_does_not_begin_the_retries_anew() {
     let counted = index.read().expect("a lock").counted(lineage, true);
     assert!(counted >= 3, "three retries have run, and {counted} count");
 }
+
+/// `UC` says nothing of the work being done ([`TaskStatus::is_done`]): somebody has given the task up, or a
+/// retry has closed it. With our response on it that is no completion, and forgets no attempt.
+#[test]
+fn a_response_that_is_shown_on_an_unsuccessfully_completed_task_is_no_completion() {
+    assert!(!TaskStatus::UnsuccessfullyCompleted.is_done());
+    for sent in [ReceiptStatus::Accepted, unknown("reset")] {
+        let (mut work, index, lineage) = responded(sent);
+        let row = answered(TaskStatus::UnsuccessfullyCompleted);
+        let read = Looked::single(lineage, 1, Some(row));
+        let meta = Meta::daemon(at(5), None);
+        let found = work.looked(vec![read], &delivery(), &meta, at(5));
+        let told: Vec<AttemptEvent> = found
+            .expect("looked")
+            .outcomes
+            .iter()
+            .map(|of| of.event)
+            .collect();
+        assert!(!told.contains(&AttemptEvent::ReadCompleted), "{told:?}");
+        assert!(!index.read().expect("a lock").is_done(lineage));
+    }
+}

@@ -162,7 +162,7 @@ pub static PROPERTIES: &[Property] = &[
     plain(View::Beneficiary, "status", "`active`, `disabled`, `deleted`, `not_started`, or the server's word", |s| beneficiary(s).map(|p| text(p.status.as_str()))),
     plain(View::Beneficiary, "active", "read as active", |s| beneficiary(s).map(|p| Dynamic::from(p.status == UserStatus::Active))),
     plain(View::Beneficiary, "manager", "the manager's login", |s| beneficiary(s).map(|p| optional(p.manager.as_ref().map(|m| m.as_str())))),
-    plain(View::Siblings, "known", "false where the account could not be read; everything else but `why` then throws", |s| Ok(Dynamic::from(s.facts.siblings.value().is_some()))),
+    plain(View::Siblings, "known", "false where the account, or the list of a login that may show others of it, was not read; everything else but `why` then throws", |s| Ok(Dynamic::from(s.facts.siblings.value().is_some()))),
     plain(View::Siblings, "why", "why it is unknown", |s| Ok(optional(s.facts.siblings.why()))),
     plain(View::Siblings, "count", "other open tasks of the account", |s| siblings(s).map(|a| count(a, |_| true))),
     plain(View::Siblings, "open_revokes", "open revokes and disables among them", |s| siblings(s).map(|a| count(a, |t| t.kind.takes_access()))),
