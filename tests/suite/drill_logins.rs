@@ -386,11 +386,9 @@ task = [
 ]
 "#;
 
-/// what a policy reads of the siblings rests on the lists. Where one was not read their number is not known,
-/// and must not pass for "none".
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_policy_does_not_take_siblings_of_an_unread_list_for_none() {
-    let by_hand = "[policy]\ndir = \"policies\"\n[guard]\nmanual_complete = [\"CRM/*\"]\n";
+/// A policy that completes by hand what is alone in its account; both logins' backlogs are released.
+async fn by_hand(second: &str) -> Drill {
+    let config = "[policy]\ndir = \"policies\"\n[guard]\nmanual_complete = [\"CRM/*\"]\n";
     let policy = "const NEEDS = [\"siblings\"];\n\
         fn decide(task, facts) {\n\
             if task.target != \"CRM\" { return retry(); }\n\
@@ -398,79 +396,54 @@ async fn a_policy_does_not_take_siblings_of_an_unread_list_for_none() {
             leave(\"others of the account are open, or it is not known\")\n\
         }\n";
     let setup = Setup::of(&format!("{TWO}{TWO_SORTS}"))
-        .config(&format!("{by_hand}{SECOND}"))
+        .config(&format!("{config}{second}"))
         .file("policies/10-hand.rhai", policy);
-    let mut drill = begin_with(setup).await;
+    let drill = begin_with(setup).await;
     approve(&drill, &["AD", "ERP", "HR", "MAIL"]);
-    if drill
-        .inbox()
-        .iter()
-        .any(|item| item["id"] == "baseline:CRM")
-    {
-        approve(&drill, &["CRM"]);
+    approve_what_is_left(&drill);
+    drill
+}
+
+fn approve_what_is_left(drill: &Drill) {
+    let mut items = drill.inbox().into_iter();
+    if items.any(|item| item["id"] == "baseline:CRM") {
+        approve(drill, &["CRM"]);
     }
+}
+
+/// None of them is alone, whatever the lists show that were read.
+async fn completes_none(drill: &Drill) {
+    let so_far = drill.safe_so_far().await;
+    assert_eq!(so_far.sent("manualComplete").count(), 0);
+}
+
+/// What a policy reads of the siblings rests on the lists. Where one was not read their number is not known,
+/// and must not pass for "none".
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_policy_does_not_take_siblings_of_an_unread_list_for_none() {
+    let mut drill = by_hand(SECOND).await;
     drill.run_for("3h").await;
-    let before = drill.safe_so_far().await;
-    assert_eq!(
-        before.sent("manualComplete").count(),
-        0,
-        "both lists are read"
-    );
+    completes_none(&drill).await;
     drill
         .act(json!({"password": {"login": "PROVSVC", "new": "right-horse-2"}}))
         .await;
     drill.expect.wrong_secrets = 1;
     drill.run_for("1h").await;
-    if drill
-        .inbox()
-        .iter()
-        .any(|item| item["id"] == "baseline:CRM")
-    {
-        approve(&drill, &["CRM"]);
-    }
+    approve_what_is_left(&drill);
     drill.run_for("6h").await;
-    let during = drill.safe_so_far().await;
-    assert_eq!(
-        during.sent("manualComplete").count(),
-        0,
-        "the list of PROVSVC is not read: how many others there are is not known"
-    );
+    completes_none(&drill).await;
     drill.judge_leaving(4).await;
 }
 
-/// the same in every-day operation, where the second login's list is only due each 6 hours.
+/// The same in every-day operation, where the second login's list is only due each 6 hours.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_policy_does_not_take_siblings_of_a_list_that_is_not_due_for_none() {
-    let by_hand = "[policy]\ndir = \"policies\"\n[guard]\nmanual_complete = [\"CRM/*\"]\n";
-    let policy = "const NEEDS = [\"siblings\"];\n\
-        fn decide(task, facts) {\n\
-            if task.target != \"CRM\" { return retry(); }\n\
-            if facts.siblings.known && facts.siblings.count == 0 { return manual_complete(); }\n\
-            leave(\"others of the account are open, or it is not known\")\n\
-        }\n";
-    let setup = Setup::of(&format!("{TWO}{TWO_SORTS}"))
-        .config(&format!("{by_hand}{SECOND}every = \"6h\"\n"))
-        .file("policies/10-hand.rhai", policy);
-    let mut drill = begin_with(setup).await;
-    approve(&drill, &["AD", "ERP", "HR", "MAIL"]);
-    if drill
-        .inbox()
-        .iter()
-        .any(|item| item["id"] == "baseline:CRM")
-    {
-        approve(&drill, &["CRM"]);
-    }
+    let mut drill = by_hand(&format!("{SECOND}every = \"6h\"\n")).await;
     drill.run_for("3h").await;
-    let during = drill.safe_so_far().await;
-    assert_eq!(
-        during.sent("manualComplete").count(),
-        0,
-        "the list of SECOND is not due: how many others there are is not known"
-    );
+    completes_none(&drill).await;
     drill.approve_backlog();
     drill.run_for("24h").await;
-    let later = drill.safe_so_far().await;
-    assert_eq!(later.sent("manualComplete").count(), 0, "nor later");
+    completes_none(&drill).await;
     drill.judge_leaving(4).await;
 }
 
@@ -504,7 +477,7 @@ owner = ["user:CDIAZ"]
 task = [{ task = "Manual Grant", status = "R", failure = "internal" }]
 "#;
 
-/// whoever holds as many tasks as the limit allows is handed no more, also while the list that shows them is
+/// Whoever holds as many tasks as the limit allows is handed no more, also while the list that shows them is
 /// not due (invariant 9).
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_is_handed_more_whose_tasks_are_in_a_list_that_was_not_read() {

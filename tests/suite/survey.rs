@@ -115,7 +115,7 @@ async fn servers_that_word_their_answers_otherwise_are_counted_the_same() {
         "map_fields = true\nlegacy = true",
         "localised = true\ndates = \"offset\"\nnew_process_key = true",
         "show_child = true\ndates = \"millis\"\nprocess_hides_finished = true",
-        // those that the issue names and that no survey was held against
+        // words in lower case, no process keys, and much of it at once
         "lower_words = true\nstatus_words = true",
         "no_process_key = true",
         "list_order = \"newest\"\nnumeric_ids = true\nlegacy = true\nmap_fields = true\nlower_words = true\nno_process_key = true\ndates = \"no_zone\"",

@@ -210,7 +210,7 @@ fn statement(scope: &Scope, me: &Login, total: u64) -> String {
     if !scope.complete {
         text += " The list could not be read to its end: every number is too small.";
     } else if !scope.stable {
-        text += " The list moved while it was read: a few tasks may be missing.";
+        text += " The list moved while it was read: tasks may be missing from this report, and how many is not known; run it again when less is changed.";
     }
     text
 }
