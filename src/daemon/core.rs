@@ -303,6 +303,7 @@ pub async fn drive(core: &mut Core, inlets: &mut Inlets) -> Result<Exit, DaemonE
         let wake = core.wake_at();
         let (clock, stepper, jobs) = (core.clock.clone(), core.stepper.clone(), core.jobs.len());
         let (ledger, intake) = (core.ledger.clone(), core.intake.clone());
+        let logins = core.logins.clone();
         // signals and orders go before work, so that a busy daemon still listens
         tokio::select! {
             biased;
@@ -312,6 +313,8 @@ pub async fn drive(core: &mut Core, inlets: &mut Inlets) -> Result<Exit, DaemonE
             },
             // also where nothing is asked of it: a daemon without a disk has to end, and to say so
             why = ledger.failure() => return Err(LedgerError::Failed(why).into()),
+            // whatever still runs: a restart meanwhile must not try it again
+            () = logins.stop_came() => core.login_changed(core.clock.now()).await?,
             Some(incoming) = inlets.control.recv() => {
                 if core.answer(incoming).await? {
                     return core.shut_down(inlets).await;
@@ -559,6 +562,7 @@ impl Core {
         );
         let deadline = tokio::time::sleep(grace);
         tokio::pin!(deadline);
+        self.login_changed(self.clock.now()).await?;
         let exit = loop {
             if self.under_way.claimed() == 0 && !self.justifying.is_running() {
                 break Exit::Clean;

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Mutex as Gate, OwnedMutexGuard};
+use tokio::sync::{Mutex as Gate, Notify, OwnedMutexGuard};
 
 use super::error::OigError;
 use super::secret::{self, SecretDigest};
@@ -58,6 +58,8 @@ pub(super) struct Auth {
     barred: Option<String>,
     gate: Arc<Gate<Credentials>>,
     shown: Mutex<LoginState>,
+    /// Has a permit once the login was stopped and nobody has taken notice.
+    stop: Notify,
     masks: Mutex<Vec<SecretString>>,
 }
 
@@ -120,6 +122,7 @@ impl Auth {
                 renewed: false,
             })),
             shown: Mutex::new(state),
+            stop: Notify::new(),
             masks: Mutex::new(Vec::new()),
         }
     }
@@ -129,6 +132,11 @@ impl Auth {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Waits until the login is stopped; for one listener, whom no stop escapes that came before.
+    pub(super) async fn stop_came(&self) {
+        self.stop.notified().await;
     }
 
     fn show(&self, state: LoginState) {
@@ -322,6 +330,7 @@ impl Auth {
             why: why.to_owned(),
             secret: SecretDigest::new(&self.login, &gate.secret),
         });
+        self.stop.notify_one();
         self.stopped(now, why.to_owned())
     }
 

@@ -150,6 +150,11 @@ impl Client {
         self.0.auth.state()
     }
 
+    /// Waits until the server has refused the login, for whoever keeps that; for one listener.
+    pub(super) async fn stop_came(&self) {
+        self.0.auth.stop_came().await;
+    }
+
     /// A person clears a stopped login: the password file is read again and may be tried once more.
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 //! The clients of all logins on one server: each with its own authentication, stop and budget; what one of them meets touches no other.
 
+use std::future::Future as _;
 use std::sync::Arc;
+use std::task::Poll;
 
 use super::client::{Client, RequestCounts};
 use crate::model::Login;
@@ -35,6 +37,21 @@ impl Logins {
     pub fn of(&self, login: &Login) -> Option<&Client> {
         let mut further = self.further.iter();
         further.find(|(of, _)| of == login).map(|(_, own)| own)
+    }
+
+    /// Waits until the server has refused one of them, whatever is being read meanwhile.
+    pub async fn stop_came(&self) {
+        let further = self.further.iter().map(|(_, client)| client);
+        let all = std::iter::once(&self.main).chain(further);
+        let mut waits: Vec<_> = all.map(|client| Box::pin(client.stop_came())).collect();
+        std::future::poll_fn(|context| {
+            let mut any = waits.iter_mut();
+            match any.any(|wait| wait.as_mut().poll(context).is_ready()) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        })
+        .await;
     }
 
     /// Requests sent by all of them.

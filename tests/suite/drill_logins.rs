@@ -372,6 +372,41 @@ async fn nothing_is_sent_before_the_main_login_has_shown_what_was_there_at_first
     assert_eq!(evidence.count("healed"), 16);
 }
 
+/// Whoever starts it again and again must not lock the account: the refusal is on disk as soon as it was read, and
+/// not when the cycle ends, which here waits for the other login's list.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_main_login_is_not_tried_again_by_a_restart_while_another_list_hangs() {
+    let mut drill = begin(SECOND).await;
+    drill.kill9().await;
+    drill
+        .act(json!({"password": {"login": "PROVSVC", "new": "right-horse-2"}}))
+        .await;
+    let hang = json!({"do": "hang", "on": "list", "login": "SECOND", "probability": 1.0, "ms": 0});
+    drill.act(json!({ "fault": hang })).await;
+    drill.expect.wrong_secrets = 1;
+    for _ in 0..3 {
+        drill.daemon();
+        let kept = |drill: &Drill| {
+            let up = drill.store().join("control.sock").exists();
+            up && drill.store().join("traits.json.login").exists()
+        };
+        drill.until("the refusal is kept", kept).await;
+        assert!(
+            !drill.log().contains("failures_in_a_row"),
+            "{}",
+            drill.log()
+        );
+        drill.kill9().await;
+    }
+    drill.act(json!({"clear_faults": true})).await;
+    drill.password("right-horse-2");
+    drill.daemon();
+    drill.run_for("1h").await;
+    drill.approve_backlog();
+    drill.run_for("48h").await;
+    drill.judge().await;
+}
+
 /// Accounts of which the main login alone sees one task, and the second alone another, of another definition.
 const TWO_SORTS: &str = r#"
 [[target]]
