@@ -390,6 +390,15 @@ fn modes(r: &mut Reader<'_>, raw: &ModeRaw) -> Modes {
         }
     }
     for (path, name, mode) in r.table("mode.targets", &raw.targets) {
+        if name.contains('*') {
+            // it would stand for no target, and everything would be enforced
+            r.error(
+                &path,
+                "a target is named in full here, a pattern stands for none",
+                "a target that is not named has mode.global: name each that is to have less (`provtaskd survey` lists them)",
+            );
+            continue;
+        }
         if let Some(mode) = r.pick(&path, &mode, &MODES) {
             modes.targets.insert(TargetName::new(&name), mode);
         }

@@ -249,6 +249,20 @@ fn tables_reach_the_settings() {
     assert_eq!((own.batch_max, own.per_minute), (3, 10));
 }
 
+/// It looks like "all others", and stood for none: everything was enforced.
+#[test]
+fn a_mode_of_targets_takes_no_pattern() {
+    let text = |name: &str| format!("{MINIMAL}[mode.targets]\n\"{name}\" = \"observe\"\n");
+    assert!(with(&text("AD")).is_ok());
+    for name in ["*", "AD*"] {
+        let found = findings(&text(name));
+        assert!(
+            found.iter().any(|of| of.what.contains("named in full")),
+            "{found:?}"
+        );
+    }
+}
+
 #[test]
 fn plain_http_needs_the_whole_sentence() {
     let remote = MINIMAL.replace("https://oig.example.com:14001", "http://oig.example.com");
