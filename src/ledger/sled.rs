@@ -21,7 +21,8 @@ const LOCK_PAUSE: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct SledStore {
     dir: PathBuf,
-    db: sled::Db,
+    /// There until it is dropped.
+    db: Option<sled::Db>,
     /// Our own handle on sled's file: `flush` alone doesn't sync on Linux.
     file: File,
     end: Mutex<End>,
@@ -113,7 +114,7 @@ impl SledStore {
         let end = Mutex::new(End::of(dir, &db)?);
         let store = Self {
             dir: dir.to_path_buf(),
-            db,
+            db: Some(db),
             file,
             end,
         };
@@ -123,13 +124,20 @@ impl SledStore {
         Ok((store, repaired))
     }
 
+    fn db(&self) -> Result<&sled::Db, StoreError> {
+        self.db.as_ref().ok_or_else(|| StoreError::Damaged {
+            path: self.dir.clone(),
+            why: "it is closed".to_owned(),
+        })
+    }
+
     /// Values in the journal and their bytes, as they lie there.
     ///
     /// # Errors
     /// What sled could not read.
     pub fn values(&self) -> Result<(u64, u64), StoreError> {
         let (mut many, mut bytes) = (0_u64, 0_u64);
-        for entry in self.db.iter() {
+        for entry in self.db()?.iter() {
             let (key, value) = entry.map_err(|e| broken(&self.dir, e))?;
             many += 1;
             bytes += u64::try_from(key.len() + value.len()).unwrap_or(0);
@@ -138,7 +146,7 @@ impl SledStore {
     }
 
     fn sync(&self) -> Result<(), StoreError> {
-        self.db.flush().map_err(|e| broken(&self.dir, e))?;
+        self.db()?.flush().map_err(|e| broken(&self.dir, e))?;
         self.file
             .sync_data()
             .map_err(|e| StoreError::io(self.dir.join("db"), e))
@@ -146,7 +154,7 @@ impl SledStore {
 
     /// The last value that begins at or before a record.
     fn block_of(&self, seq: u64) -> Result<Option<(u64, sled::IVec)>, StoreError> {
-        match self.db.range(..=seq.to_be_bytes()).next_back() {
+        match self.db()?.range(..=seq.to_be_bytes()).next_back() {
             None => Ok(None),
             Some(entry) => {
                 let (key, value) = entry.map_err(|e| broken(&self.dir, e))?;
@@ -162,6 +170,17 @@ impl SledStore {
                 path: self.dir.clone(),
                 why: format!("from record {first}: {error}"),
             },
+        }
+    }
+}
+
+impl Drop for SledStore {
+    fn drop(&mut self) {
+        let db = self.db.take();
+        // where the disk has failed sled may panic in its last flush, and hide the error that ends the process; what
+        // was acknowledged was synced before
+        if catch_unwind(AssertUnwindSafe(move || drop(db))).is_err() {
+            tracing::error!(dir = %self.dir.display(), "the store could not be closed; what was acknowledged is on disk");
         }
     }
 }
@@ -189,7 +208,7 @@ impl Store for SledStore {
             for (first, value) in part {
                 batch.insert(&first.to_be_bytes(), value.as_slice());
             }
-            self.db
+            self.db()?
                 .apply_batch(batch)
                 .map_err(|e| broken(&self.dir, e))?;
         }
@@ -206,7 +225,7 @@ impl Store for SledStore {
             Some((first, _)) => first,
             None => from,
         };
-        for entry in self.db.range(start.to_be_bytes()..) {
+        for entry in self.db()?.range(start.to_be_bytes()..) {
             let (key, value) = entry.map_err(|e| broken(&self.dir, e))?;
             let first = number(&self.dir, &key)?;
             let mut show = |seq, record: &[u8]| seq < from || visitor(seq, record).is_continue();
