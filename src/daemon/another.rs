@@ -12,15 +12,16 @@ use super::DaemonError;
 use super::account::RowState;
 use super::core::Core;
 use super::evaluate::Bench;
-use super::memory::Memory;
+use super::memory::{Memory, Remembered};
 use super::under_way::Why;
 use super::views::general;
 use crate::control::{AnotherView, InboxItem};
 use crate::ledger::TaskView;
 use crate::ledger::record::{Actor, EventBody};
 use crate::model::hash::{FastMap, FastSet};
+use crate::model::seers::{Bits, bit};
 use crate::model::{LineageId, Login, Mode, Scope, Snapshot, Task, TaskId, TaskStatus};
-use crate::oig::OigError;
+use crate::oig::{Client, OigError};
 
 /// Tasks that are read in a cycle to find out who has moved them.
 const READ_AT_ONCE: usize = 4;
@@ -42,8 +43,8 @@ pub struct Watched {
     noted: FastMap<LineageId, Timestamp>,
     /// The server shows who has changed a row.
     shown: bool,
-    /// What has moved since the last list counts.
-    counts: bool,
+    /// The logins of whose lists it counts what has moved since they were read last: sending was not held meanwhile.
+    counts: Bits,
 }
 
 /// An act under our login that is not on record here.
@@ -127,9 +128,7 @@ pub struct Glance {
     joined: Vec<LineageId>,
     /// What the lists before have shown as changed by our logins.
     before: FastSet<LineageId>,
-    counts: bool,
-    /// The main login, which reads who has moved a task, is not stopped.
-    reads: bool,
+    counts: Bits,
 }
 
 /// Goes over a list that the ledger has taken in. What the lists before did not show yet tells nothing. Its rows
@@ -150,16 +149,28 @@ pub fn glance(
     let ours: Vec<Login> = std::iter::once(bench.settings.server.login.clone())
         .chain(further)
         .collect();
+    let read = snapshot.read();
     let mut watched = Watched {
         ours: FastSet::default(),
         noted: FastMap::default(),
         shown: before.shown,
-        counts: bench.watch.is_some(),
+        counts: bench.watch.map_or(0, |_| before.counts | read),
     };
+    // of what this pass can't show the last sight stands
+    let not_asked = |lineage: &LineageId| {
+        let known = memory.lineages.get(lineage);
+        known.is_some_and(|known| !known.asked(read))
+    };
+    let kept = before.ours.iter().copied().filter(not_asked);
+    watched.ours.extend(kept);
+    let kept = before.noted.iter().map(|(lineage, at)| (*lineage, *at));
+    let kept = kept.filter(|(lineage, _)| not_asked(lineage));
+    watched.noted.extend(kept);
     let noted_from = bench
         .watch
         .and_then(|since| since.checked_add(bench.settings.delivery.settle_after).ok());
-    let counts = watched.counts && before.counts;
+    // of a list that was not read the next one counts from the same sight on
+    let counts = bench.watch.map_or(0, |_| before.counts);
     let (mut noted, mut run, mut joined) = (Vec::new(), Vec::new(), Vec::new());
     for ((task, state), view) in snapshot.tasks.iter().zip(states).zip(views) {
         let (Some(state), true) = (state, view.current) else {
@@ -171,6 +182,8 @@ pub fn glance(
         let own = by.filter(|by| ours.contains(by));
         if own.is_some() {
             watched.ours.insert(lineage);
+        } else {
+            watched.ours.remove(&lineage);
         }
         let told = before.noted.get(&lineage).copied();
         watched.noted.extend(told.map(|at| (lineage, at)));
@@ -181,11 +194,13 @@ pub fn glance(
             let text = line.text.chars().take(160).collect();
             noted.push((lineage, task.id.clone(), text, line.task));
         }
-        let known = memory.lineages.contains_key(&lineage) && !before.ours.contains(&lineage);
-        if let Some(own) = own.filter(|_| counts && known && view.run_by_others) {
+        let known = memory.lineages.get(&lineage);
+        let known =
+            known.is_some_and(|known| known.asked(counts)) && !before.ours.contains(&lineage);
+        if let Some(own) = own.filter(|_| known && view.run_by_others) {
             run.push((lineage, task.id.clone(), own.clone()));
         }
-        if counts && known && view.new {
+        if known && view.new {
             joined.push(lineage);
         }
     }
@@ -197,8 +212,14 @@ pub fn glance(
         joined,
         before: before.ours,
         counts,
-        reads: snapshot.has_main(),
     }
+}
+
+/// Who reads a task: the first login that has seen it.
+fn client_of(bench: &Bench, by: Bits) -> &Client {
+    let further = usize::try_from(by.trailing_zeros()).ok();
+    let further = further.and_then(|n| bench.logins.further().get(n.checked_sub(1)?));
+    further.map_or(&bench.client, |(_, client)| client)
 }
 
 /// Looks for such acts once every row of the list is remembered. What an attempt on record may have moved tells
@@ -206,6 +227,7 @@ pub fn glance(
 pub async fn look(
     bench: &Bench,
     memory: &Memory,
+    snapshot: &Snapshot,
     glance: Glance,
 ) -> Result<Vec<Stranger>, OigError> {
     let Glance {
@@ -215,23 +237,21 @@ pub async fn look(
         joined,
         before,
         counts,
-        reads,
     } = glance;
     let mut asked = joined.clone();
-    if counts {
-        // those that the last list showed and this one does not
-        let cycle = memory.cycle;
-        let mut gone: Vec<LineageId> = memory
-            .lineages
-            .iter()
-            .filter(|(lineage, known)| known.seen < cycle && !before.contains(lineage))
-            .map(|(lineage, _)| *lineage)
-            .collect();
-        gone.sort_unstable();
-        asked.extend(gone);
-    }
-    // what only a stopped login shows has gone nowhere
-    if !memory.watched.shown || !reads {
+    // those that the lists before showed and these don't; what only a list shows that was not read has gone nowhere
+    let (cycle, read) = (memory.cycle, snapshot.read());
+    let is_gone =
+        |known: &Remembered| known.seen < cycle && known.asked(read) && known.asked(counts);
+    let mut gone: Vec<LineageId> = memory
+        .lineages
+        .iter()
+        .filter(|(lineage, known)| is_gone(known) && !before.contains(lineage))
+        .map(|(lineage, _)| *lineage)
+        .collect();
+    gone.sort_unstable();
+    asked.extend(gone);
+    if !memory.watched.shown {
         asked.clear();
     }
     let ledger = &bench.ledger;
@@ -247,7 +267,8 @@ pub async fn look(
     let found: Vec<(LineageId, TaskId)> = found.collect();
     let mut out = Vec::new();
     for (lineage, id) in found {
-        match bench.client.task(&id).await {
+        let by = memory.lineages.get(&lineage).map_or(bit(0), |of| of.by);
+        match client_of(bench, by).task(&id).await {
             Ok(Some(task)) => {
                 if let Some(login) = retried_by(&task, &ours) {
                     let read = format!("was read as {} by {login}", task.status);
@@ -255,7 +276,7 @@ pub async fn look(
                 }
             }
             Ok(None) => {}
-            Err(error) if error.is_login() => return Err(error),
+            Err(error) if error.is_login() && by & bit(0) != 0 => return Err(error),
             Err(error) => {
                 tracing::debug!(%error, task = %id, "it could not be read who has moved a task");
                 break;

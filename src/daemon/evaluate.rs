@@ -375,9 +375,9 @@ pub async fn evaluate_list(
     drop((texts, to_decide));
     if bench.only.is_none() {
         if let Some(glance) = glance {
-            out.strangers = another::look(bench, memory, glance).await?;
+            out.strangers = another::look(bench, memory, &snapshot, glance).await?;
         }
-        memory.forget_unseen();
+        memory.forget_unseen(snapshot.read());
     }
     let proposed = propose::propose(&around, memory, &rows, &mut out).await;
     if proposed.is_err() {
@@ -417,6 +417,7 @@ fn changed(
             out.unchanged += 1;
             if let Some(known) = memory.lineages.get_mut(&state.lineage) {
                 known.seen = cycle;
+                known.by = around.snapshot.seen_by(row);
             }
         }
     }
@@ -518,6 +519,7 @@ fn remember(
             refusal: None,
             seen: memory.cycle,
             unreadable,
+            by: around.snapshot.seen_by(row),
         },
     );
     if !acts {

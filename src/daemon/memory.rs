@@ -9,6 +9,7 @@ use super::another::Watched;
 use super::cache::Cache;
 use super::lists::Listed;
 use crate::model::hash::{FastMap, FastSet};
+use crate::model::seers::Bits;
 use crate::model::task::DefinitionId;
 use crate::model::{Decision, LineageId, ReadValue, Refusal, RefusalReason, Task, Verdict};
 
@@ -51,7 +52,9 @@ pub struct Remembered {
     /// The cycle in which the lineage was last seen.
     pub seen: u64,
     /// How often a fact for it was asked for in vain, in a row.
-    pub unreadable: u32,
+    pub unreadable: u16,
+    /// The logins that saw it then.
+    pub by: Bits,
 }
 
 /// What is remembered of a refusal; the whole of it is on record.
@@ -126,14 +129,21 @@ impl Memory {
         Some(own)
     }
 
-    /// Forgets lineages that the last whole snapshot did not show.
-    pub fn forget_unseen(&mut self) {
+    /// Forgets lineages that the last pass did not show; not those that it could not, because a list that shows them
+    /// was not read.
+    pub fn forget_unseen(&mut self, read: Bits) {
         let cycle = self.cycle;
-        self.lineages.retain(|_, known| known.seen == cycle);
+        self.lineages
+            .retain(|_, known| known.seen == cycle || !known.asked(read));
     }
 }
 
 impl Remembered {
+    /// True where all lists that have shown it are among those that were read.
+    pub fn asked(&self, read: Bits) -> bool {
+        self.by & !read == 0
+    }
+
     /// True where proposing it again can't change the answer: the same refusal was given in the
     /// same epoch (no order, reload or mode change since) and waits for no time.
     pub fn still_refused(&self, epoch: u64, now: Timestamp) -> bool {

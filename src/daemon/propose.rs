@@ -157,7 +157,7 @@ fn ask_later(
     let Some(known) = memory.lineages.get_mut(&wish.decision.lineage) else {
         return;
     };
-    let doubled = 2_i32.saturating_pow(known.unreadable.min(8));
+    let doubled = 2_i32.saturating_pow(u32::from(known.unreadable.min(8)));
     known.unreadable = known.unreadable.saturating_add(1);
     let wait = UNREADABLE_FIRST
         .checked_mul(doubled)

@@ -200,7 +200,12 @@ impl Slice {
     }
 
     async fn walk(&mut self, due: &[Due], round: &mut Round) -> Result<(), OigError> {
-        for part in due.chunks(TOGETHER) {
+        // each may have to be asked for singly, and something has to be left for the accounts of the first who is
+        // shown: else a small budget would end here in each slice
+        let least = self.walkers.iter().map(|of| of.reads / 2).min();
+        let together = least.and_then(|least| usize::try_from(least).ok());
+        let together = together.unwrap_or(TOGETHER).clamp(1, TOGETHER);
+        for part in due.chunks(together) {
             let Some(first) = part.first() else {
                 return Ok(());
             };
@@ -276,9 +281,7 @@ impl Slice {
                 }
                 Err(error) => return Err(error),
             };
-            // who is missing may have been asked for singly
-            let singly = people.missing.len() + people.unknown.len();
-            self.spend(n, 1 + u32::try_from(singly).unwrap_or(u32::MAX));
+            self.spend(n, people.requests);
             for (login, of) in people.found {
                 if let Some(key) = of.key {
                     out.keys.insert(login, (n, key));

@@ -9,7 +9,7 @@ use super::index::{Index, Past, flags};
 use super::lineage::{Join, JoinKey, Newcomer, Waiting, coarseness, join, made_before};
 use super::observe::Observed;
 use super::record::{How, Meta};
-use super::seers::{Sure, of_row};
+use super::seers::Sure;
 use super::walk::Walk;
 use super::work::Work;
 use crate::model::settings::DeliverySettings;
@@ -128,8 +128,17 @@ impl Work {
             }
             let likened = !matches!(to, Join::Fresh | Join::To(_, How::Link));
             let elders = elders(to);
-            let sure = pass.sure.of_those(of_row(snapshot, new.at))
+            let sure = pass.sure.of_those(snapshot.seen_by(new.at))
                 && elders.iter().all(|of| self.is_sure_of(pass.sure, *of));
+            // a list that shows one of those it may be the successor of was not read: whatever this pass can't
+            // tell, another like it can't either, and the time that it takes speaks for nothing
+            let silent = |of: &[LineageId]| self.is_not_asked(pass.sure, of);
+            if likened && silent(&elders) {
+                *to = Join::Undecided;
+                let sights = before.max(1);
+                met.insert(new.task.clone(), Met { sights, of });
+                continue;
+            }
             if !sure && likened {
                 // a row that a shift between pages may have hidden, or a login that was not asked, could
                 // make the pair a wrong one
@@ -156,9 +165,10 @@ impl Work {
                 *to = Join::Ambiguous(vec![lineage]);
             }
             let undecided = others.undecided(new, to, sighting);
-            if undecided.is_some() && sighting < PATIENCE {
+            let unasked = undecided.as_deref().is_some_and(silent);
+            if undecided.is_some() && (sighting < PATIENCE || unasked) {
                 *to = Join::Undecided;
-                let sights = sighting;
+                let sights = if unasked { before.max(1) } else { sighting };
                 met.insert(new.task.clone(), Met { sights, of });
                 continue;
             }
@@ -166,6 +176,12 @@ impl Work {
             if *to == Join::Fresh && rivals.is_empty() {
                 rivals = self.copied(new, &replaced, delivery, now);
                 rivals.extend(self.keyless(new, &retried));
+            }
+            if silent(&rivals) {
+                *to = Join::Undecided;
+                let sights = before.max(1);
+                met.insert(new.task.clone(), Met { sights, of });
+                continue;
             }
             if !rivals.is_empty() {
                 rivals.extend(elders);

@@ -10,7 +10,7 @@ use super::judge::{Judgement, Reading, judge, next_look, too_early};
 use super::lineage::{Join, print};
 use super::newcomer::Pass;
 use super::record::{EventBody, How, JoinedItem, Meta};
-use super::seers::{self, Sure, of_row, runs};
+use super::seers::{self, Sure, runs};
 use super::walk::{Walk, opening, walk};
 use super::work::Work;
 use super::world::World;
@@ -305,11 +305,11 @@ impl Work {
         self.fit_presence();
         for (row, lineage) in there {
             self.shown_again(lineage);
-            self.seen_by(lineage, of_row(snapshot, row));
+            self.seen_by(lineage, snapshot.seen_by(row));
         }
         for (row, item) in &joined {
             self.shown_again(item.lineage);
-            self.seen_by(item.lineage, of_row(snapshot, *row));
+            self.seen_by(item.lineage, snapshot.seen_by(*row));
         }
         for (login, items) in runs(snapshot, joined) {
             let meta = meta.clone().login(Some(login));

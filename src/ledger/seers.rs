@@ -8,9 +8,10 @@ use crate::model::{LineageId, Login, Snapshot};
 /// Of which logins' lists something follows from what they don't show.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sure {
-    /// Every list that was read is whole.
+    /// Every list that was read is whole, and there is one.
     pub still: bool,
     whole: Bits,
+    read: Bits,
     all: Bits,
 }
 
@@ -24,6 +25,7 @@ impl Sure {
             None => Self {
                 still: main,
                 whole: Bits::from(main),
+                read: 1,
                 all: 1,
             },
             Some(seers) => {
@@ -31,8 +33,9 @@ impl Sure {
                 // the main list may have been found wanting after it was read
                 let whole = if main { whole } else { whole & !1 };
                 Self {
-                    still: told && whole == seers.read,
+                    still: told && whole == seers.read && whole != 0,
                     whole,
+                    read: seers.read,
                     all: seers.all(),
                 }
             }
@@ -46,15 +49,18 @@ impl Sure {
 
     /// True where what these don't show is not there; of no login in particular: where no login shows it.
     pub fn of_those(self, seen_by: Bits) -> bool {
-        let needed = if seen_by == 0 { self.all } else { seen_by };
-        needed & !self.whole == 0
+        self.needed(seen_by) & !self.whole == 0
     }
-}
 
-/// By which logins a row was seen; with one login there is nothing to tell apart.
-pub(super) fn of_row(snapshot: &Snapshot, row: usize) -> Bits {
-    let seers = snapshot.seers.as_ref();
-    seers.map_or(1, |seers| seers.rows.get(row).copied().unwrap_or(1))
+    /// True where one of the lists that may show it was not read at all: then another pass like this one tells no
+    /// more.
+    pub fn not_asked(self, seen_by: Bits) -> bool {
+        self.needed(seen_by) & !self.read != 0
+    }
+
+    fn needed(self, seen_by: Bits) -> Bits {
+        if seen_by == 0 { self.all } else { seen_by }
+    }
 }
 
 /// True where the login is one of those whose lists are read: what only another one saw no list tells of.
@@ -94,6 +100,12 @@ impl Work {
         sure.of_those(self.presence_of(lineage).by)
     }
 
+    /// True where a list that may show one of them was not read.
+    pub(super) fn is_not_asked(&self, sure: Sure, lineages: &[LineageId]) -> bool {
+        let mut lineages = lineages.iter();
+        lineages.any(|of| sure.not_asked(self.presence_of(*of).by))
+    }
+
     /// Notes by which logins what is shown was seen.
     pub(super) fn note_seers(&mut self, snapshot: &Snapshot, walk: &Walk) {
         if snapshot.seers.is_none() {
@@ -101,7 +113,7 @@ impl Work {
         }
         for (row, view) in walk.views.iter().enumerate() {
             if let Some(lineage) = view.lineage.filter(|_| view.current) {
-                self.seen_by(lineage, of_row(snapshot, row));
+                self.seen_by(lineage, snapshot.seen_by(row));
             }
         }
     }

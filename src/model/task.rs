@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fields::Fields;
 use super::id::{DefKey, Login, ProcessKey, RoleKey, TargetName, TaskId, UserKey};
+use super::seers::{Bits, bit};
 
 /// The state of a task (contract section 6); codes and words are both read, in any case.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -354,6 +355,19 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// The logins whose lists the pass rests on; the only one is bit 0.
+    pub fn read(&self) -> Bits {
+        self.seers.as_ref().map_or(bit(0), |seers| seers.read)
+    }
+
+    /// Those that see a row.
+    pub fn seen_by(&self, row: usize) -> Bits {
+        let seers = self.seers.as_ref();
+        seers.map_or(bit(0), |seers| {
+            seers.rows.get(row).copied().unwrap_or(bit(0))
+        })
+    }
+
     /// False where the main login is stopped and the pass shows only what others see.
     pub fn has_main(&self) -> bool {
         self.seers.as_ref().is_none_or(super::Seers::has_main)

@@ -34,6 +34,8 @@ pub struct People {
     pub missing: BTreeSet<Login>,
     /// Those that could not be asked about, with why.
     pub unknown: BTreeMap<Login, String>,
+    /// Questions that it took: who is not shown is asked for singly where the server may not know `or`.
+    pub requests: u32,
 }
 
 impl Client {
@@ -232,6 +234,7 @@ impl Client {
         }
         for chunk in ask.chunks(LOGINS_AT_ONCE) {
             let conditions: Vec<&str> = chunk.iter().map(|(_, c)| c.as_str()).collect();
+            answer.requests += 1;
             let found = match self.users_where(&conditions.join(" or ")).await {
                 Ok(found) => found,
                 // A server that doesn't take the joined question is asked one by one.
@@ -257,6 +260,7 @@ impl Client {
                 let single = if trusted {
                     Ok(None)
                 } else {
+                    answer.requests += 1;
                     self.user_by_login(login).await
                 };
                 match single {

@@ -304,3 +304,48 @@ async fn a_retry_under_our_login_of_a_task_that_keeps_its_id_is_anothers_and_is_
     assert_eq!(counted().await.as_deref(), Some("1"), "told once");
     drill.judge_leaving(3).await;
 }
+
+/// The same under a further login whose list is read once in a while (`every`), a task that only it sees.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retry_of_another_client_under_a_further_login_that_is_seldom_read_is_noticed() {
+    let keeps =
+        "name = \"AD\"\nstate = \"down\"\nsame_id = true\nrun = \"later\"\nlater = \"3h\"\n";
+    let world = WORLD.replace(
+        "accounts = 40",
+        "accounts = 3\nowner = [\"role:SECOND LINE\"]",
+    );
+    let logins = "[[role]]\nname = \"SECOND LINE\"\n[[login]]\nlogin = \"PROVSVC\"\npassword = \"sim-password-1\"\n[[login]]\nlogin = \"SECOND\"\npassword = \"sim-password-2\"\nroles = [\"SECOND LINE\"]\n[[target]]";
+    let world = world.replacen("[[target]]", logins, 1);
+    let leave = "fn decide(task, facts) { leave(\"a person does it\") }\n";
+    let mut drill = Setup::of(&world.replacen("name = \"AD\"\n", keeps, 1))
+        .config("[policy]\ndir = \"policies\"\n[[login]]\nlogin = \"SECOND\"\npassword_file = \"second\"\nevery = \"3h\"\n")
+        .file("policies/10-leave.rhai", leave)
+        .every("5m")
+        .start()
+        .await;
+    drill.write("second", "sim-password-2");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(drill.dir.path().join("second"), mode).expect("mode");
+    drill.release();
+    drill.daemon();
+    drill.run_for("4h").await;
+    let id = drill.truth()["tasks"][1]["id"].to_string();
+    let path = "iam/governance/selfservice/api/v1/provtasks";
+    let put = reqwest::Client::new()
+        .put(format!("{}/{path}", drill.sim.origin()))
+        .basic_auth("SECOND", Some("sim-password-2"))
+        .header("X-Requested-By", "another")
+        .header("Content-Type", "application/json")
+        .body(json!({"tasks": [{"id": id, "action": "retry", "taskId": id}]}).to_string());
+    let answer = put.send().await.expect("an answer");
+    assert_eq!(answer.status(), 200, "{:?}", answer.text().await);
+    drill.run_for("150m").await;
+    let status = drill.json(&["status", "--json"]);
+    let why = status["pauses"][0]["why"].as_str().expect("a pause");
+    let read = format!("task {id} (");
+    assert!(
+        why.contains(&read) && why.contains("shows another run, by SECOND"),
+        "{why}"
+    );
+    drill.judge_leaving(3).await;
+}

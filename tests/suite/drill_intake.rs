@@ -530,3 +530,35 @@ async fn a_further_login_whose_search_for_persons_fails_loses_nobody_the_main_on
     drill.run_for("3h").await;
     drill.judge().await;
 }
+
+/// most leavers of a file are often deleted, and shown to nobody. A small budget must not let them hold the
+/// walk up at the first one who is shown, for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn persons_who_are_not_shown_do_not_hold_up_a_walk_for_ever() {
+    let mut drill = crate::drill::Setup::of(HIDDEN)
+        .server("reads_per_minute = 32")
+        .config("[intake]\npersons_file = \"persons\"\npersons_every = \"6h\"\nearliest = \"1s\"")
+        .file("persons", "")
+        .start()
+        .await;
+    let truth = drill.truth();
+    let tasks = truth["tasks"].as_array().expect("tasks").iter();
+    let shown: std::collections::BTreeSet<String> = tasks
+        .filter(|task| task["owner"] == "user:OTHER")
+        .filter_map(|task| Some(task["beneficiary"].as_str()?.to_owned()))
+        .collect();
+    let first = shown.first().expect("one").clone();
+    // all behind the first one in the alphabet
+    let gone = ["ZZ1", "ZZ2", "ZZ3", "ZZ4"];
+    drill.write("persons", &format!("{first}\n{}\n", gone.join("\n")));
+    drill.release();
+    drill.daemon();
+    drill.run_for("12h").await;
+    let walk = standing(&drill)["walk"].clone();
+    drill.safe_so_far().await;
+    assert_eq!(walk["turns"]["walked"], 1, "{walk:#}");
+    assert_eq!(walk["turns"]["not_walked"], 4, "{walk:#}");
+    drill.approve_backlog();
+    drill.run_for("3h").await;
+    drill.judge_leaving(5).await;
+}

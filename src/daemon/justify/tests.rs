@@ -161,6 +161,7 @@ fn a_note_is_written_only_where_nothing_is_due_soon() {
         refusal,
         seen: 1,
         unreadable: 0,
+        by: 1,
     };
     let wanted = |due: Option<Timestamp>| {
         let decision = item(1, None, Kind::Grant).decision().clone();
