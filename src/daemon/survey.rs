@@ -22,6 +22,7 @@ use super::time::{Stepper, clock_for};
 use super::watch::{Kept, Progress, Watch, WatchError};
 use crate::absence::{self, Presence, Roster};
 use crate::ledger::Ledger;
+use crate::model::hash::FastSet;
 use crate::model::settings::Settings;
 use crate::model::{
     Action, Clock, CycleId, Kind, Known, Login, Owner, RefusalReason, Snapshot, Task, TaskId,
@@ -204,10 +205,43 @@ struct Surveyor {
     taken_over: u64,
 }
 
+/// Times that a list is read which moves each time.
+const PASSES: u32 = 8;
+/// Passes in a row that have brought nothing new: what one misses, another of so many shows.
+const QUIET: u32 = 2;
+
+/// The list, and how often it was read. One in which nothing moved meanwhile is taken alone; of one that never holds
+/// still, all passes together, until no more comes: each may leave rows out.
+async fn whole_list(client: &Client) -> Result<(Snapshot, u32), DaemonError> {
+    let mut all = client.list().await?;
+    let mut known: FastSet<TaskId> = all.tasks.iter().map(|task| task.id.clone()).collect();
+    let (mut passes, mut quiet) = (1, 0);
+    while !all.stable && all.complete && all.unreadable.is_empty() && passes < PASSES {
+        let next = client.list().await?;
+        passes += 1;
+        if next.stable && next.complete {
+            return Ok((next, passes));
+        }
+        all.pages = all.pages.saturating_add(next.pages);
+        let before = all.tasks.len();
+        let new = |task: &Task| known.insert(task.id.clone());
+        all.tasks.extend(next.tasks.into_iter().filter(new));
+        quiet = if all.tasks.len() == before {
+            quiet + 1
+        } else {
+            0
+        };
+        if quiet >= QUIET {
+            break;
+        }
+    }
+    Ok((all, passes))
+}
+
 impl Surveyor {
     async fn report(&self, memory: &mut Memory) -> Result<Report, DaemonError> {
         let client = &self.bench.client;
-        let snapshot = client.list().await?;
+        let (snapshot, passes) = whole_list(client).await?;
         if let Some(watch) = memory.cache.watched_mut() {
             watch.limit(self.options.max_reads, client);
         }
@@ -224,7 +258,7 @@ impl Surveyor {
             .zip(&kinds)
             .map(|(task, kind)| self.row(&memory.cache, task, *kind))
             .collect();
-        let listed = Listed::of(&snapshot);
+        let listed = Listed::of(&snapshot, passes);
         let evaluated = evaluate_list(&self.bench, memory, snapshot, Hinted::default())
             .await
             .map_err(failed)?;

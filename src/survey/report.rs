@@ -198,6 +198,8 @@ pub struct Scope {
     pub complete: bool,
     /// No row moved between the pages.
     pub stable: bool,
+    /// How often the list was read.
+    pub passes: u32,
     /// Rows of the list that could not be read as tasks.
     pub unreadable: u64,
     /// How many of the listed tasks are the login's own.

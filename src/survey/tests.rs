@@ -55,6 +55,7 @@ pub fn context() -> Context {
             filter: None,
             complete: true,
             stable: true,
+            passes: 1,
             unreadable: 0,
             own: 0,
             by_roles: 0,

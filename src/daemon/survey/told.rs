@@ -82,6 +82,7 @@ impl Surveyor {
             filter,
             complete: listed.complete,
             stable: listed.stable,
+            passes: listed.passes,
             unreadable: listed.unreadable,
             own,
             by_roles,
@@ -159,12 +160,13 @@ pub(super) struct Listed {
     pub accounts: u64,
     pub complete: bool,
     pub stable: bool,
+    pub passes: u32,
     pub pages: u32,
     pub unreadable: u64,
 }
 
 impl Listed {
-    pub fn of(snapshot: &Snapshot) -> Self {
+    pub fn of(snapshot: &Snapshot, passes: u32) -> Self {
         let accounts: FastSet<_> = snapshot
             .tasks
             .iter()
@@ -176,6 +178,7 @@ impl Listed {
             accounts: u64::try_from(accounts.len()).unwrap_or(u64::MAX),
             complete: snapshot.complete,
             stable: snapshot.stable,
+            passes,
             pages: snapshot.pages,
             unreadable: u64::try_from(snapshot.unreadable.len()).unwrap_or(u64::MAX),
         }
@@ -210,7 +213,10 @@ fn statement(scope: &Scope, me: &Login, total: u64) -> String {
     if !scope.complete {
         text += " The list could not be read to its end: every number is too small.";
     } else if !scope.stable {
-        text += " The list moved while it was read: tasks may be missing from this report, and how many is not known; run it again when less is changed.";
+        text += &format!(
+            " The list moved whenever it was read, {} times: what any of these showed is counted, so that some of it may be gone already; tasks may be missing all the same, and how many is not known. Run it again when less is changed.",
+            scope.passes
+        );
     }
     text
 }
