@@ -303,7 +303,9 @@ impl Core {
         };
         let refusal = |(sender, login): (Option<Login>, &Login)| {
             let refusal = Refusal::new(RefusalReason::LoginStopped, Scope::Global);
-            let why = stopped(login)?;
+            let first = "what it had sent before the start is read first";
+            let first = || self.reads_first(sender.as_ref()).then(|| Arc::from(first));
+            let why = stopped(login).or_else(first)?;
             Some((
                 sender,
                 refusal.with("login", login).with("why", why).for_person(),

@@ -57,7 +57,7 @@ impl Core {
                 "set mode.global to \"observe\", `provtaskd reload`, then ask again",
             ));
         }
-        if self.stopping || !self.settled_at_start {
+        if self.stopping || !self.settled_at_start || self.reads_first(None) {
             return Some(Reply::refused(
                 RefusedKind::Busy,
                 "what was open when the daemon started is not read yet",

@@ -8,7 +8,8 @@ use super::account::RowState;
 use super::core::Core;
 use crate::dispatch::verify::{self, Round, Witness};
 use crate::ledger::{Index, VerifyItem};
-use crate::model::{LineageId, Snapshot};
+use crate::model::{LineageId, Login, Snapshot};
+use crate::oig::LoginState;
 
 /// Rounds of readings after start, in each of which the server answered for others, before one that
 /// can't be read no longer holds up the rest.
@@ -54,6 +55,8 @@ impl Core {
         if self.settled_at_start {
             return;
         }
+        let barred = round.barred.iter().map(|(item, _)| item);
+        self.start_barred.extend(barred.cloned());
         let failed = || round.failed.iter().map(|(item, _)| item);
         self.looks_left.extend(failed().cloned());
         self.start_unread.extend(failed().map(|item| item.lineage));
@@ -101,6 +104,37 @@ impl Core {
         }
     }
 
+    /// What was found open at start and its login has asked for at last, in vain or not, holds that login up no more.
+    pub fn barred_read(&mut self, items: &[VerifyItem], round: &Round) {
+        let left = round.rest.iter();
+        let left: HashSet<LineageId> = left
+            .chain(round.barred.iter().map(|(item, _)| item))
+            .map(|item| item.lineage)
+            .collect();
+        let asked = items.iter().map(|item| item.lineage);
+        let asked: HashSet<LineageId> = asked.filter(|of| !left.contains(of)).collect();
+        self.start_barred
+            .retain(|item| !asked.contains(&item.lineage));
+    }
+
+    /// True where this login (`None`: the main one) has to read first what it had sent before the start.
+    pub fn reads_first(&self, login: Option<&Login>) -> bool {
+        let mut barred = self.start_barred.iter();
+        barred.any(|item| item.login.as_ref() == login)
+    }
+
+    /// What was found open at start, and its login can read now.
+    fn barred_to_read(&self) -> Vec<VerifyItem> {
+        let can_read = |item: &&VerifyItem| {
+            let client = match &item.login {
+                None => Some(&self.client),
+                Some(login) => self.logins.of(login),
+            };
+            client.is_some_and(|client| client.login_state() == LoginState::Ok)
+        };
+        self.start_barred.iter().filter(can_read).cloned().collect()
+    }
+
     /// What was read while the server's data were in doubt told nothing: it is still to be read, also
     /// where this is the start's.
     pub fn read_in_vain(&mut self, items: Vec<VerifyItem>) {
@@ -115,6 +149,9 @@ impl Core {
         let mut left = std::mem::take(&mut self.looks_left);
         let unread = std::mem::replace(&mut self.looks, looks);
         if self.settled_at_start {
+            let asked = self.looks.iter().map(|item| item.lineage).collect();
+            let barred = left_over(self.barred_to_read(), asked, |_| true);
+            self.looks.extend(barred);
             return;
         }
         left.extend(unread);

@@ -85,6 +85,9 @@ impl Core {
             // one of them may have met the stop of a further login
             self.login_changed(now).await?;
         }
+        if self.settled_at_start {
+            self.barred_read(&items, &round);
+        }
         for (item, why) in round.failed.iter().chain(&round.barred) {
             tracing::warn!(
                 task = %item.task,

@@ -358,6 +358,7 @@ async fn assemble(
         complete_passes: 0,
         start_rounds: 0,
         start_unread: HashSet::new(),
+        start_barred: Vec::new(),
         witness: None,
         cycle_since: None,
         cycle: CycleId(uuid::Uuid::now_v7()),
