@@ -14,7 +14,7 @@ mod wire;
 
 pub use crate::model::text::one_line;
 pub use audit::{JournalView, PastFilter, PastView, ReplayView};
-pub use backlog::{AgeView, BacklogRow, BacklogView};
+pub use backlog::{AgeView, BacklogPart, BacklogRow, BacklogView, PartView};
 pub use client::{ask, ask_in_time, is_running};
 pub use request::{Incoming, MAX_TEXT, OutcomeFilter, PlanFilter, Request};
 pub use server::Server;

@@ -4,12 +4,13 @@ use clap::{Args, Subcommand};
 use jiff::SignedDuration;
 
 use super::ask::{answer, unexpected};
+use super::baseline::consent;
 use super::context::{Context, print};
 use super::failure::{Failure, Kind};
 use super::look::action;
 use super::render::clean;
 use crate::config::{is_too_long, parse_duration};
-use crate::control::{Reply, Request};
+use crate::control::{BacklogPart, Reply, Request};
 use crate::model::{ActionName, DefinitionId, PolicyHash, ProcessKey, Scope, TargetName, TaskId};
 
 /// Options of `approve`.
@@ -20,6 +21,9 @@ pub struct ApproveArgs {
     /// Of an old backlog (baseline:TARGET), release only tasks that are not older, e.g. 30d
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     max_age: Option<SignedDuration>,
+    /// Consent, with --max-age: how many tasks of the old backlog this may release
+    #[arg(long, value_name = "TASKS", requires = "max_age")]
+    yes_release: Option<u64>,
     /// Take back a no: approve what somebody has rejected
     #[arg(long)]
     despite_rejection: bool,
@@ -154,10 +158,23 @@ pub fn order(context: &Context, request: Request) -> Result<(), Failure> {
 
 pub fn approve(context: &Context, args: ApproveArgs) -> Result<(), Failure> {
     let VoteArgs { id, why } = args.vote;
+    let target = id.strip_prefix("baseline:");
+    let at_most = match (target, args.max_age) {
+        // an inbox does not say how many are not older than that
+        (Some(target), Some(_)) => {
+            let part = BacklogPart {
+                target: TargetName::new(target),
+                max_age: args.max_age,
+            };
+            Some(consent(context, part, args.yes_release)?)
+        }
+        _ => None,
+    };
     let approve = Request::Approve {
         id,
         why,
         max_age: args.max_age,
+        at_most,
         despite_rejection: args.despite_rejection,
     };
     order(context, approve)

@@ -1,4 +1,6 @@
-//! `baseline`: shows what of the old backlog waits, by target and age, and releases it target by target; it decides nothing.
+//! `baseline`: shows what of the old backlog waits, by target and age, and releases it target by target; it decides nothing, and releases nothing whose number nobody has agreed to.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
 use clap::{Args, Subcommand};
 use jiff::SignedDuration;
@@ -6,10 +8,11 @@ use jiff::SignedDuration;
 use super::act::{duration, order};
 use super::ask::{answer, unexpected};
 use super::context::{Context, print, width};
-use super::failure::Failure;
+use super::failure::{Failure, Kind};
 use super::look::JsonArg;
 use super::render;
-use crate::control::{Reply, Request};
+use crate::control::{BacklogPart, PartView, Reply, Request};
+use crate::model::TargetName;
 
 /// The `baseline` group.
 #[derive(Debug, Subcommand)]
@@ -25,29 +28,103 @@ pub enum BaselineCommand {
 pub struct ReleaseArgs {
     /// The target, as `provtaskd baseline show` has it
     target: String,
-    /// Release only tasks that are not older, e.g. 3d
+    /// Release only tasks that are not older, e.g. 3d: all that are younger go with them
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     max_age: Option<SignedDuration>,
     /// Why; it is recorded
     #[arg(long, value_name = "TEXT", alias = "reason")]
     why: String,
+    /// Consent, given beforehand: how many tasks this may release at most
+    #[arg(long, value_name = "TASKS")]
+    yes_release: Option<u64>,
 }
 
 pub fn baseline(context: &Context, command: BaselineCommand) -> Result<(), Failure> {
     match command {
-        BaselineCommand::Show(args) => match answer(context, Request::Backlog)? {
+        BaselineCommand::Show(args) => match answer(context, Request::Backlog { part: None })? {
             Reply::Backlog(view) if args.json => print(&render::json(&view)?),
             Reply::Backlog(view) => print(&render::backlog(&view, width())),
             _ => Err(unexpected()),
         },
         BaselineCommand::Release(args) => {
+            let id = format!("baseline:{}", args.target);
+            let part = BacklogPart {
+                target: TargetName::new(&args.target),
+                max_age: args.max_age,
+            };
+            let at_most = Some(consent(context, part, args.yes_release)?);
             let request = Request::Approve {
-                id: format!("baseline:{}", args.target),
+                id,
                 why: args.why,
                 max_age: args.max_age,
+                at_most,
                 despite_rejection: false,
             };
             order(context, request)
         }
     }
+}
+
+/// Says what a release lets go and has a person agree to the number; it is what the daemon may release at most.
+pub fn consent(context: &Context, part: BacklogPart, given: Option<u64>) -> Result<u64, Failure> {
+    let max_age = part.max_age;
+    let asked = answer(context, Request::Backlog { part: Some(part) })?;
+    let Reply::Backlog(view) = asked else {
+        return Err(unexpected());
+    };
+    let part = view.part.ok_or_else(unexpected)?;
+    let what = would_release(&part, max_age);
+    let many = part.tasks;
+    if let Some(given) = given {
+        if given >= many {
+            return Ok(given);
+        }
+        return Err(Failure::new(
+            Kind::Data,
+            format!("{what}, more than --yes-release {given}: nothing is released"),
+        )
+        .hint(format!(
+            "look at `provtaskd baseline show`; if that is what you want, give --yes-release {many}"
+        )));
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::new(
+            Kind::Usage,
+            format!("{what}, and there is no terminal to ask for consent: nothing is released"),
+        )
+        .hint(format!(
+            "if that is what you want, give --yes-release {many}"
+        )));
+    }
+    let mut out = std::io::stderr().lock();
+    // who does not see the question will not type the number
+    let _ = write!(out, "{what}.\nType {many} to release them: ").and_then(|()| out.flush());
+    drop(out);
+    let mut line = String::new();
+    let read = std::io::stdin().lock().read_line(&mut line);
+    if read.is_ok() && line.trim().parse() == Ok(many) {
+        return Ok(many);
+    }
+    Err(Failure::new(
+        Kind::Interrupted,
+        "no consent was given: nothing is released",
+    )
+    .hint("type how many tasks are released, or give --yes-release TASKS"))
+}
+
+/// What a release lets go, in a sentence.
+fn would_release(part: &PartView, max_age: Option<SignedDuration>) -> String {
+    let age = match (max_age, part.oldest) {
+        (Some(age), _) => format!("all that are not older than {age:#}"),
+        (None, Some(oldest)) => {
+            format!("whatever their age, the oldest of {}", render::time(oldest))
+        }
+        (None, None) => "whatever their age".to_owned(),
+    };
+    format!(
+        "this releases {} of the old backlog on {} ({age}), {} of which would be acted on now",
+        render::counted(part.tasks, "task", "tasks"),
+        render::clean(part.target.as_str()),
+        part.wanted
+    )
 }

@@ -185,6 +185,7 @@ async fn person(stage: &mut Stage, screen: &mut Screen, why: &str) -> Result<(),
             id: item.id.clone(),
             why: format!("the demo: {why}"),
             max_age: None,
+            at_most: None,
             despite_rejection: false,
         };
         let held = !item.id.starts_with("baseline:");

@@ -1,9 +1,18 @@
 //! What of an old backlog waits for a person, as it goes over the socket; it knows no ledger.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::model::TargetName;
+
+/// What of an old backlog is released at once.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct BacklogPart {
+    /// The target, as a person writes it.
+    pub target: TargetName,
+    /// Only tasks that are not older; `None`: all.
+    pub max_age: Option<SignedDuration>,
+}
 
 /// The answer to [`super::Request::Backlog`].
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -12,6 +21,22 @@ pub struct BacklogView {
     pub taken: Option<Timestamp>,
     /// One row for each target on which some of it waits.
     pub rows: Vec<BacklogRow>,
+    /// What a release of the part that was asked for lets go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<PartView>,
+}
+
+/// What one release lets go.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PartView {
+    /// The target, as it is known.
+    pub target: TargetName,
+    /// All tasks that it lets go.
+    pub tasks: u64,
+    /// Of them, those that would be acted on now.
+    pub wanted: u64,
+    /// When the work of the oldest of them began; `None`: of none it is known.
+    pub oldest: Option<Timestamp>,
 }
 
 /// The old backlog of one target.
@@ -40,4 +65,7 @@ pub struct AgeView {
     pub tasks: u64,
     /// Of them, those that would be acted on now.
     pub wanted: u64,
+    /// All tasks that a release up to this age lets go: these and all that are younger.
+    #[serde(default)]
+    pub releases: u64,
 }

@@ -29,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How long a daemon may be silent after such a request.
 fn silence(request: &Request) -> Duration {
     match request {
-        Request::Status | Request::Inbox | Request::Backlog => LOOK,
+        Request::Status | Request::Inbox | Request::Backlog { .. } => LOOK,
         Request::Plan { .. } | Request::Explain { .. } | Request::RetryOne { .. } => READING,
         // as long as it gets on: the daemon itself gives up what does not
         Request::StoreSave { .. } => Duration::MAX,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::audit::PastFilter;
+use super::backlog::BacklogPart;
 use super::view::{Actor, Refused, RefusedKind, Reply};
 use crate::model::text::json_len;
 use crate::model::{ActionName, AttemptState, LineageId, PolicyHash, Scope, TargetName, TaskId};
@@ -30,7 +31,11 @@ pub enum Request {
     /// What waits for a person: [`Reply::Inbox`].
     Inbox,
     /// What of the old backlog waits, by target and age: [`Reply::Backlog`].
-    Backlog,
+    Backlog {
+        /// Also what a release of this part would let go.
+        #[serde(default)]
+        part: Option<BacklogPart>,
+    },
     /// Releases what is held under an inbox id.
     Approve {
         /// The inbox item's id.
@@ -39,6 +44,9 @@ pub enum Request {
         why: String,
         /// Of an old backlog, only tasks that are not older.
         max_age: Option<SignedDuration>,
+        /// Of an old backlog, no more tasks than the person was told of; `None`: however many they are.
+        #[serde(default)]
+        at_most: Option<u64>,
         /// Also what somebody has rejected: that no is taken back.
         #[serde(default)]
         despite_rejection: bool,
@@ -155,7 +163,7 @@ impl Request {
                 | Self::Plan { .. }
                 | Self::Explain { .. }
                 | Self::Inbox
-                | Self::Backlog
+                | Self::Backlog { .. }
                 | Self::OutcomesList { .. }
                 | Self::OutcomesShow { .. }
                 | Self::StoreSave { .. }
@@ -171,7 +179,7 @@ impl Request {
             Self::Plan { .. } => "plan",
             Self::Explain { .. } => "explain",
             Self::Inbox => "inbox",
-            Self::Backlog => "backlog",
+            Self::Backlog { .. } => "backlog",
             Self::Approve { .. } => "approve",
             Self::Reject { .. } => "reject",
             Self::Pause { .. } => "pause",

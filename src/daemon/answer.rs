@@ -75,7 +75,7 @@ impl Core {
             }
             Request::Status => Reply::Status(Box::new(self.status())),
             Request::Inbox => Reply::Inbox(self.inbox()),
-            Request::Backlog => Reply::Backlog(self.backlog_view()),
+            Request::Backlog { part } => self.backlog_asked(part),
             Request::OutcomesList { filter } => {
                 self.ledger.written().await?;
                 self.outcomes(&filter)

@@ -1,12 +1,17 @@
-//! What of the old backlog waits for a person, by target and age; it releases nothing.
+//! What of the old backlog waits for a person, by target and age, and its release by one; it never releases by itself, nor more than a person was told of.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::DaemonError;
 use super::core::Core;
+use super::orders::tasks;
 use super::views::{backlogs, is_backlog};
-use crate::control::{AgeView, BacklogRow, BacklogView};
+use crate::control::{AgeView, BacklogPart, BacklogRow, BacklogView, PartView, RefusedKind, Reply};
+use crate::ledger::Index;
+use crate::ledger::record::{Actor, EventBody};
 use crate::model::hash::FastSet;
 use crate::model::{LineageId, TargetName};
 
@@ -26,12 +31,7 @@ impl Core {
     pub fn backlog_view(&self) -> BacklogView {
         let now = self.clock.now();
         self.ledger.read(|index| {
-            let wanted: FastSet<LineageId> = index
-                .inbox(Timestamp::MIN)
-                .into_iter()
-                .filter(|item| is_backlog(item.why))
-                .map(|item| item.lineage)
-                .collect();
+            let wanted = wanted(index);
             let mut rows: BTreeMap<TargetName, BacklogRow> = BTreeMap::new();
             for (target, lineages) in backlogs(index) {
                 let mut row = BacklogRow {
@@ -54,14 +54,124 @@ impl Core {
                         class.wanted += u64::from(acts);
                     }
                 }
+                let mut releases = 0;
+                for class in &mut row.ages {
+                    releases += class.tasks;
+                    class.releases = releases;
+                }
                 rows.insert(target, row);
             }
             BacklogView {
                 taken: index.baseline().map(|taken| taken.at),
                 rows: rows.into_values().collect(),
+                part: None,
             }
         })
     }
+
+    /// The same, with what a release would let go, where that is asked too.
+    pub fn backlog_asked(&self, part: Option<BacklogPart>) -> Reply {
+        let mut view = self.backlog_view();
+        if let Some(part) = part {
+            let (target, lineages) = match self.released_by(&part) {
+                Ok(found) => found,
+                Err(refused) => return refused,
+            };
+            view.part = Some(self.ledger.read(|index| {
+                let wanted = wanted(index);
+                let acts = lineages.iter().filter(|of| wanted.contains(of)).count();
+                PartView {
+                    target,
+                    tasks: count(lineages.len()),
+                    wanted: count(acts),
+                    oldest: lineages.iter().filter_map(|of| index.origin(*of)).min(),
+                }
+            }));
+        }
+        Reply::Backlog(view)
+    }
+
+    /// What a release of this part lets go, and the target by its known name; never nothing.
+    fn released_by(&self, part: &BacklogPart) -> Result<(TargetName, Vec<LineageId>), Reply> {
+        let target = self
+            .target_named(&part.target)
+            .map_err(|unknown| unknown.refused())?;
+        let now = self.clock.now();
+        let born_after = part.max_age.and_then(|age| now.checked_sub(age).ok());
+        let lineages = self.backlog(&target, born_after);
+        if lineages.is_empty() {
+            return Err(Reply::refused(
+                RefusedKind::NotFound,
+                match part.max_age {
+                    None => format!("nothing of an old backlog waits on target `{target}`"),
+                    Some(age) => format!(
+                        "nothing of an old backlog that is younger than {age:#} waits on target `{target}`"
+                    ),
+                },
+                "see `provtaskd baseline show` for what waits now",
+            ));
+        }
+        Ok((target, lineages))
+    }
+
+    /// Releases what the first-day baseline and the age limit hold back on a target.
+    pub(super) async fn release_backlog(
+        &mut self,
+        part: &BacklogPart,
+        at_most: Option<u64>,
+        why: &str,
+        who: Actor,
+        now: Timestamp,
+    ) -> Result<Reply, DaemonError> {
+        let (target, lineages) = match self.released_by(part) {
+            Ok(found) => found,
+            Err(refused) => return Ok(refused),
+        };
+        let many = lineages.len();
+        if at_most.is_some_and(|most| count(many) > most) {
+            return Ok(Reply::refused(
+                RefusedKind::Invalid,
+                format!(
+                    "this would release {} of the old backlog on {target}, more than was agreed to: nothing is released",
+                    tasks(many)
+                ),
+                "look at `provtaskd baseline show`; its last column is what a release lets go",
+            ));
+        }
+        let acts = self.ledger.read(|index| {
+            let wanted = wanted(index);
+            lineages.iter().filter(|of| wanted.contains(of)).count()
+        });
+        self.put(
+            EventBody::BaselineReleased {
+                lineages,
+                reason: Arc::from(why),
+            },
+            who,
+            now,
+        )
+        .await?;
+        Ok(Reply::done(format!(
+            "released: {} of the old backlog on {target}{}, {acts} of which would be acted on now; caps and rates still hold",
+            tasks(many),
+            match part.max_age {
+                Some(age) => format!(", all that are not older than {age:#}"),
+                None => ", whatever their age".to_owned(),
+            }
+        )))
+    }
+}
+
+/// What of it would be acted on now.
+fn wanted(index: &Index) -> FastSet<LineageId> {
+    let all = index.inbox(Timestamp::MIN).into_iter();
+    all.filter(|item| is_backlog(item.why))
+        .map(|item| item.lineage)
+        .collect()
+}
+
+fn count(many: usize) -> u64 {
+    u64::try_from(many).unwrap_or(u64::MAX)
 }
 
 /// The classes, empty.
@@ -71,6 +181,7 @@ fn ages() -> Vec<AgeView> {
         up_to,
         tasks: 0,
         wanted: 0,
+        releases: 0,
     };
     ends.chain([None]).map(class).collect()
 }

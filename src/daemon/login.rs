@@ -111,6 +111,7 @@ pub fn clients(
             }
             made => made?,
         };
+        client.keep_stops_at(StopFile::of_login(settings, &login).place());
         further.push((login, client));
     }
     Ok((Logins::new(main.clone(), further), trouble))

@@ -193,21 +193,17 @@ async fn login(
     clock: &Clock,
 ) -> Result<Result<Online, Trouble>, DaemonError> {
     let stop = StopFile::of_login(settings, &server.login);
-    let client = match Client::new(server, clock.clone(), stop.read()) {
+    let client = match stop.client(server, clock.clone()) {
         Ok(client) => client,
         Err(error) => return Ok(Err(cause(&error, server))),
     };
     let asked = ask(&client, server, server.login == settings.server.login).await;
-    let state = client.login_state();
     match asked {
         Ok(online) => {
-            stop.keep(state)?;
+            stop.keep(client.login_state())?;
             Ok(online)
         }
-        Err(error) => {
-            stop.keep_after(state);
-            Ok(Err(cause(&error, server)))
-        }
+        Err(error) => Ok(Err(cause(&error, server))),
     }
 }
 

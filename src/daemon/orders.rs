@@ -10,19 +10,21 @@ use super::core::Core;
 use super::lost::lost_on;
 use super::stopped::StopFile;
 use super::under_way::Why;
-use crate::control::{self, RefusedKind, Reply, Request};
+use crate::control::{self, BacklogPart, RefusedKind, Reply, Request};
 use crate::daily::counted;
 use crate::governor::HoldError;
 use crate::ledger::Entry;
 use crate::ledger::record::{Actor, EventBody, Meta};
 use crate::model::task::DefinitionId;
-use crate::model::{Digest, LineageId, Login, PolicyHash, TargetName};
+use crate::model::{Digest, Login, PolicyHash, TargetName};
 use crate::oig::{Client, LoginState};
 
 /// How far an approval goes.
 struct Vote {
     /// Of an old backlog, only tasks that are not older.
     max_age: Option<SignedDuration>,
+    /// Of an old backlog, no more tasks than the person was told of.
+    at_most: Option<u64>,
     /// Also what somebody has rejected.
     despite_rejection: bool,
 }
@@ -41,10 +43,12 @@ impl Core {
                 id,
                 why,
                 max_age,
+                at_most,
                 despite_rejection,
             } => {
                 let vote = Vote {
                     max_age,
+                    at_most,
                     despite_rejection,
                 };
                 self.approve(&id, &why, vote, who, now).await?
@@ -74,7 +78,7 @@ impl Core {
             | Request::RetryOne { .. }
             | Request::Explain { .. }
             | Request::Inbox
-            | Request::Backlog
+            | Request::Backlog { .. }
             | Request::OutcomesList { .. }
             | Request::OutcomesShow { .. }
             | Request::StoreSave { .. }
@@ -120,10 +124,15 @@ impl Core {
     ) -> Result<Reply, DaemonError> {
         let Vote {
             max_age,
+            at_most,
             despite_rejection,
         } = vote;
         if let Some(target) = id.strip_prefix("baseline:") {
-            return self.release_backlog(target, why, max_age, who, now).await;
+            let part = BacklogPart {
+                target: TargetName::new(target),
+                max_age,
+            };
+            return self.release_backlog(&part, at_most, why, who, now).await;
         }
         if max_age.is_some() {
             return Ok(Reply::refused(
@@ -240,50 +249,6 @@ impl Core {
             .started
             .checked_add(self.settings.delivery.settle_after);
         from.unwrap_or(Timestamp::MAX)
-    }
-
-    /// Releases what the first-day baseline and the age limit hold back on a target.
-    async fn release_backlog(
-        &mut self,
-        target: &str,
-        why: &str,
-        max_age: Option<SignedDuration>,
-        who: Actor,
-        now: Timestamp,
-    ) -> Result<Reply, DaemonError> {
-        let target = match self.target_named(&TargetName::new(target)) {
-            Ok(target) => target,
-            Err(unknown) => return Ok(unknown.refused()),
-        };
-        let born_after = max_age.and_then(|age| now.checked_sub(age).ok());
-        let lineages: Vec<LineageId> = self.backlog(&target, born_after);
-        if lineages.is_empty() {
-            return Ok(Reply::refused(
-                RefusedKind::NotFound,
-                match max_age {
-                    None => format!("nothing of an old backlog waits on target `{target}`"),
-                    Some(age) => format!(
-                        "nothing of an old backlog that is younger than {age:#} waits on target `{target}`"
-                    ),
-                },
-                "see `provtaskd inbox` for what waits now",
-            ));
-        }
-        let count = lineages.len();
-        self.put(
-            EventBody::BaselineReleased {
-                lineages,
-                reason: Arc::from(why),
-            },
-            who,
-            now,
-        )
-        .await?;
-        Ok(Reply::done(format!(
-            "released: {} of the old backlog on {target}{}; caps and rates still hold",
-            tasks(count),
-            max_age.map_or_else(String::new, |age| format!(" that are younger than {age:#}"))
-        )))
     }
 
     /// Why an id can't be approved or rejected: it is no hold, or it is shown for another reason.
@@ -485,7 +450,7 @@ impl Core {
     }
 }
 
-fn tasks(many: usize) -> String {
+pub(super) fn tasks(many: usize) -> String {
     counted(u64::try_from(many).unwrap_or(u64::MAX), "task", "tasks")
 }
 

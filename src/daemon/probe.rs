@@ -111,7 +111,7 @@ async fn work(
         .filter(|old| old.is_of(&main.origin, main.login.as_str()))
         .and_then(|old| old.retry);
     let stop = login::ask_as(&mut settings, options.login.as_ref());
-    let client = Client::new(&settings.server, clock.clone(), stop.read())?;
+    let client = stop.client(&settings.server, clock.clone())?;
     progress.counts(&client);
     progress.begin("reading the list", 0);
     let capture = match options.capture {
@@ -153,13 +153,8 @@ async fn work(
         bytes: 0,
         rows: 0,
     };
-    let read = prober.read().await;
-    let state = prober.client.login_state();
-    if let Err(error) = read {
-        stop.keep_after(state);
-        return Err(error);
-    }
-    stop.keep(state)?;
+    prober.read().await?;
+    stop.keep(prober.client.login_state())?;
     Ok(prober.done())
 }
 

@@ -28,7 +28,7 @@ impl Core {
                 | Request::RetryOne { .. }
                 | Request::Inbox
                 | Request::Explain { .. }
-                | Request::Backlog
+                | Request::Backlog { .. }
                 | Request::OutcomesList { .. }
                 | Request::OutcomesShow { .. }
         );

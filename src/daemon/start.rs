@@ -282,6 +282,7 @@ async fn assemble(
         }
         made => made?,
     };
+    client.keep_stops_at(StopFile::of(&settings).place());
     // a question to the store needs none that can be used
     let barred = matches!(need, Need::Store { .. });
     let (logins, trouble) = login::clients(&client, &settings, &clock, &ledger, barred)?;

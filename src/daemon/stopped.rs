@@ -1,4 +1,4 @@
-//! Remembers beside the traits that the server has refused a login, for commands that open no store: a wrong password is tried once, not once a command (invariant 12); it never holds a secret.
+//! Remembers beside the traits that the server has refused a login, for the daemon and for commands that open no store: a wrong password is tried once, not once a command (invariant 12); it never holds a secret.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -7,13 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use super::private::{make_private_dir, write_private};
 use crate::ledger::record::digest_of;
+use crate::model::Clock;
 use crate::model::Login;
+use crate::model::settings::ServerSettings;
 use crate::model::settings::Settings;
-use crate::oig::LoginState;
+use crate::oig::{Client, LoginState, OigError, StopPlace};
 use crate::traits::TraitsError;
 
 /// The file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct StopFile {
     path: PathBuf,
     origin: String,
@@ -49,6 +51,25 @@ impl StopFile {
         }
     }
 
+    /// The same as the place where a client keeps its stop and looks for those of others.
+    pub fn place(&self) -> StopPlace {
+        let (look, keep) = (self.clone(), self.clone());
+        StopPlace {
+            look: Box::new(move || look.read()),
+            keep: Box::new(move |state| keep.keep_after(state)),
+        }
+    }
+
+    /// The client of a command that opens no store.
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub fn client(&self, server: &ServerSettings, clock: Clock) -> Result<Client, OigError> {
+        let client = Client::new(server, clock, self.read())?;
+        client.keep_stops_at(self.place());
+        Ok(client)
+    }
+
     /// How the login stood. A file that can't be understood says nothing.
     pub fn read(&self) -> LoginState {
         let text = std::fs::read_to_string(&self.path).unwrap_or_default();
@@ -58,8 +79,7 @@ impl StopFile {
         }
     }
 
-    /// Keeps how it stands now, after a question that has failed already: what failed first is told, and
-    /// what can't be kept is in the log.
+    /// Keeps how it stands now; what can't be kept is in the log.
     pub fn keep_after(&self, state: LoginState) {
         if let Err(error) = self.keep(state) {
             tracing::warn!(%error, "that the login was refused can't be kept: the next command would try it again");

@@ -115,7 +115,11 @@ pub fn mismatch_of(ledger: &Ledger, report: &OpenReport, settings: &Settings) ->
 /// An order about what is in a store makes none: one whose directory was mistyped would go into a store
 /// that no daemon reads. A release alone may come before the first start, and says that it made one.
 pub fn needs_a_store(request: &Request, settings: &Settings) -> Option<Reply> {
-    if request.is_question() || matches!(request, Request::Release { .. } | Request::LoginClear) {
+    // what a release would let go is asked for the sake of the order
+    let releases = matches!(request, Request::Backlog { part: Some(_) });
+    if (request.is_question() && !releases)
+        || matches!(request, Request::Release { .. } | Request::LoginClear)
+    {
         return None;
     }
     let dir = settings.store.dir.display();

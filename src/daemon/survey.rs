@@ -28,7 +28,7 @@ use crate::model::{
     Action, Clock, CycleId, Kind, Known, Login, Owner, RefusalReason, Snapshot, Task, TaskId,
     UserKey, Verdict,
 };
-use crate::oig::{Client, LoginState, Logins};
+use crate::oig::{Client, Logins};
 use crate::policy::{self, PolicySet};
 use crate::survey::{self, Context, OwnerWord, PersonWord, Policies, Report, Row, Said};
 
@@ -116,11 +116,7 @@ async fn work(
         kept = Some(file);
         left = found;
     }
-    let known = match left.login {
-        LoginState::Ok => stop.read(),
-        stopped => stopped,
-    };
-    let client = Client::new(server, clock.clone(), known)?;
+    let client = stop.client(server, clock.clone())?;
     progress.counts(&client);
     progress.begin("reading the list", 0);
     let mut memory = Memory::default();
@@ -135,24 +131,17 @@ async fn work(
         taken_over,
     };
     let report = surveyor.report(&mut memory).await;
-    let Some(mut watch) = memory.cache.unwatch() else {
+    let Some(watch) = memory.cache.unwatch() else {
         return Err(DaemonError::Worker("the survey lost its file".to_owned()));
     };
     match report {
         Ok(report) => {
+            stop.keep_after(surveyor.bench.client.login_state());
             let whole = !report.reads.limited;
             let trouble = watch.end(whole).err().map(|error| error.to_string());
             Ok(Surveyed { report, trouble })
         }
-        Err(error) => {
-            // a refused login is remembered: accounts lock (invariant 12)
-            let state = surveyor.bench.client.login_state();
-            if state != LoginState::Ok {
-                stop.keep_after(state.clone());
-                watch.keep_stop(state);
-            }
-            Err(error)
-        }
+        Err(error) => Err(error),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::model::facts::{Known, Person};
 use crate::model::{
     DefKey, Login, Owner, ProcessKey, RoleKey, TargetName, Task, TaskId, TaskStatus, UserKey,
 };
-use crate::oig::{Client, LoginState};
+use crate::oig::Client;
 
 /// The stage in which accounts are read.
 pub const ACCOUNTS: &str = "accounts";
@@ -197,13 +197,6 @@ impl Watch {
         }
     }
 
-    /// Keeps what the server said to the login.
-    pub fn keep_stop(&mut self, state: LoginState) {
-        if let Some(kept) = &mut self.kept {
-            kept.line(&Line::Login { state });
-        }
-    }
-
     /// Ends the keeping; the file goes away where all was read.
     ///
     /// # Errors
@@ -232,8 +225,6 @@ enum Line {
         #[serde(flatten)]
         reading: Reading,
     },
-    /// The login was refused.
-    Login { state: LoginState },
 }
 
 /// What is wrong with the file of readings.
@@ -282,8 +273,6 @@ pub struct Kept {
 pub struct Left {
     /// Its readings that are young enough, oldest first.
     pub readings: Vec<(Timestamp, Reading)>,
-    /// How the login stood.
-    pub login: LoginState,
 }
 
 impl Kept {
@@ -380,7 +369,6 @@ impl Kept {
                         clean = false;
                     }
                 }
-                Ok(Line::Login { state }) if ours => left.login = state,
                 Ok(_) => clean = false,
                 // whatever a file holds that does not begin as ours do is not ours to write over
                 Err(_) if !ours && !text.starts_with(b"{\"line\":") => {
@@ -402,10 +390,6 @@ impl Kept {
             server: server.to_owned(),
             login: login.clone(),
         });
-        if left.login != LoginState::Ok {
-            let state = left.login.clone();
-            self.line(&Line::Login { state });
-        }
         for (at, reading) in &left.readings {
             let (at, reading) = (*at, reading.clone());
             self.line(&Line::Read { at, reading });

@@ -1,6 +1,6 @@
 //! Credentials for every request: Basic, or a token renewed before it expires; it never hammers a login (invariant 12).
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use base64::Engine as _;
 use jiff::{SignedDuration, Timestamp};
@@ -32,6 +32,15 @@ pub enum LoginState {
     },
 }
 
+/// Where a stop of this login is kept for every process that uses it: whoever authenticates looks there first,
+/// so that a wrong password is tried once, not once a process.
+pub struct StopPlace {
+    /// How the login stands there.
+    pub look: Box<dyn Fn() -> LoginState + Send + Sync>,
+    /// Keeps how it stands now.
+    pub keep: Box<dyn Fn(LoginState) + Send + Sync>,
+}
+
 /// The state behind the gate: whoever holds it is the only one who authenticates.
 pub(super) struct Credentials {
     secret: SecretString,
@@ -60,6 +69,7 @@ pub(super) struct Auth {
     shown: Mutex<LoginState>,
     /// Has a permit once the login was stopped and nobody has taken notice.
     stop: Notify,
+    place: OnceLock<StopPlace>,
     masks: Mutex<Vec<SecretString>>,
 }
 
@@ -123,6 +133,7 @@ impl Auth {
             })),
             shown: Mutex::new(state),
             stop: Notify::new(),
+            place: OnceLock::new(),
             masks: Mutex::new(Vec::new()),
         }
     }
@@ -137,6 +148,31 @@ impl Auth {
     /// Waits until the login is stopped; for one listener, whom no stop escapes that came before.
     pub(super) async fn stop_came(&self) {
         self.stop.notified().await;
+    }
+
+    /// From now on stops are kept there and asked for; the first place stays.
+    pub(super) fn keep_at(&self, place: StopPlace) {
+        let _ = self.place.set(place);
+    }
+
+    /// Another process may have been refused with this secret.
+    fn ask_place(&self, gate: &Credentials) {
+        let Some(place) = self.place.get() else {
+            return;
+        };
+        let kept = (place.look)();
+        if let LoginState::Stopped { since, why, secret } = &kept
+            && secret.is_of(&self.login, &gate.secret)
+        {
+            tracing::error!(
+                login = %self.login,
+                why,
+                %since,
+                "another command was refused with this password, and it is not tried again: the login is stopped until the password file changes or the stop is cleared"
+            );
+            self.show(kept);
+            self.stop.notify_one();
+        }
     }
 
     fn show(&self, state: LoginState) {
@@ -169,6 +205,10 @@ impl Auth {
         let mut gate = Arc::clone(&self.gate).lock_owned().await;
         let secret = secret::read(&self.file)?;
         self.replace(&mut gate, secret);
+        // while the gate is held nobody looks there
+        if let Some(place) = self.place.get() {
+            (place.keep)(LoginState::Ok);
+        }
         self.show(LoginState::Ok);
         Ok(())
     }
@@ -188,12 +228,20 @@ impl Auth {
             return Err(OigError::Settings(why.clone()));
         }
         let mut gate = Arc::clone(&self.gate).lock_owned().await;
+        let has_token = matches!(&gate.token, Some(token) if now < token.renew_at);
+        if self.state() == LoginState::Ok && !has_token {
+            self.ask_place(&gate);
+        }
         if let LoginState::Stopped { since, why, secret } = self.state() {
             match secret::read(&self.file) {
                 Ok(fresh) if !secret.is_of(&self.login, &fresh) => {
                     tracing::info!("the password has changed: the stopped login is tried again");
                     self.replace(&mut gate, fresh);
                     self.show(LoginState::Ok);
+                    self.ask_place(&gate);
+                    if let LoginState::Stopped { since, why, .. } = self.state() {
+                        return Err(self.stopped(since, why));
+                    }
                 }
                 _ => return Err(self.stopped(since, why)),
             }
@@ -325,11 +373,16 @@ impl Auth {
             why,
             "the login is stopped: nothing is sent until the password file changes or the stop is cleared"
         );
-        self.show(LoginState::Stopped {
+        let stopped = LoginState::Stopped {
             since: now,
             why: why.to_owned(),
             secret: SecretDigest::new(&self.login, &gate.secret),
-        });
+        };
+        // at once: whoever ends before it tells anybody must not have it tried again
+        if let Some(place) = self.place.get() {
+            (place.keep)(stopped.clone());
+        }
+        self.show(stopped);
         self.stop.notify_one();
         self.stopped(now, why.to_owned())
     }

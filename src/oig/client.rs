@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{StatusCode, Url};
 
-use super::auth::{Auth, LoginState, Pass, Ready};
+use super::auth::{Auth, LoginState, Pass, Ready, StopPlace};
 use super::budget::Budget;
 use super::dates;
 use super::error::OigError;
@@ -148,6 +148,11 @@ impl Client {
     /// The login's state, to be persisted whenever it differs from what was persisted last.
     pub fn login_state(&self) -> LoginState {
         self.0.auth.state()
+    }
+
+    /// Keeps a stop there as soon as the server refuses the login, and asks there before it authenticates.
+    pub fn keep_stops_at(&self, place: StopPlace) {
+        self.0.auth.keep_at(place);
     }
 
     /// Waits until the server has refused the login, for whoever keeps that; for one listener.

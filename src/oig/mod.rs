@@ -25,7 +25,7 @@ pub mod wire;
 mod wire_out;
 mod writes;
 
-pub use auth::LoginState;
+pub use auth::{LoginState, StopPlace};
 pub use client::{Client, RequestCounts};
 pub use error::OigError;
 pub use inspect::{FileFault, inspect};

@@ -210,6 +210,8 @@ task = [{ task = "Add User to Group", failure = "network" }]
         "the young first",
         "--max-age",
         "7d",
+        "--yes-release",
+        "6",
     ]);
     assert!(said.contains("released: 6 tasks"), "{said}");
     drill.run_for("12h").await;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::drill::{Drill, Setup};
+use crate::drill_ops::failed;
 use crate::naive::add_task;
 
 /// How many tasks the inbox holds, by why.
@@ -319,15 +320,51 @@ async fn an_old_backlog_is_not_touched_until_its_target_is_released() {
         "{shown:?}"
     );
     assert!(drill.done(&["baseline", "show"]).contains("24 tasks wait"));
+    // a release by age lets go all that is younger too: that number is told, and has to be agreed to
+    let cumulated = drill.json(&["baseline", "show", "--json"]);
+    let releases = cumulated["rows"][0]["ages"]
+        .as_array()
+        .expect("ages")
+        .iter()
+        .map(|age| age["releases"].as_u64());
+    assert_eq!(releases.last(), Some(Some(16)), "{cumulated:#}");
+    for (consent, code) in [(None, 64), (Some("15"), 65)] {
+        let mut line = vec![
+            "baseline",
+            "release",
+            "AD",
+            "--max-age",
+            "90d",
+            "--why",
+            "x",
+        ];
+        line.extend(consent.iter().flat_map(|most| ["--yes-release", *most]));
+        let (got, said) = failed(&drill, &line);
+        assert_eq!(got, Some(code), "{said}");
+        assert!(
+            said.contains("this releases 16 tasks of the old backlog on AD"),
+            "{said}"
+        );
+        line[..2].copy_from_slice(&["approve", "baseline:AD"]);
+        line.remove(2);
+        let (got, said) = failed(&drill, &line);
+        assert_eq!(got, Some(code), "{said}");
+    }
     let none = drill.cli(&["baseline", "release", "AD", "--max-age", "1m", "--why", "-"]);
     assert_eq!(none.status.code(), Some(65));
-    drill.done(&[
+    let said = drill.done(&[
         "baseline",
         "release",
         "AD",
         "--why",
         "AD was looked through",
+        "--yes-release",
+        "16",
     ]);
+    assert!(
+        said.contains("released: 16 tasks of the old backlog on AD, whatever their age"),
+        "{said}"
+    );
     let left = ages(&drill);
     assert_eq!(left, shown[2..], "of AD nothing waits");
     drill.expect.released = Some(BTreeSet::from(["AD"]));

@@ -159,7 +159,8 @@ async fn walked() -> Vec<Part> {
     enforced.run(&drill, "reload");
     drill.run_for("5m").await;
     enforced.run(&drill, "baseline show");
-    let line = "baseline release AD --max-age 3d --why \"checked with the AD team\"";
+    let line =
+        "baseline release AD --max-age 3d --why \"checked with the AD team\" --yes-release 11";
     enforced.run(&drill, line);
 
     let mut after = Part::new("after");

@@ -404,8 +404,22 @@ async fn a_refused_password_is_not_tried_again_until_it_changes() {
     let output = house.cli(&["survey"]);
     assert_eq!(output.status.code(), Some(77), "{output:?}");
     assert_eq!(house.requests(0).len(), tried, "it was tried again");
+    // one place holds the stop, and a person's word ends it there
+    house.done(&["login", "clear"]);
+    let output = house.cli(&["survey"]);
+    assert_eq!(output.status.code(), Some(77), "{output:?}");
+    assert_eq!(house.requests(0).len(), tried + 1, "once more");
+    let left = house.dir.path().join("provtaskd-survey.readings");
+    let left = fs::read_to_string(left).unwrap_or_default();
+    assert!(!left.contains("stopped"), "{left}");
+    // `plan` asks the same place
+    let output = house.cli(&["plan"]);
+    assert_eq!(output.status.code(), Some(77), "{output:?}");
+    assert_eq!(house.requests(0).len(), tried + 1, "it was tried again");
     house.password("sim-password-1");
     house.report(&[]);
+    let stop = house.dir.path().join("store/traits.json.login");
+    assert!(!stop.exists(), "a login that works keeps no stop");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -18,27 +18,51 @@ pub fn backlog(view: &BacklogView, width: Width) -> String {
         width,
         &[
             word("target"),
-            word("age up to"),
+            word("age"),
             number("tasks"),
             number("would be acted on"),
+            word("a release with"),
+            number("lets go"),
         ],
         view.rows.iter().flat_map(|row| {
-            let ages = row.ages.iter().filter(|age| age.tasks > 0);
-            let ages = ages.map(|age| {
-                vec![
-                    row.target.to_string(),
-                    age.up_to.clone().unwrap_or_else(|| "older".to_owned()),
-                    age.tasks.to_string(),
-                    age.wanted.to_string(),
-                ]
-            });
-            let all = vec![
+            let mut from = None;
+            let mut lines = Vec::new();
+            for age in &row.ages {
+                let (aged, with) = match (&from, &age.up_to) {
+                    (None, Some(end)) => (format!("to {end}"), format!("--max-age {end}")),
+                    (Some(start), Some(end)) => {
+                        (format!("{start} to {end}"), format!("--max-age {end}"))
+                    }
+                    // what has no known age is here
+                    (start, None) => (
+                        start.as_ref().map_or_else(
+                            || "unknown".to_owned(),
+                            |start| format!("over {start}, or unknown"),
+                        ),
+                        "no --max-age".to_owned(),
+                    ),
+                };
+                from.clone_from(&age.up_to);
+                if age.tasks > 0 {
+                    lines.push(vec![
+                        row.target.to_string(),
+                        aged,
+                        age.tasks.to_string(),
+                        age.wanted.to_string(),
+                        with,
+                        age.releases.to_string(),
+                    ]);
+                }
+            }
+            lines.push(vec![
                 row.target.to_string(),
                 "all".to_owned(),
                 row.tasks.to_string(),
                 row.wanted.to_string(),
-            ];
-            ages.chain([all]).collect::<Vec<_>>()
+                "no --max-age".to_owned(),
+                row.tasks.to_string(),
+            ]);
+            lines
         }),
     );
     let (mut tasks, mut wanted) = (0, 0);
@@ -57,7 +81,7 @@ pub fn backlog(view: &BacklogView, width: Width) -> String {
     // writing to a String can't fail
     let _ = writeln!(
         out,
-        "\n{}, {wanted} of them would be acted on now; {since}\nrelease some: provtaskd baseline release TARGET --max-age AGE --why TEXT",
+        "\n{}, {wanted} of them would be acted on now; {since}\nrelease some: provtaskd baseline release TARGET --max-age AGE --why TEXT; it lets go all that is not older than AGE, as the last column counts",
         counted(tasks, "task waits", "tasks wait")
     );
     out
