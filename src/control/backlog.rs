@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::model::TargetName;
+use crate::model::{NotRead, TargetName};
 
 /// What of an old backlog is released at once.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -21,6 +21,10 @@ pub struct BacklogView {
     pub taken: Option<Timestamp>,
     /// One row for each target on which some of it waits.
     pub rows: Vec<BacklogRow>,
+    /// What the last cycle did not read: a task that only these logins have ever shown may stand here and be gone, or
+    /// be there and not stand here.
+    #[serde(default)]
+    pub not_read: Vec<NotRead>,
     /// What a release of the part that was asked for lets go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<PartView>,

@@ -9,7 +9,9 @@ use super::DaemonError;
 use super::core::Core;
 use super::orders::tasks;
 use super::views::{backlogs, is_backlog};
-use crate::control::{AgeView, BacklogPart, BacklogRow, BacklogView, PartView, RefusedKind, Reply};
+use crate::control::{
+    AgeView, BacklogPart, BacklogRow, BacklogView, LoginRow, PartView, RefusedKind, Reply,
+};
 use crate::ledger::Index;
 use crate::ledger::record::{Actor, EventBody};
 use crate::model::hash::FastSet;
@@ -30,6 +32,12 @@ impl Core {
     /// All targets on which some of it waits, with how old it is.
     pub fn backlog_view(&self) -> BacklogView {
         let now = self.clock.now();
+        // without a daemon no list is read for this at all
+        let read = self.last.at.is_some();
+        let not_read = match read {
+            true => LoginRow::not_read(&self.login_rows()),
+            false => Vec::new(),
+        };
         self.ledger.read(|index| {
             let wanted = wanted(index);
             let mut rows: BTreeMap<TargetName, BacklogRow> = BTreeMap::new();
@@ -64,6 +72,7 @@ impl Core {
             BacklogView {
                 taken: index.baseline().map(|taken| taken.at),
                 rows: rows.into_values().collect(),
+                not_read: not_read.clone(),
                 part: None,
             }
         })

@@ -8,6 +8,18 @@ use crate::control::BacklogView;
 
 /// `baseline show`
 pub fn backlog(view: &BacklogView, width: Width) -> String {
+    let mut out = rows(view, width);
+    for missing in &view.not_read {
+        // writing to a String can't fail
+        let _ = writeln!(
+            out,
+            "not read in the last cycle: {missing}; what only that one sees may be gone, or more than stands here"
+        );
+    }
+    out
+}
+
+fn rows(view: &BacklogView, width: Width) -> String {
     if view.rows.is_empty() {
         return match view.taken {
             None => "enforce was never on, so that there is no old backlog yet: what is there when it is switched on will wait here\n".to_owned(),
