@@ -193,9 +193,14 @@ impl LoginRow {
     }
 }
 
-/// What the stop of the main one of several logins means.
-pub fn main_stopped(login: &Login) -> String {
-    format!("what only {login} sees is neither acted on nor taken as gone, what others see goes on")
+/// What the stop of the main one of several logins means, where others still work and where none does.
+pub fn main_stopped(login: &Login, others: bool) -> String {
+    match others {
+        true => format!(
+            "what only {login} sees is neither acted on nor taken as gone, what others see goes on"
+        ),
+        false => "no other login works either: nothing is read or sent".to_owned(),
+    }
 }
 
 /// A login's list, as an answer rests on it or not.

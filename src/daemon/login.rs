@@ -188,7 +188,7 @@ impl Core {
             tracing::error!(
                 login = %login,
                 why = %why,
-                "the server refused the main login: what only it sees is neither acted on nor taken as gone until its password file changes or `provtaskd login clear` is given, and the others go on"
+                "the server refused the main login: what only it sees is neither acted on nor taken as gone until its password file changes or `provtaskd login clear` is given; others that work go on"
             );
             self.drop_queued_of(None);
         }
@@ -260,7 +260,7 @@ impl Core {
             tracing::error!(
                 login = %login,
                 why = %why,
-                "the server refused a further login; nothing is done with what only it sees until its password file changes or `provtaskd login clear` is given, and the others go on"
+                "the server refused a further login; nothing is done with what only it sees until its password file changes or `provtaskd login clear` is given; others that work go on"
             );
             self.drop_queued_of(Some(login));
             self.record_stop(login, secret, why, now).await?;

@@ -164,7 +164,7 @@ pub enum DaemonError {
     #[error("the cycle could not be finished: {0}")]
     OnceLogin(String),
     /// The main login was refused in `run --once`, and others have gone on.
-    #[error("the main login was refused: {}", crate::control::main_stopped(.0))]
+    #[error("the main login was refused: {}", crate::control::main_stopped(.0, true))]
     OncePartly(crate::model::Login),
 }
 

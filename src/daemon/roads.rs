@@ -138,7 +138,7 @@ impl Core {
         });
         let stopped = stopped.into_iter().map(|(login, stopped)| {
             let text = format!(
-                "login {login} was refused: {}; nothing is done with what only it sees, and the others go on; {LOGIN_HINT}",
+                "login {login} was refused: {}; nothing is done with what only it sees; others that work go on; {LOGIN_HINT}",
                 stopped.why
             );
             general(&format!("login:{login}"), stopped.since, "login_stopped", text)

@@ -277,6 +277,7 @@ impl Core {
             .unwrap_or(Timestamp::MIN);
         let mut out = Vec::new();
         let login = &self.settings.server.login;
+        let none = self.ledger.read(|index| self.all_stopped(index).is_some());
         if let Some(stopped) = self.main_stopped() {
             out.push(general(
                 "login",
@@ -287,7 +288,7 @@ impl Core {
                     stopped.why,
                     match self.logins.further() {
                         [] => String::new(),
-                        _ => format!(" {};", main_stopped(login)),
+                        _ => format!(" {};", main_stopped(login, !none)),
                     }
                 ),
             ));

@@ -241,12 +241,20 @@ fn others_stopped(view: &StatusView) -> String {
     if names.is_empty() {
         return String::new();
     }
+    if matches!(view.login_state, LoginView::Stopped { .. }) {
+        return format!("; STOPPED too: {}, see below", names.join(", "));
+    }
     format!(
         " ({}); of {} logins STOPPED: {}, see below",
         view.login,
         view.logins.len(),
         names.join(", ")
     )
+}
+
+fn others_work(view: &StatusView) -> bool {
+    let stopped = |row: &LoginRow| matches!(row.state, LoginView::Stopped { .. });
+    view.logins.iter().any(|row| !row.main && !stopped(row))
 }
 
 /// What stands for the values of a daemon, where none runs.
@@ -287,7 +295,7 @@ pub fn status(view: &StatusView, width: Width) -> String {
         LoginView::Stopped { since, why } if view.logins.len() > 1 => format!(
             "STOPPED since {}: {why}; {}; {LOGIN_HINT}",
             time(*since),
-            main_stopped(&view.login)
+            main_stopped(&view.login, others_work(view))
         ),
         LoginView::Stopped { since, why } => {
             format!("STOPPED since {}: {why}; {LOGIN_HINT}", time(*since))
