@@ -526,12 +526,24 @@ async fn a_further_login_whose_search_for_persons_fails_loses_nobody_the_main_on
     let walk = standing(&drill)["walk"].clone();
     drill.safe_so_far().await;
     assert_eq!(walk["turns"]["walked"], shown.len(), "{walk:#}");
+    // what the walk has found is read as the main login, and does not vanish with it
+    let followed = standing(&drill)["followed"].clone();
+    let refused = json!({"login": "PROVSVC", "new": "right-horse-2"});
+    drill.act(json!({ "password": refused })).await;
+    drill.expect.wrong_secrets = 1;
+    drill.run_for("1h").await;
+    let status = drill.done(&["status"]);
+    let status = status.split_whitespace().collect::<Vec<_>>().join(" ");
+    let said = format!("NOT COUNTED either: {followed} task");
+    assert!(status.contains(&said), "{said}: {status}");
+    drill.password("right-horse-2");
+    drill.run_for("1h").await;
     drill.approve_backlog();
     drill.run_for("3h").await;
     drill.judge().await;
 }
 
-/// most leavers of a file are often deleted, and shown to nobody. A small budget must not let them hold the
+/// Most leavers of a file are often deleted, and shown to nobody. A small budget must not let them hold the
 /// walk up at the first one who is shown, for ever.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn persons_who_are_not_shown_do_not_hold_up_a_walk_for_ever() {

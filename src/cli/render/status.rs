@@ -252,6 +252,19 @@ fn others_stopped(view: &StatusView) -> String {
     )
 }
 
+/// Hints are read as the main login, so that its stop leaves theirs out as well.
+fn hints_not_read(view: &StatusView) -> Option<String> {
+    let main = view.logins.first().filter(|main| !main.in_last_cycle)?;
+    let followed = view.intake.as_ref().map_or(0, |intake| intake.followed);
+    (view.tasks_visible.is_some() && followed > 0).then(|| {
+        format!(
+            "; NOT COUNTED either: {} that hints have named and no list shows, read as {}",
+            counted(followed, "task", "tasks"),
+            main.login
+        )
+    })
+}
+
 fn others_work(view: &StatusView) -> bool {
     let stopped = |row: &LoginRow| matches!(row.state, LoginView::Stopped { .. });
     view.logins.iter().any(|row| !row.main && !stopped(row))
@@ -304,6 +317,7 @@ pub fn status(view: &StatusView, width: Width) -> String {
     let not_read: String = LoginRow::not_read(&view.logins)
         .iter()
         .map(|of| format!("; NOT COUNTED here and below: {of}"))
+        .chain(hints_not_read(view))
         .collect();
     // a main login that is stopped shows nothing
     let mut read = view.logins.iter().filter(|row| row.in_last_cycle);
