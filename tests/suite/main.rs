@@ -88,6 +88,7 @@ mod records_v6;
 mod records_v7;
 mod records_v8;
 mod road;
+mod road_traits;
 mod safety;
 mod sim_contract;
 mod sim_faults;

@@ -92,7 +92,7 @@ fn with_dots(line: &str, before: &str, after: &str) -> String {
 }
 
 /// One retry with consent, while the world's time goes on.
-async fn retry_one(drill: &mut Drill, line: &str) -> String {
+pub async fn retry_one(drill: &mut Drill, line: &str) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_provtaskd"));
     command
         .args(words(line))
