@@ -122,7 +122,7 @@ fn would_release(part: &PartView, max_age: Option<SignedDuration>) -> String {
         (None, None) => "whatever their age".to_owned(),
     };
     format!(
-        "this releases {} of the old backlog on {} ({age}), {} of which would be acted on now",
+        "this releases {} of the old backlog on {} ({age}); the policies want something done with {} of them",
         render::counted(part.tasks, "task", "tasks"),
         render::clean(part.target.as_str()),
         part.wanted

@@ -37,7 +37,7 @@ pub struct PartView {
     pub target: TargetName,
     /// All tasks that it lets go.
     pub tasks: u64,
-    /// Of them, those that would be acted on now.
+    /// Of them, those with which the policies want something done; guards, modes and caps come after the release.
     pub wanted: u64,
     /// When the work of the oldest of them began; `None`: of none it is known.
     pub oldest: Option<Timestamp>,
@@ -52,7 +52,7 @@ pub struct BacklogRow {
     pub target: TargetName,
     /// Tasks that wait.
     pub tasks: u64,
-    /// Of them, those that would be acted on now.
+    /// Of them, those with which the policies want something done; guards, modes and caps come after the release.
     pub wanted: u64,
     /// When the work of the oldest began; `None`: of none it is known.
     pub oldest: Option<Timestamp>,
@@ -67,7 +67,7 @@ pub struct AgeView {
     pub up_to: Option<String>,
     /// Tasks.
     pub tasks: u64,
-    /// Of them, those that would be acted on now.
+    /// Of them, those with which the policies want something done; guards, modes and caps come after the release.
     pub wanted: u64,
     /// All tasks that a release up to this age lets go: these and all that are younger.
     #[serde(default)]

@@ -196,6 +196,9 @@ pub struct StatusView {
     pub login_state: LoginView,
     /// The global mode as configured.
     pub mode: Mode,
+    /// The modes beside it, as configured: of targets, actions and policies. The lowest wins.
+    #[serde(default)]
+    pub modes: Vec<String>,
     /// The mode in effect, after release, world and pauses.
     pub effective_mode: Mode,
     /// Why the effective mode is lower than the configured one; empty when it is not.

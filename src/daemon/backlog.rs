@@ -161,7 +161,7 @@ impl Core {
         )
         .await?;
         Ok(Reply::done(format!(
-            "released: {} of the old backlog on {target}{}, {acts} of which would be acted on now; caps and rates still hold",
+            "released: {} of the old backlog on {target}{}, the policies want something done with {acts} of them; guards, modes, caps and rates still hold",
             tasks(many),
             match part.max_age {
                 Some(age) => format!(", all that are not older than {age:#}"),
@@ -171,7 +171,8 @@ impl Core {
     }
 }
 
-/// What of it would be acted on now.
+/// What of it the policies want something done with. Guards that have to read first, modes and caps are asked
+/// after a release only: it is no promise that it is sent.
 fn wanted(index: &Index) -> FastSet<LineageId> {
     let all = index.inbox(Timestamp::MIN).into_iter();
     all.filter(|item| is_backlog(item.why))

@@ -1,6 +1,7 @@
 //! Reads by their ids the tasks that hints name and the list does not show, within a share of the read budget; it takes nothing from a hint but the id, and sends nothing.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -13,7 +14,7 @@ use crate::model::seers::bit;
 use crate::model::settings::IntakeSettings;
 use crate::model::{Road, Snapshot, TargetName, Task, TaskId};
 use crate::oig::{FileFault, OigError};
-use crate::source::intake::read_secrets;
+use crate::source::intake::{open_to_all, read_secrets};
 use crate::source::{Hint, HintEnd};
 
 /// What was asked for before the list was: a list that began later shows it as it was told of.
@@ -284,11 +285,35 @@ impl Core {
                     .collect(),
             ),
             ended: words(ended.map(|(end, count)| (end.as_str(), *count)).collect()),
-            problem: standing.trouble.map(|why| why.to_string()),
+            problem: self.intake_problem(standing.trouble),
             walk: self.walk_view(),
             persons_waiting: standing.persons,
             persons: self.persons_view(),
         })
+    }
+
+    /// What keeps events or files from being taken now: what is wrong with disk, secret and folder.
+    fn intake_problem(&self, trouble: Option<Arc<str>>) -> Option<String> {
+        let settings = &self.settings.intake;
+        let secret = settings
+            .secret_file
+            .as_ref()
+            .filter(|_| settings.listen.is_some());
+        let secret = secret.and_then(|file| read_secrets(file).err());
+        let folder = settings.folder.as_ref().and_then(|dir| {
+            let what = open_to_all(dir)?;
+            Some(format!(
+                "the folder {}: {what}: nothing of it is taken",
+                dir.display()
+            ))
+        });
+        let all = [
+            trouble.map(|why| why.to_string()),
+            secret.map(|why| format!("no event is taken (no_secret): {why}")),
+            folder,
+        ];
+        let all: Vec<String> = all.into_iter().flatten().collect();
+        (!all.is_empty()).then(|| all.join("; "))
     }
 
     /// Brings the metrics of the intake up to date.

@@ -60,6 +60,15 @@ impl Core {
         let to = world(&self.settings.server);
         let Some(store) = self.foreign_store.clone() else {
             let bound = self.ledger.read(|index| index.world().is_some());
+            if !self.once {
+                return Ok(Reply::refused(
+                    RefusedKind::Invalid,
+                    format!(
+                        "a daemon runs and works with {to}, as the configuration said when it was read last; a store is bound anew only while none runs"
+                    ),
+                    "end it (`provtaskd stop`), name the new server or login in the configuration, then `provtaskd store rebind`",
+                ));
+            }
             return Ok(Reply::refused(
                 RefusedKind::Invalid,
                 match bound {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::cache::Cache;
 use super::core::Core;
 use super::hinted::Hinted;
-use super::views::general;
+use super::views::{NAMED, general};
 use crate::control::{InboxItem, LOGIN_HINT, ListView, LoginRow, LoginView, in_words};
 use crate::ledger::Index;
 use crate::model::hash::FastMap;
@@ -115,7 +115,8 @@ impl Core {
     /// longer configured.
     pub fn login_items(&self) -> Vec<InboxItem> {
         let further = self.logins.further();
-        let (stopped, missing) = self.ledger.read(|index: &Index| {
+        let (stopped, missing, open) = self.ledger.read(|index: &Index| {
+            let mut open: BTreeMap<Login, Vec<TaskId>> = BTreeMap::new();
             let stops = further.iter().filter_map(|(login, _)| {
                 let stopped = index.login_stopped(login)?;
                 Some((login.clone(), stopped.clone()))
@@ -125,6 +126,10 @@ impl Core {
                 let Some(login) = &attempt.login else {
                     continue;
                 };
+                if index.login_stopped(login).is_some() {
+                    let of = open.entry(login.clone()).or_default();
+                    of.push(attempt.task.clone());
+                }
                 if self.logins.of(login).is_none() {
                     let (since, count, tasks) = missing
                         .entry(login.clone())
@@ -134,14 +139,19 @@ impl Core {
                     tasks.push(attempt.task.clone());
                 }
             }
-            (stops.collect::<Vec<_>>(), missing)
+            (stops.collect::<Vec<_>>(), missing, open)
         });
         let stopped = stopped.into_iter().map(|(login, stopped)| {
+            let claims = open.get(&login).map_or(&[][..], Vec::as_slice);
             let text = format!(
-                "login {login} was refused: {}; nothing is done with what only it sees; others that work go on; {LOGIN_HINT}",
-                stopped.why
+                "login {login} was refused: {}; nothing is done with what only it sees; others that work go on;{} {LOGIN_HINT}",
+                stopped.why,
+                still_open(claims.len())
             );
-            general(&format!("login:{login}"), stopped.since, "login_stopped", text)
+            let id = format!("login:{login}");
+            let mut item = general(&id, stopped.since, "login_stopped", text);
+            item.tasks = claims.iter().take(NAMED).cloned().collect();
+            item
         });
         let missing = missing.into_iter().map(|(login, (since, count, tasks))| {
             let text = format!(
@@ -158,6 +168,18 @@ impl Core {
             item
         });
         stopped.chain(missing).collect()
+    }
+}
+
+/// What is said of attempts whose sender can't read back what became of them.
+fn still_open(many: usize) -> String {
+    match many {
+        0 => String::new(),
+        1 => " one attempt that it has sent is not settled, and its account stays held until it can be read;"
+            .to_owned(),
+        many => format!(
+            " {many} attempts that it has sent are not settled, and their accounts stay held until they can be read;"
+        ),
     }
 }
 

@@ -1,7 +1,6 @@
 //! Puts the daemon together in order: clock, store, policies, client, sockets; nothing is sent before all of them stand.
 
 use std::collections::HashSet;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -482,20 +481,23 @@ pub async fn record_mode(
     Ok(())
 }
 
-/// The modes beside the global one.
-fn mode_words(modes: &Modes) -> String {
-    let mut words = String::from("as configured");
+/// The modes beside the global one, each with what it is of.
+pub fn mode_parts(modes: &Modes) -> Vec<String> {
     let actions = modes.actions.iter();
     let actions = actions.map(|(of, mode)| ("action", of.as_str(), *mode));
     let targets = modes.targets.iter();
     let targets = targets.map(|(of, mode)| ("target", of.as_str(), *mode));
     let policies = modes.policies.iter();
     let policies = policies.map(|(of, mode)| ("policy", of.as_str(), *mode));
-    for (sort, of, mode) in actions.chain(targets).chain(policies) {
-        // a String takes every write
-        let _ = write!(words, "; {sort} {of}: {mode}");
-    }
-    words
+    let all = actions.chain(targets).chain(policies);
+    all.map(|(sort, of, mode)| format!("{sort} {of}: {mode}"))
+        .collect()
+}
+
+fn mode_words(modes: &Modes) -> String {
+    let mut words = vec!["as configured".to_owned()];
+    words.extend(mode_parts(modes));
+    words.join("; ")
 }
 
 /// Records that a policy set is in force, where it is another one than before; its sources are stored once.

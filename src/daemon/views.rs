@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::core::Core;
+use super::start::mode_parts;
 use crate::control::{
     InboxItem, LOGIN_HINT, LoginView, NotesView, PauseView, ReleasedView, StatusView, TargetRow,
     main_stopped,
@@ -97,6 +98,7 @@ impl Core {
             },
             login,
             mode: self.settings.modes.global,
+            modes: mode_parts(&self.settings.modes),
             effective_mode,
             mode_why,
             policy_hash: Some(hash),
@@ -454,7 +456,7 @@ fn count_backlog(
     let others = item.count - wanted;
     if others > 0 {
         item.text = format!(
-            "{} {wanted} of these {} tasks would be acted on now; {others} would be left as they are, and are released with them.",
+            "{} The policies want something done with {wanted} of these {} tasks (guards, mode and caps decide after the release); {others} would be left as they are, and are released with them.",
             item.text, item.count
         );
     }

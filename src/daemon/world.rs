@@ -42,9 +42,11 @@ impl Core {
     /// What a list said of the server.
     pub fn take_world(&mut self, now: Timestamp, world: &World) {
         let before = self.mismatch();
+        let before_list = self.doubtful_world.take();
         self.doubtful_world = match world {
-            World::Doubtful(why) => Some(Arc::clone(why)),
-            World::Known | World::Other(_) => None,
+            // of one on record: with the latest evidence, which its record can't hold
+            World::Doubtful(why) | World::Other(why) => Some(Arc::clone(why)),
+            World::Known => None,
         };
         match world {
             World::Known => {
@@ -60,7 +62,9 @@ impl Core {
                 }
             }
             World::Other(why) => {
-                if !self.world_said {
+                // a store that was bound by a word is in doubt before anything was seen
+                let grown = |of: Arc<str>| why.len() > of.len() && why.starts_with(&*of);
+                if !self.world_said || before_list.is_some_and(grown) {
                     self.world_said = true;
                     tracing::error!(why = %why, "nothing is sent: this is another server, or one whose data were put back; look at it, then `provtaskd approve world`, or `reject world` if it is the known one, or use another store");
                     self.void_queue(now, Why::OtherWorld);
@@ -101,6 +105,8 @@ impl Core {
             Some((since, Arc::clone(why)))
         };
         let (since, why) = self.ledger.read(found)?;
+        let latest = self.doubtful_world.clone();
+        let why = latest.filter(|of| of.starts_with(&*why)).unwrap_or(why);
         let text = format!(
             "{why}. If its data were put back, or it is another one: `approve world` closes all that is known of its tasks and begins anew with a backlog to be released. If it is the known one, as it was: `reject world`, after two whole lists that show nothing of this any more; then all goes on."
         );
@@ -143,6 +149,7 @@ impl Core {
         let (closed, outcomes) = self.ledger.accept_world(Arc::from(why), who, now).await?;
         self.told(now, &outcomes);
         self.world_said = false;
+        self.doubtful_world = None;
         self.complete_passes = 0;
         Ok(Reply::done(format!(
             "accepted: work of the former server that is closed now: {closed}; what the next list shows is a new backlog, to be released by target (`provtaskd inbox`)"

@@ -62,6 +62,9 @@ pub(super) struct Stranger {
     pub differs: Differs,
 }
 
+/// What stands between the first evidence and the latest.
+const LATEST: &str = "; the last evidence: ";
+
 impl Work {
     /// Looks at the rows that are not what their ids were. Where they prove another world (one id in
     /// two facts, or several in their account), nothing is claimed from now on, and twice is on record.
@@ -78,7 +81,11 @@ impl Work {
         let told = self.index().other_world().map(|(_, why)| Arc::clone(why));
         if let Some(why) = told {
             self.hear_out(snapshot, walk, counts, sure);
-            return Ok(World::Other(why));
+            // what the lists show since may say more than what it was doubted for
+            return Ok(World::Other(match &self.calm.against {
+                Some(found) if *found != why => Arc::from(format!("{why}{LATEST}{found}")),
+                _ => why,
+            }));
         }
         let older = if sure { self.older(walk) } else { None };
         let quiet = self.strange.is_empty() && self.doubtful.is_none();

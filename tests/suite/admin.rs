@@ -430,5 +430,13 @@ async fn a_target_that_no_task_has_is_said_once_when_the_list_was_read() {
         "{log}"
     );
     assert!(log.contains("governor.targets.Elsewhere"), "{log}");
+    // the modes beside the global one are told, of targets that no task has too
+    let status = drill.done(&["status"]);
+    let status = status.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        status
+            .contains("lower where the configuration says so: target AD: enforce, target ADD: off"),
+        "{status}"
+    );
     drill.judge().await;
 }

@@ -229,6 +229,11 @@ async fn two_secrets_hold_while_they_are_changed_and_the_old_one_not_a_moment_lo
     assert_eq!([send("g", SECRET), send("h", SECOND)], [503, 503]);
     let log = drill.log();
     assert!(log.contains("no event is taken until the secret"), "{log}");
+    let status = drill.done(&["status"]);
+    assert!(
+        status.contains("no event is taken (no_secret): the secret file"),
+        "{status}"
+    );
     assert!(!log.contains("whsec_d"), "no secret is shown");
     secrets(&drill, &[SECOND]);
     becomes(SECOND, 202).await;

@@ -242,6 +242,22 @@ async fn a_login_that_comes_later_brings_a_backlog_and_one_that_goes_leaves_its_
 
     drill.kill9().await;
     fs::write(&path, &with).expect("written");
+    // it is back, and its password is wrong: what it has sent stays open, and a person is told so
+    second(&drill, "not-the-password");
+    drill.expect.wrong_secrets = 1;
+    drill.daemon();
+    drill.run_for("1h").await;
+    let inbox = drill.inbox();
+    let item = inbox.iter().find(|item| item["id"] == "login:SECOND");
+    let item = item.expect("it is stopped");
+    assert_eq!(item["tasks"].as_array().map(Vec::len), Some(1), "{item:#}");
+    let text = item["text"].to_string();
+    assert!(
+        text.contains("one attempt that it has sent is not settled"),
+        "{text}"
+    );
+    drill.kill9().await;
+    second(&drill, "sim-password-2");
     drill.daemon();
     drill.run_for("3h").await;
     approve(&drill, &["MAIL"]);

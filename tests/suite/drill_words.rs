@@ -58,7 +58,7 @@ async fn the_inbox_says_what_approve_and_reject_will_do() {
     let text = item["text"].as_str().expect("a text");
     assert_eq!(count, 12, "{text}");
     assert!(
-        text.contains("10 of these 12 tasks would be acted on now"),
+        text.contains("The policies want something done with 10 of these 12 tasks"),
         "{text}"
     );
     let said = drill.done(&["approve", "baseline:AD", "--why", "looked at"]);

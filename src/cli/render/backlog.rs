@@ -32,7 +32,7 @@ fn rows(view: &BacklogView, width: Width) -> String {
             word("target"),
             word("age"),
             number("tasks"),
-            number("would be acted on"),
+            number("policies want an act"),
             word("a release with"),
             number("lets go"),
         ],
@@ -93,7 +93,7 @@ fn rows(view: &BacklogView, width: Width) -> String {
     // writing to a String can't fail
     let _ = writeln!(
         out,
-        "\n{}, {wanted} of them would be acted on now; {since}\nrelease some: provtaskd baseline release TARGET --max-age AGE --why TEXT; it lets go all that is not older than AGE, as the last column counts",
+        "\n{}, the policies want something done with {wanted} of them; {since}\nrelease some: provtaskd baseline release TARGET --max-age AGE --why TEXT; it lets go all that is not older than AGE, as the last column counts. Whether person, account, mode and caps allow what the policies want is asked after the release",
         counted(tasks, "task waits", "tasks wait")
     );
     out

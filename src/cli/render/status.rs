@@ -288,6 +288,13 @@ pub fn status(view: &StatusView, width: Width) -> String {
             view.mode_why.join("; ")
         )
     };
+    let mode = match view.modes.as_slice() {
+        [] => mode,
+        modes => format!(
+            "{mode}; lower where the configuration says so: {}",
+            modes.join(", ")
+        ),
+    };
     let policy = match (&view.policy_hash, &view.policy_released) {
         (None, _) => "none loaded".to_owned(),
         (Some(hash), None) => format!("{hash}, not released"),

@@ -86,7 +86,15 @@ fn a_server_that_shows_no_known_task_is_never_called_the_known_one() {
     moved.expect("on record");
     let strangers = || vec![made("700", "700", "39", 4), made("701", "701", "39", 4)];
     for minute in [5, 10, 15] {
-        see(&mut work, strangers(), minute);
+        let seen = see(&mut work, strangers(), minute);
+        // the word for which it is doubted does not hide what the lists show
+        let World::Other(why) = &seen.world else {
+            panic!("{:?}", seen.world);
+        };
+        assert!(
+            why.starts_with("another address") && why.contains("none of the 3 open tasks"),
+            "{why}"
+        );
         assert_eq!(
             index.read().expect("a lock").lineages(),
             3,

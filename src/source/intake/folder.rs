@@ -25,6 +25,13 @@ const AT_ONCE: usize = 1_000;
 /// What tells whether a file is still being written: it has to be the same in two looks.
 type Print = (u64, u64, i64, i64);
 
+/// What is wrong with a folder into which everybody may write: anybody could name tasks there.
+pub fn open_to_all(dir: &Path) -> Option<String> {
+    let mode = fs::metadata(dir).ok()?.mode() & 0o7777;
+    (mode & 0o002 != 0)
+        .then(|| format!("everybody may write into it (mode {mode:o}); chmod o-w it"))
+}
+
 /// A watched folder.
 #[derive(Debug)]
 pub struct Folder {
@@ -48,11 +55,8 @@ impl Folder {
         if !meta.is_dir() {
             return Err(wrong("it is no directory".to_owned()));
         }
-        if meta.mode() & 0o002 != 0 {
-            return Err(wrong(format!(
-                "everybody may write into it (mode {:o}); chmod o-w it",
-                meta.mode() & 0o7777
-            )));
+        if let Some(what) = open_to_all(dir) {
+            return Err(wrong(what));
         }
         for name in ["done", "failed"] {
             match fs::create_dir(dir.join(name)) {
@@ -93,6 +97,12 @@ impl Folder {
 
     /// One look: what is whole is taken.
     async fn look(&mut self, intake: &Intake) -> Result<(), std::io::Error> {
+        // somebody may have opened it since the start
+        if let Some(what) = open_to_all(&self.dir) {
+            return Err(std::io::Error::other(format!(
+                "{what}: nothing of it is taken"
+            )));
+        }
         let mut names: Vec<PathBuf> = Vec::new();
         for entry in fs::read_dir(&self.dir)? {
             let path = entry?.path();
@@ -246,6 +256,17 @@ mod tests {
         assert_eq!(intake.standing().waiting, 0, "nothing at the first sight");
         // it grows: another look is needed for this one
         fs::write(at("b.txt"), "19\n20\n").expect("written");
+        // nor is anything taken while everybody may write into it
+        let mode = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
+        let watched = dir.path().join("in");
+        let was = fs::metadata(&watched).expect("there").permissions();
+        fs::set_permissions(&watched, mode(0o777)).expect("mode");
+        for _ in 0..2 {
+            let open = folder.look(&intake).await.expect_err("open to all");
+            assert!(open.to_string().contains("chmod o-w"), "{open}");
+        }
+        assert!(at("a.csv").exists(), "it is not taken");
+        fs::set_permissions(&watched, was).expect("mode");
         folder.look(&intake).await.expect("looked");
         assert_eq!(intake.standing().waiting, 2);
         assert!(at("done/a.csv").exists() && at("b.txt").exists());

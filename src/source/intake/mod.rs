@@ -25,6 +25,7 @@ pub use self::asked::Asked;
 pub use self::book::Hint;
 pub use self::cause::{Cause, Counted, HintEnd};
 pub use self::folder::Folder;
+pub use self::folder::open_to_all;
 pub use self::http::Listener;
 pub use self::persons::{PersonEnd, Persons, Round, Turns, persons};
 pub use self::secret::{Secrets, read as read_secrets};

@@ -129,7 +129,11 @@ fn tiles(out: &mut String, report: &Report) {
             true,
         ),
         (stuck, "tasks whose owner can't act", true),
-        (would, "tasks that policies and guards would act on", false),
+        (
+            would,
+            "tasks that policies want and guards let pass, before mode, releases and caps",
+            false,
+        ),
     ];
     out.push_str("<div class=\"tiles\">\n");
     for (count, what, bad) in tiles {

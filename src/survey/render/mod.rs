@@ -156,7 +156,7 @@ pub fn reads_line(reads: &Reads) -> String {
 pub fn policy_line(report: &Report) -> String {
     let policy = &report.policy;
     format!(
-        "{} policies, set {}: {}.",
+        "{} policies, set {}: {}. This is what policies and guards say of each task by itself: mode, probe, the release of what was there on the first day, and caps come after, so that it is no count of what will be sent.",
         if policy.shipped {
             "The shipped"
         } else {
