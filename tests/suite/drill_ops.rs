@@ -214,7 +214,7 @@ async fn a_second_wrong_password_is_tried_once_and_remembered_too() {
     assert_eq!(drill.safe_so_far().await.denied(), first + 1);
     drill.kill9().await;
     // the store remembers it as well as the file beside the traits does
-    fs::remove_file(drill.store().join("traits.json.login")).expect("it was kept there too");
+    std::fs::remove_file(drill.store().join("traits.json.login")).expect("it was kept there too");
     drill.daemon();
     drill.run_for("4h").await;
     assert_eq!(
