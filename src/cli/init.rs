@@ -195,6 +195,10 @@ impl Answers {
         } else {
             given.unwrap_or_default()
         };
+        if !ca_file.is_empty() {
+            let beside = path.parent().unwrap_or(Path::new("")).join(&ca_file);
+            is_authority(&beside)?;
+        }
         let store = if path.starts_with("/etc") {
             "/var/lib/provtaskd"
         } else {
@@ -296,6 +300,19 @@ fn asked(question: &str, default: Option<&str>) -> Result<String, Failure> {
     }
 }
 
+/// What is no certificate would stop the daemon at its start.
+fn is_authority(file: &Path) -> Result<(), Failure> {
+    let wrong = |what: String| {
+        Failure::new(Kind::Data, format!("--ca-file: {} {what}", file.display()))
+            .hint("name a file with the certificate of the authority in PEM (-----BEGIN CERTIFICATE-----), or leave it out; nothing was written")
+    };
+    let text = std::fs::read(file).map_err(|error| wrong(format!("can't be read: {error}")))?;
+    if !String::from_utf8_lossy(&text).contains("-----BEGIN CERTIFICATE-----") {
+        return Err(wrong("holds no certificate in PEM".to_owned()));
+    }
+    Ok(())
+}
+
 fn line() -> Result<String, Failure> {
     let mut line = String::new();
     match std::io::stdin().lock().read_line(&mut line) {
@@ -324,7 +341,15 @@ fn password(args: &InitArgs, login: &str) -> Result<SecretString, Failure> {
         })?;
         SecretString::from(text)
     } else if args.password_stdin {
-        SecretString::from(line()?)
+        let mut text = line()?;
+        // a second line would be left out without a word
+        let mut more = std::io::stdin().lock().take(LONGEST);
+        let read = more.read_to_string(&mut text);
+        read.map_err(|error| {
+            Failure::new(Kind::Io, format!("can't read standard input: {error}"))
+                .hint("nothing was written; give the password alone, on one line")
+        })?;
+        SecretString::from(text)
     } else if std::io::stdin().is_terminal() {
         silent::line(&format!("Password of {login} (not shown): "))?
     } else {
@@ -337,6 +362,12 @@ fn password(args: &InitArgs, login: &str) -> Result<SecretString, Failure> {
     let shown = text.expose_secret();
     let shown = shown.strip_suffix('\n').unwrap_or(shown);
     let shown = shown.strip_suffix('\r').unwrap_or(shown);
+    if shown.starts_with('\u{feff}') {
+        return Err(
+            Failure::new(Kind::Data, "the password begins with a byte order mark (BOM), which an editor has put there and the server would not know")
+                .hint("save it as UTF-8 without BOM, or give it with --password-stdin; nothing was written"),
+        );
+    }
     if shown.is_empty() || shown.contains(['\n', '\r', '\0']) {
         return Err(
             Failure::new(Kind::Data, "the password is empty, or more than one line")

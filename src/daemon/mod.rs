@@ -67,6 +67,7 @@ use std::path::PathBuf;
 
 pub use self::core::Exit;
 /// What `check` asks of the files that the client will read.
+pub use crate::ledger::is_guarded;
 pub use crate::oig::inspect;
 pub use anchor::{Head, Noted, anchor_alone, anchor_fault, anchor_of};
 pub use hinted::secret_fault;

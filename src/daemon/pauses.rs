@@ -142,7 +142,10 @@ impl Core {
             let what = wanted.first().unwrap_or(&scope);
             return Ok(Reply::refused(
                 RefusedKind::NotFound,
-                format!("{what} is not paused"),
+                match what {
+                    Scope::Global => "there is no pause of everything".to_owned(),
+                    what => format!("{what} is not paused"),
+                },
                 hint,
             ));
         }

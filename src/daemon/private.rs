@@ -64,6 +64,18 @@ fn remove_left(path: &Path, beside: &Path) {
     }
 }
 
+/// Makes a directory with mode 0700, and those above it that are missing; one that is there is left as it is.
+///
+/// # Errors
+/// As the system says it.
+pub fn make_private_dir(dir: &Path) -> std::io::Result<()> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    match made {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,17 +108,5 @@ mod tests {
         let there = names.map(|name| dir.path().join(name).exists());
         assert_eq!(there, [false, true, true, true]);
         assert_eq!(std::fs::read_to_string(&path).expect("there"), "whole");
-    }
-}
-
-/// Makes a directory with mode 0700, and those above it that are missing; one that is there is left as it is.
-///
-/// # Errors
-/// As the system says it.
-pub fn make_private_dir(dir: &Path) -> std::io::Result<()> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
-    match made {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
-        other => other,
     }
 }

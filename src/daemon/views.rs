@@ -445,7 +445,7 @@ pub(super) fn backlogs(index: &Index) -> BTreeMap<TargetName, BTreeSet<LineageId
     all
 }
 
-/// An item of an old backlog counts what `approve` releases, and says how many of it would be acted on now.
+/// An item of an old backlog counts what `approve` releases, and says with how many the policies want something done.
 fn count_backlog(
     item: &mut InboxItem,
     all: BTreeSet<LineageId>,

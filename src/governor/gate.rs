@@ -120,7 +120,7 @@ fn proof(input: &GateInput<'_>) -> Option<Refusal> {
     })
 }
 
-/// What forbids an act as such, whatever the time and the facts: its mode, a set that nobody has released, traits that nobody has probed.
+/// What forbids an act as such, whatever the time and the facts: another world or another instance, its mode, a set that nobody has released, traits that nobody has probed.
 pub(super) fn forbidden(
     modes: &Modes,
     standing: &Standing,
@@ -128,8 +128,11 @@ pub(super) fn forbidden(
     action: ActionName,
     target: &TargetName,
 ) -> Vec<Refusal> {
-    lowest_mode(modes, decision, action, target)
+    let elsewhere = standing.refusal();
+    let elsewhere = elsewhere.filter(|of| of.reason == RefusalReason::WorldMismatch);
+    elsewhere
         .into_iter()
+        .chain(lowest_mode(modes, decision, action, target))
         .chain(not_released(standing, decision))
         .chain(not_probed(standing, action))
         .collect()

@@ -1,11 +1,11 @@
 //! Brings groups of records to the disk, on a thread of its own and one after the other; nothing is answered before it is there, and after a failure nothing is written any more.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::error::LedgerError;
+use super::guarded::guarded;
 use super::sidecar::{Mark, Sidecar};
 use super::store::Store;
 
@@ -101,9 +101,7 @@ pub(super) fn write(
             (None, None) => Ok(()),
             (None, Some(mark)) => {
                 // sled may panic where it should answer
-                let tried = catch_unwind(AssertUnwindSafe(|| {
-                    commit(store, sidecar.as_mut(), &mark, &records)
-                }));
+                let tried = guarded(|| commit(store, sidecar.as_mut(), &mark, &records));
                 let done = tried.unwrap_or_else(|_| {
                     let why = "the store panicked while it wrote";
                     Err(LedgerError::Failed(Arc::from(why)))

@@ -11,6 +11,7 @@ mod dated;
 mod error;
 mod facts;
 mod files;
+mod guarded;
 pub mod handle;
 pub mod index;
 mod inputs;
@@ -50,6 +51,7 @@ pub use attempts::{ClaimRequest, Claims, Settled};
 pub use claimed::Claimed;
 pub use dated::ServerBehind;
 pub use error::{LedgerError, StoreError};
+pub use guarded::is_guarded;
 pub use handle::{Ledger, Taken};
 pub use index::said_print;
 pub use index::{

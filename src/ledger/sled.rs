@@ -2,13 +2,13 @@
 
 use std::fs::File;
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::block::{BlockError, is_block, pack, unpack};
 use super::error::StoreError;
+use super::guarded::guarded;
 use super::store::Store;
 
 /// Values per sled batch; one flush and one sync cover all batches of an append.
@@ -90,7 +90,7 @@ impl SledStore {
                 ));
             }
         }
-        let db = match guarded(dir, cache) {
+        let db = match open_guarded(dir, cache) {
             Ok(db) => db,
             Err(StoreError::Damaged { why, .. }) => {
                 keep(&why)?;
@@ -104,7 +104,7 @@ impl SledStore {
                     "opening failed ({why}); moved sled's snapshots to {} and opened again",
                     aside.display()
                 ));
-                guarded(dir, cache)?
+                open_guarded(dir, cache)?
             }
             Err(other) => return Err(other),
         };
@@ -179,7 +179,7 @@ impl Drop for SledStore {
         let db = self.db.take();
         // where the disk has failed sled may panic in its last flush, and hide the error that ends the process; what
         // was acknowledged was synced before
-        if catch_unwind(AssertUnwindSafe(move || drop(db))).is_err() {
+        if guarded(move || drop(db)).is_err() {
             tracing::error!(dir = %self.dir.display(), "the store could not be closed; what was acknowledged is on disk");
         }
     }
@@ -270,7 +270,7 @@ fn number(dir: &Path, key: &[u8]) -> Result<u64, StoreError> {
 }
 
 /// sled's open panics on some damage instead of answering.
-fn guarded(dir: &Path, cache: u64) -> Result<sled::Db, StoreError> {
+fn open_guarded(dir: &Path, cache: u64) -> Result<sled::Db, StoreError> {
     let config = sled::Config::new()
         .path(dir)
         .cache_capacity(cache)
@@ -278,7 +278,7 @@ fn guarded(dir: &Path, cache: u64) -> Result<sled::Db, StoreError> {
         .flush_every_ms(None);
     let mut tries = 0;
     loop {
-        match catch_unwind(AssertUnwindSafe(|| config.open())) {
+        match guarded(|| config.open()) {
             // we hold our own lock, so the one who still holds sled's is a dying handle of this
             // process: sled lets go of it on a thread of its own
             Ok(Err(sled::Error::Io(error)))

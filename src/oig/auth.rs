@@ -371,7 +371,7 @@ impl Auth {
         tracing::error!(
             login = %self.login,
             why,
-            "the login is stopped: nothing is sent until the password file changes or the stop is cleared"
+            "the login is stopped: nothing is asked or sent under it until the password file changes or the stop is cleared"
         );
         let stopped = LoginState::Stopped {
             since: now,

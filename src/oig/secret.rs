@@ -93,6 +93,11 @@ pub(super) fn read(path: &Path) -> Result<SecretString, OigError> {
             path.display()
         )))
     };
+    if line.starts_with('\u{feff}') {
+        return wrong(
+            "begins with a byte order mark (BOM), which an editor has put there and the server would not know",
+        );
+    }
     if line.is_empty() {
         return wrong("is empty");
     }
@@ -126,6 +131,9 @@ mod tests {
         assert!(read(&path).is_ok(), "a group may, and that is only said");
         mode(0o600);
         assert_eq!(read(&path).expect("read").expose_secret(), "s3cr3t ä ");
+        std::fs::write(&path, "\u{feff}s3cr3t\n").expect("written");
+        let refused = read(&path).expect_err("the server does not know it");
+        assert!(refused.to_string().contains("byte order mark"), "{refused}");
         for bad in ["", "\n", "a\nb\n"] {
             std::fs::write(&path, bad).expect("written");
             assert!(matches!(read(&path), Err(OigError::Settings(_))), "{bad:?}");

@@ -322,12 +322,12 @@ async fn an_old_backlog_is_not_touched_until_its_target_is_released() {
     assert!(drill.done(&["baseline", "show"]).contains("24 tasks wait"));
     // a release by age lets go all that is younger too: that number is told, and has to be agreed to
     let cumulated = drill.json(&["baseline", "show", "--json"]);
-    let releases = cumulated["rows"][0]["ages"]
+    let mut releases = cumulated["rows"][0]["ages"]
         .as_array()
         .expect("ages")
         .iter()
         .map(|age| age["releases"].as_u64());
-    assert_eq!(releases.last(), Some(Some(16)), "{cumulated:#}");
+    assert_eq!(releases.next_back(), Some(Some(16)), "{cumulated:#}");
     for (consent, code) in [(None, 64), (Some("15"), 65)] {
         let mut line = vec![
             "baseline",

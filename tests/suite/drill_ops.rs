@@ -141,10 +141,10 @@ async fn a_wrong_password_is_tried_at_most_twice(auth: &str) {
     drill.expect.wrong_secrets = 1;
     // a command meets it first: the daemon asks where that is kept before it tries the same password
     let (code, said) = failed(&drill, &["check", "--online"]);
-    assert_eq!(code, Some(77), "{said}");
     let first = drill.evidence().await.denied();
     drill.run_for("6h").await;
     let denied = drill.safe_so_far().await.denied();
+    assert_eq!(code, Some(77), "{said}");
     assert_eq!((first, denied), (1, 1), "tried again by the daemon");
     let stopped = status(&drill);
     assert_eq!(stopped["login_state"]["login"], "stopped", "{stopped:#}");
@@ -212,7 +212,10 @@ async fn a_second_wrong_password_is_tried_once_and_remembered_too() {
     drill.expect.wrong_secrets = 2;
     drill.run_for("4h").await;
     assert_eq!(drill.safe_so_far().await.denied(), first + 1);
-    drill.kill_and_restart().await;
+    drill.kill9().await;
+    // the store remembers it as well as the file beside the traits does
+    std::fs::remove_file(drill.store().join("traits.json.login")).expect("it was kept there too");
+    drill.daemon();
     drill.run_for("4h").await;
     assert_eq!(
         drill.safe_so_far().await.denied(),

@@ -123,7 +123,10 @@ fn what_can_not_be_right_is_told_before_anything_is_written() {
             .map(|arg| if *arg == from { to } else { *arg })
             .collect()
     };
-    let cases: [(Vec<&str>, &str, i32, &str); 6] = [
+    let with_ca = [&OFFLINE[..], &["--ca-file", "nothere.pem"]].concat();
+    let no_pem = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let with_text = [&OFFLINE[..], &["--ca-file", no_pem]].concat();
+    let cases: [(Vec<&str>, &str, i32, &str); 10] = [
         (
             change(
                 "https://oig.example.com:14001",
@@ -140,6 +143,10 @@ fn what_can_not_be_right_is_told_before_anything_is_written() {
             "server.origin",
         ),
         (change("PROV\"TASKD", "A:B"), "x\n", 78, "colon"),
+        (with_ca, "x\n", 65, "can't be read"),
+        (with_text, "x\n", 65, "no certificate in PEM"),
+        (OFFLINE.to_vec(), "x\ny\n", 65, "more than one line"),
+        (OFFLINE.to_vec(), "\u{feff}x\n", 65, "byte order mark"),
         (OFFLINE.to_vec(), "\n", 65, "empty"),
         (OFFLINE.to_vec(), "", 130, "standard input ended"),
         (OFFLINE[..7].to_vec(), "x\n", 64, "there is no password"),

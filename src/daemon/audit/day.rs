@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -116,7 +116,7 @@ pub struct Day {
     wanted: HashMap<LineageId, Wanted>,
     healed: Healed,
     by_others: u64,
-    left_lists: u64,
+    left_lists: BTreeSet<LineageId>,
     orders: Vec<OrderLine>,
     notes: NotesRow,
     requests: RequestsRow,
@@ -143,7 +143,7 @@ impl Day {
             wanted: HashMap::new(),
             healed: Healed::default(),
             by_others: 0,
-            left_lists: 0,
+            left_lists: BTreeSet::new(),
             orders: Vec::new(),
             notes: NotesRow::default(),
             requests: RequestsRow::default(),
@@ -239,7 +239,7 @@ impl Day {
                 lineages,
                 reason: None,
                 ..
-            } if inside => self.left_lists += count(lineages.len()),
+            } if inside => self.left_lists.extend(lineages.iter().copied()),
             EventBody::Seen { items } => {
                 for item in items {
                     if item.foreign {
@@ -360,6 +360,9 @@ impl Day {
 
     /// The report; how it stands now is added by who can ask.
     pub fn end(self) -> Daily {
+        // what is shown again has not left them
+        let gone = self.left_lists.iter();
+        let left_lists = count(gone.filter(|of| self.index.left(**of).is_some()).count());
         let mut attempts: BTreeMap<(TargetName, ActionName), AttemptsRow> = BTreeMap::new();
         for of in self.attempts.values().filter(|of| of.inside) {
             let row = attempts
@@ -390,7 +393,7 @@ impl Day {
             would_have: self.would_have(),
             healed: self.healed,
             by_others: self.by_others,
-            left_lists: self.left_lists,
+            left_lists,
             orders: self.orders,
             notes: self.notes,
             requests: self.requests,

@@ -70,6 +70,10 @@ fn each_standing_refuses_with_its_own_reason_also_between_cycles() {
         let refused = governor.next_batch(at(0), &target(), Lane::Revoke, 0);
         assert_eq!(refused.map_err(|refusal| refusal.reason), Err(reason));
     }
+    // what guards hold back is told that too: it would not be sent once they agree
+    let other = with_standing(|s| s.world_mismatch = Some(Arc::from("another provtaskd")));
+    let all = other.forbidden(at(0), &retry(1).0);
+    assert_eq!(all.first().map(|of| of.reason), Some(R::WorldMismatch));
     let mut unreleased = with_standing(|s| s.policy_released = false);
     assert_eq!(
         first_refusal(&mut unreleased, &history),

@@ -41,7 +41,7 @@ causes! {
     HeaderMissing => 400 "header_missing",
     /// A header that counts is there more than once.
     HeaderRepeated => 400 "header_repeated",
-    /// A header that counts does not have its form.
+    /// A header that counts does not have its form: webhook-id is empty or too long, webhook-timestamp is no number of seconds, webhook-signature is no text, or Content-Length is no number.
     HeaderMalformed => 400 "header_malformed",
     /// The timestamp is more than five minutes old.
     TooLate => 401 "too_late",

@@ -113,6 +113,37 @@ fn wanted(lineage: u64) -> DecidedItem {
 }
 
 #[test]
+fn what_came_back_has_not_left_the_lists() {
+    let left = |n| EventBody::LineagesLeft {
+        lineages: vec![LineageId(n)],
+        lost: false,
+        reason: None,
+    };
+    let back = EventBody::Seen {
+        items: vec![crate::ledger::record::SeenItem {
+            lineage: LineageId(1),
+            print: 7,
+            owner: None,
+            status: Arc::from("R"),
+            redefined: None,
+            early: false,
+            run: Default::default(),
+            foreign: false,
+        }],
+    };
+    let opened = EventBody::LineagesOpened {
+        items: vec![opened(1), opened(2)],
+    };
+    let records = journal(vec![
+        (at(1, 8), opened),
+        (at(1, 10), left(1)),
+        (at(1, 11), left(2)),
+        (at(1, 12), back),
+    ]);
+    assert_eq!(report(&records, at(1, 0), at(2, 0)).left_lists, 1);
+}
+
+#[test]
 fn what_left_the_lists_is_not_told_among_what_is_still_so() {
     let records = journal(vec![
         (
