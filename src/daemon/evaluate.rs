@@ -29,7 +29,7 @@ use crate::model::{
     Snapshot, TargetName, Task, TaskId, Verdict,
 };
 use crate::oig::{Client, Logins, OigError};
-use crate::policy::{Class, Need, PolicySet};
+use crate::policy::{Class, Need, PolicySet, Worded};
 use crate::source::Intake;
 
 /// Why a cycle could not be finished; nothing was sent.
@@ -350,13 +350,17 @@ pub async fn evaluate_list(
     let mut parts = to_decide.chunks(DECIDE_AT_ONCE);
     let mut inputs = Vec::new();
     let first = parts.next().map(|part| candidates(part, memory));
-    let mut asked = first.map(|first| Asked::now(bench, first));
+    let writers = std::mem::take(&mut memory.words);
+    let mut asked = first.map(|first| Asked::now(bench, writers, first));
     let mut keeping = VecDeque::new();
     while let Some(deciding) = asked.take() {
         keeping.extend(keep(bench, std::mem::take(&mut inputs), now).await?);
         let next = parts.next().map(|part| candidates(part, memory));
-        let decided = deciding.answers().await?;
-        asked = next.map(|next| Asked::now(bench, next));
+        let (decided, writers) = deciding.answers().await?;
+        match next {
+            Some(next) => asked = Some(Asked::now(bench, writers, next)),
+            None => memory.words = writers,
+        }
         for one in decided {
             inputs.extend(remember(&around, memory, one, &mut out));
         }
@@ -446,8 +450,13 @@ fn remember(
     let Decided {
         candidate,
         evaluated,
-        inputs: (text, moment),
+        inputs,
     } = decided;
+    let Worded {
+        digest,
+        text,
+        moment,
+    } = inputs;
     let Candidate {
         row,
         task,
@@ -498,7 +507,7 @@ fn remember(
         verdict: evaluated.verdict,
     };
     let acts = matches!(decision.verdict, Some(Verdict::Act { .. }));
-    let (digest, said) = (decision.inputs.clone(), said_print(&decision));
+    let said = said_print(&decision);
     if around.bench.whole {
         let mut text = describe::row_text(&task, &facts);
         let road = around.road_in_words(row);

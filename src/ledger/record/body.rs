@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::shared;
-use crate::ledger::alike::Step;
 use crate::ledger::ran::RunMark;
+use crate::model::alike::Step;
 use crate::model::{
     Action, ActionName, BatchId, DefKey, Digest, Kind, LineageId, Login, Mode, OrderRelease,
     Outcome, Owner, PolicyHash, ProcessKey, ReadValue, ReceiptStatus, Refusal, Scope, TargetName,

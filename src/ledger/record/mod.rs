@@ -158,17 +158,7 @@ pub fn genesis() -> Digest {
 
 /// SHA-256 in hex.
 pub fn digest_of(bytes: &[u8]) -> Digest {
-    hex(&Sha256::digest(bytes))
-}
-
-fn hex(hash: &[u8]) -> Digest {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(64);
-    for byte in hash {
-        text.push(char::from(HEX[usize::from(byte >> 4)]));
-        text.push(char::from(HEX[usize::from(byte & 0x0f)]));
-    }
-    Digest::from_canonical(Arc::from(text))
+    Digest::of_hash(&Sha256::digest(bytes).into())
 }
 
 /// A record's link in the chain: what the next record's `prev` has to be. It is the SHA-256 of its bytes, or,
@@ -196,7 +186,7 @@ impl Sum {
 
     /// How many were rewritten, and the digest over their numbers and their bytes.
     pub fn end(self) -> (u64, Digest) {
-        (self.changed, hex(&self.hash.finalize()))
+        (self.changed, Digest::of_hash(&self.hash.finalize().into()))
     }
 }
 
