@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::guard::Passed;
 use crate::model::facts::History;
 use crate::model::settings::{GovernorSettings, Modes, TargetLimits};
+use crate::model::two;
 use crate::model::{
     Action, ActionName, AttemptState, Decision, LineageId, PolicyHash, Refusal, RefusalReason,
     Scope, TargetName, TaskId, Verdict,
@@ -130,6 +131,9 @@ pub struct Governor {
     pub(super) next_due: Option<Timestamp>,
 }
 
+/// Acts that are asked about in one go, so that the answers never exist all at once.
+const AT_ONCE: usize = 4096;
+
 struct Candidate {
     decision: Arc<Decision>,
     passed: Passed,
@@ -208,19 +212,30 @@ impl Governor {
 
     /// Says what of the wanted may happen now. Each decision comes with the guards' proof for its
     /// own act; caps count over the whole interval, also when this is called more than once in it.
-    pub fn govern<D: Into<Arc<Decision>>>(
+    pub fn govern<D: Into<Arc<Decision>> + Send>(
         &mut self,
         now: Timestamp,
         wanted: Vec<(D, Passed)>,
-        history: &dyn Fn(LineageId) -> History,
+        history: &(dyn Fn(LineageId) -> History + Sync),
     ) -> Governed {
         let here = self.state.tick(now);
         let mut out = Governed::default();
         let mut candidates = Vec::with_capacity(wanted.len());
-        for (decision, passed) in wanted {
-            match self.candidate(now, decision.into(), passed, history) {
-                Ok(candidate) => candidates.push(candidate),
-                Err(refused) => out.refused.push(*refused),
+        // the gates of one act know nothing of the others, so that many are asked at the same time; what
+        // they say is taken in its order
+        let one =
+            |(decision, passed): (D, Passed)| self.candidate(now, decision.into(), passed, history);
+        let mut wanted = wanted.into_iter();
+        loop {
+            let part: Vec<(D, Passed)> = wanted.by_ref().take(AT_ONCE).collect();
+            if part.is_empty() {
+                break;
+            }
+            for asked in two::map_into(part, two::FEW, &one) {
+                match asked {
+                    Ok(candidate) => candidates.push(candidate),
+                    Err(refused) => out.refused.push(*refused),
+                }
             }
         }
         // among equals who has had the fewest attempts: else the probes of a long outage use up those
@@ -291,7 +306,7 @@ impl Governor {
         now: Timestamp,
         decision: Arc<Decision>,
         passed: Passed,
-        history: &dyn Fn(LineageId) -> History,
+        history: &(dyn Fn(LineageId) -> History + Sync),
     ) -> Result<Candidate, Box<(Arc<Decision>, Refusal)>> {
         let Some(target) = decision.target.clone() else {
             let refusal = no_target(&decision);

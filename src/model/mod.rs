@@ -18,6 +18,7 @@ pub mod seers;
 pub mod settings;
 pub mod task;
 pub mod text;
+pub mod two;
 
 pub use attempt::{AttemptEvent, AttemptState, Outcome, Receipt, ReceiptStatus};
 pub use clock::Clock;
