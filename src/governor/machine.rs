@@ -10,8 +10,8 @@ use crate::model::facts::History;
 use crate::model::settings::{GovernorSettings, Modes, TargetLimits};
 use crate::model::two;
 use crate::model::{
-    Action, ActionName, AttemptState, Decision, LineageId, PolicyHash, Refusal, RefusalReason,
-    Scope, TargetName, TaskId, Verdict,
+    ActionName, AttemptState, Decision, LineageId, PolicyHash, Refusal, RefusalReason, Scope,
+    TargetName, TaskId, Verdict,
 };
 
 use super::admitted::{Admitted, Lane};
@@ -137,7 +137,6 @@ const AT_ONCE: usize = 4096;
 struct Candidate {
     decision: Arc<Decision>,
     passed: Passed,
-    action: Action,
     target: TargetName,
     lane: Lane,
     priority: i32,
@@ -259,7 +258,7 @@ impl Governor {
                     self.take(&candidate, here);
                     let admitted = Admitted::new(
                         candidate.decision,
-                        candidate.action,
+                        candidate.passed.action().clone(),
                         candidate.target,
                         candidate.lane,
                         candidate.priority,
@@ -327,7 +326,6 @@ impl Governor {
             Lane::Usual
         };
         Ok(Candidate {
-            action: passed.action().clone(),
             decision,
             passed,
             target,
@@ -350,7 +348,7 @@ impl Governor {
     ) -> BTreeMap<(TargetName, ActionName, PolicyHash), Over> {
         let mut sorts: BTreeMap<(TargetName, ActionName, PolicyHash), Vec<TaskId>> =
             BTreeMap::new();
-        for candidate in candidates.iter().filter(|c| is_held(c.action.name())) {
+        for candidate in candidates.iter().filter(|c| is_held(c.action())) {
             let wish = candidate.wish();
             if cap::approved(&self.state.holds, &wish, here)
                 || cap::rejected(&self.state.holds, &wish, here).is_some()
@@ -360,7 +358,7 @@ impl Governor {
             sorts
                 .entry((
                     candidate.target.clone(),
-                    candidate.action.name(),
+                    candidate.action(),
                     candidate.decision.hash.clone(),
                 ))
                 .or_default()
@@ -401,7 +399,7 @@ impl Governor {
         now: Timestamp,
     ) -> Option<Refusal> {
         let target = &candidate.target;
-        let action = candidate.action.name();
+        let action = candidate.action();
         let scope = || Scope::ActionOnTarget(action, target.clone());
         let wish = candidate.wish();
         if is_held(action) {
@@ -448,11 +446,11 @@ impl Governor {
 
     fn take(&mut self, candidate: &Candidate, here: Timestamp) {
         // what a person has approved does not use up the cap for the rest
-        let approved = is_held(candidate.action.name())
+        let approved = is_held(candidate.action())
             && cap::approved(&self.state.holds, &candidate.wish(), here);
         if !approved {
             self.used
-                .count(&candidate.target, candidate.action.name(), candidate.lane);
+                .count(&candidate.target, candidate.action(), candidate.lane);
         }
         if let Some(account) = candidate.passed.process() {
             self.used.take_account(account.clone());
@@ -485,9 +483,13 @@ impl Governor {
 }
 
 impl Candidate {
+    fn action(&self) -> ActionName {
+        self.passed.action().name()
+    }
+
     fn wish(&self) -> Wish<'_> {
         Wish {
-            action: self.action.name(),
+            action: self.action(),
             target: &self.target,
             hash: &self.decision.hash,
             task: &self.decision.task,

@@ -13,6 +13,8 @@ use crate::model::{Login, Task};
 const SORTS: usize = 256;
 /// Bytes between two steps that cost less in the second one's text than a step of their own.
 const BETWEEN: usize = 8;
+/// Steps of most tasks.
+const USUAL: usize = 12;
 /// What a step costs beside its text, as JSON.
 const STEP: usize = 14;
 /// Parts that are each task's own by what they are: id, account and beneficiary.
@@ -161,7 +163,7 @@ impl Frame {
             base: &self.base.text,
             at: 0,
             same: 0,
-            steps: Vec::new(),
+            steps: Vec::with_capacity(USUAL),
         };
         out.same(VERSION.len());
         let mut len = VERSION.len() + own.text.len();
@@ -273,9 +275,13 @@ impl Steps<'_> {
                 last.push_str(between);
                 last.push_str(put);
             }
-            _ => self
-                .steps
-                .push(Step(number(self.same), number(leave), put.to_owned())),
+            _ => {
+                // mostly another one follows that is put in with it
+                let mut text = String::with_capacity(put.len() + 2 * BETWEEN);
+                text.push_str(put);
+                self.steps
+                    .push(Step(number(self.same), number(leave), text));
+            }
         }
         self.at += leave;
         self.same = 0;

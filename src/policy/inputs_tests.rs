@@ -12,7 +12,7 @@ fn facts() -> Facts {
     Facts {
         now: Now {
             at,
-            zone: "Europe/Berlin".to_owned(),
+            zone: "Europe/Berlin".into(),
             weekday: 1,
             hour: 10,
             minute: 0,
