@@ -6,13 +6,15 @@ use std::sync::Arc;
 use super::words::{Block, put, put_maybe, put_number, whole};
 use crate::model::alike::{Step, steps};
 use crate::model::hash::{FastMap, Seeded};
-use crate::model::inputs::{BLOCKS, Base, InputsText, VERSION};
+use crate::model::inputs::{BLOCKS, Base, InputsText, VERSION, part};
 use crate::model::{Login, Task};
 
 /// Most sorts that are remembered; with more it begins anew.
 const SORTS: usize = 256;
 /// Bytes between two steps that cost less in the second one's text than a step of their own.
 const BETWEEN: usize = 8;
+/// Bytes of a text from which on what it shares with another is worth a step of its own.
+const LONG: usize = 32;
 /// Steps of most tasks.
 const USUAL: usize = 12;
 /// What a step costs beside its text, as JSON.
@@ -134,7 +136,7 @@ impl Frame {
             return None;
         }
         let him = beneficiary.map_or("", Login::as_str);
-        let names_him = |part: &str| !him.is_empty() && names(part, him);
+        let names_him = |part: &str| names(part, him);
         let mut own = Own::default();
         // no task is without an id: the frame is no task's text
         own.maybe(None);
@@ -143,8 +145,10 @@ impl Frame {
             if one == other && (one == "-," || (!single && !names_him(one))) {
                 own.text.push_str(one);
                 own.ends.push(own.text.len());
-            } else {
+            } else if single {
                 own.part("");
+            } else {
+                own.part(&shared(text_of(one), text_of(other), him));
             }
         }
         Some(Self {
@@ -196,13 +200,72 @@ impl Frame {
     }
 }
 
+/// The text of a part; nothing where it is absent.
+fn text_of(written: &str) -> &str {
+    let text = part(written).and_then(|(text, _)| text);
+    text.unwrap_or_default()
+}
+
+/// What two texts begin and end with, without what stands between the first and the last place that name somebody.
+fn shared(one: &str, other: &str, him: &str) -> String {
+    let (front, back) = if one == other {
+        let all = other.to_ascii_uppercase();
+        let (first, last) = (places(&all, him).next(), places(&all, him).last());
+        let back = last.map_or(0, |at| other.len() - at - him.len());
+        (first.unwrap_or(other.len()), back)
+    } else {
+        let front = front(one, other);
+        let back = behind(&one[front..], &other[front..]);
+        // a part of a name is no word that they share
+        let letters = |text: &str| {
+            let run = text.chars().rev().take_while(|c| c.is_alphanumeric());
+            run.map(char::len_utf8).sum::<usize>()
+        };
+        let tail = &other[other.len() - back..];
+        let begun = tail.chars().take_while(|c| c.is_alphanumeric());
+        let begun: usize = begun.map(char::len_utf8).sum();
+        (front - letters(&other[..front]), back - begun)
+    };
+    let text = format!("{}{}", &other[..front], &other[other.len() - back..]);
+    if text.len() < LONG || names(&text, him) {
+        return String::new();
+    }
+    text
+}
+
+/// Bytes that both begin with, between characters of both.
+fn front(a: &str, b: &str) -> usize {
+    let both = a.as_bytes().iter().zip(b.as_bytes());
+    let mut at = both.take_while(|(x, y)| x == y).count();
+    while !(a.is_char_boundary(at) && b.is_char_boundary(at)) {
+        at -= 1;
+    }
+    at
+}
+
+/// Bytes that both end with, between characters of both.
+fn behind(a: &str, b: &str) -> usize {
+    let both = a.as_bytes().iter().rev().zip(b.as_bytes().iter().rev());
+    let mut at = both.take_while(|(x, y)| x == y).count();
+    while !(a.is_char_boundary(a.len() - at) && b.is_char_boundary(b.len() - at)) {
+        at -= 1;
+    }
+    at
+}
+
 /// True where a login, in upper case, stands in a text as a whole word.
 fn names(text: &str, login: &str) -> bool {
-    let text = text.to_ascii_uppercase();
+    places(&text.to_ascii_uppercase(), login).next().is_some()
+}
+
+/// Where a login stands as a whole word, both in upper case.
+fn places<'a>(text: &'a str, login: &'a str) -> impl Iterator<Item = usize> {
     let ends = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
-    text.match_indices(login).any(|(at, word)| {
-        ends(text[..at].chars().next_back()) && ends(text[at + word.len()..].chars().next())
-    })
+    let found = (!login.is_empty()).then(|| text.match_indices(login));
+    let whole = move |(at, word): &(usize, &str)| {
+        ends(text[..*at].chars().next_back()) && ends(text[at + word.len()..].chars().next())
+    };
+    found.into_iter().flatten().filter(whole).map(|(at, _)| at)
 }
 
 /// Bytes of a part whose text is so long.
@@ -245,23 +308,27 @@ impl Steps<'_> {
         self.same(left);
     }
 
-    /// These differ, in one place.
+    /// These parts differ: their lengths by themselves where the texts are long.
     fn replace(&mut self, have: &str, want: &str) {
-        let (x, y) = (have.as_bytes(), want.as_bytes());
-        let both = x.iter().zip(y);
-        let mut front = both.take_while(|(x, y)| x == y).count();
-        while !(have.is_char_boundary(front) && want.is_char_boundary(front)) {
-            front -= 1;
+        let (one, other) = (text_of(have), text_of(want));
+        if one.len() < LONG || other.len() < LONG {
+            self.within(have, want);
+            return;
         }
-        let both = x[front..].iter().rev().zip(y[front..].iter().rev());
-        let mut back = both.take_while(|(x, y)| x == y).count();
-        while !(have.is_char_boundary(have.len() - back)
-            && want.is_char_boundary(want.len() - back))
-        {
-            back -= 1;
-        }
+        let head = |part: &str, text: &str| part.len() - text.len() - 1;
+        self.within(&have[..head(have, one)], &want[..head(want, other)]);
+        self.within(one, other);
+        self.same(1);
+    }
+
+    /// These differ in one place, if they do.
+    fn within(&mut self, have: &str, want: &str) {
+        let front = front(have, want);
+        let back = behind(&have[front..], &want[front..]);
         self.same(front);
-        self.step(have.len() - front - back, &want[front..want.len() - back]);
+        if have.len() > front + back || want.len() > front + back {
+            self.step(have.len() - front - back, &want[front..want.len() - back]);
+        }
         self.same(back);
     }
 
