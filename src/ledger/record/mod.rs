@@ -1,5 +1,6 @@
 //! The one versioned event record: encode, decode, split, chain; pure, and no bytes whatever make it panic.
 
+mod before;
 mod body;
 mod shared;
 mod split;

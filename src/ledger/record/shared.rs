@@ -7,7 +7,7 @@ use serde::de::Error as _;
 use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Deserializer, Serializer};
 
-use super::DecidedItem;
+use super::{DecidedItem, before};
 use crate::model::hash::FastMap;
 use crate::model::{PolicyHash, ReadValue};
 
@@ -80,7 +80,7 @@ pub(super) fn serialize<S: Serializer>(items: &[DecidedItem], to: S) -> Result<S
     out.serialize_field("reads", &reads)?;
     out.serialize_field("moments", &moments)?;
     out.serialize_field("looks", &looks)?;
-    out.serialize_field("items", items)?;
+    out.serialize_field("items", &before::Row(items))?;
     out.end()
 }
 
@@ -96,6 +96,7 @@ struct Written {
     #[serde(default)]
     moments: Vec<Arc<str>>,
     looks: Option<Vec<Option<usize>>>,
+    #[serde(deserialize_with = "before::deserialize")]
     items: Vec<DecidedItem>,
 }
 
