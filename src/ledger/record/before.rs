@@ -7,11 +7,14 @@ use serde::de::Error as _;
 use serde::ser::SerializeSeq as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{ClaimItem, DecidedItem, shared};
+use super::{ClaimItem, DecidedItem, EventBody, shared};
 use crate::model::{
-    Action, Digest, Kind, LineageId, PolicyHash, ProcessKey, ReadValue, Refusal, TaskId, Verdict,
-    task::DefinitionId,
+    Action, ActionName, BatchId, Digest, Kind, LineageId, PolicyHash, ProcessKey, ReadValue,
+    Refusal, TargetName, TaskId, Verdict, task::DefinitionId,
 };
+
+/// The first version of records that are written so; older ones that are changed stay as they were.
+pub(super) const LEAN: u32 = 8;
 
 /// An item that may be written as what it has beside the one before.
 pub(super) trait Item: Sized {
@@ -46,9 +49,41 @@ impl<T: Item> Serialize for Row<'_, T> {
     }
 }
 
-/// Writes a list.
-pub(super) fn serialize<T: Item, S: Serializer>(items: &[T], to: S) -> Result<S::Ok, S::Error> {
-    Row(items).serialize(to)
+/// A body as it is written since [`LEAN`].
+pub(super) struct Lean<'a>(pub &'a EventBody);
+
+/// Bodies that are written otherwise than up to version 7.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case", tag = "is", content = "of")]
+enum Leaner<'a> {
+    Claims {
+        batch: BatchId,
+        target: &'a TargetName,
+        action: ActionName,
+        items: Row<'a, ClaimItem>,
+    },
+    Decided(shared::Lean<'a>),
+}
+
+impl Serialize for Lean<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            EventBody::Claims {
+                batch,
+                target,
+                action,
+                items,
+            } => Leaner::Claims {
+                batch: *batch,
+                target,
+                action: *action,
+                items: Row(items),
+            }
+            .serialize(to),
+            EventBody::Decided { items } => Leaner::Decided(shared::Lean(items)).serialize(to),
+            other => other.serialize(to),
+        }
+    }
 }
 
 /// Reads a list.
@@ -282,9 +317,8 @@ impl Item for DecidedItem {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{EventBody, Meta, chain, decode, encode, genesis};
+    use super::super::{Meta, chain, decode, encode, genesis};
     use super::*;
-    use crate::model::{ActionName, BatchId, TargetName};
 
     fn claim(number: u64, sort: u8) -> ClaimItem {
         let note = Action::SetNote {

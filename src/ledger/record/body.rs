@@ -159,28 +159,38 @@ pub struct Redefined {
     pub child: Option<Digest>,
 }
 
-/// One intended attempt.
-#[derive(Clone, PartialEq, Debug)]
+/// One intended attempt; since version 8 it is written as `before` says.
+#[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct ClaimItem {
     /// The lineage.
+    #[serde(rename = "l")]
     pub lineage: LineageId,
     /// Its n-th try.
+    #[serde(rename = "n")]
     pub ordinal: u32,
     /// The id that is sent.
+    #[serde(rename = "t")]
     pub task: TaskId,
     /// What is sent.
+    #[serde(rename = "a")]
     pub action: Action,
     /// Account.
+    #[serde(rename = "p", skip_serializing_if = "Option::is_none")]
     pub process: Option<ProcessKey>,
     /// Definition.
+    #[serde(rename = "d", skip_serializing_if = "Option::is_none")]
     pub definition: Option<DefinitionId>,
     /// What it does.
+    #[serde(rename = "k")]
     pub kind: Kind,
     /// Policy file that wanted it.
+    #[serde(rename = "f", skip_serializing_if = "Option::is_none")]
     pub policy: Option<Arc<str>>,
     /// What the policy saw.
+    #[serde(rename = "i")]
     pub inputs: Digest,
     /// Version of the task that was decided on.
+    #[serde(rename = "w")]
     pub version: u64,
 }
 
@@ -202,35 +212,49 @@ pub struct ReceiptItem {
 }
 
 /// A decision, or what held it back; recorded when it changes.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct DecidedItem {
     /// The lineage.
+    #[serde(rename = "l")]
     pub lineage: LineageId,
     /// The id it was about.
+    #[serde(rename = "t")]
     pub task: TaskId,
     /// Version of the task.
+    #[serde(rename = "w")]
     pub version: u64,
     /// What it does.
+    #[serde(rename = "k")]
     pub kind: Kind,
     /// Policy file.
+    #[serde(rename = "f", skip_serializing_if = "Option::is_none")]
     pub policy: Option<Arc<str>>,
     /// Line of the rule.
+    #[serde(rename = "ln", skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
     /// The policy set; written once for a whole record.
+    #[serde(rename = "h", skip_serializing)]
     pub hash: PolicyHash,
     /// What it saw.
+    #[serde(rename = "i")]
     pub inputs: Digest,
     /// When it saw that: the moment that is no part of the digest; equal ones are written once for a whole record.
+    #[serde(rename = "m", skip_serializing)]
     pub moment: Option<Arc<str>>,
     /// The answer.
+    #[serde(rename = "v", skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
     /// Fault of the script.
+    #[serde(rename = "e", skip_serializing_if = "Option::is_none")]
     pub fault: Option<Arc<str>>,
     /// Why nothing is done now.
+    #[serde(rename = "r", skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
     /// Names and values read on the way (clipped); equal ones are written once for a whole record.
+    #[serde(rename = "rd", skip_serializing)]
     pub read: Arc<[ReadValue]>,
     /// When to look again.
+    #[serde(rename = "u", skip_serializing_if = "Option::is_none")]
     pub relook: Option<Timestamp>,
 }
 
@@ -337,7 +361,7 @@ pub enum EventBody {
         batch: BatchId,
         target: TargetName,
         action: ActionName,
-        #[serde(with = "before")]
+        #[serde(deserialize_with = "before::deserialize")]
         items: Vec<ClaimItem>,
     },
     /// Answers to one batch; `took_ms` for the whole PUT.

@@ -8,7 +8,8 @@ mod split;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 use crate::model::{CycleId, Digest, Login, PolicyHash, two};
@@ -101,7 +102,7 @@ impl Meta {
 }
 
 /// One record of the journal.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Deserialize)]
 pub struct Event {
     /// Record version.
     pub v: u32,
@@ -110,23 +111,23 @@ pub struct Event {
     /// Domain time.
     pub at: Timestamp,
     /// The cycle it happened in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub cycle: Option<CycleId>,
     /// Who did it.
     pub actor: Actor,
     /// The OIG login that acted or read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub login: Option<Login>,
     /// The policy set in force.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub policy: Option<PolicyHash>,
     /// What was seen, stored once by digest.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub inputs: Option<Digest>,
     /// The link of the record before (see [`link`]); zeros for the first.
     pub prev: Digest,
     /// Set where the record was rewritten: the link that it had before, which the chain goes on with (since version 6).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub was: Option<Digest>,
     /// What happened.
     pub body: EventBody,
@@ -206,42 +207,78 @@ pub fn encode(event: &Event) -> Result<Vec<u8>, RecordError> {
     Ok(bytes)
 }
 
-/// Everything of an event but its body, in the same order; the body stands last.
-#[derive(Serialize)]
-struct Head<'a> {
-    v: u32,
-    seq: u64,
-    at: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cycle: Option<CycleId>,
-    actor: &'a Actor,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    login: &'a Option<Login>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    policy: &'a Option<PolicyHash>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    inputs: &'a Option<Digest>,
-    prev: &'a Digest,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    was: &'a Option<Digest>,
+/// Everything of an event but its body, which stands last.
+struct Head<'a>(&'a Event);
+
+impl Head<'_> {
+    fn fields<M: SerializeStruct>(&self, out: &mut M) -> Result<(), M::Error> {
+        // a field that is added has to be added here
+        let Event {
+            v,
+            seq,
+            at,
+            cycle,
+            actor,
+            login,
+            policy,
+            inputs,
+            prev,
+            was,
+            body: _,
+        } = self.0;
+        out.serialize_field("v", v)?;
+        out.serialize_field("seq", seq)?;
+        out.serialize_field("at", at)?;
+        maybe(out, "cycle", cycle.as_ref())?;
+        out.serialize_field("actor", actor)?;
+        maybe(out, "login", login.as_ref())?;
+        maybe(out, "policy", policy.as_ref())?;
+        maybe(out, "inputs", inputs.as_ref())?;
+        out.serialize_field("prev", prev)?;
+        maybe(out, "was", was.as_ref())
+    }
+}
+
+fn maybe<M: SerializeStruct>(
+    out: &mut M,
+    name: &'static str,
+    value: Option<&impl Serialize>,
+) -> Result<(), M::Error> {
+    match value {
+        Some(value) => out.serialize_field(name, value),
+        None => out.skip_field(name),
+    }
+}
+
+/// Fields of an event.
+const FIELDS: usize = 11;
+
+impl Serialize for Head<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut out = to.serialize_struct("Event", FIELDS - 1)?;
+        self.fields(&mut out)?;
+        out.end()
+    }
+}
+
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut out = to.serialize_struct("Event", FIELDS)?;
+        Head(self).fields(&mut out)?;
+        if self.v < before::LEAN {
+            out.serialize_field("body", &self.body)?;
+        } else {
+            out.serialize_field("body", &before::Lean(&self.body))?;
+        }
+        out.end()
+    }
 }
 
 /// The same bytes as [`encode`], where those of the body are there already.
 fn encode_around(event: &Event, body: &[u8]) -> Result<Vec<u8>, RecordError> {
-    let head = Head {
-        v: event.v,
-        seq: event.seq,
-        at: event.at,
-        cycle: event.cycle,
-        actor: &event.actor,
-        login: &event.login,
-        policy: &event.policy,
-        inputs: &event.inputs,
-        prev: &event.prev,
-        was: &event.was,
-    };
     let mut bytes = Vec::with_capacity(body.len() + BESIDE_BODY);
-    serde_json::to_writer(&mut bytes, &head).map_err(|e| RecordError::Malformed(e.to_string()))?;
+    serde_json::to_writer(&mut bytes, &Head(event))
+        .map_err(|e| RecordError::Malformed(e.to_string()))?;
     // the brace that ends an object of the head alone
     bytes.pop();
     bytes.extend_from_slice(b",\"body\":");
@@ -265,7 +302,7 @@ fn encoded(bodies: Vec<EventBody>) -> Vec<(EventBody, Option<Vec<u8>>)> {
     }
     two::map_into(bodies, MANY, &|body| {
         let mut bytes = Vec::with_capacity(MAX_RECORD);
-        let done = serde_json::to_writer(&mut bytes, &body);
+        let done = serde_json::to_writer(&mut bytes, &before::Lean(&body));
         (body, done.is_ok().then_some(bytes))
     })
 }
