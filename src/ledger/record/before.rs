@@ -328,7 +328,11 @@ mod tests {
             lineage: LineageId(number),
             ordinal: 1,
             task: TaskId::new(&number.to_string()),
-            action: if sort % 2 == 0 { Action::Retry } else { note },
+            action: if sort.is_multiple_of(2) {
+                Action::Retry
+            } else {
+                note
+            },
             process: (sort > 2).then(|| ProcessKey::new("77")),
             definition: (sort > 1).then(|| DefinitionId {
                 target: TargetName::new("AD"),
@@ -356,7 +360,7 @@ mod tests {
                 reason: Arc::from(format!("reason {sort}")),
                 after: None,
             }),
-            fault: (number % 3 == 0).then(|| "fault".into()),
+            fault: number.is_multiple_of(3).then(|| "fault".into()),
             refusal: None,
             read: Arc::default(),
             relook: None,
