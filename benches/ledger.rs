@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use provtaskd::dispatch::batch::Batch;
 use provtaskd::governor::{Admitted, Census, Governor, Standing};
 use provtaskd::guard::{self, GuardInput};
-use provtaskd::ledger::record::{Meta, digest_of};
+use provtaskd::ledger::record::Meta;
 use provtaskd::ledger::upkeep::{self, Form, Order, Pace};
 use provtaskd::ledger::{
     Actor, ClaimRequest, DecisionRecord, Entry, EventBody, Inputs, Ledger, Sighting, said_print,
@@ -29,14 +29,13 @@ use provtaskd::model::{
     Action, ActionName, BatchId, CycleId, Decision, Digest, Kind, Known, LineageId, Login, Mode,
     PolicyHash, ProcessKey, ReceiptStatus, Snapshot, TargetName, Task, TaskId, TaskStatus, Verdict,
 };
+use provtaskd::policy::{InputsWriter, Worded};
 
 #[path = "support/facts.rs"]
 mod facts;
 #[path = "support/records.rs"]
 mod records;
 use facts::facts;
-
-use provtaskd::policy::inputs_text;
 
 /// Items of a batch.
 const BATCH: usize = 500;
@@ -292,11 +291,11 @@ async fn ledger(dir: &std::path::Path, tasks: usize) -> Took {
 
 /// The decisions on all rows, with the texts that they rest on.
 fn reasons(rows: &[Task], lineages: &[LineageId]) -> (Vec<Inputs>, Vec<DecisionRecord>) {
+    let mut words = InputsWriter::default();
     rows.iter()
         .zip(lineages)
         .map(|(task, lineage)| {
-            let text = inputs_text(task, &facts(task));
-            let digest = digest_of(text.as_bytes());
+            let Worded { digest, text, .. } = words.parts(task, &mut facts(task));
             let decision = decision(task, *lineage, digest.clone());
             let inputs = Inputs {
                 lineage: *lineage,

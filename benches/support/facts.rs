@@ -17,7 +17,7 @@ pub fn facts(task: &Task) -> Facts {
     Facts {
         now: Now {
             at,
-            zone: "UTC".to_owned(),
+            zone: "UTC".into(),
             weekday: 1,
             hour: 8,
             minute: 0,

@@ -1,6 +1,7 @@
 //! Business hours and "now" as scripts see it; pure.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -16,7 +17,7 @@ pub fn now_fact(now: Timestamp, zone: &TimeZone, hours: &BTreeMap<u8, (u16, u16)
         at: now,
         zone: zone
             .iana_name()
-            .map_or_else(|| local.offset().to_string(), str::to_owned),
+            .map_or_else(|| local.offset().to_string().into(), Arc::from),
         weekday: part(local.weekday().to_monday_one_offset()),
         hour: part(local.hour()),
         minute: part(local.minute()),
@@ -79,7 +80,7 @@ mod tests {
         let at = "2027-03-07T23:30:00Z".parse().expect("a timestamp");
         let now = now_fact(at, &zone, &BTreeMap::new());
         assert_eq!((now.weekday, now.hour, now.minute), (1, 0, 30));
-        assert_eq!(now.zone, "Europe/Berlin");
+        assert_eq!(&*now.zone, "Europe/Berlin");
         assert!(!now.business_hours);
     }
 }

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 use super::evaluate::{Bench, CycleError};
-use crate::ledger::record::digest_of;
 use crate::model::{Facts, Task};
-use crate::policy::InputsWriter;
+use crate::policy::{InputsWriter, Worded};
 
 /// One task on its way to a decision.
 pub(super) struct Candidate {
@@ -28,51 +27,58 @@ pub(super) struct Decided {
     /// The answer.
     pub evaluated: crate::policy::Evaluated,
     /// The inputs as stored, and the moment of the look.
-    pub inputs: (String, Arc<str>),
+    pub inputs: Worded,
 }
 
+/// What each of the two threads writes inputs with: it knows what tasks have in common.
+pub(super) type Writers = [InputsWriter; 2];
+
 /// Tasks that are being decided, off the runtime's threads, on two of them.
-pub(super) struct Asked([JoinHandle<Vec<Decided>>; 2]);
+pub(super) struct Asked([JoinHandle<(Vec<Decided>, InputsWriter)>; 2]);
 
 impl Asked {
     /// Begins at once, whether or not the answers are waited for.
-    pub fn now(bench: &Bench, mut candidates: Vec<Candidate>) -> Self {
+    pub fn now(bench: &Bench, writers: Writers, mut candidates: Vec<Candidate>) -> Self {
         let second = candidates.split_off(candidates.len() / 2);
-        Self([candidates, second].map(|part| ask(bench, part)))
+        let [one, other] = writers;
+        Self([ask(bench, one, candidates), ask(bench, other, second)])
     }
 
-    /// The answers, in the order of the tasks.
-    pub async fn answers(self) -> Result<Vec<Decided>, CycleError> {
+    /// The answers, in the order of the tasks, and the writers for the next ones.
+    pub async fn answers(self) -> Result<(Vec<Decided>, Writers), CycleError> {
         let [first, second] = self.0;
-        let mut all = first.await.map_err(|_| CycleError::Worker)?;
-        all.extend(second.await.map_err(|_| CycleError::Worker)?);
-        Ok(all)
+        let (mut all, one) = first.await.map_err(|_| CycleError::Worker)?;
+        let (more, other) = second.await.map_err(|_| CycleError::Worker)?;
+        all.extend(more);
+        Ok((all, [one, other]))
     }
 }
 
-fn ask(bench: &Bench, candidates: Vec<Candidate>) -> JoinHandle<Vec<Decided>> {
+fn ask(
+    bench: &Bench,
+    mut words: InputsWriter,
+    candidates: Vec<Candidate>,
+) -> JoinHandle<(Vec<Decided>, InputsWriter)> {
     let policies = Arc::clone(&bench.policies);
     let anew = bench.whole;
     tokio::task::spawn_blocking(move || {
-        let mut words = InputsWriter::default();
-        candidates
-            .into_iter()
-            .map(|mut candidate| {
-                let facts = Arc::make_mut(&mut candidate.facts);
-                let inputs = words.parts(&candidate.task, facts);
-                let digest = digest_of(inputs.0.as_bytes());
-                let (task, facts) = (&candidate.task, &candidate.facts);
-                let evaluated = if anew {
-                    policies.decide_anew(task, facts, digest)
-                } else {
-                    policies.decide(task, facts, digest)
-                };
-                Decided {
-                    candidate,
-                    evaluated,
-                    inputs,
-                }
-            })
-            .collect()
+        let one = |mut candidate: Candidate| {
+            let facts = Arc::make_mut(&mut candidate.facts);
+            let inputs = words.parts(&candidate.task, facts);
+            let digest = inputs.digest.clone();
+            let (task, facts) = (&candidate.task, &candidate.facts);
+            let evaluated = if anew {
+                policies.decide_anew(task, facts, digest)
+            } else {
+                policies.decide(task, facts, digest)
+            };
+            Decided {
+                candidate,
+                evaluated,
+                inputs,
+            }
+        };
+        let decided = candidates.into_iter().map(one).collect();
+        (decided, words)
     })
 }

@@ -15,21 +15,24 @@ use super::hinted::{self, Hinted};
 use super::memory::{Memory, Moment, Remembered, relook_of, rests_on_readings};
 use super::owners::{self, Loads};
 use super::seen::{Seen, count};
-use super::{justify, lists, outset, propose, roads, two, walk};
+use super::{justify, lists, outset, propose, roads, walk};
 use crate::absence::Roster;
 use crate::calendar;
 use crate::dispatch::verify::Witness;
 use crate::governor::Pause;
 use crate::guard::Passed;
-use crate::ledger::{Index, Inputs, Ledger, LedgerError, Observed, Sighting, Taken, said_print};
+use crate::ledger::{
+    Index, Inputs, Ledger, LedgerError, Observed, Sighting, Taken, TaskView, said_print,
+};
 use crate::model::hash::{FastMap, FastSet};
 use crate::model::settings::Settings;
+use crate::model::two;
 use crate::model::{
     Clock, CycleId, Decision, Fields, Kind, Known, LineageId, Login, Owner, Refusal, RefusalReason,
     Snapshot, TargetName, Task, TaskId, Verdict,
 };
 use crate::oig::{Client, Logins, OigError};
-use crate::policy::{Class, Need, PolicySet};
+use crate::policy::{Class, Need, PolicySet, Worded};
 use crate::source::Intake;
 
 /// Why a cycle could not be finished; nothing was sent.
@@ -221,36 +224,29 @@ pub async fn evaluate_list(
     out.seen.logins.clone_from(&memory.lists);
     memory.cache.readers = Readers::of(&bench.logins, &snapshot);
     let states: Vec<Option<RowState>> = bench.ledger.read(|index| {
-        observed
-            .views
-            .iter()
-            .map(|view| {
-                let lineage = view.lineage?;
-                Some(RowState {
-                    lineage,
-                    origin: index.origin(lineage).unwrap_or(now),
-                    first: index.first_number(lineage),
-                    attempt_open: view.attempt_open,
-                    ambiguous: view.ambiguous,
-                })
+        two::map(&observed.views, &|view: &TaskView| {
+            let lineage = view.lineage?;
+            Some(RowState {
+                lineage,
+                origin: index.origin(lineage).unwrap_or(now),
+                first: index.first_number(lineage),
+                attempt_open: view.attempt_open,
+                ambiguous: view.ambiguous,
             })
-            .collect()
+        })
     });
     let ledger = &bench.ledger;
     out.witness = ledger.read(|index| outset::witness(&snapshot, &states, index, memory.cycle));
     let told: FastSet<LineageId> = observed.outcomes.iter().map(|told| told.lineage).collect();
     let moved: Vec<bool> = bench.ledger.read(|index| {
-        states
-            .iter()
-            .map(|state| {
-                state.is_some_and(|state| {
-                    !told.contains(&state.lineage)
-                        && index
-                            .last_move(state.lineage)
-                            .is_some_and(|at| at.as_second() >= snapshot.taken_at.as_second())
-                })
+        two::map(&states, &|state: &Option<RowState>| {
+            state.is_some_and(|state| {
+                !told.contains(&state.lineage)
+                    && index
+                        .last_move(state.lineage)
+                        .is_some_and(|at| at.as_second() >= snapshot.taken_at.as_second())
             })
-            .collect()
+        })
     });
     // an id that a successor has replaced is never acted on; a row that can't be told apart neither,
     // nor one that may be older than what an attempt of it has led to meanwhile
@@ -350,13 +346,17 @@ pub async fn evaluate_list(
     let mut parts = to_decide.chunks(DECIDE_AT_ONCE);
     let mut inputs = Vec::new();
     let first = parts.next().map(|part| candidates(part, memory));
-    let mut asked = first.map(|first| Asked::now(bench, first));
+    let writers = std::mem::take(&mut memory.words);
+    let mut asked = first.map(|first| Asked::now(bench, writers, first));
     let mut keeping = VecDeque::new();
     while let Some(deciding) = asked.take() {
         keeping.extend(keep(bench, std::mem::take(&mut inputs), now).await?);
         let next = parts.next().map(|part| candidates(part, memory));
-        let decided = deciding.answers().await?;
-        asked = next.map(|next| Asked::now(bench, next));
+        let (decided, writers) = deciding.answers().await?;
+        match next {
+            Some(next) => asked = Some(Asked::now(bench, writers, next)),
+            None => memory.words = writers,
+        }
         for one in decided {
             inputs.extend(remember(&around, memory, one, &mut out));
         }
@@ -406,16 +406,20 @@ fn changed(
 ) -> Vec<(usize, u64)> {
     let mut to_decide = Vec::new();
     let cycle = memory.cycle;
-    for row in rows.iter().copied() {
-        let Some(state) = around.states[row] else {
+    let known: &Memory = memory;
+    let prints: Vec<Option<(LineageId, u64)>> = two::map(rows, &|row: &usize| {
+        let state = around.states[*row]?;
+        Some((state.lineage, around.print(known, *row, state)))
+    });
+    for (row, print) in rows.iter().copied().zip(prints) {
+        let Some((lineage, print)) = print else {
             continue;
         };
-        let print = around.print(memory, row, state);
-        if around.bench.whole || memory.must_decide(state.lineage, print, around.now) {
+        if around.bench.whole || memory.must_decide(lineage, print, around.now) {
             to_decide.push((row, print));
         } else {
             out.unchanged += 1;
-            if let Some(known) = memory.lineages.get_mut(&state.lineage) {
+            if let Some(known) = memory.lineages.get_mut(&lineage) {
                 known.seen = cycle;
                 known.by = around.snapshot.seen_by(row);
             }
@@ -447,8 +451,13 @@ fn remember(
     let Decided {
         candidate,
         evaluated,
-        inputs: (text, moment),
+        inputs,
     } = decided;
+    let Worded {
+        digest,
+        text,
+        moment,
+    } = inputs;
     let Candidate {
         row,
         task,
@@ -499,7 +508,7 @@ fn remember(
         verdict: evaluated.verdict,
     };
     let acts = matches!(decision.verdict, Some(Verdict::Act { .. }));
-    let (digest, said) = (decision.inputs.clone(), said_print(&decision));
+    let said = said_print(&decision);
     if around.bench.whole {
         let mut text = describe::row_text(&task, &facts);
         let road = around.road_in_words(row);

@@ -170,6 +170,7 @@ impl Core {
         let mut wanted: Vec<(Arc<Decision>, Passed)> = Vec::with_capacity(many);
         let mut refused: Vec<(Arc<Decision>, Refusal)> = Vec::new();
         let mut behinds: FastMap<LineageId, Behind> = FastMap::default();
+        behinds.reserve(many);
         let mut order_waits = FastMap::default();
         let mut decided: BTreeMap<&'static str, u64> = BTreeMap::new();
         for Proposal {

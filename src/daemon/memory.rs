@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::another::Watched;
+use super::ask::Writers;
 use super::cache::Cache;
 use super::lists::Listed;
 use crate::model::hash::{FastMap, FastSet};
@@ -95,6 +96,8 @@ pub struct Memory {
     pub lists: Vec<Listed>,
     /// Definitions of the running cycle's decisions, each once: very many tasks share few.
     pub definitions: FastSet<DefinitionId>,
+    /// What inputs are put into words with: what tasks of one sort share is told once, over all cycles.
+    pub words: Writers,
     /// Who was seen to change tasks.
     pub watched: Watched,
     /// Number of the running cycle.

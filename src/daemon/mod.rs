@@ -55,7 +55,6 @@ mod stories;
 mod survey;
 mod systemd;
 mod time;
-mod two;
 mod under_way;
 mod upkeep;
 mod views;

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 mod asked;
 
-use self::asked::{ask, asked_first};
+use self::asked::{AT_ONCE, ask, asked_first};
 use super::collect::collector;
 use super::evaluate::{Behind, CycleError, Evaluated, Proposal, Shown};
 use super::facts::Surroundings;
@@ -17,6 +17,7 @@ use crate::governor::Pause;
 use crate::guard::{self, GuardNeeds, MemberFact, Passed};
 use crate::model::facts::Known;
 use crate::model::hash::{FastMap, FastSet};
+use crate::model::two;
 use crate::model::{
     Action, Decision, LineageId, Login, OrderRelease, Principal, ProcessKey, Refusal,
     RefusalReason, Road, RoleKey, Scope, TargetName, Verdict,
@@ -192,44 +193,51 @@ fn wishes(
     let mut wishes = Vec::with_capacity(out.fresh.len());
     let foreign = around.bench.settings.governor.count_foreign_attempts;
     let retry = Arc::new(Action::Retry);
-    for row in rows.iter().copied() {
-        let Some(state) = around.states[row] else {
-            continue;
-        };
-        let Some(known) = memory.lineages.get(&state.lineage) else {
-            continue;
-        };
-        let Some(act) = &known.act else {
-            continue;
-        };
+    let one = |row: &usize| {
+        let state = around.states[*row]?;
+        let known = memory.lineages.get(&state.lineage)?;
+        let act = known.act.as_ref()?;
         let fresh = out.fresh.contains(&state.lineage);
         if !fresh
             && !around.bench.whole
             && known.still_refused(around.bench.epoch, around.now)
             && let Some(refusal) = known.refusal
         {
-            *out.still_refused.entry(refusal.reason).or_default() += 1;
-            continue;
+            return Some(Err(refusal.reason));
         }
-        if let Some(Verdict::Act {
+        let Some(Verdict::Act {
             action, priority, ..
         }) = &act.verdict
-        {
-            wishes.push(Wish {
-                row,
-                action: match action {
-                    Action::Retry => Arc::clone(&retry),
-                    other => Arc::new(other.clone()),
-                },
-                priority: *priority,
-                decision: Arc::clone(act),
-                attempts: {
-                    let ledger = &around.bench.ledger;
-                    ledger.read(|index| index.counted(state.lineage, foreign))
-                },
-                origin: state.origin,
-            });
+        else {
+            return None;
+        };
+        Some(Ok(Wish {
+            row: *row,
+            action: match action {
+                Action::Retry => Arc::clone(&retry),
+                other => Arc::new(other.clone()),
+            },
+            priority: *priority,
+            decision: Arc::clone(act),
+            attempts: {
+                let ledger = &around.bench.ledger;
+                ledger.read(|index| index.counted(state.lineage, foreign))
+            },
+            origin: state.origin,
+        }))
+    };
+    let mut still = Vec::new();
+    // part by part: what is wanted never exists twice
+    for part in rows.chunks(AT_ONCE) {
+        for found in two::map(part, &one).into_iter().flatten() {
+            match found {
+                Ok(wish) => wishes.push(wish),
+                Err(reason) => still.push(reason),
+            }
         }
+    }
+    for reason in still {
+        *out.still_refused.entry(reason).or_default() += 1;
     }
     wishes
 }

@@ -96,11 +96,14 @@ impl Queues {
         busy: &dyn Fn(&Admitted, &ProcessKey) -> bool,
     ) -> Option<Pick> {
         let items = self.lanes.get_mut(&(lane, target.clone()))?;
+        let many = max.min(items.len());
         let mut accounts: FastSet<ProcessKey> = FastSet::default();
         let mut lineages: FastSet<LineageId> = FastSet::default();
+        accounts.reserve(many);
+        lineages.reserve(many);
         let mut first: Option<(ActionName, Option<Login>)> = None;
-        let mut taken = Vec::new();
-        let mut kept = VecDeque::with_capacity(items.len());
+        let mut taken = Vec::with_capacity(many);
+        let mut kept = VecDeque::new();
         while let Some(item) = items.pop_front() {
             let name = item.action().name();
             let login = sender(&item);
@@ -122,11 +125,13 @@ impl Queues {
                 kept.push_back(item);
             }
             if taken.len() >= max || (fits && alone) {
-                kept.append(items);
                 break;
             }
         }
-        *items = kept;
+        // mostly none: what was passed over goes before the rest again
+        while let Some(item) = kept.pop_back() {
+            items.push_front(item);
+        }
         first.map(|(action, login)| Pick {
             action,
             login,

@@ -1,11 +1,12 @@
 //! Caps by count and share, and the holds that a person releases; never more than the cap without one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::model::hash::FastSet;
 use crate::model::settings::GovernorSettings;
 use crate::model::task::Fnv;
 use crate::model::{ActionName, PolicyHash, ProcessKey, TargetName, TaskId};
@@ -189,8 +190,8 @@ pub(super) enum Over {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Used {
     acts: BTreeMap<(TargetName, ActionName, Lane), u32>,
-    accounts: BTreeSet<ProcessKey>,
-    probes: BTreeSet<TargetName>,
+    accounts: FastSet<ProcessKey>,
+    probes: FastSet<TargetName>,
 }
 
 impl Used {
@@ -237,7 +238,7 @@ impl Used {
 
     /// True for the first act of a target in this cycle.
     pub(super) fn take_probe(&mut self, target: &TargetName) -> bool {
-        self.probes.insert(target.clone())
+        !self.probes.contains(target) && self.probes.insert(target.clone())
     }
 
     /// True where the target's probe of this cycle was taken.

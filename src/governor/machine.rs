@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use crate::guard::Passed;
 use crate::model::facts::History;
 use crate::model::settings::{GovernorSettings, Modes, TargetLimits};
+use crate::model::two;
 use crate::model::{
-    Action, ActionName, AttemptState, Decision, LineageId, PolicyHash, Refusal, RefusalReason,
-    Scope, TargetName, TaskId, Verdict,
+    ActionName, AttemptState, Decision, LineageId, PolicyHash, Refusal, RefusalReason, Scope,
+    TargetName, TaskId, Verdict,
 };
 
 use super::admitted::{Admitted, Lane};
@@ -130,10 +131,12 @@ pub struct Governor {
     pub(super) next_due: Option<Timestamp>,
 }
 
+/// Acts that are asked about in one go, so that the answers never exist all at once.
+const AT_ONCE: usize = 4096;
+
 struct Candidate {
     decision: Arc<Decision>,
     passed: Passed,
-    action: Action,
     target: TargetName,
     lane: Lane,
     priority: i32,
@@ -208,19 +211,30 @@ impl Governor {
 
     /// Says what of the wanted may happen now. Each decision comes with the guards' proof for its
     /// own act; caps count over the whole interval, also when this is called more than once in it.
-    pub fn govern<D: Into<Arc<Decision>>>(
+    pub fn govern<D: Into<Arc<Decision>> + Send>(
         &mut self,
         now: Timestamp,
         wanted: Vec<(D, Passed)>,
-        history: &dyn Fn(LineageId) -> History,
+        history: &(dyn Fn(LineageId) -> History + Sync),
     ) -> Governed {
         let here = self.state.tick(now);
         let mut out = Governed::default();
         let mut candidates = Vec::with_capacity(wanted.len());
-        for (decision, passed) in wanted {
-            match self.candidate(now, decision.into(), passed, history) {
-                Ok(candidate) => candidates.push(candidate),
-                Err(refused) => out.refused.push(*refused),
+        // the gates of one act know nothing of the others, so that many are asked at the same time; what
+        // they say is taken in its order
+        let one =
+            |(decision, passed): (D, Passed)| self.candidate(now, decision.into(), passed, history);
+        let mut wanted = wanted.into_iter();
+        loop {
+            let part: Vec<(D, Passed)> = wanted.by_ref().take(AT_ONCE).collect();
+            if part.is_empty() {
+                break;
+            }
+            for asked in two::map_into(part, two::FEW, &one) {
+                match asked {
+                    Ok(candidate) => candidates.push(candidate),
+                    Err(refused) => out.refused.push(*refused),
+                }
             }
         }
         // among equals who has had the fewest attempts: else the probes of a long outage use up those
@@ -244,7 +258,7 @@ impl Governor {
                     self.take(&candidate, here);
                     let admitted = Admitted::new(
                         candidate.decision,
-                        candidate.action,
+                        candidate.passed.action().clone(),
                         candidate.target,
                         candidate.lane,
                         candidate.priority,
@@ -291,7 +305,7 @@ impl Governor {
         now: Timestamp,
         decision: Arc<Decision>,
         passed: Passed,
-        history: &dyn Fn(LineageId) -> History,
+        history: &(dyn Fn(LineageId) -> History + Sync),
     ) -> Result<Candidate, Box<(Arc<Decision>, Refusal)>> {
         let Some(target) = decision.target.clone() else {
             let refusal = no_target(&decision);
@@ -312,7 +326,6 @@ impl Governor {
             Lane::Usual
         };
         Ok(Candidate {
-            action: passed.action().clone(),
             decision,
             passed,
             target,
@@ -335,7 +348,7 @@ impl Governor {
     ) -> BTreeMap<(TargetName, ActionName, PolicyHash), Over> {
         let mut sorts: BTreeMap<(TargetName, ActionName, PolicyHash), Vec<TaskId>> =
             BTreeMap::new();
-        for candidate in candidates.iter().filter(|c| is_held(c.action.name())) {
+        for candidate in candidates.iter().filter(|c| is_held(c.action())) {
             let wish = candidate.wish();
             if cap::approved(&self.state.holds, &wish, here)
                 || cap::rejected(&self.state.holds, &wish, here).is_some()
@@ -345,7 +358,7 @@ impl Governor {
             sorts
                 .entry((
                     candidate.target.clone(),
-                    candidate.action.name(),
+                    candidate.action(),
                     candidate.decision.hash.clone(),
                 ))
                 .or_default()
@@ -386,7 +399,7 @@ impl Governor {
         now: Timestamp,
     ) -> Option<Refusal> {
         let target = &candidate.target;
-        let action = candidate.action.name();
+        let action = candidate.action();
         let scope = || Scope::ActionOnTarget(action, target.clone());
         let wish = candidate.wish();
         if is_held(action) {
@@ -433,11 +446,11 @@ impl Governor {
 
     fn take(&mut self, candidate: &Candidate, here: Timestamp) {
         // what a person has approved does not use up the cap for the rest
-        let approved = is_held(candidate.action.name())
+        let approved = is_held(candidate.action())
             && cap::approved(&self.state.holds, &candidate.wish(), here);
         if !approved {
             self.used
-                .count(&candidate.target, candidate.action.name(), candidate.lane);
+                .count(&candidate.target, candidate.action(), candidate.lane);
         }
         if let Some(account) = candidate.passed.process() {
             self.used.take_account(account.clone());
@@ -470,9 +483,13 @@ impl Governor {
 }
 
 impl Candidate {
+    fn action(&self) -> ActionName {
+        self.passed.action().name()
+    }
+
     fn wish(&self) -> Wish<'_> {
         Wish {
-            action: self.action.name(),
+            action: self.action(),
             target: &self.target,
             hash: &self.decision.hash,
             task: &self.decision.task,

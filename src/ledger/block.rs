@@ -5,6 +5,8 @@
 //! bytes, little-endian. A record that gains nothing stands alone as it is; records are JSON objects,
 //! so their first byte tells, and stores written before there were blocks are read as well.
 
+use lz4_flex::block::{compress_into, get_maximum_output_size};
+
 use super::record::MAX_RECORD;
 
 /// The first byte of a block.
@@ -41,10 +43,11 @@ pub fn is_block(value: &[u8]) -> bool {
 pub fn pack(records: &[(u64, Vec<u8>)]) -> Vec<(u64, Vec<u8>)> {
     let mut out = Vec::with_capacity(records.len() / 3 + 1);
     let (mut rest, mut room) = (records, TRIED);
+    let mut packer = Packer::default();
     while let Some((first, alone)) = rest.first() {
         let mut run = run_of(rest, room);
         let value = loop {
-            let (raw, packed) = packed(run);
+            let (raw, packed) = packer.packed(run);
             if packed.len() <= MAX_RECORD && packed.len() < raw {
                 // the next ones are probably alike
                 room = (raw.saturating_mul(MAX_RECORD * 9 / 10) / packed.len()).clamp(TRIED, MOST);
@@ -75,20 +78,38 @@ fn run_of(records: &[(u64, Vec<u8>)], room: usize) -> &[(u64, Vec<u8>)] {
     &records[..many.count().max(1)]
 }
 
-/// Bytes of the records with their lengths, and the block that they make.
-fn packed(run: &[(u64, Vec<u8>)]) -> (usize, Vec<u8>) {
-    let raw: usize = run.iter().map(|(_, record)| record.len() + BESIDE).sum();
-    let mut plain = Vec::with_capacity(raw);
-    for (_, record) in run {
-        // records are far below 4 GiB
-        plain.extend_from_slice(&u32::try_from(record.len()).unwrap_or(0).to_le_bytes());
-        plain.extend_from_slice(record);
+/// Buffers of the blocks of one call: they are as large as a block before it is packed.
+#[derive(Default)]
+struct Packer {
+    plain: Vec<u8>,
+    room: Vec<u8>,
+}
+
+impl Packer {
+    /// Bytes of the records with their lengths, and the block that they make.
+    fn packed(&mut self, run: &[(u64, Vec<u8>)]) -> (usize, Vec<u8>) {
+        let Self { plain, room } = self;
+        plain.clear();
+        for (_, record) in run {
+            // records are far below 4 GiB
+            plain.extend_from_slice(&u32::try_from(record.len()).unwrap_or(0).to_le_bytes());
+            plain.extend_from_slice(record);
+        }
+        let raw = plain.len();
+        let most = get_maximum_output_size(raw);
+        if room.len() < most {
+            room.resize(most, 0);
+        }
+        // with that much room it can't fail; empty, it gains nothing and is not taken
+        let many = compress_into(plain, room).unwrap_or(0);
+        let packed = room.get(..many).filter(|packed| !packed.is_empty());
+        let packed = packed.unwrap_or(plain);
+        let mut out = Vec::with_capacity(HEAD + packed.len());
+        out.push(PACKED);
+        out.extend_from_slice(&u32::try_from(raw).unwrap_or(0).to_le_bytes());
+        out.extend_from_slice(packed);
+        (raw, out)
     }
-    let mut out = Vec::with_capacity(HEAD + raw / 2);
-    out.push(PACKED);
-    out.extend_from_slice(&u32::try_from(raw).unwrap_or(0).to_le_bytes());
-    out.extend_from_slice(&lz4_flex::block::compress(&plain));
-    (raw, out)
 }
 
 /// Shows the records of a value that stands under `first`, in order, until the visitor answers false;

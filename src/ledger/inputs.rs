@@ -1,19 +1,18 @@
-//! Stores what decisions rested on: once per digest, alike texts as their difference, and only beside decisions that change; it never stores more than [`MAX_INPUTS`] bytes of one.
+//! Stores what decisions rested on: once per digest, what is told by another text behind that text, and only beside decisions that change; it never stores more than [`MAX_INPUTS`] bytes of one.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::alike::{Step, steps};
 use super::error::LedgerError;
 use super::record::{AlikeItem, EventBody, Meta};
 use super::work::Work;
-use crate::model::{Digest, LineageId};
+use crate::model::alike::Step;
+use crate::model::{Base, Digest, InputsText, LineageId};
 
 /// Longest inputs of one decision that are kept, bytes. Longer ones are not, and it is said.
 pub const MAX_INPUTS: usize = 64 * 1024;
-/// Most definitions whose last whole text is remembered for differences.
-const BASES: usize = 256;
 /// Most bytes that wait to learn whether their decision is recorded; more are stored at once.
 const WAITING: usize = 32 << 20;
 /// Longest difference that shares a record with others, bytes as written; longer ones are stored whole.
@@ -24,10 +23,10 @@ const LONGEST: usize = 6000;
 pub struct Inputs {
     /// The piece of work.
     pub lineage: LineageId,
-    /// SHA-256 of the text.
+    /// The digest of the text.
     pub digest: Digest,
     /// What was seen, the moment left aside.
-    pub text: String,
+    pub text: InputsText,
     /// The answer's fingerprint ([`super::said_print`]): a new answer is recorded in any case.
     pub said: u64,
 }
@@ -35,11 +34,9 @@ pub struct Inputs {
 /// What the ledger's thread remembers of inputs, for this run only.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    /// By definition: a text that is stored whole.
-    bases: HashMap<u32, (Digest, String)>,
     /// Inputs of answers that are as before: stored once their decision is recorded after all, be it
     /// cycles later, because what holds it back has changed.
-    waiting: HashMap<LineageId, (Digest, String)>,
+    waiting: HashMap<LineageId, (Digest, InputsText)>,
     /// Bytes of those texts.
     bytes: usize,
 }
@@ -70,15 +67,15 @@ impl Work {
             }
             // what waited for this lineage was seen before: its decision was not recorded
             if let Some((_, old)) = self.held.waiting.remove(&one.lineage) {
-                self.held.bytes = self.held.bytes.saturating_sub(old.len());
+                self.held.bytes = self.held.bytes.saturating_sub(old.weight());
             }
             if as_before && self.held.bytes < WAITING {
-                self.held.bytes += one.text.len();
+                self.held.bytes += one.text.weight();
                 self.held
                     .waiting
                     .insert(one.lineage, (one.digest, one.text));
             } else {
-                write.push((one.lineage, one.digest, one.text));
+                write.push((one.digest, one.text));
             }
         }
         self.write_inputs(write, now)
@@ -96,9 +93,9 @@ impl Work {
         let mut write = Vec::new();
         for (lineage, digest) in decisions {
             if let Some((have, text)) = self.held.waiting.remove(&lineage) {
-                self.held.bytes = self.held.bytes.saturating_sub(text.len());
+                self.held.bytes = self.held.bytes.saturating_sub(text.weight());
                 if have == *digest {
-                    write.push((lineage, have, text));
+                    write.push((have, text));
                 }
             }
         }
@@ -107,35 +104,48 @@ impl Work {
 
     fn write_inputs(
         &mut self,
-        inputs: Vec<(LineageId, Digest, String)>,
+        inputs: Vec<(Digest, InputsText)>,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
         // one row per base: its records then name it once
-        let mut alike: Vec<(Digest, Vec<AlikeItem>)> = Vec::new();
-        for (lineage, digest, text) in inputs {
+        let mut alike: Vec<(Arc<Base>, Vec<AlikeItem>)> = Vec::new();
+        for (digest, text) in inputs {
             if self.index().kept(&digest).is_some() {
                 continue;
             }
-            let sort = self.index().definition_number(lineage);
-            let found = self.held.bases.get(&sort).and_then(|(base, have)| {
-                let steps = steps(have, &text)?;
-                (written(&steps) <= LONGEST).then(|| (base.clone(), steps))
-            });
-            let Some((base, steps)) = found else {
-                self.keep_as(&digest, &text, now)?;
-                if self.held.bases.len() >= BASES {
-                    self.held.bases.clear();
+            let (base, steps) = match text {
+                InputsText::Alike { base, steps, .. } if written(&steps) <= LONGEST => {
+                    (base, steps)
                 }
-                self.held.bases.insert(sort, (digest, text));
-                continue;
+                other => {
+                    match other.whole() {
+                        Some(text) => self.keep_as(&digest, &text, now)?,
+                        // a fault of ours: better said than stored wrong
+                        None => tracing::error!(
+                            %digest,
+                            "what a decision rests on could not be put together and is not stored; this is a fault in provtaskd, please report it"
+                        ),
+                    }
+                    continue;
+                }
+            };
+            let same = |(have, _): &&mut (Arc<Base>, _)| {
+                Arc::ptr_eq(have, &base) || have.digest == base.digest
             };
             let item = AlikeItem { digest, steps };
-            match alike.iter_mut().find(|(have, _)| *have == base) {
-                Some((_, items)) => items.push(item),
-                None => alike.push((base, vec![item])),
+            // tasks of one sort mostly come one after the other
+            if let Some((_, items)) = alike.iter_mut().rev().find(same) {
+                items.push(item);
+                continue;
             }
+            // what is told by it can be read only with it: it goes first
+            if self.index().kept(&base.digest).is_none() {
+                self.keep_as(&base.digest, &base.text, now)?;
+            }
+            alike.push((base, vec![item]));
         }
         for (base, items) in alike {
+            let base = base.digest.clone();
             let body = EventBody::InputsAlike { base, items };
             self.emit(&Meta::daemon(now, None), body)?;
         }

@@ -1,6 +1,5 @@
 //! The durable memory of claims, outcomes and learned facts; nothing is sent that is not on disk here first, and nothing here ever decides what to do.
 
-mod alike;
 pub mod anchor;
 mod aside;
 mod attempts;
@@ -46,7 +45,7 @@ mod walk;
 mod work;
 mod world;
 
-pub use alike::undo as alike_undone;
+pub use crate::model::alike::undo as alike_undone;
 pub use attempts::{ClaimRequest, Claims, Settled};
 pub use claimed::Claimed;
 pub use dated::ServerBehind;

@@ -6,11 +6,12 @@ use jiff::Timestamp;
 
 use super::error::LedgerError;
 use super::index::decided_print;
-use super::record::{Actor, DecidedItem, EventBody, MAX_TEXT, Meta, digest_of};
+use super::record::{Actor, DecidedItem, EventBody, MAX_TEXT, Meta};
 use super::work::Work;
 use crate::model::text::{clip_json, json_cost, json_len};
 use crate::model::{
     Action, AttemptState, CycleId, Decision, Digest, LineageId, Login, Refusal, Verdict,
+    text_digest,
 };
 
 /// Bytes per part of something stored by digest.
@@ -139,7 +140,7 @@ impl Work {
     }
 
     pub(super) fn keep(&mut self, text: &str, now: Timestamp) -> Result<Digest, LedgerError> {
-        let digest = digest_of(text.as_bytes());
+        let digest = text_digest(text);
         if self.index().kept(&digest).is_none() {
             self.keep_as(&digest, text, now)?;
         }

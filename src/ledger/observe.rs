@@ -16,6 +16,7 @@ use super::work::Work;
 use super::world::World;
 use crate::model::hash::{FastMap, FastSet};
 use crate::model::settings::DeliverySettings;
+use crate::model::two;
 use crate::model::{
     Action, AttemptEvent, AttemptState, CycleId, Kind, LineageId, Login, Outcome, ProcessKey,
     Snapshot, TaskId,
@@ -262,10 +263,8 @@ impl Work {
                 Join::Fresh | Join::Ambiguous(_) => {
                     next += 1;
                     view.lineage = Some(LineageId(next));
-                    let mut item = opening(task, LineageId(next), sight.kinds[new.at]);
-                    item.walked = sight.walked.contains(&task.id);
+                    let ambiguous = matches!(to, Join::Ambiguous(_));
                     if let Join::Ambiguous(lineages) = to {
-                        item.ambiguous = true;
                         out.ambiguous += 1;
                         // siblings that nothing tells apart share one doubt, however the list mixes them
                         let at = *doubt_about.entry(lineages).or_insert_with(|| {
@@ -277,7 +276,7 @@ impl Work {
                     if !task.status.is_finished() {
                         there.push((new.at, LineageId(next)));
                     }
-                    opened.push((new.at, item));
+                    opened.push((new.at, (new.at, LineageId(next), ambiguous)));
                 }
             }
         }
@@ -293,12 +292,14 @@ impl Work {
         let snapshot = &*sight.snapshot;
         for (login, opened) in runs(snapshot, opened) {
             let meta = meta.clone().login(Some(login));
-            let mut opened = opened.into_iter();
-            loop {
-                let items: Vec<_> = opened.by_ref().take(OPENED_AT_ONCE).collect();
-                if items.is_empty() {
-                    break;
-                }
+            for part in opened.chunks(OPENED_AT_ONCE) {
+                let items = two::map(part, &|(at, lineage, ambiguous)| {
+                    let task = &tasks[*at];
+                    let mut item = opening(task, *lineage, sight.kinds[*at]);
+                    item.walked = sight.walked.contains(&task.id);
+                    item.ambiguous = *ambiguous;
+                    item
+                });
                 self.emit(&meta, EventBody::LineagesOpened { items })?;
             }
         }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::alike::undo;
 use super::error::LedgerError;
 use super::record::{Event, EventBody, RecordError, VERSION, decode};
 use super::store::Store;
+use crate::model::alike::undo;
 use crate::model::{Digest, LineageId, TaskId};
 
 /// The first line of an export.

@@ -329,7 +329,7 @@ pub struct Now {
     /// Domain time.
     pub at: Timestamp,
     /// The configured zone, e.g. `Europe/Berlin`.
-    pub zone: String,
+    pub zone: Arc<str>,
     /// 1 = Monday … 7 = Sunday, in that zone.
     pub weekday: u8,
     /// 0 to 23, in that zone.

@@ -137,6 +137,20 @@ text_id!(
     canonical_name
 );
 
+impl Digest {
+    /// A SHA-256 in hex.
+    pub fn of_hash(hash: &[u8; 32]) -> Self {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [0_u8; 64];
+        for (two, byte) in text.as_chunks_mut().0.iter_mut().zip(hash) {
+            *two = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 0x0f)]];
+        }
+        // digits are ASCII
+        let text = std::str::from_utf8(&text).unwrap_or_default();
+        Self::from_canonical(std::sync::Arc::from(text))
+    }
+}
+
 impl TaskId {
     /// The id as a number where it is one; "a higher id" in the joining of successors means this.
     pub fn number(&self) -> Option<u64> {

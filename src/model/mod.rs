@@ -1,5 +1,6 @@
 //! The vocabulary that every room speaks; it depends on nothing in the crate and does no I/O.
 
+pub mod alike;
 pub mod attempt;
 pub mod clock;
 pub mod decision;
@@ -8,6 +9,7 @@ pub mod fields;
 pub mod hash;
 pub mod hmac;
 pub mod id;
+pub mod inputs;
 pub mod kind;
 #[cfg(test)]
 pub mod long;
@@ -16,6 +18,7 @@ pub mod seers;
 pub mod settings;
 pub mod task;
 pub mod text;
+pub mod two;
 
 pub use attempt::{AttemptEvent, AttemptState, Outcome, Receipt, ReceiptStatus};
 pub use clock::Clock;
@@ -29,6 +32,7 @@ pub use id::{
     BatchId, CycleId, DefKey, Digest, LineageId, Login, PolicyHash, Principal, ProcessKey, RoleKey,
     TargetName, TaskId, UserKey,
 };
+pub use inputs::{Base, InputsText, text_digest};
 pub use kind::Kind;
 pub use road::Road;
 pub use seers::{NotRead, Seers};

@@ -20,6 +20,9 @@ use crate::model::settings::ServerSettings;
 
 /// Bytes that are set aside at most for a body because its header promises them.
 const PROMISED: usize = 4 << 20;
+/// Bytes from which on a buffer is worth being kept for the next page, and how many are kept.
+const LARGE: usize = 64 << 10;
+const BUFFERS: usize = 4;
 
 /// A client of one OIG server under one login. Cheap to clone; clones share login, budget and counters.
 #[derive(Clone)]
@@ -37,6 +40,9 @@ pub(super) struct Inner {
     pub(super) pages_known: AtomicU32,
     /// True once the server has shown that it understands `or` between users.
     pub(super) or_works: AtomicBool,
+    /// Buffers of pages that were taken apart, for the next ones of the same list: a page of a megabyte takes
+    /// longer to be had from the system than to be filled.
+    buffers: Mutex<Vec<Vec<u8>>>,
 }
 
 #[derive(Default)]
@@ -113,6 +119,7 @@ impl Client {
             clock,
             counts: Counts::default(),
             pages_known: AtomicU32::new(0),
+            buffers: Mutex::default(),
             or_works: AtomicBool::new(false),
         }))
     }
@@ -375,7 +382,9 @@ impl Inner {
         let date = date.and_then(|v| v.to_str().ok()).map(str::to_owned);
         // what the header promises, within the cap: a page of a megabyte is not copied over and over
         let promised = usize::try_from(answer.content_length().unwrap_or(0));
-        let mut bytes = Vec::with_capacity(promised.unwrap_or(0).min(limit).min(PROMISED));
+        let promised = promised.unwrap_or(0).min(limit).min(PROMISED);
+        let mut bytes = self.buffer(promised);
+        bytes.reserve_exact(promised);
         while let Some(chunk) = answer.chunk().await.map_err(|e| self.transport(&e, what))? {
             let size = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
             self.counts.bytes.fetch_add(size, Ordering::Relaxed);
@@ -388,6 +397,28 @@ impl Inner {
             bytes.extend_from_slice(&chunk);
         }
         Ok(Body { bytes, date, peer })
+    }
+
+    /// An empty buffer, one that is there already where it is worth it.
+    fn buffer(&self, promised: usize) -> Vec<u8> {
+        let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = buffers.pop_if(|_| promised >= LARGE);
+        found.unwrap_or_default()
+    }
+
+    /// Keeps the buffer of a page for the next one.
+    pub(super) fn give_back(&self, mut bytes: Vec<u8>) {
+        bytes.clear();
+        let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        if bytes.capacity() >= LARGE && buffers.len() < BUFFERS {
+            buffers.push(bytes);
+        }
+    }
+
+    /// The list has been read: nothing is kept until the next one.
+    pub(super) fn drop_buffers(&self) {
+        let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        buffers.clear();
     }
 
     /// The text of a body that should be JSON.

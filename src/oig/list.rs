@@ -61,6 +61,12 @@ impl Client {
     /// # Errors
     /// Any [`OigError`] of any page: a list with a hole is no snapshot.
     pub async fn list(&self) -> Result<Snapshot, OigError> {
+        let read = self.pages().await;
+        self.0.drop_buffers();
+        read
+    }
+
+    async fn pages(&self) -> Result<Snapshot, OigError> {
         let inner = &self.0;
         let path = inner.api("/provtasks");
         let limit = u64::from(inner.settings.page_size.max(1));
@@ -362,11 +368,15 @@ impl Inner {
                 Err(why) => unreadable.push(why),
             }
         }
+        let (has_more, link) = (page.has_more, page.next);
+        drop((page.items, page.own));
+        drop(text);
+        self.give_back(body.bytes);
         let table = mapper.table();
         for task in &mut tasks {
             task.fields.share_table(Arc::clone(&table));
         }
-        let next = match page.next.as_deref().map(|href| self.own_query(href, path)) {
+        let next = match link.as_deref().map(|href| self.own_query(href, path)) {
             None => Next::None,
             Some(None) => {
                 tracing::warn!("a next link leads to another path and is not used");
@@ -377,7 +387,7 @@ impl Inner {
                 None => Next::Opaque(query),
             },
         };
-        let more = match page.has_more {
+        let more = match has_more {
             Some(more) => more,
             None => !matches!(next, Next::None) || (raw > 0 && count(raw) >= limit),
         };

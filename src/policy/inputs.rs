@@ -1,7 +1,9 @@
 //! The inputs of a decision as one text and its digest, so that it can be explained and repeated later; it decides nothing.
 //!
-//! After the version every part stands as `length:text,` (bytes), one that is absent as `-,`. Only the
-//! facts are JSON.
+//! After the version every part stands as `length:text,` (bytes), one that is absent as `-,`. First come four
+//! parts of what tasks of one sort share, each of which has a digest of its own: status, definition, target and
+//! owner; names and sorts of the fields; the facts, as JSON, but for people and history; owner, beneficiary and
+//! siblings. Then what is the task's own, the values of the fields last.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -13,13 +15,14 @@ use sha2::{Digest as _, Sha256};
 
 use super::words::InputsWriter;
 use crate::model::fields::FieldValue;
+use crate::model::inputs::{blocks, part};
 use crate::model::{
     DefKey, Digest, Facts, Fields, Known, Login, Owner, PolicyHash, ProcessKey, TargetName, Task,
     TaskId, TaskStatus,
 };
 
-/// How a text begins that this program writes.
-pub(super) const VERSION: &str = "2;";
+/// How a text of version 2 begins, which had no blocks.
+const VERSION_2: &str = "2;";
 
 /// The stored text can't be read back.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +34,7 @@ pub enum ReplayError {
     #[error("stored inputs can't be read: {0} is missing or broken")]
     Part(&'static str),
     /// Written by another version of provtaskd.
-    #[error("stored inputs have version {0}, this program reads 1 and 2")]
+    #[error("stored inputs have version {0}, this program reads 1 to 3")]
     Version(u32),
 }
 
@@ -45,17 +48,9 @@ struct Parts<'a>(&'a str);
 
 impl<'a> Parts<'a> {
     fn maybe(&mut self, what: &'static str) -> Result<Option<&'a str>, ReplayError> {
-        if let Some(rest) = self.0.strip_prefix("-,") {
-            self.0 = rest;
-            return Ok(None);
-        }
-        let part = self.0.split_once(':').and_then(|(len, rest)| {
-            let (text, rest) = rest.split_at_checked(len.parse().ok()?)?;
-            Some((text, rest.strip_prefix(',')?))
-        });
-        let (text, rest) = part.ok_or(ReplayError::Part(what))?;
+        let (text, rest) = part(self.0).ok_or(ReplayError::Part(what))?;
         self.0 = rest;
-        Ok(Some(text))
+        Ok(text)
     }
 
     fn one(&mut self, what: &'static str) -> Result<&'a str, ReplayError> {
@@ -87,31 +82,101 @@ fn field(sort: char, text: &str) -> FieldValue<'_> {
     }
 }
 
-fn read(text: &str) -> Result<(Task, Facts), ReplayError> {
-    let mut parts = Parts(text);
-    let mut task = Task::bare(TaskId::new(parts.one("the id")?), TaskStatus::Pending);
+fn status(parts: &mut Parts<'_>) -> Result<TaskStatus, ReplayError> {
     let known = parts.one("the status")? == "known";
     let word = parts.one("the status")?;
-    task.status = if known {
+    Ok(if known {
         TaskStatus::parse(word)
     } else {
         TaskStatus::Unknown(Arc::from(word))
-    };
+    })
+}
+
+fn created(parts: &mut Parts<'_>) -> Result<Option<Timestamp>, ReplayError> {
+    let at = parts.maybe("the creation time")?.map(str::parse);
+    at.transpose()
+        .map_err(|_| ReplayError::Part("the creation time"))
+}
+
+/// The reason: as a text, or by the place of the field that has it.
+enum Reason<'a> {
+    Text(Option<&'a str>),
+    Field(Option<usize>),
+}
+
+impl<'a> Reason<'a> {
+    fn read(parts: &mut Parts<'a>) -> Result<Self, ReplayError> {
+        let in_field = parts.one("the reason")? == "field";
+        let text = parts.maybe("the reason")?;
+        Ok(if in_field {
+            Self::Field(text.and_then(|at| at.parse().ok()))
+        } else {
+            Self::Text(text)
+        })
+    }
+
+    fn of(self, fields: &[(&str, FieldValue<'_>)]) -> Result<Option<Arc<str>>, ReplayError> {
+        match self {
+            Self::Text(text) => Ok(text.map(Arc::from)),
+            Self::Field(at) => {
+                let value = at.and_then(|at| fields.get(at));
+                let (_, value) = value.ok_or(ReplayError::Part("the reason"))?;
+                Ok(Some(Arc::from(value.as_text())))
+            }
+        }
+    }
+}
+
+fn read(blocks: [&str; 4], own: &str) -> Result<(Task, Facts), ReplayError> {
+    let [head, shape, around, people] = blocks;
+    let (mut head, mut shape, mut own) = (Parts(head), Parts(shape), Parts(own));
+    let mut task = Task::bare(TaskId::new(own.one("the id")?), status(&mut head)?);
+    task.definition_key = head.maybe("the definition's key")?.map(DefKey::new);
+    task.definition_name = head.shared("the definition's name")?;
+    task.target = head.maybe("the target")?.map(TargetName::new);
+    task.owner = head.json("the owner")?;
+    task.has_adapter = head.maybe("the adapter")?.map(|text| text == "true");
+    task.process = own.maybe("the account")?.map(ProcessKey::new);
+    task.beneficiary = own.maybe("the beneficiary")?.map(Login::new);
+    task.created = created(&mut own)?;
+    let reason = Reason::read(&mut own)?;
+    task.response = own.shared("the response")?;
+    task.note = own.shared("the note")?;
+    task.request = own.shared("the request")?;
+    task.retry_of = own.maybe("the retried task")?.map(TaskId::new);
+    task.child = own.shared("the child row")?;
+    let lineage = own.one("the history")?;
+    let history = own.one("the history")?;
+    let ids = own.one("the history")?;
+    let facts = serde_json::from_str(&format!(
+        "{{{around},{people},\"history\":{{\"lineage\":{lineage},{history},\"ids\":{ids}}}}}"
+    ))?;
+    let mut fields = Vec::new();
+    while !shape.0.is_empty() {
+        let name = shape.one("a field's name")?;
+        let sort = shape.sort()?;
+        fields.push((name, field(sort, own.one("a field's value")?)));
+    }
+    if !own.0.is_empty() {
+        return Err(ReplayError::Part("the name of a field"));
+    }
+    task.reason = reason.of(&fields)?;
+    task.fields = Fields::from_pairs(fields);
+    Ok((task, facts))
+}
+
+fn read_2(text: &str) -> Result<(Task, Facts), ReplayError> {
+    let mut parts = Parts(text);
+    let mut task = Task::bare(TaskId::new(parts.one("the id")?), TaskStatus::Pending);
+    task.status = status(&mut parts)?;
     task.definition_key = parts.maybe("the definition's key")?.map(DefKey::new);
     task.definition_name = parts.shared("the definition's name")?;
     task.process = parts.maybe("the account")?.map(ProcessKey::new);
     task.target = parts.maybe("the target")?.map(TargetName::new);
     task.beneficiary = parts.maybe("the beneficiary")?.map(Login::new);
     task.owner = parts.json("the owner")?;
-    task.created = match parts.maybe("the creation time")? {
-        Some(text) => {
-            let at = text.parse();
-            Some(at.map_err(|_| ReplayError::Part("the creation time"))?)
-        }
-        None => None,
-    };
-    let in_field = parts.one("the reason")? == "field";
-    let reason = parts.maybe("the reason")?;
+    task.created = created(&mut parts)?;
+    let reason = Reason::read(&mut parts)?;
     task.response = parts.shared("the response")?;
     task.note = parts.shared("the note")?;
     task.request = parts.shared("the request")?;
@@ -126,14 +191,7 @@ fn read(text: &str) -> Result<(Task, Facts), ReplayError> {
         let sort = parts.sort()?;
         fields.push((name, field(sort, parts.one("a field's value")?)));
     }
-    task.reason = if in_field {
-        let at: Option<usize> = reason.and_then(|at| at.parse().ok());
-        let value = at.and_then(|at| fields.get(at));
-        let (_, value) = value.ok_or(ReplayError::Part("the reason"))?;
-        Some(Arc::from(value.as_text()))
-    } else {
-        reason.map(Arc::from)
-    };
+    task.reason = reason.of(&fields)?;
     task.fields = Fields::from_pairs(fields);
     Ok((task, parts.json("the facts")?))
 }
@@ -196,13 +254,16 @@ fn unstore(stored: StoredTask) -> Task {
     }
 }
 
-/// Reads back what [`inputs_text`] wrote, or its JSON of version 1.
+/// Reads back what [`inputs_text`] wrote, or what it wrote as version 2, or its JSON of version 1.
 ///
 /// # Errors
 /// Where the text is neither, or of another version.
 pub fn replay(text: &str) -> Result<(Task, Facts), ReplayError> {
-    if let Some(parts) = text.strip_prefix(VERSION) {
-        return read(parts);
+    if let Some((blocks, own)) = blocks(text) {
+        return read(blocks, own);
+    }
+    if let Some(parts) = text.strip_prefix(VERSION_2) {
+        return read_2(parts);
     }
     let stored: Stored = serde_json::from_str(text)?;
     if stored.v != 1 {

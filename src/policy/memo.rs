@@ -213,7 +213,7 @@ mod tests {
         Arc::new(Facts {
             now: Now {
                 at,
-                zone: "UTC".to_owned(),
+                zone: "UTC".into(),
                 weekday: 1,
                 hour: 9,
                 minute: 0,

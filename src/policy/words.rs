@@ -1,16 +1,18 @@
-//! Writes the inputs of decisions as text, quickly: what one task has in common with the one before is put into words once. It reads nothing back and decides nothing.
+//! Writes the inputs of decisions as text, quickly: what one task has in common with the one before is put into words, compared and digested once. It reads nothing back and decides nothing.
 
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::inputs::{Moment, VERSION};
+use super::frames::{Frames, Own};
+use super::inputs::Moment;
 use crate::model::facts::{AccountView, DefinitionMemory, History, Now, OwnerFact, Person};
 use crate::model::fields::FieldValue;
+use crate::model::inputs::{BLOCKS, BlockDigest, InputsText, VERSION, block_digest, composed};
 use crate::model::{
-    DefKey, Facts, Kind, Known, Login, Owner, Principal, ProcessKey, TargetName, Task, TaskId,
-    TaskStatus,
+    DefKey, Digest, Facts, Kind, Known, Login, Owner, Principal, ProcessKey, TargetName, Task,
+    TaskId, TaskStatus,
 };
 
 /// Plain values with text keys: serialising can't fail, and an empty text can't be read back.
@@ -36,25 +38,78 @@ impl<T> Default for Said<T> {
 
 impl<T: PartialEq + Clone + Serialize> Said<T> {
     fn of(&mut self, value: &T) -> &str {
-        if self.value.as_ref() != Some(value) {
+        self.was(value);
+        &self.text
+    }
+
+    /// Takes the value; answers whether it is the one that was there.
+    fn was(&mut self, value: &T) -> bool {
+        let same = self.value.as_ref() == Some(value);
+        if !same {
             self.text = json(value);
             self.value = Some(value.clone());
         }
-        &self.text
+        same
     }
+}
+
+/// What tasks of one sort share, with its digest.
+#[derive(Debug)]
+pub(super) struct Block {
+    pub text: String,
+    digest: BlockDigest,
+}
+
+impl Default for Block {
+    fn default() -> Self {
+        Self {
+            text: String::new(),
+            digest: block_digest(""),
+        }
+    }
+}
+
+impl Block {
+    fn set(&mut self, text: &str) {
+        if self.text != text {
+            text.clone_into(&mut self.text);
+            self.digest = block_digest(text);
+        }
+    }
+}
+
+/// The places of the blocks.
+const HEAD: usize = 0;
+const SHAPE: usize = 1;
+const AROUND: usize = 2;
+const PEOPLE: usize = 3;
+
+/// What was seen, in words.
+#[derive(Debug)]
+pub struct Worded {
+    /// The digest of the text.
+    pub digest: Digest,
+    /// What was seen, the moment left aside.
+    pub text: InputsText,
+    /// The moment at which it was.
+    pub moment: Arc<str>,
 }
 
 /// Writes one text after the other.
 #[derive(Debug, Default)]
 pub struct InputsWriter {
-    out: String,
-    facts: String,
-    fields: String,
+    blocks: [Block; BLOCKS],
+    own: Own,
+    scratch: String,
+    /// Names and sorts of the last task's fields, as its shape has them.
+    shape: Vec<(Box<str>, char)>,
+    frames: Frames,
     task_owner: Said<Owner>,
     created: Said<Timestamp>,
     now: Said<Now>,
     kind: Said<Kind>,
     class: Said<Arc<str>>,
+    retryable: Said<bool>,
     first_seen: Said<Timestamp>,
     failed_since: Said<Timestamp>,
     owner: Said<Known<OwnerFact>>,
@@ -71,27 +126,74 @@ impl InputsWriter {
     /// The inputs as two texts: what was seen, and the moment at which it was. Looks at different times
     /// that see the same have the same first text. [`super::replay_at`] puts them together again, to
     /// the byte.
-    pub fn parts(&mut self, task: &Task, facts: &mut Facts) -> (String, Arc<str>) {
+    pub fn parts(&mut self, task: &Task, facts: &mut Facts) -> Worded {
         let moment = Moment::NONE.swap(facts);
-        let still = self.text(task, facts);
-        let text = match &self.moment {
-            Some((last, text)) if *last == moment => Arc::clone(text),
+        self.write(task, facts);
+        let text = self.frames.told(task, &self.blocks, &self.own);
+        let digest = composed(
+            self.blocks.each_ref().map(|block| &block.digest),
+            &self.own.text,
+        );
+        let said = match &self.moment {
+            Some((last, said)) if *last == moment => Arc::clone(said),
             _ => {
-                let text: Arc<str> = json(&moment).into();
-                self.moment = Some((moment.clone(), Arc::clone(&text)));
-                text
+                let said: Arc<str> = json(&moment).into();
+                self.moment = Some((moment.clone(), Arc::clone(&said)));
+                said
             }
         };
         moment.swap(facts);
-        (still, text)
+        Worded {
+            digest,
+            text,
+            moment: said,
+        }
     }
 
     /// Everything a policy could see of this task, as text; [`super::replay`] reads it back.
     pub fn text(&mut self, task: &Task, facts: &Facts) -> String {
-        let out = &mut self.out;
+        self.write(task, facts);
+        whole(&self.blocks, &self.own.text)
+    }
+
+    fn write(&mut self, task: &Task, facts: &Facts) {
+        self.put_head(task);
+        let reason = self.put_fields(task);
+        let own = &mut self.own;
+        own.clear();
+        own.part(task.id.as_str());
+        own.maybe(task.process.as_ref().map(ProcessKey::as_str));
+        own.maybe(task.beneficiary.as_ref().map(Login::as_str));
+        match &task.created {
+            // as JSON in quotes
+            Some(created) => own.part(self.created.of(created).trim_matches('"')),
+            None => own.maybe(None),
+        }
+        // mostly the longest text of all, and one of the fields
+        match reason {
+            Some(at) => {
+                own.part("field");
+                own.number(u64::try_from(at).unwrap_or(u64::MAX));
+            }
+            None => {
+                own.part("text");
+                own.maybe(task.reason.as_deref());
+            }
+        }
+        own.maybe(task.response.as_deref());
+        own.maybe(task.note.as_deref());
+        own.maybe(task.request.as_deref());
+        own.maybe(task.retry_of.as_ref().map(TaskId::as_str));
+        own.maybe(task.child.as_deref());
+        self.put_facts(facts);
+        for (_, value) in task.fields.iter() {
+            self.own.part(value.as_text());
+        }
+    }
+
+    fn put_head(&mut self, task: &Task) {
+        let out = &mut self.scratch;
         out.clear();
-        out.push_str(VERSION);
-        put(out, task.id.as_str());
         match &task.status {
             TaskStatus::Unknown(raw) => {
                 put(out, "unknown");
@@ -104,43 +206,45 @@ impl InputsWriter {
         }
         put_maybe(out, task.definition_key.as_ref().map(DefKey::as_str));
         put_maybe(out, task.definition_name.as_deref());
-        put_maybe(out, task.process.as_ref().map(ProcessKey::as_str));
         put_maybe(out, task.target.as_ref().map(TargetName::as_str));
-        put_maybe(out, task.beneficiary.as_ref().map(Login::as_str));
         put(out, self.task_owner.of(&task.owner));
-        match &task.created {
-            // as JSON in quotes
-            Some(created) => put(out, self.created.of(created).trim_matches('"')),
-            None => out.push_str("-,"),
-        }
-        let (many, reason) = put_fields(&mut self.fields, task);
-        // mostly the longest text of all, and one of the fields
-        match reason {
-            Some(at) => {
-                put(out, "field");
-                put(out, &at.to_string());
-            }
-            None => {
-                put(out, "text");
-                put_maybe(out, task.reason.as_deref());
-            }
-        }
-        put_maybe(out, task.response.as_deref());
-        put_maybe(out, task.note.as_deref());
-        put_maybe(out, task.request.as_deref());
-        put_maybe(out, task.retry_of.as_ref().map(TaskId::as_str));
         let adapter = |has| if has { "true" } else { "false" };
         put_maybe(out, task.has_adapter.map(adapter));
-        put_maybe(out, task.child.as_deref());
-        put(out, &many.to_string());
-        out.push_str(&self.fields);
-        self.put_facts(facts);
-        put(&mut self.out, &self.facts);
-        // no longer than it is: many are kept for a while
-        self.out.as_str().to_owned()
+        self.blocks[HEAD].set(out);
     }
 
-    /// The facts as their own serialising writes them, to the byte (a test holds them together).
+    /// Names and sorts of the fields, and which of them has the reason's text.
+    fn put_fields(&mut self, task: &Task) -> Option<usize> {
+        let (mut many, mut reason, mut same) = (0, None, true);
+        for (name, value) in task.fields.iter() {
+            if reason.is_none()
+                && let (FieldValue::Text(text), Some(wanted)) = (value, task.reason.as_deref())
+                && text == wanted
+            {
+                reason = Some(many);
+            }
+            same = same
+                && self
+                    .shape
+                    .get(many)
+                    .is_some_and(|(have, sort)| *sort == sort_of(&value) && **have == *name);
+            many += 1;
+        }
+        if !same || many != self.shape.len() {
+            self.scratch.clear();
+            self.shape.clear();
+            for (name, value) in task.fields.iter() {
+                let sort = sort_of(&value);
+                put(&mut self.scratch, name);
+                self.scratch.push(sort);
+                self.shape.push((name.into(), sort));
+            }
+            self.blocks[SHAPE].set(&self.scratch);
+        }
+        reason
+    }
+
+    /// The facts as the members of their own JSON (a test holds them together).
     fn put_facts(&mut self, facts: &Facts) {
         // a fact that is added has to be added here
         let Facts {
@@ -156,24 +260,51 @@ impl InputsWriter {
             fulfilment_role,
             age,
         } = facts;
-        self.facts.clear();
-        member(&mut self.facts, "{\"now\":", self.now.of(now));
-        member(&mut self.facts, ",\"kind\":", self.kind.of(kind));
-        member(&mut self.facts, ",\"class\":", self.class.of(class));
-        let word = if *retryable { "true" } else { "false" };
-        member(&mut self.facts, ",\"retryable\":", word);
+        // each of them takes its value, whatever the ones before it were
+        let same = [
+            self.now.was(now),
+            self.kind.was(kind),
+            self.class.was(class),
+            self.retryable.was(retryable),
+            self.definition.was(definition),
+            self.fulfilment_role.was(fulfilment_role),
+            self.age.was(age),
+        ];
+        if same.contains(&false) {
+            self.scratch.clear();
+            for (name, value) in [
+                ("\"now\":", &self.now.text),
+                (",\"kind\":", &self.kind.text),
+                (",\"class\":", &self.class.text),
+                (",\"retryable\":", &self.retryable.text),
+                (",\"definition\":", &self.definition.text),
+                (",\"fulfilment_role\":", &self.fulfilment_role.text),
+                (",\"age\":", &self.age.text),
+            ] {
+                member(&mut self.scratch, name, value);
+            }
+            self.blocks[AROUND].set(&self.scratch);
+        }
+        let same = [
+            self.owner.was(owner),
+            self.beneficiary.was(beneficiary),
+            self.siblings.was(siblings),
+        ];
+        if same.contains(&false) {
+            self.scratch.clear();
+            for (name, value) in [
+                ("\"owner\":", &self.owner.text),
+                (",\"beneficiary\":", &self.beneficiary.text),
+                (",\"siblings\":", &self.siblings.text),
+            ] {
+                member(&mut self.scratch, name, value);
+            }
+            self.blocks[PEOPLE].set(&self.scratch);
+        }
         self.put_history(history);
-        let out = &mut self.facts;
-        member(out, ",\"owner\":", self.owner.of(owner));
-        member(out, ",\"beneficiary\":", self.beneficiary.of(beneficiary));
-        member(out, ",\"siblings\":", self.siblings.of(siblings));
-        member(out, ",\"definition\":", self.definition.of(definition));
-        let role = self.fulfilment_role.of(fulfilment_role);
-        member(out, ",\"fulfilment_role\":", role);
-        member(out, ",\"age\":", self.age.of(age));
-        out.push('}');
     }
 
+    /// The lineage's number, then what mostly is the same, then the ids.
     fn put_history(&mut self, history: &History) {
         let History {
             lineage,
@@ -192,10 +323,10 @@ impl InputsWriter {
             former_owners,
             ids,
         } = history;
-        let out = &mut self.facts;
-        out.push_str(",\"history\":{\"lineage\":");
-        put_number(out, lineage.0);
-        out.push_str(",\"attempts\":");
+        self.own.number(lineage.0);
+        let out = &mut self.scratch;
+        out.clear();
+        out.push_str("\"attempts\":");
         put_number(out, u64::from(*attempts));
         out.push_str(",\"attempts_total\":");
         put_number(out, u64::from(*attempts_total));
@@ -206,7 +337,9 @@ impl InputsWriter {
         put_rare(out, ",\"last_state\":", last_state.as_ref());
         put_list(out, ",\"recent\":", recent);
         put_list(out, ",\"former_owners\":", former_owners);
-        out.push_str(",\"ids\":[");
+        self.own.part(out);
+        out.clear();
+        out.push('[');
         for (n, id) in ids.iter().enumerate() {
             if n > 0 {
                 out.push(',');
@@ -220,7 +353,31 @@ impl InputsWriter {
                 out.push_str(&json(id));
             }
         }
-        out.push_str("]}");
+        out.push(']');
+        self.own.part(out);
+    }
+}
+
+/// The text of blocks and what is a task's own.
+pub(super) fn whole(blocks: &[Block; BLOCKS], own: &str) -> String {
+    let shared: usize = blocks.iter().map(|block| block.text.len() + 8).sum();
+    let mut out = String::with_capacity(VERSION.len() + shared + own.len());
+    out.push_str(VERSION);
+    for block in blocks {
+        put(&mut out, &block.text);
+    }
+    out.push_str(own);
+    // no longer than it is: many are kept for a while
+    out.shrink_to_fit();
+    out
+}
+
+fn sort_of(value: &FieldValue<'_>) -> char {
+    match value {
+        FieldValue::Text(_) => 's',
+        FieldValue::Number(_) => 'n',
+        FieldValue::Bool(_) => 'b',
+        FieldValue::Json(_) => 'j',
     }
 }
 
@@ -246,31 +403,8 @@ fn put_list(out: &mut String, name: &str, list: &[impl Serialize]) {
     }
 }
 
-/// Writes the fields; answers how many, and which of them has the reason's text.
-fn put_fields(out: &mut String, task: &Task) -> (usize, Option<usize>) {
-    out.clear();
-    let (mut many, mut reason) = (0, None);
-    for (name, value) in task.fields.iter() {
-        if reason.is_none()
-            && let (FieldValue::Text(text), Some(wanted)) = (value, task.reason.as_deref())
-            && text == wanted
-        {
-            reason = Some(many);
-        }
-        many += 1;
-        put(out, name);
-        out.push(match value {
-            FieldValue::Text(_) => 's',
-            FieldValue::Number(_) => 'n',
-            FieldValue::Bool(_) => 'b',
-            FieldValue::Json(_) => 'j',
-        });
-        put(out, value.as_text());
-    }
-    (many, reason)
-}
-
-fn put(out: &mut String, text: &str) {
+/// Writes a part: `length:text,`.
+pub(super) fn put(out: &mut String, text: &str) {
     // lengths of texts in memory
     put_number(out, u64::try_from(text.len()).unwrap_or(u64::MAX));
     out.push(':');
@@ -279,7 +413,7 @@ fn put(out: &mut String, text: &str) {
 }
 
 /// A number in decimal; one stands before every part, so it goes past the formatter.
-fn put_number(out: &mut String, mut number: u64) {
+pub(super) fn put_number(out: &mut String, mut number: u64) {
     let mut digits = [0_u8; 20];
     let mut at = digits.len();
     loop {
@@ -294,7 +428,8 @@ fn put_number(out: &mut String, mut number: u64) {
     out.push_str(std::str::from_utf8(&digits[at..]).unwrap_or_default());
 }
 
-fn put_maybe(out: &mut String, text: Option<&str>) {
+/// Writes a part, or that it is absent.
+pub(super) fn put_maybe(out: &mut String, text: Option<&str>) {
     match text {
         Some(text) => put(out, text),
         None => out.push_str("-,"),

@@ -37,7 +37,7 @@ pub fn facts() -> Facts {
     Facts {
         now: Now {
             at: now,
-            zone: "UTC".to_owned(),
+            zone: "UTC".into(),
             weekday: 3,
             hour: 9,
             minute: 30,

@@ -8,7 +8,7 @@ use provtaskd::model::{Action, Kind, Login, Principal, UserKey, Verdict};
 use provtaskd::policy::api::{FUNCTIONS, PROPERTIES};
 use provtaskd::policy::load::{self, shipped_sources};
 use provtaskd::policy::{
-    InputsWriter, Need, PolicySet, inputs_digest, inputs_text, replay, replay_at, trial,
+    InputsWriter, Need, PolicySet, Worded, inputs_digest, inputs_text, replay, replay_at, trial,
 };
 
 use crate::policy::{at, decide, facts, set_of, task};
@@ -261,7 +261,8 @@ fn looks_at_different_times_that_see_the_same_have_the_same_inputs_and_are_repla
     let still = |facts: &Facts| {
         let mut facts = facts.clone();
         let before = facts.clone();
-        let (still, moment) = InputsWriter::default().parts(&task(), &mut facts);
+        let Worded { text, moment, .. } = InputsWriter::default().parts(&task(), &mut facts);
+        let still = text.whole().expect("the first text is whole");
         assert_eq!(facts, before);
         let (task_again, facts_again) = replay_at(&still, &moment).expect("reads back");
         assert_eq!(facts_again, before);

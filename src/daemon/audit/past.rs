@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use super::super::answer::item;
 use super::super::describe::{RowText, row_text, verdict_text};
 use crate::control::{ExplainView, PastFilter, PastView, RefusedKind, ReplayView, Reply};
-use crate::ledger::record::{Event, EventBody, digest_of};
+use crate::ledger::record::{Event, EventBody};
 use crate::ledger::{DecidedItem, Ledger, LedgerError};
-use crate::model::{Decision, Facts, LineageId, PolicyHash, Task, Verdict};
+use crate::model::{Decision, Facts, LineageId, PolicyHash, Task, Verdict, text_digest};
 use crate::policy;
 
 /// A recorded decision.
@@ -225,7 +225,7 @@ fn inputs(
             "what it rested on is not on record: it was too large, or was taken out".to_owned(),
         ));
     };
-    if digest_of(text.as_bytes()) != decided.inputs {
+    if text_digest(&text) != decided.inputs {
         return Ok(Err(
             "what it rested on is not on record as it was: it was changed, or fields were erased"
                 .to_owned(),

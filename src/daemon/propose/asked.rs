@@ -6,16 +6,16 @@ use super::{Standing, Wish, by_process, lacks_a_fact, role_of};
 use crate::daemon::facts::Surroundings;
 use crate::daemon::memory::Memory;
 use crate::daemon::owners;
-use crate::daemon::two;
 use crate::guard::{self, AssigneeFact, GuardInput, Passed};
 use crate::model::facts::{History, Known, Person};
+use crate::model::two;
 use crate::model::{Action, Login, Principal, Refusal, RefusalReason};
 
 /// What the guards say.
 type Asked = Result<Passed, Vec<Refusal>>;
 
 /// Wishes that are asked about in one go, so that the answers never exist all at once.
-const AT_ONCE: usize = 4096;
+pub(super) const AT_ONCE: usize = 4096;
 
 /// The wishes in their order, each with the guards' answer; `None` where that depends on who has been
 /// given work before it.

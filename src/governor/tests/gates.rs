@@ -15,7 +15,10 @@ use super::fixture::{
     at, governor, history, modes, retry, settings, started, target, to_stand_in, wish,
 };
 
-fn first_refusal(governor: &mut Governor, history: &dyn Fn(LineageId) -> History) -> Option<R> {
+fn first_refusal(
+    governor: &mut Governor,
+    history: &(dyn Fn(LineageId) -> History + Sync),
+) -> Option<R> {
     let out = governor.govern(at(0), vec![retry(1)], history);
     assert_eq!(out.admitted.len() + out.refused.len(), 1);
     out.refused.first().map(|(_, refusal)| refusal.reason)

@@ -504,11 +504,6 @@ impl Index {
         self.lineage(lineage)?.decided.map(|decided| decided.said)
     }
 
-    /// A number that lineages of one definition share; 0 where none is shown.
-    pub(in crate::ledger) fn definition_number(&self, lineage: LineageId) -> u32 {
-        self.lineage(lineage).map_or(0, |of| of.definition)
-    }
-
     /// The record in which something was stored by digest, if it was.
     pub fn kept(&self, digest: &Digest) -> Option<u64> {
         self.kept.get(&digest.into()).copied()

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::shared;
-use crate::ledger::alike::Step;
+use super::{before, shared};
 use crate::ledger::ran::RunMark;
+use crate::model::alike::Step;
 use crate::model::{
     Action, ActionName, BatchId, DefKey, Digest, Kind, LineageId, Login, Mode, OrderRelease,
     Outcome, Owner, PolicyHash, ProcessKey, ReadValue, ReceiptStatus, Refusal, Scope, TargetName,
@@ -159,8 +159,8 @@ pub struct Redefined {
     pub child: Option<Digest>,
 }
 
-/// One intended attempt.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+/// One intended attempt; since version 8 it is written as `before` says.
+#[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct ClaimItem {
     /// The lineage.
     #[serde(rename = "l")]
@@ -175,16 +175,16 @@ pub struct ClaimItem {
     #[serde(rename = "a")]
     pub action: Action,
     /// Account.
-    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "p", skip_serializing_if = "Option::is_none")]
     pub process: Option<ProcessKey>,
     /// Definition.
-    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "d", skip_serializing_if = "Option::is_none")]
     pub definition: Option<DefinitionId>,
     /// What it does.
     #[serde(rename = "k")]
     pub kind: Kind,
     /// Policy file that wanted it.
-    #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "f", skip_serializing_if = "Option::is_none")]
     pub policy: Option<Arc<str>>,
     /// What the policy saw.
     #[serde(rename = "i")]
@@ -212,7 +212,7 @@ pub struct ReceiptItem {
 }
 
 /// A decision, or what held it back; recorded when it changes.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct DecidedItem {
     /// The lineage.
     #[serde(rename = "l")]
@@ -227,34 +227,34 @@ pub struct DecidedItem {
     #[serde(rename = "k")]
     pub kind: Kind,
     /// Policy file.
-    #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "f", skip_serializing_if = "Option::is_none")]
     pub policy: Option<Arc<str>>,
     /// Line of the rule.
-    #[serde(rename = "ln", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "ln", skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
     /// The policy set; written once for a whole record.
-    #[serde(rename = "h", default = "shared::none", skip_serializing)]
+    #[serde(rename = "h", skip_serializing)]
     pub hash: PolicyHash,
     /// What it saw.
     #[serde(rename = "i")]
     pub inputs: Digest,
     /// When it saw that: the moment that is no part of the digest; equal ones are written once for a whole record.
-    #[serde(rename = "m", default, skip_serializing)]
+    #[serde(rename = "m", skip_serializing)]
     pub moment: Option<Arc<str>>,
     /// The answer.
-    #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "v", skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
     /// Fault of the script.
-    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "e", skip_serializing_if = "Option::is_none")]
     pub fault: Option<Arc<str>>,
     /// Why nothing is done now.
-    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "r", skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
     /// Names and values read on the way (clipped); equal ones are written once for a whole record.
-    #[serde(rename = "rd", default, skip_serializing)]
+    #[serde(rename = "rd", skip_serializing)]
     pub read: Arc<[ReadValue]>,
     /// When to look again.
-    #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "u", skip_serializing_if = "Option::is_none")]
     pub relook: Option<Timestamp>,
 }
 
@@ -361,6 +361,7 @@ pub enum EventBody {
         batch: BatchId,
         target: TargetName,
         action: ActionName,
+        #[serde(deserialize_with = "before::deserialize")]
         items: Vec<ClaimItem>,
     },
     /// Answers to one batch; `took_ms` for the whole PUT.

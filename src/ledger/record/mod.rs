@@ -1,5 +1,6 @@
 //! The one versioned event record: encode, decode, split, chain; pure, and no bytes whatever make it panic.
 
+mod before;
 mod body;
 mod shared;
 mod split;
@@ -7,10 +8,11 @@ mod split;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
-use crate::model::{CycleId, Digest, Login, PolicyHash};
+use crate::model::{CycleId, Digest, Login, PolicyHash, two};
 
 pub use body::{
     AlikeItem, AttemptItem, ClaimItem, DecidedItem, EventBody, How, JoinedItem, OpenedItem,
@@ -100,7 +102,7 @@ impl Meta {
 }
 
 /// One record of the journal.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Deserialize)]
 pub struct Event {
     /// Record version.
     pub v: u32,
@@ -109,23 +111,23 @@ pub struct Event {
     /// Domain time.
     pub at: Timestamp,
     /// The cycle it happened in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub cycle: Option<CycleId>,
     /// Who did it.
     pub actor: Actor,
     /// The OIG login that acted or read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub login: Option<Login>,
     /// The policy set in force.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub policy: Option<PolicyHash>,
     /// What was seen, stored once by digest.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub inputs: Option<Digest>,
     /// The link of the record before (see [`link`]); zeros for the first.
     pub prev: Digest,
     /// Set where the record was rewritten: the link that it had before, which the chain goes on with (since version 6).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub was: Option<Digest>,
     /// What happened.
     pub body: EventBody,
@@ -158,17 +160,7 @@ pub fn genesis() -> Digest {
 
 /// SHA-256 in hex.
 pub fn digest_of(bytes: &[u8]) -> Digest {
-    hex(&Sha256::digest(bytes))
-}
-
-fn hex(hash: &[u8]) -> Digest {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(64);
-    for byte in hash {
-        text.push(char::from(HEX[usize::from(byte >> 4)]));
-        text.push(char::from(HEX[usize::from(byte & 0x0f)]));
-    }
-    Digest::from_canonical(Arc::from(text))
+    Digest::of_hash(&Sha256::digest(bytes).into())
 }
 
 /// A record's link in the chain: what the next record's `prev` has to be. It is the SHA-256 of its bytes, or,
@@ -196,7 +188,7 @@ impl Sum {
 
     /// How many were rewritten, and the digest over their numbers and their bytes.
     pub fn end(self) -> (u64, Digest) {
-        (self.changed, hex(&self.hash.finalize()))
+        (self.changed, Digest::of_hash(&self.hash.finalize().into()))
     }
 }
 
@@ -213,6 +205,106 @@ pub fn encode(event: &Event) -> Result<Vec<u8>, RecordError> {
     }
     bytes.shrink_to_fit();
     Ok(bytes)
+}
+
+/// Everything of an event but its body, which stands last.
+struct Head<'a>(&'a Event);
+
+impl Head<'_> {
+    fn fields<M: SerializeStruct>(&self, out: &mut M) -> Result<(), M::Error> {
+        // a field that is added has to be added here
+        let Event {
+            v,
+            seq,
+            at,
+            cycle,
+            actor,
+            login,
+            policy,
+            inputs,
+            prev,
+            was,
+            body: _,
+        } = self.0;
+        out.serialize_field("v", v)?;
+        out.serialize_field("seq", seq)?;
+        out.serialize_field("at", at)?;
+        maybe(out, "cycle", cycle.as_ref())?;
+        out.serialize_field("actor", actor)?;
+        maybe(out, "login", login.as_ref())?;
+        maybe(out, "policy", policy.as_ref())?;
+        maybe(out, "inputs", inputs.as_ref())?;
+        out.serialize_field("prev", prev)?;
+        maybe(out, "was", was.as_ref())
+    }
+}
+
+fn maybe<M: SerializeStruct>(
+    out: &mut M,
+    name: &'static str,
+    value: Option<&impl Serialize>,
+) -> Result<(), M::Error> {
+    match value {
+        Some(value) => out.serialize_field(name, value),
+        None => out.skip_field(name),
+    }
+}
+
+/// Fields of an event.
+const FIELDS: usize = 11;
+
+impl Serialize for Head<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut out = to.serialize_struct("Event", FIELDS - 1)?;
+        self.fields(&mut out)?;
+        out.end()
+    }
+}
+
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut out = to.serialize_struct("Event", FIELDS)?;
+        Head(self).fields(&mut out)?;
+        if self.v < before::LEAN {
+            out.serialize_field("body", &self.body)?;
+        } else {
+            out.serialize_field("body", &before::Lean(&self.body))?;
+        }
+        out.end()
+    }
+}
+
+/// The same bytes as [`encode`], where those of the body are there already.
+fn encode_around(event: &Event, body: &[u8]) -> Result<Vec<u8>, RecordError> {
+    let mut bytes = Vec::with_capacity(body.len() + BESIDE_BODY);
+    serde_json::to_writer(&mut bytes, &Head(event))
+        .map_err(|e| RecordError::Malformed(e.to_string()))?;
+    // the brace that ends an object of the head alone
+    bytes.pop();
+    bytes.extend_from_slice(b",\"body\":");
+    bytes.extend_from_slice(body);
+    bytes.push(b'}');
+    if bytes.len() > MAX_RECORD {
+        return Err(RecordError::TooLarge(bytes.len()));
+    }
+    Ok(bytes)
+}
+
+/// Bodies in so many records are put into bytes on two threads.
+const MANY: usize = 32;
+/// Bytes of a record beside its body, mostly.
+const BESIDE_BODY: usize = 512;
+
+/// The bodies, each with its bytes where they are many; what can't be encoded is said with the whole record.
+fn encoded(bodies: Vec<EventBody>) -> Vec<(EventBody, Option<Vec<u8>>)> {
+    if bodies.len() < MANY {
+        return bodies.into_iter().map(|body| (body, None)).collect();
+    }
+    two::map_into(bodies, MANY, &|body| {
+        let mut bytes = Vec::with_capacity(MAX_RECORD);
+        let done = serde_json::to_writer(&mut bytes, &before::Lean(&body));
+        (body, done.is_ok().then_some(bytes))
+    })
 }
 
 /// Reads one record of any version from 1 up to [`VERSION`].
@@ -244,11 +336,11 @@ pub fn chain(
     seq: u64,
     prev: Digest,
 ) -> Result<Vec<(Event, Vec<u8>, Digest)>, RecordError> {
-    let mut todo: Vec<EventBody> = body.chunks();
+    let mut todo = encoded(body.chunks());
     todo.reverse();
     let mut out = Vec::with_capacity(todo.len());
     let (mut seq, mut prev) = (seq, prev);
-    while let Some(body) = todo.pop() {
+    while let Some((body, ready)) = todo.pop() {
         let event = Event {
             v: VERSION,
             seq,
@@ -262,7 +354,11 @@ pub fn chain(
             was: None,
             body,
         };
-        match encode(&event) {
+        let made = match ready {
+            Some(body) => encode_around(&event, &body),
+            None => encode(&event),
+        };
+        match made {
             Ok(bytes) => {
                 let digest = digest_of(&bytes);
                 prev = digest.clone();
@@ -271,8 +367,8 @@ pub fn chain(
             }
             Err(RecordError::TooLarge(size)) => match event.body.halves() {
                 Some((first, second)) => {
-                    todo.push(second);
-                    todo.push(first);
+                    todo.push((second, None));
+                    todo.push((first, None));
                 }
                 None => return Err(RecordError::TooLarge(size)),
             },
@@ -342,6 +438,7 @@ mod tests {
             for (i, (event, bytes, digest)) in made.iter().enumerate() {
                 prop_assert!(bytes.len() <= MAX_RECORD);
                 prop_assert_eq!(&decode(bytes).expect("own bytes"), event);
+                prop_assert_eq!(&encode(event).expect("it fits"), bytes);
                 prop_assert_eq!(event.seq, 5 + u64::try_from(i).expect("small"));
                 prop_assert_eq!(&event.prev, &prev);
                 prev = digest.clone();

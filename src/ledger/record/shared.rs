@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use serde::de::Error as _;
 use serde::ser::SerializeStruct as _;
-use serde::{Deserialize, Deserializer, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::DecidedItem;
+use super::{DecidedItem, before};
 use crate::model::hash::FastMap;
 use crate::model::{PolicyHash, ReadValue};
 
@@ -43,8 +43,25 @@ impl<'a> Pairs<'a> {
     }
 }
 
-/// Writes items, and beside them what they share.
+/// Writes items, each of them whole, and beside them what they share, as it was up to version 7.
 pub(super) fn serialize<S: Serializer>(items: &[DecidedItem], to: S) -> Result<S::Ok, S::Error> {
+    write(items, items, to)
+}
+
+/// The same with items that leave out what is as in the one before.
+pub(super) struct Lean<'a>(pub &'a [DecidedItem]);
+
+impl Serialize for Lean<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        write(self.0, &before::Row(self.0), to)
+    }
+}
+
+fn write<S: Serializer>(
+    items: &[DecidedItem],
+    written: &(impl Serialize + ?Sized),
+    to: S,
+) -> Result<S::Ok, S::Error> {
     let mut hashes: Vec<&PolicyHash> = Vec::new();
     let mut sets = Vec::with_capacity(items.len());
     let mut moments: Vec<&str> = Vec::new();
@@ -80,7 +97,7 @@ pub(super) fn serialize<S: Serializer>(items: &[DecidedItem], to: S) -> Result<S
     out.serialize_field("reads", &reads)?;
     out.serialize_field("moments", &moments)?;
     out.serialize_field("looks", &looks)?;
-    out.serialize_field("items", items)?;
+    out.serialize_field("items", written)?;
     out.end()
 }
 
@@ -96,6 +113,7 @@ struct Written {
     #[serde(default)]
     moments: Vec<Arc<str>>,
     looks: Option<Vec<Option<usize>>>,
+    #[serde(deserialize_with = "before::deserialize")]
     items: Vec<DecidedItem>,
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{EventBody, MAX_RECORD};
+use super::{EventBody, MAX_RECORD, before};
 
 /// Bytes of a record that are left to everything but its items.
 const BESIDE: usize = 1500;
@@ -11,11 +11,25 @@ const BESIDE_ITEM: usize = 48;
 /// Items of one record at most.
 const MOST: usize = 256;
 
+/// Items by whose size it is cut where they lean on the one before.
+const FIRST: usize = 8;
+
 /// Cuts by the size of the first item: a part that turns out too large is encoded in vain and halved.
 fn cut<T: Serialize>(items: Vec<T>, make: impl Fn(Vec<T>) -> EventBody) -> Vec<EventBody> {
     // what can't be encoded is said where the whole is
     let first = items.first().and_then(|item| serde_json::to_vec(item).ok());
-    let size = first.map_or(0, |bytes| bytes.len()) + BESIDE_ITEM;
+    cut_by(first.map_or(0, |bytes| bytes.len()), items, make)
+}
+
+/// The same of items that are written by what they have beside the one before.
+fn cut_row<T: before::Item>(items: Vec<T>, make: impl Fn(Vec<T>) -> EventBody) -> Vec<EventBody> {
+    let some = &items[..items.len().min(FIRST)];
+    let bytes = serde_json::to_vec(&before::Row(some)).map_or(0, |bytes| bytes.len());
+    cut_by(bytes / some.len().max(1), items, make)
+}
+
+fn cut_by<T>(size: usize, items: Vec<T>, make: impl Fn(Vec<T>) -> EventBody) -> Vec<EventBody> {
+    let size = size + BESIDE_ITEM;
     let many = ((MAX_RECORD - BESIDE) / size).clamp(1, MOST);
     if items.len() <= many {
         return vec![make(items)];
@@ -91,7 +105,7 @@ impl EventBody {
                 });
                 with_tasks.collect()
             }
-            Self::Decided { items } => cut(items, |items| Self::Decided { items }),
+            Self::Decided { items } => cut_row(items, |items| Self::Decided { items }),
             Self::Outcomes { items } => cut(items, |items| Self::Outcomes { items }),
             Self::LateOver { items } => cut(items, |items| Self::LateOver { items }),
             Self::Claims {
@@ -99,7 +113,7 @@ impl EventBody {
                 target,
                 action,
                 items,
-            } => cut(items, |items| Self::Claims {
+            } => cut_row(items, |items| Self::Claims {
                 batch,
                 target: target.clone(),
                 action,

@@ -1,9 +1,9 @@
 //! What decisions rest on is on record with them, once, and small; no disk.
 
 use super::*;
-use crate::ledger::record::digest_of;
 use crate::ledger::{DecisionRecord, Inputs, MAX_INPUTS, said_print};
-use crate::model::{Refusal, Scope, Verdict};
+use crate::model::alike::steps;
+use crate::model::{Base, InputsText, Refusal, Scope, Verdict, text_digest};
 
 const CYCLE: CycleId = CycleId(uuid::Uuid::from_u128(1));
 
@@ -17,7 +17,7 @@ fn text(id: &str, note: &str) -> String {
 
 fn decision(lineage: LineageId, task: &str, text: &str, because: &str) -> Decision {
     let mut decision = admitted(lineage, task, Action::Retry).decision().clone();
-    decision.inputs = digest_of(text.as_bytes());
+    decision.inputs = text_digest(text);
     decision.moment = Some(Arc::from("then"));
     decision.verdict = Some(Verdict::Leave {
         reason: Arc::from(because),
@@ -38,8 +38,20 @@ fn inputs(decision: &Decision, text: &str) -> Inputs {
     Inputs {
         lineage: decision.lineage,
         digest: decision.inputs.clone(),
-        text: text.to_owned(),
+        text: InputsText::Whole(text.to_owned()),
         said: said_print(decision),
+    }
+}
+
+/// The same, told by another text.
+fn beside(base: &Arc<Base>, decision: &Decision, text: &str) -> Inputs {
+    Inputs {
+        text: InputsText::Alike {
+            base: Arc::clone(base),
+            steps: steps(&base.text, text).expect("alike"),
+            len: text.len(),
+        },
+        ..inputs(decision, text)
     }
 }
 
@@ -93,12 +105,17 @@ async fn inputs_of_ten_alike_tasks_cost_little_more_than_one_and_come_back_to_th
         .zip(&texts)
         .map(|(l, text)| decision(*l, "90", text, "wait"))
         .collect();
-    let all = made.iter().zip(&texts).map(|(d, t)| inputs(d, t)).collect();
+    let base = Arc::new(Base::new(text("", "")));
+    let all = made
+        .iter()
+        .zip(&texts)
+        .map(|(d, t)| beside(&base, d, t))
+        .collect();
     let kept = ledger.keep_inputs(all, at(1)).await.expect("its place");
     kept.done().await.expect("kept");
     ledger.written().await.expect("on disk");
     for text in &texts {
-        let digest = digest_of(text.as_bytes());
+        let digest = text_digest(text.as_str());
         let back = ledger.kept(&digest).expect("read");
         assert_eq!(back.as_deref(), Some(text.as_str()));
     }
@@ -171,4 +188,59 @@ async fn one_decision_never_stores_more_than_its_bound() {
     let said = decision(lineages[1], "91", &most, "wait");
     cycle(&ledger, &said, &most, None).await;
     assert_eq!(ledger.kept(&said.inputs).expect("read"), Some(most));
+}
+
+/// What is told by another text can be read after any kill: that one is on record before it, whole and once.
+#[tokio::test]
+async fn what_inputs_are_told_by_is_on_record_before_them_and_once_over_restarts() {
+    let base = Arc::new(Base::new(text("", "")));
+    let (first, lineages) = ledger().await;
+    let mut journal = Vec::new();
+    for (n, lineage) in lineages.iter().take(4).enumerate() {
+        let text = text(&format!("9{n}"), "");
+        let said = decision(*lineage, "90", &text, "wait");
+        // the second one's base is known only by its digest, as after a restart
+        let base = Arc::new(Base::clone(&base));
+        let kept = first.keep_inputs(vec![beside(&base, &said, &text)], at(1));
+        kept.await.expect("its place").done().await.expect("kept");
+        first.written().await.expect("on disk");
+        journal.clear();
+        first.export(0, None, &mut journal).expect("read");
+    }
+    let mut whole = Vec::new();
+    let mut told = 0;
+    for line in String::from_utf8(journal).expect("text").lines().skip(1) {
+        match crate::ledger::record::decode(line.as_bytes())
+            .expect("a record")
+            .body
+        {
+            EventBody::InputsStored { digest, .. } => whole.push(digest),
+            EventBody::InputsAlike { base: by, items } => {
+                assert!(whole.contains(&by), "it comes before its base");
+                told += items.len();
+            }
+            _ => {}
+        }
+    }
+    assert_eq!((whole, told), (vec![base.digest.clone()], 4));
+}
+
+#[tokio::test]
+async fn steps_that_are_too_long_for_a_record_are_stored_as_the_text_they_make() {
+    let (ledger, lineages) = ledger().await;
+    let base = Arc::new(Base::new(text("", "")));
+    let long = format!("{}{}", text("90", ""), "odd ".repeat(3000));
+    let said = decision(lineages[0], "90", &long, "wait");
+    let mut inputs = inputs(&said, &long);
+    let back = base.text.len();
+    let all = u32::try_from(back).expect("small");
+    inputs.text = InputsText::Alike {
+        base,
+        steps: vec![crate::model::alike::Step(0, all, long.clone())],
+        len: long.len(),
+    };
+    let kept = ledger.keep_inputs(vec![inputs], at(1));
+    kept.await.expect("its place").done().await.expect("kept");
+    ledger.written().await.expect("on disk");
+    assert_eq!(ledger.kept(&said.inputs).expect("read"), Some(long));
 }

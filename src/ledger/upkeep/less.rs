@@ -363,7 +363,8 @@ impl Uses {
         }
     }
 
-    /// Texts that nothing but closed work uses, and that no other text leans on that stays.
+    /// Texts that nothing but closed work uses, and that no other text leans on that stays; with what is there
+    /// only for others to lean on, and which no work uses by itself.
     fn free(mut self) -> HashSet<Short> {
         let mut out: HashSet<Short> = &self.by_closed - &self.by_others;
         for (base, items) in &self.leaning {
@@ -371,6 +372,7 @@ impl Uses {
                 self.by_others.insert(*base);
             }
         }
+        out.extend(self.leaning.iter().map(|(base, _)| *base));
         out.retain(|text| !self.by_others.contains(text));
         out
     }
@@ -447,5 +449,45 @@ impl States {
         let from = self.whole_from;
         former.extend(self.naming.iter().filter(|seq| **seq < from));
         u64::from(self.naming.iter().any(|seq| *seq >= from))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::record::AlikeItem;
+    use crate::model::Digest;
+
+    /// Texts 1 and 2 lean on 9, which no work uses by itself.
+    fn uses(closed: &[&str], open: &[&str]) -> Uses {
+        let text = |name: &&str| Short::from(&Digest::new(name));
+        let mut uses = Uses {
+            by_closed: closed.iter().map(text).collect(),
+            by_others: open.iter().map(text).collect(),
+            leaning: Vec::new(),
+        };
+        let item = |name| AlikeItem {
+            digest: Digest::new(name),
+            steps: Vec::new(),
+        };
+        for name in ["1", "2"] {
+            let (base, items) = (Digest::new("9"), vec![item(name)]);
+            uses.note(&EventBody::InputsAlike { base, items }, |_| false);
+        }
+        uses
+    }
+
+    #[test]
+    fn what_is_there_only_for_others_to_lean_on_goes_with_the_last_of_them() {
+        let named = |names: &[&str]| -> HashSet<Short> {
+            names
+                .iter()
+                .map(|name| Short::from(&Digest::new(name)))
+                .collect()
+        };
+        assert_eq!(uses(&["1", "2"], &[]).free(), named(&["1", "2", "9"]));
+        assert_eq!(uses(&["1", "2"], &["2"]).free(), named(&["1"]));
+        assert_eq!(uses(&["1", "2"], &["9"]).free(), named(&["1", "2"]));
+        assert_eq!(uses(&["1"], &[]).free(), named(&["1"]));
     }
 }

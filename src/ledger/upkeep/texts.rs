@@ -3,10 +3,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::super::alike::undo;
 use super::super::index::Index;
-use super::super::record::{EventBody, digest_of};
-use crate::model::Digest;
+use super::super::record::EventBody;
+use crate::model::alike::undo;
+use crate::model::{Digest, text_digest};
 
 /// Bytes of whole texts that are remembered for those that lean on them.
 const ROOM: usize = 64 << 20;
@@ -93,7 +93,7 @@ impl Texts {
             self.coming = Some(coming);
             return None;
         }
-        if digest_of(coming.text.as_bytes()) != *digest {
+        if text_digest(&coming.text) != *digest {
             return Some(format!(
                 "the stored text {digest} is not what its digest says"
             ));
@@ -131,7 +131,7 @@ impl Texts {
         let mut wrong = None;
         for item in items {
             match undo(&text, &item.steps) {
-                Some(made) if digest_of(made.as_bytes()) == item.digest => {
+                Some(made) if text_digest(&made) == item.digest => {
                     self.good += 1;
                     came(Came {
                         digest: &item.digest,

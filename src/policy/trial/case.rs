@@ -276,7 +276,7 @@ impl PolicyCase {
         let facts = Facts {
             now: Now {
                 at: now,
-                zone: "UTC".to_owned(),
+                zone: "UTC".into(),
                 weekday: f.weekday.unwrap_or(1),
                 hour: f.hour.unwrap_or(12),
                 minute: 0,

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::model::inputs;
+
 /// A full name or a mail address, in words of lower case.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Name(Vec<String>);
@@ -125,14 +127,18 @@ impl Name {
     }
 }
 
-/// The fields of a stored row, names in lower case: `…:name,s7:value,` as they are written today, or the
-/// arrays of version 1. What is no row has none.
+/// The fields of a stored row, names in lower case: names and values apart as they are written today,
+/// `…:name,s7:value,` of version 2, or the arrays of version 1. What is no row has none.
 pub(super) fn fields(text: &str) -> Vec<(String, String)> {
     let mut out = Vec::new();
     if text.starts_with('{') {
         if let Ok(value) = serde_json::from_str(text) {
             of_json(&value, &mut out);
         }
+        return out;
+    }
+    if let Some((blocks, own)) = inputs::blocks(text) {
+        of_blocks(blocks, own, &mut out);
         return out;
     }
     out.extend(beneficiary(text).map(|login| ("beneficiary".to_owned(), login.to_owned())));
@@ -142,27 +148,41 @@ pub(super) fn fields(text: &str) -> Vec<(String, String)> {
     out
 }
 
-/// Who is the beneficiary of a stored row, as it is written today: he stands at a place of his own, behind
-/// version, id, status (two parts), definition (two), account and target.
+/// Parts of a row that stand before the values of its fields, and the beneficiary's place among them.
+const BEFORE: usize = 14;
+const BENEFICIARY: usize = 2;
+
+/// The beneficiary and the fields of a row as it is written today; names are in the second block, values stand
+/// last.
+fn of_blocks(blocks: [&str; inputs::BLOCKS], own: &str, out: &mut Vec<(String, String)>) {
+    let mut rest = own;
+    for at in 0..BEFORE {
+        let Some((text, behind)) = inputs::part(rest) else {
+            return;
+        };
+        if let (BENEFICIARY, Some(login)) = (at, text) {
+            out.push(("beneficiary".to_owned(), login.to_owned()));
+        }
+        rest = behind;
+    }
+    let mut names = blocks[1];
+    while let Some((Some(name), behind)) = inputs::part(names)
+        && let Some((Some(value), more)) = inputs::part(rest)
+    {
+        out.push((name.to_lowercase(), value.to_owned()));
+        // the sort
+        (names, rest) = (behind.get(1..).unwrap_or_default(), more);
+    }
+}
+
+/// Who is the beneficiary of a stored row of version 2: he stands at a place of his own, behind version, id,
+/// status (two parts), definition (two), account and target.
 fn beneficiary(text: &str) -> Option<&str> {
     let mut rest = text.strip_prefix("2;")?;
-    let mut part = || {
-        if let Some(behind) = rest.strip_prefix("-,") {
-            rest = behind;
-            return Some(None);
-        }
-        let colon = rest.find(':')?;
-        if !rest[..colon].bytes().all(|byte| byte.is_ascii_digit()) {
-            return None;
-        }
-        let (part, behind) = counted(rest, colon)?;
-        rest = behind;
-        Some(Some(part))
-    };
     for _ in 0..7 {
-        part()?;
+        (_, rest) = inputs::part(rest)?;
     }
-    part()?
+    inputs::part(rest)?.0
 }
 
 /// The text whose length ends before this colon, and what follows it.
@@ -265,7 +285,15 @@ mod tests {
         let json = serde_json::json!({"v": 1, "task": {"fields":
             pairs.iter().map(|(name, value)| (name, 's', value)).collect::<Vec<_>>()}});
         let name = |text: &str| Name::of(text).expect("a name");
-        for text in [format!("2;5:known,{written}2:{{}},"), json.to_string()] {
+        let part = |text: &str| format!("{}:{text},", text.len());
+        let shape: String = pairs.iter().map(|(name, _)| part(name) + "s").collect();
+        let values: String = pairs.iter().map(|(_, value)| part(value)).collect();
+        let today = format!("3;0:,{}0:,0:,{}{values}", part(&shape), "-,".repeat(BEFORE));
+        for text in [
+            today,
+            format!("2;5:known,{written}2:{{}},"),
+            json.to_string(),
+        ] {
             let fields = fields(&text);
             assert_eq!(fields.len(), pairs.len(), "{text}");
             assert_eq!(names(&fields, Role::Owner), [name("beatrix kiddo")].into());
@@ -286,6 +314,24 @@ mod tests {
         assert_eq!(beneficiary(&text.replace("7:1234567,", "-,")), None);
         for other in ["", "2;", "2;3:417,", "1;3:417,", "2;99:417,"] {
             assert_eq!(beneficiary(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_beneficiary_of_a_row_with_blocks_is_known() {
+        let text = format!(
+            "3;0:,0:,0:,0:,3:417,-,7:1234567,{}",
+            "1:7,".repeat(BEFORE - 3)
+        );
+        assert_eq!(
+            fields(&text),
+            [("beneficiary".to_owned(), "1234567".to_owned())]
+        );
+        // as the frame of others has it
+        let text = text.replace("3:417", "-").replace("7:1234567", "0:");
+        assert_eq!(fields(&text), [("beneficiary".to_owned(), String::new())]);
+        for cut in 0..text.len() {
+            let _ = fields(&text[..cut]);
         }
     }
 

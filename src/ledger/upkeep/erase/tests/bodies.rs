@@ -185,7 +185,7 @@ pub(super) fn bodies(who: &Called) -> Vec<EventBody> {
             base: digest_of(row.as_bytes()),
             items: vec![AlikeItem {
                 digest: digest_of(alike.as_bytes()),
-                steps: crate::ledger::alike::steps(&row, &alike).expect("alike"),
+                steps: crate::model::alike::steps(&row, &alike).expect("alike"),
             }],
         },
     ];
