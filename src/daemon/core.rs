@@ -192,8 +192,8 @@ pub struct Core {
     pub start_rounds: u32,
     /// What was found open at start and asked for in vain at least once.
     pub start_unread: HashSet<LineageId>,
-    /// Those whose login could not read then: it sends nothing before it has read them.
-    pub start_barred: Vec<VerifyItem>,
+    /// Those whose login could not read then: it sends nothing before it has read them. With rounds in vain.
+    pub start_barred: Vec<(VerifyItem, u32)>,
     /// A task of the last list to tell a silent server from a claim that can't be read.
     pub witness: Option<Witness>,
     /// Since when a cycle runs (wall).

@@ -55,8 +55,8 @@ impl Core {
         if self.settled_at_start {
             return;
         }
-        let barred = round.barred.iter().map(|(item, _)| item);
-        self.start_barred.extend(barred.cloned());
+        let barred = round.barred.iter().map(|(item, _)| (item.clone(), 0));
+        self.start_barred.extend(barred);
         let failed = || round.failed.iter().map(|(item, _)| item);
         self.looks_left.extend(failed().cloned());
         self.start_unread.extend(failed().map(|item| item.lineage));
@@ -104,27 +104,34 @@ impl Core {
         }
     }
 
-    /// What was found open at start and its login has asked for at last, in vain or not, holds that login up no more.
+    /// What was found open at start, and its login could not read then, holds that login up no more once it was read.
+    /// One that can't be read, while the server answers for others, does so for some rounds only.
     pub fn barred_read(&mut self, items: &[VerifyItem], round: &Round) {
-        let left = round.rest.iter();
-        let left: HashSet<LineageId> = left
-            .chain(round.barred.iter().map(|(item, _)| item))
-            .map(|item| item.lineage)
-            .collect();
-        let asked = items.iter().map(|item| item.lineage);
-        let asked: HashSet<LineageId> = asked.filter(|of| !left.contains(of)).collect();
-        self.start_barred
-            .retain(|item| !asked.contains(&item.lineage));
+        let of = |items: &[(VerifyItem, String)]| -> HashSet<LineageId> {
+            items.iter().map(|(item, _)| item.lineage).collect()
+        };
+        let (failed, mut left) = (of(&round.failed), of(&round.barred));
+        left.extend(round.rest.iter().map(|item| item.lineage));
+        let asked: HashSet<LineageId> = items.iter().map(|item| item.lineage).collect();
+        let answers = round.answers && round.error.is_none();
+        self.start_barred.retain_mut(|(item, rounds)| {
+            if !asked.contains(&item.lineage) || left.contains(&item.lineage) {
+                return true;
+            }
+            *rounds += u32::from(answers);
+            failed.contains(&item.lineage) && *rounds < START_ROUNDS
+        });
     }
 
     /// True where this login (`None`: the main one) has to read first what it had sent before the start.
     pub fn reads_first(&self, login: Option<&Login>) -> bool {
         let mut barred = self.start_barred.iter();
-        barred.any(|item| item.login.as_ref() == login)
+        barred.any(|(item, _)| item.login.as_ref() == login)
     }
 
     /// What was found open at start, and its login can read now.
     fn barred_to_read(&self) -> Vec<VerifyItem> {
+        let items = self.start_barred.iter().map(|(item, _)| item);
         let can_read = |item: &&VerifyItem| {
             let client = match &item.login {
                 None => Some(&self.client),
@@ -132,7 +139,7 @@ impl Core {
             };
             client.is_some_and(|client| client.login_state() == LoginState::Ok)
         };
-        self.start_barred.iter().filter(can_read).cloned().collect()
+        items.filter(can_read).cloned().collect()
     }
 
     /// What was read while the server's data were in doubt told nothing: it is still to be read, also

@@ -17,7 +17,7 @@ use super::under_way::Why;
 use crate::absence::Roster;
 use crate::dispatch::verify::{self, Round};
 use crate::ledger::record::{Actor, EventBody, Meta};
-use crate::ledger::{Entry, VerifyItem, World};
+use crate::ledger::{Entry, Index, VerifyItem, World};
 use crate::model::decision::Mode;
 use crate::model::{AttemptEvent, Known, Outcome, Refusal, RefusalReason, Scope, TargetName};
 use crate::oig::OigError;
@@ -89,6 +89,16 @@ impl Core {
             self.barred_read(&items, &round);
         }
         for (item, why) in round.failed.iter().chain(&round.barred) {
+            let open = |index: &Index| index.open_attempt(item.lineage).is_some();
+            if !self.ledger.read(open) {
+                tracing::warn!(
+                    task = %item.task,
+                    lineage = %item.lineage,
+                    why = %why,
+                    "what was sent before the start could not be read; its login sends nothing else before that"
+                );
+                continue;
+            }
             tracing::warn!(
                 task = %item.task,
                 lineage = %item.lineage,

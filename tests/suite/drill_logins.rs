@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::drill::{Drill, Setup};
 use crate::drill_oracle::Evidence;
+use crate::drill_oracle::items_of;
 
 /// Two logins, each in a role of its own, and for each two targets with work.
 const TWO: &str = r#"
@@ -557,7 +558,7 @@ async fn nobody_is_handed_more_whose_tasks_are_in_a_list_that_was_not_read() {
     assert_eq!(handed, 0, "he holds 4 already, and 3 is the limit");
 }
 
-/// a main login that was refused at start, with a claim of its own open, reads that claim before it sends
+/// A main login that was refused at start, with a claim of its own open, reads that claim before it sends
 /// anything once it works again (invariant 4).
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_main_login_that_works_again_reads_its_open_claim_before_it_sends() {
@@ -577,7 +578,23 @@ async fn a_main_login_that_works_again_reads_its_open_claim_before_it_sends() {
     drill.expect.wrong_secrets = 1;
     drill.daemon();
     drill.run_for("97h").await;
+    // everything but this account can be read
+    let journal = drill.journal();
+    let mut puts = journal.iter().rev().filter(|row| row["class"] == "put");
+    let sent = items_of(puts.next().expect("it was sent")).next();
+    let sent = sent.expect("an item")["id"].to_string();
+    let is_it = |task: &&Value| task["id"].to_string() == sent.trim_matches('"');
+    let truth = drill.truth();
+    let mut tasks = truth["tasks"].as_array().expect("tasks").iter();
+    let process = tasks.find(is_it).expect("it")["process"].clone();
+    let path = format!("/provprocesses/{process}");
+    let broken = json!({"do": "html503", "on": "read", "path": path, "probability": 1.0});
+    drill.act(json!({ "fault": broken })).await;
+    let puts = puts_of(&drill, "PROVSVC");
     drill.password("right-horse-2");
+    drill.run_for("6h").await;
+    assert_eq!(puts_of(&drill, "PROVSVC"), puts, "its claim was not read");
+    drill.act(json!({"clear_faults": true})).await;
     drill.run_for("6h").await;
     drill.approve_backlog();
     drill.run_for("48h").await;
@@ -685,8 +702,7 @@ async fn cycles_in_which_no_other_list_is_due_are_no_failures() {
 /// what only the second login sees is new work, also while the list that shows the older task of the same
 /// account and definition is not read; once it is read again both heal, and nobody is asked whose successor it was.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn new_work_of_the_second_login_is_not_taken_for_a_successor_of_what_only_the_main_one_sees()
-{
+async fn new_work_that_may_be_a_successor_waits_for_the_list_that_was_not_read() {
     let one = "[[target]]\nname = \"CRM\"\n[[population]]\ntarget = \"CRM\"\naccounts = 1\nprefix = \"ONE\"\ntask = [{ task = \"Telephone Updated\", failure = \"network\" }]\n";
     let mut drill = begin_with(Setup::of(&format!("{TWO}{one}")).config(SECOND)).await;
     approve(&drill, &["AD", "ERP", "HR", "MAIL"]);
