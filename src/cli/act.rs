@@ -21,8 +21,8 @@ pub struct ApproveArgs {
     /// Of an old backlog (baseline:TARGET), release only tasks that are not older, e.g. 30d
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     max_age: Option<SignedDuration>,
-    /// Consent, with --max-age: how many tasks of the old backlog this may release
-    #[arg(long, value_name = "TASKS", requires = "max_age")]
+    /// Consent, of baseline:TARGET: how many tasks of the old backlog this may release
+    #[arg(long, value_name = "TASKS")]
     yes_release: Option<u64>,
     /// Take back a no: approve what somebody has rejected
     #[arg(long)]
@@ -159,16 +159,16 @@ pub fn order(context: &Context, request: Request) -> Result<(), Failure> {
 pub fn approve(context: &Context, args: ApproveArgs) -> Result<(), Failure> {
     let VoteArgs { id, why } = args.vote;
     let target = id.strip_prefix("baseline:");
-    let at_most = match (target, args.max_age) {
-        // an inbox does not say how many are not older than that
-        (Some(target), Some(_)) => {
+    let at_most = match target {
+        // the inbox may have been read long ago, and does not say how many are not older than that
+        Some(target) => {
             let part = BacklogPart {
                 target: TargetName::new(target),
                 max_age: args.max_age,
             };
             Some(consent(context, part, args.yes_release)?)
         }
-        _ => None,
+        None => None,
     };
     let approve = Request::Approve {
         id,

@@ -42,7 +42,7 @@ pub fn target_strangers(settings: &Settings, seen: &BTreeSet<&TargetName>) -> Ve
     let limits = limits.map(|t| ("governor.targets", t));
     modes
         .chain(limits)
-        .filter(|(_, target)| !seen.contains(target))
+        .filter(|(_, target)| !seen.iter().any(|of| same(of, target)))
         .map(|(section, target)| {
             let near = did_you_mean(target.as_str(), seen.iter().map(|t| t.as_str()));
             let hint = near.map_or_else(
@@ -53,6 +53,11 @@ pub fn target_strangers(settings: &Settings, seen: &BTreeSet<&TargetName>) -> Ve
             warning(join(section, target.as_str()), what.to_owned(), hint)
         })
         .collect()
+}
+
+/// Names of targets are taken in any case.
+fn same(one: &TargetName, other: &TargetName) -> bool {
+    one.as_str().eq_ignore_ascii_case(other.as_str())
 }
 
 fn warning(key: String, what: String, hint: String) -> Finding {

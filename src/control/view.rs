@@ -35,7 +35,7 @@ pub enum Reply {
     /// To [`super::Request::Inbox`].
     Inbox(Vec<InboxItem>),
     /// To [`super::Request::Backlog`].
-    Backlog(BacklogView),
+    Backlog(Box<BacklogView>),
     /// To [`super::Request::OutcomesList`].
     Outcomes(OutcomesView),
     /// To [`super::Request::OutcomesShow`].

@@ -97,7 +97,7 @@ impl Core {
                 }
             }));
         }
-        Reply::Backlog(view)
+        Reply::Backlog(Box::new(view))
     }
 
     /// What a release of this part lets go, and the target by its known name; never nothing.

@@ -341,7 +341,7 @@ impl Core {
         for (login, client) in self.logins.clone().further() {
             let read = lists.iter().any(|of| of.read && of.login == *login);
             if read && client.login_state() == LoginState::Ok {
-                StopFile::of_login(&self.settings, login).keep_after(LoginState::Ok);
+                StopFile::of_login(&self.settings, login).works(client);
                 self.clear_stop(login, now).await?;
             }
         }
@@ -349,7 +349,7 @@ impl Core {
         if unread || self.client.login_state() != LoginState::Ok {
             return Ok(());
         }
-        StopFile::of(&self.settings).keep_after(LoginState::Ok);
+        StopFile::of(&self.settings).works(&self.client);
         let login = self.settings.server.login.clone();
         self.clear_stop(&login, now).await?;
         self.metrics.set_login_stopped(self.is_any_stopped());

@@ -105,7 +105,7 @@ impl Core {
     }
 
     /// What was found open at start, and its login could not read then, holds that login up no more once it was read.
-    /// One that can't be read, while the server answers for others, does so for some rounds only.
+    /// One that can't be read does so for as many rounds as at start; its login's list was read before each of them.
     pub fn barred_read(&mut self, items: &[VerifyItem], round: &Round) {
         let of = |items: &[(VerifyItem, String)]| -> HashSet<LineageId> {
             items.iter().map(|(item, _)| item.lineage).collect()
@@ -113,12 +113,11 @@ impl Core {
         let (failed, mut left) = (of(&round.failed), of(&round.barred));
         left.extend(round.rest.iter().map(|item| item.lineage));
         let asked: HashSet<LineageId> = items.iter().map(|item| item.lineage).collect();
-        let answers = round.answers && round.error.is_none();
         self.start_barred.retain_mut(|(item, rounds)| {
             if !asked.contains(&item.lineage) || left.contains(&item.lineage) {
                 return true;
             }
-            *rounds += u32::from(answers);
+            *rounds += 1;
             failed.contains(&item.lineage) && *rounds < START_ROUNDS
         });
     }

@@ -79,6 +79,18 @@ impl StopFile {
         }
     }
 
+    /// The login works with the password that this client has in use: a stop of another one that lies in the file by
+    /// now, and that some command was refused with, stays.
+    pub fn works(&self, client: &Client) {
+        let newer = match self.read() {
+            LoginState::Stopped { secret, .. } => client.is_of_a_newer_secret(&secret),
+            LoginState::Ok => false,
+        };
+        if !newer {
+            self.keep_after(LoginState::Ok);
+        }
+    }
+
     /// Keeps how it stands now; what can't be kept is in the log.
     pub fn keep_after(&self, state: LoginState) {
         if let Err(error) = self.keep(state) {

@@ -159,21 +159,21 @@ fn lowest_mode(
     target: &TargetName,
 ) -> Option<Refusal> {
     let policy = decision.policy.as_deref();
-    let or_enforce = |mode: Option<&Mode>| mode.copied().unwrap_or(Mode::Enforce);
+    let or_enforce = |mode: Option<Mode>| mode.unwrap_or(Mode::Enforce);
     let scopes = [
         (modes.global, "global", Scope::Global),
         (
-            or_enforce(modes.targets.get(target)),
+            or_enforce(modes.of_target(target)),
             "target",
             Scope::Target(target.clone()),
         ),
         (
-            or_enforce(modes.actions.get(&action)),
+            or_enforce(modes.actions.get(&action).copied()),
             "action",
             Scope::ActionOnTarget(action, target.clone()),
         ),
         (
-            or_enforce(policy.and_then(|policy| modes.policies.get(policy))),
+            or_enforce(policy.and_then(|policy| modes.policies.get(policy).copied())),
             "policy",
             Scope::Lineage(decision.lineage),
         ),

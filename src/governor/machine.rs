@@ -462,7 +462,13 @@ impl Governor {
         settings: &'a GovernorSettings,
         target: &TargetName,
     ) -> &'a TargetLimits {
-        settings.targets.get(target).unwrap_or(&settings.default)
+        let mut all = settings.targets.iter();
+        let named = settings.targets.get(target).or_else(|| {
+            // names of targets are taken in any case
+            let named = all.find(|(name, _)| name.as_str().eq_ignore_ascii_case(target.as_str()));
+            named.map(|(_, limits)| limits)
+        });
+        named.unwrap_or(&settings.default)
     }
 
     pub(super) fn pace(&mut self, target: &TargetName) -> (&mut Pace, &TargetLimits) {

@@ -12,6 +12,7 @@ use super::record::{How, Meta};
 use super::seers::Sure;
 use super::walk::Walk;
 use super::work::Work;
+use crate::model::seers::Bits;
 use crate::model::settings::DeliverySettings;
 use crate::model::{Action, AttemptState, LineageId, Snapshot, TaskId};
 
@@ -29,6 +30,10 @@ const LISTED: SignedDuration = SignedDuration::from_hours(1);
 /// Vanished newcomers that are remembered for the links that may name them.
 const REMEMBERED: usize = 4096;
 
+/// So long a new id waits for a list that was not read and may show whose successor it is: longer than such a list
+/// is apart from the next one. One whose login stays stopped must not keep a revoke from a person for ever.
+const WAIT: SignedDuration = SignedDuration::from_hours(24);
+
 /// What is known of a new id that could not be told yet.
 #[derive(Clone, Debug)]
 pub(super) struct Met {
@@ -36,6 +41,10 @@ pub(super) struct Met {
     sights: u8,
     /// The task that it names.
     of: Option<TaskId>,
+    /// The logins that showed it.
+    by: Bits,
+    /// When it was met.
+    since: Timestamp,
 }
 
 /// A lineage with the key of a newcomer, or that one names as its predecessor.
@@ -112,7 +121,11 @@ impl Work {
                 continue;
             }
             self.note_date(new, to);
-            let before = self.newcomers.get(&new.task).map_or(0, |met| met.sights);
+            let met_before = self.newcomers.get(&new.task);
+            let before = met_before.map_or(0, |met| met.sights);
+            let since = met_before.map_or(now, |met| met.since);
+            let by = snapshot.seen_by(new.at);
+            let waits = now.duration_since(since) < WAIT;
             let sighting = if pass.counts {
                 before.saturating_add(1)
             } else {
@@ -123,7 +136,15 @@ impl Work {
             if new.of_newcomer && *to == Join::Fresh {
                 *to = Join::Undecided;
                 let sights = before;
-                met.insert(new.task.clone(), Met { sights, of });
+                met.insert(
+                    new.task.clone(),
+                    Met {
+                        sights,
+                        of,
+                        by,
+                        since,
+                    },
+                );
                 continue;
             }
             let likened = !matches!(to, Join::Fresh | Join::To(_, How::Link));
@@ -132,11 +153,19 @@ impl Work {
                 && elders.iter().all(|of| self.is_sure_of(pass.sure, *of));
             // a list that shows one of those it may be the successor of was not read: whatever this pass can't
             // tell, another like it can't either, and the time that it takes speaks for nothing
-            let silent = |of: &[LineageId]| self.is_not_asked(pass.sure, of);
+            let silent = |of: &[LineageId]| waits && self.is_not_asked(pass.sure, of);
             if likened && silent(&elders) {
                 *to = Join::Undecided;
                 let sights = before.max(1);
-                met.insert(new.task.clone(), Met { sights, of });
+                met.insert(
+                    new.task.clone(),
+                    Met {
+                        sights,
+                        of,
+                        by,
+                        since,
+                    },
+                );
                 continue;
             }
             if !sure && likened {
@@ -148,7 +177,15 @@ impl Work {
                 } else {
                     *to = Join::Undecided;
                     let sights = sighting;
-                    met.insert(new.task.clone(), Met { sights, of });
+                    met.insert(
+                        new.task.clone(),
+                        Met {
+                            sights,
+                            of,
+                            by,
+                            since,
+                        },
+                    );
                 }
                 continue;
             }
@@ -159,7 +196,15 @@ impl Work {
                 if now.duration_since(sent) < delivery.settle_after {
                     *to = Join::Undecided;
                     let sights = sighting;
-                    met.insert(new.task.clone(), Met { sights, of });
+                    met.insert(
+                        new.task.clone(),
+                        Met {
+                            sights,
+                            of,
+                            by,
+                            since,
+                        },
+                    );
                     continue;
                 }
                 *to = Join::Ambiguous(vec![lineage]);
@@ -169,7 +214,15 @@ impl Work {
             if undecided.is_some() && (sighting < PATIENCE || unasked) {
                 *to = Join::Undecided;
                 let sights = if unasked { before.max(1) } else { sighting };
-                met.insert(new.task.clone(), Met { sights, of });
+                met.insert(
+                    new.task.clone(),
+                    Met {
+                        sights,
+                        of,
+                        by,
+                        since,
+                    },
+                );
                 continue;
             }
             let mut rivals = undecided.unwrap_or_default();
@@ -180,7 +233,15 @@ impl Work {
             if silent(&rivals) {
                 *to = Join::Undecided;
                 let sights = before.max(1);
-                met.insert(new.task.clone(), Met { sights, of });
+                met.insert(
+                    new.task.clone(),
+                    Met {
+                        sights,
+                        of,
+                        by,
+                        since,
+                    },
+                );
                 continue;
             }
             if !rivals.is_empty() {
@@ -192,8 +253,10 @@ impl Work {
         }
         if pass.counts {
             if !pass.sure.all() {
-                // one that is not shown may only be hidden, or have been retried before it was told
-                let old = self.newcomers.drain().filter(|(_, met)| met.of.is_some());
+                // one that is not shown may only be hidden, or in a list that was not read, or have been retried
+                // before it was told
+                let kept = |met: &Met| met.of.is_some() || pass.sure.not_asked(met.by);
+                let old = self.newcomers.drain().filter(|(_, met)| kept(met));
                 for (task, old) in old.take(REMEMBERED) {
                     met.entry(task).or_insert(old);
                 }

@@ -144,7 +144,7 @@ impl Work {
                 snapshot,
                 &mut walk,
                 told && !sight.asked,
-                sure.all(),
+                sure,
                 &meta,
             )?,
             ..Observed::default()

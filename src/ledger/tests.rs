@@ -27,6 +27,7 @@ mod seers;
 mod spill;
 mod state;
 mod truth;
+mod unread;
 mod vain;
 mod ways;
 mod worlds;

@@ -15,7 +15,7 @@ use super::newcomer::Met;
 use super::open;
 use super::record::{EventBody, Meta, RecordError, chain, genesis};
 use super::sidecar::Mark;
-use super::world::Calm;
+use super::world::{Calm, Doubt};
 use crate::model::seers::Bits;
 use crate::model::{LineageId, TaskId};
 
@@ -68,7 +68,7 @@ pub(super) struct Work {
     /// Lineages whose id a pass has shown as another task, with the passes in a row.
     pub strange: HashMap<LineageId, u8>,
     /// Evidence of another world that the next pass has to confirm, with the passes so far.
-    pub doubtful: Option<(Arc<str>, u8)>,
+    pub doubtful: Option<Doubt>,
     /// What the lists show once that is on record.
     pub calm: Calm,
     /// What earlier readings showed of open attempts.

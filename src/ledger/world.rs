@@ -10,9 +10,11 @@ use super::facts::{Differs, differs, in_words, moved, redefined};
 use super::index::{TaskRef, flags};
 use super::lineage::Newcomer;
 use super::record::{Actor, EventBody, MAX_TEXT, Meta, Redefined, ReusedItem, clip};
+use super::seers::Sure;
 use super::walk::Walk;
 use super::work::Work;
 use crate::model::attempt::next;
+use crate::model::seers::Bits;
 use crate::model::{AttemptEvent, LineageId, Outcome, Snapshot, Task, TaskId};
 
 /// Ids that are named as evidence.
@@ -62,6 +64,16 @@ pub(super) struct Stranger {
     pub differs: Differs,
 }
 
+/// What the last lists have shown that speaks against this being the known server.
+#[derive(Clone, Debug)]
+pub(super) struct Doubt {
+    why: Arc<str>,
+    /// Passes that count and have shown it.
+    passes: u8,
+    /// The logins in whose lists it stands; none: all together.
+    by: Bits,
+}
+
 /// What stands between the first evidence and the latest.
 const LATEST: &str = "; the last evidence: ";
 
@@ -75,37 +87,57 @@ impl Work {
         snapshot: &Snapshot,
         walk: &mut Walk,
         counts: bool,
-        sure: bool,
+        sure: Sure,
         meta: &Meta,
     ) -> Result<World, LedgerError> {
         let told = self.index().other_world().map(|(_, why)| Arc::clone(why));
         if let Some(why) = told {
-            self.hear_out(snapshot, walk, counts, sure);
+            self.hear_out(snapshot, walk, counts, sure.all());
             // what the lists show since may say more than what it was doubted for
             return Ok(World::Other(match &self.calm.against {
                 Some(found) if *found != why => Arc::from(format!("{why}{LATEST}{found}")),
                 _ => why,
             }));
         }
-        let older = if sure { self.older(walk) } else { None };
+        let older = if sure.all() { self.older(walk) } else { None };
         let quiet = self.strange.is_empty() && self.doubtful.is_none();
         if walk.strangers.is_empty() && quiet && older.is_none() {
             return Ok(World::Known);
         }
         let before = std::mem::take(&mut self.strange);
+        // of what only a list shows that was not read nothing is better now
+        let kept = before
+            .iter()
+            .map(|(lineage, passes)| (*lineage, *passes))
+            .filter(|(lineage, _)| self.is_not_asked(sure, &[*lineage]));
+        let kept: Vec<(LineageId, u8)> = kept.collect();
+        self.strange.extend(kept);
         for stranger in &walk.strangers {
             let passes = before.get(&stranger.lineage).copied().unwrap_or(0);
             let passes = passes.saturating_add(u8::from(counts));
             self.strange.insert(stranger.lineage, passes);
         }
-        if let Some(why) = self.proof(snapshot, &walk.strangers).or(older) {
-            if !counts {
-                self.doubtful.get_or_insert_with(|| (Arc::clone(&why), 0));
-                return Ok(World::Doubtful(why));
-            }
-            let passes = self.doubtful.as_ref().map_or(0, |(_, passes)| *passes);
-            if passes == 0 {
-                self.doubtful = Some((Arc::clone(&why), 1));
+        let proof = self.proof(snapshot, &walk.strangers);
+        let rows = walk.strangers.iter();
+        // that ids begin again all lists together have shown
+        let by = match proof {
+            Some(_) => rows.fold(0, |by, one| by | snapshot.seen_by(one.at)),
+            None => 0,
+        };
+        if let Some(why) = proof.or(older) {
+            let passes = self.doubtful.as_ref().map_or(0, |doubt| doubt.passes);
+            if !counts || passes == 0 {
+                let found = Doubt {
+                    why: Arc::clone(&why),
+                    passes: u8::from(counts),
+                    by,
+                };
+                match counts {
+                    true => self.doubtful = Some(found),
+                    false => {
+                        self.doubtful.get_or_insert(found);
+                    }
+                }
                 return Ok(World::Doubtful(why));
             }
             self.doubtful = None;
@@ -120,11 +152,12 @@ impl Work {
             return Ok(World::Other(why));
         }
         if counts {
-            self.doubtful = None;
+            // a list that showed it has to be read again to show it no more
+            self.doubtful.take_if(|doubt| !sure.not_asked(doubt.by));
             self.retire_ids(snapshot, walk, meta)?;
         }
         Ok(match &self.doubtful {
-            Some((why, _)) => World::Doubtful(Arc::clone(why)),
+            Some(doubt) => World::Doubtful(Arc::clone(&doubt.why)),
             None => World::Known,
         })
     }
@@ -298,7 +331,7 @@ impl Work {
     /// Why nothing may be claimed in this world, if so.
     pub(super) fn world_trouble(&self) -> Option<Arc<str>> {
         let told = self.index().other_world().map(|(_, why)| Arc::clone(why));
-        told.or_else(|| self.doubtful.as_ref().map(|(why, _)| Arc::clone(why)))
+        told.or_else(|| self.doubtful.as_ref().map(|doubt| Arc::clone(&doubt.why)))
     }
 
     /// A person takes the server as it is: whatever was known of its tasks is closed, and the next list

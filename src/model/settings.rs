@@ -163,6 +163,16 @@ pub struct Modes {
     pub targets: BTreeMap<TargetName, Mode>,
 }
 
+impl Modes {
+    /// The mode of a target, whose name is taken in any case: of several that differ in it alone the lowest. One that is
+    /// not named has none of its own.
+    pub fn of_target(&self, target: &TargetName) -> Option<Mode> {
+        let is_it = |name: &TargetName| name.as_str().eq_ignore_ascii_case(target.as_str());
+        let named = self.targets.iter().filter(|(name, _)| is_it(name));
+        named.map(|(_, mode)| *mode).min()
+    }
+}
+
 /// Where policies are.
 #[derive(Clone, Debug, Default)]
 pub struct PolicySettings {

@@ -175,6 +175,16 @@ impl Auth {
         }
     }
 
+    /// True where the password that was refused so is the one that now lies in the file, and another than the one that
+    /// is in use here: that this one works says nothing of it.
+    pub(super) fn is_of_a_newer_secret(&self, refused: &SecretDigest) -> bool {
+        let in_file = secret::read(&self.file);
+        let newer = in_file.is_ok_and(|fresh| refused.is_of(&self.login, &fresh));
+        // whoever holds the gate is just asking: then nothing is known to be the same
+        let same = self.gate.try_lock();
+        newer && !same.is_ok_and(|gate| refused.is_of(&self.login, &gate.secret))
+    }
+
     fn show(&self, state: LoginState) {
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }

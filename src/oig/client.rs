@@ -157,6 +157,11 @@ impl Client {
         self.0.auth.state()
     }
 
+    /// True where a refusal is of the password that lies in the file by now, and not of the one that is in use here.
+    pub fn is_of_a_newer_secret(&self, refused: &super::SecretDigest) -> bool {
+        self.0.auth.is_of_a_newer_secret(refused)
+    }
+
     /// Keeps a stop there as soon as the server refuses the login, and asks there before it authenticates.
     pub fn keep_stops_at(&self, place: StopPlace) {
         self.0.auth.keep_at(place);

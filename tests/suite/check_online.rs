@@ -393,3 +393,28 @@ async fn traits_are_held_against_the_configuration() {
     let said = warned(&house);
     assert!(said.contains("no traits file"), "{said}");
 }
+
+/// A daemon works on with the password that it has read at start, while a new, wrong one lies in the file;
+/// commands that read the file anew try it once, not once a cycle of the daemon's (invariant 12).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_that_works_with_the_old_password_forgets_no_stop_of_the_new_one() {
+    let mut drill = crate::drill::Setup::of(WORLD).start().await;
+    drill.daemon();
+    drill.run_for("10m").await;
+    drill.password("mistyped");
+    let refused = |drill: &crate::drill::Drill| {
+        let journal = drill.journal();
+        journal.iter().filter(|row| row["status"] == 401).count()
+    };
+    let mut counts = Vec::new();
+    for _ in 0..5 {
+        let out = drill.cli(&["check", "--online"]);
+        assert_eq!(out.status.code(), Some(77), "{out:?}");
+        counts.push(refused(&drill));
+        drill.run_for("10m").await;
+    }
+    assert_eq!(
+        counts, [1; 5],
+        "the same wrong password was tried again and again"
+    );
+}

@@ -347,7 +347,8 @@ impl Drill {
         for item in self.inbox() {
             let id = item["id"].as_str().expect("an id");
             if id.starts_with("baseline:") {
-                self.done(&["approve", id, "--why", "the drill's backlog"]);
+                let all = ["--yes-release", "99999"];
+                self.done(&[&["approve", id, "--why", "the drill's backlog"][..], &all].concat());
             }
         }
     }

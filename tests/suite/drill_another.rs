@@ -157,7 +157,14 @@ async fn a_daemon_that_reads_acts_of_another_under_its_login_sends_nothing_until
         "the first one sees nobody: {own:#}"
     );
     drill.done(&["pause", "--why", "one at a time"]);
-    let backlog = ["approve", "baseline:AD", "--why", "the drill's backlog"];
+    let backlog = [
+        "approve",
+        "baseline:AD",
+        "--yes-release",
+        "9999",
+        "--why",
+        "the drill's backlog",
+    ];
     Second::done(&drill, &backlog);
     Second::cycles(&mut drill, 3).await;
     assert!(drill.count("healable_open") > 0, "something is left for it");

@@ -203,7 +203,14 @@ async fn what_has_grown_too_old_waits_for_a_person_although_it_is_no_backlog() {
     drill.run_for("12h").await;
     assert_eq!(puts(&drill), before, "nobody has released it");
     assert_eq!(refused(&drill).get("too_old"), Some(&1));
-    drill.done(&["approve", "baseline:AD", "--why", "still wanted"]);
+    drill.done(&[
+        "approve",
+        "baseline:AD",
+        "--yes-release",
+        "9999",
+        "--why",
+        "still wanted",
+    ]);
     drill.run_for("6h").await;
     assert_eq!(drill.count("healed"), 3);
     drill.judge().await;

@@ -41,7 +41,14 @@ async fn a_target_is_paused_and_resumed_however_its_name_is_written() {
         said.contains("retry on target AD") || said.contains("retry on AD"),
         "{said}"
     );
-    drill.done(&["approve", "baseline:ad", "--why", "the drill's backlog"]);
+    drill.done(&[
+        "approve",
+        "baseline:ad",
+        "--yes-release",
+        "9999",
+        "--why",
+        "the drill's backlog",
+    ]);
     drill.run_for("12h").await;
     assert_eq!(drill.count("effects"), 0, "paused");
     drill.done(&[&["resume"], &narrow[..]].concat());

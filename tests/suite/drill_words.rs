@@ -61,7 +61,14 @@ async fn the_inbox_says_what_approve_and_reject_will_do() {
         text.contains("The policies want something done with 10 of these 12 tasks"),
         "{text}"
     );
-    let said = drill.done(&["approve", "baseline:AD", "--why", "looked at"]);
+    let said = drill.done(&[
+        "approve",
+        "baseline:AD",
+        "--yes-release",
+        "9999",
+        "--why",
+        "looked at",
+    ]);
     assert!(said.contains(&format!("released: {count} tasks")), "{said}");
     drill.run_for("12h").await;
     drill.judge().await;
@@ -123,7 +130,7 @@ async fn a_why_is_neither_empty_nor_a_book() {
         for order in [
             &["pause"][..],
             &["pause", "--target", "NOSUCH"],
-            &["approve", "baseline:AD"],
+            &["approve", "baseline:AD", "--yes-release", "9999"],
             &["reject", "baseline:AD"],
             &["outcomes", "reset", "L1"],
             &["outcomes", "settle", "L1", "--failed"],
@@ -139,7 +146,14 @@ async fn a_why_is_neither_empty_nor_a_book() {
             assert!(said.len() < 1_000, "{order:?} repeats it all");
         }
     }
-    drill.done(&["approve", "baseline:AD", "--why", &"é".repeat(1_000)]);
+    drill.done(&[
+        "approve",
+        "baseline:AD",
+        "--yes-release",
+        "9999",
+        "--why",
+        &"é".repeat(1_000),
+    ]);
     drill.run_for("12h").await;
     drill.judge().await;
 }

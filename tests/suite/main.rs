@@ -57,6 +57,7 @@ mod drill_silent;
 mod drill_slow;
 mod drill_stop;
 mod drill_throttle;
+mod drill_unread;
 mod drill_wait;
 mod drill_when;
 mod drill_words;

@@ -125,7 +125,7 @@ async fn walk(name: &str, target: &str, rest: &str) -> u64 {
     }
     let told = retry_one(&mut drill, &line).await;
     assert!(told.contains("state      completed"), "{name}: {told}");
-    let only = "[mode]\nglobal = \"enforce\"\n[mode.targets]\nSAP = \"observe\"\n";
+    let only = "[mode]\nglobal = \"enforce\"\n[mode.targets]\nsap = \"observe\"\n";
     let first = enforce.replace("[mode]\nglobal = \"enforce\"\n", only);
     assert_ne!(first, enforce);
     fs::write(&config, first).expect("written");
