@@ -417,4 +417,7 @@ async fn a_daemon_that_works_with_the_old_password_forgets_no_stop_of_the_new_on
         counts, [1; 5],
         "the same wrong password was tried again and again"
     );
+    drill.expect.wrong_secrets = 1;
+    let left = drill.count("healable_open");
+    drill.judge_leaving(left).await;
 }

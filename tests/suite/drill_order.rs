@@ -225,8 +225,7 @@ pub fn read_after_restart(evidence: &Evidence) -> Verdict {
             let process = &evidence.known(&item["id"])?["process"];
             let mut was_read = false;
             for row in evidence.class("read") {
-                let answered = row["status"] == 200 || row["status"] == 404;
-                was_read |= answered
+                was_read |= row["denied"].is_null()
                     && (start..*first_put).contains(&number(row, "seq")?)
                     && reads(row, id, process)?;
             }

@@ -193,11 +193,16 @@ async fn new_work_that_may_be_a_successor_waits_for_the_list_that_was_not_read()
 /// `approve baseline:TARGET` as the inbox and the log name it: no number is told or agreed to.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_whole_backlog_is_not_released_without_a_number() {
-    let drill = begin(SECOND).await;
+    let mut drill = begin(SECOND).await;
     let out = drill.cli(&["approve", "baseline:AD", "--why", "x"]);
     let said = String::from_utf8_lossy(&out.stdout).into_owned();
     assert!(
         !out.status.success(),
         "without a terminal and without consent: {said}"
     );
+    drill.run_for("1h").await;
+    assert_eq!(drill.count("effects"), 0);
+    drill.approve_backlog();
+    drill.run_for("48h").await;
+    drill.judge().await;
 }

@@ -1,4 +1,4 @@
-//! The road to the first enforced actions on servers of other traits, through the real binary: survey and probe are held against the world's truth, observing writes nothing, and what is released heals and nothing else.
+//! The road to the first enforced actions on servers of other traits, through the real binary: the survey is held against the world's truth (what probe says is in `probe.rs`), observing writes nothing, and what is released heals and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -78,7 +78,7 @@ async fn walk(name: &str, target: &str, rest: &str) -> u64 {
     let everybody = rest.contains("everybody");
     let world = format!("{}{rest}", WORLD.replace("TARGET", target));
     let mut drill = Setup::of(&world)
-        .server("require_probe = true")
+        .server("require_probe = true\npage_size = 5")
         .start()
         .await;
     let config = drill.dir.path().join("provtaskd.toml");
