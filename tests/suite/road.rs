@@ -92,7 +92,13 @@ fn with_dots(line: &str, before: &str, after: &str) -> String {
 }
 
 /// One retry with consent, while the world's time goes on.
-pub async fn retry_one(drill: &mut Drill, line: &str) -> String {
+async fn retry_one(drill: &mut Drill, line: &str) -> String {
+    let told = try_retry_one(drill, line).await;
+    told.unwrap_or_else(|why| panic!("{why}"))
+}
+
+/// The same, or why it was not sent.
+pub async fn try_retry_one(drill: &mut Drill, line: &str) -> Result<String, String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_provtaskd"));
     command
         .args(words(line))
@@ -100,17 +106,17 @@ pub async fn retry_one(drill: &mut Drill, line: &str) -> String {
         .env_clear();
     let asked = std::thread::spawn(move || command.output().expect("the binary runs"));
     // the order is carried out while the time stands; what becomes of it is read within the next ten minutes
-    let sent = |drill: &Drill| drill.journal().iter().any(|row| row["method"] == "PUT");
+    let sent = |drill: &Drill| {
+        asked.is_finished() || drill.journal().iter().any(|row| row["method"] == "PUT")
+    };
     drill.until("the retry is sent", sent).await;
     drill.run_for("10m").await;
     let output = asked.join().expect("it ended");
     let printed = String::from_utf8(output.stdout).expect("text");
-    assert!(
-        output.status.success(),
-        "{printed}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    printed
+    match output.status.success() {
+        true => Ok(printed),
+        false => Err(printed + String::from_utf8_lossy(&output.stderr).as_ref()),
+    }
 }
 
 async fn walked() -> Vec<Part> {
