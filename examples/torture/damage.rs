@@ -99,7 +99,14 @@ fn begin(house: &mut House, dice: &mut Dice) -> Result<(), Trouble> {
     house.raise(1)?;
     house.settle()?;
     for target in ["baseline:AD", "baseline:SAP"] {
-        house.command(&["approve", target, "--why", "the case's backlog"])?;
+        house.command(&[
+            "approve",
+            target,
+            "--yes-release",
+            "99999",
+            "--why",
+            "the case's backlog",
+        ])?;
     }
     let aim = match dice.within(0, 2) {
         0 => Aim::Put(dice.within(1, 4), dice.within(0, 3_000)),
@@ -390,7 +397,14 @@ fn heal(house: &mut House) -> Result<Result<(), String>, Trouble> {
     house.settle()?;
     for target in ["baseline:AD", "baseline:SAP"] {
         // there is none unless the store began anew
-        house.asked(&["approve", target, "--why", "the case's backlog"])?;
+        house.asked(&[
+            "approve",
+            target,
+            "--yes-release",
+            "99999",
+            "--why",
+            "the case's backlog",
+        ])?;
     }
     house.raise(24 * 60)?;
     house.settle()?;

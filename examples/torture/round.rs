@@ -165,8 +165,14 @@ impl Round {
                 .filter(|id| id.starts_with("baseline:"))
                 .collect();
             for id in &backlogs {
-                self.house
-                    .command(&["approve", id, "--why", "the round's backlog"])?;
+                self.house.command(&[
+                    "approve",
+                    id,
+                    "--yes-release",
+                    "99999",
+                    "--why",
+                    "the round's backlog",
+                ])?;
             }
             if !backlogs.is_empty() {
                 return Ok(start);
