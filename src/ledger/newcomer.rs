@@ -132,19 +132,15 @@ impl Work {
                 before.max(1)
             };
             // the one that it names is known by the next pass
-            let of = new.of.clone();
+            let untold = |sights: u8| Met {
+                sights,
+                of: new.of.clone(),
+                by,
+                since,
+            };
             if new.of_newcomer && *to == Join::Fresh {
                 *to = Join::Undecided;
-                let sights = before;
-                met.insert(
-                    new.task.clone(),
-                    Met {
-                        sights,
-                        of,
-                        by,
-                        since,
-                    },
-                );
+                met.insert(new.task.clone(), untold(before));
                 continue;
             }
             let likened = !matches!(to, Join::Fresh | Join::To(_, How::Link));
@@ -156,16 +152,7 @@ impl Work {
             let silent = |of: &[LineageId]| waits && self.is_not_asked(pass.sure, of);
             if likened && silent(&elders) {
                 *to = Join::Undecided;
-                let sights = before.max(1);
-                met.insert(
-                    new.task.clone(),
-                    Met {
-                        sights,
-                        of,
-                        by,
-                        since,
-                    },
-                );
+                met.insert(new.task.clone(), untold(before.max(1)));
                 continue;
             }
             if !sure && likened {
@@ -176,16 +163,7 @@ impl Work {
                     *to = Join::Ambiguous(elders);
                 } else {
                     *to = Join::Undecided;
-                    let sights = sighting;
-                    met.insert(
-                        new.task.clone(),
-                        Met {
-                            sights,
-                            of,
-                            by,
-                            since,
-                        },
-                    );
+                    met.insert(new.task.clone(), untold(sighting));
                 }
                 continue;
             }
@@ -195,16 +173,7 @@ impl Work {
                 // the process may show the true one meanwhile
                 if now.duration_since(sent) < delivery.settle_after {
                     *to = Join::Undecided;
-                    let sights = sighting;
-                    met.insert(
-                        new.task.clone(),
-                        Met {
-                            sights,
-                            of,
-                            by,
-                            since,
-                        },
-                    );
+                    met.insert(new.task.clone(), untold(sighting));
                     continue;
                 }
                 *to = Join::Ambiguous(vec![lineage]);
@@ -213,15 +182,9 @@ impl Work {
             let unasked = undecided.as_deref().is_some_and(silent);
             if undecided.is_some() && (sighting < PATIENCE || unasked) {
                 *to = Join::Undecided;
-                let sights = if unasked { before.max(1) } else { sighting };
                 met.insert(
                     new.task.clone(),
-                    Met {
-                        sights,
-                        of,
-                        by,
-                        since,
-                    },
+                    untold(if unasked { before.max(1) } else { sighting }),
                 );
                 continue;
             }
@@ -232,16 +195,7 @@ impl Work {
             }
             if silent(&rivals) {
                 *to = Join::Undecided;
-                let sights = before.max(1);
-                met.insert(
-                    new.task.clone(),
-                    Met {
-                        sights,
-                        of,
-                        by,
-                        since,
-                    },
-                );
+                met.insert(new.task.clone(), untold(before.max(1)));
                 continue;
             }
             if !rivals.is_empty() {
