@@ -361,6 +361,15 @@ fn lists_itself(evidence: &Evidence, task: &Value, rows: &[Value]) -> Result<boo
             closed.insert(id, at(effect, "at")?);
         }
     }
+    // or a person has, later than that
+    for act in evidence.journal.iter().filter(|row| row["type"] == "act") {
+        let closes = matches!(act["act"]["do"].as_str(), Some("complete" | "cancel"));
+        let tasks = act["tasks"].as_array().into_iter().flatten();
+        for id in tasks.filter_map(id_of).filter(|_| closes) {
+            let when = at(act, "at")?;
+            closed.entry(id).or_insert(when);
+        }
+    }
     let shown_at = |when: Timestamp| {
         let last = own.iter().rposition(|(_, created, _)| *created <= when);
         last.is_some_and(|last| {
