@@ -219,6 +219,7 @@ async fn ledger(dir: &std::path::Path, tasks: usize) -> Took {
         login: Login::new("bench"),
         pages: 1,
         unreadable: Vec::new(),
+        unread: Vec::new(),
     };
     let sighting = Sighting {
         kinds: vec![Kind::Revoke; tasks],

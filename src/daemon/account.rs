@@ -197,6 +197,7 @@ mod tests {
             login: Login::new("SVC"),
             pages: 1,
             unreadable: Vec::new(),
+            unread: Vec::new(),
         };
         let process = vec![
             task("30", TaskStatus::Rejected),
@@ -245,6 +246,7 @@ mod tests {
             login: Login::new("SVC"),
             pages: 1,
             unreadable: Vec::new(),
+            unread: Vec::new(),
         };
         let accounts = Accounts::of(&snapshot);
         let told = RowState {

@@ -208,6 +208,7 @@ impl Core {
         let visible = found.seen.visible;
         let lists = found.seen.lists();
         let as_of = found.seen.taken_at.unwrap_or_else(|| self.clock.now());
+        let undecided = found.undecided;
         let items = self.plan_items(found);
         match question {
             Question::Plan(filter) => {
@@ -233,7 +234,7 @@ impl Core {
                     item.task == id && meant.is_none_or(|meant| meant == item.lineage)
                 });
                 let Some((item, text)) = found else {
-                    return self.explain_recorded(&id, &asked, visible, lists);
+                    return self.explain_recorded(&id, &asked, visible, lists, undecided);
                 };
                 let mut facts = text.facts;
                 let released = self.order_words(item.lineage).into_iter();

@@ -151,6 +151,8 @@ pub struct Evaluated {
     pub hinted: Hinted,
     /// Acts under our login that are not on record.
     pub strangers: Vec<Stranger>,
+    /// Why nothing was decided of the one that was asked for, although it is shown.
+    pub undecided: Option<RefusalReason>,
     /// The tasks that were shown, where a walk through accounts may follow.
     pub shown: Option<FastSet<TaskId>>,
     /// The orders and the configuration under which it was worked out.
@@ -263,9 +265,15 @@ pub async fn evaluate_list(
             None
         };
         let asked = bench.only.as_ref();
+        let is_asked = asked.is_none_or(|only| snapshot.tasks[row].id == *only);
         match left_out {
-            Some(reason) => *out.still_refused.entry(reason).or_default() += 1,
-            None if asked.is_none_or(|only| snapshot.tasks[row].id == *only) => rows.push(row),
+            Some(reason) => {
+                *out.still_refused.entry(reason).or_default() += 1;
+                if is_asked && asked.is_some() {
+                    out.undecided = Some(reason);
+                }
+            }
+            None if is_asked => rows.push(row),
             None => {}
         }
     }

@@ -175,13 +175,11 @@ pub async fn read(
     Ok(out)
 }
 
-/// Nothing follows from what is not shown, where one that is followed could not be read.
+/// Nothing follows from its not being shown, where one that is followed could not be read; of the others the lists
+/// tell as ever.
 fn unsure(snapshot: &mut Snapshot, hint: &Hint) {
     if hint.followed {
-        snapshot.stable = false;
-        if let Some(seers) = &mut snapshot.seers {
-            seers.whole = 0;
-        }
+        snapshot.unread.push(hint.task.clone());
     }
 }
 

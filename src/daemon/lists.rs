@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::evaluate::Bench;
 use super::memory::Memory;
 use crate::model::hash::FastMap;
-use crate::model::seers::bit;
+use crate::model::seers::{Bits, bit};
 use crate::model::{Login, Seers, Snapshot, TaskId};
 use crate::oig::OigError;
 
@@ -24,7 +24,7 @@ pub struct Listed {
     pub read: bool,
     /// Nothing had moved in it meanwhile.
     pub whole: bool,
-    /// Read to its end so many passes in a row.
+    /// Read to its end so many times in a row; the passes between in which it was not due do not count.
     pub in_a_row: u32,
     /// Why it could not be read when it last was due.
     pub error: Option<String>,
@@ -60,8 +60,9 @@ impl Listed {
     fn pass_over(&mut self, error: Option<String>) {
         self.read = false;
         self.whole = false;
-        self.in_a_row = 0;
         if error.is_some() {
+            // one that was merely not due has not been read in vain
+            self.in_a_row = 0;
             self.error = error;
         }
     }
@@ -86,6 +87,20 @@ pub fn thrown_away(lists: &mut [Listed]) {
     for listed in lists.iter_mut().filter(|listed| listed.read) {
         listed.again = true;
     }
+}
+
+/// True where a cycle at that time reads a list of one of these logins, as far as is known now: one that is stopped
+/// or fails has nothing to show, and one that is not due yet is not read.
+pub fn shows(
+    lists: &[Listed],
+    every: impl Fn(usize) -> Option<SignedDuration>,
+    by: Bits,
+    at: Timestamp,
+) -> bool {
+    lists.len() < 2
+        || lists.iter().enumerate().any(|(n, listed)| {
+            by & bit(n) != 0 && listed.error.is_none() && listed.is_due(at, every(n), false)
+        })
 }
 
 /// Reads what is due. The main login's list comes first, and has to come unless that login is stopped: then the
@@ -194,6 +209,7 @@ fn without_main(bench: &Bench, began: Timestamp) -> Snapshot {
         seers: None,
         pages: 0,
         unreadable: Vec::new(),
+        unread: Vec::new(),
     }
 }
 
@@ -232,5 +248,60 @@ mod tests {
             listed.error.is_some(),
             "not tried, so nothing is known to be well"
         );
+    }
+
+    fn restless(login: &Login, at: Timestamp) -> Snapshot {
+        Snapshot {
+            taken_at: at,
+            tasks: Vec::new(),
+            complete: true,
+            stable: false,
+            login: login.clone(),
+            seers: None,
+            pages: 1,
+            unreadable: Vec::new(),
+            unread: Vec::new(),
+        }
+    }
+
+    /// Pages of a busy server move with each reading, and this list is due in every third cycle.
+    #[test]
+    fn a_restless_list_that_is_read_seldom_is_known_some_day() {
+        let login = Login::new("B");
+        let mut listed = Listed::none_yet(&login);
+        let mut known = Vec::new();
+        for n in 0..9 {
+            if n % 3 == 0 {
+                listed.take(&restless(&login, Timestamp::UNIX_EPOCH));
+            } else {
+                listed.pass_over(None);
+            }
+            known.push(listed.read && listed.is_known());
+        }
+        let third = [false, false, false, false, false, false, true, false, false];
+        assert_eq!(known, third);
+        listed.pass_over(Some("no answer".to_owned()));
+        listed.take(&restless(&login, Timestamp::UNIX_EPOCH));
+        assert!(!listed.is_known(), "after a failure it begins anew");
+    }
+
+    #[test]
+    fn a_cycle_shows_what_a_list_shows_that_works_and_is_due() {
+        let at = |minute| Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute);
+        let of = |name: &str| {
+            let mut listed = Listed::none_yet(&Login::new(name));
+            listed.at = Some(at(0));
+            listed
+        };
+        let mut lists = vec![of("A"), of("B")];
+        let hourly = |n: usize| (n > 0).then_some(SignedDuration::from_hours(1));
+        assert!(shows(&lists[..1], hourly, bit(0), at(1)), "one login");
+        assert!(shows(&lists, hourly, bit(0), at(1)));
+        assert!(!shows(&lists, hourly, bit(1), at(59)), "not due");
+        assert!(shows(&lists, hourly, bit(1), at(60)));
+        assert!(shows(&lists, hourly, bit(0) | bit(1), at(1)));
+        assert!(shows(&lists, |_| None, bit(1), at(1)));
+        lists[0].pass_over(Some("refused".to_owned()));
+        assert!(!shows(&lists, hourly, bit(0), at(1)), "stopped");
     }
 }

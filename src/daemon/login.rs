@@ -303,14 +303,16 @@ impl Core {
                 .read(|index| Some(index.login_stopped(login)?.why.clone()))
         };
         let refusal = |(sender, login): (Option<Login>, &Login)| {
-            let refusal = Refusal::new(RefusalReason::LoginStopped, Scope::Global);
-            let first = "what it had sent before the start is read first";
-            let first = || self.reads_first(sender.as_ref()).then(|| Arc::from(first));
-            let why = stopped(login).or_else(first)?;
-            Some((
-                sender,
-                refusal.with("login", login).with("why", why).for_person(),
-            ))
+            let refuse = |reason| Refusal::new(reason, Scope::Global).with("login", login);
+            let refusal = match stopped(login) {
+                Some(why) => refuse(RefusalReason::LoginStopped)
+                    .with("why", why)
+                    .for_person(),
+                // it comes by itself
+                None if self.reads_first(sender.as_ref()) => refuse(RefusalReason::AwaitsSettling),
+                None => return None,
+            };
+            Some((sender, refusal))
         };
         match self.logins.further() {
             // one alone holds everything

@@ -115,11 +115,18 @@ impl Memory {
         }
     }
 
-    /// When the first act is due that only a time holds back.
-    pub fn first_due(&self, now: Timestamp) -> Option<Timestamp> {
+    /// When the first act is due that only a time holds back, of those that a list read at that time may show.
+    pub fn first_due(
+        &self,
+        now: Timestamp,
+        shows: impl Fn(Bits, Timestamp) -> bool,
+    ) -> Option<Timestamp> {
         let waiting = self.lineages.values().filter(|known| known.act.is_some());
-        let until = waiting.filter_map(|known| Some(known.refusal?.until?.time()));
-        until.filter(|until| *until > now).min()
+        let until = waiting.filter_map(|known| Some((known.by, known.refusal?.until?.time())));
+        until
+            .filter(|(by, until)| *until > now && shows(*by, *until))
+            .map(|(_, until)| until)
+            .min()
     }
 
     /// The definition of a row, as other rows have it.

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::DaemonError;
 use super::core::Core;
+use super::lists::shows;
 use super::start::{bounds, feed_of, record_mode, record_policy};
 use super::under_way::Why;
 use crate::calendar::Cron;
@@ -163,10 +164,11 @@ impl Core {
         let (every, _) = bounds(&self.settings);
         let soonest = now.checked_add(every).unwrap_or(Timestamp::MAX);
         let soonest = soonest.max(self.soonest(now));
-        let due = self
-            .memory
-            .as_ref()
-            .and_then(|memory| memory.first_due(now));
+        let due = self.memory.as_ref().and_then(|memory| {
+            let every = |n: usize| self.settings.logins.get(n.checked_sub(1)?)?.every;
+            let shows = |by, at| shows(&memory.lists, every, by, at);
+            memory.first_due(now, shows)
+        });
         due.map_or(next, |due| next.min(due.max(soonest)))
     }
 

@@ -6,7 +6,9 @@ use super::cache::Cache;
 use super::core::Core;
 use super::hinted::Hinted;
 use super::views::{NAMED, general};
-use crate::control::{InboxItem, LOGIN_HINT, ListView, LoginRow, LoginView, in_words};
+use crate::control::{
+    InboxItem, LOGIN_HINT, ListView, LoginRow, LoginView, in_words, main_stopped,
+};
 use crate::ledger::Index;
 use crate::model::hash::FastMap;
 use crate::model::{Login, Owner, Road, Snapshot, Task, TaskId, TaskStatus};
@@ -109,6 +111,29 @@ impl Core {
         } else {
             tracing::warn!(lists_of = %read, not_read = %not_read.join("; "), "the one cycle rests on the lists of some logins only: what the others see was neither acted on nor taken as gone");
         }
+    }
+
+    /// The main login, while it is stopped.
+    pub fn main_login_item(&self) -> Option<InboxItem> {
+        let stopped = self.main_stopped()?;
+        let login = &self.settings.server.login;
+        let (none, claims) = self.ledger.read(|index: &Index| {
+            let own = index.open_attempts().filter(|(_, of)| of.login.is_none());
+            let own: Vec<TaskId> = own.map(|(_, attempt)| attempt.task.clone()).collect();
+            (self.all_stopped(index).is_some(), own)
+        });
+        let others = match self.logins.further() {
+            [] => String::new(),
+            _ => format!(" {};", main_stopped(login, !none)),
+        };
+        let text = format!(
+            "login {login} was refused: {};{others}{} {LOGIN_HINT}",
+            stopped.why,
+            still_open(claims.len())
+        );
+        let mut item = general("login", stopped.since, "login_stopped", text);
+        item.tasks = claims.into_iter().take(NAMED).collect();
+        Some(item)
     }
 
     /// Further logins that are stopped, and those that have sent what only they may read and that are no
@@ -227,6 +252,7 @@ mod tests {
             login: Login::new("daemon"),
             pages: 1,
             unreadable: Vec::new(),
+            unread: Vec::new(),
         }
     }
 

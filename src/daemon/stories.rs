@@ -13,7 +13,7 @@ use crate::control::{
 use crate::ledger::record::{Actor, ClaimItem, DecidedItem, Event, EventBody, How};
 use crate::model::{
     Action, AttemptState, BatchId, Decision, Facts, LineageId, Outcome, PolicyHash, ReceiptStatus,
-    Task, TaskId, attempt,
+    RefusalReason, Task, TaskId, attempt,
 };
 
 /// Rows of one answer; about 15 MB.
@@ -154,13 +154,14 @@ impl Core {
         }))
     }
 
-    /// The answer of `explain` where the task is not in the list any more.
+    /// The answer of `explain` where the task is not in the list any more, or nothing was decided of it yet.
     pub fn explain_recorded(
         &self,
         id: &TaskId,
         asked: &str,
         visible: u64,
         lists: Vec<ListView>,
+        undecided: Option<RefusalReason>,
     ) -> Reply {
         let (who, not_read) = in_words(&self.settings.server.login, &lists);
         let lineage = match self.lineage_on_record(asked) {
@@ -170,6 +171,16 @@ impl Core {
             }
         };
         let Some(lineage) = lineage else {
+            if let Some(reason) = undecided {
+                return Reply::refused(
+                    RefusedKind::NotFound,
+                    format!(
+                        "task {id} is shown, and nothing is decided of it yet: {reason}: {}{not_read}",
+                        reason.explanation().trim()
+                    ),
+                    "ask again after the next cycle; a new task that can't be told for long comes to `provtaskd inbox`",
+                );
+            }
             return Reply::refused(
                 RefusedKind::NotFound,
                 format!(
@@ -185,9 +196,14 @@ impl Core {
         let attempts = self.attempts_in(lineage, &events);
         let standing = self
             .ended(lineage, &events, &attempts)
-            .unwrap_or_else(|| format!(
+            .unwrap_or_else(|| match undecided {
+                Some(reason) => format!(
+                    "shown just now, and not decided anew: {reason}: {}. What follows is what was decided last",
+                    reason.explanation().trim().trim_end_matches('.')
+                ),
+                None => format!(
                 "not among the {visible} tasks visible to {who} just now; whether it has left is told by two whole lists{not_read}. What follows is what was decided when it was last there"
-            ));
+            )});
         let Some((at, decided)) = events
             .iter()
             .rev()

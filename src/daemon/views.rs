@@ -8,8 +8,7 @@ use jiff::Timestamp;
 use super::core::Core;
 use super::start::mode_parts;
 use crate::control::{
-    InboxItem, LOGIN_HINT, LoginView, NotesView, PauseView, ReleasedView, StatusView, TargetRow,
-    main_stopped,
+    InboxItem, LoginView, NotesView, PauseView, ReleasedView, StatusView, TargetRow,
 };
 use crate::governor::HoldStatus;
 use crate::ledger::{Index, LEFT_REWOUND, Outage};
@@ -278,23 +277,7 @@ impl Core {
             .checked_sub(self.settings.delivery.verify_give_up)
             .unwrap_or(Timestamp::MIN);
         let mut out = Vec::new();
-        let login = &self.settings.server.login;
-        let none = self.ledger.read(|index| self.all_stopped(index).is_some());
-        if let Some(stopped) = self.main_stopped() {
-            out.push(general(
-                "login",
-                stopped.since,
-                "login_stopped",
-                format!(
-                    "login {login} was refused: {};{} {LOGIN_HINT}",
-                    stopped.why,
-                    match self.logins.further() {
-                        [] => String::new(),
-                        _ => format!(" {};", main_stopped(login, !none)),
-                    }
-                ),
-            ));
-        }
+        out.extend(self.main_login_item());
         out.extend(self.login_items());
         let rewound = self.ledger.read(|index| index.rewound().is_some());
         if let (true, Some(why)) = (rewound, &self.world_mismatch) {

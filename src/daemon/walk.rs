@@ -260,6 +260,10 @@ impl Slice {
             if !self.walkers[n].can_ask() {
                 return Ok(None);
             }
+            // one that fails may have asked for each of them singly, and does not say so
+            let at_most = u32::try_from(left.len())
+                .unwrap_or(u32::MAX)
+                .saturating_add(1);
             let people = match self.walkers[n].client.users_by_login(&left).await {
                 Ok(people) => people,
                 Err(error) if error.is_login() && n > 0 => {
@@ -268,14 +272,14 @@ impl Slice {
                     continue;
                 }
                 Err(OigError::Status { status: 403, .. }) if self.walkers.len() > 1 => {
-                    self.spend(n, 1);
+                    self.spend(n, at_most);
                     unsure = true;
                     continue;
                 }
                 // what a further one can't tell takes nothing from what another one is shown
                 Err(error) if n > 0 => {
                     tracing::debug!(%error, walker = n, "a further login could not look for persons");
-                    self.spend(n, 1);
+                    self.spend(n, at_most);
                     unsure = true;
                     continue;
                 }

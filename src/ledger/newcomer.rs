@@ -32,7 +32,7 @@ const REMEMBERED: usize = 4096;
 
 /// So long a new id waits for a list that was not read and may show whose successor it is: longer than such a list
 /// is apart from the next one. One whose login stays stopped must not keep a revoke from a person for ever.
-const WAIT: SignedDuration = SignedDuration::from_hours(24);
+pub(super) const WAIT: SignedDuration = SignedDuration::from_hours(24);
 
 /// What is known of a new id that could not be told yet.
 #[derive(Clone, Debug)]

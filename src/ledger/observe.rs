@@ -134,6 +134,7 @@ impl Work {
         // two passes may overlap (a plan and a cycle): the one taken first tells nothing new, whatever it shows
         let late = self.last_pass.is_some_and(|last| snapshot.taken_at < last);
         let sure = Sure::of(snapshot, late);
+        self.note_unread(snapshot);
         if !late {
             self.last_pass = Some(snapshot.taken_at);
         }
@@ -185,8 +186,8 @@ impl Work {
         if sure.still {
             self.came_back(&walk, &meta, now, &mut out)?;
         }
-        if sure.all() && !sight.asked {
-            out.left = self.note_left(&sight.delivery, &meta, now)?;
+        if !sight.asked {
+            out.left = self.note_left(sure, &sight.delivery, &meta, now)?;
         }
         self.forget_settled();
         self.end_late(&meta, now, sight.delivery.settle_after)?;
@@ -211,10 +212,11 @@ impl Work {
     /// Notes which lineages the pass didn't show. Only a complete, stable pass counts as absence.
     fn mark(&mut self, snapshot: &Snapshot, walk: &Walk, sure: Sure, now: Timestamp) {
         self.note_seers(snapshot, walk);
-        for (presence, seen) in self.presence.iter_mut().zip(&walk.seen) {
+        let places = (1u64..).zip(self.presence.iter_mut().zip(&walk.seen));
+        for (n, (presence, seen)) in places {
             if *seen {
                 *presence = presence.now_shown();
-            } else if sure.of_those(presence.by) {
+            } else if sure.of_those(presence.by) && !self.unread.contains(&LineageId(n)) {
                 presence.shown = false;
                 presence.absent_since.get_or_insert(now.into());
                 presence.passes = presence.passes.saturating_add(1);

@@ -95,15 +95,25 @@ pub(super) fn runs<T>(snapshot: &Snapshot, items: Vec<(usize, T)>) -> Vec<(Login
 }
 
 impl Work {
-    /// True where the pass tells that a piece of work is not there, if it doesn't show it.
-    pub(super) fn is_sure_of(&self, sure: Sure, lineage: LineageId) -> bool {
-        sure.of_those(self.presence_of(lineage).by)
+    /// Notes what this pass could not read by its id.
+    pub(super) fn note_unread(&mut self, snapshot: &Snapshot) {
+        let unread = {
+            let index = self.index();
+            let of = snapshot.unread.iter().filter_map(|id| index.lineage_of(id));
+            of.collect()
+        };
+        self.unread = unread;
     }
 
-    /// True where a list that may show one of them was not read.
+    /// True where the pass tells that a piece of work is not there, if it doesn't show it.
+    pub(super) fn is_sure_of(&self, sure: Sure, lineage: LineageId) -> bool {
+        sure.of_those(self.presence_of(lineage).by) && !self.unread.contains(&lineage)
+    }
+
+    /// True where a list that may show one of them was not read, or it is read by its id and could not be.
     pub(super) fn is_not_asked(&self, sure: Sure, lineages: &[LineageId]) -> bool {
         let mut lineages = lineages.iter();
-        lineages.any(|of| sure.not_asked(self.presence_of(*of).by))
+        lineages.any(|of| sure.not_asked(self.presence_of(*of).by) || self.unread.contains(of))
     }
 
     /// Notes by which logins what is shown was seen.

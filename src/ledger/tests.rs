@@ -98,6 +98,7 @@ fn sighting(tasks: Vec<Task>, minute: i64) -> Sighting {
             login: Login::new("daemon"),
             pages: 1,
             unreadable: Vec::new(),
+            unread: Vec::new(),
         }),
         cycle: CycleId(uuid::Uuid::from_u128(1)),
         asked: false,

@@ -16,6 +16,7 @@ use super::open;
 use super::record::{EventBody, Meta, RecordError, chain, genesis};
 use super::sidecar::Mark;
 use super::world::{Calm, Doubt};
+use crate::model::hash::FastSet;
 use crate::model::seers::Bits;
 use crate::model::{LineageId, TaskId};
 
@@ -57,6 +58,8 @@ pub(super) struct Work {
     pub pending: Vec<(u64, Vec<u8>)>,
     /// Presence of lineage `L` at `L - 1`.
     pub presence: Vec<Presence>,
+    /// What the running pass looked for by its id in vain: nothing follows from its silence about these.
+    pub unread: FastSet<LineageId>,
     /// When the last pass was taken: an older one that comes in late tells nothing about presence.
     pub last_pass: Option<Timestamp>,
     /// When the first pass of this run that counts as absence was taken in.
@@ -88,6 +91,7 @@ impl Work {
             to_disk: None,
             pending: Vec::new(),
             presence: Vec::new(),
+            unread: FastSet::default(),
             last_pass: None,
             sure_since: None,
             newcomers: HashMap::new(),

@@ -92,14 +92,14 @@ impl Work {
     ) -> Result<World, LedgerError> {
         let told = self.index().other_world().map(|(_, why)| Arc::clone(why));
         if let Some(why) = told {
-            self.hear_out(snapshot, walk, counts, sure.all());
+            self.hear_out(snapshot, walk, counts, sure);
             // what the lists show since may say more than what it was doubted for
             return Ok(World::Other(match &self.calm.against {
                 Some(found) if *found != why => Arc::from(format!("{why}{LATEST}{found}")),
                 _ => why,
             }));
         }
-        let older = if sure.all() { self.older(walk) } else { None };
+        let older = self.older(walk, sure);
         let quiet = self.strange.is_empty() && self.doubtful.is_none();
         if walk.strangers.is_empty() && quiet && older.is_none() {
             return Ok(World::Known);
@@ -163,15 +163,15 @@ impl Work {
     }
 
     /// Once another world is on record: counts the whole lists in a row that show nothing of it.
-    fn hear_out(&mut self, snapshot: &Snapshot, walk: &Walk, counts: bool, sure: bool) {
+    fn hear_out(&mut self, snapshot: &Snapshot, walk: &Walk, counts: bool, sure: Sure) {
         let strange = !walk.strangers.is_empty();
         let strange = strange.then(|| self.words_of(snapshot, &walk.strangers));
         let against = strange
-            .or_else(|| if sure { self.older(walk) } else { None })
-            .or_else(|| if sure { self.nothing_known(walk) } else { None });
+            .or_else(|| self.older(walk, sure))
+            .or_else(|| self.nothing_known(walk).filter(|_| sure.all()));
         if against.is_some() {
             self.calm = Calm { lists: 0, against };
-        } else if sure && counts {
+        } else if sure.all() && counts {
             self.calm.lists = self.calm.lists.saturating_add(1);
         }
     }
@@ -226,7 +226,9 @@ impl Work {
     /// still showed. What went one by one over the days tells nothing, nor does what we sent, nor a new
     /// id that may be the successor of one that is gone: where the database hands out ids from several
     /// ranges, those are out of turn.
-    fn older(&self, walk: &Walk) -> Option<Arc<str>> {
+    ///
+    /// Of what only a list shows that was not read, or not whole, nothing is said: the others may be enough.
+    fn older(&self, walk: &Walk, sure: Sure) -> Option<Arc<str>> {
         let index = self.index();
         let low = || {
             let below = |new: &&Newcomer| {
@@ -237,7 +239,7 @@ impl Work {
         };
         low().nth(AGAIN - 1)?;
         let first = low().filter_map(|new| new.task.number()).min()?;
-        let (mut lost, mut newest) = (0_usize, None);
+        let (mut lost, mut newest, mut silent) = (0_usize, None, false);
         let mut gone = HashSet::new();
         for (n, (of, shown)) in (1u64..).zip(index.lineages.iter().zip(&walk.seen)) {
             let higher = matches!(of.task, TaskRef::Number(n) if n > first);
@@ -249,6 +251,10 @@ impl Work {
             }
             let lineage = LineageId(n);
             gone.extend(of.key);
+            if !self.is_sure_of(sure, lineage) {
+                silent = true;
+                continue;
+            }
             if !self.presence_of(lineage).shown || index.attempts.contains_key(&lineage) {
                 continue;
             }
@@ -269,9 +275,14 @@ impl Work {
             .filter_map(|new| Some(format!("task {} created {:.0}", new.task, new.created?)))
             .collect();
         let text = format!(
-            "ids begin again: {} are new and below {}, the highest known id, and of the open ids above them none is left, of which {lost} were there in the list before and were last changed {newest:.0} or earlier: {}",
+            "ids begin again: {} are new and below {}, the highest known id, and of the open ids above them{} none is left, of which {lost} were there in the list before and were last changed {newest:.0} or earlier: {}",
             later.len(),
             index.top,
+            if silent {
+                " that the lists which were read have shown"
+            } else {
+                ""
+            },
             named.join("; ")
         );
         Some(clip(&text, MAX_TEXT))

@@ -304,6 +304,8 @@ refusals! {
     Paused => "paused",
     /// The login that would send it was refused by the server; nothing is sent or read as it until the secret changes or a person clears it.
     LoginStopped => "login_stopped",
+    /// What the login that would send it had sent before the start is still to be read back; nothing else is sent as it until then.
+    AwaitsSettling => "awaits_settling",
     /// The store belongs to another server, is rewound, or ids that it knows are other tasks there.
     WorldMismatch => "world_mismatch",
     /// The attempts of this episode are used up.

@@ -352,6 +352,9 @@ pub struct Snapshot {
     pub pages: u32,
     /// Rows that could not be read as a task, with why; counted and shown, never acted on.
     pub unreadable: Vec<String>,
+    /// Tasks that no list shows and that are read by their ids, and could not be: nothing follows from their not
+    /// being among the rows.
+    pub unread: Vec<TaskId>,
 }
 
 impl Snapshot {

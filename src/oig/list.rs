@@ -241,6 +241,7 @@ impl Builder {
                 login: inner.settings.login.clone(),
                 pages: 0,
                 unreadable: Vec::new(),
+                unread: Vec::new(),
             },
             rows: Vec::new(),
             ids: FastSet::default(),

@@ -60,6 +60,7 @@ mod tests {
             login: Login::new("X"),
             pages: 1,
             unreadable: Vec::new(),
+            unread: Vec::new(),
         }
     }
 

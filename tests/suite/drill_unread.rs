@@ -26,6 +26,12 @@ async fn a_main_login_that_works_again_reads_its_open_claim_before_it_sends() {
     drill.expect.wrong_secrets = 1;
     drill.daemon();
     drill.run_for("97h").await;
+    let inbox = drill.inbox();
+    let item = inbox.iter().find(|item| item["id"] == "login");
+    let item = item.expect("the main login's stop");
+    let said = item["text"].to_string();
+    assert!(said.contains("that it has sent"), "{said}");
+    assert!(!item["tasks"].as_array().expect("its tasks").is_empty());
     // everything but this account can be read
     let journal = drill.journal();
     let mut puts = journal.iter().rev().filter(|row| row["class"] == "put");
@@ -43,6 +49,8 @@ async fn a_main_login_that_works_again_reads_its_open_claim_before_it_sends() {
     drill.password("right-horse-2");
     drill.run_for("35m").await;
     assert_eq!(puts_of(&drill, "PROVSVC"), puts, "its claim was not read");
+    let status = drill.json(&["status", "--json"]).to_string();
+    assert!(status.contains("\"awaits_settling\""), "{status}");
     drill.act(json!({"clear_faults": true})).await;
     drill.run_for("6h").await;
     drill.approve_backlog();
@@ -182,6 +190,13 @@ async fn new_work_that_may_be_a_successor_waits_for_the_list_that_was_not_read()
     drill.run_for("10m").await;
     drill.act(json!({"target": "CRM", "state": "up"})).await;
     drill.run_for("3h").await;
+    let out = drill.cli(&["explain", &new.to_string()]);
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(!out.status.success(), "{said}");
+    assert!(
+        said.contains("is shown, and nothing is decided of it yet: not_told_yet"),
+        "{said}"
+    );
     drill.password("right-horse-2");
     drill.run_for("48h").await;
     let inbox = drill.inbox();

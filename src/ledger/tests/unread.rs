@@ -144,3 +144,104 @@ fn after_a_restart_the_successor_of_what_only_main_saw_waits_for_no_stopped_logi
         "30 days: neither joined, nor new, nor a person asked"
     );
 }
+
+/// SECOND is stopped for good. What only main saw, and main's whole lists show no more, is noted a day later: it may
+/// have come to SECOND meanwhile. What SECOND has shown as well is not.
+#[test]
+fn what_only_main_saw_has_left_after_a_day_although_another_login_is_stopped() {
+    let (mut work, index) = core();
+    let first = vec![
+        (rejected("1"), 1),
+        (row("2", TaskStatus::Rejected, "78"), 3),
+    ];
+    work.observe(&pass(first, 0, 3), at(0)).expect("taken in");
+    let mut left = Vec::new();
+    for hour in 1..=48 {
+        let minute = hour * 60;
+        let other = row("3", TaskStatus::Rejected, "79");
+        let seen = work
+            .observe(&pass(vec![(other, 1)], minute, 1), at(minute))
+            .expect("taken in");
+        if seen.left > 0 {
+            left.push((hour, seen.left));
+        }
+    }
+    assert_eq!(left, [(25, 1)]);
+    let has_left =
+        |n: usize| index.read().expect("index").lineages[n].has(crate::ledger::index::flags::LEFT);
+    assert!(has_left(0) && !has_left(1), "SECOND may still show task 2");
+}
+
+/// The control: where every list is read, two whole passes tell.
+#[test]
+fn control_with_every_list_read_it_has_left_after_two_passes() {
+    let (mut work, _) = core();
+    work.observe(&pass(vec![(rejected("1"), 1)], 0, 3), at(0))
+        .expect("taken in");
+    let left: Vec<u64> = (1..=3)
+        .map(|n| {
+            let seen = work.observe(&pass(Vec::new(), n, 3), at(n));
+            seen.expect("taken in").left
+        })
+        .collect();
+    assert_eq!(left, [0, 1, 0]);
+}
+
+/// One task is read by its id in each cycle (no list shows it), and the server fails to show it from now on. Nothing
+/// follows of that one; of all others the lists tell as ever.
+#[test]
+fn one_task_that_cant_be_read_by_its_id_makes_no_doubt_of_others() {
+    for read in [1, 3] {
+        let (mut work, _) = core();
+        let rows = || {
+            vec![
+                (rejected("1"), read),
+                (row("9", TaskStatus::Rejected, "99"), 1),
+            ]
+        };
+        work.observe(&pass(rows(), 0, read), at(0))
+            .expect("taken in");
+        let mut sight = Vec::new();
+        for n in 1..=12 {
+            // task 1 was retried by somebody: its successor 12 stands in the lists
+            let mut next = pass(vec![(rejected("12"), read)], n * 30, read);
+            Arc::make_mut(&mut next.snapshot).unread = vec![TaskId::new("9")];
+            let seen = work.observe(&next, at(n * 30)).expect("taken in");
+            assert_eq!(seen.ambiguous, 0, "pass {n}");
+            assert_eq!(seen.left, 0, "pass {n}: nothing is known of task 9");
+            sight.push(seen.views[0].lineage);
+        }
+        if read == 3 {
+            assert_eq!(sight.last(), Some(&Some(LineageId(1))), "{sight:?}");
+        }
+        assert_eq!(work.presence_of(LineageId(2)).passes, 0);
+    }
+}
+
+/// The server's data were put back, so that its ids begin again, while SECOND is stopped: the main list alone shows it.
+#[test]
+fn ids_that_begin_again_are_told_by_the_lists_that_were_read() {
+    let (mut work, _) = core();
+    let many = |from: u64| (from..from + 12).map(move |n| n.to_string());
+    let old = || many(500).map(|id| (made(&id, &id, "39", -60), 1));
+    let theirs = || (made("600", "600", "39", -60), 2);
+    work.observe(&pass(old().chain([theirs()]).collect(), 0, 3), at(0))
+        .expect("taken in");
+    work.observe(&pass(old().collect(), 30, 1), at(30))
+        .expect("taken in");
+    let mut worlds = Vec::new();
+    for n in 2..=3 {
+        let new = ["401", "402", "403"].map(|id| (made(id, id, "39", 40), 1));
+        let seen = work.observe(&pass(new.to_vec(), n * 30, 1), at(n * 30));
+        worlds.push(seen.expect("taken in").world);
+    }
+    let [World::Doubtful(why), World::Other(_)] = &worlds[..] else {
+        panic!("{worlds:?}");
+    };
+    assert!(
+        why.contains(
+            "of the open ids above them that the lists which were read have shown none is left"
+        ),
+        "{why}"
+    );
+}
