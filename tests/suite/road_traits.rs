@@ -1,4 +1,4 @@
-//! The road to the first enforced actions on servers of other traits, through the real binary: the survey is held against the world's truth (what probe says is in `probe.rs`), observing writes nothing, and what is released heals and nothing else.
+//! The road to the first enforced actions on servers of other traits, through the real binary: survey and probe are held against the world's truth, observing writes nothing, and of the target and the action that are released everything heals and of no other one anything.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -38,6 +38,12 @@ prefix = "NEW"
 task = [{ task = "Create User", failure = "network" }]
 
 [[population]]
+target = "AD"
+accounts = 2
+prefix = "HAN"
+task = [{ task = "Order Hardware" }]
+
+[[population]]
 target = "SAP"
 accounts = 10
 prefix = "EMP"
@@ -55,15 +61,98 @@ login = "SOMEBODY"
 first = "Some"
 last = "Body"
 
+[[user]]
+login = "PACKER"
+
+[[role]]
+name = "SERVICE DESK"
+members = ["PACKER"]
+
 "#;
 
-/// The targets' counts of open tasks as the world has them, seen by this login.
-fn truth(drill: &Drill, everybody: bool) -> BTreeMap<String, u64> {
+const DESK: &str = "[policy]\nfulfilment_roles = { \"*\" = \"SERVICE DESK\" }\n";
+
+/// Open tasks of the world that this login is shown.
+fn visible(drill: &Drill, everybody: bool) -> Vec<Value> {
     let truth = drill.truth();
     let tasks = truth["tasks"].as_array().expect("tasks").iter();
     let seen = tasks.filter(|task| everybody || task["owner"] != "user:SOMEBODY");
-    let seen: Vec<Value> = seen.cloned().collect();
-    counted(&seen, |task| text(&task["target"]))
+    seen.cloned().collect()
+}
+
+/// What probe has to say of a server of these traits, by the world's own truth.
+fn told_right(drill: &Drill, name: &str, rest: &str) {
+    let traits = drill.json(&["probe", "--format", "json"]);
+    let everybody = rest.contains("everybody");
+    let seen = visible(drill, everybody);
+    let count = |of: &[Value]| u64::try_from(of.len()).expect("few");
+    let is = |what: &str, told: &Value, truth: Value| {
+        assert_eq!(*told, truth, "{name}: {what}: {traits:#}");
+    };
+    let words = |counts: &Value| -> Vec<String> {
+        let counts = counts.as_object().expect("counts");
+        counts.keys().cloned().collect()
+    };
+    let rows = &traits["rows"];
+    is("rows", &rows["seen"], count(&seen).into());
+    is("rows that can't be read", &rows["unreadable"], 0.into());
+    let lower = rest.contains("lower_words");
+    for (code, open) in counted(&seen, |task| text(&task["status"])) {
+        let word = if lower { code.to_lowercase() } else { code };
+        let told = &rows["status"]["Process Instance.Task Details.Status"][&word];
+        is(&word, told, open.into());
+    }
+    is(
+        "unknown words",
+        &rows["status_unknown"],
+        serde_json::json!({}),
+    );
+    let keys = !rest.contains("no_process_key");
+    let with_keys = if keys { count(&seen) } else { 0 };
+    is("process keys", &rows["process"], with_keys.into());
+    let manual: Vec<Value> = seen
+        .iter()
+        .filter(|task| task["definition"] == "Order Hardware")
+        .cloned()
+        .collect();
+    is("manual", &rows["adapter"]["manual"], count(&manual).into());
+    let form = match rest.contains("no_zone") {
+        true => "no zone",
+        false => "Z",
+    };
+    assert_eq!(words(&rows["dates"]), [form], "{name}");
+    let shape = match rest.contains("map_fields") {
+        true => "map",
+        false => "array",
+    };
+    assert_eq!(words(&rows["shape"]), [shape], "{name}");
+    let id = match rest.contains("numeric_ids") {
+        true => "number",
+        false => "string",
+    };
+    is("an id by itself", &traits["roads"]["single_id"], id.into());
+    let moving = rest.contains("moving");
+    let order = if moving { "none" } else { "id ascending" };
+    is("order", &traits["order"]["by"], order.into());
+    is(
+        "repeatable",
+        &traits["order"]["repeatable"],
+        (!moving).into(),
+    );
+    if !moving {
+        is("pages", &traits["paging"]["pages"], "stable".into());
+    }
+    let scope = &traits["scope"];
+    let of_people = seen.iter().filter(|task| task["owner"] == "user:SOMEBODY");
+    let of_people: Vec<Value> = of_people.cloned().collect();
+    is("of others", &scope["others"], count(&of_people).into());
+    let shows = if everybody { "wider" } else { "own and roles" };
+    is("whose", &scope["shows"], shows.into());
+}
+
+/// The targets' counts of open tasks as the world has them, seen by this login.
+fn truth(drill: &Drill, everybody: bool) -> BTreeMap<String, u64> {
+    counted(&visible(drill, everybody), |task| text(&task["target"]))
 }
 
 /// Tasks by target as the survey counts them.
@@ -83,6 +172,7 @@ async fn walk(name: &str, target: &str, rest: &str) -> u64 {
             true => "require_probe = true",
             false => "require_probe = true\npage_size = 5",
         })
+        .config(DESK)
         .start()
         .await;
     let config = drill.dir.path().join("provtaskd.toml");
@@ -94,7 +184,7 @@ async fn walk(name: &str, target: &str, rest: &str) -> u64 {
     .expect("written");
 
     assert_eq!(surveyed(&drill), truth(&drill, everybody), "{name}: survey");
-    drill.done(&["probe"]);
+    told_right(&drill, name, rest);
 
     drill.daemon();
     drill.run_for("30m").await;
@@ -137,10 +227,18 @@ async fn walk(name: &str, target: &str, rest: &str) -> u64 {
     }
     let told = told.unwrap_or_else(|why| panic!("{name}: {why}"));
     assert!(told.contains("state      completed"), "{name}: {told}");
-    let only = "[mode]\nglobal = \"enforce\"\n[mode.targets]\nsap = \"observe\"\n";
+    if target.contains("call_ms") {
+        let traits = drill.dir.path().join("store/traits.json");
+        let kept = fs::read_to_string(traits).expect("kept");
+        let kept: Value = serde_json::from_str(&kept).expect("JSON");
+        let took = kept["retry"]["answered_ms"].as_u64();
+        assert!(took >= Some(150), "{name}: {:#}", kept["retry"]);
+    }
+    // one target, one action
+    let only = "[mode]\nglobal = \"enforce\"\n[mode.targets]\nsap = \"observe\"\n[mode.actions]\nreassign = \"observe\"\n";
     let first = enforce.replace("[mode]\nglobal = \"enforce\"\n", only);
     assert_ne!(first, enforce);
-    fs::write(&config, first).expect("written");
+    fs::write(&config, &first).expect("written");
     drill.done(&["reload"]);
     drill.run_for("30m").await;
     assert_eq!(
@@ -156,7 +254,7 @@ async fn walk(name: &str, target: &str, rest: &str) -> u64 {
             (target.to_owned(), row["tasks"].as_u64().expect("a count"))
         })
         .collect();
-    assert!(waits.contains(&("AD".to_owned(), 9)), "{name}: {waits:?}");
+    assert!(waits.contains(&("AD".to_owned(), 11)), "{name}: {waits:?}");
     drill.done(&[
         "baseline",
         "release",
@@ -164,9 +262,25 @@ async fn walk(name: &str, target: &str, rest: &str) -> u64 {
         "--why",
         "agreed",
         "--yes-release",
-        "9",
+        "11",
     ]);
     drill.run_for("48h").await;
+    let so_far = drill.safe_so_far().await;
+    assert_eq!(so_far.effects_on("SAP"), 0, "{name}: it is only observed");
+    let handed = |drill: &Drill| {
+        let tasks = visible(drill, true).into_iter();
+        tasks
+            .filter(|task| task["owner"] == "role:SERVICE DESK")
+            .count()
+    };
+    assert_eq!(handed(&drill), 0, "{name}: it is only observed");
+    // and then the next action
+    let both = first.replace("reassign = \"observe\"\n", "");
+    assert_ne!(both, first);
+    fs::write(&config, both).expect("written");
+    drill.done(&["reload"]);
+    drill.run_for("24h").await;
+    assert_eq!(handed(&drill), 2, "{name}: manual work is handed on");
     let so_far = drill.safe_so_far().await;
     assert_eq!(so_far.effects_on("SAP"), 0, "{name}: it is only observed");
     let healed = drill.count("healed");
