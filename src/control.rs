@@ -23,8 +23,8 @@ pub use state::{
     TurnsView, WalkView, in_words, main_stopped,
 };
 pub use view::{
-    Actor, AttemptView, Done, EventView, ExplainView, InboxItem, LOGIN_HINT, LoginView, NOT_SHOWN,
-    NotesView, OutcomeRow, OutcomesView, PauseView, PlanItem, PlanView, RefusalView, Refused,
-    RefusedKind, ReleasedView, Reply, StatusView, Story, TargetRow,
+    Actor, AttemptView, Done, EventView, ExplainView, InboxItem, InboxView, LOGIN_HINT, LoginView,
+    NOT_SHOWN, NotesView, OutcomeRow, OutcomesView, PauseView, PlanItem, PlanView, RefusalView,
+    Refused, RefusedKind, ReleasedView, Reply, StatusView, Story, TargetRow,
 };
 pub use wire::ControlError;

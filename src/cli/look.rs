@@ -171,8 +171,8 @@ pub fn status(context: &Context, args: &JsonArg) -> Result<(), Failure> {
 
 pub fn inbox(context: &Context, args: &JsonArg) -> Result<(), Failure> {
     match answer(context, Request::Inbox)? {
-        Reply::Inbox(items) if args.json => print(&render::json(&items)?),
-        Reply::Inbox(items) => print(&render::inbox(&items, width())),
+        Reply::Inbox(inbox) if args.json => print(&render::json(&inbox.items)?),
+        Reply::Inbox(inbox) => print(&render::inbox(&inbox, width())),
         _ => Err(unexpected()),
     }
 }

@@ -239,7 +239,7 @@ fn now(context: &Context) -> Result<(Now, NotOnRecord), Failure> {
     let inbox = match status.store_foreign {
         true => Vec::new(),
         false => match answer(context, Request::Inbox)? {
-            Reply::Inbox(inbox) => inbox,
+            Reply::Inbox(inbox) => inbox.items,
             _ => return Err(super::ask::unexpected()),
         },
     };
@@ -260,7 +260,10 @@ fn standing(status: &StatusView, inbox: &[InboxItem]) -> Now {
         at: status.now,
         visible: status.tasks_visible,
         visible_as_of: status.tasks_as_of,
-        logins: status.logins.len(),
+        logins: match &status.logins[..] {
+            [] => vec![status.login.clone()],
+            several => several.iter().map(|row| row.login.clone()).collect(),
+        },
         not_read: LoginRow::not_read(&status.logins),
         waiting: status.refusals.clone(),
         waiting_as_of: status.last_cycle,

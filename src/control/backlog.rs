@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{NotRead, TargetName};
+use crate::model::{Login, NotRead, TargetName};
 
 /// What of an old backlog is released at once.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -19,6 +19,9 @@ pub struct BacklogPart {
 pub struct BacklogView {
     /// When everything that was there was put on record as the old backlog; `None`: enforce was never on.
     pub taken: Option<Timestamp>,
+    /// The logins that have lists, the main one first: what none of them is shown is in no row.
+    #[serde(default)]
+    pub logins: Vec<Login>,
     /// One row for each target on which some of it waits.
     pub rows: Vec<BacklogRow>,
     /// What the last cycle did not read: a task that only these logins have ever shown may stand here and be gone, or

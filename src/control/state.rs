@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::view::LoginView;
+use crate::model::seers::all_of;
 use crate::model::{LineageId, Login, NotRead};
 
 /// Acts under this login that no attempt of this store explains: another client.
@@ -218,19 +219,18 @@ pub struct ListView {
 
 /// Whose lists an answer rests on, and what to add where others were not read; of one login it is that one.
 pub fn in_words(main: &Login, lists: &[ListView]) -> (String, String) {
-    let names = |read: bool| -> Vec<&str> {
+    let names = |read: bool| -> Vec<&Login> {
         let of = lists.iter().filter(|list| list.read == read);
-        of.map(|list| list.login.as_str()).collect()
+        of.map(|list| &list.login).collect()
     };
     let (read, not_read) = (names(true), names(false));
-    let who = match read.split_last() {
-        None => main.to_string(),
-        Some((last, [])) => (*last).to_owned(),
-        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+    let who = match read.is_empty() {
+        true => main.to_string(),
+        false => all_of(read),
     };
-    let not_read = match not_read.as_slice() {
-        [] => String::new(),
-        names => format!("; the list of {} was not read", names.join(", ")),
+    let not_read = match not_read.is_empty() {
+        true => String::new(),
+        false => format!("; the list of {} was not read", all_of(not_read)),
     };
     (who, not_read)
 }

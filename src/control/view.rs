@@ -33,7 +33,7 @@ pub enum Reply {
     /// To [`super::Request::Explain`].
     Explain(Box<ExplainView>),
     /// To [`super::Request::Inbox`].
-    Inbox(Vec<InboxItem>),
+    Inbox(InboxView),
     /// To [`super::Request::Backlog`].
     Backlog(Box<BacklogView>),
     /// To [`super::Request::OutcomesList`].
@@ -461,6 +461,15 @@ pub struct ExplainView {
     /// Where the work stands now, where the list does not show it: what is told above is of the past.
     #[serde(default)]
     pub standing: Option<String>,
+}
+
+/// What waits for a person, and whose view that is.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct InboxView {
+    /// The logins that have lists, the main one first: what none of them is shown is in no item.
+    pub logins: Vec<Login>,
+    /// The items.
+    pub items: Vec<InboxItem>,
 }
 
 /// One thing that waits for a person.

@@ -9,7 +9,7 @@ use super::evaluate::{CycleError, Evaluated, Proposal, evaluate};
 use super::memory::Memory;
 use super::one::OneRetry;
 use crate::control::{
-    Done as Carried, ExplainView, Incoming, LOGIN_HINT, PlanFilter, PlanItem, PlanView,
+    Done as Carried, ExplainView, InboxView, Incoming, LOGIN_HINT, PlanFilter, PlanItem, PlanView,
     RefusalView, RefusedKind, Reply, Request, one_line,
 };
 use crate::governor::Lane;
@@ -74,7 +74,10 @@ impl Core {
                 return Ok(false);
             }
             Request::Status => Reply::Status(Box::new(self.status())),
-            Request::Inbox => Reply::Inbox(self.inbox()),
+            Request::Inbox => Reply::Inbox(InboxView {
+                logins: self.login_names(),
+                items: self.inbox(),
+            }),
             Request::Backlog { part } => self.backlog_asked(part),
             Request::OutcomesList { filter } => {
                 self.ledger.written().await?;

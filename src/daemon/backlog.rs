@@ -71,6 +71,7 @@ impl Core {
             }
             BacklogView {
                 taken: index.baseline().map(|taken| taken.at),
+                logins: self.login_names(),
                 rows: rows.into_values().collect(),
                 not_read: not_read.clone(),
                 part: None,

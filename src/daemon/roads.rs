@@ -113,6 +113,13 @@ impl Core {
         }
     }
 
+    /// All logins that have lists, the main one first.
+    pub fn login_names(&self) -> Vec<Login> {
+        let further = self.logins.further().iter().map(|(login, _)| login.clone());
+        let main = self.settings.server.login.clone();
+        std::iter::once(main).chain(further).collect()
+    }
+
     /// The main login, while it is stopped.
     pub fn main_login_item(&self) -> Option<InboxItem> {
         let stopped = self.main_stopped()?;

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::model::seers::all_of;
 use crate::model::{
-    ActionName, AttemptState, Mode, NotRead, PolicyHash, RefusalReason, TargetName, TaskId,
+    ActionName, AttemptState, Login, Mode, NotRead, PolicyHash, RefusalReason, TargetName, TaskId,
 };
 
 pub use html::html;
@@ -198,12 +199,12 @@ impl RequestsRow {
 pub struct Now {
     /// When it was asked.
     pub at: Timestamp,
-    /// Tasks visible to this login at the last whole reading; not "existing".
+    /// Tasks visible to these logins at the last whole reading; not "existing".
     pub visible: Option<u64>,
     /// As of when.
     pub visible_as_of: Option<Timestamp>,
     /// Logins that have lists; these are read one after the other.
-    pub logins: usize,
+    pub logins: Vec<Login>,
     /// Logins whose lists the last cycle did not read: they are neither in `visible` nor in `waiting`.
     pub not_read: Vec<NotRead>,
     /// What is not done, by reason, as the last cycle has found it.
@@ -226,10 +227,7 @@ impl Now {
         let (Some(visible), Some(at)) = (self.visible, self.visible_as_of) else {
             return vec!["the list was not read yet".to_owned()];
         };
-        let whose = match self.logins {
-            0 | 1 => "this login".to_owned(),
-            many => format!("these {many} logins"),
-        };
+        let whose = all_of(&self.logins);
         let counted = counted(visible, "task", "tasks");
         let mut words = vec![format!(
             "{counted} visible to {whose}, as of {}",

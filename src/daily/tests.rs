@@ -108,7 +108,7 @@ fn a_subject_says_what_matters_and_names_nobody() {
         at: at(24),
         visible: None,
         visible_as_of: None,
-        logins: 1,
+        logins: vec![Login::new("PROVSVC")],
         not_read: Vec::new(),
         waiting: Vec::new(),
         waiting_as_of: None,
@@ -134,7 +134,7 @@ fn figures_of_two_moments_say_so_and_a_part_is_not_the_whole() {
         at: at(24),
         visible: Some(8),
         visible_as_of: Some(at(22)),
-        logins: 1,
+        logins: vec![Login::new("PROVSVC")],
         not_read: Vec::new(),
         waiting: vec![(RefusalReason::BackOff, 5)],
         waiting_as_of: Some(at(23)),
@@ -153,14 +153,14 @@ fn figures_of_two_moments_say_so_and_a_part_is_not_the_whole() {
     for told in told(&now) {
         for words in [
             "2027-03-02 00:00:00Z",
-            "8 tasks visible to this login, as of 2027-03-01 22:00:00Z",
+            "8 tasks visible to PROVSVC, as of 2027-03-01 22:00:00Z",
             "Not done, as the cycle of 2027-03-01 23:00:00Z found it",
         ] {
             assert!(told.contains(words), "{words}: {told}");
         }
         assert!(!told.contains("NOT COUNTED"), "{told}");
     }
-    now.logins = 2;
+    now.logins.push(Login::new("HR"));
     now.not_read = vec![NotRead {
         login: "SECOND".into(),
         tasks: Some(4),
@@ -169,7 +169,7 @@ fn figures_of_two_moments_say_so_and_a_part_is_not_the_whole() {
     for told in told(&now) {
         let words = "NOT COUNTED, because the last cycle did not read it: 4 tasks of SECOND, whose list of 2027-03-01T20:00:00Z was its last";
         assert_eq!(told.matches(words).count(), 2, "{told}");
-        assert!(told.contains("8 tasks visible to these 2 logins"), "{told}");
+        assert!(told.contains("8 tasks visible to PROVSVC and HR"), "{told}");
     }
 }
 

@@ -18,6 +18,16 @@ pub fn bit(n: usize) -> Bits {
         .unwrap_or(0)
 }
 
+/// Names in a row, as a sentence takes them; none are one that is not named.
+pub fn all_of<'a>(names: impl IntoIterator<Item = &'a Login>) -> String {
+    let names: Vec<&str> = names.into_iter().map(Login::as_str).collect();
+    match names.split_last() {
+        None => "this login".to_owned(),
+        Some((one, [])) => (*one).to_owned(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+    }
+}
+
 /// What several logins have shown in one pass.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Seers {

@@ -230,7 +230,7 @@ fn list(out: &mut Out, traits: &Traits, server_zone: &str) {
         part,
         "adapter",
         counted(&rows.adapter),
-        "manual ones are never retried; where it is not shown the first refusal teaches it",
+        "no adapter is a hint that a task is manual; the first refusal of a retry proves it for its definition",
     );
 }
 

@@ -56,6 +56,7 @@ mod drill_revoke;
 mod drill_silent;
 mod drill_slow;
 mod drill_stop;
+mod drill_third;
 mod drill_throttle;
 mod drill_unread;
 mod drill_wait;

@@ -41,7 +41,7 @@ task = [{ task = "Create User", failure = "network" }]
 target = "AD"
 accounts = 2
 prefix = "HAN"
-task = [{ task = "Order Hardware" }]
+task = [{ task = "Order Hardware", status = "R", failure = "network" }]
 
 [[population]]
 target = "SAP"
@@ -70,7 +70,7 @@ members = ["PACKER"]
 
 "#;
 
-const DESK: &str = "[policy]\nfulfilment_roles = { \"*\" = \"SERVICE DESK\" }\n";
+const DESK: &str = "[policy]\nkinds = { \"*/Order Hardware\" = \"change\" }\nfulfilment_roles = { \"*\" = \"SERVICE DESK\" }\n";
 
 /// Open tasks of the world that this login is shown.
 fn visible(drill: &Drill, everybody: bool) -> Vec<Value> {
@@ -280,7 +280,12 @@ async fn walk(name: &str, target: &str, rest: &str) -> u64 {
     fs::write(&config, both).expect("written");
     drill.done(&["reload"]);
     drill.run_for("24h").await;
-    assert_eq!(handed(&drill), 2, "{name}: manual work is handed on");
+    assert_eq!(
+        handed(&drill),
+        2,
+        "{name}: manual work is handed on {}",
+        drill.done(&["plan"])
+    );
     let so_far = drill.safe_so_far().await;
     assert_eq!(so_far.effects_on("SAP"), 0, "{name}: it is only observed");
     let healed = drill.count("healed");

@@ -180,7 +180,7 @@ impl Stage {
     /// What waits for a person.
     pub async fn inbox(&self) -> Result<Vec<InboxItem>, Failure> {
         match control::ask(&self.socket, Request::Inbox, ANSWER).await? {
-            Reply::Inbox(items) => Ok(items),
+            Reply::Inbox(inbox) => Ok(inbox.items),
             _ => Err(unexpected()),
         }
     }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::layout::{Width, number, table, word};
 use super::{counted, time};
 use crate::control::BacklogView;
+use crate::model::seers::all_of;
 
 /// `baseline show`
 pub fn backlog(view: &BacklogView, width: Width) -> String {
@@ -20,10 +21,11 @@ pub fn backlog(view: &BacklogView, width: Width) -> String {
 }
 
 fn rows(view: &BacklogView, width: Width) -> String {
+    let whose = all_of(&view.logins);
     if view.rows.is_empty() {
         return match view.taken {
             None => "enforce was never on, so that there is no old backlog yet: what is there when it is switched on will wait here\n".to_owned(),
-            Some(taken) => format!("nothing of the old backlog of {} waits for a person\n", time(taken)),
+            Some(taken) => format!("nothing of the old backlog of {} waits for a person in what is visible to {whose}\n", time(taken)),
         };
     }
     let mut out = table(
@@ -93,7 +95,7 @@ fn rows(view: &BacklogView, width: Width) -> String {
     // writing to a String can't fail
     let _ = writeln!(
         out,
-        "\n{}, the policies want something done with {wanted} of them; {since}\nrelease some: provtaskd baseline release TARGET --max-age AGE --why TEXT; it lets go all that is not older than AGE, as the last column counts. Whether person, account, mode and caps allow what the policies want is asked after the release",
+        "\n{} in what is visible to {whose}, the policies want something done with {wanted} of them; {since}\nrelease some: provtaskd baseline release TARGET --max-age AGE --why TEXT; it lets go all that is not older than AGE, as the last column counts. Whether person, account, mode and caps allow what the policies want is asked after the release",
         counted(tasks, "task waits", "tasks wait")
     );
     out

@@ -5,12 +5,15 @@ use std::fmt::Write as _;
 use super::layout::{Width, pairs, paragraph, prose, table, word};
 use super::plan::{attempts, decision};
 use super::{counted, or_dash, time};
-use crate::control::{InboxItem, OutcomeRow, Story};
+use crate::control::{InboxView, OutcomeRow, Story};
+use crate::model::seers::all_of;
 
 /// `inbox`
-pub fn inbox(items: &[InboxItem], width: Width) -> String {
+pub fn inbox(view: &InboxView, width: Width) -> String {
+    let items = &view.items;
+    let whose = all_of(&view.logins);
     if items.is_empty() {
-        return "nothing waits for a person\n".to_owned();
+        return format!("nothing waits for a person in what is visible to {whose}\n");
     }
     let mut out = table(
         width,
@@ -39,7 +42,7 @@ pub fn inbox(items: &[InboxItem], width: Width) -> String {
     );
     let _ = writeln!(
         out,
-        "\n{}: {} can be approved by id, {} can be rejected by id",
+        "\n{} in what is visible to {whose}: {} can be approved by id, {} can be rejected by id",
         counted(
             u64::try_from(items.len()).unwrap_or(u64::MAX),
             "item",
