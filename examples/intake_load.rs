@@ -30,6 +30,9 @@ struct Args {
     /// Tasks in the list
     #[arg(long, default_value_t = 5_000)]
     tasks: u64,
+    /// By so many percent of a cycle without events one with them may be longer (medians), else it has failed
+    #[arg(long, default_value_t = 10)]
+    cycles_within: u64,
     /// The binary, else the one beside this example
     #[arg(long)]
     binary: Option<PathBuf>,
@@ -368,6 +371,19 @@ async fn play(args: Args) -> Result<bool, Trouble> {
         "against the same sender  {:+.1} %",
         (to_f64(with) / to_f64(without) - 1.0) * 100.0
     );
+    let mut calm = quiet.cycles.clone();
+    calm.extend(&after.cycles);
+    let calm = Stretch {
+        name: "both quiet ones",
+        cycles: calm,
+        processor: quiet.processor + after.processor,
+    };
+    let slower = (to_f64(with) / to_f64(calm.median().max(1)) - 1.0) * 100.0;
+    println!("against both quiet ones  {slower:+.1} %");
+    let too_slow = slower >= to_f64(args.cycles_within);
+    if too_slow {
+        println!("SLOWER: a cycle took longer than it may beside events");
+    }
     let lost = accepted != events
         || count("accepted") + count("duplicates") < accepted
         || count("waiting") > 0
@@ -375,7 +391,7 @@ async fn play(args: Args) -> Result<bool, Trouble> {
     if lost {
         println!("LOST: something that was acknowledged has not come to its end");
     }
-    Ok(!lost)
+    Ok(!lost && !too_slow)
 }
 
 fn to_f64(ms: u64) -> f64 {
