@@ -118,6 +118,13 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         // one line, whatever the log's state; the payload is ours and holds no secret
         let what = panic.to_string().replace('\n', " ");
+        if is_the_stores(std::thread::current().name()) {
+            // whoever waits for it says what comes of it, and ends the program where it has to end
+            tell(&format!(
+                "warning: the store's library failed on a thread of its own, as with a full or failing disk (`df`, `dmesg`): {what}"
+            ));
+            return;
+        }
         tell(&format!("error: internal fault: {what}"));
         tell("hint: this is a bug; claims on disk are safe, report it with this line");
     }));
@@ -217,6 +224,11 @@ pub fn definition() -> clap::Command {
     Cli::command()
 }
 
+/// True of the threads that the store's library starts for itself.
+fn is_the_stores(thread: Option<&str>) -> bool {
+    thread.is_some_and(|name| name.starts_with("sled-io") || name == "log flusher")
+}
+
 /// Every command as typed, e.g. `outcomes list`, for documentation and its tests.
 pub fn commands() -> Vec<String> {
     fn walk(command: &clap::Command, prefix: &str, out: &mut Vec<String>) {
@@ -237,6 +249,14 @@ pub fn commands() -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failure_of_the_stores_own_threads_is_no_fault_of_ours() {
+        assert!(is_the_stores(Some("sled-io-3")));
+        assert!(is_the_stores(Some("log flusher")));
+        assert!(!is_the_stores(Some("main")) && !is_the_stores(None));
+        assert!(!is_the_stores(Some("tokio-runtime-worker")));
+    }
 
     #[test]
     fn the_command_line_is_well_formed() {
