@@ -346,3 +346,92 @@ async fn a_person_is_erased_from_closed_work_and_stays_in_open_work() {
     let evidence = drill.judge().await;
     assert_eq!(evidence.count("healed"), 40);
 }
+
+/// Work of one sort belongs to two people; what its tasks share is told once, in texts of its own. The owner who is
+/// erased is named by none of them afterwards, and what the other one's tasks rested on can still be read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_is_erased_from_what_tasks_of_one_sort_share() {
+    const OWNED: &str = r#"
+name = "owned"
+seed = 37
+[server]
+list_scope = "everybody"
+[[user]]
+login = "OWNERONE"
+[[user]]
+login = "OWNERTWO"
+[[target]]
+name = "AD"
+[[population]]
+target = "AD"
+accounts = 12
+prefix = "ONE"
+owner = ["user:OWNERONE"]
+task = [{ task = "Add User to Group", failure = "network" }]
+[[population]]
+target = "AD"
+accounts = 12
+prefix = "TWO"
+owner = ["user:OWNERTWO"]
+task = [{ task = "Add User to Group", failure = "network" }]
+"#;
+    let mut drill = Setup::of(OWNED).enforcing().await;
+    drill.run_for("12h").await;
+    drill.stop();
+    let before = events(&drill);
+    let naming = |events: &[Value], login: &str| {
+        let login = login.to_lowercase();
+        let found = events
+            .iter()
+            .filter(|event| event.to_string().to_lowercase().contains(&login));
+        found.count()
+    };
+    let one_of = |prefix: &str| {
+        let items = before
+            .iter()
+            .filter(|event| event["body"]["is"] == "lineages_opened")
+            .flat_map(|event| event["body"]["of"]["items"].as_array().expect("items"));
+        let mut of = items.filter(|item| {
+            item["u"]
+                .as_str()
+                .is_some_and(|u| u.to_uppercase().starts_with(prefix))
+        });
+        of.next().expect("one of his")["l"].clone()
+    };
+    let (his, others) = (one_of("ONE"), one_of("TWO"));
+    let shared: Vec<Value> = before
+        .iter()
+        .filter(|event| {
+            let is = event["body"]["is"].as_str().expect("a sort");
+            is == "inputs_stored" || is == "inputs_alike"
+        })
+        .cloned()
+        .collect();
+    assert!(naming(&shared, "OWNERONE") > 0, "{shared:#?}");
+    let rests =
+        |drill: &Drill, lineage: &Value| drill.done(&["outcomes", "show", &format!("L{lineage}")]);
+    let known = rests(&drill, &others);
+    drill.done(&[
+        "store",
+        "erase",
+        "--user",
+        "OWNERONE",
+        "--reason",
+        "request 3",
+        "--yes",
+    ]);
+    let after = events(&drill);
+    let left: Vec<String> = after
+        .iter()
+        .map(ToString::to_string)
+        .filter(|event| event.to_lowercase().contains("ownerone"))
+        .collect();
+    assert_eq!(left, Vec::<String>::new(), "OWNERONE is named");
+    assert!(naming(&after, "OWNERTWO") > 0);
+    checked(&drill);
+    assert_eq!(rests(&drill, &others), known);
+    assert!(rests(&drill, &his).contains("completed"));
+    drill.daemon();
+    drill.run_for("1h").await;
+    drill.judge().await;
+}
