@@ -32,7 +32,7 @@ async fn r20_stale_grants_take_no_effect_where_accounts_hide_finished_tasks() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r20_a_hint_behind_more_open_tasks_than_places_is_read_some_day() {
     let mut drill = taking(HIDDEN, "reads_per_cycle = 4").await;
-    drill.done(&["pause", "--target", "HR", "--why", "drill"]);
+    drill.done(&["pause", "--target", "HR", "--unseen", "--why", "drill"]);
     let tasks: Vec<String> = tasks_of(&drill, "ONE")
         .into_iter()
         .chain(tasks_of(&drill, "TWO"))
@@ -206,6 +206,9 @@ task = [{ task = "Add User to Group", failure = "network" }]
     drill.release();
     drill.daemon();
     drill.run_for("1m").await;
+    drill.done(&["pause", "--target", "AD", "--why", "drill"]);
+    drill.approve_backlog();
+    drill.run_for("1m").await;
     drill.act(json!({"backup": true})).await;
     let tasks: Vec<u64> = drill.truth()["tasks"]
         .as_array()
@@ -217,8 +220,9 @@ task = [{ task = "Add User to Group", failure = "network" }]
     for task in &tasks {
         drill.act(json!({"task": task.to_string(), "do": "cancel"})).await;
     }
-    // the backlog's release does not name them any more
     drill.run_for("24h").await;
+    drill.done(&["resume", "--target", "AD"]);
+    drill.run_for("1h").await;
     eprintln!("before {}", drill.done(&["status"]));
     drill.act(json!({"restore": true})).await;
     drill.act(json!({"target": "AD", "state": "up"})).await;
@@ -226,9 +230,6 @@ task = [{ task = "Add User to Group", failure = "network" }]
     drill.run_for("1h").await;
     eprintln!("inbox {:#?}", drill.inbox());
     let waits = drill.inbox().iter().any(|item| item["id"] == "baseline:AD");
-    if waits {
-        drill.approve_backlog();
-    }
     drill.run_for("24h").await;
     let sent = drill.journal()[then..]
         .iter()
@@ -270,4 +271,72 @@ async fn r20_an_account_whose_tasks_were_not_shown_is_not_read() {
         }
     }
     assert_eq!(taken, [], "(account, tasks) taken for a whole reading");
+}
+
+/// A list that shows no creation dates, and accounts that do: an enable of before the disable is not younger than it
+/// because it was seen later.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r20_stale_grants_take_no_effect_where_a_list_shows_no_dates() {
+    let world = include_str!("../../examples/scenarios/stale.toml");
+    let world = format!("{world}\n[traits]\nlist_no_dates = true\n");
+    let mut drill = Setup::of(&world).enforcing().await;
+    drill.run_for("72h").await;
+    eprintln!("{}", drill.done(&["status"]));
+    drill.judge().await;
+}
+
+/// Pages that do not hold still, and more than one of them: the survey counts what there is, or says that it does not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r20_a_survey_over_several_moving_pages_counts_right_or_says_so() {
+    let world = r#"
+name = "moving"
+seed = 17
+[traits]
+list_order = "moving"
+[[target]]
+name = "AD"
+[[population]]
+target = "AD"
+accounts = 120
+task = [{ task = "Telephone Updated", failure = "network" }]
+"#;
+    let mut drill = Setup::of(world)
+        .server("page_size = 10\nrequire_probe = true")
+        .start()
+        .await;
+    let told = drill.done(&["survey", "--out", "report.json"]);
+    let report = std::fs::read_to_string(drill.dir.path().join("report.json")).expect("written");
+    let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
+    eprintln!(
+        "tasks {} scope {:#} notes {:#}\n{told}",
+        report["tasks"], report["scope"], report["notes"]
+    );
+    let probed = drill.json(&["probe", "--format", "json"]);
+    eprintln!("{:#} {:#} {:#}", probed["paging"], probed["order"], probed["rows"]["seen"]);
+    drill.release();
+    drill.daemon();
+    drill.run_for("24h").await;
+    eprintln!("{}", drill.done(&["status"]));
+    drill.judge_leaving(120).await;
+    let right = report["tasks"] == 120 && report["scope"]["stable"] == json!(true);
+    let said = report["scope"]["stable"] == json!(false);
+    assert!(right || said);
+    assert_eq!(probed["paging"]["pages"], "unstable");
+}
+
+/// That the login may read its own record tells nothing of the people whom it hands work to.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r20_a_login_that_was_shown_nobody_but_itself_may_not_reassign() {
+    let mut drill = Setup::of(HIDDEN).server("require_probe = true").start().await;
+    let mut traits = drill.json(&["probe", "--format", "json"]);
+    traits["people"]["asked"] = json!(15);
+    traits["people"]["shown"] = json!(0);
+    traits["people"]["own_record"] = json!(true);
+    let traits = provtaskd::traits::Traits::parse(&traits.to_string(), std::path::Path::new("t"))
+        .expect("traits");
+    let missing = provtaskd::traits::missing(&traits, provtaskd::model::ActionName::Reassign);
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.judge_leaving(9).await;
+    assert!(missing.is_some(), "reassign may be enforced");
 }
