@@ -31,7 +31,27 @@ async fn r20_stale_grants_take_no_effect_where_accounts_hide_finished_tasks() {
 /// More open tasks that no list shows than there are places: a hint behind them is read some day.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r20_a_hint_behind_more_open_tasks_than_places_is_read_some_day() {
-    let mut drill = taking(HIDDEN, "reads_per_cycle = 4").await;
+    let intake = crate::intake_support::INTAKE.replace("1s", "10m");
+    let mut drill = Setup::of(HIDDEN)
+        .config(&format!("{intake}\nreads_per_cycle = 4"))
+        .start()
+        .await;
+    crate::intake_support::secrets(&drill, &[crate::intake_support::SECRET]);
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    drill.run_for("2h").await;
+    let lists = |drill: &crate::drill::Drill| {
+        let journal = drill.journal();
+        let of = |row: &&serde_json::Value| {
+            row["method"] == "GET" && row["path"].as_str().is_some_and(|p| p.ends_with("/provtasks"))
+        };
+        journal.iter().filter(of).count()
+    };
+    let before = lists(&drill);
+    drill.run_for("12h").await;
+    let quiet = lists(&drill) - before;
     drill.done(&["pause", "--target", "HR", "--unseen", "--why", "drill"]);
     let tasks: Vec<String> = tasks_of(&drill, "ONE")
         .into_iter()
@@ -44,7 +64,10 @@ async fn r20_a_hint_behind_more_open_tasks_than_places_is_read_some_day() {
     drill.run_for("1h").await;
     let last = Event::new("m-2", r#"{"tasks":["9990001"]}"#);
     assert_eq!(last.send(&at).0, 202);
-    drill.run_for("48h").await;
+    drill.run_for("1h").await;
+    let before = lists(&drill);
+    drill.run_for("12h").await;
+    eprintln!("lists in 12 h: {quiet} quiet, {} with hints that have no place", lists(&drill) - before);
     let after = standing(&drill);
     eprintln!("{after:#}\n{}", drill.done(&["status"]));
     eprintln!("{:#?}", drill.inbox());
