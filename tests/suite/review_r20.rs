@@ -339,12 +339,19 @@ task = [{ task = "Telephone Updated", failure = "network" }]
     drill.release();
     drill.daemon();
     drill.run_for("24h").await;
-    eprintln!("{}", drill.done(&["status"]));
+    let status = drill.done(&["status"]);
+    eprintln!("{status}");
+    let visible = drill.json(&["status", "--json"])["tasks_visible"].clone();
+    let no_road = drill.json(&["status", "--json"])["no_road"].clone();
     drill.judge_leaving(120).await;
+    assert_eq!(probed["paging"]["pages"], "unstable");
+    assert!(
+        visible == 120 || status.contains("moved") || status.contains("whole"),
+        "{visible} of 120 are visible, it says, and not that pages moved; {no_road} are in no list, it says"
+    );
     let right = report["tasks"] == 120 && report["scope"]["stable"] == json!(true);
     let said = report["scope"]["stable"] == json!(false);
     assert!(right || said);
-    assert_eq!(probed["paging"]["pages"], "unstable");
 }
 
 /// That the login may read its own record tells nothing of the people whom it hands work to.
@@ -362,4 +369,34 @@ async fn r20_a_login_that_was_shown_nobody_but_itself_may_not_reassign() {
     drill.run_for("1m").await;
     drill.judge_leaving(9).await;
     assert!(missing.is_some(), "reassign may be enforced");
+}
+
+/// The guards against stale grants hold whatever the server's forms.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r20_stale_grants_take_no_effect_whatever_the_forms() {
+    let mut found = Vec::new();
+    for traits in [
+        "legacy = true\nmap_fields = true",
+        "numeric_ids = true\nlower_words = true",
+        "dates = \"no_zone\"",
+        "dates = \"day\"",
+        "dates = \"millis\"\nshow_child = true",
+        "localised = true\nstatus_words = true",
+        "new_process_key = true",
+        "list_order = \"moving\"",
+    ] {
+        let world = include_str!("../../examples/scenarios/stale.toml");
+        let world = format!("{world}\n[traits]\n{traits}\n");
+        let mut drill = Setup::of(&world).every("30m").enforcing().await;
+        drill.run_for("20h").await;
+        let sums: Vec<u64> = ["effects", "healed", "stale_effects", "effects_to_inactive"]
+            .map(|name| drill.count(name))
+            .to_vec();
+        eprintln!("{traits:?}: effects, healed, stale, to inactive {sums:?}");
+        let _ = tokio::spawn(async move { drill.judge().await }).await;
+        if sums[2] > 0 || sums[3] > 0 {
+            found.push((traits, sums));
+        }
+    }
+    assert!(found.is_empty(), "{found:?}");
 }
