@@ -45,7 +45,10 @@ async fn r20_a_hint_behind_more_open_tasks_than_places_is_read_some_day() {
     let lists = |drill: &crate::drill::Drill| {
         let journal = drill.journal();
         let of = |row: &&serde_json::Value| {
-            row["method"] == "GET" && row["path"].as_str().is_some_and(|p| p.ends_with("/provtasks"))
+            row["method"] == "GET"
+                && row["path"]
+                    .as_str()
+                    .is_some_and(|p| p.ends_with("/provtasks"))
         };
         journal.iter().filter(of).count()
     };
@@ -67,7 +70,10 @@ async fn r20_a_hint_behind_more_open_tasks_than_places_is_read_some_day() {
     drill.run_for("1h").await;
     let before = lists(&drill);
     drill.run_for("12h").await;
-    eprintln!("lists in 12 h: {quiet} quiet, {} with hints that have no place", lists(&drill) - before);
+    eprintln!(
+        "lists in 12 h: {quiet} quiet, {} with hints that have no place",
+        lists(&drill) - before
+    );
     let after = standing(&drill);
     eprintln!("{after:#}\n{}", drill.done(&["status"]));
     eprintln!("{:#?}", drill.inbox());
@@ -108,7 +114,11 @@ async fn r20_a_subject_that_was_changed_on_the_way_is_not_taken() {
     let reads = drill
         .journal()
         .iter()
-        .filter(|row| row["path"].as_str().is_some_and(|path| path.ends_with("/provtasks/9990002")))
+        .filter(|row| {
+            row["path"]
+                .as_str()
+                .is_some_and(|path| path.ends_with("/provtasks/9990002"))
+        })
         .count();
     drill.judge_leaving(5).await;
     assert_eq!((status, reads), (401, 0), "{text}");
@@ -133,7 +143,16 @@ async fn r20_a_file_that_can_not_be_put_away_does_not_hold_up_the_others() {
     }
     let taken = folder.join("done/z.csv").exists();
     let after = standing(&drill);
-    eprintln!("{after:#}\n{}", drill.log().lines().rev().take(5).collect::<Vec<_>>().join("\n"));
+    eprintln!(
+        "{after:#}\n{}",
+        drill
+            .log()
+            .lines()
+            .rev()
+            .take(5)
+            .collect::<Vec<_>>()
+            .join("\n")
+    );
     drill.run_for("2h").await;
     drill.judge_leaving(if taken { 4 } else { 5 }).await;
     assert!(taken, "{after:#}");
@@ -204,7 +223,10 @@ async fn r20_a_hint_of_a_stopped_further_login_is_not_dropped() {
     .expect("mode");
     drill.run_for("12h").await;
     let after = standing(&drill);
-    eprintln!("while stopped {stopped:#}\nafter {after:#}\n{}", drill.done(&["status"]));
+    eprintln!(
+        "while stopped {stopped:#}\nafter {after:#}\n{}",
+        drill.done(&["status"])
+    );
     drill.safe_so_far().await;
     let left = drill.count("healable_open");
     drill.judge_leaving(left).await;
@@ -241,7 +263,9 @@ task = [{ task = "Add User to Group", failure = "network" }]
         .filter_map(|task| task["id"].as_u64())
         .collect();
     for task in &tasks {
-        drill.act(json!({"task": task.to_string(), "do": "cancel"})).await;
+        drill
+            .act(json!({"task": task.to_string(), "do": "cancel"}))
+            .await;
     }
     drill.run_for("24h").await;
     drill.done(&["resume", "--target", "AD"]);
@@ -263,7 +287,10 @@ task = [{ task = "Add User to Group", failure = "network" }]
     drill.safe_so_far().await;
     let left = drill.count("healable_open");
     drill.judge_leaving(left).await;
-    assert!(world || sent == 0, "sent {sent}, waited as backlog: {waits}");
+    assert!(
+        world || sent == 0,
+        "sent {sent}, waited as backlog: {waits}"
+    );
 }
 
 /// An account is known by its tasks: an answer without the list of them, one that says that there are more, and that
@@ -288,7 +315,10 @@ async fn r20_an_account_whose_tasks_were_not_shown_is_not_read() {
     let mut taken = Vec::new();
     for key in ["21", "22", "23"] {
         let read = client.process(&ProcessKey::new(key)).await;
-        eprintln!("{key}: {:?}", read.as_ref().map(|of| of.as_ref().map(Vec::len)));
+        eprintln!(
+            "{key}: {:?}",
+            read.as_ref().map(|of| of.as_ref().map(Vec::len))
+        );
         if let Ok(Some(tasks)) = read {
             taken.push((key, tasks.len()));
         }
@@ -335,7 +365,10 @@ task = [{ task = "Telephone Updated", failure = "network" }]
         report["tasks"], report["scope"], report["notes"]
     );
     let probed = drill.json(&["probe", "--format", "json"]);
-    eprintln!("{:#} {:#} {:#}", probed["paging"], probed["order"], probed["rows"]["seen"]);
+    eprintln!(
+        "{:#} {:#} {:#}",
+        probed["paging"], probed["order"], probed["rows"]["seen"]
+    );
     drill.release();
     drill.daemon();
     drill.run_for("24h").await;
@@ -357,7 +390,10 @@ task = [{ task = "Telephone Updated", failure = "network" }]
 /// That the login may read its own record tells nothing of the people whom it hands work to.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r20_a_login_that_was_shown_nobody_but_itself_may_not_reassign() {
-    let mut drill = Setup::of(HIDDEN).server("require_probe = true").start().await;
+    let mut drill = Setup::of(HIDDEN)
+        .server("require_probe = true")
+        .start()
+        .await;
     let mut traits = drill.json(&["probe", "--format", "json"]);
     traits["people"]["asked"] = json!(15);
     traits["people"]["shown"] = json!(0);

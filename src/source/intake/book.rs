@@ -434,6 +434,9 @@ mod tests {
         // the list of this cycle is being read; then it recovers once more
         assert_eq!(taken(&mut book, &recovered("b"), 0), May::Take);
         book.looked_at(&read_for);
-        assert!(book.is_wanted(), "what came after the list began is for the next one");
+        assert!(
+            book.is_wanted(),
+            "what came after the list began is for the next one"
+        );
     }
 }
