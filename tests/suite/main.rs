@@ -89,6 +89,7 @@ mod records_v5;
 mod records_v6;
 mod records_v7;
 mod records_v8;
+mod review_r20;
 mod road;
 mod road_traits;
 mod safety;

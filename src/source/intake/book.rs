@@ -417,4 +417,26 @@ mod tests {
         assert!(book.end(&now[0], HintEnd::NotFound));
         assert_eq!(book.followed(), 0);
     }
+
+    #[test]
+    fn r20_a_target_that_is_named_while_the_list_is_read_is_not_lost() {
+        let mut book = Book::new(10);
+        let recovered = |id: &str| Coming {
+            event: Some((print_of(id), 9)),
+            named: Named {
+                targets: [TargetName::new("AD")].into(),
+                ..Named::default()
+            },
+            road: Road::Event,
+        };
+        taken(&mut book, &recovered("a"), 0);
+        let read_for = book.targets().clone();
+        // the list of this cycle is being read; then it recovers once more
+        assert_eq!(taken(&mut book, &recovered("b"), 0), May::Take);
+        book.looked_at(&read_for);
+        assert!(
+            book.is_wanted(),
+            "what came after the list began is for the next one"
+        );
+    }
 }
