@@ -259,6 +259,7 @@ fn standing(status: &StatusView, inbox: &[InboxItem]) -> Now {
     Now {
         at: status.now,
         visible: status.tasks_visible,
+        visible_whole: status.tasks_whole,
         visible_as_of: status.tasks_as_of,
         logins: match &status.logins[..] {
             [] => vec![status.login.clone()],

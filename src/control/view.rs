@@ -223,8 +223,11 @@ pub struct StatusView {
     /// Why the last request to write could not be sent, or was not taken at all, if so.
     #[serde(default)]
     pub write_error: Option<String>,
-    /// Tasks visible to this login at the last whole reading; not "existing".
+    /// Tasks visible to this login at the last reading to the end; not "existing".
     pub tasks_visible: Option<u64>,
+    /// False where pages have moved while they were read, so that some of them may be missing in that number.
+    #[serde(default)]
+    pub tasks_whole: Option<bool>,
     /// When they were read.
     pub tasks_as_of: Option<Timestamp>,
     /// Attempts per state, over the store's whole memory.

@@ -16,12 +16,36 @@ pub struct RowState {
     pub lineage: LineageId,
     /// Creation of the lineage's first task, else our first sight.
     pub origin: Timestamp,
+    /// The server has told when that first task was made.
+    pub dated: bool,
     /// The number of the lineage's first id, where the present one is another.
     pub first: Option<u64>,
     /// An attempt of it is open.
     pub attempt_open: bool,
     /// It could belong to more than one lineage.
     pub ambiguous: bool,
+}
+
+impl RowState {
+    /// The same, with the date that the account shows of it, where no list has shown one: a task that has replaced
+    /// another is younger than the work.
+    pub fn dated_by(self, task: &Task, process: &Known<Arc<Vec<Task>>>) -> Self {
+        if self.dated || self.first.is_some() {
+            return self;
+        }
+        let mut shown = process.value().into_iter().flat_map(|all| all.iter());
+        let created = shown
+            .find(|other| other.id == task.id)
+            .and_then(|of| of.created);
+        match created {
+            Some(origin) => Self {
+                origin,
+                dated: true,
+                ..self
+            },
+            None => self,
+        }
+    }
 }
 
 /// What is known of tasks beside what they show.
@@ -105,12 +129,20 @@ impl Accounts {
         let Some(key) = &task.process else {
             return Known::unknown("the row does not show its account");
         };
+        if let Some(all) = process.value()
+            && !all.iter().any(|other| other.id == task.id)
+        {
+            return Known::unknown(format!(
+                "account {key} was read, and does not show the task itself: others may be missing too"
+            ));
+        }
         let mut tasks = Vec::new();
+        let own = |task: &Task, known: Option<RowState>| known.map(|of| of.dated_by(task, process));
         for at in self.indices(key).filter(|at| *at != row) {
             let Some(other) = snapshot.tasks.get(at) else {
                 continue;
             };
-            let known = (lookup.row)(at);
+            let known = own(other, (lookup.row)(at));
             let mut other = sibling(
                 other,
                 kinds.get(at).copied().unwrap_or(Kind::Unknown),
@@ -200,6 +232,7 @@ mod tests {
             unread: Vec::new(),
         };
         let process = vec![
+            task("20", TaskStatus::Rejected),
             task("30", TaskStatus::Rejected),
             task("31", TaskStatus::Completed),
         ];
@@ -212,6 +245,7 @@ mod tests {
             Some(RowState {
                 lineage: LineageId(4),
                 origin,
+                dated: true,
                 first: None,
                 attempt_open: false,
                 ambiguous: false,
@@ -252,6 +286,7 @@ mod tests {
         let told = RowState {
             lineage: LineageId(4),
             origin: at("2027-03-01T12:00:00Z"),
+            dated: true,
             first: None,
             attempt_open: false,
             ambiguous: false,

@@ -18,6 +18,8 @@ pub struct Cache {
     pub(super) people: HashMap<Login, Dated<Known<Person>>>,
     pub(super) logins: HashMap<UserKey, Login>,
     pub(super) processes: HashMap<ProcessKey, ProcessEntry>,
+    /// An account was read in this run that showed a finished task: the server does not hide them.
+    pub finished_shown: bool,
     pub(super) proxies: HashMap<Login, Dated<Known<Vec<ProxyRow>>>>,
     pub(super) roles: HashMap<String, Dated<Option<RoleKey>>>,
     pub(super) members: HashMap<RoleKey, Dated<Known<Arc<[Login]>>>>,
@@ -131,7 +133,7 @@ impl Cache {
                     at,
                     fingerprint,
                 };
-                self.processes.insert(key, entry);
+                self.store_process(key, entry);
             }
             Reading::Proxies { login, rows } => {
                 let value = Known::Yes {
@@ -164,6 +166,13 @@ impl Cache {
                 self.ends.insert(login, entry);
             }
         }
+    }
+
+    /// Takes over what was read of an account.
+    pub(super) fn store_process(&mut self, key: ProcessKey, entry: ProcessEntry) {
+        let mut tasks = entry.tasks.value().into_iter().flat_map(|all| all.iter());
+        self.finished_shown |= tasks.any(|task| task.status.is_finished());
+        self.processes.insert(key, entry);
     }
 
     /// True where the server has answered about the person.

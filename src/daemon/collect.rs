@@ -293,7 +293,7 @@ impl<'a> Collector<'a> {
                     tasks: Some(tasks.iter().map(Into::into).collect()),
                 });
             }
-            self.cache.processes.insert(
+            self.cache.store_process(
                 key,
                 ProcessEntry {
                     tasks,

@@ -231,6 +231,7 @@ pub async fn evaluate_list(
             Some(RowState {
                 lineage,
                 origin: index.origin(lineage).unwrap_or(now),
+                dated: index.is_dated(lineage),
                 first: index.first_number(lineage),
                 attempt_open: view.attempt_open,
                 ambiguous: view.ambiguous,

@@ -159,6 +159,7 @@ impl Surroundings<'_> {
             Some(RowState {
                 lineage,
                 origin: index.origin(lineage)?,
+                dated: index.is_dated(lineage),
                 first: index.first_number(lineage),
                 attempt_open: index.open_attempt(lineage).is_some(),
                 ambiguous: index.is_ambiguous(lineage),

@@ -1,6 +1,6 @@
 //! Reads by their ids the tasks that hints name and the list does not show, within a share of the read budget; it takes nothing from a hint but the id, and sends nothing.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -21,7 +21,7 @@ use crate::source::{Hint, HintEnd};
 #[derive(Debug, Default)]
 pub struct Asked {
     hints: Vec<Hint>,
-    targets: BTreeSet<TargetName>,
+    targets: BTreeMap<TargetName, u64>,
 }
 
 /// Which rows of a snapshot are there by hints, and what became of those.
@@ -32,8 +32,10 @@ pub struct Hinted {
     roads: Vec<Road>,
     /// Each hint with its end; none: it could not be read this time.
     pub ends: Vec<(Hint, Option<HintEnd>)>,
+    /// Those of which nothing was told, and that wait on without having been tried.
+    pub kept: Vec<Hint>,
     /// Targets of which somebody has said that they work again.
-    pub targets: BTreeSet<TargetName>,
+    pub targets: BTreeMap<TargetName, u64>,
 }
 
 impl Hinted {
@@ -67,15 +69,17 @@ pub fn asked(bench: &Bench) -> Asked {
         return Asked { hints, targets };
     }
     let mut hints = intake.hints_for_a_look();
-    hints.retain(|hint| hint.followed || bench.only.as_ref() == Some(&hint.task));
+    let is_asked = |hint: &Hint| bench.only.as_ref() == Some(&hint.task);
+    hints.retain(|hint| hint.followed || is_asked(hint));
+    hints.sort_by_key(|hint| !is_asked(hint));
     Asked {
         hints,
-        targets: BTreeSet::new(),
+        targets: BTreeMap::new(),
     }
 }
 
-/// How many tasks are read by their ids in a cycle, and how many of these may be followed: half, so that
-/// new hints always get their turn.
+/// How many tasks are read by their ids in a cycle, and how many of these are such as were followed before: half, so
+/// that new hints always get their turn. Where more are followed they are read in turn.
 fn limits(bench: &Bench) -> (usize, usize) {
     let budget = bench.settings.server.reads_per_minute / 4;
     let budget = usize::try_from(budget).unwrap_or(usize::MAX);
@@ -124,17 +128,21 @@ pub async fn read(
         for hint in &others {
             unsure(snapshot, hint);
         }
+        out.kept = others;
         return Ok(out);
     }
     let (reads, places) = limits(bench);
-    let mut followed = others.iter().filter(|hint| hint.followed).count();
+    let (mut followed, mut asked) = (0, 0);
     let mut stopped = false;
     let mut in_a_row = 0;
-    for hint in others.into_iter().take(reads) {
-        if stopped {
+    for hint in others {
+        let has_place = !hint.followed || followed < places;
+        if stopped || !has_place || asked >= reads {
             unsure(snapshot, &hint);
             continue;
         }
+        asked += 1;
+        followed += usize::from(hint.followed);
         let (found, by) = find(bench, &hint.task).await;
         match found {
             Ok(None) => out.ends.push((hint, Some(HintEnd::NotFound))),
@@ -143,13 +151,6 @@ pub async fn read(
             }
             Ok(Some(task)) => {
                 in_a_row = 0;
-                if !hint.followed {
-                    if followed >= places {
-                        // it waits until one that is followed has ended
-                        continue;
-                    }
-                    followed += 1;
-                }
                 snapshot.tasks.push(task);
                 if let Some(seers) = &mut snapshot.seers {
                     seers.rows.push(bit(by));
@@ -158,6 +159,11 @@ pub async fn read(
                 out.ends.push((hint, Some(HintEnd::Followed)));
             }
             Err(error) if error.is_login() && by == 0 => return Err(error),
+            Err(error) if error.is_login() => {
+                // only a further login may be shown it, and that one is stopped: it waits for that one
+                unsure(snapshot, &hint);
+                out.kept.push(hint);
+            }
             Err(error) => {
                 if by == 0 {
                     in_a_row += 1;
@@ -246,7 +252,8 @@ impl Core {
         };
         let ends = std::mem::take(&mut hinted.ends);
         let targets = std::mem::take(&mut hinted.targets);
-        for target in &targets {
+        intake.had_turn(&std::mem::take(&mut hinted.kept));
+        for target in targets.keys() {
             tracing::info!(target_system = %target, "an event says that it works again; the list was read for it, its breaker and pauses are as they were");
         }
         if !(ends.is_empty() && targets.is_empty()) {
@@ -283,7 +290,7 @@ impl Core {
                     .collect(),
             ),
             ended: words(ended.map(|(end, count)| (end.as_str(), *count)).collect()),
-            problem: self.intake_problem(standing.trouble),
+            problem: self.intake_problem(standing.trouble, standing.folder),
             walk: self.walk_view(),
             persons_waiting: standing.persons,
             persons: self.persons_view(),
@@ -291,7 +298,11 @@ impl Core {
     }
 
     /// What keeps events or files from being taken now: what is wrong with disk, secret and folder.
-    fn intake_problem(&self, trouble: Option<Arc<str>>) -> Option<String> {
+    fn intake_problem(
+        &self,
+        trouble: Option<Arc<str>>,
+        folder_now: Option<Arc<str>>,
+    ) -> Option<String> {
         let settings = &self.settings.intake;
         let secret = settings
             .secret_file
@@ -305,6 +316,7 @@ impl Core {
                 dir.display()
             ))
         });
+        let folder = folder.or_else(|| Some(format!("the folder: {}", folder_now?)));
         let all = [
             trouble.map(|why| why.to_string()),
             secret.map(|why| format!("no event is taken (no_secret): {why}")),

@@ -487,7 +487,34 @@ async fn read(
     collector.people(people).await?;
     collector.processes(processes, until).await?;
     collector.responses(responses, until).await?;
+    if !asked.is_empty() && !memory.cache.finished_shown {
+        // accounts that were only being made show nothing finished; one that is in use tells whether it would be shown
+        let others = in_use(around, &asked);
+        collector(around.bench, memory)
+            .processes(others, until)
+            .await?;
+    }
     Ok(around.bench.clock.now() <= until)
+}
+
+/// Some accounts beside these on which something else than their creation is open.
+fn in_use(around: &Surroundings<'_>, asked: &HashSet<&ProcessKey>) -> Vec<(ProcessKey, u64)> {
+    const SOME: usize = 3;
+    let rows = around.snapshot.tasks.iter().zip(around.kinds);
+    let mut found: Vec<(ProcessKey, u64)> = Vec::new();
+    for (task, kind) in rows {
+        if let Some(key) = &task.process
+            && *kind != Kind::Create
+            && !asked.contains(key)
+            && !found.iter().any(|(of, _)| of == key)
+        {
+            found.push((key.clone(), around.accounts.fingerprint(key)));
+        }
+        if found.len() == SOME {
+            break;
+        }
+    }
+    found
 }
 
 fn hand(wish: &Wish, handed: &mut HashMap<Login, u32>) {

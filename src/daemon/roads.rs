@@ -15,7 +15,7 @@ use crate::model::{Login, Owner, Road, Snapshot, Task, TaskId, TaskStatus};
 use crate::oig::Client;
 
 /// Rejected tasks that hints or the processes of accounts have shown and no login's list does, by owner. Empty
-/// where a list was not read: it may be the one that shows them.
+/// where a list was not read, or moved while it was read: it may be the one that shows them.
 pub fn unlisted(
     snapshot: &Snapshot,
     hinted: &Hinted,
@@ -24,7 +24,11 @@ pub fn unlisted(
 ) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     let asked = snapshot.seers.as_ref();
-    if !snapshot.complete || asked.is_some_and(|seers| seers.read != seers.all()) {
+    let whole = match asked {
+        Some(seers) => seers.whole == seers.all(),
+        None => snapshot.stable,
+    };
+    if !snapshot.complete || !whole {
         return counts;
     }
     let stuck = |task: &&Task| task.status == TaskStatus::Rejected && task.owner != Owner::Unknown;

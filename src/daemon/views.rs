@@ -113,6 +113,7 @@ impl Core {
             write_error: self.last.write_error.clone(),
             next_cycle: (!self.once && self.memory.is_some()).then_some(self.next_tick),
             tasks_visible: self.last.at.map(|_| self.last.seen.visible),
+            tasks_whole: self.last.at.map(|_| self.last.seen.whole),
             tasks_as_of: self.last.seen.taken_at,
             attempts,
             completed_by_word: self.ledger.read(Index::completed_by_word),

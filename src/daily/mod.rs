@@ -201,6 +201,8 @@ pub struct Now {
     pub at: Timestamp,
     /// Tasks visible to these logins at the last whole reading; not "existing".
     pub visible: Option<u64>,
+    /// False where pages have moved while they were read, so that some may be missing in that number.
+    pub visible_whole: Option<bool>,
     /// As of when.
     pub visible_as_of: Option<Timestamp>,
     /// Logins that have lists; these are read one after the other.
@@ -230,8 +232,13 @@ impl Now {
         let whose = all_of(&self.logins);
         let counted = counted(visible, "task", "tasks");
         let mut words = vec![format!(
-            "{counted} visible to {whose}, as of {}",
-            second(at)
+            "{counted} visible to {whose}, as of {}{}",
+            second(at),
+            match self.visible_whole {
+                Some(false) =>
+                    "; pages moved while they were read: some may be missing in this number",
+                _ => "",
+            }
         )];
         words.extend(self.not_counted());
         words

@@ -107,6 +107,7 @@ fn a_subject_says_what_matters_and_names_nobody() {
     let now = Now {
         at: at(24),
         visible: None,
+        visible_whole: None,
         visible_as_of: None,
         logins: vec![Login::new("PROVSVC")],
         not_read: Vec::new(),
@@ -133,6 +134,7 @@ fn figures_of_two_moments_say_so_and_a_part_is_not_the_whole() {
     let mut now = Now {
         at: at(24),
         visible: Some(8),
+        visible_whole: Some(true),
         visible_as_of: Some(at(22)),
         logins: vec![Login::new("PROVSVC")],
         not_read: Vec::new(),

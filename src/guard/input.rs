@@ -50,6 +50,9 @@ pub struct GuardInput<'a> {
     pub beneficiary: &'a Known<Person>,
     /// The account's other tasks.
     pub account: &'a Known<AccountView>,
+    /// Some account that was read has shown a finished task: else the server may hide them all, and with them what
+    /// took access away.
+    pub finished_shown: bool,
     /// The new owner, where it is a person; `None` where he was not looked up.
     pub assignee: Option<&'a Known<AssigneeFact>>,
     /// The new owner's direct members, where it is a role; `None` where they were not looked up.
@@ -69,6 +72,8 @@ pub struct GuardInput<'a> {
     pub lineage_ambiguous: bool,
     /// Creation time of the lineage's first task, else our first sight; the order within the account.
     pub origin: Timestamp,
+    /// The server has told that time: else nothing that it dates itself can be put before or behind this task.
+    pub dated: bool,
     /// The number of the lineage's first id, where the present one is another.
     pub first: Option<u64>,
     /// An attempt of this lineage is not settled, or is queued to be sent.
@@ -125,6 +130,12 @@ impl GuardInput<'_> {
                 _ => std::cmp::Ordering::Greater,
             })
             .is_gt()
+    }
+
+    /// The same, where it can't be told: what is finished is dated by the server, and a task that it does not date may
+    /// be older than that although it was seen later.
+    pub(super) fn may_be_earlier_than(&self, other: &Sibling) -> bool {
+        self.is_later(other) || (other.finished && !self.dated)
     }
 
     /// A reading that is no older than the limit; one from the future is as bad as an old one.

@@ -14,6 +14,9 @@ const FINISHED_NOT_READ: &str = "the account's finished tasks were not read";
 /// It was read, longer ago than a fact holds.
 const TOO_OLD: &str = "the reading is too old";
 
+/// No account that was read has shown a finished task.
+const HIDDEN: &str = "no account that was read has shown a finished task: they may be hidden, and with them one that took this access away";
+
 /// The beneficiary was read as active, lately, and is the row's own.
 pub(super) fn beneficiary(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> {
     if !needs(input.kind, input.action).beneficiary {
@@ -85,6 +88,9 @@ pub(super) fn account(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> 
     if !view.from_process {
         return Err(unknown(FINISHED_NOT_READ));
     }
+    if !input.finished_shown {
+        return Err(unknown(HIDDEN));
+    }
     let Some(fresh) = input.fresh(as_of) else {
         return Err(unknown(TOO_OLD));
     };
@@ -94,7 +100,7 @@ pub(super) fn account(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> 
     if let Some(other) = view
         .tasks
         .iter()
-        .find(|s| s.kind == Kind::Unknown && open_or_done(s) && input.is_later(s))
+        .find(|s| s.kind == Kind::Unknown && open_or_done(s) && input.may_be_earlier_than(s))
     {
         return Err(unknown("a later task is of a kind that nobody has named")
             .with("task", &other.id)
@@ -119,7 +125,7 @@ fn explains(input: &GuardInput<'_>, other: &Sibling) -> bool {
         && other.child.is_none()
         && matches!(other.kind, Kind::Create | Kind::Enable);
     let took = other.kind.takes_access() && takes_from(input, other);
-    input.is_later(other) && (gave || took)
+    input.dated && input.is_later(other) && (gave || took)
 }
 
 fn stale(input: &GuardInput<'_>, other: &Sibling, how: &str) -> Refusal {
@@ -139,7 +145,7 @@ fn open_or_done(sibling: &Sibling) -> bool {
 fn later_opposite(input: &GuardInput<'_>, other: &Sibling) -> bool {
     other.kind.takes_access()
         && open_or_done(other)
-        && input.is_later(other)
+        && input.may_be_earlier_than(other)
         && takes_from(input, other)
 }
 

@@ -159,6 +159,7 @@ impl Work {
             out.views = self.seen_of(walk.views);
             return Ok(out);
         }
+        self.returned_forgiven &= late;
         if late {
             walk.changed.clear();
             walk.rows.clear();

@@ -46,6 +46,8 @@ pub(super) struct Walk {
     pub rows: FastMap<LineageId, usize>,
     /// Replaced ids that are shown open.
     pub back: Vec<(LineageId, TaskId)>,
+    /// What had left the lists and is shown again, open and as it was then.
+    pub again: Vec<(LineageId, usize)>,
     /// By lineage: its present id is shown and not finished.
     pub seen: Vec<bool>,
     /// Rows under a known id that are not the known task: nobody's, until that is told.
@@ -60,6 +62,7 @@ pub(super) fn walk(index: &Index, snapshot: &Snapshot, read_at: Timestamp) -> Wa
         changed: Vec::new(),
         rows: FastMap::default(),
         back: Vec::new(),
+        again: Vec::new(),
         seen: vec![false; index.lineages.len()],
         strangers: Vec::new(),
     };
@@ -122,6 +125,9 @@ pub(super) fn walk(index: &Index, snapshot: &Snapshot, read_at: Timestamp) -> Wa
             let shown = run_shown(index, lineage, task, read_at);
             let foreign = shown.is_another_run(of.run);
             let run = shown.after(of.run);
+            if back && now_print == of.print && !moved && redefined.is_none() {
+                out.again.push((lineage, at));
+            }
             let changed = now_print != of.print || moved || redefined.is_some() || foreign || back;
             view.changed |= changed;
             view.run_by_others = foreign;

@@ -72,6 +72,8 @@ pub(super) struct Work {
     pub strange: HashMap<LineageId, u8>,
     /// Evidence of another world that the next pass has to confirm, with the passes so far.
     pub doubtful: Option<Doubt>,
+    /// A person has said that what came back is no older data; the next list that is taken in ends that.
+    pub returned_forgiven: bool,
     /// What the lists show once that is on record.
     pub calm: Calm,
     /// What earlier readings showed of open attempts.
@@ -98,6 +100,7 @@ impl Work {
             back: HashMap::new(),
             strange: HashMap::new(),
             doubtful: None,
+            returned_forgiven: false,
             calm: Calm::default(),
             evidence: HashMap::new(),
             looks: HashMap::new(),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::error::LedgerError;
 use super::facts::{Differs, differs, in_words, moved, redefined};
@@ -26,6 +26,10 @@ const MANY: usize = 2;
 /// So many open ids that are gone at once, and so many new ones below them, mean older data.
 const LOST: usize = 10;
 const AGAIN: usize = 2;
+
+/// So many pieces of work that left the lists so long ago, and are shown again at once as they were, mean older data.
+const RETURNED: usize = 5;
+const AWAY: SignedDuration = SignedDuration::from_hours(1);
 
 /// So many whole lists in a row without evidence, before a person may say that it was a false alarm.
 const CALM: u8 = 2;
@@ -99,7 +103,10 @@ impl Work {
                 _ => why,
             }));
         }
-        let older = self.older(walk, sure);
+        let read_at = snapshot.taken_at;
+        let older = self
+            .older(walk, sure)
+            .or_else(|| self.returned(walk, read_at));
         let quiet = self.strange.is_empty() && self.doubtful.is_none();
         if walk.strangers.is_empty() && quiet && older.is_none() {
             return Ok(World::Known);
@@ -119,7 +126,7 @@ impl Work {
         }
         let proof = self.proof(snapshot, &walk.strangers);
         let rows = walk.strangers.iter();
-        // that ids begin again all lists together have shown
+        // that ids begin again, or work comes back, all lists together have shown
         let by = match proof {
             Some(_) => rows.fold(0, |by, one| by | snapshot.seen_by(one.at)),
             None => 0,
@@ -288,6 +295,40 @@ impl Work {
         Some(clip(&text, MAX_TEXT))
     }
 
+    /// Work that ended elsewhere is open again, much of it at once and unchanged: data of before that. A login that
+    /// sees again what it did not see for a while looks the same, and a person says which it is (`reject world`): then
+    /// the same is asked no second time.
+    fn returned(&self, walk: &Walk, read_at: Timestamp) -> Option<Arc<str>> {
+        if walk.again.len() < RETURNED || self.returned_forgiven {
+            return None;
+        }
+        let index = self.index();
+        let long = |lineage: LineageId| {
+            let left = index.left(lineage)?;
+            let since = left.since();
+            (read_at.duration_since(since) >= AWAY).then_some((lineage, since))
+        };
+        let long: Vec<(LineageId, Timestamp)> =
+            walk.again.iter().filter_map(|(of, _)| long(*of)).collect();
+        if long.len() < RETURNED {
+            return None;
+        }
+        let named: Vec<String> = long
+            .iter()
+            .take(NAMED)
+            .filter_map(|(lineage, since)| {
+                let task = TaskId::from(&index.lineage(*lineage)?.task);
+                Some(format!("task {task}, in no list since {since:.0}"))
+            })
+            .collect();
+        let text = format!(
+            "{} tasks that had left the lists are open again, as they were, in one list: the server's data were put back, or this login sees again what it did not see for a while: {}",
+            long.len(),
+            named.join("; ")
+        );
+        Some(clip(&text, MAX_TEXT))
+    }
+
     /// Takes ids that twice were not what they were from their lineages.
     fn retire_ids(
         &mut self,
@@ -435,6 +476,8 @@ impl Work {
         self.strange.clear();
         self.doubtful = None;
         self.calm = Calm::default();
+        // they are shown as they were before: the next list takes them in
+        self.returned_forgiven = true;
         Ok(None)
     }
 }

@@ -121,8 +121,21 @@ impl Client {
             why,
             excerpt: inner.excerpt(&body.bytes),
         };
-        if !page.has_list && page.own.id().is_none() {
-            return Err(malformed("the answer is no process".to_owned()));
+        // what is not shown here is taken as not there: a part, or another account's, is no answer
+        if !page.has_list {
+            let why = match page.own.id() {
+                None => "the answer is no process",
+                Some(_) => "the answer shows no list of its tasks",
+            };
+            return Err(malformed(why.to_owned()));
+        }
+        if page.has_more == Some(true) {
+            let why = "the answer says that there are more tasks than it shows";
+            return Err(malformed(why.to_owned()));
+        }
+        let told = page.own.flat_value("id").and_then(super::wire::Value::text);
+        if let Some(id) = told.filter(|id| id.trim() != key.as_str()) {
+            return Err(malformed(format!("the answer is of process {id}")));
         }
         let mut tasks = Vec::with_capacity(page.items.len());
         for row in &page.items {

@@ -42,7 +42,7 @@ pub fn missing(traits: &Traits, action: ActionName) -> Option<Missing> {
             "run `provtaskd probe --retry-one TASK` with a daemon running: one retry, with consent",
         ),
         ActionName::Reassign => not(
-            traits.people.shown > 0 || traits.people.own_record == Some(true),
+            traits.people.shown > 0,
             "people, whose state and absence a reassignment rests on, were not shown",
             "give the login the right to read users, and run `provtaskd probe`",
         ),

@@ -335,14 +335,19 @@ pub fn status(view: &StatusView, width: Width) -> String {
     let visible = match view.tasks_visible {
         Some(many) => {
             format!(
-                "{} visible to {}{}, read {}",
+                "{} visible to {}{}, read {}{}",
                 counted(many, "task", "tasks"),
                 first,
                 match more {
                     0 => String::new(),
                     more => format!(" and {more} more"),
                 },
-                opt_time(view.tasks_as_of)
+                opt_time(view.tasks_as_of),
+                match view.tasks_whole {
+                    Some(false) =>
+                        "; pages moved while they were read: some may be missing in this number",
+                    _ => "",
+                }
             ) + not_read.as_str()
         }
         None if idle => UNKNOWN.to_owned(),

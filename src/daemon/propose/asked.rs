@@ -69,7 +69,16 @@ pub(super) fn ask(
     let responses = guard::needs(wish.decision.kind, &wish.action)
         .responses
         .then(|| memory.cache.responses(&task.id));
-    let state = around.states[wish.row];
+    // an account that was read may show when a task was made, where the list does not
+    let state = around.states[wish.row].map(|state| match &task.process {
+        Some(key) if !state.dated => state.dated_by(
+            task,
+            &memory
+                .cache
+                .process(key, || around.accounts.fingerprint(key)),
+        ),
+        _ => state,
+    });
     // the clock goes on while facts are read
     let now = around.bench.clock.now();
     let input = GuardInput {
@@ -80,6 +89,7 @@ pub(super) fn ask(
         named: guard::matches_definition(&settings.policy.named, task),
         beneficiary: &beneficiary,
         account: &account,
+        finished_shown: memory.cache.finished_shown,
         assignee: assignee.as_ref(),
         members,
         responses: responses.as_ref(),
@@ -96,7 +106,8 @@ pub(super) fn ask(
         }),
         late_until: standing.late.get(&lineage).copied(),
         lineage_ambiguous: state.is_none_or(|state| state.ambiguous),
-        origin: wish.origin,
+        origin: state.map_or(wish.origin, |state| state.origin),
+        dated: state.is_some_and(|state| state.dated),
         first: state.and_then(|state| state.first),
         attempt_open: state.is_none_or(|state| state.attempt_open),
         baseline: standing.baseline.contains(&lineage),

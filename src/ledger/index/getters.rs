@@ -126,6 +126,11 @@ impl Index {
             .map(|of| of.created.unwrap_or(of.first_seen).time())
     }
 
+    /// True where the server has told when its first task was made.
+    pub fn is_dated(&self, lineage: LineageId) -> bool {
+        self.lineage(lineage).is_some_and(|of| of.created.is_some())
+    }
+
     /// The number of its first id, where the present one is another: it tells apart what was made at one time.
     pub fn first_number(&self, lineage: LineageId) -> Option<u64> {
         let past = self.lineage(lineage)?.past.as_ref()?;

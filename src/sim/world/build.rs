@@ -75,6 +75,9 @@ impl World {
         world.build_people(scenario)?;
         world.build_targets(scenario)?;
         world.build_work(scenario)?;
+        for account in 0..world.accounts.len() {
+            world.account_was_made(account);
+        }
         for proxy in &scenario.proxy {
             world.add_proxy(proxy)?;
         }

@@ -340,6 +340,8 @@ pub struct Account {
     pub attributes: BTreeMap<String, (Ms, String)>,
     /// Tasks, by index.
     pub tasks: Vec<usize>,
+    /// The finished task that once made it, where the scenario tells of none: only the account itself shows it.
+    pub made: Option<Box<Task>>,
 }
 
 /// A task definition.

@@ -178,8 +178,52 @@ impl World {
             taken: BTreeMap::new(),
             attributes: BTreeMap::new(),
             tasks: Vec::new(),
+            made: None,
         });
         index
+    }
+
+    /// An account that is there was made once: where the scenario has no task for that, a finished one of before all
+    /// others, which no list shows and nothing can be done with.
+    pub(super) fn account_was_made(&mut self, index: usize) {
+        let account = &self.accounts[index];
+        let of = account.tasks.iter().map(|task| &self.tasks[*task]);
+        let is_create = |task: &Task| self.definitions[task.definition].kind == Kind::Create;
+        if !account.exists || of.clone().any(is_create) {
+            return;
+        }
+        let Some(first) = of.min_by_key(|task| task.origin) else {
+            return;
+        };
+        let (target, key, owner) = (account.target, account.key, first.owner);
+        let before = first.origin.saturating_sub(3_600_000);
+        let known = self
+            .definitions
+            .iter()
+            .position(|of| of.target == target && of.kind == Kind::Create);
+        let definition = known.unwrap_or_else(|| {
+            self.definitions.push(Definition {
+                key: 900_000 + self.targets[target].key,
+                target,
+                name: Arc::from("Create User"),
+                kind: Kind::Create,
+                handler: 40,
+                responses: Vec::new(),
+            });
+            let new = self.definitions.len() - 1;
+            let name = Arc::from("Create User");
+            self.definition_by_name.insert((target, name), new);
+            new
+        });
+        // shown as long as the account is: it has no time from which on it is forgotten
+        let made = Task {
+            key: 300_000 + key,
+            root: 300_000 + key,
+            status: Status::C,
+            data: "SUCCESS".into(),
+            ..self.blank(index, definition, owner, before)
+        };
+        self.accounts[index].made = Some(Box::new(made));
     }
 
     /// The definition of a name on a target, made if there is none.

@@ -138,8 +138,6 @@ pub struct Attributes {
     pub version: Option<String>,
     /// True where `ce-id`, `ce-source` and `ce-type` are all there.
     pub whole: bool,
-    /// `ce-subject`
-    pub subject: Option<String>,
 }
 
 /// Reads a body by its content type.
@@ -169,9 +167,9 @@ pub fn read(content_type: &str, attributes: &Attributes, body: &[u8]) -> Result<
             if attributes.version.as_deref() != Some("1.0") || !attributes.whole {
                 return Err(Cause::HeaderMalformed);
             }
-            match (&attributes.subject, body.is_empty()) {
-                (Some(subject), true) => named.task(&Value::String(subject.clone()))?,
-                _ => named.object(&json(body)?)?,
+            // headers are not signed: what an event names stands in its body
+            if !body.is_empty() {
+                named.object(&json(body)?)?;
             }
         }
         "application/json" => named.object(&json(body)?)?,
@@ -250,11 +248,11 @@ mod tests {
         let binary = Attributes {
             version: Some("1.0".to_owned()),
             whole: true,
-            subject: Some("17".to_owned()),
         };
-        let by_subject = read("application/json", &binary, b"").expect("named");
-        let by_data = read("application/json", &binary, br#"{"task":"17"}"#).expect("named");
-        assert_eq!(by_subject, by_data);
+        let named = read("application/json", &binary, br#"{"task":"17"}"#).expect("named");
+        assert_eq!(named.tasks.len(), 1);
+        let nothing = read("application/json", &binary, b"");
+        assert_eq!(nothing, Err(Cause::NothingNamed), "headers are not signed");
         let recovered = r#"{"target":"AD","status":"up"}"#;
         assert_eq!(names("application/json", recovered), both(&[], &["AD"]));
     }

@@ -1,6 +1,6 @@
 //! The bounded set of hints, each task once, and the ids of events that were taken; pure over a time that is passed in, it reads no task and writes no file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
@@ -46,6 +46,8 @@ struct Waiting {
     turn: u64,
     road: Road,
     tries: u8,
+    /// It had its turn, and waits for another one.
+    asked: bool,
 }
 
 /// The hints.
@@ -57,7 +59,10 @@ pub struct Book {
     /// Those that wait, the oldest first.
     order: BTreeMap<u64, TaskId>,
     followed: BTreeMap<TaskId, Road>,
-    targets: BTreeSet<TargetName>,
+    /// The one of them that was read last: those behind it come next, so that each has its turn.
+    last_followed: Option<TaskId>,
+    /// Each with the turn at which it was named last.
+    targets: BTreeMap<TargetName, u64>,
     /// Persons to be walked through.
     pub persons: Persons,
     events: FastMap<EventPrint, i64>,
@@ -114,13 +119,28 @@ impl Book {
     }
 
     /// Targets that wait to be looked at.
-    pub fn targets(&self) -> &BTreeSet<TargetName> {
+    pub fn targets(&self) -> &BTreeMap<TargetName, u64> {
         &self.targets
     }
 
-    /// True where something waits for the next cycle.
+    /// True where something waits for the next cycle that had no turn yet. What had one and waits on (because it
+    /// could not be read) comes with the cycles that come anyway.
     pub fn is_wanted(&self) -> bool {
-        !self.waiting.is_empty() || !self.targets.is_empty()
+        !self.targets.is_empty() || self.waiting.values().any(|waiting| !waiting.asked)
+    }
+
+    /// These had their turn and wait on.
+    pub fn had_turn<'a>(&mut self, hints: impl IntoIterator<Item = &'a Hint>) {
+        for hint in hints {
+            if let Some(waiting) = self.waiting.get_mut(&hint.task)
+                && waiting.turn == hint.turn
+            {
+                waiting.asked = true;
+            }
+            if hint.followed {
+                self.last_followed = Some(hint.task.clone());
+            }
+        }
     }
 
     /// Whether an event may be taken after those that are taken together with it.
@@ -135,30 +155,33 @@ impl Book {
             }
         }
         let named = &coming.named;
-        let new =
-            |task: &&TaskId| !self.waiting.contains_key(*task) && !together.tasks.contains(*task);
+        let new = |task: &&TaskId| {
+            let known = self.waiting.contains_key(*task) || self.followed.contains_key(*task);
+            !known && !together.tasks.contains(*task)
+        };
         let more = named.tasks.iter().filter(new).count();
-        let target =
-            |name: &&TargetName| !self.targets.contains(*name) && !together.targets.contains(*name);
+        let target = |name: &&TargetName| {
+            !self.targets.contains_key(*name) && !together.targets.contains(*name)
+        };
         let places = named.targets.iter().filter(target).count();
         let person = |of: &&Login| !self.persons.has(of) && !together.persons.contains(*of);
         let people = named.persons.iter().filter(person).count();
-        if self.waiting.len() + together.tasks.len() + more > self.limit
+        let known = self.waiting.len() + self.followed.len();
+        if known + together.tasks.len() + more > self.limit
             || self.targets.len() + together.targets.len() + places > TARGETS_MAX
             || self.persons.len() + together.persons.len() + people > WAITING_MAX
         {
             return May::Not(Cause::Full);
         }
         together.events.extend(coming.event.map(|(print, _)| print));
-        let tasks = named
-            .tasks
-            .iter()
-            .filter(|task| !self.waiting.contains_key(*task));
+        let tasks = named.tasks.iter().filter(|task| {
+            !(self.waiting.contains_key(*task) || self.followed.contains_key(*task))
+        });
         together.tasks.extend(tasks.cloned());
         let targets = named
             .targets
             .iter()
-            .filter(|name| !self.targets.contains(*name));
+            .filter(|name| !self.targets.contains_key(*name));
         together.targets.extend(targets.cloned());
         let persons = named.persons.iter().filter(|of| !self.persons.has(of));
         together.persons.extend(persons.cloned());
@@ -174,7 +197,7 @@ impl Book {
         for task in &coming.named.tasks {
             self.wait(task.clone(), coming.road);
         }
-        self.targets.extend(coming.named.targets.iter().cloned());
+        self.look_at(coming.named.targets.iter().cloned());
         for person in &coming.named.persons {
             self.persons.wait(person.clone());
         }
@@ -188,6 +211,7 @@ impl Book {
             turn,
             road,
             tries: 0,
+            asked: false,
         };
         if let Some(before) = self.waiting.insert(task.clone(), new) {
             self.order.remove(&before.turn);
@@ -200,9 +224,12 @@ impl Book {
         self.events.insert(print, until);
     }
 
-    /// Targets that waited to be looked at in an earlier life.
-    pub fn look_at(&mut self, targets: Vec<TargetName>) {
-        self.targets.extend(targets);
+    /// Targets are named: they wait to be looked at, or wait anew.
+    pub fn look_at(&mut self, targets: impl IntoIterator<Item = TargetName>) {
+        self.turn += 1;
+        let turn = self.turn;
+        self.targets
+            .extend(targets.into_iter().map(|target| (target, turn)));
     }
 
     /// A task that was followed in an earlier life.
@@ -218,9 +245,13 @@ impl Book {
         self.events.retain(|_, until| *until >= now);
     }
 
-    /// Those that are followed, then those that wait, the oldest first.
+    /// Those that are followed, in turn, then those that wait, the oldest first.
     pub fn hints(&self) -> Vec<Hint> {
-        let followed = self.followed.iter().map(|(task, road)| Hint {
+        let last = self.last_followed.as_ref();
+        let is_behind = |task: &TaskId| last.is_none_or(|last| task > last);
+        let behind = self.followed.iter().filter(|(task, _)| is_behind(task));
+        let before = self.followed.iter().filter(|(task, _)| !is_behind(task));
+        let followed = behind.chain(before).map(|(task, road)| Hint {
             task: task.clone(),
             road: *road,
             followed: true,
@@ -250,6 +281,9 @@ impl Book {
             self.order.remove(&waiting.turn);
             changed = true;
         }
+        if hint.followed {
+            self.last_followed = Some(hint.task.clone());
+        }
         if end == HintEnd::Followed {
             changed |= self.followed.insert(hint.task.clone(), hint.road) != Some(hint.road);
         } else {
@@ -268,9 +302,13 @@ impl Book {
 
     /// A task was asked for in vain; answers whether that was the last time.
     pub fn in_vain(&mut self, hint: &Hint) -> bool {
+        if hint.followed {
+            self.last_followed = Some(hint.task.clone());
+        }
         let Some(waiting) = self.waiting.get_mut(&hint.task) else {
             return false;
         };
+        waiting.asked = waiting.turn == hint.turn;
         waiting.tries = waiting.tries.saturating_add(1);
         if waiting.tries >= TRIES {
             return true;
@@ -283,11 +321,22 @@ impl Book {
         false
     }
 
-    /// These targets were looked at.
-    pub fn looked_at(&mut self, targets: &BTreeSet<TargetName>) -> bool {
-        let before = self.targets.len();
-        self.targets.retain(|target| !targets.contains(target));
-        self.targets.len() != before
+    /// These targets were looked at; answers which of them wait no more: one that was named since waits for the next
+    /// look.
+    pub fn looked_at(&mut self, targets: &BTreeMap<TargetName, u64>) -> Vec<TargetName> {
+        let over = targets
+            .iter()
+            .filter(|(target, turn)| self.targets.get(*target) == Some(*turn));
+        let over: Vec<TargetName> = over.map(|(target, _)| target.clone()).collect();
+        self.wait_no_more(&over);
+        over
+    }
+
+    /// Targets that were looked at, maybe in an earlier life.
+    pub fn wait_no_more(&mut self, targets: &[TargetName]) {
+        for target in targets {
+            self.targets.remove(target);
+        }
     }
 
     /// By which road a hint for the task came, while it is waiting or followed.

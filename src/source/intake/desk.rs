@@ -1,6 +1,6 @@
 //! The thread that owns the hints file: it gathers what comes within a few milliseconds, makes it durable in one write, and answers all of it after that; it never answers before.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -56,7 +56,7 @@ pub enum Errand {
         /// Each with its end; none: it could not be read this time.
         ends: Vec<(Hint, Option<HintEnd>)>,
         /// Them.
-        targets: BTreeSet<TargetName>,
+        targets: BTreeMap<TargetName, u64>,
         /// Told when it is done.
         done: oneshot::Sender<()>,
     },
@@ -195,7 +195,7 @@ fn walked(asked: &Asked, end: PersonEnd, found: u64, file: &mut HintFile, shared
 
 fn end(
     ends: Vec<(Hint, Option<HintEnd>)>,
-    targets: &BTreeSet<TargetName>,
+    targets: &BTreeMap<TargetName, u64>,
     file: &mut HintFile,
     shared: &Arc<Shared>,
 ) {
@@ -222,8 +222,8 @@ fn end(
                 shared.counts.ended(end, 1);
             }
         }
-        if book.looked_at(targets) {
-            let targets = targets.iter().cloned().collect();
+        let targets = book.looked_at(targets);
+        if !targets.is_empty() {
             lines.push(Line::Looked { targets });
         }
     }

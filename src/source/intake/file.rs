@@ -197,7 +197,7 @@ impl Line {
                 }
             }
             Self::Looked { targets } => {
-                book.looked_at(&targets.into_iter().collect());
+                book.wait_no_more(&targets);
             }
         }
     }
@@ -362,7 +362,7 @@ fn write_anew(dir: &Path, book: &Book) -> Result<(File, u64), std::io::Error> {
         }
         .put(&mut bytes);
     }
-    let targets: Vec<TargetName> = book.targets().iter().cloned().collect();
+    let targets: Vec<TargetName> = book.targets().keys().cloned().collect();
     let users: Vec<Login> = book.persons.in_order().cloned().collect();
     let mut rest = vec![(targets, Vec::new())];
     rest.extend(

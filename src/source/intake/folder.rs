@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Read as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -39,6 +40,8 @@ pub struct Folder {
     /// Ids that fit into the set at all.
     limit: usize,
     seen: BTreeMap<PathBuf, Print>,
+    /// Files that were looked into and could not be moved away, with why: none of them is taken again as it is.
+    stuck: BTreeMap<PathBuf, (Print, String)>,
 }
 
 impl Folder {
@@ -70,6 +73,7 @@ impl Folder {
             dir: dir.to_path_buf(),
             limit,
             seen: BTreeMap::new(),
+            stuck: BTreeMap::new(),
         })
     }
 
@@ -85,8 +89,11 @@ impl Folder {
             if let Some(error) = &trouble
                 && said != trouble
             {
-                tracing::warn!(error = %error, dir = %self.dir.display(), "the folder of the intake can't be read");
+                tracing::warn!(error = %error, dir = %self.dir.display(), "something is wrong with the folder of the intake");
             }
+            intake
+                .shared
+                .set_folder_trouble(trouble.as_deref().map(Arc::from));
             said = trouble;
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -113,6 +120,7 @@ impl Folder {
         names.sort();
         names.truncate(AT_ONCE);
         let before = std::mem::take(&mut self.seen);
+        self.stuck.retain(|path, _| names.contains(path));
         for path in names {
             let Ok(meta) = fs::symlink_metadata(&path) else {
                 continue;
@@ -126,21 +134,48 @@ impl Folder {
                 self.seen.insert(path, print);
                 continue;
             }
-            match self.take(&path, intake).await {
-                Ok(()) => {
-                    intake.shared.counts.file(true);
-                    tracing::info!(file = %path.display(), "a file of ids was taken");
-                    put_away(&path, &self.dir.join("done"), None)?;
-                }
+            if self.stuck.get(&path).is_some_and(|(of, _)| *of == print) {
+                self.seen.insert(path, print);
+                continue;
+            }
+            let why = match self.take(&path, intake).await {
+                Ok(()) => None,
                 Err(Refused::Later) => {
                     self.seen.insert(path, print);
+                    continue;
                 }
-                Err(Refused::Never(why)) => {
-                    intake.shared.counts.file(false);
-                    tracing::warn!(file = %path.display(), why = %why, "a file of ids can't be used; it lies in `failed` now");
-                    put_away(&path, &self.dir.join("failed"), Some(&why))?;
+                Err(Refused::Never(why)) => Some(why),
+            };
+            intake.shared.counts.file(why.is_none());
+            let into = if why.is_none() { "done" } else { "failed" };
+            let moved = put_away(&path, &self.dir.join(into), why.as_deref());
+            let file = path.display();
+            match (&why, &moved) {
+                (None, _) => tracing::info!(%file, "a file of ids was taken"),
+                (Some(why), Ok(())) => {
+                    tracing::warn!(%file, %why, "a file of ids can't be used; it lies in `failed` now");
                 }
+                (Some(why), Err(_)) => tracing::warn!(%file, %why, "a file of ids can't be used"),
             }
+            if let Err(error) = moved {
+                let taken = if why.is_none() {
+                    "was taken"
+                } else {
+                    "can't be used"
+                };
+                let what = format!(
+                    "{file} {taken} and can't be moved into `{into}`: {error}; it is left alone until it changes: move it away"
+                );
+                self.seen.insert(path.clone(), print);
+                self.stuck.insert(path, (print, what));
+            }
+        }
+        if let Some((_, what)) = self.stuck.values().next() {
+            let more = match self.stuck.len() {
+                1 => String::new(),
+                many => format!("; so are {} others", many - 1),
+            };
+            return Err(std::io::Error::other(format!("{what}{more}")));
         }
         Ok(())
     }
@@ -219,7 +254,10 @@ fn put_away(path: &Path, into: &Path, why: Option<&str>) -> Result<(), std::io::
     if let Some(why) = why {
         let mut beside = free.clone().into_os_string();
         beside.push(".reason");
-        fs::write(beside, format!("{why}\n"))?;
+        // the log has it as well: a name that leaves no room for it keeps nothing from being moved
+        if let Err(error) = fs::write(&beside, format!("{why}\n")) {
+            tracing::warn!(file = %Path::new(&beside).display(), %error, "why the file can't be used can't be written beside it");
+        }
     }
     fs::rename(path, free)
 }

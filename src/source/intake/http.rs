@@ -251,7 +251,6 @@ async fn event(request: Request<Incoming>, desk: &Desk) -> Result<Taken, Cause> 
         whole: named(&request, "ce-id")?.is_some()
             & named(&request, "ce-source")?.is_some()
             & named(&request, "ce-type")?.is_some(),
-        subject: named(&request, "ce-subject")?.map(str::to_owned),
     };
     let wall = desk.clock.now() + desk.clock.drift();
     signed.check_time(wall.as_second())?;

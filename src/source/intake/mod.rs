@@ -13,7 +13,7 @@ mod secret;
 mod sign;
 mod table;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -103,6 +103,8 @@ struct Shared {
     /// True from a hint until the next cycle takes it: the cycle task is woken once, not for each hint.
     announced: AtomicBool,
     trouble: Mutex<Option<Arc<str>>>,
+    /// What is wrong with the watched folder, if anything.
+    folder: Mutex<Option<Arc<str>>>,
     /// The walks through persons.
     walk: Mutex<Walks>,
 }
@@ -126,6 +128,10 @@ impl Shared {
         if wanted && !self.announced.swap(true, Ordering::AcqRel) {
             self.came.notify_one();
         }
+    }
+
+    fn set_folder_trouble(&self, what: Option<Arc<str>>) {
+        *self.folder.lock().unwrap_or_else(PoisonError::into_inner) = what;
     }
 
     fn set_trouble(&self, error: Option<&std::io::Error>) {
@@ -164,6 +170,8 @@ pub struct Standing {
     pub counted: Counted,
     /// Why hints can't be put on disk, if so.
     pub trouble: Option<Arc<str>>,
+    /// What is wrong with the watched folder, if anything.
+    pub folder: Option<Arc<str>>,
 }
 
 impl Intake {
@@ -239,7 +247,7 @@ impl Intake {
 
     /// All hints, those that are read in each cycle first, and the targets of which somebody says that they work
     /// again. What comes after this call is for the next cycle.
-    pub fn hints(&self) -> (Vec<Hint>, BTreeSet<TargetName>) {
+    pub fn hints(&self) -> (Vec<Hint>, BTreeMap<TargetName, u64>) {
         self.shared.announced.store(false, Ordering::Release);
         let book = self.shared.book();
         (book.hints(), book.targets().clone())
@@ -312,8 +320,17 @@ impl Intake {
         self.shared.book().road_of(task)
     }
 
+    /// These hints had their turn, and nothing is known of them: they wait on.
+    pub fn had_turn(&self, hints: &[Hint]) {
+        self.shared.book().had_turn(hints);
+    }
+
     /// Hints have come to these ends; none: it could not be read this time.
-    pub async fn end(&self, ends: Vec<(Hint, Option<HintEnd>)>, targets: BTreeSet<TargetName>) {
+    pub async fn end(
+        &self,
+        ends: Vec<(Hint, Option<HintEnd>)>,
+        targets: BTreeMap<TargetName, u64>,
+    ) {
         let (done, told) = oneshot::channel();
         self.errand(Errand::End {
             ends,
@@ -348,12 +365,14 @@ impl Intake {
             (wide(book.waiting()), wide(book.followed()), persons)
         };
         let trouble = self.shared.trouble.lock();
+        let folder = self.shared.folder.lock();
         Standing {
             waiting,
             followed,
             persons,
             counted: self.shared.counts.read(),
             trouble: trouble.unwrap_or_else(PoisonError::into_inner).clone(),
+            folder: folder.unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 }
