@@ -19,7 +19,7 @@ use crate::model::facts::Known;
 use crate::model::hash::{FastMap, FastSet};
 use crate::model::two;
 use crate::model::{
-    Action, Decision, LineageId, Login, OrderRelease, Principal, ProcessKey, Refusal,
+    Action, Decision, Kind, LineageId, Login, OrderRelease, Principal, ProcessKey, Refusal,
     RefusalReason, Road, RoleKey, Scope, TargetName, Verdict,
 };
 
@@ -490,7 +490,7 @@ async fn read(
     if !asked.is_empty() && !memory.cache.finished_shown {
         // accounts that were only being made show nothing finished; one that is in use tells whether it would be shown
         let others = in_use(around, &asked);
-        collector(around.bench, memory)
+        super::collect::collector(around.bench, memory)
             .processes(others, until)
             .await?;
     }

@@ -205,7 +205,7 @@ async fn r20_a_hint_of_a_stopped_further_login_is_not_dropped() {
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(drill.dir.path().join("second"), mode).expect("mode");
     let one = tasks_of(&drill, "ONE")[0].clone();
-    let fault = json!({"do": "not_found", "on": "read", "path": format!("/provtasks/{one}"), "login": "PROVSVC", "from_request": 1});
+    let fault = json!({"do": "forbidden", "on": "read", "path": format!("/provtasks/{one}"), "login": "PROVSVC", "from_request": 1});
     drill.act(json!({ "fault": fault })).await;
     drill.release();
     drill.daemon();
@@ -222,6 +222,7 @@ async fn r20_a_hint_of_a_stopped_further_login_is_not_dropped() {
     assert_eq!(Event::new("m-1", &body).send(&at).0, 202);
     drill.run_for("12h").await;
     let stopped = standing(&drill);
+    let log = drill.log();
     drill.write("second", "other-secret-9");
     std::fs::set_permissions(
         drill.dir.path().join("second"),
@@ -237,7 +238,7 @@ async fn r20_a_hint_of_a_stopped_further_login_is_not_dropped() {
     drill.safe_so_far().await;
     let left = drill.count("healable_open");
     drill.judge_leaving(left).await;
-    assert_eq!(count(&stopped, "ended", "unreadable"), 0, "{stopped:#}");
+    assert_eq!(count(&stopped, "ended", "unreadable"), 0, "{stopped:#} {log}");
 }
 
 /// Data were put back and no id has been given out since: what an admin had cancelled is open again.
