@@ -175,6 +175,7 @@ impl DaemonError {
             Self::Ledger(LedgerError::Locked { .. }) => RefusedKind::Busy,
             Self::Ledger(_) | Self::OnceWorld(..) => RefusedKind::Store,
             Self::Server(error) if error.is_login() => RefusedKind::LoginRefused,
+            Self::Server(OigError::OthersTurn { .. }) => RefusedKind::Busy,
             Self::Server(OigError::Settings(_) | OigError::File { .. })
             | Self::Policy(_)
             | Self::Admin(_)
@@ -221,6 +222,7 @@ impl DaemonError {
             Self::Server(OigError::Settings(_) | OigError::File { .. }) => {
                 "mend what is named, then run `provtaskd check`".to_owned()
             }
+            Self::Server(OigError::OthersTurn { .. }) => OTHERS_TURN.to_owned(),
             Self::Server(_) | Self::Once(_) => {
                 "check server.origin, the network and the server; nothing was sent".to_owned()
             }
@@ -255,6 +257,10 @@ impl DaemonError {
         }
     }
 }
+
+/// What to do where another process does not come to an end.
+pub(crate) const OTHERS_TURN: &str =
+    "let that command end, or end it, then try again; nothing was sent";
 
 fn is_read_only(error: &std::io::Error) -> bool {
     error.kind() == std::io::ErrorKind::ReadOnlyFilesystem

@@ -71,6 +71,7 @@ mod intake_docs;
 mod intake_support;
 mod ledger;
 mod ledger_damage;
+mod login_once;
 mod mail;
 mod mutants;
 mod naive;
