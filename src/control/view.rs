@@ -295,9 +295,12 @@ pub struct StatusView {
     #[serde(default)]
     pub logins: Vec<LoginRow>,
     /// Owners of rejected tasks that hints or accounts' processes have shown and no login's list does, with
-    /// their counts; empty while a login's list could not be read.
+    /// their counts, as the last cycle has found them that read every login's list.
     #[serde(default)]
     pub no_road: Vec<(String, u64)>,
+    /// When that cycle read its lists; none where no cycle has read all of them since the start.
+    #[serde(default)]
+    pub no_road_at: Option<Timestamp>,
     /// What is wrong with the server's clock or its zone, where its dates say so.
     #[serde(default)]
     pub server_clock: Option<String>,

@@ -161,9 +161,10 @@ impl Core {
             roads: self.last.seen.roads.iter().map(|(r, n)| (*r, *n)).collect(),
             logins: self.login_rows(),
             no_road: {
-                let owners = self.last.seen.no_road.iter();
+                let owners = self.last.seen.no_road.iter().flat_map(|(_, owners)| owners);
                 owners.map(|(owner, n)| (owner.clone(), *n)).collect()
             },
+            no_road_at: self.last.seen.no_road.as_ref().map(|(at, _)| *at),
             server_clock: self.clock_in_words(),
             another: self.another_view(),
             unmapped: self

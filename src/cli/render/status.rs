@@ -511,9 +511,13 @@ pub fn status(view: &StatusView, width: Width) -> String {
         "lines about attempts in the notes of tasks",
         notes.into_iter().filter(|(_, many)| *many > 0),
     );
+    let mut title = "rejected tasks that no login's list shows, by owner".to_owned();
+    if let Some(at) = view.no_road_at.filter(|at| Some(*at) != view.tasks_as_of) {
+        let _ = write!(title, ", as of {at:.0}, when all lists were last read");
+    }
     counts(
         &mut out,
-        "rejected tasks that no login's list shows, by owner",
+        &title,
         view.no_road.iter().map(|(owner, n)| (owner.as_str(), *n)),
     );
     counts(
