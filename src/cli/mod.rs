@@ -60,6 +60,7 @@ enum Command {
     /// Check the configuration and everything that it names
     Check(check::CheckArgs),
     /// Show how the daemon stands
+    #[command(after_help = look::COLUMNS)]
     Status(look::JsonArg),
     /// Show what waits for a person
     Inbox(look::JsonArg),

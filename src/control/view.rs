@@ -331,10 +331,10 @@ pub struct NotesView {
 pub struct TargetRow {
     /// Its name; `-` for tasks that show none.
     pub target: String,
-    /// Visible tasks.
-    pub visible: u64,
+    /// Visible tasks; `None` where no list was read since the start.
+    pub visible: Option<u64>,
     /// Of these rejected.
-    pub rejected: u64,
+    pub rejected: Option<u64>,
     /// Pieces of work whose last attempt is not settled.
     pub open: u64,
     /// Those whose last attempt counts as completed.

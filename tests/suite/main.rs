@@ -38,6 +38,7 @@ mod drill_leave;
 mod drill_left;
 mod drill_limits;
 mod drill_logins;
+mod drill_no_road;
 mod drill_note;
 mod drill_ops;
 mod drill_oracle;
