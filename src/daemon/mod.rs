@@ -70,6 +70,7 @@ pub use crate::ledger::is_guarded;
 pub use crate::oig::inspect;
 pub use anchor::{Head, Noted, anchor_alone, anchor_fault, anchor_of};
 pub use hinted::secret_fault;
+pub use login::world;
 pub use online::{Online, Trouble, online};
 pub use private::{make_private_dir, write_private};
 pub use probe::{ProbeOptions, Probed, keep_traits, kept_traits, probe};
