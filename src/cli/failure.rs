@@ -167,6 +167,17 @@ pub fn tell(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
+/// What to do about a write that found no room: a full disk, a quota, a limit on the size of files.
+pub fn no_room(error: &std::io::Error) -> Option<&'static str> {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    match error.kind() {
+        StorageFull => Some("make room on that disk"),
+        QuotaExceeded => Some("make room: this user's share of that disk is used up"),
+        FileTooLarge => Some("raise this process's limit on the size of files (`ulimit -f`)"),
+        _ => None,
+    }
+}
+
 /// An error with the ones behind it, in one line, without repeats.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
@@ -218,7 +229,12 @@ impl From<DaemonError> for Failure {
         let failure = Self::of(error.kind().into(), &error).hint(error.hint());
         match &error {
             DaemonError::Policy(policies) => Self {
-                message: "the policies can't be used".to_owned(),
+                message: match &policies.dir {
+                    Some(dir) => {
+                        format!("the policies can't be used; they are in {}", dir.display())
+                    }
+                    None => "the policies can't be used".to_owned(),
+                },
                 details: policies
                     .findings
                     .iter()

@@ -64,6 +64,7 @@ mod drill_when;
 mod drill_words;
 mod drill_world;
 mod governor_state;
+mod hints;
 mod init;
 mod inputs;
 mod inputs_other;

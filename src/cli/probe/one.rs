@@ -52,7 +52,9 @@ pub fn retry_one(context: &Context, settings: &Settings, one: &One<'_>) -> Resul
     }
     let traits = probed(settings)?;
     offer(&shown)?;
-    consent(&task, one.consent)?;
+    consent(context, &task, one.consent)?;
+    // from here on Ctrl-C is answered with what was sent
+    context.block_on(async { Ok(arm()) })?;
     let order = Request::RetryOne {
         task: task.clone(),
         why: one.why.unwrap_or(WHY).to_owned(),
@@ -84,7 +86,7 @@ fn offer(shown: &ExplainView) -> Result<(), Failure> {
 }
 
 /// The person types the task's id, or has given it before.
-fn consent(task: &TaskId, given: Option<&str>) -> Result<(), Failure> {
+fn consent(context: &Context, task: &TaskId, given: Option<&str>) -> Result<(), Failure> {
     let same = |text: &str| TaskId::new(text.trim()) == *task && !text.trim().is_empty();
     if let Some(given) = given {
         if same(given) {
@@ -111,15 +113,56 @@ fn consent(task: &TaskId, given: Option<&str>) -> Result<(), Failure> {
     )
     .and_then(|()| out.flush());
     drop(out);
-    let mut line = String::new();
-    let read = std::io::stdin().lock().read_line(&mut line);
-    if read.is_ok() && same(&line) {
+    let (typed, line) = tokio::sync::oneshot::channel();
+    // a thread of its own: whoever reads a terminal can't be called back from it
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = std::io::stdin().lock().read_line(&mut line);
+        // who was told of Ctrl-C before does not listen any more
+        let _ = typed.send(read.map(|_| line).unwrap_or_default());
+    });
+    let line = context.block_on(async {
+        tokio::select! {
+            line = line => Ok(line.unwrap_or_default()),
+            _ = tokio::signal::ctrl_c() => Ok(String::new()),
+        }
+    })?;
+    if same(&line) {
         return Ok(());
     }
     Err(
         Failure::new(Kind::Interrupted, "no consent was given: nothing was sent")
             .hint("type the task's id, or give --yes-retry TASK"),
     )
+}
+
+/// Has Ctrl-C no longer end the process at once: whoever waits is told of it.
+fn arm() {
+    use tokio::signal::unix::{SignalKind, signal};
+    // where it can't be had, Ctrl-C ends the process as before
+    let _ = signal(SignalKind::interrupt());
+}
+
+/// What became of the order until Ctrl-C, and what to do.
+fn interrupted(story: &Story, task: &TaskId, before: usize) -> Failure {
+    let (what, hint) = match story.attempts.get(before) {
+        Some(attempt) => (
+            format!(
+                "stopped waiting; the retry of task {task} was claimed at {:.0} and may have been sent: its state is {}",
+                attempt.row.claimed, attempt.row.state
+            ),
+            format!(
+                "it is not sent again, and the daemon goes on reading what becomes of it: `provtaskd outcomes show {task}`; what it teaches is not kept without this command, so that another `probe --retry-one` is needed before retries are enforced"
+            ),
+        ),
+        None => (
+            format!("stopped waiting; the retry of task {task} is ordered and was not claimed yet"),
+            format!(
+                "the daemon sends it all the same, where nothing holds it by then: `provtaskd outcomes show {task}`; `provtaskd pause --task {task} --why TEXT` keeps it from being sent while it is not claimed"
+            ),
+        ),
+    };
+    Failure::new(Kind::Interrupted, what).hint(hint)
 }
 
 /// Waits until the attempt is settled, or as long as is waited for.
@@ -154,10 +197,16 @@ fn wait(
             }
             return Ok(story);
         }
-        context.block_on(async {
-            beside("waiting for what becomes of it", tokio::time::sleep(LOOK)).await;
-            Ok(())
+        let stopped = context.block_on(async {
+            let waiting = beside("waiting for what becomes of it", tokio::time::sleep(LOOK));
+            tokio::select! {
+                () = waiting => Ok(false),
+                _ = tokio::signal::ctrl_c() => Ok(true),
+            }
         })?;
+        if stopped {
+            return Err(interrupted(&story, task, before));
+        }
     }
 }
 
