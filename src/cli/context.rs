@@ -57,6 +57,13 @@ pub struct Context {
     overrides: Overrides,
 }
 
+impl Global {
+    /// The configuration, where the command line names one.
+    pub fn named(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+}
+
 impl Context {
     /// Reads the environment, once.
     pub fn new(global: Global) -> Self {

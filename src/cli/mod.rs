@@ -24,6 +24,7 @@ mod survey;
 
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -144,10 +145,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    let named = cli.global.named().map(Path::to_path_buf);
     match catch_unwind(AssertUnwindSafe(|| dispatch(cli))) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(failure)) => {
-            failure.report();
+            failure.naming(named.as_deref()).report();
             ExitCode::from(failure.kind.code())
         }
         // the hook has said what happened

@@ -138,3 +138,46 @@ fn policies_that_are_broken_at_start_are_named_with_their_directory() {
         "{said}"
     );
 }
+
+#[test]
+fn a_command_that_is_told_to_be_run_names_the_configuration_that_was_named() {
+    let dir = house(CONFIG);
+    let other = dir.path().join("other.toml");
+    fs::rename(dir.path().join("provtaskd.toml"), &other).expect("moved");
+    let named = other.to_str().expect("text");
+    let output = provtaskd(dir.path(), &["-c", named, "reload"]);
+    let said = err(&output);
+    assert_eq!(output.status.code(), Some(69), "{said}");
+    assert!(
+        said.contains(&format!("`provtaskd -c {named} run`")),
+        "{said}"
+    );
+    fs::write(&other, CONFIG.replace("login = ", "logn = ")).expect("written");
+    let output = provtaskd(dir.path(), &["check", "-c", named]);
+    let said = err(&output);
+    assert!(
+        said.contains(&format!("then run `provtaskd -c {named} check`")),
+        "{said}"
+    );
+}
+
+/// OIG's filters know no escape for some words; blanks and other signs are good.
+#[test]
+fn a_person_who_can_never_be_asked_for_is_named_by_check() {
+    let dir = house(format!("{CONFIG}[intake]\npersons_file = \"persons\"\n"));
+    let persons = dir.path().join("persons");
+    fs::write(&persons, "ANNA\nO'NEIL\nbad login!\nBEN OR CARL\n").expect("written");
+    fs::set_permissions(&persons, fs::Permissions::from_mode(0o644)).expect("mode");
+    let output = provtaskd(dir.path(), &["check"]);
+    let said = err(&output);
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    for words in [
+        "persons:2: ",
+        "it holds a quote",
+        "persons:4: ",
+        "AND or OR",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(!said.contains("persons:3: "), "{said}");
+}

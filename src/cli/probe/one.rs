@@ -165,6 +165,14 @@ fn interrupted(story: &Story, task: &TaskId, before: usize) -> Failure {
     Failure::new(Kind::Interrupted, what).hint(hint)
 }
 
+fn story_of(context: &Context, task: &TaskId) -> Result<Story, Failure> {
+    let id = task.to_string();
+    match answer(context, Request::OutcomesShow { id })? {
+        Reply::Story(story) => Ok(*story),
+        _ => Err(unexpected()),
+    }
+}
+
 /// Waits until the attempt is settled, or as long as is waited for.
 fn wait(
     context: &Context,
@@ -174,15 +182,7 @@ fn wait(
 ) -> Result<Story, Failure> {
     let began = Instant::now();
     loop {
-        let story = match answer(
-            context,
-            Request::OutcomesShow {
-                id: task.to_string(),
-            },
-        )? {
-            Reply::Story(story) => *story,
-            _ => return Err(unexpected()),
-        };
+        let story = story_of(context, task)?;
         let new = story.attempts.get(before);
         let settled = new.is_some_and(|attempt| attempt.row.settled.is_some());
         // then no attempt will come
@@ -205,7 +205,8 @@ fn wait(
             }
         })?;
         if stopped {
-            return Err(interrupted(&story, task, before));
+            // what was claimed meanwhile is known by now
+            return Err(interrupted(&story_of(context, task)?, task, before));
         }
     }
 }
