@@ -158,7 +158,7 @@ impl Failure {
                     true => String::new(),
                     false => format!("-c {shown} "),
                 };
-                text + "`provtaskd " + &option + part
+                format!("{text}`provtaskd {option}{part}")
             })
         };
         self.message = told(&self.message);

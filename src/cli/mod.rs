@@ -149,7 +149,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match catch_unwind(AssertUnwindSafe(|| dispatch(cli))) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(failure)) => {
-            failure.naming(named.as_deref()).report();
+            let failure = failure.naming(named.as_deref());
+            failure.report();
             ExitCode::from(failure.kind.code())
         }
         // the hook has said what happened

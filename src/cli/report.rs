@@ -14,7 +14,7 @@ use super::render;
 use super::survey::write;
 use crate::control::{InboxItem, LoginRow, Reply, Request, StatusView};
 use crate::daemon::audit::{Day, is_before};
-use crate::daemon::domain_now;
+use crate::daemon::{domain_now, world};
 use crate::daily::{self, Daily, Now};
 use crate::mail::{self, Letter};
 use crate::model::Clock;
@@ -110,7 +110,7 @@ fn daily(context: &Context, args: &DailyArgs) -> Result<(), Failure> {
         Ok(settings) => Some(mailing(settings)?),
         Err(failure) => return Err(failure.clone()),
     };
-    let configured = loaded.as_ref().ok().map(|of| daemon::world(&of.server));
+    let configured = loaded.as_ref().ok().map(|of| world(&of.server));
     let simulated = loaded.as_ref().ok().cloned();
     let simulated = simulated.filter(|settings| settings.server.simulator_clock);
     let (journal, first) = Journal::open(context, loaded)?;

@@ -120,13 +120,21 @@ fn not_utf8(error: &std::string::FromUtf8Error) -> Finding {
     let line = before.split(|byte| *byte == b'\n').count();
     let key = String::from_utf8_lossy(before.rsplit(|byte| *byte == b'\n').next().unwrap_or(b""));
     let key = key.split('=').next().unwrap_or("").trim();
+    let table = |line: &&[u8]| line.trim_ascii().starts_with(b"[");
+    let table = before.rsplit(|byte| *byte == b'\n').find(table);
+    let table = String::from_utf8_lossy(table.unwrap_or_default());
+    let table = table.trim().trim_matches(['[', ']']).trim();
     let named = key
         .bytes()
         .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.');
     Finding {
         severity: Severity::Error,
-        key: if named { key.to_owned() } else { String::new() },
-        line: u32::try_from(line).ok(),
+        key: if named {
+            super::lines::join(table, key)
+        } else {
+            String::new()
+        },
+        line: Some(line),
         what: format!(
             "the byte 0x{:02x} is no UTF-8, which a configuration has to be",
             rest.first().copied().unwrap_or_default()

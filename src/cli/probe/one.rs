@@ -1,6 +1,8 @@
 //! `probe --retry-one`: shows a task, asks for consent, has the daemon retry it, and tells how its work went on here; it sends nothing itself.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::super::ask::{answer, unexpected};
@@ -54,7 +56,7 @@ pub fn retry_one(context: &Context, settings: &Settings, one: &One<'_>) -> Resul
     offer(&shown)?;
     consent(context, &task, one.consent)?;
     // from here on Ctrl-C is answered with what was sent
-    context.block_on(async { Ok(arm()) })?;
+    let pressed = arm();
     let order = Request::RetryOne {
         task: task.clone(),
         why: one.why.unwrap_or(WHY).to_owned(),
@@ -63,7 +65,7 @@ pub fn retry_one(context: &Context, settings: &Settings, one: &One<'_>) -> Resul
         Reply::Done(done) => print(&format!("{}\n", clean(&done.message)))?,
         _ => return Err(unexpected()),
     }
-    let story = wait(context, &task, shown.attempts.len(), one.patience)?;
+    let story = wait(context, &task, shown.attempts.len(), one.patience, &pressed)?;
     let learned = learn(&story, &task, answered_in(&story));
     print(&told(&story, &task, &learned))?;
     keep(settings, traits, learned)
@@ -136,11 +138,34 @@ fn consent(context: &Context, task: &TaskId, given: Option<&str>) -> Result<(), 
     )
 }
 
-/// Has Ctrl-C no longer end the process at once: whoever waits is told of it.
-fn arm() {
+/// From now on Ctrl-C is noted, whatever the command is waiting for then, and ends the process only the second time.
+/// Where that can't be had it ends it at once, as before.
+fn arm() -> Arc<AtomicBool> {
     use tokio::signal::unix::{SignalKind, signal};
-    // where it can't be had, Ctrl-C ends the process as before
-    let _ = signal(SignalKind::interrupt());
+    let pressed = Arc::new(AtomicBool::new(false));
+    let (ready, armed) = std::sync::mpsc::sync_channel(1);
+    let noted = Arc::clone(&pressed);
+    // a thread of its own: the command waits in several places, not all of which listen
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let Ok(runtime) = { runtime }.enable_all().build() else {
+            return;
+        };
+        runtime.block_on(async {
+            let Ok(mut interrupt) = signal(SignalKind::interrupt()) else {
+                return;
+            };
+            // who does not wait for it has ended
+            let _ = ready.send(());
+            interrupt.recv().await;
+            noted.store(true, Ordering::Relaxed);
+            interrupt.recv().await;
+            std::process::exit(i32::from(Kind::Interrupted.code()));
+        });
+    });
+    // an error says that the thread could not listen
+    let _ = armed.recv();
+    pressed
 }
 
 /// What became of the order until Ctrl-C, and what to do.
@@ -179,6 +204,7 @@ fn wait(
     task: &TaskId,
     before: usize,
     patience: Duration,
+    pressed: &AtomicBool,
 ) -> Result<Story, Failure> {
     let began = Instant::now();
     loop {
@@ -197,14 +223,11 @@ fn wait(
             }
             return Ok(story);
         }
-        let stopped = context.block_on(async {
-            let waiting = beside("waiting for what becomes of it", tokio::time::sleep(LOOK));
-            tokio::select! {
-                () = waiting => Ok(false),
-                _ = tokio::signal::ctrl_c() => Ok(true),
-            }
+        context.block_on(async {
+            beside("waiting for what becomes of it", tokio::time::sleep(LOOK)).await;
+            Ok(())
         })?;
-        if stopped {
+        if pressed.load(Ordering::Relaxed) {
             // what was claimed meanwhile is known by now
             return Err(interrupted(&story_of(context, task)?, task, before));
         }
