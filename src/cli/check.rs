@@ -110,7 +110,7 @@ pub fn check(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
 /// Asks the server; the first cause that stands in the way is the failure.
 pub fn online(context: &Context, settings: &Settings) -> Result<(), Failure> {
     let origin = &settings.server.origin;
-    let asked = daemon::online(settings.clone());
+    let asked = daemon::online(settings.clone(), |what| tell(&format!("note: {what}")));
     let asked = context.block_on(async {
         let asked = beside("asking the server", asked);
         tokio::select! {

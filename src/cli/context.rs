@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::failure::{Failure, Kind};
+use super::failure::{Failure, Kind, no_room};
 use crate::config::{Env, Finding, Loaded, Overrides, examine, load, whereabouts};
 use crate::model::settings::{LogFormat, Settings};
 
@@ -55,6 +55,13 @@ pub struct Context {
     named: bool,
     env: Env,
     overrides: Overrides,
+}
+
+impl Global {
+    /// The configuration, where the command line names one.
+    pub fn named(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
 }
 
 impl Context {
@@ -187,7 +194,11 @@ pub fn print(text: &str) -> Result<(), Failure> {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::new(
             Kind::Io,
             format!("can't write to standard output: {error}"),
-        )),
+        )
+        .hint(format!(
+            "{}; what was ordered is done all the same: look with `provtaskd status` before it is ordered again",
+            no_room(&error).unwrap_or("look at where standard output goes")
+        ))),
         _ => Ok(()),
     }
 }

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::path::Path;
 
 use crate::config::{Finding, LoadError};
 use crate::control::{ControlError, Refused, RefusedKind, one_line};
@@ -115,7 +116,7 @@ impl Failure {
     }
 
     /// The failure of a configuration with findings.
-    pub fn findings(path: &std::path::Path, findings: &[Finding]) -> Self {
+    pub fn findings(path: &Path, findings: &[Finding]) -> Self {
         let mut failure = Self::new(
             Kind::Config,
             format!("the configuration {} can't be used", path.display()),
@@ -134,6 +135,35 @@ impl Failure {
         if !self.hint.is_empty() {
             tell(&format!("hint: {}", one_line(&self.hint)));
         }
+    }
+
+    /// Has every command that it tells to run name the same configuration, where one was named: without it another
+    /// store would be asked.
+    #[must_use]
+    pub fn naming(mut self, config: Option<&Path>) -> Self {
+        let Some(config) = config else {
+            return self;
+        };
+        let shown = config.display().to_string();
+        let safe = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
+        let shown = match shown.chars().all(safe) {
+            true => shown,
+            false => format!("'{}'", shown.replace('\'', r"'\''")),
+        };
+        let told = |text: &str| {
+            let mut parts = text.split("`provtaskd ");
+            let first = parts.next().unwrap_or_default().to_owned();
+            parts.fold(first, |text, part| {
+                let option = match part.starts_with("-c ") {
+                    true => String::new(),
+                    false => format!("-c {shown} "),
+                };
+                format!("{text}`provtaskd {option}{part}")
+            })
+        };
+        self.message = told(&self.message);
+        self.hint = told(&self.hint);
+        self
     }
 
     /// Says it as a warning: what was asked can be done in spite of it.
@@ -165,6 +195,17 @@ impl Failure {
 /// lost, and the exit code still says how it went.
 pub fn tell(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// What to do about a write that found no room: a full disk, a quota, a limit on the size of files.
+pub fn no_room(error: &std::io::Error) -> Option<&'static str> {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    match error.kind() {
+        StorageFull => Some("make room on that disk"),
+        QuotaExceeded => Some("make room: this user's share of that disk is used up"),
+        FileTooLarge => Some("raise this process's limit on the size of files (`ulimit -f`)"),
+        _ => None,
+    }
 }
 
 /// An error with the ones behind it, in one line, without repeats.
@@ -218,7 +259,12 @@ impl From<DaemonError> for Failure {
         let failure = Self::of(error.kind().into(), &error).hint(error.hint());
         match &error {
             DaemonError::Policy(policies) => Self {
-                message: "the policies can't be used".to_owned(),
+                message: match &policies.dir {
+                    Some(dir) => {
+                        format!("the policies can't be used; they are in {}", dir.display())
+                    }
+                    None => "the policies can't be used".to_owned(),
+                },
                 details: policies
                     .findings
                     .iter()
@@ -292,6 +338,28 @@ mod tests {
     #[test]
     fn codes_are_different_and_rise() {
         assert!(Kind::ALL.windows(2).all(|w| w[0].code() < w[1].code()));
+    }
+
+    #[test]
+    fn commands_to_run_name_the_configuration_that_was_named() {
+        let of = |config: &str| {
+            let failure = Failure::new(Kind::Data, "see `provtaskd inbox`")
+                .hint(
+                    "mend it, then run `provtaskd check`, or `provtaskd -c x check`, or provtaskd",
+                )
+                .naming(Some(Path::new(config)));
+            (failure.message, failure.hint)
+        };
+        let (message, hint) = of("/etc/a.toml");
+        assert_eq!(message, "see `provtaskd -c /etc/a.toml inbox`");
+        assert_eq!(
+            hint,
+            "mend it, then run `provtaskd -c /etc/a.toml check`, or `provtaskd -c x check`, or provtaskd"
+        );
+        assert_eq!(
+            of("it's mine").0,
+            r"see `provtaskd -c 'it'\''s mine' inbox`"
+        );
     }
 
     #[test]

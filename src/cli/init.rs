@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::check;
 use super::context::{Context, print};
-use super::failure::{Failure, Kind};
+use super::failure::{Failure, Kind, no_room};
 use crate::config::{self, Env, Overrides};
 use crate::daemon;
 
@@ -124,8 +124,13 @@ fn there(file: &Path) -> Failure {
 }
 
 fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(Kind::Io, format!("can't write {}: {error}", path.display()))
-        .hint("run it as a user who may write there, or name another place with -c FILE")
+    Failure::new(Kind::Io, format!("can't write {}: {error}", path.display())).hint(
+        match no_room(error) {
+            Some(room) => format!("{room}, then run it again, or name another place with -c FILE"),
+            None => "run it as a user who may write there, or name another place with -c FILE"
+                .to_owned(),
+        },
+    )
 }
 
 /// Writes a file that was not there, for this user alone.

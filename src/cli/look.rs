@@ -11,6 +11,18 @@ use super::render;
 use crate::control::{PastFilter, PlanFilter, ReplayView, Reply, Request};
 use crate::model::{ActionName, TargetName};
 
+/// What the columns of `status` count.
+pub const COLUMNS: &str = "Columns of a target:
+  visible, rejected  tasks that the lists of the last cycle showed, and of these rejected
+  open               pieces of work whose last attempt has no settled end yet
+  completed          whose last attempt counts as completed
+  failed             whose last attempt failed again, or was refused by OIG
+  gone               whose last attempt left no trace: nobody knows whether it was done
+  in vain            whose last attempt came to nothing: not applied, not sent, overtaken
+  breaker            closed: as usual; open: too much failed; probing: one task is tried
+
+From open to in vain they are of the whole store, each piece of work by its last attempt.";
+
 /// `--json`
 #[derive(Debug, Args)]
 pub struct JsonArg {

@@ -24,6 +24,7 @@ mod survey;
 
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -60,6 +61,7 @@ enum Command {
     /// Check the configuration and everything that it names
     Check(check::CheckArgs),
     /// Show how the daemon stands
+    #[command(after_help = look::COLUMNS)]
     Status(look::JsonArg),
     /// Show what waits for a person
     Inbox(look::JsonArg),
@@ -150,9 +152,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    let named = cli.global.named().map(Path::to_path_buf);
     match catch_unwind(AssertUnwindSafe(|| dispatch(cli))) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(failure)) => {
+            let failure = failure.naming(named.as_deref());
             failure.report();
             ExitCode::from(failure.kind.code())
         }

@@ -79,7 +79,13 @@ pub fn tried(settings: &PolicySettings) -> Result<(PolicySet, TrialReport), Fail
             let mut findings: Vec<Diagnostic> = findings.flat_map(|e| e.findings).collect();
             // a directory that can't be listed is said by both
             findings.dedup();
-            return Err(broken(&PolicyError { findings }, dir));
+            return Err(broken(
+                &PolicyError {
+                    findings,
+                    dir: None,
+                },
+                dir,
+            ));
         }
     };
     let report = trial::run(&set, &cases);

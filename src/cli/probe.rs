@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use super::act::duration;
 use super::ask::own_store;
 use super::context::{Context, print, width};
-use super::failure::{Failure, Kind, tell};
+use super::failure::{Failure, Kind, no_room, tell};
 use super::progress::beside_that;
 use super::render;
 use super::survey::further;
@@ -156,7 +156,9 @@ pub fn probe(context: &Context, args: &ProbeArgs) -> Result<(), Failure> {
 
 fn capture(path: &Path, text: &str) -> Result<(), Failure> {
     daemon::write_private(path, text).map_err(|error| {
-        Failure::new(Kind::Io, format!("can't write {}: {error}", path.display()))
-            .hint("name another file with --capture")
+        let hint = "name another file with --capture";
+        let hint =
+            no_room(&error).map_or_else(|| hint.to_owned(), |room| format!("{room}, or {hint}"));
+        Failure::new(Kind::Io, format!("can't write {}: {error}", path.display())).hint(hint)
     })
 }

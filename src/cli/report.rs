@@ -14,7 +14,7 @@ use super::render;
 use super::survey::write;
 use crate::control::{InboxItem, LoginRow, Reply, Request, StatusView};
 use crate::daemon::audit::{Day, is_before};
-use crate::daemon::domain_now;
+use crate::daemon::{domain_now, world};
 use crate::daily::{self, Daily, Now};
 use crate::mail::{self, Letter};
 use crate::model::Clock;
@@ -110,6 +110,7 @@ fn daily(context: &Context, args: &DailyArgs) -> Result<(), Failure> {
         Ok(settings) => Some(mailing(settings)?),
         Err(failure) => return Err(failure.clone()),
     };
+    let configured = loaded.as_ref().ok().map(|of| world(&of.server));
     let simulated = loaded.as_ref().ok().cloned();
     let simulated = simulated.filter(|settings| settings.server.simulator_clock);
     let (journal, first) = Journal::open(context, loaded)?;
@@ -149,6 +150,14 @@ fn daily(context: &Context, args: &DailyArgs) -> Result<(), Failure> {
         day.take(text).map_err(|error| newer(seq, &error))
     })?;
     let mut day = day.end();
+    if let Some((of, configured)) = day.world.clone().zip(configured)
+        && of != configured
+    {
+        tell(&format!(
+            "warning: the store is of {of}, and the configuration names {configured}: the report is of the former alone"
+        ));
+        day.configured = Some(configured);
+    }
     if let Some((now, reads)) = now {
         // what is not on record yet is of the time before now
         if let Some((many, since)) = reads.filter(|_| to >= now.at) {

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
 
 use super::context::{Context, print, width};
-use super::failure::{Failure, Kind, tell};
+use super::failure::{Failure, Kind, no_room, tell};
 use super::progress::beside_that;
 use super::render;
 use crate::daemon::{self, Progress, SurveyOptions};
@@ -241,7 +241,9 @@ fn read(path: &Path) -> Result<Report, Failure> {
 /// Writes a file for this user alone: whole, or not at all.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), Failure> {
     daemon::write_private(path, text).map_err(|error| {
-        Failure::new(Kind::Io, format!("can't write {}: {error}", path.display()))
-            .hint("name another file with --out")
+        let hint = "name another file with --out";
+        let hint =
+            no_room(&error).map_or_else(|| hint.to_owned(), |room| format!("{room}, or {hint}"));
+        Failure::new(Kind::Io, format!("can't write {}: {error}", path.display())).hint(hint)
     })
 }

@@ -103,8 +103,45 @@ fn read(path: &Path) -> Result<(PathBuf, String), LoadError> {
             "it is {size} bytes long, more than a configuration can be"
         ))));
     }
-    let text = std::fs::read_to_string(&path).map_err(read)?;
-    Ok((path, text))
+    let bytes = std::fs::read(&path).map_err(read)?;
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok((path, text)),
+        Err(error) => Err(LoadError::Findings {
+            findings: vec![not_utf8(&error)],
+            path,
+        }),
+    }
+}
+
+/// Where a text stops being UTF-8.
+fn not_utf8(error: &std::string::FromUtf8Error) -> Finding {
+    let good = error.utf8_error().valid_up_to();
+    let (before, rest) = error.as_bytes().split_at_checked(good).unwrap_or_default();
+    let line = before.split(|byte| *byte == b'\n').count();
+    let key = String::from_utf8_lossy(before.rsplit(|byte| *byte == b'\n').next().unwrap_or(b""));
+    let key = key.split('=').next().unwrap_or("").trim();
+    let table = |line: &&[u8]| line.trim_ascii().starts_with(b"[");
+    let table = before.rsplit(|byte| *byte == b'\n').find(table);
+    let table = String::from_utf8_lossy(table.unwrap_or_default());
+    let table = table.trim().trim_matches(['[', ']']).trim();
+    let named = key
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.');
+    Finding {
+        severity: Severity::Error,
+        key: if named {
+            super::lines::join(table, key)
+        } else {
+            String::new()
+        },
+        line: Some(line),
+        what: format!(
+            "the byte 0x{:02x} is no UTF-8, which a configuration has to be",
+            rest.first().copied().unwrap_or_default()
+        ),
+        hint: "save the file as UTF-8; Latin-1 and UTF-16 are other ways to write the same letters"
+            .to_owned(),
+    }
 }
 
 /// Where a daemon is found, when the configuration can't be used: its store and its control socket, from

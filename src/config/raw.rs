@@ -210,8 +210,8 @@ section! {
 section! {
     /// Sending and re-reading.
     DeliveryRaw "delivery" {
-        settle_after: String = Default(r#""15m""#), "An unchanged task proves nothing before this (at least 1m).";
-        verify_first: String = Default(r#""1m""#), "First re-look after an answer; then doubled.";
+        settle_after: String = Default(r#""15m""#), "How long a request that was sent may still take effect, counted from its send (of one that a start finds open, from that start; `run --once`: docs/operations.md). Until then a task that stands as before, or is gone, concludes nothing; an unanswered attempt is not repeated and holds its account; a person can't settle it. Once it has passed, two readings that show the task as before, `verify_first` or more apart, end the attempt: as not applied where no answer came, as bounced where OIG had accepted. At least 1m, not shorter than `server.write_timeout`, and not longer than `verify_give_up`; set it above your server's own longest limit. It may be as long as `verify_first`, or shorter: the two readings still have to lie apart.";
+        verify_first: String = Default(r#""1m""#), "First re-look after an answer, then doubled; also the least time between the two readings that end an attempt (see `settle_after`).";
         verify_cap: String = Default(r#""2h""#), "Longest pause between re-looks.";
         verify_give_up: String = Default(r#""3d""#), "What can't be told after this goes to the inbox.";
         reread_after: String = Default(r#""2m""#), "A task read longer ago is read again before it is acted on.";

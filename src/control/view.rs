@@ -298,9 +298,12 @@ pub struct StatusView {
     #[serde(default)]
     pub logins: Vec<LoginRow>,
     /// Owners of rejected tasks that hints or accounts' processes have shown and no login's list does, with
-    /// their counts; empty while a login's list could not be read.
+    /// their counts, as the last cycle has found them that read every login's list.
     #[serde(default)]
     pub no_road: Vec<(String, u64)>,
+    /// When that cycle read its lists; none where no cycle has read all of them since the start.
+    #[serde(default)]
+    pub no_road_at: Option<Timestamp>,
     /// What is wrong with the server's clock or its zone, where its dates say so.
     #[serde(default)]
     pub server_clock: Option<String>,
@@ -331,10 +334,10 @@ pub struct NotesView {
 pub struct TargetRow {
     /// Its name; `-` for tasks that show none.
     pub target: String,
-    /// Visible tasks.
-    pub visible: u64,
+    /// Visible tasks; `None` where no list was read since the start.
+    pub visible: Option<u64>,
     /// Of these rejected.
-    pub rejected: u64,
+    pub rejected: Option<u64>,
     /// Pieces of work whose last attempt is not settled.
     pub open: u64,
     /// Those whose last attempt counts as completed.

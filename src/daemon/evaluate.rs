@@ -398,7 +398,13 @@ pub async fn evaluate_list(
     }
     proposed?;
     let unlisted = |index: &Index| roads::unlisted(&snapshot, &hinted, &memory.cache, index);
-    out.seen.no_road = bench.ledger.read(unlisted);
+    // a pass that leaves a login out can't tell: what the last one found that could stands, with its time
+    if let Some(counts) = bench.ledger.read(unlisted)
+        && bench.only.is_none()
+    {
+        memory.no_road = Some((snapshot.taken_at, counts));
+    }
+    out.seen.no_road.clone_from(&memory.no_road);
     out.to_justify = justify::wishes(&around, &rows);
     let keep = bench.settings.guard.fact_age + SignedDuration::from_mins(5);
     memory.cache.trim(bench.clock.now(), keep);

@@ -1,5 +1,6 @@
 //! What the cycle remembers of each lineage between cycles, so that nothing unchanged is decided again; never the record itself.
 
+use std::collections::BTreeMap;
 use std::num::{NonZeroI64, NonZeroU8};
 use std::sync::Arc;
 
@@ -98,8 +99,12 @@ pub struct Memory {
     pub definitions: FastSet<DefinitionId>,
     /// What inputs are put into words with: what tasks of one sort share is told once, over all cycles.
     pub words: Writers,
+    /// Rejected tasks that no login's list shows, by owner, as the last pass found it in which all lists were read.
+    pub no_road: Option<(Timestamp, BTreeMap<String, u64>)>,
     /// Who was seen to change tasks.
     pub watched: Watched,
+    /// In which cycle what the guards had found out before was read again, so that each has its turn.
+    pub looked: FastMap<LineageId, u64>,
     /// Number of the running cycle.
     pub cycle: u64,
 }
@@ -145,6 +150,10 @@ impl Memory {
         let cycle = self.cycle;
         self.lineages
             .retain(|_, known| known.seen == cycle || !known.asked(read));
+        let Self {
+            lineages, looked, ..
+        } = self;
+        looked.retain(|lineage, _| lineages.contains_key(lineage));
     }
 }
 

@@ -70,6 +70,7 @@ pub use crate::ledger::is_guarded;
 pub use crate::oig::inspect;
 pub use anchor::{Head, Noted, anchor_alone, anchor_fault, anchor_of};
 pub use hinted::secret_fault;
+pub use login::world;
 pub use online::{Online, Trouble, online};
 pub use private::{make_private_dir, write_private};
 pub use probe::{ProbeOptions, Probed, keep_traits, kept_traits, probe};
@@ -175,6 +176,7 @@ impl DaemonError {
             Self::Ledger(LedgerError::Locked { .. }) => RefusedKind::Busy,
             Self::Ledger(_) | Self::OnceWorld(..) => RefusedKind::Store,
             Self::Server(error) if error.is_login() => RefusedKind::LoginRefused,
+            Self::Server(OigError::OthersTurn { .. }) => RefusedKind::Busy,
             Self::Server(OigError::Settings(_) | OigError::File { .. })
             | Self::Policy(_)
             | Self::Admin(_)
@@ -221,6 +223,7 @@ impl DaemonError {
             Self::Server(OigError::Settings(_) | OigError::File { .. }) => {
                 "mend what is named, then run `provtaskd check`".to_owned()
             }
+            Self::Server(OigError::OthersTurn { .. }) => OTHERS_TURN.to_owned(),
             Self::Server(_) | Self::Once(_) => {
                 "check server.origin, the network and the server; nothing was sent".to_owned()
             }
@@ -231,6 +234,10 @@ impl DaemonError {
             Self::OnceFaults(_) => {
                 "the log and `provtaskd plan` name file and line; mend the policy".to_owned()
             }
+            Self::Policy(PolicyError { dir: Some(dir), .. }) => format!(
+                "mend what is named in {} (`provtaskd policy test` tries it without a server), or leave policy.dir out to use the shipped set",
+                dir.display()
+            ),
             Self::Policy(_) => "mend the policy, or leave policy.dir out to use the shipped set".to_owned(),
             Self::Control(ControlError::Io { path, source }) if is_denied(source) => format!(
                 "make the directory of {} writable for the daemon's user (chmod 700), or name another admin.socket",
@@ -249,11 +256,23 @@ impl DaemonError {
             Self::AnchorKey(_) => "mend the file that audit.hmac_key_file or audit.former_hmac_key_files names, or leave the key out; nothing was sent".to_owned(),
             Self::Readings(WatchError::Busy { .. }) => "wait for it to end, or name another file with --readings".to_owned(),
             Self::Readings(_) => "name another file with --readings, or give --no-resume to keep nothing".to_owned(),
+            Self::Traits(TraitsError::Io { source, .. }) if is_full(source) => {
+                "make room there, then probe again, or name another file in server.traits; `probe --no-save` shows the traits without keeping them".to_owned()
+            }
             Self::Traits(_) => "name another file in server.traits, or move that one away and probe again".to_owned(),
             Self::Feed(_) => "mend the file named, or leave absence.feed out".to_owned(),
             Self::Worker(_) | Self::Signals(_) => String::new(),
         }
     }
+}
+
+/// What to do where another process does not come to an end.
+pub(crate) const OTHERS_TURN: &str =
+    "let that command end, or end it, then try again; nothing was sent";
+
+fn is_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 fn is_read_only(error: &std::io::Error) -> bool {

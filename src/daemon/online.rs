@@ -57,11 +57,14 @@ fn trouble(kind: RefusedKind, what: impl Into<String>, remedy: impl Into<String>
     }
 }
 
-/// Asks the server.
+/// Asks the server; `say` tells a person what is waited for.
 ///
 /// # Errors
 /// A fault on our side; what the server lacks is the inner [`Trouble`].
-pub async fn online(settings: Settings) -> Result<Result<Online, Trouble>, DaemonError> {
+pub async fn online(
+    settings: Settings,
+    say: fn(&str),
+) -> Result<Result<Online, Trouble>, DaemonError> {
     if let Err(trouble) = reachable(&settings.server).await {
         return Ok(Err(trouble));
     }
@@ -72,7 +75,7 @@ pub async fn online(settings: Settings) -> Result<Result<Online, Trouble>, Daemo
             return Ok(Err(trouble(error.kind(), what, error.hint())));
         }
     };
-    let work = work(settings, clock.clone());
+    let work = work(settings, clock.clone(), say);
     while_time_goes_on(&clock, stepper.as_ref(), work).await
 }
 
@@ -138,8 +141,12 @@ fn host_and_port(origin: &str) -> Option<(String, u16)> {
     Some((host, url.port_or_known_default()?))
 }
 
-async fn work(settings: Settings, clock: Clock) -> Result<Result<Online, Trouble>, DaemonError> {
-    let main = login(&settings, &settings.server, &clock).await?;
+async fn work(
+    settings: Settings,
+    clock: Clock,
+    say: fn(&str),
+) -> Result<Result<Online, Trouble>, DaemonError> {
+    let main = login(&settings, &settings.server, &clock, say).await?;
     // a refused login says nothing of the server, nor of the others: each is asked, so that all are named at once
     let (mut found, mut refused) = match main {
         Ok(online) => (online, Vec::new()),
@@ -148,7 +155,7 @@ async fn work(settings: Settings, clock: Clock) -> Result<Result<Online, Trouble
     };
     for further in &settings.logins {
         let login_name = &further.server.login;
-        match login(&settings, &further.server, &clock).await? {
+        match login(&settings, &further.server, &clock, say).await? {
             Ok(online) => {
                 found.good.extend(online.good);
                 let warnings = online.warnings.into_iter();
@@ -191,8 +198,9 @@ async fn login(
     settings: &Settings,
     server: &ServerSettings,
     clock: &Clock,
+    say: fn(&str),
 ) -> Result<Result<Online, Trouble>, DaemonError> {
-    let stop = StopFile::of_login(settings, &server.login);
+    let stop = StopFile::of_login(settings, &server.login).saying(say);
     let client = match stop.client(server, clock.clone()) {
         Ok(client) => client,
         Err(error) => return Ok(Err(cause(&error, server))),
@@ -200,7 +208,7 @@ async fn login(
     let asked = ask(&client, server, server.login == settings.server.login).await;
     match asked {
         Ok(online) => {
-            stop.keep(client.login_state())?;
+            stop.works(&client);
             Ok(online)
         }
         Err(error) => Ok(Err(cause(&error, server))),
@@ -367,6 +375,9 @@ fn cause(error: &OigError, server: &ServerSettings) -> Trouble {
             error.to_string(),
             "put the right password into its file; nothing is tried until it changes",
         ),
+        OigError::OthersTurn { .. } => {
+            trouble(RefusedKind::Busy, error.to_string(), super::OTHERS_TURN)
+        }
         OigError::Connect { why, .. } => trouble(
             Unreachable,
             format!("no connection to {origin}: {why}"),

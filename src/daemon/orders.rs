@@ -12,9 +12,9 @@ use super::stopped::StopFile;
 use super::under_way::Why;
 use crate::control::{self, BacklogPart, RefusedKind, Reply, Request};
 use crate::daily::counted;
-use crate::governor::HoldError;
-use crate::ledger::Entry;
+use crate::governor::{HoldError, HoldStatus};
 use crate::ledger::record::{Actor, EventBody, Meta};
+use crate::ledger::{Entry, Index};
 use crate::model::task::DefinitionId;
 use crate::model::{Digest, Login, PolicyHash, TargetName};
 use crate::oig::{Client, LoginState};
@@ -154,6 +154,9 @@ impl Core {
             return self.accept_world(why, who, now).await;
         }
         let by = name_of(&who);
+        if let Some(refused) = self.used(id, now) {
+            return Ok(refused);
+        }
         match self.governor.approve(now, id, &by, despite_rejection) {
             Err(error @ HoldError::Rejected { .. }) => Ok(Reply::refused(
                 RefusedKind::Invalid,
@@ -185,6 +188,36 @@ impl Core {
                 )))
             }
         }
+    }
+
+    /// Refuses to approve once more what an approval has let go already: each of its tasks had its attempt since.
+    fn used(&self, id: &str, now: Timestamp) -> Option<Reply> {
+        let all = self.governor.holds(now);
+        let hold = all.iter().find(|hold| hold.id == id)?;
+        let HoldStatus::Approved { by, until } = &hold.status else {
+            return None;
+        };
+        let from = until
+            .checked_sub(self.settings.governor.approval_ttl)
+            .ok()?;
+        let went = |index: &Index| {
+            hold.tasks.iter().all(|task| {
+                let history = index
+                    .lineage_of(task)
+                    .and_then(|lineage| index.history(lineage, true));
+                history.is_some_and(|of| of.last_attempt_at.is_some_and(|at| at >= from))
+            })
+        };
+        self.ledger.read(went).then(|| {
+            Reply::refused(
+                RefusedKind::Invalid,
+                format!(
+                    "the approval of {id} by {by} at {from:.0} is used: all {} were sent since",
+                    tasks(hold.tasks.len())
+                ),
+                "`provtaskd outcomes list` tells what became of them; what is held anew stands in `provtaskd inbox` under an id of its own",
+            )
+        })
     }
 
     /// A person takes over that the store was rewound: only after a whole cycle has read the server

@@ -154,7 +154,7 @@ async fn work(
         rows: 0,
     };
     prober.read().await?;
-    stop.keep(prober.client.login_state())?;
+    stop.works(&prober.client);
     Ok(prober.done())
 }
 

@@ -15,6 +15,7 @@ use super::memory::Memory;
 use super::owners;
 use crate::governor::Pause;
 use crate::guard::{self, GuardNeeds, MemberFact, Passed};
+use crate::ledger::said_print;
 use crate::model::facts::Known;
 use crate::model::hash::{FastMap, FastSet};
 use crate::model::two;
@@ -81,7 +82,7 @@ pub async fn propose(
     let mut read_on: BTreeMap<TargetName, u32> = BTreeMap::new();
     let cap = around.bench.settings.governor.cap_retries;
 
-    let mut late = Vec::new();
+    let (mut late, mut again) = (Vec::new(), Vec::new());
     out.proposals.reserve_exact(wishes.len());
     for (wish, asked) in asked_first(around, memory, wishes, &standing) {
         let asked = asked.unwrap_or_else(|| ask(around, memory, &wish, &standing, &handed));
@@ -99,9 +100,14 @@ pub async fn propose(
             Err(refusals) => needs_reading(around, &wish, refusals),
         };
         if to_read {
-            let used = read_on
-                .entry(wish.decision.target.clone().unwrap_or_else(|| "-".into()))
-                .or_default();
+            // what was found out before is read again with what is left of the readings, below
+            if asked.is_err()
+                && let Some(refusal) = known_before(around, &wish)
+            {
+                again.push((wish, refusal));
+                continue;
+            }
+            let used = read_on.entry(target_of(&wish)).or_default();
             if *used < cap {
                 *used += 1;
                 late.push(wish);
@@ -125,6 +131,18 @@ pub async fn propose(
             Err(refusals) => out.proposals.push(refused(around, wish, refusals)),
         }
     }
+    // who was looked at longest ago comes first, so that each has its turn
+    again.sort_by_key(|(wish, _)| memory.looked.get(&wish.decision.lineage).copied());
+    for (wish, refusal) in again {
+        let used = read_on.entry(target_of(&wish)).or_default();
+        if *used < cap {
+            *used += 1;
+            memory.looked.insert(wish.decision.lineage, memory.cycle);
+            late.push(wish);
+        } else {
+            out.proposals.push(refused(around, wish, vec![refusal]));
+        }
+    }
     let read_to_the_end = read(around, memory, &late).await?;
     for wish in late {
         match ask(around, memory, &wish, &standing, &handed) {
@@ -145,6 +163,31 @@ pub async fn propose(
         }
     }
     Ok(())
+}
+
+/// The target by which readings are counted.
+fn target_of(wish: &Wish) -> TargetName {
+    let target = wish.decision.target.clone();
+    target.unwrap_or_else(|| "-".into())
+}
+
+/// What the guards have found out about the same answer before, by the record, where a person must look: a start, or
+/// readings that have grown old, don't take it from the inbox until its turn to be read comes again.
+fn known_before(around: &Surroundings<'_>, wish: &Wish) -> Option<Refusal> {
+    let decision = &wish.decision;
+    let said = said_print(decision);
+    let memo = around.bench.ledger.read(|index| {
+        let same = index.said(decision.lineage) == Some(said);
+        index.memo(decision.lineage).filter(|_| same)
+    })?;
+    let reason = memo
+        .refusal
+        .filter(|reason| memo.asks && found_out(*reason))?;
+    Some(
+        Refusal::new(reason, Scope::Task(decision.task.clone()))
+            .with("as_of", format_args!("{:.0}", memo.at))
+            .for_person(),
+    )
 }
 
 /// What was asked for and could not be had is asked for again ever later, so that it does not use
@@ -449,6 +492,15 @@ fn lacks_a_fact(reason: RefusalReason) -> bool {
             | RefusalReason::AssigneeUnknown
             | RefusalReason::FactUnknown
     )
+}
+
+/// True for what only a reading tells, and a person has to look at.
+fn found_out(reason: RefusalReason) -> bool {
+    lacks_a_fact(reason)
+        || matches!(
+            reason,
+            RefusalReason::BeneficiaryNotActive | RefusalReason::StaleGrant
+        )
 }
 
 /// Reads people, accounts and possible responses for the wishes that only lack facts, the most urgent first; false where

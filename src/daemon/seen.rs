@@ -31,8 +31,8 @@ pub struct Seen {
     pub unmapped: BTreeMap<String, u64>,
     /// Tasks by the road on which they were seen; those of the list are the rest of `visible`.
     pub roads: BTreeMap<Road, u64>,
-    /// Rejected tasks that no login's list shows, by owner.
-    pub no_road: BTreeMap<String, u64>,
+    /// Rejected tasks that no login's list shows, by owner, and when a pass has last read all lists.
+    pub no_road: Option<(Timestamp, BTreeMap<String, u64>)>,
     /// What came of each login's list; the main one's is the first.
     pub logins: Vec<Listed>,
     /// Tasks per kind.

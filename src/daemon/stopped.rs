@@ -14,12 +14,25 @@ use crate::model::settings::Settings;
 use crate::oig::{Client, LoginState, OigError, StopPlace};
 use crate::traits::TraitsError;
 
+/// Refused secrets that are remembered: two that are tried in turn are each tried once.
+const MOST: usize = 8;
+
 /// The file.
 #[derive(Clone, Debug)]
 pub struct StopFile {
     path: PathBuf,
     origin: String,
     login: String,
+    say: fn(&str),
+}
+
+fn is_of_one_secret(one: &LoginState, other: &LoginState) -> bool {
+    match (one, other) {
+        (LoginState::Stopped { secret, .. }, LoginState::Stopped { secret: of, .. }) => {
+            secret == of
+        }
+        _ => one == other,
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -27,6 +40,9 @@ struct Kept {
     origin: String,
     login: String,
     state: LoginState,
+    /// Stops of other secrets before that one, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    before: Vec<LoginState>,
 }
 
 impl StopFile {
@@ -48,15 +64,22 @@ impl StopFile {
             path: path.into(),
             origin: super::login::plain(&settings.server.origin),
             login: login.to_string(),
+            say: |what| tracing::warn!("{what}"),
         }
+    }
+
+    /// The same, for a command whose log nobody is shown.
+    pub fn saying(self, say: fn(&str)) -> Self {
+        Self { say, ..self }
     }
 
     /// The same as the place where a client keeps its stop and looks for those of others.
     pub fn place(&self) -> StopPlace {
         let (look, keep) = (self.clone(), self.clone());
         StopPlace {
-            look: Box::new(move || look.read()),
+            look: Box::new(move || look.all()),
             keep: Box::new(move |state| keep.keep_after(state)),
+            say: self.say,
         }
     }
 
@@ -70,22 +93,34 @@ impl StopFile {
         Ok(client)
     }
 
-    /// How the login stood. A file that can't be understood says nothing.
+    /// How the login stood: the newest stop.
     pub fn read(&self) -> LoginState {
+        self.all().pop().unwrap_or_default()
+    }
+
+    /// All stops since the login has worked, one a refused secret, the newest last. A file that can't be
+    /// understood says nothing.
+    fn all(&self) -> Vec<LoginState> {
         let text = std::fs::read_to_string(&self.path).unwrap_or_default();
         match serde_json::from_str::<Kept>(&text) {
-            Ok(kept) if kept.origin == self.origin && kept.login == self.login => kept.state,
-            _ => LoginState::Ok,
+            Ok(kept) if kept.origin == self.origin && kept.login == self.login => {
+                let newest = Some(kept.state).filter(|state| *state != LoginState::Ok);
+                kept.before.into_iter().chain(newest).collect()
+            }
+            _ => Vec::new(),
         }
     }
 
     /// The login works with the password that this client has in use: a stop of another one that lies in the file by
     /// now, and that some command was refused with, stays.
     pub fn works(&self, client: &Client) {
-        let newer = match self.read() {
-            LoginState::Stopped { secret, .. } => client.is_of_a_newer_secret(&secret),
+        if client.login_state() != LoginState::Ok {
+            return self.keep_after(client.login_state());
+        }
+        let newer = self.all().iter().any(|state| match state {
+            LoginState::Stopped { secret, .. } => client.is_of_a_newer_secret(secret),
             LoginState::Ok => false,
-        };
+        });
         if !newer {
             self.keep_after(LoginState::Ok);
         }
@@ -116,10 +151,14 @@ impl StopFile {
         if let Some(dir) = self.path.parent() {
             make_private_dir(dir).map_err(failed)?;
         }
+        let mut before = self.all();
+        before.retain(|known| !is_of_one_secret(known, &state));
+        before.drain(..(before.len() + 1).saturating_sub(MOST));
         let kept = Kept {
             origin: self.origin.clone(),
             login: self.login.clone(),
             state,
+            before,
         };
         let text = serde_json::to_string(&kept).unwrap_or_default();
         write_private(&self.path, &text).map_err(failed)

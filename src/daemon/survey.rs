@@ -136,7 +136,7 @@ async fn work(
     };
     match report {
         Ok(report) => {
-            stop.keep_after(surveyor.bench.client.login_state());
+            stop.works(&surveyor.bench.client);
             let whole = !report.reads.limited;
             let trouble = watch.end(whole).err().map(|error| error.to_string());
             Ok(Surveyed { report, trouble })

@@ -161,9 +161,10 @@ impl Core {
             roads: self.last.seen.roads.iter().map(|(r, n)| (*r, *n)).collect(),
             logins: self.login_rows(),
             no_road: {
-                let owners = self.last.seen.no_road.iter();
+                let owners = self.last.seen.no_road.iter().flat_map(|(_, owners)| owners);
                 owners.map(|(owner, n)| (owner.clone(), *n)).collect()
             },
+            no_road_at: self.last.seen.no_road.as_ref().map(|(at, _)| *at),
             server_clock: self.clock_in_words(),
             another: self.another_view(),
             unmapped: self
@@ -198,10 +199,12 @@ impl Core {
     fn target_rows(&self, now: Timestamp) -> Vec<TargetRow> {
         let counts = self.ledger.read(|index| index.target_counts());
         let mut rows: BTreeMap<String, TargetRow> = BTreeMap::new();
+        // without a list nothing is known of what one would show, and 0 is not that
+        let read = self.last.at.is_some();
         let empty = |target: &str| TargetRow {
             target: target.to_owned(),
-            visible: 0,
-            rejected: 0,
+            visible: read.then_some(0),
+            rejected: read.then_some(0),
             open: 0,
             completed: 0,
             failed: 0,
@@ -215,8 +218,8 @@ impl Core {
             let row = rows
                 .entry(target.to_string())
                 .or_insert_with(|| empty(target.as_str()));
-            row.visible = *visible;
-            row.rejected = *rejected;
+            row.visible = Some(*visible);
+            row.rejected = Some(*rejected);
         }
         for ((target, state), count) in counts {
             let row = rows
@@ -328,7 +331,7 @@ impl Core {
             }
             out.push(InboxItem {
                 id: hold.id.clone(),
-                since: hold.seen_at,
+                since: hold.held_since.unwrap_or(hold.seen_at),
                 why: RefusalReason::CapHeld.as_str().to_owned(),
                 text: format!(
                     "{} of {} tasks on {} is over the cap of {}; all are held",

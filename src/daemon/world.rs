@@ -11,6 +11,7 @@ use super::views::general;
 use crate::control::{InboxItem, RefusedKind, Reply};
 use crate::ledger::record::Actor;
 use crate::ledger::{ServerBehind, World};
+use crate::model::{Mode, Scope};
 
 impl Core {
     /// Why store and server don't belong together, if so: as found at start, on record, or in doubt
@@ -180,9 +181,25 @@ impl Core {
         }
         self.world_said = false;
         self.doubtful_world = None;
-        Ok(Reply::done(
-            "it is the known server: its tasks are what they were, with their attempts, and sending goes on",
-        ))
+        Ok(Reply::done(format!(
+            "it is the known server: its tasks are what they were, with their attempts{}",
+            self.whether_it_sends(now)
+        )))
+    }
+
+    /// Whether anything is sent from now on, and why not where nothing is.
+    fn whether_it_sends(&self, now: Timestamp) -> String {
+        let (mode, why) = self.effective_mode();
+        if mode != Mode::Enforce {
+            let why: String = why.iter().map(|why| format!("; {why}")).collect();
+            return format!("; the mode is {mode}, so nothing is sent{why}");
+        }
+        let pauses = self.governor.pauses(now);
+        if pauses.iter().any(|pause| pause.scope == Scope::Global) {
+            return "; everything is paused, so nothing is sent until `provtaskd resume`"
+                .to_owned();
+        }
+        ", and sending goes on".to_owned()
     }
 }
 

@@ -39,6 +39,8 @@ pub struct Daily {
     pub store: String,
     /// Server and login that the store belongs to, where it is bound.
     pub world: Option<String>,
+    /// The server and login that the configuration names, where they are others than the store's.
+    pub configured: Option<String>,
     /// Mode and policy set at the end of the span, as the journal says; a configured mode that was never
     /// changed by an order or a start is not on record.
     pub mode: Option<Mode>,
@@ -336,6 +338,11 @@ impl Daily {
             ),
             None => "By then the store belonged to no server.".to_owned(),
         }];
+        if let Some(configured) = &self.configured {
+            out.push(format!(
+                "The configuration names another server or login, {configured}: nothing of it is in this report."
+            ));
+        }
         if self.now.is_none() {
             out.push("How it stands now could not be asked: no daemon runs.".to_owned());
         }

@@ -19,6 +19,7 @@ fn day() -> Daily {
         to: at(24),
         store: "s".to_owned(),
         world: Some("https://oig.example as PROVSVC".to_owned()),
+        configured: None,
         mode: Some(Mode::Enforce),
         policy: None,
         policy_released: true,
@@ -180,6 +181,7 @@ fn a_report_says_where_the_journal_could_not_be_read() {
     let day = Daily {
         unreadable: 2,
         world: None,
+        configured: None,
         ..day()
     };
     let limits = day.limits().join(" ");

@@ -35,6 +35,9 @@ pub struct Hold {
     pub wanted: u32,
     /// When it was last wanted.
     pub seen_at: Timestamp,
+    /// When it was first held; none of states that were stored before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_since: Option<Timestamp>,
     /// Open, approved or rejected.
     pub status: HoldStatus,
 }
@@ -88,6 +91,7 @@ impl Hold {
             wanted: u32::try_from(tasks.len()).unwrap_or(u32::MAX),
             tasks,
             seen_at,
+            held_since: Some(seen_at),
             status: HoldStatus::Open,
         }
     }
@@ -135,6 +139,7 @@ pub(super) fn rejected<'a>(
 pub(super) fn remember(holds: &mut Vec<Hold>, mut hold: Hold, here: Timestamp) -> Hold {
     if let Some(at) = holds.iter().position(|known| known.id == hold.id) {
         let known = holds.remove(at);
+        hold.held_since = known.held_since.or(Some(known.seen_at));
         let lives = match &known.status {
             HoldStatus::Open => false,
             HoldStatus::Approved { until, .. } | HoldStatus::Rejected { until, .. } => {

@@ -163,6 +163,7 @@ impl Governor {
 
     pub(super) fn shown(&self, mut hold: Hold, now: Timestamp) -> Hold {
         hold.seen_at = self.state.wall(now, hold.seen_at);
+        hold.held_since = hold.held_since.map(|since| self.state.wall(now, since));
         match &mut hold.status {
             HoldStatus::Open => {}
             HoldStatus::Approved { until, .. } | HoldStatus::Rejected { until, .. } => {

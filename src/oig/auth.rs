@@ -1,6 +1,8 @@
 //! Credentials for every request: Basic, or a token renewed before it expires; it never hammers a login (invariant 12).
 
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use base64::Engine as _;
 use jiff::{SignedDuration, Timestamp};
@@ -11,6 +13,7 @@ use tokio::sync::{Mutex as Gate, Notify, OwnedMutexGuard};
 
 use super::error::OigError;
 use super::secret::{self, SecretDigest};
+use super::turn::{Turn, turn};
 use super::wire;
 use crate::model::settings::{AuthKind, ServerSettings};
 
@@ -35,10 +38,12 @@ pub enum LoginState {
 /// Where a stop of this login is kept for every process that uses it: whoever authenticates looks there first,
 /// so that a wrong password is tried once, not once a process.
 pub struct StopPlace {
-    /// How the login stands there.
-    pub look: Box<dyn Fn() -> LoginState + Send + Sync>,
+    /// The stops that are known there, one a refused secret.
+    pub look: Box<dyn Fn() -> Vec<LoginState> + Send + Sync>,
     /// Keeps how it stands now.
     pub keep: Box<dyn Fn(LoginState) + Send + Sync>,
+    /// Tells a person what is waited for.
+    pub say: fn(&str),
 }
 
 /// The state behind the gate: whoever holds it is the only one who authenticates.
@@ -53,6 +58,12 @@ pub(super) struct Credentials {
     renewed: bool,
 }
 
+/// The gate while it is held, and with it the turn among processes, where the login is not known to work.
+pub(super) struct Held {
+    gate: OwnedMutexGuard<Credentials>,
+    turn: Option<Turn>,
+}
+
 struct Token {
     value: SecretString,
     renew_at: Timestamp,
@@ -63,6 +74,8 @@ pub(super) struct Auth {
     kind: AuthKind,
     login: String,
     file: std::path::PathBuf,
+    /// How long another process's try is waited for (wall time): as long as its request can take.
+    patience: Duration,
     /// Why nothing may ever be sent, where there is no secret.
     barred: Option<String>,
     gate: Arc<Gate<Credentials>>,
@@ -77,7 +90,7 @@ pub(super) struct Auth {
 pub(super) struct Pass {
     pub(super) header: HeaderValue,
     generation: u64,
-    gate: Option<OwnedMutexGuard<Credentials>>,
+    gate: Option<Held>,
 }
 
 /// What has to happen before a request may go.
@@ -89,8 +102,22 @@ pub(super) enum Ready {
         /// `Authorization` for the token service.
         basic: HeaderValue,
         /// The held gate.
-        gate: OwnedMutexGuard<Credentials>,
+        gate: Held,
     },
+}
+
+impl Deref for Held {
+    type Target = Credentials;
+
+    fn deref(&self) -> &Credentials {
+        &self.gate
+    }
+}
+
+impl DerefMut for Held {
+    fn deref_mut(&mut self) -> &mut Credentials {
+        &mut self.gate
+    }
 }
 
 impl Auth {
@@ -123,6 +150,7 @@ impl Auth {
             kind: settings.auth,
             login: settings.login_as_written.clone(),
             file: settings.password_file.clone(),
+            patience: settings.connect_timeout + settings.read_timeout,
             barred,
             gate: Arc::new(Gate::new(Credentials {
                 secret,
@@ -160,9 +188,13 @@ impl Auth {
         let Some(place) = self.place.get() else {
             return;
         };
-        let kept = (place.look)();
-        if let LoginState::Stopped { since, why, secret } = &kept
-            && secret.is_of(&self.login, &gate.secret)
+        let mut all = (place.look)().into_iter();
+        let of_this = |kept: &LoginState| match kept {
+            LoginState::Ok => false,
+            LoginState::Stopped { secret, .. } => secret.is_of(&self.login, &gate.secret),
+        };
+        if let Some(kept) = all.find(of_this)
+            && let LoginState::Stopped { since, why, .. } = &kept
         {
             tracing::error!(
                 login = %self.login,
@@ -172,6 +204,27 @@ impl Auth {
             );
             self.show(kept);
             self.stop.notify_one();
+        }
+    }
+
+    /// Has other processes wait that would try this login, or waits for the one that does.
+    async fn turn(&self) -> Result<Option<Turn>, OigError> {
+        let Some(place) = self.place.get() else {
+            return Ok(None);
+        };
+        let say = || {
+            (place.say)(&format!(
+                "another command is trying login {}, which is not known to work: waiting for what the server says, so that a wrong password is tried once",
+                self.login
+            ));
+        };
+        match turn(&self.file, self.patience, say).await {
+            Ok(turn) => Ok(Some(turn)),
+            Err(()) => Err(OigError::OthersTurn {
+                login: self.login.clone(),
+                file: self.file.clone(),
+                seconds: self.patience.as_secs(),
+            }),
         }
     }
 
@@ -237,23 +290,34 @@ impl Auth {
         if let Some(why) = &self.barred {
             return Err(OigError::Settings(why.clone()));
         }
-        let mut gate = Arc::clone(&self.gate).lock_owned().await;
-        let has_token = matches!(&gate.token, Some(token) if now < token.renew_at);
-        if self.state() == LoginState::Ok && !has_token {
-            self.ask_place(&gate);
-        }
-        if let LoginState::Stopped { since, why, secret } = self.state() {
-            match secret::read(&self.file) {
-                Ok(fresh) if !secret.is_of(&self.login, &fresh) => {
-                    tracing::info!("the password has changed: the stopped login is tried again");
-                    self.replace(&mut gate, fresh);
-                    self.show(LoginState::Ok);
-                    self.ask_place(&gate);
-                    if let LoginState::Stopped { since, why, .. } = self.state() {
-                        return Err(self.stopped(since, why));
+        let mut gate = Held {
+            gate: Arc::clone(&self.gate).lock_owned().await,
+            turn: None,
+        };
+        loop {
+            if let LoginState::Stopped { since, why, secret } = self.state() {
+                match secret::read(&self.file) {
+                    Ok(fresh) if !secret.is_of(&self.login, &fresh) => {
+                        tracing::info!(
+                            "the password has changed: the stopped login is tried again"
+                        );
+                        self.replace(&mut gate, fresh);
+                        self.show(LoginState::Ok);
                     }
+                    _ => return Err(self.stopped(since, why)),
                 }
-                _ => return Err(self.stopped(since, why)),
+            }
+            if matches!(&gate.token, Some(token) if now < token.renew_at) {
+                break;
+            }
+            // what may be refused is tried by one process at a time, after a look at what the last one was told
+            let known = gate.proven && self.kind == AuthKind::Basic;
+            if !known && gate.turn.is_none() {
+                gate.turn = self.turn().await?;
+            }
+            self.ask_place(&gate);
+            if self.state() == LoginState::Ok {
+                break;
             }
         }
         match self.kind {
@@ -281,12 +345,7 @@ impl Auth {
     }
 
     /// Takes the token service's answer (contract section 1.1); `expiresIn` may be text or number.
-    pub(super) fn token(
-        &self,
-        mut gate: OwnedMutexGuard<Credentials>,
-        text: &str,
-        now: Timestamp,
-    ) -> Result<Pass, String> {
+    pub(super) fn token(&self, mut gate: Held, text: &str, now: Timestamp) -> Result<Pass, String> {
         let page = wire::page(text, &[]).map_err(|_| "the token answer is not JSON".to_owned())?;
         let value = page
             .own
@@ -342,7 +401,10 @@ impl Auth {
     pub(super) async fn refused(&self, pass: Pass, now: Timestamp) -> Result<(), OigError> {
         let mut gate = match pass.gate {
             Some(gate) => gate,
-            None => Arc::clone(&self.gate).lock_owned().await,
+            None => Held {
+                gate: Arc::clone(&self.gate).lock_owned().await,
+                turn: None,
+            },
         };
         if let LoginState::Stopped { since, why, .. } = self.state() {
             return Err(self.stopped(since, why));
@@ -419,7 +481,7 @@ impl Pass {
     }
 }
 
-fn pass(header: HeaderValue, gate: OwnedMutexGuard<Credentials>) -> Pass {
+fn pass(header: HeaderValue, gate: Held) -> Pass {
     Pass {
         header,
         generation: gate.generation,

@@ -33,6 +33,18 @@ pub enum OigError {
         /// What stopped it.
         why: String,
     },
+    /// Another process is trying this login, and has not come to an end in time; nothing was sent.
+    #[error(
+        "login {login} is not known to work, and another process has been trying it for {seconds} s; a wrong password must be tried once, so this one waited (the lock is on {})", file.display()
+    )]
+    OthersTurn {
+        /// Which.
+        login: String,
+        /// Where its secret is.
+        file: PathBuf,
+        /// How long it was waited for.
+        seconds: u64,
+    },
     /// The credentials were refused for a reason that may pass with a fresh secret or token; a second try is allowed.
     #[error("{what}: the server answered 401")]
     Unauthorized {
@@ -162,6 +174,7 @@ impl OigError {
             Self::Settings(_) => "settings",
             Self::File { .. } => "file",
             Self::LoginStopped { .. } => "login_stopped",
+            Self::OthersTurn { .. } => "others_turn",
             Self::Unauthorized { .. } => "unauthorized",
             Self::Connect { .. } => "connect",
             Self::Timeout { .. } => "timeout",

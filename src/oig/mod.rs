@@ -21,6 +21,7 @@ pub mod receipts;
 mod scan;
 mod secret;
 mod tls;
+mod turn;
 pub mod wire;
 mod wire_out;
 mod writes;

@@ -1,6 +1,7 @@
 //! What is wrong with a policy, where, and what to do about it, as values that print well; it decides nothing.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rhai::Position;
@@ -164,12 +165,15 @@ impl fmt::Display for Diagnostic {
 pub struct PolicyError {
     /// At least one finding.
     pub findings: Vec<Diagnostic>,
+    /// The directory whose files these are, where it was one.
+    pub dir: Option<PathBuf>,
 }
 
 impl From<Diagnostic> for PolicyError {
     fn from(finding: Diagnostic) -> Self {
         Self {
             findings: vec![finding],
+            dir: None,
         }
     }
 }

@@ -16,6 +16,14 @@ const MOST_BYTES: u64 = 256 * 1024;
 /// # Errors
 /// All findings at once: unreadable files with their path, scripts and tables with line and excerpt.
 pub fn load(settings: &PolicySettings) -> Result<PolicySet, PolicyError> {
+    let named = |error: PolicyError| PolicyError {
+        dir: settings.dir.clone(),
+        ..error
+    };
+    of_settings(settings).map_err(named)
+}
+
+fn of_settings(settings: &PolicySettings) -> Result<PolicySet, PolicyError> {
     let (mut sources, mut findings) = match &settings.dir {
         Some(dir) => read_dir(dir)?,
         None => (shipped_sources(), Vec::new()),
@@ -24,13 +32,20 @@ pub fn load(settings: &PolicySettings) -> Result<PolicySet, PolicyError> {
     let lib_missing = findings.iter().any(|found| is_lib(&found.file));
     match PolicySet::compile(sources) {
         Ok(set) if findings.is_empty() => Ok(set),
-        Ok(_) => Err(PolicyError { findings }),
+        Ok(_) => Err(found(findings)),
         // what a file that can't be read would have said is not held against the ones that import it
-        Err(_) if lib_missing => Err(PolicyError { findings }),
+        Err(_) if lib_missing => Err(found(findings)),
         Err(error) => {
             findings.extend(error.findings);
-            Err(PolicyError { findings })
+            Err(found(findings))
         }
+    }
+}
+
+fn found(findings: Vec<Diagnostic>) -> PolicyError {
+    PolicyError {
+        findings,
+        dir: None,
     }
 }
 
@@ -70,7 +85,7 @@ pub fn cases(dir: Option<&Path>) -> Result<Vec<Source>, PolicyError> {
     if findings.is_empty() {
         Ok(cases)
     } else {
-        Err(PolicyError { findings })
+        Err(found(findings))
     }
 }
 

@@ -173,7 +173,10 @@ impl PolicySet {
             (kinds, reasons) => {
                 findings.extend(kinds.err().into_iter().flatten());
                 findings.extend(reasons.err().into_iter().flatten());
-                return Err(PolicyError { findings });
+                return Err(PolicyError {
+                    findings,
+                    dir: None,
+                });
             }
         };
         let mut all = policies;

@@ -226,6 +226,33 @@ fn a_status_without_a_daemon_does_not_speak_for_one() {
     );
 }
 
+/// What no list was read of is not 0: only attempts are known of a target then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn targets_without_a_daemon_show_what_the_store_knows_and_no_count_of_a_list() {
+    let mut drill = Setup::of(FEW).enforcing().await;
+    drill.run_for("3h").await;
+    let row = |drill: &Drill| drill.json(&["status", "--json"])["targets"][0].clone();
+    let running = row(&drill);
+    assert!(running["visible"].is_u64(), "{running}");
+    let completed = running["completed"].clone();
+    assert_eq!(completed, 3);
+    drill.stop();
+    let stopped = row(&drill);
+    assert_eq!(stopped["completed"], completed);
+    assert!(
+        stopped["visible"].is_null() && stopped["rejected"].is_null(),
+        "{stopped}"
+    );
+    let text = drill.done(&["status"]);
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("AD - - 0 3"), "{text}");
+    let why = "visible, rejected: not known while no daemon runs";
+    assert!(text.contains(why), "{text}");
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.judge().await;
+}
+
 /// More attempts than one screen, all of the same kind.
 const MANY: &str = r#"
 name = "many"
@@ -434,9 +461,34 @@ async fn a_target_that_no_task_has_is_said_once_when_the_list_was_read() {
     let status = drill.done(&["status"]);
     let status = status.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(
-        status
-            .contains("lower where the configuration says so: target AD: enforce, target ADD: off"),
+        status.contains("enforce; beside it, the lowest wins: target AD: enforce, target ADD: off"),
         "{status}"
     );
     drill.judge().await;
+}
+
+#[test]
+fn the_columns_of_status_are_explained_in_its_help_and_in_the_manual() {
+    let dir = house("");
+    let help = out(&done(dir.path(), &["status", "--help"]));
+    let manual = include_str!("../../docs/operations.md");
+    for column in [
+        "visible",
+        "rejected",
+        "open",
+        "completed",
+        "failed",
+        "gone",
+        "in vain",
+        "breaker",
+    ] {
+        let explains = |line: &str| line.contains(column) && line.trim().len() > column.len() + 20;
+        assert!(help.lines().any(explains), "{column}: {help}");
+        assert!(
+            manual
+                .lines()
+                .any(|line| line.starts_with("| `") && line.contains(&format!("`{column}`"))),
+            "{column}"
+        );
+    }
 }

@@ -43,6 +43,11 @@ async fn hand_overs_over_the_cap_wait_for_a_person_whose_word_outlives_a_kill() 
     drill.kill_and_restart().await;
     drill.run_for("1h").await;
     assert_eq!(holds(&drill)[0]["id"], first[0]["id"]);
+    assert_eq!(
+        holds(&drill)[0]["since"],
+        first[0]["since"],
+        "it is held since then"
+    );
     assert!(
         handed(&drill.evidence().await).is_empty(),
         "nobody has said yes"
@@ -53,6 +58,10 @@ async fn hand_overs_over_the_cap_wait_for_a_person_whose_word_outlives_a_kill() 
     drill.kill_and_restart().await;
     drill.run_for("6h").await;
     assert!(holds(&drill).is_empty(), "{:#?}", holds(&drill));
+    // a yes that was used is not there to be given again
+    let (code, said) = failed(&drill, &["approve", &id, "--why", "once more"]);
+    assert_eq!(code, Some(65), "{said}");
+    assert!(said.contains("is used: all 10 tasks"), "{said}");
     let evidence = drill.judge().await;
     let handed = handed(&evidence);
     assert_eq!(handed.len(), 10, "all that were held: {handed:?}");

@@ -386,3 +386,70 @@ async fn an_old_backlog_is_not_touched_until_its_target_is_released() {
     let evidence = drill.judge_leaving(8).await;
     assert_eq!(evidence.count("healed"), 17);
 }
+
+/// Leavers, so many of whom a cycle reads; what was found out of each stays in the inbox, over cycles whose readings
+/// have grown old and over a kill.
+async fn what_was_found_out_stays(cap: u32) {
+    let world = r#"
+name = "leavers"
+seed = 19
+[[target]]
+name = "AD"
+[[population]]
+target = "AD"
+accounts = 12
+prefix = "LVR"
+status = "Disabled"
+task = [{ task = "Add User to Group", failure = "network" }]
+"#;
+    let caps = format!("[governor]\ncap_retries = {cap}");
+    let mut drill = Setup::of(world).config(&caps).enforcing().await;
+    let left = |drill: &Drill| waiting(drill).get("beneficiary_not_active").copied();
+    let mut found = None;
+    for _ in 0..24 {
+        drill.run_for("5m").await;
+        let now = left(&drill);
+        assert!(now >= found, "forgotten: {:?}", waiting(&drill));
+        found = now;
+        if found == Some(12) {
+            break;
+        }
+    }
+    assert_eq!(found, Some(12), "never read: {:?}", waiting(&drill));
+    let since = |drill: &Drill| {
+        let inbox = drill.inbox();
+        let of = |item: &&Value| item["why"] == "beneficiary_not_active";
+        inbox.iter().find(of).expect("it waits")["since"].clone()
+    };
+    let first = since(&drill);
+    drill.kill_and_restart().await;
+    for _ in 0..6 {
+        drill.run_for("5m").await;
+        assert_eq!(left(&drill), Some(12), "{:?}", waiting(&drill));
+        assert_eq!(since(&drill), first);
+    }
+    let report = drill.json(&["report", "daily", "--format", "json"]);
+    let report = report.to_string();
+    assert!(report.contains("beneficiary_not_active"), "{report}");
+    // who is back is read in his turn
+    let back = (0..12).map(|n| format!("LVR{:04}", n + 1));
+    for login in back {
+        drill.act(json!({"user": login, "status": "Active"})).await;
+    }
+    drill.run_for("4h").await;
+    let evidence = drill.judge().await;
+    assert_eq!(evidence.count("healed"), 12);
+    assert_eq!(evidence.count("effects_to_inactive"), 0);
+}
+
+/// The first two cycles read all of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_guards_found_out_stays_in_the_inbox_over_a_kill() {
+    what_was_found_out_stays(6).await;
+}
+
+/// Readings grow old before the last one has had its turn.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_than_the_readings_of_a_cycle_have_each_their_turn() {
+    what_was_found_out_stays(2).await;
+}

@@ -232,3 +232,33 @@ async fn what_can_not_be_reported_is_one_error() {
     let left = drill.count("healable_open");
     drill.judge_leaving(left).await;
 }
+
+/// The store of one login, read with the configuration of another: the report says whose it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_of_another_login_s_store_says_whose_it_is() {
+    let mut drill = Setup::of(WORLD).enforcing().await;
+    drill.run_for("1h").await;
+    drill.stop();
+    let file = drill.dir.path().join("provtaskd.toml");
+    let config = fs::read_to_string(&file).expect("read");
+    let day = report(&drill, &[]);
+    assert!(day["configured"].is_null(), "{:#}", day["configured"]);
+    let plain = drill.done(&["report", "daily"]);
+    assert!(!plain.contains("names another"), "{plain}");
+    drill.write("provtaskd.toml", &config.replace("PROVSVC", "ANOTHER"));
+    let output = drill.cli(&["report", "daily"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    for words in ["warning: the store is of", "as PROVSVC", "as ANOTHER"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        text.contains("The configuration names another server or login"),
+        "{text}"
+    );
+    drill.write("provtaskd.toml", &config);
+    drill.daemon();
+    drill.run_for("12h").await;
+    drill.judge().await;
+}

@@ -199,7 +199,12 @@ async fn a_false_alarm_ends_by_a_word_once_the_lists_are_quiet_and_all_goes_on()
         world_item(&drill).is_some(),
         "quiet lists alone end nothing"
     );
-    drill.done(&reject);
+    let said = drill.done(&reject);
+    assert!(
+        said.contains("everything is paused, so nothing is sent"),
+        "{said}"
+    );
+    assert!(!said.contains("sending goes on"), "{said}");
     assert_eq!(world_item(&drill), None);
     // up before anything is sent: a retry that fails would make a successor, under an id that the copy had used
     drill.act(json!({"target": "AD", "state": "up"})).await;
@@ -274,7 +279,18 @@ async fn a_store_follows_its_server_to_another_address_by_a_word_and_keeps_what_
     assert!(world_item(&drill).is_some());
     let status = drill.json(&["status", "--json"]);
     assert_eq!(status["effective_mode"], "observe");
-    drill.done(&["reject", "world", "--why", "it is the same server"]);
+    let config = std::fs::read_to_string(drill.dir.path().join("provtaskd.toml")).expect("read");
+    let observing = config.replace("global = \"enforce\"", "global = \"observe\"");
+    drill.write("provtaskd.toml", &observing);
+    drill.done(&["reload"]);
+    let said = drill.done(&["reject", "world", "--why", "it is the same server"]);
+    assert!(
+        said.contains("the mode is observe, so nothing is sent"),
+        "{said}"
+    );
+    assert!(!said.contains("sending goes on"), "{said}");
+    drill.write("provtaskd.toml", &config);
+    drill.done(&["reload"]);
     drill.act(json!({"target": "AD", "state": "up"})).await;
     drill.run_for("24h").await;
     let after = drill.json(&["outcomes", "list", "--json"]);

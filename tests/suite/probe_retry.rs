@@ -238,3 +238,44 @@ async fn what_guards_or_policies_hold_is_not_sent_in_spite_of_consent() {
     assert_eq!(puts(&house).len(), 0);
     drop(daemon);
 }
+
+/// Ctrl-C while it waits says what was sent, and what to do; the retry goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_stops_waiting_for_the_one_retry_is_told_whether_it_was_sent() {
+    use std::io::BufRead as _;
+    let house = house("same_id = true\nrun = \"later\"\nlater = \"400d\"\n").await;
+    house.done(&["probe"]);
+    let daemon = daemon(&house);
+    let id = id_of(&house, "GOOD", "Create User");
+    let mut waiting = house
+        .command(&["probe", "--retry-one", &id, "--yes-retry", &id])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started");
+    let stdout = waiting.stdout.take().expect("piped");
+    let mut lines = std::io::BufReader::new(stdout).lines();
+    let queued = lines.find(|line| line.as_ref().is_ok_and(|line| line.starts_with("queued: ")));
+    assert!(queued.is_some(), "it was not ordered");
+    let began = Instant::now();
+    while puts(&house).is_empty() {
+        assert!(began.elapsed() < PATIENCE, "it was not sent");
+        std::thread::yield_now();
+    }
+    let pid = rustix::process::Pid::from_child(&waiting);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("sent");
+    let output = waiting.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    for words in [
+        "stopped waiting",
+        &format!("the retry of task {id} was claimed at"),
+        "not sent again",
+        &format!("provtaskd outcomes show {id}"),
+        "another `probe --retry-one`",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert_eq!(puts(&house).len(), 1);
+    drop(daemon);
+}

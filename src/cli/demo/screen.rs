@@ -123,7 +123,12 @@ fn picture(view: &StatusView, step: u64, steps: u64, wall: Duration) -> Vec<Stri
     lines.extend(view.targets.iter().map(|row| {
         format!(
             "  {:<14}{:>8}{:>11}{:>9}{:>13}  {}",
-            row.target, row.visible, row.completed, row.failed, row.open, row.breaker
+            row.target,
+            row.visible.unwrap_or(0),
+            row.completed,
+            row.failed,
+            row.open,
+            row.breaker
         )
     }));
     lines

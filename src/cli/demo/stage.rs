@@ -147,7 +147,7 @@ impl Stage {
         self.seen = view
             .targets
             .iter()
-            .map(|row| (row.target.clone(), row.visible))
+            .map(|row| (row.target.clone(), row.visible.unwrap_or(0)))
             .collect();
     }
 

@@ -1,6 +1,8 @@
 //! `probe --retry-one`: shows a task, asks for consent, has the daemon retry it, and tells how its work went on here; it sends nothing itself.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::super::ask::{answer, unexpected};
@@ -52,7 +54,9 @@ pub fn retry_one(context: &Context, settings: &Settings, one: &One<'_>) -> Resul
     }
     let traits = probed(settings)?;
     offer(&shown)?;
-    consent(&task, one.consent)?;
+    consent(context, &task, one.consent)?;
+    // from here on Ctrl-C is answered with what was sent
+    let pressed = arm();
     let order = Request::RetryOne {
         task: task.clone(),
         why: one.why.unwrap_or(WHY).to_owned(),
@@ -61,7 +65,7 @@ pub fn retry_one(context: &Context, settings: &Settings, one: &One<'_>) -> Resul
         Reply::Done(done) => print(&format!("{}\n", clean(&done.message)))?,
         _ => return Err(unexpected()),
     }
-    let story = wait(context, &task, shown.attempts.len(), one.patience)?;
+    let story = wait(context, &task, shown.attempts.len(), one.patience, &pressed)?;
     let learned = learn(&story, &task, answered_in(&story));
     print(&told(&story, &task, &learned))?;
     keep(settings, traits, learned)
@@ -84,7 +88,7 @@ fn offer(shown: &ExplainView) -> Result<(), Failure> {
 }
 
 /// The person types the task's id, or has given it before.
-fn consent(task: &TaskId, given: Option<&str>) -> Result<(), Failure> {
+fn consent(context: &Context, task: &TaskId, given: Option<&str>) -> Result<(), Failure> {
     let same = |text: &str| TaskId::new(text.trim()) == *task && !text.trim().is_empty();
     if let Some(given) = given {
         if same(given) {
@@ -111,9 +115,21 @@ fn consent(task: &TaskId, given: Option<&str>) -> Result<(), Failure> {
     )
     .and_then(|()| out.flush());
     drop(out);
-    let mut line = String::new();
-    let read = std::io::stdin().lock().read_line(&mut line);
-    if read.is_ok() && same(&line) {
+    let (typed, line) = tokio::sync::oneshot::channel();
+    // a thread of its own: whoever reads a terminal can't be called back from it
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = std::io::stdin().lock().read_line(&mut line);
+        // who was told of Ctrl-C before does not listen any more
+        let _ = typed.send(read.map(|_| line).unwrap_or_default());
+    });
+    let line = context.block_on(async {
+        tokio::select! {
+            line = line => Ok(line.unwrap_or_default()),
+            _ = tokio::signal::ctrl_c() => Ok(String::new()),
+        }
+    })?;
+    if same(&line) {
         return Ok(());
     }
     Err(
@@ -122,24 +138,77 @@ fn consent(task: &TaskId, given: Option<&str>) -> Result<(), Failure> {
     )
 }
 
+/// From now on Ctrl-C is noted, whatever the command is waiting for then, and ends the process only the second time.
+/// Where that can't be had it ends it at once, as before.
+fn arm() -> Arc<AtomicBool> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let pressed = Arc::new(AtomicBool::new(false));
+    let (ready, armed) = std::sync::mpsc::sync_channel(1);
+    let noted = Arc::clone(&pressed);
+    // a thread of its own: the command waits in several places, not all of which listen
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let Ok(runtime) = { runtime }.enable_all().build() else {
+            return;
+        };
+        runtime.block_on(async {
+            let Ok(mut interrupt) = signal(SignalKind::interrupt()) else {
+                return;
+            };
+            // who does not wait for it has ended
+            let _ = ready.send(());
+            interrupt.recv().await;
+            noted.store(true, Ordering::Relaxed);
+            interrupt.recv().await;
+            std::process::exit(i32::from(Kind::Interrupted.code()));
+        });
+    });
+    // an error says that the thread could not listen
+    let _ = armed.recv();
+    pressed
+}
+
+/// What became of the order until Ctrl-C, and what to do.
+fn interrupted(story: &Story, task: &TaskId, before: usize) -> Failure {
+    let (what, hint) = match story.attempts.get(before) {
+        Some(attempt) => (
+            format!(
+                "stopped waiting; the retry of task {task} was claimed at {:.0} and may have been sent: its state is {}",
+                attempt.row.claimed, attempt.row.state
+            ),
+            format!(
+                "it is not sent again, and the daemon goes on reading what becomes of it: `provtaskd outcomes show {task}`; what it teaches is not kept without this command, so that another `probe --retry-one` is needed before retries are enforced"
+            ),
+        ),
+        None => (
+            format!("stopped waiting; the retry of task {task} is ordered and was not claimed yet"),
+            format!(
+                "the daemon sends it all the same, where nothing holds it by then: `provtaskd outcomes show {task}`; `provtaskd pause --task {task} --why TEXT` keeps it from being sent while it is not claimed"
+            ),
+        ),
+    };
+    Failure::new(Kind::Interrupted, what).hint(hint)
+}
+
+fn story_of(context: &Context, task: &TaskId) -> Result<Story, Failure> {
+    let id = task.to_string();
+    match answer(context, Request::OutcomesShow { id })? {
+        Reply::Story(story) => Ok(*story),
+        _ => Err(unexpected()),
+    }
+}
+
 /// Waits until the attempt is settled, or as long as is waited for.
 fn wait(
     context: &Context,
     task: &TaskId,
     before: usize,
     patience: Duration,
+    pressed: &AtomicBool,
 ) -> Result<Story, Failure> {
     let began = Instant::now();
     loop {
-        let story = match answer(
-            context,
-            Request::OutcomesShow {
-                id: task.to_string(),
-            },
-        )? {
-            Reply::Story(story) => *story,
-            _ => return Err(unexpected()),
-        };
+        let story = story_of(context, task)?;
         let new = story.attempts.get(before);
         let settled = new.is_some_and(|attempt| attempt.row.settled.is_some());
         // then no attempt will come
@@ -158,6 +227,10 @@ fn wait(
             beside("waiting for what becomes of it", tokio::time::sleep(LOOK)).await;
             Ok(())
         })?;
+        if pressed.load(Ordering::Relaxed) {
+            // what was claimed meanwhile is known by now
+            return Err(interrupted(&story_of(context, task)?, task, before));
+        }
     }
 }
 

@@ -290,10 +290,7 @@ pub fn status(view: &StatusView, width: Width) -> String {
     };
     let mode = match view.modes.as_slice() {
         [] => mode,
-        modes => format!(
-            "{mode}; lower where the configuration says so: {}",
-            modes.join(", ")
-        ),
+        modes => format!("{mode}; beside it, the lowest wins: {}", modes.join(", ")),
     };
     let policy = match (&view.policy_hash, &view.policy_released) {
         (None, _) => "none loaded".to_owned(),
@@ -450,6 +447,7 @@ pub fn status(view: &StatusView, width: Width) -> String {
     }
     logins(&mut out, &view.logins, width);
     if !view.targets.is_empty() {
+        let some = |count: Option<u64>| count.map_or_else(|| "-".to_owned(), |n| n.to_string());
         out.push('\n');
         out += &table(
             width,
@@ -467,8 +465,8 @@ pub fn status(view: &StatusView, width: Width) -> String {
             view.targets.iter().map(|t| {
                 vec![
                     t.target.clone(),
-                    t.visible.to_string(),
-                    t.rejected.to_string(),
+                    some(t.visible),
+                    some(t.rejected),
                     t.open.to_string(),
                     t.completed.to_string(),
                     t.failed.to_string(),
@@ -478,6 +476,13 @@ pub fn status(view: &StatusView, width: Width) -> String {
                 ]
             }),
         );
+    }
+    if view.tasks_visible.is_none() && !view.targets.is_empty() {
+        let text = match idle {
+            true => format!("{UNKNOWN}; the other columns are of the store"),
+            false => "not read yet; the other columns are of the store".to_owned(),
+        };
+        paragraph(&mut out, width, "visible, rejected: ", HANGING, &text);
     }
     if view.tasks_visible.is_some() {
         for missing in LoginRow::not_read(&view.logins) {
@@ -516,9 +521,13 @@ pub fn status(view: &StatusView, width: Width) -> String {
         "lines about attempts in the notes of tasks",
         notes.into_iter().filter(|(_, many)| *many > 0),
     );
+    let mut title = "rejected tasks that no login's list shows, by owner".to_owned();
+    if let Some(at) = view.no_road_at.filter(|at| Some(*at) != view.tasks_as_of) {
+        let _ = write!(title, ", as of {at:.0}, when all lists were last read");
+    }
     counts(
         &mut out,
-        "rejected tasks that no login's list shows, by owner",
+        &title,
         view.no_road.iter().map(|(owner, n)| (owner.as_str(), *n)),
     );
     counts(

@@ -383,6 +383,7 @@ impl Day {
             to: self.to,
             store: self.index.store_id().unwrap_or("-").to_owned(),
             world: self.index.world().map(str::to_owned),
+            configured: None,
             mode: self.index.mode(),
             policy_released: policy
                 .as_ref()

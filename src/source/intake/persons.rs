@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::model::Login;
+use crate::oig::filter::equals;
 
 /// Persons in one file.
 const PERSONS_MAX: usize = 100_000;
@@ -68,13 +69,15 @@ pub fn persons(text: &str) -> Persons {
         if name.trim().is_empty() {
             continue;
         }
-        let why = match login(name) {
-            Some(login) if all.logins.len() < PERSONS_MAX || all.logins.contains(&login) => {
+        let asked = login(name).map(|login| equals("User Login", login.as_str()).map(|_| login));
+        let why = match asked.transpose() {
+            Err(error) => format!("this person is never read: {error}"),
+            Ok(Some(login)) if all.logins.len() < PERSONS_MAX || all.logins.contains(&login) => {
                 all.logins.insert(login);
                 continue;
             }
-            Some(_) => format!("more than {PERSONS_MAX} persons"),
-            None => "this is no login; write one a line".to_owned(),
+            Ok(Some(_)) => format!("more than {PERSONS_MAX} persons"),
+            Ok(None) => "this is no login; write one a line".to_owned(),
         };
         all.left_out += 1;
         if all.faults.len() < NAMED {

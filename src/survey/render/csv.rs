@@ -51,10 +51,20 @@ fn line<'a>(out: &mut String, cells: impl Iterator<Item = &'a str>) {
     out.push_str("\r\n");
 }
 
-/// A cell: quoted where it must be, and with an apostrophe in front where a spreadsheet would run it.
+/// A cell: quoted where it must be, with an apostrophe in front where a spreadsheet would run it, and with no character
+/// that a terminal would obey.
 fn cell(text: &str) -> String {
+    let plain = |c: char| {
+        if c.is_control() || super::invisible(c) {
+            ' '
+        } else {
+            c
+        }
+    };
+    let text: String = text.chars().map(plain).collect();
+    let text = text.as_str();
     let runs = text
-        .trim_start_matches(|c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}')
+        .trim_start()
         .starts_with(['=', '+', '-', '@', '|', '%', '＝', '＋', '－', '＠']);
     // a lone dash stands for "not known" and is no formula
     let safe = if runs && text != "-" {
@@ -79,10 +89,19 @@ mod tests {
         assert_eq!(cell("+1"), "\"'+1\"");
         assert_eq!(cell("-2+3"), "\"'-2+3\"");
         assert_eq!(cell("@SUM(A1)"), "\"'@SUM(A1)\"");
-        assert_eq!(cell(" \t=1"), "\"' \t=1\"");
-        assert_eq!(cell("\r=1"), "\"'\r=1\"");
+        assert_eq!(cell(" \t=1"), "\"'  =1\"");
+        assert_eq!(cell("\r=1"), "\"' =1\"");
+        assert_eq!(cell("\u{feff}\u{1b}=1"), "\"'  =1\"");
         assert_eq!(cell("say \"a\", b"), "\"say \"\"a\"\", b\"");
         assert_eq!(cell("-"), "-");
         assert_eq!(cell("AD"), "AD");
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_does_not_reach_it() {
+        assert_eq!(cell("A\u{1b}[2JD"), "A [2JD");
+        assert_eq!(cell("A\u{9b}2JD\u{7}"), "A 2JD ");
+        assert_eq!(cell("two\r\nlines"), "two  lines");
+        assert_eq!(cell("\u{202e}DA"), " DA");
     }
 }
