@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::block::{BlockError, is_block, pack, unpack};
+use super::block::{BlockError, Room, is_block, pack, unpack};
 use super::error::StoreError;
 use super::guarded::guarded;
 use super::store::Store;
@@ -36,6 +36,8 @@ struct End {
     /// Blocks may follow: a record that stands alone comes before the first of them, and its version
     /// makes an older program stop, which would not see the blocks and write over them.
     packs: bool,
+    /// What the last block has shown of the next one.
+    room: Room,
 }
 
 impl End {
@@ -56,6 +58,7 @@ impl End {
         Ok(Self {
             last: Some(last),
             packs: is_block(&value),
+            room: Room::default(),
         })
     }
 }
@@ -196,7 +199,7 @@ impl Store for SledStore {
             values.push(alone.clone());
             packed = rest;
         }
-        values.extend(pack(packed));
+        values.extend(pack(packed, &mut end.room));
         for (seq, _) in records {
             if end.last.is_some_and(|last| *seq <= last) {
                 return Err(StoreError::Taken(*seq));
