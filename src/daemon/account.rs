@@ -54,6 +54,8 @@ impl Accounts {
     pub fn of(snapshot: &Snapshot) -> Self {
         let mut of = Self::default();
         of.versions.reserve(snapshot.tasks.len());
+        // a table that grows by itself is copied again and again
+        of.rows.reserve(snapshot.tasks.len() / 2);
         for (at, task) in snapshot.tasks.iter().enumerate() {
             let version = task.version();
             of.versions.push(version);

@@ -50,7 +50,7 @@ pub(super) fn ask(
     let task = &around.snapshot.tasks[wish.row];
     let settings = &around.bench.settings;
     let lineage = wish.decision.lineage;
-    let history: History = around.history(wish.row);
+    let history: History = around.tries(wish.row);
     let beneficiary: Known<Person> = match &task.beneficiary {
         Some(login) => memory.cache.person(login),
         None => Known::unknown("the row does not show its beneficiary"),
