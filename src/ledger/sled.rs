@@ -148,13 +148,6 @@ impl SledStore {
         Ok((many, bytes))
     }
 
-    fn sync(&self) -> Result<(), StoreError> {
-        self.db()?.flush().map_err(|e| broken(&self.dir, e))?;
-        self.file
-            .sync_data()
-            .map_err(|e| StoreError::io(self.dir.join("db"), e))
-    }
-
     /// The last value that begins at or before a record.
     fn block_of(&self, seq: u64) -> Result<Option<(u64, sled::IVec)>, StoreError> {
         match self.db()?.range(..=seq.to_be_bytes()).next_back() {
@@ -190,6 +183,18 @@ impl Drop for SledStore {
 
 impl Store for SledStore {
     fn append(&self, records: &[(u64, Vec<u8>)]) -> Result<(), StoreError> {
+        self.place(records)?;
+        self.sync()
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        self.db()?.flush().map_err(|e| broken(&self.dir, e))?;
+        self.file
+            .sync_data()
+            .map_err(|e| StoreError::io(self.dir.join("db"), e))
+    }
+
+    fn place(&self, records: &[(u64, Vec<u8>)]) -> Result<(), StoreError> {
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         let mut packed = records;
         let mut values = Vec::new();
@@ -215,7 +220,7 @@ impl Store for SledStore {
                 .apply_batch(batch)
                 .map_err(|e| broken(&self.dir, e))?;
         }
-        self.sync()
+        Ok(())
     }
 
     fn visit(
