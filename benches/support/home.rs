@@ -80,7 +80,10 @@ impl Home {
 
     /// The binary with these arguments, in this directory.
     pub fn command(&self, args: &[&str]) -> Command {
-        self.command_of(Path::new(env!("CARGO_BIN_EXE_provtaskd")), args)
+        // another build's, where two are measured in turn
+        let other = std::env::var_os("PROVTASKD_BENCH_BIN");
+        let program = other.unwrap_or_else(|| env!("CARGO_BIN_EXE_provtaskd").into());
+        self.command_of(Path::new(&program), args)
     }
 
     /// Another program with these arguments, in this directory.

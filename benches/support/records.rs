@@ -88,6 +88,7 @@ fn life(n: usize, now: Timestamp) -> [EventBody; 5] {
                 ambiguous: false,
                 run: RunMark::default(),
                 walked: false,
+                known_by: Default::default(),
             }],
         },
         EventBody::Decided {

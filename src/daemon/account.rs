@@ -1,5 +1,6 @@
 //! Groups the open tasks of one account and joins them with what its process shows; pure, it judges nothing.
 
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -66,9 +67,11 @@ pub struct Accounts {
     versions: Vec<u64>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Rows {
-    at: Vec<u32>,
+    first: u32,
+    /// Mostly there are none.
+    more: Vec<u32>,
     /// The sum of the rows' versions, so that the order of the list does not matter.
     sum: u64,
 }
@@ -78,13 +81,26 @@ impl Accounts {
     pub fn of(snapshot: &Snapshot) -> Self {
         let mut of = Self::default();
         of.versions.reserve(snapshot.tasks.len());
+        // a table that grows by itself is copied again and again
+        of.rows.reserve(snapshot.tasks.len() / 2);
         for (at, task) in snapshot.tasks.iter().enumerate() {
             let version = task.version();
             of.versions.push(version);
             if let (Some(process), Ok(at)) = (&task.process, u32::try_from(at)) {
-                let rows = of.rows.entry(process.clone()).or_default();
-                rows.at.push(at);
-                rows.sum = rows.sum.wrapping_add(version);
+                match of.rows.entry(process.clone()) {
+                    Entry::Vacant(free) => {
+                        free.insert(Rows {
+                            first: at,
+                            more: Vec::new(),
+                            sum: version,
+                        });
+                    }
+                    Entry::Occupied(mut rows) => {
+                        let rows = rows.get_mut();
+                        rows.more.push(at);
+                        rows.sum = rows.sum.wrapping_add(version);
+                    }
+                }
             }
         }
         of
@@ -108,7 +124,7 @@ impl Accounts {
         self.rows
             .get(process)
             .into_iter()
-            .flat_map(|rows| &rows.at)
+            .flat_map(|rows| std::iter::once(&rows.first).chain(&rows.more))
             .filter_map(|at| usize::try_from(*at).ok())
     }
 

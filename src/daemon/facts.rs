@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::account::{Accounts, Lookup, RowState};
 use super::evaluate::Bench;
+use super::govern::unseen;
 use super::hinted::Hinted;
 use super::memory::Memory;
 use super::owners::{self, Loads};
@@ -114,22 +115,19 @@ impl Surroundings<'_> {
             .ledger
             .read(|index| index.history(lineage, foreign))
             .unwrap_or_else(|| History {
-                lineage,
-                attempts: 0,
-                attempts_total: 0,
-                first_seen: self.now,
-                failed_since: self.now,
-                last_attempt_at: None,
-                last_state: None,
-                in_vain: 0,
-                unproven: 0,
-                reset: false,
-                stale: false,
-                keeps_ids: false,
-                recent: Vec::new(),
-                former_owners: Vec::new(),
                 ids: vec![self.snapshot.tasks[row].id.clone()],
+                ..unseen(lineage, self.now)
             })
+    }
+
+    /// The same without ids, as guards need it.
+    pub fn tries(&self, row: usize) -> History {
+        let lineage = self.states[row].map_or(LineageId(0), |state| state.lineage);
+        let foreign = self.bench.settings.governor.count_foreign_attempts;
+        self.bench
+            .ledger
+            .read(|index| index.tries(lineage, foreign))
+            .unwrap_or_else(|| unseen(lineage, self.now))
     }
 
     /// What OIG has taught about a row's definition.

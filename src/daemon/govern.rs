@@ -212,7 +212,7 @@ impl Core {
         let foreign = self.settings.governor.count_foreign_attempts;
         let governed = governor.govern(now, wanted, &|lineage| {
             ledger
-                .read(|index| index.history(lineage, foreign))
+                .read(|index| index.tries(lineage, foreign))
                 .unwrap_or_else(|| unseen(lineage, now))
         });
         refused.extend(governed.refused);

@@ -13,7 +13,9 @@ use super::lists::Listed;
 use crate::model::hash::{FastMap, FastSet};
 use crate::model::seers::Bits;
 use crate::model::task::DefinitionId;
-use crate::model::{Decision, LineageId, ReadValue, Refusal, RefusalReason, Task, Verdict};
+use crate::model::{
+    Decision, DefKey, LineageId, ReadValue, Refusal, RefusalReason, TargetName, Task, Verdict,
+};
 
 /// A decision that reads the clock is looked at again after this at the latest.
 pub const TIME_RELOOK: SignedDuration = SignedDuration::from_mins(15);
@@ -86,6 +88,9 @@ impl Refused {
     }
 }
 
+/// What a row shows of its definition: target, key and name.
+pub type Shows = (Option<TargetName>, Option<DefKey>, Option<Arc<str>>);
+
 /// What one cycle hands to the next.
 #[derive(Debug, Default)]
 pub struct Memory {
@@ -97,6 +102,8 @@ pub struct Memory {
     pub lists: Vec<Listed>,
     /// Definitions of the running cycle's decisions, each once: very many tasks share few.
     pub definitions: FastSet<DefinitionId>,
+    /// What the last row showed of its own, with its definition: mostly the next one shows the same.
+    pub defined: Option<(Shows, Option<DefinitionId>)>,
     /// What inputs are put into words with: what tasks of one sort share is told once, over all cycles.
     pub words: Writers,
     /// Rejected tasks that no login's list shows, by owner, as the last pass found it in which all lists were read.
@@ -136,6 +143,24 @@ impl Memory {
 
     /// The definition of a row, as other rows have it.
     pub fn definition(&mut self, task: &Task) -> Option<DefinitionId> {
+        if let Some((row, same)) = &self.defined
+            && row.0 == task.target
+            && row.1 == task.definition_key
+            && row.2 == task.definition_name
+        {
+            return same.clone();
+        }
+        let found = self.looked_up(task);
+        let row = (
+            task.target.clone(),
+            task.definition_key.clone(),
+            task.definition_name.clone(),
+        );
+        self.defined = Some((row, found.clone()));
+        found
+    }
+
+    fn looked_up(&mut self, task: &Task) -> Option<DefinitionId> {
         let own = task.definition()?;
         if let Some(same) = self.definitions.get(&own) {
             return Some(same.clone());

@@ -84,7 +84,7 @@ pub async fn propose(
 
     let (mut late, mut again) = (Vec::new(), Vec::new());
     out.proposals.reserve_exact(wishes.len());
-    for (wish, asked) in asked_first(around, memory, wishes, &standing) {
+    for (wish, (asked, behind)) in asked_first(around, memory, wishes, &standing) {
         let asked = asked.unwrap_or_else(|| ask(around, memory, &wish, &standing, &handed));
         // a guard's refusal tells more than "not yet"; readings are spent only on what may go now
         let waits = match &asked {
@@ -92,7 +92,7 @@ pub async fn propose(
             _ => not_now(around, &wish),
         };
         if let Some(refusal) = waits {
-            out.proposals.push(refused(around, wish, vec![refusal]));
+            out.proposals.push(refused(wish, behind, vec![refusal]));
             continue;
         }
         let to_read = match &asked {
@@ -110,7 +110,7 @@ pub async fn propose(
             let used = read_on.entry(target_of(&wish)).or_default();
             if *used < cap {
                 *used += 1;
-                late.push(wish);
+                late.push((wish, behind));
                 continue;
             }
         }
@@ -118,7 +118,7 @@ pub async fn propose(
             // what is not read once more goes while its facts hold
             Ok(passed) => {
                 hand(&wish, &mut handed);
-                out.proposals.push(passed_on(around, wish, passed));
+                out.proposals.push(passed_on(wish, behind, passed));
             }
             Err(_) if to_read => {
                 let refusal = Refusal::new(
@@ -126,9 +126,9 @@ pub async fn propose(
                     Scope::Task(wish.decision.task.clone()),
                 )
                 .with("readings_for_this_target_in_a_cycle", cap);
-                out.proposals.push(refused(around, wish, vec![refusal]));
+                out.proposals.push(refused(wish, behind, vec![refusal]));
             }
-            Err(refusals) => out.proposals.push(refused(around, wish, refusals)),
+            Err(refusals) => out.proposals.push(refused(wish, behind, refusals)),
         }
     }
     // who was looked at longest ago comes first, so that each has its turn
@@ -144,21 +144,21 @@ pub async fn propose(
         }
     }
     let read_to_the_end = read(around, memory, &late).await?;
-    for wish in late {
+    for (wish, behind) in late {
         match ask(around, memory, &wish, &standing, &handed) {
             Ok(passed) => {
                 hand(&wish, &mut handed);
                 if let Some(known) = memory.lineages.get_mut(&wish.decision.lineage) {
                     known.unreadable = 0;
                 }
-                out.proposals.push(passed_on(around, wish, passed));
+                out.proposals.push(passed_on(wish, behind, passed));
             }
             Err(mut refusals) => {
                 let asked = read_to_the_end || asked_in_vain(around, memory, &wish);
                 if asked && needs_reading(around, &wish, &refusals) {
                     ask_later(around, memory, &wish, &mut refusals);
                 }
-                out.proposals.push(refused(around, wish, refusals));
+                out.proposals.push(refused(wish, behind, refusals));
             }
         }
     }
@@ -380,25 +380,39 @@ fn standing(around: &Surroundings<'_>, memory: &Memory, wishes: &[Wish]) -> Stan
                     .push((lineage, on_the_way));
             }
         }
-        let lineages = || wishes.iter().map(|wish| wish.decision.lineage);
-        let late = |wish: &Wish| {
-            let decision = &wish.decision;
-            let process = around.snapshot.tasks[wish.row].process.as_ref();
-            let revoke = decision.kind.takes_access();
-            let until = index.late_until(process, decision.lineage, revoke, now, settle_after)?;
-            Some((decision.lineage, until))
-        };
-        Standing {
+        let mut standing = Standing {
             members,
             busy,
-            late: wishes.iter().filter_map(late).collect(),
-            baseline: lineages().filter(|of| index.in_baseline(*of)).collect(),
-            released: lineages().filter(|of| index.is_released(*of)).collect(),
-            orders: lineages()
-                .map(|of| (of, index.order_releases(of, now)))
-                .filter(|(_, releases)| !releases.is_empty())
-                .collect(),
+            late: FastMap::default(),
+            baseline: FastSet::default(),
+            released: FastSet::default(),
+            orders: FastMap::default(),
+        };
+        let of = |wish: &Wish| {
+            let (lineage, kind) = (wish.decision.lineage, wish.decision.kind);
+            let process = around.snapshot.tasks[wish.row].process.as_ref();
+            let revoke = kind.takes_access();
+            (
+                index.late_until(process, lineage, revoke, now, settle_after),
+                index.in_baseline(lineage),
+                index.is_released(lineage),
+                index.order_releases(lineage, now),
+            )
+        };
+        // part by part: of most there is nothing to say
+        for part in wishes.chunks(AT_ONCE) {
+            for (wish, of) in part.iter().zip(two::map(part, &of)) {
+                let lineage = wish.decision.lineage;
+                let (late, baseline, released, orders) = of;
+                standing.late.extend(late.map(|until| (lineage, until)));
+                standing.baseline.extend(baseline.then_some(lineage));
+                standing.released.extend(released.then_some(lineage));
+                if !orders.is_empty() {
+                    standing.orders.insert(lineage, orders);
+                }
+            }
         }
+        standing
     })
 }
 
@@ -508,13 +522,13 @@ fn found_out(reason: RefusalReason) -> bool {
 async fn read(
     around: &Surroundings<'_>,
     memory: &mut Memory,
-    wishes: &[Wish],
+    wishes: &[(Wish, Behind)],
 ) -> Result<bool, CycleError> {
     let mut people = BTreeSet::new();
     let mut asked: HashSet<&ProcessKey> = HashSet::new();
     let mut processes: Vec<(ProcessKey, u64)> = Vec::new();
     let mut responses = Vec::new();
-    for wish in wishes {
+    for (wish, _) in wishes {
         let needs = needs(around, wish);
         let task = &around.snapshot.tasks[wish.row];
         if needs.beneficiary
@@ -578,17 +592,17 @@ fn hand(wish: &Wish, handed: &mut HashMap<Login, u32>) {
     }
 }
 
-fn refused(around: &Surroundings<'_>, wish: Wish, refusals: Vec<Refusal>) -> Proposal {
+fn refused(wish: Wish, behind: Behind, refusals: Vec<Refusal>) -> Proposal {
     Proposal {
-        behind: behind(around, &wish),
+        behind,
         decision: wish.decision,
         guard: Err(refusals),
     }
 }
 
-fn passed_on(around: &Surroundings<'_>, wish: Wish, passed: Passed) -> Proposal {
+fn passed_on(wish: Wish, behind: Behind, passed: Passed) -> Proposal {
     Proposal {
-        behind: behind(around, &wish),
+        behind,
         decision: wish.decision,
         guard: Ok(passed),
     }

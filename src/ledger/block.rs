@@ -15,6 +15,9 @@ const PACKED: u8 = 1;
 const HEAD: usize = 5;
 /// Bytes of records that are tried in a first block.
 const TRIED: usize = 24 << 10;
+/// Bytes that are tried at least: what the last block held says more than a guess, and what does not fit is
+/// packed in vain.
+const LEAST: usize = 4 << 10;
 /// Bytes of records in one block at most: LZ4 looks no further back than half of it.
 const MOST: usize = 128 << 10;
 /// Bytes of the largest record that was ever written.
@@ -38,23 +41,33 @@ pub fn is_block(value: &[u8]) -> bool {
     value.first() == Some(&PACKED)
 }
 
+/// How many bytes of records the next block probably takes, by those before it.
+#[derive(Clone, Copy, Debug)]
+pub struct Room(usize);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(TRIED)
+    }
+}
+
 /// Packs records into values of at most [`MAX_RECORD`] bytes, each under the number of its first
 /// record. Records of one block follow each other without a gap.
-pub fn pack(records: &[(u64, Vec<u8>)]) -> Vec<(u64, Vec<u8>)> {
+pub fn pack(records: &[(u64, Vec<u8>)], Room(room): &mut Room) -> Vec<(u64, Vec<u8>)> {
     let mut out = Vec::with_capacity(records.len() / 3 + 1);
-    let (mut rest, mut room) = (records, TRIED);
+    let mut rest = records;
     let mut packer = Packer::default();
     while let Some((first, alone)) = rest.first() {
-        let mut run = run_of(rest, room);
+        let mut run = run_of(rest, *room);
         let value = loop {
             let (raw, packed) = packer.packed(run);
             if packed.len() <= MAX_RECORD && packed.len() < raw {
                 // the next ones are probably alike
-                room = (raw.saturating_mul(MAX_RECORD * 9 / 10) / packed.len()).clamp(TRIED, MOST);
+                *room = (raw.saturating_mul(MAX_RECORD * 9 / 10) / packed.len()).clamp(LEAST, MOST);
                 break packed;
             }
             if run.len() == 1 {
-                room = TRIED;
+                *room = TRIED;
                 break alone.clone();
             }
             run = &run[..run.len() / 2];
@@ -201,7 +214,7 @@ mod tests {
                     (seq, record)
                 })
                 .collect();
-            let values = pack(&records);
+            let values = pack(&records, &mut Room::default());
             prop_assert!(values.iter().all(|(_, value)| value.len() <= MAX_RECORD));
             prop_assert!(values.windows(2).all(|two| two[0].0 < two[1].0));
             prop_assert_eq!(back(&values), records);
@@ -229,7 +242,7 @@ mod tests {
             )
         };
         let records: Vec<_> = (5..205).map(record).collect();
-        let values = pack(&records);
+        let values = pack(&records, &mut Room::default());
         let bytes: usize = values.iter().map(|(_, value)| value.len()).sum();
         assert!(bytes < 12_000, "{bytes}");
         assert_eq!(values[0].0, 5);
@@ -239,6 +252,30 @@ mod tests {
             seq < 7
         });
         assert_eq!((whole, seen), (Ok(false), vec![5, 6, 7]));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_tried_once_and_the_next_blocks_are_of_the_right_size() {
+        // two thirds of each can't be made smaller: a block has room for a few, fewer than are tried first
+        let record = |n: u64| {
+            let own: String = (0..30)
+                .map(|at| {
+                    crate::ledger::record::digest_of(&[1, at, n.to_le_bytes()[0]]).to_string()
+                })
+                .collect();
+            (
+                n,
+                format!("{{{own}{}", "as before ".repeat(200)).into_bytes(),
+            )
+        };
+        let records: Vec<_> = (1..60).map(record).collect();
+        let (mut room, mut packer) = (Room::default(), Packer::default());
+        let values = pack(&records[..30], &mut room);
+        assert!(values.len() < 30, "{}", values.len());
+        let run = run_of(&records[30..], room.0);
+        let (raw, packed) = packer.packed(run);
+        assert!(packed.len() <= MAX_RECORD, "{} of {raw}", packed.len());
+        assert!(room.0 < TRIED);
     }
 
     #[test]

@@ -1,13 +1,20 @@
-//! Brings groups of records to the disk, on a thread of its own and one after the other; nothing is answered before it is there, and after a failure nothing is written any more.
+//! Brings groups of records to the disk, on a thread of its own and one after the other; nothing is answered before it is there, and after a failure nothing is written any more. What nobody waits for goes there with what comes after it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::error::LedgerError;
 use super::guarded::guarded;
 use super::sidecar::{Mark, Sidecar};
 use super::store::Store;
+
+/// So long what nobody waits for may lie before it is brought to the disk: another group mostly follows.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Most bytes of records that lie so, and most groups that come meanwhile.
+const OWED: usize = 16 << 20;
+const OWED_GROUPS: usize = 64;
 
 /// Answers whoever asked for something of a group.
 pub(super) type Finish = Box<dyn FnOnce(Result<(), LedgerError>) + Send>;
@@ -15,9 +22,11 @@ pub(super) type Finish = Box<dyn FnOnce(Result<(), LedgerError>) + Send>;
 /// A group commit: records in order, the sidecar's mark after them (`None` where there are none), and
 /// who waits for all that came up to here.
 #[must_use]
+#[derive(Default)]
 pub(super) struct Group {
     pub records: Vec<(u64, Vec<u8>)>,
     pub mark: Option<Mark>,
+    /// None: nobody waits for the disk.
     pub finish: Vec<Finish>,
 }
 
@@ -65,11 +74,27 @@ impl ToDisk {
     }
 }
 
+/// What there is to do.
+enum Next {
+    Group(Group),
+    /// Nothing has come for a while.
+    Pause,
+}
+
 impl Groups {
-    fn next(&self) -> Option<Group> {
-        let group = self.groups.recv().ok()?;
+    /// The next group, after a pause at most where something is owed; `None`: there will be no other.
+    fn next(&self, owes: bool) -> Option<Next> {
+        let group = if owes {
+            match self.groups.recv_timeout(PAUSE) {
+                Ok(group) => group,
+                Err(RecvTimeoutError::Timeout) => return Some(Next::Pause),
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        } else {
+            self.groups.recv().ok()?
+        };
         self.waiting.fetch_sub(1, Ordering::Relaxed);
-        Some(group)
+        Some(Next::Group(group))
     }
 }
 
@@ -80,59 +105,114 @@ pub(super) type Failed = Mutex<Option<Arc<str>>>;
 pub(super) fn write(
     groups: &Groups,
     store: &dyn Store,
-    mut sidecar: Option<Sidecar>,
+    sidecar: Option<Sidecar>,
     failed: &Failed,
     note_failure: &dyn Fn(&Arc<str>),
 ) {
-    let why = || {
-        failed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    let mut writer = Writer {
+        store,
+        sidecar,
+        failed,
+        note_failure,
+        owed: None,
+        bytes: 0,
+        groups: 0,
     };
-    while let Some(Group {
-        records,
-        mark,
-        finish,
-    }) = groups.next()
-    {
-        let done = match (why(), mark) {
-            (Some(why), _) => Err(LedgerError::Failed(why)),
-            (None, None) => Ok(()),
-            (None, Some(mark)) => {
-                // sled may panic where it should answer
-                let tried = guarded(|| commit(store, sidecar.as_mut(), &mark, &records));
-                let done = tried.unwrap_or_else(|_| {
-                    let why = "the store panicked while it wrote";
-                    Err(LedgerError::Failed(Arc::from(why)))
-                });
-                if let Err(error) = &done {
-                    let why: Arc<str> = Arc::from(error.to_string());
-                    tracing::error!(error = %why, "the ledger could not write; sending must stop and the process end");
-                    // who is answered by the other thread because of it finds the reason
-                    note_failure(&why);
-                    *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&why));
-                }
-                done
+    loop {
+        let next = groups.next(writer.owed.is_some());
+        let over = next.is_none();
+        let (group, waited_for) = match next {
+            Some(Next::Group(group)) => {
+                let waited_for = !group.finish.is_empty();
+                (group, waited_for)
             }
+            // no other group takes along what lies there
+            Some(Next::Pause) | None => (Group::default(), true),
         };
-        for answer in finish {
+        let done = writer.take(&group.records, group.mark, waited_for);
+        for answer in group.finish {
             answer(done.clone());
+        }
+        if over {
+            return;
         }
     }
 }
 
-fn commit(
-    store: &dyn Store,
-    sidecar: Option<&mut Sidecar>,
-    mark: &Mark,
-    records: &[(u64, Vec<u8>)],
-) -> Result<(), LedgerError> {
-    store.append(records)?;
-    if let Some(sidecar) = sidecar {
-        sidecar.write(mark)?;
+struct Writer<'a> {
+    store: &'a dyn Store,
+    sidecar: Option<Sidecar>,
+    failed: &'a Failed,
+    note_failure: &'a dyn Fn(&Arc<str>),
+    /// The mark behind what lies in the store and may not be on disk.
+    owed: Option<Mark>,
+    /// How much that is, and how many groups have come since.
+    bytes: usize,
+    groups: usize,
+}
+
+impl Writer<'_> {
+    /// Writes records, and brings all that is owed to the disk where somebody waits for it, or it is much.
+    fn take(
+        &mut self,
+        records: &[(u64, Vec<u8>)],
+        mark: Option<Mark>,
+        waited_for: bool,
+    ) -> Result<(), LedgerError> {
+        let why = self
+            .failed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        if let Some(why) = why {
+            return Err(LedgerError::Failed(why));
+        }
+        // sled may panic where it should answer
+        let tried = guarded(|| self.commit(records, mark, waited_for));
+        let done = tried.unwrap_or_else(|_| {
+            let why = "the store panicked while it wrote";
+            Err(LedgerError::Failed(Arc::from(why)))
+        });
+        if let Err(error) = &done {
+            let why: Arc<str> = Arc::from(error.to_string());
+            tracing::error!(error = %why, "the ledger could not write; sending must stop and the process end");
+            // who is answered by the other thread because of it finds the reason
+            (self.note_failure)(&why);
+            *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+            // nothing is written any more
+            self.owed = None;
+        }
+        done
     }
-    Ok(())
+
+    fn commit(
+        &mut self,
+        records: &[(u64, Vec<u8>)],
+        mark: Option<Mark>,
+        waited_for: bool,
+    ) -> Result<(), LedgerError> {
+        if mark.is_some() {
+            self.store.place(records)?;
+            self.owed = mark;
+            self.bytes += records
+                .iter()
+                .map(|(_, record)| record.len())
+                .sum::<usize>();
+        }
+        let Some(mark) = &self.owed else {
+            return Ok(());
+        };
+        self.groups += 1;
+        if !waited_for && self.bytes < OWED && self.groups < OWED_GROUPS {
+            return Ok(());
+        }
+        self.store.sync()?;
+        if let Some(sidecar) = &mut self.sidecar {
+            sidecar.write(mark)?;
+        }
+        (self.owed, self.bytes, self.groups) = (None, 0, 0);
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -176,6 +256,100 @@ mod tests {
         fn last(&self) -> Result<Option<u64>, StoreError> {
             Ok(None)
         }
+    }
+
+    /// Counts how often it was brought to the disk, and what was there then.
+    #[derive(Debug, Default)]
+    struct Counting {
+        placed: Mutex<Vec<u64>>,
+        synced: Mutex<Vec<usize>>,
+    }
+
+    impl Store for Counting {
+        fn append(&self, records: &[(u64, Vec<u8>)]) -> Result<(), StoreError> {
+            self.place(records)?;
+            self.sync()
+        }
+
+        fn place(&self, records: &[(u64, Vec<u8>)]) -> Result<(), StoreError> {
+            let mut placed = self.placed.lock().expect("no holder panics");
+            placed.extend(records.iter().map(|(seq, _)| *seq));
+            Ok(())
+        }
+
+        fn sync(&self) -> Result<(), StoreError> {
+            let many = self.placed.lock().expect("no holder panics").len();
+            self.synced.lock().expect("no holder panics").push(many);
+            Ok(())
+        }
+
+        fn visit(
+            &self,
+            _: u64,
+            _: &mut dyn FnMut(u64, &[u8]) -> ControlFlow<()>,
+        ) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        fn get(&self, _: u64) -> Result<Option<Vec<u8>>, StoreError> {
+            Ok(None)
+        }
+
+        fn last(&self) -> Result<Option<u64>, StoreError> {
+            Ok(None)
+        }
+    }
+
+    fn group(seq: u64, bytes: usize, finish: Vec<Finish>) -> Group {
+        Group {
+            records: vec![(seq, vec![0; bytes])],
+            mark: Some(Mark {
+                store: "s".to_owned(),
+                seq,
+                head: String::new(),
+            }),
+            finish,
+        }
+    }
+
+    #[test]
+    fn what_nobody_waits_for_goes_to_the_disk_with_what_somebody_does_and_before_its_answer() {
+        let (to_disk, groups) = to_disk(8);
+        let store = Arc::new(Counting::default());
+        let seen = Arc::clone(&store);
+        let answer: Finish = Box::new(move |done| {
+            assert!(done.is_ok());
+            // all that lay before is there with it
+            assert_eq!(*seen.synced.lock().expect("no holder panics"), [3]);
+        });
+        assert!(to_disk.send(group(1, 10, Vec::new())));
+        assert!(to_disk.send(group(2, 10, Vec::new())));
+        assert!(to_disk.send(group(3, 10, vec![answer])));
+        // much is not kept for a later one, and what is left goes at the end
+        assert!(to_disk.send(group(4, OWED, Vec::new())));
+        assert!(to_disk.send(group(5, 10, Vec::new())));
+        drop(to_disk);
+        write(&groups, &*store, None, &Failed::default(), &|_| {});
+        assert_eq!(*store.synced.lock().expect("no holder panics"), [3, 4, 5]);
+    }
+
+    #[test]
+    fn who_waits_behind_what_nobody_waits_for_is_answered_when_that_is_there() {
+        let (to_disk, groups) = to_disk(8);
+        let store = Arc::new(Counting::default());
+        let seen = Arc::clone(&store);
+        assert!(to_disk.send(group(1, 10, Vec::new())));
+        let answer: Finish = Box::new(move |done| {
+            assert!(done.is_ok());
+            assert_eq!(*seen.synced.lock().expect("no holder panics"), [1]);
+        });
+        assert!(to_disk.send(Group {
+            finish: vec![answer],
+            ..Group::default()
+        }));
+        drop(to_disk);
+        write(&groups, &*store, None, &Failed::default(), &|_| {});
+        assert_eq!(*store.synced.lock().expect("no holder panics"), [1]);
     }
 
     #[test]

@@ -141,7 +141,9 @@ impl Ledger {
         let op: Op = Box::new(move |work| {
             let result = work.map_or(Err(LedgerError::Closed), op);
             // a caller that has gone away needs no answer; what it asked for stays done
-            Box::new(move |committed| drop(answer.send(committed.and(result))))
+            Some(Box::new(move |committed| {
+                drop(answer.send(committed.and(result)));
+            }))
         });
         let sent = self.0.queue.send(Message::Do(op)).await;
         sent.map_err(|_| self.closed())?;
@@ -158,7 +160,7 @@ impl Ledger {
         let op: Op = Box::new(move |work| {
             drop(answer.send(work.map(op)));
             // a failed commit is said and kept by the ledger's own threads
-            Box::new(drop)
+            None
         });
         let sent = self.0.queue.send(Message::Do(op)).await;
         sent.map_err(|_| self.closed())?;
@@ -315,7 +317,7 @@ impl Ledger {
                 tracing::error!(%error, "an event could not be recorded");
             }
             // a failed commit is said and kept by the ledger's thread itself
-            Box::new(drop)
+            None
         });
         let sent = self.0.queue.send(Message::Do(op)).await;
         sent.map_err(|_| self.closed())

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 
+use super::ran::RunMark;
 use super::record::How;
 use crate::model::task::{DefinitionId, Fnv};
 use crate::model::{Digest, LineageId, Login, Task, TaskId};
@@ -41,21 +42,32 @@ impl JoinKey {
 
     /// The key of a row. Definition by key, else by lower-case name.
     pub fn of_task(task: &Task) -> Option<Self> {
-        let name = task
-            .definition_name
-            .as_ref()
-            .map(|n| n.trim().to_ascii_lowercase());
-        let definition = task
-            .definition_key
-            .as_ref()
-            .map(|k| k.as_str())
-            .or(name.as_deref());
+        Self::with_child(task, child_digest(task).as_ref())
+    }
+
+    fn with_child(task: &Task, child: Option<&Digest>) -> Option<Self> {
+        let key = task.definition_key.as_ref().map(|k| k.as_str());
+        let name = match (key, &task.definition_name) {
+            (None, Some(name)) => Some(name.trim().to_ascii_lowercase()),
+            _ => None,
+        };
         Self::of(
             task.process.as_ref().map(|p| p.as_str()),
-            definition,
+            key.or(name.as_deref()),
             task.beneficiary.as_ref().map(|l| l.as_str()),
-            child_digest(task).as_ref(),
+            child,
         )
+    }
+}
+
+/// What a first sight is known by, where whoever made its record has worked it out already: its key, and
+/// [`who`]. Nothing of it is on record, so it makes no two differ.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KnownBy(pub Option<(Option<JoinKey>, u32)>);
+
+impl PartialEq for KnownBy {
+    fn eq(&self, _: &Self) -> bool {
+        true
     }
 }
 
@@ -63,9 +75,28 @@ impl JoinKey {
 /// retry: target, definition, user and child row, in small. 0 where target or definition are not shown.
 pub fn who(definition: Option<&DefinitionId>, user: Option<&Login>, child: Option<&Digest>) -> u32 {
     let Some(of) = definition else { return 0 };
+    small(of.target.as_str(), ("", &of.definition), user, child)
+}
+
+/// The same of a row, whose definition is not put together for it.
+fn who_of(task: &Task, child: Option<&Digest>) -> u32 {
+    let user = task.beneficiary.as_ref();
+    match (&task.target, &task.definition_key) {
+        (Some(target), Some(key)) => small(target.as_str(), ("#", key.as_str()), user, child),
+        _ => who(task.definition().as_ref(), user, child),
+    }
+}
+
+fn small(
+    target: &str,
+    (head, definition): (&str, &str),
+    user: Option<&Login>,
+    child: Option<&Digest>,
+) -> u32 {
     let mut hash = Fnv::default();
-    hash.text(of.target.as_str());
-    hash.text(&of.definition);
+    hash.text(target);
+    hash.piece(head);
+    hash.text(definition);
     hash.text(user.map_or("", Login::as_str));
     hash.text(child.map_or("", Digest::as_str));
     let small = u32::try_from(hash.finish() % u64::from(u32::MAX));
@@ -82,10 +113,23 @@ pub fn child_digest(task: &Task) -> Option<Digest> {
 /// Fingerprint of the failure itself: id, status, reason and response. Unlike [`Task::version`] it
 /// doesn't change with note and owner, so that our own writes never look like a new failure.
 pub fn print(task: &Task) -> u64 {
+    print_beside(task, |hash, reason| hash.text(reason))
+}
+
+/// The same with the mark of the last run, which goes over the same text.
+pub fn print_and_run(task: &Task) -> (u64, RunMark) {
+    let mut run = RunMark::default();
+    let print = print_beside(task, |hash, reason| {
+        run = RunMark::beside(task, hash, reason)
+    });
+    (print, run)
+}
+
+fn print_beside(task: &Task, reason: impl FnOnce(&mut Fnv, &str)) -> u64 {
     let mut hash = Fnv::default();
     hash.text(task.id.as_str());
     hash.text(task.status.as_str());
-    hash.text(task.reason.as_deref().unwrap_or(""));
+    reason(&mut hash, task.reason.as_deref().unwrap_or(""));
     hash.text(task.response.as_deref().unwrap_or(""));
     hash.finish()
 }
@@ -129,21 +173,24 @@ pub struct Newcomer {
 impl Newcomer {
     /// A row whose id nobody has.
     pub fn new(at: usize, task: &Task, linked: Option<LineageId>) -> Self {
+        let child = child_digest(task);
         Self {
             at,
             task: task.id.clone(),
-            key: JoinKey::of_task(task),
-            who: who(
-                task.definition().as_ref(),
-                task.beneficiary.as_ref(),
-                child_digest(task).as_ref(),
-            ),
+            key: JoinKey::with_child(task, child.as_ref()),
+            who: who_of(task, child.as_ref()),
             created: task.created,
             linked,
             of: task.retry_of.clone(),
             of_newcomer: false,
             instead_of: None,
         }
+    }
+
+    /// What its lineage will be known by, where that is one of its own.
+    pub fn known_by(&self) -> KnownBy {
+        let own = self.instead_of.is_none();
+        KnownBy(own.then_some((self.key, self.who)))
     }
 
     /// A row whose id another lineage had: it is nobody's successor, and a person has to look.
@@ -227,18 +274,23 @@ pub fn join(waiting: &[Waiting], newcomers: &[Newcomer], how: How) -> Vec<Join> 
             };
         }
     }
+    // by the keys of those that wait, which mostly are far fewer
     let mut groups: BTreeMap<JoinKey, (Vec<&Waiting>, Vec<usize>)> = BTreeMap::new();
-    for (i, new) in newcomers.iter().enumerate() {
-        if let (Some(key), Join::Fresh) = (new.key, &out[i]) {
-            groups.entry(key).or_default().1.push(i);
-        }
-    }
     for old in waiting {
         if let Some(key) = old.key
             && !taken.contains_key(&old.lineage)
+        {
+            groups.entry(key).or_default().0.push(old);
+        }
+    }
+    if groups.is_empty() {
+        return out;
+    }
+    for (i, new) in newcomers.iter().enumerate() {
+        if let (Some(key), Join::Fresh) = (new.key, &out[i])
             && let Some(group) = groups.get_mut(&key)
         {
-            group.0.push(old);
+            group.1.push(i);
         }
     }
     for (old, new) in groups.values() {
@@ -284,6 +336,7 @@ fn settle_group(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{DefKey, TargetName, TaskStatus};
 
     fn old(lineage: u64, task: &str, key: u8) -> Waiting {
         Waiting {
@@ -366,6 +419,32 @@ mod tests {
             join(&[waiting], &[new(0, "100", 5)], How::Successor),
             [Join::To(LineageId(1), How::Foreign)]
         );
+    }
+
+    #[test]
+    fn what_is_worked_out_in_one_go_is_what_each_is_by_itself() {
+        let mut task = Task::bare(TaskId::new("7"), TaskStatus::Rejected);
+        for reason in ["", " ", "refused", " refused ", "ä\n"] {
+            task.reason = Some(reason.into());
+            task.response = Some("R".into());
+            let apart = (print(&task), RunMark::of(&task));
+            assert_eq!(print_and_run(&task), apart, "{reason:?}");
+        }
+        task.reason = None;
+        assert_eq!(print_and_run(&task), (print(&task), RunMark::of(&task)));
+        task.beneficiary = Some(Login::new("A"));
+        for (target, key, name) in [
+            (None, Some("39"), None),
+            (Some("AD"), Some("39"), Some("Create User")),
+            (Some("AD"), None, Some(" Create User")),
+            (Some("AD"), None, None),
+        ] {
+            task.target = target.map(TargetName::new);
+            task.definition_key = key.map(DefKey::new);
+            task.definition_name = name.map(Into::into);
+            let by_parts = who(task.definition().as_ref(), task.beneficiary.as_ref(), None);
+            assert_eq!(who_of(&task, None), by_parts);
+        }
     }
 
     #[test]

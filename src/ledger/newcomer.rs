@@ -12,6 +12,7 @@ use super::record::{How, Meta};
 use super::seers::Sure;
 use super::walk::Walk;
 use super::work::Work;
+use crate::model::hash::FastSet;
 use crate::model::seers::Bits;
 use crate::model::settings::DeliverySettings;
 use crate::model::{Action, AttemptState, LineageId, Snapshot, TaskId};
@@ -190,8 +191,12 @@ impl Work {
             }
             let mut rivals = undecided.unwrap_or_default();
             if *to == Join::Fresh && rivals.is_empty() {
-                rivals = self.copied(new, &replaced, delivery, now);
-                rivals.extend(self.keyless(new, &retried));
+                if !replaced.is_empty() {
+                    rivals = self.copied(new, &replaced, delivery, now);
+                }
+                if !retried.is_empty() {
+                    rivals.extend(self.keyless(new, &retried));
+                }
             }
             if silent(&rivals) {
                 *to = Join::Undecided;
@@ -222,9 +227,12 @@ impl Work {
 
     /// Lineages with the key of a newcomer whose id was replaced after a send, by key.
     fn replaced(&self, walk: &Walk) -> HashMap<JoinKey, Vec<LineageId>> {
-        let keys: HashSet<JoinKey> = walk.newcomers.iter().filter_map(|new| new.key).collect();
         let index = self.index();
         let mut out: HashMap<JoinKey, Vec<LineageId>> = HashMap::new();
+        if index.lineages.is_empty() {
+            return out;
+        }
+        let keys: FastSet<JoinKey> = walk.newcomers.iter().filter_map(|new| new.key).collect();
         for (lineage, of) in (1u64..).map(LineageId).zip(&index.lineages) {
             let sent = |past: &Past| !past.ids.is_empty() && !past.attempts.is_empty();
             if let Some(key) = of.key.filter(|key| keys.contains(key))
@@ -349,10 +357,13 @@ impl Work {
 
     /// Lineages that have the key of a newcomer, or that one names as its predecessor.
     fn candidates(&self, walk: &Walk, window: SignedDuration, now: Timestamp) -> Vec<Candidate> {
-        let keys: HashSet<JoinKey> = walk.newcomers.iter().filter_map(|new| new.key).collect();
-        let linked: HashSet<LineageId> = walk.newcomers.iter().filter_map(|n| n.linked).collect();
         let index = self.index();
         let mut out = Vec::new();
+        if index.lineages.is_empty() {
+            return out;
+        }
+        let keys: FastSet<JoinKey> = walk.newcomers.iter().filter_map(|new| new.key).collect();
+        let linked: HashSet<LineageId> = walk.newcomers.iter().filter_map(|n| n.linked).collect();
         for (n, (of, shown)) in (1u64..).zip(index.lineages.iter().zip(&walk.seen)) {
             let lineage = LineageId(n);
             let meant = of.key.is_some_and(|key| keys.contains(&key)) || linked.contains(&lineage);

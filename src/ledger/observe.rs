@@ -279,7 +279,7 @@ impl Work {
                     if !task.status.is_finished() {
                         there.push((new.at, LineageId(next)));
                     }
-                    opened.push((new.at, (new.at, LineageId(next), ambiguous)));
+                    opened.push((new.at, (new.at, LineageId(next), ambiguous, new.known_by())));
                 }
             }
         }
@@ -296,9 +296,9 @@ impl Work {
         for (login, opened) in runs(snapshot, opened) {
             let meta = meta.clone().login(Some(login));
             for part in opened.chunks(OPENED_AT_ONCE) {
-                let items = two::map(part, &|(at, lineage, ambiguous)| {
+                let items = two::map(part, &|(at, lineage, ambiguous, known_by)| {
                     let task = &tasks[*at];
-                    let mut item = opening(task, *lineage, sight.kinds[*at]);
+                    let mut item = opening(task, *lineage, sight.kinds[*at], *known_by);
                     item.walked = sight.walked.contains(&task.id);
                     item.ambiguous = *ambiguous;
                     item

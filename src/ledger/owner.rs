@@ -12,7 +12,8 @@ use super::work::Work;
 /// Operations that one group commit takes at most.
 const GROUP: usize = 128;
 /// Gets no work where an earlier write has failed: then nothing is even tried.
-pub(super) type Op = Box<dyn FnOnce(Option<&mut Work>) -> Finish + Send>;
+/// Answers who is to be told once it is on disk.
+pub(super) type Op = Box<dyn FnOnce(Option<&mut Work>) -> Option<Finish> + Send>;
 
 /// Tells everybody why writing has failed.
 pub(super) type NoteFailure = dyn Fn(&Arc<str>) + Send + Sync;
@@ -51,7 +52,7 @@ pub(super) fn run(
     while closing.is_none()
         && let Some(first) = inbox.blocking_recv()
     {
-        let mut finish = Vec::new();
+        let (mut finish, mut many) = (Vec::new(), 0);
         let mut message = Some(first);
         while let Some(next) = message.take() {
             match next {
@@ -60,14 +61,19 @@ pub(super) fn run(
                     let failure = lock(&failed).clone();
                     match failure {
                         // the index is ahead of the disk: nothing may be concluded from it any more
-                        Some(why) => op(None)(Err(LedgerError::Failed(why))),
-                        None => finish.push(op(Some(&mut work))),
+                        Some(why) => {
+                            if let Some(answer) = op(None) {
+                                answer(Err(LedgerError::Failed(why)));
+                            }
+                        }
+                        None => finish.extend(op(Some(&mut work))),
                     }
                 }
                 Message::Close(answer) => closing = Some(answer),
             }
             // while the writer is busy more is gathered; where it is free, who waits is let go at once
-            if closing.is_none() && finish.len() < GROUP && !to_disk.is_free() {
+            many += 1;
+            if closing.is_none() && many < GROUP && !to_disk.is_free() {
                 message = inbox.try_recv().ok();
             }
         }

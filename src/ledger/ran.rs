@@ -21,25 +21,46 @@ const START: u32 = 0x7fff << 2;
 const REASON: u32 = 0x7fff << 17;
 
 /// 1 to 32,767; 0 for a text that is not there.
-fn part(text: Option<&str>) -> u32 {
-    let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else {
+fn part(text: &str) -> u32 {
+    let text = text.trim();
+    if text.is_empty() {
         return 0;
-    };
+    }
     let mut hash = Fnv::default();
     hash.text(text);
+    small(&hash)
+}
+
+fn small(hash: &Fnv) -> u32 {
     u32::try_from(hash.finish() % 0x7fff).unwrap_or(0) + 1
 }
 
 impl RunMark {
     /// Of a row that no attempt of ours can have changed.
     pub fn of(task: &Task) -> Self {
+        Self::with(task, part(task.reason.as_deref().unwrap_or("")))
+    }
+
+    /// The same, and mixes the reason into `hash` on the way.
+    pub fn beside(task: &Task, hash: &mut Fnv, reason: &str) -> Self {
+        if reason.is_empty() || reason.trim().len() != reason.len() {
+            hash.text(reason);
+            return Self::with(task, part(reason));
+        }
+        let mut own = Fnv::default();
+        Fnv::both(&mut own, hash, reason);
+        Self::with(task, small(&own))
+    }
+
+    fn with(task: &Task, reason: u32) -> Self {
         let status = match task.status {
             TaskStatus::Rejected => REJECTED,
             TaskStatus::Pending => PENDING,
             _ => ANOTHER,
         };
         let started = task.started.map(|at| at.as_second().to_string());
-        Self(part(task.reason.as_deref()) << 17 | part(started.as_deref()) << 2 | status)
+        let started = part(started.as_deref().unwrap_or(""));
+        Self(reason << 17 | started << 2 | status)
     }
 
     /// True where nothing is known.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::block::{BlockError, is_block, pack, unpack};
+use super::block::{BlockError, Room, is_block, pack, unpack};
 use super::error::StoreError;
 use super::guarded::guarded;
 use super::store::Store;
@@ -36,6 +36,8 @@ struct End {
     /// Blocks may follow: a record that stands alone comes before the first of them, and its version
     /// makes an older program stop, which would not see the blocks and write over them.
     packs: bool,
+    /// What the last block has shown of the next one.
+    room: Room,
 }
 
 impl End {
@@ -56,6 +58,7 @@ impl End {
         Ok(Self {
             last: Some(last),
             packs: is_block(&value),
+            room: Room::default(),
         })
     }
 }
@@ -145,13 +148,6 @@ impl SledStore {
         Ok((many, bytes))
     }
 
-    fn sync(&self) -> Result<(), StoreError> {
-        self.db()?.flush().map_err(|e| broken(&self.dir, e))?;
-        self.file
-            .sync_data()
-            .map_err(|e| StoreError::io(self.dir.join("db"), e))
-    }
-
     /// The last value that begins at or before a record.
     fn block_of(&self, seq: u64) -> Result<Option<(u64, sled::IVec)>, StoreError> {
         match self.db()?.range(..=seq.to_be_bytes()).next_back() {
@@ -187,6 +183,18 @@ impl Drop for SledStore {
 
 impl Store for SledStore {
     fn append(&self, records: &[(u64, Vec<u8>)]) -> Result<(), StoreError> {
+        self.place(records)?;
+        self.sync()
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        self.db()?.flush().map_err(|e| broken(&self.dir, e))?;
+        self.file
+            .sync_data()
+            .map_err(|e| StoreError::io(self.dir.join("db"), e))
+    }
+
+    fn place(&self, records: &[(u64, Vec<u8>)]) -> Result<(), StoreError> {
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         let mut packed = records;
         let mut values = Vec::new();
@@ -196,7 +204,7 @@ impl Store for SledStore {
             values.push(alone.clone());
             packed = rest;
         }
-        values.extend(pack(packed));
+        values.extend(pack(packed, &mut end.room));
         for (seq, _) in records {
             if end.last.is_some_and(|last| *seq <= last) {
                 return Err(StoreError::Taken(*seq));
@@ -212,7 +220,7 @@ impl Store for SledStore {
                 .apply_batch(batch)
                 .map_err(|e| broken(&self.dir, e))?;
         }
-        self.sync()
+        Ok(())
     }
 
     fn visit(

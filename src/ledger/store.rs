@@ -12,6 +12,23 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Nothing may be acknowledged after one; the store is then not to be used any more.
     fn append(&self, records: &[(u64, Vec<u8>)]) -> Result<(), StoreError>;
 
+    /// The same, but nobody waits for it: it need not be on disk before [`Store::sync`], or the next append,
+    /// has brought all of it there.
+    ///
+    /// # Errors
+    /// As [`Store::append`].
+    fn place(&self, records: &[(u64, Vec<u8>)]) -> Result<(), StoreError> {
+        self.append(records)
+    }
+
+    /// Brings to the disk whatever was placed.
+    ///
+    /// # Errors
+    /// As [`Store::append`].
+    fn sync(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Shows records from number `from` on, in order, until the visitor breaks.
     ///
     /// # Errors

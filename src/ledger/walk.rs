@@ -7,12 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 use super::facts::{differs, redefined};
 use super::index::{Index, Lineage, TaskRef, flags};
 use super::judge::too_early;
-use super::lineage::{JoinKey, Newcomer, child_digest, mark_chains, print};
+use super::lineage::{JoinKey, KnownBy, Newcomer, child_digest, mark_chains, print, print_and_run};
 use super::observe::TaskView;
 use super::ran::RunMark;
 use super::record::{OpenedItem, Redefined, SeenItem};
 use super::world::Stranger;
 use crate::model::hash::FastMap;
+use crate::model::two;
 use crate::model::{Kind, LineageId, Owner, Snapshot, Task, TaskId};
 
 /// The owner as recorded; one of whom nothing is shown is not recorded.
@@ -58,7 +59,7 @@ pub(super) struct Walk {
 pub(super) fn walk(index: &Index, snapshot: &Snapshot, read_at: Timestamp) -> Walk {
     let mut out = Walk {
         views: Vec::with_capacity(snapshot.tasks.len()),
-        newcomers: Vec::with_capacity(snapshot.tasks.len().saturating_sub(index.by_task.len())),
+        newcomers: Vec::new(),
         changed: Vec::new(),
         rows: FastMap::default(),
         back: Vec::new(),
@@ -66,6 +67,8 @@ pub(super) fn walk(index: &Index, snapshot: &Snapshot, read_at: Timestamp) -> Wa
         seen: vec![false; index.lineages.len()],
         strangers: Vec::new(),
     };
+    let many = snapshot.tasks.len().saturating_sub(index.by_task.len());
+    let mut new: Vec<(usize, Option<LineageId>)> = Vec::with_capacity(many);
     for (at, task) in snapshot.tasks.iter().enumerate() {
         let mut view = TaskView {
             lineage: None,
@@ -81,12 +84,7 @@ pub(super) fn walk(index: &Index, snapshot: &Snapshot, read_at: Timestamp) -> Wa
             view.new = true;
             out.views.push(view);
             // taken from its lineage, and a kill came before it had one of its own
-            if let Some(before) = index.reused.get(&id) {
-                out.newcomers.push(Newcomer::instead(at, task, *before));
-                continue;
-            }
-            let linked = task.retry_of.as_ref().and_then(|of| index.lineage_of(of));
-            out.newcomers.push(Newcomer::new(at, task, linked));
+            new.push((at, index.reused.get(&id).copied()));
             continue;
         };
         let lineage = LineageId(u64::from(*place));
@@ -157,6 +155,14 @@ pub(super) fn walk(index: &Index, snapshot: &Snapshot, read_at: Timestamp) -> Wa
         }
         out.views.push(view);
     }
+    out.newcomers = two::map(&new, &|(at, before): &(usize, Option<LineageId>)| {
+        let task = &snapshot.tasks[*at];
+        if let Some(before) = before {
+            return Newcomer::instead(*at, task, *before);
+        }
+        let linked = task.retry_of.as_ref().and_then(|of| index.lineage_of(of));
+        Newcomer::new(*at, task, linked)
+    });
     mark_chains(&mut out.newcomers);
     out
 }
@@ -175,7 +181,13 @@ fn run_shown(index: &Index, lineage: LineageId, task: &Task, read_at: Timestamp)
 }
 
 /// The record of a first sight.
-pub(super) fn opening(task: &Task, lineage: LineageId, kind: Kind) -> OpenedItem {
+pub(super) fn opening(
+    task: &Task,
+    lineage: LineageId,
+    kind: Kind,
+    known_by: KnownBy,
+) -> OpenedItem {
+    let (print, run) = print_and_run(task);
     OpenedItem {
         lineage,
         task: task.id.clone(),
@@ -188,9 +200,10 @@ pub(super) fn opening(task: &Task, lineage: LineageId, kind: Kind) -> OpenedItem
         user: task.beneficiary.clone(),
         child: child_digest(task),
         owner: known_owner(task),
-        print: print(task),
+        print,
         ambiguous: false,
-        run: RunMark::of(task),
+        run,
         walked: false,
+        known_by,
     }
 }

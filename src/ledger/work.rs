@@ -137,8 +137,10 @@ impl Work {
     /// # Errors
     /// An item too large for a record; nothing of the body is then applied.
     pub fn emit(&mut self, meta: &Meta, body: EventBody) -> Result<(), LedgerError> {
-        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        // this thread is the only one that changes the index: others read it while the records are made
+        let index = self.index();
         let prev = index.head().cloned().unwrap_or_else(genesis);
+        let seq = index.last_seq() + 1;
         // what is done names the policy set under which it was done, whoever records it
         let filled;
         let meta = match index.policy_in_force() {
@@ -148,16 +150,22 @@ impl Work {
             }
             _ => meta,
         };
-        let made = chain(meta, body, index.last_seq() + 1, prev).map_err(|e| match e {
+        drop(index);
+        let made = chain(meta, body, seq, prev).map_err(|e| match e {
             RecordError::TooLarge(_) | RecordError::Malformed(_) | RecordError::Newer(_) => {
                 LedgerError::Invalid(format!("this can't be recorded: {e}"))
             }
         })?;
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        let mut events = Vec::with_capacity(made.len());
         for (event, bytes, digest) in made {
             index.apply(&event, digest);
             self.pending.push((event.seq, bytes));
+            events.push(event);
         }
         drop(index);
+        // they are taken apart where nobody waits for it
+        drop(events);
         if self.pending.len() >= GATHERED
             && let Some(to_disk) = self.to_disk.clone()
         {

@@ -284,9 +284,27 @@ impl Default for Fnv {
 impl Fnv {
     /// Mixes in a text and a separator.
     pub fn text(&mut self, text: &str) {
-        for byte in text.as_bytes().iter().chain(&[0xff]) {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        self.piece(text);
+        self.byte(0xff);
+    }
+
+    /// Mixes in a piece of a text, of which the rest follows.
+    pub fn piece(&mut self, text: &str) {
+        for byte in text.bytes() {
+            self.byte(byte);
         }
+    }
+
+    /// Mixes the same text into two: each byte waits for the one before, so that two take as long as one.
+    pub fn both(one: &mut Self, other: &mut Self, text: &str) {
+        for byte in text.bytes().chain([0xff]) {
+            one.byte(byte);
+            other.byte(byte);
+        }
+    }
+
+    fn byte(&mut self, byte: u8) {
+        self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     }
 
     /// The 64-bit hash.

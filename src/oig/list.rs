@@ -39,11 +39,15 @@ enum Next {
 /// Most messages about unreadable rows that are kept; all are counted by `unreadable.len()` up to here.
 const UNREADABLE_MAX: usize = 1_000;
 
+/// Rows for which a list of several pages has room from the start, where no list before it says how many there
+/// are: one that grows by itself is copied again and again. What of it is not filled is never touched.
+const ROOM: usize = (64 << 20) / std::mem::size_of::<Task>();
+
 struct Builder {
     /// Without its rows.
     snapshot: Snapshot,
-    /// The rows, page by page: in one list that grows they would be copied again and again.
-    rows: Vec<Vec<Task>>,
+    /// The rows so far.
+    rows: Vec<Task>,
     ids: FastSet<TaskId>,
     /// The last row of the last page; `None` where it can't be read.
     last: Option<TaskId>,
@@ -106,6 +110,7 @@ impl Client {
         let inner = &self.0;
         let width = usize::try_from(inner.settings.pages_in_flight.max(1)).unwrap_or(1);
         let known = inner.pages_known.load(Ordering::Relaxed);
+        built.make_room(known, rows);
         let overlap = rows > 1;
         let step = if overlap { rows - 1 } else { rows };
         let mut flight: JoinSet<(u32, Result<PageOut, OigError>)> = JoinSet::new();
@@ -290,17 +295,19 @@ impl Builder {
         page.tasks.retain(|task| ids.insert(task.id.clone()));
         self.snapshot.stable &= page.tasks.len() == shown;
         fresh += page.tasks.len();
-        self.rows.push(page.tasks);
+        self.rows.append(&mut page.tasks);
         fresh
+    }
+
+    /// Makes room for the pages that follow the first one: as many as the last list had.
+    fn make_room(&mut self, known: u32, rows: u64) {
+        let many = usize::try_from(u64::from(known).saturating_mul(rows)).unwrap_or(0);
+        self.rows.reserve(if known == 0 { ROOM } else { many });
     }
 
     /// The snapshot with all rows in their order.
     fn gathered(mut self) -> Snapshot {
-        drop(self.ids);
-        self.snapshot.tasks = Vec::with_capacity(self.rows.iter().map(Vec::len).sum());
-        for mut page in self.rows {
-            self.snapshot.tasks.append(&mut page);
-        }
+        self.snapshot.tasks = self.rows;
         self.snapshot
     }
 
@@ -321,7 +328,7 @@ impl Builder {
     fn incomplete(mut self, why: &str) -> Snapshot {
         tracing::warn!(
             pages = self.snapshot.pages,
-            tasks = self.rows.iter().map(Vec::len).sum::<usize>(),
+            tasks = self.rows.len(),
             why,
             "the list of tasks ended oddly: it counts as incomplete"
         );

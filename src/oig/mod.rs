@@ -16,6 +16,7 @@ mod look;
 pub mod map;
 mod peer;
 pub mod people;
+mod quick;
 mod reads;
 pub mod receipts;
 mod scan;

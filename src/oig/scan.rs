@@ -41,6 +41,12 @@ pub(super) fn fields(text: &str) -> Vec<Field<'_>> {
     all
 }
 
+/// The field that one item of such an array is.
+pub(super) fn item(text: &str) -> Option<Field<'_>> {
+    let mut scan = Scan { text, at: 0 };
+    scan.item().flatten()
+}
+
 /// A string with its quotes, decoded. A lone surrogate is valid JSON text and no valid string: it is kept as written.
 pub(super) fn string(text: &str) -> Cow<'_, str> {
     let escaped = text.contains('\\');

@@ -5,11 +5,9 @@ mod shapes;
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
-
-use super::scan;
+use super::{quick, scan};
 use crate::model::fields::FieldValue;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use shapes::{Items, Key};
 
 /// A field as it came: its name and its raw JSON value.
@@ -37,10 +35,6 @@ pub enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    fn from_raw(raw: &'a RawValue) -> Self {
-        Self::read(raw.get())
-    }
-
     /// A value by its JSON text.
     pub(super) fn read(text: &'a str) -> Self {
         let text = text.trim();
@@ -104,7 +98,7 @@ pub struct Row<'a> {
     /// `formFields`.
     pub form: Vec<Field<'a>>,
     /// `links`, unread.
-    pub links: Option<&'a RawValue>,
+    pub links: Option<&'a str>,
     /// Every other key (`id`, `status`, `userLogin`, …).
     pub flat: Vec<Field<'a>>,
 }
@@ -168,8 +162,8 @@ pub struct Link {
 }
 
 /// Reads `links` of any shape; what is no link is left out.
-pub fn read_links(raw: &RawValue) -> Vec<Link> {
-    let Ok(Items(rows)) = serde_json::from_str::<Items<'_>>(raw.get()) else {
+pub fn read_links(json: &str) -> Vec<Link> {
+    let Ok(Items(rows)) = serde_json::from_str::<Items<'_>>(json) else {
         return Vec::new();
     };
     rows.iter()
@@ -252,6 +246,14 @@ pub fn body_text(body: &[u8]) -> Result<Cow<'_, str>, WireFault> {
 /// # Errors
 /// [`WireFault::Truncated`] or [`WireFault::Malformed`].
 pub fn page<'a>(text: &'a str, keys: &[&str]) -> Result<Page<'a>, WireFault> {
+    match quick::page(text, keys) {
+        Some(page) => Ok(page.drawn()),
+        None => by_serde(text, keys).map(Page::drawn),
+    }
+}
+
+/// The same but for what is drawn from the page's own keys.
+pub(super) fn by_serde<'a>(text: &'a str, keys: &[&str]) -> Result<Page<'a>, WireFault> {
     let mut de = serde_json::Deserializer::from_str(text);
     let page = PageSeed { keys }
         .read(&mut de)
@@ -294,7 +296,7 @@ impl<'de> Visitor<'de> for PageSeed<'_> {
         let mut page = Page::default();
         page.own.is_object = true;
         while let Some(Key(key)) = map.next_key()? {
-            if self.keys.iter().any(|k| key.eq_ignore_ascii_case(k)) {
+            if is_list(&key, self.keys) {
                 let Items(items) = map.next_value()?;
                 page.has_list = true;
                 page.items.extend(items);
@@ -302,14 +304,26 @@ impl<'de> Visitor<'de> for PageSeed<'_> {
                 page.own.take(key, &mut map)?;
             }
         }
-        page.has_more = page.own.flat_value("hasMore").and_then(Value::flag);
-        page.next = page.own.links.and_then(|raw| {
-            read_links(raw)
+        Ok(page)
+    }
+}
+
+/// True for a name under which the list may stand.
+pub(super) fn is_list(key: &str, keys: &[&str]) -> bool {
+    keys.iter().any(|of| key.eq_ignore_ascii_case(of))
+}
+
+impl Page<'_> {
+    /// With what its own keys say of the next one.
+    fn drawn(mut self) -> Self {
+        self.has_more = self.own.flat_value("hasMore").and_then(Value::flag);
+        self.next = self.own.links.and_then(|links| {
+            read_links(links)
                 .into_iter()
                 .find(|l| l.rel.eq_ignore_ascii_case("next"))
                 .map(|l| l.href)
         });
-        Ok(page)
+        self
     }
 }
 

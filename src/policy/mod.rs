@@ -6,6 +6,7 @@ mod compile;
 pub mod diagnostic;
 pub mod duration;
 pub mod engine;
+mod first;
 mod frames;
 mod glob;
 pub mod inputs;

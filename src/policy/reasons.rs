@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use regex::bytes::{RegexSet, RegexSetBuilder};
 use serde::Deserialize;
 
 use super::diagnostic::Diagnostic;
+use super::first::First;
 use super::kinds::toml_finding;
 use crate::model::Task;
 
@@ -51,7 +51,7 @@ fn compiles(pattern: &str) -> Result<(), regex::Error> {
 /// A compiled table.
 #[derive(Debug)]
 pub struct ReasonTable {
-    patterns: RegexSet,
+    patterns: First,
     rows: Vec<Class>,
     unknown: Class,
 }
@@ -91,19 +91,12 @@ impl ReasonTable {
         if !findings.is_empty() {
             return Err(findings);
         }
-        let patterns = RegexSetBuilder::new(&patterns)
-            .case_insensitive(true)
-            // Error texts are matched as bytes: ASCII rules keep the automaton small.
-            .unicode(false)
-            .size_limit(32 << 20)
-            .dfa_size_limit(8 << 20)
-            .build()
-            .map_err(|e| {
-                vec![Diagnostic::file(
-                    file,
-                    format!("patterns don't compile: {e}"),
-                )]
-            })?;
+        let patterns = First::compile(&patterns).map_err(|e| {
+            vec![Diagnostic::file(
+                file,
+                format!("patterns don't compile: {e}"),
+            )]
+        })?;
         Ok(Self {
             patterns,
             rows,
@@ -119,8 +112,8 @@ impl ReasonTable {
     pub fn class_of(&self, text: &str) -> Class {
         let bytes = text.as_bytes();
         let bytes = bytes.get(..MOST_BYTES).unwrap_or(bytes);
-        let first = self.patterns.matches(bytes).iter().next();
-        first
+        self.patterns
+            .of(bytes)
             .and_then(|at| self.rows.get(at))
             .unwrap_or(&self.unknown)
             .clone()

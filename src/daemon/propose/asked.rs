@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{Standing, Wish, by_process, lacks_a_fact, role_of};
+use super::{Standing, Wish, behind, by_process, lacks_a_fact, role_of};
+use crate::daemon::evaluate::Behind;
 use crate::daemon::facts::Surroundings;
 use crate::daemon::memory::Memory;
 use crate::daemon::owners;
@@ -17,21 +18,22 @@ type Asked = Result<Passed, Vec<Refusal>>;
 /// Wishes that are asked about in one go, so that the answers never exist all at once.
 pub(super) const AT_ONCE: usize = 4096;
 
-/// The wishes in their order, each with the guards' answer; `None` where that depends on who has been
-/// given work before it.
+/// The wishes in their order, each with the guards' answer, which is none where that depends on who has been
+/// given work before it, and with what its row shows.
 pub(super) fn asked_first(
     around: &Surroundings<'_>,
     memory: &Memory,
     wishes: Vec<Wish>,
     standing: &Standing,
-) -> impl Iterator<Item = (Wish, Option<Asked>)> {
+) -> impl Iterator<Item = (Wish, (Option<Asked>, Behind))> {
     let mut wishes = wishes.into_iter();
     let parts = std::iter::from_fn(move || {
         let part: Vec<Wish> = wishes.by_ref().take(AT_ONCE).collect();
         (!part.is_empty()).then(|| {
             let answers = two::map(&part, &|wish: &Wish| {
                 let alone = !matches!(*wish.action, Action::Reassign { .. });
-                alone.then(|| ask(around, memory, wish, standing, &HashMap::new()))
+                let asked = alone.then(|| ask(around, memory, wish, standing, &HashMap::new()));
+                (asked, behind(around, wish))
             });
             part.into_iter().zip(answers)
         })
@@ -50,7 +52,7 @@ pub(super) fn ask(
     let task = &around.snapshot.tasks[wish.row];
     let settings = &around.bench.settings;
     let lineage = wish.decision.lineage;
-    let history: History = around.history(wish.row);
+    let history: History = around.tries(wish.row);
     let beneficiary: Known<Person> = match &task.beneficiary {
         Some(login) => memory.cache.person(login),
         None => Known::unknown("the row does not show its beneficiary"),

@@ -298,21 +298,28 @@ impl Index {
         let Ok(place) = u32::try_from(item.lineage.0) else {
             return;
         };
-        let name = item.name.as_ref().map(|n| n.trim().to_ascii_lowercase());
-        let key = JoinKey::of(
-            item.process.as_ref().map(|p| p.as_str()),
-            item.definition
-                .as_ref()
-                .map(|d| d.as_str())
-                .or(name.as_deref()),
-            item.user.as_ref().map(|u| u.as_str()),
-            item.child.as_ref(),
-        );
+        let name = match (&item.definition, &item.name) {
+            (None, Some(name)) => Some(name.trim().to_ascii_lowercase()),
+            _ => None,
+        };
         let definition = definition_of(item, name.as_deref());
+        let (key, who) = item.known_by.0.unwrap_or_else(|| {
+            let key = JoinKey::of(
+                item.process.as_ref().map(|p| p.as_str()),
+                item.definition
+                    .as_ref()
+                    .map(|d| d.as_str())
+                    .or(name.as_deref()),
+                item.user.as_ref().map(|u| u.as_str()),
+                item.child.as_ref(),
+            );
+            let (user, child) = (item.user.as_ref(), item.child.as_ref());
+            (key, who(definition.as_ref(), user, child))
+        });
         let lineage = Lineage {
             task: task.clone(),
             key,
-            who: who(definition.as_ref(), item.user.as_ref(), item.child.as_ref()),
+            who,
             process: mark_of(item.process.as_ref()),
             created: item.created.map(Stamp::from),
             first_seen: at,

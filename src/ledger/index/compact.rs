@@ -1,6 +1,5 @@
 //! The small forms in which a million lineages fit into memory; they hold nothing that the journal doesn't.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -9,6 +8,7 @@ use jiff::Timestamp;
 use crate::ledger::lineage::JoinKey;
 use crate::ledger::ran::RunMark;
 use crate::ledger::record::OpenedItem;
+use crate::model::hash::FastMap;
 use crate::model::task::DefinitionId;
 use crate::model::{AttemptState, Digest, Kind, RefusalReason, TaskId};
 
@@ -96,14 +96,17 @@ impl From<&Digest> for Short {
 #[derive(Clone, Debug)]
 pub(in crate::ledger) struct Interner<T> {
     values: Vec<T>,
-    at: HashMap<T, u32>,
+    at: FastMap<T, u32>,
+    /// The last one that was put in: mostly the next one is the same.
+    last: u32,
 }
 
 impl<T> Default for Interner<T> {
     fn default() -> Self {
         Self {
             values: Vec::new(),
-            at: HashMap::new(),
+            at: FastMap::default(),
+            last: 0,
         }
     }
 }
@@ -111,7 +114,11 @@ impl<T> Default for Interner<T> {
 impl<T: Clone + Eq + Hash> Interner<T> {
     /// The value's number, from 1; 0 stands for none (and for what is beyond four thousand million values).
     pub fn put(&mut self, value: &T) -> u32 {
+        if self.get(self.last) == Some(value) {
+            return self.last;
+        }
         if let Some(at) = self.at.get(value) {
+            self.last = *at;
             return *at;
         }
         let Ok(at) = u32::try_from(self.values.len() + 1) else {
@@ -119,6 +126,7 @@ impl<T: Clone + Eq + Hash> Interner<T> {
         };
         self.values.push(value.clone());
         self.at.insert(value.clone(), at);
+        self.last = at;
         at
     }
 

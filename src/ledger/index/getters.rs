@@ -218,8 +218,16 @@ impl Index {
     /// What the ledger remembers, as policies see it. `count_foreign`: attempts of OIG's own job and
     /// of admins count towards `attempts` too.
     pub fn history(&self, lineage: LineageId, count_foreign: bool) -> Option<facts::History> {
+        let mut history = self.tries(lineage, count_foreign)?;
         let of = self.lineage(lineage)?;
-        let current = TaskId::from(&of.task);
+        let past = of.past.iter().flat_map(|past| &past.ids);
+        history.ids = past.chain([&of.task]).map(TaskId::from).collect();
+        Some(history)
+    }
+
+    /// The same without the ids, for guards and gates: they are asked about every task, and ask for none.
+    pub fn tries(&self, lineage: LineageId, count_foreign: bool) -> Option<facts::History> {
+        let of = self.lineage(lineage)?;
         let mut history = facts::History {
             lineage,
             attempts: 0,
@@ -235,7 +243,7 @@ impl Index {
             keeps_ids: self.keep_ids.contains(&of.target),
             recent: Vec::new(),
             former_owners: Vec::new(),
-            ids: vec![current.clone()],
+            ids: Vec::new(),
         };
         let Some(past) = &of.past else {
             return Some(history);
@@ -248,8 +256,6 @@ impl Index {
         history.unproven = past.unproven;
         history.reset = past.reset;
         history.last_attempt_at = past.last_state.map(|_| past.last_at.time());
-        history.ids = past.ids.iter().map(TaskId::from).collect();
-        history.ids.push(current);
         history.recent = past
             .attempts
             .iter()

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{before, shared};
+use crate::ledger::lineage::KnownBy;
 use crate::ledger::ran::RunMark;
 use crate::model::alike::Step;
 use crate::model::{
@@ -78,6 +79,9 @@ pub struct OpenedItem {
     /// A walk through the accounts of persons found it, and no list showed it.
     #[serde(rename = "w", default, skip_serializing_if = "std::ops::Not::not")]
     pub walked: bool,
+    /// What it is known by, where that was worked out already; never written.
+    #[serde(skip)]
+    pub known_by: KnownBy,
 }
 
 /// A successor.

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use proptest::prelude::*;
 
 use super::*;
-use crate::ledger::block::{pack, unpack};
+use crate::ledger::block::{Room, pack, unpack};
 use crate::ledger::open::without_a_disk;
 use crate::model::Outcome;
 use crate::model::long::{Damage, damaged, damages, run};
@@ -163,7 +163,7 @@ fn no_record_whatever_makes_the_reader_panic() {
 
 #[test]
 fn no_block_whatever_makes_the_reader_panic_or_grow_without_bounds() {
-    let values = pack(journal());
+    let values = pack(journal(), &mut Room::default());
     let cases = (any::<prop::sample::Index>(), damages(WORDS));
     run("blocks", 1000, &cases, |(at, how)| {
         let (first, value) = &values[at.index(values.len())];

@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use super::error::UpkeepError;
 use super::file::Coming;
 use super::pace::Pace;
-use crate::ledger::block::{pack, unpack};
+use crate::ledger::block::{Room, pack, unpack};
 use crate::ledger::record::{VERSION, decode, digest_of, link};
 use crate::ledger::sidecar::Mark;
 use crate::ledger::store::Store;
@@ -100,9 +100,9 @@ pub(crate) fn write(
     let mut hash = Sha256::new();
     let mut waiting: Vec<(u64, Vec<u8>)> = Vec::new();
     let mut bytes = 0;
-    let mut failed = None;
+    let (mut failed, mut room) = (None, Room::default());
     let mut flush = |waiting: &mut Vec<(u64, Vec<u8>)>, coming: &mut Coming| {
-        for (first, value) in pack(waiting) {
+        for (first, value) in pack(waiting, &mut room) {
             // a value is far below four gigabytes
             let length = u32::try_from(value.len()).unwrap_or(u32::MAX);
             for part in [&first.to_be_bytes()[..], &length.to_be_bytes(), &value] {

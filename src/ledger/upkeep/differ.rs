@@ -277,6 +277,7 @@ mod tests {
             ambiguous: false,
             run: crate::ledger::ran::RunMark::default(),
             walked: false,
+            known_by: Default::default(),
         }
     }
 

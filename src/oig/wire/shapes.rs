@@ -23,12 +23,13 @@ impl<'de> Row<'de> {
             let Fields(fields) = map.next_value()?;
             self.form.extend(fields);
         } else if key.eq_ignore_ascii_case("links") {
-            self.links = Some(map.next_value()?);
+            let raw: &RawValue = map.next_value()?;
+            self.links = Some(raw.get());
         } else {
             let raw: &RawValue = map.next_value()?;
             self.flat.push(Field {
                 name: key,
-                value: Value::from_raw(raw),
+                value: Value::read(raw.get()),
             });
         }
         Ok(())

@@ -49,6 +49,7 @@ fn opened(lineage: u64) -> OpenedItem {
         ambiguous: false,
         run: Default::default(),
         walked: false,
+        known_by: Default::default(),
     }
 }
 

@@ -77,6 +77,7 @@ impl Person {
             ambiguous: _,
             run: _,
             walked: _,
+            known_by: _,
         } = item;
         self.login(user);
         *owner = owner.take().filter(|owner| !self.is(owner));

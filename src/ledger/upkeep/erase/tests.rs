@@ -312,6 +312,7 @@ fn a_number_that_is_somebodys_login_is_not_taken_out_of_the_work_of_strangers() 
         ambiguous: false,
         run: Default::default(),
         walked: false,
+        known_by: Default::default(),
     };
     let note = |text: &str| EventBody::Note { text: text.into() };
     let decided = |lineage: u64, inputs: &str, read: [(&str, &str); 2]| EventBody::Decided {

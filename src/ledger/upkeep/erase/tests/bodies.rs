@@ -170,6 +170,7 @@ pub(super) fn bodies(who: &Called) -> Vec<EventBody> {
                     ambiguous: false,
                     run: RunMark::default(),
                     walked: false,
+                    known_by: Default::default(),
                 })
                 .collect(),
         },
