@@ -1,13 +1,15 @@
 //! Reads what the guards need for the acts that are wanted, most urgent first, and asks the guards; it never asks a gate.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
 mod asked;
+mod read;
 
 use self::asked::{AT_ONCE, ask, asked_first};
+use self::read::read;
 use super::collect::collector;
 use super::evaluate::{Behind, CycleError, Evaluated, Proposal, Shown};
 use super::facts::Surroundings;
@@ -20,7 +22,7 @@ use crate::model::facts::Known;
 use crate::model::hash::{FastMap, FastSet};
 use crate::model::two;
 use crate::model::{
-    Action, Decision, Kind, LineageId, Login, OrderRelease, Principal, ProcessKey, Refusal,
+    Action, Decision, LineageId, Login, OrderRelease, Principal, ProcessKey, Refusal,
     RefusalReason, Road, RoleKey, Scope, TargetName, Verdict,
 };
 
@@ -104,7 +106,7 @@ pub async fn propose(
             if asked.is_err()
                 && let Some(refusal) = known_before(around, &wish)
             {
-                again.push((wish, refusal));
+                again.push((wish, behind, refusal));
                 continue;
             }
             let used = read_on.entry(target_of(&wish)).or_default();
@@ -132,15 +134,15 @@ pub async fn propose(
         }
     }
     // who was looked at longest ago comes first, so that each has its turn
-    again.sort_by_key(|(wish, _)| memory.looked.get(&wish.decision.lineage).copied());
-    for (wish, refusal) in again {
+    again.sort_by_key(|(wish, ..)| memory.looked.get(&wish.decision.lineage).copied());
+    for (wish, behind, refusal) in again {
         let used = read_on.entry(target_of(&wish)).or_default();
         if *used < cap {
             *used += 1;
             memory.looked.insert(wish.decision.lineage, memory.cycle);
-            late.push(wish);
+            late.push((wish, behind));
         } else {
-            out.proposals.push(refused(around, wish, vec![refusal]));
+            out.proposals.push(refused(wish, behind, vec![refusal]));
         }
     }
     let read_to_the_end = read(around, memory, &late).await?;
@@ -515,72 +517,6 @@ fn found_out(reason: RefusalReason) -> bool {
             reason,
             RefusalReason::BeneficiaryNotActive | RefusalReason::StaleGrant
         )
-}
-
-/// Reads people, accounts and possible responses for the wishes that only lack facts, the most urgent first; false where
-/// time ran out before the end.
-async fn read(
-    around: &Surroundings<'_>,
-    memory: &mut Memory,
-    wishes: &[(Wish, Behind)],
-) -> Result<bool, CycleError> {
-    let mut people = BTreeSet::new();
-    let mut asked: HashSet<&ProcessKey> = HashSet::new();
-    let mut processes: Vec<(ProcessKey, u64)> = Vec::new();
-    let mut responses = Vec::new();
-    for (wish, _) in wishes {
-        let needs = needs(around, wish);
-        let task = &around.snapshot.tasks[wish.row];
-        if needs.beneficiary
-            && let Some(login) = &task.beneficiary
-        {
-            people.insert(login.clone());
-        }
-        if needs.process
-            && let Some(key) = &task.process
-            && asked.insert(key)
-        {
-            processes.push((key.clone(), around.accounts.fingerprint(key)));
-        }
-        if needs.responses {
-            responses.push(task.id.clone());
-        }
-    }
-    let share = around.bench.settings.guard.fact_age / 4;
-    let until = around.bench.clock.now().saturating_add(share);
-    let until = until.unwrap_or(Timestamp::MAX);
-    let mut collector = collector(around.bench, memory);
-    collector.people(people).await?;
-    collector.processes(processes, until).await?;
-    collector.responses(responses, until).await?;
-    if !asked.is_empty() && !memory.cache.finished_shown {
-        // accounts that were only being made show nothing finished; one that is in use tells whether it would be shown
-        let others = in_use(around, &asked);
-        super::collect::collector(around.bench, memory)
-            .processes(others, until)
-            .await?;
-    }
-    Ok(around.bench.clock.now() <= until)
-}
-
-/// Some accounts beside these on which something else than their creation is open.
-fn in_use(around: &Surroundings<'_>, asked: &HashSet<&ProcessKey>) -> Vec<(ProcessKey, u64)> {
-    const SOME: usize = 3;
-    let rows = around.snapshot.tasks.iter().zip(around.kinds);
-    let mut found: Vec<(ProcessKey, u64)> = Vec::new();
-    for (task, kind) in rows {
-        if let Some(key) = &task.process
-            && *kind != Kind::Create
-            && !asked.contains(key)
-            && !found.iter().any(|(of, _)| of == key)
-        {
-            found.push((key.clone(), around.accounts.fingerprint(key)));
-        }
-        if found.len() == SOME {
-            break;
-        }
-    }
-    found
 }
 
 fn hand(wish: &Wish, handed: &mut HashMap<Login, u32>) {

@@ -238,7 +238,11 @@ async fn r20_a_hint_of_a_stopped_further_login_is_not_dropped() {
     drill.safe_so_far().await;
     let left = drill.count("healable_open");
     drill.judge_leaving(left).await;
-    assert_eq!(count(&stopped, "ended", "unreadable"), 0, "{stopped:#} {log}");
+    assert_eq!(
+        count(&stopped, "ended", "unreadable"),
+        0,
+        "{stopped:#} {log}"
+    );
 }
 
 /// Data were put back and no id has been given out since: what an admin had cancelled is open again.
