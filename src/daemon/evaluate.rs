@@ -29,7 +29,7 @@ use crate::model::settings::Settings;
 use crate::model::two;
 use crate::model::{
     Clock, CycleId, Decision, Fields, Kind, Known, LineageId, Login, Owner, Refusal, RefusalReason,
-    Snapshot, TargetName, Task, TaskId, Verdict,
+    Road, Snapshot, TargetName, Task, TaskId, Verdict,
 };
 use crate::oig::{Client, Logins, OigError};
 use crate::policy::{Class, Need, PolicySet, Worded};
@@ -147,6 +147,8 @@ pub struct Evaluated {
     pub to_justify: Vec<justify::Wish>,
     /// Lineages decided in this cycle on which something is to be done.
     pub fresh: FastSet<LineageId>,
+    /// A list shows one of those.
+    pub fresh_in_lists: bool,
     /// What became of hints.
     pub hinted: Hinted,
     /// Acts under our login that are not on record.
@@ -386,7 +388,11 @@ pub async fn evaluate_list(
         if let Some(glance) = glance {
             out.strangers = another::look(bench, memory, &snapshot, glance).await?;
         }
-        memory.forget_unseen(snapshot.read());
+        let no_turn = bench.ledger.read(|index| {
+            let unread = snapshot.unread.iter();
+            unread.filter_map(|id| index.lineage_of(id)).collect()
+        });
+        memory.forget_unseen(snapshot.read(), &no_turn);
     }
     let proposed = propose::propose(&around, memory, &rows, &mut out).await;
     if proposed.is_err() {
@@ -550,6 +556,8 @@ fn remember(
         out.rests.push(Rest { decision, relook });
     } else {
         out.fresh.insert(state.lineage);
+        // what is read by its id in turn looks other each time; that is no reason to read lists oftener
+        out.fresh_in_lists |= around.hinted.road(row) == Road::List;
     }
     let lineage = state.lineage;
     Some(Inputs {

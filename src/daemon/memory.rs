@@ -170,11 +170,12 @@ impl Memory {
     }
 
     /// Forgets lineages that the last pass did not show; not those that it could not, because a list that shows them
-    /// was not read.
-    pub fn forget_unseen(&mut self, read: Bits) {
+    /// was not read, or because they are read by their ids and had no turn.
+    pub fn forget_unseen(&mut self, read: Bits, no_turn: &FastSet<LineageId>) {
         let cycle = self.cycle;
-        self.lineages
-            .retain(|_, known| known.seen == cycle || !known.asked(read));
+        self.lineages.retain(|lineage, known| {
+            known.seen == cycle || !known.asked(read) || no_turn.contains(lineage)
+        });
         let Self {
             lineages, looked, ..
         } = self;

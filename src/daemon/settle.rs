@@ -341,7 +341,7 @@ impl Core {
         let next_look = found.observed.next_look;
         let changed = found.observed.opened + found.observed.joined > 0
             || !found.observed.outcomes.is_empty()
-            || !found.fresh.is_empty();
+            || found.fresh_in_lists;
         let faults = found.fault_count;
         let to_justify = std::mem::take(&mut found.to_justify);
         let shown = found.shown.take();

@@ -160,6 +160,7 @@ impl Work {
             return Ok(out);
         }
         self.returned_forgiven &= late;
+        self.listed |= snapshot.read();
         if late {
             walk.changed.clear();
             walk.rows.clear();

@@ -72,6 +72,8 @@ pub(super) struct Work {
     pub strange: HashMap<LineageId, u8>,
     /// Evidence of another world that the next pass has to confirm, with the passes so far.
     pub doubtful: Option<Doubt>,
+    /// Logins of which a list was taken in, in this run.
+    pub listed: Bits,
     /// A person has said that what came back is no older data; the next list that is taken in ends that.
     pub returned_forgiven: bool,
     /// What the lists show once that is on record.
@@ -100,6 +102,7 @@ impl Work {
             back: HashMap::new(),
             strange: HashMap::new(),
             doubtful: None,
+            listed: 0,
             returned_forgiven: false,
             calm: Calm::default(),
             evidence: HashMap::new(),

@@ -14,7 +14,7 @@ use super::seers::Sure;
 use super::walk::Walk;
 use super::work::Work;
 use crate::model::attempt::next;
-use crate::model::seers::Bits;
+use crate::model::seers::{Bits, bit};
 use crate::model::{AttemptEvent, LineageId, Outcome, Snapshot, Task, TaskId};
 
 /// Ids that are named as evidence.
@@ -103,10 +103,9 @@ impl Work {
                 _ => why,
             }));
         }
-        let read_at = snapshot.taken_at;
         let older = self
             .older(walk, sure)
-            .or_else(|| self.returned(walk, read_at));
+            .or_else(|| self.returned(snapshot, walk));
         let quiet = self.strange.is_empty() && self.doubtful.is_none();
         if walk.strangers.is_empty() && quiet && older.is_none() {
             return Ok(World::Known);
@@ -297,8 +296,10 @@ impl Work {
 
     /// Work that ended elsewhere is open again, much of it at once and unchanged: data of before that. A login that
     /// sees again what it did not see for a while looks the same, and a person says which it is (`reject world`): then
-    /// the same is asked no second time.
-    fn returned(&self, walk: &Walk, read_at: Timestamp) -> Option<Arc<str>> {
+    /// the same is asked no second time. The first list of a further login says nothing: it may have been configured
+    /// anew.
+    fn returned(&self, snapshot: &Snapshot, walk: &Walk) -> Option<Arc<str>> {
+        let known = bit(0) | self.listed;
         if walk.again.len() < RETURNED || self.returned_forgiven {
             return None;
         }
@@ -306,10 +307,11 @@ impl Work {
         let long = |lineage: LineageId| {
             let left = index.left(lineage)?;
             let since = left.since();
-            (read_at.duration_since(since) >= AWAY).then_some((lineage, since))
+            (snapshot.taken_at.duration_since(since) >= AWAY).then_some((lineage, since))
         };
-        let long: Vec<(LineageId, Timestamp)> =
-            walk.again.iter().filter_map(|(of, _)| long(*of)).collect();
+        let again = walk.again.iter();
+        let by_known = again.filter(|(_, at)| snapshot.seen_by(*at) & known != 0);
+        let long: Vec<(LineageId, Timestamp)> = by_known.filter_map(|(of, _)| long(*of)).collect();
         if long.len() < RETURNED {
             return None;
         }

@@ -253,3 +253,30 @@ async fn a_full_set_is_said_and_takes_more_once_it_was_read() {
     drill.run_for("2h").await;
     drill.judge_leaving(5).await;
 }
+
+/// The id that a bodyless CloudEvent names stands in a header: one who changes it on the way must not be believed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subject_that_was_changed_on_the_way_is_not_taken() {
+    let mut drill = taking(HIDDEN, "").await;
+    let at = address(&drill);
+    let signed_for_4711 = Event::new("m-1", "")
+        .and("ce-specversion", "1.0")
+        .and("ce-id", "1")
+        .and("ce-source", "/s")
+        .and("ce-type", "t")
+        .and("ce-subject", "4711");
+    let forged = signed_for_4711.with("ce-subject", "9990002");
+    let (status, text) = forged.send(&at);
+    drill.run_for("2h").await;
+    let reads = drill
+        .journal()
+        .iter()
+        .filter(|row| {
+            row["path"]
+                .as_str()
+                .is_some_and(|path| path.ends_with("/provtasks/9990002"))
+        })
+        .count();
+    drill.judge_leaving(5).await;
+    assert_eq!((status, reads), (400, 0), "{text}");
+}

@@ -64,6 +64,7 @@ mod drill_wait;
 mod drill_when;
 mod drill_words;
 mod drill_world;
+mod first_day_limits;
 mod governor_state;
 mod hints;
 mod init;
@@ -92,7 +93,7 @@ mod records_v5;
 mod records_v6;
 mod records_v7;
 mod records_v8;
-mod review_r20;
+
 mod road;
 mod road_traits;
 mod safety;

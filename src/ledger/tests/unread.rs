@@ -245,3 +245,60 @@ fn ids_that_begin_again_are_told_by_the_lists_that_were_read() {
         "{why}"
     );
 }
+
+/// Work that had left is back all at once, as it was: older data, or a login that sees again what it did not see for a
+/// while. A person says which; after a no it goes on, and nobody is asked again. Fewer, and what changed, say nothing.
+#[test]
+fn work_that_comes_back_at_once_is_asked_about_once() {
+    let (mut work, _) = core();
+    let many = |count: usize| (0..count).map(|n| rejected_in(&(100 + n).to_string()));
+    let back = |count: usize| many(count).collect::<Vec<Task>>();
+    fn rejected_in(id: &str) -> Task {
+        row(id, TaskStatus::Rejected, id)
+    }
+    let other = || rejected_in("300");
+    let with = |mut tasks: Vec<Task>| {
+        tasks.push(other());
+        tasks
+    };
+    see(&mut work, with(back(6)), 0);
+    for minute in [10, 20] {
+        see(&mut work, with(Vec::new()), minute);
+    }
+    // four of them, and after an hour
+    let seen = see(&mut work, with(back(4)), 120);
+    assert_eq!(seen.world, World::Known);
+    for minute in [130, 140] {
+        see(&mut work, with(Vec::new()), minute);
+    }
+    // all, but not for long enough
+    let soon = see(&mut work, with(back(6)), 150);
+    assert_eq!(soon.world, World::Known);
+    for minute in [160, 170] {
+        see(&mut work, with(Vec::new()), minute);
+    }
+    let first = see(&mut work, with(back(6)), 300);
+    assert!(
+        matches!(first.world, World::Doubtful(_)),
+        "{:?}",
+        first.world
+    );
+    let second = see(&mut work, with(back(6)), 310);
+    let World::Other(why) = &second.world else {
+        panic!("{:?}", second.world);
+    };
+    assert!(
+        why.contains("6 tasks that had left the lists are open again"),
+        "{why}"
+    );
+    for minute in [320, 330] {
+        see(&mut work, with(back(6)), minute);
+    }
+    let refused = work.keep_world("the role was given back", super::worlds::person(), at(335));
+    assert_eq!(refused.expect("recorded"), None);
+    for minute in [340, 350] {
+        let seen = see(&mut work, with(back(6)), minute);
+        assert_eq!(seen.world, World::Known);
+        assert!(seen.views.iter().all(|view| view.lineage.is_some()));
+    }
+}

@@ -468,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn r20_a_target_that_is_named_while_the_list_is_read_is_not_lost() {
+    fn a_target_that_is_named_while_the_list_is_read_is_not_lost() {
         let mut book = Book::new(10);
         let recovered = |id: &str| Coming {
             event: Some((print_of(id), 9)),

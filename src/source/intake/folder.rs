@@ -332,6 +332,47 @@ mod tests {
         assert!(at("done/a.csv.1").exists(), "the first one is kept");
     }
 
+    /// Its place is closed: it is taken once and named, the others are taken all the same, and it is taken again once
+    /// it is another one.
+    #[tokio::test]
+    async fn a_file_that_can_t_be_moved_away_is_taken_once_and_holds_up_no_other() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let watched = dir.path().join("in");
+        fs::create_dir(&watched).expect("made");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(&watched, mode).expect("mode");
+        let intake = Intake::open(&dir.path().join("hints"), 50, &Clock::wall()).expect("opened");
+        let mut folder = Folder::open(&watched, 50).expect("opened");
+        // a name of 255 bytes that is in `done` already: no free one can be made beside it
+        let name = "b".repeat(255);
+        fs::write(watched.join("done").join(&name), "").expect("written");
+        fs::write(watched.join(&name), "17\n").expect("written");
+        fs::write(watched.join("c"), "18\n").expect("written");
+        folder.look(&intake).await.expect("looked");
+        for _ in 0..4 {
+            let told = folder.look(&intake).await.expect_err("it is named");
+            assert!(
+                told.to_string().contains("can't be moved into `done`"),
+                "{told}"
+            );
+        }
+        assert!(watched.join("done/c").exists() && watched.join(&name).exists());
+        let files = |intake: &Intake| intake.standing().counted.files;
+        assert_eq!(files(&intake), 2, "each was taken once");
+        fs::write(watched.join(&name), "17\n19\n").expect("written");
+        folder
+            .look(&intake)
+            .await
+            .expect("it has changed, and may be written yet");
+        folder.look(&intake).await.expect_err("it is named");
+        assert_eq!((files(&intake), intake.standing().waiting), (3, 3));
+        fs::remove_file(watched.join(&name)).expect("removed");
+        folder
+            .look(&intake)
+            .await
+            .expect("nothing is wrong any more");
+    }
+
     #[test]
     fn a_folder_into_which_everybody_may_write_is_not_watched() {
         let dir = tempfile::tempdir().expect("a directory");
