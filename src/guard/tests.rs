@@ -120,6 +120,14 @@ fn spoiled() -> Vec<(R, Case)> {
         grant().with(sibling("501", "Zap", Kind::Unknown, 11)),
         &|_| {},
     );
+    // whoever hides what is finished hides what took the access away
+    add(R::AccountUnknown, grant(), &|c| c.finished_shown = false);
+    // seen later than that was done, and not dated: it may be older
+    add(
+        R::StaleGrant,
+        Case::retry(Kind::Enable).with(done("499", "Disable User", Kind::Disable, 9)),
+        &|c| c.dated = false,
+    );
     add(R::SiblingsUnknown, Case::retry(Kind::Revoke), &|c| {
         c.by_process = true;
         c.account = Known::unknown("timed out");
