@@ -15,7 +15,9 @@ use crate::dispatch::batch::{Batch, Pick};
 use crate::dispatch::deliver::{Delivered, End, deliver};
 use crate::governor::{Admitted, Answered, Governor, Lane, NotAnswered};
 use crate::ledger::record::{EventBody, Meta};
-use crate::ledger::{ClaimRequest, DecisionRecord, Entry, LedgerError, Settled, VerifyItem};
+use crate::ledger::{
+    ClaimRequest, Claimed, DecisionRecord, Entry, LedgerError, Settled, VerifyItem,
+};
 use crate::model::{
     Action, ActionName, BatchId, Receipt, ReceiptStatus, Refusal, RefusalReason, TargetName,
 };
@@ -273,11 +275,33 @@ impl Core {
                         permit.give_up(item);
                     }
                     done.refused.extend(claims.refused);
-                    if let Some(batch) = claims.batch {
+                    let (batch, gone) = claims.batch.map_or((None, Vec::new()), |batch| {
+                        let (gone, items) = batch
+                            .items
+                            .into_iter()
+                            .partition(|item: &Claimed| ledger.is_missed(item.lineage()));
+                        let left = Batch { items, ..batch };
+                        ((!left.items.is_empty()).then_some(left), gone)
+                    });
+                    if !gone.is_empty() {
+                        // it took the claim so long to come to the disk that a list came between
+                        let why = "a whole list that was read since its claim does not show it; it was not sent";
+                        let why = Arc::from(why);
+                        let receipt = |item: &Claimed| {
+                            let why = Arc::clone(&why);
+                            item.receipt(ReceiptStatus::Unsent { why }, clock.now())
+                        };
+                        let receipts = gone.iter().map(receipt).collect();
+                        match ledger.settle(receipts, Duration::ZERO, clock.now()).await {
+                            Ok(settled) => done.settled = settled,
+                            Err(error) => done.failed = Some(error),
+                        }
+                    }
+                    if let Some(batch) = batch.filter(|_| done.failed.is_none()) {
                         let delivered = deliver(&client, &clock, batch).await;
                         let receipts = delivered.receipts.clone();
                         match ledger.settle(receipts, delivered.took, clock.now()).await {
-                            Ok(settled) => done.settled = settled,
+                            Ok(settled) => done.settled.extend(settled),
                             Err(error) => done.failed = Some(error),
                         }
                         done.delivered = Some(delivered);

@@ -133,6 +133,7 @@ impl Work {
             self.looks.remove(&item.lineage());
             // no pass so far can tell what becomes of it
             self.not_absent(item.lineage());
+            self.missed().remove(&item.lineage());
         }
         Ok(Claims {
             batch: Some(Batch {
@@ -280,6 +281,7 @@ impl Work {
                 next(state, receipt.status.event())
             });
             let applied = settled.applied && taken.insert((receipt.lineage, receipt.ordinal));
+            self.missed().remove(&receipt.lineage);
             out.push(Settled { applied, ..settled });
             if !applied {
                 tracing::warn!(

@@ -23,7 +23,7 @@ use super::record::{Actor, Meta};
 use super::sidecar::Mark;
 use super::store::Store;
 use super::transfer;
-use super::work::Work;
+use super::work::{Missed, Work};
 use crate::governor::Admitted;
 use crate::model::settings::{DeliverySettings, StoreSettings};
 use crate::model::{CycleId, Digest, LineageId, Login, Outcome, Receipt, Refusal};
@@ -37,6 +37,7 @@ struct Shared {
     failed: Mutex<Option<Arc<str>>>,
     /// Who waits for that.
     broke: Notify,
+    missed: Missed,
 }
 
 /// The handle; clones share one ledger.
@@ -99,6 +100,7 @@ impl Ledger {
             store: Mutex::new(Some(Arc::clone(&opened.store))),
             failed: Mutex::new(None),
             broke: Notify::new(),
+            missed: Arc::clone(&opened.missed),
         });
         let report = opened.report.clone();
         let seen = Arc::downgrade(&shared);
@@ -115,6 +117,12 @@ impl Ledger {
     /// Reads the index under a short lock; don't do anything slow inside.
     pub fn read<R>(&self, look: impl FnOnce(&Index) -> R) -> R {
         look(&self.0.index.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// True where a whole list taken in since its claim does not show the lineage's claimed id: what is not sent yet must
+    /// not be sent any more.
+    pub fn is_missed(&self, lineage: LineageId) -> bool {
+        lock(&self.0.missed).contains(&lineage)
     }
 
     /// Why the ledger has stopped, if it has: then the process must end.

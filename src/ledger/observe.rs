@@ -436,6 +436,10 @@ impl Work {
                 self.not_absent_yet(lineage);
             }
             if attempt.state == AttemptState::Claimed {
+                if sure && present.is_none() {
+                    // not sent yet, or its answer is on its way: who is about to send it must know
+                    self.missed().insert(lineage);
+                }
                 continue;
             }
             if shown || (sure && !early) {

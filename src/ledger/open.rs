@@ -21,7 +21,7 @@ use super::sled::SledStore;
 use super::store::Store;
 use super::upkeep::copy::COPY;
 use super::upkeep::swap;
-use super::work::Work;
+use super::work::{Missed, Work};
 use crate::model::settings::StoreSettings;
 use crate::model::{AttemptEvent, AttemptState, Outcome};
 
@@ -53,6 +53,7 @@ pub(super) struct Opened {
     pub sidecar: Option<Sidecar>,
     pub lock: Option<File>,
     pub report: OpenReport,
+    pub missed: Missed,
 }
 
 /// What the sidecar has to say of an index.
@@ -333,6 +334,7 @@ fn settle_start(
         sidecar,
         lock,
         report,
+        missed: Missed::default(),
     })
 }
 

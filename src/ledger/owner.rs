@@ -40,12 +40,14 @@ pub(super) fn run(
         store,
         sidecar,
         lock: held,
+        missed,
         ..
     } = opened;
     let failed: Arc<Mutex<Option<Arc<str>>>> = Arc::default();
     // one group on its way to the disk, one that waits: more would only be memory
     let (to_disk, groups) = to_disk(1);
     let mut work = Work::new(index).writing_to(to_disk.clone());
+    work.missed = missed;
     let (seen, note) = (Arc::clone(&failed), Arc::clone(&note_failure));
     let writer = std::thread::spawn(move || write(&groups, &*store, sidecar, &seen, &*note));
     let mut closing = None;

@@ -1,7 +1,7 @@
 //! What one operation may do on the ledger's thread: read the index, emit events; nothing is acknowledged before the group is on disk.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -44,6 +44,10 @@ impl Presence {
     }
 }
 
+/// Lineages whose claim is on its way to the disk or to the server, and that a whole list taken in since does not show
+/// under the claimed id; whoever is about to send looks here last.
+pub(super) type Missed = Arc<Mutex<FastSet<LineageId>>>;
+
 /// Records that one operation gathers at most before they are handed on: what a large list brings is
 /// written while the rest is put together.
 const GATHERED: usize = 512;
@@ -60,6 +64,8 @@ pub(super) struct Work {
     pub presence: Vec<Presence>,
     /// What the running pass looked for by its id in vain: nothing follows from its silence about these.
     pub unread: FastSet<LineageId>,
+    /// See [`Missed`].
+    pub missed: Missed,
     /// When the last pass was taken: an older one that comes in late tells nothing about presence.
     pub last_pass: Option<Timestamp>,
     /// When the first pass of this run that counts as absence was taken in.
@@ -96,6 +102,7 @@ impl Work {
             pending: Vec::new(),
             presence: Vec::new(),
             unread: FastSet::default(),
+            missed: Missed::default(),
             last_pass: None,
             sure_since: None,
             newcomers: HashMap::new(),
@@ -110,6 +117,10 @@ impl Work {
             dated: Dated::default(),
             held: Held::default(),
         }
+    }
+
+    pub fn missed(&self) -> MutexGuard<'_, FastSet<LineageId>> {
+        self.missed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Hands records on while an operation is still making more.

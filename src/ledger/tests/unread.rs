@@ -302,3 +302,38 @@ fn work_that_comes_back_at_once_is_asked_about_once() {
         assert!(seen.views.iter().all(|view| view.lineage.is_some()));
     }
 }
+
+/// A claim that takes its time to come to the disk: a whole list that comes between, and does not show the task, is
+/// known to whoever is about to send it. A list that shows it says nothing, nor does one that is not whole.
+#[test]
+fn a_list_that_comes_between_claim_and_request_is_known_to_the_sender() {
+    let (mut work, _) = core();
+    let both = || vec![rejected("1"), row("2", TaskStatus::Rejected, "78")];
+    let seen = see(&mut work, both(), 0);
+    let [one, two] = [0, 1].map(|n| seen.views[n].lineage.expect("opened"));
+    let items = vec![
+        admitted(one, "1", Action::Retry),
+        admitted(two, "2", Action::Retry),
+    ];
+    let claims = work.claim(request(items, 1), at(1)).expect("claimed");
+    let batch = claims.batch.expect("a batch");
+    assert_eq!(batch.items.len(), 2);
+    let missed = |work: &Work| work.missed().iter().copied().collect::<Vec<_>>();
+    see(&mut work, both(), 1);
+    assert_eq!(missed(&work), []);
+    let mut torn = sighting(vec![rejected("1")], 1);
+    Arc::make_mut(&mut torn.snapshot).stable = false;
+    work.observe(&torn, at(1)).expect("taken in");
+    assert_eq!(missed(&work), [], "it may have slipped through");
+    see(&mut work, vec![rejected("1")], 1);
+    assert_eq!(missed(&work), [two]);
+    let why = || ReceiptStatus::Unsent {
+        why: Arc::from("not shown"),
+    };
+    let receipts = batch.items.iter().map(|item| item.receipt(why(), at(1)));
+    let settled = work
+        .settle(receipts.collect(), Duration::ZERO, at(1))
+        .expect("settled");
+    assert!(settled.iter().all(|one| one.applied), "{settled:?}");
+    assert_eq!(missed(&work), []);
+}
