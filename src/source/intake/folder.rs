@@ -131,6 +131,7 @@ impl Folder {
             let print = (meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec());
             if before.get(&path) != Some(&print) {
                 // one that is still written is another one at the next look
+                self.stuck.remove(&path);
                 self.seen.insert(path, print);
                 continue;
             }
