@@ -227,7 +227,7 @@ impl From<LoadError> for Failure {
         match error {
             LoadError::Findings { path, findings } => Self::findings(&path, &findings),
             LoadError::Read { .. } => Self::of(Kind::Config, &error)
-                .hint("name the file with -c FILE; examples/provtaskd.toml is a start"),
+                .hint("name the file with -c FILE, or make one with `provtaskd init`"),
         }
     }
 }

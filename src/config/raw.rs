@@ -123,7 +123,7 @@ section! {
     /// When cycles run: an interval, or cron lines in a zone.
     ScheduleRaw "schedule" {
         every: String = Default(r#""5m""#), "Pause between the end of a cycle and the next; caps hold for as long. A reading that is due, a hint or an order brings a cycle forward, which counts into the same caps.";
-        at_most: String = Default(r#""30m""#), "Longest pause, when nothing changes or the list is slow.";
+        at_most: String = Default(r#""30m""#), "Longest pause: it grows by half with each cycle whose list brings nothing new to decide or to tell (tasks may have gone from it), and where the list is slow; it begins anew with the next that does.";
         cron: Vec<String> = Optional(r#"["*/10 6-20 * * 1-5", "0 * * * *"]"#), "Cron lines (5 or 6 fields, 0 and 7 are Sunday) instead of `every`. Between their times what was sent is read, and nothing is sent (`not_scheduled`); a target that is not yet known gets little in each cycle, so name many times rather than one a night.";
         zone: String = Default(r#""UTC""#), "IANA zone of cron lines, business hours and absences without an offset.";
         business_hours: Words = Default(r#"{ mon = "08:00-18:00", tue = "08:00-18:00", wed = "08:00-18:00", thu = "08:00-18:00", fri = "08:00-18:00" }"#), "Opening times per weekday (`mon` to `sun`); a missing day is closed.";

@@ -111,12 +111,21 @@ async fn a_file_that_can_not_be_put_away_does_not_hold_up_the_others() {
     let folder = drill.dir.path().join("in");
     // not understood, and its name is so long that NAME.reason can't be made
     std::fs::write(folder.join("a".repeat(250)), "a,b\n1,2\n").expect("written");
+    // nor may a name write lines of the log
+    std::fs::write(folder.join("x\nFORGED"), "9990004\n").expect("written");
     std::fs::write(folder.join("z.csv"), format!("task\n{}\n", one[0])).expect("written");
     let began = std::time::Instant::now();
     while began.elapsed() < PATIENCE && !folder.join("done/z.csv").exists() {
         tokio::task::yield_now().await;
     }
     let taken = folder.join("done/z.csv").exists();
+    assert!(folder.join("done/x\nFORGED").exists());
+    let log = drill.log();
+    let forged: Vec<&str> = log
+        .lines()
+        .filter(|line| line.starts_with("FORGED"))
+        .collect();
+    assert_eq!(forged, Vec::<&str>::new());
     let after = standing(&drill);
     drill.run_for("2h").await;
     drill.judge_leaving(if taken { 4 } else { 5 }).await;

@@ -15,6 +15,7 @@ use super::book::Coming;
 use super::cause::Cause;
 use super::{Intake, IntakeError, table};
 use crate::model::Road;
+use crate::model::text::one_line;
 
 /// So often it is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -150,7 +151,8 @@ impl Folder {
             intake.shared.counts.file(why.is_none());
             let into = if why.is_none() { "done" } else { "failed" };
             let moved = put_away(&path, &self.dir.join(into), why.as_deref());
-            let file = path.display();
+            // whoever may put a file there must not write lines of the log
+            let file = one_line(&path.to_string_lossy());
             match (&why, &moved) {
                 (None, _) => tracing::info!(%file, "a file of ids was taken"),
                 (Some(why), Ok(())) => {
@@ -257,7 +259,7 @@ fn put_away(path: &Path, into: &Path, why: Option<&str>) -> Result<(), std::io::
         beside.push(".reason");
         // the log has it as well: a name that leaves no room for it keeps nothing from being moved
         if let Err(error) = fs::write(&beside, format!("{why}\n")) {
-            tracing::warn!(file = %Path::new(&beside).display(), %error, "why the file can't be used can't be written beside it");
+            tracing::warn!(file = %one_line(&beside.to_string_lossy()), %error, "why the file can't be used can't be written beside it");
         }
     }
     fs::rename(path, free)
