@@ -172,8 +172,10 @@ pub async fn read(
                 tracing::warn!(task = %hint.task, %error, "a task that was named by a hint could not be read; it is tried again");
                 // nothing follows from the absence of what could not be read
                 unsure(snapshot, &hint);
-                if !stopped {
-                    out.ends.push((hint, None));
+                // what ends the readings of a cycle is no trial of that task, and comes last in the next
+                match stopped {
+                    true => out.kept.push(hint),
+                    false => out.ends.push((hint, None)),
                 }
             }
         }

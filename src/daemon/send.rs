@@ -286,6 +286,7 @@ impl Core {
                     if !gone.is_empty() {
                         // it took the claim so long to come to the disk that a list came between
                         let why = "a whole list that was read since its claim does not show it; it was not sent";
+                        tracing::info!(batch = %done.batch, items = gone.len(), %why, "not sent");
                         let why = Arc::from(why);
                         let receipt = |item: &Claimed| {
                             let why = Arc::clone(&why);

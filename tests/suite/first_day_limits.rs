@@ -99,6 +99,24 @@ async fn a_hint_behind_more_open_tasks_than_places_is_read_some_day() {
     assert_eq!(ended, 1, "{after:#}");
 }
 
+/// A task whose reading always ends the readings of the cycle (503, for that one alone) does not keep the others from
+/// being read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_is_answered_503_keeps_no_other_hint_waiting() {
+    let mut drill = crate::intake_support::taking(HIDDEN, "").await;
+    let at = address(&drill);
+    let broken =
+        json!({"do": "html503", "on": "read", "path": "/provtasks/9990001", "probability": 1.0});
+    drill.act(json!({ "fault": broken })).await;
+    let body = r#"{"tasks":["9990001","9990002","9990003"]}"#;
+    assert_eq!(Event::new("m-1", body).send(&at).0, 202);
+    drill.run_for("6h").await;
+    let after = standing(&drill);
+    drill.judge_leaving(5).await;
+    assert_eq!(count(&after, "ended", "not_found"), 2, "{after:#}");
+    assert_eq!(after["waiting"], 1, "{after:#}");
+}
+
 /// One file of the folder that can't be moved away must not keep others from being taken.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_can_not_be_put_away_does_not_hold_up_the_others() {

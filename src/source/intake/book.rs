@@ -129,16 +129,18 @@ impl Book {
         !self.targets.is_empty() || self.waiting.values().any(|waiting| !waiting.asked)
     }
 
-    /// These had their turn and wait on.
+    /// These had their turn and wait on, behind all others: one at which each cycle ends must not keep them waiting.
     pub fn had_turn<'a>(&mut self, hints: impl IntoIterator<Item = &'a Hint>) {
         for hint in hints {
-            if let Some(waiting) = self.waiting.get_mut(&hint.task)
-                && waiting.turn == hint.turn
-            {
-                waiting.asked = true;
-            }
             if hint.followed {
                 self.last_followed = Some(hint.task.clone());
+            }
+            let waiting = self.waiting.get_mut(&hint.task);
+            if let Some(waiting) = waiting.filter(|waiting| waiting.turn == hint.turn) {
+                self.order.remove(&waiting.turn);
+                self.turn += 1;
+                (waiting.turn, waiting.asked) = (self.turn, true);
+                self.order.insert(self.turn, hint.task.clone());
             }
         }
     }
@@ -465,6 +467,34 @@ mod tests {
         }
         assert!(book.end(&now[0], HintEnd::NotFound));
         assert_eq!(book.followed(), 0);
+    }
+
+    #[test]
+    fn one_at_which_a_cycle_ends_comes_last_in_the_next_and_brings_none_forward() {
+        let mut book = Book::new(10);
+        taken(&mut book, &coming("a", 9, &["1", "2", "3"]), 0);
+        let order = |book: &Book| -> Vec<String> {
+            let hints = book.hints().into_iter();
+            hints.map(|hint| hint.task.to_string()).collect()
+        };
+        let first = book.hints().remove(0);
+        book.had_turn([&first]);
+        assert_eq!(order(&book), ["2", "3", "1"]);
+        assert!(book.is_wanted(), "the others had no turn");
+        let all = book.hints();
+        book.had_turn(&all);
+        assert_eq!(order(&book), ["2", "3", "1"]);
+        assert!(!book.is_wanted());
+        // named once more it has a turn of its own, whatever became of the one before
+        taken(&mut book, &coming("b", 9, &["1"]), 0);
+        book.had_turn(&all);
+        assert!(book.is_wanted());
+        for hint in book.hints() {
+            book.end(&hint, HintEnd::Followed);
+        }
+        let second = book.hints().remove(1);
+        book.had_turn([&second]);
+        assert_eq!(order(&book), ["3", "1", "2"]);
     }
 
     #[test]
