@@ -77,7 +77,7 @@ impl Core {
         let names: Vec<&str> = logins.iter().map(Login::as_str).collect();
         tracing::warn!(
             logins = %names.join(", "),
-            "a further login is there for the first time: everything that only it showed is left until a person releases it (`provtaskd inbox`, `provtaskd approve baseline:TARGET`)"
+            "the whole list of a further login was read for the first time since enforce is on: what only it has shown until now belongs to the old backlog and is left until a person releases it (`provtaskd inbox`, `provtaskd approve baseline:TARGET`), unless a person has; what it shows first from now on is new"
         );
         self.ledger
             .take_baseline(Actor::Daemon, logins, now)

@@ -23,6 +23,7 @@ mod documented_curl;
 mod drill;
 mod drill_another;
 mod drill_approve;
+mod drill_between;
 mod drill_broken;
 mod drill_caps;
 mod drill_clock;
