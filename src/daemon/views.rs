@@ -43,7 +43,7 @@ impl Core {
                 why.push("claims found open at start are still being read".to_owned());
             }
         }
-        let some_acts = why.is_empty() && self.unprobed.len() < ActionName::ALL.len();
+        let some_acts = why.is_empty() && self.unprobed.all.len() < ActionName::ALL.len();
         let unprobed = self.unprobed_words();
         if some_acts {
             return (configured, unprobed);

@@ -49,6 +49,7 @@ mod drill_outage;
 mod drill_pace;
 mod drill_pause;
 mod drill_poison;
+mod drill_probed;
 mod drill_real;
 mod drill_recall;
 mod drill_record;
