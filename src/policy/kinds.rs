@@ -7,7 +7,8 @@ use regex::bytes::{RegexSet, RegexSetBuilder};
 use serde::Deserialize;
 
 use super::diagnostic::Diagnostic;
-use super::glob;
+use super::doubts::Words;
+use super::{glob, shipped};
 use crate::model::{Kind, Task};
 
 /// Definitions remembered; beyond that the memory starts anew (it only saves time).
@@ -18,6 +19,8 @@ const MOST_REMEMBERED: usize = 10_000;
 struct RawTable {
     #[serde(default)]
     kind: Vec<RawRow>,
+    /// Without them those that ship hold, so that an older table of one's own is read with the same care.
+    words: Option<Words>,
 }
 
 #[derive(Deserialize)]
@@ -42,6 +45,9 @@ pub struct KindTable {
     /// Patterns over `target NUL name`.
     patterns: RegexSet,
     kinds: Vec<(Kind, String)>,
+    /// How many of them are the configuration's own, which are believed.
+    configured: usize,
+    words: Words,
     remembered: RwLock<HashMap<Box<str>, Kind>>,
 }
 
@@ -74,9 +80,11 @@ impl KindTable {
             patterns.push(pattern(target, name));
             kinds.push((*kind, format!("configuration: {text}")));
         }
+        let mut words = None;
         match toml::from_str::<RawTable>(source) {
             Err(error) => findings.push(toml_finding(file, source, &error)),
             Ok(table) => {
+                words = table.words;
                 for row in table.kind {
                     let at = row.kind.span().start;
                     match row.kind.get_ref().parse::<Kind>() {
@@ -99,6 +107,12 @@ impl KindTable {
                 }
             }
         }
+        let words = match words {
+            Some(words) => words,
+            None => shipped_words()
+                .inspect_err(|finding| findings.push((**finding).clone()))
+                .unwrap_or_default(),
+        };
         if !findings.is_empty() {
             return Err(findings);
         }
@@ -114,29 +128,30 @@ impl KindTable {
         Ok(Self {
             patterns,
             kinds,
+            configured: configured.len(),
+            words,
             remembered: RwLock::new(HashMap::new()),
         })
     }
 
-    /// The kind of a definition of a target; [`Kind::Unknown`] where nothing fits or the row shows no name.
+    /// The kind of a definition of a target; [`Kind::Unknown`] where nothing fits, the row shows no name, or the
+    /// name's other words speak against the kind of the pattern that fits.
     pub fn kind(&self, target: &str, name: &str) -> Kind {
-        self.row(target, name)
-            .map_or(Kind::Unknown, |(kind, _)| kind)
-    }
-
-    /// The kind and the pattern that said so.
-    pub fn row(&self, target: &str, name: &str) -> Option<(Kind, &str)> {
         if name.trim().is_empty() {
-            return None;
+            return Kind::Unknown;
         }
-        let first = self
-            .patterns
-            .matches(key(target, name).as_bytes())
-            .iter()
-            .next()?;
-        self.kinds
-            .get(first)
-            .map(|(kind, pattern)| (*kind, pattern.as_str()))
+        let found = self.patterns.matches(key(target, name).as_bytes());
+        let Some(first) = found.iter().next() else {
+            return Kind::Unknown;
+        };
+        match self.kinds.get(first) {
+            None => Kind::Unknown,
+            Some((kind, _)) if first < self.configured => *kind,
+            Some((kind, pattern)) => match self.words.against(*kind, pattern, name) {
+                None => *kind,
+                Some(_) => Kind::Unknown,
+            },
+        }
     }
 
     /// The kind of a task, remembered per target and definition name.
@@ -163,6 +178,14 @@ impl KindTable {
         remembered.insert(key.into_boxed_str(), kind);
         kind
     }
+}
+
+/// The words of the table that ships.
+fn shipped_words() -> Result<Words, Box<Diagnostic>> {
+    let (file, source) = shipped::KINDS;
+    let table = toml::from_str::<RawTable>(source);
+    let table = table.map_err(|error| Box::new(toml_finding(file, source, &error)))?;
+    Ok(table.words.unwrap_or_default())
 }
 
 /// A TOML error with its place.
@@ -197,6 +220,23 @@ names = ["* updated"]
         assert_eq!(table.kind("Mail 2", "Quota Updated"), Kind::Change);
         assert_eq!(table.kind("AD", "Quota Updated"), Kind::Unknown);
         assert_eq!(table.kind("Mail", ""), Kind::Unknown);
+    }
+
+    /// What the configuration names is believed; a table of one's own without words is doubted by those that ship.
+    #[test]
+    fn a_name_that_contradicts_its_pattern_is_unknown_unless_the_configuration_names_it() {
+        let source = "[[kind]]\nkind = \"disable\"\nnames = [\"disable *\"]\n";
+        let table = KindTable::compile("kinds.toml", source, &[]).expect("compiles");
+        assert_eq!(table.kind("AD", "Disable User"), Kind::Disable);
+        assert_eq!(table.kind("AD", "Disable Account Expiry"), Kind::Unknown);
+        let own = [("AD/disable account *".to_owned(), Kind::Enable)];
+        let table = KindTable::compile("kinds.toml", source, &own).expect("compiles");
+        assert_eq!(table.kind("AD", "Disable Account Expiry"), Kind::Enable);
+        assert_eq!(table.kind("SAP", "Disable Account Expiry"), Kind::Unknown);
+        let none = "words = { giving = [], taking = [], off = [], limits = [], measures = [], undoing = [], changing = [] }\n";
+        let table = KindTable::compile("kinds.toml", &format!("{none}{source}"), &[]);
+        let table = table.expect("compiles");
+        assert_eq!(table.kind("AD", "Disable Account Expiry"), Kind::Disable);
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod api;
 pub mod backoff;
 mod compile;
 pub mod diagnostic;
+mod doubts;
 pub mod duration;
 pub mod engine;
 mod first;

@@ -1,0 +1,149 @@
+//! Drills of names that say something else than the pattern they fit, whole processes: nobody gets access back by a misread name; judged by the simulator's truth.
+
+use std::collections::BTreeMap;
+
+use crate::drill::{Drill, Setup};
+
+/// What the inbox says of each task by its target user.
+fn why(drill: &Drill) -> BTreeMap<String, String> {
+    let truth = drill.truth();
+    let tasks = truth["tasks"].as_array().expect("tasks");
+    let user = |id: &str| {
+        let own = tasks.iter().find(|task| task["id"].to_string() == id);
+        own.and_then(|task| task["beneficiary"].as_str())
+            .map(str::to_owned)
+    };
+    let mut said = BTreeMap::new();
+    for item in drill.inbox() {
+        let why = item["why"].as_str().expect("a reason").to_owned();
+        let ids = item["tasks"].as_array().into_iter().flatten();
+        for id in ids.filter_map(|id| user(id.as_str()?)) {
+            said.insert(id, why.clone());
+        }
+    }
+    said
+}
+
+/// A completed task moved or set somebody to where nobody works, under a name that is no plain disable.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_grant_older_than_a_move_to_where_nobody_works_is_not_sent() {
+    let mut world = String::from(
+        r#"
+name = "moved away"
+seed = 5
+[server]
+forget_after = "30d"
+[[target]]
+name = "AD"
+[[user]]
+login = "STAYED"
+[[task]]
+target = "AD"
+user = "STAYED"
+task = "Add User to Group"
+failure = "network"
+created = "-50h"
+"#,
+    );
+    for (login, name) in [
+        ("MOVED1", "Move User To Disabled OU"),
+        ("MOVED2", "Set User Inactive"),
+        ("MOVED3", "Move User To Leavers OU"),
+        ("MOVED4", "Set Employee Gone"),
+        ("MOVED5", "Account Status Updated"),
+        ("PLAIN1", "Disable User"),
+    ] {
+        world.push_str(&format!(
+            r#"
+[[user]]
+login = "{login}"
+[[task]]
+target = "AD"
+user = "{login}"
+task = "Add User to Group"
+failure = "network"
+created = "-50h"
+[[task]]
+target = "AD"
+user = "{login}"
+task = "{name}"
+kind = "disable"
+status = "C"
+created = "-24h"
+"#
+        ));
+    }
+    let mut drill = Setup::of(&world).enforcing().await;
+    drill.run_for("24h").await;
+    let said = why(&drill);
+    let evidence = drill.judge().await;
+    assert_eq!(
+        (evidence.count("healed"), evidence.count("effects")),
+        (1, 1)
+    );
+    for (login, reason) in [
+        ("MOVED1", "stale_grant"),
+        ("MOVED2", "stale_grant"),
+        ("MOVED3", "account_unknown"),
+        ("MOVED4", "account_unknown"),
+        ("MOVED5", "account_unknown"),
+        ("PLAIN1", "stale_grant"),
+    ] {
+        assert_eq!(
+            said.get(login).map(String::as_str),
+            Some(reason),
+            "{said:?}"
+        );
+    }
+}
+
+/// Names that begin with taking and give: whoever is disabled does not get access by them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_takes_a_limit_away_is_no_revoke_and_is_not_sent_for_who_has_left() {
+    let mut world = String::from(
+        r#"
+name = "limits"
+seed = 5
+[[target]]
+name = "AD"
+[[population]]
+target = "AD"
+accounts = 2
+task = [{ task = "Telephone Updated", failure = "network" }]
+"#,
+    );
+    for (n, name) in [
+        "Remove Account Lock",
+        "Enable User After Suspension Revoked",
+        "Disable Account Expiry",
+        "Remove User from Disabled Group",
+        "Revoke Termination",
+    ]
+    .iter()
+    .enumerate()
+    {
+        world.push_str(&format!(
+            r#"
+[[user]]
+login = "GONE{n}"
+status = "Disabled"
+[[task]]
+target = "AD"
+user = "GONE{n}"
+task = "{name}"
+kind = "enable"
+failure = "network"
+"#
+        ));
+    }
+    let mut drill = Setup::of(&world).enforcing().await;
+    drill.run_for("24h").await;
+    let named = drill.json(&["status", "--json"]).to_string();
+    let evidence = drill.judge().await;
+    assert_eq!(
+        (evidence.count("healed"), evidence.count("effects")),
+        (2, 2)
+    );
+    assert_eq!(evidence.count("effects_to_inactive"), 0);
+    assert!(named.contains("kind_unknown"), "{named}");
+}
