@@ -11,6 +11,7 @@ use crate::control::RefusedKind;
 use crate::model::settings::{AuthKind, ServerSettings, Settings};
 use crate::model::{Clock, UserKey};
 use crate::oig::filter::encode;
+use crate::oig::more::Said;
 use crate::oig::{Client, Look, OigError, dates};
 use crate::traits::{RENEW, rows_of};
 
@@ -280,6 +281,13 @@ async fn ask(
     } else {
         format!("{} may read the list, and sees tasks", server.login)
     });
+    let said = Said::of_tree(&list.body, u64::try_from(rows).unwrap_or(u64::MAX));
+    if let Some(why) = said.contradiction(0) {
+        online.warnings.push((
+            format!("the server contradicts itself about the end of the list: {why}"),
+            "the list is read on to where nothing more comes; look at what stands between this machine and OIG, and run `provtaskd probe`".to_owned(),
+        ));
+    }
     people(client, server, &mut online).await?;
     Ok(Ok(online))
 }

@@ -38,6 +38,8 @@ pub(super) struct Inner {
     counts: Counts,
     /// Pages of the last complete list: how far reads ahead may go without asking past the end.
     pub(super) pages_known: AtomicU32,
+    /// The last list's end was contradicted by the server's own words.
+    pub(super) contradicts: AtomicBool,
     /// True once the server has shown that it understands `or` between users.
     pub(super) or_works: AtomicBool,
     /// Buffers of pages that were taken apart, for the next ones of the same list: a page of a megabyte takes
@@ -119,6 +121,7 @@ impl Client {
             clock,
             counts: Counts::default(),
             pages_known: AtomicU32::new(0),
+            contradicts: AtomicBool::new(false),
             buffers: Mutex::default(),
             or_works: AtomicBool::new(false),
         }))

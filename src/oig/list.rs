@@ -10,6 +10,7 @@ use super::client::{Client, Inner};
 use super::error::OigError;
 use super::filter::{encode, number_of};
 use super::map::{Interner, Mapper};
+use super::more::{More, Said};
 use crate::model::hash::FastSet;
 use crate::model::{Snapshot, Task, TaskId};
 
@@ -21,9 +22,16 @@ struct PageOut {
     unreadable: Vec<String>,
     /// Whether the first and the last item could be read.
     ends: (bool, bool),
-    /// The server says that there is more.
-    more: bool,
+    said: Said,
     next: Next,
+}
+
+/// Where a list ends.
+enum End {
+    /// It is whole.
+    Whole,
+    /// It ended oddly.
+    Odd(&'static str),
 }
 
 /// What the page's `next` link is good for.
@@ -53,6 +61,16 @@ struct Builder {
     last: Option<TaskId>,
     /// The last row of the last page can't be read.
     last_unread: bool,
+    /// How far into the list the pages reach, in rows.
+    reached: u64,
+    /// How many pages the last list had.
+    known: u32,
+    /// What the server contradicts itself in, about the list's end.
+    contradiction: Option<String>,
+    /// How many rows there are at least by what pages say, and in which words.
+    claimed: Option<(u64, String)>,
+    /// The last page showed nothing new.
+    idle: bool,
 }
 
 impl Client {
@@ -76,26 +94,65 @@ impl Client {
         let limit = u64::from(inner.settings.page_size.max(1));
         let mut built = Builder::new(inner);
         let first = inner
-            .list_page(&path, &inner.offset_query(1, limit), limit)
+            .list_page(&path, &inner.offset_query(1, limit))
             .await?;
-        let (raw, more) = (count(first.raw), first.more);
+        let raw = count(first.raw);
+        let more = built.more(&first, 0, limit);
+        if more == More::No {
+            built.add(first, false);
+            return Ok(built.done(inner, None));
+        }
+        if let Next::Opaque(_) = first.next {
+            return self.follow(built, first, &path, limit).await;
+        }
+        // without a flag a full page is one of many, as a promise is
+        let full = more == More::Look(None) && raw > 1 && raw >= limit;
+        if more != More::Promised && !full {
+            built.add(first, false);
+            return self.look_on(built, &path, limit).await;
+        }
         let step = match &first.next {
             Next::Offset(next) if *next > 1 => next - 1,
-            Next::Offset(_) if more => {
+            Next::Offset(_) if more == More::Promised => {
                 built.add(first, false);
                 return Ok(built.incomplete("the first page's next link points back to itself"));
             }
-            Next::Opaque(_) if more => return self.follow(built, first, &path, limit).await,
             _ => raw,
         };
         built.add(first, false);
-        if !more {
-            return Ok(built.done(inner, None));
-        }
         if raw == 0 {
             return Ok(built.incomplete("an empty page promised more"));
         }
         self.ahead(built, step, limit, &path).await
+    }
+
+    /// Reads on where the first page says that it is the last one and something speaks against it, page by
+    /// page, each beginning with the last row of the one before, until nothing new comes.
+    async fn look_on(
+        &self,
+        mut built: Builder,
+        path: &str,
+        limit: u64,
+    ) -> Result<Snapshot, OigError> {
+        let inner = &self.0;
+        loop {
+            if built.snapshot.pages >= inner.settings.max_pages {
+                return Ok(built.incomplete("server.max_pages is reached"));
+            }
+            // where pages hold one row a page that repeats it would never end
+            let overlap = built.reached > 1 && limit > 1;
+            let before = built.reached - u64::from(overlap);
+            let query = inner.offset_query(before + 1, limit);
+            let page = inner.list_page(path, &query).await?;
+            let raw = count(page.raw);
+            let more = built.more(&page, before, limit);
+            let fresh = built.add(page, overlap);
+            match built.end(&more, raw, fresh, overlap) {
+                Some(End::Whole) => return Ok(built.done(inner, None)),
+                Some(End::Odd(why)) => return Ok(built.incomplete(why)),
+                None => {}
+            }
+        }
     }
 
     /// The pages after the first, several in flight, taken in order. Each begins with the last row of
@@ -116,7 +173,7 @@ impl Client {
         let mut flight: JoinSet<(u32, Result<PageOut, OigError>)> = JoinSet::new();
         let mut waiting: BTreeMap<u32, PageOut> = BTreeMap::new();
         let (mut asked, mut taken) = (1_u32, 1_u32);
-        let mut end: Option<Option<&'static str>> = None;
+        let mut end: Option<End> = None;
         let mut last = 1;
         loop {
             while end.is_none() && flight.len() < width && asked < inner.settings.max_pages {
@@ -134,7 +191,7 @@ impl Client {
                 let index = asked;
                 flight.spawn(async move {
                     let query = client.0.offset_query(offset, limit);
-                    (index, client.0.list_page(&path, &query, limit).await)
+                    (index, client.0.list_page(&path, &query).await)
                 });
                 asked += 1;
             }
@@ -165,29 +222,27 @@ impl Client {
                     continue;
                 }
                 last = taken;
-                let (raw, more) = (count(page.raw), page.more);
-                let back = matches!(page.next, Next::Offset(next) if next <= offset);
+                let raw = count(page.raw);
+                let more = built.more(&page, offset - 1, limit);
+                let back = more == More::Promised
+                    && matches!(page.next, Next::Offset(next) if next <= offset);
                 let fresh = built.add(page, overlap);
-                end = match (more, raw) {
-                    (false, _) => Some(None),
-                    (true, 0) => Some(Some("an empty page promised more")),
-                    (true, _) if back => Some(Some("a next link points back")),
-                    (true, _) if fresh == 0 => {
-                        Some(Some("a page repeats what earlier pages showed"))
+                end = match built.end(&more, raw, fresh, overlap) {
+                    None if back => Some(End::Odd("a next link points back")),
+                    None if taken >= inner.settings.max_pages => {
+                        Some(End::Odd("server.max_pages is reached"))
                     }
-                    (true, _) if taken >= inner.settings.max_pages => {
-                        Some(Some("server.max_pages is reached"))
-                    }
-                    (true, _) => {
+                    None => {
                         built.snapshot.stable &= raw >= rows;
                         None
                     }
+                    ended => ended,
                 };
             }
         }
         Ok(match end {
-            Some(None) => built.done(inner, Some(last)),
-            Some(Some(why)) => built.incomplete(why),
+            Some(End::Whole) => built.done(inner, Some(last)),
+            Some(End::Odd(why)) => built.incomplete(why),
             None => built.incomplete("server.max_pages is reached"),
         })
     }
@@ -204,15 +259,14 @@ impl Client {
         let mut seen: HashSet<String> = HashSet::new();
         let mut page = first;
         loop {
-            let more = page.more;
+            let raw = count(page.raw);
+            let more = built.more(&page, built.reached, limit);
             let next = std::mem::replace(&mut page.next, Next::None);
-            let empty = page.raw == 0;
-            built.add(page, false);
-            if !more {
-                return Ok(built.done(inner, None));
-            }
-            if empty {
-                return Ok(built.incomplete("an empty page promised more"));
+            let fresh = built.add(page, false);
+            match built.end(&more, raw, fresh, false) {
+                Some(End::Whole) => return Ok(built.done(inner, None)),
+                Some(End::Odd(why)) => return Ok(built.incomplete(why)),
+                None => {}
             }
             if built.snapshot.pages >= inner.settings.max_pages {
                 return Ok(built.incomplete("server.max_pages is reached"));
@@ -220,12 +274,14 @@ impl Client {
             let query = match next {
                 Next::Opaque(query) => query,
                 Next::Offset(offset) => inner.offset_query(offset, limit),
+                // where no flag speaks the last page is the one without a link
+                Next::None if more == More::Look(None) => return Ok(built.done(inner, None)),
                 Next::None => return Ok(built.incomplete("more was promised without a next link")),
             };
             if !seen.insert(query.clone()) {
                 return Ok(built.incomplete("a next link points back"));
             }
-            page = inner.list_page(path, &query, limit).await?;
+            page = inner.list_page(path, &query).await?;
         }
     }
 }
@@ -252,7 +308,65 @@ impl Builder {
             ids: FastSet::default(),
             last: None,
             last_unread: false,
+            reached: 0,
+            known: inner.pages_known.load(Ordering::Relaxed),
+            contradiction: None,
+            claimed: None,
+            idle: false,
         }
+    }
+
+    /// Whether the list goes on behind this page; `before`: rows before it.
+    fn more(&mut self, page: &PageOut, before: u64, limit: u64) -> More {
+        self.reached = self.reached.max(before.saturating_add(page.said.rows));
+        if page.said.total.is_some() {
+            // a list that shrinks while it is read has the last page's total
+            self.claimed = None;
+        }
+        if let Some(lacking) = page.said.lacking(before) {
+            let so_far = self.claimed.as_ref().map_or(0, |(least, _)| *least);
+            if lacking.0 > so_far {
+                self.claimed = Some(lacking);
+            }
+        }
+        match page.said.more(before, limit) {
+            // a full page where more pages came last time: the flag may have been forgotten, so one look
+            More::No if page.said.rows >= limit && self.known > self.snapshot.pages + 1 => {
+                More::Look(None)
+            }
+            More::Look(Some(why)) => {
+                self.contradiction.get_or_insert(why.clone());
+                More::Look(Some(why))
+            }
+            more => more,
+        }
+    }
+
+    /// Whether the list ends with this page of `raw` rows, `fresh` of them new.
+    fn end(&mut self, more: &More, raw: u64, fresh: usize, overlap: bool) -> Option<End> {
+        self.idle = fresh == 0;
+        match more {
+            More::No => Some(self.whole()),
+            More::Promised if raw == 0 => Some(End::Odd("an empty page promised more")),
+            // nothing but the row that was asked for once more
+            More::Look(_) if raw <= u64::from(overlap) && fresh == 0 => Some(self.whole()),
+            _ if fresh == 0 => Some(End::Odd("a page repeats what earlier pages showed")),
+            _ => None,
+        }
+    }
+
+    /// The end, where the server's own numbers don't say that rows are lacking.
+    fn whole(&self) -> End {
+        match self.lacking() {
+            None => End::Whole,
+            Some(_) => End::Odd("its end is contradicted, and no more rows came"),
+        }
+    }
+
+    fn lacking(&self) -> Option<&str> {
+        let claimed = self.claimed.as_ref();
+        let claimed = claimed.filter(|(least, _)| *least > self.reached);
+        claimed.map(|(_, words)| words.as_str())
     }
 
     /// Adds a page; returns how many of its tasks were new. `overlap`: it must begin with the last row
@@ -314,7 +428,19 @@ impl Builder {
     /// The list is whole; `last`: how many pages it really had, where some were read past its end.
     fn done(self, inner: &Inner, last: Option<u32>) -> Snapshot {
         let pages = last.unwrap_or(self.snapshot.pages);
-        inner.pages_known.store(pages, Ordering::Relaxed);
+        // one that was only looked at is no page of the list
+        let known = pages.saturating_sub(u32::from(self.idle)).max(1);
+        inner.pages_known.store(known, Ordering::Relaxed);
+        let before = inner
+            .contradicts
+            .swap(self.contradiction.is_some(), Ordering::Relaxed);
+        if let Some(why) = self.contradiction.as_deref().filter(|_| !before) {
+            tracing::warn!(
+                why,
+                tasks = self.rows.len(),
+                "the server contradicts itself about the end of the list: it is read on to where nothing more comes, in each cycle"
+            );
+        }
         if let Some(why) = self.snapshot.unreadable.first() {
             tracing::warn!(
                 rows = self.snapshot.unreadable.len(),
@@ -326,6 +452,8 @@ impl Builder {
     }
 
     fn incomplete(mut self, why: &str) -> Snapshot {
+        let said = self.contradiction.as_deref().or_else(|| self.lacking());
+        let why = said.map_or_else(|| why.to_owned(), |said| format!("{why} ({said})"));
         tracing::warn!(
             pages = self.snapshot.pages,
             tasks = self.rows.len(),
@@ -347,7 +475,7 @@ impl Inner {
         query
     }
 
-    async fn list_page(&self, path: &str, query: &str, limit: u64) -> Result<PageOut, OigError> {
+    async fn list_page(&self, path: &str, query: &str) -> Result<PageOut, OigError> {
         let what = "the task list";
         let body = self.get_needed(what, &format!("{path}?{query}")).await?;
         let text = self.text(&body, what)?;
@@ -376,7 +504,7 @@ impl Inner {
                 Err(why) => unreadable.push(why),
             }
         }
-        let (has_more, link) = (page.has_more, page.next);
+        let (said, link) = (Said::of(&page), page.next);
         drop((page.items, page.own));
         drop(text);
         self.give_back(body.bytes);
@@ -395,16 +523,12 @@ impl Inner {
                 None => Next::Opaque(query),
             },
         };
-        let more = match has_more {
-            Some(more) => more,
-            None => !matches!(next, Next::None) || (raw > 0 && count(raw) >= limit),
-        };
         Ok(PageOut {
             tasks,
             raw,
             unreadable,
             ends,
-            more,
+            said,
             next,
         })
     }

@@ -14,6 +14,7 @@ mod list;
 mod logins;
 mod look;
 pub mod map;
+pub mod more;
 mod peer;
 pub mod people;
 mod quick;

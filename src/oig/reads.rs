@@ -9,6 +9,7 @@ use super::client::{Client, Inner, Reading};
 use super::error::OigError;
 use super::filter::{encode, equals};
 use super::map;
+use super::more::{More, Said};
 use super::people::{self, HistoryRow, Member, Proxy, Role};
 use super::wire::{Page, Row};
 use crate::model::facts::Person;
@@ -129,12 +130,16 @@ impl Client {
             };
             return Err(malformed(why.to_owned()));
         }
-        if page.has_more == Some(true) {
-            let why = "the answer says that there are more tasks than it shows";
-            return Err(malformed(why.to_owned()));
+        match Said::of(&page).more(0, u64::MAX) {
+            More::No => {}
+            More::Promised | More::Look(None) => {
+                let why = "the answer says that there are more tasks than it shows";
+                return Err(malformed(why.to_owned()));
+            }
+            More::Look(Some(why)) => return Err(malformed(why)),
         }
         let told = page.own.flat_value("id").and_then(super::wire::Value::text);
-        if let Some(id) = told.filter(|id| id.trim() != key.as_str()) {
+        if let Some(id) = told.filter(|id| ProcessKey::new(id) != *key) {
             return Err(malformed(format!("the answer is of process {id}")));
         }
         let mut tasks = Vec::with_capacity(page.items.len());
@@ -411,26 +416,50 @@ impl Client {
         let inner = &self.0;
         let path = inner.api(path);
         let mut all = Vec::new();
-        let mut offset = 1;
+        let mut before = 0;
+        let mut ends = None;
+        // why it is not whole: the first contradiction, and the most rows that the pages say there are
+        let (mut contradiction, mut least) = (None, 0);
         for _ in 0..SHORT_PAGES {
+            let offset = before + 1;
             let url = format!("{path}?offset={offset}&limit={SHORT_PAGE}{query}");
-            let (rows, more) = inner.short_page(what, &url, list, &each).await?;
-            let (items, count) = rows;
-            all.extend(items);
-            if !more {
+            let page = inner.short_page(what, &url, list, &each).await?;
+            let more = page.said.more(before, SHORT_PAGE);
+            if let Some((claimed, _)) = page.said.lacking(before) {
+                least = least.max(claimed);
+            }
+            let fresh = page.said.rows > 0 && page.ends != ends;
+            if fresh {
+                before += page.said.rows;
+                all.extend(page.items);
+                ends = page.ends;
+            }
+            if let More::Look(Some(why)) = &more {
+                contradiction.get_or_insert_with(|| why.clone());
+            }
+            let empty = page.said.rows == 0;
+            let at_its_end = more == More::No || empty && more != More::Promised;
+            if at_its_end && (fresh || empty) && least <= before {
                 return Ok(all);
             }
-            if count == 0 {
+            if at_its_end || !fresh {
                 break;
             }
-            offset += count;
         }
         Err(OigError::Malformed {
             what: what.to_owned(),
-            why: "the pages don't end".to_owned(),
+            why: contradiction.unwrap_or_else(|| "the pages don't end".to_owned()),
             excerpt: format!("{} rows read", all.len()),
         })
     }
+}
+
+/// One page of a short list.
+struct ShortPage<T> {
+    items: Vec<T>,
+    /// First and last row, by their ids and all that is told of them.
+    ends: Option<(String, String)>,
+    said: Said,
 }
 
 impl Inner {
@@ -440,7 +469,7 @@ impl Inner {
         url: &str,
         list: &str,
         each: &impl Fn(&Row<'_>) -> Option<T>,
-    ) -> Result<((Vec<T>, u64), bool), OigError> {
+    ) -> Result<ShortPage<T>, OigError> {
         let body = self.get_needed(what, url).await?;
         let text = self.text(&body, what)?;
         let page: Page<'_> = self.page(&text, &[list], &body, what)?;
@@ -451,8 +480,13 @@ impl Inner {
                 excerpt: self.excerpt(&body.bytes),
             });
         }
-        let count = u64::try_from(page.items.len()).unwrap_or(u64::MAX);
-        let items = page.items.iter().filter_map(each).collect();
-        Ok(((items, count), page.has_more.unwrap_or(false)))
+        // a page that comes again is told by its ends: a server that ignores the offset would never end
+        let ends = page.items.first().zip(page.items.last());
+        let ends = ends.map(|(first, last)| (format!("{first:?}"), format!("{last:?}")));
+        Ok(ShortPage {
+            items: page.items.iter().filter_map(each).collect(),
+            ends,
+            said: Said::of(&page),
+        })
     }
 }

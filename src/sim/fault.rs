@@ -105,6 +105,13 @@ pub enum FaultKind {
     ForeignNext,
     /// `hasMore` is true on an empty page.
     EmptyMore,
+    /// `hasMore` is false on every page; rows and links stay as they are.
+    FalseEnd,
+    /// There is no `hasMore`.
+    NoHasMore,
+    /// Of a page's rows only `value` come (2 without), with `hasMore` false and without a `next` link; `count`
+    /// stays what it was.
+    CutRows,
     /// `fields` is a map.
     MapFields,
     /// Texts are `{"base": …}`.

@@ -217,13 +217,13 @@ fn spoil(world: &World, answer: &mut Answer, req: &Req, fault: &FaultSpec) {
     let Ok(mut body) = serde_json::from_slice::<Value>(&answer.body) else {
         return;
     };
-    spoil_json(world, &mut body, req, fault.what);
+    spoil_json(world, &mut body, req, fault);
     answer.body = body.to_string().into_bytes();
 }
 
-fn spoil_json(world: &World, body: &mut Value, req: &Req, what: FaultKind) {
+fn spoil_json(world: &World, body: &mut Value, req: &Req, fault: &FaultSpec) {
     let is_list = body.get("hasMore").is_some();
-    match what {
+    match fault.what {
         FaultKind::OmitItems => {
             if let Some(rows) = rows(body) {
                 if is_list {
@@ -295,6 +295,23 @@ fn spoil_json(world: &World, body: &mut Value, req: &Req, what: FaultKind) {
             body["count"] = json!(0);
             if let Some(rows) = rows(body) {
                 rows.clear();
+            }
+        }
+        FaultKind::FalseEnd if is_list => body["hasMore"] = json!(false),
+        FaultKind::NoHasMore => {
+            if let Some(body) = body.as_object_mut() {
+                body.remove("hasMore");
+            }
+        }
+        FaultKind::CutRows if is_list => {
+            let value = fault.value.as_deref();
+            let kept = value.and_then(|text| text.parse().ok()).unwrap_or(2);
+            body["hasMore"] = json!(false);
+            if let Some(rows) = rows(body) {
+                rows.truncate(kept);
+            }
+            if let Some(links) = body.get_mut("links").and_then(Value::as_array_mut) {
+                links.retain(|link| link.get("rel").and_then(Value::as_str) != Some("next"));
             }
         }
         FaultKind::MapFields => each_object(body, &mut |object| {

@@ -77,6 +77,9 @@ pub struct Paging {
     pub foreign_links: bool,
     /// `totalResult`: `-1`, `counted`, `absent`.
     pub total: String,
+    /// What the server contradicts itself in, about the end of the list.
+    #[serde(default)]
+    pub contradiction: Option<String>,
     /// Bytes of an average row.
     pub row_bytes: u64,
     /// Milliseconds of the slowest page.

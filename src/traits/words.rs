@@ -296,6 +296,15 @@ fn pages(out: &mut Out, traits: &Traits, page_size: u32) {
         ),
         "only path and query of a link are used, on the configured origin; totals are not believed",
     );
+    if let Some(why) = &paging.contradiction {
+        out.tell(
+            true,
+            part,
+            "end of the list",
+            why.clone(),
+            "the list is read on to where nothing more comes, which costs a request in each cycle; where rows stay away that are counted, it is incomplete and nothing is sent: look at what stands between this machine and OIG",
+        );
+    }
     let by = &traits.order.by;
     let twice = match traits.order.repeatable {
         Some(true) => "the same twice",

@@ -122,6 +122,176 @@ async fn odd_endings_of_a_list_make_it_incomplete_or_shifted() {
     assert_eq!(endless.seen().len(), 4);
 }
 
+/// A page of three at most as it should be, with what its own keys say instead.
+fn saying(rows: std::ops::Range<u64>, says: serde_json::Value, next: Option<&str>) -> Vec<u8> {
+    let tasks: Vec<serde_json::Value> = rows
+        .map(|id| serde_json::json!({"id": id.to_string(), "fields": [{"name": "Status.Category", "value": "Rejected"}]}))
+        .collect();
+    let links = next.map(|href| serde_json::json!({"rel": "next", "href": href}));
+    let links: Vec<serde_json::Value> = links.into_iter().collect();
+    let mut body = serde_json::json!({"links": links, "count": tasks.len(), "totalResult": -1, "tasks": tasks});
+    for (key, value) in says.as_object().expect("keys") {
+        body[key] = value.clone();
+    }
+    json(body.to_string())
+}
+
+/// The list of a server of seven rows: how many came, whether it is whole and stable, and the requests.
+async fn seven(says: serde_json::Value, link: bool) -> (usize, bool, bool, usize) {
+    let stub = Stub::start(move |_, seen| {
+        let first = seen.offset();
+        let end = (first + 3).min(8).max(first);
+        let next = format!("/api/v1/provtasks?offset={}&limit=3", first + 3);
+        let next = (link && end < 8).then_some(next.as_str());
+        saying(first.min(8)..end.min(8), says.clone(), next)
+    })
+    .await;
+    let client = setup(&stub.origin()).client();
+    let list = client.list().await.expect("a list");
+    (
+        list.tasks.len(),
+        list.complete,
+        list.stable,
+        stub.seen().len(),
+    )
+}
+
+/// Neither hasMore nor count is trusted alone: what says that there is more is looked after.
+#[tokio::test]
+async fn a_list_whose_end_is_contradicted_is_read_on_and_never_taken_as_whole_unread() {
+    // the flag denies what the next link shows, or is not there: three pages that overlap by one row
+    for says in [
+        serde_json::json!({"hasMore": false}),
+        serde_json::json!({"hasMore": "false"}),
+    ] {
+        assert_eq!(seven(says, true).await, (7, true, true, 3));
+    }
+    // the flag denies what a total shows
+    let total = serde_json::json!({"hasMore": false, "totalResult": 7});
+    assert_eq!(seven(total, false).await, (7, true, true, 3));
+    // without a flag a link, or else a full page, is followed by another
+    for link in [true, false] {
+        let (rows, whole, stable, _) = seven(serde_json::json!({}), link).await;
+        assert_eq!((rows, whole, stable), (7, true, true));
+    }
+    // nothing but a full page beside a flag that says the end: it is the end, and nothing is asked once more
+    let (rows, whole, _, asked) = seven(serde_json::json!({"hasMore": false}), false).await;
+    assert_eq!((rows, whole, asked), (3, true, 1));
+    // more was counted than ever comes
+    for says in [
+        serde_json::json!({"hasMore": false, "count": 11}),
+        serde_json::json!({"hasMore": false, "totalResult": 11}),
+        serde_json::json!({"count": 11}),
+    ] {
+        let stub = Stub::start(move |_, seen| {
+            let rows = if seen.offset() == 1 { 1..3 } else { 2..3 };
+            saying(rows, says.clone(), None)
+        })
+        .await;
+        let list = setup(&stub.origin()).client().list().await.expect("a list");
+        assert_eq!((list.tasks.len(), list.complete), (2, false));
+        assert_eq!(
+            stub.seen().len(),
+            2,
+            "nothing new came, so nothing more is asked"
+        );
+    }
+    // a server that ignores the offset
+    let same = Stub::start(|_, _| {
+        saying(
+            1..4,
+            serde_json::json!({"hasMore": false}),
+            Some("/api/v1/provtasks?offset=4&limit=3"),
+        )
+    })
+    .await;
+    let list = setup(&same.origin()).client().list().await.expect("a list");
+    assert_eq!((list.tasks.len(), list.complete), (3, false));
+    // a page in the middle counts more than it holds
+    let middle = Stub::start(|_, seen| match seen.offset() {
+        1 => saying(1..4, serde_json::json!({"hasMore": true}), None),
+        3 => saying(
+            3..5,
+            serde_json::json!({"hasMore": false, "count": 3}),
+            None,
+        ),
+        _ => saying(0..0, serde_json::json!({"hasMore": false}), None),
+    })
+    .await;
+    let list = setup(&middle.origin())
+        .client()
+        .list()
+        .await
+        .expect("a list");
+    assert_eq!((list.tasks.len(), list.complete), (4, false));
+}
+
+/// A link on the last page, or one that leads nowhere, costs a look and no more.
+#[tokio::test]
+async fn a_next_link_on_the_last_page_is_looked_after_and_the_list_is_whole() {
+    for (href, asked) in [
+        ("/api/v1/provtasks?offset=4&limit=3", 2),
+        ("/api/v1/provtasks?cursor=zz", 2),
+        ("https://elsewhere/x?offset=4", 2),
+        ("/api/v1/provtasks?offset=1&limit=3", 2),
+    ] {
+        let stub = Stub::start(move |n, _| {
+            let says = serde_json::json!({"hasMore": false});
+            if n == 0 {
+                saying(1..3, says, Some(href))
+            } else {
+                saying(2..2, says, None)
+            }
+        })
+        .await;
+        let list = setup(&stub.origin()).client().list().await.expect("a list");
+        assert_eq!(
+            (list.tasks.len(), list.complete, list.stable),
+            (2, true, true),
+            "{href}"
+        );
+        assert_eq!(stub.seen().len(), asked, "{href}");
+    }
+    // one that goes round
+    let round = Stub::start(|_, _| {
+        saying(
+            1..3,
+            serde_json::json!({"hasMore": false}),
+            Some("/api/v1/provtasks?cursor=zz"),
+        )
+    })
+    .await;
+    let list = setup(&round.origin())
+        .client()
+        .list()
+        .await
+        .expect("a list");
+    assert_eq!((list.tasks.len(), list.complete), (2, false));
+}
+
+/// A server that has shown several pages, and one full one now: it may have forgotten the flag, so one look more.
+#[tokio::test]
+async fn a_list_that_ends_at_a_full_page_after_longer_ones_is_looked_after_once() {
+    let stub = Stub::start(|n, seen| match (n, seen.offset()) {
+        (0, 1) => saying(1..4, serde_json::json!({"hasMore": true}), None),
+        (1, 3) => saying(3..6, serde_json::json!({"hasMore": false}), None),
+        (_, 1) => saying(1..4, serde_json::json!({"hasMore": false}), None),
+        (_, 3) => saying(3..4, serde_json::json!({"hasMore": false}), None),
+        _ => saying(0..0, serde_json::json!({"hasMore": false}), None),
+    })
+    .await;
+    let mut setup = setup(&stub.origin());
+    setup.settings.pages_in_flight = 1;
+    let client = setup.client();
+    let mut asked = Vec::new();
+    for _ in 0..4 {
+        let list = client.list().await.expect("a list");
+        assert!(list.complete && list.stable);
+        asked.push(stub.seen().len());
+    }
+    assert_eq!(asked, [2, 4, 5, 6]);
+}
+
 #[tokio::test]
 async fn a_next_link_never_leads_to_another_host_or_path() {
     let other = Stub::start(|_, _| page(50..51, false, None)).await;

@@ -225,6 +225,19 @@ async fn pages_shift_overlap_and_lead_nowhere() {
         (&list["hasMore"], list["tasks"].as_array().unwrap().len()),
         (&json!(true), 0)
     );
+    let two = "/provtasks?offset=1&limit=3";
+    let (list, _sim) = under("false_end", two).await;
+    assert_eq!(list["hasMore"], false);
+    assert!(next(&list).contains("offset=4&"), "{}", next(&list));
+    let (list, _sim) = under("no_has_more", two).await;
+    assert!(list.get("hasMore").is_none() && next(&list).contains("offset=4&"));
+    let (list, _sim) = under("cut_rows", two).await;
+    let rows = list["tasks"].as_array().unwrap().len();
+    assert_eq!((rows, &list["count"]), (2, &json!(3)));
+    assert_eq!(
+        (&list["hasMore"], list["links"].as_array().unwrap().len()),
+        (&json!(false), 3)
+    );
     let (list, _sim) = under("omit_items", "/provtasks").await;
     assert_eq!(list["tasks"].as_array().unwrap().len(), 4);
     let (list, _sim) = under("duplicate_items", "/provtasks").await;

@@ -9,6 +9,7 @@ use crate::daemon::DaemonError;
 use crate::model::hash::FastSet;
 use crate::model::{Task, TaskId};
 use crate::oig::filter::{encode, number_of, path_and_query};
+use crate::oig::more::{More, Said};
 use crate::oig::{Look, OigError};
 use crate::traits::{Pass, order_of, passes, rows_of};
 
@@ -21,7 +22,15 @@ const SLOW: Duration = Duration::from_secs(20);
 struct Page {
     look: Look,
     tasks: Vec<Option<Task>>,
-    more: bool,
+    said: Said,
+    more: More,
+}
+
+impl Page {
+    /// It may not be the last one.
+    fn goes_on(&self) -> bool {
+        self.more != More::No
+    }
 }
 
 impl Prober {
@@ -29,7 +38,7 @@ impl Prober {
         let size = u64::from(self.settings.server.page_size.max(1));
         let first = self.page(1, size).await?;
         let rows = count(first.tasks.len());
-        let more = first.more;
+        let more = first.goes_on();
         self.envelope(&first);
         if more && rows > 0 && rows < size {
             self.traits.paging.capped_at = Some(rows);
@@ -77,10 +86,15 @@ impl Prober {
 
     async fn page(&mut self, offset: u64, limit: u64) -> Result<Page, OigError> {
         let path = self.query(offset, limit);
-        self.page_at(&path, Some(limit)).await
+        self.page_at(&path, offset - 1, Some(limit)).await
     }
 
-    async fn page_at(&mut self, path: &str, limit: Option<u64>) -> Result<Page, OigError> {
+    async fn page_at(
+        &mut self,
+        path: &str,
+        before: u64,
+        limit: Option<u64>,
+    ) -> Result<Page, OigError> {
         let what = "the task list";
         let Some(look) = self.look(what, path).await? else {
             return Err(OigError::Status {
@@ -106,16 +120,24 @@ impl Prober {
             .map(Result::ok)
             .collect();
         let rows = count(tasks.len());
-        let more = match look.body.get("hasMore") {
-            Some(Value::Bool(more)) => *more,
-            Some(Value::String(more)) => more.eq_ignore_ascii_case("true"),
-            _ => next_link(&look.body).is_some() || limit.is_some_and(|limit| rows >= limit),
-        };
+        let said = Said::of_tree(&look.body, rows);
+        let more = said.more(before, limit.unwrap_or(u64::MAX));
+        if let More::Look(Some(why)) = &more {
+            self.traits
+                .paging
+                .contradiction
+                .get_or_insert_with(|| why.clone());
+        }
         let took = u64::try_from(look.took.as_millis()).unwrap_or(u64::MAX);
         self.traits.paging.slowest_ms = self.traits.paging.slowest_ms.max(took);
         self.bytes += count(look.bytes);
         self.rows += rows;
-        Ok(Page { look, tasks, more })
+        Ok(Page {
+            look,
+            tasks,
+            said,
+            more,
+        })
     }
 
     /// Counts the rows that were not met before.
@@ -145,6 +167,7 @@ impl Prober {
         let mut pass = Pass::default();
         let mut offset = 1;
         let mut next = first;
+        let mut least = 0;
         loop {
             let page = match next.take() {
                 Some(page) => page,
@@ -154,8 +177,14 @@ impl Prober {
             pass.page(&page.tasks);
             self.rows(&page, known);
             // what was unreadable in the first page was counted with it
-            if !page.more {
-                pass.whole = true;
+            let reached = offset - 1 + rows;
+            if let Some((claimed, _)) = page.said.lacking(offset - 1) {
+                least = least.max(claimed);
+            }
+            // a look behind what may have been the end shows at most the row that was asked for once more
+            let looked = page.more != More::Promised && rows <= u64::from(pass.pages > 1);
+            if !page.goes_on() || looked {
+                pass.whole = least <= reached;
                 return Ok(pass);
             }
             if rows == 0 || pass.pages >= u64::from(self.options.max_pages) {
@@ -175,7 +204,7 @@ impl Prober {
             None => "absent",
         }
         .to_owned();
-        paging.next = next_word(body, page.more).to_owned();
+        paging.next = next_word(body, page.goes_on()).to_owned();
         let origin = &self.settings.server.origin;
         let links = body.get("links").and_then(Value::as_array);
         paging.foreign_links = links.into_iter().flatten().any(|link| {
@@ -206,14 +235,14 @@ impl Prober {
             let rows = count(page.tasks.len());
             if rows >= limit {
                 self.traits.paging.largest = Some(rows);
-            } else if page.more {
+            } else if page.goes_on() {
                 self.traits.paging.capped_at = Some(rows);
                 return Ok(());
             } else {
                 return Ok(());
             }
             let heavy = page.look.bytes.saturating_mul(2) > self.settings.server.max_body;
-            if page.look.took > SLOW || heavy || !page.more {
+            if page.look.took > SLOW || heavy || !page.goes_on() {
                 return Ok(());
             }
             limit = limit.saturating_mul(2);
@@ -222,8 +251,8 @@ impl Prober {
     }
 
     async fn default_page(&mut self) -> Result<(), DaemonError> {
-        match self.page_at("/provtasks", None).await {
-            Ok(page) if page.more => {
+        match self.page_at("/provtasks", 0, None).await {
+            Ok(page) if page.goes_on() => {
                 self.traits.paging.default_rows = Some(count(page.tasks.len()));
                 Ok(())
             }
@@ -244,7 +273,7 @@ impl Prober {
         }
         let condition = encode("Status.Category eq Rejected");
         let path = format!("/provtasks?offset=1&limit=200&q={condition}");
-        let word = match self.page_at(&path, Some(200)).await {
+        let word = match self.page_at(&path, 0, Some(200)).await {
             Ok(page) if page.tasks.iter().flatten().all(rejected) && !page.tasks.is_empty() => {
                 "honoured"
             }
