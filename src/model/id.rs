@@ -75,7 +75,36 @@ pub fn canonical_key(text: &str) -> std::borrow::Cow<'_, str> {
         let stripped = trimmed.trim_start_matches('0');
         return std::borrow::Cow::Borrowed(if stripped.is_empty() { "0" } else { stripped });
     }
-    std::borrow::Cow::Borrowed(trimmed)
+    match whole_number(trimmed) {
+        Some(digits) => std::borrow::Cow::Owned(digits),
+        None => std::borrow::Cow::Borrowed(trimmed),
+    }
+}
+
+/// The digits of a whole number that is written with a point or an exponent (`600007.0`, `6.00007E5`), as
+/// JSON writers do that know no integers. Beyond what a double tells apart the digits would be a guess.
+fn whole_number(text: &str) -> Option<String> {
+    let (number, exponent) = match text.split_once(['e', 'E']) {
+        Some((number, exponent)) => (number, exponent.trim_start_matches('+').parse().ok()?),
+        None => (text, 0_usize),
+    };
+    let (before, after) = number.split_once('.').unwrap_or((number, ""));
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    if before.is_empty() || !digits(before) || !digits(after) || exponent > 15 {
+        return None;
+    }
+    let after = after.trim_end_matches('0');
+    if after.len() > exponent {
+        return None;
+    }
+    let zeros = "0".repeat(exponent - after.len());
+    let all = format!("{before}{after}{zeros}");
+    let all = all.trim_start_matches('0');
+    match all.len() {
+        0 => Some("0".to_owned()),
+        1..=15 => Some(all.to_owned()),
+        _ => None,
+    }
 }
 
 fn canonical_login(text: &str) -> std::borrow::Cow<'_, str> {
@@ -251,6 +280,26 @@ mod tests {
         assert_eq!(TaskId::new(" 00417 "), TaskId::new("417"));
         assert_eq!(TaskId::new("000").as_str(), "0");
         assert_ne!(TaskId::new("417a"), TaskId::new("417"));
+        for same in [
+            "417.0",
+            " 417.000 ",
+            "4.17E2",
+            "4.17e+2",
+            "0.417E3",
+            "0417.",
+        ] {
+            assert_eq!(TaskId::new(same), TaskId::new("417"), "{same}");
+        }
+        assert_eq!(TaskId::new("0.0").as_str(), "0");
+        let other = [
+            "417.5", "4.17E1", "4.17E-2", "-417.0", ".417E3", "1e3e3", "1E99", "E2",
+        ];
+        for other in other
+            .into_iter()
+            .chain(["9007199254740993.0", "1.2.0", "417.0.0"])
+        {
+            assert_eq!(TaskId::new(other).as_str(), other, "no whole number");
+        }
         assert_eq!(Login::new("jDoe"), Login::new("JDOE"));
         assert!(TargetName::new("Ärzte ").is_like(&TargetName::new("äRZTE")));
         assert!(!TargetName::new("AD").is_like(&TargetName::new("AD2")));

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use provtaskd::model::clock::Clock;
 use provtaskd::model::decision::Action;
-use provtaskd::model::id::{BatchId, Login, ProcessKey, TaskId, UserKey};
+use provtaskd::model::id::{BatchId, Login, ProcessKey, RoleKey, TaskId, UserKey};
 use provtaskd::oig::{Client, ItemWord, LoginState, PutEnd, UnsentCause, WriteItem, receipts};
 
 use crate::client_stub::{Stub, http, json, page, setup};
@@ -186,6 +186,97 @@ async fn single_reads_tell_absent_from_unreadable() {
     assert_eq!(proxies[0].key, Some(UserKey::new("17")));
     let codes = client.responses(&TaskId::new("28")).await.expect("read");
     assert_eq!(codes, ["VALIDATION_FAILED"]);
+}
+
+/// Equal ids are equal in every form in which they come (contract section 9, point 1).
+#[tokio::test]
+async fn an_account_answers_under_any_form_of_its_id() {
+    for id in [
+        "\" 00020006 \"",
+        "20006",
+        "20006.0",
+        "\"20006.0\"",
+        "2.0006E4",
+    ] {
+        let body = format!(
+            r#"{{"id":{id},"provisionProcessTaskTOList":[{{"id":600007.0,"fields":[{{"name":"Status.Category","value":"Rejected"}}]}}]}}"#
+        );
+        let stub = Stub::start(move |_, _| json(&body)).await;
+        let client = setup(&stub.origin()).client();
+        let tasks = client.process(&ProcessKey::new("20006")).await.expect(id);
+        let tasks = tasks.expect("there");
+        assert_eq!(tasks[0].id.as_str(), "600007", "{id}");
+        let other = client.process(&ProcessKey::new("20007")).await;
+        assert!(other.is_err(), "{id} is another account");
+    }
+}
+
+/// A list of people that says nothing of its end is read on, as the list of tasks is.
+#[tokio::test]
+async fn members_are_read_to_the_last_page_whatever_the_flag_says() {
+    for says in [
+        serde_json::json!({}),
+        serde_json::json!({"hasMore": false}),
+        serde_json::json!({"hasMore": true}),
+    ] {
+        let flag = says.get("hasMore").cloned().unwrap_or_default();
+        let stub = Stub::start(move |_, seen| {
+            let first = seen.offset();
+            let end = (first + 10).min(28);
+            let users: Vec<serde_json::Value> = (first..end)
+                .map(|id| serde_json::json!({"id": id.to_string(), "userLogin": format!("U{id}")}))
+                .collect();
+            let next = serde_json::json!([{"rel": "next", "href": format!("https://front/x?offset={end}")}]);
+            let mut body = serde_json::json!({"count": users.len(), "users": users});
+            if end < 28 {
+                body["links"] = next;
+                body["hasMore"] = flag.clone();
+            }
+            json(body.to_string())
+        })
+        .await;
+        let client = setup(&stub.origin()).client();
+        let members = client.role_members(&RoleKey::new("7")).await.expect("read");
+        assert_eq!((members.len(), stub.seen().len()), (27, 3), "{says:?}");
+    }
+    // more is counted than comes, and the same page comes for ever
+    for (says, next) in [
+        (serde_json::json!({"count": 3, "hasMore": false}), false),
+        (serde_json::json!({"hasMore": false}), true),
+    ] {
+        let stub = Stub::start(move |_, seen| {
+            let user = serde_json::json!({"id": "24", "userLogin": "BKIDDO"});
+            let users = if next || seen.offset() == 1 {
+                vec![user]
+            } else {
+                Vec::new()
+            };
+            let mut body = serde_json::json!({"count": users.len(), "users": users});
+            if next {
+                body["links"] = serde_json::json!([{"rel": "next", "href": "/x?offset=2"}]);
+            }
+            for (key, value) in says.as_object().expect("keys") {
+                body[key] = value.clone();
+            }
+            json(body.to_string())
+        })
+        .await;
+        let read = setup(&stub.origin())
+            .client()
+            .role_members(&RoleKey::new("7"))
+            .await;
+        let error = read.expect_err("not whole").to_string();
+        assert!(error.contains("hasMore is false"), "{error}");
+        assert_eq!(stub.seen().len(), 2, "{error}");
+    }
+    // an account whose answer points to more is no answer
+    let more = r#"{"id":"22","hasMore":false,"links":[{"rel":"next","href":"/x?offset=2"}],"provisionProcessTaskTOList":[]}"#;
+    let stub = Stub::start(move |_, _| json(more)).await;
+    let read = setup(&stub.origin())
+        .client()
+        .process(&ProcessKey::new("22"))
+        .await;
+    assert!(read.is_err());
 }
 
 #[tokio::test]
