@@ -28,7 +28,7 @@ const LOOKS_AT_ONCE: usize = 200;
 
 /// Classes of reasons (`reasons.toml`) that lie in one task and not in its target: they don't open
 /// its breaker. Everything else, what is not understood among it, counts against the target.
-const OF_THE_TASK: [&str; 7] = [
+const OF_THE_TASK: [&str; 8] = [
     "data",
     "duplicate",
     "lock",
@@ -36,6 +36,7 @@ const OF_THE_TASK: [&str; 7] = [
     "not_found",
     "password_policy",
     "permission",
+    "state",
 ];
 /// The class of a target that is asked for too much.
 const THROTTLE: &str = "throttle";
