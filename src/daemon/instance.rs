@@ -4,6 +4,7 @@
 //! network namespace). Whoever takes that name without being a provtaskd only makes one observe.
 
 use std::io::ErrorKind;
+use std::net::IpAddr;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::sync::Arc;
@@ -37,7 +38,8 @@ impl Instance {
         now: Timestamp,
         settle_after: SignedDuration,
     ) -> Self {
-        let one = |server| Self::of(&world(server), now, settle_after);
+        let one =
+            |server: &ServerSettings| Self::of(&on_this_machine(&world(server)), now, settle_after);
         let mut all = logins.into_iter().map(one);
         let mut first = all.next().unwrap_or_default();
         first.more = all.collect();
@@ -114,6 +116,28 @@ impl Instance {
     }
 }
 
+/// A world whose server is this machine itself, under one spelling of that. Other names are not looked up: that
+/// takes time, may fail, and one server may have several addresses.
+fn on_this_machine(world: &str) -> String {
+    let looped = || {
+        let (origin, login) = world.rsplit_once(" as ")?;
+        let (scheme, _) = origin.split_once("://")?;
+        let url = reqwest::Url::parse(origin).ok()?;
+        let host = url.host_str()?.trim_matches(['[', ']']);
+        let name = host.trim_end_matches('.').to_ascii_lowercase();
+        let is_loopback = match name.parse::<IpAddr>() {
+            Ok(IpAddr::V4(ip)) => ip.is_loopback(),
+            Ok(IpAddr::V6(ip)) => {
+                ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|ip| ip.is_loopback())
+            }
+            Err(_) => name == "localhost" || name.ends_with(".localhost"),
+        };
+        let port = url.port_or_known_default()?;
+        is_loopback.then(|| format!("{scheme}://127.0.0.1:{port} as {login}"))
+    };
+    looped().unwrap_or_else(|| world.to_owned())
+}
+
 /// Who holds the name.
 fn holder(at: &SocketAddr) -> String {
     let cred = UnixStream::connect_addr(at)
@@ -152,6 +176,39 @@ impl Core {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn this_machine_is_one_server_under_all_its_names() {
+        let names = [
+            "127.0.0.1",
+            "localhost",
+            "LocalHost.",
+            "127.1.2.3",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "a.localhost",
+        ];
+        for name in names {
+            let world = format!("https://{name}:14001 as BOT");
+            assert_eq!(
+                on_this_machine(&world),
+                "https://127.0.0.1:14001 as BOT",
+                "{name}"
+            );
+        }
+        assert_eq!(
+            on_this_machine("https://localhost as BOT"),
+            "https://127.0.0.1:443 as BOT"
+        );
+        for other in [
+            "https://oig.example.com as BOT",
+            "https://10.0.0.1:14001 as BOT",
+            "http://localhost.example as BOT",
+            "x",
+        ] {
+            assert_eq!(on_this_machine(other), other);
+        }
+    }
 
     #[test]
     fn who_comes_second_waits_until_what_the_first_one_sent_had_its_time() {

@@ -18,17 +18,36 @@ accounts = 40
 task = [{ task = "Telephone Updated", failure = "network" }]
 "#;
 
-/// A daemon with a store of its own, to whose kernel the first one is unknown: the server has another name there.
+/// A daemon with a store of its own, to whose kernel the first one is unknown: it reaches the server by another port.
 struct Second {
     child: Child,
 }
 
+/// Another port of the same server, while this process runs.
+async fn relay(origin: &str) -> String {
+    let server = origin.trim_start_matches("http://").to_owned();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+    let listener = listener.expect("a port");
+    let at = listener.local_addr().expect("its address");
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            let server = server.clone();
+            tokio::spawn(async move {
+                let mut far = tokio::net::TcpStream::connect(server).await?;
+                tokio::io::copy_bidirectional(&mut near, &mut far).await
+            });
+        }
+    });
+    format!("http://{at}")
+}
+
 impl Second {
-    fn start(drill: &Drill) -> Self {
+    async fn start(drill: &Drill) -> Self {
         let config = std::fs::read_to_string(drill.dir.path().join("provtaskd.toml"));
         let config = config.expect("a configuration");
+        let origin = drill.sim.origin();
         let config = config
-            .replace("127.0.0.1", "localhost")
+            .replace(&origin, &relay(&origin).await)
             .replace("dir = \"store\"", "dir = \"second\"")
             .replace("every = \"2m\"", "every = \"2m\"\nat_most = \"2m\"");
         drill.write("second.toml", &config);
@@ -104,7 +123,7 @@ async fn a_daemon_that_reads_acts_of_another_under_its_login_sends_nothing_until
             && drill.inbox().iter().any(|item| item["why"] == "baseline")
     };
     drill.until("the first one has its backlog", waits).await;
-    let second = Second::start(&drill);
+    let second = Second::start(&drill).await;
     drill.until("the second one runs", Second::is_up).await;
     let watches = |drill: &Drill| Second::status(drill)["another"]["not_watched"].is_null();
     drill.until("the second one watches", watches).await;

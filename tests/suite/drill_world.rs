@@ -324,6 +324,26 @@ async fn a_second_daemon_under_the_same_login_sends_nothing_while_the_first_one_
         said.contains(&format!("another provtaskd (process {first} of user")),
         "{said}"
     );
+    // under any other name of this machine
+    let config = std::fs::read_to_string(drill.dir.path().join("provtaskd.toml")).expect("there");
+    for name in ["localhost", "LOCALHOST."] {
+        drill.write("other.toml", &config.replacen("127.0.0.1", name, 1));
+        let line = [
+            "--config",
+            "other.toml",
+            "--store",
+            "third",
+            "run",
+            "--once",
+        ];
+        let output = drill.cli(&line);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(73), "{name}: {said}");
+        assert!(
+            said.contains("another provtaskd (process"),
+            "{name}: {said}"
+        );
+    }
     drill.stop();
     let (code, said) = once(&drill);
     assert_eq!(code, Some(0), "{said}");
