@@ -226,8 +226,9 @@ pub(super) fn explain(error: &reqwest::Error, settings: &ServerSettings) -> Stri
         || has("unsupportedversion")
         || has("unknownprotocolversion")
     {
-        "the server lacks what provtaskd needs: it offers nothing newer than TLS 1.1 or no forward-secret cipher; \
-         provtaskd needs TLS 1.2 with ECDHE: enable it in WebLogic (Java 8 or later, -Dweblogic.security.SSL.minimumProtocolVersion=TLSv1.2, ECDHE cipher suites); \
+        "the server lacks something that provtaskd needs, and its alert does not say what: provtaskd needs TLS 1.2 or 1.3, ECDHE (forward secrecy), and AES-GCM or ChaCha20 (AEAD; suites in CBC mode are not enough). \
+         To find out, run `openssl s_client -connect HOST:PORT` with the server's host and port and read \"Protocol\" and \"Cipher\": a suite of TLS 1.2 has to begin with ECDHE- and hold GCM or CHACHA20; \
+         enable one in WebLogic (Java 8 or later, -Dweblogic.security.SSL.minimumProtocolVersion=TLSv1.2, e.g. TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384); \
          if the server demands a client certificate, name server.client_cert"
     } else if has("causedasendentity") {
         "the server shows an authority's own certificate (CA) in place of one of its own, which is trusted for nothing but to issue others: have a server certificate issued by it for this host name and install that (WebLogic's demo identity and a self-signed certificate made as a CA look like this); server.ca_file then names the authority's"
@@ -248,7 +249,7 @@ pub(super) fn explain(error: &reqwest::Error, settings: &ServerSettings) -> Stri
     } else if has("corrupt message") || has("invalidcontenttype") {
         "the port answers, but not with TLS: check scheme and port"
     } else if has("handshake eof") || has("tls handshake eof") {
-        "the server closed the connection during the TLS handshake: it may offer nothing newer than TLS 1.1, or the port is not a TLS port"
+        "the server closed the connection during the TLS handshake: it may offer no protocol or cipher that provtaskd takes (TLS 1.2 or 1.3, ECDHE, AES-GCM or ChaCha20), or the port is not a TLS port"
     } else if has("dns") || has("failed to lookup") || has("name or service") {
         "the host name can't be resolved: check server origin and DNS"
     } else if has("refused") {

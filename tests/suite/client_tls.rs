@@ -206,9 +206,13 @@ async fn an_old_server_is_told_what_it_lacks() {
         let port = raw(alert).await;
         let text = failure(&trusting(&authority(), port)).await;
         assert!(
-            text.contains("TLS 1.2 with ECDHE") && text.contains("WebLogic"),
+            text.contains("TLS 1.2 or 1.3, ECDHE") && text.contains("WebLogic"),
             "{text}"
         );
+        // the alert does not tell which of them is lacking, so all are named, and how to find out
+        for said in ["AES-GCM or ChaCha20", "CBC", "openssl s_client"] {
+            assert!(text.contains(said), "{said}: {text}");
+        }
     }
 }
 
