@@ -202,7 +202,7 @@ pub async fn evaluate_list(
             cycle: bench.cycle,
             asked: bench.whole || bench.ahead,
             delivery: bench.settings.delivery.clone(),
-            walked: hinted.walked(&snapshot),
+            unlisted: hinted.unlisted(&snapshot),
         },
     );
     let taking_in = tokio::spawn(async move { ledger.observe(sighting, now).await });

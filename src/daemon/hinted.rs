@@ -46,11 +46,10 @@ impl Hinted {
         road.copied().unwrap_or(Road::List)
     }
 
-    /// Rows that a walk through accounts has found.
-    pub fn walked(&self, snapshot: &Snapshot) -> FastSet<TaskId> {
-        let behind = snapshot.tasks.iter().skip(self.listed).zip(&self.roads);
-        let walked = behind.filter(|(_, road)| **road == Road::Walk);
-        walked.map(|(task, _)| task.id.clone()).collect()
+    /// Rows that no list shows: a hint or a walk through accounts has named them.
+    pub fn unlisted(&self, snapshot: &Snapshot) -> FastSet<TaskId> {
+        let behind = snapshot.tasks.iter().skip(self.listed);
+        behind.map(|task| task.id.clone()).collect()
     }
 
     /// The roads of all rows that no list shows.

@@ -326,7 +326,7 @@ mod tests {
                 note: false,
                 note_max: 1000,
             },
-            walked: Default::default(),
+            unlisted: Default::default(),
         };
         let seen = ledger.observe(sighting, at(0)).await.expect("seen");
         let lineage = seen.views[0].lineage.expect("opened");

@@ -40,7 +40,7 @@ pub struct Sighting {
     pub delivery: DeliverySettings,
     /// Rows that a walk through accounts has found and no list shows: what is older than the first enforce is
     /// backlog among them.
-    pub walked: FastSet<TaskId>,
+    pub unlisted: FastSet<TaskId>,
 }
 
 /// What the ledger says of one row.
@@ -300,7 +300,7 @@ impl Work {
                 let items = two::map(part, &|(at, lineage, ambiguous, known_by)| {
                     let task = &tasks[*at];
                     let mut item = opening(task, *lineage, sight.kinds[*at], *known_by);
-                    item.walked = sight.walked.contains(&task.id);
+                    item.unlisted = sight.unlisted.contains(&task.id);
                     item.ambiguous = *ambiguous;
                     item
                 });

@@ -103,7 +103,7 @@ fn sighting(tasks: Vec<Task>, minute: i64) -> Sighting {
         cycle: CycleId(uuid::Uuid::from_u128(1)),
         asked: false,
         delivery: delivery(),
-        walked: Default::default(),
+        unlisted: Default::default(),
     }
 }
 

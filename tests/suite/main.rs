@@ -41,6 +41,7 @@ mod drill_limits;
 mod drill_logins;
 mod drill_no_road;
 mod drill_note;
+mod drill_observed;
 mod drill_ops;
 mod drill_oracle;
 mod drill_order;

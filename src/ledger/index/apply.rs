@@ -60,7 +60,7 @@ impl Index {
             EventBody::LineagesOpened { items } => {
                 items.iter().for_each(|i| self.open(i, at.into()));
                 self.opened_late(items, event.login.as_ref());
-                self.walked_late(items);
+                self.unlisted_late(items);
             }
             EventBody::LineagesJoined { items } => {
                 items.iter().for_each(|i| self.join(i, at.into()));
@@ -220,6 +220,7 @@ impl Index {
                 self.released.insert(hash.clone(), (at, word.clone()));
             }
             EventBody::BaselineTaken { up_to } => self.take_baseline(*up_to, event),
+            EventBody::BaselineHeld { lineages } => self.hold_observed(lineages),
             EventBody::BaselineReleased { lineages, .. } => self.release_baseline(lineages),
             EventBody::OrderReleased {
                 lineage, release, ..

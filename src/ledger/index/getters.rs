@@ -486,7 +486,7 @@ impl Index {
         })
     }
 
-    /// True where the lineage was there when enforce was first switched on and is not released.
+    /// True where the lineage was there before enforce was switched on for it, and is not released.
     pub fn in_baseline(&self, lineage: LineageId) -> bool {
         self.lineage(lineage)
             .is_some_and(|of| of.has(flags::BASELINE))
