@@ -13,6 +13,7 @@ use super::render::{clean, counted};
 use crate::absence::Feed;
 use crate::config::{Finding, Lines, Severity, policy_strangers, probe};
 use crate::daemon;
+use crate::given;
 use crate::mail;
 use crate::model::Clock;
 use crate::model::settings::{AuthKind, Settings};
@@ -67,7 +68,7 @@ pub fn check(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
             }
         }
     }
-    let lines = Lines::of(&std::fs::read_to_string(file).unwrap_or_default());
+    let lines = Lines::of(&given::text(file, given::MOST).unwrap_or_default());
     for finding in &mut findings {
         finding.line = finding.line.or_else(|| lines.line(&finding.key));
     }

@@ -15,6 +15,7 @@ use super::private::{make_private_dir, write_private};
 use super::survey::while_time_goes_on;
 use super::time::clock_for;
 use super::watch::Progress;
+use crate::given;
 use crate::model::settings::Settings;
 use crate::model::{Clock, Login, Task, TaskId, UserKey};
 use crate::oig::{Client, Look, OigError, dates};
@@ -67,7 +68,7 @@ pub async fn probe(
 /// The file can't be read, or is something else.
 pub fn kept_traits(settings: &Settings) -> Result<Option<Traits>, TraitsError> {
     let path = &settings.traits;
-    let text = match std::fs::read_to_string(path) {
+    let text = match given::text(path, given::MOST) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(source) => {

@@ -65,6 +65,7 @@ mod drill_when;
 mod drill_words;
 mod drill_world;
 mod first_day_limits;
+mod given;
 mod governor_state;
 mod hints;
 mod init;
