@@ -140,7 +140,7 @@ fn learned(settings: &Settings) -> Vec<Finding> {
         what,
         hint: hint.to_owned(),
     };
-    let traits = match daemon::kept_traits(settings) {
+    let traits = match daemon::kept_traits(settings, None) {
         Ok(Some(traits)) => traits,
         Ok(None) => return Vec::new(),
         Err(error) => {
@@ -163,6 +163,24 @@ fn learned(settings: &Settings) -> Vec<Finding> {
         )];
     }
     let mut found = Vec::new();
+    for of in &settings.logins {
+        let login = &of.server.login;
+        let hint = format!("run `provtaskd probe --login {login}` again, as the daemon's user");
+        match daemon::kept_traits(settings, Some(login)) {
+            Ok(Some(own)) if !own.is_of(&server.origin, login.as_str()) => {
+                let file = daemon::traits_file(settings, Some(login));
+                let what = format!(
+                    "{} is about {} as {}",
+                    file.display(),
+                    own.origin,
+                    own.login
+                );
+                found.push(warning("login", what, &hint));
+            }
+            Ok(_) => {}
+            Err(error) => found.push(warning("login", error.to_string(), &hint)),
+        }
+    }
     let paging = &traits.paging;
     let most = paging.capped_at.or(paging.refused_at.and(paging.largest));
     if let Some(most) = most.filter(|most| *most < u64::from(server.page_size)) {

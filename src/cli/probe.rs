@@ -35,7 +35,7 @@ pub struct ProbeArgs {
     /// The largest page that is tried
     #[arg(long, value_name = "ROWS", default_value_t = 4000)]
     largest_page: u32,
-    /// Ask as this further login (`[[login]]`) instead of the main one, print what it is shown, and leave the file as it is
+    /// Ask as this further login (`[[login]]`) instead of the main one, and keep what it is shown in a file of its own
     #[arg(long, value_name = "LOGIN")]
     login: Option<String>,
     /// Do not ask the token service
@@ -91,8 +91,7 @@ pub fn probe(context: &Context, args: &ProbeArgs) -> Result<(), Failure> {
     }
     let login = args.login.as_deref().map(|name| further(&settings, name));
     let login = login.transpose()?.flatten();
-    // the daemon goes by the main login's traits
-    let save = !args.no_save && login.is_none();
+    let save = !args.no_save;
     if save && settings.traits.parent() == Some(&settings.store.dir) {
         own_store(&settings.store.dir)?;
     }
@@ -124,25 +123,29 @@ pub fn probe(context: &Context, args: &ProbeArgs) -> Result<(), Failure> {
         }
     })?;
     let traits = &probed.traits;
+    // people and the way of a retry are the main login's, whoever asks
+    let main_one = match &asked_as {
+        None => None,
+        Some(_) => {
+            let kept = daemon::kept_traits(&settings, None).ok().flatten();
+            let server = &settings.server;
+            kept.filter(|kept| kept.is_of(&server.origin, server.login.as_str()))
+        }
+    };
     match args.format {
         Format::Json => print(&render::json(traits)?)?,
         Format::Text => print(&render::probe(
             traits,
+            main_one.as_ref(),
             &settings.server,
             &settings.governor.default,
             width(),
         ))?,
     }
-    if let Some(login) = &asked_as {
-        tell(&format!(
-            "not written: what is enforced goes by the traits as {} sees them, in {}; this is what {login} is shown",
-            settings.server.login,
-            settings.traits.display()
-        ));
-    }
     if save {
-        daemon::keep_traits(&settings.traits, traits).map_err(daemon::DaemonError::from)?;
-        tell(&format!("written: {}", settings.traits.display()));
+        let file = daemon::traits_file(&settings, asked_as.as_ref());
+        daemon::keep_traits(&file, traits).map_err(daemon::DaemonError::from)?;
+        tell(&format!("written: {}", file.display()));
     }
     if let (Some(path), Some(captured)) = (&args.capture, &probed.captured) {
         capture(path, &render::json(captured)?)?;

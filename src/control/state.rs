@@ -165,7 +165,8 @@ pub struct LoginRow {
     pub state: LoginView,
     /// Tasks in its last list.
     pub tasks: Option<u64>,
-    /// Those of them on which it acts: no login before it saw them then.
+    /// Those of them on which it acts: no login before it saw them then. Where it was not read in the last cycle: those
+    /// that no list shows that was.
     pub acts: Option<u64>,
     /// When that list was begun.
     pub list_read: Option<Timestamp>,

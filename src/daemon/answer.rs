@@ -309,12 +309,20 @@ impl Core {
         let mut texts: FastMap<LineageId, RowText> = found.rows;
         let mut wanted = Vec::new();
         let mut out: Vec<(Arc<Decision>, Vec<Refusal>, Option<jiff::Timestamp>)> = Vec::new();
+        let senders = self.senders();
         for Proposal {
-            decision, guard, ..
+            decision,
+            guard,
+            behind,
         } in found.proposals
         {
             match guard {
-                Ok(passed) => wanted.push((decision, passed)),
+                Ok(passed) => {
+                    match senders.refuse(behind.login.as_ref(), &decision, &governor, now) {
+                        Some(refusal) => out.push((decision, vec![refusal], None)),
+                        None => wanted.push((decision, passed)),
+                    }
+                }
                 Err(mut refusals) => {
                     // what holds for all of them first: the guards' words alone would promise that
                     // it is sent once they agree

@@ -35,7 +35,7 @@ impl Core {
         let world_mismatch = self.mismatch();
         self.ledger.read(|index| Standing {
             policy_released: index.released(hash),
-            unprobed: self.unprobed.clone(),
+            unprobed: self.unprobed.all.clone(),
             login_stopped: self.all_stopped(index),
             world_mismatch,
             snapshot_ok,
@@ -77,7 +77,7 @@ impl Core {
         let names: Vec<&str> = logins.iter().map(Login::as_str).collect();
         tracing::warn!(
             logins = %names.join(", "),
-            "a further login is there for the first time: everything that only it showed is left until a person releases it (`provtaskd inbox`, `provtaskd approve baseline:TARGET`)"
+            "the whole list of a further login was read for the first time since enforce is on: what only it has shown until now belongs to the old backlog and is left until a person releases it (`provtaskd inbox`, `provtaskd approve baseline:TARGET`), unless a person has; what it shows first from now on is new"
         );
         self.ledger
             .take_baseline(Actor::Daemon, logins, now)
@@ -164,7 +164,7 @@ impl Core {
             self.governor.set_standing(standing);
         }
         let many = found.proposals.len();
-        let stops = self.senders_stopped();
+        let senders = self.senders();
         let (mut records, mut places) = (Vec::new(), VecDeque::new());
         let mut refusals: BTreeMap<RefusalReason, u64> = found.still_refused;
         let mut wanted: Vec<(Arc<Decision>, Passed)> = Vec::with_capacity(many);
@@ -183,13 +183,15 @@ impl Core {
                 *decided.entry(verdict_word(&decision)).or_default() += 1;
             }
             match guard {
-                Ok(passed) => match stops.iter().find(|(of, _)| *of == behind.login) {
-                    Some((_, stopped)) => refused.push((decision, stopped.clone())),
-                    None => {
-                        behinds.insert(decision.lineage, behind);
-                        wanted.push((decision, passed));
+                Ok(passed) => {
+                    match senders.refuse(behind.login.as_ref(), &decision, &governor, now) {
+                        Some(refusal) => refused.push((decision, refusal)),
+                        None => {
+                            behinds.insert(decision.lineage, behind);
+                            wanted.push((decision, passed));
+                        }
                     }
-                },
+                }
                 Err(mut reasons) if !reasons.is_empty() => {
                     if let Some(wait) = OrderWait::of(&reasons) {
                         order_waits.insert(decision.lineage, wait);

@@ -21,8 +21,8 @@ use crate::ledger::{Justification, Ledger, LedgerError, Unjustified};
 use crate::model::hash::FastMap;
 use crate::model::task::DefinitionId;
 use crate::model::{
-    Action, AttemptState, BatchId, Clock, Decision, Digest, Kind, LineageId, Login, PolicyHash,
-    ProcessKey, ReceiptStatus, Refusal, TargetName, Task, TaskId, Verdict,
+    Action, ActionName, AttemptState, BatchId, Clock, Decision, Digest, Kind, LineageId, Login,
+    PolicyHash, ProcessKey, ReceiptStatus, Refusal, TargetName, Task, TaskId, Verdict,
 };
 use crate::oig::{Client, PutEnd, WriteItem, receipts};
 
@@ -175,9 +175,13 @@ impl Core {
         if busy || self.stopping || !self.settled_at_start || !self.settings.delivery.note {
             return;
         }
+        let senders = self.senders();
         while let Some(wish) = self.justifying.wishes.pop_front() {
             let decision = wish.as_decision(self.policies.hash());
-            if let Some(refusal) = self.governor.keeps_note(now, &decision) {
+            let as_this_login =
+                || senders.refuse_act(wish.login.as_ref(), ActionName::SetNote, || None);
+            let keeps = self.governor.keeps_note(now, &decision);
+            if let Some(refusal) = keeps.or_else(as_this_login) {
                 tracing::debug!(task = %wish.task, lineage = %wish.lineage, refusal = %refusal, "no note is written now");
                 continue;
             }

@@ -1,10 +1,12 @@
 //! Reads the lists of all logins that are due and makes one snapshot of them, each task once; a login whose list can't be read, or is not due, is left out of the pass, and nothing follows from its silence.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::evaluate::Bench;
 use super::memory::Memory;
-use crate::model::hash::FastMap;
+use crate::model::hash::{FastMap, FastSet};
 use crate::model::seers::{Bits, bit};
 use crate::model::{Login, Seers, Snapshot, TaskId};
 use crate::oig::OigError;
@@ -18,8 +20,11 @@ pub struct Listed {
     pub at: Option<Timestamp>,
     /// Tasks in it.
     pub tasks: u64,
-    /// Those of them on which it acts, because no login before it sees them.
+    /// Those of them on which it acts, because no login before it sees them. Of a list that the last pass did not
+    /// read: those that no list shows that it did read.
     pub acts: u64,
+    /// The tasks in it, where another login's list may show them meanwhile; nothing of a single login.
+    shown: Arc<[TaskId]>,
     /// It was read in the last pass.
     pub read: bool,
     /// Nothing had moved in it meanwhile.
@@ -39,6 +44,7 @@ impl Listed {
             at: None,
             tasks: 0,
             acts: 0,
+            shown: Arc::default(),
             read: false,
             whole: false,
             in_a_row: 0,
@@ -78,6 +84,22 @@ impl Listed {
     /// True where all that it shows has been seen, as far as a restless list allows.
     pub fn is_known(&self) -> bool {
         self.whole || self.in_a_row >= 3
+    }
+}
+
+/// Of each list that was not read: what no list shows that was, nor one before it.
+fn left_out(lists: &mut [Listed], mut shown: FastSet<TaskId>) {
+    for listed in lists.iter_mut().filter(|listed| !listed.read) {
+        let new = listed.shown.iter().filter(|id| shown.insert((*id).clone()));
+        listed.acts = count(new.count());
+    }
+}
+
+/// What is on record as old backlog from now on needs a refusal of its own: every list is read again, whatever it is
+/// due.
+pub fn all_again(lists: &mut [Listed]) {
+    for listed in lists {
+        listed.again = true;
     }
 }
 
@@ -136,6 +158,9 @@ pub async fn read(bench: &Bench, memory: &mut Memory) -> Result<Snapshot, OigErr
     if further.is_empty() {
         return Ok(snapshot);
     }
+    if stop.is_none() {
+        main.shown = ids_of(&snapshot);
+    }
     let mut seers = Seers {
         logins: names.cloned().collect(),
         read: if stop.is_none() { bit(0) } else { 0 },
@@ -170,6 +195,7 @@ pub async fn read(bench: &Bench, memory: &mut Memory) -> Result<Snapshot, OigErr
             }
         };
         listed.take(&own);
+        listed.shown = ids_of(&own);
         listed.acts = 0;
         seers.read |= bit(n);
         if own.stable {
@@ -191,6 +217,7 @@ pub async fn read(bench: &Bench, memory: &mut Memory) -> Result<Snapshot, OigErr
             snapshot.tasks.push(task);
         }
     }
+    left_out(&mut memory.lists, places.into_keys().collect());
     if let Some(stop) = stop.filter(|_| seers.read == 0 && !not_due) {
         return Err(stop);
     }
@@ -216,6 +243,11 @@ fn without_main(bench: &Bench, began: Timestamp) -> Snapshot {
 fn pass_over(listed: &mut Listed, why: String) {
     tracing::warn!(login = %listed.login, why = %why, "the list of a further login could not be read: nothing is done with what only it sees, and none of that is taken as gone");
     listed.pass_over(Some(why));
+}
+
+fn ids_of(snapshot: &Snapshot) -> Arc<[TaskId]> {
+    let ids = snapshot.tasks.iter().map(|task| task.id.clone());
+    ids.collect()
 }
 
 fn count(rows: usize) -> u64 {

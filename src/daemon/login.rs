@@ -13,7 +13,7 @@ use super::under_way::Why;
 use crate::ledger::record::{EventBody, Meta};
 use crate::ledger::{Entry, Index, Ledger};
 use crate::model::settings::{ServerSettings, Settings};
-use crate::model::{Clock, Digest, Login, Refusal, RefusalReason, Scope};
+use crate::model::{Clock, Digest, Login};
 use crate::oig::{Client, LoginState, Logins, OigError, SecretDigest};
 
 /// The stop as recorded: digest of the refused secret, and why. `None` where the login is not stopped.
@@ -303,34 +303,6 @@ impl Core {
             .clone();
         let goes_on = further.any(|(login, _)| index.login_stopped(login).is_none());
         (!goes_on).then_some(why)
-    }
-
-    /// Which of several logins (`None`: the main one) can't send, for what a cycle has read before their stop.
-    pub fn senders_stopped(&self) -> Vec<(Option<Login>, Refusal)> {
-        let main = &self.settings.server.login;
-        let further = self.logins.further().iter().map(|(login, _)| login);
-        let all = std::iter::once((None, main)).chain(further.map(|of| (Some(of.clone()), of)));
-        let stopped = |login: &Login| {
-            self.ledger
-                .read(|index| Some(index.login_stopped(login)?.why.clone()))
-        };
-        let refusal = |(sender, login): (Option<Login>, &Login)| {
-            let refuse = |reason| Refusal::new(reason, Scope::Global).with("login", login);
-            let refusal = match stopped(login) {
-                Some(why) => refuse(RefusalReason::LoginStopped)
-                    .with("why", why)
-                    .for_person(),
-                // it comes by itself
-                None if self.reads_first(sender.as_ref()) => refuse(RefusalReason::AwaitsSettling),
-                None => return None,
-            };
-            Some((sender, refusal))
-        };
-        match self.logins.further() {
-            // one alone holds everything
-            [] => Vec::new(),
-            _ => all.filter_map(refusal).collect(),
-        }
     }
 
     /// True where any login's stop is on record.

@@ -5,13 +5,14 @@ mod list;
 
 pub use beside::{administrator, roles};
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
 use super::DaemonError;
 use super::login;
 use super::private::{make_private_dir, write_private};
+use super::stopped::beside_traits;
 use super::survey::while_time_goes_on;
 use super::time::clock_for;
 use super::watch::Progress;
@@ -62,23 +63,29 @@ pub async fn probe(
     while_time_goes_on(&clock, stepper.as_ref(), work).await
 }
 
+/// Where the traits lie as a login sees them; a further one's file lies beside the main one's.
+pub fn traits_file(settings: &Settings, login: Option<&Login>) -> PathBuf {
+    match login {
+        None => settings.traits.clone(),
+        Some(login) => beside_traits(settings, ".of-", login),
+    }
+}
+
 /// Reads the traits that an earlier probe has left for this server and login; none where there is no file.
 ///
 /// # Errors
 /// The file can't be read, or is something else.
-pub fn kept_traits(settings: &Settings) -> Result<Option<Traits>, TraitsError> {
-    let path = &settings.traits;
-    let text = match given::text(path, given::MOST) {
+pub fn kept_traits(
+    settings: &Settings,
+    login: Option<&Login>,
+) -> Result<Option<Traits>, TraitsError> {
+    let path = traits_file(settings, login);
+    let text = match given::text(&path, given::MOST) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => {
-            return Err(TraitsError::Io {
-                path: path.clone(),
-                source,
-            });
-        }
+        Err(source) => return Err(TraitsError::Io { path, source }),
     };
-    Traits::parse(&text, path).map(Some)
+    Traits::parse(&text, &path).map(Some)
 }
 
 /// Writes traits to their file, for this user alone.
@@ -106,7 +113,7 @@ async fn work(
 ) -> Result<Probed, DaemonError> {
     // what an earlier retry has taught is not lost; how work goes on is the server's, whoever asks
     let main = &settings.server;
-    let retry = kept_traits(&settings)
+    let retry = kept_traits(&settings, None)
         .ok()
         .flatten()
         .filter(|old| old.is_of(&main.origin, main.login.as_str()))

@@ -10,7 +10,7 @@ use super::DaemonError;
 use super::core::{Core, Done};
 use super::evaluate::{CycleError, Evaluated};
 use super::govern::outage_of;
-use super::lists::thrown_away;
+use super::lists::{all_again, thrown_away};
 use super::memory::Memory;
 use super::start::bounds;
 use super::under_way::Why;
@@ -312,9 +312,13 @@ impl Core {
                     "enforce is on for the first time: everything that is there now is left until a person releases it (`provtaskd inbox`, `provtaskd approve baseline:TARGET`)"
                 );
             }
-            // the guards of this cycle did not know of the baseline yet
+            // the guards of this cycle did not know of the baseline yet, nor those of an earlier one that saw what a
+            // list shows which is not due now
             self.epoch += 1;
             self.keep_decisions(found, now).await?;
+            if let Some(memory) = self.memory.as_mut() {
+                all_again(&mut memory.lists);
+            }
             self.start_over(now);
             return Ok(());
         }

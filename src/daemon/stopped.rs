@@ -46,6 +46,15 @@ struct Kept {
     before: Vec<LoginState>,
 }
 
+/// A file of a further login beside the traits, named by a digest.
+pub fn beside_traits(settings: &Settings, what: &str, login: &Login) -> PathBuf {
+    let mut path = settings.traits.clone().into_os_string();
+    path.push(what);
+    let digest = digest_of(login.to_string().as_bytes());
+    path.push(digest.as_str().get(..16).unwrap_or_default());
+    path.into()
+}
+
 impl StopFile {
     /// The main login's file.
     pub fn of(settings: &Settings) -> Self {
@@ -54,15 +63,15 @@ impl StopFile {
 
     /// A login's file; a further one's is named by a digest, for a login may hold what no file name may.
     pub fn of_login(settings: &Settings, login: &Login) -> Self {
-        let mut path = settings.traits.clone().into_os_string();
-        path.push(".login");
-        if *login != settings.server.login {
-            let digest = digest_of(login.to_string().as_bytes());
-            path.push("-");
-            path.push(digest.as_str().get(..16).unwrap_or_default());
-        }
+        let path = if *login == settings.server.login {
+            let mut path = settings.traits.clone().into_os_string();
+            path.push(".login");
+            path.into()
+        } else {
+            beside_traits(settings, ".login-", login)
+        };
         Self {
-            path: path.into(),
+            path,
             origin: super::login::plain(&settings.server.origin),
             login: login.to_string(),
             say: |what| tracing::warn!("{what}"),

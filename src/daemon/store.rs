@@ -90,25 +90,28 @@ pub fn mismatch_of(ledger: &Ledger, report: &OpenReport, settings: &Settings) ->
     for repaired in &report.repaired {
         tracing::error!(repaired = %repaired, "the store was repaired at start; look at what is said here");
     }
-    if let Some(rewound) = &report.rewound {
+    let here = login::world(&settings.server);
+    // bound once the server has been read: a slip in the configuration binds nothing
+    let bound = ledger.read(|index| index.world().map(str::to_owned));
+    let elsewhere = bound.filter(|known| *known != here).map(|known| {
+        let why = format!(
+            "the store in {} belongs to {known}, the configuration names {here}",
+            settings.store.dir.display()
+        );
+        tracing::error!(why = %why, "nothing is sent; use another store directory for another server");
+        why
+    });
+    let rewound = report.rewound.as_ref().map(|rewound| {
         let why = rewound.words(&settings.store.dir);
         let todo = rewound.what_to_do(&settings.store.dir);
         tracing::error!(why = %why, "the store does not hold what was acknowledged: {todo}");
-        return Some(Arc::from(why));
-    }
-    let here = login::world(&settings.server);
-    match ledger.read(|index| index.world().map(str::to_owned)) {
-        // bound once the server has been read: a slip in the configuration binds nothing
-        None => None,
-        Some(known) if known == here => None,
-        Some(known) => {
-            let why = format!(
-                "the store in {} belongs to {known}, the configuration names {here}",
-                settings.store.dir.display()
-            );
-            tracing::error!(why = %why, "nothing is sent; use another store directory for another server");
-            Some(Arc::from(why))
-        }
+        why
+    });
+    // what is to be done about a rewound store is done with the configuration of its own server
+    match (elsewhere, rewound) {
+        (Some(first), Some(second)) => Some(Arc::from(format!("{first}; beside it: {second}"))),
+        (Some(only), None) | (None, Some(only)) => Some(Arc::from(only)),
+        (None, None) => None,
     }
 }
 

@@ -24,9 +24,9 @@ impl Core {
     pub fn effective_mode(&self) -> (Mode, Vec<String>) {
         let configured = self.settings.modes.global;
         let mut why = Vec::new();
-        let released = self
-            .ledger
-            .read(|index| index.released(self.policies.hash()));
+        // beside another server's store the run's own one is empty, and no release was taken back
+        let of_store = self.foreign_store.as_ref().unwrap_or(&self.ledger);
+        let released = of_store.read(|index| index.released(self.policies.hash()));
         if configured == Mode::Enforce {
             if !released {
                 why.push(format!(
@@ -44,7 +44,7 @@ impl Core {
                 why.push("claims found open at start are still being read".to_owned());
             }
         }
-        let some_acts = why.is_empty() && self.unprobed.len() < ActionName::ALL.len();
+        let some_acts = why.is_empty() && self.unprobed.all.len() < ActionName::ALL.len();
         let unprobed = self.unprobed_words();
         if some_acts {
             return (configured, unprobed);
@@ -67,20 +67,23 @@ impl Core {
         let (reads_not_on_record, reads_on_record_to) = self.not_on_record();
         let login = self.settings.server.login.clone();
         let hash = self.policies.hash().clone();
-        let (attempts, open, released, world) = self.ledger.read(|index| {
+        let (attempts, open, world) = self.ledger.read(|index| {
             (
                 index.counts().iter().map(|(s, n)| (*s, *n)).collect(),
                 index.open_attempts().count(),
-                index.release_of(&hash).map(|(at, word)| {
-                    let (person, word) = word.split_once(": ").unwrap_or(("", word));
-                    ReleasedView {
-                        person: person.to_owned(),
-                        word: word.to_owned(),
-                        at,
-                    }
-                }),
                 index.world().map(str::to_owned),
             )
+        });
+        let of_store = self.foreign_store.as_ref().unwrap_or(&self.ledger);
+        let released = of_store.read(|index| {
+            index.release_of(&hash).map(|(at, word)| {
+                let (person, word) = word.split_once(": ").unwrap_or(("", word));
+                ReleasedView {
+                    person: person.to_owned(),
+                    word: word.to_owned(),
+                    at,
+                }
+            })
         });
         StatusView {
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -59,6 +59,18 @@ pub fn missing(traits: &Traits, action: ActionName) -> Option<Missing> {
     })
 }
 
+/// What an action as a further login rests on: its own rows and roads, and of the main login what is asked as that one
+/// or is the server's, whoever asks: people, and how work goes on after a retry.
+#[must_use]
+pub fn beside(own: &Traits, main: Option<&Traits>) -> Traits {
+    let mut both = own.clone();
+    if let Some(main) = main {
+        both.people.clone_from(&main.people);
+        both.retry.clone_from(&main.retry);
+    }
+    both
+}
+
 /// The words that say how work goes on; a retry that was refused, was not applied, or left no trace says nothing.
 const CONTINUES: [&str; 3] = ["same id", "successor with link", "successor without link"];
 
@@ -156,6 +168,23 @@ mod tests {
             with(|t| t.roads.responses = Some(true)),
             [ActionName::SetResponse]
         );
+    }
+
+    #[test]
+    fn a_further_login_needs_rows_and_roads_of_its_own_and_no_retry_or_people() {
+        let mut main = shown();
+        main.people.shown = 1;
+        main.roads.single = Some(true);
+        main.retry = retried("same id");
+        assert_eq!(may(&beside(&empty(), Some(&main))), []);
+        assert_eq!(
+            may(&beside(&shown(), Some(&main))),
+            [ActionName::Retry, ActionName::Reassign]
+        );
+        let mut own = main;
+        own.retry = None;
+        assert_eq!(may(&beside(&own, Some(&shown()))).len(), 2, "notes");
+        assert_eq!(may(&beside(&own, None)).len(), 3, "nothing of the main one");
     }
 
     #[test]

@@ -267,7 +267,12 @@ impl Drill {
 
     /// Writes the password file, for the daemon's eyes only.
     pub fn password(&self, secret: &str) {
-        let file = self.dir.path().join("password");
+        self.write_secret("password", secret);
+    }
+
+    /// Writes a file of a secret, for the daemon's eyes only.
+    pub fn write_secret(&self, name: &str, secret: &str) {
+        let file = self.dir.path().join(name);
         fs::write(&file, secret).expect("written");
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("mode");
     }

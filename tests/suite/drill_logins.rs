@@ -1,7 +1,6 @@
 //! Drills of several logins, whole processes: each sends what it sees, the stop of one is no other's, and what only it sees is neither acted on nor taken as gone meanwhile.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
 
@@ -68,9 +67,7 @@ task = [
 
 /// Writes the second login's password, for the daemon's eyes only.
 fn second(drill: &Drill, password: &str) {
-    drill.write("second", password);
-    let file = drill.dir.path().join("second");
-    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).expect("mode");
+    drill.write_secret("second", password);
 }
 
 pub async fn begin(config: &str) -> Drill {

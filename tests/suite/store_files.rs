@@ -160,6 +160,20 @@ fn a_restore_in_the_place_of_a_store_moves_it_aside_and_names_what_is_lost() {
     let other = House::empty();
     crate::store_house::copy(&aside[0], &other.store());
     assert_eq!(other.records()[..later.len()], later[..]);
+    // and at another server the first thing to mend comes first; no release is gone by that
+    let file = house.path("provtaskd.toml");
+    let config = fs::read_to_string(&file).expect("read");
+    let moved = config.replace("127.0.0.1", "localhost");
+    assert_ne!(moved, config);
+    fs::write(&file, moved).expect("written");
+    let words = |said: String| said.split_whitespace().collect::<Vec<_>>().join(" ");
+    let status = house.run(&["status"]);
+    assert_eq!(status.code, Some(1));
+    let status = words(status.out);
+    assert!(status.starts_with("ANOTHER WORLD: the store"), "{status}");
+    let both = status.find("belongs to").zip(status.find("beside it: "));
+    assert!(both.is_some_and(|(first, then)| first < then), "{status}");
+    assert!(!status.contains("not released"), "{status}");
 }
 
 #[test]

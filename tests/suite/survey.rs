@@ -224,8 +224,15 @@ async fn a_login_that_sees_a_third_counts_that_third_and_says_so_in_every_format
             "{said}"
         );
     }
-    // so it is probed: its own list, and the file stays the main login's
-    let probed = house.done(&["probe", "--login", "SECOND", "--format", "json"]);
+    // so it is probed: its own list
+    let probed = house.done(&[
+        "probe",
+        "--login",
+        "SECOND",
+        "--no-save",
+        "--format",
+        "json",
+    ]);
     let probed: Value = serde_json::from_str(&probed).expect("JSON");
     assert_eq!(probed["login"], "SECOND");
     let all = u64::try_from(tasks.len()).expect("few");

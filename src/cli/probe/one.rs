@@ -332,7 +332,7 @@ fn told(story: &Story, task: &TaskId, learned: &RetryTrait) -> String {
 /// The traits that a probe has left for this server and login: what one retry teaches is kept beside them,
 /// so that without them it would be sent in vain.
 fn probed(settings: &Settings) -> Result<Traits, Failure> {
-    let kept = daemon::kept_traits(settings).map_err(daemon::DaemonError::from)?;
+    let kept = daemon::kept_traits(settings, None).map_err(daemon::DaemonError::from)?;
     let server = &settings.server;
     kept.filter(|traits| traits.is_of(&server.origin, server.login.as_str()))
         .ok_or_else(|| {

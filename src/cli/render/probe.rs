@@ -6,11 +6,12 @@ use super::layout::{Width, paragraph, prose, table, word};
 use super::time;
 use crate::model::ActionName;
 use crate::model::settings::{ServerSettings, TargetLimits};
-use crate::traits::{Limits, Traits, meanings, missing};
+use crate::traits::{Limits, Traits, beside, meanings, missing};
 
 /// `probe`
 pub fn probe(
     traits: &Traits,
+    main: Option<&Traits>,
     server: &ServerSettings,
     limits: &TargetLimits,
     width: Width,
@@ -51,12 +52,20 @@ pub fn probe(
         paragraph(&mut out, width, &head, 4, &meaning.seen);
         paragraph(&mut out, width, "    ", 4, &meaning.means);
     }
-    let _ = writeln!(out, "\nWHAT THE DAEMON MAY ENFORCE");
+    let whole = beside(traits, main);
+    let _ = match main {
+        None => writeln!(out, "\nWHAT THE DAEMON MAY ENFORCE"),
+        Some(main) => writeln!(
+            out,
+            "\nWHAT THE DAEMON MAY ENFORCE AS {}, WHERE IT MAY AS {}",
+            traits.login, main.login
+        ),
+    };
     out += &table(
         width.or(Some(80)),
         &[word("action"), prose("by what was probed")],
         ActionName::ALL.map(|action| {
-            let words = match missing(traits, action) {
+            let words = match missing(&whole, action) {
                 None => "may be enforced".to_owned(),
                 Some(missing) => format!("only observed: {}; {}", missing.what, missing.how),
             };
