@@ -90,7 +90,6 @@ pub fn probe(settings: &Settings) -> Vec<Finding> {
         file("server.client_key", Some(key));
     }
     file("policy.dir", settings.policy.dir.as_deref());
-    file("absence.feed", settings.absence.feed.as_deref());
     findings.extend(open_store(settings));
     findings.extend(above_store(settings));
     findings

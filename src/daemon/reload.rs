@@ -351,3 +351,32 @@ fn another_login(live: &[FurtherLogin], new: &[FurtherLogin]) -> Option<String> 
         ))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Env, parse};
+
+    #[test]
+    fn what_a_reload_can_not_change_of_further_logins_is_named() {
+        let of = |tables: &str| {
+            let text = format!(
+                "[server]\norigin = \"https://oig.example.com\"\nlogin = \"ME\"\npassword_file = \"pw\"\n{tables}"
+            );
+            let path = Path::new("/etc/provtaskd.toml");
+            let loaded = parse(&text, path, &Env::default(), &Overrides::default());
+            loaded.expect("a configuration").settings
+        };
+        let her = |more: &str| {
+            of(&format!(
+                "[[login]]\nlogin = \"HER\"\npassword_file = \"pw2\"\n{more}"
+            ))
+        };
+        let live = her("every = \"1h\"\n");
+        assert_eq!(fixed(&live, &live), None);
+        let said = |new: &Settings| fixed(&live, new).unwrap_or_default();
+        assert_eq!(said(&her("every = \"2h\"\n")), "every of the [[login]] HER");
+        assert_eq!(said(&her("")), "every of the [[login]] HER");
+        assert!(said(&of("")).starts_with("the number of [[login]] tables (0, was 1)"));
+    }
+}

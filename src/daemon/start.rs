@@ -580,23 +580,18 @@ pub async fn offline(settings: Settings, request: Request) -> Result<Reply, Daem
     let answer = answer
         .await
         .map_err(|_| DaemonError::Worker("the question was dropped without an answer".to_owned()));
-    let closed = core.ledger.shutdown().await;
-    let answer = match (answer, closed) {
-        (Ok(Reply::Done(mut done)), Err(error)) => {
-            let error = DaemonError::from(error);
-            let what = format!("it is on record, and then the store failed: {error}");
-            done.but = done.but.or(Some((what, error.hint())));
-            Ok(Reply::Done(done))
-        }
-        (_, Err(error)) => return Err(error.into()),
-        (answer, Ok(())) => answer,
+    let closed = core.ledger.shutdown().await.map_err(DaemonError::from);
+    let mut done = match answer {
+        Ok(Reply::Done(done)) => done,
+        other => return closed.and(other),
     };
-    match answer {
-        Ok(Reply::Done(mut done)) if made => {
-            let dir = settings.store.dir.display();
-            done.message += &format!("; there was no store in {dir}, and one was made for it");
-            Ok(Reply::Done(done))
-        }
-        answer => answer,
+    if made {
+        let dir = settings.store.dir.display();
+        done.message += &format!("; there was no store in {dir}, and one was made for it");
     }
+    if let Err(error) = closed {
+        let what = format!("it is on record, and then the store failed: {error}");
+        done.but = done.but.or(Some((what, error.hint())));
+    }
+    Ok(Reply::Done(done))
 }

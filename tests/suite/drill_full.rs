@@ -313,6 +313,12 @@ async fn an_order_on_a_full_disk_says_whether_it_is_on_record() {
         "{} of {confirmed}, and the one that is not known",
         pauses.len()
     );
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    drill.run_for("40h").await;
+    assert_eq!(drill.count("healed"), 24);
     drill.judge().await;
 }
 

@@ -33,6 +33,7 @@ mod drill_feed;
 mod drill_full;
 mod drill_guard;
 mod drill_hands;
+mod drill_hang;
 mod drill_heal;
 mod drill_intake;
 mod drill_leave;
