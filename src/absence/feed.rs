@@ -30,7 +30,7 @@ pub enum FeedProblem {
     },
     /// The file system does not answer.
     #[error(
-        "the absence feed {path} does not answer: its reading hangs since {seconds} s, as where the server of a network mount is gone; look at the mount (`findmnt --target {path}`), mend or unmount it (`umount -l`), or name a file on a local disk in absence.feed and reload"
+        "the absence feed {path} does not answer: its reading hangs since {seconds} s, as where the server of a network mount is gone; look at the mount (`mount`, `dmesg`), mend or unmount it (`umount -l`), or name a file on a local disk in absence.feed and reload"
     )]
     Silent {
         /// Which file.

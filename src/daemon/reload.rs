@@ -108,7 +108,7 @@ impl Core {
     async fn read_again(&mut self) -> Result<(Settings, policy::PolicySet), String> {
         let hangs = |reading: &Reading| {
             format!(
-                "{} or a file that it names does not answer: its reading hangs since {} s, as where the server of a network mount is gone; look at the mount (`findmnt`), mend or unmount it (`umount -l`), and reload",
+                "{} or a file that it names does not answer: its reading hangs since {} s, as where the server of a network mount is gone; look at the mount (`mount`, `dmesg`), mend or unmount it (`umount -l`), and reload",
                 self.config.display(),
                 reading.age().as_secs()
             )

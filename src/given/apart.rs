@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+/// Of the thread, bytes; as much as a process's first thread has.
+const STACK: usize = 8 << 20;
+
 /// Reading that is under way, or has come to its end.
 pub struct Apart<T> {
     shared: Arc<Shared<T>>,
@@ -77,6 +80,8 @@ impl<T: Send + 'static> Apart<T> {
         // not one of the runtime's: its end would wait for this one
         std::thread::Builder::new()
             .name("reader".to_owned())
+            // policies are compiled on it too
+            .stack_size(STACK)
             .spawn(move || {
                 let read = work();
                 *end.0.slot() = Slot::Came(read);
