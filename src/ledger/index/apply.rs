@@ -7,7 +7,9 @@ use crate::ledger::index::{
 };
 use crate::ledger::lineage::{JoinKey, who};
 use crate::ledger::ran::RunMark;
-use crate::ledger::record::{ClaimItem, Event, EventBody, How, JoinedItem, OpenedItem, SeenItem};
+use crate::ledger::record::{
+    Actor, ClaimItem, Event, EventBody, How, JoinedItem, OpenedItem, SeenItem,
+};
 use crate::model::{
     ActionName, AttemptState, BatchId, Digest, LineageId, ReceiptStatus, TargetName, TaskId,
     TaskStatus,
@@ -189,6 +191,10 @@ impl Index {
                     until: *until,
                     reason: reason.clone(),
                     since: at,
+                    by: match event.actor {
+                        Actor::Person { uid, .. } => Some(uid),
+                        Actor::Daemon | Actor::System => None,
+                    },
                 };
                 // as the governor has it: a pause never shortens another
                 let longer = self.pauses.iter().any(|(of, held)| {
