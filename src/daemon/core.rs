@@ -36,7 +36,7 @@ use crate::control::{Incoming, PlanFilter, Reply};
 use crate::dispatch::batch::Queues;
 use crate::dispatch::verify::Witness;
 use crate::governor::Governor;
-use crate::ledger::{Actor, Ledger, LedgerError, ServerBehind, VerifyItem};
+use crate::ledger::{Actor, Index, Ledger, LedgerError, ServerBehind, VerifyItem};
 use crate::model::hash::FastMap;
 use crate::model::settings::Settings;
 use crate::model::{Clock, CycleId, Decision, LineageId, Mode, RefusalReason, TaskId};
@@ -456,7 +456,7 @@ impl Core {
     /// One cycle sends what may go at once; the rest is for the next one.
     fn say_what_is_left(&self) {
         self.say_lists();
-        let open = self.ledger.read(|index| index.open_attempts().count());
+        let open = self.ledger.read(Index::open_count);
         if self.last.error.is_some() {
             // why was said when it failed
             tracing::warn!(
