@@ -88,7 +88,8 @@ fn whole_number(text: &str) -> Option<String> {
         Some((number, exponent)) => (number, exponent.trim_start_matches('+').parse().ok()?),
         None => (text, 0_usize),
     };
-    let (before, after) = number.split_once('.').unwrap_or((number, ""));
+    // whoever writes floats writes the point as well; without it this is some other id
+    let (before, after) = number.split_once('.')?;
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
     if before.is_empty() || !digits(before) || !digits(after) || exponent > 15 {
         return None;
@@ -292,7 +293,7 @@ mod tests {
         }
         assert_eq!(TaskId::new("0.0").as_str(), "0");
         let other = [
-            "417.5", "4.17E1", "4.17E-2", "-417.0", ".417E3", "1e3e3", "1E99", "E2",
+            "417.5", "4.17E1", "4.17E-2", "-417.0", ".417E3", "1e3e3", "1E99", "E2", "12E4",
         ];
         for other in other
             .into_iter()

@@ -326,7 +326,7 @@ async fn a_second_daemon_under_the_same_login_sends_nothing_while_the_first_one_
     );
     // under any other name of this machine
     let config = std::fs::read_to_string(drill.dir.path().join("provtaskd.toml")).expect("there");
-    for name in ["localhost", "LOCALHOST."] {
+    for name in ["localhost", "LOCALHOST"] {
         drill.write("other.toml", &config.replacen("127.0.0.1", name, 1));
         let line = [
             "--config",
