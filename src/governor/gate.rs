@@ -217,6 +217,19 @@ pub(super) fn snapshot(standing: &Standing) -> Option<Refusal> {
     (!standing.snapshot_ok).then(|| Refusal::new(RefusalReason::SnapshotIncomplete, Scope::Global))
 }
 
+/// OIG's words, where it has refused the last attempt for want of a right (contract 9.9: park it). Another try needs
+/// another right, and each would be refused the same.
+fn no_right(history: &History) -> Option<&str> {
+    let last = history.recent.last().filter(|_| !history.reset)?;
+    let words = last
+        .reason
+        .as_deref()
+        .filter(|_| last.state == AttemptState::Refused)?;
+    let low = words.to_ascii_lowercase();
+    let none = ["not authorized", "not authorised"];
+    none.iter().any(|said| low.contains(said)).then_some(words)
+}
+
 /// Attempts per episode (invariant 7); hand-overs by the owners the task has had.
 fn attempts(input: &GateInput<'_>) -> Option<Refusal> {
     let refusal = |limit: String, used: String, what: &str| {
@@ -237,6 +250,16 @@ fn attempts(input: &GateInput<'_>) -> Option<Refusal> {
             owners.to_string(),
             "reassignments",
         ));
+    }
+    if let Some(words) = no_right(input.history) {
+        return Some(
+            Refusal::new(
+                RefusalReason::NotAuthorised,
+                Scope::Lineage(input.decision.lineage),
+            )
+            .with("last", words)
+            .for_person(),
+        );
     }
     if input.history.in_vain >= SENDS_IN_VAIN {
         let last = input.history.recent.last();
