@@ -217,19 +217,6 @@ pub(super) fn snapshot(standing: &Standing) -> Option<Refusal> {
     (!standing.snapshot_ok).then(|| Refusal::new(RefusalReason::SnapshotIncomplete, Scope::Global))
 }
 
-/// OIG's words, where it has refused the last attempt for want of a right (contract 9.9: park it). Another try needs
-/// another right, and each would be refused the same.
-fn no_right(history: &History) -> Option<&str> {
-    let last = history.recent.last().filter(|_| !history.reset)?;
-    let words = last
-        .reason
-        .as_deref()
-        .filter(|_| last.state == AttemptState::Refused)?;
-    let low = words.to_ascii_lowercase();
-    let none = ["not authorized", "not authorised"];
-    none.iter().any(|said| low.contains(said)).then_some(words)
-}
-
 /// Attempts per episode (invariant 7); hand-overs by the owners the task has had.
 fn attempts(input: &GateInput<'_>) -> Option<Refusal> {
     let refusal = |limit: String, used: String, what: &str| {
@@ -242,15 +229,6 @@ fn attempts(input: &GateInput<'_>) -> Option<Refusal> {
         .with("used", used)
         .for_person()
     };
-    let used = input.history.attempts;
-    let owners = input.history.former_owners.len();
-    if input.action.name() == ActionName::Reassign && owners >= OWNERS {
-        return Some(refusal(
-            OWNERS.to_string(),
-            owners.to_string(),
-            "reassignments",
-        ));
-    }
     if let Some(words) = no_right(input.history) {
         return Some(
             Refusal::new(
@@ -260,6 +238,15 @@ fn attempts(input: &GateInput<'_>) -> Option<Refusal> {
             .with("last", words)
             .for_person(),
         );
+    }
+    let used = input.history.attempts;
+    let owners = input.history.former_owners.len();
+    if input.action.name() == ActionName::Reassign && owners >= OWNERS {
+        return Some(refusal(
+            OWNERS.to_string(),
+            owners.to_string(),
+            "reassignments",
+        ));
     }
     if input.history.in_vain >= SENDS_IN_VAIN {
         let last = input.history.recent.last();
@@ -303,6 +290,19 @@ fn may_have_run(history: &History, limit: u32) -> Option<(u32, &'static str)> {
         return (used >= limit).then_some((used, "attempts that have run or may have"));
     }
     (unproven >= limit).then_some((unproven, "attempts that may have run"))
+}
+
+/// OIG's words, where it has refused the last attempt for want of a right (contract 9.9: park it). Another try needs
+/// another right, and each would be refused the same.
+fn no_right(history: &History) -> Option<&str> {
+    let last = history.recent.last().filter(|_| !history.reset)?;
+    let words = last
+        .reason
+        .as_deref()
+        .filter(|_| last.state == AttemptState::Refused)?;
+    let low = words.to_ascii_lowercase();
+    let none = ["not authorized", "not authorised"];
+    none.iter().any(|said| low.contains(said)).then_some(words)
 }
 
 /// The policy's own "not before".
