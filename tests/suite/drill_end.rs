@@ -103,7 +103,7 @@ async fn a_count_above_what_comes_makes_no_baseline_and_sends_nothing() {
 /// An admin is told before the first day.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn probe_and_check_name_what_contradicts_the_end_of_the_list() {
-    let drill = Setup::of(WORLD).server("page_size = 4").start().await;
+    let mut drill = Setup::of(WORLD).server("page_size = 4").start().await;
     let probed = drill.done(&["probe"]);
     assert!(!probed.contains("hasMore is false"), "{probed}");
     drill.act(json!({"fault": always("false_end")})).await;
@@ -117,5 +117,8 @@ async fn probe_and_check_name_what_contradicts_the_end_of_the_list() {
             + String::from_utf8_lossy(&checked.stderr).as_ref(),
     );
     assert!(said.contains(says), "{said}");
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
     drill.judge_leaving(11).await;
 }
