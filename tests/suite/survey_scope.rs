@@ -300,3 +300,36 @@ async fn where_members_are_not_shown_roles_are_not_called_empty() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_member_who_can_act_is_enough_and_who_is_away_can_not() {
+    let world = [
+        HEAD,
+        "[[user]]\nlogin = \"FGRANT\"\nstatus = \"Disabled\"\n[[user]]\nlogin = \"LOTTO\"\n",
+        "[[role]]\nname = \"MIXED\"\nmembers = [\"FGRANT\", \"LOTTO\", \"AHOLM\"]\n",
+        "[[role]]\nname = \"ON LEAVE\"\nmembers = [\"FGRANT\", \"LOTTO\"]\n",
+        &owned("role:MIXED", "EMP", 3),
+        &owned("role:ON LEAVE", "LEF", 2),
+        EVERYBODY,
+    ]
+    .concat();
+    let house = House::with(&world, "", "[absence]\nfeed = \"leave.csv\"\n").await;
+    fs::write(
+        house.dir.path().join("leave.csv"),
+        "login,from,to,stand_in\nLOTTO,2027-02-20,2027-03-20,\n",
+    )
+    .expect("written");
+    let report = house.report(&[]);
+    let stuck: Vec<(String, String)> = report["stuck"]
+        .as_array()
+        .expect("owners")
+        .iter()
+        .map(|owner| (text(&owner["owner"]), text(&owner["state"])))
+        .collect();
+    assert_eq!(
+        stuck,
+        [("role:ON LEAVE".to_owned(), "all members away".to_owned())]
+    );
+    assert_eq!(report["reads"]["roles_read"], 2, "{:#}", report["reads"]);
+    house.nothing_was_written();
+}
