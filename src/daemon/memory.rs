@@ -221,6 +221,7 @@ fn waits_for_a_person(reason: RefusalReason) -> bool {
             | RefusalReason::TooOld
             | RefusalReason::AttemptsUsedUp
             | RefusalReason::SentInVain
+            | RefusalReason::NotAuthorised
             | RefusalReason::LineageAmbiguous
             | RefusalReason::AlreadyAssigned
     )

@@ -229,6 +229,16 @@ fn attempts(input: &GateInput<'_>) -> Option<Refusal> {
         .with("used", used)
         .for_person()
     };
+    if let Some(words) = no_right(input.history) {
+        return Some(
+            Refusal::new(
+                RefusalReason::NotAuthorised,
+                Scope::Lineage(input.decision.lineage),
+            )
+            .with("last", words)
+            .for_person(),
+        );
+    }
     let used = input.history.attempts;
     let owners = input.history.former_owners.len();
     if input.action.name() == ActionName::Reassign && owners >= OWNERS {
@@ -280,6 +290,19 @@ fn may_have_run(history: &History, limit: u32) -> Option<(u32, &'static str)> {
         return (used >= limit).then_some((used, "attempts that have run or may have"));
     }
     (unproven >= limit).then_some((unproven, "attempts that may have run"))
+}
+
+/// OIG's words, where it has refused the last attempt for want of a right (contract 9.9: park it). Another try needs
+/// another right, and each would be refused the same.
+fn no_right(history: &History) -> Option<&str> {
+    let last = history.recent.last().filter(|_| !history.reset)?;
+    let words = last
+        .reason
+        .as_deref()
+        .filter(|_| last.state == AttemptState::Refused)?;
+    let low = words.to_ascii_lowercase();
+    let none = ["not authorized", "not authorised"];
+    none.iter().any(|said| low.contains(said)).then_some(words)
 }
 
 /// The policy's own "not before".

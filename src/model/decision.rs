@@ -312,6 +312,8 @@ refusals! {
     AttemptsUsedUp => "attempts_used_up",
     /// It has ended whole requests and was never applied, three times in a row; a person has to look.
     SentInVain => "sent_in_vain",
+    /// OIG has refused the last attempt because the login that sent it may not act on this task; a person gives it the right, or does the work, and `outcomes reset` lets it be tried again.
+    NotAuthorised => "not_authorised",
     /// The back-off after the last attempt has not passed.
     BackOff => "back_off",
     /// The policy asked for a later time.

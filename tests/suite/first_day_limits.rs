@@ -389,3 +389,43 @@ async fn stale_grants_take_no_effect_whatever_the_forms() {
     }
     assert!(found.is_empty(), "{found:?}");
 }
+
+/// The login may read these tasks and not act on them: each is sent once, and waits for a person then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_login_has_no_right_to_act_on_is_not_sent_again() {
+    let world = HIDDEN.replace("is_admin = true\n", "");
+    assert_ne!(world, HIDDEN);
+    let mut drill = Setup::of(&world)
+        .config("[intake]\nfolder = \"in\"\nearliest = \"1s\"")
+        .file("in/.keep", "")
+        .enforcing()
+        .await;
+    let one = tasks_of(&drill, "ONE");
+    let folder = drill.dir.path().join("in");
+    std::fs::write(folder.join(".z"), one.join("\n")).expect("written");
+    std::fs::rename(folder.join(".z"), folder.join("z.csv")).expect("moved");
+    let away = folder.join("done/z.csv");
+    drill.until("it is taken", |_| away.exists()).await;
+    drill.run_for("10m").await;
+    drill.approve_backlog();
+    drill.run_for("24h").await;
+    let evidence = drill.evidence().await;
+    let tried = |id: &String| {
+        let all = evidence.items();
+        all.filter(|(_, item)| item["id"].to_string().trim_matches('"') == id)
+            .count()
+    };
+    let tries: Vec<usize> = one.iter().map(tried).collect();
+    assert_eq!(tries, [1, 1, 1]);
+    let inbox = drill.inbox();
+    let item = inbox.iter().find(|item| item["why"] == "not_authorised");
+    assert_eq!(item.expect("it waits")["count"], 3, "{inbox:#?}");
+    // whoever has got the right says so
+    drill.done(&["outcomes", "reset", &one[0], "--why", "the right was given"]);
+    drill.run_for("24h").await;
+    let evidence = drill.judge_leaving(5).await;
+    let again = evidence
+        .items()
+        .filter(|(_, item)| item["id"].to_string().trim_matches('"') == one[0]);
+    assert_eq!(again.count(), 2);
+}
