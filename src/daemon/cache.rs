@@ -9,6 +9,7 @@ use super::collect::Readers;
 use super::watch::{Reading, Watch};
 use crate::absence::ProxyRow;
 use crate::model::facts::{Known, Person};
+use crate::model::standing::Standing;
 use crate::model::{Login, ProcessKey, RoleKey, Task, TaskId, UserKey};
 use crate::oig::People;
 
@@ -20,6 +21,9 @@ pub struct Cache {
     pub(super) processes: HashMap<ProcessKey, ProcessEntry>,
     /// An account was read in this run that showed a finished task: the server does not hide them.
     pub finished_shown: bool,
+    pub(super) standings: HashMap<Login, Dated<Known<Arc<Standing>>>>,
+    /// Why accounts could not be read, and when that was said.
+    told: HashMap<String, Timestamp>,
     pub(super) proxies: HashMap<Login, Dated<Known<Vec<ProxyRow>>>>,
     pub(super) roles: HashMap<String, Dated<Option<RoleKey>>>,
     pub(super) members: HashMap<RoleKey, Dated<Known<Arc<[Login]>>>>,
@@ -135,6 +139,13 @@ impl Cache {
                 };
                 self.store_process(key, entry);
             }
+            Reading::Standing { login, value } => {
+                let value = Known::Yes {
+                    value: Arc::new(value),
+                    as_of: at,
+                };
+                self.standings.insert(login, Dated::of(value, at));
+            }
             Reading::Proxies { login, rows } => {
                 let value = Known::Yes {
                     value: rows,
@@ -197,6 +208,7 @@ impl Cache {
         let fresh = |at: Timestamp| now.duration_since(at) <= keep;
         self.people.retain(|_, entry| fresh(entry.at));
         self.processes.retain(|_, entry| fresh(entry.at));
+        self.standings.retain(|_, entry| fresh(entry.at));
         self.proxies.retain(|_, entry| fresh(entry.at));
         self.roles.retain(|_, entry| fresh(entry.at));
         self.members.retain(|_, entry| fresh(entry.at));
@@ -243,6 +255,32 @@ impl Cache {
         }
     }
 
+    /// Why the tasks of an account could not be read when that was last tried.
+    pub fn unread(&self, key: &ProcessKey) -> Option<Arc<str>> {
+        match &self.processes.get(key)?.tasks {
+            Known::Yes { .. } => None,
+            Known::No { why } => Some(Arc::clone(why)),
+        }
+    }
+
+    /// A person's accounts and last day as last read.
+    pub fn standing(&self, login: &Login) -> Known<Arc<Standing>> {
+        self.standings
+            .get(login)
+            .map_or_else(not_read, |entry| entry.value.clone())
+    }
+
+    /// True where nobody has been told of this cause for a day; it counts as told from now on.
+    pub(super) fn is_news(&mut self, cause: &str, now: Timestamp) -> bool {
+        const A_DAY: SignedDuration = SignedDuration::from_hours(24);
+        self.told.retain(|_, at| now.duration_since(*at) < A_DAY);
+        if self.told.contains_key(cause) {
+            return false;
+        }
+        self.told.insert(cause.to_owned(), now);
+        true
+    }
+
     /// True where any of these was asked for since then and could not be had.
     pub fn asked_in_vain(
         &self,
@@ -251,10 +289,12 @@ impl Cache {
         process: Option<&ProcessKey>,
         responses: Option<&TaskId>,
     ) -> bool {
+        let standing = person.and_then(|login| self.standings.get(login));
         let person = person.and_then(|login| self.people.get(login));
         let process = process.and_then(|key| self.processes.get(key));
         let responses = responses.and_then(|id| self.responses.get(id));
         person.is_some_and(|entry| entry.at >= since && entry.value.value().is_none())
+            || standing.is_some_and(|entry| entry.at >= since && entry.value.value().is_none())
             || process.is_some_and(|entry| entry.at >= since && entry.tasks.value().is_none())
             || responses.is_some_and(|entry| entry.at >= since && entry.value.value().is_none())
     }

@@ -40,6 +40,8 @@ pub(super) struct Inner {
     pub(super) pages_known: AtomicU32,
     /// True once the server has shown that it understands `or` between users.
     pub(super) or_works: AtomicBool,
+    /// The server has refused to be asked for an `End Date`.
+    pub(super) no_end_date: AtomicBool,
     /// Buffers of pages that were taken apart, for the next ones of the same list: a page of a megabyte takes
     /// longer to be had from the system than to be filled.
     buffers: Mutex<Vec<Vec<u8>>>,
@@ -121,6 +123,7 @@ impl Client {
             pages_known: AtomicU32::new(0),
             buffers: Mutex::default(),
             or_works: AtomicBool::new(false),
+            no_end_date: AtomicBool::new(false),
         }))
     }
 
