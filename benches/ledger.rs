@@ -227,7 +227,7 @@ async fn ledger(dir: &std::path::Path, tasks: usize) -> Took {
         cycle,
         asked: false,
         delivery: delivery(),
-        walked: Default::default(),
+        unlisted: Default::default(),
     };
     let seen = ledger.observe(sighting, now).await.expect("seen");
     let lineages: Vec<LineageId> = seen.views.iter().filter_map(|view| view.lineage).collect();

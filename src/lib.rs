@@ -21,6 +21,7 @@ pub mod control;
 pub mod daemon;
 pub mod daily;
 pub mod dispatch;
+pub mod given;
 pub mod governor;
 pub mod guard;
 pub mod ledger;
@@ -57,18 +58,22 @@ pub const ROOMS: &[(&str, &[&str])] = &[
     ("traits", &["model", "survey::mask"]),
     ("config::raw", &[]),
     // floor 2: I/O
+    // how a file is opened that somebody has named, for all who do
+    ("given", &[]),
+    ("policy::load", &["model", "policy", "given"]),
     // cron lines are read where they are written
-    ("config", &["model", "calendar"]),
+    ("config", &["model", "calendar", "given"]),
     ("telemetry", &["model"]),
     ("control", &["model"]),
-    ("absence", &["model", "calendar"]),
-    ("oig", &["model"]),
-    ("source", &["model", "oig"]),
+    ("absence", &["model", "calendar", "given"]),
+    ("oig", &["model", "given"]),
+    ("source", &["model", "oig", "given"]),
     // a claim is made of what the governor admitted, in batches; nothing else of both rooms is known here
     (
         "ledger",
         &[
             "model",
+            "given",
             "governor::Admitted",
             "governor::Lane",
             "dispatch::batch",
@@ -76,7 +81,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("dispatch", &["model", "governor", "ledger", "oig"]),
     // a finished report by SMTP: what is in it is not its matter
-    ("mail", &["model"]),
+    ("mail", &["model", "given"]),
     // floor 3: the stand-in knows nothing of the client that is tested against it
     ("sim", &[]),
     ("admin", &["telemetry"]),
@@ -84,6 +89,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
         "daemon",
         &[
             "model",
+            "given",
             "calendar",
             "policy",
             "guard",
@@ -107,10 +113,10 @@ pub const ROOMS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "model",
+            "given",
             "absence",
             "calendar",
             "policy",
-            "absence",
             "config",
             "telemetry",
             "control",

@@ -87,7 +87,7 @@ fn life(n: usize, now: Timestamp) -> [EventBody; 5] {
                 print: 5,
                 ambiguous: false,
                 run: RunMark::default(),
-                walked: false,
+                unlisted: false,
                 known_by: Default::default(),
             }],
         },

@@ -1,19 +1,21 @@
-//! Reads the absence file and keeps the last good reading for as long as it may be believed; it never takes a missing or an empty file for "nobody is away".
+//! Reads the absence file, on a thread that nobody has to wait for, and keeps the last good reading for as long as it may be believed; it never takes a missing, an empty or a silent file for "nobody is away".
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::given::{self, Apart, Coming};
 use crate::model::Known;
 
 use super::roster::{Roster, RowProblem, parse};
 
 /// The largest file that is read, bytes.
 const MAX_BYTES: u64 = 8 * 1024 * 1024;
+/// So long a reading is waited for (wall time); a file system that takes longer does not answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is wrong with a feed or a row of it.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +23,24 @@ pub enum FeedProblem {
     /// The file can't be read; the last good reading may still be used.
     #[error("cannot read the absence feed {path}: {source}")]
     Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file system does not answer.
+    #[error(
+        "the absence feed {path} does not answer: its reading hangs since {seconds} s, as where the server of a network mount is gone; look at the mount (`mount`, `dmesg`), mend or unmount it (`umount -l`), or name a file on a local disk in absence.feed and reload"
+    )]
+    Silent {
+        /// Which file.
+        path: PathBuf,
+        /// For how long, wall time.
+        seconds: u64,
+    },
+    /// No thread could be had to read it.
+    #[error("the absence feed {path} was not read: {source}")]
+    NotBegun {
         /// Which file.
         path: PathBuf,
         /// Why.
@@ -73,6 +93,33 @@ pub struct Feed {
     max_age: Option<SignedDuration>,
     last_good: Option<(Arc<Roster>, Timestamp)>,
     last_read: Option<LastRead>,
+    reading: Option<Reading>,
+    reader: Reader,
+}
+
+/// The file's text, and when it was last written.
+type Text = Result<(String, Option<Timestamp>), FeedProblem>;
+/// How it is read.
+type Reader = fn(&Path) -> Text;
+
+/// A reading that was begun and whose end was not taken in.
+#[derive(Debug)]
+struct Reading {
+    /// When it was begun: what it brings is not younger.
+    at: Timestamp,
+    apart: Apart<Text>,
+    /// Somebody has waited for it in vain.
+    overdue: bool,
+}
+
+/// The end of a reading, for one who waits for it beside other things.
+pub struct FeedReading(Coming<Text>);
+
+impl FeedReading {
+    /// Waits for the end, or as long as a file may take.
+    pub async fn ended(self) {
+        self.0.within(PATIENCE).await;
+    }
 }
 
 /// What came of the last reading.
@@ -116,7 +163,19 @@ impl Feed {
             max_age,
             last_good: None,
             last_read: None,
+            reading: None,
+            reader: read_file,
         }
+    }
+
+    /// With what the former configuration's feed has under way of the same file, so that however often it is
+    /// configured anew one reader at most hangs at it.
+    #[must_use]
+    pub fn after(mut self, former: Option<Self>) -> Self {
+        self.reading = former
+            .filter(|former| former.path == self.path)
+            .and_then(|former| former.reading);
+        self
     }
 
     /// How it stands, by the last reading.
@@ -142,9 +201,81 @@ impl Feed {
     /// can be found present. The problems are to be shown, the bad rows among them.
     ///
     /// The file's age goes by its modification time against `now`, so `max_age` needs a wall clock.
+    ///
+    /// The caller's thread is kept for 5 seconds at most, whatever the file system does.
     pub fn read(&mut self, now: Timestamp) -> (Known<Arc<Roster>>, Vec<FeedProblem>) {
+        let begun = self.begin(now);
+        if let Ok(Some(_)) = begun
+            && let Some(reading) = &self.reading
+        {
+            reading.apart.wait(PATIENCE);
+        }
+        self.end(now, begun.err())
+    }
+
+    /// Begins a reading, unless one is still under way; answers what to wait for. Nothing is waited for where one
+    /// has been waited for in vain before: it is asked whether it has come, no more.
+    ///
+    /// # Errors
+    /// The kernel gives no thread.
+    pub fn begin(&mut self, now: Timestamp) -> Result<Option<FeedReading>, FeedProblem> {
+        if let Some(reading) = &self.reading
+            && !reading.apart.has_come()
+        {
+            return Ok((!reading.overdue).then(|| FeedReading(reading.apart.coming())));
+        }
+        // what has come late is as old as its beginning; the new one says the same or more
+        let (path, reader) = (self.path.clone(), self.reader);
+        let apart =
+            Apart::begin(move || reader(&path)).map_err(|source| FeedProblem::NotBegun {
+                path: self.path.clone(),
+                source,
+            })?;
+        let coming = FeedReading(apart.coming());
+        self.reading = Some(Reading {
+            at: now,
+            apart,
+            overdue: false,
+        });
+        Ok(Some(coming))
+    }
+
+    /// Takes in what the reading has brought, or that it has brought nothing yet; see [`Feed::read`].
+    pub fn end(
+        &mut self,
+        now: Timestamp,
+        not_begun: Option<FeedProblem>,
+    ) -> (Known<Arc<Roster>>, Vec<FeedProblem>) {
         let mut problems = Vec::new();
-        match read_file(&self.path) {
+        let (read, at) = match (not_begun, self.reading.take()) {
+            (Some(problem), reading) => {
+                self.reading = reading;
+                (Err(problem), now)
+            }
+            (None, Some(reading)) if reading.apart.has_come() => {
+                let lost = || FeedProblem::Unreadable {
+                    path: self.path.clone(),
+                    source: std::io::Error::other("its reader has failed"),
+                };
+                let read = reading.apart.take();
+                (read.unwrap_or_else(|| Err(lost())), reading.at)
+            }
+            (None, Some(reading)) => {
+                let seconds = reading.apart.age().as_secs();
+                self.reading = Some(Reading {
+                    overdue: true,
+                    ..reading
+                });
+                let path = self.path.clone();
+                (Err(FeedProblem::Silent { path, seconds }), now)
+            }
+            (None, None) => {
+                let source = std::io::Error::other("its reading was not begun");
+                let path = self.path.clone();
+                (Err(FeedProblem::Unreadable { path, source }), now)
+            }
+        };
+        match read {
             Ok((text, written)) => match self.too_old(now, written) {
                 Some(problem) => problems.push(problem),
                 None => {
@@ -156,7 +287,7 @@ impl Feed {
                         None if parsed.blank => problems.push(FeedProblem::Empty {
                             path: self.path.clone(),
                         }),
-                        None => self.last_good = Some((Arc::new(parsed.roster), now)),
+                        None => self.last_good = Some((Arc::new(parsed.roster), at)),
                     }
                 }
             },
@@ -210,28 +341,112 @@ fn read_file(path: &Path) -> Result<(String, Option<Timestamp>), FeedProblem> {
         path: path.to_path_buf(),
         source,
     };
-    let file = File::open(path).map_err(unreadable)?;
+    let file = given::open(path).map_err(unreadable)?;
     let written = file
         .metadata()
         .and_then(|meta| meta.modified())
         .ok()
         .and_then(|at| Timestamp::try_from(at).ok());
-    let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_BYTES {
+    let size = file.metadata().map_err(unreadable)?.len();
+    if size > MAX_BYTES {
         return Err(FeedProblem::TooLarge {
             path: path.to_path_buf(),
         });
     }
+    let bytes = given::all(file, MAX_BYTES).map_err(unreadable)?;
     // other encodings garble names at most; logins are ASCII in practice
     Ok((String::from_utf8_lossy(&bytes).into_owned(), written))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
+
+    static SILENT: AtomicUsize = AtomicUsize::new(0);
+
+    /// A network mount whose server is gone.
+    fn silent(_: &Path) -> Text {
+        SILENT.fetch_add(1, Ordering::SeqCst);
+        loop {
+            std::thread::park();
+        }
+    }
+
+    #[test]
+    fn a_file_that_does_not_answer_is_as_one_that_can_not_be_read_and_has_one_reader() {
+        let now: Timestamp = "2027-03-01T00:00:00Z".parse().expect("a timestamp");
+        let at = |hours| now + SignedDuration::from_hours(hours);
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("leave.csv");
+        std::fs::write(&path, "a,2027-03-01,,b\n").expect("written");
+        let file = File::options().write(true).open(&path).expect("opened");
+        file.set_modified(now.try_into().expect("in range"))
+            .expect("a time is set");
+        let of = |hours| {
+            let max_age = Some(SignedDuration::from_hours(hours));
+            Feed::new(path.clone(), TimeZone::UTC, max_age)
+        };
+        let mut feed = of(24);
+        assert!(feed.read(now).0.value().is_some());
+        feed.reader = silent;
+        // nobody waits: what has not come is not there
+        let ask = |feed: &mut Feed, hours| {
+            let waits = feed.begin(at(hours)).expect("a thread").is_some();
+            let (roster, problems) = feed.end(at(hours), None);
+            assert!(
+                matches!(&problems[..], [FeedProblem::Silent { .. }]),
+                "{problems:?}"
+            );
+            assert!(!feed.state(at(hours)).taken);
+            (roster.value().is_some(), waits)
+        };
+        assert_eq!(ask(&mut feed, 1), (true, true), "the last good one stands");
+        assert_eq!(ask(&mut feed, 23), (true, false), "waited for once");
+        assert_eq!(
+            ask(&mut feed, 25),
+            (false, false),
+            "nobody is present by it"
+        );
+        let mut anew = of(48).after(Some(feed));
+        anew.reader = silent;
+        assert_eq!(ask(&mut anew, 26), (false, false), "nothing was ever read");
+        while SILENT.load(Ordering::SeqCst) == 0 {
+            std::thread::yield_now();
+        }
+        assert_eq!(SILENT.load(Ordering::SeqCst), 1, "one reader hangs at it");
+        let said = anew.state(at(26)).problem.expect("it is said");
+        assert!(
+            said.contains("leave.csv") && said.contains("umount"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn what_comes_late_is_as_old_as_its_reading() {
+        static GO: AtomicUsize = AtomicUsize::new(0);
+        fn late(_: &Path) -> Text {
+            while GO.load(Ordering::SeqCst) == 0 {
+                std::thread::park_timeout(Duration::from_millis(1));
+            }
+            Ok(("a,2027-03-01,,b\n".to_owned(), None))
+        }
+        let now: Timestamp = "2027-03-01T00:00:00Z".parse().expect("a timestamp");
+        let mut feed = Feed::new("leave.csv".into(), TimeZone::UTC, None);
+        feed.reader = late;
+        assert!(feed.begin(now).expect("a thread").is_some());
+        let later = now + SignedDuration::from_hours(3);
+        assert!(feed.end(later, None).0.value().is_none());
+        GO.store(1, Ordering::SeqCst);
+        let apart = &feed.reading.as_ref().expect("under way").apart;
+        apart.wait(Duration::from_secs(60));
+        let (roster, problems) = feed.end(later, None);
+        assert!(problems.is_empty(), "{problems:?}");
+        assert_eq!(roster.value().map(|roster| roster.len()), Some(1));
+        assert_eq!(feed.state(later).as_of, Some(now));
+    }
 
     #[test]
     fn the_last_good_reading_stands_for_as_long_as_it_may_be_believed() {

@@ -5,5 +5,5 @@ pub mod feed;
 pub mod roster;
 
 pub use delegate::{Delegation, ProxyRow, stand_in};
-pub use feed::{Feed, FeedProblem, FeedState};
+pub use feed::{Feed, FeedProblem, FeedReading, FeedState};
 pub use roster::{Parsed, Presence, Roster, RowProblem, parse, presence};

@@ -84,7 +84,18 @@ async fn without_daemon(settings: Settings, request: Request) -> Result<Reply, F
         .hint("nothing to do; `provtaskd run` starts one"));
     }
     own_store(&settings.store.dir)?;
-    Ok(daemon::offline(settings, request).await?)
+    let is_order = !request.is_question();
+    let told = daemon::offline(settings, request).await;
+    told.map_err(|error| match Failure::from(error) {
+        failure if is_order && failure.kind == Kind::Store => Failure {
+            message: format!(
+                "{}; the order was not carried out, and nothing of it is on record",
+                failure.message
+            ),
+            ..failure
+        },
+        failure => failure,
+    })
 }
 
 /// Asks the daemon, else the store. Where another process holds the store it is asked for again: a

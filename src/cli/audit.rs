@@ -1,6 +1,5 @@
 //! `audit verify|export`: what was done, and whether what is on record of it was changed; it reads, and changes nothing.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -10,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::ask::{own_store, unexpected};
-use super::context::{Context, print, scratch, width};
+use super::context::{Context, print, scratch, somebody_reads, width};
 use super::failure::{Failure, Kind, tell};
 use super::look::JsonArg;
 use super::moment::moment;
@@ -20,6 +19,7 @@ use crate::daemon::DaemonError;
 use crate::daemon::audit::{
     Anchors, COLUMNS, Export, Filter, Finding, Key, KeyError, Mark, Row, Search, Stopped, Verifier,
 };
+use crate::given;
 use crate::model::settings::{AuditSettings, Settings};
 use crate::model::{Login, TargetName};
 
@@ -301,12 +301,12 @@ fn anchors(args: &VerifyArgs, audit: Option<&AuditSettings>) -> Result<Anchors, 
             Kind::Io,
             format!("the anchors in {}: {error}", path.display()),
         )
-        .hint("name a file of anchors or a log that this user may read")
+        .hint("name a file of anchors or a log that this user may read; `-` is standard input")
     };
     let source: Box<dyn Read> = if path == Path::new("-") {
         Box::new(std::io::stdin())
     } else {
-        Box::new(File::open(path).map_err(failed)?)
+        Box::new(given::open(path).map_err(failed)?)
     };
     let mut source = BufReader::new(source);
     let mut line = Vec::new();
@@ -349,6 +349,7 @@ struct Footer {
 }
 
 fn export(context: &Context, args: ExportArgs) -> Result<(), Failure> {
+    somebody_reads()?;
     let format = args.format;
     if args.from >= args.to {
         return Err(Failure::new(

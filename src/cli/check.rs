@@ -10,9 +10,10 @@ use super::failure::{Failure, Kind, tell};
 use super::policy;
 use super::progress::beside;
 use super::render::{clean, counted};
-use crate::absence::Feed;
+use crate::absence::{Feed, FeedProblem};
 use crate::config::{Finding, Lines, Severity, policy_strangers, probe};
 use crate::daemon;
+use crate::given;
 use crate::mail;
 use crate::model::Clock;
 use crate::model::settings::{AuthKind, Settings};
@@ -67,7 +68,7 @@ pub fn check(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
             }
         }
     }
-    let lines = Lines::of(&std::fs::read_to_string(file).unwrap_or_default());
+    let lines = Lines::of(&given::text(file, given::MOST).unwrap_or_default());
     for finding in &mut findings {
         finding.line = finding.line.or_else(|| lines.line(&finding.key));
     }
@@ -338,7 +339,7 @@ fn no_store(settings: &Settings) -> Option<Finding> {
 
 /// What is wrong with the absence file.
 fn absences(settings: &Settings) -> Vec<Finding> {
-    let Some(path) = settings.absence.feed.clone().filter(|path| path.is_file()) else {
+    let Some(path) = settings.absence.feed.clone() else {
         return Vec::new();
     };
     // a simulator's time says nothing about the age of a file
@@ -352,10 +353,14 @@ fn absences(settings: &Settings) -> Vec<Finding> {
         .into_iter()
         .map(|problem| {
             let text = problem.to_string();
-            let is_row = matches!(problem, crate::absence::FeedProblem::Row(_));
+            let is_row = matches!(problem, FeedProblem::Row(_));
+            let is_none = matches!(
+                problem,
+                FeedProblem::Unreadable { .. } | FeedProblem::Silent { .. }
+            );
             Finding {
                 // the daemon goes on without such a row, but nobody should start with one
-                severity: if is_row {
+                severity: if is_row || is_none {
                     Severity::Error
                 } else {
                     Severity::Warning
@@ -369,6 +374,8 @@ fn absences(settings: &Settings) -> Vec<Finding> {
                 },
                 hint: if is_row {
                     "write the row as login,from,to,stand_in".to_owned()
+                } else if is_none {
+                    "name a regular file that can be read, or remove the key; without one nobody can be found present".to_owned()
                 } else {
                     "renew the file; until then nobody can be found present".to_owned()
                 },

@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
@@ -13,6 +14,11 @@ use crate::model::settings::{LogFormat, Settings};
 const SYSTEM_CONFIG: &str = "/etc/provtaskd/provtaskd.toml";
 /// Taken instead when it is in the current directory.
 const LOCAL_CONFIG: &str = "provtaskd.toml";
+
+/// The device /dev/null.
+const NULL: (u32, u32) = (1, 3);
+/// So long threads that are still at something may take once a command is through (wall time).
+const LEFT_AT_MOST: Duration = Duration::from_secs(2);
 
 /// Options of every command.
 #[derive(Debug, Args)]
@@ -180,7 +186,10 @@ impl Context {
                 Failure::new(Kind::Io, format!("can't start threads: {error}"))
                     .hint("is a limit of processes or memory reached?")
             })?;
-        runtime.block_on(future)
+        let ended = runtime.block_on(future);
+        // a thread that reads from a mount whose server is gone ends with the process
+        runtime.shutdown_timeout(LEFT_AT_MOST);
+        ended
     }
 }
 
@@ -191,16 +200,44 @@ impl Context {
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::new(
-            Kind::Io,
-            format!("can't write to standard output: {error}"),
-        )
-        .hint(format!(
-            "{}; what was ordered is done all the same: look with `provtaskd status` before it is ordered again",
-            no_room(&error).unwrap_or("look at where standard output goes")
-        ))),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            let failure = lost(&error);
+            let hint = format!(
+                "{}; what was ordered is done all the same: look with `provtaskd status` before it is ordered again",
+                failure.hint
+            );
+            Err(failure.hint(hint))
+        }
         _ => Ok(()),
     }
+}
+
+/// Standard output can't be written.
+pub fn lost(error: &std::io::Error) -> Failure {
+    Failure::new(Kind::Io, format!("can't write to standard output: {error}"))
+        .hint(no_room(error).unwrap_or("look at where standard output goes"))
+}
+
+/// For what is worth nothing but to whom it is written: a standard output that was closed (`>&-`) is opened by
+/// the language's runtime as /dev/null for reading and writing, and takes everything without a word.
+///
+/// # Errors
+/// Standard output is that.
+pub fn somebody_reads() -> Result<(), Failure> {
+    let out = std::io::stdout();
+    let null = rustix::fs::fstat(&out).is_ok_and(|meta| {
+        let device = meta.st_rdev;
+        (rustix::fs::major(device), rustix::fs::minor(device)) == NULL
+    });
+    let both_ways = rustix::fs::fcntl_getfl(&out)
+        .is_ok_and(|flags| flags & rustix::fs::OFlags::ACCMODE == rustix::fs::OFlags::RDWR);
+    if null && both_ways {
+        return Err(
+            Failure::new(Kind::Io, "standard output is closed: nothing was exported")
+                .hint("send it somewhere, e.g. `> FILE`"),
+        );
+    }
+    Ok(())
 }
 
 /// Where temporary files go: `$TMPDIR`, else `/tmp`.

@@ -13,6 +13,7 @@ use super::context::{Context, print};
 use super::failure::{Failure, Kind, no_room};
 use crate::config::{self, Env, Overrides};
 use crate::daemon;
+use crate::given;
 
 mod silent;
 
@@ -311,7 +312,8 @@ fn is_authority(file: &Path) -> Result<(), Failure> {
         Failure::new(Kind::Data, format!("--ca-file: {} {what}", file.display()))
             .hint("name a file with the certificate of the authority in PEM (-----BEGIN CERTIFICATE-----), or leave it out; nothing was written")
     };
-    let text = std::fs::read(file).map_err(|error| wrong(format!("can't be read: {error}")))?;
+    let text =
+        given::read(file, given::MOST).map_err(|error| wrong(format!("can't be read: {error}")))?;
     if !String::from_utf8_lossy(&text).contains("-----BEGIN CERTIFICATE-----") {
         return Err(wrong("holds no certificate in PEM".to_owned()));
     }
@@ -338,11 +340,10 @@ fn line() -> Result<String, Failure> {
 fn password(args: &InitArgs, login: &str) -> Result<SecretString, Failure> {
     let text = if let Some(file) = &args.password_from {
         let mut text = String::new();
-        let read =
-            std::fs::File::open(file).and_then(|file| file.take(LONGEST).read_to_string(&mut text));
+        let read = given::open(file).and_then(|file| file.take(LONGEST).read_to_string(&mut text));
         read.map_err(|error| {
             Failure::new(Kind::Io, format!("can't read {}: {error}", file.display()))
-                .hint("name a file that holds the password alone; nothing was written")
+                .hint("name a file that holds the password alone, or give it with --password-stdin; nothing was written")
         })?;
         SecretString::from(text)
     } else if args.password_stdin {

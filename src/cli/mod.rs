@@ -143,8 +143,18 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
                 0
             };
             if plain {
-                // nothing to be done when the terminal is gone
-                let _ = error.print();
+                let printed = error
+                    .print()
+                    .and_then(|()| std::io::Write::flush(&mut std::io::stdout()));
+                // nothing to be done when the terminal is gone; what was asked for and is lost is a failure
+                if let Err(lost) = printed
+                    && code == 0
+                    && lost.kind() != std::io::ErrorKind::BrokenPipe
+                {
+                    let failure = context::lost(&lost);
+                    failure.report();
+                    return ExitCode::from(failure.kind.code());
+                }
             } else {
                 // it repeats what was typed
                 eprintln!("{}", one_line(&error.to_string()).trim());

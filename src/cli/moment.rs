@@ -33,7 +33,9 @@ pub fn moment(text: &str) -> Result<Timestamp, String> {
         (_, Ok(civil)) => civil,
         _ => return Err(how()),
     };
-    zone.to_timestamp(civil).map_err(|error| error.to_string())
+    zone.to_timestamp(civil).map_err(|_| {
+        "no time that can be counted: they reach from -009999-01-03 to 9999-12-30".to_owned()
+    })
 }
 
 #[cfg(test)]

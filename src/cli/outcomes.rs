@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 
 use super::act::{duration, order};
 use super::ask::{answer, unexpected};
-use super::context::{Context, print, width};
+use super::context::{Context, print, somebody_reads, width};
 use super::failure::{Failure, tell};
 use super::look::{JsonArg, task_or_lineage};
 use super::render;
@@ -145,6 +145,7 @@ pub fn outcomes(context: &Context, command: OutcomesCommand) -> Result<(), Failu
         }
         OutcomesCommand::Reset { id, why } => order(context, Request::Reset { id, why }),
         OutcomesCommand::Export { filter } => {
+            somebody_reads()?;
             let mut filter = filter.filter(None);
             loop {
                 let view = rows(context, filter.clone())?;

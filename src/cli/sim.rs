@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::config::line_at;
+use crate::given;
 use crate::sim::clock::parse_clock;
 use crate::sim::{Scenario, ScenarioError, SimError, SimOptions, SimServer};
 use crate::traits::{Traits, TraitsError};
@@ -111,7 +112,7 @@ pub fn scenario(named: &str) -> Result<Scenario, SimError> {
         return Ok(scenario);
     }
     let path = Path::new(named);
-    let text = std::fs::read_to_string(path).map_err(|source| {
+    let text = given::text(path, given::MOST).map_err(|source| {
         if source.kind() == std::io::ErrorKind::NotFound && path.components().count() == 1 {
             let names: Vec<&str> = Scenario::built_in_names().collect();
             SimError::NoScenario {
@@ -147,7 +148,7 @@ pub async fn run(args: SimArgs) -> Result<(), SimRunError> {
     let mut scenario = scenario(&args.scenario)?;
     let mut left = Vec::new();
     if let Some(path) = &args.traits {
-        let text = std::fs::read_to_string(path).map_err(|source| TraitsError::Io {
+        let text = given::text(path, given::MOST).map_err(|source| TraitsError::Io {
             path: path.clone(),
             source,
         })?;

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::act::{duration, order};
 use super::ask::{answer, own_store, unexpected};
-use super::context::{Context, print, width};
+use super::context::{Context, print, somebody_reads, width};
 use super::failure::{Failure, Kind, tell};
 use super::look::JsonArg;
 use super::render;
@@ -400,6 +400,7 @@ fn export(context: &Context) -> Result<(), Failure> {
         )
         .hint("name a file instead of -"));
     }
+    somebody_reads()?;
     let saved = site.alone(|_| {
         let out = std::io::stdout().lock();
         let mut out = std::io::BufWriter::with_capacity(1 << 20, out);

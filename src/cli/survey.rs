@@ -10,6 +10,7 @@ use super::failure::{Failure, Kind, no_room, tell};
 use super::progress::beside_that;
 use super::render;
 use crate::daemon::{self, Progress, SurveyOptions};
+use crate::given;
 use crate::model::Login;
 use crate::model::settings::Settings;
 use crate::survey::{self, Report};
@@ -17,6 +18,8 @@ use crate::telemetry;
 
 /// Where readings are kept unless another file is named.
 const READINGS: &str = "provtaskd-survey.readings";
+/// Columns where nobody looks at a terminal.
+const PLAIN: render::Width = Some(80);
 
 /// Options of `survey`.
 #[derive(Debug, Args)]
@@ -107,13 +110,15 @@ pub fn survey(context: &Context, args: &SurveyArgs) -> Result<(), Failure> {
     }
     for (path, format) in &files {
         // a file is for many terminals
-        let text = format.render(&report, Some(80))?;
+        let text = format.render(&report, PLAIN)?;
         write(path, &text)?;
         tell(&format!("written: {}", path.display()));
     }
     if files.is_empty() {
         let format = args.format.unwrap_or(Format::Text);
-        print(&format.render(&report, width())?)?;
+        // what is no terminal is a file or another program: as wide as a file is written
+        let width = width().or(PLAIN);
+        print(&format.render(&report, width)?)?;
     }
     Ok(())
 }
@@ -224,7 +229,7 @@ fn read(path: &Path) -> Result<Report, Failure> {
         Failure::new(Kind::Data, format!("{}: {why}", path.display()))
             .hint("name a file that `provtaskd survey --format json` has written")
     };
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let text = given::text(path, given::MOST).map_err(|error| wrong(error.to_string()))?;
     let report: Report = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     if report.schema != survey::SCHEMA || report.version != survey::VERSION {
         return Err(wrong(format!(

@@ -8,6 +8,7 @@ use super::finding::{Finding, Severity, did_you_mean};
 use super::lines::{Lines, line_at};
 use super::raw::{Raw, SECTIONS};
 use super::resolve::resolve;
+use crate::given;
 use crate::model::settings::{LogFormat, Settings};
 
 /// The store's directory where none is configured.
@@ -103,7 +104,7 @@ fn read(path: &Path) -> Result<(PathBuf, String), LoadError> {
             "it is {size} bytes long, more than a configuration can be"
         ))));
     }
-    let bytes = std::fs::read(&path).map_err(read)?;
+    let bytes = given::read(&path, MAX_FILE).map_err(read)?;
     match String::from_utf8(bytes) {
         Ok(text) => Ok((path, text)),
         Err(error) => Err(LoadError::Findings {
@@ -113,27 +114,48 @@ fn read(path: &Path) -> Result<(PathBuf, String), LoadError> {
     }
 }
 
-/// Where a text stops being UTF-8.
-fn not_utf8(error: &std::string::FromUtf8Error) -> Finding {
-    let good = error.utf8_error().valid_up_to();
-    let (before, rest) = error.as_bytes().split_at_checked(good).unwrap_or_default();
-    let line = before.split(|byte| *byte == b'\n').count();
+/// The key of the line on which a byte stands, by its table; empty where the line has none before it.
+fn key_before(bytes: &[u8], at: usize) -> String {
+    let (before, _) = bytes.split_at_checked(at).unwrap_or_default();
     let key = String::from_utf8_lossy(before.rsplit(|byte| *byte == b'\n').next().unwrap_or(b""));
     let key = key.split('=').next().unwrap_or("").trim();
     let table = |line: &&[u8]| line.trim_ascii().starts_with(b"[");
     let table = before.rsplit(|byte| *byte == b'\n').find(table);
     let table = String::from_utf8_lossy(table.unwrap_or_default());
     let table = table.trim().trim_matches(['[', ']']).trim();
-    let named = key
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.');
+    let named = !key.is_empty()
+        && key
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.');
+    if named {
+        super::lines::join(table, key)
+    } else {
+        String::new()
+    }
+}
+
+/// What the TOML reader says of a text, in words about configurations, and what to do.
+fn in_words(message: &str) -> (String, String) {
+    let number = message.contains("value was too large")
+        || message.contains("value was too small")
+        || (message.contains("integer `") && message.contains("128"));
+    if number {
+        return (
+            "the number is beyond what can be counted (9223372036854775807)".to_owned(),
+            "write a smaller one; docs/configuration.md says what each key takes".to_owned(),
+        );
+    }
+    (message.to_owned(), "mend the TOML at this line".to_owned())
+}
+
+/// Where a text stops being UTF-8.
+fn not_utf8(error: &std::string::FromUtf8Error) -> Finding {
+    let good = error.utf8_error().valid_up_to();
+    let (before, rest) = error.as_bytes().split_at_checked(good).unwrap_or_default();
+    let line = before.split(|byte| *byte == b'\n').count();
     Finding {
         severity: Severity::Error,
-        key: if named {
-            super::lines::join(table, key)
-        } else {
-            String::new()
-        },
+        key: key_before(error.as_bytes(), good),
         line: Some(line),
         what: format!(
             "the byte 0x{:02x} is no UTF-8, which a configuration has to be",
@@ -150,12 +172,7 @@ fn not_utf8(error: &std::string::FromUtf8Error) -> Finding {
 pub fn whereabouts(path: &Path, overrides: &Overrides) -> (PathBuf, PathBuf) {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     let base = path.parent().unwrap_or(Path::new("/"));
-    let small = std::fs::metadata(&path).is_ok_and(|meta| meta.len() <= MAX_FILE);
-    let bytes = if small {
-        std::fs::read(&path).unwrap_or_default()
-    } else {
-        Vec::new()
-    };
+    let bytes = given::read(&path, MAX_FILE).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let (table, _) = DeTable::parse_recoverable(&text);
     let read = |section: &str, key: &str| {
@@ -204,12 +221,17 @@ fn resolved(
     let mut unknown = Vec::new();
     // only the message of a TOML error is shown: its excerpt could hold a password
     let syntax = |error: toml::de::Error| {
+        let (what, hint) = in_words(error.message());
+        let span = error.span().filter(|span| *span != (0..0));
         vec![Finding {
             severity: Severity::Error,
-            key: String::new(),
-            line: error.span().map(|span| line_at(text, span.start)),
-            what: error.message().to_owned(),
-            hint: "mend the TOML at this line".to_owned(),
+            key: span
+                .as_ref()
+                .map(|span| key_before(text.as_bytes(), span.start))
+                .unwrap_or_default(),
+            line: span.map(|span| line_at(text, span.start)),
+            what,
+            hint,
         }]
     };
     let deserializer = toml::Deserializer::parse(text).map_err(syntax)?;
@@ -243,7 +265,8 @@ fn stranger(key: &str, lines: &Lines) -> Finding {
             "move it into a file of its own, name that as password_file, and change the password: this file may have been read".to_owned(),
         )
     } else {
-        ("is not a known key".to_owned(), nearest(section, name))
+        let hint = in_another_table(key).unwrap_or_else(|| nearest(section, name));
+        ("is not a known key".to_owned(), hint)
     };
     Finding {
         severity: Severity::Error,
@@ -252,6 +275,27 @@ fn stranger(key: &str, lines: &Lines) -> Finding {
         what,
         hint,
     }
+}
+
+/// A key that was written in full below a table belongs to that table: as where `mode.global = "enforce"` is
+/// appended to a file.
+fn in_another_table(key: &str) -> Option<String> {
+    let parts: Vec<&str> = key.split('.').collect();
+    let is_table = |path: &str| {
+        let below = |s: &str| {
+            s.strip_prefix(path)
+                .is_some_and(|rest| rest.starts_with('.'))
+        };
+        SECTIONS.iter().any(|s| s.path == path || below(s.path))
+    };
+    let (above, path) = (1..parts.len()).find_map(|from| {
+        let (above, path) = parts.split_at_checked(from)?;
+        let path = path.join(".");
+        is_table(&path).then(|| (above.join("."), path))
+    })?;
+    Some(format!(
+        "it stands below [{above}], and so belongs to that table: write the line before the first table of the file, or its last part below a line [{path}]"
+    ))
 }
 
 fn nearest(section: &str, name: &str) -> String {

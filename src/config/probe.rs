@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::finding::{Finding, Severity};
 use super::resolve::MAIL_CREDENTIALS;
+use crate::given;
 use crate::model::settings::Settings;
 
 /// Findings about the files that the settings name: missing, unreadable, open to others.
@@ -63,8 +64,12 @@ pub fn probe(settings: &Settings) -> Vec<Finding> {
         }
     }
     let mut file = |key: &str, path: Option<&Path>| {
+        let opened = |path: &Path| match key {
+            "policy.dir" => std::fs::read_dir(path).map(drop),
+            _ => given::open(path).map(drop),
+        };
         if let Some(path) = path
-            && let Err(error) = std::fs::File::open(path)
+            && let Err(error) = opened(path)
         {
             findings.push(finding(
                 Severity::Error,
@@ -85,7 +90,6 @@ pub fn probe(settings: &Settings) -> Vec<Finding> {
         file("server.client_key", Some(key));
     }
     file("policy.dir", settings.policy.dir.as_deref());
-    file("absence.feed", settings.absence.feed.as_deref());
     findings.extend(open_store(settings));
     findings.extend(above_store(settings));
     findings
@@ -94,13 +98,16 @@ pub fn probe(settings: &Settings) -> Vec<Finding> {
 /// What is wrong with a file that holds a secret.
 fn secret(key: &str, path: &Path, what: &str) -> Option<Finding> {
     let shown = path.display();
-    match std::fs::metadata(path) {
-        Ok(meta) if !meta.is_file() => Some(finding(
+    let looked = std::fs::metadata(path);
+    if let Some(Err(error)) = looked.as_ref().ok().map(given::is_file) {
+        return Some(finding(
             Severity::Error,
             key,
-            format!("{shown} is not a file"),
+            format!("{shown}: {error}"),
             &format!("name a file that holds the {what} alone"),
-        )),
+        ));
+    }
+    match looked {
         Ok(meta) if meta.mode() & 0o007 != 0 => Some(finding(
             Severity::Error,
             key,

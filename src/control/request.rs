@@ -248,6 +248,16 @@ impl Request {
                 "say it in fewer words",
             ));
         }
+        if let Self::Pause { scope, .. } = self
+            && let Some((name, _)) = scope_texts(scope)
+                .into_iter()
+                .find(|(_, text)| text.chars().any(char::is_control))
+        {
+            return Err(invalid(
+                format!("{name} holds a control character (a line break, an escape): no name does"),
+                "write it as `provtaskd status` and `provtaskd plan` show it",
+            ));
+        }
         if let Self::Pause {
             lasting: Some(lasting),
             ..

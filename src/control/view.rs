@@ -218,6 +218,9 @@ pub struct StatusView {
     pub last_cycle_ms: Option<u64>,
     /// What went wrong in the last cycle, if anything.
     pub last_error: Option<String>,
+    /// Since when no cycle could be finished, if so.
+    #[serde(default)]
+    pub last_error_since: Option<Timestamp>,
     /// When the next one starts; `None` when it waits for something else.
     pub next_cycle: Option<Timestamp>,
     /// Why the last request to write could not be sent, or was not taken at all, if so.

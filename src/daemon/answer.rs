@@ -6,11 +6,12 @@ use super::DaemonError;
 use super::core::{Core, Done, Question};
 use super::describe::{RowText, verdict_text};
 use super::evaluate::{CycleError, Evaluated, Proposal, evaluate};
+use super::feed::Reloaded;
 use super::memory::Memory;
 use super::one::OneRetry;
 use crate::control::{
-    Done as Carried, ExplainView, InboxView, Incoming, LOGIN_HINT, PlanFilter, PlanItem, PlanView,
-    RefusalView, RefusedKind, Reply, Request, one_line,
+    ExplainView, InboxView, Incoming, LOGIN_HINT, PlanFilter, PlanItem, PlanView, RefusalView,
+    RefusedKind, Reply, Request, one_line,
 };
 use crate::governor::Lane;
 use crate::ledger::LedgerError;
@@ -110,13 +111,15 @@ impl Core {
                 self.note_order("reload", actor).await?;
                 self.reload(super::orders::person(actor)).await?;
                 match &self.reload_error {
-                    None => Reply::Done(Carried {
-                        message: format!(
-                            "reloaded; policy set {} is live",
-                            self.policies.hash().short()
-                        ),
-                        but: self.feed_trouble(self.clock.now()),
-                    }),
+                    None => {
+                        let set = self.policies.hash().short();
+                        self.answer_reload(Reloaded {
+                            message: format!("reloaded; policy set {set} is live"),
+                            uid: actor.uid,
+                            reply,
+                        });
+                        return Ok(false);
+                    }
                     Some(error) => Reply::refused(
                         RefusedKind::Config,
                         error.clone(),
@@ -132,6 +135,22 @@ impl Core {
                 Err(DaemonError::Ledger(LedgerError::Invalid(why))) => {
                     Reply::refused(RefusedKind::Invalid, why, "say it in fewer words")
                 }
+                // the daemon ends with that, and whoever has ordered it is told what came of the order
+                Err(error @ DaemonError::Ledger(_)) => {
+                    let answer = Reply::refused(
+                        error.kind(),
+                        format!(
+                            "{error}; whether the order is on record is not known: it is in force after the next start if it is"
+                        ),
+                        format!(
+                            "{}; then look with `provtaskd status` or `provtaskd audit export` whether it holds, and order it again if not",
+                            error.hint()
+                        ),
+                    );
+                    tell(&answer);
+                    let _ = reply.send(answer);
+                    return Err(error);
+                }
                 done => done?,
             },
         };
@@ -142,7 +161,14 @@ impl Core {
     }
 
     /// Evaluates everything afresh with its own memory, beside the running cycles.
-    fn ask_afresh(&mut self, question: Question, reply: tokio::sync::oneshot::Sender<Reply>) {
+    pub(super) fn ask_afresh(
+        &mut self,
+        question: Question,
+        reply: tokio::sync::oneshot::Sender<Reply>,
+    ) {
+        if self.waits_for_absences() {
+            return self.ask_after_absences(question, reply);
+        }
         let mut bench = self.bench(CycleId(uuid::Uuid::now_v7()));
         bench.whole = true;
         match &question {

@@ -1,7 +1,9 @@
 //! Asks the policies about many tasks at once, off the runtime's threads, and puts what they saw into words and digest; it takes no part in what becomes of the answers.
 
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::evaluate::{Bench, CycleError};
@@ -33,52 +35,88 @@ pub(super) struct Decided {
 /// What each of the two threads writes inputs with: it knows what tasks have in common.
 pub(super) type Writers = [InputsWriter; 2];
 
-/// Tasks that are being decided, off the runtime's threads, on two of them.
-pub(super) struct Asked([JoinHandle<(Vec<Decided>, InputsWriter)>; 2]);
+/// Tasks to decide, and where their answers go.
+type Part = (Vec<Candidate>, oneshot::Sender<Vec<Decided>>);
 
-impl Asked {
-    /// Begins at once, whether or not the answers are waited for.
-    pub fn now(bench: &Bench, writers: Writers, mut candidates: Vec<Candidate>) -> Self {
-        let second = candidates.split_off(candidates.len() / 2);
-        let [one, other] = writers;
-        Self([ask(bench, one, candidates), ask(bench, other, second)])
+/// Two threads beside the runtime's that decide part after part: who is through with one has the next one, and
+/// waits for nobody.
+pub(super) struct Deciders([Decider; 2]);
+
+struct Decider {
+    parts: SyncSender<Part>,
+    ended: JoinHandle<InputsWriter>,
+}
+
+/// A part that is being decided, or waits for its turn.
+pub(super) struct Asked([oneshot::Receiver<Vec<Decided>>; 2]);
+
+impl Deciders {
+    /// So many parts may wait.
+    pub fn new(bench: &Bench, writers: Writers, room: usize) -> Self {
+        Self(writers.map(|words| decider(bench, words, room)))
     }
 
-    /// The answers, in the order of the tasks, and the writers for the next ones.
-    pub async fn answers(self) -> Result<(Vec<Decided>, Writers), CycleError> {
-        let [first, second] = self.0;
-        let (mut all, one) = first.await.map_err(|_| CycleError::Worker)?;
-        let (more, other) = second.await.map_err(|_| CycleError::Worker)?;
-        all.extend(more);
-        Ok((all, [one, other]))
+    /// Hands a part over, whether or not its answers are waited for.
+    pub fn ask(&self, mut candidates: Vec<Candidate>) -> Asked {
+        let second = candidates.split_off(candidates.len() / 2);
+        let [one, other] = &self.0;
+        Asked([one.ask(candidates), other.ask(second)])
+    }
+
+    /// The writers, for the next cycle; waits until everything is decided.
+    pub async fn end(self) -> Result<Writers, CycleError> {
+        let [one, other] = self.0.map(|decider| decider.ended);
+        let one = one.await.map_err(|_| CycleError::Worker)?;
+        let other = other.await.map_err(|_| CycleError::Worker)?;
+        Ok([one, other])
     }
 }
 
-fn ask(
-    bench: &Bench,
-    mut words: InputsWriter,
-    candidates: Vec<Candidate>,
-) -> JoinHandle<(Vec<Decided>, InputsWriter)> {
+impl Decider {
+    fn ask(&self, candidates: Vec<Candidate>) -> oneshot::Receiver<Vec<Decided>> {
+        let (answer, wait) = oneshot::channel();
+        // where it has panicked, who waits for the answer is told
+        let _ = self.parts.send((candidates, answer));
+        wait
+    }
+}
+
+impl Asked {
+    /// The answers, in the order of the tasks.
+    pub async fn answers(self) -> Result<Vec<Decided>, CycleError> {
+        let [first, second] = self.0;
+        let mut all = first.await.map_err(|_| CycleError::Worker)?;
+        all.extend(second.await.map_err(|_| CycleError::Worker)?);
+        Ok(all)
+    }
+}
+
+fn decider(bench: &Bench, mut words: InputsWriter, room: usize) -> Decider {
     let policies = Arc::clone(&bench.policies);
     let anew = bench.whole;
-    tokio::task::spawn_blocking(move || {
-        let one = |mut candidate: Candidate| {
-            let facts = Arc::make_mut(&mut candidate.facts);
-            let inputs = words.parts(&candidate.task, facts);
-            let digest = inputs.digest.clone();
-            let (task, facts) = (&candidate.task, &candidate.facts);
-            let evaluated = if anew {
-                policies.decide_anew(task, facts, digest)
-            } else {
-                policies.decide(task, facts, digest)
+    let (parts, todo) = sync_channel::<Part>(room);
+    let ended = tokio::task::spawn_blocking(move || {
+        for (candidates, answer) in todo {
+            let one = |mut candidate: Candidate| {
+                let facts = Arc::make_mut(&mut candidate.facts);
+                let inputs = words.parts(&candidate.task, facts);
+                let digest = inputs.digest.clone();
+                let (task, facts) = (&candidate.task, &candidate.facts);
+                let evaluated = if anew {
+                    policies.decide_anew(task, facts, digest)
+                } else {
+                    policies.decide(task, facts, digest)
+                };
+                Decided {
+                    candidate,
+                    evaluated,
+                    inputs,
+                }
             };
-            Decided {
-                candidate,
-                evaluated,
-                inputs,
-            }
-        };
-        let decided = candidates.into_iter().map(one).collect();
-        (decided, words)
-    })
+            // nobody takes it where the cycle has failed
+            let _ = answer.send(candidates.into_iter().map(one).collect());
+        }
+        words
+    });
+    Decider { parts, ended }
 }

@@ -12,6 +12,8 @@ use tokio::task::JoinSet;
 use super::anchor::Anchoring;
 use super::another::Another;
 use super::evaluate::{Behind, Bench, CycleError, Evaluated};
+use super::feed::Absences;
+use super::hinted::hint;
 use super::instance::Instance;
 use super::justify::{JustifyDone, Justifying};
 use super::memory::Memory;
@@ -22,22 +24,22 @@ use super::requests::OnRecord;
 use super::seen::Seen;
 use super::send::SendDone;
 use super::settle::LookDone;
+use super::signals::Signal;
 use super::store::StoreSeen;
 use super::time::{Stepper, idle};
 use super::under_way::{UnderWay, Why};
 use super::upkeep::Saving;
 use super::walk::Walking;
 use super::{DaemonError, systemd};
-use crate::absence::{Feed, Roster};
 use crate::config::Overrides;
 use crate::control::{Incoming, PlanFilter, Reply};
 use crate::dispatch::batch::Queues;
 use crate::dispatch::verify::Witness;
 use crate::governor::Governor;
-use crate::ledger::{Actor, Ledger, LedgerError, ServerBehind, VerifyItem};
+use crate::ledger::{Actor, Index, Ledger, LedgerError, ServerBehind, VerifyItem};
 use crate::model::hash::FastMap;
 use crate::model::settings::Settings;
-use crate::model::{Clock, CycleId, Decision, Known, LineageId, Mode, RefusalReason, TaskId};
+use crate::model::{Clock, CycleId, Decision, LineageId, Mode, RefusalReason, TaskId};
 use crate::oig::{Client, Logins, OigError, RequestCounts};
 use crate::policy::PolicySet;
 use crate::source::Intake;
@@ -73,6 +75,11 @@ pub enum Done {
     Justified(Box<JustifyDone>),
     /// Single readings have ended.
     Looked(LookDone),
+    /// The absence file was read, or does not answer.
+    Absences {
+        /// Of which configuration.
+        of: u64,
+    },
     /// A slice of the walk through accounts has ended; only a stopped login is an error.
     Walked(Result<(), OigError>),
     /// Something was read from the journal.
@@ -118,6 +125,8 @@ pub struct Last {
     pub took: Duration,
     /// What went wrong, if anything.
     pub error: Option<String>,
+    /// Since when each cycle has ended so.
+    pub error_since: Option<Timestamp>,
     /// Why the last PUT was provably not taken, if so.
     pub write_error: Option<String>,
     /// The snapshot's numbers.
@@ -152,6 +161,8 @@ pub struct Core {
     pub ledger: Ledger,
     /// The live policy set.
     pub policies: Arc<PolicySet>,
+    /// A reading for a reload that did not come to its end.
+    pub rereading: Option<super::reload::Reading>,
     /// Error of the last reload.
     pub reload_error: Option<String>,
     /// The governor.
@@ -159,9 +170,7 @@ pub struct Core {
     /// What was noted of the journal's head.
     pub anchoring: Anchoring,
     /// Who is away, by the feed.
-    pub roster: Known<Arc<Roster>>,
-    /// The feed, where one is configured.
-    pub feed: Option<Feed>,
+    pub absences: Absences,
     /// What is remembered between cycles; away while one runs.
     pub memory: Option<Box<Memory>>,
     /// What may be sent.
@@ -278,15 +287,6 @@ pub struct Inlets {
     pub signals: mpsc::Receiver<Signal>,
 }
 
-/// What the process was told.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Signal {
-    /// SIGTERM or SIGINT.
-    Terminate,
-    /// SIGHUP.
-    Reload,
-}
-
 /// Runs until a signal, an order, the end of `--once`, or a store that can't write.
 ///
 /// # Errors
@@ -336,14 +336,6 @@ pub async fn drive(core: &mut Core, inlets: &mut Inlets) -> Result<Exit, DaemonE
     }
 }
 
-/// Waits for a hint that no cycle has taken yet.
-async fn hint(intake: Option<&Intake>) {
-    match intake {
-        Some(intake) => intake.came().await,
-        None => std::future::pending().await,
-    }
-}
-
 /// A cycle that runs for longer is taken to be stuck: the watchdog is not fed any more.
 const CYCLE_AT_MOST: Duration = Duration::from_secs(2 * 3600);
 
@@ -367,7 +359,7 @@ impl Core {
             ledger: self.ledger.clone(),
             policies: Arc::clone(&self.policies),
             settings: Arc::clone(&self.settings),
-            roster: self.roster.clone(),
+            roster: self.absences.roster(),
             clock: self.clock.clone(),
             cycle,
             epoch: self.epoch,
@@ -388,13 +380,18 @@ impl Core {
             return Ok(());
         }
         self.start_look(now);
-        if self.next_tick <= now && self.memory.is_some() && !self.had_its_cycle() {
+        if self.cycle_is_due(now) && self.absences_are_read() {
             self.record_requests_when_due(now).await?;
             self.start_cycle();
         }
         self.pump(now).await?;
         self.justify(now);
         Ok(())
+    }
+
+    /// True where a cycle should have begun.
+    pub fn cycle_is_due(&self, now: Timestamp) -> bool {
+        self.next_tick <= now && self.memory.is_some() && !self.had_its_cycle()
     }
 
     /// `--once` is one cycle, however long its sending takes.
@@ -407,7 +404,6 @@ impl Core {
             return;
         };
         self.cycle = CycleId(uuid::Uuid::now_v7());
-        self.refresh_roster();
         self.refresh_traits();
         self.look_for_another();
         self.watch_for_another();
@@ -432,7 +428,9 @@ impl Core {
             return Timestamp::MAX;
         }
         let mut wake = if self.memory.is_some() && !self.had_its_cycle() {
-            self.next_tick
+            // a cycle that is due waits for the absence file, whose end wakes the loop
+            let tick = Some(self.next_tick).filter(|_| !self.absences.is_reading());
+            tick.unwrap_or(Timestamp::MAX)
         } else {
             Timestamp::MAX
         };
@@ -458,7 +456,7 @@ impl Core {
     /// One cycle sends what may go at once; the rest is for the next one.
     fn say_what_is_left(&self) {
         self.say_lists();
-        let open = self.ledger.read(|index| index.open_attempts().count());
+        let open = self.ledger.read(Index::open_count);
         if self.last.error.is_some() {
             // why was said when it failed
             tracing::warn!(
@@ -496,6 +494,10 @@ impl Core {
             Ok(Done::Justified(done)) => self.justified(*done).await,
             Ok(Done::Looked(looked)) => self.look_done(looked).await,
             Ok(Done::Walked(ended)) => self.walk_done(ended).await,
+            Ok(Done::Absences { of }) => {
+                self.absences_read(of);
+                Ok(())
+            }
             Ok(Done::Told { answer, reply }) => {
                 // an asker that went away needs no answer
                 let _ = reply.send(*answer);

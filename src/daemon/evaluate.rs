@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::account::{Accounts, RowState};
 use super::another::{self, Stranger};
-use super::ask::{Asked, Candidate, Decided};
+use super::ask::{Candidate, Decided, Deciders};
 use super::collect::{Readers, collector};
 use super::describe::{self, RowText};
 use super::facts::Surroundings;
@@ -164,6 +164,10 @@ pub struct Evaluated {
 /// Tasks whose facts are built and decided in one go, so that facts of a large backlog never exist all at once.
 const DECIDE_AT_ONCE: usize = 1024;
 
+/// Parts that are being decided or wait for it: who decides has the next one when it is through with one, also while
+/// answers are taken in.
+const ASKED_AT_ONCE: usize = 3;
+
 /// Parts whose inputs are on their way to the disk while others are decided.
 const KEPT_AT_ONCE: usize = 2;
 
@@ -202,7 +206,7 @@ pub async fn evaluate_list(
             cycle: bench.cycle,
             asked: bench.whole || bench.ahead,
             delivery: bench.settings.delivery.clone(),
-            walked: hinted.walked(&snapshot),
+            unlisted: hinted.unlisted(&snapshot),
         },
     );
     let taking_in = tokio::spawn(async move { ledger.observe(sighting, now).await });
@@ -333,7 +337,7 @@ pub async fn evaluate_list(
         collector(bench, memory).people(logins).await?;
     }
     // part by part: the inputs of a large backlog never exist all at once. While one part is decided,
-    // the next one's facts are put together, and the ledger stores what the one before rests on
+    // the next ones' facts are put together, and the ledger stores what the one before rests on
     let mut candidates = |part: &[(usize, u64)], memory: &Memory| {
         let one = |(row, print): &(usize, u64)| {
             let (fields, reason) = texts.next().unwrap_or_default();
@@ -354,21 +358,24 @@ pub async fn evaluate_list(
     // a table that grows by itself is copied again and again, and for a while is there twice
     let new = to_decide.len().saturating_sub(memory.lineages.len());
     memory.lineages.reserve(new);
-    let mut parts = to_decide.chunks(DECIDE_AT_ONCE);
-    let mut inputs = Vec::new();
-    let first = parts.next().map(|part| candidates(part, memory));
     let writers = std::mem::take(&mut memory.words);
-    let mut asked = first.map(|first| Asked::now(bench, writers, first));
+    let deciders = Deciders::new(bench, writers, ASKED_AT_ONCE);
+    let mut parts = to_decide.chunks(DECIDE_AT_ONCE);
+    let mut asked = VecDeque::new();
+    let mut inputs = Vec::new();
     let mut keeping = VecDeque::new();
-    while let Some(deciding) = asked.take() {
-        keeping.extend(keep(bench, std::mem::take(&mut inputs), now).await?);
-        let next = parts.next().map(|part| candidates(part, memory));
-        let (decided, writers) = deciding.answers().await?;
-        match next {
-            Some(next) => asked = Some(Asked::now(bench, writers, next)),
-            None => memory.words = writers,
+    loop {
+        if let Some(part) = parts.next() {
+            asked.push_back(deciders.ask(candidates(part, memory)));
+            if asked.len() < ASKED_AT_ONCE {
+                continue;
+            }
         }
-        for one in decided {
+        let Some(deciding) = asked.pop_front() else {
+            break;
+        };
+        keeping.extend(keep(bench, std::mem::take(&mut inputs), now).await?);
+        for one in deciding.answers().await? {
             inputs.extend(remember(&around, memory, one, &mut out));
         }
         // deciding does not wait for the disk, but no more than a few parts' texts wait for it either
@@ -378,6 +385,7 @@ pub async fn evaluate_list(
             first.done().await?;
         }
     }
+    memory.words = deciders.end().await?;
     keeping.extend(keep(bench, inputs, now).await?);
     for rest in keeping {
         rest.done().await?;
@@ -415,6 +423,9 @@ pub async fn evaluate_list(
     let keep = bench.settings.guard.fact_age + SignedDuration::from_mins(5);
     memory.cache.trim(bench.clock.now(), keep);
     out.hinted = hinted;
+    // what very many rows were takes long to take apart, and nobody needs to wait for that
+    let over = (snapshot, states, accounts, loads, kinds, classes);
+    tokio::task::spawn_blocking(move || drop(over));
     Ok(out)
 }
 

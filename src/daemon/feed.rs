@@ -1,20 +1,237 @@
-//! What is said of the absence file: in the answer to a reload, in status and in the inbox; it reads nothing itself.
+//! The absence file: read beside the loop before each cycle and at a reload, which wait for it and hold up nothing else; and what is said of it in the answer to a reload, in status and in the inbox.
+
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio::sync::oneshot;
 
-use super::core::Core;
+use super::answer::log_order;
+use super::core::{Core, Done, Question};
 use super::views::general;
-use crate::absence::FeedState;
-use crate::control::{FeedView, InboxItem};
+use crate::absence::{Feed, FeedProblem, FeedReading, FeedState, Roster};
+use crate::control::{Done as Carried, FeedView, InboxItem, Reply};
+use crate::model::Known;
+use crate::model::settings::Settings;
 
 /// What to do about a file that can't be taken.
 const FILE_HINT: &str = "mend the file (`provtaskd check` names what is wrong), it is read again with every cycle; until then the last good reading stands for as long as absence.feed_max_age allows, and without one nobody can be found present or away";
 /// What to do about single rows.
 const ROW_HINT: &str = "mend the rows (`provtaskd check` names them all), the file is read again with every cycle; the other rows hold";
 
+/// Who is away, and the file that says so.
+pub struct Absences {
+    feed: Option<Feed>,
+    roster: Known<Arc<Roster>>,
+    /// A reading is waited for.
+    reading: bool,
+    /// The file was looked at for the cycle that comes.
+    fresh: bool,
+    /// It was looked at once at least.
+    known: bool,
+    /// The file may have changed since the reading was begun.
+    again: bool,
+    /// Rises with each configuration: what an earlier one has begun is not waited for.
+    of: u64,
+    /// Who has reloaded, and is told how the file stands.
+    reloads: Vec<Reloaded>,
+    /// What was asked before the file was looked at for the first time.
+    questions: Vec<(Question, oneshot::Sender<Reply>)>,
+}
+
+/// A reload that is carried out but for the absence file.
+pub struct Reloaded {
+    /// What it is answered with.
+    pub message: String,
+    /// Who has ordered it.
+    pub uid: u32,
+    /// Where the answer goes.
+    pub reply: oneshot::Sender<Reply>,
+}
+
+impl Absences {
+    /// Nothing was read yet.
+    pub fn of(settings: &Settings) -> Self {
+        Self {
+            feed: feed_of(settings),
+            roster: Known::unknown("the feed was not read yet"),
+            reading: false,
+            fresh: false,
+            known: false,
+            again: false,
+            of: 0,
+            reloads: Vec::new(),
+            questions: Vec::new(),
+        }
+    }
+
+    /// Who is away, as far as is known now.
+    pub fn roster(&self) -> Known<Arc<Roster>> {
+        self.roster.clone()
+    }
+
+    /// True while the end of a reading is waited for, which wakes the loop.
+    pub fn is_reading(&self) -> bool {
+        self.reading
+    }
+
+    /// Other settings: rows of another file, or read in another zone, are not what is asked for now.
+    pub fn reconfigure(&mut self, settings: &Settings) {
+        let former = self.feed.take();
+        self.feed = feed_of(settings).map(|feed| feed.after(former));
+        self.roster = Known::unknown("the feed was not read yet");
+        self.of += 1;
+        self.reading = false;
+        self.fresh = false;
+    }
+
+    /// Begins a reading, or finds one under way; what is to be waited for.
+    fn begin(&mut self, now: Timestamp) -> Result<Option<FeedReading>, FeedProblem> {
+        match &mut self.feed {
+            Some(feed) => feed.begin(now),
+            None => Ok(None),
+        }
+    }
+
+    /// Takes in what a reading has brought.
+    fn end(&mut self, now: Timestamp, not_begun: Option<FeedProblem>) {
+        self.known = true;
+        let Some(feed) = &mut self.feed else {
+            self.roster = Known::Yes {
+                value: Arc::new(Roster::default()),
+                as_of: now,
+            };
+            return;
+        };
+        let (roster, problems) = feed.end(now, not_begun);
+        for problem in problems {
+            tracing::warn!(problem = %problem, "absence feed");
+        }
+        self.roster = roster;
+    }
+
+    /// Reads the file where there is no loop that anything else is asked of.
+    pub async fn read_now(&mut self, now: Timestamp) {
+        let begun = self.begin(now);
+        let not_begun = match begun {
+            Ok(Some(reading)) => {
+                reading.ended().await;
+                None
+            }
+            Ok(None) => None,
+            Err(problem) => Some(problem),
+        };
+        self.end(now, not_begun);
+    }
+}
+
+/// The reader of the absence feed, where one is configured.
+pub fn feed_of(settings: &Settings) -> Option<Feed> {
+    let absence = &settings.absence;
+    let path = absence.feed.clone()?;
+    Some(Feed::new(path, settings.zone.clone(), absence.feed_max_age))
+}
+
 impl Core {
+    /// True where the file was looked at for the cycle that is due; else that is begun, and its end wakes the loop.
+    pub fn absences_are_read(&mut self) -> bool {
+        if !self.absences.fresh {
+            self.read_absences();
+        }
+        // without a file there is nothing to wait for
+        std::mem::take(&mut self.absences.fresh)
+    }
+
+    /// Has the file read beside the loop, once at a time: whatever a file system does, pauses and signals are heard.
+    fn read_absences(&mut self) {
+        if self.absences.reading {
+            return;
+        }
+        let now = self.clock.now();
+        match self.absences.begin(now) {
+            Ok(Some(reading)) => {
+                self.absences.reading = true;
+                let of = self.absences.of;
+                self.jobs.spawn(async move {
+                    reading.ended().await;
+                    Done::Absences { of }
+                });
+            }
+            Ok(None) => self.end_absences(None),
+            Err(problem) => self.end_absences(Some(problem)),
+        }
+    }
+
+    fn end_absences(&mut self, not_begun: Option<FeedProblem>) {
+        let now = self.clock.now();
+        self.absences.end(now, not_begun);
+        // what a reload has read is older than a cycle that begins later
+        self.absences.fresh = self.cycle_is_due(now);
+    }
+
+    /// Somebody has reloaded: the file is read again, and he is told what is wrong with it.
+    pub fn absences_after_reload(&mut self) {
+        self.absences.fresh = false;
+        if self.absences.reading {
+            // it may have begun before the file was changed
+            self.absences.again = true;
+        } else {
+            self.read_absences();
+        }
+    }
+
+    /// Answers a reload, now or when the file was read.
+    pub fn answer_reload(&mut self, reloaded: Reloaded) {
+        self.absences.reloads.push(reloaded);
+        if !self.absences.reading {
+            self.tell_reloads();
+        }
+    }
+
+    fn tell_reloads(&mut self) {
+        let but = self.feed_trouble(self.clock.now());
+        for reloaded in std::mem::take(&mut self.absences.reloads) {
+            let answer = Reply::Done(Carried {
+                message: reloaded.message,
+                but: but.clone(),
+            });
+            log_order("reload", reloaded.uid, "", "", &answer);
+            // an asker that went away needs no answer
+            let _ = reloaded.reply.send(answer);
+        }
+    }
+
+    /// True where a question has to wait until it is known for the first time who is away.
+    pub fn waits_for_absences(&self) -> bool {
+        self.absences.reading && !self.absences.known
+    }
+
+    /// Keeps a question until then.
+    pub fn ask_after_absences(&mut self, question: Question, reply: oneshot::Sender<Reply>) {
+        self.absences.questions.push((question, reply));
+    }
+
+    /// The reading that was waited for has ended, or takes too long.
+    pub fn absences_read(&mut self, of: u64) {
+        if of != self.absences.of {
+            return;
+        }
+        self.absences.reading = false;
+        self.end_absences(None);
+        if std::mem::take(&mut self.absences.again) {
+            self.absences.fresh = false;
+            self.read_absences();
+        }
+        if self.absences.reading {
+            return;
+        }
+        self.tell_reloads();
+        for (question, reply) in std::mem::take(&mut self.absences.questions) {
+            self.ask_afresh(question, reply);
+        }
+    }
+
     fn feed_state(&self, now: Timestamp) -> Option<FeedState> {
-        self.feed.as_ref().map(|feed| feed.state(now))
+        self.absences.feed.as_ref().map(|feed| feed.state(now))
     }
 
     /// How the file stands, where one is configured.

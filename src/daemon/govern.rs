@@ -20,7 +20,8 @@ use crate::ledger::{DecidedCount, DecisionRecord, Entry, HoldState, Index, Taken
 use crate::model::hash::{FastMap, FastSet};
 use crate::model::settings::Schedule;
 use crate::model::{
-    Action, Decision, Digest, LineageId, Login, Refusal, RefusalReason, Scope, TaskId, Verdict,
+    Action, Decision, Digest, LineageId, Login, Mode, Refusal, RefusalReason, Scope, TargetName,
+    TaskId, Verdict,
 };
 
 /// Decisions that are handed to the ledger in one go.
@@ -238,6 +239,7 @@ impl Core {
                 self.behind = behinds;
             }
         }
+        self.hold_observed(&refused, &found.rests, now).await?;
         let queued = admitted.len();
         for admitted in admitted {
             if records.len() >= RECORDS_AT_ONCE {
@@ -303,6 +305,37 @@ impl Core {
             self.open_holds(governed.holds, now).await?;
         }
         Ok(queued)
+    }
+
+    /// What is there while its target or action is only observed, or was not probed, is old backlog by the time that it
+    /// is enforced (invariant 11): with enforce on for others, nothing else would hold it then.
+    async fn hold_observed(
+        &mut self,
+        refused: &[(Arc<Decision>, Refusal)],
+        rests: &[Rest],
+        now: Timestamp,
+    ) -> Result<(), DaemonError> {
+        let of = |reason| {
+            let observed = [RefusalReason::ModeObserve, RefusalReason::NotProbed];
+            observed.contains(&reason)
+        };
+        let wanted = refused.iter().filter(|(_, refusal)| of(refusal.reason));
+        let wanted = wanted.map(|(decision, _)| decision.lineage);
+        let modes = &self.settings.modes;
+        let rests = rests.iter().map(|rest| &rest.decision);
+        // what nobody wants today may be wanted once its owner leaves
+        let rests = rests.filter(|decision| {
+            let own = |target: &TargetName| modes.of_target(target).unwrap_or(Mode::Enforce);
+            let observed = |target: &TargetName| own(target).min(modes.global) == Mode::Observe;
+            decision.target.as_ref().is_some_and(observed)
+        });
+        let all = wanted.chain(rests.map(|decision| decision.lineage));
+        let lineages = self.ledger.read(|index| index.only_observed(all));
+        if lineages.is_empty() {
+            return Ok(());
+        }
+        let body = EventBody::BaselineHeld { lineages };
+        self.put(body, Actor::Daemon, now).await
     }
 
     /// A newer cycle's word holds for what an older one has put on its way and is not claimed yet:

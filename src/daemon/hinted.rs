@@ -9,13 +9,14 @@ use super::core::Core;
 use super::evaluate::Bench;
 use crate::control::IntakeView;
 use crate::dispatch::verify::{IN_A_ROW, of_the_server};
+use crate::given;
 use crate::model::hash::FastSet;
 use crate::model::seers::bit;
 use crate::model::settings::IntakeSettings;
 use crate::model::{Road, Snapshot, TargetName, Task, TaskId};
 use crate::oig::{FileFault, OigError};
 use crate::source::intake::{open_to_all, read_secrets};
-use crate::source::{Hint, HintEnd};
+use crate::source::{Hint, HintEnd, Intake};
 
 /// What was asked for before the list was: a list that began later shows it as it was told of.
 #[derive(Debug, Default)]
@@ -46,11 +47,10 @@ impl Hinted {
         road.copied().unwrap_or(Road::List)
     }
 
-    /// Rows that a walk through accounts has found.
-    pub fn walked(&self, snapshot: &Snapshot) -> FastSet<TaskId> {
-        let behind = snapshot.tasks.iter().skip(self.listed).zip(&self.roads);
-        let walked = behind.filter(|(_, road)| **road == Road::Walk);
-        walked.map(|(task, _)| task.id.clone()).collect()
+    /// Rows that no list shows: a hint or a walk through accounts has named them.
+    pub fn unlisted(&self, snapshot: &Snapshot) -> FastSet<TaskId> {
+        let behind = snapshot.tasks.iter().skip(self.listed);
+        behind.map(|task| task.id.clone()).collect()
     }
 
     /// The roads of all rows that no list shows.
@@ -220,12 +220,20 @@ pub fn secret_fault(settings: &IntakeSettings) -> Option<FileFault> {
     settings.listen?;
     let path = settings.secret_file.as_ref()?;
     let what = read_secrets(path).err()?.to_string();
-    let opened = std::fs::File::open(path).err();
+    let opened = given::open(path).err();
     Some(FileFault {
         key: "intake.secret_file",
         what,
         denied: opened.is_some_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied),
     })
+}
+
+/// Waits for a hint that no cycle has taken yet.
+pub async fn hint(intake: Option<&Intake>) {
+    match intake {
+        Some(intake) => intake.came().await,
+        None => std::future::pending().await,
+    }
 }
 
 impl Core {

@@ -154,6 +154,14 @@ pub(super) fn plain(origin: &str) -> String {
     }
 }
 
+/// Why a login is stopped, and what is wrong with the file that is to end it.
+pub fn with_file(why: String, client: &Client) -> String {
+    match client.unusable_secret() {
+        Some(what) => format!("{why}; what lies in its file now can't be tried: {what}"),
+        None => why,
+    }
+}
+
 impl Core {
     /// The login may have been refused: a stop is recorded, each refused secret anew, so that a
     /// restart does not try it again; nothing waits to be sent any more.
@@ -206,7 +214,7 @@ impl Core {
             .ledger
             .read(|index| index.login_stopped(login).cloned());
         let recorded = recorded.map(|stop| (stop.since, stop.why.to_string()));
-        match (recorded, self.client.login_state()) {
+        let stop = match (recorded, self.client.login_state()) {
             (Some((since, why)), LoginState::Ok) => Some(Stop { since, why }),
             (Some((known, why)), LoginState::Stopped { since, .. }) => Some(Stop {
                 since: known.min(since),
@@ -214,7 +222,11 @@ impl Core {
             }),
             (None, LoginState::Stopped { since, why, .. }) => Some(Stop { since, why }),
             (None, LoginState::Ok) => None,
-        }
+        };
+        stop.map(|stop| Stop {
+            why: with_file(stop.why, &self.client),
+            ..stop
+        })
     }
 
     async fn record_stop(

@@ -491,8 +491,13 @@ pub(super) fn tasks(many: usize) -> String {
 pub fn person(actor: control::Actor) -> Actor {
     Actor::Person {
         uid: actor.uid,
-        name: Arc::from(format!("uid {}", actor.uid)),
+        name: Arc::from(uid_name(actor.uid)),
     }
+}
+
+/// A person by the uid that the kernel names.
+pub fn uid_name(uid: u32) -> String {
+    format!("uid {uid}")
 }
 
 /// Who it was, in words.

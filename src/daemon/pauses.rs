@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::DaemonError;
 use super::core::Core;
 use super::orders::name_of;
+use super::recall::paused_by;
 use super::under_way::Why;
 use crate::control::{RefusedKind, Reply};
 use crate::daily::counted;
@@ -75,17 +76,16 @@ impl Core {
                 }
             };
             self.put(body, who, now).await?;
-            let why = self.ledger.read(|index| {
-                index
-                    .pause(&held.scope, now)
-                    .map(|order| order.reason.clone())
-            });
-            let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+            let order = self
+                .ledger
+                .read(|index| index.pause(&held.scope, now).cloned());
+            let by = paused_by(&held.by, order.as_ref());
+            let why = order.map_or_else(String::new, |order| format!(" ({})", order.reason));
             return Ok(Reply::done(format!(
                 "{} is already paused, {}, by {}{why}; that stays: a pause never shortens another, only `provtaskd resume` ends it{note}",
                 held.scope,
                 end(held.until),
-                held.by
+                by
             )));
         }
         self.void_queue(now, Why::Order);

@@ -16,6 +16,7 @@ use super::stopped::beside_traits;
 use super::survey::while_time_goes_on;
 use super::time::clock_for;
 use super::watch::Progress;
+use crate::given;
 use crate::model::settings::Settings;
 use crate::model::{Clock, Login, Task, TaskId, UserKey};
 use crate::oig::{Client, Look, OigError, dates};
@@ -79,7 +80,7 @@ pub fn kept_traits(
     login: Option<&Login>,
 ) -> Result<Option<Traits>, TraitsError> {
     let path = traits_file(settings, login);
-    let text = match std::fs::read_to_string(&path) {
+    let text = match given::text(&path, given::MOST) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(TraitsError::Io { path, source }),

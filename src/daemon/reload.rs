@@ -1,5 +1,6 @@
 //! Reads configuration and policies again and sets the pace of the cycles; a bad set never replaces the last good one.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,18 +9,20 @@ use jiff::{SignedDuration, Timestamp};
 use super::DaemonError;
 use super::core::Core;
 use super::lists::shows;
-use super::start::{bounds, feed_of, record_mode, record_policy};
+use super::start::{bounds, record_mode, record_policy};
 use super::under_way::Why;
 use crate::calendar::Cron;
-use crate::config;
+use crate::config::{self, Overrides};
+use crate::given::Apart;
 use crate::ledger::record::{Actor, Meta};
-use crate::model::Known;
 use crate::model::settings::{FurtherLogin, Schedule, Settings};
 use crate::policy;
 use crate::source::Pace;
 
 /// The longest pause after failed cycles.
 const FAILED_AT_MOST: SignedDuration = SignedDuration::from_mins(30);
+/// So long configuration and policies are waited for (wall time); they take some milliseconds.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Core {
     /// Reload: all or nothing, and what is live is said.
@@ -27,7 +30,7 @@ impl Core {
     /// # Errors
     /// Only a ledger that can't write.
     pub async fn reload(&mut self, by: Actor) -> Result<(), DaemonError> {
-        match self.read_again() {
+        match self.read_again().await {
             Ok((settings, policies)) => {
                 let now = self.clock.now();
                 // before anything is recorded: what was decided otherwise is not claimed after it
@@ -46,13 +49,11 @@ impl Core {
                 }
                 if settings.absence != self.settings.absence || settings.zone != self.settings.zone
                 {
-                    // rows of another file, or read in another zone, are not what is asked for now
-                    self.feed = feed_of(&settings);
-                    self.roster = Known::unknown("the feed was not read yet");
+                    self.absences.reconfigure(&settings);
                 }
                 record_mode(&self.ledger, &settings, Meta::by(by, now)).await?;
                 // before it is answered: who reloads is told what is wrong with the file
-                self.refresh_roster();
+                self.absences_after_reload();
                 self.settings = Arc::new(settings);
                 self.refresh_traits();
                 self.policies = policies;
@@ -103,37 +104,71 @@ impl Core {
         say(config::target_strangers(&self.settings, &seen));
     }
 
-    fn read_again(&self) -> Result<(Settings, policy::PolicySet), String> {
-        let env = config::Env {
-            // the unit's credentials can't move while the process lives
-            credentials_directory: self
-                .settings
-                .server
-                .password_file
-                .parent()
-                .map(std::path::Path::to_path_buf),
+    /// Reads both beside the loop, and waits for them no longer than a file system may take.
+    async fn read_again(&mut self) -> Result<(Settings, policy::PolicySet), String> {
+        let hangs = |reading: &Reading| {
+            format!(
+                "{} or a file that it names does not answer: its reading hangs since {} s, as where the server of a network mount is gone; look at the mount (`mount`, `dmesg`), mend or unmount it (`umount -l`), and reload",
+                self.config.display(),
+                reading.age().as_secs()
+            )
         };
-        let loaded =
-            config::load(&self.config, &env, &self.overrides).map_err(|error| match &error {
-                config::LoadError::Findings { findings, .. } => {
-                    let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
-                    format!("{error}: {}", lines.join("; "))
-                }
-                config::LoadError::Read { source, .. } => format!("{error}: {source}"),
-            })?;
-        for warning in &loaded.warnings {
-            tracing::warn!(warning = %warning, "configuration");
+        // one reader at most hangs at them
+        if let Some(former) = &self.rereading
+            && !former.has_come()
+        {
+            return Err(hangs(former));
         }
-        let settings = loaded.settings;
-        if let Some(key) = fixed(&self.settings, &settings) {
-            return Err(format!(
-                "{key} can't change while the daemon runs; restart it instead"
-            ));
+        let (config, overrides) = (self.config.clone(), self.overrides.clone());
+        let live = Arc::clone(&self.settings);
+        let reading = Apart::begin(move || read_again(&config, &overrides, &live))
+            .map_err(|error| format!("nothing was read: {error}"))?;
+        reading.coming().within(PATIENCE).await;
+        if !reading.has_come() {
+            let error = hangs(&reading);
+            self.rereading = Some(reading);
+            return Err(error);
         }
-        let policies = policy::load::load(&settings.policy).map_err(|error| error.to_string())?;
-        Ok((settings, policies))
+        let read = reading.take();
+        read.unwrap_or_else(|| Err("its reader has failed, see the log".to_owned()))
     }
+}
 
+/// What a reload has read, or why it can't be used.
+type Read = Result<(Settings, policy::PolicySet), String>;
+/// A reading of configuration and policies that may hang.
+pub type Reading = Apart<Read>;
+
+fn read_again(config: &Path, overrides: &Overrides, live: &Settings) -> Read {
+    let env = config::Env {
+        // the unit's credentials can't move while the process lives
+        credentials_directory: live
+            .server
+            .password_file
+            .parent()
+            .map(std::path::Path::to_path_buf),
+    };
+    let loaded = config::load(config, &env, overrides).map_err(|error| match &error {
+        config::LoadError::Findings { findings, .. } => {
+            let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+            format!("{error}: {}", lines.join("; "))
+        }
+        config::LoadError::Read { source, .. } => format!("{error}: {source}"),
+    })?;
+    for warning in &loaded.warnings {
+        tracing::warn!(warning = %warning, "configuration");
+    }
+    let settings = loaded.settings;
+    if let Some(key) = fixed(live, &settings) {
+        return Err(format!(
+            "{key} can't change while the daemon runs; restart it, or put back what it was"
+        ));
+    }
+    let policies = policy::load::load(&settings.policy).map_err(|error| error.to_string())?;
+    Ok((settings, policies))
+}
+
+impl Core {
     /// When the next cycle starts after a whole one.
     pub fn pace_after(&mut self, now: Timestamp, took: Duration, changed: bool) -> Timestamp {
         match &self.settings.schedule.when {
@@ -215,7 +250,7 @@ pub fn acts_from(settings: &Settings, now: Timestamp) -> Timestamp {
 
 /// The first key that differs and can't change while the daemon runs: connections, store, sockets and
 /// logs are made at start.
-fn fixed(live: &Settings, new: &Settings) -> Option<&'static str> {
+fn fixed(live: &Settings, new: &Settings) -> Option<String> {
     let (a, b) = (&live.server, &new.server);
     let keys = [
         ("server.origin", a.origin == b.origin),
@@ -255,7 +290,6 @@ fn fixed(live: &Settings, new: &Settings) -> Option<&'static str> {
             a.simulator_clock == b.simulator_clock,
         ),
         ("server.server_zone", a.server_zone == b.server_zone),
-        ("login", same_logins(&live.logins, &new.logins)),
         ("store.dir", live.store.dir == new.store.dir),
         ("store.cache", live.store.cache == new.store.cache),
         ("audit", live.audit == new.audit),
@@ -278,16 +312,71 @@ fn fixed(live: &Settings, new: &Settings) -> Option<&'static str> {
         ("log.format", live.log.format == new.log.format),
         ("log.level", live.log.level == new.log.level),
     ];
-    keys.into_iter().find(|(_, same)| !same).map(|(key, _)| key)
+    let fixed = keys.into_iter().find(|(_, same)| !same);
+    fixed
+        .map(|(key, _)| key.to_owned())
+        .or_else(|| another_login(&live.logins, &new.logins))
 }
 
-/// A client has its login and its secret's file for life; the rest of it is the server's, which is compared above.
-fn same_logins(live: &[FurtherLogin], new: &[FurtherLogin]) -> bool {
-    live.len() == new.len()
-        && live.iter().zip(new).all(|(a, b)| {
-            a.server.login_as_written == b.server.login_as_written
-                && a.server.password_file == b.server.password_file
-                && a.server.reads_per_minute == b.server.reads_per_minute
-                && a.every == b.every
-        })
+/// A client has its login and its secret's file for life, and how often its list is read is counted from its
+/// start; the rest of it is the server's, which is compared above.
+fn another_login(live: &[FurtherLogin], new: &[FurtherLogin]) -> Option<String> {
+    if live.len() != new.len() {
+        return Some(format!(
+            "the number of [[login]] tables ({}, was {})",
+            new.len(),
+            live.len()
+        ));
+    }
+    live.iter().zip(new).find_map(|(a, b)| {
+        let keys = [
+            (
+                "login",
+                a.server.login_as_written == b.server.login_as_written,
+            ),
+            (
+                "password_file",
+                a.server.password_file == b.server.password_file,
+            ),
+            (
+                "reads_per_minute",
+                a.server.reads_per_minute == b.server.reads_per_minute,
+            ),
+            ("every", a.every == b.every),
+        ];
+        let (key, _) = keys.into_iter().find(|(_, same)| !same)?;
+        Some(format!(
+            "{key} of the [[login]] {}",
+            a.server.login_as_written
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Env, parse};
+
+    #[test]
+    fn what_a_reload_can_not_change_of_further_logins_is_named() {
+        let of = |tables: &str| {
+            let text = format!(
+                "[server]\norigin = \"https://oig.example.com\"\nlogin = \"ME\"\npassword_file = \"pw\"\n{tables}"
+            );
+            let path = Path::new("/etc/provtaskd.toml");
+            let loaded = parse(&text, path, &Env::default(), &Overrides::default());
+            loaded.expect("a configuration").settings
+        };
+        let her = |more: &str| {
+            of(&format!(
+                "[[login]]\nlogin = \"HER\"\npassword_file = \"pw2\"\n{more}"
+            ))
+        };
+        let live = her("every = \"1h\"\n");
+        assert_eq!(fixed(&live, &live), None);
+        let said = |new: &Settings| fixed(&live, new).unwrap_or_default();
+        assert_eq!(said(&her("every = \"2h\"\n")), "every of the [[login]] HER");
+        assert_eq!(said(&her("")), "every of the [[login]] HER");
+        assert!(said(&of("")).starts_with("the number of [[login]] tables (0, was 1)"));
+    }
 }

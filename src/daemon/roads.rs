@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::cache::Cache;
 use super::core::Core;
 use super::hinted::Hinted;
+use super::login::with_file;
 use super::views::{NAMED, general};
 use crate::control::{
     InboxItem, LOGIN_HINT, ListView, LoginRow, LoginView, in_words, main_stopped,
@@ -86,7 +87,7 @@ impl Core {
             state: match stopped {
                 Some(stopped) => LoginView::Stopped {
                     since: stopped.since,
-                    why: stopped.why.to_string(),
+                    why: with_file(stopped.why.to_string(), client),
                 },
                 None if read.is_some() => LoginView::Good,
                 None => LoginView::Untried,
@@ -153,9 +154,10 @@ impl Core {
         let further = self.logins.further();
         let (stopped, missing, open) = self.ledger.read(|index: &Index| {
             let mut open: BTreeMap<Login, Vec<TaskId>> = BTreeMap::new();
-            let stops = further.iter().filter_map(|(login, _)| {
+            let stops = further.iter().filter_map(|(login, client)| {
                 let stopped = index.login_stopped(login)?;
-                Some((login.clone(), stopped.clone()))
+                let why = with_file(stopped.why.to_string(), client);
+                Some((login.clone(), stopped.clone(), why))
             });
             let mut missing = BTreeMap::new();
             for (_, attempt) in index.open_attempts() {
@@ -177,11 +179,11 @@ impl Core {
             }
             (stops.collect::<Vec<_>>(), missing, open)
         });
-        let stopped = stopped.into_iter().map(|(login, stopped)| {
+        let stopped = stopped.into_iter().map(|(login, stopped, why)| {
             let claims = open.get(&login).map_or(&[][..], Vec::as_slice);
             let text = format!(
                 "login {login} was refused: {}; nothing is done with what only it sees; others that work go on;{} {LOGIN_HINT}",
-                stopped.why,
+                why,
                 still_open(claims.len())
             );
             let id = format!("login:{login}");
@@ -326,7 +328,7 @@ mod tests {
                 note: false,
                 note_max: 1000,
             },
-            walked: Default::default(),
+            unlisted: Default::default(),
         };
         let seen = ledger.observe(sighting, at(0)).await.expect("seen");
         let lineage = seen.views[0].lineage.expect("opened");

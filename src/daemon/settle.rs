@@ -14,12 +14,11 @@ use super::lists::{all_again, thrown_away};
 use super::memory::Memory;
 use super::start::bounds;
 use super::under_way::Why;
-use crate::absence::Roster;
 use crate::dispatch::verify::{self, Round};
 use crate::ledger::record::{Actor, EventBody, Meta};
 use crate::ledger::{Entry, Index, VerifyItem, World};
 use crate::model::decision::Mode;
-use crate::model::{AttemptEvent, Known, Outcome, Refusal, RefusalReason, Scope, TargetName};
+use crate::model::{AttemptEvent, Outcome, Refusal, RefusalReason, Scope, TargetName};
 use crate::oig::OigError;
 use crate::telemetry::{BreakerState, Latch};
 
@@ -204,23 +203,6 @@ impl Core {
             .collect()
     }
 
-    /// Reads the absence feed again; a bad one keeps the last good for as long as configured.
-    pub fn refresh_roster(&mut self) {
-        let now = self.clock.now();
-        let Some(feed) = &mut self.feed else {
-            self.roster = Known::Yes {
-                value: Arc::new(Roster::default()),
-                as_of: now,
-            };
-            return;
-        };
-        let (roster, problems) = feed.read(now);
-        for problem in problems {
-            tracing::warn!(problem = %problem, "absence feed");
-        }
-        self.roster = roster;
-    }
-
     /// True where acts would really be sent: only then the first-day baseline is taken.
     pub fn enforces(&self) -> bool {
         self.settings.modes.global == Mode::Enforce
@@ -244,6 +226,7 @@ impl Core {
         match result {
             Ok(found) => {
                 self.last.error = None;
+                self.last.error_since = None;
                 self.last.failures = 0;
                 self.health.set(Latch::SnapshotRead, true);
                 self.health.set(Latch::LoginOk, found.seen.has_main());
@@ -255,6 +238,7 @@ impl Core {
             Err(error) => {
                 self.last.failures = self.last.failures.saturating_add(1);
                 self.last.error = Some(error.to_string());
+                self.last.error_since.get_or_insert(now);
                 self.metrics.cycle_failed();
                 tracing::error!(%error, failures_in_a_row = self.last.failures, "the cycle could not be finished: nothing of it is sent");
                 if let CycleError::Server(server) = &error

@@ -11,15 +11,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::anchor::{Anchoring, LastAnchor, check_last};
 use super::another::Another;
-use super::core::{Core, Exit, Inlets, Last, Signal, drive};
+use super::core::{Core, Exit, Inlets, Last, drive};
 use super::even::{self, even_since, forget_even};
+use super::feed::Absences;
 use super::instance::Instance;
 use super::justify::Justifying;
 use super::memory::Memory;
 use super::patience::{STORE_PATIENCE, open_patiently};
 use super::probed::unprobed;
 use super::requests::OnRecord;
-use super::signals::listen;
+use super::signals::{self, Signal};
 use super::stopped::StopFile;
 use super::store::{StoreSeen, mismatch_of, needs_a_store, unknown_set};
 use super::time::{clock_for, idle};
@@ -27,7 +28,6 @@ use super::under_way::UnderWay;
 use super::upkeep::{Saving, save_offline};
 use super::{DaemonError, RunOptions, recall, systemd};
 use super::{login, reload};
-use crate::absence::Feed;
 use crate::admin::Admin;
 use crate::config::Overrides;
 use crate::control::{self, Incoming, Reply, Request};
@@ -36,7 +36,7 @@ use crate::ledger::record::{EventBody, MAX_TEXT, Meta, clip};
 use crate::ledger::{Entry, Ledger, Place, Rewound, VerifyItem, place};
 use crate::model::hash::FastMap;
 use crate::model::settings::{Modes, Schedule, Settings};
-use crate::model::{Action, CycleId, Known, Mode};
+use crate::model::{Action, CycleId, Mode};
 use crate::oig::{Client, RequestCounts};
 use crate::policy;
 use crate::source::{Intake, Pace, intake};
@@ -46,6 +46,8 @@ use crate::telemetry::{Health, Latch, Metered, Metrics};
 const ORDERS: usize = 32;
 /// Where hints are kept, in the store's directory and beside the store.
 const INTAKE: &str = "intake";
+/// So long what runs beside the loop may take to end (wall time).
+const HELPERS_AT_MOST: Duration = Duration::from_secs(10);
 /// The longest silence of the cycle task before `/livez` and the watchdog call it dead.
 const SILENCE: Duration = Duration::from_secs(120);
 
@@ -80,18 +82,14 @@ impl Running {
 /// # Errors
 /// It can't start, or the store can't write any more.
 pub async fn run(settings: Settings, options: RunOptions) -> Result<Exit, DaemonError> {
-    let (signals, inlet) = mpsc::channel(4);
-    let stop = CancellationToken::new();
-    let listening = listen(signals, stop.clone())?;
-    let ended = run_with(settings, options, inlet).await;
-    stop.cancel();
-    listening.abort();
-    ended
+    let (signals, inlet) = mpsc::channel(signals::WAITING);
+    signals::listen(signals)?;
+    run_with(settings, options, inlet).await
 }
 
 /// Starts the daemon as a task of this process.
 pub fn start(settings: Settings, options: RunOptions) -> Running {
-    let (signals, inlet) = mpsc::channel(4);
+    let (signals, inlet) = mpsc::channel(signals::WAITING);
     let task = tokio::spawn(run_with(settings, options, inlet));
     Running { signals, task }
 }
@@ -137,8 +135,16 @@ async fn run_with(
     core.saving.stop();
     stop.cancel();
     drop(inlets);
-    while helpers.join_next().await.is_some() {}
-    core.jobs.shutdown().await;
+    let all = async {
+        while helpers.join_next().await.is_some() {}
+        core.jobs.shutdown().await;
+    };
+    // one that reads from a mount whose server is gone ends with the process
+    if tokio::time::timeout(HELPERS_AT_MOST, all).await.is_err() {
+        tracing::warn!(
+            "work beside the loop does not end, as where a file system does not answer; nothing of it is waited for"
+        );
+    }
     let ended = match ended {
         Ok(exit) => core.last_records().await.map(|()| exit),
         failed => failed,
@@ -249,6 +255,8 @@ async fn assemble(
     let at = if dry {
         place(&settings.store.dir)?
     } else {
+        // where none can ever be made that is said, not what came of trying
+        place(&settings.store.dir)?;
         Place::There
     };
     let (ledger, mut report) = if at != Place::There {
@@ -345,11 +353,11 @@ async fn assemble(
         client,
         logins,
         policies,
+        rereading: None,
         reload_error: None,
         governor,
         anchoring,
-        roster: Known::unknown("the feed was not read yet"),
-        feed: feed_of(&settings),
+        absences: Absences::of(&settings),
         memory: Some(Box::new(Memory::default())),
         queues: Queues::default(),
         queued_from: None,
@@ -423,13 +431,6 @@ async fn assemble(
         .read(|index| index.released(core.policies.hash()));
     core.metrics.set_policy(core.policies.hash(), released);
     Ok(core)
-}
-
-/// The reader of the absence feed, where one is configured.
-pub fn feed_of(settings: &Settings) -> Option<Feed> {
-    let absence = &settings.absence;
-    let path = absence.feed.clone()?;
-    Some(Feed::new(path, settings.zone.clone(), absence.feed_max_age))
 }
 
 /// The shortest and longest pause between cycles.
@@ -552,8 +553,8 @@ pub async fn offline(settings: Settings, request: Request) -> Result<Reply, Daem
         ..RunOptions::default()
     };
     let mut core = assemble(Arc::clone(&settings), &options, need).await?;
-    core.refresh_roster();
-    let (reply, answer) = oneshot::channel();
+    core.absences.read_now(core.clock.now()).await;
+    let (reply, mut answer) = oneshot::channel();
     let incoming = Incoming {
         request,
         actor: control::Actor {
@@ -562,7 +563,10 @@ pub async fn offline(settings: Settings, request: Request) -> Result<Reply, Daem
         },
         reply,
     };
-    core.answer(incoming).await?;
+    if let Err(error) = core.answer(incoming).await {
+        // what came of an order is an answer too
+        return answer.try_recv().or(Err(error));
+    }
     while !core.jobs.is_empty() {
         let (clock, stepper, jobs) = (core.clock.clone(), core.stepper.clone(), core.jobs.len());
         tokio::select! {
@@ -576,13 +580,18 @@ pub async fn offline(settings: Settings, request: Request) -> Result<Reply, Daem
     let answer = answer
         .await
         .map_err(|_| DaemonError::Worker("the question was dropped without an answer".to_owned()));
-    core.ledger.shutdown().await?;
-    match answer {
-        Ok(Reply::Done(mut done)) if made => {
-            let dir = settings.store.dir.display();
-            done.message += &format!("; there was no store in {dir}, and one was made for it");
-            Ok(Reply::Done(done))
-        }
-        answer => answer,
+    let closed = core.ledger.shutdown().await.map_err(DaemonError::from);
+    let mut done = match answer {
+        Ok(Reply::Done(done)) => done,
+        other => return closed.and(other),
+    };
+    if made {
+        let dir = settings.store.dir.display();
+        done.message += &format!("; there was no store in {dir}, and one was made for it");
     }
+    if let Err(error) = closed {
+        let what = format!("it is on record, and then the store failed: {error}");
+        done.but = done.but.or(Some((what, error.hint())));
+    }
+    Ok(Reply::Done(done))
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::private::{make_private_dir, write_private};
+use crate::given;
 use crate::ledger::record::digest_of;
 use crate::model::Clock;
 use crate::model::Login;
@@ -110,7 +111,7 @@ impl StopFile {
     /// All stops since the login has worked, one a refused secret, the newest last. A file that can't be
     /// understood says nothing.
     fn all(&self) -> Vec<LoginState> {
-        let text = std::fs::read_to_string(&self.path).unwrap_or_default();
+        let text = given::text(&self.path, given::MOST).unwrap_or_default();
         match serde_json::from_str::<Kept>(&text) {
             Ok(kept) if kept.origin == self.origin && kept.login == self.login => {
                 let newest = Some(kept.state).filter(|state| *state != LoginState::Ok);

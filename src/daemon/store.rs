@@ -8,7 +8,7 @@ use super::core::Core;
 use super::orders::meant;
 use super::{DaemonError, login};
 use crate::control::{RefusedKind, Reply, Request, RewoundView};
-use crate::ledger::{Ledger, OpenReport, Place, Rewound, place};
+use crate::ledger::{Ledger, OpenReport, Place, Rewound, journal_is_dir, place};
 use crate::model::settings::{Settings, StoreSettings};
 use crate::policy;
 
@@ -163,12 +163,20 @@ pub fn no_store(settings: &StoreSettings) -> Option<(String, bool)> {
         Ok(Place::There) if dir.is_file() => {
             Some((format!("{} is not a directory", dir.display()), false))
         }
-        Ok(Place::There | Place::Free) => None,
+        Ok(Place::There) => match journal_is_dir(&dir.join("journal")) {
+            Ok(()) => None,
+            Err(error) => Some((error.to_string(), false)),
+        },
+        Ok(Place::Free) => None,
         Ok(Place::Barred) => Some((
-            format!(
-                "{} is not there, and this user may not make it",
-                dir.display()
-            ),
+            if dir.is_dir() {
+                format!("{} is not this user's to write in", dir.display())
+            } else {
+                format!(
+                    "{} is not there, and this user may not make it",
+                    dir.display()
+                )
+            },
             true,
         )),
         Err(error) => Some((error.to_string(), false)),

@@ -543,6 +543,10 @@ fn line(event: &Event) -> Option<EventView> {
             "order_released",
             format!("{}: {reason}", super::ordered::in_words(release)),
         ),
+        EventBody::BaselineHeld { .. } => (
+            "backlog",
+            "its target or action was only observed: it waits for a release".to_owned(),
+        ),
         EventBody::BaselineReleased { reason, .. } => ("released", reason.to_string()),
         EventBody::JustificationClaimed {
             batch,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::core::Core;
+use super::recall::paused_by;
 use super::start::mode_parts;
 use crate::control::{
     InboxItem, LoginView, NotesView, PauseView, ReleasedView, StatusView, TargetRow,
@@ -113,6 +114,7 @@ impl Core {
                 .at
                 .and_then(|_| u64::try_from(self.last.took.as_millis()).ok()),
             last_error: self.last.error.clone(),
+            last_error_since: self.last.error_since,
             write_error: self.last.write_error.clone(),
             next_cycle: (!self.once && self.memory.is_some()).then_some(self.next_tick),
             tasks_visible: self.last.at.map(|_| self.last.seen.visible),
@@ -189,7 +191,7 @@ impl Core {
                 let order = self.ledger.read(order);
                 PauseView {
                     what: pause.scope.to_string(),
-                    by: pause.by.to_string(),
+                    by: paused_by(&pause.by, order.as_ref()),
                     since: order.as_ref().map(|order| order.since),
                     until: pause.until,
                     why: order.map(|order| order.reason.to_string()),

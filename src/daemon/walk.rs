@@ -12,6 +12,7 @@ use super::core::{Core, Done};
 use super::evaluate::Bench;
 use crate::control::{TurnsView, WalkView};
 use crate::dispatch::verify::{IN_A_ROW, gone};
+use crate::given;
 use crate::model::hash::{FastMap, FastSet};
 use crate::model::settings::{ServerSettings, Settings};
 use crate::model::{Login, ProcessKey, Snapshot, Task, TaskId, TaskStatus, UserKey};
@@ -44,17 +45,16 @@ pub fn shown(bench: &Bench, snapshot: &Snapshot) -> Option<FastSet<TaskId>> {
 /// # Errors
 /// The file can't be used as a whole.
 pub fn persons_of(path: &Path) -> std::io::Result<Persons> {
-    let meta = std::fs::metadata(path)?;
-    if !meta.is_file() {
-        return Err(std::io::Error::other("it is not a file"));
-    }
+    let file = given::open(path)?;
+    let meta = file.metadata()?;
     if meta.mode() & 0o002 != 0 {
         return Err(std::io::Error::other(format!(
             "everybody may write into it (mode {:o})",
             meta.mode() & 0o7777
         )));
     }
-    Ok(source::persons(&std::fs::read_to_string(path)?))
+    let text = given::utf8(given::all(file, given::MOST)?)?;
+    Ok(source::persons(&text))
 }
 
 /// A person whose turn it is.

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::progress::Progress;
 use crate::absence::ProxyRow;
+use crate::given;
 use crate::model::facts::{Known, Person};
 use crate::model::standing::Standing;
 use crate::model::{
@@ -306,10 +307,11 @@ impl Kept {
             .append(true)
             .create(true)
             .mode(0o600)
-            .custom_flags(nofollow)
+            .custom_flags(nofollow | given::at_once())
             .open(path)
             .map_err(failed)?;
         let meta = file.metadata().map_err(failed)?;
+        given::is_file(&meta).map_err(failed)?;
         let not_private = |what: String| WatchError::NotPrivate {
             path: path.to_owned(),
             what,

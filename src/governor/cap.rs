@@ -236,6 +236,11 @@ impl Used {
         self.accounts.contains(account)
     }
 
+    /// So many may be taken: a table of very many that grows by itself is copied again and again.
+    pub(super) fn expect_accounts(&mut self, many: usize) {
+        self.accounts.reserve(many);
+    }
+
     /// Takes the account for this cycle.
     pub(super) fn take_account(&mut self, account: ProcessKey) {
         self.accounts.insert(account);

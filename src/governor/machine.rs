@@ -251,6 +251,7 @@ impl Governor {
         let held = self.over_cap(&candidates, here, now, &mut out.holds);
         // as a vector grows by itself, for a while it takes three times the place
         out.admitted.reserve_exact(candidates.len());
+        self.used.expect_accounts(candidates.len());
         for candidate in candidates {
             match self.last_gate(&candidate, &held, here, now) {
                 Some(refusal) => out.refused.push((candidate.decision, refusal)),

@@ -4,7 +4,7 @@ use crate::model::{Refusal, RefusalReason};
 
 use super::input::GuardInput;
 
-/// What was there when enforce was first switched on waits for a release.
+/// What was there before enforce was switched on, for all or for its target or action, waits for a release.
 pub(super) fn baseline(input: &GuardInput<'_>) -> Result<(), Refusal> {
     if input.baseline {
         return Err(Refusal::new(RefusalReason::Baseline, input.task_scope()).for_person());

@@ -84,7 +84,7 @@ pub struct GuardInput<'a> {
     pub first: Option<u64>,
     /// An attempt of this lineage is not settled, or is queued to be sent.
     pub attempt_open: bool,
-    /// The task was there when enforce was first switched on and has not been released.
+    /// The task was there before enforce was switched on for it and has not been released.
     pub baseline: bool,
     /// A person has released tasks of this target and age.
     pub released_by_age: bool,

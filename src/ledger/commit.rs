@@ -1,8 +1,7 @@
-//! Brings groups of records to the disk, on a thread of its own and one after the other; nothing is answered before it is there, and after a failure nothing is written any more. What nobody waits for goes there with what comes after it.
+//! Brings groups of records to the disk, on a thread of its own and in their order, those that wait together; nothing is answered before it is there, and after a failure nothing is written any more. What nobody waits for goes there with what comes after it.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::error::LedgerError;
@@ -30,47 +29,137 @@ pub(super) struct Group {
     pub finish: Vec<Finish>,
 }
 
-/// The way of groups to the thread that writes them.
-#[derive(Clone, Debug)]
-pub(super) struct ToDisk {
-    groups: SyncSender<Group>,
-    /// Groups that the writer has not begun with.
-    waiting: Arc<AtomicUsize>,
+impl Group {
+    /// Takes along what comes right after it.
+    fn and_then(&mut self, next: Self) {
+        self.records.extend(next.records);
+        self.mark = next.mark.or(self.mark.take());
+        self.finish.extend(next.finish);
+    }
+
+    fn bytes(&self) -> usize {
+        self.records.iter().map(|(_, record)| record.len()).sum()
+    }
 }
+
+/// How much lies between those who make groups and the one who writes them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Way {
+    /// Groups that may wait; whoever makes another one waits.
+    pub room: usize,
+    /// Bytes of their records, but for a single group that is larger.
+    pub bytes: usize,
+    /// Groups that go to the disk together at most, where they wait there already.
+    pub together: usize,
+}
+
+/// What lies on the way.
+#[derive(Debug, Default)]
+struct Waiting {
+    groups: VecDeque<Group>,
+    bytes: usize,
+    /// Who may bring more.
+    makers: usize,
+    /// Nobody takes anything any more.
+    over: bool,
+}
+
+impl std::fmt::Debug for Group {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Group").finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+struct Between {
+    way: Way,
+    waiting: Mutex<Waiting>,
+    /// A group has come, or the last one who makes them has gone.
+    came: Condvar,
+    /// A group was taken, or the writer has gone.
+    taken: Condvar,
+}
+
+impl Between {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The way of groups to the thread that writes them.
+#[derive(Debug)]
+pub(super) struct ToDisk(Arc<Between>);
 
 /// Its other end.
 #[derive(Debug)]
-pub(super) struct Groups {
-    groups: Receiver<Group>,
-    waiting: Arc<AtomicUsize>,
+pub(super) struct Groups(Arc<Between>);
+
+/// A way for groups.
+pub(super) fn to_disk(way: Way) -> (ToDisk, Groups) {
+    let between = Arc::new(Between {
+        way,
+        waiting: Mutex::new(Waiting {
+            makers: 1,
+            ..Waiting::default()
+        }),
+        came: Condvar::new(),
+        taken: Condvar::new(),
+    });
+    (ToDisk(Arc::clone(&between)), Groups(between))
 }
 
-/// A way on which `room` groups may wait.
-pub(super) fn to_disk(room: usize) -> (ToDisk, Groups) {
-    let (to, from) = sync_channel(room);
-    let waiting = Arc::<AtomicUsize>::default();
-    let to = ToDisk {
-        groups: to,
-        waiting: Arc::clone(&waiting),
-    };
-    let from = Groups {
-        groups: from,
-        waiting,
-    };
-    (to, from)
+impl Clone for ToDisk {
+    fn clone(&self) -> Self {
+        self.0.waiting().makers += 1;
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl Drop for ToDisk {
+    fn drop(&mut self) {
+        self.0.waiting().makers -= 1;
+        self.0.came.notify_one();
+    }
+}
+
+impl Drop for Groups {
+    fn drop(&mut self) {
+        // answers that nobody will give any more are dropped, and so told
+        let left = {
+            let mut waiting = self.0.waiting();
+            waiting.over = true;
+            std::mem::take(&mut waiting.groups)
+        };
+        drop(left);
+        self.0.taken.notify_all();
+    }
 }
 
 impl ToDisk {
     /// Hands a group on, and waits for room; false where there is no writer any more.
     pub fn send(&self, group: Group) -> bool {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        self.groups.send(group).is_ok()
+        let bytes = group.bytes();
+        let full = |waiting: &mut Waiting| {
+            let many = waiting.groups.len();
+            let much = many > 0 && waiting.bytes.saturating_add(bytes) > self.0.way.bytes;
+            !waiting.over && (many >= self.0.way.room || much)
+        };
+        let waiting = self.0.taken.wait_while(self.0.waiting(), full);
+        let mut waiting = waiting.unwrap_or_else(PoisonError::into_inner);
+        if waiting.over {
+            return false;
+        }
+        waiting.bytes += bytes;
+        waiting.groups.push_back(group);
+        drop(waiting);
+        self.0.came.notify_one();
+        true
     }
 
     /// True where the writer would begin with a group as soon as it is through with what it has: what
     /// comes later gains nothing by going with it.
     pub fn is_free(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) == 0
+        self.0.waiting().groups.is_empty()
     }
 }
 
@@ -82,18 +171,35 @@ enum Next {
 }
 
 impl Groups {
-    /// The next group, after a pause at most where something is owed; `None`: there will be no other.
+    /// The next group with what waits behind it, after a pause at most where something is owed; `None`:
+    /// there will be no other.
     fn next(&self, owes: bool) -> Option<Next> {
-        let group = if owes {
-            match self.groups.recv_timeout(PAUSE) {
-                Ok(group) => group,
-                Err(RecvTimeoutError::Timeout) => return Some(Next::Pause),
-                Err(RecvTimeoutError::Disconnected) => return None,
+        let none = |waiting: &mut Waiting| waiting.groups.is_empty() && waiting.makers > 0;
+        let (came, waiting) = (&self.0.came, self.0.waiting());
+        let mut waiting = if owes {
+            let (waiting, waited) = came
+                .wait_timeout_while(waiting, PAUSE, none)
+                .unwrap_or_else(PoisonError::into_inner);
+            if waited.timed_out() {
+                return Some(Next::Pause);
             }
+            waiting
         } else {
-            self.groups.recv().ok()?
+            came.wait_while(waiting, none)
+                .unwrap_or_else(PoisonError::into_inner)
         };
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        let mut group = waiting.groups.pop_front()?;
+        let mut bytes = group.bytes();
+        for _ in 1..self.0.way.together {
+            let Some(next) = waiting.groups.pop_front() else {
+                break;
+            };
+            bytes += next.bytes();
+            group.and_then(next);
+        }
+        waiting.bytes -= bytes;
+        drop(waiting);
+        self.0.taken.notify_all();
         Some(Next::Group(group))
     }
 }
@@ -300,6 +406,13 @@ mod tests {
         }
     }
 
+    /// Each group by itself.
+    const EACH: Way = Way {
+        room: 8,
+        bytes: usize::MAX,
+        together: 1,
+    };
+
     fn group(seq: u64, bytes: usize, finish: Vec<Finish>) -> Group {
         Group {
             records: vec![(seq, vec![0; bytes])],
@@ -314,7 +427,7 @@ mod tests {
 
     #[test]
     fn what_nobody_waits_for_goes_to_the_disk_with_what_somebody_does_and_before_its_answer() {
-        let (to_disk, groups) = to_disk(8);
+        let (to_disk, groups) = to_disk(EACH);
         let store = Arc::new(Counting::default());
         let seen = Arc::clone(&store);
         let answer: Finish = Box::new(move |done| {
@@ -334,8 +447,63 @@ mod tests {
     }
 
     #[test]
+    fn groups_that_wait_go_to_the_disk_together_and_every_answer_comes_after_that_in_its_order() {
+        let (to_disk, groups) = to_disk(Way {
+            together: 3,
+            ..EACH
+        });
+        let store = Arc::new(Counting::default());
+        let answers = Arc::new(Mutex::new(Vec::new()));
+        for seq in 1..=4_u64 {
+            let (seen, tell) = (Arc::clone(&store), Arc::clone(&answers));
+            let finish: Finish = Box::new(move |done| {
+                assert!(done.is_ok());
+                let synced = seen.synced.lock().expect("no holder panics").clone();
+                tell.lock().expect("no holder panics").push((seq, synced));
+            });
+            assert!(to_disk.send(group(seq, 10, vec![finish])));
+        }
+        drop(to_disk);
+        write(&groups, &*store, None, &Failed::default(), &|_| {});
+        let answers = answers.lock().expect("no holder panics").clone();
+        let expected = [(1, vec![3]), (2, vec![3]), (3, vec![3]), (4, vec![3, 4])];
+        assert_eq!(answers, expected);
+        assert_eq!(
+            *store.placed.lock().expect("no holder panics"),
+            [1, 2, 3, 4]
+        );
+    }
+
+    #[test]
+    fn who_makes_groups_waits_for_room_and_learns_that_there_is_no_writer_any_more() {
+        let way = Way { bytes: 100, ..EACH };
+        let (to_disk, groups) = to_disk(way);
+        assert!(to_disk.is_free());
+        // one that is too large by itself may wait, and nothing behind it
+        assert!(to_disk.send(group(1, 101, Vec::new())));
+        assert!(!to_disk.is_free());
+        let behind = to_disk.clone();
+        let sends = std::thread::spawn(move || {
+            let first = behind.send(group(2, 10, Vec::new()));
+            (first, behind.send(group(3, 100, Vec::new())))
+        });
+        let Some(Next::Group(taken)) = groups.next(false) else {
+            panic!("one is there");
+        };
+        assert_eq!(taken.records.len(), 1);
+        let Some(Next::Group(taken)) = groups.next(false) else {
+            panic!("it comes when there is room");
+        };
+        assert_eq!(taken.records.first().map(|(seq, _)| *seq), Some(2));
+        drop(groups);
+        let (first, _) = sends.join().expect("it ends");
+        assert!(first);
+        assert!(!to_disk.send(group(4, 10, Vec::new())));
+    }
+
+    #[test]
     fn who_waits_behind_what_nobody_waits_for_is_answered_when_that_is_there() {
-        let (to_disk, groups) = to_disk(8);
+        let (to_disk, groups) = to_disk(EACH);
         let store = Arc::new(Counting::default());
         let seen = Arc::clone(&store);
         assert!(to_disk.send(group(1, 10, Vec::new())));
@@ -355,7 +523,7 @@ mod tests {
     #[test]
     fn after_a_failed_group_no_other_is_written_and_every_answer_says_so() {
         for panics in [false, true] {
-            let (to_disk, groups) = to_disk(8);
+            let (to_disk, groups) = to_disk(EACH);
             let answers = Arc::new(Mutex::new(Vec::new()));
             for seq in 1..=4_u64 {
                 let tell = Arc::clone(&answers);

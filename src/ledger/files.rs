@@ -28,6 +28,23 @@ pub(super) fn size_of(dir: &Path) -> Result<u64, StoreError> {
     Ok(size)
 }
 
+/// That a store's journal, where anything of that name is, is a directory.
+///
+/// # Errors
+/// It is something else, which no version has ever made.
+pub fn journal_is_dir(journal: &Path) -> Result<(), StoreError> {
+    match fs::metadata(journal) {
+        Ok(meta) if !meta.is_dir() => Err(StoreError::io(
+            journal,
+            std::io::Error::other(
+                "it is not a directory, as a store's journal is: something else was put into its place; move it away, and put the store back from a backup (`provtaskd store restore`)",
+            ),
+        )),
+        // whoever opens it says what else is wrong
+        _ => Ok(()),
+    }
+}
+
 /// A new or emptied file.
 pub(super) fn create(path: &Path) -> Result<File, StoreError> {
     OpenOptions::new()

@@ -205,6 +205,8 @@ pub struct Pause {
     pub reason: Arc<str>,
     /// Since when.
     pub since: Timestamp,
+    /// The uid of whoever ordered it; `None` where no person did.
+    pub by: Option<u32>,
 }
 
 /// What is known of a store that was rewound, beside the interval.

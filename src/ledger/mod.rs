@@ -50,12 +50,13 @@ pub use attempts::{ClaimRequest, Claims, Settled};
 pub use claimed::Claimed;
 pub use dated::ServerBehind;
 pub use error::{LedgerError, StoreError};
+pub use files::journal_is_dir;
 pub use guarded::is_guarded;
 pub use handle::{Ledger, Taken};
 pub use index::said_print;
 pub use index::{
     Ahead, Attempt, BaselineView, Counts, Hold, HoldState, InboxItem, Index, Justifications,
-    LEFT_REWOUND, Left, Memo, Outage, PauseScope, Restored, Stopped, Unjustified,
+    LEFT_REWOUND, Left, Memo, Outage, Pause, PauseScope, Restored, Stopped, Unjustified,
 };
 pub use inputs::{Inputs, MAX_INPUTS};
 pub use judge::{Judgement, Reading, judge, next_look};

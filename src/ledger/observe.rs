@@ -16,14 +16,10 @@ use super::work::Work;
 use super::world::World;
 use crate::model::hash::{FastMap, FastSet};
 use crate::model::settings::DeliverySettings;
-use crate::model::two;
 use crate::model::{
     Action, AttemptEvent, AttemptState, CycleId, Kind, LineageId, Login, Outcome, ProcessKey,
     Snapshot, TaskId,
 };
-
-/// First sights that become records in one go.
-const OPENED_AT_ONCE: usize = 4096;
 
 /// A snapshot with what the ledger needs to know beside it.
 #[derive(Clone, Debug)]
@@ -40,7 +36,7 @@ pub struct Sighting {
     pub delivery: DeliverySettings,
     /// Rows that a walk through accounts has found and no list shows: what is older than the first enforce is
     /// backlog among them.
-    pub walked: FastSet<TaskId>,
+    pub unlisted: FastSet<TaskId>,
 }
 
 /// What the ledger says of one row.
@@ -292,20 +288,22 @@ impl Work {
             let told = self.doubt(lineages, &tasks, meta, now)?;
             out.outcomes.extend(told);
         }
-        // part by part: what a record is made of never exists all at once
         let snapshot = &*sight.snapshot;
+        self.expect_lineages(opened.len());
         for (login, opened) in runs(snapshot, opened) {
             let meta = meta.clone().login(Some(login));
-            for part in opened.chunks(OPENED_AT_ONCE) {
-                let items = two::map(part, &|(at, lineage, ambiguous, known_by)| {
+            self.emit_parts(&meta, &opened, &|part| {
+                let items = part.iter().map(|(at, lineage, ambiguous, known_by)| {
                     let task = &tasks[*at];
                     let mut item = opening(task, *lineage, sight.kinds[*at], *known_by);
-                    item.walked = sight.walked.contains(&task.id);
+                    item.unlisted = sight.unlisted.contains(&task.id);
                     item.ambiguous = *ambiguous;
                     item
                 });
-                self.emit(&meta, EventBody::LineagesOpened { items })?;
-            }
+                EventBody::LineagesOpened {
+                    items: items.collect(),
+                }
+            })?;
         }
         self.fit_presence();
         for (row, lineage) in there {

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::aside::{self, Expected, Kept};
 use super::error::{LedgerError, StoreError};
-use super::files::remove;
+use super::files::{journal_is_dir, remove};
 use super::index::Index;
 use super::memory::MemoryStore;
 use super::record::{Actor, EventBody, Meta, RecordError, VERSION, decode, genesis, link};
@@ -116,6 +116,7 @@ pub(super) fn hold(settings: &StoreSettings, now: Timestamp) -> Result<Held, Led
         .create(dir)
         .map_err(|e| StoreError::io(dir, e))?;
     let lock = take_lock(dir)?;
+    journal_is_dir(&dir.join("journal"))?;
     let mut repaired = Vec::new();
     repaired.extend(swap::recover(dir)?);
     // a check, or a command for the whole store, was killed

@@ -4,13 +4,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::commit::{Finish, Group, to_disk, write};
+use super::commit::{Finish, Group, Way, to_disk, write};
 use super::error::LedgerError;
 use super::open::Opened;
 use super::work::Work;
 
 /// Operations that one group commit takes at most.
 const GROUP: usize = 128;
+/// Groups that may wait for the writer, which takes all of them at once.
+const ROOM: usize = 16;
+/// Bytes of their records: more would only be memory.
+const BYTES: usize = 2 << 20;
 /// Gets no work where an earlier write has failed: then nothing is even tried.
 /// Answers who is to be told once it is on disk.
 pub(super) type Op = Box<dyn FnOnce(Option<&mut Work>) -> Option<Finish> + Send>;
@@ -44,8 +48,12 @@ pub(super) fn run(
         ..
     } = opened;
     let failed: Arc<Mutex<Option<Arc<str>>>> = Arc::default();
-    // one group on its way to the disk, one that waits: more would only be memory
-    let (to_disk, groups) = to_disk(1);
+    // while one group is on its way to the disk the next claims are worked out, and go there together
+    let (to_disk, groups) = to_disk(Way {
+        room: ROOM,
+        bytes: BYTES,
+        together: ROOM,
+    });
     let mut work = Work::new(index).writing_to(to_disk.clone());
     work.missed = missed;
     let (seen, note) = (Arc::clone(&failed), Arc::clone(&note_failure));

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::anchor::Head;
 use super::aside::copy_dir;
 use super::error::{LedgerError, StoreError};
+use super::files::journal_is_dir;
 use super::handle::Ledger;
 use super::sidecar::{Found, Mark, Sidecar};
 use super::sled::SledStore;
@@ -133,6 +134,7 @@ impl Still {
             .create(&own.0)
             .map_err(|e| StoreError::io(&own.0, e))?;
         let (journal, sidecar) = (own.0.join("journal"), own.0.join("sidecar"));
+        journal_is_dir(&dir.join("journal"))?;
         copy_dir(&dir.join("journal"), &journal)?;
         let from = dir.join("sidecar");
         let mark = if from.exists() {

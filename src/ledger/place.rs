@@ -42,6 +42,10 @@ pub fn place(dir: &Path) -> Result<Place, LedgerError> {
         source: Arc::new(source),
     };
     match std::fs::metadata(dir) {
+        Ok(meta) if meta.is_dir() && is_of_the_kernel(dir) => {
+            let what = "no store can be kept there: it is a file system of the kernel's own";
+            return Err(io(std::io::Error::other(what)));
+        }
         Ok(meta) if meta.is_dir() && holds_none(dir) => {
             return Ok(match access(dir, Access::WRITE_OK | Access::EXEC_OK) {
                 Ok(()) => Place::Free,
@@ -74,11 +78,7 @@ pub fn place(dir: &Path) -> Result<Place, LedgerError> {
     if !meta.is_dir() {
         return can_not("it is no directory");
     }
-    // what doesn't answer is no reason to call it impossible
-    let kind = statfs(above)
-        .ok()
-        .and_then(|fs| u64::try_from(fs.f_type).ok());
-    if kind.is_some_and(|kind| OF_THE_KERNEL.contains(&kind)) {
+    if is_of_the_kernel(above) {
         return can_not("it is a file system of the kernel's own");
     }
     if statvfs(above).is_ok_and(|fs| fs.f_flag.contains(StatVfsMountFlags::RDONLY)) {
@@ -88,6 +88,14 @@ pub fn place(dir: &Path) -> Result<Place, LedgerError> {
         Ok(()) => Ok(Place::Free),
         Err(_) => Ok(Place::Barred),
     }
+}
+
+/// What doesn't answer is no reason to call it impossible.
+fn is_of_the_kernel(dir: &Path) -> bool {
+    let kind = statfs(dir)
+        .ok()
+        .and_then(|fs| u64::try_from(fs.f_type).ok());
+    kind.is_some_and(|kind| OF_THE_KERNEL.contains(&kind))
 }
 
 /// True for a directory in which no part of a store is: an empty one, one in which `probe` has left the

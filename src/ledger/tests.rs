@@ -11,6 +11,7 @@ mod inputs;
 mod justify;
 mod late;
 mod left;
+mod many;
 mod missing;
 mod moves;
 mod newcomers;
@@ -103,7 +104,7 @@ fn sighting(tasks: Vec<Task>, minute: i64) -> Sighting {
         cycle: CycleId(uuid::Uuid::from_u128(1)),
         asked: false,
         delivery: delivery(),
-        walked: Default::default(),
+        unlisted: Default::default(),
     }
 }
 

@@ -152,7 +152,9 @@ fn narrow(body: &mut EventBody, of: LineageId) -> bool {
             !items.is_empty()
         }
         EventBody::LineageAmbiguous { lineages, .. } => lineages.contains(&of),
-        EventBody::BaselineReleased { lineages, .. } | EventBody::LineagesLeft { lineages, .. } => {
+        EventBody::BaselineHeld { lineages }
+        | EventBody::BaselineReleased { lineages, .. }
+        | EventBody::LineagesLeft { lineages, .. } => {
             lineages.retain(|l| *l == of);
             !lineages.is_empty()
         }

@@ -203,7 +203,7 @@ pub(super) fn opening(
         print,
         ambiguous: false,
         run,
-        walked: false,
+        unlisted: false,
         known_by,
     }
 }

@@ -1,6 +1,7 @@
 //! What one operation may do on the ledger's thread: read the index, emit events; nothing is acknowledged before the group is on disk.
 
 use std::collections::HashMap;
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,7 +14,7 @@ use super::inputs::Held;
 use super::judge::Evidence;
 use super::newcomer::Met;
 use super::open;
-use super::record::{EventBody, Meta, RecordError, chain, genesis};
+use super::record::{EventBody, Meta, Ready, RecordError, chain, genesis};
 use super::sidecar::Mark;
 use super::world::{Calm, Doubt};
 use crate::model::hash::FastSet;
@@ -51,6 +52,8 @@ pub(super) type Missed = Arc<Mutex<FastSet<LineageId>>>;
 /// Records that one operation gathers at most before they are handed on: what a large list brings is
 /// written while the rest is put together.
 const GATHERED: usize = 512;
+/// Items of a long list that become records in one go.
+const PART: usize = 1024;
 
 /// The thread's state.
 #[derive(Debug)]
@@ -150,7 +153,8 @@ impl Work {
     ///
     /// # Errors
     /// An item too large for a record; nothing of the body is then applied.
-    pub fn emit(&mut self, meta: &Meta, body: EventBody) -> Result<(), LedgerError> {
+    pub fn emit(&mut self, meta: &Meta, body: impl Into<Ready>) -> Result<(), LedgerError> {
+        let body = body.into();
         // this thread is the only one that changes the index: others read it while the records are made
         let index = self.index();
         let prev = index.head().cloned().unwrap_or_else(genesis);
@@ -195,6 +199,35 @@ impl Work {
         Ok(())
     }
 
+    /// The same of a long list, part by part: while one part is recorded `make` prepares the next one on a
+    /// thread of its own, and what a record is made of never exists all at once.
+    ///
+    /// # Errors
+    /// As [`Work::emit`]; the parts before are then on record.
+    pub fn emit_parts<T: Sync>(
+        &mut self,
+        meta: &Meta,
+        list: &[T],
+        make: &(impl Fn(&[T]) -> EventBody + Sync),
+    ) -> Result<(), LedgerError> {
+        let parts = list.chunks(PART);
+        if list.len() <= PART {
+            return parts.map(make).try_for_each(|body| self.emit(meta, body));
+        }
+        std::thread::scope(|scope| {
+            let (ready, made) = sync_channel(1);
+            scope.spawn(move || {
+                for part in parts {
+                    // who records has met an error
+                    if ready.send(Ready::alone(make(part))).is_err() {
+                        break;
+                    }
+                }
+            });
+            made.iter().try_for_each(|ready| self.emit(meta, ready))
+        })
+    }
+
     /// See [`super::Ledger::found_open`].
     pub fn found_open(&mut self, since: Timestamp) {
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
@@ -227,6 +260,13 @@ impl Work {
         let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
         self.evidence.retain(|l, _| index.attempt(*l).is_some());
         self.looks.retain(|l, _| index.attempt(*l).is_some());
+    }
+
+    /// So many lineages are about to be opened: tables of very many, which as they grow by themselves are copied
+    /// again and again.
+    pub fn expect_lineages(&mut self, many: usize) {
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        index.expect_lineages(many);
     }
 
     /// Makes room in the presence table for every lineage.

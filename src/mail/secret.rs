@@ -6,6 +6,7 @@ use lettre::transport::smtp::client::Certificate;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::error::MailError;
+use crate::given;
 use crate::model::settings::{MailSettings, MailTls};
 
 /// A file of `[mail]` that can't be used.
@@ -51,7 +52,7 @@ pub fn inspect(settings: &MailSettings) -> Vec<Fault> {
 }
 
 fn read(path: &Path) -> Result<String, MailError> {
-    std::fs::read_to_string(path).map_err(|source| MailError::File {
+    given::text(path, given::MOST).map_err(|source| MailError::File {
         path: path.to_owned(),
         source,
     })

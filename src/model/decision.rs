@@ -285,7 +285,7 @@ refusals! {
     AlreadyAssigned => "already_assigned",
     /// The task is older than the age limit and has not been released.
     TooOld => "too_old",
-    /// The task was there when enforce was first switched on and has not been released.
+    /// The task was there when enforce was first switched on, or while its target or action was only observed, and has not been released.
     Baseline => "baseline",
     /// manual_complete and set_response have to be allowed for the definition, never for revoke and disable; a response code has to be one that OIG lists for the task.
     ActionNotAllowed => "action_not_allowed",

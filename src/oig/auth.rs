@@ -83,6 +83,8 @@ pub(super) struct Auth {
     /// Has a permit once the login was stopped and nobody has taken notice.
     stop: Notify,
     place: OnceLock<StopPlace>,
+    /// Why what lies in the file since the stop can't be used, as of the last look.
+    unusable: Mutex<Option<String>>,
     masks: Mutex<Vec<SecretString>>,
 }
 
@@ -162,6 +164,7 @@ impl Auth {
             shown: Mutex::new(state),
             stop: Notify::new(),
             place: OnceLock::new(),
+            unusable: Mutex::new(None),
             masks: Mutex::new(Vec::new()),
         }
     }
@@ -238,6 +241,26 @@ impl Auth {
         newer && !same.is_ok_and(|gate| refused.is_of(&self.login, &gate.secret))
     }
 
+    /// What a stopped login waits for may lie there already, and in vain: that is said once.
+    fn note_unusable(&self, error: Option<&OigError>) {
+        let what = error.map(OigError::in_full);
+        let mut known = self.unusable.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(what) = &what
+            && known.as_ref() != Some(what)
+        {
+            tracing::error!(login = %self.login, what, "the login stays stopped: its password file can't be used");
+        }
+        *known = what;
+    }
+
+    /// Why the password that lies in the file can't be tried, where the login is stopped.
+    pub(super) fn unusable(&self) -> Option<String> {
+        let known = self.unusable.lock().unwrap_or_else(PoisonError::into_inner);
+        known
+            .clone()
+            .filter(|_| matches!(self.state(), LoginState::Stopped { .. }))
+    }
+
     fn show(&self, state: LoginState) {
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
@@ -296,7 +319,9 @@ impl Auth {
         };
         loop {
             if let LoginState::Stopped { since, why, secret } = self.state() {
-                match secret::read(&self.file) {
+                let fresh = secret::read(&self.file);
+                self.note_unusable(fresh.as_ref().err());
+                match fresh {
                     Ok(fresh) if !secret.is_of(&self.login, &fresh) => {
                         tracing::info!(
                             "the password has changed: the stopped login is tried again"
@@ -459,7 +484,10 @@ impl Auth {
         self.stopped(now, why.to_owned())
     }
 
-    fn stopped(&self, since: Timestamp, why: String) -> OigError {
+    fn stopped(&self, since: Timestamp, mut why: String) -> OigError {
+        if let Some(what) = self.unusable() {
+            why += &format!("; what lies in its file now can't be tried: {what}");
+        }
         OigError::LoginStopped {
             login: self.login.clone(),
             file: self.file.clone(),

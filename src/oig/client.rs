@@ -160,6 +160,11 @@ impl Client {
         self.0.auth.state()
     }
 
+    /// Why the password that lies in the file can't be tried, where the login is stopped.
+    pub fn unusable_secret(&self) -> Option<String> {
+        self.0.auth.unusable()
+    }
+
     /// True where a refusal is of the password that lies in the file by now, and not of the one that is in use here.
     pub fn is_of_a_newer_secret(&self, refused: &super::SecretDigest) -> bool {
         self.0.auth.is_of_a_newer_secret(refused)

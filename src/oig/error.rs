@@ -192,6 +192,14 @@ impl OigError {
         }
     }
 
+    /// The whole of it in one line: with why a file can't be read.
+    pub fn in_full(&self) -> String {
+        match self {
+            Self::File { source, .. } => format!("{self}: {source}"),
+            _ => self.to_string(),
+        }
+    }
+
     /// The server's wish for a pause, where it gave one.
     pub fn retry_after(&self) -> Option<SignedDuration> {
         match self {

@@ -29,7 +29,7 @@ pub fn inspect(settings: &ServerSettings) -> Vec<FileFault> {
         faults.push(FileFault {
             key,
             denied: source.is_some_and(|e| e.kind() == std::io::ErrorKind::PermissionDenied),
-            what: source.map_or_else(|| error.to_string(), |e| format!("{error}: {e}")),
+            what: error.in_full(),
         });
     };
     look(

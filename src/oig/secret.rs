@@ -1,7 +1,5 @@
 //! Reads the password from its file and recognises it later by a salted digest; the password itself is never stored or shown.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -10,9 +8,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::error::OigError;
+use crate::given;
 
 /// Rounds of hashing, so that a stolen store doesn't invite guessing.
 const ROUNDS: u32 = 4_096;
+/// No password is longer, bytes.
+const LONGEST: u64 = 64 * 1024;
 
 /// Tells whether a login and password are the ones that were refused, without keeping them.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -66,7 +67,7 @@ pub(super) fn read(path: &Path) -> Result<SecretString, OigError> {
         path: path.to_owned(),
         source,
     };
-    let mut file = File::open(path).map_err(failed)?;
+    let file = given::open(path).map_err(failed)?;
     let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o777;
     if mode & 0o007 != 0 {
         return Err(OigError::Settings(format!(
@@ -81,9 +82,8 @@ pub(super) fn read(path: &Path) -> Result<SecretString, OigError> {
             "the password file can be read by others than its owner: chmod 600 it"
         );
     }
-    let mut text = String::new();
-    file.read_to_string(&mut text).map_err(failed)?;
-    let text = SecretString::from(text);
+    let bytes = given::all(file, LONGEST).map_err(failed)?;
+    let text = SecretString::from(given::utf8(bytes).map_err(failed)?);
     let line = text.expose_secret();
     let line = line.strip_suffix('\n').unwrap_or(line);
     let line = line.strip_suffix('\r').unwrap_or(line);

@@ -7,6 +7,7 @@ use std::path::Path;
 use reqwest::{Certificate, ClientBuilder, Identity, Proxy, Url};
 
 use super::error::OigError;
+use crate::given;
 use crate::model::settings::ServerSettings;
 
 /// The two clients: reads may keep connections alive, each write has a fresh one.
@@ -154,7 +155,7 @@ pub(super) fn identity(cert: &Path, key: &Path) -> Result<Identity, OigError> {
 }
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, OigError> {
-    std::fs::read(path).map_err(|source| OigError::File {
+    given::read(path, given::MOST).map_err(|source| OigError::File {
         path: path.to_owned(),
         source,
     })

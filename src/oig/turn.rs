@@ -4,6 +4,8 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::given;
+
 /// Pause between two tries.
 const PAUSE: Duration = Duration::from_millis(50);
 /// A turn takes one request: what is had before this is not worth a word.
@@ -22,7 +24,7 @@ pub(super) struct Turn(
 /// # Errors
 /// Another process has had the turn for the whole of `patience`.
 pub(super) async fn turn(file: &Path, patience: Duration, say: impl FnOnce()) -> Result<Turn, ()> {
-    let Ok(locked) = File::open(file) else {
+    let Ok(locked) = given::open(file) else {
         return Ok(Turn(None));
     };
     // wall time: it is another process that is waited for

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::diagnostic::{Diagnostic, PolicyError};
 use super::set::{PolicySet, Source, Sources};
 use super::shipped;
+use crate::given;
 use crate::model::settings::PolicySettings;
 
 /// Largest file that is taken for a policy, a table or cases, bytes.
@@ -167,5 +168,5 @@ fn read(path: &Path) -> Result<String, Diagnostic> {
             format!("has {size} bytes; a file of a policy set has at most {MOST_BYTES}"),
         ));
     }
-    fs::read_to_string(path).map_err(failed)
+    given::text(path, MOST_BYTES).map_err(failed)
 }

@@ -54,11 +54,25 @@ fn a_store_that_can_not_be_made_is_no_good_configuration() {
         let output = provtaskd(dir.path(), &["check"]);
         (output.status.code(), said(&output))
     };
-    for bad in ["taken", "taken/store", "/proc/store"] {
+    for bad in [
+        "taken",
+        "taken/store",
+        "/proc/store",
+        "/proc/self",
+        "/proc/self/fd",
+    ] {
         let (code, text) = place(bad);
         assert_eq!(code, Some(78), "{bad}: {text}");
         assert!(text.contains("store.dir: ") && text.contains(bad), "{text}");
     }
+    let (_, text) = place("/proc/store");
+    assert!(text.contains("file system of the kernel's own"), "{text}");
+    let output = provtaskd(dir.path(), &["run"]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(73), "{text}");
+    assert!(text.contains("file system of the kernel's own"), "{text}");
+    let (_, text) = place("/proc/self");
+    assert!(!text.contains("is not there"), "{text}");
     // what may be a slip is made all the same, and said
     let (code, text) = place("not/there/yet");
     assert_eq!(code, Some(0), "{text}");

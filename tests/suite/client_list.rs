@@ -314,7 +314,7 @@ async fn texts_of_any_length_fit_the_records_that_are_made_of_them() {
             note: false,
             note_max: 1000,
         },
-        walked: Default::default(),
+        unlisted: Default::default(),
         asked: false,
     };
     let seen = ledger.observe(sight, now).await.expect("recorded");

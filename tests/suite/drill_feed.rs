@@ -104,3 +104,44 @@ async fn an_unusable_absence_file_is_named_by_reload_and_shown_until_it_is_mende
     drill.run_for("12h").await;
     drill.judge().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fifo_in_the_place_of_the_absence_file_holds_nothing_up() {
+    let mut drill = Setup::of(STEADY)
+        .file("leave.csv", GOOD)
+        .config("[absence]\nfeed = \"leave.csv\"")
+        .enforcing()
+        .await;
+    let good = feed(&drill);
+    let path = drill.dir.path().join("leave.csv");
+    std::fs::remove_file(&path).expect("removed");
+    crate::given::fifo(&path);
+    let (code, out, err) = reload(&drill);
+    assert_eq!(code, Some(1), "{out}{err}");
+    assert!(
+        err.contains("leave.csv") && err.contains("a FIFO") && err.contains("hint: "),
+        "{err}"
+    );
+    // the cycles go on, and so does what was read last
+    drill.run_for("1h").await;
+    let now = feed(&drill);
+    assert_eq!(now["rows"], 1, "{now:#}");
+    assert_eq!(now["as_of"], good["as_of"], "{now:#}");
+    assert!(in_inbox(&drill));
+    let said = drill.done(&["pause", "--why", "the drill"]);
+    assert!(said.contains("paused everything"), "{said}");
+    drill.done(&["resume"]);
+    drill.run_for("12h").await;
+    drill.signal(rustix::process::Signal::TERM);
+    let ended = drill.child.take().expect("it runs").wait();
+    assert!(ended.expect("its own child").success());
+    drill.expect.lives.push(drill.journal().len());
+    assert!(
+        drill.log().contains("the store is closed"),
+        "{}",
+        drill.log()
+    );
+    drill.daemon();
+    drill.run_for("1h").await;
+    drill.judge().await;
+}

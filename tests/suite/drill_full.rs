@@ -244,6 +244,84 @@ async fn a_full_disk_stops_sending_at_once_and_nothing_is_lost_or_sent_twice() {
     goes_on(drill, sent_before).await;
 }
 
+/// Who orders something must not take an order for given that the disk did not take, nor give it up that it took.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_on_a_full_disk_says_whether_it_is_on_record() {
+    let disk = match Disk::mounted() {
+        Ok(disk) => disk,
+        Err(why) => return skipped("orders on a full disk, no tmpfs can be mounted", &why),
+    };
+    let mut drill = Setup::of(WORK).start().await;
+    symlink(disk.0.path(), drill.store()).expect("linked");
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.done(&["pause", "--why", "before it", "--unseen", "--task", "9999"]);
+    disk.fill();
+    // what has room in the journal's last file is taken yet; texts that don't shrink fill it
+    let long = |n: u32| {
+        let mut text = String::new();
+        let mut state = n.wrapping_mul(2_654_435_761) | 1;
+        while text.len() < 900 {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            text.push_str(&format!("{state:x}"));
+        }
+        text
+    };
+    let mut taken = 0;
+    let (code, said) = (1..4_000)
+        .find_map(|n| {
+            let task = n.to_string();
+            let why = long(n);
+            let args = ["pause", "--unseen", "--task", &task, "--why", &why];
+            let output = drill.cli(&args);
+            taken = n;
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            (!output.status.success()).then(|| (output.status.code(), said))
+        })
+        .expect("the disk is full");
+    assert_eq!(code, Some(73), "{said}");
+    assert!(
+        said.contains("no space left")
+            && said.contains("whether the order is on record is not known"),
+        "{said}"
+    );
+    let child = drill.child.as_mut().expect("it was started");
+    assert_eq!(child.wait().expect("its own child").code(), Some(73));
+    drill.child = None;
+    drill.expect.lives.push(drill.journal().len());
+    let (code, said) = failed(&drill, &["pause", "--why", "without a daemon"]);
+    assert_eq!(code, Some(73), "{said}");
+    assert!(said.contains("nothing of it is on record"), "{said}");
+    let (code, said) = failed(&drill, &["store", "backup", "b.backup"]);
+    assert_eq!(code, Some(73), "{said}");
+    let errors = said.lines().filter(|line| line.starts_with("error: "));
+    assert_eq!(errors.count(), 1, "{said}");
+    assert!(!drill.dir.path().join("b.backup").exists());
+    disk.make_room();
+    let status = drill.json(&["status", "--json"]);
+    let pauses = status["pauses"].as_array().expect("pauses");
+    let mut by: Vec<&str> = pauses.iter().filter_map(|p| p["by"].as_str()).collect();
+    by.sort_unstable();
+    by.dedup();
+    let ours = format!("uid {}", rustix::process::getuid().as_raw());
+    assert_eq!(by, [ours], "who has ordered them is not lost");
+    let confirmed = usize::try_from(taken).expect("small");
+    assert!(
+        (confirmed..=confirmed + 1).contains(&pauses.len()),
+        "{} of {confirmed}, and the one that is not known",
+        pauses.len()
+    );
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    drill.run_for("40h").await;
+    assert_eq!(drill.count("healed"), 24);
+    drill.judge().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_fails_stops_sending_at_once_and_nothing_is_lost_or_sent_twice() {
     let disk = match Image::mounted() {

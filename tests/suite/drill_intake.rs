@@ -37,6 +37,11 @@ async fn a_task_that_only_an_event_names_is_read_and_heals_and_says_how_it_was_s
     assert!(text.contains("no login's list shows, by owner"), "{text}");
     let explained = drill.done(&["explain", &one[0]]);
     assert!(explained.contains("a signed event named it"), "{explained}");
+    // it is older than the first enforce, and waits like what the list has shown then
+    drill.run_for("1h").await;
+    assert_eq!(drill.evidence().await.effects_on("HR"), 0);
+    assert_eq!(drill.inbox()[0]["id"], "baseline:HR");
+    drill.approve_backlog();
     drill.run_for("2h").await;
     let after = standing(&drill);
     assert_eq!(count(&after, "ended", "followed"), 1, "{after:#}");
@@ -109,6 +114,8 @@ async fn a_task_that_was_named_waits_for_an_older_one_that_nobody_has_named() {
     let (at, two) = (address(&drill), tasks_of(&drill, "TWO"));
     assert_eq!(two.len(), 2);
     assert_eq!(Event::new("m-1", &names(&two[1])).send(&at).0, 202);
+    drill.run_for("10m").await;
+    drill.approve_backlog();
     drill.run_for("2h").await;
     let so_far = drill.evidence().await;
     assert_eq!(
@@ -120,6 +127,8 @@ async fn a_task_that_was_named_waits_for_an_older_one_that_nobody_has_named() {
     assert!(explained.contains("waits_for_older"), "{explained}");
     // once that is named too both go, in their order
     assert_eq!(Event::new("m-2", &names(&two[0])).send(&at).0, 202);
+    drill.run_for("10m").await;
+    drill.approve_backlog();
     drill.run_for("4h").await;
     let evidence = drill.judge_leaving(3).await;
     assert_eq!(evidence.effects_on("HR"), 2);
@@ -145,6 +154,9 @@ async fn a_task_that_was_named_waits_while_its_account_can_not_be_read() {
     let fault = json!({ "do": "html500", "on": "read", "probability": 1.0, "path": path });
     drill.act(json!({ "fault": fault })).await;
     assert_eq!(Event::new("m-1", &names(&revoke[0])).send(&at).0, 202);
+    drill.run_for("10m").await;
+    let why = ["--why", "the drill", "--yes-release", "9"];
+    drill.done(&[&["baseline", "release", "HR"][..], &why].concat());
     drill.run_for("2h").await;
     let so_far = drill.evidence().await;
     let sent = so_far.effects_on("HR");
@@ -267,6 +279,10 @@ async fn files_of_a_folder_are_hints_like_events() {
             away.join("done/extract.csv").exists() && away.join("failed/broken.csv.reason").exists()
         })
         .await;
+    // a database extract names what is old: it waits for a person
+    drill.run_for("2h").await;
+    assert_eq!(drill.evidence().await.effects_on("HR"), 0);
+    drill.approve_backlog();
     drill.run_for("2h").await;
     let after = standing(&drill);
     assert_eq!(

@@ -227,6 +227,40 @@ async fn a_second_wrong_password_is_tried_once_and_remembered_too() {
     drill.judge().await;
 }
 
+/// The right password lies there, and the file can't be used: the old refusal alone would mislead.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_right_password_in_a_file_that_can_not_be_used_is_said() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut drill = Setup::of(STEADY).enforcing().await;
+    drill.run_for("10m").await;
+    change_password(&drill).await;
+    drill.expect.wrong_secrets = 1;
+    drill.run_for("2h").await;
+    let file = drill.dir.path().join("password");
+    let open = |mode| std::fs::Permissions::from_mode(mode);
+    for (text, mode, why) in [
+        ("right-horse-2", 0o644, "by everybody (mode 644)"),
+        ("right-horse-2\nmore\n", 0o600, "holds more than one line"),
+    ] {
+        drill.password(text);
+        std::fs::set_permissions(&file, open(mode)).expect("mode");
+        drill.run_for("2h").await;
+        let said = drill.done(&["status"]);
+        assert!(said.contains("(401)") && said.contains(why), "{said}");
+        let inbox = drill.inbox();
+        let item = inbox.iter().find(|item| item["why"] == "login_stopped");
+        assert!(
+            item.is_some_and(|item| item.to_string().contains(why)),
+            "{inbox:#?}"
+        );
+    }
+    drill.password("right-horse-2");
+    drill.run_for("24h").await;
+    let said = drill.done(&["status"]);
+    assert!(!said.contains("can't be tried"), "{said}");
+    drill.judge().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unreachable_server_is_said_and_found_again() {
     let mut drill = Setup::of(STEADY).enforcing().await;
@@ -239,6 +273,14 @@ async fn an_unreachable_server_is_said_and_found_again() {
     let lost = status(&drill);
     let error = lost["last_error"].as_str().expect("an error");
     assert!(!error.is_empty(), "{lost:#}");
+    let since = lost["last_error_since"].as_str().expect("a time");
+    let words = drill.done(&["status"]);
+    let second = words.lines().nth(1).expect("a line");
+    let day = since.split('T').next().expect("a day");
+    assert!(
+        second.starts_with("LAST ERROR") && second.contains(&format!("since {day}")),
+        "it stands on top: {words}"
+    );
     assert!(lost["next_cycle"].is_string(), "it tries again: {lost:#}");
     let during = drill.safe_so_far().await;
     assert!(

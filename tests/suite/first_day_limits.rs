@@ -145,6 +145,8 @@ async fn a_file_that_can_not_be_put_away_does_not_hold_up_the_others() {
         .collect();
     assert_eq!(forged, Vec::<&str>::new());
     let after = standing(&drill);
+    drill.run_for("10m").await;
+    drill.approve_backlog();
     drill.run_for("2h").await;
     drill.judge_leaving(if taken { 4 } else { 5 }).await;
     assert!(taken, "{after:#}");

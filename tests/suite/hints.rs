@@ -181,3 +181,136 @@ fn a_person_who_can_never_be_asked_for_is_named_by_check() {
     }
     assert!(!said.contains("persons:3: "), "{said}");
 }
+
+#[test]
+fn a_help_that_can_not_be_written_and_an_export_to_nobody_are_failures() {
+    let dir = house(CONFIG);
+    let shell = |line: &str| {
+        let output = Command::new("sh")
+            .args(["-c", line, env!("CARGO_BIN_EXE_provtaskd")])
+            .current_dir(dir.path())
+            .output()
+            .expect("the shell runs");
+        (output.status.code(), err(&output))
+    };
+    for line in ["\"$0\" --help >/dev/full", "\"$0\" --version >/dev/full"] {
+        let (code, said) = shell(line);
+        assert_eq!(code, Some(74), "{line}: {said}");
+        assert!(said.contains("hint: make room on that disk"), "{said}");
+    }
+    for command in [
+        "audit export --from 2027-03-01 --to 2027-03-02",
+        "outcomes export",
+    ] {
+        let (code, said) = shell(&format!("\"$0\" {command} >&-"));
+        assert_eq!(code, Some(74), "{command}: {said}");
+        assert!(said.contains("standard output is closed"), "{said}");
+    }
+    assert_eq!(shell("\"$0\" --help | head -1").0, Some(0));
+    let (code, said) = shell("\"$0\" outcomes export >/dev/null");
+    assert_eq!(code, Some(0), "somebody wants it so: {said}");
+}
+
+#[test]
+fn what_can_not_be_counted_or_is_no_name_is_refused_in_words() {
+    let dir = house(CONFIG);
+    for args in [
+        &[
+            "audit",
+            "export",
+            "--from",
+            "9999-12-31",
+            "--to",
+            "9999-12-31",
+        ][..],
+        &[
+            "report",
+            "daily",
+            "--from",
+            "9999-12-31",
+            "--to",
+            "9999-12-31",
+        ],
+        &["explain", "1", "--at", "9999-12-31T23:59:59Z"],
+    ] {
+        let output = provtaskd(dir.path(), args);
+        let said = err(&output);
+        assert_eq!(output.status.code(), Some(64), "{said}");
+        assert!(said.contains("no time that can be counted"), "{said}");
+    }
+    for name in ["A\nB", "A\u{1b}[31mB"] {
+        let args = ["pause", "--why", "x", "--unseen", "--target", name];
+        let output = provtaskd(dir.path(), &args);
+        let said = err(&output);
+        assert_eq!(output.status.code(), Some(65), "{said}");
+        assert!(said.contains("a control character"), "{said}");
+        assert!(!said.contains('\u{1b}'), "{said:?}");
+    }
+    for (table, number, key) in [
+        (
+            "intake",
+            "max_waiting = 99999999999999999999",
+            "intake.max_waiting",
+        ),
+        (
+            "governor",
+            "max_attempts = 9223372036854775808",
+            "governor.max_attempts",
+        ),
+        (
+            "governor",
+            "max_attempts = -99999999999999999999",
+            "governor.max_attempts",
+        ),
+    ] {
+        let dir = house(format!("{CONFIG}[{table}]\n{number}\n"));
+        let output = provtaskd(dir.path(), &["check"]);
+        let said = err(&output);
+        assert_eq!(output.status.code(), Some(78), "{said}");
+        let place = format!("provtaskd.toml:10: {key}: the number is beyond");
+        assert!(said.contains(&place), "{number}: {said}");
+    }
+}
+
+#[test]
+fn a_key_that_was_appended_below_the_last_table_is_told_where_it_belongs() {
+    let dir = house(format!("{CONFIG}mode.global = \"enforce\"\n"));
+    let said = err(&provtaskd(dir.path(), &["check"]));
+    for words in [
+        "provtaskd.toml:9: admin.mode",
+        "it stands below [admin]",
+        "before the first table",
+        "[mode]",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+}
+
+#[test]
+fn a_journal_that_is_no_directory_is_named_by_all_who_open_the_store() {
+    let dir = house(CONFIG);
+    let store = dir.path().join("store");
+    fs::create_dir(&store).expect("made");
+    fs::set_permissions(&store, fs::Permissions::from_mode(0o700)).expect("mode");
+    fs::write(store.join("journal"), "garbage").expect("written");
+    for (args, code) in [
+        (&["check"][..], 78),
+        (&["status"], 73),
+        (&["run", "--once"], 73),
+        (&["store", "check"], 73),
+        (&["store", "backup", "b"], 73),
+        (&["audit", "verify"], 73),
+    ] {
+        let output = provtaskd(dir.path(), args);
+        let said = err(&output);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+        assert!(
+            said.contains("store/journal") && said.contains("it is not a directory"),
+            "{args:?}: {said}"
+        );
+    }
+    assert_eq!(
+        fs::read_to_string(store.join("journal")).expect("there"),
+        "garbage"
+    );
+}

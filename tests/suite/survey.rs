@@ -176,6 +176,8 @@ async fn a_login_that_sees_a_third_counts_that_third_and_says_so_in_every_format
     let read = |file: &str| fs::read_to_string(house.dir.path().join(file)).expect(file);
     let report: Value = serde_json::from_str(&read("r.json")).expect("JSON");
     agrees(&house, &report, &tasks);
+    // nobody looks at a terminal: as wide as a file
+    assert_eq!(house.done(&["survey", "--from", "r.json"]), read("r.txt"));
     let scope = &report["scope"];
     assert_eq!(scope["by_others"], 0);
     assert_eq!(scope["by_roles"], u64::try_from(tasks.len()).expect("few"));

@@ -86,7 +86,7 @@ fn rows(view: &BacklogView, width: Width) -> String {
     }
     let since = match view.taken {
         Some(taken) => format!(
-            "they were there when enforce was switched on at {}, or are too old",
+            "they were there when enforce was switched on at {} or for their target or action later, or are too old",
             time(taken)
         ),
         None => "they are too old; enforce was never on, and what is there then will wait as well"

@@ -378,25 +378,28 @@ pub fn status(view: &StatusView, width: Width) -> String {
         );
         paragraph(&mut out, width, "ANOTHER WORLD: ", HANGING, &text);
     }
-    pairs(
-        &mut out,
-        width,
-        &[
-            ("provtaskd", format!("{}, {daemon}", view.version)),
-            ("server", format!("{} as {}", view.server, view.login)),
-            ("login", login),
-            ("mode", mode),
-            ("policy", policy),
-            ("tasks", visible),
-            ("last cycle", cycle),
-            ("next cycle", next),
-            ("requests", requests),
-            ("attempts", format!("{} not settled", view.attempts_open)),
-            ("inbox", format!("{} waiting for a person", view.inbox)),
-            ("store", format!("{}: {}", view.store, view.store_state)),
-            ("world", view.world.clone()),
-        ],
-    );
+    let mut lines = vec![
+        ("provtaskd", format!("{}, {daemon}", view.version)),
+        ("server", format!("{} as {}", view.server, view.login)),
+        ("login", login),
+        ("mode", mode),
+        ("policy", policy),
+        ("tasks", visible),
+        ("last cycle", cycle),
+        ("next cycle", next),
+        ("requests", requests),
+        ("attempts", format!("{} not settled", view.attempts_open)),
+        ("inbox", format!("{} waiting for a person", view.inbox)),
+        ("store", format!("{}: {}", view.store, view.store_state)),
+        ("world", view.world.clone()),
+    ];
+    // before what goes on as always: while it lasts, nothing below is newer
+    if let Some(error) = &view.last_error {
+        let since = view.last_error_since;
+        let since = since.map_or_else(String::new, |at| format!("since {}: ", time(at)));
+        lines.insert(1, ("LAST ERROR", format!("{since}{error}")));
+    }
+    pairs(&mut out, width, &lines);
     if let Some(anchor) = &view.anchor {
         paragraph(&mut out, width, "anchor: ", HANGING, &anchor_line(anchor));
     }
@@ -408,7 +411,6 @@ pub fn status(view: &StatusView, width: Width) -> String {
         paragraph(&mut out, width, "intake: ", HANGING, &line);
     }
     for (name, problem) in [
-        ("last error", &view.last_error),
         ("nothing was sent", &view.write_error),
         ("server clock", &view.server_clock),
         ("reload", &view.reload_error),

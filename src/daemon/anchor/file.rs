@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use super::keys::Keys;
 use super::last::last_of;
+use crate::given;
 use crate::ledger::anchor::Anchor;
 
 /// Anchors that wait for a file that can't be written; the oldest of more go.
@@ -230,18 +231,20 @@ pub(super) fn append(path: &Path, most: u64, anchors: &VecDeque<Anchor>) -> Resu
         text.push('\n');
     }
     let io = |e: std::io::Error| e.to_string();
-    let is_new = !path.exists();
+    let is_new = match std::fs::metadata(path) {
+        Ok(meta) => given::is_file(&meta).map(|()| false).map_err(io)?,
+        Err(_) => true,
+    };
     let mut file = OpenOptions::new()
         .read(true)
         .append(true)
         .create(true)
         .mode(0o600)
+        .custom_flags(given::at_once())
         .open(path)
         .map_err(io)?;
     let meta = file.metadata().map_err(io)?;
-    if !meta.is_file() {
-        return Err("it is not a file".to_owned());
-    }
+    given::is_file(&meta).map_err(io)?;
     let length = meta.len();
     if length > 0 && !ends_a_line(&file, length).map_err(io)? {
         // a line that a crash has cut stays as it is
@@ -262,9 +265,13 @@ pub(super) fn append(path: &Path, most: u64, anchors: &VecDeque<Anchor>) -> Resu
 /// Why lines could not be appended, for `check`; nothing is written or made.
 pub fn unwritable(path: &Path, most: u64) -> Option<std::io::Error> {
     let tried = match std::fs::metadata(path) {
-        Ok(meta) if !meta.is_file() => Err(std::io::Error::other("it is not a file")),
+        Ok(meta) if !meta.is_file() => given::is_file(&meta),
         Ok(meta) if meta.len() >= most => Err(std::io::Error::other(full(meta.len(), most))),
-        Ok(_) => OpenOptions::new().append(true).open(path).map(drop),
+        Ok(_) => OpenOptions::new()
+            .append(true)
+            .custom_flags(given::at_once())
+            .open(path)
+            .map(drop),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let above = path.parent().filter(|dir| !dir.as_os_str().is_empty());
             let above = above.unwrap_or(Path::new("."));

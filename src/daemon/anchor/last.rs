@@ -3,7 +3,6 @@
 #[cfg(test)]
 mod tests;
 
-use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +13,7 @@ use jiff::Timestamp;
 
 use super::back::{Shown, lines_back};
 use super::keys::Keys;
+use crate::given;
 use crate::ledger::anchor::{Anchor, Line, read_line};
 use crate::ledger::record::{Actor, EventBody, Meta, decode, link};
 use crate::ledger::{Entry, Ledger, LedgerError};
@@ -225,7 +225,7 @@ pub(crate) fn last_of(
     keys: &Keys,
     read: &AtomicU64,
 ) -> std::io::Result<Searched> {
-    let file = match File::open(path) {
+    let file = match given::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Ok(Searched::default());

@@ -343,6 +343,13 @@ pub(super) fn rows(event: Event, known: &Known) -> Vec<Row> {
             row.batch = batch.to_string();
             vec![row]
         }
+        EventBody::BaselineHeld { lineages } => lineages
+            .into_iter()
+            .map(|lineage| {
+                let row = one("backlog", "only observed: it waits for a release", "");
+                about_one(row, known, lineage)
+            })
+            .collect(),
         EventBody::BaselineReleased { lineages, reason } => lineages
             .into_iter()
             .map(|lineage| {

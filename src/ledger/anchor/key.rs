@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret as _, SecretSlice};
 use sha2::{Digest as _, Sha256};
 
+use crate::given;
 use crate::model::hmac::hmac_sha256;
 
 /// The shortest key that is taken, bytes: its short digest is public.
@@ -91,11 +92,8 @@ impl Key {
             path: path.to_path_buf(),
             what,
         };
-        let file = std::fs::File::open(path).map_err(failed)?;
+        let file = given::open(path).map_err(failed)?;
         let meta = file.metadata().map_err(failed)?;
-        if !meta.is_file() {
-            return Err(unusable("is not a file".to_owned()));
-        }
         let mode = meta.permissions().mode() & 0o777;
         if mode & 0o007 != 0 {
             return Err(unusable(format!(

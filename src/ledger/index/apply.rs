@@ -7,7 +7,9 @@ use crate::ledger::index::{
 };
 use crate::ledger::lineage::{JoinKey, who};
 use crate::ledger::ran::RunMark;
-use crate::ledger::record::{ClaimItem, Event, EventBody, How, JoinedItem, OpenedItem, SeenItem};
+use crate::ledger::record::{
+    Actor, ClaimItem, Event, EventBody, How, JoinedItem, OpenedItem, SeenItem,
+};
 use crate::model::{
     ActionName, AttemptState, BatchId, Digest, LineageId, ReceiptStatus, TargetName, TaskId,
     TaskStatus,
@@ -60,7 +62,7 @@ impl Index {
             EventBody::LineagesOpened { items } => {
                 items.iter().for_each(|i| self.open(i, at.into()));
                 self.opened_late(items, event.login.as_ref());
-                self.walked_late(items);
+                self.unlisted_late(items);
             }
             EventBody::LineagesJoined { items } => {
                 items.iter().for_each(|i| self.join(i, at.into()));
@@ -189,6 +191,10 @@ impl Index {
                     until: *until,
                     reason: reason.clone(),
                     since: at,
+                    by: match event.actor {
+                        Actor::Person { uid, .. } => Some(uid),
+                        Actor::Daemon | Actor::System => None,
+                    },
                 };
                 // as the governor has it: a pause never shortens another
                 let longer = self.pauses.iter().any(|(of, held)| {
@@ -220,6 +226,7 @@ impl Index {
                 self.released.insert(hash.clone(), (at, word.clone()));
             }
             EventBody::BaselineTaken { up_to } => self.take_baseline(*up_to, event),
+            EventBody::BaselineHeld { lineages } => self.hold_observed(lineages),
             EventBody::BaselineReleased { lineages, .. } => self.release_baseline(lineages),
             EventBody::OrderReleased {
                 lineage, release, ..

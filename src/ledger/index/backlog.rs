@@ -1,4 +1,4 @@
-//! The first-day backlog, of enforce and of each further login that came later: what was there already waits until a person releases it.
+//! The backlog, of the first day and of each login, target and action that came later: what was there already waits until a person releases it.
 
 use super::{Index, flags};
 use crate::ledger::record::{Event, OpenedItem};
@@ -47,15 +47,45 @@ impl Index {
         }
     }
 
-    /// What a walk through accounts finds is as old as its task: what was there when enforce was first switched
-    /// on belongs to the backlog, though nothing had shown it then.
-    pub(super) fn walked_late(&mut self, items: &[OpenedItem]) {
+    /// What a hint or a walk through accounts names is as old as its task: what was there when enforce was first
+    /// switched on belongs to the backlog, though nothing had shown it then.
+    pub(super) fn unlisted_late(&mut self, items: &[OpenedItem]) {
         let Some((_, from)) = self.baseline else {
             return;
         };
-        for item in items.iter().filter(|item| item.walked) {
+        for item in items.iter().filter(|item| item.unlisted) {
             if item.created.is_none_or(|created| created <= from)
                 && let Some(of) = self.lineage_mut(item.lineage)
+            {
+                of.set(flags::BASELINE, true);
+            }
+        }
+    }
+
+    /// Those of them that would be acted on, or may be some day, once what is only observed now is enforced; what a
+    /// person has released, or was attempted, is known already.
+    pub fn only_observed(&self, lineages: impl Iterator<Item = LineageId>) -> Vec<LineageId> {
+        if self.baseline.is_none() {
+            return Vec::new();
+        }
+        let told = flags::BASELINE | flags::RELEASED | flags::DONE | flags::RETIRED;
+        lineages
+            .filter(|lineage| {
+                self.lineage(*lineage).is_some_and(|of| {
+                    let tried = of
+                        .past
+                        .as_ref()
+                        .is_some_and(|past| past.last_state.is_some());
+                    !of.has(told) && !tried && !self.attempts.contains_key(lineage)
+                })
+            })
+            .collect()
+    }
+
+    pub(super) fn hold_observed(&mut self, lineages: &[LineageId]) {
+        for lineage in lineages {
+            if let Some(of) = self.lineage_mut(*lineage)
+                && !of.has(flags::RELEASED | flags::DONE)
             {
                 of.set(flags::BASELINE, true);
             }

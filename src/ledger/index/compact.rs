@@ -153,7 +153,7 @@ pub(in crate::ledger) mod flags {
     pub const AMBIGUOUS: u16 = 1;
     /// Completion was read; the episode is over.
     pub const DONE: u16 = 2;
-    /// Was there when enforce was first switched on.
+    /// Was there before enforce was switched on for it.
     pub const BASELINE: u16 = 4;
     /// Released by a person, from baseline and age limit.
     pub const RELEASED: u16 = 8;

@@ -335,14 +335,6 @@ impl Index {
         out
     }
 
-    /// Every attempt that is not settled.
-    pub fn open_attempts(&self) -> impl Iterator<Item = (LineageId, &Attempt)> {
-        self.attempts
-            .iter()
-            .filter(|(_, a)| a.state.is_open())
-            .map(|(l, a)| (*l, &**a))
-    }
-
     /// The open attempt of a lineage.
     pub fn open_attempt(&self, lineage: LineageId) -> Option<&Attempt> {
         self.attempt(lineage).filter(|a| a.state.is_open())
@@ -486,7 +478,7 @@ impl Index {
         })
     }
 
-    /// True where the lineage was there when enforce was first switched on and is not released.
+    /// True where the lineage was there before enforce was switched on for it, and is not released.
     pub fn in_baseline(&self, lineage: LineageId) -> bool {
         self.lineage(lineage)
             .is_some_and(|of| of.has(flags::BASELINE))
@@ -523,17 +515,13 @@ impl Index {
     /// All lineages that wait for a person. Attempts that could not be told before `told_by` are among them.
     pub fn inbox(&self, told_by: Timestamp) -> Vec<InboxItem> {
         let mut out = Vec::new();
+        let by_attempt = self.waiting_attempts(told_by);
         for (n, of) in (1u64..).zip(&self.lineages) {
             let lineage = LineageId(n);
-            let attempt = self.attempts.get(&lineage);
-            let late = attempt.is_some_and(|a| a.state.is_open() && a.sent <= told_by);
-            let gone = attempt.is_some_and(|a| a.state == AttemptState::Gone);
             let why = if of.has(flags::AMBIGUOUS) {
                 "ambiguous"
-            } else if late {
-                "not_told"
-            } else if gone {
-                "gone"
+            } else if let Some(why) = by_attempt.get(&lineage) {
+                why
             } else if of.has(flags::LEFT) {
                 if let Some(item) = self.lost_item(lineage) {
                     out.push(item);
@@ -553,6 +541,7 @@ impl Index {
             } else {
                 continue;
             };
+            let attempt = self.attempts.get(&lineage);
             let since = attempt
                 .map(|a| a.moved)
                 .or(of.decided.map(|d| d.at.time()))

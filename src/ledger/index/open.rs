@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Attempt, Index, Stamp};
 use crate::model::hash::FastMap;
-use crate::model::{LineageId, ProcessKey, TargetName};
+use crate::model::{AttemptState, LineageId, ProcessKey, TargetName};
 
 /// A target, and whether it is about taking access away.
 pub type Lane = (TargetName, bool);
@@ -59,6 +59,41 @@ fn lane_of(attempt: &Attempt) -> Lane {
 }
 
 impl Index {
+    /// Every attempt that is not settled.
+    pub fn open_attempts(&self) -> impl Iterator<Item = (LineageId, &Attempt)> {
+        self.attempts
+            .iter()
+            .filter(|(_, a)| a.state.is_open())
+            .map(|(l, a)| (*l, &**a))
+    }
+
+    /// So many lineages are about to be opened, and mostly tried some time.
+    pub(in crate::ledger) fn expect_lineages(&mut self, many: usize) {
+        self.lineages.reserve(many);
+        self.by_task.reserve(many);
+        self.attempts.reserve(many);
+        self.open.accounts.reserve(many);
+    }
+
+    /// How many there are.
+    pub fn open_count(&self) -> u32 {
+        let lanes = self.open.lanes.values();
+        lanes.flat_map(BTreeMap::values).sum()
+    }
+
+    /// What waits for a person because of its attempt, and why; attempts that could not be told before `told_by`
+    /// are among them. Few mostly: looking for the attempt of each lineage takes longer than all of this.
+    pub(super) fn waiting_attempts(&self, told_by: Timestamp) -> FastMap<LineageId, &'static str> {
+        self.attempts
+            .iter()
+            .filter_map(|(lineage, of)| match of.state {
+                AttemptState::Gone => Some((*lineage, "gone")),
+                state if state.is_open() && of.sent <= told_by => Some((*lineage, "not_told")),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// True while an attempt on this account is not settled (invariant 8).
     pub fn is_open_on(&self, process: &ProcessKey) -> bool {
         self.open.accounts.contains_key(process)

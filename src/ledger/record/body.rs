@@ -76,9 +76,9 @@ pub struct OpenedItem {
     /// What was shown of its last run (since version 8).
     #[serde(rename = "r", default, skip_serializing_if = "RunMark::is_unknown")]
     pub run: RunMark,
-    /// A walk through the accounts of persons found it, and no list showed it.
+    /// No list showed it: a hint, or a walk through the accounts of persons, named it, and it was read by its id.
     #[serde(rename = "w", default, skip_serializing_if = "std::ops::Not::not")]
-    pub walked: bool,
+    pub unlisted: bool,
     /// What it is known by, where that was worked out already; never written.
     #[serde(skip)]
     pub known_by: KnownBy,
@@ -425,6 +425,9 @@ pub enum EventBody {
     PolicyReleased { hash: PolicyHash, word: Arc<str> },
     /// Enforce was switched on first: all open lineages up to this one wait for a release.
     BaselineTaken { up_to: LineageId },
+    /// They were there while their target or action was only observed, or not probed, with enforce on for others: they wait
+    /// for a release, too (since version 8).
+    BaselineHeld { lineages: Vec<LineageId> },
     /// Released from the baseline (and from the age limit).
     BaselineReleased {
         lineages: Vec<LineageId>,

@@ -295,16 +295,37 @@ const MANY: usize = 32;
 /// Bytes of a record beside its body, mostly.
 const BESIDE_BODY: usize = 512;
 
-/// The bodies, each with its bytes where they are many; what can't be encoded is said with the whole record.
-fn encoded(bodies: Vec<EventBody>) -> Vec<(EventBody, Option<Vec<u8>>)> {
-    if bodies.len() < MANY {
-        return bodies.into_iter().map(|body| (body, None)).collect();
+/// A body that is cut into as many as it needs, each with its bytes where they are many; what can't be encoded is
+/// said with the whole record.
+pub struct Ready(Vec<(EventBody, Option<Vec<u8>>)>);
+
+impl Ready {
+    /// Made on the caller's thread alone, for one that prepares while another one records.
+    pub fn alone(body: EventBody) -> Self {
+        Self(body.chunks().into_iter().map(encoded).collect())
     }
-    two::map_into(bodies, MANY, &|body| {
-        let mut bytes = Vec::with_capacity(MAX_RECORD);
-        let done = serde_json::to_writer(&mut bytes, &before::Lean(&body));
-        (body, done.is_ok().then_some(bytes))
-    })
+
+    /// True where the record names the policy set in force; see [`EventBody::names_policy`].
+    pub(in crate::ledger) fn names_policy(&self) -> bool {
+        self.0.iter().any(|(body, _)| body.names_policy())
+    }
+}
+
+impl From<EventBody> for Ready {
+    fn from(body: EventBody) -> Self {
+        let bodies = body.chunks();
+        Self(if bodies.len() < MANY {
+            bodies.into_iter().map(|body| (body, None)).collect()
+        } else {
+            two::map_into(bodies, MANY, &encoded)
+        })
+    }
+}
+
+fn encoded(body: EventBody) -> (EventBody, Option<Vec<u8>>) {
+    let mut bytes = Vec::with_capacity(MAX_RECORD);
+    let done = serde_json::to_writer(&mut bytes, &before::Lean(&body));
+    (body, done.is_ok().then_some(bytes))
 }
 
 /// Reads one record of any version from 1 up to [`VERSION`].
@@ -332,11 +353,11 @@ pub fn decode(bytes: &[u8]) -> Result<Event, RecordError> {
 /// A single item that is too large by itself.
 pub fn chain(
     meta: &Meta,
-    body: EventBody,
+    body: impl Into<Ready>,
     seq: u64,
     prev: Digest,
 ) -> Result<Vec<(Event, Vec<u8>, Digest)>, RecordError> {
-    let mut todo = encoded(body.chunks());
+    let Ready(mut todo) = body.into();
     todo.reverse();
     let mut out = Vec::with_capacity(todo.len());
     let (mut seq, mut prev) = (seq, prev);
@@ -433,6 +454,9 @@ mod tests {
                 .collect();
             let made = chain(&meta(), EventBody::Seen { items: items.clone() }, 5, genesis())
                 .expect("each item fits");
+            // who prepares them alone makes the same
+            let ready = Ready::alone(EventBody::Seen { items: items.clone() });
+            prop_assert!(chain(&meta(), ready, 5, genesis()).as_ref() == Ok(&made));
             let mut back = Vec::new();
             let mut prev = genesis();
             for (i, (event, bytes, digest)) in made.iter().enumerate() {

@@ -205,6 +205,10 @@ impl EventBody {
                 };
                 (make(a), make(b))
             }),
+            Self::BaselineHeld { lineages } => two(lineages).map(|(a, b)| {
+                let make = |lineages| Self::BaselineHeld { lineages };
+                (make(a), make(b))
+            }),
             Self::BaselineReleased { lineages, reason } => two(lineages).map(|(a, b)| {
                 let make = |lineages| Self::BaselineReleased {
                     lineages,

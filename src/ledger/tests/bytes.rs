@@ -130,6 +130,9 @@ fn journal() -> &'static [(u64, Vec<u8>)] {
             EventBody::BaselineTaken {
                 up_to: LineageId(2),
             },
+            EventBody::BaselineHeld {
+                lineages: vec![lineage],
+            },
             EventBody::EpisodeReset {
                 lineage,
                 reason: why("asked"),

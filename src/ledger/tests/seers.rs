@@ -171,8 +171,8 @@ fn a_claim_of_the_main_login_names_no_further_one() {
 
 /// Nothing had shown them when enforce was switched on, and they are as old all the same.
 #[test]
-fn what_a_walk_finds_is_backlog_where_it_is_older_than_the_first_enforce() {
-    for (walked, created, held) in [
+fn what_no_list_shows_is_backlog_where_it_is_older_than_the_first_enforce() {
+    for (unlisted, created, held) in [
         (true, Some(at(-60)), true),
         (true, None, true),
         (true, Some(at(5)), false),
@@ -190,12 +190,16 @@ fn what_a_walk_finds_is_backlog_where_it_is_older_than_the_first_enforce() {
         let mut late = row("2", TaskStatus::Rejected, "72");
         late.created = created;
         let mut sight = sighting([first, vec![late]].concat(), 10);
-        if walked {
-            sight.walked.insert(TaskId::new("2"));
+        if unlisted {
+            sight.unlisted.insert(TaskId::new("2"));
         }
         work.observe(&sight, at(10)).expect("taken in");
         let (old, new) = (LineageId(1), LineageId(2));
         assert!(work.index().in_baseline(old));
-        assert_eq!(work.index().in_baseline(new), held, "{walked} {created:?}");
+        assert_eq!(
+            work.index().in_baseline(new),
+            held,
+            "{unlisted} {created:?}"
+        );
     }
 }

@@ -9,10 +9,11 @@ use super::error::UpkeepError;
 use super::examine::{Examined, Examiner, Finding, newer};
 use super::rewrite::{LastAnchor, examine};
 use super::swap::{self, JOURNAL, SIDECAR};
+use crate::given;
 use crate::ledger::anchor::Anchor;
 use crate::ledger::aside;
 use crate::ledger::error::{LedgerError, StoreError};
-use crate::ledger::files::size_of;
+use crate::ledger::files::{journal_is_dir, size_of};
 use crate::ledger::place::{Place, place};
 use crate::ledger::record::{decode, link};
 use crate::ledger::rewound::Rewound;
@@ -94,6 +95,7 @@ pub fn check_store(
     if !journal.exists() && !sidecar.exists() {
         return Err(UpkeepError::NoStore(dir.clone()));
     }
+    journal_is_dir(&journal)?;
     let (found, length) = Sidecar::peek(&sidecar)?;
     let is = std::fs::metadata(journal.join("db")).map_or(0, |meta| meta.len());
     let bytes = if journal.exists() {
@@ -208,7 +210,7 @@ fn lock(dir: &Path) -> Result<Option<File>, UpkeepError> {
 /// # Errors
 /// It can't be read, or is not what its end says: it was cut or changed.
 pub fn check_backup(path: &Path) -> Result<Checked, UpkeepError> {
-    let file = File::open(path).map_err(|e| UpkeepError::file(path, e))?;
+    let file = given::open(path).map_err(|e| UpkeepError::file(path, e))?;
     let bytes = file
         .metadata()
         .map_err(|e| UpkeepError::file(path, e))?

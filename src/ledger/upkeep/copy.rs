@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::error::UpkeepError;
 use super::swap::JOURNAL;
 use crate::ledger::aside::copy_dir;
-use crate::ledger::files::{private_dir, remove, room, size_of};
+use crate::ledger::files::{journal_is_dir, private_dir, remove, room, size_of};
 
 /// Where the copy is made in the store's directory.
 pub(in crate::ledger) const COPY: &str = "check.copy";
@@ -23,6 +23,7 @@ impl Drop for Copy {
 impl Copy {
     /// Copies a journal, where there is one, into a new directory. The caller holds the store's lock.
     pub fn of(journal: &Path, at: PathBuf) -> Result<Self, UpkeepError> {
+        journal_is_dir(journal)?;
         let bytes = if journal.exists() {
             size_of(journal)?
         } else {

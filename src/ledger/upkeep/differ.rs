@@ -276,7 +276,7 @@ mod tests {
             print: 5,
             ambiguous: false,
             run: crate::ledger::ran::RunMark::default(),
-            walked: false,
+            unlisted: false,
             known_by: Default::default(),
         }
     }

@@ -17,6 +17,7 @@ use super::examine::{Examined, Examiner, newer};
 use super::lines;
 use super::strip::lineages_of;
 use super::swap::{self, After, JOURNAL, SIDECAR};
+use crate::given;
 use crate::ledger::anchor::Head;
 use crate::ledger::files::private_dir;
 use crate::ledger::open::{LOCK, replay, take_lock};
@@ -209,14 +210,13 @@ enum Opened<'a> {
 }
 
 fn open(path: &Path) -> Result<BufReader<File>, UpkeepError> {
-    let file = File::open(path).map_err(|e| UpkeepError::file(path, e))?;
-    let meta = file.metadata().map_err(|e| UpkeepError::file(path, e))?;
-    if meta.is_dir() {
+    if path.is_dir() {
         return Err(UpkeepError::BadFile {
             path: path.to_path_buf(),
             why: "it is a directory; name the file".to_owned(),
         });
     }
+    let file = given::open(path).map_err(|e| UpkeepError::file(path, e))?;
     Ok(BufReader::with_capacity(1 << 20, file))
 }
 

@@ -38,6 +38,7 @@ pub(super) fn lineages_of(body: &EventBody) -> Vec<LineageId> {
         EventBody::LateOver { items } => items.iter().map(|i| i.lineage).collect(),
         EventBody::LineageAmbiguous { lineages, .. }
         | EventBody::LineagesLeft { lineages, .. }
+        | EventBody::BaselineHeld { lineages }
         | EventBody::BaselineReleased { lineages, .. } => lineages.clone(),
         EventBody::EpisodeReset { lineage, .. }
         | EventBody::OrderReleased { lineage, .. }

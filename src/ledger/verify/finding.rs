@@ -109,7 +109,7 @@ pub enum Finding {
         rewound: Option<u64>,
     },
     /// Another record is there.
-    #[error("anchor of record {record}, {at:.0} (line {line}): another record is there; something between record {} and record {record} was changed, cut or put in{}", (proven + 1).min(*record), match later {
+    #[error("anchor of record {record}, {at:.0} (line {line}): another record is there; {}{}", between((proven + 1).min(*record), *record), match later {
         0 => String::new(),
         more => format!("; {more} later anchors differ too"),
     })]
@@ -175,4 +175,12 @@ pub enum Finding {
         /// Its record.
         record: u64,
     },
+}
+
+/// Where a change lies that two anchors enclose.
+fn between(first: u64, last: u64) -> String {
+    if first >= last {
+        return format!("record {last} was changed, or another one put in its place");
+    }
+    format!("something between record {first} and record {last} was changed, cut or put in")
 }

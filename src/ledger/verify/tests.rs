@@ -434,3 +434,23 @@ fn a_record_of_a_newer_program_is_said_and_proves_nothing() {
     assert_eq!(verified.findings[0], newer);
     assert_eq!(proven(&verified), 2);
 }
+
+#[test]
+fn a_change_that_two_anchors_enclose_is_told_by_its_records() {
+    let differs = |proven| {
+        let at = "2027-03-01T00:00:00Z".parse().expect("a timestamp");
+        let finding = Finding::AnchorDiffers {
+            line: 2,
+            record: 9,
+            at,
+            proven,
+            later: 0,
+        };
+        finding.to_string()
+    };
+    assert!(differs(3).contains("between record 4 and record 9"));
+    for proven in [8, 9, 12] {
+        let said = differs(proven);
+        assert!(said.contains("record 9 was changed, or another"), "{said}");
+    }
+}

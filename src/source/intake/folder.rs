@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use super::asked::WAITING_MAX;
 use super::book::Coming;
 use super::cause::Cause;
 use super::{Intake, IntakeError, table};
+use crate::given;
 use crate::model::Road;
 use crate::model::text::one_line;
 
@@ -67,7 +68,7 @@ impl Folder {
                 Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
                     return Err(wrong(format!("{name} can't be made in it: {error}")));
                 }
-                _ => {}
+                _ => its_own(&dir.join(name)).map_err(|error| wrong(error.to_string()))?,
             }
         }
         Ok(Self {
@@ -113,8 +114,10 @@ impl Folder {
         }
         let mut names: Vec<PathBuf> = Vec::new();
         for entry in fs::read_dir(&self.dir)? {
-            let path = entry?.path();
-            if is_wanted(&path) {
+            let entry = entry?;
+            let path = entry.path();
+            // links, folders, FIFOs and devices are left alone, and take no file's place in the row
+            if is_wanted(&path) && entry.file_type().is_ok_and(|sort| sort.is_file()) {
                 names.push(path);
             }
         }
@@ -185,12 +188,14 @@ impl Folder {
 
     async fn take(&self, path: &Path, intake: &Intake) -> Result<(), Refused> {
         let never = |error: std::io::Error| Refused::Never(format!("it can't be read: {error}"));
+        // what has come into its place since it was looked at is neither followed nor waited for
         let nofollow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
         let file: File = OpenOptions::new()
             .read(true)
-            .custom_flags(nofollow)
+            .custom_flags(nofollow | given::at_once())
             .open(path)
             .map_err(never)?;
+        given::is_file(&file.metadata().map_err(never)?).map_err(never)?;
         let mut text = String::new();
         file.take(LARGEST + 1)
             .read_to_string(&mut text)
@@ -241,8 +246,20 @@ fn is_wanted(path: &Path) -> bool {
     })
 }
 
+/// That what files are moved into is a directory here, and no link by which they would leave the folder.
+fn its_own(dir: &Path) -> Result<(), std::io::Error> {
+    if fs::symlink_metadata(dir)?.is_dir() {
+        return Ok(());
+    }
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    Err(std::io::Error::other(format!(
+        "`{name}` in it is no directory of its own; move it away, the daemon makes one at its start"
+    )))
+}
+
 /// Moves a file, under a free name, and writes the reason beside it.
 fn put_away(path: &Path, into: &Path, why: Option<&str>) -> Result<(), std::io::Error> {
+    its_own(into)?;
     let name = path
         .file_name()
         .map(|name| name.to_string_lossy().into_owned())
@@ -258,7 +275,8 @@ fn put_away(path: &Path, into: &Path, why: Option<&str>) -> Result<(), std::io::
         let mut beside = free.clone().into_os_string();
         beside.push(".reason");
         // the log has it as well: a name that leaves no room for it keeps nothing from being moved
-        if let Err(error) = fs::write(&beside, format!("{why}\n")) {
+        let written = File::create_new(&beside).and_then(|mut file| writeln!(file, "{why}"));
+        if let Err(error) = written {
             tracing::warn!(file = %one_line(&beside.to_string_lossy()), %error, "why the file can't be used can't be written beside it");
         }
     }
@@ -269,6 +287,53 @@ fn put_away(path: &Path, into: &Path, why: Option<&str>) -> Result<(), std::io::
 mod tests {
     use super::*;
     use crate::model::Clock;
+
+    #[tokio::test]
+    async fn only_files_are_taken_and_nothing_leaves_the_folder_by_a_link() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| dir.path().join("in").join(name);
+        fs::create_dir(dir.path().join("in")).expect("made");
+        fs::create_dir(dir.path().join("out")).expect("made");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(dir.path().join("in"), mode).expect("mode");
+        let intake = Intake::open(&dir.path().join("hints"), 5, &Clock::wall()).expect("opened");
+        let mut folder = Folder::open(&dir.path().join("in"), 5).expect("opened");
+        fs::write(dir.path().join("out/ids"), "7\n").expect("written");
+        // more of what is no file than is looked at in one go, and all of it comes first by its name
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        for n in 0..AT_ONCE {
+            let fifo = at(&format!("a-{n:04}"));
+            mknodat(CWD, &fifo, FileType::Fifo, Mode::from_raw_mode(0o600), 0).expect("a FIFO");
+        }
+        std::os::unix::fs::symlink(dir.path().join("out/ids"), at("b-link")).expect("linked");
+        fs::create_dir(at("c-folder")).expect("made");
+        fs::write(at("d"), "17\n").expect("written");
+        fs::write(at("e"), "x,y\n1,2\n").expect("written");
+        // what lies where the reason is to be written is neither written into nor waited for
+        let reason = at("failed/e.reason");
+        mknodat(CWD, &reason, FileType::Fifo, Mode::from_raw_mode(0o600), 0).expect("a FIFO");
+        for _ in 0..2 {
+            folder.look(&intake).await.expect("looked");
+        }
+        assert_eq!(intake.standing().waiting, 1);
+        assert!(at("done/d").exists() && at("failed/e").exists());
+        assert!(at("b-link").exists() && at("c-folder").exists());
+        fs::rename(at("done"), at("was-done")).expect("moved");
+        std::os::unix::fs::symlink(dir.path().join("out"), at("done")).expect("linked");
+        fs::write(at("f"), "18\n").expect("written");
+        folder.look(&intake).await.expect("looked");
+        let said = folder.look(&intake).await.expect_err("it can't be moved");
+        assert!(
+            said.to_string().contains("no directory of its own"),
+            "{said}"
+        );
+        assert!(at("f").exists() && !dir.path().join("out/f").exists());
+        let said = Folder::open(&dir.path().join("in"), 5).expect_err("a link");
+        assert!(
+            said.to_string().contains("no directory of its own"),
+            "{said}"
+        );
+    }
 
     #[tokio::test]
     async fn whole_files_are_taken_and_the_others_wait_or_fail_with_their_reason() {

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::given;
+
 /// The file is looked at so often at most.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// The longest file, bytes.
@@ -113,12 +115,11 @@ pub fn read(path: &Path) -> Held {
             path.display()
         )))
     };
-    let file = match std::fs::File::open(path) {
+    let file = match given::open(path) {
         Ok(file) => file,
         Err(error) => return wrong(format!("can't be read: {error}")),
     };
     match file.metadata() {
-        Ok(meta) if !meta.is_file() => return wrong("is not a file".to_owned()),
         Ok(meta) if meta.permissions().mode() & 0o007 != 0 => {
             return wrong(format!(
                 "can be read by everybody (mode {:o}): chmod 600 it, and make a new secret",

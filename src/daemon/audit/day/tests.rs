@@ -48,7 +48,7 @@ fn opened(lineage: u64) -> OpenedItem {
         print: 7,
         ambiguous: false,
         run: Default::default(),
-        walked: false,
+        unlisted: false,
         known_by: Default::default(),
     }
 }

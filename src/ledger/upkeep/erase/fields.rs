@@ -76,7 +76,7 @@ impl Person {
             print: _,
             ambiguous: _,
             run: _,
-            walked: _,
+            unlisted: _,
             known_by: _,
         } = item;
         self.login(user);
@@ -492,6 +492,7 @@ impl Person {
                 sources: _,
             }
             | EventBody::BaselineTaken { up_to: _ }
+            | EventBody::BaselineHeld { lineages: _ }
             | EventBody::Dropped {}
             | EventBody::LateOver { items: _ }
             | EventBody::Requests {

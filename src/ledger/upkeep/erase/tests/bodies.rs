@@ -169,13 +169,16 @@ pub(super) fn bodies(who: &Called) -> Vec<EventBody> {
                     print: 5,
                     ambiguous: false,
                     run: RunMark::default(),
-                    walked: false,
+                    unlisted: false,
                     known_by: Default::default(),
                 })
                 .collect(),
         },
         EventBody::BaselineTaken {
             up_to: LineageId(2),
+        },
+        EventBody::BaselineHeld {
+            lineages: vec![LineageId(2)],
         },
         EventBody::BaselineReleased {
             lineages: vec![LineageId(1), LineageId(2)],

@@ -35,6 +35,7 @@ pub(super) fn sort(body: &EventBody) -> usize {
         |b| matches!(b, B::PolicySeen { .. }),
         |b| matches!(b, B::PolicyReleased { .. }),
         |b| matches!(b, B::BaselineTaken { .. }),
+        |b| matches!(b, B::BaselineHeld { .. }),
         |b| matches!(b, B::BaselineReleased { .. }),
         |b| matches!(b, B::EpisodeReset { .. }),
         |b| matches!(b, B::OrderReleased { .. }),
@@ -60,4 +61,4 @@ pub(super) fn sort(body: &EventBody) -> usize {
 }
 
 /// Sorts of bodies. `fields` does not compile with a new one; give it a body here then.
-pub(super) const SORTS: usize = 46;
+pub(super) const SORTS: usize = 47;
