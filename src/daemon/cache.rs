@@ -22,8 +22,6 @@ pub struct Cache {
     /// An account was read in this run that showed a finished task: the server does not hide them.
     pub finished_shown: bool,
     pub(super) standings: HashMap<Login, Dated<Known<Arc<Standing>>>>,
-    /// Why accounts could not be read, and when that was said.
-    told: HashMap<String, Timestamp>,
     pub(super) proxies: HashMap<Login, Dated<Known<Vec<ProxyRow>>>>,
     pub(super) roles: HashMap<String, Dated<Option<RoleKey>>>,
     pub(super) members: HashMap<RoleKey, Dated<Known<Arc<[Login]>>>>,
@@ -268,17 +266,6 @@ impl Cache {
         self.standings
             .get(login)
             .map_or_else(not_read, |entry| entry.value.clone())
-    }
-
-    /// True where nobody has been told of this cause for a day; it counts as told from now on.
-    pub(super) fn is_news(&mut self, cause: &str, now: Timestamp) -> bool {
-        const A_DAY: SignedDuration = SignedDuration::from_hours(24);
-        self.told.retain(|_, at| now.duration_since(*at) < A_DAY);
-        if self.told.contains_key(cause) {
-            return false;
-        }
-        self.told.insert(cause.to_owned(), now);
-        true
     }
 
     /// True where any of these was asked for since then and could not be had.

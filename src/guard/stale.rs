@@ -137,6 +137,18 @@ pub(super) fn account(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> 
             .with("task", &other.id)
             .with("definition", &other.name));
     }
+    // of whom nothing is given anyway, nothing more is read
+    let active = |person: &Person| person.status == UserStatus::Active;
+    let on = if input.beneficiary.value().is_some_and(active) {
+        is_on(input, view, as_of)
+    } else {
+        Ok(Some(fresh))
+    };
+    if let Err(refusal) = &on
+        && refusal.reason == RefusalReason::StaleGrant
+    {
+        return on;
+    }
     if input.history.stale && !view.tasks.iter().any(|s| explains(input, s)) {
         let refusal = Refusal::new(RefusalReason::StaleGrant, input.account_scope())
             .with(
@@ -146,13 +158,7 @@ pub(super) fn account(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> 
             .for_person();
         return Err(refusal);
     }
-    // of whom nothing is given anyway, nothing more is read
-    let active = |person: &Person| person.status == UserStatus::Active;
-    let shown = if input.beneficiary.value().is_some_and(active) {
-        is_on(input, view, as_of)?
-    } else {
-        Some(fresh)
-    };
+    let shown = on?;
     // without its status, what this account shows has to tell; one that is being made has nothing to show yet
     let kept = match shown {
         None if input.kind != Kind::Create => view.tasks.iter().any(|s| s.finished),
@@ -270,11 +276,6 @@ fn took_account(other: &Sibling) -> bool {
 /// What takes access waits for nothing, and yet is asked about where a later task has given it again: a person who
 /// came back would lose it to an order from before. What can't be read holds up no revoke.
 fn given_again(input: &GuardInput<'_>) -> Result<(), Refusal> {
-    if input.history.stale {
-        let refusal = Refusal::new(RefusalReason::StaleGrant, input.account_scope())
-            .with("because", "access was seen as given again since");
-        return Err(refusal.for_person());
-    }
     let Known::Yes { value, as_of } = input.account else {
         return Ok(());
     };
@@ -296,10 +297,16 @@ fn given_again(input: &GuardInput<'_>) -> Result<(), Refusal> {
         Refusal::new(RefusalReason::AccountUnknown, input.account_scope()).with("why", why)
     };
     match (value.from_process, &input.unread) {
-        (true, _) if input.fresh(*as_of).is_none() => Err(not_yet(TOO_OLD)),
-        (false, None) => Err(not_yet(FINISHED_NOT_READ)),
-        _ => Ok(()),
+        (true, _) if input.fresh(*as_of).is_none() => return Err(not_yet(TOO_OLD)),
+        (false, None) => return Err(not_yet(FINISHED_NOT_READ)),
+        _ => {}
     }
+    if input.history.stale {
+        let refusal = Refusal::new(RefusalReason::StaleGrant, input.account_scope())
+            .with("because", "access was seen as given again since");
+        return Err(refusal.for_person());
+    }
+    Ok(())
 }
 
 /// True for a task that tells why what was stale is so no more: the one that took access did not come about,

@@ -194,6 +194,36 @@ mod tests {
     use super::*;
     use crate::oig::wire::page;
 
+    /// A day is over at its end in the server's zone, however it is written; what is no date is none.
+    #[test]
+    fn an_end_date_is_over_at_the_end_of_its_day() {
+        let berlin = TimeZone::get("Europe/Berlin").expect("a zone");
+        let over = |shown: &str, zone: &TimeZone| {
+            let text = format!(
+                r#"{{"fields":[{{"name":"User Login","value":"A"}},{{"name":"End Date","value":"{shown}"}}]}}"#
+            );
+            let own = page(&text, &["accounts"]).expect("readable").own;
+            end(&own, zone).map(|end| end.over.to_string())
+        };
+        let day = |of: &str| Some(of.to_owned());
+        let utc = TimeZone::UTC;
+        assert_eq!(over("2027-03-01", &utc), day("2027-03-02T00:00:00Z"));
+        assert_eq!(over("2027-03-01", &berlin), day("2027-03-01T23:00:00Z"));
+        // the night on which the clocks change
+        assert_eq!(over("2027-03-28", &berlin), day("2027-03-28T22:00:00Z"));
+        assert_eq!(
+            over("2027-03-01T00:00:00Z", &berlin),
+            day("2027-03-02T00:00:00Z")
+        );
+        assert_eq!(
+            over("2027-03-01T12:00:00Z", &berlin),
+            day("2027-03-01T12:00:00Z")
+        );
+        for none in ["", "some day", "9999-12-31"] {
+            assert_eq!(over(none, &utc), None, "{none}");
+        }
+    }
+
     #[test]
     fn the_documented_people_are_read() {
         let text = r#"{"count":1,"users":[{"id":"5001","links":[{"rel":"self","href":"http://secureoracle.oracledemo.com:14000/iam/governance/selfservice/api/v1/users/5001"}],

@@ -91,7 +91,7 @@ task = [{ task = "Add User to Group", failure = "network" }]
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_given_on_an_account_that_is_off_though_what_disabled_it_is_archived() {
-    let mut drill = Setup::of(ARCHIVED).enforcing().await;
+    let mut drill = Setup::of(ARCHIVED).every("30m").enforcing().await;
     drill.run_for("24h").await;
     let stale = drill.count("stale_effects");
     assert_eq!(
@@ -133,17 +133,18 @@ accounts = 4
 prefix = "EMP"
 task = [{ task = "Add Role", failure = "network" }]
 "#;
-    let mut drill = Setup::of(world).enforcing().await;
-    drill.run_for("3m").await;
+    let mut drill = Setup::of(world).every("30m").enforcing().await;
+    drill.run_for("31m").await;
     let journal = drill.journal();
     let of = |part: &str| {
         let row = |row: &&serde_json::Value| {
-            let path = row["path"].as_str().unwrap_or_default();
-            path.contains(part)
+            let whole = format!("{} {}", row["path"], row["query"]);
+            whole.contains(part)
         };
         journal.iter().filter(row).count()
     };
-    assert_eq!(of("accounts=all"), 4, "once a person");
+    let asked = of("accounts=all");
+    assert!((4..8).contains(&asked), "once a person, not {asked} times");
     assert!(of("/provprocesses/") >= 8, "each account");
     drill.run_for("12h").await;
     assert_eq!(drill.count("healed"), 12);
@@ -157,15 +158,15 @@ async fn where_no_status_is_shown_the_account_has_to_show_what_it_has_finished()
     // what took the access away is shown for two days, and the guard has to remember it
     let plain =
         format!("{world}\n[server]\nforget_after = \"48h\"\n[traits]\naccounts_no_status = true\n");
-    let mut drill = Setup::of(&plain).enforcing().await;
-    drill.run_for("72h").await;
+    let mut drill = Setup::of(&plain).every("1h").enforcing().await;
+    drill.run_for("60h").await;
     assert_eq!(drill.count("stale_effects"), 0, "stale_effects");
     assert_eq!(drill.count("healed"), 30);
     assert_eq!(drill.count("effects"), 30);
     drill.judge().await;
     let hidden =
         format!("{world}\n[traits]\naccounts_no_status = true\nprocess_hides_finished = true\n");
-    let mut drill = Setup::of(&hidden).enforcing().await;
+    let mut drill = Setup::of(&hidden).every("1h").enforcing().await;
     drill.run_for("24h").await;
     let ran = ran_for(&drill.evidence().await);
     // the open disables of `LATER` alone
@@ -219,6 +220,7 @@ task = [{ task = "Disable User", failure = "lock" }]
         let asked = counts([("account_unknown", 4)]);
         assert_eq!(waiting(&drill), asked, "{fault}");
         let told = drill.done(&["explain", &task_of(&drill, "EMP0001")]);
+        let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(told.contains(cause), "{fault}: {told}");
         let log = drill.log();
         let lines = log.lines();

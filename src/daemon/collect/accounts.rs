@@ -1,8 +1,9 @@
 //! Reads whole accounts, and of whom access would be given whether his accounts are on; what can't be read is said once for each cause.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Collector, Known};
 use crate::daemon::cache::{Dated, ProcessEntry};
@@ -11,6 +12,21 @@ use crate::model::facts::UserStatus;
 use crate::model::standing::Standing;
 use crate::model::{Login, ProcessKey};
 use crate::oig::OigError;
+
+/// Causes that were said, and when: whoever asks `explain` has a cache of his own, and says none of them again.
+static TOLD: Mutex<BTreeMap<String, Timestamp>> = Mutex::new(BTreeMap::new());
+
+/// True where the log has not named this cause for a day; it counts as named from now on.
+fn is_news(cause: &str, now: Timestamp) -> bool {
+    const A_DAY: SignedDuration = SignedDuration::from_hours(24);
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    told.retain(|_, at| now.duration_since(*at) < A_DAY);
+    if told.contains_key(cause) {
+        return false;
+    }
+    told.insert(cause.to_owned(), now);
+    true
+}
 
 /// An account that is to be read.
 #[derive(Clone, Debug)]
@@ -118,9 +134,9 @@ impl Collector<'_> {
     }
 
     /// An unknown fact whose cause is logged, once for all accounts that meet it.
-    fn in_vain<T>(&mut self, which: impl std::fmt::Display, why: String) -> Known<T> {
+    fn in_vain<T>(&self, which: impl std::fmt::Display, why: String) -> Known<T> {
         let cause = why.replace(&which.to_string(), "-");
-        if self.cache.is_news(&cause, self.clock.now()) {
+        if is_news(&cause, self.clock.now()) {
             tracing::warn!(
                 %why,
                 "an account could not be read: what would give access to it waits (account_unknown); others with the same cause are not named here"
@@ -171,7 +187,7 @@ impl Collector<'_> {
                     let why = format!("{error} (user {login})");
                     let which = format!("user {key}");
                     let cause = why.replace(&which, "-").replace(login.as_str(), "-");
-                    if self.cache.is_news(&cause, at) {
+                    if is_news(&cause, at) {
                         tracing::warn!(
                             %why,
                             "whether accounts are on could not be read: what would give access to them waits (account_unknown); others with the same cause are not named here"
