@@ -387,6 +387,8 @@ fn admitted(
                 named: false,
                 beneficiary: &beneficiary,
                 account: &account,
+                unread: Some(Arc::from("it is no part of what is measured")),
+                standing: &Known::unknown("not asked for yet"),
                 finished_shown: true,
                 assignee: None,
                 members: None,

@@ -254,6 +254,8 @@ impl Loop {
                 named: guard::matches_definition(&self.settings.policy.named, task),
                 beneficiary: &not_asked(),
                 account: &account,
+                unread: Some(Arc::from("it is no part of what is measured")),
+                standing: &Known::unknown("not asked for yet"),
                 finished_shown: true,
                 assignee: None,
                 members: None,

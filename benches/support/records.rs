@@ -124,6 +124,7 @@ fn life(n: usize, now: Timestamp) -> [EventBody; 5] {
                 policy: decision.policy.clone(),
                 inputs: decision.inputs.clone(),
                 version: decision.version,
+                rests: Default::default(),
             }],
         },
         EventBody::Receipts {

@@ -9,6 +9,7 @@ use super::collect::Readers;
 use super::watch::{Reading, Watch};
 use crate::absence::ProxyRow;
 use crate::model::facts::{Known, Person};
+use crate::model::standing::Standing;
 use crate::model::{Login, ProcessKey, RoleKey, Task, TaskId, UserKey};
 use crate::oig::People;
 
@@ -20,6 +21,7 @@ pub struct Cache {
     pub(super) processes: HashMap<ProcessKey, ProcessEntry>,
     /// An account was read in this run that showed a finished task: the server does not hide them.
     pub finished_shown: bool,
+    pub(super) standings: HashMap<Login, Dated<Known<Arc<Standing>>>>,
     pub(super) proxies: HashMap<Login, Dated<Known<Vec<ProxyRow>>>>,
     pub(super) roles: HashMap<String, Dated<Option<RoleKey>>>,
     pub(super) members: HashMap<RoleKey, Dated<Known<Arc<[Login]>>>>,
@@ -136,6 +138,13 @@ impl Cache {
                 };
                 self.store_process(key, entry);
             }
+            Reading::Standing { login, value } => {
+                let value = Known::Yes {
+                    value: Arc::new(value),
+                    as_of: at,
+                };
+                self.standings.insert(login, Dated::of(value, at));
+            }
             Reading::Proxies { login, rows } => {
                 let value = Known::Yes {
                     value: rows,
@@ -206,6 +215,7 @@ impl Cache {
         let fresh = |at: Timestamp| now.duration_since(at) <= keep;
         self.people.retain(|_, entry| fresh(entry.at));
         self.processes.retain(|_, entry| fresh(entry.at));
+        self.standings.retain(|_, entry| fresh(entry.at));
         self.proxies.retain(|_, entry| fresh(entry.at));
         self.roles.retain(|_, entry| fresh(entry.at));
         self.members.retain(|_, entry| fresh(entry.at));
@@ -252,6 +262,21 @@ impl Cache {
         }
     }
 
+    /// Why the tasks of an account could not be read when that was last tried.
+    pub fn unread(&self, key: &ProcessKey) -> Option<Arc<str>> {
+        match &self.processes.get(key)?.tasks {
+            Known::Yes { .. } => None,
+            Known::No { why } => Some(Arc::clone(why)),
+        }
+    }
+
+    /// A person's accounts and last day as last read.
+    pub fn standing(&self, login: &Login) -> Known<Arc<Standing>> {
+        self.standings
+            .get(login)
+            .map_or_else(not_read, |entry| entry.value.clone())
+    }
+
     /// True where any of these was asked for since then and could not be had.
     pub fn asked_in_vain(
         &self,
@@ -260,10 +285,12 @@ impl Cache {
         process: Option<&ProcessKey>,
         responses: Option<&TaskId>,
     ) -> bool {
+        let standing = person.and_then(|login| self.standings.get(login));
         let person = person.and_then(|login| self.people.get(login));
         let process = process.and_then(|key| self.processes.get(key));
         let responses = responses.and_then(|id| self.responses.get(id));
         person.is_some_and(|entry| entry.at >= since && entry.value.value().is_none())
+            || standing.is_some_and(|entry| entry.at >= since && entry.value.value().is_none())
             || process.is_some_and(|entry| entry.at >= since && entry.tasks.value().is_none())
             || responses.is_some_and(|entry| entry.at >= since && entry.value.value().is_none())
     }

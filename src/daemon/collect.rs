@@ -1,15 +1,18 @@
 //! Collects the facts that policies and guards need, inside the read budget; a fact that could not be had stays unknown.
 
+mod accounts;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::cache::{Cache, Dated, ProcessEntry};
+pub use self::accounts::Wanted;
+use super::cache::{Cache, Dated};
 use super::evaluate::Bench;
 use super::memory::Memory;
 use super::probe::{roles, roles_path};
-use super::watch::{ACCOUNTS, Reading};
+use super::watch::Reading;
 use crate::absence::ProxyRow;
 use crate::model::facts::Known;
 use crate::model::hash::{FastMap, FastSet};
@@ -242,66 +245,6 @@ impl<'a> Collector<'a> {
                 Err(error) if error.is_login() => return Err(error),
                 Err(error) => tracing::debug!(%error, %key, "a user could not be read"),
             }
-        }
-        Ok(())
-    }
-
-    /// Reads whole accounts in the order given; `fingerprint` is what the snapshot shows of the
-    /// account, so that a change there asks for a new reading whatever the age. Past `until` it
-    /// stops: what was read first must not grow too old while the rest is read.
-    ///
-    /// # Errors
-    /// Only a stopped login.
-    pub async fn processes(
-        &mut self,
-        wanted: impl IntoIterator<Item = (ProcessKey, u64)>,
-        until: Timestamp,
-    ) -> Result<(), OigError> {
-        let wanted: Vec<(ProcessKey, u64)> = wanted.into_iter().collect();
-        self.cache.begin(ACCOUNTS, wanted.len());
-        for (key, fingerprint) in wanted {
-            if self.clock.now() > until {
-                break;
-            }
-            self.cache.went_on(1);
-            if self.cache.processes.get(&key).is_some_and(|entry| {
-                entry.tasks.value().is_some()
-                    && entry.fingerprint == fingerprint
-                    && self.fresh(entry.at)
-            }) {
-                continue;
-            }
-            if !self.may_ask() {
-                break;
-            }
-            let at = self.clock.now();
-            let further = self.cache.readers.accounts.get(&key).cloned();
-            let answer = further.as_ref().unwrap_or(&self.client).process(&key).await;
-            let tasks = match answer {
-                Ok(Some(tasks)) => Known::Yes {
-                    value: Arc::new(tasks),
-                    as_of: at,
-                },
-                Ok(None) => Known::unknown(format!("account {key} was not found")),
-                // the stop of a further login is no other's
-                Err(error) if error.is_login() && further.is_none() => return Err(error),
-                Err(error) => Known::unknown(format!("account {key} could not be read: {error}")),
-            };
-            if let Some(tasks) = tasks.value() {
-                self.cache.keep(at, || Reading::Account {
-                    key: key.clone(),
-                    fingerprint,
-                    tasks: Some(tasks.iter().map(Into::into).collect()),
-                });
-            }
-            self.cache.store_process(
-                key,
-                ProcessEntry {
-                    tasks,
-                    at,
-                    fingerprint,
-                },
-            );
         }
         Ok(())
     }

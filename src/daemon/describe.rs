@@ -1,5 +1,6 @@
 //! Puts rows, facts and verdicts into the words that `plan` and `explain` show; it decides nothing.
 
+use super::facts::NOT_DECLARED;
 use crate::model::facts::{Known, StandIn};
 use crate::model::{Facts, Login, Task, Verdict};
 
@@ -161,6 +162,10 @@ fn fact_texts(facts: &Facts) -> Vec<(String, String)> {
 fn known<T>(fact: &Known<T>, text: impl Fn(&T) -> String) -> String {
     match fact {
         Known::Yes { value, as_of } => format!("{} (read {as_of:.0})", text(value)),
+        // what no policy asks for may have been read for the guards all the same
+        Known::No { why } if &**why == NOT_DECLARED => {
+            "not read for the policies (no NEEDS)".to_owned()
+        }
         Known::No { why } => format!("unknown: {why}"),
     }
 }

@@ -39,9 +39,12 @@ pub struct Surroundings<'a> {
     pub moment: Now,
 }
 
+/// Why a fact is not had that no policy asks for; it stands in records.
+pub const NOT_DECLARED: &str = "no policy declares it in NEEDS";
+
 /// What no policy asks for is not had. The text is one for all rows of all lists.
 fn undeclared<T>() -> Known<T> {
-    static WHY: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("no policy declares it in NEEDS"));
+    static WHY: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from(NOT_DECLARED));
     Known::No {
         why: Arc::clone(&WHY),
     }

@@ -335,6 +335,8 @@ impl Core {
                 EventBody::Decided { items } => decided = items.last().or(decided),
                 EventBody::Claims { batch, items, .. } => {
                     for claim in items {
+                        let mut behind = decided.map_or_else(Vec::new, |item| self.behind(item));
+                        behind.extend(rested_on(claim));
                         out.push(AttemptView {
                             row: OutcomeRow {
                                 target: target.clone(),
@@ -342,7 +344,7 @@ impl Core {
                                 login: event.login.clone(),
                                 ..row_of(claim, batch, event.at)
                             },
-                            decided: decided.map_or_else(Vec::new, |item| self.behind(item)),
+                            decided: behind,
                             evidence: Vec::new(),
                         });
                     }
@@ -409,6 +411,15 @@ fn step(
     }
     view.row.reason = Some(text.clone());
     view.evidence.push(format!("{at:.0} {text}"));
+}
+
+/// What the guards had read, where access was given.
+fn rested_on(claim: &ClaimItem) -> Option<String> {
+    let read = claim.rests.iter();
+    let read: Vec<String> = read
+        .map(|(name, value)| format!("{name} = {value}"))
+        .collect();
+    (!read.is_empty()).then(|| format!("guards read: {}", read.join(", ")))
 }
 
 fn row_of(claim: &ClaimItem, batch: &BatchId, at: Timestamp) -> OutcomeRow {

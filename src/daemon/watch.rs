@@ -16,6 +16,7 @@ pub use self::progress::Progress;
 use crate::absence::ProxyRow;
 use crate::given;
 use crate::model::facts::{Known, Person};
+use crate::model::standing::Standing;
 use crate::model::{
     DefKey, Login, Owner, ProcessKey, RoleKey, TargetName, Task, TaskId, TaskStatus, UserKey,
 };
@@ -53,6 +54,13 @@ pub enum Reading {
         fingerprint: u64,
         /// Its tasks; none where it was not found.
         tasks: Option<Vec<KeptTask>>,
+    },
+    /// Whether a person's accounts are on, and his last day.
+    Standing {
+        /// The person.
+        login: Login,
+        /// It.
+        value: Standing,
     },
     /// A person's proxies.
     Proxies {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Action, Decision, ProcessKey, TargetName};
+use crate::model::{Action, Decision, ProcessKey, ReadValue, TargetName};
 
 /// Which queue an admitted act goes to; revokes and disables never wait behind anything else.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -27,6 +27,7 @@ pub struct Admitted {
     lane: Lane,
     priority: i32,
     facts_from: Option<Timestamp>,
+    rests: Arc<[ReadValue]>,
     alone: bool,
 }
 
@@ -47,8 +48,15 @@ impl Admitted {
             lane,
             priority,
             facts_from,
+            rests: Arc::default(),
             alone: false,
         }
+    }
+
+    /// For the governor alone: what the guards have read for it.
+    pub(in crate::governor) fn resting_on(self, rests: &Arc<[ReadValue]>) -> Self {
+        let rests = Arc::clone(rests);
+        Self { rests, ..self }
     }
 
     /// For the governor alone: the request that it was sent in last has failed as a whole.
@@ -111,6 +119,11 @@ impl Admitted {
     /// The time of the oldest reading that the guards' proof rests on, where it rests on any.
     pub fn facts_from(&self) -> Option<Timestamp> {
         self.facts_from
+    }
+
+    /// What the guards have read for it, by name; nothing of what gives no access.
+    pub fn rests(&self) -> &Arc<[ReadValue]> {
+        &self.rests
     }
 
     /// True where it goes out in a request of its own: the last one failed as a whole, and one of those

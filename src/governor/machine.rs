@@ -264,7 +264,8 @@ impl Governor {
                         candidate.lane,
                         candidate.priority,
                         candidate.passed.facts_from(),
-                    );
+                    )
+                    .resting_on(candidate.passed.rests());
                     out.admitted.push(admitted.alone(candidate.alone));
                 }
             }

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::facts::{AccountView, History, Person, Sibling, UserStatus};
 use crate::model::settings::GuardSettings;
+use crate::model::standing::{AccountStatus, Standing};
 use crate::model::{
     Action, Kind, Known, LineageId, Login, OrderRelease, Owner, Principal, RefusalReason, RoleKey,
     Task, TaskId, TaskStatus, UserKey,
@@ -21,6 +22,8 @@ pub(super) struct Case {
     pub(super) named: bool,
     pub(super) beneficiary: Known<Person>,
     pub(super) account: Known<AccountView>,
+    pub(super) unread: Option<Arc<str>>,
+    pub(super) standing: Known<Arc<Standing>>,
     pub(super) finished_shown: bool,
     pub(super) assignee: Option<Known<AssigneeFact>>,
     pub(super) members: Option<Known<Vec<MemberFact>>>,
@@ -45,6 +48,14 @@ pub(super) struct Case {
 pub(super) fn hours(n: i64) -> Timestamp {
     let start: Timestamp = "2027-02-01T09:00:00Z".parse().expect("a timestamp");
     start + SignedDuration::from_hours(n)
+}
+
+/// The case's account and nothing else, with that status.
+pub(super) fn standing(status: &str) -> Arc<Standing> {
+    Arc::new(Standing {
+        accounts: Some([("700".into(), Some(AccountStatus::new(status)))].into()),
+        ..Standing::default()
+    })
 }
 
 pub(super) fn person(login: &str, status: UserStatus) -> Person {
@@ -107,6 +118,11 @@ impl Case {
                     tasks: Vec::new(),
                     from_process: true,
                 },
+                as_of: now,
+            },
+            unread: None,
+            standing: Known::Yes {
+                value: standing("Provisioned"),
                 as_of: now,
             },
             finished_shown: true,
@@ -246,6 +262,8 @@ impl Case {
             named: self.named,
             beneficiary: &self.beneficiary,
             account: &self.account,
+            unread: self.unread.clone(),
+            standing: &self.standing,
             finished_shown: self.finished_shown,
             assignee: self.assignee.as_ref(),
             members: self.members.as_ref(),
@@ -266,6 +284,14 @@ impl Case {
             now: self.now,
             limits: &self.limits,
         }
+    }
+
+    /// The account's status is that, read now.
+    pub(super) fn is(&mut self, status: &str) {
+        self.standing = Known::Yes {
+            value: standing(status),
+            as_of: self.now,
+        };
     }
 
     /// The first refusal's reason; `None` where all guards pass.

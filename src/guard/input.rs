@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::facts::{Absence, AccountView, History, Person, Sibling};
 use crate::model::settings::GuardSettings;
+use crate::model::standing::Standing;
 use crate::model::{
-    Action, ActionName, Kind, Known, Login, OrderRelease, ProcessKey, Refusal, Scope, Task, TaskId,
+    Action, ActionName, Kind, Known, Login, OrderRelease, ProcessKey, ReadValue, Refusal, Scope,
+    Task, TaskId,
 };
 
 use super::{allowed, assignee, baseline, hint, order, stale};
@@ -50,6 +52,10 @@ pub struct GuardInput<'a> {
     pub beneficiary: &'a Known<Person>,
     /// The account's other tasks.
     pub account: &'a Known<AccountView>,
+    /// Why the account's own tasks could not be read when that was last tried.
+    pub unread: Option<Arc<str>>,
+    /// Whether the beneficiary's accounts are on, and his last day; read where access would be given.
+    pub standing: &'a Known<Arc<Standing>>,
     /// Some account that was read has shown a finished task: else the server may hide them all, and with them what
     /// took access away.
     pub finished_shown: bool,
@@ -162,6 +168,7 @@ pub struct Passed {
     origin: Timestamp,
     process: Option<ProcessKey>,
     facts_from: Option<Timestamp>,
+    rests: Arc<[ReadValue]>,
 }
 
 impl Passed {
@@ -201,6 +208,11 @@ impl Passed {
         self.facts_from
     }
 
+    /// What was read for what gives access, by name, for the record; no person is named.
+    pub fn rests(&self) -> &Arc<[ReadValue]> {
+        &self.rests
+    }
+
     /// For the governor's own tests.
     #[cfg(test)]
     pub(crate) fn for_test(
@@ -216,6 +228,7 @@ impl Passed {
             origin,
             process: decision.process.clone(),
             facts_from: None,
+            rests: Arc::default(),
         }
     }
 }
@@ -277,6 +290,7 @@ pub fn check(input: &GuardInput<'_>) -> Result<Passed, Refusal> {
         origin: input.origin,
         process: input.task.process.clone(),
         facts_from: oldest.map(|Fresh(at)| at),
+        rests: stale::rests(input),
     })
 }
 
@@ -293,7 +307,7 @@ pub fn check_all(input: &GuardInput<'_>) -> Vec<Refusal> {
 pub struct GuardNeeds {
     /// The beneficiary, freshly.
     pub beneficiary: bool,
-    /// The account's process with its finished tasks, freshly.
+    /// The account's process with its finished tasks, freshly; of what gives access, whether it is on as well.
     pub process: bool,
     /// The person who is to get the task, or the members of the role.
     pub assignee: bool,
@@ -303,10 +317,11 @@ pub struct GuardNeeds {
 
 /// What has to be read before an action on a task of this kind can pass.
 pub fn needs(kind: Kind, action: &Action) -> GuardNeeds {
-    let gives = action.name() == ActionName::Retry && kind.gives_access();
+    let retry = action.name() == ActionName::Retry;
+    let gives = retry && kind.gives_access();
     GuardNeeds {
         beneficiary: gives,
-        process: gives,
+        process: gives || (retry && kind.takes_access()),
         assignee: action.name() == ActionName::Reassign,
         responses: action.name() == ActionName::SetResponse,
     }

@@ -14,6 +14,7 @@ pub use input::{
 };
 pub use order::waits_for_others;
 pub use pattern::matches_definition;
+pub use stale::is_long_open;
 
 #[cfg(test)]
 mod fixture;

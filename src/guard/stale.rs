@@ -1,9 +1,14 @@
 //! No stale grant (invariant 10): access is given only to a beneficiary and an account that were read as good; what can't be told is asked, never assumed.
 
 use std::cmp::Ordering;
+use std::fmt::Display;
+use std::sync::Arc;
 
-use crate::model::facts::{Person, Sibling, UserStatus};
-use crate::model::{Kind, Known, Refusal, RefusalReason};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::model::facts::{AccountView, Person, Sibling, UserStatus};
+use crate::model::standing::{AccountState, EndDate, OfAccount};
+use crate::model::{Kind, Known, ReadValue, Refusal, RefusalReason};
 
 use super::input::{Fresh, GuardInput, needs};
 
@@ -11,11 +16,15 @@ use super::input::{Fresh, GuardInput, needs};
 const NOT_ASKED: &str = "not asked for yet";
 /// Only open tasks of the account are known, as the list shows them.
 const FINISHED_NOT_READ: &str = "the account's finished tasks were not read";
+/// Its person's accounts were not asked for.
+const STATUS_NOT_READ: &str = "whether the account is on was not read";
+/// Its status may be that of before.
+const MOVED: &str = "the account has moved since its status was read";
 /// It was read, longer ago than a fact holds.
 const TOO_OLD: &str = "the reading is too old";
 
 /// No account that was read has shown a finished task.
-const HIDDEN: &str = "no account that was read has shown a finished task: they may be hidden, and with them one that took this access away";
+const HIDDEN: &str = "neither the account nor another one that was read has shown what tells that it is on: finished tasks may be hidden or archived, and with them one that took this access away";
 
 /// The beneficiary was read as active, lately, and is the row's own.
 pub(super) fn beneficiary(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> {
@@ -40,7 +49,17 @@ pub(super) fn beneficiary(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refus
         return unknown(TOO_OLD);
     };
     match &person.status {
-        UserStatus::Active => Ok(Some(fresh)),
+        UserStatus::Active => match ended(input) {
+            // OIG may go on calling him active until somebody has looked
+            Some(end) => Err(
+                Refusal::new(RefusalReason::BeneficiaryNotActive, input.task_scope())
+                    .with("beneficiary", login)
+                    .with("status", person.status.as_str())
+                    .with("end_date", &end.shown)
+                    .for_person(),
+            ),
+            None => Ok(Some(fresh)),
+        },
         UserStatus::Unknown(_) => unknown("the user's status is a word that nobody has explained"),
         UserStatus::Disabled | UserStatus::Deleted | UserStatus::NotStarted => {
             let refusal = Refusal::new(RefusalReason::BeneficiaryNotActive, input.task_scope())
@@ -56,11 +75,21 @@ pub(super) fn beneficiary(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refus
     }
 }
 
+/// The person's last day, where it is over.
+fn ended<'a>(input: &'a GuardInput<'_>) -> Option<&'a EndDate> {
+    let Known::Yes { value, as_of } = input.standing else {
+        return None;
+    };
+    // one that is too old is read again for the account
+    let end = value.end.as_ref().filter(|end| end.over <= input.now);
+    end.filter(|_| input.fresh(*as_of).is_some())
+}
+
 /// What was only not asked for yet, or too long ago, is asked for by the next cycle: nobody has to act.
 fn asked_or_person(refusal: Refusal, why: &str) -> Refusal {
     let refusal = refusal.with("why", why);
     match why {
-        NOT_ASKED | FINISHED_NOT_READ | TOO_OLD => refusal,
+        NOT_ASKED | FINISHED_NOT_READ | STATUS_NOT_READ | TOO_OLD | MOVED => refusal,
         _ => refusal.for_person(),
     }
 }
@@ -69,6 +98,10 @@ fn asked_or_person(refusal: Refusal, why: &str) -> Refusal {
 pub(super) fn account(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> {
     if !needs(input.kind, input.action).process {
         return Ok(None);
+    }
+    if input.kind.takes_access() {
+        // however long it queues, it is asked again by each cycle: readings that grow old don't hold it up
+        return given_again(input).map(|()| None);
     }
     let unknown = |why: &str| {
         let refusal = Refusal::new(RefusalReason::AccountUnknown, input.account_scope());
@@ -86,10 +119,8 @@ pub(super) fn account(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> 
         return Err(stale(input, other, "later"));
     }
     if !view.from_process {
-        return Err(unknown(FINISHED_NOT_READ));
-    }
-    if !input.finished_shown {
-        return Err(unknown(HIDDEN));
+        let why = input.unread.as_deref();
+        return Err(unknown(why.unwrap_or(FINISHED_NOT_READ)));
     }
     let Some(fresh) = input.fresh(as_of) else {
         return Err(unknown(TOO_OLD));
@@ -106,6 +137,18 @@ pub(super) fn account(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> 
             .with("task", &other.id)
             .with("definition", &other.name));
     }
+    // of whom nothing is given anyway, nothing more is read
+    let active = |person: &Person| person.status == UserStatus::Active;
+    let on = if input.beneficiary.value().is_some_and(active) {
+        is_on(input, view, as_of)
+    } else {
+        Ok(Some(fresh))
+    };
+    if let Err(refusal) = &on
+        && refusal.reason == RefusalReason::StaleGrant
+    {
+        return on;
+    }
     if input.history.stale && !view.tasks.iter().any(|s| explains(input, s)) {
         let refusal = Refusal::new(RefusalReason::StaleGrant, input.account_scope())
             .with(
@@ -115,7 +158,168 @@ pub(super) fn account(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> 
             .for_person();
         return Err(refusal);
     }
-    Ok(Some(fresh))
+    let shown = on?;
+    // without its status, what this account shows has to tell; one that is being made has nothing to show yet
+    let kept = match shown {
+        None if input.kind != Kind::Create => view.tasks.iter().any(|s| s.finished),
+        _ => input.finished_shown,
+    };
+    if !kept {
+        return Err(unknown(HIDDEN));
+    }
+    Ok(shown.into_iter().chain([fresh]).min())
+}
+
+/// What an act that gives access rests on, for its record.
+pub(super) fn rests(input: &GuardInput<'_>) -> Arc<[ReadValue]> {
+    let mut out: Vec<ReadValue> = Vec::new();
+    if !needs(input.kind, input.action).beneficiary {
+        return Arc::default();
+    }
+    let mut add = |name: &str, value: &dyn Display, read: Timestamp| {
+        let value = format!("{value} (read {read:.0})");
+        out.push((Arc::from(name), Arc::from(value)));
+    };
+    if let Known::Yes { value, as_of } = input.beneficiary {
+        add("beneficiary", &value.status.as_str(), *as_of);
+    }
+    if let (Known::Yes { value, as_of }, Some(process)) = (input.standing, &input.task.process) {
+        match value.of(process) {
+            OfAccount::Status(status) => add("account", status, *as_of),
+            OfAccount::Missing => add("account", &"not among the person's", *as_of),
+            OfAccount::NotShown => add("account", &"no status shown", *as_of),
+        }
+        if let Some(end) = &value.end {
+            add("end_date", &end.shown, *as_of);
+        }
+    }
+    if let Known::Yes { value, as_of } = input.account {
+        let finished = value.tasks.iter().filter(|other| other.finished).count();
+        let tasks = format!("{}, {finished} of them finished", value.tasks.len());
+        add("other_tasks", &tasks, *as_of);
+    }
+    Arc::from(out)
+}
+
+/// Whether the account is on, as its person's accounts show it, and since when that is known; `None` where the
+/// server shows no status.
+fn is_on(
+    input: &GuardInput<'_>,
+    view: &AccountView,
+    read: Timestamp,
+) -> Result<Option<Fresh>, Refusal> {
+    let Some(process) = &input.task.process else {
+        return Ok(None);
+    };
+    let unknown = |why: &str| {
+        let refusal = Refusal::new(RefusalReason::AccountUnknown, input.account_scope());
+        asked_or_person(refusal, why)
+    };
+    let (standing, as_of) = match input.standing {
+        Known::Yes { value, as_of } => (value, *as_of),
+        Known::No { why } if &**why == NOT_ASKED => return Err(unknown(STATUS_NOT_READ)),
+        Known::No { why } => return Err(unknown(why)),
+    };
+    let Some(fresh) = input.fresh(as_of) else {
+        return Err(unknown(TOO_OLD));
+    };
+    let of = standing.of(process);
+    if !of.is_good() && as_of < read {
+        return Err(unknown(MOVED));
+    }
+    let status = match of {
+        OfAccount::NotShown => return Ok(None),
+        OfAccount::Missing if input.kind == Kind::Create => return Ok(None),
+        OfAccount::Missing => {
+            return Err(unknown(
+                "the accounts that the server shows of the beneficiary do not hold it",
+            ));
+        }
+        OfAccount::Status(status) => status,
+    };
+    match status.state() {
+        AccountState::On => Ok(Some(fresh)),
+        AccountState::NotYet if input.kind == Kind::Create => Ok(Some(fresh)),
+        // that it is off is what an enable is for, where a disable from before it is still shown: else one from
+        // after it may have been archived
+        AccountState::Off if input.kind == Kind::Enable => {
+            let before = |s: &&Sibling| took_account(s) && !input.may_be_earlier_than(s);
+            match view.tasks.iter().find(before) {
+                Some(_) => Ok(Some(fresh)),
+                None => Err(unknown(
+                    "the account is off, and what took it from before this task is not shown: one from after it may be archived",
+                )
+                .with("account", status)),
+            }
+        }
+        AccountState::Off | AccountState::Revoked => {
+            let refusal = Refusal::new(RefusalReason::StaleGrant, input.account_scope())
+                .with("because", "account is off")
+                .with("account", status);
+            Err(refusal.for_person())
+        }
+        AccountState::NotYet => {
+            Err(unknown("the account is not there yet").with("account", status))
+        }
+        AccountState::Unknown => Err(unknown(
+            "the account's status is a word that nobody has explained",
+        )
+        .with("account", status)),
+    }
+}
+
+/// A done task that took the whole account.
+fn took_account(other: &Sibling) -> bool {
+    other.status.is_done() && other.child.is_none() && other.kind.takes_access()
+}
+
+/// So old is work that takes access and may have been overtaken by a person's return; what is younger waits for no
+/// reading.
+const LONG_OPEN: SignedDuration = SignedDuration::from_hours(24);
+
+/// True for work that takes access and is so old that its account is read first.
+pub fn is_long_open(origin: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(origin) >= LONG_OPEN
+}
+
+/// What takes access waits for nothing, and yet is asked about where a later task has given it again: a person who
+/// came back would lose it to an order from before. What can't be read holds up no revoke, and a young one is judged
+/// by what is known.
+fn given_again(input: &GuardInput<'_>) -> Result<(), Refusal> {
+    let Known::Yes { value, as_of } = input.account else {
+        return Ok(());
+    };
+    let gave = |s: &&Sibling| {
+        let whole = matches!(s.kind, Kind::Create | Kind::Enable) && s.child.is_none();
+        let row = s.kind == Kind::Grant && s.child.is_some() && s.child == input.task.child;
+        (if input.task.child.is_some() {
+            row
+        } else {
+            whole
+        }) && s.status.is_done()
+            && input.dated
+            && input.is_later(s)
+    };
+    if let Some(other) = value.tasks.iter().find(gave) {
+        return Err(stale(input, other, "given again since"));
+    }
+    let not_yet = |why: &str| {
+        Refusal::new(RefusalReason::AccountUnknown, input.account_scope()).with("why", why)
+    };
+    if !is_long_open(input.origin, input.now) {
+        return Ok(());
+    }
+    match (value.from_process, &input.unread) {
+        (true, _) if input.fresh(*as_of).is_none() => return Err(not_yet(TOO_OLD)),
+        (false, None) => return Err(not_yet(FINISHED_NOT_READ)),
+        _ => {}
+    }
+    if input.history.stale {
+        let refusal = Refusal::new(RefusalReason::StaleGrant, input.account_scope())
+            .with("because", "access was seen as given again since");
+        return Err(refusal.for_person());
+    }
+    Ok(())
 }
 
 /// True for a task that tells why what was stale is so no more: the one that took access did not come about,

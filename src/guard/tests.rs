@@ -3,6 +3,7 @@
 mod age;
 mod hint;
 mod released;
+mod standing;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -122,6 +123,10 @@ fn spoiled() -> Vec<(R, Case)> {
     );
     // whoever hides what is finished hides what took the access away
     add(R::AccountUnknown, grant(), &|c| c.finished_shown = false);
+    add(R::StaleGrant, grant(), &|c| c.is("Disabled"));
+    add(R::StaleGrant, Case::retry(Kind::Disable), &|c| {
+        c.history.stale = true;
+    });
     // seen later than that was done, and not dated: it may be older
     add(
         R::StaleGrant,
@@ -542,7 +547,8 @@ fn released_by_age_lets_the_old_pass_and_needs_say_what_to_read() {
     assert_eq!(case.refusal(), None);
     for kind in Kind::ALL {
         let needs = needs(kind, &Action::Retry);
-        assert_eq!(needs.process, kind.gives_access());
+        let moves = kind.gives_access() || kind.takes_access();
+        assert_eq!(needs.process, moves);
         assert_eq!(needs.beneficiary, kind.gives_access());
     }
     assert!(needs(Kind::Grant, &Case::reassign().action).assignee);

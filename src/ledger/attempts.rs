@@ -109,6 +109,7 @@ impl Work {
                 policy: decision.policy.clone(),
                 inputs: decision.inputs.clone(),
                 version: decision.version,
+                rests: Arc::clone(admitted.rests()),
             });
             claimed.push(Claimed::new(batch.id, ordinal, behind, now, admitted));
         }

@@ -247,13 +247,13 @@ refusals! {
     StatusNotActionable => "status_not_actionable",
     /// OIG has said that tasks of this definition are not automated.
     DefinitionManual => "definition_manual",
-    /// The beneficiary was not read as active, and the task would give access.
+    /// The beneficiary was not read as active, or his `End Date` is over, and the task would give access.
     BeneficiaryNotActive => "beneficiary_not_active",
     /// Whether the beneficiary is active is not known (not asked for yet, or it could not be read: `why`), and the task would give access.
     BeneficiaryUnknown => "beneficiary_unknown",
-    /// The account was revoked or disabled, or a later opposite task is open or done.
+    /// The account was revoked or disabled, or a later opposite task is open or done; a revoke or disable has it only where a later task has given the access again.
     StaleGrant => "stale_grant",
-    /// The account's other tasks are not known (not asked for yet, or they could not be read: `why`), and the task would give access.
+    /// The account's other tasks, or whether it is on, are not known (not asked for yet, or they could not be read: `why`), and the task would give access; what takes access waits for one try to read them, and no longer.
     AccountUnknown => "account_unknown",
     /// The task was seen by a hint alone, and the other tasks of its account could not be read.
     SiblingsUnknown => "siblings_unknown",

@@ -16,6 +16,7 @@ pub mod long;
 pub mod road;
 pub mod seers;
 pub mod settings;
+pub mod standing;
 pub mod task;
 pub mod text;
 pub mod two;

@@ -1,5 +1,6 @@
 //! The remote API (Oracle's Self Service REST contract): lenient in, strict out; it never decides what to do.
 
+mod accounts;
 mod auth;
 pub mod budget;
 pub mod client;

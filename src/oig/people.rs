@@ -9,6 +9,7 @@ use super::dates;
 use super::map::pack;
 use super::wire::{Row, Value};
 use crate::model::facts::{Person, ProxyEnd, UserStatus};
+use crate::model::standing::EndDate;
 use crate::model::{Fields, Login, RoleKey, TaskStatus, UserKey};
 
 /// One row of a person's proxies (contract section 7): information for choosing a stand-in, never proof of absence.
@@ -81,6 +82,27 @@ pub fn end_date(row: &Row<'_>, zone: &TimeZone) -> Option<(Login, Timestamp)> {
     let login = Login::new(&row.text(&["User Login", "userLogin", "login"])?);
     let end = dates::read(&row.text(&["End Date"])?, zone)?;
     Some((login, end))
+}
+
+/// When a person's time is over: a day at its end, which is what midnight stands for too. `None` where the row shows
+/// no date that can be read.
+pub fn end(row: &Row<'_>, zone: &TimeZone) -> Option<EndDate> {
+    let shown = row.text(&["End Date"])?;
+    let at = dates::read(&shown, zone)?;
+    // of a day, its first moment is shown: in the server's zone, or as one in UTC
+    let of_a_day = [zone, &TimeZone::UTC].into_iter().find_map(|zone| {
+        let moment = at.to_zoned_datetime(zone.clone());
+        let begins = moment.start_of_day().ok()?.timestamp() == at;
+        begins.then(|| moment.tomorrow().and_then(|next| next.start_of_day()))
+    });
+    let over = match of_a_day {
+        Some(next) => next.map_or(Timestamp::MAX, |next| next.timestamp()),
+        None => at,
+    };
+    Some(EndDate {
+        shown: Arc::from(shown.trim()),
+        over,
+    })
 }
 
 /// A proxy; `None` where the row names nobody. Keys are matched without case (`userLogin`, `userlogin`).
@@ -171,6 +193,36 @@ pub fn history(row: &Row<'_>, zone: &TimeZone) -> HistoryRow {
 mod tests {
     use super::*;
     use crate::oig::wire::page;
+
+    /// A day is over at its end in the server's zone, however it is written; what is no date is none.
+    #[test]
+    fn an_end_date_is_over_at_the_end_of_its_day() {
+        let berlin = TimeZone::get("Europe/Berlin").expect("a zone");
+        let over = |shown: &str, zone: &TimeZone| {
+            let text = format!(
+                r#"{{"fields":[{{"name":"User Login","value":"A"}},{{"name":"End Date","value":"{shown}"}}]}}"#
+            );
+            let own = page(&text, &["accounts"]).expect("readable").own;
+            end(&own, zone).map(|end| end.over.to_string())
+        };
+        let day = |of: &str| Some(of.to_owned());
+        let utc = TimeZone::UTC;
+        assert_eq!(over("2027-03-01", &utc), day("2027-03-02T00:00:00Z"));
+        assert_eq!(over("2027-03-01", &berlin), day("2027-03-01T23:00:00Z"));
+        // the night on which the clocks change
+        assert_eq!(over("2027-03-28", &berlin), day("2027-03-28T22:00:00Z"));
+        assert_eq!(
+            over("2027-03-01T00:00:00Z", &berlin),
+            day("2027-03-02T00:00:00Z")
+        );
+        assert_eq!(
+            over("2027-03-01T12:00:00Z", &berlin),
+            day("2027-03-01T12:00:00Z")
+        );
+        for none in ["", "some day", "9999-12-31"] {
+            assert_eq!(over(none, &utc), None, "{none}");
+        }
+    }
 
     #[test]
     fn the_documented_people_are_read() {

@@ -177,42 +177,6 @@ impl Client {
         Ok(Some(person))
     }
 
-    /// The process instances of a person's accounts, and whether each account shows its own; `None`: no such person,
-    /// or not visible, or the server shows no accounts (contract section 7).
-    ///
-    /// # Errors
-    /// Any [`OigError`].
-    pub async fn accounts_of(
-        &self,
-        key: &UserKey,
-    ) -> Result<Option<(BTreeSet<ProcessKey>, bool)>, OigError> {
-        let inner = &self.0;
-        let what = format!("the accounts of user {key}");
-        let path = format!(
-            "/users/{}?fields=usr_key&accounts=all",
-            encode(key.as_str())
-        );
-        let Some(body) = inner
-            .get(&what, &inner.api(&path), Reading::Optional)
-            .await?
-        else {
-            return Ok(None);
-        };
-        let text = inner.text(&body, &what)?;
-        let page = inner.page(&text, &["accounts"], &body, &what)?;
-        if !page.has_list {
-            return Ok(None);
-        }
-        let key = |row: &Row<'_>| {
-            let key = row.text(&["processInstanceKey", "Process Instance.Key"])?;
-            let key = key.trim();
-            (!key.is_empty()).then(|| ProcessKey::new(key))
-        };
-        let keys: Vec<Option<ProcessKey>> = page.items.iter().map(key).collect();
-        let all = keys.iter().all(Option::is_some);
-        Ok(Some((keys.into_iter().flatten().collect(), all)))
-    }
-
     /// A person by login: exactly one match, or `None` where the server shows nobody.
     ///
     /// # Errors

@@ -21,6 +21,7 @@ mod config;
 mod demo;
 mod documented_curl;
 mod drill;
+mod drill_account;
 mod drill_another;
 mod drill_approve;
 mod drill_between;

@@ -234,6 +234,7 @@ pub(super) fn rows(event: Event, known: &Known) -> Vec<Row> {
                     .map(ToString::to_string)
                     .unwrap_or_default();
                 row.batch = batch.to_string();
+                row.values = values(&item.rests, None, None);
                 row.inputs = item.inputs.to_string();
                 row
             })

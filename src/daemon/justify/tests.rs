@@ -15,6 +15,7 @@ fn claim(action: Action) -> ClaimItem {
         policy: Some("20-retry.rhai".into()),
         inputs: Digest::new("d"),
         version: 1,
+        rests: Default::default(),
     }
 }
 

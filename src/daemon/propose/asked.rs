@@ -1,6 +1,7 @@
 //! Asks the guards about wishes, very many of them on two threads; it reads nothing from the server and hands nothing out.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::{Standing, Wish, behind, by_process, lacks_a_fact, role_of};
 use crate::daemon::evaluate::Behind;
@@ -9,6 +10,7 @@ use crate::daemon::memory::Memory;
 use crate::daemon::owners;
 use crate::guard::{self, AssigneeFact, GuardInput, Passed};
 use crate::model::facts::{History, Known, Person};
+use crate::model::standing::Standing as PersonStanding;
 use crate::model::two;
 use crate::model::{Action, Login, Principal, Refusal, RefusalReason};
 
@@ -58,6 +60,10 @@ pub(super) fn ask(
         None => Known::unknown("the row does not show its beneficiary"),
     };
     let account = around.account(memory, wish.row);
+    let reading: Known<Arc<PersonStanding>> = match &task.beneficiary {
+        Some(login) => memory.cache.standing(login),
+        None => Known::unknown("the row does not show its beneficiary"),
+    };
     let assignee: Option<Known<AssigneeFact>> = match &*wish.action {
         Action::Reassign {
             to: Principal::User { login, .. },
@@ -91,6 +97,11 @@ pub(super) fn ask(
         named: guard::matches_definition(&settings.policy.named, task),
         beneficiary: &beneficiary,
         account: &account,
+        unread: task
+            .process
+            .as_ref()
+            .and_then(|key| memory.cache.unread(key)),
+        standing: &reading,
         finished_shown: memory.cache.finished_shown,
         assignee: assignee.as_ref(),
         members,

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use jiff::Timestamp;
 
 use super::{Wish, needs};
-use crate::daemon::collect::collector;
+use crate::daemon::collect::{Wanted, collector};
 use crate::daemon::evaluate::{Behind, CycleError};
 use crate::daemon::facts::Surroundings;
 use crate::daemon::memory::Memory;
@@ -20,7 +20,7 @@ pub(super) async fn read(
 ) -> Result<bool, CycleError> {
     let mut people = BTreeSet::new();
     let mut asked: HashSet<&ProcessKey> = HashSet::new();
-    let mut processes: Vec<(ProcessKey, u64)> = Vec::new();
+    let mut processes: Vec<Wanted> = Vec::new();
     let mut responses = Vec::new();
     for (wish, _) in wishes {
         let needs = needs(around, wish);
@@ -32,9 +32,21 @@ pub(super) async fn read(
         }
         if needs.process
             && let Some(key) = &task.process
-            && asked.insert(key)
         {
-            processes.push((key.clone(), around.accounts.fingerprint(key)));
+            let gives_to = task.beneficiary.clone().filter(|_| needs.beneficiary);
+            // an account of which access is to be taken and given is read for both
+            if asked.insert(key) {
+                processes.push(Wanted {
+                    key: key.clone(),
+                    fingerprint: around.accounts.fingerprint(key),
+                    gives_to,
+                    takes: wish.decision.kind.takes_access(),
+                });
+            } else if gives_to.is_some()
+                && let Some(known) = processes.iter_mut().find(|known| known.key == *key)
+            {
+                known.gives_to = known.gives_to.take().or(gives_to);
+            }
         }
         if needs.responses {
             responses.push(task.id.clone());
@@ -58,17 +70,22 @@ pub(super) async fn read(
 }
 
 /// Some accounts beside these on which something else than their creation is open.
-fn in_use(around: &Surroundings<'_>, asked: &HashSet<&ProcessKey>) -> Vec<(ProcessKey, u64)> {
+fn in_use(around: &Surroundings<'_>, asked: &HashSet<&ProcessKey>) -> Vec<Wanted> {
     const SOME: usize = 3;
     let rows = around.snapshot.tasks.iter().zip(around.kinds);
-    let mut found: Vec<(ProcessKey, u64)> = Vec::new();
+    let mut found: Vec<Wanted> = Vec::new();
     for (task, kind) in rows {
         if let Some(key) = &task.process
             && *kind != Kind::Create
             && !asked.contains(key)
-            && !found.iter().any(|(of, _)| of == key)
+            && !found.iter().any(|of| of.key == *key)
         {
-            found.push((key.clone(), around.accounts.fingerprint(key)));
+            found.push(Wanted {
+                key: key.clone(),
+                fingerprint: around.accounts.fingerprint(key),
+                gives_to: None,
+                takes: false,
+            });
         }
         if found.len() == SOME {
             break;

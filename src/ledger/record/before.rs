@@ -116,6 +116,8 @@ pub(super) struct ClaimWritten<'a> {
     f: Option<&'a Arc<str>>,
     i: &'a Digest,
     w: u64,
+    #[serde(skip_serializing_if = "super::body::is_nothing")]
+    g: &'a Arc<[ReadValue]>,
 }
 
 #[derive(Deserialize)]
@@ -130,6 +132,8 @@ pub(super) struct ClaimRead {
     f: Option<Arc<str>>,
     i: Digest,
     w: u64,
+    #[serde(default)]
+    g: Arc<[ReadValue]>,
 }
 
 impl Item for ClaimItem {
@@ -156,6 +160,7 @@ impl Item for ClaimItem {
             policy,
             inputs,
             version,
+            rests,
         } = self;
         ClaimWritten {
             l: *lineage,
@@ -168,6 +173,7 @@ impl Item for ClaimItem {
             f: policy.as_ref().filter(|_| whole),
             i: inputs,
             w: *version,
+            g: rests,
         }
     }
 
@@ -195,6 +201,7 @@ impl Item for ClaimItem {
             policy,
             inputs: read.i,
             version: read.w,
+            rests: read.g,
         })
     }
 }
@@ -342,6 +349,10 @@ mod tests {
             policy: (sort > 0).then(|| Arc::from("30-retry.rhai")),
             inputs: Digest::new("d"),
             version: number,
+            rests: (sort > 1)
+                .then(|| (Arc::from("account"), Arc::from("Provisioned")))
+                .into_iter()
+                .collect(),
         }
     }
 

@@ -196,6 +196,13 @@ pub struct ClaimItem {
     /// Version of the task that was decided on.
     #[serde(rename = "w")]
     pub version: u64,
+    /// What the guards had read, by name, where access is given; records without it are of before, or give none.
+    #[serde(rename = "g", skip_serializing_if = "is_nothing")]
+    pub rests: Arc<[ReadValue]>,
+}
+
+pub(super) fn is_nothing(rests: &Arc<[ReadValue]>) -> bool {
+    rests.is_empty()
 }
 
 /// One answer.

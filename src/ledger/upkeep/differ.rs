@@ -297,6 +297,7 @@ mod tests {
                 policy: None,
                 inputs: Digest::new("d"),
                 version: 1,
+                rests: Default::default(),
             }],
         }
     }

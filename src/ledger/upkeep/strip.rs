@@ -252,6 +252,7 @@ mod tests {
             policy: None,
             inputs: Digest::new("d"),
             version: 3,
+            rests: Arc::default(),
         };
         let to = || Principal::User {
             key: None,

@@ -165,13 +165,17 @@ pub fn user(world: &World, req: &Req, id: &str) -> Answer {
             .accounts_of(user)
             .into_iter()
             .map(|(account, target)| {
-                let status = match (account.exists, account.off_since) {
-                    (_, Some(_)) => "Disabled",
+                let status = match (account.exists, account.off) {
+                    (_, Some(word)) => word,
                     (true, None) => "Provisioned",
                     (false, None) => "Provisioning",
                 };
-                json!({"processInstanceKey": account.key, "appinstance": target, "status": status,
-                       "accountName": account.descriptive.as_deref().unwrap_or(&user.login)})
+                let mut shown = json!({"processInstanceKey": account.key, "appinstance": target,
+                       "accountName": account.descriptive.as_deref().unwrap_or(&user.login)});
+                if !world.traits.accounts_no_status {
+                    shown["status"] = json!(status);
+                }
+                shown
             })
             .collect();
     }

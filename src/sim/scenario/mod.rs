@@ -256,6 +256,8 @@ pub struct Traits {
     pub new_process_key: bool,
     /// Finished tasks are left out of a process's answer.
     pub process_hides_finished: bool,
+    /// The accounts of a user show no status.
+    pub accounts_no_status: bool,
     /// A list shows no creation dates; an account and a single task do.
     pub list_no_dates: bool,
     /// The note of a task is not shown.

@@ -161,13 +161,24 @@ impl World {
         let name = Arc::clone(&self.definitions[task.definition].name);
         let account = &mut self.accounts[task.account];
         match kind {
-            Kind::Create => account.exists = true,
-            Kind::Disable => account.off_since = Some(task.origin),
+            Kind::Create => (account.exists, account.off) = (true, None),
+            Kind::Enable => account.off = None,
+            Kind::Disable => {
+                account.off_since = Some(task.origin);
+                account.off = Some("Disabled");
+            }
             Kind::Revoke => {
                 if let Some(child) = &task.child {
                     account.taken.insert(child.to_string(), task.origin);
                 } else {
                     account.off_since = Some(task.origin);
+                    // one that takes a row without naming it leaves the account on
+                    if ["Delete", "Revoke"]
+                        .iter()
+                        .any(|word| name.starts_with(word))
+                    {
+                        account.off = Some("Revoked");
+                    }
                 }
             }
             Kind::Change => {
@@ -177,7 +188,7 @@ impl World {
                     .insert(name.to_string(), (task.origin, value));
                 return before.is_some_and(|(origin, _)| origin > task.origin);
             }
-            Kind::Grant | Kind::Enable | Kind::Password | Kind::Notify | Kind::Other => {}
+            Kind::Grant | Kind::Password | Kind::Notify | Kind::Other => {}
         }
         false
     }

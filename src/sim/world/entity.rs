@@ -334,6 +334,8 @@ pub struct Account {
     pub exists: bool,
     /// When the work that switched it off was first ordered.
     pub off_since: Option<Ms>,
+    /// The word for an account that was switched off last, and not on again since.
+    pub off: Option<&'static str>,
     /// Child rows taken away: when that was first ordered.
     pub taken: BTreeMap<String, Ms>,
     /// Attributes: what was written last, and when that was first ordered.

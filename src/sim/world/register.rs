@@ -175,6 +175,7 @@ impl World {
             descriptive: None,
             exists: true,
             off_since: None,
+            off: None,
             taken: BTreeMap::new(),
             attributes: BTreeMap::new(),
             tasks: Vec::new(),

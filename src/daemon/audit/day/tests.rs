@@ -69,6 +69,7 @@ fn claim(lineage: u64) -> EventBody {
             policy: None,
             inputs: Digest::new("beef"),
             version: 1,
+            rests: Default::default(),
         }],
     }
 }

@@ -205,7 +205,12 @@ impl Person {
             policy,
             inputs: _,
             version: _,
+            rests,
         } = item;
+        // whether he was there, and until when, is his
+        if self.own.contains(lineage) {
+            *rests = Arc::default();
+        }
         self.action(self.own.contains(lineage), action);
         self.some_words(policy);
     }

@@ -261,6 +261,7 @@ pub(super) fn bodies(who: &Called) -> Vec<EventBody> {
         policy: Some(policy),
         inputs: digest_of(row.as_bytes()),
         version: 1,
+        rests: Arc::default(),
     };
     let claims = |n: u128, name: ActionName, items: Vec<ClaimItem>| EventBody::Claims {
         batch: batch(n),

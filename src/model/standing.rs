@@ -1,0 +1,112 @@
+//! What is read of a person for what gives access: whether his accounts are on, and when his time ends; it judges nothing.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::id::ProcessKey;
+
+/// An account's status in the server's word; what is not known as on is never taken for on.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AccountStatus(Arc<str>);
+
+/// What such a word means (contract section 7; the words beyond the documentation are inferred).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AccountState {
+    /// `Provisioned`, `Enabled`
+    On,
+    /// `Disabled`
+    Off,
+    /// `Revoked`: for good.
+    Revoked,
+    /// `Provisioning`, `Waiting`, `None` …: it is not there yet.
+    NotYet,
+    /// Any other word.
+    Unknown,
+}
+
+impl AccountStatus {
+    /// Takes the server's word.
+    pub fn new(text: &str) -> Self {
+        Self(Arc::from(text.trim()))
+    }
+
+    /// What it means, in any case of its letters.
+    pub fn state(&self) -> AccountState {
+        match self.0.to_ascii_lowercase().as_str() {
+            "provisioned" | "enabled" => AccountState::On,
+            "disabled" => AccountState::Off,
+            "revoked" => AccountState::Revoked,
+            "provisioning" | "waiting" | "none" | "ready" | "provide information" => {
+                AccountState::NotYet
+            }
+            _ => AccountState::Unknown,
+        }
+    }
+}
+
+impl fmt::Display for AccountStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// When a person's time ends.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct EndDate {
+    /// As the server shows it.
+    pub shown: Arc<str>,
+    /// The first moment after it: a day is over at its end.
+    pub over: Timestamp,
+}
+
+/// What the server says of one account among a person's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OfAccount<'a> {
+    /// Its status.
+    Status(&'a AccountStatus),
+    /// The person's accounts are shown, and it is not among them.
+    Missing,
+    /// No accounts are shown, or no status.
+    NotShown,
+}
+
+impl OfAccount<'_> {
+    /// True where it says that the account is on, or says nothing.
+    pub fn is_good(self) -> bool {
+        match self {
+            Self::Status(status) => status.state() == AccountState::On,
+            Self::Missing => false,
+            Self::NotShown => true,
+        }
+    }
+}
+
+/// A person's accounts and last day, as one request shows them.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Standing {
+    /// His accounts with what is shown of their status; `None`: the server shows none.
+    pub accounts: Option<BTreeMap<ProcessKey, Option<AccountStatus>>>,
+    /// Some of them show no key: one that is missing may be among those.
+    pub nameless: bool,
+    /// `End Date`, where it is a date.
+    pub end: Option<EndDate>,
+}
+
+impl Standing {
+    /// What is said of an account.
+    pub fn of(&self, process: &ProcessKey) -> OfAccount<'_> {
+        let Some(accounts) = &self.accounts else {
+            return OfAccount::NotShown;
+        };
+        match accounts.get(process) {
+            Some(Some(status)) => OfAccount::Status(status),
+            Some(None) => OfAccount::NotShown,
+            None if self.nameless => OfAccount::NotShown,
+            None => OfAccount::Missing,
+        }
+    }
+}
