@@ -537,6 +537,9 @@ pub struct OutcomeRow {
     /// The request that carried it, as in OIG's access log (`X-Request-ID`).
     #[serde(default)]
     pub batch: Option<String>,
+    /// The login that claimed it, where it is on record.
+    #[serde(default)]
+    pub login: Option<Login>,
 }
 
 /// One attempt in a story.
@@ -560,7 +563,7 @@ pub struct EventView {
     pub kind: String,
     /// What, one sentence.
     pub text: String,
-    /// Who: `daemon`, or `uid N`.
+    /// Who: `daemon`, `daemon as LOGIN` where the record says which one saw or acted, or `uid N`.
     pub actor: String,
     /// Of an answer: how long its whole request took, in milliseconds of wall time.
     #[serde(default, skip_serializing_if = "Option::is_none")]

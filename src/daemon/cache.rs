@@ -25,6 +25,7 @@ pub struct Cache {
     pub(super) members: HashMap<RoleKey, Dated<Known<Arc<[Login]>>>>,
     pub(super) responses: HashMap<TaskId, Dated<Known<Arc<[String]>>>>,
     pub(super) ends: HashMap<Login, Dated<Option<Timestamp>>>,
+    pub(super) assigned: HashMap<Login, Dated<Option<Vec<String>>>>,
     /// Who reads what the main login does not see.
     pub(super) readers: Readers,
     /// Who looks on: keeps readings for a later run, bounds them, shows how far it is.
@@ -157,6 +158,14 @@ impl Cache {
                 };
                 self.members.insert(key, Dated::of(value, at));
             }
+            Reading::Assigned { login, roles } => {
+                let entry = Dated {
+                    value: roles,
+                    at,
+                    answered: true,
+                };
+                self.assigned.insert(login, entry);
+            }
             Reading::End { login, end } => {
                 let entry = Dated {
                     value: end,
@@ -269,6 +278,11 @@ impl Cache {
     /// A role's key as last read.
     pub fn role(&self, name: &str) -> Option<RoleKey> {
         self.roles.get(name).and_then(|entry| entry.value.clone())
+    }
+
+    /// The names of the roles that a person is in; `None` where they were not shown.
+    pub fn assigned(&self, login: &Login) -> Option<&[String]> {
+        self.assigned.get(login)?.value.as_deref()
     }
 
     /// A role's direct members as last read.

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::cache::{Cache, Dated, ProcessEntry};
 use super::evaluate::Bench;
 use super::memory::Memory;
+use super::probe::{roles, roles_path};
 use super::watch::{ACCOUNTS, Reading};
 use crate::absence::ProxyRow;
 use crate::model::facts::Known;
@@ -388,6 +389,49 @@ impl<'a> Collector<'a> {
             };
             self.cache.roles.insert(name, entry);
         }
+        Ok(())
+    }
+
+    /// Reads in which roles a person is, where the server shows that.
+    ///
+    /// # Errors
+    /// Only a stopped login; everything else is "not shown".
+    pub async fn assigned(&mut self, login: &Login) -> Result<(), OigError> {
+        let known = self.cache.assigned.get(login);
+        if known.is_some_and(|entry| self.fresh(entry.at)) {
+            return Ok(());
+        }
+        let key = self
+            .cache
+            .person(login)
+            .value()
+            .and_then(|of| of.key.clone());
+        let Some(key) = key.filter(|_| self.may_ask()) else {
+            return Ok(());
+        };
+        let at = self.clock.now();
+        let look = self
+            .client
+            .look("a person's roles", &roles_path(&key))
+            .await;
+        let value = match look {
+            Ok(look) => look.and_then(|look| roles(&look.body)),
+            Err(error) if error.is_login() => return Err(error),
+            Err(error) => {
+                tracing::debug!(%error, %login, "roles of a person could not be read");
+                None
+            }
+        };
+        self.cache.keep(at, || Reading::Assigned {
+            login: login.clone(),
+            roles: value.clone(),
+        });
+        let entry = Dated {
+            value,
+            at,
+            answered: true,
+        };
+        self.cache.assigned.insert(login.clone(), entry);
         Ok(())
     }
 

@@ -10,9 +10,8 @@ use super::time::clock_for;
 use crate::control::RefusedKind;
 use crate::model::settings::{AuthKind, ServerSettings, Settings};
 use crate::model::{Clock, UserKey};
-use crate::oig::filter::encode;
 use crate::oig::more::Said;
-use crate::oig::{Client, Look, OigError, dates};
+use crate::oig::{Client, Look, OigError, dates, misses_header};
 use crate::traits::{RENEW, rows_of};
 
 /// A difference of clocks from which tokens and ages are wrong, in milliseconds.
@@ -289,6 +288,13 @@ async fn ask(
         ));
     }
     people(client, server, &mut online).await?;
+    if main && server.auth == AuthKind::Basic {
+        // a token is asked for by POST, which needs the header as a write does
+        online.good.push(
+            "no write was tried: where a front end removes X-Requested-By, the first write shows it"
+                .to_owned(),
+        );
+    }
     Ok(Ok(online))
 }
 
@@ -328,11 +334,7 @@ async fn people(
 }
 
 async fn roles(client: &Client, key: &UserKey) -> Result<Vec<String>, OigError> {
-    let path = format!(
-        "/users/{}?fields={}&roles=assigned",
-        encode(key.as_str()),
-        encode("User Login")
-    );
+    let path = super::probe::roles_path(key);
     match client.look("the login's roles", &path).await {
         Ok(Some(look)) => Ok(super::probe::roles(&look.body).unwrap_or_default()),
         Ok(None) => Ok(Vec::new()),
@@ -390,6 +392,18 @@ fn cause(error: &OigError, server: &ServerSettings) -> Trouble {
             Unreachable,
             format!("no connection to {origin}: {why}"),
             "mend what is named, then run `provtaskd check --online` again; nothing was sent",
+        ),
+        OigError::Status {
+            status: 400,
+            what,
+            excerpt,
+            ..
+        } if misses_header(excerpt) => trouble(
+            Config,
+            format!(
+                "missing header: {origin} answers 400 to {what} and misses X-Requested-By, which was sent: something on the way removes it ({excerpt})"
+            ),
+            "have the front end (proxy, web gate) let X-Requested-By through to OIG, or name the managed server's own address in server.origin; without it OIG refuses every write",
         ),
         OigError::Status { status: 403, .. } => trouble(
             NotAllowed,

@@ -3,7 +3,7 @@
 mod beside;
 mod list;
 
-pub use beside::{administrator, roles};
+pub use beside::{administrator, roles, roles_path};
 
 use std::path::{Path, PathBuf};
 

@@ -96,6 +96,7 @@ impl Core {
                 reason: row.reason,
                 rule: row.policy,
                 batch: Some(row.batch),
+                login: row.login,
             })
             .collect();
         let left_out = u64::try_from(matching.count()).unwrap_or(u64::MAX);
@@ -335,7 +336,12 @@ impl Core {
                 EventBody::Claims { batch, items, .. } => {
                     for claim in items {
                         out.push(AttemptView {
-                            row: row_of(claim, batch, event.at, target.clone(), name.clone()),
+                            row: OutcomeRow {
+                                target: target.clone(),
+                                name: name.clone(),
+                                login: event.login.clone(),
+                                ..row_of(claim, batch, event.at)
+                            },
                             decided: decided.map_or_else(Vec::new, |item| self.behind(item)),
                             evidence: Vec::new(),
                         });
@@ -405,19 +411,13 @@ fn step(
     view.evidence.push(format!("{at:.0} {text}"));
 }
 
-fn row_of(
-    claim: &ClaimItem,
-    batch: &BatchId,
-    at: Timestamp,
-    target: Option<crate::model::TargetName>,
-    name: Option<String>,
-) -> OutcomeRow {
+fn row_of(claim: &ClaimItem, batch: &BatchId, at: Timestamp) -> OutcomeRow {
     OutcomeRow {
         lineage: claim.lineage,
         ordinal: claim.ordinal,
         task: claim.task.clone(),
-        target,
-        name,
+        target: None,
+        name: None,
         action: claim.action.name(),
         to: match &claim.action {
             Action::Reassign { to } => Some(to.clone()),
@@ -429,6 +429,7 @@ fn row_of(
         reason: None,
         rule: claim.policy.as_ref().map(ToString::to_string),
         batch: Some(batch.to_string()),
+        login: None,
     }
 }
 
@@ -572,8 +573,13 @@ fn line(event: &Event) -> Option<EventView> {
         },
         actor: match (&event.actor, &event.login) {
             (Actor::Person { uid, .. }, _) => format!("uid {uid}"),
-            // the login that OIG has on record for it
-            (_, Some(login)) if matches!(kind, "claimed" | "note_claimed") => {
+            // the login that OIG has on record for it, or whose list showed it
+            (_, Some(login))
+                if matches!(
+                    kind,
+                    "claimed" | "note_claimed" | "seen" | "joined" | "changed"
+                ) =>
+            {
                 format!("daemon as {login}")
             }
             (Actor::Daemon | Actor::System, _) => "daemon".to_owned(),

@@ -1,5 +1,6 @@
 //! Reads the list and what it takes to judge it, asks the daemon's own policies and guards over an empty ledger in memory, and counts all of it into a report; it sends nothing and opens no store.
 
+mod roles;
 mod told;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -8,6 +9,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use self::roles::Roles;
 use self::told::{Listed, sorted};
 use super::DaemonError;
 use super::cache::Cache;
@@ -31,6 +33,9 @@ use crate::model::{
 use crate::oig::{Client, Logins};
 use crate::policy::{self, PolicySet};
 use crate::survey::{self, Context, OwnerWord, PersonWord, Policies, Report, Row, Said};
+
+/// How long after the leave date somebody may be active: it may name the day that is the last one.
+const LAST_DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// No reading of a survey grows too old for it: it acts on none.
 const LONG: SignedDuration = SignedDuration::from_hours(24 * 366);
@@ -240,12 +245,13 @@ impl Surveyor {
             .map(|task| self.bench.policies.kind_of(task))
             .collect();
         self.read_people(memory, &snapshot, &kinds).await?;
+        let roles = self.read_roles(memory, &snapshot).await?;
         // what the report shows of a row; the rows themselves go on to the policies
         let mut rows: Vec<Row> = snapshot
             .tasks
             .iter()
             .zip(&kinds)
-            .map(|(task, kind)| self.row(&memory.cache, task, *kind))
+            .map(|(task, kind)| self.row(&memory.cache, &roles, task, *kind))
             .collect();
         let listed = Listed::of(&snapshot, passes);
         let evaluated = evaluate_list(&self.bench, memory, snapshot, Hinted::default())
@@ -255,7 +261,7 @@ impl Surveyor {
         for row in &mut rows {
             row.said = said.remove(&row.task).ok_or(unsaid);
         }
-        let context = self.context(memory, &listed, &rows, &evaluated);
+        let context = self.context(memory, &listed, &roles, &rows, &evaluated);
         Ok(survey::report(&rows, context))
     }
 
@@ -293,17 +299,18 @@ impl Surveyor {
         }
         let mut reader = Collector::new(self.bench.client.clone(), clock, &mut memory.cache, LONG);
         reader.people(first.clone()).await?;
-        let gone = first
+        let may_have_left = first
             .into_iter()
             .filter(|login| {
                 let person = memory.cache.person(login);
-                person
-                    .value()
-                    .is_some_and(|person| PersonWord::of(&person.status).is_gone())
+                person.value().is_some_and(|person| {
+                    let word = PersonWord::of(&person.status);
+                    word.is_gone() || word == PersonWord::Active
+                })
             })
             .collect();
         let mut reader = Collector::new(self.bench.client.clone(), clock, &mut memory.cache, LONG);
-        reader.end_dates(gone).await?;
+        reader.end_dates(may_have_left).await?;
         reader.people(owners).await?;
         reader.people_by_key(keys).await?;
         reader.people(given).await?;
@@ -311,7 +318,7 @@ impl Surveyor {
         Ok(())
     }
 
-    fn row(&self, cache: &Cache, task: &Task, kind: Kind) -> Row {
+    fn row(&self, cache: &Cache, roles: &Roles, task: &Task, kind: Kind) -> Row {
         let filled = |text: &Option<Arc<str>>| text.clone().filter(|text| !text.trim().is_empty());
         let reason = filled(&task.reason).or_else(|| filled(&task.response));
         let class = match &reason {
@@ -326,6 +333,11 @@ impl Surveyor {
             _ => None,
         };
         let (owner_word, owner_until) = self.owner(cache, &task.owner, owner_login.as_ref());
+        let left = task.beneficiary.as_ref().and_then(|of| cache.end_of(of));
+        let past = left.is_some_and(|left| {
+            let over = left.checked_add(LAST_DAY);
+            over.is_ok_and(|over| over <= self.bench.clock.now())
+        });
         Row {
             task: task.id.clone(),
             name: task.definition_name.clone(),
@@ -338,17 +350,21 @@ impl Surveyor {
             person_word: match &task.beneficiary {
                 None => PersonWord::Nobody,
                 Some(login) => match cache.person(login) {
-                    Known::Yes { value, .. } => PersonWord::of(&value.status),
+                    Known::Yes { value, .. } => match PersonWord::of(&value.status) {
+                        PersonWord::Active if past => PersonWord::ActivePast,
+                        word => word,
+                    },
                     Known::No { .. } if cache.has_answer(login) => PersonWord::NotShown,
                     Known::No { .. } => PersonWord::NotRead,
                 },
             },
-            left: task.beneficiary.as_ref().and_then(|of| cache.end_of(of)),
+            left,
             person: task.beneficiary.clone(),
             owner: task.owner.clone(),
             owner_login,
             owner_word,
             owner_until,
+            role_word: roles.word(&task.owner),
             said: Err(RefusalReason::NotToldYet),
         }
     }
@@ -359,12 +375,16 @@ impl Surveyor {
         owner: &Owner,
         login: Option<&Login>,
     ) -> (OwnerWord, Option<Timestamp>) {
-        let login = match (owner, login) {
-            (Owner::Role { .. }, _) => return (OwnerWord::Role, None),
-            (Owner::Unknown, _) => return (OwnerWord::Nobody, None),
-            (Owner::User { .. }, None) => return (OwnerWord::NotRead, None),
-            (Owner::User { .. }, Some(login)) => login,
-        };
+        match (owner, login) {
+            (Owner::Role { .. }, _) => (OwnerWord::Role, None),
+            (Owner::Unknown, _) => (OwnerWord::Nobody, None),
+            (Owner::User { .. }, None) => (OwnerWord::NotRead, None),
+            (Owner::User { .. }, Some(login)) => self.person_word(cache, login),
+        }
+    }
+
+    /// Whether somebody who owns tasks, or is in a role that does, can act.
+    fn person_word(&self, cache: &Cache, login: &Login) -> (OwnerWord, Option<Timestamp>) {
         let person = match cache.person(login) {
             Known::Yes { value, .. } => value,
             Known::No { .. } if cache.has_answer(login) => return (OwnerWord::NotShown, None),
@@ -391,6 +411,7 @@ impl Surveyor {
         &self,
         memory: &Memory,
         listed: &Listed,
+        roles: &Roles,
         rows: &[Row],
         evaluated: &Evaluated,
     ) -> Context {
@@ -412,7 +433,7 @@ impl Surveyor {
                 unmapped: sorted(evaluated.seen.unmapped.clone()),
             },
             scope: self.scope(cache, listed, rows),
-            reads: self.reads(cache, listed, rows),
+            reads: self.reads(cache, listed, roles, rows),
             notes: self.notes(evaluated),
         }
     }

@@ -75,6 +75,13 @@ pub enum Reading {
         /// Them.
         logins: Vec<Login>,
     },
+    /// In which roles a person is.
+    Assigned {
+        /// The person.
+        login: Login,
+        /// Their names, where the server shows them.
+        roles: Option<Vec<String>>,
+    },
     /// A person's last day.
     End {
         /// The person.

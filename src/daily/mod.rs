@@ -39,6 +39,8 @@ pub struct Daily {
     pub store: String,
     /// Server and login that the store belongs to, where it is bound.
     pub world: Option<String>,
+    /// The logins whose sightings, decisions and claims are told, the store's own first.
+    pub logins: Vec<Login>,
     /// The server and login that the configuration names, where they are others than the store's.
     pub configured: Option<String>,
     /// Mode and policy set at the end of the span, as the journal says; a configured mode that was never
@@ -333,9 +335,20 @@ impl Daily {
     /// What this report does not cover, in sentences.
     pub fn limits(&self) -> Vec<String> {
         let mut out = vec![match &self.world {
-            Some(world) => format!(
-                "Everything here is what the login of {world} was shown and did: tasks of others are not counted."
-            ),
+            Some(world) => {
+                let (origin, own) = world.split_once(" as ").unwrap_or((world, ""));
+                let (whose, many) = match &self.logins[..] {
+                    [] => (own.to_owned(), false),
+                    logins => (all_of(logins), logins.len() > 1),
+                };
+                let (were, theirs) = match many {
+                    true => ("were", "their lists do"),
+                    false => ("was", "its list does"),
+                };
+                format!(
+                    "Everything here is what {whose} {were} shown by {origin} and did: what {theirs} not show is not counted."
+                )
+            }
             None => "By then the store belonged to no server.".to_owned(),
         }];
         if let Some(configured) = &self.configured {

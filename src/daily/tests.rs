@@ -19,6 +19,7 @@ fn day() -> Daily {
         to: at(24),
         store: "s".to_owned(),
         world: Some("https://oig.example as PROVSVC".to_owned()),
+        logins: vec![Login::new("PROVSVC")],
         configured: None,
         mode: Some(Mode::Enforce),
         policy: None,
@@ -70,7 +71,10 @@ fn what_is_not_known_is_said_first_and_never_counted_as_done() {
         "6 attempts, 3 tasks read as done after a retry, 3 attempts with an open end, 7 tasks left to people"
     );
     let text = text(&day);
-    assert!(text.contains("tasks of others are not counted"), "{text}");
+    assert!(
+        text.contains("is what PROVSVC was shown by https://oig.example and did: what its list does not show is not counted"),
+        "{text}"
+    );
     assert!(text.contains("no daemon runs"), "{text}");
     assert!(
         text.contains("left the lists meanwhile, why is not known: 2"),
@@ -181,6 +185,7 @@ fn a_report_says_where_the_journal_could_not_be_read() {
     let day = Daily {
         unreadable: 2,
         world: None,
+        logins: vec![Login::new("PROVSVC")],
         configured: None,
         ..day()
     };

@@ -12,7 +12,8 @@ use super::record::{Event, EventBody, decode};
 use crate::model::attempt::next;
 use crate::model::task::DefinitionId;
 use crate::model::{
-    Action, AttemptEvent, AttemptState, LineageId, ProcessKey, ReceiptStatus, TargetName, TaskId,
+    Action, AttemptEvent, AttemptState, LineageId, Login, ProcessKey, ReceiptStatus, TargetName,
+    TaskId,
 };
 
 /// One attempt and where it stands.
@@ -34,6 +35,8 @@ pub struct AttemptRow {
     pub state: AttemptState,
     /// The batch, as in `X-Request-ID`.
     pub batch: String,
+    /// The login that claimed it, where it is on record.
+    pub login: Option<Login>,
     /// When it was claimed.
     pub claimed: Timestamp,
     /// When it was settled.
@@ -71,7 +74,7 @@ impl Ledger {
                         }
                     }
                 }),
-                Ok(event) => take(&mut rows, &mut at, event.at, event.body),
+                Ok(event) => take(&mut rows, &mut at, event),
                 Err(_) => {}
             }
             ControlFlow::Continue(())
@@ -184,12 +187,10 @@ fn contains(bytes: &[u8], word: &[u8]) -> bool {
     head.windows(word.len()).any(|window| window == word)
 }
 
-fn take(
-    rows: &mut Vec<AttemptRow>,
-    index: &mut HashMap<(LineageId, u32), usize>,
-    at: Timestamp,
-    body: EventBody,
-) {
+fn take(rows: &mut Vec<AttemptRow>, index: &mut HashMap<(LineageId, u32), usize>, event: Event) {
+    let Event {
+        at, login, body, ..
+    } = event;
     let mut step = |lineage, ordinal, event: AttemptEvent, reason: Option<String>| {
         let Some(row) = index
             .get(&(lineage, ordinal))
@@ -223,6 +224,7 @@ fn take(
                     action: claim.action,
                     state: AttemptState::Claimed,
                     batch: batch.to_string(),
+                    login: login.clone(),
                     claimed: at,
                     settled: None,
                     reason: None,

@@ -261,7 +261,7 @@ impl Inner {
             .read
             .post(self.url(&self.settings.token_path))
             .header("Authorization", basic)
-            .header("X-Requested-By", "provtaskd")
+            .header("X-Requested-By", super::writes::REQUESTED_BY)
             .header(CONTENT_TYPE, "application/json")
             .header(ACCEPT, "application/json")
             .send()
@@ -308,6 +308,8 @@ impl Inner {
                 .read
                 .get(self.url(path_query))
                 .header("Authorization", pass.header.clone())
+                // no reading needs it; some of the documented ones carry it, and a front end may want it of all
+                .header("X-Requested-By", super::writes::REQUESTED_BY)
                 .header(ACCEPT, "application/json")
                 .send()
                 .await;

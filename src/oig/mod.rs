@@ -41,4 +41,4 @@ pub use receipts::{ItemAnswer, ItemWord, PutAnswer, receipts};
 pub use secret::SecretDigest;
 pub use tls::unusable;
 pub use wire_out::WriteItem;
-pub use writes::{PutEnd, UnsentCause};
+pub use writes::{PutEnd, UnsentCause, misses_header};

@@ -15,7 +15,7 @@ use super::wire_out::{self, WriteItem};
 use crate::model::{BatchId, TaskId};
 
 /// The value of `X-Requested-By`, which the server only wants to be there.
-const REQUESTED_BY: &str = "provtaskd";
+pub(super) const REQUESTED_BY: &str = "provtaskd";
 
 /// Why a PUT has provably not been applied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -177,7 +177,7 @@ impl Client {
 
 /// True where a page says that the header is missing. One that shows our own header's value repeats the
 /// request, and proves nothing.
-fn misses_header(excerpt: &str) -> bool {
+pub fn misses_header(excerpt: &str) -> bool {
     let text = excerpt.to_ascii_lowercase();
     text.contains("x-requested-by") && !text.contains(REQUESTED_BY)
 }

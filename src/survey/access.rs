@@ -1,23 +1,27 @@
-//! Access that is still open after its person has gone, and access that would be given to people who are gone; who was not read is counted beside, never among them.
+//! Access that is still open after its person has gone, or should have, and access that would be given to people who are gone; who was not read is counted beside, never among them.
 
 use std::collections::BTreeSet;
 
 use super::count::{number, target_word};
 use super::reasons::Masker;
 use super::report::{LeaverTask, OpenAccess};
-use super::row::{Context, Row};
+use super::row::{Context, PersonWord, Row};
 use super::words;
 use crate::model::Kind;
 
-/// Open revokes and disables of people who are gone, the oldest first.
+/// Open revokes and disables of people who are gone, or whose leave date has passed, the oldest first.
 pub fn open_access(rows: &[Row], context: &Context, masker: &Masker) -> OpenAccess {
-    of_leavers(rows, context, masker, Kind::takes_access)
+    let gone = |row: &Row| row.person_word.is_gone() || row.person_word == PersonWord::ActivePast;
+    of_leavers(rows, context, masker, Kind::takes_access, gone)
 }
 
 /// Open creates, grants and enables for people who are gone, the oldest first.
 pub fn stale_grants(rows: &[Row], context: &Context, masker: &Masker) -> OpenAccess {
     let gives = |kind: Kind| matches!(kind, Kind::Create | Kind::Grant | Kind::Enable);
-    of_leavers(rows, context, masker, gives)
+    // of whom OIG calls active nobody says here that the guards refuse it
+    of_leavers(rows, context, masker, gives, |row| {
+        row.person_word.is_gone()
+    })
 }
 
 fn of_leavers(
@@ -25,18 +29,24 @@ fn of_leavers(
     context: &Context,
     masker: &Masker,
     wanted: impl Fn(Kind) -> bool,
+    gone: impl Fn(&Row) -> bool,
 ) -> OpenAccess {
-    let mut people = BTreeSet::new();
-    let mut not_told = 0;
+    let (mut people, mut active) = (BTreeSet::new(), BTreeSet::new());
+    let (mut active_tasks, mut not_told) = (0, 0);
     let mut found: Vec<LeaverTask> = Vec::new();
     for row in rows.iter().filter(|row| wanted(row.kind)) {
         if row.person_word.is_doubtful() {
             not_told += 1;
         }
-        if !row.person_word.is_gone() {
+        if !gone(row) {
             continue;
         }
-        people.extend(&row.person);
+        if row.person_word == PersonWord::ActivePast {
+            active.extend(&row.person);
+            active_tasks += 1;
+        } else {
+            people.extend(&row.person);
+        }
         found.push(leaver_task(row, context, masker));
     }
     // what has no date is not the oldest for certain, and is not hidden at the end of many either: it comes last
@@ -46,6 +56,8 @@ fn of_leavers(
     });
     OpenAccess {
         people: number(people.len()),
+        active_people: number(active.len()),
+        active_tasks,
         tasks: found,
         not_told,
     }

@@ -50,8 +50,14 @@ pub struct Report {
 /// Tasks of people who are gone.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct OpenAccess {
-    /// How many people.
+    /// How many people whom OIG calls disabled or deleted.
     pub people: u64,
+    /// How many people whom OIG calls active although their leave date has passed.
+    #[serde(default)]
+    pub active_people: u64,
+    /// How many of the tasks are of these.
+    #[serde(default)]
+    pub active_tasks: u64,
     /// All of the tasks, the oldest first.
     pub tasks: Vec<LeaverTask>,
     /// Tasks of the same kinds of whose person it could not be told whether he is gone.
@@ -65,7 +71,7 @@ pub struct LeaverTask {
     pub task: String,
     /// The person.
     pub person: String,
-    /// `disabled` or `deleted`.
+    /// `disabled`, `deleted`, or `active, leave date passed`.
     pub person_state: String,
     /// The target.
     pub target: String,
@@ -98,9 +104,9 @@ pub struct LeaverTask {
 /// An owner who can't act, with his tasks.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct StuckOwner {
-    /// `user:LOGIN`
+    /// `user:LOGIN` or `role:NAME`
     pub owner: String,
-    /// `away`, `disabled`, `deleted` or `not started`.
+    /// `away`, `disabled`, `deleted` or `not started`; of a role `no members`, `no active member` or `all members away`.
     pub state: String,
     /// Until when he is away, where that is known.
     pub until: Option<Timestamp>,
@@ -206,6 +212,9 @@ pub struct Scope {
     pub own: u64,
     /// How many belong to roles.
     pub by_roles: u64,
+    /// How many of these belong to roles of the login; `None` where it was not shown in which roles it is.
+    #[serde(default)]
+    pub by_own_roles: Option<u64>,
     /// How many belong to other people.
     pub by_others: u64,
     /// How many name no owner.
@@ -226,6 +235,12 @@ impl Scope {
     /// Open tasks that the list leaves out, as far as was seen.
     pub fn hidden_tasks(&self) -> u64 {
         self.hidden.iter().map(|(_, count)| count).sum()
+    }
+
+    /// Listed tasks of roles in which the login is not; `None` where it was not shown in which roles it is.
+    pub fn by_other_roles(&self) -> Option<u64> {
+        self.by_own_roles
+            .map(|own| self.by_roles.saturating_sub(own))
     }
 }
 
@@ -259,6 +274,12 @@ pub struct Reads {
     pub people_read: u64,
     /// Of those, not shown to this login.
     pub people_not_shown: u64,
+    /// Roles that own listed tasks.
+    #[serde(default)]
+    pub roles: u64,
+    /// Of them, with their members read.
+    #[serde(default)]
+    pub roles_read: u64,
     /// Accounts that had to be read for the guards.
     pub accounts: u64,
     /// Of them, read.

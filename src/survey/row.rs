@@ -13,6 +13,8 @@ use crate::model::{Kind, Login, Owner, RefusalReason, TargetName, TaskId, TaskSt
 pub enum PersonWord {
     /// Read as active.
     Active,
+    /// Read as active, although the leave date has passed.
+    ActivePast,
     /// Read as disabled.
     Disabled,
     /// Read as deleted.
@@ -45,6 +47,7 @@ impl PersonWord {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
+            Self::ActivePast => "active, leave date passed",
             Self::Disabled => "disabled",
             Self::Deleted => "deleted",
             Self::NotStarted => "not started",
@@ -64,8 +67,30 @@ impl PersonWord {
     pub fn is_doubtful(self) -> bool {
         !matches!(
             self,
-            Self::Active | Self::Disabled | Self::Deleted | Self::NotStarted
+            Self::Active | Self::ActivePast | Self::Disabled | Self::Deleted | Self::NotStarted
         )
+    }
+}
+
+/// Why nobody of a role can act.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum RoleWord {
+    /// It has no members.
+    Empty,
+    /// All its members are disabled, deleted or have not started.
+    NoneActive,
+    /// All that are active are away by the absence file.
+    AllAway,
+}
+
+impl RoleWord {
+    /// As the report writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Empty => "no members",
+            Self::NoneActive => "no active member",
+            Self::AllAway => "all members away",
+        }
     }
 }
 
@@ -166,6 +191,8 @@ pub struct Row {
     pub owner_word: OwnerWord,
     /// Until when the owner is away, where that is known.
     pub owner_until: Option<Timestamp>,
+    /// Why nobody of the owner can act, where it is a role.
+    pub role_word: Option<RoleWord>,
     /// What would be done; `Err` says why nothing was decided.
     pub said: Result<Said, RefusalReason>,
 }
@@ -176,6 +203,17 @@ impl Row {
         match (&self.owner, &self.owner_login) {
             (Owner::User { login: None, .. }, Some(login)) => format!("user:{login}"),
             (owner, _) => owner.to_string(),
+        }
+    }
+
+    /// Why the owner can't act, for certain; none where he may.
+    pub fn stuck_word(&self) -> Option<&'static str> {
+        match self.role_word {
+            Some(word) => Some(word.as_str()),
+            None => self
+                .owner_word
+                .cannot_act()
+                .then(|| self.owner_word.as_str()),
         }
     }
 

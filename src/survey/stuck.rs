@@ -1,4 +1,4 @@
-//! Tasks whose owner can't act: who he is, since when, and to whom the policies would hand them; an owner who was not read is not among them.
+//! Tasks whose owner can't act: who he is, since when, and to whom the policies would hand them; an owner who was not read, or a role whose members were not, is not among them.
 
 use std::collections::BTreeMap;
 
@@ -22,9 +22,12 @@ pub fn stuck(rows: &[Row], _context: &Context) -> Vec<StuckOwner> {
         to: BTreeMap<String, u64>,
     }
     let mut owners: BTreeMap<String, Held> = BTreeMap::new();
-    for row in rows.iter().filter(|row| row.owner_word.cannot_act()) {
+    for row in rows {
+        let Some(word) = row.stuck_word() else {
+            continue;
+        };
         let held = owners.entry(row.owner_name()).or_default();
-        held.state = row.owner_word.as_str();
+        held.state = word;
         held.until = row.owner_until;
         held.tasks += 1;
         held.oldest = match (held.oldest, row.created) {

@@ -32,6 +32,7 @@ pub fn row(id: u32, days: i64) -> Row {
         owner_login: None,
         owner_word: OwnerWord::Nobody,
         owner_until: None,
+        role_word: None,
         said: Err(RefusalReason::NotToldYet),
     }
 }
@@ -59,6 +60,7 @@ pub fn context() -> Context {
             unreadable: 0,
             own: 0,
             by_roles: 0,
+            by_own_roles: None,
             by_others: 0,
             by_nobody: 0,
             roles: Vec::new(),

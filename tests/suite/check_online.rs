@@ -77,6 +77,8 @@ async fn a_good_server_is_called_good_by_one_login() {
         "may read the list, and sees tasks",
         "clocks agree",
         "does not look like a system administrator",
+        "no write was tried",
+        "X-Requested-By",
     ] {
         assert!(said.contains(part), "`{part}`: {said}");
     }
@@ -308,6 +310,46 @@ async fn the_token_service_has_its_own_wrong_path() {
         &["token service"],
         &["server.token_path", "basic"],
     );
+}
+
+/// A front end that removes a header is no fault of the server.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_header_that_is_removed_on_the_way_is_named() {
+    let missing = "The X-Requested-By header is missing.";
+    let bodies = [
+        plain("400 Bad Request", "Content-Type: text/plain\r\n", missing),
+        plain(
+            "400 Bad Request",
+            "Content-Type: application/json\r\n",
+            &format!("{{\"status\":400,\"message\":\"{missing}\"}}"),
+        ),
+    ];
+    for body in bodies {
+        for auth in ["basic", "bearer"] {
+            let answer = body.clone();
+            let stub = stub(move |_, _| answer.clone()).await;
+            let output = check(&house(&stub.origin(), &format!("auth = \"{auth}\"")));
+            named_as(
+                &output,
+                78,
+                &["missing header", "400", "X-Requested-By"],
+                &["front end", "let X-Requested-By through"],
+            );
+            assert_eq!(stub.seen().len(), 1, "asked again");
+            let method = if auth == "bearer" { "POST" } else { "GET" };
+            assert_eq!(stub.seen()[0].method, method);
+            assert!(stub.seen()[0].headers.contains_key("x-requested-by"));
+        }
+    }
+    // a page of 400 that repeats the request proves nothing
+    let repeated = plain(
+        "400 Bad Request",
+        "Content-Type: text/plain\r\n",
+        "bad request: X-Requested-By: provtaskd",
+    );
+    let stub = stub(move |_, _| repeated.clone()).await;
+    let output = check(&house(&stub.origin(), ""));
+    named_as(&output, 69, &["400"], &["look at the server"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -248,6 +248,20 @@ async fn pages_and_order_are_told_apart() {
     assert!(lists.count() <= 2 + 2 + 3);
 }
 
+/// People come in pages too: whom a first page leaves out is shown all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_are_counted_over_all_pages() {
+    let (house, traits) = of("limit_max = 7", "", "").await;
+    let people = &traits["people"];
+    assert_eq!(people["asked"], 15);
+    assert_eq!(people["shown"], 15, "{people:#}");
+    assert_eq!(people["joined"], true);
+    let counted = people["status"].as_object().expect("states").values();
+    let counted: u64 = counted.map(|n| n.as_u64().expect("a count")).sum();
+    assert_eq!(counted, 15 + 1, "and the login's own: {people:#}");
+    only_reads(&house);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whose_tasks_the_list_shows_is_told_by_their_owners() {
     let house = House::of(&format!("{WORLD}{EVERYBODY}")).await;

@@ -9,12 +9,13 @@ use crate::drill::{Drill, Setup};
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/first-day.md");
 
 /// Numbers that differ from run to run, by what stands around them: process, wall time, readings.
-const MASKED: [(&str, &str); 7] = [
+const MASKED: [(&str, &str); 8] = [
     ("pid ", ","),
     ("Z, ", " ms"),
     ("time       ", " ms"),
     ("answer     after ", " ms"),
     ("time       ", " s"),
+    ("clocks agree within ", " s"),
     ("; ", " readings"),
     (", ", " reads"),
 ];
@@ -91,6 +92,31 @@ fn with_dots(line: &str, before: &str, after: &str) -> String {
     format!("{}…{}", &line[..at], &rest[digits..])
 }
 
+/// What `probe` prints, without the times and sizes that differ from run to run; where the words of such a part
+/// are cut into lines rests on them too, so that it is shown as one.
+fn steady(printed: &str) -> String {
+    let mut out = String::new();
+    let mut lines = printed.lines().peekable();
+    while let Some(line) = lines.next() {
+        if line.starts_with("  clock: ") {
+            out += "  clock: … s against this machine\n";
+            continue;
+        }
+        let mut line = line.to_owned();
+        if line.starts_with("  largest page: ") {
+            let more = |next: &&str| !next.trim_start().starts_with("server.page_size");
+            while let Some(next) = lines.next_if(more) {
+                line = format!("{line} {}", next.trim_start());
+            }
+            line = with_dots(&line, "shorter; ", " bytes");
+            line = with_dots(&line, "slowest page ", " ms");
+        }
+        out += &line;
+        out.push('\n');
+    }
+    out
+}
+
 /// One retry with consent, while the world's time goes on.
 async fn retry_one(drill: &mut Drill, line: &str) -> String {
     let told = try_retry_one(drill, line).await;
@@ -119,6 +145,33 @@ pub async fn try_retry_one(drill: &mut Drill, line: &str) -> Result<String, Stri
     }
 }
 
+/// The first two commands, in a directory in which there is nothing yet but the password; each says on standard
+/// error what it has written, so both streams are shown.
+fn begun(drill: &Drill) -> [Part; 2] {
+    let dir = drill.dir.path().join("begun");
+    fs::create_dir(&dir).expect("made");
+    fs::copy(drill.dir.path().join("password"), dir.join("secret")).expect("copied");
+    let both = |name: &'static str, line: &str| {
+        let line_there = line.replace("http://127.0.0.1:14000", &drill.sim.origin());
+        let output = Command::new(env!("CARGO_BIN_EXE_provtaskd"))
+            .args(words(&line_there))
+            .current_dir(&dir)
+            .env_clear()
+            .output()
+            .expect("the binary runs");
+        let said =
+            [output.stdout, output.stderr].map(|said| String::from_utf8(said).expect("text"));
+        let said = said.concat();
+        assert!(output.status.success(), "{line}: {said}");
+        let mut part = Part::new(name);
+        let here = dir.display().to_string();
+        part.add(drill, line, &said.replace(&here, "/var/lib/provtaskd"));
+        part
+    };
+    let line = "init --yes --origin http://127.0.0.1:14000 --login PROVSVC --password-from secret";
+    [both("init", line), both("check", "check --online")]
+}
+
 async fn walked() -> Vec<Part> {
     let mut drill = Setup::shipped("small")
         .server("require_probe = true")
@@ -130,17 +183,10 @@ async fn walked() -> Vec<Part> {
     assert_ne!(observe, enforce);
     fs::write(&config, observe).expect("written");
 
+    let [began, checked] = begun(&drill);
     let mut may = Part::new("probe");
     let printed = drill.done(&["probe"]);
-    let (_, rest) = printed
-        .split_once("\nWHAT THE DAEMON MAY ENFORCE\n")
-        .expect("the part");
-    let (part, _) = rest.split_once("\n\n").expect("another part");
-    may.add(
-        &drill,
-        "probe",
-        &format!("[…]\n\nWHAT THE DAEMON MAY ENFORCE\n{part}\n[…]\n"),
-    );
+    may.add(&drill, "probe", &steady(&printed));
 
     let mut observed = Part::new("observe");
     drill.daemon();
@@ -180,7 +226,9 @@ async fn walked() -> Vec<Part> {
     drill.run_for("12h").await;
     let left = drill.count("healable_open");
     drill.judge_leaving(left).await;
-    vec![may, observed, released, learned, enforced, after]
+    vec![
+        began, checked, may, observed, released, learned, enforced, after,
+    ]
 }
 
 fn block(part: &Part) -> String {

@@ -177,6 +177,7 @@ mod tests {
             reason: None,
             rule: None,
             batch: None,
+            login: None,
         }
     }
 

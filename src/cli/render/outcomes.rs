@@ -67,6 +67,7 @@ pub fn outcomes(rows: &[OutcomeRow], width: Width) -> String {
             word("target"),
             prose("what"),
             word("state"),
+            word("login"),
             word("claimed"),
             prose("reason"),
         ],
@@ -78,6 +79,7 @@ pub fn outcomes(rows: &[OutcomeRow], width: Width) -> String {
                 or_dash(row.target.as_ref()),
                 format!("{} {name}", row.action),
                 row.state.to_string(),
+                or_dash(row.login.as_ref()),
                 time(row.claimed),
                 row.reason.clone().unwrap_or_default(),
             ]

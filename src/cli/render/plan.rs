@@ -170,11 +170,15 @@ pub fn attempts(out: &mut String, list: &[AttemptView], width: Width) {
             .to
             .as_ref()
             .map_or(String::new(), |to| format!(" to {to}"));
+        let by = row
+            .login
+            .as_ref()
+            .map_or(String::new(), |login| format!(" as {login}"));
         let settled = row
             .settled
             .map_or(String::new(), |at| format!(", settled {}", time(at)));
         let line = format!(
-            "{}. {} {}{to} on task {}: {}{settled}",
+            "{}. {} {}{to} on task {}{by}: {}{settled}",
             row.ordinal,
             time(row.claimed),
             row.action,

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::layout::{Width, number, paragraph, prose, table, word};
 use crate::survey::render::{
-    counted, day, fate, grouped, moment, open_access_line, policy_line, reads_line, stale_line,
-    verdict,
+    counted, day, fate, grouped, moment, open_access_line, owners, policy_line, reads_line,
+    stale_line, stuck_line, verdict,
 };
 use crate::survey::{Axis, LeaverTask, Report, along};
 
@@ -123,14 +123,7 @@ fn leavers(out: &mut String, tasks: &[LeaverTask], width: Width) {
 
 fn stuck(out: &mut String, report: &Report, width: Width) {
     head(out, "Tasks whose owner can't act");
-    let tasks: u64 = report.stuck.iter().map(|owner| owner.tasks).sum();
-    let owners = u64::try_from(report.stuck.len()).unwrap_or(u64::MAX);
-    let _ = writeln!(
-        out,
-        "{} of {}.",
-        counted(tasks, "task", "tasks"),
-        counted(owners, "owner", "owners")
-    );
+    paragraph(out, width, "", 0, &stuck_line(report));
     if report.stuck.is_empty() {
         return;
     }
@@ -249,14 +242,13 @@ fn scope(out: &mut String, report: &Report, width: Width) {
         );
         paragraph(out, width, "- ", 2, &text);
     }
+    let owners: Vec<String> = owners(report)
+        .into_iter()
+        .map(|(who, count)| format!("{who} {}", grouped(count)))
+        .collect();
     let owners = format!(
-        "Owners of the listed tasks: {} {}, roles {}, {} {}, not named {}. Of everybody else nothing is known.",
-        report.login,
-        grouped(scope.own),
-        grouped(scope.by_roles),
-        counted(scope.other_owners, "other person", "other people"),
-        grouped(scope.by_others),
-        grouped(scope.by_nobody)
+        "Owners of the listed tasks: {}. Of everybody else nothing is known.",
+        owners.join(", ")
     );
     paragraph(out, width, "- ", 2, &owners);
     if !scope.hidden.is_empty() {

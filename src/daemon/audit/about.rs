@@ -16,6 +16,8 @@ pub(super) struct About {
     pub definition: Option<Arc<str>>,
     /// Its present id.
     pub task: Option<TaskId>,
+    /// Whose list showed it last, where that is on record.
+    pub seer: Option<Login>,
 }
 
 /// Under which login and policy set a batch was claimed, and what was to be done.
@@ -56,6 +58,7 @@ impl Known {
                         target: item.target.clone(),
                         definition: item.name.clone(),
                         task: Some(item.task.clone()),
+                        seer: login.cloned(),
                     };
                     self.lineages.insert(item.lineage, about);
                     if let (Some(target), Some(key), Some(name)) =
@@ -73,6 +76,7 @@ impl Known {
                 for item in items {
                     let about = self.lineages.entry(item.lineage).or_default();
                     about.task = Some(item.task.clone());
+                    about.seer = login.cloned().or(about.seer.take());
                     let user = item.moved.as_ref().and_then(|new| new.user.clone());
                     about.user = user.or(about.user.take());
                 }
@@ -80,9 +84,12 @@ impl Known {
             EventBody::Seen { items } => {
                 for item in items {
                     let user = item.redefined.as_ref().and_then(|new| new.user.clone());
-                    if let Some(user) = user {
-                        self.lineages.entry(item.lineage).or_default().user = Some(user);
+                    if user.is_none() && login.is_none() {
+                        continue;
                     }
+                    let about = self.lineages.entry(item.lineage).or_default();
+                    about.user = user.or(about.user.take());
+                    about.seer = login.cloned().or(about.seer.take());
                 }
             }
             EventBody::Claims {
@@ -148,6 +155,11 @@ impl Known {
     /// What is known of a piece of work.
     pub fn of(&self, lineage: LineageId) -> Option<&About> {
         self.lineages.get(&lineage)
+    }
+
+    /// Whose list showed a piece of work last.
+    pub fn seer(&self, lineage: LineageId) -> Option<&Login> {
+        self.lineages.get(&lineage)?.seer.as_ref()
     }
 
     /// How a batch was claimed.

@@ -19,8 +19,8 @@ use crate::ledger::Index;
 use crate::ledger::record::{Actor, DecidedItem, Event, EventBody, How, RecordError, decode, link};
 use crate::model::attempt::next;
 use crate::model::{
-    ActionName, AttemptEvent, AttemptState, BatchId, LineageId, RefusalReason, TargetName, TaskId,
-    Verdict,
+    ActionName, AttemptEvent, AttemptState, BatchId, LineageId, Login, RefusalReason, TargetName,
+    TaskId, Verdict,
 };
 
 /// So much may times lie out of order without a word: what is recorded together was not begun together.
@@ -111,6 +111,8 @@ pub struct Day {
     to: Timestamp,
     index: Index,
     known: Known,
+    /// Whose sightings, decisions and claims are of the span.
+    logins: BTreeSet<Login>,
     attempts: HashMap<(LineageId, u32), Attempted>,
     decided: HashMap<LineageId, Decided>,
     wanted: HashMap<LineageId, Wanted>,
@@ -138,6 +140,7 @@ impl Day {
             to,
             index: Index::default(),
             known: Known::default(),
+            logins: BTreeSet::new(),
             attempts: HashMap::new(),
             decided: HashMap::new(),
             wanted: HashMap::new(),
@@ -194,8 +197,47 @@ impl Day {
         self.from <= at && at < self.to
     }
 
+    /// Whose lists and claims an event of the span is of.
+    fn name(&mut self, event: &Event) {
+        match &event.body {
+            EventBody::LineagesOpened { .. }
+            | EventBody::LineagesJoined { .. }
+            | EventBody::Seen { .. }
+            | EventBody::Claims { .. }
+            | EventBody::JustificationClaimed { .. } => {
+                let new = event.login.as_ref();
+                self.logins
+                    .extend(new.filter(|of| !self.logins.contains(of)).cloned());
+            }
+            EventBody::Decided { items } => {
+                for item in items {
+                    if let Some(seer) = self.known.seer(item.lineage)
+                        && !self.logins.contains(seer)
+                    {
+                        self.logins.insert(seer.clone());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The logins whose work is told, the store's own first.
+    fn logins(&self) -> Vec<Login> {
+        let world = self
+            .index
+            .world()
+            .and_then(|world| world.split_once(" as "));
+        let own = world.map(|(_, login)| Login::new(login));
+        let others = self.logins.iter().filter(|of| own.as_ref() != Some(of));
+        own.iter().chain(others).cloned().collect()
+    }
+
     fn look(&mut self, event: &Event) {
         let inside = self.is_inside(event.at);
+        if inside {
+            self.name(event);
+        }
         match &event.body {
             EventBody::Claims {
                 batch,
@@ -383,6 +425,7 @@ impl Day {
             to: self.to,
             store: self.index.store_id().unwrap_or("-").to_owned(),
             world: self.index.world().map(str::to_owned),
+            logins: self.logins(),
             configured: None,
             mode: self.index.mode(),
             policy_released: policy

@@ -20,7 +20,7 @@ pub struct Row {
     pub event: &'static str,
     /// Who: `daemon`, `provtaskd itself`, or a uid.
     pub actor: String,
-    /// The OIG login that acted or was asked for; none of a decision.
+    /// The OIG login that acted or was asked for; of a decision, the one whose list showed the task.
     pub login: String,
     /// The policy set in force.
     pub policy_set: String,
@@ -187,6 +187,9 @@ pub(super) fn rows(event: Event, known: &Known) -> Vec<Row> {
             .map(|item| {
                 let mut row = bare.clone().of_lineage(known, item.lineage);
                 row.event = "decision";
+                if let (true, Some(seer)) = (row.login.is_empty(), known.seer(item.lineage)) {
+                    row.login = seer.to_string();
+                }
                 row.policy_set = item.hash.to_string();
                 row.task = item.task.to_string();
                 row.action = action_of(item.verdict.as_ref());

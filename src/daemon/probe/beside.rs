@@ -26,20 +26,14 @@ impl Prober {
     pub(super) async fn people(&mut self) -> Result<(), DaemonError> {
         let me = self.settings.server.login.clone();
         let own = self.users("the login's own record", &[&me]).await?;
-        let mine = own
-            .as_ref()
-            .and_then(|look| users(look).remove(me.as_str()));
+        let mine = own.and_then(|mut found| found.remove(me.as_str()));
         self.traits.people.own_record = Some(mine.is_some());
         if let Some((key, status)) = mine {
             self.states([status].into_iter().flatten());
             self.own_key = key;
         }
         if let Some(key) = self.own_key.clone() {
-            let path = format!(
-                "/users/{}?fields={}&roles=assigned",
-                encode(key.as_str()),
-                encode("User Login")
-            );
+            let path = roles_path(&key);
             if let Some(look) = self.try_look("the login's roles", &path).await? {
                 self.traits.scope.roles = roles(&look.body);
             }
@@ -57,11 +51,7 @@ impl Prober {
         if asked.is_empty() {
             return Ok(());
         }
-        let found = self
-            .users("users", &asked)
-            .await?
-            .map(|look| users(&look))
-            .unwrap_or_default();
+        let found = self.users("users", &asked).await?.unwrap_or_default();
         let shown: Vec<&&Login> = asked
             .iter()
             .filter(|login| found.contains_key(login.as_str()))
@@ -76,7 +66,7 @@ impl Prober {
                 .find(|login| !found.contains_key(login.as_str()));
             if let Some(login) = missing {
                 let single = self.users("users", &[login]).await?;
-                let shown = single.is_some_and(|look| users(&look).contains_key(login.as_str()));
+                let shown = single.is_some_and(|found| found.contains_key(login.as_str()));
                 self.traits.people.shown += u64::from(shown);
                 self.traits.people.joined = shown.then_some(false);
             }
@@ -95,18 +85,33 @@ impl Prober {
         }
     }
 
-    async fn users(&mut self, what: &str, whom: &[&Login]) -> Result<Option<Look>, DaemonError> {
+    /// Those of these people whom the server shows, over all pages; `None` where it can't be asked so.
+    async fn users(&mut self, what: &str, whom: &[&Login]) -> Result<Option<Users>, DaemonError> {
         let asked: Vec<String> = whom
             .iter()
             // whom a filter can't name is not asked for
             .filter_map(|login| equals("User Login", login.as_str()).ok())
             .collect();
-        let path = format!(
-            "/users?offset=1&limit=200&q={}&fields={}",
+        let query = format!(
+            "limit=200&q={}&fields={}",
             encode(&asked.join(" or ")),
             encode(FIELDS)
         );
-        self.try_look(what, &path).await
+        let (mut found, mut offset) = (Users::new(), 1);
+        // a page holds one at least
+        for _ in whom {
+            let path = format!("/users?offset={offset}&{query}");
+            let Some(look) = self.try_look(what, &path).await? else {
+                return Ok((offset > 1).then_some(found));
+            };
+            let rows = rows_of(&look.body, "users").len();
+            found.extend(users(&look));
+            if rows == 0 || !has_more(&look.body) {
+                break;
+            }
+            offset += rows;
+        }
+        Ok(Some(found))
     }
 
     pub(super) async fn single(&mut self) -> Result<(), DaemonError> {
@@ -268,8 +273,20 @@ fn word_of(id: Option<&Value>) -> &'static str {
     }
 }
 
-/// The users of an answer: key and state as sent, by login.
-fn users(look: &Look) -> BTreeMap<String, (Option<UserKey>, Option<String>)> {
+/// Key and state as sent, by login.
+type Users = BTreeMap<String, (Option<UserKey>, Option<String>)>;
+
+/// True where a page says that another one follows.
+fn has_more(body: &Value) -> bool {
+    match body.get("hasMore") {
+        Some(Value::Bool(more)) => *more,
+        Some(Value::String(more)) => more.trim().eq_ignore_ascii_case("true"),
+        _ => false,
+    }
+}
+
+/// The users of an answer.
+fn users(look: &Look) -> Users {
     let rows = rows_of(&look.body, "users");
     rows.iter()
         .filter_map(|row| {
@@ -303,6 +320,15 @@ fn text(row: &Value, names: &[&str]) -> Option<String> {
         };
         value.or_else(|| row.get(*name)).and_then(plain)
     })
+}
+
+/// Where a user's own roles are asked for.
+pub fn roles_path(key: &UserKey) -> String {
+    format!(
+        "/users/{}?fields={}&roles=assigned",
+        encode(key.as_str()),
+        encode("User Login")
+    )
 }
 
 /// The roles that a user's own answer names; `None` where it names none of its own accord.

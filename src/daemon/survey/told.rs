@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::Surveyor;
+use super::roles::{Roles, by_own_roles};
 use crate::daemon::cache::Cache;
 use crate::daemon::evaluate::Evaluated;
 use crate::daemon::watch::Watch;
 use crate::model::hash::FastSet;
 use crate::model::{Login, Owner, Snapshot, TaskId};
+use crate::survey::render::counted;
 use crate::survey::{Reads, Road, Row, Scope};
 
 /// Owners of hidden tasks that are named.
@@ -59,6 +61,7 @@ impl Surveyor {
             hidden.push(("others".to_owned(), rest));
         }
         let by_roles = roles.values().sum();
+        let own_roles = by_own_roles(cache, me, rows);
         let total = u64::try_from(rows.len()).unwrap_or(u64::MAX);
         let mut scope = Scope {
             statement: String::new(),
@@ -67,7 +70,12 @@ impl Surveyor {
                     road: "the list (GET /provtasks)".to_owned(),
                     tasks: total,
                     shows: format!(
-                        "what is assigned to {me} and to its roles; by Oracle's documentation nothing of anybody else"
+                        "what is assigned to {me} and to its roles; by Oracle's documentation nothing of anybody else{}",
+                        if by_others > 0 || own_roles.is_some_and(|own| own < by_roles) {
+                            ", and here more than that"
+                        } else {
+                            ""
+                        }
                     ),
                 },
                 Road {
@@ -86,6 +94,7 @@ impl Surveyor {
             unreadable: listed.unreadable,
             own,
             by_roles,
+            by_own_roles: own_roles,
             by_others,
             by_nobody,
             roles: sorted(roles),
@@ -98,7 +107,13 @@ impl Surveyor {
         scope
     }
 
-    pub(super) fn reads(&self, cache: &Cache, listed: &Listed, rows: &[Row]) -> Reads {
+    pub(super) fn reads(
+        &self,
+        cache: &Cache,
+        listed: &Listed,
+        roles: &Roles,
+        rows: &[Row],
+    ) -> Reads {
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         let people: BTreeSet<&Login> = rows
             .iter()
@@ -119,6 +134,8 @@ impl Surveyor {
             people: count(people.len()),
             people_read: count(read.count()),
             people_not_shown: count(not_shown.count()),
+            roles: roles.owning,
+            roles_read: roles.told,
             accounts,
             accounts_read: accounts.min(count(cache.accounts().count())),
             taken_over: self.taken_over,
@@ -190,16 +207,40 @@ fn statement(scope: &Scope, me: &Login, total: u64) -> String {
     let mut text = format!(
         "This report knows the {total} open tasks that the server shows to {me}, and no others: visible to this login is not existing. "
     );
-    if scope.by_others == 0 {
-        text += &format!(
-            "All of them belong to {me} or to its roles, so the list may be this login's own queue only; how many tasks others have is not known."
-        );
-    } else {
-        text += &format!(
-            "{} of them belong to {} other people, so the list is wider than this login's own queue; whether it is everybody's is not known.",
-            scope.by_others, scope.other_owners
-        );
+    let mut wider = Vec::new();
+    if scope.by_others > 0 {
+        wider.push(format!(
+            "{} of them belong to {}",
+            scope.by_others,
+            counted(scope.other_owners, "other person", "other people")
+        ));
     }
+    if let Some(other) = scope.by_other_roles().filter(|other| *other > 0) {
+        let them = if wider.is_empty() {
+            " of them belong"
+        } else {
+            ""
+        };
+        wider.push(format!("{other}{them} to roles in which {me} is not"));
+    }
+    text += &match (wider.is_empty(), scope.by_own_roles) {
+        (false, _) => format!(
+            "{}, so the list is wider than this login's own queue; whether it is everybody's is not known.",
+            wider.join(" and ")
+        ),
+        (true, Some(_)) => format!(
+            "{} to {me} or to its roles, so the list may be this login's own queue only; how many tasks others have is not known.",
+            if scope.by_nobody > 0 {
+                "All that name an owner belong"
+            } else {
+                "All of them belong"
+            }
+        ),
+        (true, None) => format!(
+            "{} of them belong to {me} and {} to roles; in which roles {me} is was not shown, so whether the list is its own queue or more is not known, nor how many tasks others have.",
+            scope.own, scope.by_roles
+        ),
+    };
     let hidden = scope.hidden_tasks();
     if hidden > 0 {
         text += &format!(

@@ -1,5 +1,6 @@
 //! The backlog as CSV, one row per task class (RFC 4180); a cell that a spreadsheet would take for a formula is made plain text.
 
+use super::open_access_line;
 use crate::survey::report::Report;
 
 const HEAD: [&str; 9] = [
@@ -14,7 +15,7 @@ const HEAD: [&str; 9] = [
     "example_task",
 ];
 
-/// A comment on what the numbers cover comes first, as a row of its own: whatever leaves the report leaves with it.
+/// Comments on what the numbers cover, and on access that is still open, come last, each as a row of its own: whatever leaves the report leaves with them.
 pub fn csv(report: &Report) -> String {
     let mut out = String::new();
     line(&mut out, HEAD.iter().copied());
@@ -40,8 +41,10 @@ pub fn csv(report: &Report) -> String {
             .into_iter(),
         );
     }
-    let statement = format!("# {}", report.scope.statement);
-    line(&mut out, std::iter::once(statement.as_str()));
+    for said in [&report.scope.statement, &open_access_line(report)] {
+        let said = format!("# {said}");
+        line(&mut out, std::iter::once(said.as_str()));
+    }
     out
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::{
-    REASONS_SHOWN, chart, counted, day, fate, grouped, invisible, moment, open_access_line,
-    policy_line, reads_line, stale_line, verdict,
+    REASONS_SHOWN, chart, counted, day, fate, grouped, invisible, moment, open_access_line, owners,
+    policy_line, reads_line, stale_line, stuck_line, verdict,
 };
 use crate::survey::count::{Axis, along};
 use crate::survey::report::{LeaverTask, OpenAccess, Report};
@@ -120,7 +120,7 @@ fn tiles(out: &mut String, report: &Report) {
         (report.tasks, "open tasks visible to this login", false),
         (
             len(&report.open_access.tasks),
-            "revokes and disables open for people who are gone",
+            "revokes and disables open for people who are gone, or whose leave date has passed",
             true,
         ),
         (
@@ -206,12 +206,10 @@ fn leaver(task: &LeaverTask) -> Vec<Cell> {
 }
 
 fn stuck(out: &mut String, report: &Report) {
-    let tasks: u64 = report.stuck.iter().map(|owner| owner.tasks).sum();
     let _ = write!(
         out,
-        "<section>\n<h2>Tasks whose owner can&#39;t act</h2>\n<p>{} of {}.</p>\n",
-        counted(tasks, "task", "tasks"),
-        counted(len(&report.stuck), "owner", "owners")
+        "<section>\n<h2>Tasks whose owner can&#39;t act</h2>\n<p>{}</p>\n",
+        escape(&stuck_line(report))
     );
     if !report.stuck.is_empty() {
         table(
@@ -392,20 +390,13 @@ fn scope(out: &mut String, report: &Report) {
             ]
         }),
     );
-    let others = counted(scope.other_owners, "other person", "other people");
-    let owners = [
-        (report.login.as_str(), scope.own),
-        ("roles", scope.by_roles),
-        (&others, scope.by_others),
-        ("not named", scope.by_nobody),
-    ];
     table(
         out,
         "Owners of the listed tasks",
         &["owner of listed tasks", "tasks"],
-        owners
-            .iter()
-            .map(|(who, n)| vec![Cell::Text((*who).to_owned()), Cell::Count(*n)]),
+        owners(report)
+            .into_iter()
+            .map(|(who, n)| vec![Cell::Text(who), Cell::Count(n)]),
     );
     if !scope.hidden.is_empty() {
         table(

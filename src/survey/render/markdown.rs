@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{
-    REASONS_SHOWN, counted, day, fate, grouped, moment, open_access_line, policy_line, reads_line,
-    stale_line, verdict,
+    REASONS_SHOWN, counted, day, fate, grouped, moment, open_access_line, owners, policy_line,
+    reads_line, stale_line, stuck_line, verdict,
 };
 use crate::survey::count::{Axis, along};
 use crate::survey::report::{LeaverTask, Report};
@@ -57,19 +57,12 @@ pub fn markdown(report: &Report) -> String {
         &["road", "open tasks seen", "shows"],
         roads.map(|road| vec![road.road.clone(), grouped(road.tasks), road.shows.clone()]),
     );
-    let owners = [
-        (report.login.clone(), report.scope.own),
-        ("roles".to_owned(), report.scope.by_roles),
-        (
-            counted(report.scope.other_owners, "other person", "other people"),
-            report.scope.by_others,
-        ),
-        ("not named".to_owned(), report.scope.by_nobody),
-    ];
     table(
         &mut out,
         &["owner of listed tasks", "tasks"],
-        owners.into_iter().map(|(who, n)| vec![who, grouped(n)]),
+        owners(report)
+            .into_iter()
+            .map(|(who, n)| vec![who, grouped(n)]),
     );
     if !report.scope.hidden.is_empty() {
         let hidden = report.scope.hidden.iter();
@@ -141,16 +134,10 @@ fn leavers(out: &mut String, tasks: &[LeaverTask]) {
 }
 
 fn stuck(out: &mut String, report: &Report) {
-    let tasks: u64 = report.stuck.iter().map(|owner| owner.tasks).sum();
     let _ = writeln!(
         out,
-        "## Tasks whose owner can't act\n\n{} of {}.\n",
-        counted(tasks, "task", "tasks"),
-        counted(
-            u64::try_from(report.stuck.len()).unwrap_or(u64::MAX),
-            "owner",
-            "owners"
-        )
+        "## Tasks whose owner can't act\n\n{}\n",
+        text(&stuck_line(report))
     );
     if report.stuck.is_empty() {
         return;

@@ -12,6 +12,7 @@ pub use markdown::markdown;
 use jiff::Timestamp;
 
 use super::report::{Outlook, Reads, Report};
+use super::row::PersonWord;
 
 /// Rows of a masked-reasons table that are shown; the others are counted in a last one.
 pub const REASONS_SHOWN: usize = 40;
@@ -54,13 +55,15 @@ pub fn grouped(count: u64) -> String {
 /// What is to be said of access that is still open, in one sentence.
 pub fn open_access_line(report: &Report) -> String {
     let open = &report.open_access;
-    let tasks = u64::try_from(open.tasks.len()).unwrap_or(u64::MAX);
+    let all = u64::try_from(open.tasks.len()).unwrap_or(u64::MAX);
+    let tasks = all.saturating_sub(open.active_tasks);
     let mut line = if tasks == 0 {
         "No open revoke or disable of somebody who is known to be gone is in the list.".to_owned()
     } else {
         let oldest = open
             .tasks
-            .first()
+            .iter()
+            .find(|task| task.person_state != PersonWord::ActivePast.as_str())
             .and_then(|task| Some((task.days?, &task.since_by)));
         let oldest = oldest.map_or(String::new(), |(days, by)| {
             let days = u64::try_from(days).unwrap_or(0);
@@ -70,12 +73,22 @@ pub fn open_access_line(report: &Report) -> String {
             )
         });
         format!(
-            "{} of {} who are gone {} still open{oldest}.",
+            "{} of {} who {} gone {} still open{oldest}.",
             counted(tasks, "revoke or disable", "revokes and disables"),
             counted(open.people, "person", "people"),
+            if open.people == 1 { "is" } else { "are" },
             if tasks == 1 { "is" } else { "are" },
         )
     };
+    if open.active_tasks > 0 {
+        let is = if open.active_tasks == 1 { "is" } else { "are" };
+        let more = if tasks == 0 { "" } else { " more" };
+        line += &format!(
+            " {}{more} {is} open of {} whom OIG calls active although the leave date has passed.",
+            grouped(open.active_tasks),
+            counted(open.active_people, "person", "people"),
+        );
+    }
     if open.not_told > 0 {
         line += &format!(
             " Of {} more it could not be told whether the person is gone.",
@@ -83,6 +96,48 @@ pub fn open_access_line(report: &Report) -> String {
         );
     }
     line
+}
+
+/// How many tasks have an owner who can't act, and of which roles that could be told.
+pub fn stuck_line(report: &Report) -> String {
+    let tasks: u64 = report.stuck.iter().map(|owner| owner.tasks).sum();
+    let owners = u64::try_from(report.stuck.len()).unwrap_or(u64::MAX);
+    let line = format!(
+        "{} of {}.",
+        counted(tasks, "task", "tasks"),
+        counted(owners, "owner", "owners")
+    );
+    let reads = &report.reads;
+    match (reads.roles, reads.roles_read) {
+        (0, _) => line,
+        (roles, 0) => format!(
+            "{line} Roles were not looked into: the members of the {} that own tasks were not shown or not read.",
+            counted(roles, "role", "roles")
+        ),
+        (roles, read) => format!(
+            "{line} {} of {} that {} tasks were looked into, by the direct members that this login is shown.",
+            grouped(read),
+            counted(roles, "role", "roles"),
+            if roles == 1 { "owns" } else { "own" }
+        ),
+    }
+}
+
+/// Whose the listed tasks are, with how many.
+pub fn owners(report: &Report) -> Vec<(String, u64)> {
+    let scope = &report.scope;
+    let mut rows = vec![(report.login.clone(), scope.own)];
+    match (scope.by_own_roles, scope.by_other_roles()) {
+        (Some(own), Some(other)) => {
+            rows.push((format!("roles of {}", report.login), own));
+            rows.push(("other roles".to_owned(), other));
+        }
+        _ => rows.push(("roles".to_owned(), scope.by_roles)),
+    }
+    let others = counted(scope.other_owners, "other person", "other people");
+    rows.push((others, scope.by_others));
+    rows.push(("not named".to_owned(), scope.by_nobody));
+    rows
 }
 
 /// What is to be said of grants to people who are gone.
