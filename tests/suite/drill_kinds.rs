@@ -9,7 +9,8 @@ fn why(drill: &Drill) -> BTreeMap<String, String> {
     let truth = drill.truth();
     let tasks = truth["tasks"].as_array().expect("tasks");
     let user = |id: &str| {
-        let own = tasks.iter().find(|task| task["id"].to_string() == id);
+        let id: u64 = id.parse().ok()?;
+        let own = tasks.iter().find(|task| task["id"] == id);
         own.and_then(|task| task["beneficiary"].as_str())
             .map(str::to_owned)
     };
