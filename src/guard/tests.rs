@@ -544,6 +544,9 @@ fn released_by_age_lets_the_old_pass_and_needs_say_what_to_read() {
     case.now = hours(10 + 15 * 24);
     assert_eq!(case.refusal(), Some(R::TooOld));
     case.released_by_age = true;
+    if let Known::Yes { as_of, .. } = &mut case.account {
+        *as_of = case.now;
+    }
     assert_eq!(case.refusal(), None);
     for kind in Kind::ALL {
         let needs = needs(kind, &Action::Retry);

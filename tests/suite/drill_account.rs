@@ -201,7 +201,7 @@ task = [{ task = "Disable User", failure = "lock" }]
 "#;
     let faults = [
         ("forbidden", "403"),
-        ("not_found", "was not found"),
+        ("not_found", "404"),
         ("html500", "500"),
         ("truncated_json", "JSON"),
     ];
