@@ -16,9 +16,14 @@ use crate::oig::OigError;
 /// Causes that were said, and when: whoever asks `explain` has a cache of his own, and says none of them again.
 static TOLD: Mutex<BTreeMap<String, Timestamp>> = Mutex::new(BTreeMap::new());
 
-/// True where the log has not named this cause for a day; it counts as named from now on.
+/// True where the log has not named this cause for a day; it counts as named from now on. What was shown of the
+/// answer, and how long it was, make no other cause.
 fn is_news(cause: &str, now: Timestamp) -> bool {
     const A_DAY: SignedDuration = SignedDuration::from_hours(24);
+    let cause = cause.split(['{', '<']).next().unwrap_or(cause);
+    let bytes = |word: &&str| word.len() > 3 && word.bytes().all(|b| b.is_ascii_digit());
+    let words = cause.split_whitespace().filter(|word| !bytes(word));
+    let cause = &*words.collect::<Vec<_>>().join(" ");
     let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
     told.retain(|_, at| now.duration_since(*at) < A_DAY);
     if told.contains_key(cause) {
