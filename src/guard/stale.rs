@@ -306,10 +306,9 @@ fn given_again(input: &GuardInput<'_>) -> Result<(), Refusal> {
     let not_yet = |why: &str| {
         Refusal::new(RefusalReason::AccountUnknown, input.account_scope()).with("why", why)
     };
-    if !is_long_open(input.origin, input.now) {
-        return Ok(());
-    }
+    let waits = is_long_open(input.origin, input.now);
     match (value.from_process, &input.unread) {
+        _ if !waits => {}
         (true, _) if input.fresh(*as_of).is_none() => return Err(not_yet(TOO_OLD)),
         (false, None) => return Err(not_yet(FINISHED_NOT_READ)),
         _ => {}
