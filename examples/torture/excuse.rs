@@ -453,7 +453,8 @@ impl<'a> Excuses<'a> {
 
     /// A task that a person has to look at because it was sent in vain really was: three requests that
     /// named it met a fault of theirs and were never applied since it last ran (what is the whole server's by
-    /// its status counts only where it was alone), or one that named it alone was forbidden.
+    /// its status counts only where it was alone), or one that named it alone was forbidden, or the
+    /// item was refused for want of a right.
     pub fn in_vain(&self, task: u64, until: usize) -> Verdict {
         let root = &self.evidence.known(&Value::from(task))?["root"];
         let mut vain = 0;
@@ -471,7 +472,7 @@ impl<'a> Excuses<'a> {
                     vain = 0;
                 } else if row["fault"].is_null() || (OF_THE_SERVER.contains(&status) && !alone) {
                     continue;
-                } else if status == 403 && alone {
+                } else if (status == 403 && alone) || row["fault"] == "ForbidItems" {
                     return Ok(());
                 } else {
                     vain += 1;

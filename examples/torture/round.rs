@@ -380,11 +380,12 @@ impl Round {
         Ok(())
     }
 
-    /// A person lets go on what was sent in vain too often while requests failed by themselves, as the
+    /// A person lets go on what was sent in vain too often, or refused for want of a right, while requests failed by themselves, as the
     /// inbox says; that they heal then is not excused, and that they were in vain is judged.
     fn reset(&mut self, inbox: &Value, rows: usize) -> Result<(), Trouble> {
         let items = inbox.as_array().into_iter().flatten();
-        let parked = items.filter(|item| item["why"] == "sent_in_vain");
+        let parked =
+            items.filter(|item| item["why"] == "sent_in_vain" || item["why"] == "not_authorised");
         for id in parked.flat_map(|item| item["tasks"].as_array().into_iter().flatten()) {
             let id = id.as_str().unwrap_or_default();
             // one that is being read back is refused, and asked for again later

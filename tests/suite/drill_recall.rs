@@ -57,11 +57,11 @@ async fn in_the_middle(setup: Setup) -> Drill {
     drill.run_for("21m").await;
     let from = drill.journal().len();
     drill.approve_backlog();
-    for _ in 0..120 {
+    for _ in 0..400 {
         if reread(&drill, from) > 0 {
             break;
         }
-        drill.run_for("10s").await;
+        drill.run_for("3s").await;
     }
     assert!(reread(&drill, from) > 0, "nothing is read once more");
     assert_eq!(puts(&drill), 0, "nothing is sent yet");
@@ -78,7 +78,7 @@ fn edit(drill: &Drill, from: &str, to: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pause_reaches_a_batch_that_is_being_read_once_more() {
-    let mut drill = in_the_middle(groups(6, 4).config(ALWAYS)).await;
+    let mut drill = in_the_middle(groups(6, 10).config(ALWAYS)).await;
     let said = drill.done(&["pause", "--why", "a change at the target"]);
     assert!(said.contains("0 requests already claimed"), "{said}");
     drill.run_for("1h").await;
@@ -103,7 +103,7 @@ async fn a_pause_reaches_a_batch_that_is_being_read_once_more() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reload_reaches_a_batch_that_is_being_read_once_more() {
-    let mut drill = in_the_middle(groups(6, 4).config(ALWAYS)).await;
+    let mut drill = in_the_middle(groups(6, 10).config(ALWAYS)).await;
     edit(&drill, "global = \"enforce\"", "global = \"observe\"");
     drill.signal(rustix::process::Signal::HUP);
     let reloaded = |drill: &Drill| drill.log().contains("mode=observe");
@@ -120,7 +120,7 @@ async fn a_reload_reaches_a_batch_that_is_being_read_once_more() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_does_not_wait_for_readings_before_a_claim() {
     let grace = ALWAYS.to_owned() + "\ngrace = \"2s\"";
-    let mut drill = in_the_middle(groups(6, 4).config(&grace)).await;
+    let mut drill = in_the_middle(groups(6, 10).config(&grace)).await;
     drill.stop();
     assert!(
         !drill.log().contains("requests were still in flight"),
@@ -146,7 +146,7 @@ async fn what_a_newer_cycle_does_not_want_any_more_is_not_sent() {
         let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
         fs::read_to_string(dir.join(name)).expect("a shipped table")
     };
-    let setup = groups(6, 3)
+    let setup = groups(12, 14)
         .file("policies/10-heeds.rhai", HEEDS_NOTES)
         .file("policies/kinds.toml", shipped("kinds.toml"))
         .file("policies/reasons.toml", shipped("reasons.toml"))
@@ -204,7 +204,7 @@ async fn nothing_is_sent_on_facts_older_than_their_age_however_slow_a_reading_is
 /// A task that can't be read keeps itself back, not its neighbours.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_task_that_cannot_be_read_does_not_hold_back_its_batch() {
-    let mut drill = in_the_middle(groups(6, 4).config(ALWAYS)).await;
+    let mut drill = in_the_middle(groups(6, 10).config(ALWAYS)).await;
     let broken = json!({"fault": {"do": "html500", "on": "read", "probability": 1.0, "limit": 1}});
     drill.act(broken).await;
     for _ in 0..120 {
