@@ -78,6 +78,13 @@ pub fn probe(context: &Context, args: &ProbeArgs) -> Result<(), Failure> {
     }
     // what can't be written is told before anything is read
     if let Some(path) = &args.capture {
+        if path.symlink_metadata().is_ok() && !path.is_dir() {
+            let what = format!(
+                "{} is there already, and nothing is written over",
+                path.display()
+            );
+            return Err(Failure::new(Kind::Io, what).hint("name another file with --capture"));
+        }
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
         if path.is_dir() || dir.is_some_and(|dir| !dir.is_dir()) {
             let what = format!(

@@ -278,6 +278,44 @@ done = [{ task = "Telephone Updated", age = "3h" }]
     drill.judge_leaving(5).await;
 }
 
+/// Of a person who may be read his accounts are refused: the log says why, and does not name him.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_does_not_name_the_person_whose_accounts_are_refused() {
+    let world = r#"
+name = "refused"
+seed = 8
+[[target]]
+name = "AD"
+[[population]]
+target = "AD"
+accounts = 2
+prefix = "EMP"
+task = [{ task = "Add User to Group", failure = "lock" }]
+"#;
+    let mut drill = Setup::of(world).start().await;
+    for user in drill.truth()["users"].as_array().expect("users") {
+        let path = format!("/users/{}", user["key"]);
+        let fault = json!({"do": "forbidden", "on": "people", "path": path, "probability": 1.0});
+        drill.act(json!({ "fault": fault })).await;
+    }
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    drill.run_for("3h").await;
+    assert_eq!(waiting(&drill), counts([("account_unknown", 2)]));
+    let log = drill.log();
+    let named = log.matches("whether accounts are on could not be read");
+    assert_eq!(named.count(), 1, "{log}");
+    assert!(!log.contains("EMP000"), "{log}");
+    let told = drill.done(&["explain", &task_of(&drill, "EMP0001")]);
+    assert!(told.contains("403"), "{told}");
+    drill.act(json!({"clear_faults": true})).await;
+    drill.run_for("24h").await;
+    let evidence = drill.judge().await;
+    assert_eq!(evidence.count("healed"), 2);
+}
+
 /// A person's last day is over, and OIG still calls him active.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_past_his_end_date_is_given_nothing_though_he_is_called_active() {

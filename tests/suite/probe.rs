@@ -297,6 +297,20 @@ async fn a_clock_that_is_wrong_is_told_with_its_sign() {
 async fn a_capture_names_nobody_and_replaces_alike() {
     let house = House::of(&format!("{WORLD}{EVERYBODY}")).await;
     house.done(&["probe", "--capture", "capture.json", "--no-save"]);
+    // nothing is written over, the configuration least of all, and nothing is asked for it
+    let (asked, config) = (
+        house.requests(0).len(),
+        house.dir.path().join("provtaskd.toml"),
+    );
+    let before = fs::read(&config).expect("read");
+    for there in ["provtaskd.toml", "capture.json"] {
+        let out = house.cli(&["probe", "--capture", there, "--no-save"]);
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!(out.status.code(), Some(74), "{said}");
+        assert!(said.contains("is there already"), "{said}");
+    }
+    assert_eq!(fs::read(&config).expect("read"), before);
+    assert_eq!(house.requests(0).len(), asked);
     assert!(
         !house.dir.path().join("store").exists(),
         "although --no-save"

@@ -192,9 +192,10 @@ impl Collector<'_> {
                     let why = format!("{error} (user {login})");
                     let which = format!("user {key}");
                     let cause = why.replace(&which, "-").replace(login.as_str(), "-");
+                    // no log names a person; `explain` does
                     if is_news(&cause, at) {
                         tracing::warn!(
-                            %why,
+                            why = %error,
                             "whether accounts are on could not be read: what would give access to them waits (account_unknown); others with the same cause are not named here"
                         );
                     }
