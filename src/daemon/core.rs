@@ -80,6 +80,8 @@ pub enum Done {
         /// Of which configuration.
         of: u64,
     },
+    /// Tasks that hints name were read beside a cycle.
+    LookedUp(Box<super::by_id::LookedUp>),
     /// A slice of the walk through accounts has ended; only a stopped login is an error.
     Walked(Result<(), OigError>),
     /// Something was read from the journal.
@@ -271,6 +273,8 @@ pub struct Core {
     pub saving: Saving,
     /// Hints that tasks should be read, where any are taken.
     pub intake: Option<Intake>,
+    /// Tasks that hints name are read beside the cycles now.
+    pub looking_up: bool,
     /// The walk through the accounts of persons.
     pub walking: Walking,
     /// Where events are taken.
@@ -369,6 +373,7 @@ impl Core {
             pauses: self.governor.pauses(self.clock.now()).into(),
             blocked: Arc::new(self.blocked(self.clock.now())),
             intake: self.intake.clone(),
+            hints_beside: !self.once,
             watch: self.another.since,
         }
     }
@@ -493,6 +498,7 @@ impl Core {
             Ok(Done::Sent(sent)) => self.sent_done(*sent).await,
             Ok(Done::Justified(done)) => self.justified(*done).await,
             Ok(Done::Looked(looked)) => self.look_done(looked).await,
+            Ok(Done::LookedUp(told)) => self.look_up_done(*told).await,
             Ok(Done::Walked(ended)) => self.walk_done(ended).await,
             Ok(Done::Absences { of }) => {
                 self.absences_read(of);

@@ -7,6 +7,7 @@ mod answer;
 mod ask;
 pub mod audit;
 mod backlog;
+mod by_id;
 mod cache;
 mod collect;
 mod conclude;

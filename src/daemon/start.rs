@@ -419,6 +419,7 @@ async fn assemble(
         governor_stored: None,
         saving: Saving::default(),
         intake: None,
+        looking_up: false,
         walking: super::walk::Walking::default(),
         intake_at: None,
         metered_intake: Metered::default(),

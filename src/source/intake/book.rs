@@ -145,6 +145,22 @@ impl Book {
         }
     }
 
+    /// These are being read: until that has told something they bring no cycle forward.
+    pub fn are_read(&mut self, hints: &[Hint]) {
+        for hint in hints {
+            let waiting = self.waiting.get_mut(&hint.task);
+            if let Some(waiting) = waiting.filter(|waiting| waiting.turn == hint.turn) {
+                waiting.asked = true;
+            }
+        }
+    }
+
+    /// True while there is a hint for that task: what was read beside a cycle may have come to its end by the list of
+    /// the next one.
+    pub fn holds(&self, hint: &Hint) -> bool {
+        self.waiting.contains_key(&hint.task) || self.followed.contains_key(&hint.task)
+    }
+
     /// Whether an event may be taken after those that are taken together with it.
     pub fn may(&self, coming: &Coming, together: &mut Together, now: i64) -> May {
         if let Some((print, _)) = &coming.event {
@@ -495,6 +511,24 @@ mod tests {
         let second = book.hints().remove(1);
         book.had_turn([&second]);
         assert_eq!(order(&book), ["3", "1", "2"]);
+    }
+
+    #[test]
+    fn what_is_being_read_brings_no_cycle_forward_and_a_new_word_of_it_does() {
+        let mut book = Book::new(10);
+        taken(&mut book, &coming("a", 9, &["1", "2"]), 0);
+        let first = book.hints();
+        book.are_read(&first);
+        assert!(!book.is_wanted());
+        assert!(first.iter().all(|hint| book.holds(hint)), "they wait on");
+        // the list shows one of them meanwhile: what the reading tells of it later is of no hint
+        book.end(&first[0], HintEnd::Listed);
+        assert!(!book.holds(&first[0]));
+        taken(&mut book, &coming("b", 9, &["2"]), 0);
+        book.are_read(&first);
+        assert!(book.is_wanted(), "that reading has begun before it");
+        book.end(&first[1], HintEnd::NotFound);
+        assert!(book.holds(&first[1]) && book.is_wanted());
     }
 
     #[test]

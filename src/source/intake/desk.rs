@@ -205,6 +205,9 @@ fn end(
     {
         let mut book = shared.book();
         for (hint, end) in ends {
+            if !book.holds(&hint) {
+                continue;
+            }
             let end = match end {
                 Some(end) => end,
                 None if book.in_vain(&hint) => HintEnd::Unreadable,
