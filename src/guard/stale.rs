@@ -187,7 +187,8 @@ pub(super) fn rests(input: &GuardInput<'_>) -> Arc<[ReadValue]> {
         match value.of(process) {
             OfAccount::Status(status) => add("account", status, *as_of),
             OfAccount::Missing => add("account", &"not among the person's", *as_of),
-            OfAccount::NotShown => add("account", &"no status shown", *as_of),
+            OfAccount::NoStatus => add("account", &"no status shown", *as_of),
+            OfAccount::NotTold => add("account", &"not told among the person's", *as_of),
         }
         if let Some(end) = &value.end {
             add("end_date", &end.shown, *as_of);
@@ -228,11 +229,17 @@ fn is_on(
         return Err(unknown(MOVED));
     }
     let status = match of {
-        OfAccount::NotShown => return Ok(None),
-        OfAccount::Missing if input.kind == Kind::Create => return Ok(None),
+        OfAccount::NoStatus => return Ok(None),
+        // what is yet to be made need not be there
+        OfAccount::Missing | OfAccount::NotTold if input.kind == Kind::Create => return Ok(None),
         OfAccount::Missing => {
             return Err(unknown(
                 "the accounts that the server shows of the beneficiary do not hold it",
+            ));
+        }
+        OfAccount::NotTold => {
+            return Err(unknown(
+                "the server does not show the beneficiary's accounts, or not all of them with their keys",
             ));
         }
         OfAccount::Status(status) => status,

@@ -102,6 +102,7 @@ mod records_v5;
 mod records_v6;
 mod records_v7;
 mod records_v8;
+mod drill_front;
 
 mod road;
 mod road_traits;
