@@ -298,12 +298,9 @@ fn given_again(input: &GuardInput<'_>) -> Result<(), Refusal> {
     };
     let gave = |s: &&Sibling| {
         let whole = matches!(s.kind, Kind::Create | Kind::Enable) && s.child.is_none();
-        let row = s.kind == Kind::Grant && s.child.is_some() && s.child == input.task.child;
-        (if input.task.child.is_some() {
-            row
-        } else {
-            whole
-        }) && s.status.is_done()
+        let row = s.kind == Kind::Grant && s.child.is_some() && s.child == input.row();
+        (if input.row().is_some() { row } else { whole })
+            && s.status.is_done()
             && input.dated
             && input.is_later(s)
     };
@@ -362,7 +359,7 @@ fn later_opposite(input: &GuardInput<'_>, other: &Sibling) -> bool {
 /// True where the revoke is about the account, or about the row that this task gives. A revoke that
 /// shows its child row takes that row only; a grant that does not show its own may be that row.
 fn takes_from(input: &GuardInput<'_>, other: &Sibling) -> bool {
-    match (&other.child, &input.task.child) {
+    match (&other.child, &input.row()) {
         (None, _) => true,
         (Some(theirs), Some(ours)) => theirs == ours,
         (Some(_), None) => input.kind == Kind::Grant,

@@ -389,7 +389,7 @@ task = [{ task = "Disable User", failure = "network" }]
 done = [{ task = "Enable User", age = "24h" }]
 "#;
 
-async fn rehired(form: bool) -> (u64, Vec<Value>) {
+async fn rehired(form: bool) -> (usize, Vec<Value>) {
     use crate::intake_support::{Event, SECRET, address, secrets, tasks_of};
     let world = format!("{REHIRED}[[user]]\nlogin = \"OTHER\"\n");
     let setup =
@@ -414,7 +414,7 @@ async fn rehired(form: bool) -> (u64, Vec<Value>) {
                 .as_array()
                 .expect("tasks")
                 .iter()
-                .any(|task| task["id"].to_string() == *id && task["status"] == "R")
+                .any(|task| task["id"].as_u64() == id.parse().ok() && task["status"] == "R")
         })
         .collect();
     assert_eq!(open.len(), 3);
@@ -442,7 +442,7 @@ async fn rehired(form: bool) -> (u64, Vec<Value>) {
         .count();
     let inbox = drill.inbox();
     drill.judged_elsewhere();
-    (off as u64, inbox)
+    (off, inbox)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -485,7 +485,8 @@ task = [{ task = "Telephone Updated", failure = "network", heals_after = 1 }]
         let mut past = past.lock().expect("a lock");
         let of = past.entry(seen.path.clone()).or_default();
         of.push(text);
-        (of.len() % 2 == 0)
+        of.len()
+            .is_multiple_of(2)
             .then(|| of.get(of.len().saturating_sub(4)).cloned())
             .flatten()
             .map(|text| ("200 OK", text))

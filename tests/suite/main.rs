@@ -32,6 +32,7 @@ mod drill_crash;
 mod drill_doubt;
 mod drill_end;
 mod drill_feed;
+mod drill_front;
 mod drill_full;
 mod drill_guard;
 mod drill_hands;
@@ -102,7 +103,6 @@ mod records_v5;
 mod records_v6;
 mod records_v7;
 mod records_v8;
-mod drill_front;
 
 mod road;
 mod road_traits;
