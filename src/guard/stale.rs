@@ -101,7 +101,8 @@ pub(super) fn account(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> 
     }
     if input.kind.takes_access() {
         // however long it queues, it is asked again by each cycle: readings that grow old don't hold it up
-        return given_again(input).map(|()| None);
+        let again = given_again(input);
+        return again.or_else(|why| gone_or(input, why)).map(|()| None);
     }
     let unknown = |why: &str| {
         let refusal = Refusal::new(RefusalReason::AccountUnknown, input.account_scope());
@@ -323,6 +324,28 @@ fn given_again(input: &GuardInput<'_>) -> Result<(), Refusal> {
         return Err(refusal.for_person());
     }
     Ok(())
+}
+
+/// Who is gone, by OIG's own word, has not come back: whatever was done in his account since, what takes it from him is
+/// asked about no more. That is read before a person is asked.
+fn gone_or(input: &GuardInput<'_>, why: Refusal) -> Result<(), Refusal> {
+    if why.reason != RefusalReason::StaleGrant {
+        return Err(why);
+    }
+    let not_yet = |why: &str| {
+        Refusal::new(RefusalReason::BeneficiaryUnknown, input.task_scope()).with("why", why)
+    };
+    // a young one is judged by what is known
+    let reads = is_long_open(input.origin, input.now);
+    match input.beneficiary {
+        Known::Yes { as_of, .. } if input.fresh(*as_of).is_none() && reads => Err(not_yet(TOO_OLD)),
+        Known::Yes { value, as_of } if input.fresh(*as_of).is_some() => match value.status {
+            UserStatus::Disabled | UserStatus::Deleted => Ok(()),
+            _ => Err(why),
+        },
+        Known::No { why } if &**why == NOT_ASKED && reads => Err(not_yet(NOT_ASKED)),
+        _ => Err(why),
+    }
 }
 
 /// True for a task that tells why what was stale is so no more: the one that took access did not come about,

@@ -428,7 +428,9 @@ impl Drill {
     /// Ends a drill of one fault, which looks at that alone.
     pub fn judged_elsewhere(mut self) {
         self.judged = true;
-        self.stop();
+        if self.child.is_some() {
+            self.stop();
+        }
     }
 
     /// Ends the drill: all oracles hold, and all that could heal has healed.

@@ -146,7 +146,7 @@ async fn off_with(answer: Option<(&'static str, &'static str)>) -> (u64, BTreeMa
 }
 
 /// Puts a front end between a drill's daemon, which does not run yet, and its simulator.
-async fn behind(
+pub async fn behind(
     drill: &Drill,
     change: impl Fn(&crate::client_stub::Seen, &str) -> Option<(&'static str, String)>
     + Send
@@ -194,6 +194,14 @@ async fn off_accounts_are_given_nothing_where_the_answer_is_an_error_with_200() 
 async fn off_accounts_are_given_nothing_where_the_person_has_none_any_more() {
     let none = r#"{"links":[],"fields":[{"name":"usr_key","value":7}]}"#;
     let (stale, why) = off_with(Some(("200 OK", none))).await;
+    assert_eq!(stale, 0, "{why:?}");
+}
+
+/// One account of a person shows no key; that says nothing good of another that is not shown at all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn off_accounts_are_given_nothing_where_another_account_shows_no_key() {
+    let nameless = r#"{"fields":[{"name":"usr_key","value":7}],"accounts":[{"accountId":"9","status":"Waiting"},{"processInstanceKey":"5","status":"Provisioned"}]}"#;
+    let (stale, why) = off_with(Some(("200 OK", nameless))).await;
     assert_eq!(stale, 0, "{why:?}");
 }
 
@@ -352,7 +360,7 @@ async fn between(
 }
 
 /// The last segment of a path is a number, and the one before it is this.
-fn is_one(path: &str, of: &str) -> bool {
+pub fn is_one(path: &str, of: &str) -> bool {
     let path = path.split('?').next().unwrap_or_default();
     let mut parts = path.rsplit('/');
     let id = parts.next().unwrap_or_default();
@@ -461,18 +469,25 @@ async fn the_form_of_an_account_makes_no_row_of_a_disable() {
 /// A balancer before two nodes, one of which shows lists and tasks as they were some cycles ago.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_lags_behind_makes_nothing_run_twice() {
+    lagging("").await;
+    lagging("same_id = true").await;
+    lagging("run = \"later\"\nlater = \"4m\"\nsuccessor_delay = \"2m\"").await;
+}
+
+async fn lagging(more: &str) {
     let world = r#"
 name = "lagging"
 seed = 12
 [[target]]
 name = "AD"
 retries_anything = true
+MORE
 [[population]]
 target = "AD"
 accounts = 8
 task = [{ task = "Telephone Updated", failure = "network", heals_after = 1 }]
 "#;
-    let mut drill = Setup::of(world).start().await;
+    let mut drill = Setup::of(&world.replace("MORE", more)).start().await;
     type Past = std::collections::HashMap<String, Vec<String>>;
     let past: std::sync::Mutex<Past> = std::sync::Mutex::default();
     behind(&drill, move |seen, text| {
@@ -504,8 +519,8 @@ task = [{ task = "Telephone Updated", failure = "network", heals_after = 1 }]
     );
     let inbox = drill.inbox();
     drill.judged_elsewhere();
-    assert_eq!((told.0, told.1), (0, 0), "{told:?} {inbox:#?}");
-    assert_eq!(told.2, 8, "{inbox:#?}");
+    assert_eq!((told.0, told.1), (0, 0), "{more} {told:?} {inbox:#?}");
+    assert_eq!(told.2, 8, "{more} {inbox:#?}");
 }
 
 /// The event of a task comes before OIG has committed it, or another node answers: one 404 is no end of a hint that
