@@ -81,6 +81,7 @@ mod inputs;
 mod inputs_other;
 mod intake_attacks;
 mod intake_docs;
+mod intake_sender;
 mod intake_support;
 mod ledger;
 mod ledger_damage;
