@@ -90,6 +90,7 @@ mod mail;
 mod mutants;
 mod naive;
 mod naive_caught;
+mod named_files;
 mod opened;
 mod packaging;
 mod policy;
