@@ -9,7 +9,9 @@ use super::failure::{Failure, Kind};
 use super::moment::moment;
 use super::render;
 use crate::control::{PastFilter, PlanFilter, ReplayView, Reply, Request};
+use crate::model::settings::Settings;
 use crate::model::{ActionName, TargetName};
+use crate::policy;
 
 /// What the columns of `status` count.
 pub const COLUMNS: &str = "Columns of a target:
@@ -159,12 +161,23 @@ pub fn explain(context: &Context, args: ExplainArgs) -> Result<(), Failure> {
     }
 }
 
+/// Why a reload or a restart could not take the policies as they are on disk now.
+fn unusable(settings: &Settings) -> Option<String> {
+    let error = policy::load::load(&settings.policy).err()?;
+    Some(format!(
+        "{error}; what is live goes on, and neither a reload nor a restart takes these: mend them"
+    ))
+}
+
 pub fn status(context: &Context, args: &JsonArg) -> Result<(), Failure> {
-    let (reply, broken) = answer_with(context, Request::Status)?;
+    let (reply, settings) = answer_with(context, Request::Status)?;
     let Reply::Status(mut view) = reply else {
         return Err(unexpected());
     };
-    view.config_error = broken.map(|failure| failure.line());
+    match settings {
+        Ok(settings) => view.policy_error = unusable(&settings),
+        Err(failure) => view.config_error = Some(failure.line()),
+    }
     if args.json {
         print(&render::json(&view)?)?;
     } else {

@@ -13,6 +13,7 @@ mod collect;
 mod conclude;
 mod core;
 mod describe;
+mod ending;
 mod evaluate;
 mod even;
 mod facts;

@@ -1,6 +1,7 @@
 //! The one integration binary: whole-process and cross-room behaviour, judged from outside.
 
 mod admin;
+mod advice;
 mod architecture;
 mod audit_export;
 mod audit_older;

@@ -180,6 +180,34 @@ fn anchor_line(anchor: &AnchorView) -> String {
     line
 }
 
+/// Definitions that are listed; `--json` has all.
+const DEFINITIONS: usize = 10;
+
+/// Definitions of which nobody has said what they do.
+fn without_kind(out: &mut String, view: &StatusView, width: Width) {
+    for (name, tasks) in view.unmapped.iter().take(DEFINITIONS) {
+        let tasks = counted(*tasks, "task", "tasks");
+        let doubt = view.doubted.iter().find(|(of, _)| of == name);
+        let doubt = doubt.map_or_else(String::new, |(_, why)| format!("; {why}"));
+        let text = format!("{name} ({tasks}{doubt})");
+        paragraph(out, width, "no kind: ", HANGING, &text);
+    }
+    let more = view.unmapped.len().saturating_sub(DEFINITIONS);
+    if more > 0 {
+        paragraph(
+            out,
+            width,
+            "no kind: ",
+            HANGING,
+            &format!("{more} more definitions (`status --json`)"),
+        );
+    }
+    if !view.unmapped.is_empty() {
+        let text = "nothing is done about them until `policy.kinds` names them";
+        paragraph(out, width, "no kind: ", HANGING, text);
+    }
+}
+
 /// Who sees which tasks, where there are several logins, and what is wrong with any of them.
 fn logins(out: &mut String, rows: &[LoginRow], width: Width) {
     if rows.len() < 2 {
@@ -399,6 +427,9 @@ pub fn status(view: &StatusView, width: Width) -> String {
         let since = since.map_or_else(String::new, |at| format!("since {}: ", time(at)));
         lines.insert(1, ("LAST ERROR", format!("{since}{error}")));
     }
+    if let Some(ending) = &view.ending {
+        lines.insert(1, ("ENDING", ending.clone()));
+    }
     pairs(&mut out, width, &lines);
     if let Some(anchor) = &view.anchor {
         paragraph(&mut out, width, "anchor: ", HANGING, &anchor_line(anchor));
@@ -414,6 +445,7 @@ pub fn status(view: &StatusView, width: Width) -> String {
         ("nothing was sent", &view.write_error),
         ("server clock", &view.server_clock),
         ("reload", &view.reload_error),
+        ("policies on disk", &view.policy_error),
         ("configuration", &view.config_error),
     ] {
         if let Some(text) = problem {
@@ -447,6 +479,7 @@ pub fn status(view: &StatusView, width: Width) -> String {
         );
         paragraph(&mut out, width, "another client: ", HANGING, &text);
     }
+    without_kind(&mut out, view, width);
     logins(&mut out, &view.logins, width);
     if !view.targets.is_empty() {
         let some = |count: Option<u64>| count.map_or_else(|| "-".to_owned(), |n| n.to_string());
