@@ -1,5 +1,7 @@
 //! `plan`, `explain`, `status`, `inbox`: questions; they change nothing.
 
+use std::time::Duration;
+
 use clap::Args;
 use jiff::Timestamp;
 
@@ -9,6 +11,7 @@ use super::failure::{Failure, Kind};
 use super::moment::moment;
 use super::render;
 use crate::control::{PastFilter, PlanFilter, ReplayView, Reply, Request};
+use crate::given::Apart;
 use crate::model::settings::Settings;
 use crate::model::{ActionName, TargetName};
 use crate::policy;
@@ -24,6 +27,9 @@ pub const COLUMNS: &str = "Columns of a target:
   breaker            closed: as usual; open: too much failed; probing: one task is tried
 
 From open to in vain they are of the whole store, each piece of work by its last attempt.";
+
+/// So long `status` waits for the policies on disk, which take some milliseconds (wall time).
+const POLICIES: Duration = Duration::from_secs(3);
 
 /// `--json`
 #[derive(Debug, Args)]
@@ -161,11 +167,22 @@ pub fn explain(context: &Context, args: ExplainArgs) -> Result<(), Failure> {
     }
 }
 
-/// Why a reload or a restart could not take the policies as they are on disk now.
+/// Why a reload or a restart could not take the policies as they are on disk now. What does not answer is waited for
+/// no longer than a person likes to wait for `status`.
 fn unusable(settings: &Settings) -> Option<String> {
-    let error = policy::load::load(&settings.policy).err()?;
+    let of = settings.policy.clone();
+    let reading = Apart::begin(move || policy::load::load(&of).err()).ok()?;
+    reading.wait(POLICIES);
+    if !reading.has_come() {
+        return Some(format!(
+            "they were not read within {} s, as where the server of a network mount is gone: neither a reload nor a restart could take them",
+            POLICIES.as_secs()
+        ));
+    }
+    let error = reading.take()??;
     Some(format!(
-        "{error}; what is live goes on, and neither a reload nor a restart takes these: mend them"
+        "{}; what is live goes on, and neither a reload nor a restart takes these: mend them (`provtaskd policy test`)",
+        error.one_line()
     ))
 }
 

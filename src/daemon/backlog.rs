@@ -15,7 +15,7 @@ use crate::control::{
 use crate::ledger::Index;
 use crate::ledger::record::{Actor, EventBody};
 use crate::model::hash::FastSet;
-use crate::model::{LineageId, Mode, TargetName};
+use crate::model::{ActionName, LineageId, Mode, TargetName};
 
 const DAY: i64 = 24 * 60;
 /// Where one class of age ends and the next begins, in minutes, by the word that `--max-age` takes.
@@ -181,8 +181,14 @@ impl Core {
     fn observed(&self, target: &TargetName) -> Option<String> {
         let modes = &self.settings.modes;
         let of_target = modes.of_target(target).unwrap_or(Mode::Enforce);
+        let of_retries = modes.actions.get(&ActionName::Retry).copied();
         match (modes.global, of_target) {
-            (Mode::Enforce, Mode::Enforce) => None,
+            (Mode::Enforce, Mode::Enforce) => {
+                let of = of_retries.filter(|of| *of < Mode::Enforce)?;
+                Some(format!(
+                    "`mode.actions` has retry in {of}: no retry is sent now"
+                ))
+            }
             (global, of) if of < global => Some(format!(
                 "`mode.targets` has {target} in {of}: nothing is sent now"
             )),

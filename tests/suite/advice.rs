@@ -116,6 +116,26 @@ async fn a_release_says_what_observes_its_target_and_names_both_numbers() {
     for words in [observed, "released: 7 tasks", "they go once that ends"] {
         assert!(said.contains(words), "{words}: {said}");
     }
+    // and where the action alone is observed
+    let config = drill.dir.path().join("provtaskd.toml");
+    let enforced = std::fs::read_to_string(&config).expect("read");
+    let observing = format!("{enforced}\n[mode.actions]\nretry = \"observe\"\n");
+    drill.write("provtaskd.toml", &observing);
+    drill.done(&["reload"]);
+    let none = [
+        "baseline",
+        "release",
+        "AD",
+        "--why",
+        "x",
+        "--yes-release",
+        "1",
+    ];
+    let (_, said) = failed(&drill, &none);
+    let observed = "`mode.actions` has retry in observe: no retry is sent now";
+    assert!(said.contains(observed), "{said}");
+    drill.write("provtaskd.toml", &enforced);
+    drill.done(&["reload"]);
     let release = [
         "baseline",
         "release",

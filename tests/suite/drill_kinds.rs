@@ -162,7 +162,8 @@ failure = "network"
     assert!(words.iter().all(|word| why.contains(word)), "{why}");
     let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
     for words in [
-        "no kind: AD/Disable Account Expiry (1 task",
+        "1 AD/Disable Account Expiry",
+        "AD/Disable Account Expiry: `disable account*` would make it disable,",
         "and `expiry` speaks against that",
         "policy.kinds",
     ] {

@@ -94,6 +94,10 @@ async fn a_broken_policy_is_named_and_the_last_good_ones_go_on() {
     assert_eq!(now["policy_hash"], good, "the last good set is live");
     let error = now["reload_error"].as_str().expect("an error");
     assert!(error.contains(place), "{error}");
+    assert!(
+        !error.contains('|'),
+        "on one line, without a drawing: {error}"
+    );
     let (_, said) = failed(&drill, &["check"]);
     assert!(said.contains(place), "{said}");
     assert!(drill.log().contains("the reload failed"));

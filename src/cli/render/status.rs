@@ -180,34 +180,6 @@ fn anchor_line(anchor: &AnchorView) -> String {
     line
 }
 
-/// Definitions that are listed; `--json` has all.
-const DEFINITIONS: usize = 10;
-
-/// Definitions of which nobody has said what they do.
-fn without_kind(out: &mut String, view: &StatusView, width: Width) {
-    for (name, tasks) in view.unmapped.iter().take(DEFINITIONS) {
-        let tasks = counted(*tasks, "task", "tasks");
-        let doubt = view.doubted.iter().find(|(of, _)| of == name);
-        let doubt = doubt.map_or_else(String::new, |(_, why)| format!("; {why}"));
-        let text = format!("{name} ({tasks}{doubt})");
-        paragraph(out, width, "no kind: ", HANGING, &text);
-    }
-    let more = view.unmapped.len().saturating_sub(DEFINITIONS);
-    if more > 0 {
-        paragraph(
-            out,
-            width,
-            "no kind: ",
-            HANGING,
-            &format!("{more} more definitions (`status --json`)"),
-        );
-    }
-    if !view.unmapped.is_empty() {
-        let text = "nothing is done about them until `policy.kinds` names them";
-        paragraph(out, width, "no kind: ", HANGING, text);
-    }
-}
-
 /// Who sees which tasks, where there are several logins, and what is wrong with any of them.
 fn logins(out: &mut String, rows: &[LoginRow], width: Width) {
     if rows.len() < 2 {
@@ -479,7 +451,6 @@ pub fn status(view: &StatusView, width: Width) -> String {
         );
         paragraph(&mut out, width, "another client: ", HANGING, &text);
     }
-    without_kind(&mut out, view, width);
     logins(&mut out, &view.logins, width);
     if !view.targets.is_empty() {
         let some = |count: Option<u64>| count.map_or_else(|| "-".to_owned(), |n| n.to_string());
@@ -575,6 +546,12 @@ pub fn status(view: &StatusView, width: Width) -> String {
         "definitions without a kind",
         view.unmapped.iter().map(|(d, n)| (d.as_str(), *n)),
     );
+    if !view.doubted.is_empty() {
+        out.push_str("\nof these, such as fit a pattern and have no kind all the same (name them in `policy.kinds`):\n");
+    }
+    for (definition, why) in &view.doubted {
+        paragraph(&mut out, width, "  ", 6, &format!("{definition}: {why}"));
+    }
     out
 }
 
