@@ -149,7 +149,12 @@ pub async fn read(
             continue;
         }
         match finder.read(&hint).await? {
-            Told::Ended(end) => out.ends.push((hint, Some(end))),
+            Told::Ended(end) => {
+                if end == HintEnd::NotFound && !hint.missed {
+                    unsure(snapshot, &hint);
+                }
+                out.ends.push((hint, Some(end)));
+            }
             Told::Open(task, by) => {
                 snapshot.tasks.push(*task);
                 if let Some(seers) = &mut snapshot.seers {

@@ -187,7 +187,8 @@ pub(super) fn rests(input: &GuardInput<'_>) -> Arc<[ReadValue]> {
         match value.of(process) {
             OfAccount::Status(status) => add("account", status, *as_of),
             OfAccount::Missing => add("account", &"not among the person's", *as_of),
-            OfAccount::NotShown => add("account", &"no status shown", *as_of),
+            OfAccount::NoStatus => add("account", &"no status shown", *as_of),
+            OfAccount::NotTold => add("account", &"not told among the person's", *as_of),
         }
         if let Some(end) = &value.end {
             add("end_date", &end.shown, *as_of);
@@ -228,11 +229,17 @@ fn is_on(
         return Err(unknown(MOVED));
     }
     let status = match of {
-        OfAccount::NotShown => return Ok(None),
-        OfAccount::Missing if input.kind == Kind::Create => return Ok(None),
+        OfAccount::NoStatus => return Ok(None),
+        // what is yet to be made need not be there
+        OfAccount::Missing | OfAccount::NotTold if input.kind == Kind::Create => return Ok(None),
         OfAccount::Missing => {
             return Err(unknown(
                 "the accounts that the server shows of the beneficiary do not hold it",
+            ));
+        }
+        OfAccount::NotTold => {
+            return Err(unknown(
+                "the server does not show the beneficiary's accounts, or not all of them with their keys",
             ));
         }
         OfAccount::Status(status) => status,
@@ -291,12 +298,9 @@ fn given_again(input: &GuardInput<'_>) -> Result<(), Refusal> {
     };
     let gave = |s: &&Sibling| {
         let whole = matches!(s.kind, Kind::Create | Kind::Enable) && s.child.is_none();
-        let row = s.kind == Kind::Grant && s.child.is_some() && s.child == input.task.child;
-        (if input.task.child.is_some() {
-            row
-        } else {
-            whole
-        }) && s.status.is_done()
+        let row = s.kind == Kind::Grant && s.child.is_some() && s.child == input.row();
+        (if input.row().is_some() { row } else { whole })
+            && s.status.is_done()
             && input.dated
             && input.is_later(s)
     };
@@ -355,7 +359,7 @@ fn later_opposite(input: &GuardInput<'_>, other: &Sibling) -> bool {
 /// True where the revoke is about the account, or about the row that this task gives. A revoke that
 /// shows its child row takes that row only; a grant that does not show its own may be that row.
 fn takes_from(input: &GuardInput<'_>, other: &Sibling) -> bool {
-    match (&other.child, &input.task.child) {
+    match (&other.child, &input.row()) {
         (None, _) => true,
         (Some(theirs), Some(ours)) => theirs == ours,
         (Some(_), None) => input.kind == Kind::Grant,

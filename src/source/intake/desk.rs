@@ -209,6 +209,7 @@ fn end(
                 continue;
             }
             let end = match end {
+                Some(HintEnd::NotFound) if !book.is_gone(&hint) => continue,
                 Some(end) => end,
                 None if book.in_vain(&hint) => HintEnd::Unreadable,
                 None => continue,
