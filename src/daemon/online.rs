@@ -17,7 +17,7 @@ use crate::traits::{RENEW, rows_of};
 /// A difference of clocks from which tokens and ages are wrong, in milliseconds.
 const SKEW: i64 = 120_000;
 /// What comes of accounts that can't be read.
-const WAITS: &str = "until then every retry that gives or changes access (create, enable, grant, change, password) waits for a person (account_unknown); revokes and disables go on";
+const WAITS: &str = "until then retries that give or change access (enable, grant, change, password, and most creates) wait for a person (account_unknown); revokes and disables go on";
 /// What asks for a list.
 const LIST: &str = "the task list";
 
@@ -359,21 +359,26 @@ async fn accounts(
     };
     let mut well = true;
     if let Some(key) = person.or(own) {
-        match client.standing(&key).await {
+        let asked =
+            "give the login the right to read people's accounts (GET /users/KEY?accounts=all)";
+        match client.accounts_of(&key).await {
             Err(error) if error.is_login() => return Err(error),
             Err(error) => {
                 well = false;
                 online.warnings.push((
                     format!("whether people's accounts are on can't be read: {error}"),
-                    format!("give the login the right to read people's accounts (GET /users/KEY?accounts=all): {WAITS}"),
+                    format!("{asked}: {WAITS}"),
                 ));
             }
-            Ok(shown) if shown.accounts.is_none() => {
+            Ok(shown) if shown.as_ref().is_none_or(|(_, all)| !all) => {
                 well = false;
-                online.warnings.push((
-                    "the server shows no accounts of people, so that their status is not known".to_owned(),
-                    "nothing is off by that where the tasks of an account tell whether it is on; where they don't, as after archiving, what gives access waits for a person (account_unknown)".to_owned(),
-                ));
+                let what = match shown {
+                    None => "the server does not show the accounts of a person whom it shows",
+                    Some(_) => "the server does not show all accounts of a person with their keys",
+                };
+                online
+                    .warnings
+                    .push((what.to_owned(), format!("{asked}: {WAITS}")));
             }
             Ok(_) => {}
         }
