@@ -1,6 +1,7 @@
 //! The one integration binary: whole-process and cross-room behaviour, judged from outside.
 
 mod admin;
+mod advice;
 mod architecture;
 mod audit_export;
 mod audit_older;
@@ -83,6 +84,7 @@ mod inputs;
 mod inputs_other;
 mod intake_attacks;
 mod intake_docs;
+mod intake_sender;
 mod intake_support;
 mod ledger;
 mod ledger_damage;
@@ -91,6 +93,7 @@ mod mail;
 mod mutants;
 mod naive;
 mod naive_caught;
+mod named_files;
 mod opened;
 mod packaging;
 mod policy;
