@@ -466,7 +466,7 @@ async fn the_form_of_an_account_makes_no_row_of_a_disable() {
     assert_eq!(off, 0, "{inbox:#?}");
 }
 
-/// A balancer before two nodes, one of which shows lists and tasks as they were some cycles ago.
+/// A balancer before two nodes, one of which shows lists and tasks as they were a reading ago: less than `settle_after`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_lags_behind_makes_nothing_run_twice() {
     lagging("").await;
@@ -502,7 +502,7 @@ task = [{ task = "Telephone Updated", failure = "network", heals_after = 1 }]
         of.push(text);
         of.len()
             .is_multiple_of(2)
-            .then(|| of.get(of.len().saturating_sub(4)).cloned())
+            .then(|| of.get(of.len().saturating_sub(2)).cloned())
             .flatten()
             .map(|text| ("200 OK", text))
     })
