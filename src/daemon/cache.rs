@@ -203,6 +203,11 @@ impl Cache {
         self.ends.get(login).and_then(|entry| entry.value)
     }
 
+    /// True where the server has told a person's last day, or that he has none.
+    pub fn end_is_told(&self, login: &Login) -> bool {
+        self.ends.get(login).is_some_and(|entry| entry.answered)
+    }
+
     /// The tasks of every account that was read.
     pub fn accounts(&self) -> impl Iterator<Item = (&ProcessKey, &Arc<Vec<Task>>)> {
         self.processes

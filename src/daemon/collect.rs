@@ -180,15 +180,20 @@ impl<'a> Collector<'a> {
             match self.client.end_dates(part).await {
                 Ok(dates) => {
                     for login in part {
-                        let value = dates.get(login).copied();
-                        self.cache.keep(at, || Reading::End {
-                            login: login.clone(),
-                            end: value,
-                        });
+                        let shown = dates.get(login).copied();
+                        let value = shown.flatten();
+                        // what is no date is no word that there is none
+                        let answered = shown != Some(None);
+                        if answered {
+                            self.cache.keep(at, || Reading::End {
+                                login: login.clone(),
+                                end: value,
+                            });
+                        }
                         let entry = Dated {
                             value,
                             at,
-                            answered: true,
+                            answered,
                         };
                         self.cache.ends.insert(login.clone(), entry);
                     }

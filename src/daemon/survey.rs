@@ -233,6 +233,18 @@ async fn whole_list(client: &Client) -> Result<(Snapshot, u32), DaemonError> {
     Ok((all, passes))
 }
 
+/// Those of whom a leave date says something.
+fn may_have_left(cache: &Cache, mut people: BTreeSet<Login>) -> BTreeSet<Login> {
+    people.retain(|login| {
+        let person = cache.person(login);
+        person.value().is_some_and(|person| {
+            let word = PersonWord::of(&person.status);
+            word.is_gone() || word == PersonWord::Active
+        })
+    });
+    people
+}
+
 impl Surveyor {
     async fn report(&self, memory: &mut Memory) -> Result<Report, DaemonError> {
         let client = &self.bench.client;
@@ -300,21 +312,15 @@ impl Surveyor {
         }
         let mut reader = Collector::new(self.bench.client.clone(), clock, &mut memory.cache, LONG);
         reader.people(first.clone()).await?;
-        let may_have_left = first
-            .into_iter()
-            .filter(|login| {
-                let person = memory.cache.person(login);
-                person.value().is_some_and(|person| {
-                    let word = PersonWord::of(&person.status);
-                    word.is_gone() || word == PersonWord::Active
-                })
-            })
-            .collect();
+        let leaving = may_have_left(&memory.cache, first);
         let mut reader = Collector::new(self.bench.client.clone(), clock, &mut memory.cache, LONG);
-        reader.end_dates(may_have_left).await?;
+        reader.end_dates(leaving).await?;
         reader.people(owners).await?;
         reader.people_by_key(keys).await?;
-        reader.people(given).await?;
+        reader.people(given.clone()).await?;
+        let coming = may_have_left(&memory.cache, given);
+        let mut reader = Collector::new(self.bench.client.clone(), clock, &mut memory.cache, LONG);
+        reader.end_dates(coming).await?;
         reader.people(others).await?;
         Ok(())
     }
@@ -359,6 +365,10 @@ impl Surveyor {
                     Known::No { .. } => PersonWord::NotRead,
                 },
             },
+            left_untold: task
+                .beneficiary
+                .as_ref()
+                .is_some_and(|of| !cache.end_is_told(of)),
             left,
             person: task.beneficiary.clone(),
             owner: task.owner.clone(),

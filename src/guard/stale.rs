@@ -49,6 +49,14 @@ pub(super) fn beneficiary(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refus
         return unknown(TOO_OLD);
     };
     match &person.status {
+        UserStatus::Active if odd_end(input).is_some() => {
+            let shown = odd_end(input).unwrap_or_default();
+            let refusal = Refusal::new(RefusalReason::BeneficiaryUnknown, input.task_scope())
+                .with("beneficiary", login)
+                .with("end_date", shown)
+                .with("why", "the End Date is no date that can be read");
+            Err(refusal.for_person())
+        }
         UserStatus::Active => match ended(input) {
             // OIG may go on calling him active until somebody has looked
             Some(end) => Err(
@@ -83,6 +91,11 @@ fn ended<'a>(input: &'a GuardInput<'_>) -> Option<&'a EndDate> {
     // one that is too old is read again for the account
     let end = value.end.as_ref().filter(|end| end.over <= input.now);
     end.filter(|_| input.fresh(*as_of).is_some())
+}
+
+/// What stands as the person's last day and can't be read.
+fn odd_end<'a>(input: &'a GuardInput<'_>) -> Option<&'a str> {
+    input.standing.value()?.odd_end.as_deref()
 }
 
 /// What was only not asked for yet, or too long ago, is asked for by the next cycle: nobody has to act.

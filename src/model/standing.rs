@@ -96,6 +96,9 @@ pub struct Standing {
     pub nameless: bool,
     /// `End Date`, where it is a date.
     pub end: Option<EndDate>,
+    /// What stands there, where it is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub odd_end: Option<Arc<str>>,
 }
 
 impl Standing {

@@ -115,9 +115,11 @@ impl Client {
             None => return Err(malformed("the answer shows no usr_key".to_owned())),
         }
         let end = people::end(&page.own, &inner.settings.server_zone);
+        let odd_end = people::odd_end(&page.own, &inner.settings.server_zone);
         if !page.has_list {
             return Ok(Some(Standing {
                 end,
+                odd_end,
                 ..Standing::default()
             }));
         }
@@ -148,6 +150,7 @@ impl Client {
             accounts: Some(accounts),
             nameless,
             end,
+            odd_end,
         }))
     }
 }

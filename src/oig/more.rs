@@ -112,7 +112,13 @@ impl Said {
         Some(format!("{flag}, but {but}"))
     }
 
-    /// Whether to read on; `asked`: the most rows that this page could have.
+    /// No word says whether this page of a list (and not a whole answer) is the last one: a server may give fewer rows
+    /// at a time than it was asked for.
+    fn is_untold(&self, asked: u64) -> bool {
+        self.total.is_none() && asked < u64::MAX
+    }
+
+    /// Whether to read on; `asked`: the most rows that this page could have, `u64::MAX` of what has no pages.
     pub fn more(&self, before: u64, asked: u64) -> More {
         if self.has_more == Some(true) {
             return More::Promised;
@@ -120,7 +126,8 @@ impl Said {
         match self.contradiction(before) {
             Some(why) => More::Look(Some(why)),
             None if self.has_more.is_none()
-                && (self.linked || self.rows > 0 && self.rows >= asked) =>
+                && (self.linked
+                    || self.rows > 0 && (self.rows >= asked || self.is_untold(asked))) =>
             {
                 More::Look(None)
             }
@@ -145,8 +152,15 @@ mod tests {
     #[test]
     fn the_end_is_an_end_where_nothing_speaks_against_it() {
         assert_eq!(said(Some(false), 5).more(0, 5), More::No);
-        assert_eq!(said(None, 4).more(0, 5), More::No);
+        // fewer rows than were asked for are the server's own page, where no word says that they are all
+        assert_eq!(said(None, 4).more(0, 5), More::Look(None));
+        assert_eq!(said(None, 4).more(0, u64::MAX), More::No, "a whole answer");
         assert_eq!(said(None, 0).more(0, 5), More::No);
+        let counted = Said {
+            total: Some(4),
+            ..said(None, 4)
+        };
+        assert_eq!(counted.more(0, 5), More::No);
         assert_eq!(said(Some(true), 0).more(0, 5), More::Promised);
         assert_eq!(said(None, 5).more(0, 5), More::Look(None));
         let linked = Said {

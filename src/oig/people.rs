@@ -82,11 +82,25 @@ pub fn key(row: &Row<'_>) -> Option<UserKey> {
     key.or_else(|| row.id().and_then(|t| user_key(&t)))
 }
 
-/// A person's last day; `None` where the row shows no date that can be read.
-pub fn end_date(row: &Row<'_>, zone: &TimeZone) -> Option<(Login, Timestamp)> {
+/// A person's last day, where the row shows one; without it where what is shown is no date that can be read.
+pub fn end_date(row: &Row<'_>, zone: &TimeZone) -> Option<(Login, Option<Timestamp>)> {
     let login = Login::new(&row.text(&["User Login", "userLogin", "login"])?);
-    let end = dates::read(&row.text(&["End Date"])?, zone)?;
-    Some((login, end))
+    let shown = row.text(&["End Date"]);
+    let shown = shown.filter(|text| !text.trim().is_empty())?;
+    Some((login, last_day(&shown, zone)))
+}
+
+/// The last year of all stands for "never", and is beyond what is counted here.
+fn last_day(shown: &str, zone: &TimeZone) -> Option<Timestamp> {
+    let never = || shown.trim().starts_with("9999").then_some(Timestamp::MAX);
+    dates::read(shown, zone).or_else(never)
+}
+
+/// What stands as a person's last day and is no date that can be read.
+pub fn odd_end(row: &Row<'_>, zone: &TimeZone) -> Option<Arc<str>> {
+    let shown = row.text(&["End Date"])?;
+    let shown = shown.trim();
+    (!shown.is_empty() && last_day(shown, zone).is_none()).then(|| Arc::from(shown))
 }
 
 /// When a person's time is over: a day at its end, which is what midnight stands for too. `None` where the row shows

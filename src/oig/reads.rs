@@ -1,6 +1,7 @@
 //! Every read but the list: one task, its history, responses and process, users, proxies, roles; what could not be had is an error, never an empty answer.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
@@ -286,17 +287,17 @@ impl Client {
             .await
     }
 
-    /// The last days of people, where the server shows an `End Date` (its name is inferred, contract section 7).
-    /// A server that does not know the field, or refuses the question, shows none.
+    /// The last days of people, where the server shows an `End Date` (its name is inferred, contract section 7); none
+    /// where it shows something that is no date, or two of them for one login.
     ///
     /// # Errors
-    /// Any other [`OigError`].
+    /// Any [`OigError`]; 400 where it does not know the field.
     pub async fn end_dates(
         &self,
         logins: &[Login],
-    ) -> Result<BTreeMap<Login, Timestamp>, OigError> {
+    ) -> Result<BTreeMap<Login, Option<Timestamp>>, OigError> {
         let zone = &self.0.settings.server_zone;
-        let mut dates = BTreeMap::new();
+        let mut dates: BTreeMap<Login, Option<Timestamp>> = BTreeMap::new();
         for chunk in logins.chunks(LOGINS_AT_ONCE) {
             // whom a filter can't name has no date
             let asked: Vec<String> = chunk
@@ -315,14 +316,17 @@ impl Client {
                 .rows("users", "/users", &query, "users", |row| {
                     people::end_date(row, zone)
                 })
-                .await;
-            match found {
-                Ok(found) => {
-                    let found = found.into_iter().filter(|(login, _)| chunk.contains(login));
-                    dates.extend(found);
+                .await?;
+            for (login, end) in found.into_iter().filter(|(login, _)| chunk.contains(login)) {
+                match dates.entry(login) {
+                    Entry::Vacant(place) => {
+                        place.insert(end);
+                    }
+                    Entry::Occupied(mut place) if *place.get() != end => {
+                        place.insert(None);
+                    }
+                    Entry::Occupied(_) => {}
                 }
-                Err(OigError::Status { status: 400, .. }) => break,
-                Err(error) => return Err(error),
             }
         }
         Ok(dates)

@@ -29,10 +29,16 @@ fn of_leavers(
     let gone = |row: &Row| row.person_word.is_gone() || row.person_word == PersonWord::ActivePast;
     let (mut people, mut active) = (BTreeSet::new(), BTreeSet::new());
     let (mut active_tasks, mut not_told) = (0, 0);
+    let unnamed = |row: &&Row| row.kind == Kind::Unknown && gone(row);
+    let unnamed = number(rows.iter().filter(unnamed).count());
+    let mut undated = BTreeSet::new();
     let mut found: Vec<LeaverTask> = Vec::new();
     for row in rows.iter().filter(|row| wanted(row.kind)) {
         if row.person_word.is_doubtful() {
             not_told += 1;
+        }
+        if row.person_word == PersonWord::Active && row.left_untold {
+            undated.extend(&row.person);
         }
         if !gone(row) {
             continue;
@@ -56,6 +62,8 @@ fn of_leavers(
         active_tasks,
         tasks: found,
         not_told,
+        dates_not_told: number(undated.len()),
+        unnamed,
     }
 }
 

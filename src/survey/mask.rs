@@ -106,6 +106,34 @@ impl Mask {
         shortened(&text)
     }
 
+    /// The masked text with everyday words alone, for what is passed on: what is in no dictionary may be a name, or what a
+    /// person suffers from, in any tongue.
+    pub fn everyday(&self, text: &str) -> String {
+        let text = self.text(text);
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text.as_str();
+        while let Some(first) = rest.chars().next() {
+            let placeholder = PLACEHOLDERS.iter().find(|of| rest.starts_with(**of));
+            let end = match placeholder {
+                Some(of) => of.len(),
+                None if first.is_alphabetic() => {
+                    let end = rest.find(|c: char| !c.is_alphabetic());
+                    end.unwrap_or(rest.len())
+                }
+                None => first.len_utf8(),
+            };
+            let (part, after) = rest.split_at(end);
+            let word = placeholder.is_none() && first.is_alphabetic();
+            let known = !word || self.is_known(part) || camel(part).all(|of| self.is_known(of));
+            out.push_str(if known { part } else { "<name>" });
+            rest = after;
+        }
+        for (placeholder, repeats) in REPEATS.iter() {
+            out = repeats.replace_all(&out, *placeholder).into_owned();
+        }
+        out
+    }
+
     fn pass(&self, text: &str) -> String {
         let text = quoted(text);
         let text = match &*DN {
@@ -329,7 +357,9 @@ impl Mask {
             return false;
         }
         if !word.chars().any(char::is_uppercase) {
-            return PERSON_WORDS.contains(&before);
+            // names of scripts without capitals have nothing to be told by
+            let no_case = |c: char| c.is_alphabetic() && !c.is_lowercase();
+            return PERSON_WORDS.contains(&before) || word.chars().any(no_case);
         }
         // a compound of a program, such as UpdErr
         let compound =

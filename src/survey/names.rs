@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::mask::Mask;
+use super::reasons::NO_REASON;
 use super::report::{LeaverTask, Report};
 
 /// Numbers for people, in the order in which they are met.
@@ -49,8 +51,25 @@ impl Report {
         for (owner, _) in &mut self.scope.hidden {
             *owner = numbers.owner(owner);
         }
+        let mut mask = Mask::default();
+        let targets = self.reasons.iter().flat_map(|reason| &reason.targets);
+        let of_tasks = self.open_access.tasks.iter();
+        let of_tasks = of_tasks.chain(&self.stale_grants.tasks);
+        for name in targets.chain(of_tasks.map(|task| &task.target)) {
+            mask.keep(name);
+        }
+        let everyday = |reason: &mut String| {
+            if reason != NO_REASON {
+                *reason = mask.everyday(reason);
+            }
+        };
         for reason in &mut self.reasons {
             reason.example_text = None;
+            everyday(&mut reason.masked);
+        }
+        let leavers = self.open_access.tasks.iter_mut();
+        for task in leavers.chain(&mut self.stale_grants.tasks) {
+            everyday(&mut task.reason);
         }
     }
 }

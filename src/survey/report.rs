@@ -62,6 +62,12 @@ pub struct OpenAccess {
     pub tasks: Vec<LeaverTask>,
     /// Tasks of the same kinds of whose person it could not be told whether he is gone.
     pub not_told: u64,
+    /// People whom OIG calls active and whose leave date could not be read, with tasks of the same kinds.
+    #[serde(default)]
+    pub dates_not_told: u64,
+    /// Tasks of people who are gone that have no kind: they may be of these.
+    #[serde(default)]
+    pub unnamed: u64,
 }
 
 /// A task of a person who is gone.

@@ -183,6 +183,8 @@ pub struct Row {
     pub person_word: PersonWord,
     /// That person's last day, where the server shows one.
     pub left: Option<Timestamp>,
+    /// The server was not asked for the leave date, refused the question, or showed what is no date.
+    pub left_untold: bool,
     /// Whose task it is.
     pub owner: Owner,
     /// The owner's login, where it is known.

@@ -29,6 +29,7 @@ pub fn row(id: u32, days: i64) -> Row {
         person: Some(Login::new("EMP1")),
         person_word: PersonWord::Active,
         left: None,
+        left_untold: false,
         owner: Owner::Unknown,
         owner_login: None,
         owner_word: OwnerWord::Nobody,

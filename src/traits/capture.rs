@@ -203,7 +203,7 @@ impl Names {
         match sort_of(name) {
             Sort::Envelope => "0".to_owned(),
             Sort::Href => self.href(text),
-            Sort::Reason => self.mask.text(text),
+            Sort::Reason => self.mask.everyday(text),
             Sort::Word if is_word(text) => text.to_owned(),
             Sort::Name(_) | Sort::Word if number_of(text).is_some() => {
                 let day = date_form(&json!(text)).is_some();

@@ -336,7 +336,7 @@ async fn who_is_past_his_end_date_is_given_nothing_though_he_is_called_active() 
         ("MIDNIGHT", "2027-03-01T00:00:00Z", true),
         ("SOME", "2027-05-01", true),
         ("NEVER", "9999-12-31", true),
-        ("ODD", "some day", true),
+        ("ODD", "some day", false),
     ];
     let mut world = "name = \"ends\"\nseed = 9\n[[target]]\nname = \"AD\"\n".to_owned();
     for (login, end, _) in people {
@@ -355,10 +355,13 @@ async fn who_is_past_his_end_date_is_given_nothing_though_he_is_called_active() 
     let good = people.iter().filter(|(_, _, good)| *good);
     let good: BTreeSet<&str> = good.map(|(login, ..)| *login).chain(["PLAIN"]).collect();
     assert_eq!(ran, good, "past his End Date");
-    assert_eq!(waiting(&drill), counts([("beneficiary_not_active", 3)]));
+    let waits = [("beneficiary_not_active", 3), ("beneficiary_unknown", 1)];
+    assert_eq!(waiting(&drill), counts(waits));
     let told = drill.done(&["explain", &task_of(&drill, "PASTDAY")]);
     assert!(told.contains("end_date 2027-02-28"), "{told}");
-    drill.judge_leaving(3).await;
+    let told = drill.done(&["explain", &task_of(&drill, "ODD")]);
+    assert!(told.contains("end_date some day"), "{told}");
+    drill.judge_leaving(4).await;
 }
 
 /// What a grant that was sent rested on stands in its record.

@@ -11,7 +11,7 @@ pub use markdown::markdown;
 
 use jiff::Timestamp;
 
-use super::report::{Outlook, Reads, Report};
+use super::report::{OpenAccess, Outlook, Reads, Report};
 use super::row::PersonWord;
 
 /// Rows of a masked-reasons table that are shown; the others are counted in a last one.
@@ -89,10 +89,31 @@ pub fn open_access_line(report: &Report) -> String {
             counted(open.active_people, "person", "people"),
         );
     }
-    if open.not_told > 0 {
+    line.push_str(&untold(open));
+    line
+}
+
+/// What could not be told of a chapter's tasks: that there may be more of them.
+fn untold(of: &OpenAccess) -> String {
+    let mut line = String::new();
+    if of.not_told > 0 {
         line += &format!(
             " Of {} more it could not be told whether the person is gone.",
-            grouped(open.not_told)
+            grouped(of.not_told)
+        );
+    }
+    if of.dates_not_told > 0 {
+        line += &format!(
+            " Of {} whom OIG calls active the leave date could not be read.",
+            counted(of.dates_not_told, "more person", "more people"),
+        );
+    }
+    if of.unnamed > 0 {
+        line += &format!(
+            " {} of people who are gone {} without a kind, because no pattern fits {} name, and may be among these (kinds.toml).",
+            counted(of.unnamed, "more task", "more tasks"),
+            if of.unnamed == 1 { "is" } else { "are" },
+            if of.unnamed == 1 { "its" } else { "their" },
         );
     }
     line
@@ -168,12 +189,7 @@ pub fn stale_line(report: &Report) -> String {
             counted(stale.active_people, "person", "people"),
         );
     }
-    if stale.not_told > 0 {
-        line += &format!(
-            " Of {} more it could not be told whether the person is gone.",
-            grouped(stale.not_told)
-        );
-    }
+    line.push_str(&untold(stale));
     line
 }
 
