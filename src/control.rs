@@ -19,12 +19,12 @@ pub use client::{ask, ask_in_time, is_running};
 pub use request::{Incoming, MAX_TEXT, OutcomeFilter, PlanFilter, Request};
 pub use server::Server;
 pub use state::{
-    AnchorView, AnotherView, FeedView, IntakeView, ListView, LoginRow, RewoundView, SavedView,
-    TurnsView, WalkView, in_words, main_stopped,
+    AnchorView, AnotherView, FeedView, IntakeView, ListView, LoginRow, NotesView, PauseView,
+    RewoundView, SavedView, TurnsView, WalkView, in_words, main_stopped,
 };
 pub use view::{
     Actor, AttemptView, Done, EventView, ExplainView, InboxItem, InboxView, LOGIN_HINT, LoginView,
-    NOT_SHOWN, NotesView, OutcomeRow, OutcomesView, PauseView, PlanItem, PlanView, RefusalView,
-    Refused, RefusedKind, ReleasedView, Reply, StatusView, Story, TargetRow,
+    NOT_SHOWN, OutcomeRow, OutcomesView, PlanItem, PlanView, RefusalView, Refused, RefusedKind,
+    ReleasedView, Reply, StatusView, Story, TargetRow,
 };
 pub use wire::ControlError;

@@ -28,15 +28,20 @@ body="$body]}"
 # the same id for each repetition of the same event
 id="msg_$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')"
 
+nl='
+'
+
 for try in 1 2 3 4 5; do
     at=$(date +%s)
     code=$(printf '%s.%s.%s' "$id" "$at" "$body" |
         python3 -c "$sign" "$secret")
-    status=$(printf '%s' "$body" | curl --silent --max-time 15 --output /dev/stderr --write-out '%{http_code}' \
+    # the last line is the status; what stands before it is appended to wherever messages go, whatever that is
+    answer=$(printf '%s' "$body" | curl --silent --max-time 15 --write-out '\n%{http_code}' \
         --header 'Content-Type: application/json' --header 'Expect:' \
         --header "webhook-id: $id" --header "webhook-timestamp: $at" --header "webhook-signature: v1,$code" \
-        --data-binary @- "$url") || status=000
-    echo >&2
+        --data-binary @- "$url") || answer=${nl}000
+    status=${answer##*"$nl"}
+    printf '%s\n' "${answer%"$nl"*}" >&2
     case $status in
         2??) exit 0 ;;
         000 | 429 | 503) sleep $((try * 2)) ;;

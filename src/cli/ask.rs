@@ -24,7 +24,7 @@ pub fn answer(context: &Context, request: Request) -> Result<Reply, Failure> {
     answer_with(context, request).map(|(reply, _)| reply)
 }
 
-/// The answer, and why the configuration can't be used where a daemon has answered all the same: to ask
+/// The answer, and the configuration, which can't be used where a daemon has answered all the same: to ask
 /// one takes its socket alone, and an error in the file must not take away `pause` and `stop`.
 ///
 /// # Errors
@@ -32,7 +32,7 @@ pub fn answer(context: &Context, request: Request) -> Result<Reply, Failure> {
 pub fn answer_with(
     context: &Context,
     request: Request,
-) -> Result<(Reply, Option<Failure>), Failure> {
+) -> Result<(Reply, Result<Settings, Failure>), Failure> {
     // before anything else: it needs neither a daemon nor a store to be told
     request.check()?;
     let (settings, dir, socket) = match context.load() {
@@ -49,7 +49,6 @@ pub fn answer_with(
     if settings.is_ok() {
         is_directory(&dir)?;
     }
-    let broken = settings.as_ref().err().cloned();
     let what = match request {
         Request::Plan { .. } | Request::Explain { .. } | Request::RetryOne { .. } => {
             "reading the list and deciding"
@@ -61,7 +60,7 @@ pub fn answer_with(
     let reply = context.block_on(beside(what, work))?;
     match reply {
         Reply::Refused(refused) => Err(refused.into()),
-        other => Ok((other, broken)),
+        other => Ok((other, settings)),
     }
 }
 

@@ -81,7 +81,10 @@ pub fn consent(context: &Context, part: BacklogPart, given: Option<u64>) -> Resu
         }
         return Err(Failure::new(
             Kind::Data,
-            format!("{what}, more than --yes-release {given}: nothing is released"),
+            format!(
+                "{what}; --yes-release {given} agrees to no more than {given} of these {}: nothing is released",
+                render::counted(many, "task", "tasks")
+            ),
         )
         .hint(format!(
             "look at `provtaskd baseline show`; if that is what you want, give --yes-release {many}"
@@ -90,7 +93,7 @@ pub fn consent(context: &Context, part: BacklogPart, given: Option<u64>) -> Resu
     if !std::io::stdin().is_terminal() {
         return Err(Failure::new(
             Kind::Usage,
-            format!("{what}, and there is no terminal to ask for consent: nothing is released"),
+            format!("{what}; there is no terminal to ask for consent: nothing is released"),
         )
         .hint(format!(
             "if that is what you want, give --yes-release {many}"
@@ -121,8 +124,11 @@ fn would_release(part: &PartView, max_age: Option<SignedDuration>) -> String {
         }
         (None, None) => "whatever their age".to_owned(),
     };
+    let observed = part.observed.as_deref().map_or_else(String::new, |why| {
+        format!("; {}, and they go once that ends", render::clean(why))
+    });
     format!(
-        "this releases {} of the old backlog on {} ({age}); the policies want something done with {} of them",
+        "this releases {} of the old backlog on {} ({age}); the policies want something done with {} of them{observed}",
         render::counted(part.tasks, "task", "tasks"),
         render::clean(part.target.as_str()),
         part.wanted

@@ -1,5 +1,7 @@
 //! `plan`, `explain`, `status`, `inbox`: questions; they change nothing.
 
+use std::time::Duration;
+
 use clap::Args;
 use jiff::Timestamp;
 
@@ -9,7 +11,10 @@ use super::failure::{Failure, Kind};
 use super::moment::moment;
 use super::render;
 use crate::control::{PastFilter, PlanFilter, ReplayView, Reply, Request};
+use crate::given::Apart;
+use crate::model::settings::Settings;
 use crate::model::{ActionName, TargetName};
+use crate::policy;
 
 /// What the columns of `status` count.
 pub const COLUMNS: &str = "Columns of a target:
@@ -22,6 +27,9 @@ pub const COLUMNS: &str = "Columns of a target:
   breaker            closed: as usual; open: too much failed; probing: one task is tried
 
 From open to in vain they are of the whole store, each piece of work by its last attempt.";
+
+/// So long `status` waits for the policies on disk, which take some milliseconds (wall time).
+const POLICIES: Duration = Duration::from_secs(3);
 
 /// `--json`
 #[derive(Debug, Args)]
@@ -159,12 +167,34 @@ pub fn explain(context: &Context, args: ExplainArgs) -> Result<(), Failure> {
     }
 }
 
+/// Why a reload or a restart could not take the policies as they are on disk now. What does not answer is waited for
+/// no longer than a person likes to wait for `status`.
+fn unusable(settings: &Settings) -> Option<String> {
+    let of = settings.policy.clone();
+    let reading = Apart::begin(move || policy::load::load(&of).err()).ok()?;
+    reading.wait(POLICIES);
+    if !reading.has_come() {
+        return Some(format!(
+            "they were not read within {} s, as where the server of a network mount is gone: neither a reload nor a restart could take them",
+            POLICIES.as_secs()
+        ));
+    }
+    let error = reading.take()??;
+    Some(format!(
+        "{}; what is live goes on, and neither a reload nor a restart takes these: mend them (`provtaskd policy test`)",
+        error.one_line()
+    ))
+}
+
 pub fn status(context: &Context, args: &JsonArg) -> Result<(), Failure> {
-    let (reply, broken) = answer_with(context, Request::Status)?;
+    let (reply, settings) = answer_with(context, Request::Status)?;
     let Reply::Status(mut view) = reply else {
         return Err(unexpected());
     };
-    view.config_error = broken.map(|failure| failure.line());
+    match settings {
+        Ok(settings) => view.policy_error = unusable(&settings),
+        Err(failure) => view.config_error = Some(failure.line()),
+    }
     if args.json {
         print(&render::json(&view)?)?;
     } else {

@@ -11,6 +11,7 @@ pub mod failure;
 mod init;
 mod look;
 mod moment;
+mod out;
 mod outcomes;
 mod policy;
 mod probe;

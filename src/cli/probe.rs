@@ -99,8 +99,12 @@ pub fn probe(context: &Context, args: &ProbeArgs) -> Result<(), Failure> {
     let login = args.login.as_deref().map(|name| further(&settings, name));
     let login = login.transpose()?.flatten();
     let save = !args.no_save;
-    if save && settings.traits.parent() == Some(&settings.store.dir) {
-        own_store(&settings.store.dir)?;
+    if save {
+        if settings.traits.parent() == Some(&settings.store.dir) {
+            own_store(&settings.store.dir)?;
+        }
+        let file = daemon::traits_file(&settings, login.as_ref());
+        daemon::may_keep_traits(&file).map_err(daemon::DaemonError::from)?;
     }
     telemetry::init(&settings.log, false).map_err(|error| {
         Failure::of(Kind::Config, &error)

@@ -10,8 +10,8 @@ use super::audit::{Journal, newer};
 use super::context::{Context, print};
 use super::failure::{Failure, Kind, tell};
 use super::moment::moment;
+use super::out::{Sort, may_write, write};
 use super::render;
-use super::survey::write;
 use crate::control::{InboxItem, LoginRow, Reply, Request, StatusView};
 use crate::daemon::audit::{Day, is_before};
 use crate::daemon::{domain_now, world};
@@ -42,7 +42,7 @@ pub struct DailyArgs {
     /// Format of what is printed, and of files whose name does not say it
     #[arg(long, value_enum, value_name = "FORMAT")]
     format: Option<Format>,
-    /// Write the report into this file (.txt, .html, .json) instead of printing it; may be given several times
+    /// Write the report into this file (.txt, .html, .json) instead of printing it; replaces an earlier report of a day and nothing else; may be given several times
     #[arg(long, value_name = "FILE")]
     out: Vec<PathBuf>,
     /// Send the report, as text and HTML, to those whom [mail] in the configuration names, instead of printing it
@@ -102,6 +102,8 @@ fn daily(context: &Context, args: &DailyArgs) -> Result<(), Failure> {
             )
             .hint("name it .txt, .html or .json, or say --format"));
         };
+        // what can't be written is told before anything is read
+        may_write(path, Sort::Daily)?;
         outs.push((path, format));
     }
     let loaded = context.load().map(|loaded| loaded.settings);
@@ -170,7 +172,7 @@ fn daily(context: &Context, args: &DailyArgs) -> Result<(), Failure> {
         return print(&format.render(&day)?);
     }
     for (path, format) in outs {
-        write(path, &format.render(&day)?)?;
+        write(path, Sort::Daily, &format.render(&day)?)?;
         tell(&format!("the report is in {}", path.display()));
     }
     match mailing {

@@ -6,7 +6,8 @@ use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
 
 use super::context::{Context, print, width};
-use super::failure::{Failure, Kind, no_room, tell};
+use super::failure::{Failure, Kind, tell};
+use super::out::{Sort, may_write, write};
 use super::progress::beside_that;
 use super::render;
 use crate::daemon::{self, Progress, SurveyOptions};
@@ -27,7 +28,7 @@ pub struct SurveyArgs {
     /// Format of what is printed, and of files whose name does not say it
     #[arg(long, value_enum, value_name = "FORMAT")]
     format: Option<Format>,
-    /// Write the report into this file (.html, .md, .json, .csv, .txt) instead of printing it; may be given several times
+    /// Write the report into this file (.html, .md, .json, .csv, .txt) instead of printing it; replaces an earlier report of a survey and nothing else; may be given several times
     #[arg(long, value_name = "FILE")]
     out: Vec<PathBuf>,
     /// Most requests for people and accounts; the pages of the list come on top. 0: as many as it takes
@@ -111,7 +112,7 @@ pub fn survey(context: &Context, args: &SurveyArgs) -> Result<(), Failure> {
     for (path, format) in &files {
         // a file is for many terminals
         let text = format.render(&report, PLAIN)?;
-        write(path, &text)?;
+        write(path, Sort::Survey, &text)?;
         tell(&format!("written: {}", path.display()));
     }
     if files.is_empty() {
@@ -135,16 +136,7 @@ fn files(args: &SurveyArgs) -> Result<Vec<(PathBuf, Format)>, Failure> {
                 return Err(Failure::new(Kind::Usage, what)
                     .hint("end it in .html, .md, .json, .csv or .txt, or give --format"));
             };
-            let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-            if path.is_dir() || dir.is_some_and(|dir| !dir.is_dir()) {
-                let what = format!(
-                    "{} can't be written: no such directory, or it is one",
-                    path.display()
-                );
-                return Err(
-                    Failure::new(Kind::Io, what).hint("name a file in a directory that is there")
-                );
-            }
+            may_write(path, Sort::Survey)?;
             Ok((path.clone(), format))
         })
         .collect()
@@ -241,14 +233,4 @@ fn read(path: &Path) -> Result<Report, Failure> {
         )));
     }
     Ok(report)
-}
-
-/// Writes a file for this user alone: whole, or not at all.
-pub(super) fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    daemon::write_private(path, text).map_err(|error| {
-        let hint = "name another file with --out";
-        let hint =
-            no_room(&error).map_or_else(|| hint.to_owned(), |room| format!("{room}, or {hint}"));
-        Failure::new(Kind::Io, format!("can't write {}: {error}", path.display())).hint(hint)
-    })
 }

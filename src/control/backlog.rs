@@ -44,6 +44,9 @@ pub struct PartView {
     pub wanted: u64,
     /// When the work of the oldest of them began; `None`: of none it is known.
     pub oldest: Option<Timestamp>,
+    /// What keeps all of it from being sent now, whatever is released: a mode.
+    #[serde(default)]
+    pub observed: Option<String>,
 }
 
 /// The old backlog of one target.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::view::LoginView;
 use crate::model::seers::all_of;
-use crate::model::{LineageId, Login, NotRead};
+use crate::model::{LineageId, Login, NotRead, Scope};
 
 /// Acts under this login that no attempt of this store explains: another client.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -20,6 +20,38 @@ pub struct AnotherView {
     pub last_at: Option<Timestamp>,
     /// What was read.
     pub last: Option<String>,
+}
+
+/// A pause in force.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct PauseView {
+    /// What it holds.
+    pub scope: Scope,
+    /// The same in words.
+    pub what: String,
+    /// Who ordered it.
+    pub by: String,
+    /// Since when; not known of one that the daemon made for want of its stored state.
+    pub since: Option<Timestamp>,
+    /// Its end; `None`: until it is resumed.
+    pub until: Option<Timestamp>,
+    /// The person's words.
+    pub why: Option<String>,
+}
+
+/// What became of the lines about attempts in the notes of tasks; they are no attempts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct NotesView {
+    /// A reading afterwards showed the line.
+    pub seen: u64,
+    /// Accepted, and not shown by the reading afterwards.
+    pub accepted: u64,
+    /// Refused by OIG.
+    pub refused: u64,
+    /// Provably not sent; not tried again.
+    pub unsent: u64,
+    /// It is not known whether the line is there; not tried again.
+    pub unknown: u64,
 }
 
 /// A store that holds less than was acknowledged.

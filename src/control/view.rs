@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 use super::audit::{JournalView, PastView};
 use super::backlog::BacklogView;
 use super::state::{
-    AnchorView, AnotherView, FeedView, IntakeView, ListView, LoginRow, RewoundView, SavedView,
+    AnchorView, AnotherView, FeedView, IntakeView, ListView, LoginRow, NotesView, PauseView,
+    RewoundView, SavedView,
 };
 use crate::model::{
     ActionName, AttemptState, Kind, LineageId, Login, Mode, PolicyHash, Principal, Refusal,
-    RefusalReason, Road, Scope, TargetName, TaskId, Verdict,
+    RefusalReason, Road, TargetName, TaskId, Verdict,
 };
 
 /// Who gave an order, as the kernel says.
@@ -160,23 +161,6 @@ pub enum LoginView {
 /// What to do about a stopped login: the file alone is enough, each cycle looks at it.
 pub const LOGIN_HINT: &str = "put the right password into its file, that is enough: the next cycle tries it; if the file was right all along (a locked account), `provtaskd login clear`";
 
-/// A pause in force.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct PauseView {
-    /// What it holds.
-    pub scope: Scope,
-    /// The same in words.
-    pub what: String,
-    /// Who ordered it.
-    pub by: String,
-    /// Since when; not known of one that the daemon made for want of its stored state.
-    pub since: Option<Timestamp>,
-    /// Its end; `None`: until it is resumed.
-    pub until: Option<Timestamp>,
-    /// The person's words.
-    pub why: Option<String>,
-}
-
 /// How the daemon stands.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct StatusView {
@@ -207,8 +191,14 @@ pub struct StatusView {
     pub policy_hash: Option<PolicyHash>,
     /// Who released it for enforce, if anybody.
     pub policy_released: Option<ReleasedView>,
+    /// That the daemon is ending, and what it waits for.
+    #[serde(default)]
+    pub ending: Option<String>,
     /// Error of the last reload, while the last good set stays in use.
     pub reload_error: Option<String>,
+    /// Why the policies can't be used as they are now, as the asking command has read them.
+    #[serde(default)]
+    pub policy_error: Option<String>,
     /// Why the configuration file can't be used as it is now, as the asking command has read it.
     #[serde(default)]
     pub config_error: Option<String>,
@@ -315,21 +305,9 @@ pub struct StatusView {
     pub another: AnotherView,
     /// Definitions without a kind, with their counts.
     pub unmapped: Vec<(String, u64)>,
-}
-
-/// What became of the lines about attempts in the notes of tasks; they are no attempts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct NotesView {
-    /// A reading afterwards showed the line.
-    pub seen: u64,
-    /// Accepted, and not shown by the reading afterwards.
-    pub accepted: u64,
-    /// Refused by OIG.
-    pub refused: u64,
-    /// Provably not sent; not tried again.
-    pub unsent: u64,
-    /// It is not known whether the line is there; not tried again.
-    pub unknown: u64,
+    /// Of these such as fit a pattern whose kind their own words contradict, and how.
+    #[serde(default)]
+    pub doubted: Vec<(String, String)>,
 }
 
 /// One target in [`StatusView`].

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::guard;
 use crate::model::facts::{AccountView, Known, Sibling};
 use crate::model::hash::{FastMap, FastSet};
 use crate::model::task::Wide;
@@ -208,7 +209,7 @@ fn sibling(task: &Task, kind: Kind, known: Option<RowState>, seen_at: Timestamp)
         kind,
         status: task.status.clone(),
         origin: known.map(|k| k.origin).or(task.created).unwrap_or(seen_at),
-        child: task.child.clone(),
+        child: guard::row_of(kind, task),
         attempt_open: known.is_some_and(|k| k.attempt_open),
         finished: task.status.is_finished(),
         ambiguous: known.is_some_and(|k| k.ambiguous),

@@ -171,6 +171,7 @@ impl Core {
         }
         let mut bench = self.bench(CycleId(uuid::Uuid::now_v7()));
         bench.whole = true;
+        bench.hints_beside = false;
         match &question {
             Question::Explain { id, .. } => bench.only = Some(id.clone()),
             Question::RetryOne(one) => bench.only = Some(one.task.clone()),

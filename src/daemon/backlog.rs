@@ -15,7 +15,7 @@ use crate::control::{
 use crate::ledger::Index;
 use crate::ledger::record::{Actor, EventBody};
 use crate::model::hash::FastSet;
-use crate::model::{LineageId, TargetName};
+use crate::model::{ActionName, LineageId, Mode, TargetName};
 
 const DAY: i64 = 24 * 60;
 /// Where one class of age ends and the next begins, in minutes, by the word that `--max-age` takes.
@@ -87,6 +87,7 @@ impl Core {
                 Ok(found) => found,
                 Err(refused) => return refused,
             };
+            let observed = self.observed(&target);
             view.part = Some(self.ledger.read(|index| {
                 let wanted = wanted(index);
                 let acts = lineages.iter().filter(|of| wanted.contains(of)).count();
@@ -95,6 +96,7 @@ impl Core {
                     tasks: count(lineages.len()),
                     wanted: count(acts),
                     oldest: lineages.iter().filter_map(|of| index.origin(*of)).min(),
+                    observed,
                 }
             }));
         }
@@ -161,14 +163,37 @@ impl Core {
             now,
         )
         .await?;
+        let observed = self.observed(&target);
+        let observed = observed.map_or_else(String::new, |why| {
+            format!("; {why}, and they go once that ends, without another word")
+        });
         Ok(Reply::done(format!(
-            "released: {} of the old backlog on {target}{}, the policies want something done with {acts} of them; guards, modes, caps and rates still hold",
+            "released: {} of the old backlog on {target}{}, the policies want something done with {acts} of them; guards, modes, caps and rates still hold{observed}",
             tasks(many),
             match part.max_age {
                 Some(age) => format!(", all that are not older than {age:#}"),
                 None => ", whatever their age".to_owned(),
             }
         )))
+    }
+
+    /// Which mode keeps everything on a target from being sent, if one does: the lowest wins.
+    fn observed(&self, target: &TargetName) -> Option<String> {
+        let modes = &self.settings.modes;
+        let of_target = modes.of_target(target).unwrap_or(Mode::Enforce);
+        let of_retries = modes.actions.get(&ActionName::Retry).copied();
+        match (modes.global, of_target) {
+            (Mode::Enforce, Mode::Enforce) => {
+                let of = of_retries.filter(|of| *of < Mode::Enforce)?;
+                Some(format!(
+                    "`mode.actions` has retry in {of}: no retry is sent now"
+                ))
+            }
+            (global, of) if of < global => Some(format!(
+                "`mode.targets` has {target} in {of}: nothing is sent now"
+            )),
+            (global, _) => Some(format!("`mode.global` is {global}: nothing is sent now")),
+        }
     }
 }
 

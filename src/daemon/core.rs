@@ -27,7 +27,7 @@ use super::settle::LookDone;
 use super::signals::Signal;
 use super::store::StoreSeen;
 use super::time::{Stepper, idle};
-use super::under_way::{UnderWay, Why};
+use super::under_way::UnderWay;
 use super::upkeep::Saving;
 use super::walk::Walking;
 use super::{DaemonError, systemd};
@@ -80,6 +80,8 @@ pub enum Done {
         /// Of which configuration.
         of: u64,
     },
+    /// Tasks that hints name were read beside a cycle.
+    LookedUp(Box<super::by_id::LookedUp>),
     /// A slice of the walk through accounts has ended; only a stopped login is an error.
     Walked(Result<(), OigError>),
     /// Something was read from the journal.
@@ -247,6 +249,8 @@ pub struct Core {
     pub looking: bool,
     /// Shutdown has begun.
     pub stopping: bool,
+    /// When it no longer waits for what is in flight, once it has begun (wall time).
+    pub ends_by: Option<Instant>,
     /// One cycle only.
     pub once: bool,
     /// Start (domain time).
@@ -271,6 +275,8 @@ pub struct Core {
     pub saving: Saving,
     /// Hints that tasks should be read, where any are taken.
     pub intake: Option<Intake>,
+    /// Tasks that hints name are read beside the cycles now.
+    pub looking_up: bool,
     /// The walk through the accounts of persons.
     pub walking: Walking,
     /// Where events are taken.
@@ -369,6 +375,7 @@ impl Core {
             pauses: self.governor.pauses(self.clock.now()).into(),
             blocked: Arc::new(self.blocked(self.clock.now())),
             intake: self.intake.clone(),
+            hints_beside: !self.once,
             watch: self.another.since,
         }
     }
@@ -493,6 +500,7 @@ impl Core {
             Ok(Done::Sent(sent)) => self.sent_done(*sent).await,
             Ok(Done::Justified(done)) => self.justified(*done).await,
             Ok(Done::Looked(looked)) => self.look_done(looked).await,
+            Ok(Done::LookedUp(told)) => self.look_up_done(*told).await,
             Ok(Done::Walked(ended)) => self.walk_done(ended).await,
             Ok(Done::Absences { of }) => {
                 self.absences_read(of);
@@ -548,47 +556,5 @@ impl Core {
             );
             self.drift_said = drift;
         }
-    }
-
-    /// Stops claiming, waits for what is in flight up to the grace period, then closes the store.
-    async fn shut_down(&mut self, inlets: &mut Inlets) -> Result<Exit, DaemonError> {
-        systemd::stopping();
-        self.stopping = true;
-        let grace = self.settings.delivery.grace;
-        let waiting = self.queues.len();
-        self.drop_queued(Why::Shutdown);
-        // what is only read once more is not claimed any more: nothing to wait for
-        tracing::info!(
-            in_flight = self.under_way.claimed(),
-            not_sent = waiting,
-            grace_seconds = grace.as_secs(),
-            "stopping: nothing new is claimed, what is in flight may end"
-        );
-        let deadline = tokio::time::sleep(grace);
-        tokio::pin!(deadline);
-        self.login_changed(self.clock.now()).await?;
-        let exit = loop {
-            if self.under_way.claimed() == 0 && !self.justifying.is_running() {
-                break Exit::Clean;
-            }
-            tokio::select! {
-                biased;
-                Some(signal) = inlets.signals.recv() => {
-                    if signal == Signal::Terminate {
-                        break Exit::AtOnce;
-                    }
-                }
-                () = &mut deadline => break Exit::GracePassed,
-                Some(done) = self.jobs.join_next() => self.finished(done).await?,
-            }
-        };
-        if exit != Exit::Clean {
-            tracing::warn!(
-                in_flight = self.under_way.claimed(),
-                "requests were still in flight; their claims stay open and are re-read at the next start"
-            );
-        }
-        self.jobs.abort_all();
-        Ok(exit)
     }
 }

@@ -83,6 +83,8 @@ pub struct Bench {
     pub blocked: Arc<BTreeMap<TargetName, Refusal>>,
     /// Hints that tasks should be read, where any are taken.
     pub intake: Option<Intake>,
+    /// New hints that no list shows are read beside the cycles, and not in this one; a single cycle has no next one.
+    pub hints_beside: bool,
     /// Since when nothing held sending: acts of others under our login are looked for.
     pub watch: Option<Timestamp>,
 }

@@ -308,7 +308,7 @@ impl Core {
         Ok(queued)
     }
 
-    /// What is there while its target or action is only observed, or was not probed, is old backlog by the time that it
+    /// What is there while its target or action is off or only observed, or was not probed, is old backlog by the time that it
     /// is enforced (invariant 11): with enforce on for others, nothing else would hold it then.
     async fn hold_observed(
         &mut self,
@@ -317,7 +317,11 @@ impl Core {
         now: Timestamp,
     ) -> Result<(), DaemonError> {
         let of = |reason| {
-            let observed = [RefusalReason::ModeObserve, RefusalReason::NotProbed];
+            let observed = [
+                RefusalReason::ModeOff,
+                RefusalReason::ModeObserve,
+                RefusalReason::NotProbed,
+            ];
             observed.contains(&reason)
         };
         let wanted = refused.iter().filter(|(_, refusal)| of(refusal.reason));
@@ -327,7 +331,7 @@ impl Core {
         // what nobody wants today may be wanted once its owner leaves
         let rests = rests.filter(|decision| {
             let own = |target: &TargetName| modes.of_target(target).unwrap_or(Mode::Enforce);
-            let observed = |target: &TargetName| own(target).min(modes.global) == Mode::Observe;
+            let observed = |target: &TargetName| own(target).min(modes.global) < Mode::Enforce;
             decision.target.as_ref().is_some_and(observed)
         });
         let all = wanted.chain(rests.map(|decision| decision.lineage));

@@ -1,19 +1,19 @@
-//! Reads by their ids the tasks that hints name and the list does not show, within a share of the read budget; it takes nothing from a hint but the id, and sends nothing.
+//! Which of the tasks that hints name the list shows, and which become rows behind it: those that are followed, read by their ids within a share of the read budget; it sends nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::by_id::{Finder, Told};
 use super::core::Core;
 use super::evaluate::Bench;
 use crate::control::IntakeView;
-use crate::dispatch::verify::{IN_A_ROW, of_the_server};
 use crate::given;
 use crate::model::hash::FastSet;
 use crate::model::seers::bit;
 use crate::model::settings::IntakeSettings;
-use crate::model::{Road, Snapshot, TargetName, Task, TaskId};
+use crate::model::{Road, Snapshot, TargetName, TaskId};
 use crate::oig::{FileFault, OigError};
 use crate::source::intake::{open_to_all, read_secrets};
 use crate::source::{Hint, HintEnd, Intake};
@@ -35,6 +35,8 @@ pub struct Hinted {
     pub ends: Vec<(Hint, Option<HintEnd>)>,
     /// Those of which nothing was told, and that wait on without having been tried.
     pub kept: Vec<Hint>,
+    /// New ones that no list shows: they are read beside what follows.
+    pub new: Vec<Hint>,
     /// Targets of which somebody has said that they work again.
     pub targets: BTreeMap<TargetName, u64>,
 }
@@ -87,8 +89,8 @@ fn limits(bench: &Bench) -> (usize, usize) {
     (reads, reads / 2)
 }
 
-/// Sorts out what the list shows, and reads the rest by its ids, those first that are read in each cycle. What
-/// is open becomes rows behind those of the list.
+/// Sorts out what the list shows, and reads by its ids what is followed; what is open of it becomes rows behind those of
+/// the list. New ones that no list shows are read beside what follows, or with the others where nothing follows.
 ///
 /// # Errors
 /// Only a stopped login.
@@ -133,50 +135,42 @@ pub async fn read(
     }
     let (reads, places) = limits(bench);
     let (mut followed, mut asked) = (0, 0);
-    let mut stopped = false;
-    let mut in_a_row = 0;
+    let mut finder = Finder::of(bench);
     for hint in others {
         let has_place = !hint.followed || followed < places;
-        if stopped || !has_place || asked >= reads {
+        if finder.is_stopped() || !has_place || asked >= reads {
             unsure(snapshot, &hint);
             continue;
         }
         asked += 1;
         followed += usize::from(hint.followed);
-        let (found, by) = find(bench, &hint.task).await;
-        match found {
-            Ok(None) => out.ends.push((hint, Some(HintEnd::NotFound))),
-            Ok(Some(task)) if task.status.is_finished() => {
-                out.ends.push((hint, Some(HintEnd::Finished)));
+        if bench.hints_beside && !hint.followed {
+            out.new.push(hint);
+            continue;
+        }
+        match finder.read(&hint).await? {
+            Told::Ended(end) => {
+                if end == HintEnd::NotFound && !hint.missed {
+                    unsure(snapshot, &hint);
+                }
+                out.ends.push((hint, Some(end)));
             }
-            Ok(Some(task)) => {
-                in_a_row = 0;
-                snapshot.tasks.push(task);
+            Told::Open(task, by) => {
+                snapshot.tasks.push(*task);
                 if let Some(seers) = &mut snapshot.seers {
                     seers.rows.push(bit(by));
                 }
                 out.roads.push(hint.road);
                 out.ends.push((hint, Some(HintEnd::Followed)));
             }
-            Err(error) if error.is_login() && by == 0 => return Err(error),
-            Err(error) if error.is_login() => {
-                // only a further login may be shown it, and that one is stopped: it waits for that one
+            // nothing follows from the absence of what could not be read
+            Told::Waits => {
                 unsure(snapshot, &hint);
                 out.kept.push(hint);
             }
-            Err(error) => {
-                if by == 0 {
-                    in_a_row += 1;
-                    stopped = of_the_server(&error) || in_a_row >= IN_A_ROW;
-                }
-                tracing::warn!(task = %hint.task, %error, "a task that was named by a hint could not be read; it is tried again");
-                // nothing follows from the absence of what could not be read
+            Told::InVain => {
                 unsure(snapshot, &hint);
-                // what ends the readings of a cycle is no trial of that task, and comes last in the next
-                match stopped {
-                    true => out.kept.push(hint),
-                    false => out.ends.push((hint, None)),
-                }
+                out.ends.push((hint, None));
             }
         }
     }
@@ -188,30 +182,6 @@ pub async fn read(
 fn unsure(snapshot: &mut Snapshot, hint: &Hint) {
     if hint.followed {
         snapshot.unread.push(hint.task.clone());
-    }
-}
-
-/// A task by its id, read by the main login, else by the first further one that can; with that one's number, or
-/// that of the one that could not tell. It is not there where all say so.
-async fn find(bench: &Bench, id: &TaskId) -> (Result<Option<Task>, OigError>, usize) {
-    let mut untold = match bench.client.task(id).await {
-        Ok(None) => None,
-        // what this one may not read another one may
-        Err(error @ OigError::Status { status: 403, .. }) => Some((error, 0)),
-        told => return (told, 0),
-    };
-    for (n, (_, client)) in (1..).zip(bench.logins.further()) {
-        match client.task(id).await {
-            Ok(None) => {}
-            Ok(found) => return (Ok(found), n),
-            // it may be the one that may read it, and answers again when its password is right
-            Err(error) if error.is_login() => untold = Some((error, n)),
-            Err(error) => untold = untold.or(Some((error, n))),
-        }
-    }
-    match untold {
-        Some((error, n)) => (Err(error), n),
-        None => (Ok(None), 0),
     }
 }
 
@@ -258,13 +228,20 @@ impl Core {
     }
 
     /// The cycle has read what hints have named.
-    pub async fn hints_read(&mut self, hinted: &mut Hinted) {
+    pub async fn hints_read(&mut self, hinted: &mut Hinted, known: bool) {
         let Some(intake) = self.intake.clone() else {
             return;
         };
         let ends = std::mem::take(&mut hinted.ends);
         let targets = std::mem::take(&mut hinted.targets);
         intake.had_turn(&std::mem::take(&mut hinted.kept));
+        let new = std::mem::take(&mut hinted.new);
+        if known {
+            self.start_look_up(&intake, new);
+        } else {
+            // another world tells nothing of them, and they bring no cycle forward to be told so again
+            intake.are_read(&new);
+        }
         for target in targets.keys() {
             tracing::info!(target_system = %target, "an event says that it works again; the list was read for it, its breaker and pauses are as they were");
         }

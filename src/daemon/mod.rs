@@ -7,11 +7,13 @@ mod answer;
 mod ask;
 pub mod audit;
 mod backlog;
+mod by_id;
 mod cache;
 mod collect;
 mod conclude;
 mod core;
 mod describe;
+mod ending;
 mod evaluate;
 mod even;
 mod facts;
@@ -74,7 +76,9 @@ pub use hinted::secret_fault;
 pub use login::world;
 pub use online::{Online, Trouble, online};
 pub use private::{make_private_dir, write_private};
-pub use probe::{ProbeOptions, Probed, keep_traits, kept_traits, probe, traits_file};
+pub use probe::{
+    ProbeOptions, Probed, keep_traits, kept_traits, may_keep_traits, probe, traits_file,
+};
 pub use start::{Running, offline, run, start};
 pub use store::no_store;
 pub use survey::{SurveyOptions, Surveyed, survey};

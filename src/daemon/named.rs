@@ -48,29 +48,64 @@ impl Core {
         known
     }
 
-    /// The target that a person means, by its own name.
+    /// The target that a person means, by its own name: one that was seen, else one that the configuration names.
     ///
     /// # Errors
     /// No target of that name was ever seen, nor is it configured.
     pub fn target_named(&self, name: &TargetName) -> Result<TargetName, Unknown> {
+        let seen = self.target_seen(name);
+        let configured = || {
+            let (target, _) = self.target_configured(name)?;
+            Some(target.clone())
+        };
+        seen.or_else(|unknown| configured().ok_or(unknown))
+    }
+
+    /// The target that a person means, of those that were seen. What stands in the configuration alone may be a slip
+    /// there as well: it is told, and stands for nothing.
+    ///
+    /// # Errors
+    /// No target of that name was ever seen.
+    fn target_seen(&self, name: &TargetName) -> Result<TargetName, Unknown> {
         let seen = self.targets_seen();
         if let Some(target) = meant(name, seen.iter()) {
             return Ok(target.clone());
         }
-        let limits = self.settings.governor.targets.keys();
-        let configured = limits.chain(self.settings.modes.targets.keys());
-        if let Some(target) = meant(name, configured.clone()) {
-            return Ok(target.clone());
-        }
-        let all: BTreeSet<&TargetName> = seen.iter().chain(configured).collect();
-        Err(Unknown {
-            what: format!("no target `{name}` was ever seen"),
-            hint: known(
-                "target",
-                name.as_str(),
-                all.iter().map(|target| target.as_str()),
-            ),
+        let near = nearest(name.as_str(), seen.iter().map(|target| target.as_str()));
+        let listed = match self.last.at {
+            None if seen.is_empty() => "no list was read yet".to_owned(),
+            _ if seen.is_empty() => "no target was seen yet".to_owned(),
+            _ => format!("seen are: {}", some_of(seen.iter().map(|of| of.as_str()))),
+        };
+        let mut configured: BTreeSet<&TargetName> = self.settings.modes.targets.keys().collect();
+        configured.extend(self.settings.governor.targets.keys());
+        Err(match self.target_configured(name) {
+            Some((target, key)) => Unknown {
+                what: format!(
+                    "no task of target `{target}` was ever seen: {key} of the configuration names it, and nothing else does"
+                ),
+                hint: format!("{near}{listed}; look for a slip in the configuration as well"),
+            },
+            None if configured.is_empty() => Unknown {
+                what: format!("no target `{name}` was ever seen"),
+                hint: format!("{near}{listed}"),
+            },
+            None => Unknown {
+                what: format!("no target `{name}` was ever seen"),
+                hint: format!(
+                    "{near}{listed}; the configuration names: {}",
+                    some_of(configured.iter().map(|of| of.as_str()))
+                ),
+            },
         })
+    }
+
+    /// The target of that name that the configuration names, and with which key.
+    fn target_configured(&self, name: &TargetName) -> Option<(&TargetName, &'static str)> {
+        let modes = meant(name, self.settings.modes.targets.keys());
+        let limits = || meant(name, self.settings.governor.targets.keys());
+        let modes = modes.map(|target| (target, "mode.targets"));
+        modes.or_else(|| limits().map(|target| (target, "governor.targets")))
     }
 
     /// The definition that a person means: by its id, else by the name under which it was shown.
@@ -99,9 +134,9 @@ impl Core {
     pub fn scope_named(&self, scope: &Scope) -> Result<Result<Scope, Unknown>, LedgerError> {
         Ok(match scope {
             Scope::Global | Scope::Lineage(_) => Ok(scope.clone()),
-            Scope::Target(name) => self.target_named(name).map(Scope::Target),
+            Scope::Target(name) => self.target_seen(name).map(Scope::Target),
             Scope::ActionOnTarget(action, name) => self
-                .target_named(name)
+                .target_seen(name)
                 .map(|target| Scope::ActionOnTarget(*action, target)),
             Scope::Definition(id) => self.definition_named(id)?.map(Scope::Definition),
             Scope::Task(id) => match self.lineage_named(id.as_str()) {
@@ -173,23 +208,32 @@ fn by_name(
 
 /// The nearest of the known names, and all of them where they are few.
 fn known<'a>(sort: &str, name: &str, all: impl Iterator<Item = &'a str> + Clone) -> String {
-    let count = all.clone().count();
-    if count == 0 {
+    if all.clone().next().is_none() {
         return format!("no {sort} was seen yet");
     }
+    let near = nearest(name, all.clone());
+    format!("{near}known are: {}", some_of(all))
+}
+
+/// A question after the name that is nearest, where one is near.
+fn nearest<'a>(name: &str, all: impl Iterator<Item = &'a str>) -> String {
     let lower = name.to_lowercase();
-    let lowered: Vec<(String, &str)> = all.clone().map(|n| (n.to_lowercase(), n)).collect();
-    let near = did_you_mean(&lower, lowered.iter().map(|(lower, _)| lower.as_str()))
+    let lowered: Vec<(String, &str)> = all.map(|n| (n.to_lowercase(), n)).collect();
+    did_you_mean(&lower, lowered.iter().map(|(lower, _)| lower.as_str()))
         .and_then(|near| lowered.iter().find(|(lower, _)| lower == near))
-        .map_or_else(String::new, |(_, name)| format!("did you mean `{name}`? "));
+        .map_or_else(String::new, |(_, name)| format!("did you mean `{name}`? "))
+}
+
+/// As many names as find room.
+fn some_of<'a>(all: impl Iterator<Item = &'a str> + Clone) -> String {
+    let more = all.clone().count().saturating_sub(LISTED);
     let names: Vec<&str> = all.take(LISTED).collect();
-    let more = count.saturating_sub(LISTED);
     let more = if more > 0 {
         format!(", and {more} more")
     } else {
         String::new()
     };
-    format!("{near}known are: {}{more}", names.join(", "))
+    format!("{}{more}", names.join(", "))
 }
 
 #[cfg(test)]

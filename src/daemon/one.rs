@@ -13,8 +13,9 @@ use crate::control::{self, RefusedKind, Reply};
 use crate::governor::Standing;
 use crate::ledger::DecisionRecord;
 use crate::ledger::record::EventBody;
+use crate::model::remedy::advice;
 use crate::model::settings::Modes;
-use crate::model::{Action, Digest, Mode, Refusal, TaskId, Verdict};
+use crate::model::{Action, Decision, Digest, Mode, Refusal, TaskId, Verdict};
 
 /// What was asked for.
 #[derive(Clone, Debug)]
@@ -130,7 +131,7 @@ impl Core {
         }
         let passed = match proposal.guard {
             Ok(passed) => passed,
-            Err(refusals) => return Ok(held(&task, "the guards hold", &refusals)),
+            Err(refusals) => return Ok(held(&decision, "the guards hold", &refusals)),
         };
         let lineage = decision.lineage;
         let open = self
@@ -161,7 +162,7 @@ impl Core {
         });
         if !governed.refused.is_empty() {
             let refusals: Vec<Refusal> = governed.refused.into_iter().map(|(_, r)| r).collect();
-            return Ok(held(&task, "the limits hold", &refusals));
+            return Ok(held(&decision, "the limits hold", &refusals));
         }
         let [admitted] = <[_; 1]>::try_from(governed.admitted)
             .map_err(|_| DaemonError::Worker("one item was asked for, not one came".to_owned()))?;
@@ -198,44 +199,19 @@ pub fn hold_of(task: &TaskId) -> Digest {
     Digest::new(&format!("retry-one:{task}"))
 }
 
-fn held(task: &TaskId, by: &str, refusals: &[Refusal]) -> Reply {
+fn held(decision: &Decision, by: &str, refusals: &[Refusal]) -> Reply {
     let why: Vec<String> = refusals.iter().map(ToString::to_string).collect();
-    let ends = refusals.iter().map(|refusal| refusal.until);
-    // where each ends by itself, the last one says when
-    let hint = match ends
-        .collect::<Option<Vec<_>>>()
-        .and_then(|ends| ends.into_iter().max())
-    {
-        Some(until) => format!(
-            "consent does not lift this: wait until {until:.0} and ask again, or choose another task"
-        ),
-        None => "consent does not lift this: choose another task, or mend what is named".to_owned(),
-    };
-    refused(format!("{by} task {task}: {}", why.join("; ")), &hint)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::{LineageId, RefusalReason, Scope};
-
-    #[test]
-    fn what_ends_by_itself_says_when_and_what_does_not_says_nothing_of_waiting() {
-        let of = |minute: Option<i64>| {
-            let at = |minute| jiff::Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_mins(minute);
-            let refusal = Refusal::new(RefusalReason::NotDueYet, Scope::Lineage(LineageId(1)));
-            match minute {
-                Some(minute) => refusal.until(at(minute)),
-                None => refusal,
-            }
+    // as it can be typed
+    let mut helps = advice(refusals).replace("TASK", decision.task.as_str());
+    if let Some(target) = &decision.target {
+        let quoted = match target.as_str().contains(char::is_whitespace) {
+            true => format!(" \"{target}\" "),
+            false => format!(" {target} "),
         };
-        let hint = |refusals: &[Refusal]| match held(&TaskId::new("7"), "the limits hold", refusals)
-        {
-            Reply::Refused(refused) => refused.hint,
-            other => panic!("{other:?}"),
-        };
-        let waits = hint(&[of(Some(5)), of(Some(9))]);
-        assert!(waits.contains("until 1970-01-01T00:09:00Z"), "{waits}");
-        assert!(!hint(&[of(Some(5)), of(None)]).contains("until"));
+        helps = helps.replace(" TARGET ", &quoted);
     }
+    refused(
+        format!("{by} task {}: {}", decision.task, why.join("; ")),
+        &format!("consent does not lift this; what helps: {helps}"),
+    )
 }

@@ -16,6 +16,8 @@ use crate::traits::{RENEW, rows_of};
 
 /// A difference of clocks from which tokens and ages are wrong, in milliseconds.
 const SKEW: i64 = 120_000;
+/// What comes of accounts that can't be read.
+const WAITS: &str = "until then retries that give or change access (enable, grant, change, password, and most creates) wait for a person (account_unknown); revokes and disables go on";
 /// What asks for a list.
 const LIST: &str = "the task list";
 
@@ -287,7 +289,11 @@ async fn ask(
             "the list is read on to where nothing more comes; look at what stands between this machine and OIG, and run `provtaskd probe`".to_owned(),
         ));
     }
-    people(client, server, &mut online).await?;
+    let own = people(client, server, &mut online).await?;
+    // whose accounts are read is the main login's affair, whoever acts
+    if main {
+        accounts(client, &list, own, &mut online).await?;
+    }
     if main && server.auth == AuthKind::Basic {
         // a token is asked for by POST, which needs the header as a write does
         online.good.push(
@@ -298,12 +304,12 @@ async fn ask(
     Ok(Ok(online))
 }
 
-/// Whether users can be read, and whether the login may do more than it has to.
+/// Whether users can be read, and whether the login may do more than it has to. Answers the login's own key.
 async fn people(
     client: &Client,
     server: &ServerSettings,
     online: &mut Online,
-) -> Result<(), OigError> {
+) -> Result<Option<UserKey>, OigError> {
     let own = match client.user_by_login(&server.login).await {
         Ok(own) => own,
         Err(error) if error.is_login() => return Err(error),
@@ -312,7 +318,7 @@ async fn people(
                 format!("users can't be read: {error}"),
                 "give the login the User Viewer admin role: without it every create and grant waits for a person".to_owned(),
             ));
-            return Ok(());
+            return Ok(None);
         }
     };
     let key = own.and_then(|person| person.key);
@@ -329,6 +335,74 @@ async fn people(
             "{} does not look like a system administrator",
             server.login
         )),
+    }
+    Ok(key)
+}
+
+/// Whether the accounts of whoever the first task is for can be read, and whether they are on; where the list shows
+/// nobody, the login's own. Without that nothing is given.
+async fn accounts(
+    client: &Client,
+    list: &Look,
+    own: Option<UserKey>,
+    online: &mut Online,
+) -> Result<(), OigError> {
+    let first = client.tasks_of(list, "tasks").into_iter().flatten().next();
+    let person = first.as_ref().and_then(|task| task.beneficiary.as_ref());
+    let person = match person {
+        None => None,
+        Some(login) => match client.user_by_login(login).await {
+            Err(error) if error.is_login() => return Err(error),
+            // that people can't be read is said already
+            other => other.ok().flatten().and_then(|person| person.key),
+        },
+    };
+    let mut well = true;
+    if let Some(key) = person.or(own) {
+        let asked =
+            "give the login the right to read people's accounts (GET /users/KEY?accounts=all)";
+        match client.accounts_of(&key).await {
+            Err(error) if error.is_login() => return Err(error),
+            Err(error) => {
+                well = false;
+                online.warnings.push((
+                    format!("whether people's accounts are on can't be read: {error}"),
+                    format!("{asked}: {WAITS}"),
+                ));
+            }
+            Ok(shown) if shown.as_ref().is_none_or(|(_, all)| !all) => {
+                well = false;
+                let what = match shown {
+                    None => "the server does not show the accounts of a person whom it shows",
+                    Some(_) => "the server does not show all accounts of a person with their keys",
+                };
+                online
+                    .warnings
+                    .push((what.to_owned(), format!("{asked}: {WAITS}")));
+            }
+            Ok(_) => {}
+        }
+    }
+    if let Some(process) = first.as_ref().and_then(|task| task.process.as_ref()) {
+        let read = client.process(process).await;
+        let why = match read {
+            Err(error) if error.is_login() => return Err(error),
+            Err(error) => Some(error.to_string()),
+            Ok(None) => Some("the server does not show it".to_owned()),
+            Ok(Some(_)) => None,
+        };
+        if let Some(why) = why {
+            well = false;
+            online.warnings.push((
+                format!("the tasks of an account can't be read: {why}"),
+                format!("give the login the right to read accounts (process instances) and their tasks: {WAITS}"),
+            ));
+        }
+    }
+    if well && first.is_some() {
+        online
+            .good
+            .push("the account of its first task can be read".to_owned());
     }
     Ok(())
 }

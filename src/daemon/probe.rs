@@ -23,6 +23,9 @@ use crate::oig::{Client, Look, OigError, dates};
 use crate::policy;
 use crate::traits::{Capture, Captured, Forms, Traits, TraitsError, not_probed};
 
+/// So many bytes of a file say whether it holds traits.
+const BEGIN: usize = 100;
+
 /// How to probe.
 #[derive(Clone, Debug)]
 pub struct ProbeOptions {
@@ -88,10 +91,10 @@ pub fn kept_traits(
     Traits::parse(&text, &path).map(Some)
 }
 
-/// Writes traits to their file, for this user alone.
+/// Writes traits to their file, for this user alone, and over nothing else.
 ///
 /// # Errors
-/// The file can't be written.
+/// The file can't be written, or is something else: a slip in `server.traits` must not cost what it names.
 pub fn keep_traits(path: &Path, traits: &Traits) -> Result<(), TraitsError> {
     let failed = |source| TraitsError::Io {
         path: path.to_owned(),
@@ -102,7 +105,35 @@ pub fn keep_traits(path: &Path, traits: &Traits) -> Result<(), TraitsError> {
     if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
         make_private_dir(dir).map_err(failed)?;
     }
+    may_keep_traits(path)?;
     write_private(path, &(text + "\n")).map_err(failed)
+}
+
+/// That a file is not there, is empty, or holds traits, whole or cut.
+///
+/// # Errors
+/// It is something else, or can't be read.
+pub fn may_keep_traits(path: &Path) -> Result<(), TraitsError> {
+    let failed = |source| TraitsError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let bytes = match given::read(path, given::MOST) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+    };
+    let begin = String::from_utf8_lossy(bytes.get(..BEGIN).unwrap_or(&bytes)).into_owned();
+    let dense: String = begin.chars().filter(|c| !c.is_whitespace()).collect();
+    let ours = format!("{{\"schema\":\"{}\"", crate::traits::SCHEMA);
+    // a cut of a few bytes is the begin of it
+    if ours.starts_with(&dense) || dense.starts_with(&ours) {
+        return Ok(());
+    }
+    Err(failed(std::io::Error::new(
+        std::io::ErrorKind::AlreadyExists,
+        "it is there already and holds no traits: it is left as it is",
+    )))
 }
 
 async fn work(

@@ -148,6 +148,18 @@ pub async fn propose(
         }
     }
     let read_to_the_end = read(around, memory, &late).await?;
+    // of what takes access a person is read only where his account shows that it was given again
+    let gone = |(wish, _): &&(Wish, Behind)| {
+        let asked = ask(around, memory, wish, &standing, &handed);
+        let whose = |refusal: &Refusal| refusal.reason == RefusalReason::BeneficiaryUnknown;
+        wish.decision.kind.takes_access() && asked.is_err_and(|all| all.iter().any(whose))
+    };
+    let rows = late.iter().filter(gone).map(|(wish, _)| wish.row);
+    let people = rows.filter_map(|row| around.snapshot.tasks[row].beneficiary.clone());
+    let people: BTreeSet<Login> = people.collect();
+    if !people.is_empty() {
+        collector(around.bench, memory).people(people).await?;
+    }
     for (wish, behind) in late {
         match ask(around, memory, &wish, &standing, &handed) {
             Ok(passed) => {

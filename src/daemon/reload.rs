@@ -164,7 +164,7 @@ fn read_again(config: &Path, overrides: &Overrides, live: &Settings) -> Read {
             "{key} can't change while the daemon runs; restart it, or put back what it was"
         ));
     }
-    let policies = policy::load::load(&settings.policy).map_err(|error| error.to_string())?;
+    let policies = policy::load::load(&settings.policy).map_err(|error| error.one_line())?;
     Ok((settings, policies))
 }
 

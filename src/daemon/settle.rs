@@ -271,7 +271,8 @@ impl Core {
         took: Duration,
     ) -> Result<(), DaemonError> {
         // what was read was read, whatever is decided of it
-        self.hints_read(&mut found.hinted).await;
+        let known = found.observed.world == World::Known;
+        self.hints_read(&mut found.hinted, known).await;
         self.told(now, &found.observed.outcomes);
         self.take_world(now, &found.observed.world);
         self.take_clock(found.observed.behind);

@@ -317,20 +317,20 @@ async fn assemble(
     } else {
         (ledger, None)
     };
-    if !settings.server.simulator_clock {
-        let now = clock.now();
-        // one that goes on counts by itself; a single cycle has only what earlier ones have noted
-        let since = match need {
-            Need::All if options.once && foreign_store.is_none() => {
-                even_since(&settings.store.dir, now)
-            }
-            Need::All => {
-                forget_even(&settings.store.dir);
-                now
-            }
-            Need::Server | Need::Store { .. } => now,
-        };
-        ledger.found_open(since).await?;
+    let (simulated, now_at_start) = (settings.server.simulator_clock, clock.now());
+    // one that goes on counts by itself; a single cycle has only what earlier ones have noted
+    let since = match need {
+        Need::All if options.once && foreign_store.is_none() => {
+            even_since(&settings.store.dir, simulated, now_at_start)
+        }
+        Need::All => {
+            forget_even(&settings.store.dir);
+            now_at_start
+        }
+        Need::Server | Need::Store { .. } => now_at_start,
+    };
+    ledger.found_open(since).await?;
+    if !simulated {
         even::none_later(&ledger, clock.now(), need == Need::All).await?;
     }
     // first, so that the mode's record names it
@@ -407,6 +407,7 @@ async fn assemble(
         justifying: Justifying::default(),
         looking: false,
         stopping: false,
+        ends_by: None,
         once: options.once,
         started: now,
         health,
@@ -419,6 +420,7 @@ async fn assemble(
         governor_stored: None,
         saving: Saving::default(),
         intake: None,
+        looking_up: false,
         walking: super::walk::Walking::default(),
         intake_at: None,
         metered_intake: Metered::default(),

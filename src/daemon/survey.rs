@@ -190,6 +190,7 @@ fn bench(
         pauses: Arc::default(),
         blocked: Arc::new(BTreeMap::new()),
         intake: None,
+        hints_beside: false,
     })
 }
 

@@ -106,7 +106,9 @@ impl Core {
             mode_why,
             policy_hash: Some(hash),
             policy_released: released,
+            ending: self.ending_words(),
             reload_error: self.reload_error.clone(),
+            policy_error: None,
             config_error: None,
             last_cycle: self.last.at,
             last_cycle_ms: self
@@ -179,6 +181,15 @@ impl Core {
                 .iter()
                 .map(|(name, count)| (name.clone(), *count))
                 .collect(),
+            doubted: {
+                let names = self.last.seen.unmapped.keys();
+                let doubt = |shown: &String| {
+                    let (target, name) = shown.split_once('/')?;
+                    let why = self.policies.kinds().doubt(target, name)?;
+                    Some((shown.clone(), why))
+                };
+                names.filter_map(doubt).collect()
+            },
         }
     }
 
@@ -371,7 +382,7 @@ impl Core {
                 },
                 since: waiting.since,
                 why: waiting.why.to_owned(),
-                text: explanation(waiting.why).to_owned(),
+                text: explanation(waiting.why),
                 target: waiting.target.clone(),
                 action: None,
                 tasks: Vec::new(),
@@ -481,8 +492,9 @@ pub(super) fn general(id: &str, since: Timestamp, why: &str, text: String) -> In
     }
 }
 
-fn explanation(why: &str) -> &'static str {
-    match why {
+/// What an item of the inbox says: what it is, and what helps.
+fn explanation(why: &str) -> String {
+    let said = match why {
         "ambiguous" => {
             "It can't be told whose successor a task is; look at them in OIG, then `provtaskd outcomes settle` or `outcomes reset`."
         }
@@ -499,11 +511,13 @@ fn explanation(why: &str) -> &'static str {
             "Requests that name the task end as a whole and nothing is applied; all others go on. See `provtaskd outcomes show TASK` for what the server said, then `provtaskd outcomes reset`."
         }
         "asked" => "A policy asks a person; `provtaskd explain TASK` shows its words.",
-        other => RefusalReason::ALL
-            .iter()
-            .find(|reason| reason.as_str() == other)
-            .map_or("See `provtaskd explain TASK`.", |reason| {
-                reason.explanation().trim()
-            }),
-    }
+        other => {
+            let mut all = RefusalReason::ALL.iter();
+            let Some(reason) = all.find(|reason| reason.as_str() == other) else {
+                return "See `provtaskd explain TASK`.".to_owned();
+            };
+            return format!("{} {}", reason.explanation().trim(), reason.remedy());
+        }
+    };
+    said.to_owned()
 }

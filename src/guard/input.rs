@@ -99,7 +99,21 @@ pub struct GuardInput<'a> {
     pub limits: &'a GuardSettings,
 }
 
+/// The child row that a task is about, where one is shown: what makes an account or switches it is about none, whatever
+/// a server shows with it.
+pub fn row_of(kind: Kind, task: &Task) -> Option<Arc<str>> {
+    match kind {
+        Kind::Create | Kind::Enable | Kind::Disable => None,
+        _ => task.child.clone(),
+    }
+}
+
 impl GuardInput<'_> {
+    /// The child row that this task is about.
+    pub(super) fn row(&self) -> Option<Arc<str>> {
+        row_of(self.kind, self.task)
+    }
+
     /// The narrowest scope of what concerns this row alone.
     pub(super) fn task_scope(&self) -> Scope {
         Scope::Task(self.task.id.clone())

@@ -11,6 +11,7 @@ mod stale;
 
 pub use input::{
     AssigneeFact, GuardInput, GuardNeeds, MemberFact, Passed, check, check_all, guard_names, needs,
+    row_of,
 };
 pub use order::waits_for_others;
 pub use pattern::matches_definition;

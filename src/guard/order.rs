@@ -99,7 +99,7 @@ fn may_be_older(input: &GuardInput<'_>, other: &Sibling) -> bool {
 /// An older grant that waits for its own predecessors, of which it is not shown whether it is even
 /// the same row, does not hold back a grant: nobody can move it, and to add is not to overwrite.
 fn rests(input: &GuardInput<'_>, other: &Sibling) -> bool {
-    let told_apart = input.task.child.is_some() && other.child.is_some();
+    let told_apart = input.row().is_some() && other.child.is_some();
     input.kind == Kind::Grant
         && !told_apart
         && matches!(other.status, TaskStatus::Waiting | TaskStatus::Suspended)
@@ -121,7 +121,7 @@ fn touches_account(action: ActionName) -> bool {
 /// True where both may write the same attribute or child row: the same row where both are shown,
 /// else the same definition.
 fn same_row(input: &GuardInput<'_>, other: &Sibling) -> bool {
-    match (&input.task.child, &other.child) {
+    match (&input.row(), &other.child) {
         (Some(ours), Some(theirs)) => ours == theirs,
         _ => input
             .task

@@ -101,7 +101,8 @@ pub(super) fn account(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> 
     }
     if input.kind.takes_access() {
         // however long it queues, it is asked again by each cycle: readings that grow old don't hold it up
-        return given_again(input).map(|()| None);
+        let again = given_again(input);
+        return again.or_else(|why| gone_or(input, why)).map(|()| None);
     }
     let unknown = |why: &str| {
         let refusal = Refusal::new(RefusalReason::AccountUnknown, input.account_scope());
@@ -187,7 +188,8 @@ pub(super) fn rests(input: &GuardInput<'_>) -> Arc<[ReadValue]> {
         match value.of(process) {
             OfAccount::Status(status) => add("account", status, *as_of),
             OfAccount::Missing => add("account", &"not among the person's", *as_of),
-            OfAccount::NotShown => add("account", &"no status shown", *as_of),
+            OfAccount::NoStatus => add("account", &"no status shown", *as_of),
+            OfAccount::NotTold => add("account", &"not told among the person's", *as_of),
         }
         if let Some(end) = &value.end {
             add("end_date", &end.shown, *as_of);
@@ -228,11 +230,17 @@ fn is_on(
         return Err(unknown(MOVED));
     }
     let status = match of {
-        OfAccount::NotShown => return Ok(None),
-        OfAccount::Missing if input.kind == Kind::Create => return Ok(None),
+        OfAccount::NoStatus => return Ok(None),
+        // what is yet to be made need not be there
+        OfAccount::Missing | OfAccount::NotTold if input.kind == Kind::Create => return Ok(None),
         OfAccount::Missing => {
             return Err(unknown(
                 "the accounts that the server shows of the beneficiary do not hold it",
+            ));
+        }
+        OfAccount::NotTold => {
+            return Err(unknown(
+                "the server does not show the beneficiary's accounts, or not all of them with their keys",
             ));
         }
         OfAccount::Status(status) => status,
@@ -291,12 +299,9 @@ fn given_again(input: &GuardInput<'_>) -> Result<(), Refusal> {
     };
     let gave = |s: &&Sibling| {
         let whole = matches!(s.kind, Kind::Create | Kind::Enable) && s.child.is_none();
-        let row = s.kind == Kind::Grant && s.child.is_some() && s.child == input.task.child;
-        (if input.task.child.is_some() {
-            row
-        } else {
-            whole
-        }) && s.status.is_done()
+        let row = s.kind == Kind::Grant && s.child.is_some() && s.child == input.row();
+        (if input.row().is_some() { row } else { whole })
+            && s.status.is_done()
             && input.dated
             && input.is_later(s)
     };
@@ -319,6 +324,28 @@ fn given_again(input: &GuardInput<'_>) -> Result<(), Refusal> {
         return Err(refusal.for_person());
     }
     Ok(())
+}
+
+/// Who is gone, by OIG's own word, has not come back: whatever was done in his account since, what takes it from him is
+/// asked about no more. That is read before a person is asked.
+fn gone_or(input: &GuardInput<'_>, why: Refusal) -> Result<(), Refusal> {
+    if why.reason != RefusalReason::StaleGrant {
+        return Err(why);
+    }
+    let not_yet = |why: &str| {
+        Refusal::new(RefusalReason::BeneficiaryUnknown, input.task_scope()).with("why", why)
+    };
+    // a young one is judged by what is known
+    let reads = is_long_open(input.origin, input.now);
+    match input.beneficiary {
+        Known::Yes { as_of, .. } if input.fresh(*as_of).is_none() && reads => Err(not_yet(TOO_OLD)),
+        Known::Yes { value, as_of } if input.fresh(*as_of).is_some() => match value.status {
+            UserStatus::Disabled | UserStatus::Deleted => Ok(()),
+            _ => Err(why),
+        },
+        Known::No { why } if &**why == NOT_ASKED && reads => Err(not_yet(NOT_ASKED)),
+        _ => Err(why),
+    }
 }
 
 /// True for a task that tells why what was stale is so no more: the one that took access did not come about,
@@ -355,7 +382,7 @@ fn later_opposite(input: &GuardInput<'_>, other: &Sibling) -> bool {
 /// True where the revoke is about the account, or about the row that this task gives. A revoke that
 /// shows its child row takes that row only; a grant that does not show its own may be that row.
 fn takes_from(input: &GuardInput<'_>, other: &Sibling) -> bool {
-    match (&other.child, &input.task.child) {
+    match (&other.child, &input.row()) {
         (None, _) => true,
         (Some(theirs), Some(ours)) => theirs == ours,
         (Some(_), None) => input.kind == Kind::Grant,

@@ -13,6 +13,7 @@ pub mod inputs;
 pub mod kind;
 #[cfg(test)]
 pub mod long;
+pub mod remedy;
 pub mod road;
 pub mod seers;
 pub mod settings;

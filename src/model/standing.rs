@@ -70,17 +70,19 @@ pub enum OfAccount<'a> {
     Status(&'a AccountStatus),
     /// The person's accounts are shown, and it is not among them.
     Missing,
-    /// No accounts are shown, or no status.
-    NotShown,
+    /// It is shown, and no status of it.
+    NoStatus,
+    /// No accounts are shown, or not all with their keys: it may be any or none of them.
+    NotTold,
 }
 
 impl OfAccount<'_> {
-    /// True where it says that the account is on, or says nothing.
+    /// True where it says that the account is on, or shows it and says nothing of that.
     pub fn is_good(self) -> bool {
         match self {
             Self::Status(status) => status.state() == AccountState::On,
-            Self::Missing => false,
-            Self::NotShown => true,
+            Self::Missing | Self::NotTold => false,
+            Self::NoStatus => true,
         }
     }
 }
@@ -90,7 +92,7 @@ impl OfAccount<'_> {
 pub struct Standing {
     /// His accounts with what is shown of their status; `None`: the server shows none.
     pub accounts: Option<BTreeMap<ProcessKey, Option<AccountStatus>>>,
-    /// Some of them show no key: one that is missing may be among those.
+    /// Some of them show no key, or these are a part of them: one that is missing may be among the others.
     pub nameless: bool,
     /// `End Date`, where it is a date.
     pub end: Option<EndDate>,
@@ -100,12 +102,12 @@ impl Standing {
     /// What is said of an account.
     pub fn of(&self, process: &ProcessKey) -> OfAccount<'_> {
         let Some(accounts) = &self.accounts else {
-            return OfAccount::NotShown;
+            return OfAccount::NotTold;
         };
         match accounts.get(process) {
             Some(Some(status)) => OfAccount::Status(status),
-            Some(None) => OfAccount::NotShown,
-            None if self.nameless => OfAccount::NotShown,
+            Some(None) => OfAccount::NoStatus,
+            None if self.nameless => OfAccount::NotTold,
             None => OfAccount::Missing,
         }
     }

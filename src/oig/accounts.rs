@@ -1,11 +1,13 @@
 //! Reads a person's accounts: which there are, whether each is on, and the person's last day with them; what is not shown stays unknown.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::sync::atomic::Ordering;
 
 use super::client::{Client, Reading};
 use super::error::OigError;
 use super::filter::encode;
+use super::more::{More, Said};
 use super::people;
 use super::wire::Row;
 use crate::model::standing::{AccountStatus, Standing};
@@ -13,6 +15,13 @@ use crate::model::{ProcessKey, UserKey};
 
 /// What is asked for beside the accounts, and of a server that does not know an `End Date`.
 const FIELDS: [&str; 2] = ["usr_key,End Date", "usr_key"];
+
+/// So many refusals in a row, of questions that pass without it, say that a server does not know an `End Date`.
+const REFUSALS: u32 = 3;
+/// Who was shown a moment ago has an answer.
+const NEEDED: Reading = Reading::Needed;
+/// One in so many questions asks for it all the same.
+const AGAIN: u32 = 50;
 
 /// One account: its process instance and its status, where they are shown.
 fn account(row: &Row<'_>) -> Option<(ProcessKey, Option<AccountStatus>)> {
@@ -34,41 +43,54 @@ impl Client {
         &self,
         key: &UserKey,
     ) -> Result<Option<(BTreeSet<ProcessKey>, bool)>, OigError> {
-        let shown = self.standing_with(key, "usr_key").await?;
+        let shown = self
+            .standing_with(key, "usr_key", Reading::Optional)
+            .await?;
         Ok(shown.and_then(|shown| {
             let keys = shown.accounts?.into_keys().collect();
             Some((keys, !shown.nameless))
         }))
     }
 
-    /// The same with the status of each, and the person's last day, in one request. A server that does not show him,
-    /// or refuses to be asked for accounts (400), shows nothing.
+    /// The same with the status of each, and the person's last day, in one request. One 400 is no proof that the server
+    /// does not know an `End Date`; one that has refused some in a row is asked without it, and with it now and then.
     ///
     /// # Errors
-    /// Any [`OigError`].
+    /// Any [`OigError`]: 404 among them, whoever was shown a moment ago.
     pub async fn standing(&self, key: &UserKey) -> Result<Standing, OigError> {
         let [whole, plain] = FIELDS;
-        let no_end_date = &self.0.no_end_date;
-        if !no_end_date.load(Ordering::Relaxed) {
-            match self.standing_with(key, whole).await {
-                Err(OigError::Status { status: 400, .. }) => {}
-                other => return other.map(Option::unwrap_or_default),
+        let refused = &self.0.end_date_refused;
+        let before = refused.load(Ordering::Relaxed);
+        let beyond = before.checked_sub(REFUSALS);
+        if beyond.is_none_or(|beyond| beyond % AGAIN == AGAIN - 1) {
+            match self.standing_with(key, whole, NEEDED).await {
+                Err(refusal @ OigError::Status { status: 400, .. }) => {
+                    let shown = self.standing_with(key, plain, NEEDED).await?;
+                    let now = refused.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+                    return match now >= REFUSALS {
+                        true => Ok(shown.unwrap_or_default()),
+                        false => Err(refusal),
+                    };
+                }
+                told => {
+                    let shown = told?;
+                    refused.store(0, Ordering::Relaxed);
+                    return Ok(shown.unwrap_or_default());
+                }
             }
         }
-        match self.standing_with(key, plain).await {
-            Err(OigError::Status { status: 400, .. }) => Ok(Standing::default()),
-            Ok(shown) => {
-                no_end_date.store(true, Ordering::Relaxed);
-                Ok(shown.unwrap_or_default())
-            }
-            Err(error) => Err(error),
-        }
+        refused.fetch_add(1, Ordering::Relaxed);
+        Ok(self
+            .standing_with(key, plain, NEEDED)
+            .await?
+            .unwrap_or_default())
     }
 
     async fn standing_with(
         &self,
         key: &UserKey,
         fields: &str,
+        reading: Reading,
     ) -> Result<Option<Standing>, OigError> {
         let inner = &self.0;
         let what = format!("the accounts of user {key}");
@@ -77,11 +99,21 @@ impl Client {
             encode(key.as_str()),
             encode(fields)
         ));
-        let Some(body) = inner.get(&what, &path, Reading::Optional).await? else {
+        let Some(body) = inner.get(&what, &path, reading).await? else {
             return Ok(None);
         };
         let text = inner.text(&body, &what)?;
         let page = inner.page(&text, &["accounts"], &body, &what)?;
+        let malformed = |why: String| OigError::Malformed {
+            what: what.clone(),
+            why,
+            excerpt: inner.excerpt(&body.bytes),
+        };
+        match people::key(&page.own) {
+            Some(own) if own == *key => {}
+            Some(own) => return Err(malformed(format!("the answer is about user {own}"))),
+            None => return Err(malformed("the answer shows no usr_key".to_owned())),
+        }
         let end = people::end(&page.own, &inner.settings.server_zone);
         if !page.has_list {
             return Ok(Some(Standing {
@@ -90,11 +122,24 @@ impl Client {
             }));
         }
         let mut accounts: BTreeMap<ProcessKey, Option<AccountStatus>> = BTreeMap::new();
-        let mut nameless = false;
+        let mut nameless = Said::of(&page).more(0, u64::MAX) != More::No;
         for row in &page.items {
             match account(row) {
                 Some((key, status)) if !key.as_str().is_empty() => {
-                    accounts.insert(key, status);
+                    match accounts.entry(key) {
+                        Entry::Vacant(place) => {
+                            place.insert(status);
+                        }
+                        // shown twice and otherwise each time: it can't be told
+                        Entry::Occupied(mut place) if *place.get() != status => {
+                            let word = |of: &Option<AccountStatus>| {
+                                of.as_ref().map_or("-".to_owned(), ToString::to_string)
+                            };
+                            let both = format!("{} and {}", word(place.get()), word(&status));
+                            place.insert(Some(AccountStatus::new(&both)));
+                        }
+                        Entry::Occupied(_) => {}
+                    }
                 }
                 _ => nameless = true,
             }

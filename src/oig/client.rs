@@ -43,7 +43,7 @@ pub(super) struct Inner {
     /// True once the server has shown that it understands `or` between users.
     pub(super) or_works: AtomicBool,
     /// The server has refused to be asked for an `End Date`.
-    pub(super) no_end_date: AtomicBool,
+    pub(super) end_date_refused: AtomicU32,
     /// Buffers of pages that were taken apart, for the next ones of the same list: a page of a megabyte takes
     /// longer to be had from the system than to be filled.
     buffers: Mutex<Vec<Vec<u8>>>,
@@ -126,7 +126,7 @@ impl Client {
             contradicts: AtomicBool::new(false),
             buffers: Mutex::default(),
             or_works: AtomicBool::new(false),
-            no_end_date: AtomicBool::new(false),
+            end_date_refused: AtomicU32::new(0),
         }))
     }
 

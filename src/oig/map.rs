@@ -226,7 +226,8 @@ impl<'z> Mapper<'z> {
         let mut id: Option<Cow<'_, str>> = None;
         let mut seen = Seen::default();
         let mut at = 0;
-        for field in row.fields.iter().chain(&row.form) {
+        let own = row.fields.len();
+        for (place, field) in row.fields.iter().chain(&row.form).enumerate() {
             let Some((index, meaning)) = self.name(at, &field.name) else {
                 continue;
             };
@@ -236,18 +237,15 @@ impl<'z> Mapper<'z> {
             } else if let Some(value) = field.value.packed() {
                 self.packer.push(index, value);
             }
+            // The form (contract section 2, SingleProvTask) is shown with a single task alone, and nothing says whether
+            // it is the account's or a child row's: policies may read it, and no row is told from another by it.
+            if place >= own {
+                continue;
+            }
             if meaning == Known::Id {
                 id = id.or_else(|| filled(&field.value));
             } else if meaning != Known::Other {
                 take(meaning, field, &mut task, &mut seen, pool);
-            }
-        }
-        // A form field is child data whatever its name (contract section 2, SingleProvTask).
-        for field in &row.form {
-            if known(&field.name) != Known::Child
-                && let Some(text) = field.value.text()
-            {
-                seen.child.push((&field.name, text));
             }
         }
         let packed = self.packer.take_row();

@@ -183,7 +183,19 @@ fn child_rows_are_told_apart_without_keeping_them() {
     assert_eq!(named(" "), None, "an empty field is no row");
     let form =
         task_of(&json!({"id": "1", "fields": [], "formFields": [{"name": "Group", "value": "x"}]}));
-    assert!(form.expect("a task").child.is_some());
+    let form = form.expect("a task");
+    assert_eq!(form.child, None, "it may be the account's form");
+    let shown = form
+        .fields
+        .get("Group")
+        .map(|value| value.as_text().to_owned());
+    assert_eq!(shown.as_deref(), Some("x"), "a policy reads it");
+    let odd = task_of(
+        &json!({"id": "1", "fields": [{"name": format!("{D}Status"), "value": "R"}],
+        "formFields": [{"name": format!("{D}Status"), "value": "C"}, {"name": "UD_GRP", "value": "x"}]}),
+    );
+    let odd = odd.expect("a task");
+    assert_eq!((odd.status, odd.child), (TaskStatus::Rejected, None));
 }
 
 #[test]

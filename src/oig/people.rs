@@ -66,15 +66,20 @@ fn user_key(text: &str) -> Option<UserKey> {
 /// A person; `None` without a login. A missing status is an unknown one, never an active one.
 pub fn person(row: &Row<'_>) -> Option<Person> {
     let login = Login::new(&row.text(&["User Login", "userLogin", "login"])?);
-    let key = row.text(&["usr_key"]).and_then(|t| user_key(&t));
     Some(Person {
-        key: key.or_else(|| row.id().and_then(|t| user_key(&t))),
+        key: key(row),
         login,
         status: UserStatus::parse(&row.text(&["Status"]).unwrap_or_default()),
         manager: row
             .text(&["Manager Login", "managerLogin"])
             .map(|t| Login::new(&t)),
     })
+}
+
+/// Whose row it is.
+pub fn key(row: &Row<'_>) -> Option<UserKey> {
+    let key = row.text(&["usr_key"]).and_then(|t| user_key(&t));
+    key.or_else(|| row.id().and_then(|t| user_key(&t)))
 }
 
 /// A person's last day; `None` where the row shows no date that can be read.

@@ -205,6 +205,8 @@ impl Client {
     pub async fn users_by_login(&self, logins: &[Login]) -> Result<People, OigError> {
         let mut answer = People::default();
         let mut ask: Vec<(&Login, String)> = Vec::new();
+        // a login that was given out again: a task does not say which of the two it means
+        let mut borne_twice: BTreeSet<Login> = BTreeSet::new();
         let distinct: BTreeSet<&Login> = logins.iter().collect();
         for login in distinct {
             match equals("User Login", login.as_str()) {
@@ -225,7 +227,15 @@ impl Client {
             };
             for person in found {
                 if chunk.iter().any(|(login, _)| **login == person.login) {
-                    answer.found.insert(person.login.clone(), person);
+                    let login = person.login.clone();
+                    let other = |before: &Person| {
+                        (&before.key, &before.status) != (&person.key, &person.status)
+                    };
+                    if answer.found.get(&login).is_some_and(other) {
+                        borne_twice.insert(login);
+                        continue;
+                    }
+                    answer.found.insert(login, person);
                 }
             }
             let missing: Vec<&Login> = chunk
@@ -258,6 +268,14 @@ impl Client {
                     Err(e) => return Err(e),
                 }
             }
+        }
+        for login in borne_twice {
+            answer.found.remove(&login);
+            let why = OigError::Ambiguous {
+                what: format!("user {login}"),
+                count: 2,
+            };
+            answer.unknown.insert(login, why.to_string());
         }
         Ok(answer)
     }

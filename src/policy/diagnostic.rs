@@ -178,6 +178,18 @@ impl From<Diagnostic> for PolicyError {
     }
 }
 
+impl PolicyError {
+    /// All of it on one line, each finding with its place and what to do about it.
+    pub fn one_line(&self) -> String {
+        let each = |found: &Diagnostic| match &found.hint {
+            Some(hint) => format!("{} ({hint})", found.one_line()),
+            None => found.one_line(),
+        };
+        let all: Vec<String> = self.findings.iter().map(each).collect();
+        all.join("; ")
+    }
+}
+
 fn list(findings: &[Diagnostic]) -> String {
     let all: Vec<String> = findings.iter().map(ToString::to_string).collect();
     all.join("\n")

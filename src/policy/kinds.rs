@@ -154,6 +154,20 @@ impl KindTable {
         }
     }
 
+    /// Why a name that fits a pattern has no kind all the same, in words.
+    pub fn doubt(&self, target: &str, name: &str) -> Option<String> {
+        let found = self.patterns.matches(key(target, name).as_bytes());
+        let first = found
+            .iter()
+            .next()
+            .filter(|first| *first >= self.configured)?;
+        let (kind, pattern) = self.kinds.get(first)?;
+        let word = self.words.against(*kind, pattern, name)?;
+        Some(format!(
+            "`{pattern}` would make it {kind}, and `{word}` speaks against that"
+        ))
+    }
+
     /// The kind of a task, remembered per target and definition name.
     pub fn kind_of(&self, task: &Task) -> Kind {
         let target = task.target.as_ref().map_or("", |t| t.as_str());
@@ -229,9 +243,15 @@ names = ["* updated"]
         let table = KindTable::compile("kinds.toml", source, &[]).expect("compiles");
         assert_eq!(table.kind("AD", "Disable User"), Kind::Disable);
         assert_eq!(table.kind("AD", "Disable Account Expiry"), Kind::Unknown);
+        let doubt = table.doubt("AD", "Disable Account Expiry");
+        let why = "`disable *` would make it disable, and `expiry` speaks against that";
+        assert_eq!(doubt.as_deref(), Some(why));
+        assert_eq!(table.doubt("AD", "Disable User"), None);
+        assert_eq!(table.doubt("AD", "Order Hardware"), None);
         let own = [("AD/disable account *".to_owned(), Kind::Enable)];
         let table = KindTable::compile("kinds.toml", source, &own).expect("compiles");
         assert_eq!(table.kind("AD", "Disable Account Expiry"), Kind::Enable);
+        assert_eq!(table.doubt("AD", "Disable Account Expiry"), None);
         assert_eq!(table.kind("SAP", "Disable Account Expiry"), Kind::Unknown);
         let none = "words = { giving = [], taking = [], off = [], limits = [], measures = [], undoing = [], changing = [] }\n";
         let table = KindTable::compile("kinds.toml", &format!("{none}{source}"), &[]);

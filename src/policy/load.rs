@@ -17,11 +17,28 @@ const MOST_BYTES: u64 = 256 * 1024;
 /// # Errors
 /// All findings at once: unreadable files with their path, scripts and tables with line and excerpt.
 pub fn load(settings: &PolicySettings) -> Result<PolicySet, PolicyError> {
-    let named = |error: PolicyError| PolicyError {
-        dir: settings.dir.clone(),
-        ..error
+    let named = |mut error: PolicyError| {
+        if let Some(dir) = &settings.dir {
+            error
+                .findings
+                .iter_mut()
+                .for_each(|found| place(dir, found));
+        }
+        PolicyError {
+            dir: settings.dir.clone(),
+            ..error
+        }
     };
     of_settings(settings).map_err(named)
+}
+
+/// Names the file of a finding as it can be opened; tables that are not in the directory are those that ship.
+fn place(dir: &Path, found: &mut Diagnostic) {
+    let path = dir.join(&*found.file);
+    // what can't be read is named so already
+    if path.is_file() {
+        found.file = path.display().to_string().into();
+    }
 }
 
 fn of_settings(settings: &PolicySettings) -> Result<PolicySet, PolicyError> {

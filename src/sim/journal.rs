@@ -1,10 +1,13 @@
 //! The oracle's record of every request and effect, in memory and, if wanted, in a file line by line; it must never hold a credential.
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+
+/// The longest first line of a journal that is looked at, bytes.
+const LONGEST: u64 = 1 << 20;
 
 /// A journal that can't be written.
 #[derive(Debug, thiserror::Error)]
@@ -25,20 +28,18 @@ impl Journal {
     /// A journal, with a file that is appended to.
     ///
     /// # Errors
-    /// [`JournalError`] if the file can't be opened.
+    /// [`JournalError`] if the file can't be opened, or is something else.
     pub fn open(path: Option<&Path>) -> Result<Self, JournalError> {
+        let open = |path: &Path| {
+            is_one(path)?;
+            File::options().create(true).append(true).open(path)
+        };
         let file = match path {
             None => None,
-            Some(path) => Some(
-                File::options()
-                    .create(true)
-                    .append(true)
-                    .open(path)
-                    .map_err(|source| JournalError {
-                        path: path.to_owned(),
-                        source,
-                    })?,
-            ),
+            Some(path) => Some(open(path).map_err(|source| JournalError {
+                path: path.to_owned(),
+                source,
+            })?),
         };
         Ok(Self {
             lines: Vec::new(),
@@ -71,4 +72,24 @@ impl Journal {
         }
         out
     }
+}
+
+/// That a regular file is not there yet, is empty, or begins as a journal does: nothing is appended to anything else.
+fn is_one(path: &Path) -> std::io::Result<()> {
+    // a FIFO or a device has a reader of its own
+    if !std::fs::metadata(path).is_ok_and(|meta| meta.is_file()) {
+        return Ok(());
+    }
+    let mut first = String::new();
+    let begin = File::open(path)?.take(LONGEST);
+    let read = BufReader::new(begin).read_line(&mut first);
+    let row: Option<Value> = serde_json::from_str(&first).ok();
+    let is_row = row.is_some_and(|row| row["seq"].is_u64() && row["type"].is_string());
+    if is_row || matches!(read, Ok(0)) {
+        return Ok(());
+    }
+    Err(std::io::Error::new(
+        std::io::ErrorKind::AlreadyExists,
+        "it is there already and is no journal of a simulator: it is left as it is; name another file with --journal",
+    ))
 }

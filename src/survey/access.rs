@@ -11,17 +11,13 @@ use crate::model::Kind;
 
 /// Open revokes and disables of people who are gone, or whose leave date has passed, the oldest first.
 pub fn open_access(rows: &[Row], context: &Context, masker: &Masker) -> OpenAccess {
-    let gone = |row: &Row| row.person_word.is_gone() || row.person_word == PersonWord::ActivePast;
-    of_leavers(rows, context, masker, Kind::takes_access, gone)
+    of_leavers(rows, context, masker, Kind::takes_access)
 }
 
-/// Open creates, grants and enables for people who are gone, the oldest first.
+/// Open creates, grants and enables for people who are gone, or whose leave date has passed, the oldest first.
 pub fn stale_grants(rows: &[Row], context: &Context, masker: &Masker) -> OpenAccess {
     let gives = |kind: Kind| matches!(kind, Kind::Create | Kind::Grant | Kind::Enable);
-    // of whom OIG calls active nobody says here that the guards refuse it
-    of_leavers(rows, context, masker, gives, |row| {
-        row.person_word.is_gone()
-    })
+    of_leavers(rows, context, masker, gives)
 }
 
 fn of_leavers(
@@ -29,8 +25,8 @@ fn of_leavers(
     context: &Context,
     masker: &Masker,
     wanted: impl Fn(Kind) -> bool,
-    gone: impl Fn(&Row) -> bool,
 ) -> OpenAccess {
+    let gone = |row: &Row| row.person_word.is_gone() || row.person_word == PersonWord::ActivePast;
     let (mut people, mut active) = (BTreeSet::new(), BTreeSet::new());
     let (mut active_tasks, mut not_told) = (0, 0);
     let mut found: Vec<LeaverTask> = Vec::new();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
+use super::render::stale_line;
 use super::*;
 use crate::model::{Kind, Login, Owner, RefusalReason, TargetName, TaskId, TaskStatus};
 
@@ -90,6 +91,7 @@ fn open_access_is_of_those_alone_who_are_known_to_be_gone_and_the_oldest_comes_f
         of(5, 90, Kind::Revoke, PersonWord::NotRead),
         of(6, 9, Kind::Grant, PersonWord::Disabled),
         of(7, 8, Kind::Change, PersonWord::Disabled),
+        of(11, 7, Kind::Grant, PersonWord::ActivePast),
         // he left long before anybody asked for the revoke
         Row {
             left: Some(now() - SignedDuration::from_hours(24 * 100)),
@@ -130,7 +132,21 @@ fn open_access_is_of_those_alone_who_are_known_to_be_gone_and_the_oldest_comes_f
         .iter()
         .map(|task| task.task.as_str())
         .collect();
-    assert_eq!(stale, ["6"]);
+    assert_eq!(stale, ["6", "11"]);
+    let (gone, past) = (
+        report.stale_grants.people,
+        report.stale_grants.active_people,
+    );
+    assert_eq!((gone, past, report.stale_grants.active_tasks), (1, 1, 1));
+    let said = stale_line(&report);
+    assert!(
+        said.starts_with("1 create, grant or enable for 1 person"),
+        "{said}"
+    );
+    assert!(
+        said.contains("1 more is for 1 person whom OIG calls active"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -14,6 +14,6 @@ pub use file::{SCHEMA, Traits, TraitsError, VERSION};
 pub use forms::{Forms, is_finished_row, rows_of};
 pub use learned::*;
 pub use pages::{Pass, order_of, passes};
-pub use rests::{Missing, NOT_TOLD, NOTHING_PROBED, beside, missing};
+pub use rests::{Missing, NOT_TOLD, NOTHING_PROBED, beside, continues, missing};
 pub use unlearned::not_probed;
 pub use words::{Limits, Meaning, RENEW, meanings};

@@ -75,7 +75,7 @@ pub fn beside(own: &Traits, main: Option<&Traits>) -> Traits {
 const CONTINUES: [&str; 3] = ["same id", "successor with link", "successor without link"];
 
 /// True where it has told how work goes on.
-pub(super) fn continues(retry: &RetryTrait) -> bool {
+pub fn continues(retry: &RetryTrait) -> bool {
     CONTINUES.contains(&&*retry.lineage)
 }
 

@@ -79,6 +79,7 @@ async fn a_good_server_is_called_good_by_one_login() {
         "does not look like a system administrator",
         "no write was tried",
         "X-Requested-By",
+        "the account of its first task can be read",
     ] {
         assert!(said.contains(part), "`{part}`: {said}");
     }
@@ -86,9 +87,53 @@ async fn a_good_server_is_called_good_by_one_login() {
     house.nothing_was_written();
     // without the option the server is not asked
     let asked = house.requests(0).len();
-    assert!(asked <= 4, "{asked}");
+    assert!(asked <= 7, "{asked}");
     house.done(&["check"]);
     assert_eq!(house.requests(0).len(), asked);
+}
+
+/// A server that can be worked with, of which nothing would be given: what waits because of that is said.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn accounts_that_can_not_be_read_are_a_warning_with_what_waits_for_them() {
+    let faults = [
+        ("people", "whether people's accounts are on can't be read"),
+        ("read", "the tasks of an account can't be read"),
+    ];
+    for (on, what) in faults {
+        let house = House::of(WORLD).await;
+        let truth = house.sim.truth();
+        let users = truth["users"].as_array().expect("users").iter();
+        let paths: Vec<String> = match on {
+            "people" => users
+                .map(|user| format!("/users/{}", user["key"]))
+                .collect(),
+            _ => vec![String::new()],
+        };
+        let http = reqwest::Client::builder().no_proxy().build();
+        let http = http.expect("a client");
+        for path in paths {
+            let fault =
+                serde_json::json!({"do": "forbidden", "on": on, "path": path, "probability": 1.0});
+            let act = http
+                .post(format!("{}/sim/act", house.sim.origin()))
+                .body(serde_json::json!({ "fault": fault }).to_string());
+            assert_eq!(act.send().await.expect("an answer").status(), 200);
+        }
+        let output = house.cli(&["check", "--online"]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        for words in [
+            "warning: ",
+            what,
+            "403",
+            "account_unknown",
+            "revokes and disables go on",
+        ] {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+        let good = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(!good.contains("of its first task"), "{good}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

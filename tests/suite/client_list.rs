@@ -490,3 +490,27 @@ async fn texts_of_any_length_fit_the_records_that_are_made_of_them() {
     let seen = ledger.observe(sight, now).await.expect("recorded");
     assert_eq!(seen.opened, 2);
 }
+
+/// A server that gives fewer rows than were asked for, and says neither `hasMore` nor `next`.
+#[tokio::test]
+async fn a_short_page_without_a_flag_is_no_end_of_the_list() {
+    let stub = Stub::start(|_, seen| {
+        let first = seen.offset();
+        let rows: Vec<serde_json::Value> = (first..(first + 2).min(8))
+            .map(|id| {
+                serde_json::json!({"fields": [
+                {"name": "Process Instance.Task Details.Key", "value": 100 + id},
+                {"name": "Process Instance.Task Details.Status", "value": "R"}]})
+            })
+            .collect();
+        json(serde_json::json!({"count": rows.len(), "totalResult": -1, "tasks": rows}).to_string())
+    })
+    .await;
+    let list = setup(&stub.origin()).client().list().await.expect("a list");
+    assert!(
+        list.tasks.len() == 7 || !list.complete,
+        "{} of 7 tasks, complete: {}",
+        list.tasks.len(),
+        list.complete
+    );
+}

@@ -425,6 +425,14 @@ impl Drill {
         evidence
     }
 
+    /// Ends a drill of one fault, which looks at that alone.
+    pub fn judged_elsewhere(mut self) {
+        self.judged = true;
+        if self.child.is_some() {
+            self.stop();
+        }
+    }
+
     /// Ends the drill: all oracles hold, and all that could heal has healed.
     pub async fn judge(self) -> Evidence {
         self.judge_leaving(0).await

@@ -76,6 +76,61 @@ async fn killed_while_a_put_is_on_its_way_that_takes_effect_later() {
     killed_while_a_put_hangs(fault).await;
 }
 
+/// What a start finds open has all of `delivery.settle_after` from that start on, whatever the time is by: the simulator's
+/// clock does not shorten it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_start_finds_open_is_judged_no_sooner_than_settle_after_from_that_start() {
+    let mut drill = Setup::of(
+        r#"
+name = "found-open"
+seed = 27
+[[target]]
+name = "AD"
+retries_anything = true
+[[population]]
+target = "AD"
+accounts = 1
+task = [{ task = "Telephone Updated", failure = "lock" }]
+"#,
+    )
+    .start()
+    .await;
+    drill
+        .act(json!({"fault": {"do": "reset_before", "on": "put", "at": [1]}}))
+        .await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    for _ in 0..60 {
+        if held(&drill) {
+            break;
+        }
+        drill.run_for("1m").await;
+    }
+    assert!(held(&drill), "the PUT was cut off");
+    drill.run_for("9m").await;
+    let state = |drill: &Drill| {
+        let all = drill.json(&["outcomes", "list", "--json"]);
+        let first = all.as_array().and_then(|all| all.last().cloned());
+        first.map_or_else(String::new, |of| of["state"].to_string())
+    };
+    assert_eq!(state(&drill), "\"unknown\"", "10 minutes after the send");
+    drill.kill_and_restart().await;
+    drill.run_for("10m").await;
+    assert_eq!(
+        state(&drill),
+        "\"unknown\"",
+        "20 minutes after the send, 10 after the start"
+    );
+    drill.run_for("1h").await;
+    assert_eq!(state(&drill), "\"not_applied\"", "by two readings");
+    drill.run_for("6h").await;
+    let evidence = drill.judge().await;
+    assert_eq!(evidence.count("healed"), 1);
+    assert_eq!(evidence.count("effects"), 1);
+}
+
 /// Revokes need no reading of their own, so only the open claim holds them back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_sent_after_a_kill_until_what_was_open_could_be_read() {

@@ -139,7 +139,9 @@ failure = "network"
     }
     let mut drill = Setup::of(&world).enforcing().await;
     drill.run_for("24h").await;
-    let unmapped = drill.json(&["status", "--json"])["unmapped"].clone();
+    let status = drill.json(&["status", "--json"]);
+    let (unmapped, doubted) = (status["unmapped"].clone(), status["doubted"].clone());
+    let told = drill.done(&["status"]);
     let evidence = drill.judge().await;
     assert_eq!(
         (evidence.count("healed"), evidence.count("effects")),
@@ -149,4 +151,22 @@ failure = "network"
     // and an admin is shown what nobody has named
     let shown = unmapped.as_array().expect("definitions");
     assert_eq!(shown.len(), 5, "{unmapped}");
+    // with what has changed by an upgrade: a pattern that fits, and the word that speaks against it
+    let of = |name: &str| {
+        let mut rows = doubted.as_array().expect("rows").iter();
+        let row = rows.find(|row| row[0] == format!("AD/{name}"));
+        row.unwrap_or_else(|| panic!("{name}: {doubted}"))[1].to_string()
+    };
+    let why = of("Disable Account Expiry");
+    let words = ["would make it disable", "`expiry`"];
+    assert!(words.iter().all(|word| why.contains(word)), "{why}");
+    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in [
+        "1 AD/Disable Account Expiry",
+        "AD/Disable Account Expiry: `disable account*` would make it disable,",
+        "and `expiry` speaks against that",
+        "policy.kinds",
+    ] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
 }

@@ -75,13 +75,31 @@ async fn a_broken_policy_is_named_and_the_last_good_ones_go_on() {
         "policies/35-mine.rhai",
         "const NEEDS = [];\n\nfn decide(task, facts) {\n    retry(\n}\n",
     );
+    // before anybody reloads: a restart would fail
+    let place = "/policies/35-mine.rhai:";
+    let shown = drill.done(&["status"]);
+    assert!(
+        shown.contains("policies on disk") && shown.contains(place),
+        "{shown}"
+    );
+    let error = status(&drill)["policy_error"].clone();
+    assert!(
+        error.as_str().is_some_and(|of| of.contains(place)),
+        "{error}"
+    );
     let (code, said) = failed(&drill, &["reload"]);
     assert_eq!(code, Some(78), "{said}");
-    assert!(said.contains("35-mine.rhai:"), "file and line: {said}");
+    assert!(said.contains(place), "file and line: {said}");
     let now = status(&drill);
     assert_eq!(now["policy_hash"], good, "the last good set is live");
     let error = now["reload_error"].as_str().expect("an error");
-    assert!(error.contains("35-mine.rhai:"), "{error}");
+    assert!(error.contains(place), "{error}");
+    assert!(
+        !error.contains('|'),
+        "on one line, without a drawing: {error}"
+    );
+    let (_, said) = failed(&drill, &["check"]);
+    assert!(said.contains(place), "{said}");
     assert!(drill.log().contains("the reload failed"));
     drill.run_for("12h").await;
     assert_eq!(drill.count("healed"), 10, "and does its work");
@@ -94,6 +112,7 @@ async fn a_broken_policy_is_named_and_the_last_good_ones_go_on() {
     let mended = status(&drill);
     assert_ne!(mended["policy_hash"], good);
     assert_eq!(mended["reload_error"], Value::Null);
+    assert_eq!(mended["policy_error"], Value::Null);
     assert_eq!(
         mended["effective_mode"], "observe",
         "{:#}",

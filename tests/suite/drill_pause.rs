@@ -99,11 +99,11 @@ async fn a_pause_of_what_was_never_seen_is_refused_unless_it_is_meant() {
     let (_, said) = failed(&drill, &["pause", "--why", "x", "--target", "AS"]);
     assert!(said.contains("did you mean `AD`?"), "{said}");
     let (_, said) = failed(&drill, &["approve", "baseline:NOSUCH", "--why", "x"]);
-    assert!(said.contains("known are: AD"), "{said}");
+    assert!(said.contains("seen are: AD"), "{said}");
     for ask in [["outcomes", "list"].as_slice(), &["plan"]] {
         let (code, said) = failed(&drill, &[ask, &["--target", "NOSUCH"]].concat());
         assert_eq!(code, Some(65), "{said}");
-        assert!(said.contains("known are: AD"), "{said}");
+        assert!(said.contains("seen are: AD"), "{said}");
     }
     assert_eq!(pauses(&drill), Vec::<Value>::new());
     // what is known is paused without a further word
@@ -121,6 +121,48 @@ async fn a_pause_of_what_was_never_seen_is_refused_unless_it_is_meant() {
     drill.done(&["pause", "--why", "x", "--task", &task]);
     drill.done(&["resume", "--account", &account]);
     drill.done(&["resume", "--task", &task]);
+    drill.approve_backlog();
+    drill.run_for("12h").await;
+    drill.judge().await;
+}
+
+/// A name that stands in the configuration alone may be a slip there as well: it passes for none that was seen.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_only_the_configuration_names_is_no_target_that_was_seen() {
+    let mut drill = Setup::of(GROUPS)
+        .config("[mode.targets]\nADD = \"observe\"\n[governor.targets.Later]\nper_minute = 3\n")
+        .start()
+        .await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    for (name, key) in [("add", "mode.targets"), ("later", "governor.targets")] {
+        let args = ["pause", "--why", "x", "--target", name];
+        let (code, said) = failed(&drill, &args);
+        assert_eq!(code, Some(65), "{said}");
+        for words in [
+            "no task of target",
+            "was ever seen",
+            "would stop nothing",
+            key,
+            "seen are: AD",
+            "--unseen",
+        ] {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+        assert_eq!(pauses(&drill), Vec::<Value>::new());
+        // narrower ones as well
+        let (code, said) = failed(&drill, &[&args[..], &["--action", "retry"]].concat());
+        assert_eq!(code, Some(65), "{said}");
+        // whoever knows that it comes says so, and is told that it holds nothing yet
+        let said = drill.done(&[&args[..], &["--unseen"]].concat());
+        assert!(said.contains("matches nothing now"), "{said}");
+        assert_eq!(pauses(&drill).len(), 1);
+        drill.done(&["resume", "--target", &name.to_uppercase()]);
+    }
+    let (_, said) = failed(&drill, &["pause", "--why", "x", "--target", "add"]);
+    assert!(said.contains("did you mean `AD`?"), "{said}");
+    assert_eq!(pauses(&drill), Vec::<Value>::new());
     drill.approve_backlog();
     drill.run_for("12h").await;
     drill.judge().await;

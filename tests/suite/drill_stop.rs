@@ -138,6 +138,58 @@ async fn the_grace_period_ends_a_stop_that_waits_in_vain() {
     goes_on(drill).await;
 }
 
+/// In the grace period whoever asks is answered: that the daemon ends, and what of an order is on record.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_it_ends_a_daemon_says_so_and_takes_orders_on_record() {
+    let hang = json!({"do": "hang", "on": "put", "at": [1]});
+    let mut drill = in_flight(hang, "[delivery]\ngrace = \"10m\"").await;
+    drill.signal(Signal::TERM);
+    let stopping = |drill: &Drill| drill.log().contains("stopping: nothing new is claimed");
+    drill.until("the log says that it stops", stopping).await;
+    let began = Instant::now();
+    let status = drill.json(&["status", "--json"]);
+    let ending = status["ending"].as_str().expect("it says that it ends");
+    assert!(ending.contains("1 request in flight"), "{ending}");
+    let shown = drill.done(&["status"]);
+    assert!(shown.contains("ENDING"), "{shown}");
+    assert!(
+        drill.cli(&["inbox"]).status.success(),
+        "what it holds can be looked at"
+    );
+    let said = drill.done(&["pause", "--why", "a change"]);
+    for words in ["paused everything", "on record", "the daemon is ending"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    // what would read the server, or go on after it, is refused at once
+    let task = status["last_cycle"].as_str().map(|_| "1").expect("a cycle");
+    for args in [
+        &["plan"][..],
+        &["explain", task],
+        &["reload"],
+        &["store", "export", "copy"],
+    ] {
+        let output = drill.cli(args);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(75), "{args:?}: {said}");
+        assert!(said.contains("the daemon is ending"), "{args:?}: {said}");
+    }
+    let said = drill.done(&["stop"]);
+    assert!(said.contains("ending already"), "{said}");
+    assert!(began.elapsed() < Duration::from_secs(60), "at once");
+    drill.signal(Signal::TERM);
+    let (code, _) = ended(&mut drill).await;
+    assert_eq!(code, Some(0), "{}", drill.log());
+    // the pause holds in the next life
+    drill.daemon();
+    drill.run_for("6h").await;
+    assert_eq!(puts(&drill), 1, "paused");
+    drill.done(&["resume"]);
+    drill.run_for("12h").await;
+    let evidence = drill.judge().await;
+    assert_eq!(evidence.count("healed"), 12);
+    assert_eq!(evidence.count("effects"), 12, "each claim had one effect");
+}
+
 /// The service manager's end of the socket; it takes everything at once, as systemd does.
 struct Manager {
     dir: tempfile::TempDir,

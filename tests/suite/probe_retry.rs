@@ -279,3 +279,33 @@ async fn who_stops_waiting_for_the_one_retry_is_told_whether_it_was_sent() {
     assert_eq!(puts(&house).len(), 1);
     drop(daemon);
 }
+
+/// A retry whose end does not come in time has taught nothing of how work goes on, and says so, also by its exit code.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retry_that_taught_nothing_says_so() {
+    let house = house("same_id = true\nrun = \"later\"\nlater = \"400d\"\n").await;
+    house.done(&["probe"]);
+    let daemon = daemon(&house);
+    let id = id_of(&house, "GOOD", "Create User");
+    let output = house.cli(&[
+        "probe",
+        "--retry-one",
+        &id,
+        "--yes-retry",
+        &id,
+        "--wait",
+        "2s",
+    ]);
+    let shown = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{shown}");
+    for words in [
+        "lineage    not told",
+        "has not taught how work goes on here",
+        "--wait",
+        &format!("provtaskd outcomes show {id}"),
+    ] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    assert_eq!(puts(&house).len(), 1);
+    drop(daemon);
+}

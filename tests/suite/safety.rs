@@ -5,11 +5,12 @@ use provtaskd::guard::guard_names;
 use provtaskd::model::{RefusalReason, attempt};
 
 fn reasons() -> String {
-    let mut out = String::from("| reason | meaning |\n|---|---|\n");
+    let mut out = String::from("| reason | meaning | what helps |\n|---|---|---|\n");
     for reason in RefusalReason::ALL {
         out.push_str(&format!(
-            "| `{reason}` | {} |\n",
-            reason.explanation().trim()
+            "| `{reason}` | {} | {} |\n",
+            reason.explanation().trim(),
+            reason.remedy()
         ));
     }
     out

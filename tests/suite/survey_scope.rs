@@ -180,9 +180,34 @@ async fn who_is_active_although_the_leave_date_has_passed_is_listed_apart() {
         (&json!(1), &json!(1), &json!(2)),
         "{open:#}"
     );
+    // nor is he missing among those to whom access would be given
+    let stale = &report["stale_grants"];
+    let rows: Vec<(String, String)> = stale["tasks"]
+        .as_array()
+        .expect("tasks")
+        .iter()
+        .map(|row| (text(&row["person"]), text(&row["person_state"])))
+        .collect();
+    let past = ("PAST".to_owned(), "active, leave date passed".to_owned());
+    assert_eq!(rows, [past]);
+    assert_eq!(
+        (
+            &stale["people"],
+            &stale["active_people"],
+            &stale["active_tasks"]
+        ),
+        (&json!(0), &json!(1), &json!(1)),
+        "{stale:#}"
+    );
     for (file, said) in every_format(&house) {
         if file != "r.csv" {
             assert!(said.contains("active, leave date passed"), "{file}: {said}");
+        }
+        if !["r.csv", "r.json"].contains(&file) {
+            assert!(
+                said.contains("1 is for 1 person whom OIG calls active although"),
+                "{file}: {said}"
+            );
         }
         if file != "r.json" {
             assert!(

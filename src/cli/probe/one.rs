@@ -14,7 +14,7 @@ use crate::control::{EventView, ExplainView, Reply, Request, Story};
 use crate::daemon;
 use crate::model::settings::Settings;
 use crate::model::{ActionName, AttemptEvent, AttemptState, TaskId};
-use crate::traits::{NOT_TOLD, RetryTrait, Traits, not_probed};
+use crate::traits::{NOT_TOLD, RetryTrait, Traits, continues, not_probed};
 
 /// Pause between two looks at what became of it (wall time).
 const LOOK: Duration = Duration::from_millis(500);
@@ -68,7 +68,46 @@ pub fn retry_one(context: &Context, settings: &Settings, one: &One<'_>) -> Resul
     let story = wait(context, &task, shown.attempts.len(), one.patience, &pressed)?;
     let learned = learn(&story, &task, answered_in(&story));
     print(&told(&story, &task, &learned))?;
-    keep(settings, traits, learned)
+    let end = (learned.outcome.clone(), learned.settled_secs);
+    match keep(settings, traits, learned)? {
+        Taught::Enough => Ok(()),
+        Taught::Nothing => Err(nothing_taught(&task, end, one.patience)),
+    }
+}
+
+/// Whether it is known now how work goes on after a retry.
+enum Taught {
+    /// By this retry, or by an earlier one.
+    Enough,
+    /// By none.
+    Nothing,
+}
+
+/// A retry that was sent, and after which nobody knows more of how work goes on than before.
+fn nothing_taught(task: &TaskId, end: (String, Option<i64>), patience: Duration) -> Failure {
+    let (outcome, settled) = end;
+    let again = "`provtaskd probe --retry-one` of another task that may heal";
+    let (why, hint) = match settled {
+        None => (
+            format!("its end did not come within {patience:?} (state: {outcome})"),
+            format!(
+                "the daemon goes on reading it (`provtaskd outcomes show {task}`), but what it shows later is not kept: {again}, with a longer --wait, teaches it"
+            ),
+        ),
+        Some(_) => (
+            format!("it ended as {outcome}, and no successor was seen"),
+            format!("`provtaskd outcomes show {task}` says what was read; {again} teaches it"),
+        ),
+    };
+    Failure::new(
+        Kind::Findings,
+        format!(
+            "the retry of task {task} was sent and has not taught how work goes on here: {why}"
+        ),
+    )
+    .hint(format!(
+        "{hint}; until then retries are not enforced where probing is required"
+    ))
 }
 
 /// What is to be retried, in a few lines.
@@ -350,8 +389,8 @@ fn probed(settings: &Settings) -> Result<Traits, Failure> {
 /// What is known after it. One that was not told takes nothing away that an earlier one has taught; that it was
 /// answered, and how fast, counts all the same.
 fn taught(known: Option<&RetryTrait>, learned: RetryTrait) -> Option<RetryTrait> {
-    let told = known.filter(|known| known.lineage != NOT_TOLD);
-    if learned.lineage == NOT_TOLD
+    let told = known.filter(|known| continues(known));
+    if !continues(&learned)
         && let Some(told) = told
     {
         let slowest = learned
@@ -367,16 +406,20 @@ fn taught(known: Option<&RetryTrait>, learned: RetryTrait) -> Option<RetryTrait>
     Some(learned.after(known))
 }
 
-/// Writes it beside the other traits.
-fn keep(settings: &Settings, mut traits: Traits, learned: RetryTrait) -> Result<(), Failure> {
+/// Writes it beside the other traits; answers whether these tell now how work goes on.
+fn keep(settings: &Settings, mut traits: Traits, learned: RetryTrait) -> Result<Taught, Failure> {
     const STAYS: &str =
         "how the work goes on was not told this time, and what an earlier retry has taught stays";
     let told = learned.lineage.clone();
     let Some(learned) = taught(traits.retry.as_ref(), learned) else {
         tell(&format!("not written: {STAYS}"));
-        return Ok(());
+        return Ok(Taught::Enough);
     };
     let stays = learned.lineage != told;
+    let taught = match continues(&learned) {
+        true => Taught::Enough,
+        false => Taught::Nothing,
+    };
     traits.not_probed = not_probed(Some(&learned));
     traits.retry = Some(learned);
     daemon::keep_traits(&settings.traits, &traits).map_err(daemon::DaemonError::from)?;
@@ -386,7 +429,7 @@ fn keep(settings: &Settings, mut traits: Traits, learned: RetryTrait) -> Result<
     } else {
         format!("written: {path}")
     });
-    Ok(())
+    Ok(taught)
 }
 
 #[cfg(test)]
@@ -465,6 +508,9 @@ mod tests {
     fn a_retry_that_was_not_answered_keeps_what_was_taught_before() {
         let known = learned("same id");
         assert_eq!(taught(Some(&known), learned(NOT_TOLD)), None);
+        // nor does one that ended without a successor
+        let ended = learned("no successor was seen");
+        assert_eq!(taught(Some(&known), ended), None);
         let new = || learned("successor with link");
         assert_eq!(taught(Some(&known), new()), Some(new()));
         let nothing = learned(NOT_TOLD);

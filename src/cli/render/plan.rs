@@ -155,6 +155,7 @@ pub fn decision(out: &mut String, item: &PlanItem, width: Width) {
         };
         paragraph(out, width, "  ", 4, &format!("{}{person}", refusal.text));
         paragraph(out, width, "    ", 4, refusal.reason.explanation().trim());
+        paragraph(out, width, "    what helps: ", 4, refusal.reason.remedy());
     }
 }
 

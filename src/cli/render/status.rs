@@ -399,6 +399,9 @@ pub fn status(view: &StatusView, width: Width) -> String {
         let since = since.map_or_else(String::new, |at| format!("since {}: ", time(at)));
         lines.insert(1, ("LAST ERROR", format!("{since}{error}")));
     }
+    if let Some(ending) = &view.ending {
+        lines.insert(1, ("ENDING", ending.clone()));
+    }
     pairs(&mut out, width, &lines);
     if let Some(anchor) = &view.anchor {
         paragraph(&mut out, width, "anchor: ", HANGING, &anchor_line(anchor));
@@ -414,6 +417,7 @@ pub fn status(view: &StatusView, width: Width) -> String {
         ("nothing was sent", &view.write_error),
         ("server clock", &view.server_clock),
         ("reload", &view.reload_error),
+        ("policies on disk", &view.policy_error),
         ("configuration", &view.config_error),
     ] {
         if let Some(text) = problem {
@@ -542,6 +546,12 @@ pub fn status(view: &StatusView, width: Width) -> String {
         "definitions without a kind",
         view.unmapped.iter().map(|(d, n)| (d.as_str(), *n)),
     );
+    if !view.doubted.is_empty() {
+        out.push_str("\nof these, such as fit a pattern and have no kind all the same (name them in `policy.kinds`):\n");
+    }
+    for (definition, why) in &view.doubted {
+        paragraph(&mut out, width, "  ", 6, &format!("{definition}: {why}"));
+    }
     out
 }
 

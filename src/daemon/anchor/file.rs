@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use super::keys::Keys;
 use super::last::last_of;
 use crate::given;
-use crate::ledger::anchor::Anchor;
+use crate::ledger::anchor::{Anchor, Line, read_line};
 
 /// Anchors that wait for a file that can't be written; the oldest of more go.
 const KEPT: usize = 256;
@@ -246,6 +246,7 @@ pub(super) fn append(path: &Path, most: u64, anchors: &VecDeque<Anchor>) -> Resu
     let meta = file.metadata().map_err(io)?;
     given::is_file(&meta).map_err(io)?;
     let length = meta.len();
+    is_for_anchors(&file).map_err(io)?;
     if length > 0 && !ends_a_line(&file, length).map_err(io)? {
         // a line that a crash has cut stays as it is
         text.insert(0, '\n');
@@ -268,10 +269,11 @@ pub fn unwritable(path: &Path, most: u64) -> Option<std::io::Error> {
         Ok(meta) if !meta.is_file() => given::is_file(&meta),
         Ok(meta) if meta.len() >= most => Err(std::io::Error::other(full(meta.len(), most))),
         Ok(_) => OpenOptions::new()
+            .read(true)
             .append(true)
             .custom_flags(given::at_once())
             .open(path)
-            .map(drop),
+            .and_then(|file| is_for_anchors(&file)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let above = path.parent().filter(|dir| !dir.as_os_str().is_empty());
             let above = above.unwrap_or(Path::new("."));
@@ -285,6 +287,25 @@ pub fn unwritable(path: &Path, most: u64) -> Option<std::io::Error> {
         Err(error) => Err(error),
     };
     tried.err()
+}
+
+/// So many bytes of a file say whether it holds anchors.
+const BEGIN: usize = 64 << 10;
+
+/// That a file is empty, or holds anchors, if only one that was cut: a slip in `audit.anchor_file` must not append to
+/// the configuration.
+fn is_for_anchors(file: &File) -> std::io::Result<()> {
+    let mut begin = vec![0; BEGIN];
+    let read = file.read_at(&mut begin, 0)?;
+    let text = String::from_utf8_lossy(begin.get(..read).unwrap_or_default()).into_owned();
+    let is_anchor = |line: &str| !matches!(read_line(line), Line::Other);
+    if text.is_empty() || text.starts_with('{') || text.lines().any(is_anchor) {
+        return Ok(());
+    }
+    Err(std::io::Error::new(
+        std::io::ErrorKind::AlreadyExists,
+        "it is there already and holds no anchors: it is left as it is; name another file",
+    ))
 }
 
 fn full(length: u64, most: u64) -> String {
@@ -302,7 +323,7 @@ fn ends_a_line(file: &File, length: u64) -> std::io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::anchor::{Head, Line, read_line};
+    use crate::ledger::anchor::Head;
     use crate::model::Digest;
 
     fn anchor(seq: u64) -> Anchor {
@@ -339,6 +360,17 @@ mod tests {
         assert_eq!(std::fs::read(&path).expect("read"), before);
         let why = append(dir.path(), 4096, &[anchor(4)].into()).expect_err("a directory");
         assert!(!why.is_empty());
+        // a slip in the configuration costs nothing
+        let config = dir.path().join("provtaskd.toml");
+        std::fs::write(&config, "[server]\n").expect("written");
+        let why = append(&config, 4096, &[anchor(4)].into()).expect_err("no anchors");
+        assert!(why.contains("holds no anchors"), "{why}");
+        assert!(unwritable(&config, 4096).is_some());
+        assert_eq!(
+            std::fs::read_to_string(&config).expect("read"),
+            "[server]\n"
+        );
+        assert!(unwritable(&path, 1 << 20).is_none());
     }
 
     #[tokio::test]

@@ -63,7 +63,10 @@ fn without_a_status_the_account_itself_has_to_show_what_it_has_finished() {
     for kind in GIVES {
         let mut case = Case::retry(kind);
         case.standing = Known::Yes {
-            value: Arc::default(),
+            value: Arc::new(Standing {
+                accounts: Some([("700".into(), None)].into()),
+                ..Standing::default()
+            }),
             as_of: case.now,
         };
         let own = (kind != Kind::Create).then_some(R::AccountUnknown);
@@ -83,8 +86,23 @@ fn without_a_status_the_account_itself_has_to_show_what_it_has_finished() {
     };
     case.standing = known(false);
     assert_eq!(case.refusal(), Some(R::AccountUnknown));
+    // it may be the one without a key, or any other
     case.standing = known(true);
-    assert_eq!(case.refusal(), None, "it may be the one without a key");
+    assert_eq!(case.refusal(), Some(R::AccountUnknown));
+}
+
+/// No accounts at all are no word about this one; what is yet to be made need not be among them.
+#[test]
+fn where_no_accounts_are_shown_a_person_is_asked_whatever_the_account_has_finished() {
+    for kind in GIVES {
+        let mut case = Case::retry(kind).with(done("300", "Create User", Kind::Create, 1));
+        case.standing = Known::Yes {
+            value: Arc::default(),
+            as_of: case.now,
+        };
+        let asked = (kind != Kind::Create).then_some(R::AccountUnknown);
+        assert_eq!(case.refusal(), asked, "{kind}");
+    }
 }
 
 #[test]

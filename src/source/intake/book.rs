@@ -39,6 +39,8 @@ pub struct Hint {
     pub followed: bool,
     /// Tells this hint from one that came for the same task later.
     pub turn: u64,
+    /// The server has answered 404 to it the last time.
+    pub missed: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -59,6 +61,8 @@ pub struct Book {
     /// Those that wait, the oldest first.
     order: BTreeMap<u64, TaskId>,
     followed: BTreeMap<TaskId, Road>,
+    /// Those of both that were not there the last time.
+    missed: FastSet<TaskId>,
     /// The one of them that was read last: those behind it come next, so that each has its turn.
     last_followed: Option<TaskId>,
     /// Each with the turn at which it was named last.
@@ -145,6 +149,36 @@ impl Book {
         }
     }
 
+    /// These are being read: until that has told something they bring no cycle forward.
+    pub fn are_read(&mut self, hints: &[Hint]) {
+        for hint in hints {
+            let waiting = self.waiting.get_mut(&hint.task);
+            if let Some(waiting) = waiting.filter(|waiting| waiting.turn == hint.turn) {
+                waiting.asked = true;
+            }
+        }
+    }
+
+    /// Answers whether a 404 is the end of a hint. One alone is none: the event may have come before the task was
+    /// committed, and behind a balancer another node may answer. It waits on, and brings no cycle forward.
+    pub fn is_gone(&mut self, hint: &Hint) -> bool {
+        if hint.missed {
+            return true;
+        }
+        let waiting = self.waiting.get(&hint.task);
+        if hint.followed || waiting.is_some_and(|waiting| waiting.turn == hint.turn) {
+            self.missed.insert(hint.task.clone());
+        }
+        self.had_turn([hint]);
+        false
+    }
+
+    /// True while there is a hint for that task: what was read beside a cycle may have come to its end by the list of
+    /// the next one.
+    pub fn holds(&self, hint: &Hint) -> bool {
+        self.waiting.contains_key(&hint.task) || self.followed.contains_key(&hint.task)
+    }
+
     /// Whether an event may be taken after those that are taken together with it.
     pub fn may(&self, coming: &Coming, together: &mut Together, now: i64) -> May {
         if let Some((print, _)) = &coming.event {
@@ -215,6 +249,7 @@ impl Book {
             tries: 0,
             asked: false,
         };
+        self.missed.remove(&task);
         if let Some(before) = self.waiting.insert(task.clone(), new) {
             self.order.remove(&before.turn);
         }
@@ -258,6 +293,7 @@ impl Book {
             road: *road,
             followed: true,
             turn: self.waiting.get(task).map_or(0, |waiting| waiting.turn),
+            missed: self.missed.contains(task),
         });
         let waiting = self.order.values().filter_map(|task| {
             let waiting = self.waiting.get(task)?;
@@ -266,6 +302,7 @@ impl Book {
                 road: waiting.road,
                 followed: false,
                 turn: waiting.turn,
+                missed: self.missed.contains(task),
             })
         });
         followed.chain(waiting).collect()
@@ -279,6 +316,9 @@ impl Book {
             .get(&hint.task)
             .is_some_and(|waiting| waiting.turn != hint.turn);
         let mut changed = false;
+        if !later {
+            self.missed.remove(&hint.task);
+        }
         if !later && let Some(waiting) = self.waiting.remove(&hint.task) {
             self.order.remove(&waiting.turn);
             changed = true;
@@ -300,6 +340,7 @@ impl Book {
             self.order.remove(&waiting.turn);
         }
         self.followed.remove(task);
+        self.missed.remove(task);
     }
 
     /// A task was asked for in vain; answers whether that was the last time.
@@ -365,157 +406,5 @@ impl Book {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn coming(id: &str, until: i64, tasks: &[&str]) -> Coming {
-        Coming {
-            event: Some((print_of(id), until)),
-            named: Named {
-                tasks: tasks.iter().map(|id| TaskId::new(id)).collect(),
-                ..Named::default()
-            },
-            road: Road::Event,
-        }
-    }
-
-    fn taken(book: &mut Book, coming: &Coming, now: i64) -> May {
-        let may = book.may(coming, &mut Together::default(), now);
-        if may == May::Take {
-            book.take(coming);
-        }
-        may
-    }
-
-    #[test]
-    fn an_id_is_taken_once_for_as_long_as_its_timestamp_would_be() {
-        let mut book = Book::new(10);
-        let event = coming("a", 300, &["1"]);
-        assert_eq!(taken(&mut book, &event, 0), May::Take);
-        assert_eq!(taken(&mut book, &event, 300), May::Known);
-        book.forget_old(300);
-        assert_eq!(taken(&mut book, &event, 300), May::Known);
-        book.forget_old(301);
-        assert_eq!(
-            taken(&mut book, &event, 301),
-            May::Take,
-            "its time refuses it before"
-        );
-        let mut together = Together::default();
-        let twice = coming("b", 300, &["2"]);
-        assert_eq!(book.may(&twice, &mut together, 0), May::Take);
-        assert_eq!(book.may(&twice, &mut together, 0), May::Known);
-    }
-
-    #[test]
-    fn the_set_is_bounded_and_holds_each_task_once() {
-        let mut book = Book::new(3);
-        assert_eq!(taken(&mut book, &coming("a", 9, &["1", "2"]), 0), May::Take);
-        assert_eq!(taken(&mut book, &coming("b", 9, &["2", "3"]), 0), May::Take);
-        let full = May::Not(Cause::Full);
-        assert_eq!(taken(&mut book, &coming("c", 9, &["4"]), 0), full);
-        assert_eq!(taken(&mut book, &coming("d", 9, &["1", "3"]), 0), May::Take);
-        assert_eq!(book.waiting(), 3);
-        // what is refused is not remembered: the sender may come again
-        let hints = book.hints();
-        book.end(&hints[0], HintEnd::Listed);
-        assert_eq!(taken(&mut book, &coming("c", 9, &["4"]), 0), May::Take);
-        let mut together = Together::default();
-        let mut small = Book::new(1);
-        assert_eq!(
-            small.may(&coming("x", 9, &["1"]), &mut together, 0),
-            May::Take
-        );
-        assert_eq!(small.may(&coming("y", 9, &["2"]), &mut together, 0), full);
-        small.take(&coming("x", 9, &["1"]));
-        assert_eq!(small.waiting(), 1);
-    }
-
-    #[test]
-    fn a_hint_that_comes_while_its_task_is_read_is_not_lost() {
-        let mut book = Book::new(10);
-        taken(&mut book, &coming("a", 9, &["1", "2"]), 0);
-        let hints = book.hints();
-        taken(&mut book, &coming("b", 9, &["1"]), 0);
-        for hint in &hints {
-            book.end(hint, HintEnd::Listed);
-        }
-        let left: Vec<String> = book.hints().iter().map(|h| h.task.to_string()).collect();
-        assert_eq!(left, ["1"]);
-    }
-
-    #[test]
-    fn what_is_followed_stays_until_it_ends_and_what_is_read_in_vain_comes_last() {
-        let mut book = Book::new(10);
-        taken(&mut book, &coming("a", 9, &["1", "2"]), 0);
-        let hints = book.hints();
-        assert!(book.end(&hints[0], HintEnd::Followed));
-        assert!(!book.in_vain(&hints[1]));
-        taken(&mut book, &coming("b", 9, &["3"]), 0);
-        let now = book.hints();
-        let ids: Vec<(&str, bool)> = now.iter().map(|h| (h.task.as_str(), h.followed)).collect();
-        assert_eq!(ids, [("1", true), ("2", false), ("3", false)]);
-        assert!(!book.end(&now[0], HintEnd::Followed), "nothing new");
-        assert_eq!((book.waiting(), book.followed()), (2, 1));
-        for tries in 2..=5 {
-            let again = book.hints();
-            let two = again
-                .iter()
-                .find(|h| h.task.as_str() == "2")
-                .expect("it waits");
-            assert_eq!(book.in_vain(two), tries == 5);
-        }
-        assert!(book.end(&now[0], HintEnd::NotFound));
-        assert_eq!(book.followed(), 0);
-    }
-
-    #[test]
-    fn one_at_which_a_cycle_ends_comes_last_in_the_next_and_brings_none_forward() {
-        let mut book = Book::new(10);
-        taken(&mut book, &coming("a", 9, &["1", "2", "3"]), 0);
-        let order = |book: &Book| -> Vec<String> {
-            let hints = book.hints().into_iter();
-            hints.map(|hint| hint.task.to_string()).collect()
-        };
-        let first = book.hints().remove(0);
-        book.had_turn([&first]);
-        assert_eq!(order(&book), ["2", "3", "1"]);
-        assert!(book.is_wanted(), "the others had no turn");
-        let all = book.hints();
-        book.had_turn(&all);
-        assert_eq!(order(&book), ["2", "3", "1"]);
-        assert!(!book.is_wanted());
-        // named once more it has a turn of its own, whatever became of the one before
-        taken(&mut book, &coming("b", 9, &["1"]), 0);
-        book.had_turn(&all);
-        assert!(book.is_wanted());
-        for hint in book.hints() {
-            book.end(&hint, HintEnd::Followed);
-        }
-        let second = book.hints().remove(1);
-        book.had_turn([&second]);
-        assert_eq!(order(&book), ["3", "1", "2"]);
-    }
-
-    #[test]
-    fn a_target_that_is_named_while_the_list_is_read_is_not_lost() {
-        let mut book = Book::new(10);
-        let recovered = |id: &str| Coming {
-            event: Some((print_of(id), 9)),
-            named: Named {
-                targets: [TargetName::new("AD")].into(),
-                ..Named::default()
-            },
-            road: Road::Event,
-        };
-        taken(&mut book, &recovered("a"), 0);
-        let read_for = book.targets().clone();
-        // the list of this cycle is being read; then it recovers once more
-        assert_eq!(taken(&mut book, &recovered("b"), 0), May::Take);
-        book.looked_at(&read_for);
-        assert!(
-            book.is_wanted(),
-            "what came after the list began is for the next one"
-        );
-    }
-}
+#[path = "book_tests.rs"]
+mod tests;

@@ -111,7 +111,7 @@ ends! {
     Followed => "followed",
     /// It was read by its id, and is finished.
     Finished => "finished",
-    /// The server answers 404 to its id: there is no such task, or this login may not see it.
+    /// The server has answered 404 to its id twice, after one cycle and after a later one: there is no such task, or this login may not see it.
     NotFound => "not_found",
     /// It could not be read five times; the error is in the log.
     Unreadable => "unreadable",

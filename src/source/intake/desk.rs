@@ -205,7 +205,11 @@ fn end(
     {
         let mut book = shared.book();
         for (hint, end) in ends {
+            if !book.holds(&hint) {
+                continue;
+            }
             let end = match end {
+                Some(HintEnd::NotFound) if !book.is_gone(&hint) => continue,
                 Some(end) => end,
                 None if book.in_vain(&hint) => HintEnd::Unreadable,
                 None => continue,

@@ -320,6 +320,11 @@ impl Intake {
         self.shared.book().road_of(task)
     }
 
+    /// These hints are being read: until that has told something they bring no cycle forward.
+    pub fn are_read(&self, hints: &[Hint]) {
+        self.shared.book().are_read(hints);
+    }
+
     /// These hints had their turn, and nothing is known of them: they wait on.
     pub fn had_turn(&self, hints: &[Hint]) {
         self.shared.book().had_turn(hints);

@@ -143,7 +143,8 @@ pub fn owners(report: &Report) -> Vec<(String, u64)> {
 /// What is to be said of grants to people who are gone.
 pub fn stale_line(report: &Report) -> String {
     let stale = &report.stale_grants;
-    let tasks = u64::try_from(stale.tasks.len()).unwrap_or(u64::MAX);
+    let all = u64::try_from(stale.tasks.len()).unwrap_or(u64::MAX);
+    let tasks = all.saturating_sub(stale.active_tasks);
     let mut line = if tasks == 0 {
         "No open create, grant or enable for somebody who is known to be gone is in the list."
             .to_owned()
@@ -158,6 +159,15 @@ pub fn stale_line(report: &Report) -> String {
             counted(stale.people, "person", "people"),
         )
     };
+    if stale.active_tasks > 0 {
+        let is = if stale.active_tasks == 1 { "is" } else { "are" };
+        let more = if tasks == 0 { "" } else { " more" };
+        line += &format!(
+            " {}{more} {is} for {} whom OIG calls active although the leave date has passed; the guards leave that to a person.",
+            grouped(stale.active_tasks),
+            counted(stale.active_people, "person", "people"),
+        );
+    }
     if stale.not_told > 0 {
         line += &format!(
             " Of {} more it could not be told whether the person is gone.",
