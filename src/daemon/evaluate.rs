@@ -1,5 +1,6 @@
 //! One cycle's reading and deciding: snapshot, lineages, facts, policies, guards; it sends nothing and asks no gate.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -389,9 +390,6 @@ pub async fn evaluate_list(
     }
     memory.words = deciders.end().await?;
     keeping.extend(keep(bench, inputs, now).await?);
-    for rest in keeping {
-        rest.done().await?;
-    }
     // with what the guards are asked, memory is fullest
     drop((texts, to_decide));
     if bench.only.is_none() {
@@ -413,6 +411,9 @@ pub async fn evaluate_list(
         }
     }
     proposed?;
+    for rest in keeping {
+        rest.done().await?;
+    }
     let unlisted = |index: &Index| roads::unlisted(&snapshot, &hinted, &memory.cache, index);
     // a pass that leaves a login out can't tell: what the last one found that could stands, with its time
     if let Some(counts) = bench.ledger.read(unlisted)
@@ -551,20 +552,24 @@ fn remember(
     }
     let decision = Arc::new(decision);
     let act = acts.then(|| Arc::clone(&decision));
-    let before = memory.lineages.get(&state.lineage);
-    let unreadable = before.map_or(0, |known| known.unreadable);
-    memory.lineages.insert(
-        state.lineage,
-        Remembered {
-            print,
-            relook: relook.map(Moment::from),
-            act,
-            refusal: None,
-            seen: memory.cycle,
-            unreadable,
-            by: around.snapshot.seen_by(row),
-        },
-    );
+    let mut now = Remembered {
+        print,
+        relook: relook.map(Moment::from),
+        act,
+        refusal: None,
+        seen: memory.cycle,
+        unreadable: 0,
+        by: around.snapshot.seen_by(row),
+    };
+    match memory.lineages.entry(state.lineage) {
+        Entry::Occupied(mut known) => {
+            now.unreadable = known.get().unreadable;
+            known.insert(now);
+        }
+        Entry::Vacant(place) => {
+            place.insert(now);
+        }
+    }
     if !acts {
         out.rests.push(Rest { decision, relook });
     } else {

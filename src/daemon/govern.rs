@@ -241,6 +241,7 @@ impl Core {
         }
         self.hold_observed(&refused, &found.rests, now).await?;
         let queued = admitted.len();
+        self.queues.expect(&admitted);
         for admitted in admitted {
             if records.len() >= RECORDS_AT_ONCE {
                 self.place(&mut records, &mut places, now).await?;

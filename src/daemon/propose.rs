@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 mod asked;
 mod read;
 
-use self::asked::{AT_ONCE, ask, asked_first};
+use self::asked::{ask, asked_first};
 use self::read::read;
 use super::collect::collector;
 use super::evaluate::{Behind, CycleError, Evaluated, Proposal, Shown};
@@ -86,16 +86,18 @@ pub async fn propose(
 
     let (mut late, mut again) = (Vec::new(), Vec::new());
     out.proposals.reserve_exact(wishes.len());
-    for (wish, (asked, behind)) in asked_first(around, memory, wishes, &standing) {
-        let asked = asked.unwrap_or_else(|| ask(around, memory, &wish, &standing, &handed));
+    let known: &Memory = memory;
+    let proposals = &mut out.proposals;
+    asked_first(around, known, wishes, &standing, |wish, asked, behind| {
+        let asked = asked.unwrap_or_else(|| ask(around, known, &wish, &standing, &handed));
         // a guard's refusal tells more than "not yet"; readings are spent only on what may go now
         let waits = match &asked {
             Err(refusals) if !needs_reading(around, &wish, refusals) => None,
             _ => not_now(around, &wish),
         };
         if let Some(refusal) = waits {
-            out.proposals.push(refused(wish, behind, vec![refusal]));
-            continue;
+            proposals.push(refused(wish, behind, vec![refusal]));
+            return;
         }
         let to_read = match &asked {
             Ok(passed) => grows_old(around, &wish, passed),
@@ -107,20 +109,20 @@ pub async fn propose(
                 && let Some(refusal) = known_before(around, &wish)
             {
                 again.push((wish, behind, refusal));
-                continue;
+                return;
             }
             let used = read_on.entry(target_of(&wish)).or_default();
             if *used < cap {
                 *used += 1;
                 late.push((wish, behind));
-                continue;
+                return;
             }
         }
         match asked {
             // what is not read once more goes while its facts hold
             Ok(passed) => {
                 hand(&wish, &mut handed);
-                out.proposals.push(passed_on(wish, behind, passed));
+                proposals.push(passed_on(wish, behind, passed));
             }
             Err(_) if to_read => {
                 let refusal = Refusal::new(
@@ -128,11 +130,11 @@ pub async fn propose(
                     Scope::Task(wish.decision.task.clone()),
                 )
                 .with("readings_for_this_target_in_a_cycle", cap);
-                out.proposals.push(refused(wish, behind, vec![refusal]));
+                proposals.push(refused(wish, behind, vec![refusal]));
             }
-            Err(refusals) => out.proposals.push(refused(wish, behind, refusals)),
+            Err(refusals) => proposals.push(refused(wish, behind, refusals)),
         }
-    }
+    });
     // who was looked at longest ago comes first, so that each has its turn
     again.sort_by_key(|(wish, ..)| memory.looked.get(&wish.decision.lineage).copied());
     for (wish, behind, refusal) in again {
@@ -284,15 +286,11 @@ fn wishes(
         }))
     };
     let mut still = Vec::new();
-    // part by part: what is wanted never exists twice
-    for part in rows.chunks(AT_ONCE) {
-        for found in two::map(part, &one).into_iter().flatten() {
-            match found {
-                Ok(wish) => wishes.push(wish),
-                Err(reason) => still.push(reason),
-            }
-        }
-    }
+    two::each(rows.iter(), &one, |found| match found {
+        Some(Ok(wish)) => wishes.push(wish),
+        Some(Err(reason)) => still.push(reason),
+        None => {}
+    });
     for reason in still {
         *out.still_refused.entry(reason).or_default() += 1;
     }
@@ -406,26 +404,24 @@ fn standing(around: &Surroundings<'_>, memory: &Memory, wishes: &[Wish]) -> Stan
             let (lineage, kind) = (wish.decision.lineage, wish.decision.kind);
             let process = around.snapshot.tasks[wish.row].process.as_ref();
             let revoke = kind.takes_access();
-            (
+            let said = (
                 index.late_until(process, lineage, revoke, now, settle_after),
                 index.in_baseline(lineage),
                 index.is_released(lineage),
                 index.order_releases(lineage, now),
-            )
+            );
+            (lineage, said)
         };
-        // part by part: of most there is nothing to say
-        for part in wishes.chunks(AT_ONCE) {
-            for (wish, of) in part.iter().zip(two::map(part, &of)) {
-                let lineage = wish.decision.lineage;
-                let (late, baseline, released, orders) = of;
-                standing.late.extend(late.map(|until| (lineage, until)));
-                standing.baseline.extend(baseline.then_some(lineage));
-                standing.released.extend(released.then_some(lineage));
-                if !orders.is_empty() {
-                    standing.orders.insert(lineage, orders);
-                }
+        // of most there is nothing to say
+        two::each(wishes.iter(), &of, |(lineage, of)| {
+            let (late, baseline, released, orders) = of;
+            standing.late.extend(late.map(|until| (lineage, until)));
+            standing.baseline.extend(baseline.then_some(lineage));
+            standing.released.extend(released.then_some(lineage));
+            if !orders.is_empty() {
+                standing.orders.insert(lineage, orders);
             }
-        }
+        });
         standing
     })
 }

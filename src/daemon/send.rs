@@ -56,6 +56,8 @@ impl Core {
         }
         let settle_after = self.settings.delivery.settle_after;
         let ledger = self.ledger.clone();
+        // of a single login nobody else sends
+        let one_login = self.logins.further().is_empty();
         for (lane, target) in self.queues.waiting() {
             // one that is not told for so long (a successor hours later, or hidden) proves
             // nothing about the target any more, and must not hold it back for ever
@@ -66,7 +68,10 @@ impl Core {
             };
             let (under_way, queues) = (&self.under_way, &mut self.queues);
             let (justifying, behind) = (&self.justifying, &self.behind);
-            let sender = |item: &Admitted| behind.get(&item.decision().lineage)?.login.clone();
+            let sender = |item: &Admitted| {
+                let of = (!one_login).then(|| behind.get(&item.decision().lineage));
+                of.flatten()?.login.clone()
+            };
             let pick = ledger.read(|index| {
                 queues.take(lane, &target, max, &sender, &|item, process| {
                     let (lineage, revoke) = (item.decision().lineage, lane == Lane::Revoke);
@@ -221,7 +226,11 @@ impl Core {
             .items
             .iter()
             .map(|item| self.behind.get(&item.decision().lineage));
-        let requests = rows.clone().map(|row| row?.request.clone()).collect();
+        // nothing else carries it
+        let requests = match pick.action {
+            ActionName::Reassign => rows.clone().map(|row| row?.request.clone()).collect(),
+            _ => vec![None; pick.items.len()],
+        };
         let behind: Vec<Option<Behind>> = if old {
             rows.map(|row| row.cloned()).collect()
         } else {
@@ -414,9 +423,11 @@ impl Core {
             took_ms = u64::try_from(delivered.took.as_millis()).unwrap_or(u64::MAX),
             "sent"
         );
-        for settled in &done.settled {
-            if let Some(state) = settled.state {
-                self.metrics.attempt(Some(&done.target), state);
+        let states = done.settled.chunk_by(|one, other| one.state == other.state);
+        for some in states {
+            if let Some(state) = some.first().and_then(|settled| settled.state) {
+                let many = u64::try_from(some.len()).unwrap_or(u64::MAX);
+                self.metrics.attempts(Some(&done.target), state, many);
             }
         }
         if let Some(error) = done.failed {

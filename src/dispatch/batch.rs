@@ -43,6 +43,23 @@ pub struct Pick {
 }
 
 impl Queues {
+    /// These are about to be pushed: a queue of very many that grows by itself is copied again and again.
+    pub fn expect(&mut self, items: &[Admitted]) {
+        let alike = |one: &Admitted, other: &Admitted| {
+            one.lane() == other.lane() && one.target() == other.target()
+        };
+        let mut many: BTreeMap<(Lane, &TargetName), usize> = BTreeMap::new();
+        for some in items.chunk_by(alike) {
+            if let Some(first) = some.first() {
+                *many.entry((first.lane(), first.target())).or_default() += some.len();
+            }
+        }
+        for ((lane, target), many) in many {
+            let lane = self.lanes.entry((lane, target.clone())).or_default();
+            lane.reserve_exact(many);
+        }
+    }
+
     /// Puts an item behind all of at least its priority.
     pub fn push(&mut self, item: Admitted) {
         self.oldest = [self.oldest, item.facts_from()].into_iter().flatten().min();

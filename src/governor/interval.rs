@@ -115,7 +115,7 @@ impl Governor {
         let Some(interval) = interval else {
             return;
         };
-        for item in items {
+        let counts = |item: &&Admitted| {
             let (target, action) = (item.target(), item.action().name());
             let decision = item.decision();
             let wish = Wish {
@@ -124,8 +124,19 @@ impl Governor {
                 hash: &decision.hash,
                 task: &decision.task,
             };
-            if !(is_held(action) && cap::approved(holds, &wish, here)) {
-                interval.count(target, action, item.lane(), 1);
+            !(is_held(action) && cap::approved(holds, &wish, here))
+        };
+        // those of a batch are mostly of one sort
+        let alike = |one: &Admitted, other: &Admitted| {
+            one.target() == other.target()
+                && one.action().name() == other.action().name()
+                && one.lane() == other.lane()
+        };
+        for some in items.chunk_by(alike) {
+            let many = some.iter().filter(counts).count();
+            if let Some(first) = some.first().filter(|_| many > 0) {
+                let many = u32::try_from(many).unwrap_or(u32::MAX);
+                interval.count(first.target(), first.action().name(), first.lane(), many);
             }
         }
     }

@@ -131,9 +131,6 @@ pub struct Governor {
     pub(super) next_due: Option<Timestamp>,
 }
 
-/// Acts that are asked about in one go, so that the answers never exist all at once.
-const AT_ONCE: usize = 4096;
-
 struct Candidate {
     decision: Arc<Decision>,
     passed: Passed,
@@ -224,19 +221,10 @@ impl Governor {
         // they say is taken in its order
         let one =
             |(decision, passed): (D, Passed)| self.candidate(now, decision.into(), passed, history);
-        let mut wanted = wanted.into_iter();
-        loop {
-            let part: Vec<(D, Passed)> = wanted.by_ref().take(AT_ONCE).collect();
-            if part.is_empty() {
-                break;
-            }
-            for asked in two::map_into(part, two::FEW, &one) {
-                match asked {
-                    Ok(candidate) => candidates.push(candidate),
-                    Err(refused) => out.refused.push(*refused),
-                }
-            }
-        }
+        two::each(wanted.into_iter(), &one, |asked| match asked {
+            Ok(candidate) => candidates.push(candidate),
+            Err(refused) => out.refused.push(*refused),
+        });
         // among equals who has had the fewest attempts: else the probes of a long outage use up those
         // of the oldest task, and it ends with a person although nothing is wrong with it
         let rank = |of: &Candidate| {

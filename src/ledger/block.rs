@@ -1,16 +1,26 @@
 //! How records lie in the store: many in one compressed block, so that what is alike in them is written once. Pure; it knows nothing of what a record says.
 //!
-//! A block stands under the number of its first record: a byte [`PACKED`], four bytes with the length
+//! A block stands under the number of its first record: a byte [`SHORT`], four bytes with the length
 //! of what follows when unpacked, and that as an LZ4 block: every record behind its length in four
-//! bytes, little-endian. A record that gains nothing stands alone as it is; records are JSON objects,
-//! so their first byte tells, and stores written before there were blocks are read as well.
+//! bytes, little-endian. In a record 64 hexadecimal digits in quotes, which LZ4 can't make smaller, stand as
+//! [`MARK`] and 32 bytes. Blocks of the older form [`PACKED`] have the digits as they are; so has one with a
+//! record that holds the mark itself, which is no JSON. A record that gains nothing stands alone as it is; records
+//! are JSON objects, so their first byte tells, and stores written before there were blocks are read as well.
+
+use std::borrow::Cow;
 
 use lz4_flex::block::{compress_into, get_maximum_output_size};
 
 use super::record::MAX_RECORD;
 
-/// The first byte of a block.
+/// The first byte of a block with digests as digits.
 const PACKED: u8 = 1;
+/// The first byte of a block with digests as bytes.
+const SHORT: u8 = 2;
+/// Stands before the 32 bytes of a digest; in no JSON.
+const MARK: u8 = 1;
+/// Digits of a digest.
+const DIGITS: usize = 64;
 /// Bytes before the packed part.
 const HEAD: usize = 5;
 /// Bytes of records that are tried in a first block.
@@ -38,7 +48,7 @@ pub enum BlockError {
 
 /// True for a block, whole or not; false for a record that stands alone.
 pub fn is_block(value: &[u8]) -> bool {
-    value.first() == Some(&PACKED)
+    matches!(value.first(), Some(&(PACKED | SHORT)))
 }
 
 /// How many bytes of records the next block probably takes, by those before it.
@@ -102,14 +112,24 @@ impl Packer {
     /// Bytes of the records with their lengths, and the block that they make.
     fn packed(&mut self, run: &[(u64, Vec<u8>)]) -> (usize, Vec<u8>) {
         let Self { plain, room } = self;
+        let json = run.iter().all(|(_, record)| !record.contains(&MARK));
+        let form = if json { SHORT } else { PACKED };
         plain.clear();
         for (_, record) in run {
+            let head = plain.len();
+            plain.extend_from_slice(&[0; BESIDE]);
+            if json {
+                shorten(record, plain);
+            } else {
+                plain.extend_from_slice(record);
+            }
+            let length = plain.len() - head - BESIDE;
             // records are far below 4 GiB
-            plain.extend_from_slice(&u32::try_from(record.len()).unwrap_or(0).to_le_bytes());
-            plain.extend_from_slice(record);
+            let length = u32::try_from(length).unwrap_or(0).to_le_bytes();
+            plain[head..head + BESIDE].copy_from_slice(&length);
         }
-        let raw = plain.len();
-        let most = get_maximum_output_size(raw);
+        let unpacked = plain.len();
+        let most = get_maximum_output_size(unpacked);
         if room.len() < most {
             room.resize(most, 0);
         }
@@ -118,11 +138,87 @@ impl Packer {
         let packed = room.get(..many).filter(|packed| !packed.is_empty());
         let packed = packed.unwrap_or(plain);
         let mut out = Vec::with_capacity(HEAD + packed.len());
-        out.push(PACKED);
-        out.extend_from_slice(&u32::try_from(raw).unwrap_or(0).to_le_bytes());
+        out.push(form);
+        out.extend_from_slice(&u32::try_from(unpacked).unwrap_or(0).to_le_bytes());
         out.extend_from_slice(packed);
+        let raw = run.iter().map(|(_, record)| record.len() + BESIDE).sum();
         (raw, out)
     }
+}
+
+/// The value of a hexadecimal digit, lower-case.
+fn digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    }
+}
+
+/// The bytes of a digest that stands here in quotes, both of them.
+fn digest_at(record: &[u8], at: usize) -> Option<[u8; DIGITS / 2]> {
+    let quoted = record.get(at.checked_sub(1)?..at + DIGITS + 1)?;
+    let [b'"', digits @ .., b'"'] = quoted else {
+        return None;
+    };
+    let mut bytes = [0; DIGITS / 2];
+    for (byte, two) in bytes.iter_mut().zip(digits.as_chunks::<2>().0) {
+        *byte = digit(two[0])? << 4 | digit(two[1])?;
+    }
+    Some(bytes)
+}
+
+/// Writes a record with its digests as bytes. Of 64 digits one half at least fills a piece of 32 bytes, so that
+/// only every 32nd byte is looked at, mostly.
+fn shorten(record: &[u8], out: &mut Vec<u8>) {
+    const PIECE: usize = DIGITS / 2;
+    let is_digit = |at: usize| record.get(at).is_some_and(|byte| digit(*byte).is_some());
+    let (mut from, mut piece) = (0, 0);
+    while piece + PIECE < record.len() {
+        let all = is_digit(piece)
+            && is_digit(piece + PIECE - 1)
+            && (piece + 1..piece + PIECE - 1).all(is_digit);
+        let before = || {
+            (from..piece)
+                .rev()
+                .take(PIECE)
+                .take_while(|at| is_digit(*at))
+        };
+        let found = all.then(|| piece - before().count());
+        if let Some(at) = found
+            && let Some(bytes) = digest_at(record, at)
+        {
+            out.extend_from_slice(&record[from..at]);
+            out.push(MARK);
+            out.extend_from_slice(&bytes);
+            from = at + DIGITS;
+            piece = from.next_multiple_of(PIECE);
+        } else {
+            piece += PIECE;
+        }
+    }
+    out.extend_from_slice(&record[from..]);
+}
+
+/// A record as it was before [`shorten`]; `None` where a digest is cut.
+fn lengthen(short: &[u8]) -> Option<Cow<'_, [u8]>> {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    if memchr::memchr(MARK, short).is_none() {
+        return Some(Cow::Borrowed(short));
+    }
+    let mut out = Vec::with_capacity(short.len() * 2);
+    let mut rest = short;
+    while let Some(at) = memchr::memchr(MARK, rest) {
+        out.extend_from_slice(&rest[..at]);
+        let (bytes, behind) = rest[at + 1..].split_first_chunk::<{ DIGITS / 2 }>()?;
+        for byte in bytes {
+            out.push(HEX[usize::from(byte >> 4)]);
+            out.push(HEX[usize::from(byte & 0x0f)]);
+        }
+        rest = behind;
+    }
+    out.extend_from_slice(rest);
+    Some(Cow::Owned(out))
 }
 
 /// Shows the records of a value that stands under `first`, in order, until the visitor answers false;
@@ -135,11 +231,11 @@ pub fn unpack(
     value: &[u8],
     mut visitor: impl FnMut(u64, &[u8]) -> bool,
 ) -> Result<bool, BlockError> {
-    let Some((PACKED, rest)) = value.split_first().map(|(form, rest)| (*form, rest)) else {
-        return match value.first() {
-            Some(form) if *form < b' ' => Err(BlockError::Unknown(*form)),
-            _ => Ok(visitor(first, value)),
-        };
+    let (short, rest) = match value.split_first() {
+        Some((&PACKED, rest)) => (false, rest),
+        Some((&SHORT, rest)) => (true, rest),
+        Some((form, _)) if *form < b' ' => return Err(BlockError::Unknown(*form)),
+        _ => return Ok(visitor(first, value)),
     };
     let (raw, packed) = rest.split_first_chunk().ok_or(BlockError::Broken)?;
     let raw = length(*raw).filter(|raw| *raw <= MOST + LARGEST);
@@ -153,7 +249,12 @@ pub fn unpack(
         let (len, behind) = rest.split_first_chunk().ok_or(BlockError::Broken)?;
         let record = length(*len).and_then(|len| behind.split_at_checked(len));
         let (record, behind) = record.ok_or(BlockError::Broken)?;
-        if !visitor(seq, record) {
+        let record = if short {
+            lengthen(record).ok_or(BlockError::Broken)?
+        } else {
+            Cow::Borrowed(record)
+        };
+        if !visitor(seq, &record) {
             return Ok(false);
         }
         (seq, rest) = (seq.checked_add(1).ok_or(BlockError::Broken)?, behind);
@@ -187,6 +288,18 @@ mod tests {
         prop_oneof![
             "\\{[a-c0-9]{0,300}",
             "\\{(same in all of them, ){0,300}",
+            // digests among whatever else, and what is nearly one
+            prop::collection::vec(
+                prop_oneof![
+                    "\\{\"[0-9a-f]{64}\"",
+                    "\"[0-9a-f]{63,65}\"",
+                    "[0-9a-fA-F\"]{60,70}",
+                    "[a-z0-9\",:]{0,40}",
+                    "\\{\u{1}",
+                ],
+                0..30
+            )
+            .prop_map(|parts| format!("{{{}", parts.concat())),
             prop::collection::vec(any::<u8>(), 0..7000).prop_map(|bytes| {
                 // what can't be made smaller
                 let text: String = bytes
@@ -223,7 +336,7 @@ mod tests {
         #[test]
         fn no_bytes_make_it_panic(mut value in prop::collection::vec(any::<u8>(), 0..200), packed: bool) {
             if packed && !value.is_empty() {
-                value[0] = PACKED;
+                value[0] = if value.len().is_multiple_of(2) { PACKED } else { SHORT };
                 if value.len() > 4 {
                     value[3] = 0;
                     value[4] = 0;
@@ -287,10 +400,49 @@ mod tests {
             true
         });
         assert_eq!((whole, seen), (Ok(true), vec![(9, old.to_vec())]));
-        assert_eq!(unpack(9, &[2, 0], |_, _| true), Err(BlockError::Unknown(2)));
-        assert_eq!(
-            unpack(9, &[1, 9, 0, 0, 0, 0], |_, _| true),
-            Err(BlockError::Broken)
+        assert_eq!(unpack(9, &[3, 0], |_, _| true), Err(BlockError::Unknown(3)));
+        for form in [PACKED, SHORT] {
+            assert_eq!(
+                unpack(9, &[form, 9, 0, 0, 0, 0], |_, _| true),
+                Err(BlockError::Broken)
+            );
+        }
+    }
+
+    #[test]
+    fn digests_stand_as_bytes_and_blocks_that_have_them_as_digits_are_read() {
+        let digest = |n: u8| crate::ledger::record::digest_of(&[n]).to_string();
+        let records: Vec<(u64, Vec<u8>)> = (0..40)
+            .map(|n: u8| {
+                let text = format!("{{\"i\":\"{}\",\"prev\":\"{}\"}}", digest(n), digest(n + 1));
+                (u64::from(n) + 1, text.into_bytes())
+            })
+            .collect();
+        let values = pack(&records, &mut Room::default());
+        assert_eq!(values.len(), 1);
+        assert_eq!((values[0].1[0], back(&values)), (SHORT, records.clone()));
+        // two of 64 digits each, of which the second is the next one's first
+        assert!(
+            values[0].1.len() < 40 * (2 * 32 + 24),
+            "{}",
+            values[0].1.len()
         );
+        let mut plain = Vec::new();
+        for (_, record) in &records {
+            plain.extend_from_slice(&u32::try_from(record.len()).expect("short").to_le_bytes());
+            plain.extend_from_slice(record);
+        }
+        let mut old = vec![PACKED];
+        old.extend_from_slice(&u32::try_from(plain.len()).expect("short").to_le_bytes());
+        old.extend_from_slice(&lz4_flex::block::compress(&plain));
+        assert_eq!(back(&[(1, old)]), records);
+        // what a digest is cut from is no record
+        let cut = [
+            &[SHORT][..],
+            &9_u32.to_le_bytes(),
+            &[0x90, 5, 0, 0, 0, b'{', MARK, 7, 7, 7],
+        ]
+        .concat();
+        assert_eq!(unpack(1, &cut, |_, _| true), Err(BlockError::Broken));
     }
 }

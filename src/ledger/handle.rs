@@ -15,7 +15,7 @@ use super::error::LedgerError;
 use super::index::{Ahead, Index};
 use super::inputs::Inputs;
 use super::look::{Looked, LookedUp};
-use super::notes::{BaselineChange, DecidedCount, DecisionRecord, Entry};
+use super::notes::{BaselineChange, DecidedCount, DecisionRecord, Entry, Made};
 use super::observe::{Observed, Sighting};
 use super::open::{self, OpenReport, Opened};
 use super::owner::{Message, Op, lock, run};
@@ -290,7 +290,10 @@ impl Ledger {
         cycle: CycleId,
         now: Timestamp,
     ) -> Result<Taken<DecidedCount>, LedgerError> {
-        self.in_turn(move |work| work.decided(records, cycle, now))
+        let made = Made::of(records, |said| {
+            self.read(|index| !said.iter().any(|said| said.stands(index)))
+        });
+        self.in_turn(move |work| work.decided(made, cycle, now))
             .await
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::error::LedgerError;
-use super::record::{AlikeItem, EventBody, Meta};
+use super::record::{AlikeItem, EventBody, Meta, Ready};
 use super::work::Work;
 use crate::model::alike::Step;
 use crate::model::{Base, Digest, InputsText, LineageId};
@@ -147,7 +147,8 @@ impl Work {
         for (base, items) in alike {
             let base = base.digest.clone();
             let body = EventBody::InputsAlike { base, items };
-            self.emit(&Meta::daemon(now, None), body)?;
+            // tasks are being decided on both cores meanwhile
+            self.emit(&Meta::daemon(now, None), Ready::in_turn(body))?;
         }
         Ok(())
     }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::error::LedgerError;
-use super::index::decided_print;
-use super::record::{Actor, DecidedItem, EventBody, MAX_TEXT, Meta};
+use super::index::{Index, decided_print};
+use super::record::{Actor, DecidedItem, EventBody, MAX_TEXT, Meta, Ready};
 use super::work::Work;
 use crate::model::text::{clip_json, json_cost, json_len};
 use crate::model::{
-    Action, AttemptState, CycleId, Decision, Digest, LineageId, Login, Refusal, Verdict,
-    text_digest,
+    Action, AttemptState, CycleId, Decision, Digest, LineageId, Login, PolicyHash, Refusal,
+    Verdict, text_digest,
 };
 
 /// Bytes per part of something stored by digest.
@@ -26,6 +26,75 @@ pub struct DecisionRecord {
     pub refusal: Option<Refusal>,
     /// When to look again.
     pub relook: Option<Timestamp>,
+}
+
+/// Decisions as they are recorded, put together by whoever brings them: the ledger's thread has enough to do.
+pub(super) struct Made {
+    /// In their order.
+    said: Vec<SaidOf>,
+    body: Body,
+}
+
+/// What the ledger has to know of one of them beside its record.
+pub(super) struct SaidOf {
+    lineage: LineageId,
+    /// See [`decided_print`].
+    what: u64,
+    inputs: Digest,
+    /// It is an act that goes out.
+    goes: bool,
+}
+
+enum Body {
+    /// In bytes, for each of them seemed to be new.
+    Ready((PolicyHash, Ready)),
+    Items(Vec<DecidedItem>),
+}
+
+impl SaidOf {
+    /// True where it is on record like that.
+    pub fn stands(&self, index: &Index) -> bool {
+        let memo = index.memo(self.lineage);
+        memo.is_some_and(|memo| memo.what == self.what)
+    }
+}
+
+impl Made {
+    /// Puts them together. Where all of them seem to be new they are put into bytes at once; the ledger's thread
+    /// has the last word.
+    pub fn of(records: Vec<DecisionRecord>, new: impl FnOnce(&[SaidOf]) -> bool) -> Self {
+        let many = records.len();
+        let (mut said, mut items) = (Vec::with_capacity(many), Vec::with_capacity(many));
+        for record in records {
+            let goes = record.refusal.is_none()
+                && matches!(record.decision.verdict, Some(Verdict::Act { .. }));
+            let item = decided_item(record);
+            said.push(SaidOf {
+                lineage: item.lineage,
+                what: decided_print(&item),
+                inputs: item.inputs.clone(),
+                goes,
+            });
+            items.push(item);
+        }
+        let body = match items.first().map(|item| item.hash.clone()) {
+            Some(hash) if new(&said) => {
+                let ready = Ready::from(EventBody::Decided { items });
+                Body::Ready((hash, ready))
+            }
+            _ => Body::Items(items),
+        };
+        Self { said, body }
+    }
+}
+
+/// What of the items does not stand already, with the first one's policy set.
+fn changed(items: Vec<DecidedItem>, stand: &[bool]) -> Option<(PolicyHash, Ready)> {
+    let changed = items.into_iter().zip(stand);
+    let changed = changed.filter(|(_, stands)| !**stands);
+    let items: Vec<DecidedItem> = changed.map(|(item, _)| item).collect();
+    let hash = items.first()?.hash.clone();
+    Some((hash, Ready::from(EventBody::Decided { items })))
 }
 
 /// How many decisions were recorded, and how many stood as before.
@@ -56,37 +125,33 @@ pub struct BaselineChange {
 impl Work {
     pub(super) fn decided(
         &mut self,
-        records: Vec<DecisionRecord>,
+        made: Made,
         cycle: CycleId,
         now: Timestamp,
     ) -> Result<DecidedCount, LedgerError> {
-        let mut count = DecidedCount::default();
-        let mut items = Vec::with_capacity(records.len());
+        let Made { said, body } = made;
+        let stand: Vec<bool> = {
+            let index = self.index();
+            said.iter().map(|said| said.stands(&index)).collect()
+        };
+        let unchanged = stand.iter().filter(|stands| **stands).count();
+        let many = |of: usize| u64::try_from(of).unwrap_or(u64::MAX);
+        let count = DecidedCount {
+            recorded: many(said.len() - unchanged),
+            unchanged: many(unchanged),
+        };
         // an act that goes out is claimed with the digest of its inputs, whether its decision is new or not
-        let mut sent = Vec::new();
-        let mut hash = None;
-        for record in records {
-            let goes = record.refusal.is_none()
-                && matches!(record.decision.verdict, Some(Verdict::Act { .. }));
-            let item = decided_item(record);
-            let memo = self.index().memo(item.lineage);
-            if memo.is_some_and(|m| m.what == decided_print(&item)) {
-                count.unchanged += 1;
-                if goes {
-                    sent.push((item.lineage, item.inputs));
-                }
-                continue;
-            }
-            count.recorded += 1;
-            hash.get_or_insert_with(|| item.hash.clone());
-            items.push(item);
-        }
-        let recorded = items.iter().map(|item| (item.lineage, &item.inputs));
-        let sent = sent.iter().map(|(lineage, inputs)| (*lineage, inputs));
-        self.flush_inputs(recorded.chain(sent), now)?;
-        if !items.is_empty() {
-            let meta = Meta::daemon(now, Some(cycle)).policy(hash);
-            self.emit(&meta, EventBody::Decided { items })?;
+        let written = said.iter().zip(&stand);
+        let written = written.filter(|(said, stands)| !**stands || said.goes);
+        self.flush_inputs(written.map(|(said, _)| (said.lineage, &said.inputs)), now)?;
+        let ready = match body {
+            Body::Ready(ready) if unchanged == 0 => Some(ready),
+            Body::Ready((_, ready)) => changed(ready.into_decided(), &stand),
+            Body::Items(items) => changed(items, &stand),
+        };
+        if let Some((hash, ready)) = ready {
+            let meta = Meta::daemon(now, Some(cycle)).policy(Some(hash));
+            self.emit(&meta, ready)?;
         }
         Ok(count)
     }

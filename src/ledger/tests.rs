@@ -11,6 +11,7 @@ mod inputs;
 mod justify;
 mod late;
 mod left;
+mod made;
 mod many;
 mod missing;
 mod moves;

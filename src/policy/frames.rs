@@ -310,6 +310,11 @@ impl Steps<'_> {
 
     /// These parts differ: their lengths by themselves where the texts are long.
     fn replace(&mut self, have: &str, want: &str) {
+        // what is not long as a whole need not be taken apart to know that its text is not
+        if have.len() < LONG || want.len() < LONG {
+            self.within(have, want);
+            return;
+        }
         let (one, other) = (text_of(have), text_of(want));
         if one.len() < LONG || other.len() < LONG {
             self.within(have, want);

@@ -158,7 +158,8 @@ impl InputsWriter {
 
     fn write(&mut self, task: &Task, facts: &Facts) {
         self.put_head(task);
-        let reason = self.put_fields(task);
+        let mut values = Vec::with_capacity(self.shape.len());
+        let reason = self.put_fields(task, &mut values);
         let own = &mut self.own;
         own.clear();
         own.part(task.id.as_str());
@@ -186,8 +187,8 @@ impl InputsWriter {
         own.maybe(task.retry_of.as_ref().map(TaskId::as_str));
         own.maybe(task.child.as_deref());
         self.put_facts(facts);
-        for (_, value) in task.fields.iter() {
-            self.own.part(value.as_text());
+        for value in values {
+            self.own.part(value);
         }
     }
 
@@ -213,8 +214,8 @@ impl InputsWriter {
         self.blocks[HEAD].set(out);
     }
 
-    /// Names and sorts of the fields, and which of them has the reason's text.
-    fn put_fields(&mut self, task: &Task) -> Option<usize> {
+    /// Names and sorts of the fields, and which of them has the reason's text; their values go to `values`.
+    fn put_fields<'t>(&mut self, task: &'t Task, values: &mut Vec<&'t str>) -> Option<usize> {
         let (mut many, mut reason, mut same) = (0, None, true);
         for (name, value) in task.fields.iter() {
             if reason.is_none()
@@ -228,6 +229,7 @@ impl InputsWriter {
                     .shape
                     .get(many)
                     .is_some_and(|(have, sort)| *sort == sort_of(&value) && **have == *name);
+            values.push(value.as_text());
             many += 1;
         }
         if !same || many != self.shape.len() {
@@ -413,7 +415,17 @@ pub(super) fn put(out: &mut String, text: &str) {
 }
 
 /// A number in decimal; one stands before every part, so it goes past the formatter.
-pub(super) fn put_number(out: &mut String, mut number: u64) {
+pub(super) fn put_number(out: &mut String, number: u64) {
+    // most parts are short
+    let digit = |of: u64| char::from(b'0' + u8::try_from(of % 10).unwrap_or(0));
+    match number {
+        0..10 => out.push(digit(number)),
+        10..100 => out.extend([digit(number / 10), digit(number)]),
+        _ => put_long_number(out, number),
+    }
+}
+
+fn put_long_number(out: &mut String, mut number: u64) {
     let mut digits = [0_u8; 20];
     let mut at = digits.len();
     loop {

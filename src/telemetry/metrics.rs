@@ -348,11 +348,16 @@ impl Metrics {
 
     /// An attempt reached a state.
     pub fn attempt(&self, target: Option<&TargetName>, state: AttemptState) {
+        self.attempts(target, state, 1);
+    }
+
+    /// So many attempts reached a state.
+    pub fn attempts(&self, target: Option<&TargetName>, state: AttemptState, many: u64) {
         let labels = AttemptLabels {
             target: target.map_or("-", TargetName::as_str).to_owned(),
             state: Word(state.as_str()),
         };
-        self.attempts.get_or_create(&labels).inc();
+        self.attempts.get_or_create(&labels).inc_by(many);
     }
 
     /// So many more requests were sent to OIG.

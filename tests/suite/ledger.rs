@@ -209,7 +209,7 @@ fn a_form_of_a_newer_program_is_called_that_and_nobody_is_told_to_begin_anew() {
     let dir = tempfile::tempdir().expect("a directory");
     {
         let db = raw(&dir.path().join("journal"));
-        db.insert(1_u64.to_be_bytes(), &[2, 0, 0]).expect("written");
+        db.insert(1_u64.to_be_bytes(), &[3, 0, 0]).expect("written");
         db.flush().expect("flushed");
     }
     let Err(error) = open(&settings(dir.path()), now()) else {

@@ -107,6 +107,7 @@ mod records_v5;
 mod records_v6;
 mod records_v7;
 mod records_v8;
+mod records_v9;
 
 mod road;
 mod road_traits;

@@ -103,7 +103,7 @@ async fn a_rewriting_keeps_old_records_byte_by_byte_where_nothing_of_them_goes()
     for (was, is) in after.iter().zip(records(dir.path())) {
         if *was != is {
             assert!(
-                is.starts_with("{\"v\":8,") && is.contains("\"was\":"),
+                is.starts_with("{\"v\":9,") && is.contains("\"was\":"),
                 "{is}"
             );
         }

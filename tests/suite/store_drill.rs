@@ -229,19 +229,24 @@ async fn retention_strips_closed_work_alone_and_the_drill_goes_on() {
     assert_eq!(evidence.count("healed"), 40);
 }
 
+/// The lineages of a target; an item that does not say what it does is as the one before it.
 fn lineages(events: &[Value], target: &str) -> Vec<u64> {
-    let items = events
+    let records = events
         .iter()
-        .filter(|event| event["body"]["is"] == "lineages_opened")
-        .flat_map(|event| event["body"]["of"]["items"].as_array().expect("items"));
-    items
-        .filter(|item| {
-            item["g"]
-                .as_str()
-                .is_some_and(|g| g.eq_ignore_ascii_case(target))
-        })
-        .map(|item| item["l"].as_u64().expect("a number"))
-        .collect()
+        .filter(|event| event["body"]["is"] == "lineages_opened");
+    let mut found = Vec::new();
+    for record in records {
+        let mut of = None;
+        for item in record["body"]["of"]["items"].as_array().expect("items") {
+            if item["k"].is_string() {
+                of = item["g"].as_str();
+            }
+            if of.is_some_and(|g| g.eq_ignore_ascii_case(target)) {
+                found.push(item["l"].as_u64().expect("a number"));
+            }
+        }
+    }
+    found
 }
 
 /// The lineages of every decision.

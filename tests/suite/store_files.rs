@@ -226,7 +226,7 @@ fn an_export_comes_back_and_is_equal_but_for_what_the_import_appended() {
     let text = fs::read_to_string(house.path("e.jsonl")).expect("read");
     let records = records_of(&text);
     let header = text.lines().next().expect("a line");
-    assert!(header.contains("\"schema\":8"), "{header}");
+    assert!(header.contains("\"schema\":9"), "{header}");
     assert_eq!(house.records(), records, "standard output says the same");
     assert!(
         house
@@ -277,7 +277,7 @@ fn lines_that_were_cut_changed_or_are_of_something_else_are_told() {
         ),
         (
             "a newer one",
-            text.replacen("\"schema\":8", "\"schema\":9", 1),
+            text.replacen("\"schema\":9", "\"schema\":10", 1),
             "newer provtaskd",
         ),
         ("no last line", without(lines.len() - 1), "it was cut"),

@@ -15,10 +15,7 @@ use crate::model::two;
 use crate::model::{Action, Login, Principal, Refusal, RefusalReason};
 
 /// What the guards say.
-type Asked = Result<Passed, Vec<Refusal>>;
-
-/// Wishes that are asked about in one go, so that the answers never exist all at once.
-pub(super) const AT_ONCE: usize = 4096;
+pub(super) type Asked = Result<Passed, Vec<Refusal>>;
 
 /// The wishes in their order, each with the guards' answer, which is none where that depends on who has been
 /// given work before it, and with what its row shows.
@@ -27,20 +24,17 @@ pub(super) fn asked_first(
     memory: &Memory,
     wishes: Vec<Wish>,
     standing: &Standing,
-) -> impl Iterator<Item = (Wish, (Option<Asked>, Behind))> {
-    let mut wishes = wishes.into_iter();
-    let parts = std::iter::from_fn(move || {
-        let part: Vec<Wish> = wishes.by_ref().take(AT_ONCE).collect();
-        (!part.is_empty()).then(|| {
-            let answers = two::map(&part, &|wish: &Wish| {
-                let alone = !matches!(*wish.action, Action::Reassign { .. });
-                let asked = alone.then(|| ask(around, memory, wish, standing, &HashMap::new()));
-                (asked, behind(around, wish))
-            });
-            part.into_iter().zip(answers)
-        })
+    mut take: impl FnMut(Wish, Option<Asked>, Behind),
+) {
+    let one = |wish: Wish| {
+        let alone = !matches!(*wish.action, Action::Reassign { .. });
+        let asked = alone.then(|| ask(around, memory, &wish, standing, &HashMap::new()));
+        let behind = behind(around, &wish);
+        (wish, asked, behind)
+    };
+    two::each(wishes.into_iter(), &one, |(wish, asked, behind)| {
+        take(wish, asked, behind);
     });
-    parts.flatten()
 }
 
 /// Asks the guards about one wish. `handed` is what people have been given in this cycle.

@@ -11,8 +11,7 @@ use crate::ledger::record::{
     Actor, ClaimItem, Event, EventBody, How, JoinedItem, OpenedItem, SeenItem,
 };
 use crate::model::{
-    ActionName, AttemptState, BatchId, Digest, LineageId, ReceiptStatus, TargetName, TaskId,
-    TaskStatus,
+    AttemptState, BatchId, Digest, LineageId, Login, ReceiptStatus, TargetName, TaskId, TaskStatus,
 };
 
 use super::FoundAt;
@@ -92,8 +91,31 @@ impl Index {
                 action,
                 items,
             } => {
-                let head = (*batch, target, *action);
-                items.iter().for_each(|i| self.claim(i, head, event));
+                let head = (*batch, target);
+                let login = self.further(event.login.as_ref());
+                // all of a record are of one target, and were claimed at one time
+                for takes_access in [false, true] {
+                    let same = || {
+                        items
+                            .iter()
+                            .filter(|i| i.kind.takes_access() == takes_access)
+                    };
+                    let count = |many: usize| u32::try_from(many).unwrap_or(u32::MAX);
+                    let all = count(same().count());
+                    if all == 0 {
+                        continue;
+                    }
+                    let known = same().filter(|i| self.lineage(i.lineage).is_some());
+                    let known = count(known.count());
+                    let lane = (target.clone(), takes_access);
+                    self.open.add_to_lane(lane, event.at.into(), known);
+                    let sort = (*action, target.clone(), takes_access);
+                    let claimed = self.claimed_since.entry(sort).or_default();
+                    *claimed = claimed.saturating_add(all);
+                }
+                items
+                    .iter()
+                    .for_each(|i| self.claim(i, head, login.as_ref(), event));
             }
             EventBody::Receipts { batch, items, .. } => {
                 self.request_ended(*batch, items, at);
@@ -415,16 +437,13 @@ impl Index {
     fn claim(
         &mut self,
         item: &ClaimItem,
-        (batch, target, action): (BatchId, &TargetName, ActionName),
+        (batch, target): (BatchId, &TargetName),
+        login: Option<&Login>,
         event: &Event,
     ) {
-        let sort = (action, target.clone(), item.kind.takes_access());
-        let claimed = self.claimed_since.entry(sort).or_default();
-        *claimed = claimed.saturating_add(1);
         self.not_left(item.lineage);
         self.end_orders_of(item.lineage);
         self.end_orders_for(&item.task);
-        let login = self.further(event.login.as_ref());
         let Some(of) = self.lineage_mut(item.lineage) else {
             return;
         };
@@ -441,7 +460,7 @@ impl Index {
             also: None,
             definition: item.definition.clone(),
             kind: item.kind,
-            login,
+            login: login.cloned(),
             sent: event.at,
             found: FoundAt::default(),
             print: Some(of.print),
@@ -472,7 +491,7 @@ impl Index {
             state: AttemptState::Claimed,
             reason: None,
         });
-        self.open.add(&attempt);
+        self.open.add_accounts(&attempt);
         if let Some(before) = self.attempts.insert(item.lineage, Box::new(attempt))
             && before.state.is_open()
         {

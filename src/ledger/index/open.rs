@@ -21,11 +21,25 @@ pub(in crate::ledger) struct Open {
 
 impl Open {
     pub fn add(&mut self, attempt: &Attempt) {
+        self.add_accounts(attempt);
+        self.add_to_lane(lane_of(attempt), attempt.sent.into(), 1);
+    }
+
+    /// Counts its accounts alone; whoever claims many counts the lane once for all of them.
+    pub fn add_accounts(&mut self, attempt: &Attempt) {
         for process in attempt.accounts() {
             *self.accounts.entry(process.clone()).or_default() += 1;
         }
-        let lane = self.lanes.entry(lane_of(attempt)).or_default();
-        *lane.entry(attempt.sent.into()).or_default() += 1;
+    }
+
+    /// So many more were sent in a lane at this time.
+    pub fn add_to_lane(&mut self, lane: Lane, sent: Stamp, many: u32) {
+        if many == 0 {
+            return;
+        }
+        let times = self.lanes.entry(lane).or_default();
+        let count = times.entry(sent).or_default();
+        *count = count.saturating_add(many);
     }
 
     pub fn remove(&mut self, attempt: &Attempt) {

@@ -7,7 +7,7 @@ use serde::de::Error as _;
 use serde::ser::SerializeSeq as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{ClaimItem, DecidedItem, EventBody, shared};
+use super::{ClaimItem, DecidedItem, EventBody, shared, sights};
 use crate::model::{
     Action, ActionName, BatchId, Digest, Kind, LineageId, PolicyHash, ProcessKey, ReadValue,
     Refusal, TargetName, TaskId, Verdict, task::DefinitionId,
@@ -15,6 +15,8 @@ use crate::model::{
 
 /// The first version of records that are written so; older ones that are changed stay as they were.
 pub(super) const LEAN: u32 = 8;
+/// The first version in which first sights and answers leave something out, too (see `sights`).
+pub(super) const LEANER: u32 = 9;
 
 /// An item that may be written as what it has beside the one before.
 pub(super) trait Item: Sized {
@@ -49,10 +51,10 @@ impl<T: Item> Serialize for Row<'_, T> {
     }
 }
 
-/// A body as it is written since [`LEAN`].
-pub(super) struct Lean<'a>(pub &'a EventBody);
+/// A body as it is written in records of a version since [`LEAN`].
+pub(super) struct Lean<'a>(pub &'a EventBody, pub u32);
 
-/// Bodies that are written otherwise than up to version 7.
+/// Bodies that are written otherwise than up to version 7, or 8.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case", tag = "is", content = "of")]
 enum Leaner<'a> {
@@ -63,6 +65,12 @@ enum Leaner<'a> {
         items: Row<'a, ClaimItem>,
     },
     Decided(shared::Lean<'a>),
+    LineagesOpened(sights::Lean<'a>),
+    Receipts {
+        batch: BatchId,
+        took_ms: u64,
+        items: sights::Answers<'a>,
+    },
 }
 
 impl Serialize for Lean<'_> {
@@ -81,6 +89,19 @@ impl Serialize for Lean<'_> {
             }
             .serialize(to),
             EventBody::Decided { items } => Leaner::Decided(shared::Lean(items)).serialize(to),
+            EventBody::LineagesOpened { items } if self.1 >= LEANER => {
+                Leaner::LineagesOpened(sights::Lean(items)).serialize(to)
+            }
+            EventBody::Receipts {
+                batch,
+                took_ms,
+                items,
+            } if self.1 >= LEANER => Leaner::Receipts {
+                batch: *batch,
+                took_ms: *took_ms,
+                items: sights::Answers(items),
+            }
+            .serialize(to),
             other => other.serialize(to),
         }
     }

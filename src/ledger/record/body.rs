@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{before, shared};
+use super::{before, shared, sights};
 use crate::ledger::lineage::KnownBy;
 use crate::ledger::ran::RunMark;
 use crate::model::alike::Step;
@@ -31,8 +31,8 @@ pub enum How {
     Person,
 }
 
-/// First sight of a piece of work.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+/// First sight of a piece of work; since version 9 it is written as `sights` says.
+#[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct OpenedItem {
     /// Our id.
     #[serde(rename = "l")]
@@ -41,43 +41,43 @@ pub struct OpenedItem {
     #[serde(rename = "t")]
     pub task: TaskId,
     /// Creation time by the server's clock.
-    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "c", skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
     /// What it does.
     #[serde(rename = "k")]
     pub kind: Kind,
     /// Target.
-    #[serde(rename = "g", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "g", skip_serializing_if = "Option::is_none")]
     pub target: Option<TargetName>,
     /// Definition key.
-    #[serde(rename = "dk", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "dk", skip_serializing_if = "Option::is_none")]
     pub definition: Option<DefKey>,
     /// Definition name.
-    #[serde(rename = "dn", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "dn", skip_serializing_if = "Option::is_none")]
     pub name: Option<Arc<str>>,
     /// Account.
-    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "p", skip_serializing_if = "Option::is_none")]
     pub process: Option<ProcessKey>,
     /// Beneficiary.
-    #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "u", skip_serializing_if = "Option::is_none")]
     pub user: Option<Login>,
     /// Digest of the child row.
-    #[serde(rename = "ch", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "ch", skip_serializing_if = "Option::is_none")]
     pub child: Option<Digest>,
     /// Owner at first sight.
-    #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "o", skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
     /// Fingerprint of the failure (see `lineage::print`).
     #[serde(rename = "x")]
     pub print: u64,
     /// True where it could be the successor of more than one lineage.
-    #[serde(rename = "a", default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(rename = "a", skip_serializing_if = "std::ops::Not::not")]
     pub ambiguous: bool,
     /// What was shown of its last run (since version 8).
-    #[serde(rename = "r", default, skip_serializing_if = "RunMark::is_unknown")]
+    #[serde(rename = "r", skip_serializing_if = "RunMark::is_unknown")]
     pub run: RunMark,
     /// No list showed it: a hint, or a walk through the accounts of persons, named it, and it was read by its id.
-    #[serde(rename = "w", default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(rename = "w", skip_serializing_if = "std::ops::Not::not")]
     pub unlisted: bool,
     /// What it is known by, where that was worked out already; never written.
     #[serde(skip)]
@@ -205,7 +205,7 @@ pub(super) fn is_nothing(rests: &Arc<[ReadValue]>) -> bool {
     rests.is_empty()
 }
 
-/// One answer.
+/// One answer; since version 9 it is written as `sights` says.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct ReceiptItem {
     /// The lineage.
@@ -218,7 +218,7 @@ pub struct ReceiptItem {
     #[serde(rename = "t")]
     pub task: TaskId,
     /// The answer.
-    #[serde(rename = "r")]
+    #[serde(rename = "r", default = "sights::accepted")]
     pub status: ReceiptStatus,
 }
 
@@ -343,6 +343,7 @@ pub enum EventBody {
     /// Single ids that are other tasks now (since version 4).
     IdsReused { items: Vec<ReusedItem> },
     /// First sights.
+    #[serde(with = "sights")]
     LineagesOpened { items: Vec<OpenedItem> },
     /// Successors.
     LineagesJoined { items: Vec<JoinedItem> },

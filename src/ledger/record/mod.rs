@@ -3,6 +3,7 @@
 mod before;
 mod body;
 mod shared;
+mod sights;
 mod split;
 
 use std::sync::Arc;
@@ -21,8 +22,9 @@ pub use body::{
 
 /// The version that this program writes; it reads all from 1 up to this. Records of 5 are as those of 4,
 /// but lie in blocks, where a program that knows only 4 would not find them; from 6 on a record may have been
-/// rewritten; 7 knows releases of the order within an account, 8 justifications in a task's note.
-pub const VERSION: u32 = 8;
+/// rewritten; 7 knows releases of the order within an account, 8 justifications in a task's note; in 9 first sights
+/// leave out what is as in the one before, and answers that they say SUCCESS.
+pub const VERSION: u32 = 9;
 
 /// Largest encoded record in bytes. sled spills what is larger than an eighth of a megabyte into files that
 /// nothing syncs, and it writes pages of up to 17 values at once.
@@ -268,7 +270,7 @@ impl Serialize for Event {
         if self.v < before::LEAN {
             out.serialize_field("body", &self.body)?;
         } else {
-            out.serialize_field("body", &before::Lean(&self.body))?;
+            out.serialize_field("body", &before::Lean(&self.body, self.v))?;
         }
         out.end()
     }
@@ -305,6 +307,21 @@ impl Ready {
         Self(body.chunks().into_iter().map(encoded).collect())
     }
 
+    /// Cut, and put into bytes one after the other when it is recorded: for who makes it while both cores have
+    /// enough to do.
+    pub fn in_turn(body: EventBody) -> Self {
+        Self(body.chunks().into_iter().map(|body| (body, None)).collect())
+    }
+
+    /// The decisions in it, in their order.
+    pub(in crate::ledger) fn into_decided(self) -> Vec<DecidedItem> {
+        let items = self.0.into_iter().filter_map(|(body, _)| match body {
+            EventBody::Decided { items } => Some(items),
+            _ => None,
+        });
+        items.flatten().collect()
+    }
+
     /// True where the record names the policy set in force; see [`EventBody::names_policy`].
     pub(in crate::ledger) fn names_policy(&self) -> bool {
         self.0.iter().any(|(body, _)| body.names_policy())
@@ -324,7 +341,7 @@ impl From<EventBody> for Ready {
 
 fn encoded(body: EventBody) -> (EventBody, Option<Vec<u8>>) {
     let mut bytes = Vec::with_capacity(MAX_RECORD);
-    let done = serde_json::to_writer(&mut bytes, &before::Lean(&body));
+    let done = serde_json::to_writer(&mut bytes, &before::Lean(&body, VERSION));
     (body, done.is_ok().then_some(bytes))
 }
 

@@ -2,35 +2,51 @@
 
 use serde::Serialize;
 
-use super::{EventBody, MAX_RECORD, before};
+use super::{DecidedItem, EventBody, MAX_RECORD, before, sights};
 
-/// Bytes of a record that are left to everything but its items.
-const BESIDE: usize = 1500;
-/// Bytes that an item takes beside its own: commas, and what it does not share with others.
-const BESIDE_ITEM: usize = 48;
+/// Bytes of a record that are left to everything but its items, mostly.
+const BESIDE: usize = 900;
+/// Bytes by which items are longer than the first few.
+const LONGER: usize = 8;
+/// The same of decisions, with what they share with each other and what they don't.
+const BESIDE_DECIDED: usize = 1500;
+const LONGER_DECIDED: usize = 48;
 /// Items of one record at most.
 const MOST: usize = 256;
 
-/// Items by whose size it is cut where they lean on the one before.
+/// Items by whose size it is cut.
 const FIRST: usize = 8;
 
-/// Cuts by the size of the first item: a part that turns out too large is encoded in vain and halved.
+/// Cuts by the size of the first items: a part that turns out too large is encoded in vain and halved.
 fn cut<T: Serialize>(items: Vec<T>, make: impl Fn(Vec<T>) -> EventBody) -> Vec<EventBody> {
-    // what can't be encoded is said where the whole is
-    let first = items.first().and_then(|item| serde_json::to_vec(item).ok());
-    cut_by(first.map_or(0, |bytes| bytes.len()), items, make)
+    let some = &items[..items.len().min(FIRST)];
+    let size = size_of(some, &some) + LONGER;
+    cut_by((MAX_RECORD - BESIDE) / size, items, make)
 }
 
 /// The same of items that are written by what they have beside the one before.
 fn cut_row<T: before::Item>(items: Vec<T>, make: impl Fn(Vec<T>) -> EventBody) -> Vec<EventBody> {
     let some = &items[..items.len().min(FIRST)];
-    let bytes = serde_json::to_vec(&before::Row(some)).map_or(0, |bytes| bytes.len());
-    cut_by(bytes / some.len().max(1), items, make)
+    let size = size_of(some, &before::Row(some)) + LONGER;
+    cut_by((MAX_RECORD - BESIDE) / size, items, make)
 }
 
-fn cut_by<T>(size: usize, items: Vec<T>, make: impl Fn(Vec<T>) -> EventBody) -> Vec<EventBody> {
-    let size = size + BESIDE_ITEM;
-    let many = ((MAX_RECORD - BESIDE) / size).clamp(1, MOST);
+/// The same of decisions.
+fn cut_decided(items: Vec<DecidedItem>) -> Vec<EventBody> {
+    let some = &items[..items.len().min(FIRST)];
+    let size = size_of(some, &before::Row(some)) + LONGER_DECIDED;
+    let make = |items| EventBody::Decided { items };
+    cut_by((MAX_RECORD - BESIDE_DECIDED) / size, items, make)
+}
+
+/// Bytes of one of them as they are written; what can't be encoded is said where the whole is.
+fn size_of<T>(some: &[T], written: &impl Serialize) -> usize {
+    let bytes = serde_json::to_vec(written).map_or(0, |bytes| bytes.len());
+    bytes / some.len().max(1)
+}
+
+fn cut_by<T>(many: usize, items: Vec<T>, make: impl Fn(Vec<T>) -> EventBody) -> Vec<EventBody> {
+    let many = many.clamp(1, MOST);
     if items.len() <= many {
         return vec![make(items)];
     }
@@ -75,7 +91,12 @@ impl EventBody {
     /// Cuts a large list into bodies that are likely to fit one record each.
     pub(super) fn chunks(self) -> Vec<EventBody> {
         match self {
-            Self::LineagesOpened { items } => cut(items, |items| Self::LineagesOpened { items }),
+            Self::LineagesOpened { items } => {
+                let some = &items[..items.len().min(FIRST)];
+                let size = size_of(some, &sights::Lean(some)) + LONGER;
+                let make = |items| Self::LineagesOpened { items };
+                cut_by((MAX_RECORD - BESIDE) / size, items, make)
+            }
             Self::LineagesJoined { items } => cut(items, |items| Self::LineagesJoined { items }),
             Self::Seen { items } => cut(items, |items| Self::Seen { items }),
             Self::LineagesLeft {
@@ -105,7 +126,7 @@ impl EventBody {
                 });
                 with_tasks.collect()
             }
-            Self::Decided { items } => cut_row(items, |items| Self::Decided { items }),
+            Self::Decided { items } => cut_decided(items),
             Self::Outcomes { items } => cut(items, |items| Self::Outcomes { items }),
             Self::LateOver { items } => cut(items, |items| Self::LateOver { items }),
             Self::Claims {
@@ -123,11 +144,16 @@ impl EventBody {
                 batch,
                 took_ms,
                 items,
-            } => cut(items, |items| Self::Receipts {
-                batch,
-                took_ms,
-                items,
-            }),
+            } => {
+                let some = &items[..items.len().min(FIRST)];
+                let size = size_of(some, &sights::Answers(some)) + LONGER;
+                let make = |items| Self::Receipts {
+                    batch,
+                    took_ms,
+                    items,
+                };
+                cut_by((MAX_RECORD - BESIDE) / size, items, make)
+            }
             Self::InputsAlike { base, items } => cut(items, |items| Self::InputsAlike {
                 base: base.clone(),
                 items,

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ledger::Entry;
+use crate::ledger::notes::Made;
 use crate::ledger::retention;
 use crate::model::{Refusal, Scope};
 
@@ -35,7 +36,7 @@ fn asks(work: &mut Work, lineage: LineageId, task: &str, minute: i64) {
         relook: None,
     };
     let cycle = CycleId(uuid::Uuid::from_u128(1));
-    work.decided(vec![decision], cycle, at(minute))
+    work.decided(Made::of(vec![decision], |_| true), cycle, at(minute))
         .expect("recorded");
 }
 
