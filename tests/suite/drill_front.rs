@@ -121,13 +121,14 @@ async fn off_with(answer: Option<(&'static str, &'static str)>) -> (u64, BTreeMa
             return None;
         }
         // the trouble is short: each person is answered well from the third time on
-        let path = seen.path.split('?').next().unwrap_or_default().to_owned();
+        let path = path_of(&seen.path).to_owned();
         let mut asked = asked.lock().expect("a lock");
         let times = asked.entry(path).or_default();
         *times += 1;
-        answer
-            .filter(|_| *times <= 2)
-            .map(|(status, text)| (status, text.to_owned()))
+        answer.filter(|_| *times <= 2).map(|(status, text)| {
+            let key = path_of(&seen.path).rsplit('/').next().unwrap_or_default();
+            (status, text.replace("KEY", key))
+        })
     })
     .await;
     drill.release();
@@ -192,7 +193,7 @@ async fn off_accounts_are_given_nothing_where_the_answer_is_an_error_with_200() 
 /// Where nobody has an account the list is left out, as JAXB does with empty ones.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn off_accounts_are_given_nothing_where_the_person_has_none_any_more() {
-    let none = r#"{"links":[],"fields":[{"name":"usr_key","value":7}]}"#;
+    let none = r#"{"links":[],"fields":[{"name":"usr_key","value":KEY}]}"#;
     let (stale, why) = off_with(Some(("200 OK", none))).await;
     assert_eq!(stale, 0, "{why:?}");
 }
@@ -200,7 +201,7 @@ async fn off_accounts_are_given_nothing_where_the_person_has_none_any_more() {
 /// One account of a person shows no key; that says nothing good of another that is not shown at all.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn off_accounts_are_given_nothing_where_another_account_shows_no_key() {
-    let nameless = r#"{"fields":[{"name":"usr_key","value":7}],"accounts":[{"accountId":"9","status":"Waiting"},{"processInstanceKey":"5","status":"Provisioned"}]}"#;
+    let nameless = r#"{"fields":[{"name":"usr_key","value":KEY}],"accounts":[{"accountId":"9","status":"Waiting"},{"processInstanceKey":"5","status":"Provisioned"}]}"#;
     let (stale, why) = off_with(Some(("200 OK", nameless))).await;
     assert_eq!(stale, 0, "{why:?}");
 }
@@ -359,10 +360,13 @@ async fn between(
     own
 }
 
+fn path_of(path_query: &str) -> &str {
+    path_query.split('?').next().unwrap_or_default()
+}
+
 /// The last segment of a path is a number, and the one before it is this.
 pub fn is_one(path: &str, of: &str) -> bool {
-    let path = path.split('?').next().unwrap_or_default();
-    let mut parts = path.rsplit('/');
+    let mut parts = path_of(path).rsplit('/');
     let id = parts.next().unwrap_or_default();
     !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit()) && parts.next() == Some(of)
 }
