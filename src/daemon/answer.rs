@@ -53,6 +53,7 @@ impl Core {
             }
             Request::Explain { task } => match self.task_named(&task) {
                 Some(id) => {
+                    let id = self.goes_on_as(id);
                     self.ask_afresh(Question::Explain { id, asked: task }, reply);
                     return Ok(false);
                 }
@@ -158,6 +159,15 @@ impl Core {
         // an asker that went away needs no answer
         let _ = reply.send(answer);
         Ok(false)
+    }
+
+    /// The id under which a piece of work goes on: a person may have an older one of it.
+    fn goes_on_as(&self, id: TaskId) -> TaskId {
+        let now = self.ledger.read(|index| {
+            let lineage = index.lineage_of(&id)?;
+            index.current_task(lineage)
+        });
+        now.unwrap_or(id)
     }
 
     /// Evaluates everything afresh with its own memory, beside the running cycles.
@@ -267,6 +277,10 @@ impl Core {
                     return self.explain_recorded(&id, &asked, visible, lists, undecided);
                 };
                 let mut facts = text.facts;
+                if meant.is_none() && asked != item.task.as_str() {
+                    let words = format!("{asked}, which goes on as {}", item.task);
+                    facts.push(("asked for".to_owned(), words));
+                }
                 let released = self.order_words(item.lineage).into_iter();
                 facts.extend(released.map(|words| ("released by a person".to_owned(), words)));
                 Reply::Explain(Box::new(ExplainView {

@@ -193,13 +193,26 @@ pub fn advice(refusals: &[Refusal]) -> String {
     remedies.join(" ")
 }
 
+/// What helps against one refusal.
+pub fn remedy_of(reason: R, needs_person: bool) -> &'static str {
+    match lacks_a_reading(reason) && !needs_person {
+        true => {
+            "Nothing has to be done: it was not read yet, and is before the task is acted on; what is held back otherwise is not read."
+        }
+        false => reason.remedy(),
+    }
+}
+
 /// True for a fact that was only not read yet, and of which nobody has to do anything.
 fn is_unread(refusal: &Refusal) -> bool {
-    let fact = matches!(
-        refusal.reason,
+    lacks_a_reading(refusal.reason) && !refusal.needs_person
+}
+
+fn lacks_a_reading(reason: R) -> bool {
+    matches!(
+        reason,
         R::BeneficiaryUnknown | R::AccountUnknown | R::SiblingsUnknown | R::FactUnknown
-    );
-    fact && !refusal.needs_person
+    )
 }
 
 #[cfg(test)]

@@ -173,3 +173,35 @@ async fn a_copy_that_is_made_elsewhere_is_not_anchored_beside_its_original() {
     drill.run_for("24h").await;
     drill.judge().await;
 }
+
+/// The id in a ticket is the one before the retry: it tells of the piece of work as it goes on, and not that it is gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_id_that_a_retry_has_replaced_tells_of_the_task_as_it_goes_on() {
+    let world = r#"
+name = "bounces"
+seed = 3
+[[target]]
+name = "AD"
+state = "down"
+[[population]]
+target = "AD"
+accounts = 1
+task = [{ task = "Disable User", failure = "network" }]
+"#;
+    let mut drill = Setup::of(world).enforcing().await;
+    let truth = drill.truth();
+    let old = truth["tasks"][0]["id"].to_string();
+    drill.run_for("30m").await;
+    let now = drill.json(&["plan", "--json"])["items"][0]["task"].clone();
+    let now = now.as_str().expect("an id");
+    assert_ne!(now, old, "it was retried, and has bounced");
+    let told = drill.done(&["explain", &old]);
+    assert!(told.starts_with("read from the server"), "{told}");
+    assert!(
+        told.contains(&format!("{old}, which goes on as {now}")),
+        "{told}"
+    );
+    assert!(!told.contains("not among"), "{told}");
+    assert!(!drill.done(&["explain", now]).contains("goes on as"));
+    drill.judge_leaving(1).await;
+}

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::layout::{Width, pairs, paragraph, prose, table, word};
 use super::{counted, or_dash, time};
 use crate::control::{AttemptView, ExplainView, ListView, NOT_SHOWN, PlanItem, PlanView, in_words};
+use crate::model::remedy::remedy_of;
 
 /// The lists on which an answer does not rest, and why.
 fn not_read(out: &mut String, lists: &[ListView], width: Width) {
@@ -155,7 +156,13 @@ pub fn decision(out: &mut String, item: &PlanItem, width: Width) {
         };
         paragraph(out, width, "  ", 4, &format!("{}{person}", refusal.text));
         paragraph(out, width, "    ", 4, refusal.reason.explanation().trim());
-        paragraph(out, width, "    what helps: ", 4, refusal.reason.remedy());
+        paragraph(
+            out,
+            width,
+            "    what helps: ",
+            4,
+            remedy_of(refusal.reason, refusal.needs_person),
+        );
     }
 }
 
