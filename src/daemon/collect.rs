@@ -209,46 +209,47 @@ impl<'a> Collector<'a> {
         Ok(())
     }
 
-    /// Reads people by key where the row shows no login.
+    /// Reads people by key where the row shows no login: whose login that is, and then all who bear it, as anybody else
+    /// is read. What is shown of one user would be no word about another of the same login.
     ///
     /// # Errors
     /// Only a stopped login.
     pub async fn people_by_key(&mut self, keys: BTreeSet<UserKey>) -> Result<(), OigError> {
-        for key in keys {
-            let known = self
-                .cache
-                .logins
-                .get(&key)
-                .and_then(|login| self.cache.people.get(login))
-                .is_some_and(|entry| self.fresh(entry.at));
-            if known {
+        for key in &keys {
+            if self.cache.logins.contains_key(key) {
                 continue;
             }
             if !self.may_ask() {
                 break;
             }
             let at = self.clock.now();
-            match self.client.user(&key).await {
+            match self.client.user(key).await {
                 Ok(Some(person)) => {
-                    let login = person.login.clone();
+                    let login = person.login;
                     self.cache.keep(at, || Reading::Login {
                         key: key.clone(),
                         login: login.clone(),
                     });
-                    self.cache.logins.insert(key, login.clone());
-                    self.cache.store_person(
-                        &login,
-                        Known::Yes {
-                            value: person,
-                            as_of: at,
-                        },
-                        at,
-                        true,
-                    );
+                    self.cache.logins.insert(key.clone(), login);
                 }
                 Ok(None) => {}
                 Err(error) if error.is_login() => return Err(error),
                 Err(error) => tracing::debug!(%error, %key, "a user could not be read"),
+            }
+        }
+        let logins: FastMap<&UserKey, Login> = keys
+            .iter()
+            .filter_map(|key| Some((key, self.cache.logins.get(key)?.clone())))
+            .collect();
+        self.people(logins.values().cloned().collect()).await?;
+        for (key, login) in logins {
+            let person = self.cache.person(&login);
+            // he may have another login by now: asked for by his key again
+            if person
+                .value()
+                .is_none_or(|person| person.key.as_ref() != Some(key))
+            {
+                self.cache.logins.remove(key);
             }
         }
         Ok(())

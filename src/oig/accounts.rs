@@ -22,6 +22,8 @@ const REFUSALS: u32 = 3;
 const NEEDED: Reading = Reading::Needed;
 /// One in so many questions asks for it all the same.
 const AGAIN: u32 = 50;
+/// In the place of the number of refusals: the server has answered such a question.
+const KNOWN: u32 = u32::MAX;
 
 /// One account: its process instance and its status, where they are shown.
 fn account(row: &Row<'_>) -> Option<(ProcessKey, Option<AccountStatus>)> {
@@ -53,7 +55,8 @@ impl Client {
     }
 
     /// The same with the status of each, and the person's last day, in one request. One 400 is no proof that the server
-    /// does not know an `End Date`; one that has refused some in a row is asked without it, and with it now and then.
+    /// does not know an `End Date`: one that has answered such a question knows it for as long as this process lives, and
+    /// one that has refused some in a row is asked without it, and with it now and then.
     ///
     /// # Errors
     /// Any [`OigError`]: 404 among them, whoever was shown a moment ago.
@@ -61,23 +64,25 @@ impl Client {
         let [whole, plain] = FIELDS;
         let refused = &self.0.end_date_refused;
         let before = refused.load(Ordering::Relaxed);
-        let beyond = before.checked_sub(REFUSALS);
+        let known = before == KNOWN;
+        let beyond = before.checked_sub(REFUSALS).filter(|_| !known);
         if beyond.is_none_or(|beyond| beyond % AGAIN == AGAIN - 1) {
-            match self.standing_with(key, whole, NEEDED).await {
+            return match self.standing_with(key, whole, NEEDED).await {
+                Err(refusal @ OigError::Status { status: 400, .. }) if known => Err(refusal),
                 Err(refusal @ OigError::Status { status: 400, .. }) => {
                     let shown = self.standing_with(key, plain, NEEDED).await?;
                     let now = refused.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-                    return match now >= REFUSALS {
+                    match now >= REFUSALS {
                         true => Ok(shown.unwrap_or_default()),
                         false => Err(refusal),
-                    };
+                    }
                 }
                 told => {
                     let shown = told?;
-                    refused.store(0, Ordering::Relaxed);
-                    return Ok(shown.unwrap_or_default());
+                    refused.store(KNOWN, Ordering::Relaxed);
+                    Ok(shown.unwrap_or_default())
                 }
-            }
+            };
         }
         refused.fetch_add(1, Ordering::Relaxed);
         Ok(self

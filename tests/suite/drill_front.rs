@@ -54,6 +54,24 @@ async fn one_refusal_does_not_take_the_end_dates_of_all_for_the_rest_of_the_run(
     assert!(later.end.is_some(), "{:?}", stub.seen());
 }
 
+/// A server that has answered such a question knows it: what refuses it later is something before it, however often.
+#[tokio::test]
+async fn a_server_that_has_shown_an_end_date_is_not_believed_to_know_none() {
+    let stub = Stub::start(|n, seen| match n {
+        0 => body(PERSON),
+        _ if seen.path.contains("End") => http("400 Bad Request", "", ""),
+        _ => body(PLAIN),
+    })
+    .await;
+    let client = setup(&stub.origin()).client();
+    let key = UserKey::new("7");
+    assert!(client.standing(&key).await.expect("readable").end.is_some());
+    for _ in 0..5 {
+        let told = client.standing(&key).await;
+        assert!(told.is_err(), "{told:?}");
+    }
+}
+
 /// The same account twice, on and off: it can't be told.
 #[tokio::test]
 async fn an_account_that_is_shown_twice_is_not_on_because_its_last_row_is() {

@@ -71,6 +71,25 @@ async fn one_refusal_of_end_dates_gives_nothing_to_those_whose_time_is_over() {
 /// The login of somebody who was deleted is borne by another one now; the open creates are the first one's.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whose_login_was_given_out_again_is_not_given_the_accounts_of_the_one_before() {
+    given_out_again(false).await;
+}
+
+/// The same where the new one owns other tasks, of which the list shows his key alone: he is read by that, and who he is
+/// says nothing of the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_who_is_read_by_his_key_speaks_for_nobody_of_the_same_login() {
+    given_out_again(true).await;
+}
+
+/// A field of a row in its place.
+fn set(row: &mut Value, name: &str, to: Value) {
+    let name = format!("Process Instance.Task Information.{name}");
+    let fields = row["fields"].as_array_mut().expect("fields");
+    fields.retain(|field| field["name"] != name.as_str());
+    fields.push(json!({ "name": name, "value": to }));
+}
+
+async fn given_out_again(owns: bool) {
     let world = r#"
 name = "reused"
 seed = 9
@@ -92,7 +111,20 @@ task = [{ task = "Telephone Updated", failure = "network" }]
     behind(&drill, move |seen, text| {
         if is_one(&seen.path, "users") && seen.path.contains("/users/99000") {
             let none = r#"{"links":[],"fields":[{"name":"usr_key","value":99000}],"accounts":[]}"#;
-            return Some(("200 OK", none.to_owned()));
+            let of = none.replace("}],", "},{\"name\":\"User Login\",\"value\":\"USED0001\"},{\"name\":\"Status\",\"value\":\"Active\"}],");
+            return Some(("200 OK", of));
+        }
+        if owns && seen.method == "GET" && seen.path.contains("/provtasks?") {
+            let mut page: Value = serde_json::from_str(text).ok()?;
+            for row in page["tasks"].as_array_mut()? {
+                if row.to_string().contains("EMP") {
+                    for name in ["Assignee User ID", "Assigned To Group Key"] {
+                        set(row, name, Value::Null);
+                    }
+                    set(row, "Assigned To User Key", json!(99000));
+                }
+            }
+            return Some(("200 OK", page.to_string()));
         }
         if !seen.path.contains("/users?") {
             return None;
