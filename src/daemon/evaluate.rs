@@ -250,14 +250,15 @@ pub async fn evaluate_list(
     let ledger = &bench.ledger;
     out.witness = ledger.read(|index| outset::witness(&snapshot, &states, index, memory.cycle));
     let told: FastSet<LineageId> = observed.outcomes.iter().map(|told| told.lineage).collect();
-    let moved: Vec<bool> = bench.ledger.read(|index| {
+    let settle = bench.settings.delivery.settle_after;
+    let moved: Vec<(bool, bool)> = ledger.read(|index| {
+        let since = |at: Timestamp| at.as_second() >= snapshot.taken_at.as_second();
         two::map(&states, &|state: &Option<RowState>| {
-            state.is_some_and(|state| {
-                !told.contains(&state.lineage)
-                    && index
-                        .last_move(state.lineage)
-                        .is_some_and(|at| at.as_second() >= snapshot.taken_at.as_second())
-            })
+            let of = state.map(|state| state.lineage);
+            let at = of.and_then(|lineage| index.last_move(lineage));
+            let told = of.is_some_and(|lineage| told.contains(&lineage));
+            let done = |lineage| index.was_done(lineage, snapshot.taken_at, settle);
+            (at.is_some_and(since) && !told, of.is_some_and(done))
         })
     });
     // an id that a successor has replaced is never acted on; a row that can't be told apart neither,
@@ -269,7 +270,7 @@ pub async fn evaluate_list(
             Some(RefusalReason::SuccessorKnown)
         } else if states[row].is_none() {
             Some(RefusalReason::NotToldYet)
-        } else if moved[row] && !bench.whole {
+        } else if (moved[row].0 && !bench.whole) || moved[row].1 {
             Some(RefusalReason::JustMoved)
         } else {
             None

@@ -20,8 +20,8 @@ use crate::ledger::{DecidedCount, DecisionRecord, Entry, HoldState, Index, Taken
 use crate::model::hash::{FastMap, FastSet};
 use crate::model::settings::Schedule;
 use crate::model::{
-    Action, Decision, Digest, LineageId, Login, Mode, Refusal, RefusalReason, Scope, TargetName,
-    TaskId, Verdict,
+    Action, ActionName, Decision, Digest, LineageId, Login, Mode, Refusal, RefusalReason, Scope,
+    TargetName, TaskId, Verdict,
 };
 
 /// Decisions that are handed to the ledger in one go.
@@ -230,6 +230,7 @@ impl Core {
             Vec::new()
         };
         self.recall(&admitted, &refused, &found.rests);
+        let observed = self.only_observed(&refused, &found.rests, now);
         if self.acting {
             // it stays until the next cycle's, and is asked for only of what is sent
             if admitted.len() < behinds.len() / 2 {
@@ -239,7 +240,7 @@ impl Core {
                 self.behind = behinds;
             }
         }
-        self.hold_observed(&refused, &found.rests, now).await?;
+        self.hold_observed(observed, now).await?;
         let queued = admitted.len();
         self.queues.expect(&admitted);
         for admitted in admitted {
@@ -309,33 +310,52 @@ impl Core {
     }
 
     /// What is there while its target or action is off or only observed, or was not probed, is old backlog by the time that it
-    /// is enforced (invariant 11): with enforce on for others, nothing else would hold it then.
-    async fn hold_observed(
-        &mut self,
+    /// is enforced (invariant 11): with enforce on for others, nothing else would hold it then. Whatever else refuses it today.
+    fn only_observed(
+        &self,
         refused: &[(Arc<Decision>, Refusal)],
         rests: &[Rest],
         now: Timestamp,
-    ) -> Result<(), DaemonError> {
-        let of = |reason| {
+    ) -> Vec<LineageId> {
+        let modes = &self.settings.modes;
+        let below =
+            |mode: Option<Mode>| mode.unwrap_or(Mode::Enforce).min(modes.global) < Mode::Enforce;
+        let action = |action: ActionName| {
+            below(modes.actions.get(&action).copied()) || self.unprobed.all.contains_key(&action)
+        };
+        let of = |refusal: &Refusal| {
             let observed = [
                 RefusalReason::ModeOff,
                 RefusalReason::ModeObserve,
                 RefusalReason::NotProbed,
             ];
-            observed.contains(&reason)
+            observed.contains(&refusal.reason)
         };
-        let wanted = refused.iter().filter(|(_, refusal)| of(refusal.reason));
+        // what a guard refuses today may be passed by it once the action is enforced
+        let some = below(None)
+            || !modes.targets.is_empty()
+            || !modes.policies.is_empty()
+            || ActionName::ALL.into_iter().any(action);
+        let wanted = refused.iter().filter(|(decision, refusal)| {
+            of(refusal) || some && self.governor.forbidden(now, decision).iter().any(of)
+        });
         let wanted = wanted.map(|(decision, _)| decision.lineage);
-        let modes = &self.settings.modes;
-        let rests = rests.iter().map(|rest| &rest.decision);
         // what nobody wants today may be wanted once its owner leaves
+        let all = ActionName::ALL.into_iter().all(action);
+        let rests = rests.iter().map(|rest| &rest.decision);
         let rests = rests.filter(|decision| {
-            let own = |target: &TargetName| modes.of_target(target).unwrap_or(Mode::Enforce);
-            let observed = |target: &TargetName| own(target).min(modes.global) < Mode::Enforce;
+            let observed = |target: &TargetName| all || below(modes.of_target(target));
             decision.target.as_ref().is_some_and(observed)
         });
-        let all = wanted.chain(rests.map(|decision| decision.lineage));
-        let lineages = self.ledger.read(|index| index.only_observed(all));
+        let lineages = wanted.chain(rests.map(|decision| decision.lineage));
+        self.ledger.read(|index| index.only_observed(lineages))
+    }
+
+    async fn hold_observed(
+        &mut self,
+        lineages: Vec<LineageId>,
+        now: Timestamp,
+    ) -> Result<(), DaemonError> {
         if lineages.is_empty() {
             return Ok(());
         }

@@ -126,7 +126,12 @@ impl Work {
         self.fit_presence();
         // what a list shows is as old as its first page
         let read_at = snapshot.taken_at.min(now);
-        let mut walk = walk(&self.index(), snapshot, read_at);
+        let mut walk = walk(
+            &self.index(),
+            snapshot,
+            read_at,
+            sight.delivery.settle_after,
+        );
         // two passes may overlap (a plan and a cycle): the one taken first tells nothing new, whatever it shows
         let late = self.last_pass.is_some_and(|last| snapshot.taken_at < last);
         let sure = Sure::of(snapshot, late);

@@ -87,6 +87,14 @@ impl RunMark {
         then != 0 && now != 0 && then != now
     }
 
+    /// True where it shows the failed run that was known `before`, or another view of that one.
+    pub fn is_that_of(self, before: Self) -> bool {
+        let [start, reason] = [START, REASON].map(|mask| (before.0 & mask, self.0 & mask));
+        let same = |(then, now): (u32, u32)| then != 0 && then == now;
+        let other = |(then, now): (u32, u32)| then != 0 && now != 0 && then != now;
+        self.0 & STATUS == REJECTED && (same(start) || (same(reason) && !other(start)))
+    }
+
     /// True where the task was run between `before` and now: a rejected task is under way, or it is
     /// rejected since another start or, where a start is not shown both times, for another reason: views of one
     /// run cut its reason or leave it out, and word its start alike. The end of a run that was seen under way is
@@ -151,6 +159,20 @@ mod tests {
             first,
             row("R", Some("2027-03-01 09:00"), Some("refused"))
         ));
+    }
+
+    #[test]
+    fn a_run_is_known_again_by_its_start_or_by_its_reason_alone() {
+        let (start, reason) = (Some("2027-03-01 08:00"), Some("refused"));
+        let known = row("R", start, reason);
+        assert!(known.is_that_of(known));
+        assert!(row("R", start, Some("ref")).is_that_of(known), "cut");
+        assert!(row("R", None, reason).is_that_of(known));
+        assert!(!row("R", Some("2027-03-01 09:00"), reason).is_that_of(known));
+        assert!(!row("R", None, Some("no such host")).is_that_of(known));
+        assert!(!row("R", None, None).is_that_of(known));
+        assert!(!row("P", start, reason).is_that_of(known));
+        assert!(!known.is_that_of(RunMark::default()));
     }
 
     #[test]

@@ -55,8 +55,14 @@ pub(super) struct Walk {
     pub strangers: Vec<Stranger>,
 }
 
-/// Finds each row's lineage, what changed, and who is new, in a list that is as old as `read_at`.
-pub(super) fn walk(index: &Index, snapshot: &Snapshot, read_at: Timestamp) -> Walk {
+/// Finds each row's lineage, what changed, and who is new, in a list that is as old as `read_at`, of a server that may show
+/// what is older by less than `settle_after`.
+pub(super) fn walk(
+    index: &Index,
+    snapshot: &Snapshot,
+    read_at: Timestamp,
+    settle_after: SignedDuration,
+) -> Walk {
     let mut out = Walk {
         views: Vec::with_capacity(snapshot.tasks.len()),
         newcomers: Vec::new(),
@@ -122,7 +128,10 @@ pub(super) fn walk(index: &Index, snapshot: &Snapshot, read_at: Timestamp) -> Wa
             });
             let shown = run_shown(index, lineage, task, read_at);
             let foreign = shown.is_another_run(of.run);
-            let run = shown.after(of.run);
+            // a node that lags behind shows once more the run that ours has followed
+            let older = foreign && from_before(index, lineage, shown, read_at, settle_after);
+            let foreign = foreign && !older;
+            let run = if older { of.run } else { shown.after(of.run) };
             if back && now_print == of.print && !moved && redefined.is_none() {
                 out.again.push((lineage, at));
             }
@@ -178,6 +187,23 @@ fn run_shown(index: &Index, lineage: LineageId, task: &Task, read_at: Timestamp)
     } else {
         RunMark::of(task)
     }
+}
+
+/// True where the run that is shown is the one that was known before our last attempt, and that attempt came to its end
+/// less than `settle_after` ago.
+fn from_before(
+    index: &Index,
+    lineage: LineageId,
+    shown: RunMark,
+    read_at: Timestamp,
+    settle_after: SignedDuration,
+) -> bool {
+    let recent = |at| read_at.duration_since(at) < settle_after;
+    index.last_move(lineage).is_some_and(recent)
+        && index
+            .lineage(lineage)
+            .and_then(|of| of.past.as_ref())
+            .is_some_and(|past| shown.is_that_of(past.ran))
 }
 
 /// The record of a first sight.

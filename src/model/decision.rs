@@ -354,7 +354,7 @@ refusals! {
     SuccessorKnown => "successor_known",
     /// It is new and may be the successor of another task; the next list tells.
     NotToldYet => "not_told_yet",
-    /// An attempt of it moved while the list was read; the next list shows it as it is.
+    /// An attempt of it moved while the list was read, or was read as completed less than `delivery.settle_after` ago: the list may be older.
     JustMoved => "just_moved",
 }
 

@@ -207,7 +207,8 @@ pub enum WireFault {
     Malformed(String),
 }
 
-/// The text of a body: a byte-order mark is dropped, bytes that are not UTF-8 are replaced.
+/// The text of a body: a byte-order mark is dropped, bytes that are not UTF-8 are replaced, and control characters that
+/// stand in a string as they are (a stack trace that a home-made writer did not escape) become blanks.
 ///
 /// # Errors
 /// [`WireFault::Empty`], [`WireFault::Html`] or [`WireFault::Xml`] by the body's first characters.
@@ -238,7 +239,45 @@ pub fn body_text(body: &[u8]) -> Result<Cow<'_, str>, WireFault> {
             },
         );
     }
-    Ok(text)
+    Ok(blanked(text))
+}
+
+/// No string of JSON may hold a control character as it is: one of them would cost the whole list.
+fn blanked(text: Cow<'_, str>) -> Cow<'_, str> {
+    if text.bytes().fold(u8::MAX, u8::min) >= b' ' {
+        return text;
+    }
+    let mut strings = Strings::default();
+    if !text.bytes().any(|byte| strings.inside(byte) && byte < b' ') {
+        return text;
+    }
+    let mut strings = Strings::default();
+    let mut blank = |c: char| {
+        let inside = u8::try_from(c).is_ok_and(|byte| strings.inside(byte));
+        if inside && c < ' ' { ' ' } else { c }
+    };
+    Cow::Owned(text.chars().map(&mut blank).collect())
+}
+
+/// Where in a text of JSON one is.
+#[derive(Default)]
+struct Strings {
+    within: bool,
+    escaped: bool,
+}
+
+impl Strings {
+    /// Takes the next byte; whether it stands within a string.
+    fn inside(&mut self, byte: u8) -> bool {
+        let within = self.within;
+        match byte {
+            _ if self.escaped => self.escaped = false,
+            b'\\' => self.escaped = within,
+            b'"' => self.within = !within,
+            _ => {}
+        }
+        within
+    }
 }
 
 /// Reads a list or a single object; `keys` are the names under which the list may stand.

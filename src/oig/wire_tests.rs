@@ -83,6 +83,21 @@ fn bodies_that_are_not_json_are_told_apart() {
 }
 
 #[test]
+fn a_control_character_as_it_is_costs_its_place_and_not_the_list() {
+    let raw = "{\n\t\"tasks\":[{\"id\":\"5\",\"fields\":[{\"name\":\"Task Reason\",\"value\":\"down\r\n\tat \\\"x\\\" (\u{1}é)\"}]},{\"id\":\"6\"}]\n}";
+    let text = body_text(raw.as_bytes()).expect("a text");
+    let page = page(&text, &["tasks"]).expect("readable");
+    assert_eq!(page.items.len(), 2);
+    let reason = page.items[0].text(&["Task Reason"]);
+    assert_eq!(reason.as_deref(), Some("down   at \"x\" ( é)"));
+    // outside of strings nothing is mended, and what is right is not copied
+    let outside = body_text(b"{\"tasks\":[\x01]}").expect("a text");
+    assert!(super::page(&outside, &["tasks"]).is_err());
+    let pretty = body_text(b"{\n\t\"tasks\": []\r\n}").expect("a text");
+    assert!(matches!(pretty, Cow::Borrowed(_)));
+}
+
+#[test]
 fn a_lone_surrogate_is_kept_as_written() {
     let page = one(r#"{"tasks":[{"id":"1","fields":[{"name":"A","value":"x\ud800y"}]}]}"#);
     assert_eq!(page.items[0].text(&["A"]).as_deref(), Some("x\\ud800y"));

@@ -151,3 +151,79 @@ async fn what_came_while_an_action_was_not_probed_waits_when_it_is_enforced() {
     let evidence = drill.judge().await;
     assert_eq!(evidence.count("healed"), 9);
 }
+
+/// A guard's word says nothing of later: a definition is named, and by then the action is enforced.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_guard_refused_while_its_action_was_observed_waits_when_it_is_enforced() {
+    let world = WORLD.replacen(
+        "prefix = \"LATE\"\ntask = [{ task = \"Telephone Updated\"",
+        "prefix = \"LATE\"\ntask = [{ task = \"Password Updated\"",
+        1,
+    );
+    let mut drill = crate::drill_limits::greedy(&world)
+        .config("[mode.actions]\nretry = \"observe\"\n")
+        .start()
+        .await;
+    let late = late(&drill);
+    assert_eq!(late.len(), 4);
+    each(&drill, &late, "hide").await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    drill.run_for("1h").await;
+    each(&drill, &late[..3], "show").await;
+    drill.run_for("1h").await;
+    assert_eq!(drill.count("effects"), 0);
+
+    let path = drill.dir.path().join("provtaskd.toml");
+    let text = fs::read_to_string(&path).expect("its configuration");
+    let enforced = text.replace("[mode.actions]\nretry = \"observe\"\n", "");
+    assert_ne!(enforced, text);
+    let enforced = enforced.replace("[policy]\n", "[policy]\nnamed = [\"*/Password Updated\"]\n");
+    drill.write("provtaskd.toml", &enforced);
+    drill.done(&["reload"]);
+    drill.release();
+    drill.run_for("3h").await;
+    assert_eq!(drill.count("healed"), 5, "what a person had released");
+    assert_eq!(waiting(&drill, "SAP"), (3, 3));
+    each(&drill, &late[3..], "show").await;
+    drill.run_for("3h").await;
+    assert_eq!(drill.count("healed"), 6, "what came then is new");
+    drill.approve_backlog();
+    drill.run_for("6h").await;
+    let evidence = drill.judge().await;
+    assert_eq!(evidence.count("healed"), 9);
+}
+
+/// Where no action at all is enforced, what no policy wants today is old by the time that one is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_left_while_no_action_is_enforced_is_old_backlog() {
+    let world = WORLD.replacen(
+        "prefix = \"LATE\"\ntask = [{ task = \"Telephone Updated\", failure = \"network\"",
+        "prefix = \"LATE\"\ntask = [{ task = \"Telephone Updated\", failure = \"data\"",
+        1,
+    );
+    let mut drill = Setup::of(&world)
+        .config("[mode.actions]\nretry = \"observe\"\nreassign = \"observe\"\nset_note = \"observe\"\nset_response = \"observe\"\nmanual_complete = \"off\"\n")
+        .start()
+        .await;
+    let late = late(&drill);
+    each(&drill, &late, "hide").await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    each(&drill, &late[..3], "show").await;
+    drill.run_for("1h").await;
+    assert_eq!(waiting(&drill, "SAP").0, 3);
+    let path = drill.dir.path().join("provtaskd.toml");
+    let text = fs::read_to_string(&path).expect("its configuration");
+    drill.write("provtaskd.toml", &text.replace("retry = \"observe\"\n", ""));
+    drill.done(&["reload"]);
+    each(&drill, &late[3..], "show").await;
+    drill.run_for("6h").await;
+    assert_eq!(waiting(&drill, "SAP").0, 3, "what came then is new");
+    assert_eq!(drill.count("healed"), 5);
+    drill.judged_elsewhere();
+}

@@ -478,6 +478,7 @@ impl Index {
         past.counted = past.counted.saturating_add(1);
         past.last_at = event.at.into();
         past.last_state = Some(AttemptState::Claimed);
+        past.ran = run;
         past.reset = false;
         (past.claimed_in, past.decided_in) = (event.seq, decided_in);
         if past.attempts.len() == RECENT {

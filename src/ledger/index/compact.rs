@@ -201,6 +201,8 @@ pub(in crate::ledger) struct Past {
     /// A person has reset it since its last attempt.
     pub reset: bool,
     pub last_state: Option<AttemptState>,
+    /// What lists had shown of its last run by the last claim.
+    pub ran: RunMark,
     /// The record of the last claim, and of the decision behind it (0: none is known).
     pub claimed_in: u64,
     pub decided_in: u64,

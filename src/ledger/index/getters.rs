@@ -316,6 +316,16 @@ impl Index {
         past.last_state.map(|_| past.last_at.time())
     }
 
+    /// True where its last attempt was told to have ended with the work done, by us or by others, since or less than `within`
+    /// before a list was begun: a node that lags behind may still show it as rejected.
+    pub fn was_done(&self, of: LineageId, begun: Timestamp, within: SignedDuration) -> bool {
+        let past = self.lineage(of).and_then(|of| of.past.as_ref());
+        let done = [AttemptState::Completed, AttemptState::Superseded].map(Some);
+        past.is_some_and(|past| {
+            done.contains(&past.last_state) && begun.duration_since(past.last_at.time()) < within
+        })
+    }
+
     /// How many attempts moved (were claimed, answered, told) at or after a time, by target. None that was
     /// sent since then is left out; one that was sent before and told since then is counted too.
     pub fn moved_since(&self, from: Timestamp) -> BTreeMap<TargetName, u32> {
