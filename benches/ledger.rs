@@ -376,6 +376,7 @@ fn admitted(
                 value: AccountView {
                     tasks: Vec::new(),
                     from_process: true,
+                    own_now: None,
                 },
                 as_of: now,
             };

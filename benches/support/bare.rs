@@ -243,6 +243,7 @@ impl Loop {
                 value: AccountView {
                     tasks: Vec::new(),
                     from_process: false,
+                    own_now: None,
                 },
                 as_of: self.taken_at,
             };

@@ -9,7 +9,7 @@ use crate::guard;
 use crate::model::facts::{AccountView, Known, Sibling};
 use crate::model::hash::{FastMap, FastSet};
 use crate::model::task::Wide;
-use crate::model::{Kind, LineageId, ProcessKey, Snapshot, Task, TaskId};
+use crate::model::{Kind, LineageId, ProcessKey, Snapshot, Task, TaskId, TaskStatus};
 
 /// What the ledger says of a row, as far as siblings need it.
 #[derive(Clone, Copy, Debug)]
@@ -192,10 +192,21 @@ impl Accounts {
             value: AccountView {
                 tasks,
                 from_process: process.value().is_some(),
+                own_now: own_now(task, process, snapshot.taken_at),
             },
             as_of,
         }
     }
+}
+
+/// Another one may have run it since the list was read.
+fn own_now(task: &Task, process: &Known<Arc<Vec<Task>>>, listed: Timestamp) -> Option<TaskStatus> {
+    let Known::Yes { value, as_of } = process else {
+        return None;
+    };
+    let own = value.iter().find(|other| other.id == task.id)?;
+    let told = *as_of >= listed && !matches!(own.status, TaskStatus::Unknown(_));
+    (told && own.status != task.status).then(|| own.status.clone())
 }
 
 fn sibling(task: &Task, kind: Kind, known: Option<RowState>, seen_at: Timestamp) -> Sibling {

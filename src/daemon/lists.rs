@@ -209,6 +209,7 @@ pub async fn read(bench: &Bench, memory: &mut Memory) -> Result<Snapshot, OigErr
         for task in own.tasks {
             if let Some(at) = places.get(&task.id) {
                 seers.rows[*at] |= bit(n);
+                snapshot.tasks[*at].doubt(&task, true);
                 continue;
             }
             listed.acts += 1;

@@ -4,11 +4,12 @@ use super::evaluate::Behind;
 use super::under_way::Permit;
 use crate::dispatch::verify::{IN_A_ROW, of_the_server};
 use crate::governor::Admitted;
-use crate::ledger::ClaimRequest;
+use crate::ledger::{ClaimRequest, Index, Ledger};
 use crate::model::{
     Action, Clock, Owner, Principal, Refusal, RefusalReason, Scope, Task, TaskStatus,
 };
 use crate::oig::Client;
+use crate::policy::PolicySet;
 
 /// Takes out of the batch what is no longer as it was decided on, and answers it with why. A task that
 /// can't be read keeps itself back; its neighbours only where the server is the trouble, or where half
@@ -16,6 +17,7 @@ use crate::oig::Client;
 pub async fn keep_unmoved(
     client: &Client,
     clock: &Clock,
+    known: &Rested<'_>,
     claim: &mut ClaimRequest,
     behind: Vec<Option<Behind>>,
     permit: &Permit,
@@ -39,15 +41,15 @@ pub async fn keep_unmoved(
             stop = Some("the readings before it took too long".to_owned());
         }
         // what may not be claimed any more costs no reading
-        let known = permit.refusal(&item, now);
-        let refusal = match (&stop, known) {
+        let withdrawn = permit.refusal(&item, now);
+        let refusal = match (&stop, withdrawn) {
             (_, Some(withdrawn)) => Some(withdrawn),
             (Some(why), None) => Some(unread(&item, why)),
             (None, None) => match client.task(&id).await {
                 Ok(found) => {
                     in_a_row = 0;
                     match found {
-                        Some(task) => moved(&item, &task, behind.as_ref()),
+                        Some(task) => moved(&item, &task, behind.as_ref(), known),
                         None => Some(refusal(&item, "it is not shown any more")),
                     }
                 }
@@ -79,7 +81,12 @@ pub async fn keep_unmoved(
 }
 
 /// Why a task as it is now is not what was decided on.
-fn moved(item: &Admitted, task: &Task, behind: Option<&Behind>) -> Option<Refusal> {
+fn moved(
+    item: &Admitted,
+    task: &Task,
+    behind: Option<&Behind>,
+    known: &Rested<'_>,
+) -> Option<Refusal> {
     if task.status.is_finished() || matches!(task.status, TaskStatus::Unknown(_)) {
         return Some(refusal(item, &format!("it is {} now", task.status)));
     }
@@ -91,12 +98,50 @@ fn moved(item: &Admitted, task: &Task, behind: Option<&Behind>) -> Option<Refusa
         return Some(refusal(item, "somebody has handed it on"));
     }
     match item.action() {
-        Action::Retry => (task.status != TaskStatus::Rejected)
-            .then(|| refusal(item, &format!("it is {} now", task.status))),
+        Action::Retry if task.status != TaskStatus::Rejected => {
+            Some(refusal(item, &format!("it is {} now", task.status)))
+        }
+        Action::Retry => known.ran_since(item, task),
         Action::Reassign { to } => {
             owned_by(&task.owner, to).then(|| refusal(item, "it has this owner already"))
         }
         Action::SetNote { .. } | Action::SetResponse { .. } | Action::ManualComplete => None,
+    }
+}
+
+/// What decisions about tasks rest on beside their rows.
+#[derive(Debug)]
+pub struct Rested<'a> {
+    /// Where it is told what a reason says.
+    pub policies: &'a PolicySet,
+    /// What lists have shown of runs.
+    pub ledger: &'a Ledger,
+}
+
+impl Rested<'_> {
+    /// It has run and failed once more, as it seems: by its start, or by a reason of another class than the decision has
+    /// read. A reading without a reason, or one that words it in another way, is no difference.
+    fn ran_since(&self, item: &Admitted, task: &Task) -> Option<Refusal> {
+        let decision = item.decision();
+        let anew = |index: &Index| index.began_anew(decision.lineage, task);
+        if self.ledger.read(anew) {
+            return Some(refusal(item, "it was run since, and has failed again"));
+        }
+        if task.reason.is_none() && task.response.is_none() {
+            return None;
+        }
+        let class = self.policies.classify(task);
+        let retryable = class.retryable.to_string();
+        let differs = decision
+            .read
+            .iter()
+            .any(|(name, value)| match name.as_ref() {
+                "facts.class" => *value != class.name,
+                "facts.retryable" => **value != *retryable,
+                _ => false,
+            });
+        let found = format!("its failure is of class {} now", class.name);
+        differs.then(|| refusal(item, &found))
     }
 }
 

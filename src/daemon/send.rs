@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::DaemonError;
 use super::core::{Core, Done};
 use super::evaluate::Behind;
 use super::govern::outage_of;
+use super::reread::{Rested, keep_unmoved};
 use super::under_way::{Why, takes_access};
-use super::{DaemonError, reread};
 use crate::dispatch::batch::{Batch, Pick};
 use crate::dispatch::deliver::{Delivered, End, deliver};
 use crate::governor::{Admitted, Answered, Governor, Lane, NotAnswered};
@@ -251,10 +252,15 @@ impl Core {
             settle_after: self.settings.delivery.settle_after,
         };
         let (ledger, clock) = (self.ledger.clone(), self.clock.clone());
+        let policies = Arc::clone(&self.policies);
         self.jobs.spawn(async move {
             let mut claim = claim;
             let moved = if old {
-                reread::keep_unmoved(&client, &clock, &mut claim, behind, &permit).await
+                let known = Rested {
+                    policies: &policies,
+                    ledger: &ledger,
+                };
+                keep_unmoved(&client, &clock, &known, &mut claim, behind, &permit).await
             } else {
                 Vec::new()
             };

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::hash::FastSet;
 use crate::model::settings::GovernorSettings;
 use crate::model::task::Fnv;
-use crate::model::{ActionName, PolicyHash, ProcessKey, TargetName, TaskId};
+use crate::model::{ActionName, LineageId, PolicyHash, ProcessKey, TargetName, TaskId};
 
 use super::admitted::Lane;
 
@@ -27,6 +27,10 @@ pub struct Hold {
     pub target: TargetName,
     /// The tasks, by id, in order.
     pub tasks: Vec<TaskId>,
+    /// Their pieces of work, in order: a person's no stands for these, whatever their ids and the policy set are by
+    /// then. States that were stored before this was kept have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lineages: Vec<LineageId>,
     /// The policy set that wants it.
     pub hash: PolicyHash,
     /// The cap.
@@ -69,12 +73,14 @@ impl Hold {
         action: ActionName,
         target: &TargetName,
         hash: &PolicyHash,
-        mut tasks: Vec<TaskId>,
+        (mut tasks, mut lineages): (Vec<TaskId>, Vec<LineageId>),
         limit: u32,
         seen_at: Timestamp,
     ) -> Self {
         tasks.sort();
         tasks.dedup();
+        lineages.sort();
+        lineages.dedup();
         let mut digest = Fnv::default();
         digest.text(action.as_str());
         digest.text(target.as_str());
@@ -90,17 +96,38 @@ impl Hold {
             limit,
             wanted: u32::try_from(tasks.len()).unwrap_or(u32::MAX),
             tasks,
+            lineages,
             seen_at,
             held_since: Some(seen_at),
             status: HoldStatus::Open,
         }
     }
 
+    /// For an approval: these very tasks, under this very policy set.
     fn covers(&self, wish: &Wish<'_>) -> bool {
         self.action == wish.action
             && self.target == *wish.target
             && self.hash == *wish.hash
             && self.tasks.binary_search(wish.task).is_ok()
+    }
+
+    /// For a no.
+    fn forbids(&self, wish: &Wish<'_>) -> bool {
+        self.action == wish.action
+            && self.target == *wish.target
+            && (self.tasks.binary_search(wish.task).is_ok()
+                || self.lineages.binary_search(&wish.lineage).is_ok())
+    }
+
+    /// What a person lets go now, another hold forbids no longer.
+    pub(super) fn yields_to(&mut self, approved: &Self) {
+        let rejected = matches!(self.status, HoldStatus::Rejected { .. });
+        if rejected && self.action == approved.action && self.target == approved.target {
+            self.tasks
+                .retain(|task| approved.tasks.binary_search(task).is_err());
+            self.lineages
+                .retain(|of| approved.lineages.binary_search(of).is_err());
+        }
     }
 }
 
@@ -111,6 +138,7 @@ pub(super) struct Wish<'a> {
     pub(super) target: &'a TargetName,
     pub(super) hash: &'a PolicyHash,
     pub(super) task: &'a TaskId,
+    pub(super) lineage: LineageId,
 }
 
 /// True where a living approval covers the wish.
@@ -128,7 +156,7 @@ pub(super) fn rejected<'a>(
     here: Timestamp,
 ) -> Option<(&'a str, Timestamp)> {
     holds.iter().find_map(|hold| match &hold.status {
-        HoldStatus::Rejected { by, until } if here < *until && hold.covers(wish) => {
+        HoldStatus::Rejected { by, until } if here < *until && hold.forbids(wish) => {
             Some((by.as_ref(), *until))
         }
         _ => None,

@@ -142,6 +142,10 @@ impl Governor {
             .ok_or_else(|| HoldError::Unknown(id.to_owned()))?;
         hold.status = status(until);
         let hold = hold.clone();
+        if matches!(hold.status, HoldStatus::Approved { .. }) {
+            let others = self.state.holds.iter_mut().filter(|of| of.id != hold.id);
+            others.for_each(|other| other.yields_to(&hold));
+        }
         Ok(self.shown(hold, now))
     }
 

@@ -123,6 +123,7 @@ impl Governor {
                 target,
                 hash: &decision.hash,
                 task: &decision.task,
+                lineage: decision.lineage,
             };
             !(is_held(action) && cap::approved(holds, &wish, here))
         };

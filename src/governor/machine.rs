@@ -336,8 +336,8 @@ impl Governor {
         now: Timestamp,
         holds: &mut Vec<Hold>,
     ) -> BTreeMap<(TargetName, ActionName, PolicyHash), Over> {
-        let mut sorts: BTreeMap<(TargetName, ActionName, PolicyHash), Vec<TaskId>> =
-            BTreeMap::new();
+        type Sort = (TargetName, ActionName, PolicyHash);
+        let mut sorts: BTreeMap<Sort, (Vec<TaskId>, Vec<LineageId>)> = BTreeMap::new();
         for candidate in candidates.iter().filter(|c| is_held(c.action())) {
             let wish = candidate.wish();
             if cap::approved(&self.state.holds, &wish, here)
@@ -345,19 +345,17 @@ impl Governor {
             {
                 continue;
             }
-            sorts
-                .entry((
-                    candidate.target.clone(),
-                    candidate.action(),
-                    candidate.decision.hash.clone(),
-                ))
-                .or_default()
-                .push(candidate.decision.task.clone());
+            let decision = &candidate.decision;
+            let target = candidate.target.clone();
+            let of = sorts.entry((target, candidate.action(), decision.hash.clone()));
+            let (tasks, lineages) = of.or_default();
+            tasks.push(decision.task.clone());
+            lineages.push(decision.lineage);
         }
         let mut held = BTreeMap::new();
         for ((target, action, hash), tasks) in sorts {
             let limit = self.limit(&target, action);
-            let wanted = u32::try_from(tasks.len()).unwrap_or(u32::MAX);
+            let wanted = u32::try_from(tasks.0.len()).unwrap_or(u32::MAX);
             let all = wanted.saturating_add(self.used.of(&target, action, Lane::Usual));
             let before = self.sent_before(&target, action, Lane::Usual);
             if all.saturating_add(before) <= limit {
@@ -489,6 +487,7 @@ impl Candidate {
             target: &self.target,
             hash: &self.decision.hash,
             task: &self.decision.task,
+            lineage: self.decision.lineage,
         }
     }
 }

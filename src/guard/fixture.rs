@@ -117,6 +117,7 @@ impl Case {
                 value: AccountView {
                     tasks: Vec::new(),
                     from_process: true,
+                    own_now: None,
                 },
                 as_of: now,
             },

@@ -112,6 +112,10 @@ pub(super) fn account(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> 
     if !needs(input.kind, input.action).process {
         return Ok(None);
     }
+    if let Some(now) = input.account.value().and_then(|of| of.own_now.as_ref()) {
+        let refusal = Refusal::new(RefusalReason::TaskMoved, input.task_scope());
+        return Err(refusal.with("found", format!("its account shows it as {now} now")));
+    }
     if input.kind.takes_access() {
         // however long it queues, it is asked again by each cycle: readings that grow old don't hold it up
         let again = given_again(input);

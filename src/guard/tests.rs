@@ -112,6 +112,7 @@ fn spoiled() -> Vec<(R, Case)> {
             value: AccountView {
                 tasks: Vec::new(),
                 from_process: false,
+                own_now: None,
             },
             as_of: c.now,
         };

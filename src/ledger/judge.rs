@@ -272,6 +272,22 @@ fn shown(
         TaskStatus::ManuallyCompleted if attempt.action == Action::Retry => {
             completed_by_hand(attempt, task, successor, now, settings)
         }
+        // somebody has done the work; that says nothing of a new owner or a note that the row does not show
+        TaskStatus::Completed | TaskStatus::ManuallyCompleted
+            if matches!(
+                attempt.action,
+                Action::Reassign { .. } | Action::SetNote { .. }
+            ) =>
+        {
+            told(
+                AttemptEvent::ReadSuperseded,
+                id,
+                format!(
+                    "task {} was read as {}, and does not show what was written",
+                    task.id, task.status
+                ),
+            )
+        }
         TaskStatus::Completed | TaskStatus::ManuallyCompleted => told(
             AttemptEvent::ReadCompleted,
             id,

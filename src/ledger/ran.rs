@@ -56,6 +56,7 @@ impl RunMark {
         let status = match task.status {
             TaskStatus::Rejected => REJECTED,
             TaskStatus::Pending => PENDING,
+            TaskStatus::Unknown(_) => 0,
             _ => ANOTHER,
         };
         let started = task.started.map(|at| at.as_second().to_string());

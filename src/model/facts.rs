@@ -312,6 +312,8 @@ pub struct AccountView {
     pub tasks: Vec<Sibling>,
     /// True where the process itself was read, so that finished tasks are in `tasks` too.
     pub from_process: bool,
+    /// How the account shows the task itself, where it was read after the list and says something else than that.
+    pub own_now: Option<TaskStatus>,
 }
 
 /// What OIG has taught about a definition.

@@ -240,6 +240,19 @@ impl Task {
         Some(DefinitionId { target, definition })
     }
 
+    /// Another row of the same task says otherwise: what it is now can't be told. Of two logins (`views`) only the status is
+    /// compared, since a view may cut a reason or leave a date out.
+    pub fn doubt(&mut self, other: &Self, views: bool) {
+        let understood = |status: &TaskStatus| !matches!(status, TaskStatus::Unknown(_));
+        let status =
+            self.status != other.status && understood(&self.status) && understood(&other.status);
+        let run = self.started != other.started || self.reason != other.reason;
+        if status || (run && !views && understood(&self.status)) {
+            let words = format!("shown twice, as {} and as {}", self.status, other.status);
+            self.status = TaskStatus::Unknown(Arc::from(words));
+        }
+    }
+
     /// A fingerprint of what decides about the task: it changes when status, owner, reason,
     /// response, note or definition change. Stable over restarts and builds of one record version.
     pub fn version(&self) -> u64 {

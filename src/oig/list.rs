@@ -385,7 +385,7 @@ impl Builder {
                     self.snapshot.stable = false;
                 }
                 if first.is_some_and(|id| self.ids.contains(id)) {
-                    page.tasks.remove(0);
+                    doubt(&mut self.rows, &page.tasks.remove(0));
                 }
             } else if self.last_unread {
                 // the overlap shows it a second time
@@ -405,8 +405,14 @@ impl Builder {
         self.snapshot
             .unreadable
             .extend(page.unreadable.into_iter().take(left));
-        let (shown, ids) = (page.tasks.len(), &mut self.ids);
-        page.tasks.retain(|task| ids.insert(task.id.clone()));
+        let (shown, ids, rows) = (page.tasks.len(), &mut self.ids, &mut self.rows);
+        page.tasks.retain(|task| {
+            let first = ids.insert(task.id.clone());
+            if !first {
+                doubt(rows, task);
+            }
+            first
+        });
         self.snapshot.stable &= page.tasks.len() == shown;
         fresh += page.tasks.len();
         self.rows.append(&mut page.tasks);
@@ -462,6 +468,13 @@ impl Builder {
         );
         self.snapshot.complete = false;
         self.gathered()
+    }
+}
+
+/// The row that was taken first, where a later one of the same id says otherwise.
+fn doubt(rows: &mut [Task], other: &Task) {
+    if let Some(first) = rows.iter_mut().rev().find(|task| task.id == other.id) {
+        first.doubt(other, false);
     }
 }
 

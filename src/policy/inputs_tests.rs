@@ -209,6 +209,7 @@ fn facts_are_written_as_their_own_serialising_does_and_never_as_those_of_the_tas
             value: AccountView {
                 tasks: Vec::new(),
                 from_process: true,
+                own_now: None,
             },
             as_of: f.now.at,
         };

@@ -183,6 +183,7 @@ fn account(revokes: usize) -> AccountView {
     AccountView {
         tasks: (0..revokes).map(sibling).collect(),
         from_process: true,
+        own_now: None,
     }
 }
 

@@ -278,6 +278,7 @@ fn looks_at_different_times_that_see_the_same_have_the_same_inputs_and_are_repla
         value: provtaskd::model::facts::AccountView {
             tasks: Vec::new(),
             from_process: false,
+            own_now: None,
         },
         as_of: at(&format!("2027-03-02T23:{minute}:00Z")),
     };

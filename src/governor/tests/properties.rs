@@ -220,4 +220,40 @@ proptest! {
         }
         prop_assert!(left.is_empty(), "{} tasks were never let through", left.len());
     }
+
+    /// Cycles at any times, clocks that are set, and kills between the stored state and the claims.
+    #[test]
+    fn caps_hold_for_any_sequence_of_times(
+        steps in proptest::collection::vec((-40_i64..200, 0..9_u64, any::<bool>(), any::<bool>()), 1..60),
+    ) {
+        const EVERY: i64 = 300;
+        let mut governor = started(settings());
+        let (mut wall, mut elapsed, mut next) = (0_i64, 0_i64, 1_000_u64);
+        let (mut until, mut sum) = (0_i64, 0_usize);
+        for (by, many, jump, kill) in steps {
+            let by = if jump { by - 50_000 } else { by };
+            wall += by;
+            elapsed += by.max(0);
+            if elapsed >= until || sum == 0 {
+                (until, sum) = (elapsed + EVERY, 0);
+            }
+            governor.begin_cycle(at(wall), &Census::default(), Standing::good(), at(wall + EVERY));
+            let wanted: Vec<_> = (next..next + many).map(retry).collect();
+            next += many;
+            let out = governor.govern(at(wall), wanted, &history);
+            let stored = serde_json::to_string(&governor.state()).expect("it can be stored");
+            let sent = out.admitted.len();
+            governor.counts(at(wall), &out.admitted);
+            sum += sent;
+            prop_assert!(sum <= 7, "{sum} retries within an interval");
+            if kill {
+                let state = serde_json::from_str(&stored).expect("it can be read");
+                governor = Governor::new(settings(), modes(), Some(state), at(wall));
+                let sent = u32::try_from(sent).expect("small");
+                if sent > 0 {
+                    governor.recount(crate::model::ActionName::Retry, &target(), false, sent);
+                }
+            }
+        }
+    }
 }

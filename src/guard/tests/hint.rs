@@ -32,6 +32,7 @@ fn it_needs_the_account_as_its_process_shows_it_whatever_it_does() {
             value: AccountView {
                 tasks: vec![sibling("499", "Other", Kind::Notify, 9)],
                 from_process: false,
+                own_now: None,
             },
             as_of: listed.now,
         };

@@ -1,8 +1,9 @@
 //! Of which work this store can say that nothing it has sent explains a change: neither it nor its account has an attempt on record.
 
 use super::Index;
+use crate::ledger::ran::RunMark;
 use crate::model::hash::FastSet;
-use crate::model::{LineageId, TaskId};
+use crate::model::{LineageId, Task, TaskId};
 
 impl Index {
     /// Those of the lineages whose change no attempt on record can have brought about. An attempt on one task
@@ -28,6 +29,12 @@ impl Index {
             !own && !self.attempts.contains_key(lineage) && !touched.contains(&of.process)
         };
         lineages.iter().filter(is_free).copied().collect()
+    }
+
+    /// True where a task shows another run than the lists did by now: somebody else has run it since.
+    pub fn began_anew(&self, lineage: LineageId, task: &Task) -> bool {
+        let known = self.lineage(lineage);
+        known.is_some_and(|of| RunMark::of(task).began_anew(of.run))
     }
 
     /// The id that the present one has followed.

@@ -433,6 +433,7 @@ fn siblings_fact(
         value: AccountView {
             tasks,
             from_process: true,
+            own_now: None,
         },
         as_of: now,
     })
