@@ -60,6 +60,14 @@ pub fn check(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
             match policy::tried(&settings.policy) {
                 Ok((set, report)) => {
                     findings.extend(policy_strangers(&settings.modes, set.names()));
+                    let untested = policy::untested(&set, &report, dir).into_iter();
+                    findings.extend(untested.map(|what| Finding {
+                        severity: Severity::Warning,
+                        key: "policy.dir".to_owned(),
+                        line: None,
+                        what,
+                        hint: policy::WRITE_CASES.to_owned(),
+                    }));
                     if !policy::wrong(&report, false).is_empty() {
                         tested = policy::failures(&report, dir);
                     }
