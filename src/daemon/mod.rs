@@ -27,6 +27,7 @@ mod login;
 mod lost;
 mod memory;
 mod named;
+mod offline;
 mod one;
 mod online;
 mod ordered;
@@ -74,12 +75,13 @@ pub use crate::oig::inspect;
 pub use anchor::{Head, Noted, anchor_alone, anchor_fault, anchor_of};
 pub use hinted::secret_fault;
 pub use login::world;
+pub use offline::offline;
 pub use online::{Online, Trouble, online};
 pub use private::{make_private_dir, write_private};
 pub use probe::{
     ProbeOptions, Probed, keep_traits, kept_traits, may_keep_traits, probe, traits_file,
 };
-pub use start::{Running, offline, run, start};
+pub use start::{Running, run, start};
 pub use store::no_store;
 pub use survey::{SurveyOptions, Surveyed, survey};
 pub use upkeep::{domain_now, hint_of, kind_of};
