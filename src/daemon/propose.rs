@@ -510,7 +510,7 @@ fn grows_old(around: &Surroundings<'_>, wish: &Wish, passed: &Passed) -> bool {
 }
 
 /// True for the refusals that a reading may lift.
-fn lacks_a_fact(reason: RefusalReason) -> bool {
+pub(super) fn lacks_a_fact(reason: RefusalReason) -> bool {
     matches!(
         reason,
         RefusalReason::BeneficiaryUnknown
