@@ -147,7 +147,12 @@ pub async fn propose(
             out.proposals.push(refused(wish, behind, vec![refusal]));
         }
     }
+    let hidden = !memory.cache.finished_shown;
     let read_to_the_end = read(around, memory, &late).await?;
+    if hidden && memory.cache.finished_shown {
+        // what was refused because no account had shown a finished task
+        memory.ask_again();
+    }
     // of what takes access a person is read only where his account shows that it was given again
     let gone = |(wish, _): &&(Wish, Behind)| {
         let asked = ask(around, memory, wish, &standing, &handed);
