@@ -41,7 +41,12 @@ impl Core {
                 why.push(format!("the anchor file is not written: {missing}"));
             }
             if !self.settled_at_start {
-                why.push("claims found open at start are still being read".to_owned());
+                why.push(match self.once {
+                    true => {
+                        "attempts are open: the next start reads them before it sends".to_owned()
+                    }
+                    false => "claims found open at start are still being read".to_owned(),
+                });
             }
         }
         let some_acts = why.is_empty() && self.unprobed.all.len() < ActionName::ALL.len();
