@@ -140,7 +140,8 @@ pub fn shows(
 pub async fn read(bench: &Bench, memory: &mut Memory) -> Result<Snapshot, OigError> {
     let further = bench.logins.further();
     let began = bench.clock.now();
-    let (mut snapshot, stop) = match bench.client.list().await {
+    let pages = memory.cache.pages();
+    let (mut snapshot, stop) = match bench.client.list_counted(&pages).await {
         Err(stop @ OigError::LoginStopped { .. }) if !further.is_empty() => {
             (without_main(bench, began), Some(stop))
         }
@@ -182,7 +183,7 @@ pub async fn read(bench: &Bench, memory: &mut Memory) -> Result<Snapshot, OigErr
             not_due = true;
             continue;
         }
-        let own = match client.list().await {
+        let own = match client.list_counted(&pages).await {
             Ok(own) if own.complete => own,
             Ok(own) => {
                 let why = own.unreadable.first().map_or("", String::as_str);

@@ -46,6 +46,7 @@ mod reload;
 mod requests;
 mod reread;
 mod roads;
+mod running;
 mod seen;
 mod send;
 mod senders;

@@ -446,6 +446,13 @@ fn paused(around: &Surroundings<'_>, wish: &Wish) -> Option<Refusal> {
 /// What forbids the act before anything has to be read for it.
 fn not_now(around: &Surroundings<'_>, wish: &Wish) -> Option<Refusal> {
     let decision = &wish.decision;
+    if around.bench.no_backlog && !around.bench.whole {
+        // all of it becomes the old backlog once a whole list was read: what was read for it would be thrown away
+        return Some(Refusal::new(
+            RefusalReason::SnapshotIncomplete,
+            Scope::Global,
+        ));
+    }
     if let Some(refusal) = paused(around, wish) {
         return Some(refusal);
     }

@@ -393,6 +393,7 @@ pub(super) async fn assemble(
         start_barred: Vec::new(),
         witness: None,
         cycle_since: None,
+        running: None,
         cycle: CycleId(uuid::Uuid::now_v7()),
         next_tick: now,
         asked_early: false,

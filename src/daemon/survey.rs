@@ -190,6 +190,7 @@ fn bench(
         only: None,
         pauses: Arc::default(),
         blocked: Arc::new(BTreeMap::new()),
+        no_backlog: false,
         intake: None,
         hints_beside: false,
     })
