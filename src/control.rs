@@ -19,8 +19,8 @@ pub use client::{ask, ask_in_time, is_running};
 pub use request::{Incoming, MAX_TEXT, OutcomeFilter, PlanFilter, Request};
 pub use server::Server;
 pub use state::{
-    AnchorView, AnotherView, FeedView, IntakeView, ListView, LoginRow, NotesView, PauseView,
-    RewoundView, SavedView, TurnsView, WalkView, in_words, main_stopped,
+    AnchorView, AnotherView, CycleView, FeedView, IntakeView, ListView, LoginRow, NotesView,
+    PauseView, RewoundView, SavedView, TurnsView, WalkView, in_words, main_stopped,
 };
 pub use view::{
     Actor, AttemptView, Done, EventView, ExplainView, InboxItem, InboxView, LOGIN_HINT, LoginView,

@@ -30,7 +30,8 @@ pub struct CheckArgs {
     online: bool,
 }
 
-/// Lists all findings; fails when one is an error, or when a policy's own case fails.
+/// Lists all findings; fails when one is an error, or when a policy's own case fails. The server is asked all the same
+/// where the configuration can be used.
 pub fn check(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
     let (settings, mut findings) = context.examine()?;
     let settings = &settings;
@@ -60,6 +61,14 @@ pub fn check(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
             match policy::tried(&settings.policy) {
                 Ok((set, report)) => {
                     findings.extend(policy_strangers(&settings.modes, set.names()));
+                    let untested = policy::untested(&set, &report, dir).into_iter();
+                    findings.extend(untested.map(|what| Finding {
+                        severity: Severity::Warning,
+                        key: "policy.dir".to_owned(),
+                        line: None,
+                        what,
+                        hint: policy::WRITE_CASES.to_owned(),
+                    }));
                     if !policy::wrong(&report, false).is_empty() {
                         tested = policy::failures(&report, dir);
                     }
@@ -72,40 +81,62 @@ pub fn check(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
     for finding in &mut findings {
         finding.line = finding.line.or_else(|| lines.line(&finding.key));
     }
-    if !broken.is_empty() || findings.iter().any(|f| f.severity == Severity::Error) {
+    let unusable = findings.iter().any(|f| f.severity == Severity::Error);
+    if unusable {
         let mut failure = Failure::findings(file, &findings);
         failure.details.extend(broken);
+        if args.online {
+            failure.hint += "; the server was not asked";
+        }
         return Err(failure);
     }
-    for finding in &findings {
-        tell(&finding.at(file));
-    }
-    if !tested.is_empty() {
-        let mut failure = Failure::new(
-            Kind::Findings,
-            format!(
-                "{}: the policies do not do what their cases say",
-                file.display()
+    let wrong = if broken.is_empty() {
+        for finding in &findings {
+            tell(&finding.at(file));
+        }
+        (!tested.is_empty()).then(|| {
+            let mut failure = Failure::new(
+                Kind::Findings,
+                format!(
+                    "{}: the policies do not do what their cases say",
+                    file.display()
+                ),
+            )
+            .hint("mend the policy or the case, then run `provtaskd policy test`");
+            failure.details = tested;
+            failure
+        })
+    } else {
+        let mut failure = Failure::findings(file, &findings);
+        failure.details.extend(broken);
+        Some(failure)
+    };
+    if wrong.is_none() {
+        print(&format!(
+            "{}: good ({}); mode {}\n",
+            file.display(),
+            counted(
+                u64::try_from(findings.len()).unwrap_or(u64::MAX),
+                "warning",
+                "warnings"
             ),
-        )
-        .hint("mend the policy or the case, then run `provtaskd policy test`");
-        failure.details = tested;
-        return Err(failure);
+            settings.modes.global,
+        ))?;
     }
-    print(&format!(
-        "{}: good ({}); mode {}\n",
-        file.display(),
-        counted(
-            u64::try_from(findings.len()).unwrap_or(u64::MAX),
-            "warning",
-            "warnings"
-        ),
-        settings.modes.global,
-    ))?;
-    if args.online {
-        online(context, settings)?;
+    // the server needs no policy to be asked: who mends one thing wants to know of the other
+    let asked = if args.online {
+        online(context, settings)
+    } else {
+        Ok(())
+    };
+    match (wrong, asked) {
+        (None, asked) => asked,
+        (Some(wrong), Ok(())) => Err(wrong),
+        (Some(wrong), Err(failure)) => {
+            failure.naming(context.named_config()).report();
+            Err(wrong)
+        }
     }
-    Ok(())
 }
 
 /// Asks the server; the first cause that stands in the way is the failure.

@@ -111,6 +111,11 @@ impl Context {
         &self.config
     }
 
+    /// The same, where it was named: what commands that are told to be run have to name too.
+    pub fn named_config(&self) -> Option<&Path> {
+        self.named.then_some(self.config.as_path())
+    }
+
     /// Where a new configuration goes: where `-c` says, else into the current directory.
     pub fn new_config(&self) -> PathBuf {
         if self.named {

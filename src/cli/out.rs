@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::failure::{Failure, Kind, no_room};
 use crate::daemon;
+use crate::daily::MARKDOWN_BEGINS;
 use crate::given;
 
 /// So much of a file is looked at: what says which report it is stands at its begin.
@@ -52,6 +53,7 @@ impl Sort {
                 let text_of_day = || text.contains("\nDone\n") && text.contains("\nRead as done");
                 html("<title>Provisioning tasks, ")
                     || json("{\"schema\":1,\"from\":\"")
+                    || first.strip_prefix(MARKDOWN_BEGINS).is_some_and(is_times)
                     || is_span(first) && text_of_day()
             }
         }
@@ -60,7 +62,13 @@ impl Sort {
 
 /// `2027-03-01 08:00Z to 2027-03-02 08:00Z: …`
 fn is_span(line: &str) -> bool {
-    let form = "0000-00-00 00:00Z to 0000-00-00 00:00Z: ";
+    let times = "0000-00-00 00:00Z to 0000-00-00 00:00Z".len();
+    is_times(line) && line.get(times..).is_some_and(|rest| rest.starts_with(": "))
+}
+
+/// `2027-03-01 08:00Z to 2027-03-02 08:00Z…`
+fn is_times(line: &str) -> bool {
+    let form = "0000-00-00 00:00Z to 0000-00-00 00:00Z";
     let fits = |(is, of): (char, char)| {
         if of == '0' {
             is.is_ascii_digit()
@@ -152,6 +160,7 @@ mod tests {
             "{\"schema\": \"provtaskd.traits\"}",
             "target,owner\n",
             "# Survey\n",
+            "# Provisioning tasks, mine\n",
             "<html><title>Provisioning tasks, mine</title>",
             "[server]\n# 2027-03-01 08:00Z\n",
         ] {
@@ -161,5 +170,7 @@ mod tests {
         let day = "2027-03-01 08:00Z to 2027-03-02 08:00Z: 3 tasks\n\nDone\n  nothing\n\nRead as done after a retry\n";
         assert!(Sort::Daily.is_begun_by(day));
         assert!(!Sort::Survey.is_begun_by(day));
+        let day = "# Provisioning tasks, 2027-03-01 08:00Z to 2027-03-02 08:00Z\n\n**3 tasks**\n";
+        assert!(Sort::Daily.is_begun_by(day) && !Sort::Survey.is_begun_by(day));
     }
 }

@@ -79,7 +79,7 @@ pub struct FilterArgs {
     /// Only attempts in this state, e.g. completed
     #[arg(long, value_parser = state)]
     state: Option<AttemptState>,
-    /// Only this task
+    /// Only this task's piece of work, under all the ids that it had
     #[arg(long)]
     task: Option<String>,
     /// Only attempts of the last so long, e.g. 24h
@@ -122,6 +122,14 @@ pub fn outcomes(context: &Context, command: OutcomesCommand) -> Result<(), Failu
                 print(&render::json(&view.rows)?)?;
             } else {
                 print(&render::outcomes(&view.rows, width()))?;
+            }
+            if let Some(of) = &filter.task
+                && let Some(other) = view.rows.iter().find(|row| row.task != TaskId::new(of))
+            {
+                tell(&format!(
+                    "{of} is of the piece of work {}: retries gave it other ids, the column `task` has the one that each attempt was sent for",
+                    other.lineage
+                ));
             }
             if view.left_out > 0 {
                 tell(&format!(

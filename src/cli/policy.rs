@@ -12,6 +12,10 @@ use crate::model::settings::PolicySettings;
 use crate::policy::trial::{FileTally, HELD_OUT_PRECISION_PERCENT, TrialReport};
 use crate::policy::{Diagnostic, PolicyError, PolicySet, load, trial};
 
+/// What to do about policies without cases.
+pub const WRITE_CASES: &str =
+    "write cases into NAME.test.toml beside NAME.rhai: see docs/policy.md";
+
 /// The `policy` group.
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
@@ -60,6 +64,12 @@ fn test(context: &Context, args: &TestArgs) -> Result<(), Failure> {
     let (set, report) = tried(&settings)?;
     print(&text(&set, &report, settings.dir.as_deref()))?;
     match wrong(&report, args.require_coverage).as_slice() {
+        // who asks for a test and gets none must not take it for a good one
+        [] if report.tested_nothing(&set) => Err(Failure::new(
+            Kind::Findings,
+            "no policy has a case: nothing was tested",
+        )
+        .hint(WRITE_CASES)),
         [] => Ok(()),
         all => Err(Failure::new(Kind::Findings, all.join("; "))
             .hint("mend the policy or the case at the places above, then run it again")),
@@ -168,6 +178,23 @@ pub fn failures(report: &TrialReport, dir: Option<&Path>) -> Vec<String> {
     out
 }
 
+/// Policies of which nothing was tested, each in a line; where that is all of them, in one.
+pub fn untested(set: &PolicySet, report: &TrialReport, dir: Option<&Path>) -> Vec<String> {
+    if report.tested_nothing(set) {
+        let all: Vec<String> = report
+            .without_cases
+            .iter()
+            .map(|of| place(dir, of))
+            .collect();
+        return vec![format!(
+            "no cases: nothing was tested of {}",
+            all.join(", ")
+        )];
+    }
+    let one = |of: &String| format!("no cases: nothing was tested of {}", place(dir, of));
+    report.without_cases.iter().map(one).collect()
+}
+
 fn text(set: &PolicySet, report: &TrialReport, dir: Option<&Path>) -> String {
     let mut out = String::new();
     let files: Vec<String> = report.files.iter().map(|f| place(dir, &f.file)).collect();
@@ -182,8 +209,8 @@ fn text(set: &PolicySet, report: &TrialReport, dir: Option<&Path>) -> String {
     for (policy, line) in &report.uncovered {
         let _ = writeln!(out, "no case reaches {}:{line}", place(dir, policy));
     }
-    for policy in &report.without_cases {
-        let _ = writeln!(out, "no cases for {}", place(dir, policy));
+    for line in untested(set, report, dir) {
+        let _ = writeln!(out, "{line}");
     }
     let _ = writeln!(
         out,

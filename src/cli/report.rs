@@ -42,7 +42,7 @@ pub struct DailyArgs {
     /// Format of what is printed, and of files whose name does not say it
     #[arg(long, value_enum, value_name = "FORMAT")]
     format: Option<Format>,
-    /// Write the report into this file (.txt, .html, .json) instead of printing it; replaces an earlier report of a day and nothing else; may be given several times
+    /// Write the report into this file (.txt, .md, .html, .json) instead of printing it; replaces an earlier report of a day and nothing else; may be given several times
     #[arg(long, value_name = "FILE")]
     out: Vec<PathBuf>,
     /// Send the report, as text and HTML, to those whom [mail] in the configuration names, instead of printing it
@@ -54,6 +54,7 @@ pub struct DailyArgs {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 enum Format {
     Text,
+    Md,
     Html,
     Json,
 }
@@ -64,6 +65,7 @@ impl Format {
         let extension = path.extension()?.to_str()?.to_ascii_lowercase();
         match extension.as_str() {
             "txt" => Some(Self::Text),
+            "md" => Some(Self::Md),
             "html" | "htm" => Some(Self::Html),
             "json" => Some(Self::Json),
             _ => None,
@@ -73,6 +75,7 @@ impl Format {
     fn render(self, day: &Daily) -> Result<String, Failure> {
         Ok(match self {
             Self::Text => daily::text(day),
+            Self::Md => daily::markdown(day),
             Self::Html => daily::html(day),
             Self::Json => render::json(day)?,
         })
@@ -100,7 +103,7 @@ fn daily(context: &Context, args: &DailyArgs) -> Result<(), Failure> {
                     path.display()
                 ),
             )
-            .hint("name it .txt, .html or .json, or say --format"));
+            .hint("name it .txt, .md, .html or .json, or say --format; a report of a day has no other form (`provtaskd audit export` writes CSV)"));
         };
         // what can't be written is told before anything is read
         may_write(path, Sort::Daily)?;

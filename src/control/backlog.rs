@@ -19,6 +19,9 @@ pub struct BacklogPart {
 pub struct BacklogView {
     /// When everything that was there was put on record as the old backlog; `None`: enforce was never on.
     pub taken: Option<Timestamp>,
+    /// Why it is not on record yet although enforce is configured, if so.
+    #[serde(default)]
+    pub pending: Option<String>,
     /// The logins that have lists, the main one first: what none of them is shown is in no row.
     #[serde(default)]
     pub logins: Vec<Login>,

@@ -186,6 +186,36 @@ pub struct AnchorView {
     pub problem: Option<String>,
 }
 
+/// A cycle that is under way.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CycleView {
+    /// When it began.
+    pub since: Timestamp,
+    /// Pages of lists that it has read so far.
+    pub pages: u32,
+    /// What it does after that, with how far it is; empty while lists are read.
+    pub doing: String,
+}
+
+impl CycleView {
+    /// The same in a sentence; `first`: none before it has come to its end since the start.
+    pub fn words(&self, first: bool) -> String {
+        let which = if first { "the first cycle" } else { "a cycle" };
+        let pages = match self.pages {
+            1 => "1 page".to_owned(),
+            many => format!("{many} pages"),
+        };
+        let doing = match self.doing.as_str() {
+            "" => String::new(),
+            doing => format!(", {doing}"),
+        };
+        format!(
+            "{which} is under way since {:.0}, {pages} of lists read so far{doing}; nothing is decided yet",
+            self.since
+        )
+    }
+}
+
 /// A login as it stands.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LoginRow {

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::audit::{JournalView, PastView};
 use super::backlog::BacklogView;
 use super::state::{
-    AnchorView, AnotherView, FeedView, IntakeView, ListView, LoginRow, NotesView, PauseView,
-    RewoundView, SavedView,
+    AnchorView, AnotherView, CycleView, FeedView, IntakeView, ListView, LoginRow, NotesView,
+    PauseView, RewoundView, SavedView,
 };
 use crate::model::{
     ActionName, AttemptState, Kind, LineageId, Login, Mode, PolicyHash, Principal, Refusal,
@@ -213,6 +213,9 @@ pub struct StatusView {
     pub last_error_since: Option<Timestamp>,
     /// When the next one starts; `None` when it waits for something else.
     pub next_cycle: Option<Timestamp>,
+    /// The cycle that is under way, if one is.
+    #[serde(default)]
+    pub cycle: Option<CycleView>,
     /// Why the last request to write could not be sent, or was not taken at all, if so.
     #[serde(default)]
     pub write_error: Option<String>,

@@ -38,6 +38,7 @@ impl Core {
             true => LoginRow::not_read(&self.login_rows()),
             false => Vec::new(),
         };
+        let pending = self.backlog_pending();
         self.ledger.read(|index| {
             let wanted = wanted(index);
             let mut rows: BTreeMap<TargetName, BacklogRow> = BTreeMap::new();
@@ -71,6 +72,7 @@ impl Core {
             }
             BacklogView {
                 taken: index.baseline().map(|taken| taken.at),
+                pending: pending.clone(),
                 logins: self.login_names(),
                 rows: rows.into_values().collect(),
                 not_read: not_read.clone(),

@@ -1,6 +1,7 @@
 //! What was read of people, accounts, proxies and roles; it reads nothing itself, and what was not had stays unknown.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, LazyLock};
 
 use jiff::{SignedDuration, Timestamp};
@@ -95,9 +96,15 @@ impl Cache {
     }
 
     pub(super) fn keep(&mut self, at: Timestamp, reading: impl FnOnce() -> Reading) {
-        if let Some(watch) = &mut self.watch {
+        if let Some(watch) = self.watch.as_mut().filter(|watch| watch.keeps()) {
             watch.keep(at, reading());
         }
+    }
+
+    /// Counts the pages of lists, for whoever looks on.
+    pub fn pages(&self) -> Arc<AtomicU32> {
+        let watch = self.watch.as_ref();
+        watch.map_or_else(Arc::default, |watch| Arc::clone(watch.progress.pages()))
     }
 
     pub(super) fn begin(&self, what: &'static str, many: usize) {

@@ -21,6 +21,7 @@ use super::one::OneRetry;
 use super::ordered::OrderWait;
 use super::probed::Unprobed;
 use super::requests::OnRecord;
+use super::running::Running;
 use super::seen::Seen;
 use super::send::SendDone;
 use super::settle::LookDone;
@@ -209,6 +210,8 @@ pub struct Core {
     pub witness: Option<Witness>,
     /// Since when a cycle runs (wall).
     pub cycle_since: Option<Instant>,
+    /// How far it is.
+    pub running: Option<Running>,
     /// False until every claim found open at start was read once (invariant 4).
     pub settled_at_start: bool,
     /// This process among those that may act here.
@@ -374,6 +377,7 @@ impl Core {
             only: None,
             pauses: self.governor.pauses(self.clock.now()).into(),
             blocked: Arc::new(self.blocked(self.clock.now())),
+            no_backlog: !self.has_baseline(),
             intake: self.intake.clone(),
             hints_beside: !self.once,
             watch: self.another.since,
@@ -417,6 +421,7 @@ impl Core {
         let bench = self.bench(self.cycle);
         let began = Instant::now();
         self.cycle_since = Some(began);
+        self.running = Some(Running::begins(self.clock.now(), &mut memory));
         self.acting = self.once || self.clock.now() >= self.acts_from;
         self.jobs.spawn(async move {
             let result = super::evaluate::evaluate(&bench, &mut memory).await;
@@ -495,6 +500,7 @@ impl Core {
                 took,
             }) => {
                 self.cycle_since = None;
+                self.running = None;
                 self.cycle_done(memory, result, took).await
             }
             Ok(Done::Sent(sent)) => self.sent_done(*sent).await,

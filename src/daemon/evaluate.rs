@@ -29,8 +29,8 @@ use crate::model::hash::{FastMap, FastSet};
 use crate::model::settings::Settings;
 use crate::model::two;
 use crate::model::{
-    Clock, CycleId, Decision, Fields, Kind, Known, LineageId, Login, Owner, Refusal, RefusalReason,
-    Road, Snapshot, TargetName, Task, TaskId, Verdict,
+    Clock, CycleId, Decision, Kind, Known, LineageId, Login, Owner, Refusal, RefusalReason, Road,
+    Snapshot, TargetName, Task, TaskId, Verdict,
 };
 use crate::oig::{Client, Logins, OigError};
 use crate::policy::{Class, Need, PolicySet, Worded};
@@ -81,6 +81,8 @@ pub struct Bench {
     pub pauses: Arc<[Pause]>,
     /// Targets to which nothing may be sent now, and why: no readings are spent on them.
     pub blocked: Arc<BTreeMap<TargetName, Refusal>>,
+    /// Enforce is on, and what was there at first is not on record as such: nothing is sent before it is.
+    pub no_backlog: bool,
     /// Hints that tasks should be read, where any are taken.
     pub intake: Option<Intake>,
     /// New hints that no list shows are read beside the cycles, and not in this one; a single cycle has no next one.
@@ -320,7 +322,7 @@ pub async fn evaluate_list(
     let to_decide = changed(&around, memory, &rows, &mut out);
     // what only policies read leaves the rows, and memory with its decision: all fields, and what the server gave
     // as reason, often the longest text of a row. Of what is not decided nobody reads it
-    let mut texts = texts(&mut snapshot, &to_decide).into_iter();
+    let mut texts = super::facts::texts(&mut snapshot, &to_decide).into_iter();
     let around = Surroundings {
         bench,
         snapshot: &snapshot,
@@ -364,12 +366,14 @@ pub async fn evaluate_list(
     memory.lineages.reserve(new);
     let writers = std::mem::take(&mut memory.words);
     let deciders = Deciders::new(bench, writers, ASKED_AT_ONCE);
+    memory.cache.begin("deciding", to_decide.len());
     let mut parts = to_decide.chunks(DECIDE_AT_ONCE);
     let mut asked = VecDeque::new();
     let mut inputs = Vec::new();
     let mut keeping = VecDeque::new();
     loop {
         if let Some(part) = parts.next() {
+            memory.cache.went_on(part.len());
             asked.push_back(deciders.ask(candidates(part, memory)));
             if asked.len() < ASKED_AT_ONCE {
                 continue;
@@ -462,19 +466,6 @@ fn changed(
         }
     }
     to_decide
-}
-
-/// Takes fields and reasons out of all rows; answers those of the rows that are decided, in their order.
-fn texts(snapshot: &mut Snapshot, to_decide: &[(usize, u64)]) -> Vec<(Fields, Option<Arc<str>>)> {
-    let mut rows = to_decide.iter().map(|(row, _)| *row).peekable();
-    let mut texts = Vec::with_capacity(to_decide.len());
-    for (row, task) in snapshot.tasks.iter_mut().enumerate() {
-        let own = (task.fields.take(), task.reason.take());
-        if rows.next_if_eq(&row).is_some() {
-            texts.push(own);
-        }
-    }
-    texts
 }
 
 /// Turns an answer into a decision, remembers it and sorts it into what is wanted and what rests.

@@ -35,6 +35,8 @@ pub struct Listed {
     pub error: Option<String>,
     /// The cycle that read it last was thrown away: nothing was decided on what it shows.
     pub again: bool,
+    /// It was read, and could not be when it was due before: what it takes its login to read may be had again.
+    back: bool,
 }
 
 impl Listed {
@@ -50,6 +52,7 @@ impl Listed {
             in_a_row: 0,
             error: None,
             again: false,
+            back: false,
         }
     }
 
@@ -59,12 +62,14 @@ impl Listed {
         self.read = true;
         self.whole = snapshot.stable;
         self.in_a_row = self.in_a_row.saturating_add(1);
+        self.back = self.error.is_some();
         self.error = None;
         self.again = false;
     }
 
     fn pass_over(&mut self, error: Option<String>) {
         self.read = false;
+        self.back = false;
         self.whole = false;
         if error.is_some() {
             // one that was merely not due has not been read in vain
@@ -135,7 +140,8 @@ pub fn shows(
 pub async fn read(bench: &Bench, memory: &mut Memory) -> Result<Snapshot, OigError> {
     let further = bench.logins.further();
     let began = bench.clock.now();
-    let (mut snapshot, stop) = match bench.client.list().await {
+    let pages = memory.cache.pages();
+    let (mut snapshot, stop) = match bench.client.list_counted(&pages).await {
         Err(stop @ OigError::LoginStopped { .. }) if !further.is_empty() => {
             (without_main(bench, began), Some(stop))
         }
@@ -177,7 +183,7 @@ pub async fn read(bench: &Bench, memory: &mut Memory) -> Result<Snapshot, OigErr
             not_due = true;
             continue;
         }
-        let own = match client.list().await {
+        let own = match client.list_counted(&pages).await {
             Ok(own) if own.complete => own,
             Ok(own) => {
                 let why = own.unreadable.first().map_or("", String::as_str);
@@ -219,6 +225,9 @@ pub async fn read(bench: &Bench, memory: &mut Memory) -> Result<Snapshot, OigErr
         }
     }
     left_out(&mut memory.lists, places.into_keys().collect());
+    if memory.lists.iter().any(|listed| listed.back) {
+        memory.ask_again();
+    }
     if let Some(stop) = stop.filter(|_| seers.read == 0 && !not_due) {
         return Err(stop);
     }

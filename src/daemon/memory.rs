@@ -10,6 +10,7 @@ use super::another::Watched;
 use super::ask::Writers;
 use super::cache::Cache;
 use super::lists::Listed;
+use super::propose::lacks_a_fact;
 use crate::model::hash::{FastMap, FastSet};
 use crate::model::seers::Bits;
 use crate::model::task::DefinitionId;
@@ -167,6 +168,16 @@ impl Memory {
         }
         self.definitions.insert(own.clone());
         Some(own)
+    }
+
+    /// What the guards could not read is asked for at once, and not after the pause that grows with each try: what stood
+    /// in the way may be gone.
+    pub fn ask_again(&mut self) {
+        for known in self.lineages.values_mut() {
+            if known.refusal.is_some_and(|of| lacks_a_fact(of.reason)) {
+                known.refusal = None;
+            }
+        }
     }
 
     /// Forgets lineages that the last pass did not show; not those that it could not, because a list that shows them

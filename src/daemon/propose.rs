@@ -147,7 +147,12 @@ pub async fn propose(
             out.proposals.push(refused(wish, behind, vec![refusal]));
         }
     }
+    let hidden = !memory.cache.finished_shown;
     let read_to_the_end = read(around, memory, &late).await?;
+    if hidden && memory.cache.finished_shown {
+        // what was refused because no account had shown a finished task
+        memory.ask_again();
+    }
     // of what takes access a person is read only where his account shows that it was given again
     let gone = |(wish, _): &&(Wish, Behind)| {
         let asked = ask(around, memory, wish, &standing, &handed);
@@ -441,6 +446,13 @@ fn paused(around: &Surroundings<'_>, wish: &Wish) -> Option<Refusal> {
 /// What forbids the act before anything has to be read for it.
 fn not_now(around: &Surroundings<'_>, wish: &Wish) -> Option<Refusal> {
     let decision = &wish.decision;
+    if around.bench.no_backlog && !around.bench.whole {
+        // all of it becomes the old backlog once a whole list was read: what was read for it would be thrown away
+        return Some(Refusal::new(
+            RefusalReason::SnapshotIncomplete,
+            Scope::Global,
+        ));
+    }
     if let Some(refusal) = paused(around, wish) {
         return Some(refusal);
     }
@@ -510,7 +522,7 @@ fn grows_old(around: &Surroundings<'_>, wish: &Wish, passed: &Passed) -> bool {
 }
 
 /// True for the refusals that a reading may lift.
-fn lacks_a_fact(reason: RefusalReason) -> bool {
+pub(super) fn lacks_a_fact(reason: RefusalReason) -> bool {
     matches!(
         reason,
         RefusalReason::BeneficiaryUnknown

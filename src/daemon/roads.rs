@@ -89,7 +89,7 @@ impl Core {
                     since: stopped.since,
                     why: with_file(stopped.why.to_string(), client),
                 },
-                None if read.is_some() => LoginView::Good,
+                None if read.is_some() || (main && self.has_answered()) => LoginView::Good,
                 None => LoginView::Untried,
             },
             tasks: read.map(|of| of.tasks),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -22,15 +22,15 @@ use super::probed::unprobed;
 use super::requests::OnRecord;
 use super::signals::{self, Signal};
 use super::stopped::StopFile;
-use super::store::{StoreSeen, mismatch_of, needs_a_store, unknown_set};
-use super::time::{clock_for, idle};
+use super::store::{StoreSeen, mismatch_of};
+use super::time::clock_for;
 use super::under_way::UnderWay;
-use super::upkeep::{Saving, save_offline};
+use super::upkeep::Saving;
 use super::{DaemonError, RunOptions, recall, systemd};
 use super::{login, reload};
 use crate::admin::Admin;
 use crate::config::Overrides;
-use crate::control::{self, Incoming, Reply, Request};
+use crate::control::{self, Request};
 use crate::dispatch::batch::Queues;
 use crate::ledger::record::{EventBody, MAX_TEXT, Meta, clip};
 use crate::ledger::{Entry, Ledger, Place, Rewound, VerifyItem, place};
@@ -219,7 +219,7 @@ async fn open_intake(
 
 /// What has to be there.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Need {
+pub(super) enum Need {
     /// Everything.
     All,
     /// Everything but a store: for a question nothing is written to disk where none is yet.
@@ -228,30 +228,47 @@ enum Need {
     Store {
         /// As with `Server`.
         dry: bool,
+        /// Policies as well, though they are not asked: only what stops sending goes without.
+        policies: bool,
     },
 }
 
 impl Need {
-    fn of(request: &Request) -> Self {
+    pub(super) fn of(request: &Request) -> Self {
         match request {
             Request::Plan { .. } | Request::Explain { .. } => Self::Server,
             other => Self::Store {
                 dry: other.is_question(),
+                policies: !matches!(other, Request::Pause { .. } | Request::Resume { .. }),
             },
         }
+    }
+
+    /// A person who wants nothing sent while a policy is broken must not have to mend it first.
+    pub(super) fn goes_without_policies(self) -> bool {
+        matches!(
+            self,
+            Self::Store {
+                policies: false,
+                ..
+            }
+        )
     }
 }
 
 /// Opens everything that a cycle, or a request, needs.
-async fn assemble(
+pub(super) async fn assemble(
     settings: Arc<Settings>,
     options: &RunOptions,
     need: Need,
 ) -> Result<Core, DaemonError> {
-    let dry = matches!(need, Need::Server | Need::Store { dry: true });
+    let dry = matches!(need, Need::Server | Need::Store { dry: true, .. });
     let (clock, stepper) = clock_for(&settings.server).await?;
     let now = clock.now();
-    let policies = Arc::new(policy::load::load(&settings.policy)?);
+    let policies = match policy::load::load(&settings.policy) {
+        Err(_) if need.goes_without_policies() => None,
+        loaded => Some(loaded?),
+    };
     let at = if dry {
         place(&settings.store.dir)?
     } else {
@@ -333,8 +350,15 @@ async fn assemble(
     if !simulated {
         even::none_later(&ledger, clock.now(), need == Need::All).await?;
     }
-    // first, so that the mode's record names it
-    record_policy(&ledger, &policies, now).await?;
+    let policies = match policies {
+        Some(policies) => {
+            // first, so that the mode's record names it
+            record_policy(&ledger, &policies, now).await?;
+            policies
+        }
+        None => policy::load::unread(ledger.read(|index| index.policy_in_force().cloned()))?,
+    };
+    let policies = Arc::new(policies);
     record_mode(&ledger, &settings, Meta::daemon(now, None)).await?;
     let looks = open_attempts(&ledger);
     let (every, at_most) = bounds(&settings);
@@ -369,6 +393,7 @@ async fn assemble(
         start_barred: Vec::new(),
         witness: None,
         cycle_since: None,
+        running: None,
         cycle: CycleId(uuid::Uuid::now_v7()),
         next_tick: now,
         asked_early: false,
@@ -526,74 +551,4 @@ pub async fn record_policy(
         })
         .await?;
     Ok(())
-}
-
-/// Answers one request from the store and, for a plan, the server, while no daemon runs.
-///
-/// # Errors
-/// The store is held by another process, or can't be opened.
-pub async fn offline(settings: Settings, request: Request) -> Result<Reply, DaemonError> {
-    if let Request::StoreSave { path, lines } = request {
-        return save_offline(settings, path, lines).await;
-    }
-    let absent = place(&settings.store.dir)? != Place::There;
-    if absent && let Some(refused) = needs_a_store(&request, &settings) {
-        return Ok(refused);
-    }
-    if absent && let Some(refused) = unknown_set(&request, &settings)? {
-        return Ok(refused);
-    }
-    let made = absent && matches!(request, Request::Release { .. });
-    let need = match request {
-        // the word alone, which `check` and `probe` have kept beside the traits, takes no store
-        Request::LoginClear if absent => Need::Store { dry: true },
-        ref request => Need::of(request),
-    };
-    let settings = Arc::new(settings);
-    let options = RunOptions {
-        once: true,
-        ..RunOptions::default()
-    };
-    let mut core = assemble(Arc::clone(&settings), &options, need).await?;
-    core.absences.read_now(core.clock.now()).await;
-    let (reply, mut answer) = oneshot::channel();
-    let incoming = Incoming {
-        request,
-        actor: control::Actor {
-            uid: rustix::process::getuid().as_raw(),
-            pid: None,
-        },
-        reply,
-    };
-    if let Err(error) = core.answer(incoming).await {
-        // what came of an order is an answer too
-        return answer.try_recv().or(Err(error));
-    }
-    while !core.jobs.is_empty() {
-        let (clock, stepper, jobs) = (core.clock.clone(), core.stepper.clone(), core.jobs.len());
-        tokio::select! {
-            Some(done) = core.jobs.join_next() => core.finished(done).await?,
-            // readings may wait for the budget in domain time, which a simulator moves on
-            stepped = idle(&clock, stepper.as_ref(), jobs, jiff::Timestamp::MAX) => {
-                stepped.map_err(DaemonError::Stepper)?;
-            }
-        }
-    }
-    let answer = answer
-        .await
-        .map_err(|_| DaemonError::Worker("the question was dropped without an answer".to_owned()));
-    let closed = core.ledger.shutdown().await.map_err(DaemonError::from);
-    let mut done = match answer {
-        Ok(Reply::Done(done)) => done,
-        other => return closed.and(other),
-    };
-    if made {
-        let dir = settings.store.dir.display();
-        done.message += &format!("; there was no store in {dir}, and one was made for it");
-    }
-    if let Err(error) = closed {
-        let what = format!("it is on record, and then the store failed: {error}");
-        done.but = done.but.or(Some((what, error.hint())));
-    }
-    Ok(Reply::Done(done))
 }

@@ -28,23 +28,18 @@ impl Core {
             return unknown.refused();
         }
         let now = self.clock.now();
-        let since = filter
-            .within
-            .and_then(|within| now.checked_sub(within).ok())
-            .unwrap_or(Timestamp::MIN);
-        let most = filter
-            .limit
-            .and_then(|limit| usize::try_from(limit).ok())
-            .unwrap_or(ROWS)
-            .min(ROWS);
-        let mut attempts = match self.ledger.attempts() {
-            Ok(attempts) => attempts,
-            Err(error) => {
-                return Reply::refused(
-                    RefusedKind::Store,
-                    error.to_string(),
-                    "see the log of the daemon",
-                );
+        let since = filter.within.map(|within| now.checked_sub(within));
+        let since = since.and_then(Result::ok).unwrap_or(Timestamp::MIN);
+        let rows_of = |limit: u32| usize::try_from(limit).map_or(ROWS, |most| most.min(ROWS));
+        let most = filter.limit.map_or(ROWS, rows_of);
+        // a retry gives the work a new id: who has an old one wants all of it
+        let of = filter.task.as_ref();
+        let of = of.map(|task| Ok((task, self.lineage_on_record(task.as_str())?)));
+        let (mut attempts, of) = match (self.ledger.attempts(), of.transpose()) {
+            (Ok(attempts), Ok(of)) => (attempts, of),
+            (Err(error), _) | (_, Err(error)) => {
+                let hint = "see the log of the daemon";
+                return Reply::refused(RefusedKind::Store, error.to_string(), hint);
             }
         };
         attempts.reverse();
@@ -75,7 +70,11 @@ impl Core {
                     .is_none_or(|t| row.target.as_ref().is_some_and(|of| of.is_like(t)))
             })
             .filter(|row| filter.state.is_none_or(|state| row.state == state))
-            .filter(|row| filter.task.as_ref().is_none_or(|task| row.task == *task));
+            .filter(|row| {
+                let own =
+                    |(task, work): (&TaskId, _)| row.task == *task || work == Some(row.lineage);
+                of.is_none_or(own)
+            });
         let rows = matching
             .by_ref()
             .take(most)

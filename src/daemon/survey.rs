@@ -19,6 +19,7 @@ use super::feed::feed_of;
 use super::hinted::Hinted;
 use super::login;
 use super::memory::Memory;
+use super::propose::lacks_a_fact;
 use super::time::idle;
 use super::time::{Stepper, clock_for};
 use super::watch::{Kept, Progress, Watch, WatchError};
@@ -27,12 +28,12 @@ use crate::ledger::Ledger;
 use crate::model::hash::FastSet;
 use crate::model::settings::Settings;
 use crate::model::{
-    Action, Clock, CycleId, Kind, Known, Login, Owner, RefusalReason, Snapshot, Task, TaskId,
-    UserKey, Verdict,
+    Action, Clock, CycleId, Kind, Known, Login, Owner, Refusal, RefusalReason, Snapshot, Task,
+    TaskId, UserKey, Verdict,
 };
 use crate::oig::{Client, Logins};
 use crate::policy::{self, PolicySet};
-use crate::survey::{self, Context, OwnerWord, PersonWord, Policies, Report, Row, Said};
+use crate::survey::{self, Context, Held, OwnerWord, PersonWord, Policies, Report, Row, Said};
 
 /// How long after the leave date somebody may be active: it may name the day that is the last one.
 const LAST_DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -189,6 +190,7 @@ fn bench(
         only: None,
         pauses: Arc::default(),
         blocked: Arc::new(BTreeMap::new()),
+        no_backlog: false,
         intake: None,
         hints_beside: false,
     })
@@ -460,7 +462,11 @@ fn answers(evaluated: &Evaluated) -> (HashMap<TaskId, Said>, RefusalReason) {
         };
         let refused = match &proposal.guard {
             Ok(_) => Vec::new(),
-            Err(refusals) => refusals.iter().map(|refusal| refusal.reason).collect(),
+            Err(refusals) => {
+                let mut held: Vec<Held> = refusals.iter().map(held).collect();
+                held.dedup();
+                held
+            }
         };
         let to = match action {
             Action::Reassign { to } => Some(to.to_string()),
@@ -493,6 +499,15 @@ fn answers(evaluated: &Evaluated) -> (HashMap<TaskId, Said>, RefusalReason) {
     }
     let why = evaluated.still_refused.keys().next().copied();
     (said, why.unwrap_or(RefusalReason::NotToldYet))
+}
+
+/// What was only not asked for, because another refusal made it vain or a limit was reached, is nobody's to mend.
+fn held(refusal: &Refusal) -> Held {
+    if lacks_a_fact(refusal.reason) && !refusal.needs_person {
+        Held::NotLookedAt
+    } else {
+        Held::Refused(refusal.reason)
+    }
 }
 
 fn failed(error: CycleError) -> DaemonError {

@@ -41,7 +41,12 @@ impl Core {
                 why.push(format!("the anchor file is not written: {missing}"));
             }
             if !self.settled_at_start {
-                why.push("claims found open at start are still being read".to_owned());
+                why.push(match self.once {
+                    true => {
+                        "attempts are open: the next start reads them before it sends".to_owned()
+                    }
+                    false => "claims found open at start are still being read".to_owned(),
+                });
             }
         }
         let some_acts = why.is_empty() && self.unprobed.all.len() < ActionName::ALL.len();
@@ -96,7 +101,7 @@ impl Core {
                     since: stopped.since,
                     why: stopped.why,
                 },
-                None if self.last.at.is_some() => LoginView::Good,
+                None if self.has_answered() => LoginView::Good,
                 None => LoginView::Untried,
             },
             login,
@@ -117,6 +122,7 @@ impl Core {
                 .and_then(|_| u64::try_from(self.last.took.as_millis()).ok()),
             last_error: self.last.error.clone(),
             last_error_since: self.last.error_since,
+            cycle: self.cycle_view(),
             write_error: self.last.write_error.clone(),
             next_cycle: (!self.once && self.memory.is_some()).then_some(self.next_tick),
             tasks_visible: self.last.at.map(|_| self.last.seen.visible),

@@ -1,4 +1,4 @@
-//! Looks on while a survey reads: keeps each reading in a file for a later run, counts, and says when enough was asked; it never reads from the server.
+//! Looks on while a survey or a cycle reads: keeps each reading in a file for a later run, counts, and says when enough was asked; it never reads from the server.
 
 mod progress;
 
@@ -204,6 +204,11 @@ impl Watch {
     /// How many accounts were to be read.
     pub fn accounts_wanted(&self) -> u64 {
         u64::try_from(self.accounts.load(Ordering::Relaxed)).unwrap_or(u64::MAX)
+    }
+
+    /// True where readings are kept: those of a cycle are not.
+    pub fn keeps(&self) -> bool {
+        self.kept.is_some()
     }
 
     /// Keeps a reading.

@@ -1,6 +1,8 @@
 //! What one day brought, for a person who was not there: gathered elsewhere, put into words here; it counts nothing as success that was not read back.
 
 mod html;
+mod markdown;
+mod parts;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -17,13 +19,14 @@ use crate::model::{
 };
 
 pub use html::html;
+pub use markdown::{BEGINS as MARKDOWN_BEGINS, markdown};
 pub use text::text;
 
 /// The form of the JSON report.
 pub const SCHEMA: u32 = 1;
 /// Tasks that a row names at most.
 pub const NAMED: usize = 5;
-/// Lines of orders that are shown in text and HTML; JSON has all.
+/// Lines of orders that are shown in text, Markdown and HTML; JSON has all.
 const ORDERS_SHOWN: usize = 50;
 
 /// The report of a span of time.

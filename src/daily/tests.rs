@@ -155,7 +155,7 @@ fn figures_of_two_moments_say_so_and_a_part_is_not_the_whole() {
             now: Some(now.clone()),
             ..day()
         };
-        [text(&day), html(&day)]
+        [text(&day), html(&day), markdown(&day).replace('\\', "")]
     };
     for told in told(&now) {
         for words in [
@@ -220,6 +220,32 @@ fn nothing_of_a_server_or_a_person_is_markup() {
     assert!(html.contains("&lt;SAP&gt;") && html.contains("a &lt;b&gt;change&lt;/b&gt;"));
     assert!(!html.contains("<SAP>") && !html.contains("<b>"));
     assert!(!html.contains("<script") && !html.contains("http://"));
+}
+
+#[test]
+fn nothing_of_a_server_or_a_person_is_markdown() {
+    let mut day = day();
+    day.orders[0].why = "a | b\n# c [x](http://evil.example) `d` <i>".to_owned();
+    let shown = markdown(&day);
+    assert!(shown.starts_with("# Provisioning tasks, 2027-03-01 00:00Z to 2027-03-02 00:00Z\n"));
+    assert!(
+        shown.contains("| &lt;SAP&gt; |") && shown.contains("| 6 |"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("a \\| b # c \\[x\\](http&#58;//evil.example) \\`d\\` &lt;i&gt;"),
+        "{shown}"
+    );
+    assert!(
+        !shown.contains("\n# c") && !shown.contains("<i>"),
+        "{shown}"
+    );
+    // as many cells in each row of a table as it has columns
+    for table in shown.split("\n\n").filter(|part| part.starts_with("| ")) {
+        let cells = |line: &str| line.replace("\\|", "").matches('|').count();
+        let first = cells(table.lines().next().unwrap_or_default());
+        assert!(table.lines().all(|line| cells(line) == first), "{table}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::task::JoinSet;
 
@@ -71,6 +71,8 @@ struct Builder {
     claimed: Option<(u64, String)>,
     /// The last page showed nothing new.
     idle: bool,
+    /// Counts pages for whoever waits.
+    taken: Arc<AtomicU32>,
 }
 
 impl Client {
@@ -83,16 +85,24 @@ impl Client {
     /// # Errors
     /// Any [`OigError`] of any page: a list with a hole is no snapshot.
     pub async fn list(&self) -> Result<Snapshot, OigError> {
-        let read = self.pages().await;
+        self.list_counted(&Arc::default()).await
+    }
+
+    /// The same; each page is counted as it is taken in, for whoever waits.
+    ///
+    /// # Errors
+    /// As [`Client::list`].
+    pub async fn list_counted(&self, taken: &Arc<AtomicU32>) -> Result<Snapshot, OigError> {
+        let read = self.pages(taken).await;
         self.0.drop_buffers();
         read
     }
 
-    async fn pages(&self) -> Result<Snapshot, OigError> {
+    async fn pages(&self, taken: &Arc<AtomicU32>) -> Result<Snapshot, OigError> {
         let inner = &self.0;
         let path = inner.api("/provtasks");
         let limit = u64::from(inner.settings.page_size.max(1));
-        let mut built = Builder::new(inner);
+        let mut built = Builder::new(inner, taken);
         let first = inner
             .list_page(&path, &inner.offset_query(1, limit))
             .await?;
@@ -291,8 +301,9 @@ fn count(rows: usize) -> u64 {
 }
 
 impl Builder {
-    fn new(inner: &Inner) -> Self {
+    fn new(inner: &Inner, taken: &Arc<AtomicU32>) -> Self {
         Self {
+            taken: Arc::clone(taken),
             snapshot: Snapshot {
                 taken_at: inner.clock.now(),
                 tasks: Vec::new(),
@@ -374,6 +385,7 @@ impl Builder {
     fn add(&mut self, mut page: PageOut, overlap: bool) -> usize {
         let mut fresh = 0;
         self.snapshot.pages += 1;
+        self.taken.fetch_add(1, Ordering::Relaxed);
         if !page.unreadable.is_empty() {
             self.snapshot.stable = false;
         }

@@ -93,7 +93,7 @@ fn known(name: &str) -> Known {
         .strip_prefix(INFO)
         .or_else(|| name.strip_prefix(DETAILS));
     let own = short.unwrap_or(&name);
-    if own.starts_with("child") || own.starts_with("ud_") {
+    if own.starts_with("child") || is_of_child_form(own) {
         return Known::Child;
     }
     match (short, name.as_str()) {
@@ -123,6 +123,14 @@ fn known(name: &str) -> Known {
         (_, "event handler manager.key") => Known::Adapter,
         _ => Known::Other,
     }
+}
+
+/// `ud_adusrc_groupname`: a column bears its form's name, and that of a child form ends with C by custom. Whatever else
+/// begins with `ud_` may be of the account's own form. Taken for a row's it would tell a grant from the revoke of the
+/// same row by what has changed in the account meanwhile; a row that is not told only waits, or is asked about.
+fn is_of_child_form(name: &str) -> bool {
+    let parts = name.strip_prefix("ud_").and_then(|of| of.split_once('_'));
+    parts.is_some_and(|(form, column)| form.len() > 1 && form.ends_with('c') && !column.is_empty())
 }
 
 /// Maps the rows of one page; its table of names and values is shared by them.

@@ -167,7 +167,7 @@ fn a_small_or_later_retry_number_is_no_link() {
 #[test]
 fn child_rows_are_told_apart_without_keeping_them() {
     let child = |value: &str| {
-        task_of(&fields(&[("UD_ADGRP_NAME", json!(value))]))
+        task_of(&fields(&[("UD_ADUSRC_GROUPNAME", json!(value))]))
             .expect("a task")
             .child
     };
@@ -181,6 +181,28 @@ fn child_rows_are_told_apart_without_keeping_them() {
     };
     assert!(named("cn=a").is_some(), "with the group's name before it");
     assert_eq!(named(" "), None, "an empty field is no row");
+    for of_account in [
+        "UD_ADUSER_UID",
+        "UD_ADUSER_C",
+        "UD_C_NAME",
+        "UD_ADUSRC",
+        "UD_X",
+    ] {
+        let row = task_of(&fields(&[(of_account, json!("x"))])).expect("a task");
+        assert_eq!(row.child, None, "{of_account} is the account's");
+        let shown = row.fields.get(of_account);
+        assert_eq!(
+            shown.map(|value| value.as_text().to_owned()).as_deref(),
+            Some("x"),
+            "a policy reads it"
+        );
+        let with = fields(&[
+            (of_account, json!("x")),
+            ("UD_ADUSRC_GROUPNAME", json!("cn=a")),
+        ]);
+        let with = task_of(&with).expect("a task");
+        assert_eq!(with.child, child("cn=a"), "it tells no row from another");
+    }
     let form =
         task_of(&json!({"id": "1", "fields": [], "formFields": [{"name": "Group", "value": "x"}]}));
     let form = form.expect("a task");
@@ -192,7 +214,7 @@ fn child_rows_are_told_apart_without_keeping_them() {
     assert_eq!(shown.as_deref(), Some("x"), "a policy reads it");
     let odd = task_of(
         &json!({"id": "1", "fields": [{"name": format!("{D}Status"), "value": "R"}],
-        "formFields": [{"name": format!("{D}Status"), "value": "C"}, {"name": "UD_GRP", "value": "x"}]}),
+        "formFields": [{"name": format!("{D}Status"), "value": "C"}, {"name": "UD_ADUSRC_GROUPNAME", "value": "x"}]}),
     );
     let odd = odd.expect("a task");
     assert_eq!((odd.status, odd.child), (TaskStatus::Rejected, None));

@@ -7,6 +7,7 @@ use super::diagnostic::{Diagnostic, PolicyError};
 use super::set::{PolicySet, Source, Sources};
 use super::shipped;
 use crate::given;
+use crate::model::PolicyHash;
 use crate::model::settings::PolicySettings;
 
 /// Largest file that is taken for a policy, a table or cases, bytes.
@@ -39,6 +40,15 @@ fn place(dir: &Path, found: &mut Diagnostic) {
     if path.is_file() {
         found.file = path.display().to_string().into();
     }
+}
+
+/// Stands for a set that can't be read, where none is asked: the shipped one under the hash of the set in force.
+///
+/// # Errors
+/// As [`load`], of the shipped set.
+pub fn unread(in_force: Option<PolicyHash>) -> Result<PolicySet, PolicyError> {
+    let hash = in_force.unwrap_or_else(|| PolicyHash::new("none"));
+    Ok(PolicySet::compile(shipped_sources())?.under(hash))
 }
 
 fn of_settings(settings: &PolicySettings) -> Result<PolicySet, PolicyError> {

@@ -210,6 +210,11 @@ impl PolicySet {
         &self.hash
     }
 
+    /// The same under another hash: it stands for that set, and must not be asked.
+    pub(super) fn under(self, hash: PolicyHash) -> Self {
+        Self { hash, ..self }
+    }
+
     /// Everything that went into the hash: name and text.
     pub fn sources(&self) -> impl Iterator<Item = (&str, &str)> {
         self.sources

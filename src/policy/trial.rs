@@ -113,7 +113,7 @@ pub struct TrialReport {
     pub covered: usize,
     /// Rule lines that no case reached: policy and line.
     pub uncovered: Vec<(Arc<str>, u32)>,
-    /// Policies without a file of cases.
+    /// Policies without a case of their own.
     pub without_cases: Vec<String>,
     /// Error texts that were at hand while the patterns were written.
     pub known_texts: Score,
@@ -122,6 +122,11 @@ pub struct TrialReport {
 }
 
 impl TrialReport {
+    /// True where no policy has a case, so that nothing of what they do was tested.
+    pub fn tested_nothing(&self, set: &PolicySet) -> bool {
+        self.without_cases.len() == set.names().count()
+    }
+
     /// True where every case passed and the precision on "retryable" is good enough: all right on
     /// known texts, [`HELD_OUT_PRECISION_PERCENT`] on those held out.
     pub fn is_good(&self) -> bool {
@@ -175,7 +180,10 @@ pub fn run(set: &PolicySet, files: &[Source]) -> TrialReport {
     }
     for name in set.names() {
         let cases = format!("{}.test.toml", name.trim_end_matches(".rhai"));
-        if !files.iter().any(|(file, _)| *file == cases) {
+        // a file without a case tests as little as none; of one that can't be read that is said
+        let tested = |of: &FileTally| of.file == cases && of.passed + of.failed > 0;
+        let unread = |found: &Diagnostic| *found.file == *cases;
+        if !report.files.iter().any(tested) && !report.findings.iter().any(unread) {
             report.without_cases.push(name.to_owned());
         }
         let shared: Arc<str> = Arc::from(name);

@@ -17,7 +17,7 @@ mod tests;
 
 pub use count::{Axis, age_word, along};
 pub use report::*;
-pub use row::{Context, OwnerWord, PersonWord, RoleWord, Row, Said};
+pub use row::{Context, Held, OwnerWord, PersonWord, RoleWord, Row, Said};
 
 /// Counts rows into a report.
 ///

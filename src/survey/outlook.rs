@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::report::Outlook;
-use super::row::Row;
-use crate::model::RefusalReason;
+use super::row::{Held, Row};
 
 /// Verdict, policy, the refusal's name.
 type Key<'a> = (&'a str, Option<&'a str>, Option<&'a str>);
 
 /// The rows of the table: acts that may go first, then by count.
 pub fn outlook(rows: &[Row]) -> Vec<Outlook> {
-    let mut counts: BTreeMap<Key<'_>, (u64, Option<RefusalReason>)> = BTreeMap::new();
+    let mut counts: BTreeMap<Key<'_>, (u64, Option<Held>)> = BTreeMap::new();
     for row in rows {
         let (verdict, policy, refused) = match &row.said {
             Ok(said) => (
@@ -19,7 +18,7 @@ pub fn outlook(rows: &[Row]) -> Vec<Outlook> {
                 said.policy.as_deref(),
                 said.refused.first().copied(),
             ),
-            Err(reason) => ("not decided", None, Some(*reason)),
+            Err(reason) => ("not decided", None, Some(Held::Refused(*reason))),
         };
         let named = refused.map(|reason| reason.as_str());
         let count = counts
@@ -33,7 +32,7 @@ pub fn outlook(rows: &[Row]) -> Vec<Outlook> {
             verdict: verdict.to_owned(),
             policy: policy.map(str::to_owned),
             refused: refused.map(str::to_owned),
-            meaning: reason.map(|reason| reason.explanation().trim().to_owned()),
+            meaning: reason.map(|reason| reason.explanation().to_owned()),
             tasks,
         })
         .collect();

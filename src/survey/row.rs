@@ -152,10 +152,40 @@ pub struct Said {
     pub verdict: &'static str,
     /// The policy that answered.
     pub policy: Option<Arc<str>>,
-    /// The guards' refusals of an act, the first one first.
-    pub refused: Vec<RefusalReason>,
+    /// What holds an act back, the first one first.
+    pub refused: Vec<Held>,
     /// Whom the task would be handed to.
     pub to: Option<String>,
+}
+
+/// What holds an act back.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Held {
+    /// A guard's refusal.
+    Refused(RefusalReason),
+    /// What a guard wants to know was not read, because the task waits for something else anyway, or a limit was reached:
+    /// nothing is known to be wrong.
+    NotLookedAt,
+}
+
+impl Held {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused(reason) => reason.as_str(),
+            Self::NotLookedAt => "not_looked_at",
+        }
+    }
+
+    /// What it means.
+    pub fn explanation(self) -> &'static str {
+        match self {
+            Self::Refused(reason) => reason.explanation().trim(),
+            Self::NotLookedAt => {
+                "The guards need a person or an account that this survey has not read."
+            }
+        }
+    }
 }
 
 /// A task of the list.

@@ -272,7 +272,7 @@ fn any_row() -> impl Strategy<Value = Row> {
         prop::option::of(Just(RefusalReason::TooOld)).prop_map(|refused| Ok(Said {
             verdict: "retry",
             policy: Some(Arc::from("30-retry.rhai")),
-            refused: refused.into_iter().collect(),
+            refused: refused.into_iter().map(Held::Refused).collect(),
             to: None,
         })),
         Just(Ok(Said {

@@ -6,7 +6,7 @@ use super::row::Row;
 pub fn in_full(row: &Row) -> (String, Option<String>) {
     match &row.said {
         Ok(said) => {
-            let refused: Vec<&str> = said.refused.iter().map(|reason| reason.as_str()).collect();
+            let refused: Vec<&str> = said.refused.iter().map(|held| held.as_str()).collect();
             let refused = (!refused.is_empty()).then(|| refused.join(", "));
             (said.verdict.to_owned(), refused)
         }

@@ -177,6 +177,52 @@ fn cases_that_fail_make_check_fail_with_another_code_than_a_broken_configuration
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
 }
 
+/// Without cases nothing is tested, and that is no good test.
+#[test]
+fn policies_without_cases_are_told_and_not_called_tested() {
+    let files = [("own/10-a.rhai", POLICY), ("own/20-b.rhai", POLICY)];
+    let dir = house("[policy]\ndir = \"own\"\n", &files);
+    let ran = |args: &[&str]| {
+        let output = provtaskd(dir.path(), args);
+        (output.status.code(), said(&output))
+    };
+    let (code, text) = ran(&["policy", "test"]);
+    assert_eq!(code, Some(1), "{text}");
+    for part in [
+        "no cases: nothing was tested of ",
+        "own/10-a.rhai, ",
+        "own/20-b.rhai\n",
+        "error: no policy has a case: nothing was tested",
+        "hint: ",
+    ] {
+        assert!(text.contains(part), "`{part}` is missing:\n{text}");
+    }
+    // it can be used all the same
+    let (code, text) = ran(&["check"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.contains("policy.dir: no cases: nothing was tested of "),
+        "{text}"
+    );
+    assert!(text.contains("good (1 warning)"), "{text}");
+    // a file without a case is none
+    std::fs::write(dir.path().join("own/20-b.test.toml"), "# later\n").expect("written");
+    assert_eq!(ran(&["policy", "test"]).0, Some(1));
+    std::fs::write(dir.path().join("own/20-b.test.toml"), GOOD).expect("written");
+    let (code, text) = ran(&["policy", "test"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.contains("no cases: nothing was tested of ") && !text.contains("20-b.rhai\n"),
+        "{text}"
+    );
+    let (code, text) = ran(&["check"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.contains("no cases: nothing was tested of ") && text.contains("own/10-a.rhai"),
+        "{text}"
+    );
+}
+
 #[test]
 fn a_cron_line_that_nobody_understands_stops_every_command() {
     let dir = house("[schedule]\ncron = [\"61 * * * *\"]\n", &[]);

@@ -508,3 +508,42 @@ async fn a_daemon_that_works_with_the_old_password_forgets_no_stop_of_the_new_on
     let left = drill.count("healable_open");
     drill.judge_leaving(left).await;
 }
+
+/// What is wrong with the policies keeps nobody from asking the server: both are told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn policies_whose_cases_fail_keep_nobody_from_asking_the_server() {
+    let house = House::with(WORLD, "", "[policy]\ndir = \"own\"\n").await;
+    let write = |name: &str, text: &str| {
+        fs::create_dir_all(house.dir.path().join("own")).expect("made");
+        fs::write(house.dir.path().join("own").join(name), text).expect("written");
+    };
+    let case = "[[case]]\nname = \"not so\"\nexpect = { verdict = \"retry\" }\n";
+    write("10-a.rhai", "fn decide(task, facts) { leave(\"all\") }\n");
+    write("10-a.test.toml", case);
+    let ran = |code| {
+        let output = house.cli(&["check", "--online"]);
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{told}{said}");
+        (told, said)
+    };
+    let (told, said) = ran(1);
+    assert!(told.contains(": good; "), "the server: {told}");
+    assert!(!told.contains("good ("), "the policies are not: {told}");
+    assert!(said.contains("10-a.test.toml:1: not so"), "{said}");
+    // nor does one that is broken
+    write("10-a.rhai", "fn decide(task, facts) { leave( }\n");
+    let (told, said) = ran(78);
+    assert!(told.contains(": good; "), "{told}");
+    assert!(said.contains("10-a.rhai:1:"), "{said}");
+    house.nothing_was_written();
+    // both are wrong
+    write("10-a.rhai", "fn decide(task, facts) { leave(\"all\") }\n");
+    house.password("another-horse-2");
+    let (told, said) = ran(1);
+    assert!(!told.contains(": good; "), "{told}");
+    for words in ["10-a.test.toml:1: not so", "refused"] {
+        assert!(said.contains(words), "`{words}`: {said}");
+    }
+    assert_eq!(said.matches("error: ").count(), 2, "{said}");
+}

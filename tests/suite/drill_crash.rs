@@ -49,7 +49,14 @@ async fn killed_while_a_put_hangs(fault: serde_json::Value) {
     drill
         .run_until("30m", "a PUT hangs at the server", held)
         .await;
-    drill.kill_and_restart().await;
+    drill.kill9().await;
+    // nobody reads them while no daemon runs
+    let told = drill.json(&["status", "--json"])["mode_why"].to_string();
+    assert!(
+        told.contains("the next start reads them before it sends"),
+        "{told}"
+    );
+    drill.daemon();
     drill.run_for("12h").await;
     let attempts = drill.json(&["outcomes", "list", "--json"]);
     let attempts = attempts.as_array().expect("a list");

@@ -281,3 +281,49 @@ async fn an_order_whose_words_fit_into_no_record_is_refused_and_ends_nothing() {
     assert_eq!(drill.count("healed"), 6);
     drill.judge().await;
 }
+
+/// No daemon runs, and the policies can't be used: whoever wants nothing sent must not have to mend them first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_goes_on_record_while_the_policies_are_broken_and_no_daemon_runs() {
+    let good = "fn decide(task, facts) { retry() }\n";
+    let mut drill = Setup::of(GROUPS)
+        .config("[policy]\ndir = \"policies\"")
+        .file("policies/10-mine.rhai", good)
+        .start()
+        .await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    let hash = drill.json(&["status", "--json"])["policy_hash"].clone();
+    drill.stop();
+    drill.write(
+        "policies/10-mine.rhai",
+        "fn decide(task, facts) { retry( }\n",
+    );
+    for scope in [&["--target", "AD"][..], &[]] {
+        let said = drill.done(&pause(scope, &["--why", "a change"]));
+        assert!(said.starts_with("paused "), "{said}");
+        assert!(said.contains("10-mine.rhai"), "what is broken: {said}");
+    }
+    let said = drill.done(&["resume", "--target", "AD"]);
+    assert!(said.contains("still paused: everything"), "{said}");
+    // nothing else goes on with policies that nobody can read
+    let (code, said) = failed(&drill, &["approve", "baseline:AD", "--why", "x"]);
+    assert_eq!(code, Some(78), "{said}");
+    drill.write("policies/10-mine.rhai", good);
+    let held = pauses(&drill);
+    assert_eq!((held.len(), &held[0]["why"]), (1, &Value::from("a change")));
+    // no other set is on record as in force
+    let told = drill.json(&["status", "--json"]);
+    assert_eq!(told["policy_hash"], hash);
+    assert!(!told["policy_released"].is_null(), "{told:#}");
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    drill.run_for("2h").await;
+    assert_eq!(drill.count("effects"), 0, "paused");
+    drill.done(&["resume"]);
+    drill.run_for("24h").await;
+    assert_eq!(drill.count("healed"), 6);
+    drill.judge().await;
+}

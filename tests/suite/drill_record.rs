@@ -203,5 +203,22 @@ task = [{ task = "Disable User", failure = "network" }]
     );
     assert!(!told.contains("not among"), "{told}");
     assert!(!drill.done(&["explain", now]).contains("goes on as"));
+    // so do its attempts, each with the id for which it was sent
+    let all = drill.json(&["outcomes", "list", "--json"]);
+    let sent: Vec<&Value> = all.as_array().expect("rows").iter().collect();
+    assert!(sent.len() > 1, "{all:#}");
+    assert!(sent.iter().any(|row| row["task"] == old), "{all:#}");
+    assert!(sent.iter().any(|row| row["task"] != old), "{all:#}");
+    for id in [old.as_str(), now] {
+        let of = ["outcomes", "list", "--task", id];
+        assert_eq!(drill.json(&[&of[..], &["--json"]].concat()), all, "{id}");
+        let output = drill.cli(&of);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("other ids") && said.contains(id), "{said}");
+    }
+    let export = drill.done(&["outcomes", "export", "--task", &old]);
+    assert_eq!(export.lines().count(), sent.len(), "{export}");
+    let none = drill.done(&["outcomes", "list", "--task", "999999"]);
+    assert_eq!(none, "no attempts\n");
     drill.judge_leaving(1).await;
 }

@@ -138,6 +138,15 @@ async fn a_day_is_told_as_it_was_with_a_daemon_and_without() {
         html.contains("6 tasks read as done after a retry"),
         "{html}"
     );
+    drill.done(&["report", "daily", "--out", "day.md"]);
+    let markdown = fs::read_to_string(drill.dir.path().join("day.md")).expect("written");
+    for part in [
+        "# Provisioning tasks, ",
+        "6 tasks read as done after a retry",
+        "| AD | retry | 6 | ",
+    ] {
+        assert!(markdown.contains(part), "`{part}`: {markdown}");
+    }
     // an earlier span holds nothing of it
     let before = report(&drill, &["--from", "2027-02-01", "--to", "2027-02-02"]);
     assert_eq!(sum(&before["attempts"], "attempts"), 0);
@@ -229,6 +238,11 @@ async fn what_can_not_be_reported_is_one_error() {
         assert_eq!(found, Some(code), "{args:?}: {said}");
         assert!(said.contains("hint: "), "{said}");
     }
+    let (_, said) = failed(&drill, &["report", "daily", "--out", "day.csv"]);
+    assert!(
+        said.contains(".txt, .md, .html or .json") && said.contains("audit export"),
+        "{said}"
+    );
     let mut drill = drill;
     drill.daemon();
     drill.run_for("1m").await;

@@ -33,6 +33,7 @@ mod drill_crash;
 mod drill_doubt;
 mod drill_end;
 mod drill_feed;
+mod drill_first;
 mod drill_front;
 mod drill_full;
 mod drill_guard;

@@ -77,7 +77,7 @@ async fn a_report_that_is_made_again_and_again_replaces_its_own_earlier_one() {
     let at = |name: &str| drill.dir.path().join(name);
     let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
     let surveys = ["s.txt", "s.md", "s.html", "s.json", "s.csv"];
-    let days = ["d.txt", "d.html", "d.json"];
+    let days = ["d.txt", "d.md", "d.html", "d.json"];
     // a place that somebody has made beforehand holds nothing that could be lost
     fs::write(at("s.txt"), "").expect("made");
     for _ in 0..2 {

@@ -60,6 +60,12 @@ async fn the_numbers_are_those_of_the_world_and_nothing_is_written() {
             "{task}"
         );
     }
+    // what waits for its release anyway is not read for it: that is no reason to mend anything
+    let open = report["open_access"]["tasks"].as_array().expect("tasks");
+    let held = [open, stale].into_iter().flatten();
+    let held: BTreeSet<&str> = held.filter_map(|task| task["refused"].as_str()).collect();
+    assert!(held.contains("too_old, not_looked_at"), "{held:?}");
+    assert!(!held.iter().any(|of| of.contains("unknown")), "{held:?}");
     // what is new and may go is shown as such: nothing was left unread
     let goes = report["outlook"].as_array().expect("rows").iter();
     let goes: u64 = goes
@@ -380,6 +386,10 @@ async fn a_limit_of_requests_is_kept_and_what_was_not_read_is_called_so() {
         report["tasks"],
         u64::try_from(house.open(|_| true).len()).expect("few")
     );
+    let outlook = report["outlook"].as_array().expect("rows").iter();
+    let held: BTreeSet<&str> = outlook.filter_map(|row| row["refused"].as_str()).collect();
+    assert!(held.contains("not_looked_at"), "{held:?}");
+    assert!(!held.contains("account_unknown"), "{held:?}");
     // whose access is to be taken is read first
     assert!(!listed(&report, "open_access").is_empty());
     // and the next run goes on from there

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::layout::{Width, number, table, word};
-use super::{counted, time};
+use super::{clean, counted, time};
 use crate::control::BacklogView;
 use crate::model::seers::all_of;
 
@@ -24,6 +24,10 @@ fn rows(view: &BacklogView, width: Width) -> String {
     let whose = all_of(&view.logins);
     if view.rows.is_empty() {
         return match view.taken {
+            None if view.pending.is_some() => format!(
+                "{}: what is there when a whole list was read under enforce will wait here\n",
+                clean(view.pending.as_deref().unwrap_or_default())
+            ),
             None => "enforce was never on, so that there is no old backlog yet: what is there when it is switched on will wait here\n".to_owned(),
             Some(taken) => format!("nothing of the old backlog of {} waits for a person in what is visible to {whose}\n", time(taken)),
         };
@@ -88,6 +92,10 @@ fn rows(view: &BacklogView, width: Width) -> String {
         Some(taken) => format!(
             "they were there when enforce was switched on at {} or for their target or action later, or are too old",
             time(taken)
+        ),
+        None if view.pending.is_some() => format!(
+            "they are too old; {}, and what is there then will wait as well",
+            clean(view.pending.as_deref().unwrap_or_default())
         ),
         None => "they are too old; enforce was never on, and what is there then will wait as well"
             .to_owned(),

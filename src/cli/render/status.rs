@@ -200,7 +200,9 @@ fn logins(out: &mut String, rows: &[LoginRow], width: Width) {
         ],
         rows.iter().map(|row| {
             let state = match &row.state {
+                LoginView::Untried if row.reads_sent > 0 => "asked, no list yet",
                 LoginView::Untried => "not tried",
+                LoginView::Good if row.list_read.is_none() => "good, no list yet",
                 LoginView::Good if row.in_last_cycle => "good",
                 LoginView::Good => "good, not read in the last cycle",
                 LoginView::Stopped { .. } => "STOPPED",
@@ -292,6 +294,10 @@ pub fn status(view: &StatusView, width: Width) -> String {
         [] => mode,
         modes => format!("{mode}; beside it, the lowest wins: {}", modes.join(", ")),
     };
+    let not_yet = view.cycle.as_ref().map_or_else(
+        || "not read yet".to_owned(),
+        |cycle| format!("not counted yet: {}", cycle.words(true)),
+    );
     let policy = match (&view.policy_hash, &view.policy_released) {
         (None, _) => "none loaded".to_owned(),
         (Some(hash), None) => format!("{hash}, not released"),
@@ -307,6 +313,7 @@ pub fn status(view: &StatusView, width: Width) -> String {
     };
     let login = match &view.login_state {
         LoginView::Untried if idle => UNKNOWN.to_owned(),
+        LoginView::Untried if view.reads_sent > 0 => "asked, no answer yet".to_owned(),
         LoginView::Untried => "not tried yet".to_owned(),
         LoginView::Good => "good".to_owned(),
         LoginView::Stopped { since, why } if view.logins.len() > 1 => format!(
@@ -348,7 +355,7 @@ pub fn status(view: &StatusView, width: Width) -> String {
             ) + not_read.as_str()
         }
         None if idle => UNKNOWN.to_owned(),
-        None => "not read yet".to_owned(),
+        None => not_yet.clone(),
     };
     let cycle = match (view.last_cycle, view.last_cycle_ms) {
         (Some(at), Some(ms)) => format!("{}, {ms} ms", time(at)),
@@ -357,7 +364,10 @@ pub fn status(view: &StatusView, width: Width) -> String {
     };
     let next = match view.next_cycle {
         None if idle => "none while no daemon runs".to_owned(),
-        at => opt_time(at),
+        at => match &view.cycle {
+            None => opt_time(at),
+            Some(cycle) => format!("under way since {}", time(cycle.since)),
+        },
     };
     let requests = if idle {
         UNKNOWN.to_owned()
@@ -486,7 +496,7 @@ pub fn status(view: &StatusView, width: Width) -> String {
     if view.tasks_visible.is_none() && !view.targets.is_empty() {
         let text = match idle {
             true => format!("{UNKNOWN}; the other columns are of the store"),
-            false => "not read yet; the other columns are of the store".to_owned(),
+            false => format!("{not_yet}; the other columns are of the store"),
         };
         paragraph(&mut out, width, "visible, rejected: ", HANGING, &text);
     }

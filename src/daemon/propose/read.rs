@@ -2,14 +2,18 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Wish, needs};
 use crate::daemon::collect::{Wanted, collector};
 use crate::daemon::evaluate::{Behind, CycleError};
 use crate::daemon::facts::Surroundings;
 use crate::daemon::memory::Memory;
-use crate::model::{Kind, ProcessKey};
+use crate::model::{Kind, Login, ProcessKey, TaskId};
+
+/// Wishes whose readings are made together. Those of one part are complete before those of the next begin: where time
+/// runs out the first ones may go, and not all of them lack something.
+const READ_AT_ONCE: usize = 200;
 
 /// Reads people, accounts and possible responses for the wishes that only lack facts, the most urgent first; false where
 /// time ran out before the end.
@@ -18,47 +22,23 @@ pub(super) async fn read(
     memory: &mut Memory,
     wishes: &[(Wish, Behind)],
 ) -> Result<bool, CycleError> {
-    let mut people = BTreeSet::new();
-    let mut asked: HashSet<&ProcessKey> = HashSet::new();
-    let mut processes: Vec<Wanted> = Vec::new();
-    let mut responses = Vec::new();
-    for (wish, _) in wishes {
-        let needs = needs(around, wish);
-        let task = &around.snapshot.tasks[wish.row];
-        if needs.beneficiary
-            && let Some(login) = &task.beneficiary
-        {
-            people.insert(login.clone());
-        }
-        if needs.process
-            && let Some(key) = &task.process
-        {
-            let gives_to = task.beneficiary.clone().filter(|_| needs.beneficiary);
-            // an account of which access is to be taken and given is read for both
-            if asked.insert(key) {
-                processes.push(Wanted {
-                    key: key.clone(),
-                    fingerprint: around.accounts.fingerprint(key),
-                    gives_to,
-                    takes: wish.decision.kind.takes_access(),
-                });
-            } else if gives_to.is_some()
-                && let Some(known) = processes.iter_mut().find(|known| known.key == *key)
-            {
-                known.gives_to = known.gives_to.take().or(gives_to);
-            }
-        }
-        if needs.responses {
-            responses.push(task.id.clone());
-        }
-    }
-    let share = around.bench.settings.guard.fact_age / 4;
-    let until = around.bench.clock.now().saturating_add(share);
+    let until = around
+        .bench
+        .clock
+        .now()
+        .saturating_add(share(around, memory));
     let until = until.unwrap_or(Timestamp::MAX);
-    let mut reader = collector(around.bench, memory);
-    reader.people(people).await?;
-    reader.processes(processes, until).await?;
-    reader.responses(responses, until).await?;
+    let mut asked: HashSet<&ProcessKey> = HashSet::new();
+    for part in wishes.chunks(READ_AT_ONCE) {
+        let wanted = wanted(around, part, &mut asked);
+        let mut reader = collector(around.bench, memory);
+        if around.bench.clock.now() <= until {
+            reader.people(wanted.people).await?;
+        }
+        // past that time nothing is asked any more, and what takes access learns that
+        reader.processes(wanted.processes, until).await?;
+        reader.responses(wanted.responses, until).await?;
+    }
     if !asked.is_empty() && !memory.cache.finished_shown {
         // accounts that were only being made show nothing finished; one that is in use tells whether it would be shown
         let others = in_use(around, &asked);
@@ -67,6 +47,67 @@ pub(super) async fn read(
             .await?;
     }
     Ok(around.bench.clock.now() <= until)
+}
+
+/// How long a cycle reads for the guards: what was read first must not grow too old while the rest is read. The first
+/// one after a start takes a fifth of that, where another follows: what was read is gone with the process, so that one
+/// that is ended often would only read, and never send.
+fn share(around: &Surroundings<'_>, memory: &Memory) -> SignedDuration {
+    let share = around.bench.settings.guard.fact_age / 4;
+    if memory.cycle <= 1 && around.bench.hints_beside {
+        share / 5
+    } else {
+        share
+    }
+}
+
+/// What is to be read for some wishes.
+struct Needed {
+    people: BTreeSet<Login>,
+    processes: Vec<Wanted>,
+    responses: Vec<TaskId>,
+}
+
+fn wanted<'a>(
+    around: &Surroundings<'a>,
+    wishes: &[(Wish, Behind)],
+    asked: &mut HashSet<&'a ProcessKey>,
+) -> Needed {
+    let mut needed = Needed {
+        people: BTreeSet::new(),
+        processes: Vec::new(),
+        responses: Vec::new(),
+    };
+    for (wish, _) in wishes {
+        let needs = needs(around, wish);
+        let task = &around.snapshot.tasks[wish.row];
+        if needs.beneficiary
+            && let Some(login) = &task.beneficiary
+        {
+            needed.people.insert(login.clone());
+        }
+        if needs.process
+            && let Some(key) = &task.process
+        {
+            let gives_to = task.beneficiary.clone().filter(|_| needs.beneficiary);
+            // an account of which access is to be taken and given is read for both
+            let known = needed.processes.iter_mut().find(|known| known.key == *key);
+            if let Some(known) = known {
+                known.gives_to = known.gives_to.take().or(gives_to);
+            } else if asked.insert(key) || gives_to.is_some() {
+                needed.processes.push(Wanted {
+                    key: key.clone(),
+                    fingerprint: around.accounts.fingerprint(key),
+                    gives_to,
+                    takes: wish.decision.kind.takes_access(),
+                });
+            }
+        }
+        if needs.responses {
+            needed.responses.push(task.id.clone());
+        }
+    }
+    needed
 }
 
 /// Some accounts beside these on which something else than their creation is open.

@@ -1,5 +1,6 @@
-//! How far a survey is, for whoever waits for it; it knows nothing of what is read.
+//! How far a survey or a cycle is, for whoever waits for it; it knows nothing of what is read.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::oig::Client;
@@ -12,6 +13,7 @@ pub struct Progress(Arc<Shown>);
 struct Shown {
     client: OnceLock<Client>,
     stage: Mutex<(&'static str, usize, usize)>,
+    pages: Arc<AtomicU32>,
 }
 
 impl Progress {
@@ -27,6 +29,25 @@ impl Progress {
                 done.min(wanted)
             ),
         }
+    }
+
+    /// What is being done after the lists, with its counts; nothing while they are read.
+    pub fn stage(&self) -> String {
+        let (what, done, wanted) = *self.0.stage.lock().unwrap_or_else(PoisonError::into_inner);
+        match wanted {
+            0 => String::new(),
+            _ => format!("{what}: {} of {wanted}", done.min(wanted)),
+        }
+    }
+
+    /// Counts the pages of lists.
+    pub fn pages(&self) -> &Arc<AtomicU32> {
+        &self.0.pages
+    }
+
+    /// Pages that were read so far.
+    pub fn pages_read(&self) -> u32 {
+        self.0.pages.load(Ordering::Relaxed)
     }
 
     /// The requests of this client are the ones to count.

@@ -235,7 +235,7 @@ fn table(out: &mut String, heads: &[&str], rows: impl Iterator<Item = Vec<String
 }
 
 /// A text that is nothing but text.
-fn text(text: &str) -> String {
+pub fn text(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -7,7 +7,7 @@ mod markdown;
 
 pub use csv::csv;
 pub use html::{escape, html};
-pub use markdown::markdown;
+pub use markdown::{markdown, text as plain_in_markdown};
 
 use jiff::Timestamp;
 
