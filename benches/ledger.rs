@@ -26,8 +26,9 @@ use provtaskd::model::settings::{
     DeliverySettings, GovernorSettings, GuardSettings, Modes, StoreSettings, TargetLimits,
 };
 use provtaskd::model::{
-    Action, ActionName, BatchId, CycleId, Decision, Digest, Kind, Known, LineageId, Login, Mode,
-    PolicyHash, ProcessKey, ReceiptStatus, Snapshot, TargetName, Task, TaskId, TaskStatus, Verdict,
+    Action, ActionName, Answer, BatchId, CycleId, Decision, Digest, Kind, Known, LineageId, Login,
+    Mode, PolicyHash, ProcessKey, ReceiptStatus, Snapshot, TargetName, Task, TaskId, TaskStatus,
+    Verdict,
 };
 use provtaskd::policy::{InputsWriter, Worded};
 
@@ -426,19 +427,21 @@ fn decision(task: &Task, lineage: LineageId, inputs: Digest) -> Decision {
         process: task.process.clone(),
         definition: task.definition(),
         kind: Kind::Revoke,
-        verdict: Some(Verdict::Act {
-            action: Action::Retry,
-            after: None,
-            because: Some(Arc::from("may heal by itself: network")),
-            priority: 100,
+        answer: Arc::new(Answer {
+            verdict: Some(Verdict::Act {
+                action: Action::Retry,
+                after: None,
+                because: Some(Arc::from("may heal by itself: network")),
+                priority: 100,
+            }),
+            policy: Some(Arc::from("30-retry.rhai")),
+            line: Some(14),
+            hash: PolicyHash::new(&"ab".repeat(32)),
+            fault: None,
         }),
-        policy: Some(Arc::from("30-retry.rhai")),
-        line: Some(14),
-        hash: PolicyHash::new(&"ab".repeat(32)),
         inputs,
         moment: None,
         read: Arc::default(),
-        fault: None,
         due: None,
         version: task.version(),
     }

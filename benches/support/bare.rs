@@ -16,8 +16,8 @@ use provtaskd::model::facts::{
 use provtaskd::model::hash::FastSet;
 use provtaskd::model::settings::Settings;
 use provtaskd::model::{
-    BatchId, Clock, Decision, Digest, Facts, Known, LineageId, Owner, ReceiptStatus, TargetName,
-    Task, TaskId, Verdict,
+    Answer, BatchId, Clock, Decision, Digest, Facts, Known, LineageId, Owner, ReceiptStatus,
+    TargetName, Task, TaskId, Verdict,
 };
 use provtaskd::oig::{Client, LoginState, WriteItem, receipts};
 use provtaskd::policy::{Class, Evaluated, PolicySet, load};
@@ -149,14 +149,16 @@ impl Loop {
             process: task.process.clone(),
             definition: task.definition(),
             kind: self.kinds[row],
-            verdict: evaluated.verdict,
-            policy: evaluated.policy,
-            line: evaluated.line,
-            hash: self.policies.hash().clone(),
+            answer: Arc::new(Answer {
+                verdict: evaluated.verdict,
+                policy: evaluated.policy,
+                line: evaluated.line,
+                hash: self.policies.hash().clone(),
+                fault: evaluated.fault.map(|fault| fault.one_line()),
+            }),
             inputs: evaluated.inputs,
             moment: None,
             read: evaluated.read,
-            fault: evaluated.fault.map(|fault| fault.one_line()),
             due,
             version: self.versions[row],
         })

@@ -428,6 +428,7 @@ pub fn item(
         Some(line) => format!("{policy}:{line}"),
         None => policy.to_string(),
     });
+    let answer = Arc::clone(&decision.answer);
     PlanItem {
         verdict_text: verdict_text(decision.verdict.as_ref()),
         relook: relook.or_else(|| refusals.iter().filter_map(|r| r.until).min()),
@@ -439,14 +440,14 @@ pub fn item(
         beneficiary: text.beneficiary.clone(),
         owner: text.owner.clone(),
         status: text.status.clone(),
-        verdict: decision.verdict,
+        verdict: answer.verdict.clone(),
         rule,
         read: decision
             .read
             .iter()
             .map(|(name, value)| (name.to_string(), value.to_string()))
             .collect(),
-        fault: decision.fault,
+        fault: answer.fault.clone(),
         refusals: refusals.iter().map(RefusalView::from).collect(),
         due: decision.due,
     }

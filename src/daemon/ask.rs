@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::evaluate::{Bench, CycleError};
-use crate::model::{Facts, Task};
+use crate::model::{Facts, Fields, Snapshot, Task};
 use crate::policy::{InputsWriter, Worded};
 
 /// One task on its way to a decision.
@@ -89,6 +89,22 @@ impl Asked {
         all.extend(second.await.map_err(|_| CycleError::Worker)?);
         Ok(all)
     }
+}
+
+/// Takes fields and reasons out of all rows; answers those of the rows that are decided, in their order.
+pub(super) fn texts(
+    snapshot: &mut Snapshot,
+    to_decide: &[(usize, u64)],
+) -> Vec<(Fields, Option<Arc<str>>)> {
+    let mut rows = to_decide.iter().map(|(row, _)| *row).peekable();
+    let mut texts = Vec::with_capacity(to_decide.len());
+    for (row, task) in snapshot.tasks.iter_mut().enumerate() {
+        let own = (task.fields.take(), task.reason.take());
+        if rows.next_if_eq(&row).is_some() {
+            texts.push(own);
+        }
+    }
+    texts
 }
 
 fn decider(bench: &Bench, mut words: InputsWriter, room: usize) -> Decider {

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::account::{Accounts, RowState};
 use super::another::{self, Stranger};
-use super::ask::{Candidate, Decided, Deciders};
+use super::ask::{Candidate, Decided, Deciders, texts};
 use super::collect::{Readers, collector};
 use super::describe::{self, RowText};
 use super::facts::Surroundings;
@@ -29,8 +29,8 @@ use crate::model::hash::{FastMap, FastSet};
 use crate::model::settings::Settings;
 use crate::model::two;
 use crate::model::{
-    Clock, CycleId, Decision, Kind, Known, LineageId, Login, Owner, Refusal, RefusalReason, Road,
-    Snapshot, TargetName, Task, TaskId, Verdict,
+    Answer, Clock, CycleId, Decision, Kind, Known, LineageId, Login, Owner, Refusal, RefusalReason,
+    Road, Snapshot, TargetName, Task, TaskId, Verdict,
 };
 use crate::oig::{Client, Logins, OigError};
 use crate::policy::{Class, Need, PolicySet, Worded};
@@ -97,16 +97,17 @@ pub struct Proposal {
     /// The decision.
     pub decision: Arc<Decision>,
     /// The guards' proof, or every refusal, the first one first.
-    pub guard: Result<Passed, Vec<Refusal>>,
+    pub guard: Result<Box<Passed>, Vec<Refusal>>,
     /// What the row shows beside the decision.
     pub behind: Behind,
 }
 
-/// What a row shows that its act needs when it is sent; by itself, since tables of very many have room for more.
-pub type Behind = Box<Shown>;
+/// What a row shows that its act needs when it is sent; by itself, since tables of very many have room for more,
+/// and one for all neighbours that show the same.
+pub type Behind = Arc<Shown>;
 
 /// What lies in [`Behind`].
-#[derive(Clone, Debug)]
+#[derive(PartialEq, Debug)]
 pub struct Shown {
     /// The access request; reassign items carry it.
     pub request: Option<Arc<str>>,
@@ -322,7 +323,7 @@ pub async fn evaluate_list(
     let to_decide = changed(&around, memory, &rows, &mut out);
     // what only policies read leaves the rows, and memory with its decision: all fields, and what the server gave
     // as reason, often the longest text of a row. Of what is not decided nobody reads it
-    let mut texts = super::facts::texts(&mut snapshot, &to_decide).into_iter();
+    let mut texts = texts(&mut snapshot, &to_decide).into_iter();
     let around = Surroundings {
         bench,
         snapshot: &snapshot,
@@ -524,15 +525,17 @@ fn remember(
         definition: memory.definition(&task),
         kind: around.kinds[row],
         read: Arc::clone(&evaluated.read),
-        policy: evaluated.policy.clone(),
-        line: evaluated.line,
-        hash: around.bench.policies.hash().clone(),
+        answer: memory.answer(Answer {
+            policy: evaluated.policy.clone(),
+            line: evaluated.line,
+            hash: around.bench.policies.hash().clone(),
+            fault: evaluated.fault.as_ref().map(|fault| fault.one_line()),
+            verdict: evaluated.verdict,
+        }),
         inputs: evaluated.inputs.clone(),
         moment: Some(moment),
-        fault: evaluated.fault.as_ref().map(|fault| fault.one_line()),
         due,
         version: around.accounts.version(row),
-        verdict: evaluated.verdict,
     };
     let acts = matches!(decision.verdict, Some(Verdict::Act { .. }));
     let said = said_print(&decision);

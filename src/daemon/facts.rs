@@ -12,7 +12,7 @@ use super::memory::Memory;
 use super::owners::{self, Loads};
 use crate::model::facts::{AccountView, DefinitionMemory, Facts, History, Known, Now};
 use crate::model::task::Wide;
-use crate::model::{Fields, Kind, LineageId, Owner, Road, Snapshot, Task, TaskId};
+use crate::model::{Kind, LineageId, Owner, Road, Snapshot, Task, TaskId};
 use crate::policy::{Class, Need};
 
 /// Everything beside the row that one cycle has at hand.
@@ -223,20 +223,4 @@ impl Surroundings<'_> {
             .wrapping_add(account.rotate_left(31))
             .wrapping_add(last.rotate_left(47))
     }
-}
-
-/// Takes fields and reasons out of all rows; answers those of the rows that are decided, in their order.
-pub(super) fn texts(
-    snapshot: &mut Snapshot,
-    to_decide: &[(usize, u64)],
-) -> Vec<(Fields, Option<Arc<str>>)> {
-    let mut rows = to_decide.iter().map(|(row, _)| *row).peekable();
-    let mut texts = Vec::with_capacity(to_decide.len());
-    for (row, task) in snapshot.tasks.iter_mut().enumerate() {
-        let own = (task.fields.take(), task.reason.take());
-        if rows.next_if_eq(&row).is_some() {
-            texts.push(own);
-        }
-    }
-    texts
 }

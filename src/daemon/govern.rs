@@ -168,7 +168,7 @@ impl Core {
         let senders = self.senders();
         let (mut records, mut places) = (Vec::new(), VecDeque::new());
         let mut refusals: BTreeMap<RefusalReason, u64> = found.still_refused;
-        let mut wanted: Vec<(Arc<Decision>, Passed)> = Vec::with_capacity(many);
+        let mut wanted: Vec<(Arc<Decision>, Box<Passed>)> = Vec::with_capacity(many);
         let mut refused: Vec<(Arc<Decision>, Refusal)> = Vec::new();
         let mut behinds: FastMap<LineageId, Behind> = FastMap::default();
         behinds.reserve(many);

@@ -21,8 +21,8 @@ use crate::ledger::{Justification, Ledger, LedgerError, Unjustified};
 use crate::model::hash::FastMap;
 use crate::model::task::DefinitionId;
 use crate::model::{
-    Action, ActionName, AttemptState, BatchId, Clock, Decision, Digest, Kind, LineageId, Login,
-    PolicyHash, ProcessKey, ReceiptStatus, Refusal, TargetName, Task, TaskId, Verdict,
+    Action, ActionName, Answer, AttemptState, BatchId, Clock, Decision, Digest, Kind, LineageId,
+    Login, PolicyHash, ProcessKey, ReceiptStatus, Refusal, TargetName, Task, TaskId, Verdict,
 };
 use crate::oig::{Client, PutEnd, WriteItem, receipts};
 
@@ -308,14 +308,16 @@ impl Wish {
             process: self.process.clone(),
             definition: self.definition.clone(),
             kind: self.kind,
-            verdict: None,
-            policy: None,
-            line: None,
-            hash: hash.clone(),
+            answer: Arc::new(Answer {
+                verdict: None,
+                policy: None,
+                line: None,
+                hash: hash.clone(),
+                fault: None,
+            }),
             inputs: Digest::new(""),
             moment: None,
             read: Arc::default(),
-            fault: None,
             due: None,
             version: 0,
         }

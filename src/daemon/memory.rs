@@ -15,7 +15,8 @@ use crate::model::hash::{FastMap, FastSet};
 use crate::model::seers::Bits;
 use crate::model::task::DefinitionId;
 use crate::model::{
-    Decision, DefKey, LineageId, ReadValue, Refusal, RefusalReason, TargetName, Task, Verdict,
+    Answer, Decision, DefKey, LineageId, ReadValue, Refusal, RefusalReason, TargetName, Task,
+    Verdict,
 };
 
 /// A decision that reads the clock is looked at again after this at the latest.
@@ -105,6 +106,8 @@ pub struct Memory {
     pub definitions: FastSet<DefinitionId>,
     /// What the last row showed of its own, with its definition: mostly the next one shows the same.
     pub defined: Option<(Shows, Option<DefinitionId>)>,
+    /// What the last task was answered.
+    pub answered: Option<Arc<Answer>>,
     /// What inputs are put into words with: what tasks of one sort share is told once, over all cycles.
     pub words: Writers,
     /// Rejected tasks that no login's list shows, by owner, as the last pass found it in which all lists were read.
@@ -140,6 +143,14 @@ impl Memory {
             .filter(|(by, until)| *until > now && shows(*by, *until))
             .map(|(_, until)| until)
             .min()
+    }
+
+    /// An answer, as the task before has it where that one is the same: mostly it is.
+    pub fn answer(&mut self, own: Answer) -> Arc<Answer> {
+        match &self.answered {
+            Some(same) if **same == own => Arc::clone(same),
+            _ => Arc::clone(self.answered.insert(Arc::new(own))),
+        }
     }
 
     /// The definition of a row, as other rows have it.

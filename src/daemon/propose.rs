@@ -559,7 +559,7 @@ fn refused(wish: Wish, behind: Behind, refusals: Vec<Refusal>) -> Proposal {
     }
 }
 
-fn passed_on(wish: Wish, behind: Behind, passed: Passed) -> Proposal {
+fn passed_on(wish: Wish, behind: Behind, passed: Box<Passed>) -> Proposal {
     Proposal {
         behind,
         decision: wish.decision,
@@ -567,11 +567,11 @@ fn passed_on(wish: Wish, behind: Behind, passed: Passed) -> Proposal {
     }
 }
 
-fn behind(around: &Surroundings<'_>, wish: &Wish) -> Behind {
+fn shown(around: &Surroundings<'_>, wish: &Wish) -> Shown {
     let task = &around.snapshot.tasks[wish.row];
-    Box::new(Shown {
+    Shown {
         request: task.request.clone(),
         owner: task.owner.clone(),
         login: around.snapshot.further(wish.row).cloned(),
-    })
+    }
 }

@@ -234,7 +234,7 @@ mod tests {
     use crate::ledger::{ClaimRequest, Ledger, Sighting};
     use crate::model::settings::DeliverySettings;
     use crate::model::{
-        Action, ActionName, BatchId, CycleId, Decision, Digest, Kind, Known, PolicyHash,
+        Action, ActionName, Answer, BatchId, CycleId, Decision, Digest, Kind, Known, PolicyHash,
         ProcessKey, TargetName,
     };
 
@@ -277,14 +277,16 @@ mod tests {
             process: Some(ProcessKey::new("90")),
             definition: None,
             kind: Kind::Create,
-            verdict: None,
-            policy: None,
-            line: None,
-            hash: PolicyHash::new("h"),
+            answer: Arc::new(Answer {
+                verdict: None,
+                policy: None,
+                line: None,
+                hash: PolicyHash::new("h"),
+                fault: None,
+            }),
             inputs: Digest::new("d"),
             moment: None,
             read: Arc::default(),
-            fault: None,
             due: None,
             version: 0,
         };

@@ -12,8 +12,8 @@ use crate::control::{
 };
 use crate::ledger::record::{Actor, ClaimItem, DecidedItem, Event, EventBody, How};
 use crate::model::{
-    Action, AttemptState, BatchId, Decision, Facts, LineageId, Outcome, PolicyHash, ReceiptStatus,
-    RefusalReason, Task, TaskId, attempt,
+    Action, Answer, AttemptState, BatchId, Decision, Facts, LineageId, Outcome, PolicyHash,
+    ReceiptStatus, RefusalReason, Task, TaskId, attempt,
 };
 
 /// Rows of one answer; about 15 MB.
@@ -254,12 +254,10 @@ impl Core {
             status: "as recorded".to_owned(),
             ..said
         };
-        let (target, definition) = self.ledger.read(|index| {
-            (
-                index.target(decided.lineage).cloned(),
-                index.definition(decided.lineage).cloned(),
-            )
-        });
+        let of = decided.lineage;
+        let (target, definition) = self
+            .ledger
+            .read(|index| (index.target(of).cloned(), index.definition(of).cloned()));
         let decision = Decision {
             task: decided.task.clone(),
             lineage: decided.lineage,
@@ -267,19 +265,21 @@ impl Core {
             process: None,
             definition,
             kind: decided.kind,
-            verdict: decided.verdict.clone(),
-            policy: decided.policy.clone(),
-            line: decided.line,
-            hash: PolicyHash::new(decided.hash.as_str()),
+            answer: Answer {
+                verdict: decided.verdict.clone(),
+                policy: decided.policy.clone(),
+                line: decided.line,
+                hash: PolicyHash::new(decided.hash.as_str()),
+                fault: decided.fault.as_ref().map(ToString::to_string),
+            }
+            .into(),
             inputs: decided.inputs.clone(),
             moment: decided.moment.clone(),
             read: decided.read.clone(),
-            fault: decided.fault.as_ref().map(ToString::to_string),
             due: None,
             version: decided.version,
         };
-        let refusals: Vec<_> = decided.refusal.iter().cloned().collect();
-        item(decision, &refusals, decided.relook, &text)
+        item(decision, decided.refusal.as_slice(), decided.relook, &text)
     }
 
     /// Task and facts as they were decided on; none where they are not kept any more.

@@ -149,6 +149,10 @@ impl Queues {
         while let Some(item) = kept.pop_back() {
             items.push_front(item);
         }
+        if items.is_empty() {
+            // of very many the place is wanted for what is recorded of them
+            *items = VecDeque::new();
+        }
         first.map(|(action, login)| Pick {
             action,
             login,
@@ -211,7 +215,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{Action, Decision, Digest, Kind, PolicyHash, TaskId};
+    use crate::model::{Action, Answer, Decision, Digest, Kind, PolicyHash, TaskId};
 
     fn item(lineage: u64, process: u8, target: u8, retry: bool) -> Admitted {
         let action = if retry {
@@ -229,14 +233,16 @@ mod tests {
             process: Some(ProcessKey::new(&process.to_string())),
             definition: None,
             kind: Kind::Change,
-            verdict: None,
-            policy: None,
-            line: None,
-            hash: PolicyHash::new("h"),
+            answer: Arc::new(Answer {
+                verdict: None,
+                policy: None,
+                line: None,
+                hash: PolicyHash::new("h"),
+                fault: None,
+            }),
             inputs: Digest::new("d"),
             moment: None,
             read: Arc::default(),
-            fault: None,
             due: None,
             version: 0,
         };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::guard::Passed;
 use crate::model::{Action, Decision, ProcessKey, ReadValue, TargetName};
 
 /// Which queue an admitted act goes to; revokes and disables never wait behind anything else.
@@ -22,12 +23,11 @@ pub enum Lane {
 #[derive(Debug)]
 pub struct Admitted {
     decision: Arc<Decision>,
-    action: Action,
+    /// What the guards have said, with what is to be sent; by itself, since very many wait in lists and queues.
+    passed: Box<Passed>,
     target: TargetName,
     lane: Lane,
     priority: i32,
-    facts_from: Option<Timestamp>,
-    rests: Arc<[ReadValue]>,
     alone: bool,
 }
 
@@ -35,28 +35,19 @@ impl Admitted {
     /// For the governor alone: `decision` has passed guards and gates.
     pub(in crate::governor) fn new(
         decision: Arc<Decision>,
-        action: Action,
+        passed: Box<Passed>,
         target: TargetName,
         lane: Lane,
         priority: i32,
-        facts_from: Option<Timestamp>,
     ) -> Self {
         Self {
             decision,
-            action,
+            passed,
             target,
             lane,
             priority,
-            facts_from,
-            rests: Arc::default(),
             alone: false,
         }
-    }
-
-    /// For the governor alone: what the guards have read for it.
-    pub(in crate::governor) fn resting_on(self, rests: &Arc<[ReadValue]>) -> Self {
-        let rests = Arc::clone(rests);
-        Self { rests, ..self }
     }
 
     /// For the governor alone: the request that it was sent in last has failed as a whole.
@@ -68,7 +59,8 @@ impl Admitted {
     #[cfg(test)]
     #[allow(dead_code)]
     pub(crate) fn for_test(decision: Decision, action: Action, target: TargetName) -> Self {
-        Self::new(Arc::new(decision), action, target, Lane::Usual, 0, None)
+        let passed = Passed::for_test(&decision, action, Timestamp::UNIX_EPOCH);
+        Self::new(Arc::new(decision), Box::new(passed), target, Lane::Usual, 0)
     }
 
     /// The same, as though its last request had failed as a whole.
@@ -82,7 +74,7 @@ impl Admitted {
     #[cfg(test)]
     #[allow(dead_code)]
     pub(crate) fn with_facts_from(mut self, at: Timestamp) -> Self {
-        self.facts_from = Some(at);
+        self.passed = Box::new(self.passed.with_facts_from(at));
         self
     }
 
@@ -98,7 +90,7 @@ impl Admitted {
 
     /// What is to be sent.
     pub fn action(&self) -> &Action {
-        &self.action
+        self.passed.action()
     }
 
     /// The target whose limits hold.
@@ -118,12 +110,12 @@ impl Admitted {
 
     /// The time of the oldest reading that the guards' proof rests on, where it rests on any.
     pub fn facts_from(&self) -> Option<Timestamp> {
-        self.facts_from
+        self.passed.facts_from()
     }
 
     /// What the guards have read for it, by name; nothing of what gives no access.
     pub fn rests(&self) -> &Arc<[ReadValue]> {
-        &self.rests
+        self.passed.rests()
     }
 
     /// True where it goes out in a request of its own: the last one failed as a whole, and one of those

@@ -133,7 +133,7 @@ pub struct Governor {
 
 struct Candidate {
     decision: Arc<Decision>,
-    passed: Passed,
+    passed: Box<Passed>,
     target: TargetName,
     lane: Lane,
     priority: i32,
@@ -208,10 +208,10 @@ impl Governor {
 
     /// Says what of the wanted may happen now. Each decision comes with the guards' proof for its
     /// own act; caps count over the whole interval, also when this is called more than once in it.
-    pub fn govern<D: Into<Arc<Decision>> + Send>(
+    pub fn govern<D: Into<Arc<Decision>> + Send, P: Into<Box<Passed>> + Send>(
         &mut self,
         now: Timestamp,
-        wanted: Vec<(D, Passed)>,
+        wanted: Vec<(D, P)>,
         history: &(dyn Fn(LineageId) -> History + Sync),
     ) -> Governed {
         let here = self.state.tick(now);
@@ -219,8 +219,9 @@ impl Governor {
         let mut candidates = Vec::with_capacity(wanted.len());
         // the gates of one act know nothing of the others, so that many are asked at the same time; what
         // they say is taken in its order
-        let one =
-            |(decision, passed): (D, Passed)| self.candidate(now, decision.into(), passed, history);
+        let one = |(decision, passed): (D, P)| {
+            self.candidate(now, decision.into(), passed.into(), history)
+        };
         two::each(wanted.into_iter(), &one, |asked| match asked {
             Ok(candidate) => candidates.push(candidate),
             Err(refused) => out.refused.push(*refused),
@@ -247,13 +248,11 @@ impl Governor {
                     self.take(&candidate, here);
                     let admitted = Admitted::new(
                         candidate.decision,
-                        candidate.passed.action().clone(),
+                        candidate.passed,
                         candidate.target,
                         candidate.lane,
                         candidate.priority,
-                        candidate.passed.facts_from(),
-                    )
-                    .resting_on(candidate.passed.rests());
+                    );
                     out.admitted.push(admitted.alone(candidate.alone));
                 }
             }
@@ -294,7 +293,7 @@ impl Governor {
         &self,
         now: Timestamp,
         decision: Arc<Decision>,
-        passed: Passed,
+        passed: Box<Passed>,
         history: &(dyn Fn(LineageId) -> History + Sync),
     ) -> Result<Candidate, Box<(Arc<Decision>, Refusal)>> {
         let Some(target) = decision.target.clone() else {

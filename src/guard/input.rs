@@ -245,6 +245,15 @@ impl Passed {
             rests: Arc::default(),
         }
     }
+
+    /// The same, as though it rested on a reading of that time.
+    #[cfg(test)]
+    pub(crate) fn with_facts_from(self, at: Timestamp) -> Self {
+        Self {
+            facts_from: Some(at),
+            ..self
+        }
+    }
 }
 
 /// One guard: by what it rests on.

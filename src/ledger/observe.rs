@@ -245,7 +245,9 @@ impl Work {
         let mut there = Vec::new();
         let mut doubts: Vec<(&Vec<LineageId>, Vec<TaskId>)> = Vec::new();
         let mut doubt_about: FastMap<&Vec<LineageId>, usize> = FastMap::default();
-        for (new, to) in walk.newcomers.iter().zip(joins) {
+        // with what is recorded of them memory is fullest: they end with this loop
+        let newcomers = std::mem::take(&mut walk.newcomers);
+        for (new, to) in newcomers.into_iter().zip(joins) {
             let (task, view) = (&tasks[new.at], &mut walk.views[new.at]);
             match to {
                 Join::Undecided => continue,

@@ -53,8 +53,8 @@ use crate::dispatch::batch::Batch;
 use crate::governor::Admitted;
 use crate::model::settings::DeliverySettings;
 use crate::model::{
-    Action, ActionName, AttemptEvent, AttemptState, BatchId, CycleId, Decision, DefKey, Digest,
-    Kind, LineageId, Login, PolicyHash, ProcessKey, Receipt, ReceiptStatus, RefusalReason,
+    Action, ActionName, Answer, AttemptEvent, AttemptState, BatchId, CycleId, Decision, DefKey,
+    Digest, Kind, LineageId, Login, PolicyHash, ProcessKey, Receipt, ReceiptStatus, RefusalReason,
     Snapshot, TargetName, Task, TaskId, TaskStatus,
 };
 
@@ -117,14 +117,16 @@ fn admitted(lineage: LineageId, task: &str, action: Action) -> Admitted {
         process: Some(ProcessKey::new("77")),
         definition: None,
         kind: Kind::Create,
-        verdict: None,
-        policy: None,
-        line: None,
-        hash: PolicyHash::new("feed"),
+        answer: Arc::new(Answer {
+            verdict: None,
+            policy: None,
+            line: None,
+            hash: PolicyHash::new("feed"),
+            fault: None,
+        }),
         inputs: Digest::new("beef"),
         moment: None,
         read: Arc::default(),
-        fault: None,
         due: None,
         version: 1,
     };

@@ -1,6 +1,7 @@
 //! Verdicts, decisions and refusals: what a policy wants, and why something may not happen now. Values only.
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -126,8 +127,23 @@ pub enum Verdict {
 /// The name of something that a script read, and the value that it had, as text.
 pub type ReadValue = (Arc<str>, Arc<str>);
 
-/// A verdict bound to task, policy, hash, inputs and reason.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+/// What a policy set has answered: one for all tasks that have the same answer, of which there may be very many.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Answer {
+    /// The answer; `None` when no policy had an opinion.
+    pub verdict: Option<Verdict>,
+    /// The policy file that answered, e.g. `20-retry.rhai`.
+    pub policy: Option<Arc<str>>,
+    /// Line of the rule that answered (1-based).
+    pub line: Option<u32>,
+    /// The policy set's hash.
+    pub hash: PolicyHash,
+    /// A fault of the script, where there was one (then nothing is done).
+    pub fault: Option<String>,
+}
+
+/// A verdict bound to task, policy, hash, inputs and reason; the [`Answer`]'s fields are its own.
+#[derive(Clone, PartialEq, Debug)]
 pub struct Decision {
     /// The task.
     pub task: TaskId,
@@ -141,26 +157,32 @@ pub struct Decision {
     pub definition: Option<DefinitionId>,
     /// What the task does to access.
     pub kind: Kind,
-    /// The answer; `None` when no policy had an opinion.
-    pub verdict: Option<Verdict>,
-    /// The policy file that answered, e.g. `20-retry.rhai`.
-    pub policy: Option<Arc<str>>,
-    /// Line of the rule that answered (1-based).
-    pub line: Option<u32>,
-    /// The policy set's hash.
-    pub hash: PolicyHash,
+    /// Verdict, policy, line, hash and fault.
+    pub answer: Arc<Answer>,
     /// Digest of the inputs that the policy saw.
     pub inputs: Digest,
     /// The moment at which it saw them, which is no part of the digest; `None` in old records.
     pub moment: Option<Arc<str>>,
     /// Names and values read by the script on the way, in order, without repeats.
     pub read: Arc<[ReadValue]>,
-    /// A fault of the script, where there was one (then nothing is done).
-    pub fault: Option<String>,
     /// Earliest time at which an act may be sent; computed from `after` and the history.
     pub due: Option<Timestamp>,
     /// The version of the task (see [`super::task::Task::version`]) that was decided on.
     pub version: u64,
+}
+
+impl Deref for Decision {
+    type Target = Answer;
+
+    fn deref(&self) -> &Answer {
+        &self.answer
+    }
+}
+
+impl DerefMut for Decision {
+    fn deref_mut(&mut self) -> &mut Answer {
+        Arc::make_mut(&mut self.answer)
+    }
 }
 
 /// What a refusal is about, so that it can be found by task, by target and as a counter.

@@ -25,8 +25,8 @@ pub mod two;
 pub use attempt::{AttemptEvent, AttemptState, Outcome, Receipt, ReceiptStatus};
 pub use clock::Clock;
 pub use decision::{
-    Action, ActionName, Decision, Mode, OrderRelease, ReadValue, Refusal, RefusalReason, Scope,
-    Verdict,
+    Action, ActionName, Answer, Decision, Mode, OrderRelease, ReadValue, Refusal, RefusalReason,
+    Scope, Verdict,
 };
 pub use facts::{Facts, Known};
 pub use fields::Fields;

@@ -11,12 +11,9 @@ pub fn map<T: Sync, R: Send>(list: &[T], one: &(impl Fn(&T) -> R + Sync)) -> Vec
     if list.len() < FEW {
         return list.iter().map(one).collect();
     }
-    let (first, second) = list.split_at(list.len() / 2);
-    both(
-        list.len(),
-        || first.iter().map(one),
-        || second.iter().map(one).collect(),
-    )
+    let mut all = Vec::with_capacity(list.len());
+    each(list.iter(), one, |made| all.push(made));
+    all
 }
 
 /// The same of a list that is used up by it; fewer than `few` are not worth another thread.

@@ -9,7 +9,7 @@ use super::super::describe::{RowText, row_text, verdict_text};
 use crate::control::{ExplainView, PastFilter, PastView, RefusedKind, ReplayView, Reply};
 use crate::ledger::record::{Event, EventBody};
 use crate::ledger::{DecidedItem, Ledger, LedgerError};
-use crate::model::{Decision, Facts, LineageId, PolicyHash, Task, Verdict, text_digest};
+use crate::model::{Answer, Decision, Facts, LineageId, PolicyHash, Task, Verdict, text_digest};
 use crate::policy;
 
 /// A recorded decision.
@@ -184,14 +184,16 @@ fn view(ledger: &Ledger, found: Found, policy_now: PolicyHash) -> Result<PastVie
         process: None,
         definition,
         kind: decided.kind,
-        verdict: decided.verdict,
-        policy: decided.policy,
-        line: decided.line,
-        hash: decided.hash,
+        answer: Arc::new(Answer {
+            verdict: decided.verdict,
+            policy: decided.policy,
+            line: decided.line,
+            hash: decided.hash,
+            fault: decided.fault.map(|fault| fault.to_string()),
+        }),
         inputs: decided.inputs,
         moment: decided.moment,
         read: decided.read,
-        fault: decided.fault.map(|fault| fault.to_string()),
         due: None,
         version: decided.version,
     };

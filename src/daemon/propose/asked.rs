@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Standing, Wish, behind, by_process, lacks_a_fact, role_of};
+use super::{Standing, Wish, by_process, lacks_a_fact, role_of, shown};
 use crate::daemon::evaluate::Behind;
 use crate::daemon::facts::Surroundings;
 use crate::daemon::memory::Memory;
@@ -15,7 +15,7 @@ use crate::model::two;
 use crate::model::{Action, Login, Principal, Refusal, RefusalReason};
 
 /// What the guards say.
-pub(super) type Asked = Result<Passed, Vec<Refusal>>;
+pub(super) type Asked = Result<Box<Passed>, Vec<Refusal>>;
 
 /// The wishes in their order, each with the guards' answer, which is none where that depends on who has been
 /// given work before it, and with what its row shows.
@@ -29,10 +29,16 @@ pub(super) fn asked_first(
     let one = |wish: Wish| {
         let alone = !matches!(*wish.action, Action::Reassign { .. });
         let asked = alone.then(|| ask(around, memory, &wish, standing, &HashMap::new()));
-        let behind = behind(around, &wish);
-        (wish, asked, behind)
+        let shown = shown(around, &wish);
+        (wish, asked, shown)
     };
-    two::each(wishes.into_iter(), &one, |(wish, asked, behind)| {
+    let mut last: Option<Behind> = None;
+    two::each(wishes.into_iter(), &one, |(wish, asked, shown)| {
+        let behind = match last.take() {
+            Some(same) if *same == shown => same,
+            _ => Arc::new(shown),
+        };
+        last = Some(Arc::clone(&behind));
         take(wish, asked, behind);
     });
 }
@@ -44,7 +50,7 @@ pub(super) fn ask(
     wish: &Wish,
     standing: &Standing,
     handed: &HashMap<Login, u32>,
-) -> Result<Passed, Vec<Refusal>> {
+) -> Asked {
     let task = &around.snapshot.tasks[wish.row];
     let settings = &around.bench.settings;
     let lineage = wish.decision.lineage;
@@ -124,7 +130,7 @@ pub(super) fn ask(
         now,
         limits: &settings.guard,
     };
-    guard::check(&input).map_err(|first| {
+    guard::check(&input).map(Box::new).map_err(|first| {
         let mut all = guard::check_all(&input);
         if all.is_empty() {
             all.push(first);

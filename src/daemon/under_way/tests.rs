@@ -3,7 +3,9 @@
 use super::*;
 use crate::dispatch::batch::Batch;
 use crate::ledger::Ledger;
-use crate::model::{ActionName, CycleId, Digest, Kind, Login, PolicyHash, TargetName, TaskId};
+use crate::model::{
+    ActionName, Answer, CycleId, Digest, Kind, Login, PolicyHash, TargetName, TaskId,
+};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_900_000_000 + seconds).expect("a time")
@@ -17,14 +19,16 @@ fn item(lineage: u64) -> Admitted {
         process: Some(ProcessKey::new(&lineage.to_string())),
         definition: None,
         kind: Kind::Change,
-        verdict: None,
-        policy: None,
-        line: None,
-        hash: PolicyHash::new("h"),
+        answer: Arc::new(Answer {
+            verdict: None,
+            policy: None,
+            line: None,
+            hash: PolicyHash::new("h"),
+            fault: None,
+        }),
         inputs: Digest::new("d"),
         moment: None,
         read: Arc::default(),
-        fault: None,
         due: None,
         version: 0,
     };

@@ -10,8 +10,8 @@ use crate::guard::Passed;
 use crate::model::facts::History;
 use crate::model::settings::{GovernorSettings, Modes, TargetLimits};
 use crate::model::{
-    Action, Decision, Digest, Kind, LineageId, Login, Mode, PolicyHash, Principal, ProcessKey,
-    TargetName, TaskId, UserKey, Verdict,
+    Action, Answer, Decision, Digest, Kind, LineageId, Login, Mode, PolicyHash, Principal,
+    ProcessKey, TargetName, TaskId, UserKey, Verdict,
 };
 
 use super::super::{Census, Governor, Standing};
@@ -89,19 +89,21 @@ pub(super) fn wish(n: u64, action: Action, kind: Kind) -> (Decision, Passed) {
         process: Some(ProcessKey::new(&format!("{}", 1000 + n))),
         definition: None,
         kind,
-        verdict: Some(Verdict::Act {
-            action: action.clone(),
-            after: None,
-            because: None,
-            priority: 0,
+        answer: Arc::new(Answer {
+            verdict: Some(Verdict::Act {
+                action: action.clone(),
+                after: None,
+                because: None,
+                priority: 0,
+            }),
+            policy: Some(Arc::from("20-retry.rhai")),
+            line: Some(4),
+            hash: PolicyHash::new("aa11"),
+            fault: None,
         }),
-        policy: Some(Arc::from("20-retry.rhai")),
-        line: Some(4),
-        hash: PolicyHash::new("aa11"),
         inputs: Digest::new("d1"),
         moment: None,
         read: Arc::default(),
-        fault: None,
         due: None,
         version: 7,
     };

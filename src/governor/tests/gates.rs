@@ -436,7 +436,7 @@ fn a_proof_for_something_else_is_not_taken() {
     let out = governor().govern(at(0), vec![(moved, passed)], &history);
     assert_eq!(out.refused[0].1.reason, R::TaskMoved);
     let (mut changed, passed) = retry(1);
-    changed.verdict = wish(1, Action::ManualComplete, Kind::Change).0.verdict;
+    changed.answer = wish(1, Action::ManualComplete, Kind::Change).0.answer;
     let out = governor().govern(at(0), vec![(changed, passed)], &history);
     assert_eq!(out.refused[0].1.reason, R::TaskMoved);
     let (mut nowhere, passed) = retry(1);
