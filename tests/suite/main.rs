@@ -71,6 +71,7 @@ mod drill_stop;
 mod drill_third;
 mod drill_throttle;
 mod drill_unread;
+mod drill_untold;
 mod drill_wait;
 mod drill_when;
 mod drill_words;
