@@ -13,6 +13,7 @@ mod cli;
 mod cli_damage;
 mod cli_store;
 mod client;
+mod client_excerpt;
 mod client_list;
 mod client_login;
 mod client_sim;
