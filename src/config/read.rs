@@ -41,6 +41,11 @@ impl<'a> Reader<'a> {
         self.push(Severity::Error, key, what.into(), hint.into());
     }
 
+    /// Records what is allowed and should be meant.
+    pub fn warning(&mut self, key: &str, what: impl Into<String>, hint: impl Into<String>) {
+        self.push(Severity::Warning, key, what.into(), hint.into());
+    }
+
     fn push(&mut self, severity: Severity, key: &str, what: String, hint: String) {
         self.findings.push(Finding {
             severity,

@@ -23,6 +23,7 @@ use crate::model::{
     Action, ActionName, BatchId, Receipt, ReceiptStatus, Refusal, RefusalReason, TargetName,
 };
 use crate::oig::UnsentCause;
+use crate::policy::PolicySet;
 
 /// A PUT that has come to its end, or was never sent.
 pub struct SendDone {
@@ -314,7 +315,10 @@ impl Core {
                         }
                     }
                     if let Some(batch) = batch.filter(|_| done.failed.is_none()) {
-                        let delivered = deliver(&client, &clock, batch).await;
+                        let mut delivered = deliver(&client, &clock, batch).await;
+                        if action == ActionName::Retry {
+                            read_reasons(&policies, &mut delivered.receipts);
+                        }
                         let receipts = delivered.receipts.clone();
                         match ledger.settle(receipts, delivered.took, clock.now()).await {
                             Ok(settled) => done.settled.extend(settled),
@@ -560,6 +564,16 @@ impl Core {
             meta: Meta::daemon(now, Some(self.cycle)),
         };
         Some((json, entry))
+    }
+}
+
+/// What OIG says in refusing a retry is read by the policy set's own table as well: it may say "not automated" in other
+/// words than the documented ones (contract section 4).
+fn read_reasons(policies: &PolicySet, receipts: &mut [Receipt]) {
+    for receipt in receipts {
+        if let ReceiptStatus::Refused { reason, manual } = &mut receipt.status {
+            *manual |= &*policies.reasons().class_of(reason).name == "manual";
+        }
     }
 }
 

@@ -278,11 +278,15 @@ impl Auth {
     fn mask(&self, secret: &SecretString) {
         let pair = format!("{}:{}", self.login, secret.expose_secret());
         let basic = base64::engine::general_purpose::STANDARD.encode(pair);
+        // a server may leave the padding out, or write it as in addresses
+        let bare = basic.trim_end_matches('=');
+        let in_address = bare.replace('+', "-").replace('/', "_");
         let mut masks = self.masks.lock().unwrap_or_else(PoisonError::into_inner);
         masks.push(secret.clone());
-        masks.push(SecretString::from(basic));
+        masks.push(SecretString::from(bare));
+        masks.push(SecretString::from(in_address));
         // Old tokens can't be used any more; the last few are enough.
-        let over = masks.len().saturating_sub(16);
+        let over = masks.len().saturating_sub(24);
         masks.drain(..over);
     }
 

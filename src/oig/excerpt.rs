@@ -1,20 +1,15 @@
 //! Short, harmless pieces of a server's answer for messages; never a secret, never a control character.
 
-use std::borrow::Cow;
+use super::spelled;
 
 /// Most characters of a body in a message.
 const LONGEST: usize = 200;
 
-/// Cuts a body to at most 200 characters on one line, with every text of `secrets` and everything that looks like
-/// a token or an Authorization value replaced by `***`.
+/// Cuts a body to at most 200 characters on one line, with every text of `secrets`, in whatever escapes it is
+/// written, and everything that looks like a token or an Authorization value replaced by `***`.
 pub(super) fn excerpt(body: &[u8], secrets: &[String]) -> String {
     let head = body.get(..body.len().min(16 * 1024)).unwrap_or(body);
-    let mut text: Cow<'_, str> = String::from_utf8_lossy(head);
-    for secret in secrets.iter().filter(|s| !s.is_empty()) {
-        if text.contains(secret.as_str()) {
-            text = Cow::Owned(text.replace(secret.as_str(), "***"));
-        }
-    }
+    let text = spelled::mask(&String::from_utf8_lossy(head), secrets);
     let mut out = String::new();
     let mut mask_next = false;
     for word in text.split(|c: char| c.is_whitespace() || c.is_control()) {

@@ -394,13 +394,41 @@ fn login(text: &str, pool: &mut Interner) -> Login {
     }
 }
 
+/// The status that a row shows; the category where it shows no other. What is open by one and done by the other ("R", and
+/// "Completed") is not understood. A category of a word that nobody knows says nothing, "Pending" may stand for all that
+/// is open, and which one goes with UC, X and PX is not documented.
+fn status(status: Option<&str>, category: Option<&str>) -> TaskStatus {
+    use TaskStatus::{
+        Cancelled, Completed, ManuallyCompleted, Pending, Rejected, Suspended,
+        UnsuccessfullyCompleted, Waiting,
+    };
+    let (Some(shown), Some(category)) = (status, category) else {
+        return TaskStatus::parse(status.or(category).unwrap_or(""));
+    };
+    let open = |of: &TaskStatus| matches!(of, Rejected | Pending | Waiting | Suspended);
+    let (is, of) = (TaskStatus::parse(shown), TaskStatus::parse(category));
+    let done = matches!(
+        of,
+        Completed | ManuallyCompleted | UnsuccessfullyCompleted | Cancelled
+    );
+    let contradicts = match &is {
+        Completed | ManuallyCompleted => open(&of),
+        is => open(is) && done,
+    };
+    if contradicts {
+        let (shown, category) = (shown.trim(), category.trim());
+        return TaskStatus::Unknown(format!("{shown}, and of the category {category}").into());
+    }
+    is
+}
+
 fn finish(
     mut task: Task,
     mut seen: Seen<'_>,
     zone: &TimeZone,
     pool: &mut Interner,
 ) -> Result<Task, String> {
-    task.status = TaskStatus::parse(seen.status.or(seen.category).as_deref().unwrap_or(""));
+    task.status = status(seen.status.as_deref(), seen.category.as_deref());
     task.target = seen
         .app_instance
         .or(seen.object)

@@ -232,6 +232,50 @@ fn names_are_matched_without_case_and_blanks_and_status_falls_back_to_the_catego
 }
 
 #[test]
+fn a_status_beside_a_category_that_contradicts_it_is_unknown() {
+    let status = |status: &str, category: &str| {
+        let row = fields(&[
+            (&format!("{D}Status"), json!(status)),
+            ("Status.Category", json!(category)),
+        ]);
+        task_of(&row).expect("a task").status
+    };
+    for (shown, category) in [
+        ("R", "Completed"),
+        ("Rejected", "cancelled"),
+        ("R", "MC"),
+        ("P", "Completed"),
+        ("W", "Cancelled"),
+        ("C", "Rejected"),
+        ("MC", "Pending"),
+    ] {
+        let told = status(shown, category);
+        assert!(
+            matches!(told, TaskStatus::Unknown(_)),
+            "{shown}, {category}: {told:?}"
+        );
+    }
+    for (shown, category, is) in [
+        ("R", "Rejected", TaskStatus::Rejected),
+        ("rejected", " REJECTED ", TaskStatus::Rejected),
+        ("R", "Fehlgeschlagen", TaskStatus::Rejected),
+        ("R", "", TaskStatus::Rejected),
+        ("R", "Pending", TaskStatus::Rejected),
+        ("P", "Pending", TaskStatus::Pending),
+        ("W", "Pending", TaskStatus::Waiting),
+        ("S", "Pending", TaskStatus::Suspended),
+        ("C", "Completed", TaskStatus::Completed),
+        ("MC", "Completed", TaskStatus::ManuallyCompleted),
+        ("UC", "Completed", TaskStatus::UnsuccessfullyCompleted),
+        ("UC", "Rejected", TaskStatus::UnsuccessfullyCompleted),
+        ("X", "Cancelled", TaskStatus::Cancelled),
+        ("PX", "Pending", TaskStatus::PendingCancellation),
+    ] {
+        assert_eq!(status(shown, category), is, "{shown}, {category}");
+    }
+}
+
+#[test]
 fn rows_of_one_page_with_different_field_orders_keep_their_names() {
     let text = json!({"tasks": [
         {"id": 1, "fields": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]},

@@ -23,6 +23,7 @@ mod reads;
 pub mod receipts;
 mod scan;
 mod secret;
+mod spelled;
 mod tls;
 mod turn;
 pub mod wire;

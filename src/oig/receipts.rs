@@ -7,7 +7,8 @@ use super::wire::{self, Row, WireFault};
 use crate::model::hash::{FastMap, FastSet};
 use crate::model::{ReceiptStatus, TaskId};
 
-/// Texts of a `reason` that say that tasks of the definition are not automated (contract section 4).
+/// Documented texts of a `reason` that say that tasks of the definition are not automated (contract section 4). Other
+/// words are in the policy set's table, which is read where both are known.
 const MANUAL: &[&str] = &["not automated"];
 
 /// Longest reason kept, in characters.

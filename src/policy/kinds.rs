@@ -107,11 +107,12 @@ impl KindTable {
                 }
             }
         }
+        let shipped = shipped_words()
+            .inspect_err(|finding| findings.push((**finding).clone()))
+            .unwrap_or_default();
         let words = match words {
-            Some(words) => words,
-            None => shipped_words()
-                .inspect_err(|finding| findings.push((**finding).clone()))
-                .unwrap_or_default(),
+            Some(words) => words.or_plain_of(shipped),
+            None => shipped,
         };
         if !findings.is_empty() {
             return Err(findings);
@@ -135,7 +136,7 @@ impl KindTable {
     }
 
     /// The kind of a definition of a target; [`Kind::Unknown`] where nothing fits, the row shows no name, or the
-    /// name's other words speak against the kind of the pattern that fits.
+    /// name's other words speak against the kind of the pattern that fits, or are not known beside it.
     pub fn kind(&self, target: &str, name: &str) -> Kind {
         if name.trim().is_empty() {
             return Kind::Unknown;
@@ -147,7 +148,7 @@ impl KindTable {
         match self.kinds.get(first) {
             None => Kind::Unknown,
             Some((kind, _)) if first < self.configured => *kind,
-            Some((kind, pattern)) => match self.words.against(*kind, pattern, name) {
+            Some((kind, pattern)) => match self.words.against(*kind, pattern, target, name) {
                 None => *kind,
                 Some(_) => Kind::Unknown,
             },
@@ -162,10 +163,8 @@ impl KindTable {
             .next()
             .filter(|first| *first >= self.configured)?;
         let (kind, pattern) = self.kinds.get(first)?;
-        let word = self.words.against(*kind, pattern, name)?;
-        Some(format!(
-            "`{pattern}` would make it {kind}, and `{word}` speaks against that"
-        ))
+        let doubt = self.words.against(*kind, pattern, target, name)?;
+        Some(format!("`{pattern}` would make it {kind}, and {doubt}"))
     }
 
     /// The kind of a task, remembered per target and definition name.
@@ -253,10 +252,19 @@ names = ["* updated"]
         assert_eq!(table.kind("AD", "Disable Account Expiry"), Kind::Enable);
         assert_eq!(table.doubt("AD", "Disable Account Expiry"), None);
         assert_eq!(table.kind("SAP", "Disable Account Expiry"), Kind::Unknown);
-        let none = "words = { giving = [], taking = [], off = [], limits = [], measures = [], undoing = [], changing = [] }\n";
+        let none = "words = { giving = [], taking = [], off = [], limits = [], measures = [], undoing = [], changing = [], plain = [\"*\"] }\n";
         let table = KindTable::compile("kinds.toml", &format!("{none}{source}"), &[]);
         let table = table.expect("compiles");
         assert_eq!(table.kind("AD", "Disable Account Expiry"), Kind::Disable);
+        // lists of before there was the last one: that which ships
+        let older = none.replace(", plain = [\"*\"]", "");
+        let table = KindTable::compile("kinds.toml", &format!("{older}{source}"), &[]);
+        let table = table.expect("compiles");
+        assert_eq!(table.kind("AD", "Disable User Account"), Kind::Disable);
+        assert_eq!(table.kind("AD", "Disable Account Expiry"), Kind::Unknown);
+        let why = "`disable *` would make it disable, and nobody has said what `expiry` is";
+        let doubt = table.doubt("AD", "Disable Account Expiry");
+        assert_eq!(doubt.as_deref(), Some(why));
     }
 
     #[test]

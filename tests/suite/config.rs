@@ -249,6 +249,34 @@ fn tables_reach_the_settings() {
     assert_eq!((own.batch_max, own.per_minute), (3, 10));
 }
 
+/// Larger batches than the usual ones are allowed, and told with the reason.
+#[test]
+fn a_batch_beyond_the_usual_is_warned_of() {
+    let warned = |tables: &str| -> Vec<String> {
+        let loaded = with(&format!("{MINIMAL}{tables}")).expect("valid");
+        let warnings = loaded.warnings.iter();
+        warnings.map(|finding| finding.to_string()).collect()
+    };
+    assert!(warned("[governor.default]\nbatch_max = 25\n").is_empty());
+    let found = warned(
+        "[governor.default]\nbatch_max = 26\nbatch_start = 26\n[governor.targets.AD]\nper_minute = 3\n",
+    );
+    assert_eq!(found.len(), 1, "{found:?}");
+    for part in [
+        "governor.default.batch_max",
+        "26 is more than 25",
+        "in doubt",
+    ] {
+        assert!(found[0].contains(part), "{found:?}");
+    }
+    let found = warned("[governor.targets.AD]\nbatch_max = 500\n");
+    assert!(
+        found[0].contains("governor.targets.AD.batch_max"),
+        "{found:?}"
+    );
+    assert_eq!(found.len(), 1, "{found:?}");
+}
+
 /// It looks like "all others", and stood for none: everything was enforced.
 #[test]
 fn a_mode_of_targets_takes_no_pattern() {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::drill::{Drill, Setup};
+use provtaskd::model::Kind;
 
 /// What the inbox says of each task by its target user.
 fn why(drill: &Drill) -> BTreeMap<String, String> {
@@ -169,4 +170,48 @@ failure = "network"
     ] {
         assert!(told.contains(words), "{words}: {told}");
     }
+}
+
+/// What a person is kept out by, taken away from him, gives access: no such name may go past the guard of stale
+/// grants as a revoke.
+#[test]
+fn names_that_give_access_are_no_revokes() {
+    let set = provtaskd::policy::load::load(&provtaskd::model::settings::PolicySettings::default())
+        .expect("the shipped set");
+    let mut wrong = Vec::new();
+    for name in [
+        "Remove User From No Access Group",
+        "Remove User from Exclude List",
+        "Remove User from Excluded Users",
+        "Remove User from Leave Of Absence Group",
+        "Remove User from Absent OU",
+        "Remove User from Watchlist",
+        "Remove User from Sanctions List",
+        "Remove User from Jail Group",
+        "Remove Read Only Mode from User",
+        "Remove Litigation Marker from User",
+        "Revoke Leave",
+        "Revoke Dismissal",
+        "Revoke Resignation",
+        "Revoke Exemption From Login",
+        "Deactivate Account Lockdown",
+        "Deactivate Vacation Mode",
+        "Deactivate Maintenance Mode",
+        "Remove Role No Login",
+        "Remove Role NOLOGIN",
+        "Delete Role NoAccess",
+        "Remove User from Group NoAccess",
+    ] {
+        let mut task = provtaskd::model::Task::bare(
+            provtaskd::model::TaskId::new("1"),
+            provtaskd::model::TaskStatus::Rejected,
+        );
+        task.target = Some(provtaskd::model::TargetName::new("AD"));
+        task.definition_name = Some(name.into());
+        let kind = set.kind_of(&task);
+        if matches!(kind, Kind::Revoke | Kind::Disable) {
+            wrong.push(format!("{name}: {kind}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }

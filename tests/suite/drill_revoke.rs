@@ -223,3 +223,34 @@ async fn a_grant_that_grew_stale_while_it_waited_as_backlog_stays_so_when_it_is_
     assert_eq!(evidence.count("effects"), 1, "{inbox:#?}");
     assert_eq!(why, [Some("stale_grant")]);
 }
+
+/// "Access that should be gone is not left lying about": nobody knows the words of its failure, and nobody is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revoke_that_fails_with_unknown_words_comes_to_a_person() {
+    let world = r#"
+name = "a revoke of unknown words"
+seed = 36
+[[target]]
+name = "AD"
+[[user]]
+login = "GONE"
+status = "Disabled"
+[[task]]
+target = "AD"
+user = "GONE"
+task = "Disable User"
+failure = "data"
+reason = "ZX-4711 the frobnicator has declined"
+created = "-6h"
+"#;
+    let mut drill = Setup::of(world).enforcing().await;
+    drill.run_for("72h").await;
+    let inbox = drill.inbox();
+    let status = drill.json(&["status", "--json"]);
+    drill.judged_elsewhere();
+    assert!(
+        !inbox.is_empty(),
+        "three days, and nobody is asked: {:#}",
+        status["refusals"]
+    );
+}

@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use super::layout::{Width, paragraph};
-use super::{clean, counted, explain, time};
+use super::{counted, explain, time};
 use crate::control::{PastView, ReplayView};
 use crate::daemon::audit::Verified;
+use crate::survey::render::cell;
 
 /// `audit verify`
 pub fn verified(view: &Verified, width: Width) -> String {
@@ -134,27 +135,19 @@ pub fn past(view: &PastView, width: Width) -> String {
     out
 }
 
-/// Cells as a line of CSV. A cell that a spreadsheet would take for a formula stands behind an apostrophe.
+/// Cells as a line of CSV, none of which a spreadsheet takes for a formula.
 pub fn csv<'a>(cells: impl IntoIterator<Item = &'a str>) -> String {
-    let mut out = String::new();
-    for (number, cell) in cells.into_iter().enumerate() {
-        if number > 0 {
-            out.push(',');
-        }
-        let cell = clean(cell);
-        let formula = cell.starts_with(['=', '+', '-', '@']);
-        let quoted = formula || cell.contains(['"', ',', ';']) || cell.trim() != cell;
-        if quoted {
-            let cell = cell.replace('"', "\"\"");
-            let mark = if formula { "'" } else { "" };
-            // writing to a String can't fail
-            let _ = write!(out, "\"{mark}{cell}\"");
+    // some readers drop blanks at the ends of what is not quoted
+    let kept = |text: &str| {
+        let cell = cell(text);
+        if cell.trim() == cell {
+            cell
         } else {
-            out += &cell;
+            format!("\"{cell}\"")
         }
-    }
-    out.push('\n');
-    out
+    };
+    let cells: Vec<String> = cells.into_iter().map(kept).collect();
+    cells.join(",") + "\n"
 }
 
 #[cfg(test)]
@@ -177,6 +170,19 @@ mod tests {
             line,
             "a,,\"b,c\",\"say \"\"x\"\"\",\"'=1+1\",\"'-2\",two lines,\" x\"\n"
         );
+        // also behind blanks, tabs and what does not show, and in the wide letters
+        for (text, shown) in [
+            ("\t=1", "\"' =1\""),
+            ("\r+1", "\"' +1\""),
+            (" @SUM(A1)", "\"' @SUM(A1)\""),
+            ("\u{feff}=1", "\"' =1\""),
+            ("＝1", "\"'＝1\""),
+            ("|calc", "\"'|calc\""),
+            ("%0A", "\"'%0A\""),
+            ("it's", "\"it's\""),
+        ] {
+            assert_eq!(csv([text]), format!("{shown}\n"));
+        }
     }
 
     #[test]

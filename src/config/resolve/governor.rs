@@ -9,11 +9,14 @@ use crate::config::read::Reader;
 use crate::model::TargetName;
 use crate::model::settings::{GovernorSettings, TargetLimits};
 
+/// Largest batch unless configured. More is allowed, and told: a request that is not answered leaves all its tasks in doubt.
+const BATCH_USUAL: u32 = 25;
+
 pub fn resolve(r: &mut Reader<'_>, raw: &GovernorRaw, write_timeout: Duration) -> GovernorSettings {
     let built_in = TargetLimits {
         per_minute: 60,
         in_flight: 1,
-        batch_max: 25,
+        batch_max: BATCH_USUAL,
         batch_start: 1,
         batch_time: write_timeout / 3,
         breaker_after: 3,
@@ -172,6 +175,16 @@ fn limits(
             DAY * 31,
         ),
     };
+    if raw.batch_max.is_some() && limits.batch_max > BATCH_USUAL {
+        r.warning(
+            &key("batch_max"),
+            format!(
+                "{} is more than {BATCH_USUAL}: a request without an answer leaves so many tasks in doubt until they are read again",
+                limits.batch_max
+            ),
+            "leave it out, unless OIG was seen to answer such requests in time",
+        );
+    }
     if limits.batch_start > limits.batch_max {
         r.error(
             &key("batch_start"),

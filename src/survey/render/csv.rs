@@ -1,4 +1,4 @@
-//! The backlog as CSV, one row per task class (RFC 4180); a cell that a spreadsheet would take for a formula is made plain text.
+//! The backlog as CSV, one row per task class (RFC 4180), and the one way in which a text becomes a cell: what a spreadsheet would take for a formula is made plain text.
 
 use super::open_access_line;
 use crate::survey::report::Report;
@@ -56,7 +56,7 @@ fn line<'a>(out: &mut String, cells: impl Iterator<Item = &'a str>) {
 
 /// A cell: quoted where it must be, with an apostrophe in front where a spreadsheet would run it, and with no character
 /// that a terminal would obey.
-fn cell(text: &str) -> String {
+pub fn cell(text: &str) -> String {
     let plain = |c: char| {
         if c.is_control() || super::invisible(c) {
             ' '

@@ -5,7 +5,7 @@ mod csv;
 mod html;
 mod markdown;
 
-pub use csv::csv;
+pub use csv::{cell, csv};
 pub use html::{escape, html};
 pub use markdown::{markdown, text as plain_in_markdown};
 
