@@ -228,7 +228,7 @@ pub async fn evaluate_list(
     memory.cycle += 1;
     memory.definitions.clear();
     let mut out = Evaluated {
-        seen: count(&snapshot, &kinds, hinted.roads()),
+        seen: count(&snapshot, &kinds, hinted.roads(), &bench.roster),
         epoch: bench.epoch,
         ..Evaluated::default()
     };

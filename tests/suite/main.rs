@@ -65,6 +65,7 @@ mod drill_record;
 mod drill_released;
 mod drill_report;
 mod drill_revoke;
+mod drill_roster;
 mod drill_silent;
 mod drill_slow;
 mod drill_stop;
