@@ -146,7 +146,7 @@ section! {
         dir: String = Optional(r#""policies""#), "Directory of `*.rhai`, `kinds.toml` and `reasons.toml`; by default the set inside the binary.";
         kinds: Words = Default("{}"), "Kind per definition pattern `target/name` (`*` matches anything), before the shipped table.";
         named: Vec<String> = Default("[]"), "Definition patterns of kind password or notify that may be retried; one of unknown kind stays refused until `policy.kinds` maps it.";
-        fulfilment_roles: Words = Default("{}"), "Role that does the manual work, per target; `*` for any.";
+        fulfilment_roles: Words = Default("{}"), "Role that does the manual work, per target, whose name is taken in any case; `*` for any.";
     }
 }
 

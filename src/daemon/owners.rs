@@ -291,15 +291,10 @@ pub fn owner_word(around: &Surroundings<'_>, memory: &Memory, owner: &Owner) -> 
 
 /// The role that does the manual work of the task's target, as configured, with its key.
 pub fn fulfilment_role(settings: &Settings, cache: &Cache, task: &Task) -> Option<Principal> {
-    let roles = &settings.policy.fulfilment_roles;
-    let name = task
-        .target
-        .as_ref()
-        .and_then(|target| roles.get(target.as_str()))
-        .or_else(|| roles.get("*"))?;
+    let name = settings.policy.fulfilment_role(task.target.as_ref())?;
     Some(Principal::Role {
         key: cache.role(name),
-        name: Arc::from(name.as_str()),
+        name: Arc::from(name),
     })
 }
 
