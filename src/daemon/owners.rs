@@ -13,7 +13,9 @@ use crate::absence::{self, Delegation, Presence, ProxyRow, Roster};
 use crate::guard::{AssigneeFact, MemberFact};
 use crate::model::facts::{History, Known, OwnerFact, OwnerState, Person, StandIn, UserStatus};
 use crate::model::settings::Settings;
+use crate::model::task::Wide;
 use crate::model::{Login, Owner, Principal, RoleKey, Snapshot, Task, UserKey};
+use crate::policy::Need;
 
 /// How often the search for stand-ins is asked whom it misses; what is longer stays unknown until the next cycle.
 const READING_ROUNDS: u32 = 32;
@@ -272,6 +274,9 @@ pub fn owner_fact(
     }
 }
 
+/// The word for an owner who is away.
+pub const AWAY: &str = "away";
+
 /// A word that changes when the owner's state changes.
 pub fn owner_word(around: &Surroundings<'_>, memory: &Memory, owner: &Owner) -> &'static str {
     let Some(login) = login_of(&memory.cache, owner) else {
@@ -283,9 +288,49 @@ pub fn owner_word(around: &Surroundings<'_>, memory: &Memory, owner: &Owner) -> 
     }
     let in_doubt = roster(around).is_none_or(|roster| roster.doubt(&login).is_some());
     match (is_away(around, &memory.cache, &login), in_doubt) {
-        (true, _) => "away",
+        (true, _) => AWAY,
         (false, false) => "here",
         (false, true) => "in doubt",
+    }
+}
+
+/// Mixes in to whom a policy may hand the row: a new stand-in, or another role under the same name, is another fact,
+/// and what was decided for the former one is not done any more.
+pub fn print_takers(
+    around: &Surroundings<'_>,
+    memory: &Memory,
+    row: usize,
+    away: bool,
+    hash: &mut Wide,
+) {
+    let settings = &around.bench.settings;
+    if !around.bench.policies.needs().contains(Need::Owner) {
+        return;
+    }
+    let (cache, task) = (&memory.cache, &around.snapshot.tasks[row]);
+    if let Some(name) = settings.policy.fulfilment_role(task.target.as_ref()) {
+        hash.text(name);
+        hash.text(cache.role(name).as_ref().map_or("?", RoleKey::as_str));
+    }
+    let Some(owner) = login_of(cache, &task.owner).filter(|_| away) else {
+        return;
+    };
+    // why others were not taken changes with every load, and changes nothing
+    match stand_in(around, cache, &owner, task, &around.tries(row), None) {
+        StandIn::Found { to, via } => {
+            hash.text(&via);
+            let (key, name) = match &to {
+                Principal::User { key, login } => {
+                    (key.as_ref().map(UserKey::as_str), login.as_str())
+                }
+                Principal::Role { key, name } => (key.as_ref().map(RoleKey::as_str), &**name),
+            };
+            hash.text(key.unwrap_or("?"));
+            hash.text(name);
+        }
+        StandIn::Unknown { .. } => hash.text("unknown"),
+        StandIn::None { .. } => hash.text("none"),
+        StandIn::NotNeeded => {}
     }
 }
 

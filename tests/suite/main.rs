@@ -63,6 +63,7 @@ mod drill_real;
 mod drill_recall;
 mod drill_record;
 mod drill_released;
+mod drill_reload_acts;
 mod drill_report;
 mod drill_revoke;
 mod drill_roster;
