@@ -25,6 +25,7 @@ mod drill;
 mod drill_account;
 mod drill_another;
 mod drill_approve;
+mod drill_assignee;
 mod drill_between;
 mod drill_broken;
 mod drill_caps;
