@@ -9,6 +9,9 @@ use jiff::{Timestamp, ToSpan};
 use crate::model::Login;
 use crate::model::facts::{Absence, AbsenceSource, Person, UserStatus};
 
+/// What is said of a row in Latin-1, UTF-16 and the like.
+const GARBLED: &str = "it is not written in UTF-8";
+
 /// One absence of one person.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Row {
@@ -59,6 +62,8 @@ pub struct Parsed {
     pub cut_at: Option<String>,
     /// Neither a header nor a row: a file that was emptied, or is not written yet. "Nobody" is a header alone.
     pub blank: bool,
+    /// Why the whole file can't be what it should be, with its first place, if so: whom its rows name is not known.
+    pub misread: Option<String>,
 }
 
 /// A row that could not be read. The message quotes no free text.
@@ -82,6 +87,11 @@ impl Roster {
     /// True where there are none.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
+    }
+
+    /// Whom its rows name.
+    pub fn logins(&self) -> impl Iterator<Item = &Login> {
+        self.rows.keys()
     }
 
     /// The place of a row about a person that could not be read, if there is one.
@@ -142,35 +152,49 @@ pub fn presence(person: &Person, roster: &Roster, now: Timestamp) -> Presence {
 }
 
 /// Reads `login,from,to,stand_in`. The header is optional, more columns are ignored, quotes and
-/// line ends inside them are understood. Dates are whole days in `zone`, `to` included; a time
+/// line ends inside them are understood; rows end with LF, CR or both, and columns with a comma, or with a
+/// semicolon where the header is written so. Dates are whole days in `zone`, `to` included; a time
 /// without an offset is in `zone`, and a `to` with a time is the first moment back; an empty `to`
 /// is open. `name` stands before the line in messages. A bad row is reported, and puts the absence of
-/// the person whom it names in doubt.
+/// the person whom it names in doubt; what says that the rows name nobody for certain is `misread`.
 pub fn parse(text: &str, name: &str, zone: &TimeZone) -> Parsed {
     let mut roster = Roster::default();
     let mut problems = Vec::new();
     let mut cut_at = None;
     let mut blank = true;
+    let mut misread = None;
     for Record {
         line,
         columns,
         ended,
         quoted,
-    } in records(text)
+    } in records(text, separator(text))
     {
         let place = format!("{name}:{line}");
-        let is_header = columns
-            .first()
-            .is_some_and(|first| first.trim().eq_ignore_ascii_case("login"));
         if columns.iter().all(|column| column.trim().is_empty()) {
             continue;
         }
-        blank = false;
-        if is_header {
+        let first = std::mem::take(&mut blank);
+        let mut is_misread = |what: &str| {
+            misread.get_or_insert_with(|| format!("{place}: {what}"));
+        };
+        if is_garbled(&columns) {
+            is_misread(GARBLED);
+        }
+        if is_header(&columns) {
             if !ended && columns.len() < 3 {
                 cut_at = Some(place);
+            } else if !names_columns(&columns) {
+                is_misread(
+                    "the header does not name the columns login,from,to,stand_in in this order",
+                );
             }
             continue;
+        }
+        if first && names_others(&columns) {
+            is_misread("the header names other columns than login,from,to,stand_in");
+        } else if columns.len() < 3 && ended {
+            is_misread("the row has too few columns");
         }
         match row(&columns, &place, zone) {
             Ok((login, row)) => roster.rows.entry(login).or_default().push(row),
@@ -192,12 +216,61 @@ pub fn parse(text: &str, name: &str, zone: &TimeZone) -> Parsed {
             cut_at = Some(format!("{name}:{line}"));
         }
     }
+    let none = roster.rows.is_empty() && cut_at.is_none();
+    if let (true, Some(first)) = (none, problems.first()) {
+        misread.get_or_insert_with(|| {
+            format!("{}: no row can be read, from this one on", first.place)
+        });
+    }
     Parsed {
         roster,
         problems,
         cut_at,
         blank,
+        misread,
     }
+}
+
+/// True where a column holds what was no UTF-8, or every other byte of UTF-16.
+fn is_garbled(columns: &[String]) -> bool {
+    let garbled = |column: &String| column.contains(['\u{fffd}', '\0']);
+    columns.iter().any(garbled)
+}
+
+/// What parts the columns: a spreadsheet of most of Europe writes semicolons, which the header shows.
+fn separator(text: &str) -> char {
+    let header = text.trim_start_matches('\u{feff}').trim_start();
+    let rest = header.strip_prefix('"').unwrap_or(header);
+    let rest = match rest.split_at_checked(5) {
+        Some((word, rest)) if word.eq_ignore_ascii_case("login") => rest,
+        _ => return ',',
+    };
+    let rest = rest.strip_prefix('"').unwrap_or(rest);
+    let after = rest.trim_start_matches([' ', '\t']);
+    if after.starts_with(';') { ';' } else { ',' }
+}
+
+fn is_header(columns: &[String]) -> bool {
+    let first = columns.first();
+    first.is_some_and(|first| first.trim().eq_ignore_ascii_case("login"))
+}
+
+/// True where the header names what is read, in its order; the stand-ins may be left out.
+fn names_columns(columns: &[String]) -> bool {
+    let of = |at: usize| -> String {
+        let name = columns.get(at).map_or("", |text| text.trim());
+        let letters = name.chars().filter(|c| !matches!(c, '_' | '-' | ' '));
+        letters.map(|c| c.to_ascii_lowercase()).collect()
+    };
+    of(1) == "from" && of(2) == "to" && matches!(of(3).as_str(), "" | "standin")
+}
+
+/// True where the first row is a header of something else: what should be a date has no digit.
+fn names_others(columns: &[String]) -> bool {
+    let words =
+        |text: &String| !text.trim().is_empty() && !text.contains(|c: char| c.is_ascii_digit());
+    let dates = columns.get(1..).unwrap_or_default();
+    columns.len() > 2 && dates.iter().take(2).all(words)
 }
 
 fn row(columns: &[String], place: &str, zone: &TimeZone) -> Result<(Login, Row), String> {
@@ -207,6 +280,9 @@ fn row(columns: &[String], place: &str, zone: &TimeZone) -> Result<(Login, Row),
             "{} columns instead of login,from,to,stand_in",
             columns.len()
         ));
+    }
+    if is_garbled(columns) {
+        return Err(GARBLED.to_owned());
     }
     let login = column(0);
     if login.is_empty() {
@@ -262,7 +338,7 @@ struct Record {
 }
 
 /// Splits into records; only the last one can be without its line end.
-fn records(text: &str) -> Vec<Record> {
+fn records(text: &str, separator: char) -> Vec<Record> {
     let mut out = Vec::new();
     let mut columns: Vec<String> = Vec::new();
     let mut column = String::new();
@@ -288,8 +364,13 @@ fn records(text: &str) -> Vec<Record> {
                 column.clear();
                 quoted = true;
             }
-            ',' if !quoted => close(&mut columns, &mut column, &mut count),
-            '\n' => {
+            c if c == separator && !quoted => close(&mut columns, &mut column, &mut count),
+            '\r' if chars.peek() == Some(&'\n') => {
+                if quoted {
+                    column.push(c);
+                }
+            }
+            '\r' | '\n' => {
                 line += 1;
                 if quoted {
                     column.push(c);
@@ -304,7 +385,6 @@ fn records(text: &str) -> Vec<Record> {
                 });
                 (begins, count) = (line, 0);
             }
-            '\r' if !quoted => {}
             c => column.push(c),
         }
     }
@@ -321,169 +401,5 @@ fn records(text: &str) -> Vec<Record> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn berlin() -> TimeZone {
-        TimeZone::get("Europe/Berlin").expect("a zone")
-    }
-
-    fn ts(text: &str) -> Timestamp {
-        text.parse().expect("a timestamp")
-    }
-
-    #[test]
-    fn whole_days_count_in_the_zone_and_the_last_day_is_included() {
-        let text = "login,from,to,stand_in\nmweber,2027-07-05,2027-07-16,slang\n";
-        let Parsed {
-            roster, problems, ..
-        } = parse(text, "leave.csv", &berlin());
-        assert_eq!(problems, []);
-        let login = Login::new("MWeber");
-        let away = |at: &str| roster.absence(&login, ts(at)).is_some();
-        assert!(!away("2027-07-04T21:59:59Z"));
-        assert!(away("2027-07-04T22:00:00Z"));
-        assert!(away("2027-07-16T21:59:59Z"));
-        assert!(!away("2027-07-16T22:00:00Z"));
-        let absence = roster.absence(&login, ts("2027-07-10T00:00:00Z"));
-        let source = absence.expect("away").source;
-        assert_eq!(
-            source,
-            AbsenceSource::Feed {
-                row: "leave.csv:2".to_owned()
-            }
-        );
-        assert_eq!(
-            roster.stand_ins(&login, ts("2027-07-10T00:00:00Z")),
-            [Login::new("slang")]
-        );
-    }
-
-    #[test]
-    fn bad_rows_are_named_by_line_and_the_good_ones_stay() {
-        let text = "a,2027-02-30,2027-03-01,b\n\"c\nd\",2027-03-01T08:00:00Z,,\n,2027-03-01,,\n\
-                    e,2027-03-09,2027-03-01,f\ng,2027-03-01\nh,2027-03-01T10:00,2027-03-01T12:00,i";
-        let Parsed {
-            roster, problems, ..
-        } = parse(text, "x.csv", &berlin());
-        let places: Vec<&str> = problems.iter().map(|p| p.place.as_str()).collect();
-        assert_eq!(places, ["x.csv:1", "x.csv:4", "x.csv:5", "x.csv:6"]);
-        assert_eq!(roster.len(), 2);
-        assert!(
-            roster
-                .absence(&"c\nd".into(), ts("2050-01-01T00:00:00Z"))
-                .is_some()
-        );
-        assert!(
-            roster
-                .absence(&"h".into(), ts("2027-03-01T09:30:00Z"))
-                .is_some()
-        );
-        assert!(
-            roster
-                .absence(&"h".into(), ts("2027-03-01T11:00:00Z"))
-                .is_none()
-        );
-    }
-
-    #[test]
-    fn free_text_beyond_the_four_columns_is_not_kept_or_quoted() {
-        let text = "a,2027-03-01,2027-03-05,b,\"broken leg,\nsee file\"\nz,oops,,,broken arm\n";
-        let Parsed {
-            roster, problems, ..
-        } = parse(text, "x.csv", &berlin());
-        assert_eq!((roster.len(), problems.len()), (1, 1));
-        assert_eq!(problems[0].place, "x.csv:3");
-        let all = format!("{roster:?} {problems:?}");
-        assert!(!all.contains("broken"));
-    }
-
-    #[test]
-    fn oig_or_the_feed_proves_absence_and_an_unknown_word_does_not() {
-        let roster = parse("b,2027-03-01,,", "x.csv", &berlin()).roster;
-        let person = |login: &str, status: UserStatus| Person {
-            key: None,
-            login: login.into(),
-            status,
-            manager: None,
-        };
-        let now = ts("2027-03-02T00:00:00Z");
-        let is_away = |p: &Person| presence(p, &roster, now).absence().is_some();
-        assert!(!is_away(&person("a", UserStatus::Active)));
-        assert!(is_away(&person("b", UserStatus::Active)));
-        assert!(is_away(&person("a", UserStatus::Disabled)));
-        assert!(!is_away(&person("a", UserStatus::parse("On Sabbatical"))));
-        assert_eq!(
-            presence(&person("a", UserStatus::Active), &roster, now),
-            Presence::Here
-        );
-    }
-
-    #[test]
-    fn a_bad_row_puts_its_person_in_doubt_and_nobody_else() {
-        let text =
-            "a,2027-03-01,,b\na,nonsense,,\nc,2027-02-30,,\nd\n,2027-03-01,,\ne,2027-03-01,,\n";
-        let Parsed {
-            roster,
-            problems,
-            cut_at,
-            ..
-        } = parse(text, "x.csv", &berlin());
-        assert_eq!((problems.len(), cut_at), (4, None));
-        let now = ts("2027-03-02T00:00:00Z");
-        let of = |login: &str, status: UserStatus| {
-            let person = Person {
-                key: None,
-                login: login.into(),
-                status,
-                manager: None,
-            };
-            presence(&person, &roster, now)
-        };
-        for (login, place) in [("a", "x.csv:2"), ("c", "x.csv:3"), ("d", "x.csv:4")] {
-            let Presence::Unknown(why) = of(login, UserStatus::Active) else {
-                panic!("{login} is in doubt")
-            };
-            assert!(why.contains(place), "{why}");
-            // that OIG calls him inactive needs no row
-            assert!(of(login, UserStatus::Disabled).absence().is_some());
-        }
-        assert!(of("e", UserStatus::Active).absence().is_some());
-        assert_eq!(of("f", UserStatus::Active), Presence::Here);
-    }
-
-    #[test]
-    fn a_file_that_breaks_off_in_a_row_is_told_from_one_without_a_last_line_end() {
-        let cut = |text: &str| parse(text, "x.csv", &berlin()).cut_at;
-        let whole = "a,2027-03-01,,b\nc,2027-03-01,,d";
-        assert_eq!(cut(whole), None);
-        assert_eq!(cut(&format!("{whole}\n")), None);
-        for part in [
-            "c",
-            "c,",
-            "c,2027-03-",
-            "c,2027-03-01",
-            "c,2027-03-01,2027-0",
-        ] {
-            let text = format!("a,2027-03-01,,b\n{part}");
-            assert_eq!(cut(&text).as_deref(), Some("x.csv:2"), "{part}");
-            // with its line end it is a bad row and no more
-            assert_eq!(cut(&format!("{text}\n")), None);
-        }
-        // an open quote swallows all the rest, line ends too
-        for part in [
-            "\"c,2027-03-01,,d\n",
-            "c,2027-03-01,,d,\"ill\ne,2027-03-01,,f\n",
-        ] {
-            let text = format!("a,2027-03-01,,b\n{part}");
-            assert_eq!(cut(&text).as_deref(), Some("x.csv:2"), "{part}");
-        }
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn no_text_panics(text in "\\PC*", more in "[a-z0-9,\"\n\r-]*") {
-            parse(&format!("{text}\n{more}"), "x.csv", &TimeZone::UTC);
-        }
-    }
-}
+#[path = "roster_tests.rs"]
+mod tests;

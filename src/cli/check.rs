@@ -389,9 +389,10 @@ fn absences(settings: &Settings) -> Vec<Finding> {
                 problem,
                 FeedProblem::Unreadable { .. } | FeedProblem::Silent { .. }
             );
+            let is_misread = matches!(problem, FeedProblem::Misread { .. });
             Finding {
                 // the daemon goes on without such a row, but nobody should start with one
-                severity: if is_row || is_none {
+                severity: if is_row || is_none || is_misread {
                     Severity::Error
                 } else {
                     Severity::Warning
@@ -405,6 +406,8 @@ fn absences(settings: &Settings) -> Vec<Finding> {
                 },
                 hint: if is_row {
                     "write the row as login,from,to,stand_in".to_owned()
+                } else if is_misread {
+                    "write the file as docs/configuration.md says; until then nobody can be found present, unless a former reading stands".to_owned()
                 } else if is_none {
                     "name a regular file that can be read, or remove the key; without one nobody can be found present".to_owned()
                 } else {

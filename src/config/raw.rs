@@ -146,7 +146,7 @@ section! {
         dir: String = Optional(r#""policies""#), "Directory of `*.rhai`, `kinds.toml` and `reasons.toml`; by default the set inside the binary.";
         kinds: Words = Default("{}"), "Kind per definition pattern `target/name` (`*` matches anything), before the shipped table.";
         named: Vec<String> = Default("[]"), "Definition patterns of kind password or notify that may be retried; one of unknown kind stays refused until `policy.kinds` maps it.";
-        fulfilment_roles: Words = Default("{}"), "Role that does the manual work, per target; `*` for any.";
+        fulfilment_roles: Words = Default("{}"), "Role that does the manual work, per target, whose name is taken in any case; `*` for any.";
     }
 }
 
@@ -199,7 +199,7 @@ section! {
 section! {
     /// Who is away and who stands in.
     AbsenceRaw "absence" {
-        feed: String = Optional(r#""absences.csv""#), "CSV file `login,from,to,stand_in`; a row that can't be read leaves it unknown whether its person is away, a file that breaks off in a row, or is empty, is not taken; its header alone says that nobody is away.";
+        feed: String = Optional(r#""absences.csv""#), "CSV file `login,from,to,stand_in` in UTF-8, see docs/operations.md; a row that can't be read leaves it unknown whether its person is away, a file that breaks off in a row, is empty, or is not written as said there, is not taken; its header alone says that nobody is away.";
         feed_max_age: String = Optional(r#""2d""#), "A feed older than this is not believed.";
         use_proxies: bool = Default("true"), "OIG proxies are candidates for stand-in.";
         use_manager: bool = Default("false"), "The manager may stand in.";

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Span, SpanRelativeTo};
 use super::finding::{Finding, Severity};
 use super::lines::{Lines, join};
 use super::raw::{Field, Fill, SECTIONS};
+use crate::model::TargetName;
 
 /// Collects findings while fields are read. Every reader answers the default for a bad field, so that all
 /// findings come at once; the result must not be used when there was an error.
@@ -44,6 +45,30 @@ impl<'a> Reader<'a> {
     /// Records what is allowed and should be meant.
     pub fn warning(&mut self, key: &str, what: impl Into<String>, hint: impl Into<String>) {
         self.push(Severity::Warning, key, what.into(), hint.into());
+    }
+
+    /// Names of targets that differ in case alone: they are taken in any case, so that each of them says the same.
+    pub fn alike<'n>(
+        &mut self,
+        section: &str,
+        names: impl IntoIterator<Item = &'n String>,
+        lowest: bool,
+    ) {
+        let mut before: Vec<TargetName> = Vec::new();
+        for name in names {
+            let target = TargetName::new(name);
+            if let Some(twin) = before.iter().find(|known| known.is_like(&target)) {
+                let (severity, hint) = match lowest {
+                    true => (Severity::Warning, "the lowest of them holds; keep one"),
+                    false => (Severity::Error, "keep one of them"),
+                };
+                let what = format!(
+                    "is `{twin}` in another case, and names of targets are taken in any case"
+                );
+                self.push(severity, &join(section, name), what, hint.to_owned());
+            }
+            before.push(target);
+        }
     }
 
     fn push(&mut self, severity: Severity, key: &str, what: String, hint: String) {

@@ -403,6 +403,8 @@ fn modes(r: &mut Reader<'_>, raw: &ModeRaw) -> Modes {
             modes.targets.insert(TargetName::new(&name), mode);
         }
     }
+    let names: Vec<String> = modes.targets.keys().map(ToString::to_string).collect();
+    r.alike("mode.targets", &names, true);
     modes
 }
 
@@ -422,15 +424,17 @@ fn policy(r: &mut Reader<'_>, raw: &PolicyRaw) -> PolicySettings {
             std::cmp::Reverse(pattern.len()),
         )
     });
+    let fulfilment_roles: BTreeMap<String, String> = r
+        .table("policy.fulfilment_roles", &raw.fulfilment_roles)
+        .into_iter()
+        .map(|(_, target, role)| (target, role))
+        .collect();
+    r.alike("policy.fulfilment_roles", fulfilment_roles.keys(), false);
     PolicySettings {
         dir: r.path("policy.dir", &raw.dir),
         kinds,
         named: r.patterns("policy.named", &raw.named),
-        fulfilment_roles: r
-            .table("policy.fulfilment_roles", &raw.fulfilment_roles)
-            .into_iter()
-            .map(|(_, target, role)| (target, role))
-            .collect(),
+        fulfilment_roles,
     }
 }
 

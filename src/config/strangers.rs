@@ -35,14 +35,23 @@ pub fn policy_strangers<'a>(
         .collect()
 }
 
-/// `[mode.targets]` and `[governor.targets]` without a task of that target in a whole list.
+/// `[mode.targets]`, `[governor.targets]` and `policy.fulfilment_roles` without a task of that target in a whole list.
 pub fn target_strangers(settings: &Settings, seen: &BTreeSet<&TargetName>) -> Vec<Finding> {
     let modes = settings.modes.targets.keys().map(|t| ("mode.targets", t));
     let limits = settings.governor.targets.keys();
     let limits = limits.map(|t| ("governor.targets", t));
+    let roles: Vec<TargetName> = settings
+        .policy
+        .fulfilment_roles
+        .keys()
+        .filter(|name| *name != "*")
+        .map(|name| TargetName::new(name))
+        .collect();
+    let roles = roles.iter().map(|t| ("policy.fulfilment_roles", t));
     modes
         .chain(limits)
-        .filter(|(_, target)| !seen.iter().any(|of| same(of, target)))
+        .chain(roles)
+        .filter(|(_, target)| !seen.iter().any(|of| of.is_like(target)))
         .map(|(section, target)| {
             let near = did_you_mean(target.as_str(), seen.iter().map(|t| t.as_str()));
             let hint = near.map_or_else(
@@ -53,11 +62,6 @@ pub fn target_strangers(settings: &Settings, seen: &BTreeSet<&TargetName>) -> Ve
             warning(join(section, target.as_str()), what.to_owned(), hint)
         })
         .collect()
-}
-
-/// Names of targets are taken in any case.
-fn same(one: &TargetName, other: &TargetName) -> bool {
-    one.as_str().eq_ignore_ascii_case(other.as_str())
 }
 
 fn warning(key: String, what: String, hint: String) -> Finding {

@@ -101,6 +101,12 @@ pub struct FeedView {
     pub bad_rows: u64,
     /// What was wrong with the file then, the first of several.
     pub problem: Option<String>,
+    /// People whom it named in the last cycle.
+    #[serde(default)]
+    pub people: Option<u64>,
+    /// How many of them own a task that was seen, or are the beneficiary of one.
+    #[serde(default)]
+    pub people_seen: Option<u64>,
 }
 
 /// The intake of hints; counts are since start.

@@ -10,7 +10,7 @@ use super::collect::Readers;
 use super::watch::{Reading, Watch};
 use crate::absence::ProxyRow;
 use crate::model::facts::{Known, Person};
-use crate::model::standing::Standing;
+use crate::model::standing::{LastDay, Standing};
 use crate::model::{Login, ProcessKey, RoleKey, Task, TaskId, UserKey};
 use crate::oig::People;
 
@@ -27,6 +27,7 @@ pub struct Cache {
     pub(super) roles: HashMap<String, Dated<Option<RoleKey>>>,
     pub(super) members: HashMap<RoleKey, Dated<Known<Arc<[Login]>>>>,
     pub(super) responses: HashMap<TaskId, Dated<Known<Arc<[String]>>>>,
+    pub(super) last_days: HashMap<Login, Dated<Known<LastDay>>>,
     pub(super) ends: HashMap<Login, Dated<Option<Timestamp>>>,
     pub(super) assigned: HashMap<Login, Dated<Option<Vec<String>>>>,
     /// Who reads what the main login does not see.
@@ -228,6 +229,7 @@ impl Cache {
         self.people.retain(|_, entry| fresh(entry.at));
         self.processes.retain(|_, entry| fresh(entry.at));
         self.standings.retain(|_, entry| fresh(entry.at));
+        self.last_days.retain(|_, entry| fresh(entry.at));
         self.proxies.retain(|_, entry| fresh(entry.at));
         self.roles.retain(|_, entry| fresh(entry.at));
         self.members.retain(|_, entry| fresh(entry.at));
@@ -241,6 +243,11 @@ impl Cache {
         self.people
             .get(login)
             .map_or_else(not_read, |entry| entry.value.clone())
+    }
+
+    /// A person's key as last read.
+    pub fn key_of(&self, login: &Login) -> Option<&UserKey> {
+        self.people.get(login)?.value.value()?.key.as_ref()
     }
 
     /// True where a reading of the person was tried.
@@ -305,6 +312,13 @@ impl Cache {
             || standing.is_some_and(|entry| entry.at >= since && entry.value.value().is_none())
             || process.is_some_and(|entry| entry.at >= since && entry.tasks.value().is_none())
             || responses.is_some_and(|entry| entry.at >= since && entry.value.value().is_none())
+    }
+
+    /// What was shown of a person's last day when that was last read.
+    pub fn last_day(&self, login: &Login) -> Known<LastDay> {
+        self.last_days
+            .get(login)
+            .map_or_else(not_read, |entry| entry.value.clone())
     }
 
     /// A person's proxies as last read.

@@ -17,6 +17,7 @@ use crate::absence::ProxyRow;
 use crate::model::facts::Known;
 use crate::model::hash::{FastMap, FastSet};
 use crate::model::seers::bit;
+use crate::model::standing::LastDay;
 use crate::model::{Clock, Login, ProcessKey, RoleKey, Snapshot, TaskId, UserKey};
 use crate::oig::{Client, LOGINS_AT_ONCE, Logins, OigError, Proxy};
 
@@ -205,6 +206,46 @@ impl<'a> Collector<'a> {
                 }
             }
             self.cache.went_on(part.len());
+        }
+        Ok(())
+    }
+
+    /// Reads the last days of people who are to be handed work, many at a time.
+    ///
+    /// # Errors
+    /// Only a stopped login; everything else becomes an unknown fact.
+    pub async fn last_days(&mut self, logins: BTreeSet<Login>) -> Result<(), OigError> {
+        let old = |login: &Login| {
+            let known = self.cache.last_days.get(login);
+            !known.is_some_and(|entry| entry.answered && self.fresh(entry.at))
+        };
+        let wanted: Vec<Login> = logins.into_iter().filter(old).collect();
+        for part in wanted.chunks(LOGINS_AT_ONCE) {
+            if !self.may_ask() {
+                break;
+            }
+            let at = self.clock.now();
+            let read = match self.client.last_days(part).await {
+                Err(error) if error.is_login() => return Err(error),
+                read => read,
+            };
+            for login in part {
+                let value = match &read {
+                    Ok(shown) => Known::Yes {
+                        value: shown.get(login).cloned().unwrap_or(LastDay::NotShown),
+                        as_of: at,
+                    },
+                    Err(error) => Known::unknown(format!(
+                        "the End Date of {login} could not be read: {error}"
+                    )),
+                };
+                let entry = Dated::of(value, at);
+                self.cache.last_days.insert(login.clone(), entry);
+            }
+            if read.is_err() {
+                // the rest would meet the same
+                break;
+            }
         }
         Ok(())
     }

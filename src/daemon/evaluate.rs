@@ -228,10 +228,9 @@ pub async fn evaluate_list(
         Vec::new()
     };
     let mut observed = taking_in.await.map_err(|_| CycleError::Worker)??;
-    memory.cycle += 1;
-    memory.definitions.clear();
+    memory.begin(&bench.settings, &bench.policies);
     let mut out = Evaluated {
-        seen: count(&snapshot, &kinds, hinted.roads()),
+        seen: count(&snapshot, &kinds, hinted.roads(), &bench.roster),
         epoch: bench.epoch,
         ..Evaluated::default()
     };

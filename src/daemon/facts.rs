@@ -208,9 +208,13 @@ impl Surroundings<'_> {
             .bench
             .ledger
             .read(|index| index.attempts_print(state.lineage));
+        let mut away = false;
         if matches!(task.owner, Owner::User { .. }) {
-            hash.text(owners::owner_word(self, memory, &task.owner));
+            let word = owners::owner_word(self, memory, &task.owner);
+            away = word == owners::AWAY;
+            hash.text(word);
         }
+        owners::print_takers(self, memory, row, away, &mut hash);
         if self.definition(task).manual_since.is_some() {
             hash.text("manual");
         }

@@ -244,6 +244,8 @@ impl Core {
             read_at: state.read_at,
             bad_rows: count(state.bad_rows),
             problem: state.problem,
+            people: self.last.seen.absent.map(|(all, _)| all),
+            people_seen: self.last.seen.absent.map(|(_, seen)| seen),
         })
     }
 

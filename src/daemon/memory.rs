@@ -13,11 +13,13 @@ use super::lists::Listed;
 use super::propose::lacks_a_fact;
 use crate::model::hash::{FastMap, FastSet};
 use crate::model::seers::Bits;
+use crate::model::settings::Settings;
 use crate::model::task::DefinitionId;
 use crate::model::{
     Answer, Decision, DefKey, LineageId, ReadValue, Refusal, RefusalReason, TargetName, Task,
     Verdict,
 };
+use crate::policy::PolicySet;
 
 /// A decision that reads the clock is looked at again after this at the latest.
 pub const TIME_RELOOK: SignedDuration = SignedDuration::from_mins(15);
@@ -118,9 +120,30 @@ pub struct Memory {
     pub looked: FastMap<LineageId, u64>,
     /// Number of the running cycle.
     pub cycle: u64,
+    /// Under what was decided, as it was last read.
+    pub under: Option<(Arc<Settings>, Arc<PolicySet>)>,
 }
 
 impl Memory {
+    /// A cycle begins. What was decided under a configuration or policies that were read again since is decided anew,
+    /// whatever its inputs: the act may name whom they have taken out.
+    pub fn begin(&mut self, settings: &Arc<Settings>, policies: &Arc<PolicySet>) {
+        self.cycle += 1;
+        self.definitions.clear();
+        let same = self.under.as_ref().is_some_and(|(before, set)| {
+            Arc::ptr_eq(before, settings) && Arc::ptr_eq(set, policies)
+        });
+        if same {
+            return;
+        }
+        if self.under.is_some() {
+            for known in self.lineages.values_mut() {
+                known.relook = Some(Moment::from(Timestamp::MIN));
+            }
+        }
+        self.under = Some((Arc::clone(settings), Arc::clone(policies)));
+    }
+
     /// True where a decision has to be made anew.
     pub fn must_decide(&self, lineage: LineageId, print: u64, now: Timestamp) -> bool {
         match self.lineages.get(&lineage) {

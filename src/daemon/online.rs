@@ -2,6 +2,9 @@
 
 use std::net::SocketAddr;
 
+mod absent;
+
+use self::absent::absent;
 use super::DaemonError;
 use super::probe::administrator;
 use super::stopped::StopFile;
@@ -207,7 +210,14 @@ async fn login(
         Ok(client) => client,
         Err(error) => return Ok(Err(cause(&error, server))),
     };
-    let asked = ask(&client, server, server.login == settings.server.login).await;
+    let main = server.login == settings.server.login;
+    let mut asked = ask(&client, server, main).await;
+    if main
+        && let Ok(Ok(online)) = &mut asked
+        && let Err(error) = absent(&client, settings, online).await
+    {
+        asked = Err(error);
+    }
     match asked {
         Ok(online) => {
             stop.works(&client);

@@ -4,6 +4,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::cache::Cache;
 use super::collect::collector;
 use super::evaluate::CycleError;
@@ -13,7 +15,10 @@ use crate::absence::{self, Delegation, Presence, ProxyRow, Roster};
 use crate::guard::{AssigneeFact, MemberFact};
 use crate::model::facts::{History, Known, OwnerFact, OwnerState, Person, StandIn, UserStatus};
 use crate::model::settings::Settings;
+use crate::model::task::Wide;
 use crate::model::{Login, Owner, Principal, RoleKey, Snapshot, Task, UserKey};
+use crate::oig::LOGINS_AT_ONCE;
+use crate::policy::Need;
 
 /// How often the search for stand-ins is asked whom it misses; what is longer stays unknown until the next cycle.
 const READING_ROUNDS: u32 = 32;
@@ -23,30 +28,41 @@ const MEMBERS_AT_ONCE: usize = 100;
 
 /// Open tasks per person, of those visible to this login.
 #[derive(Debug, Default)]
-pub struct Loads(HashMap<Login, u32>);
+pub struct Loads {
+    logins: HashMap<Login, u32>,
+    /// Of the rows that show the key of their owner alone.
+    keys: HashMap<UserKey, u32>,
+}
 
 impl Loads {
     /// Counts a snapshot.
     pub fn of(snapshot: &Snapshot) -> Self {
-        let mut loads: HashMap<Login, u32> = HashMap::new();
+        let mut loads = Self::default();
         for task in &snapshot.tasks {
-            if let Owner::User {
-                login: Some(login), ..
-            } = &task.owner
-            {
-                if let Some(count) = loads.get_mut(login) {
-                    *count += 1;
-                } else {
-                    loads.insert(login.clone(), 1);
-                }
+            match &task.owner {
+                Owner::User {
+                    login: Some(login), ..
+                } => count(&mut loads.logins, login),
+                Owner::User { key: Some(key), .. } => count(&mut loads.keys, key),
+                _ => {}
             }
         }
-        Self(loads)
+        loads
     }
 
-    /// Open tasks that a person holds.
-    pub fn get(&self, login: &Login) -> u32 {
-        self.0.get(login).copied().unwrap_or(0)
+    /// Open tasks that a person holds, by his login and by the key under which he was read.
+    pub fn get(&self, cache: &Cache, login: &Login) -> u32 {
+        let own = self.logins.get(login).copied().unwrap_or(0);
+        let by_key = cache.key_of(login).and_then(|key| self.keys.get(key));
+        own.saturating_add(by_key.copied().unwrap_or(0))
+    }
+}
+
+fn count<K: Clone + Eq + std::hash::Hash>(of: &mut HashMap<K, u32>, whose: &K) {
+    if let Some(count) = of.get_mut(whose) {
+        *count += 1;
+    } else {
+        of.insert(whose.clone(), 1);
     }
 }
 
@@ -198,7 +214,7 @@ fn stand_in(
         roster: &around.bench.roster,
         proxies: &proxies,
         people: &people,
-        loads: &|login| around.loads.get(login),
+        loads: &|login| around.loads.get(cache, login),
         load_limit: settings.guard.assignee_load,
         fulfilment_role: role.as_ref(),
         use_manager: settings.absence.use_manager,
@@ -272,6 +288,9 @@ pub fn owner_fact(
     }
 }
 
+/// The word for an owner who is away.
+pub const AWAY: &str = "away";
+
 /// A word that changes when the owner's state changes.
 pub fn owner_word(around: &Surroundings<'_>, memory: &Memory, owner: &Owner) -> &'static str {
     let Some(login) = login_of(&memory.cache, owner) else {
@@ -283,23 +302,58 @@ pub fn owner_word(around: &Surroundings<'_>, memory: &Memory, owner: &Owner) -> 
     }
     let in_doubt = roster(around).is_none_or(|roster| roster.doubt(&login).is_some());
     match (is_away(around, &memory.cache, &login), in_doubt) {
-        (true, _) => "away",
+        (true, _) => AWAY,
         (false, false) => "here",
         (false, true) => "in doubt",
     }
 }
 
+/// Mixes in to whom a policy may hand the row: a new stand-in, or another role under the same name, is another fact,
+/// and what was decided for the former one is not done any more.
+pub fn print_takers(
+    around: &Surroundings<'_>,
+    memory: &Memory,
+    row: usize,
+    away: bool,
+    hash: &mut Wide,
+) {
+    let settings = &around.bench.settings;
+    if !around.bench.policies.needs().contains(Need::Owner) {
+        return;
+    }
+    let (cache, task) = (&memory.cache, &around.snapshot.tasks[row]);
+    if let Some(name) = settings.policy.fulfilment_role(task.target.as_ref()) {
+        hash.text(name);
+        hash.text(cache.role(name).as_ref().map_or("?", RoleKey::as_str));
+    }
+    let Some(owner) = login_of(cache, &task.owner).filter(|_| away) else {
+        return;
+    };
+    // why others were not taken changes with every load, and changes nothing
+    match stand_in(around, cache, &owner, task, &around.tries(row), None) {
+        StandIn::Found { to, via } => {
+            hash.text(&via);
+            let (key, name) = match &to {
+                Principal::User { key, login } => {
+                    (key.as_ref().map(UserKey::as_str), login.as_str())
+                }
+                Principal::Role { key, name } => (key.as_ref().map(RoleKey::as_str), &**name),
+            };
+            hash.text(key.unwrap_or("?"));
+            hash.text(name);
+        }
+        StandIn::Unknown { .. } => hash.text("unknown"),
+        StandIn::None { .. } => hash.text("none"),
+        StandIn::NotNeeded => {}
+    }
+}
+
 /// The role that does the manual work of the task's target, as configured, with its key.
 pub fn fulfilment_role(settings: &Settings, cache: &Cache, task: &Task) -> Option<Principal> {
-    let roles = &settings.policy.fulfilment_roles;
-    let name = task
-        .target
-        .as_ref()
-        .and_then(|target| roles.get(target.as_str()))
-        .or_else(|| roles.get("*"))?;
+    let name = settings.policy.fulfilment_role(task.target.as_ref())?;
     Some(Principal::Role {
         key: cache.role(name),
-        name: Arc::from(name.as_str()),
+        name: Arc::from(name),
     })
 }
 
@@ -335,8 +389,12 @@ pub fn assignee(
             Known::Yes {
                 value: AssigneeFact {
                     away,
-                    load: around.loads.get(login).saturating_add(handed),
+                    load: around
+                        .loads
+                        .get(&memory.cache, login)
+                        .saturating_add(handed),
                     person: value,
+                    last_day: memory.cache.last_day(login),
                 },
                 as_of,
             }
@@ -368,16 +426,36 @@ pub async fn read_members(
         for part in distinct.chunks(MEMBERS_AT_ONCE) {
             let logins = part.iter().map(|login| (*login).clone()).collect();
             collector(around.bench, memory).people(logins).await?;
-            there += part
-                .iter()
-                .filter(|login| is_there(&assignee(around, memory, login, 0)))
-                .count();
+            let there_of = |memory: &Memory| -> BTreeSet<Login> {
+                part.iter()
+                    .filter(|login| is_there(&assignee(around, memory, login, 0)))
+                    .map(|login| (*login).clone())
+                    .collect()
+            };
+            // the last days of some who are there, many of them in one request
+            let mut asked: Vec<Login> = there_of(memory).into_iter().collect();
+            while there < 2 && !asked.is_empty() {
+                let some = asked.split_off(asked.len().saturating_sub(LOGINS_AT_ONCE));
+                let some: BTreeSet<Login> = some.into_iter().collect();
+                collector(around.bench, memory)
+                    .last_days(some.clone())
+                    .await?;
+                there += some
+                    .iter()
+                    .filter(|login| lasts(memory, login, around.now))
+                    .count();
+            }
             if there > 1 {
                 break;
             }
         }
     }
     Ok(())
+}
+
+fn lasts(memory: &Memory, login: &Login, now: Timestamp) -> bool {
+    let last_day = memory.cache.last_day(login);
+    last_day.value().is_some_and(|day| day.lasts(now))
 }
 
 fn is_there(member: &Known<AssigneeFact>) -> bool {

@@ -325,9 +325,9 @@ async fn resolve(
             _ => {}
         }
     }
-    let mut collector = collector(around.bench, memory);
-    collector.people(people).await?;
-    collector.roles(roles).await?;
+    let mut reader = collector(around.bench, memory);
+    reader.people(people).await?;
+    reader.roles(roles).await?;
     for wish in wishes.iter_mut() {
         let to = match &*wish.action {
             Action::Reassign {
@@ -356,15 +356,19 @@ async fn resolve(
             wish.action = Arc::new(action.clone());
         }
     }
-    let mut keys = BTreeSet::new();
-    for wish in wishes.iter() {
-        // what has to wait anyway costs no reading
-        if let Some(key) = role_of(&wish.action)
-            && not_now(around, wish).is_none()
-        {
-            keys.insert(key.clone());
+    let (mut keys, mut takers) = (BTreeSet::new(), BTreeSet::new());
+    // what has to wait anyway costs no reading
+    for wish in wishes.iter().filter(|wish| not_now(around, wish).is_none()) {
+        match &*wish.action {
+            Action::Reassign {
+                to: Principal::User { login, .. },
+            } => {
+                takers.insert(login.clone());
+            }
+            action => keys.extend(role_of(action).cloned()),
         }
     }
+    collector(around.bench, memory).last_days(takers).await?;
     owners::read_members(around, memory, keys).await
 }
 

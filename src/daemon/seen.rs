@@ -1,13 +1,16 @@
 //! The numbers of a snapshot, for status, metrics and log; it counts what this login sees, nothing else.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::lists::Listed;
+use crate::absence::Roster;
 use crate::control::ListView;
 use crate::governor::Census;
-use crate::model::{Kind, Road, Snapshot, TargetName, TaskStatus};
+use crate::model::hash::FastSet;
+use crate::model::{Kind, Known, Login, Owner, Road, Snapshot, TargetName, TaskStatus};
 
 /// Numbers of a snapshot.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +40,8 @@ pub struct Seen {
     pub logins: Vec<Listed>,
     /// Tasks per kind.
     pub kinds: BTreeMap<Kind, u64>,
+    /// People whom the absence file names, and how many of them own a task or are the beneficiary of one.
+    pub absent: Option<(u64, u64)>,
 }
 
 impl Seen {
@@ -76,8 +81,39 @@ impl Seen {
     }
 }
 
-/// Counts a snapshot, with the roads of those rows that no list shows.
-pub fn count(snapshot: &Snapshot, kinds: &[Kind], behind: &[Road]) -> Seen {
+/// People whom the absence file names, and how many of them the rows show.
+fn absent(snapshot: &Snapshot, roster: &Roster) -> (u64, u64) {
+    let mut left: FastSet<&Login> = roster.logins().collect();
+    let all = left.len();
+    // lists come in runs of one owner
+    let mut last = None;
+    for task in &snapshot.tasks {
+        if left.is_empty() {
+            break;
+        }
+        if let Owner::User {
+            login: Some(login), ..
+        } = &task.owner
+            && last != Some(login)
+        {
+            left.remove(login);
+            last = Some(login);
+        }
+        if let Some(login) = &task.beneficiary {
+            left.remove(login);
+        }
+    }
+    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    (count(all), count(all - left.len()))
+}
+
+/// Counts a snapshot, with the roads of those rows that no list shows, and who of the absence file is among them.
+pub fn count(
+    snapshot: &Snapshot,
+    kinds: &[Kind],
+    behind: &[Road],
+    roster: &Known<Arc<Roster>>,
+) -> Seen {
     let seers = snapshot.seers.as_ref();
     let still = seers.is_none_or(|seers| seers.whole == seers.read);
     let mut seen = Seen {
@@ -89,6 +125,7 @@ pub fn count(snapshot: &Snapshot, kinds: &[Kind], behind: &[Road]) -> Seen {
         unreadable: snapshot.unreadable.iter().take(5).cloned().collect(),
         ..Seen::default()
     };
+    seen.absent = roster.value().map(|roster| absent(snapshot, roster));
     let listed = snapshot.tasks.len().saturating_sub(behind.len());
     let listed = u64::try_from(listed).unwrap_or(u64::MAX);
     seen.roads.insert(Road::List, listed);

@@ -452,7 +452,7 @@ impl Governor {
         let mut all = settings.targets.iter();
         let named = settings.targets.get(target).or_else(|| {
             // names of targets are taken in any case
-            let named = all.find(|(name, _)| name.as_str().eq_ignore_ascii_case(target.as_str()));
+            let named = all.find(|(name, _)| name.is_like(target));
             named.map(|(_, limits)| limits)
         });
         named.unwrap_or(&settings.default)

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::model::facts::{Person, UserStatus};
+use crate::model::standing::LastDay;
 use crate::model::{Action, Known, Login, Owner, Principal, Refusal, RefusalReason};
 
 use super::input::{AssigneeFact, Fresh, GuardInput, MemberFact};
@@ -52,6 +53,17 @@ pub(super) fn assignee(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal>
         return unknown("the reading is too old");
     };
     active(&fact.person, &refusal)?;
+    let until = match &fact.last_day {
+        Known::No { why } => return unknown(why),
+        Known::Yes { value, as_of } => {
+            // OIG may go on calling him active until somebody has looked
+            lasts(value, input.now, &refusal)?;
+            input.fresh(*as_of)
+        }
+    };
+    let Some(until) = until else {
+        return unknown("the reading of his End Date is too old");
+    };
     if let Some(away) = &fact.away {
         let refusal = refusal(RefusalReason::AssigneeAway);
         return Err(match away.until {
@@ -76,7 +88,7 @@ pub(super) fn assignee(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal>
             .with("load", fact.load)
             .with("limit", input.limits.assignee_load));
     }
-    Ok(Some(fresh))
+    Ok(Some(fresh.min(until)))
 }
 
 /// What a member of a role is to this task.
@@ -107,9 +119,23 @@ fn member(input: &GuardInput<'_>, member: &MemberFact) -> Member {
         }
     }
     match &value.away {
-        Some(away) => Member::Away(away.until),
-        None if input.task.beneficiary.as_ref() == Some(&member.login) => Member::Beneficiary,
-        None => Member::Fit(fresh),
+        Some(away) => return Member::Away(away.until),
+        None if input.task.beneficiary.as_ref() == Some(&member.login) => {
+            return Member::Beneficiary;
+        }
+        None => {}
+    }
+    // it is asked for of those alone who are there
+    match &value.last_day {
+        Known::Yes { value, as_of } if value.lasts(input.now) => match input.fresh(*as_of) {
+            Some(read) => Member::Fit(fresh.min(read)),
+            None => Member::Unknown,
+        },
+        Known::Yes {
+            value: LastDay::On(_),
+            ..
+        } => Member::NotActive,
+        _ => Member::Unknown,
     }
 }
 
@@ -199,6 +225,24 @@ fn active(person: &Person, refusal: &dyn Fn(RefusalReason) -> Refusal) -> Result
         UserStatus::Disabled | UserStatus::Deleted | UserStatus::NotStarted => {
             Err(refusal(RefusalReason::AssigneeNotActive).with("status", person.status.as_str()))
         }
+    }
+}
+
+/// His last day is not over, as far as one is shown.
+fn lasts(
+    last_day: &LastDay,
+    now: Timestamp,
+    refusal: &dyn Fn(RefusalReason) -> Refusal,
+) -> Result<(), Refusal> {
+    match last_day {
+        LastDay::On(end) if end.over <= now => Err(refusal(RefusalReason::AssigneeNotActive)
+            .with("status", UserStatus::Active.as_str())
+            .with("end_date", &end.shown)),
+        LastDay::Odd(shown) => Err(refusal(RefusalReason::AssigneeUnknown)
+            .with("end_date", shown)
+            .with("why", "the End Date is no date that can be read")
+            .for_person()),
+        LastDay::On(_) | LastDay::NotShown => Ok(()),
     }
 }
 

@@ -6,13 +6,21 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::facts::{AccountView, History, Person, Sibling, UserStatus};
 use crate::model::settings::GuardSettings;
-use crate::model::standing::{AccountStatus, Standing};
+use crate::model::standing::{AccountStatus, LastDay, Standing};
 use crate::model::{
     Action, Kind, Known, LineageId, Login, OrderRelease, Owner, Principal, RefusalReason, RoleKey,
     Task, TaskId, TaskStatus, UserKey,
 };
 
 use super::input::{AssigneeFact, GuardInput, MemberFact, check};
+
+/// The server shows no End Date.
+fn no_last_day(as_of: Timestamp) -> Known<LastDay> {
+    Known::Yes {
+        value: LastDay::NotShown,
+        as_of,
+    }
+}
 
 /// Everything a [`GuardInput`] borrows.
 pub(super) struct Case {
@@ -185,6 +193,7 @@ impl Case {
                 person: stand_in,
                 away: None,
                 load: 0,
+                last_day: no_last_day(case.now),
             },
             as_of: case.now,
         });
@@ -208,6 +217,7 @@ impl Case {
                     person: person(login, status.clone()),
                     away: None,
                     load: 0,
+                    last_day: no_last_day(as_of),
                 },
                 as_of,
             },

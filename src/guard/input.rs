@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::facts::{Absence, AccountView, History, Person, Sibling};
 use crate::model::settings::GuardSettings;
-use crate::model::standing::Standing;
+use crate::model::standing::{LastDay, Standing};
 use crate::model::{
     Action, ActionName, Kind, Known, Login, OrderRelease, ProcessKey, ReadValue, Refusal, Scope,
     Task, TaskId,
@@ -16,7 +16,7 @@ use crate::model::{
 use super::{allowed, assignee, baseline, hint, order, stale};
 
 /// The person who is to be handed a task, as read.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct AssigneeFact {
     /// As the server shows him.
     pub person: Person,
@@ -24,6 +24,8 @@ pub struct AssigneeFact {
     pub away: Option<Absence>,
     /// Open tasks that he holds already, those admitted in this cycle included.
     pub load: u32,
+    /// What the server shows of his last day.
+    pub last_day: Known<LastDay>,
 }
 
 /// A direct member of the role that is to be handed a task.

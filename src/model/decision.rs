@@ -291,7 +291,7 @@ refusals! {
     AttemptOpen => "attempt_open",
     /// It can't be told whose successor a task is; a person must say.
     LineageAmbiguous => "lineage_ambiguous",
-    /// The new owner is not active, or a role without an active member.
+    /// The new owner is not active or his `End Date` is over, or a role without a member of whom neither is so.
     AssigneeNotActive => "assignee_not_active",
     /// The new owner is away, or a role whose active members are away or the beneficiary.
     AssigneeAway => "assignee_away",

@@ -109,12 +109,32 @@ fn whole_number(text: &str) -> Option<String> {
 }
 
 fn canonical_login(text: &str) -> std::borrow::Cow<'_, str> {
-    let trimmed = text.trim();
-    if trimmed.bytes().any(|b| b.is_ascii_lowercase()) {
-        std::borrow::Cow::Owned(trimmed.to_ascii_uppercase())
-    } else {
-        std::borrow::Cow::Borrowed(trimmed)
+    upper_case(text.trim())
+}
+
+/// A text in capitals, each of its letters by itself and in as many bytes as before, so that places in it stay what
+/// they are. A letter whose capital is not its own alone (`ß`, `ı`) stays: nobody else's login is made of it.
+pub fn upper_case(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.is_ascii() && !text.bytes().any(|b| b.is_ascii_lowercase()) {
+        return std::borrow::Cow::Borrowed(text);
     }
+    if text.is_ascii() {
+        return std::borrow::Cow::Owned(text.to_ascii_uppercase());
+    }
+    std::borrow::Cow::Owned(text.chars().map(capital).collect())
+}
+
+fn capital(letter: char) -> char {
+    let upper = only(letter.to_uppercase());
+    let back = upper.and_then(|upper| only(upper.to_lowercase()));
+    match upper {
+        Some(upper) if back == Some(letter) && upper.len_utf8() == letter.len_utf8() => upper,
+        _ => letter,
+    }
+}
+
+fn only(mut letters: impl Iterator<Item = char>) -> Option<char> {
+    letters.next().filter(|_| letters.next().is_none())
 }
 
 fn canonical_name(text: &str) -> std::borrow::Cow<'_, str> {
@@ -199,7 +219,10 @@ impl TaskId {
 impl TargetName {
     /// The same name, written in capitals or not: as people write it.
     pub fn is_like(&self, other: &Self) -> bool {
-        self == other || self.0.to_lowercase() == other.0.to_lowercase()
+        if self.0.is_ascii() && other.0.is_ascii() {
+            return self.0.eq_ignore_ascii_case(&other.0);
+        }
+        self.0.to_lowercase() == other.0.to_lowercase()
     }
 }
 
@@ -302,6 +325,13 @@ mod tests {
             assert_eq!(TaskId::new(other).as_str(), other, "no whole number");
         }
         assert_eq!(Login::new("jDoe"), Login::new("JDOE"));
+        assert_eq!(Login::new(" jmüller"), Login::new("JMÜLLER"));
+        assert_eq!(Login::new("øγж").as_str(), "ØΓЖ");
+        for (one, other) in [("straße", "STRASSE"), ("ıx", "IX"), ("ſx", "SX")] {
+            assert_ne!(Login::new(one), Login::new(other), "they are two people");
+        }
+        let text = "der jmüller ıſßɐ ﬁ";
+        assert_eq!(upper_case(text).len(), text.len());
         assert!(TargetName::new("Ärzte ").is_like(&TargetName::new("äRZTE")));
         assert!(!TargetName::new("AD").is_like(&TargetName::new("AD2")));
         assert!(TaskId::new("9").cmp_numeric(&TaskId::new("10")).is_lt());

@@ -167,8 +167,7 @@ impl Modes {
     /// The mode of a target, whose name is taken in any case: of several that differ in it alone the lowest. One that is
     /// not named has none of its own.
     pub fn of_target(&self, target: &TargetName) -> Option<Mode> {
-        let is_it = |name: &TargetName| name.as_str().eq_ignore_ascii_case(target.as_str());
-        let named = self.targets.iter().filter(|(name, _)| is_it(name));
+        let named = self.targets.iter().filter(|(name, _)| name.is_like(target));
         named.map(|(_, mode)| *mode).min()
     }
 }
@@ -184,6 +183,19 @@ pub struct PolicySettings {
     pub named: Vec<String>,
     /// Role that does the manual work, per target (`*` = any).
     pub fulfilment_roles: BTreeMap<String, String>,
+}
+
+impl PolicySettings {
+    /// The role that does the manual work of a target, whose name is taken in any case.
+    pub fn fulfilment_role(&self, target: Option<&TargetName>) -> Option<&str> {
+        let roles = &self.fulfilment_roles;
+        let own = target.and_then(|target| {
+            let like = |name: &str| TargetName::new(name).is_like(target);
+            let exact = roles.get(target.as_str());
+            exact.or_else(|| Some(roles.iter().find(|(name, _)| like(name))?.1))
+        });
+        own.or_else(|| roles.get("*")).map(String::as_str)
+    }
 }
 
 /// The guards' limits.

@@ -63,6 +63,28 @@ pub struct EndDate {
     pub over: Timestamp,
 }
 
+/// What the server shows of a person's last day.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum LastDay {
+    /// None, or it knows no such field.
+    NotShown,
+    /// When it ends.
+    On(EndDate),
+    /// Something that is no date that can be read.
+    Odd(Arc<str>),
+}
+
+impl LastDay {
+    /// True where nothing says that his time may be over.
+    pub fn lasts(&self, now: Timestamp) -> bool {
+        match self {
+            Self::NotShown => true,
+            Self::On(end) => now < end.over,
+            Self::Odd(_) => false,
+        }
+    }
+}
+
 /// What the server says of one account among a person's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OfAccount<'a> {

@@ -6,15 +6,18 @@ use std::sync::atomic::Ordering;
 
 use super::client::{Client, Reading};
 use super::error::OigError;
-use super::filter::encode;
+use super::filter::{encode, equals};
 use super::more::{More, Said};
 use super::people;
 use super::wire::Row;
-use crate::model::standing::{AccountStatus, Standing};
-use crate::model::{ProcessKey, UserKey};
+use crate::model::standing::{AccountStatus, LastDay, Standing};
+use crate::model::{Login, ProcessKey, UserKey};
 
 /// What is asked for beside the accounts, and of a server that does not know an `End Date`.
 const FIELDS: [&str; 2] = ["usr_key,End Date", "usr_key"];
+
+/// The same of many people.
+const LAST_DAY_FIELDS: &str = "usr_key,User Login,End Date";
 
 /// So many refusals in a row, of questions that pass without it, say that a server does not know an `End Date`.
 const REFUSALS: u32 = 3;
@@ -89,6 +92,59 @@ impl Client {
             .standing_with(key, plain, NEEDED)
             .await?
             .unwrap_or_default())
+    }
+
+    /// What the server shows of people's last days, many at a time; of whom it says nothing none is shown. A server that
+    /// does not know the field is told from a refusal as in [`Client::standing`].
+    ///
+    /// # Errors
+    /// Any [`OigError`].
+    pub async fn last_days(&self, logins: &[Login]) -> Result<BTreeMap<Login, LastDay>, OigError> {
+        let refused = &self.0.end_date_refused;
+        let before = refused.load(Ordering::Relaxed);
+        let known = before == KNOWN;
+        let beyond = before.checked_sub(REFUSALS).filter(|_| !known);
+        if beyond.is_some_and(|beyond| beyond % AGAIN != AGAIN - 1) {
+            refused.fetch_add(1, Ordering::Relaxed);
+            return Ok(BTreeMap::new());
+        }
+        match self.last_days_shown(logins).await {
+            Err(OigError::Status { status: 400, .. })
+                if !known
+                    && refused.fetch_add(1, Ordering::Relaxed).saturating_add(1) >= REFUSALS =>
+            {
+                Ok(BTreeMap::new())
+            }
+            told => {
+                let shown = told?;
+                refused.store(KNOWN, Ordering::Relaxed);
+                Ok(shown)
+            }
+        }
+    }
+
+    async fn last_days_shown(
+        &self,
+        logins: &[Login],
+    ) -> Result<BTreeMap<Login, LastDay>, OigError> {
+        let zone = &self.0.settings.server_zone;
+        // whom a filter can't name could not be read at all
+        let asked = logins
+            .iter()
+            .filter_map(|login| equals("User Login", login.as_str()).ok());
+        let asked: Vec<String> = asked.collect();
+        if asked.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let query = format!(
+            "&q={}&fields={}",
+            encode(&asked.join(" or ")),
+            encode(LAST_DAY_FIELDS)
+        );
+        let row = |row: &Row<'_>| people::last_day_of(row, zone);
+        let found = self.rows("users", "/users", &query, "users", row).await?;
+        let asked_for = |(login, _): &(Login, LastDay)| logins.contains(login);
+        Ok(found.into_iter().filter(asked_for).collect())
     }
 
     async fn standing_with(

@@ -11,7 +11,7 @@ use super::dates;
 use super::wire::{Field, Row, Value};
 use crate::model::fields::{FieldPacker, FieldTable};
 use crate::model::hash::Seeded;
-use crate::model::id::canonical_key;
+use crate::model::id::{canonical_key, upper_case};
 use crate::model::text::{clip_json, json_len};
 use crate::model::{
     DefKey, Fields, Login, Owner, ProcessKey, RoleKey, TargetName, Task, TaskId, TaskStatus,
@@ -387,11 +387,7 @@ fn take<'r>(
 
 fn login(text: &str, pool: &mut Interner) -> Login {
     let text = text.trim();
-    if text.bytes().any(|b| b.is_ascii_lowercase()) {
-        Login::from_canonical(pool.get(&text.to_ascii_uppercase()))
-    } else {
-        Login::from_canonical(pool.get(text))
-    }
+    Login::from_canonical(pool.get(&upper_case(text)))
 }
 
 /// The status that a row shows; the category where it shows no other. What is open by one and done by the other ("R", and

@@ -9,7 +9,7 @@ use super::dates;
 use super::map::pack;
 use super::wire::{Row, Value};
 use crate::model::facts::{Person, ProxyEnd, UserStatus};
-use crate::model::standing::EndDate;
+use crate::model::standing::{EndDate, LastDay};
 use crate::model::{Fields, Login, RoleKey, TaskStatus, UserKey};
 
 /// One row of a person's proxies (contract section 7): information for choosing a stand-in, never proof of absence.
@@ -101,6 +101,17 @@ pub fn odd_end(row: &Row<'_>, zone: &TimeZone) -> Option<Arc<str>> {
     let shown = row.text(&["End Date"])?;
     let shown = shown.trim();
     (!shown.is_empty() && last_day(shown, zone).is_none()).then(|| Arc::from(shown))
+}
+
+/// Whose row it is, and what it shows of his last day, if anything.
+pub fn last_day_of(row: &Row<'_>, zone: &TimeZone) -> Option<(Login, LastDay)> {
+    let login = Login::new(&row.text(&["User Login", "userLogin", "login"])?);
+    let shown = match (end(row, zone), odd_end(row, zone)) {
+        (Some(end), _) => LastDay::On(end),
+        (None, Some(odd)) => LastDay::Odd(odd),
+        (None, None) => return None,
+    };
+    Some((login, shown))
 }
 
 /// When a person's time is over: a day at its end, which is what midnight stands for too. `None` where the row shows

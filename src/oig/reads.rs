@@ -391,7 +391,7 @@ impl Client {
     }
 
     /// Reads all pages of a short list; rows for which `each` gives nothing are left out.
-    async fn rows<T>(
+    pub(super) async fn rows<T>(
         &self,
         what: &str,
         path: &str,

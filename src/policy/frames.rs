@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::words::{Block, put, put_maybe, put_number, whole};
 use crate::model::alike::{Step, steps};
 use crate::model::hash::{FastMap, Seeded};
+use crate::model::id::upper_case;
 use crate::model::inputs::{BLOCKS, Base, InputsText, VERSION, part};
 use crate::model::{Login, Task};
 
@@ -209,7 +210,7 @@ fn text_of(written: &str) -> &str {
 /// What two texts begin and end with, without what stands between the first and the last place that name somebody.
 fn shared(one: &str, other: &str, him: &str) -> String {
     let (front, back) = if one == other {
-        let all = other.to_ascii_uppercase();
+        let all = upper_case(other);
         let (first, last) = (places(&all, him).next(), places(&all, him).last());
         let back = last.map_or(0, |at| other.len() - at - him.len());
         (first.unwrap_or(other.len()), back)
@@ -255,7 +256,7 @@ fn behind(a: &str, b: &str) -> usize {
 
 /// True where a login, in upper case, stands in a text as a whole word.
 fn names(text: &str, login: &str) -> bool {
-    places(&text.to_ascii_uppercase(), login).next().is_some()
+    places(&upper_case(text), login).next().is_some()
 }
 
 /// Where a login stands as a whole word, both in upper case.

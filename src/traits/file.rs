@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::learned::{
     Accounts, NotProbed, Order, Paging, People, RetryTrait, Roads, Rows, Scope, Wire,
 };
+use crate::model::Login;
 
 /// What the file calls itself.
 pub const SCHEMA: &str = "provtaskd.traits";
@@ -103,6 +104,6 @@ impl Traits {
 
     /// True where they were read from this server under this login.
     pub fn is_of(&self, origin: &str, login: &str) -> bool {
-        self.origin == origin && self.login.eq_ignore_ascii_case(login)
+        self.origin == origin && Login::new(&self.login) == Login::new(login)
     }
 }

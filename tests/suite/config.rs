@@ -492,3 +492,21 @@ fn further_logins_take_the_server_as_it_is_and_stand_there_once() {
         .collect();
     assert!(said(&many)[0].contains("9 times"));
 }
+
+/// Names of targets are taken in any case: two that differ in it alone can't both hold.
+#[test]
+fn targets_that_differ_in_case_alone_are_named() {
+    for lines in [
+        "[governor.targets.AD]\nper_minute = 3\n[governor.targets.ad]\nper_minute = 4\n",
+        "[policy]\nfulfilment_roles = { \"Öl\" = \"ONE\", \"öl\" = \"TWO\" }\n",
+    ] {
+        let found = findings(&format!("{MINIMAL}{lines}"));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].what.contains("in another case"), "{found:?}");
+    }
+    let modes = "[mode.targets]\nAD = \"observe\"\nad = \"enforce\"\n";
+    let loaded = with(&format!("{MINIMAL}{modes}")).expect("the lowest holds");
+    assert_eq!(loaded.warnings.len(), 1, "{:?}", loaded.warnings);
+    let apart = "[governor.targets.AD]\nper_minute = 3\n[governor.targets.AD2]\nper_minute = 4\n";
+    assert!(with(&format!("{MINIMAL}{apart}")).is_ok());
+}

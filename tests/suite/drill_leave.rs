@@ -100,6 +100,12 @@ login = "GONE"
 status = "Disabled"
 [[user]]
 login = "LATER"
+[[role]]
+name = "DESK"
+members = ["AWAYTOO", "THERE"]
+[[role]]
+name = "DESERTED"
+members = ["AWAYTOO"]
 [[proxy]]
 user = "SECOND"
 proxy = "AWAYTOO"
@@ -122,7 +128,7 @@ owner = "user:OWNER"
 "#;
 
 /// OWNER's stand-in is away himself and has one who is there; SECOND's has left; LATER goes tomorrow.
-const FEED: &str = "login,from,to,stand_in
+pub const FEED: &str = "login,from,to,stand_in
 OWNER,2027-02-20,2027-03-20,AWAYTOO
 AWAYTOO,2027-02-25,2027-03-10,THERE
 SECOND,2027-02-20,2027-03-20,GONE

@@ -252,9 +252,11 @@ fn most_runs_of_one(evidence: &Evidence) -> Verdict {
     }
 }
 
-/// Nobody is handed a task who is away although OIG calls him active.
+/// Nobody is handed a task who is away although OIG calls him active, nor a role in which nobody is there.
 fn given_to_absent(evidence: &Evidence) -> Verdict {
     let users = evidence.rows("users");
+    let roles = evidence.rows("roles");
+    let is_away = |login: &str| evidence.expect.absent.contains(&login);
     for (request, item) in evidence.sent("reassign") {
         let fields = item["fields"].as_array();
         let field = |name: &str| {
@@ -262,16 +264,25 @@ fn given_to_absent(evidence: &Evidence) -> Verdict {
             Some(&found["value"])
         };
         let lacks = |what: &str| missing(what, item);
-        if field("type").ok_or_else(|| lacks("the field type"))? != "user" {
-            continue;
-        }
+        let to_user = field("type").ok_or_else(|| lacks("the field type"))? == "user";
         let key = field("assignee").and_then(id_of);
         let key = key.ok_or_else(|| lacks("the field assignee"))?;
-        let user = users.iter().find(|user| user["key"] == key);
-        let login = text(user.ok_or_else(|| lacks("the user in the truth"))?, "login")?;
-        if evidence.expect.absent.contains(&login) {
+        let has_key = |row: &&Value| row["key"] == key;
+        let to = if to_user {
+            let user = users.iter().find(has_key);
+            let login = text(user.ok_or_else(|| lacks("the user in the truth"))?, "login")?;
+            is_away(login).then_some(login)
+        } else {
+            let role = roles.iter().find(has_key);
+            let role = role.ok_or_else(|| lacks("the role in the truth"))?;
+            let members = role["members"].as_array();
+            let members = members.ok_or_else(|| missing("members", role))?;
+            let mut all = members.iter().filter_map(Value::as_str);
+            all.all(is_away).then(|| text(role, "name")).transpose()?
+        };
+        if let Some(to) = to {
             return Err(format!(
-                "{item} of request {} hands to {login}",
+                "{item} of request {} hands to {to}",
                 request["number"]
             ));
         }

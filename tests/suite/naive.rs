@@ -182,19 +182,28 @@ impl Naive {
 
     /// Hands all tasks of an owner to a login, whoever that is.
     pub async fn hand_over(&mut self, from: &str, to: &str) {
+        self.hand(from, ("user", "users", "login", to)).await;
+    }
+
+    /// The same to a role, whoever is in it.
+    pub async fn hand_over_to_role(&mut self, from: &str, to: &str) {
+        self.hand(from, ("role", "roles", "name", to)).await;
+    }
+
+    async fn hand(&mut self, from: &str, (sort, of, by, to): (&str, &str, &str, &str)) {
         let truth = self.sim.truth();
         let rows = |name: &str| truth[name].as_array().cloned().unwrap_or_default();
-        let key = rows("users")
+        let key = rows(of)
             .iter()
-            .find(|user| user["login"] == to)
-            .map(|user| user["key"].to_string())
-            .expect("a user");
+            .find(|row| row[by] == to)
+            .map(|row| row["key"].to_string())
+            .expect("somebody of that name");
         let items: Vec<Value> = rows("tasks")
             .iter()
             .filter(|task| task["owner"] == format!("user:{from}"))
             .map(|task| {
                 json!({"id": task["id"].to_string(), "action": "reassign", "fields": [
-                    {"name": "assignee", "value": key}, {"name": "type", "value": "user"}]})
+                    {"name": "assignee", "value": key}, {"name": "type", "value": sort}]})
             })
             .collect();
         assert!(!items.is_empty(), "{from} owns nothing");

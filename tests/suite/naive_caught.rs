@@ -228,6 +228,17 @@ async fn who_hands_work_to_the_absent_is_caught() {
 }
 
 #[tokio::test]
+async fn who_hands_work_to_a_role_of_which_all_are_absent_is_caught() {
+    let mut naive = Naive::of(ABSENCES).await;
+    naive.expect.absent = vec!["AWAYTOO"];
+    naive.hand_over_to_role("SECOND", "DESK").await;
+    nothing_else(&naive, &["given_to_absent"]);
+    naive.hand_over_to_role("OWNER", "DESERTED").await;
+    caught(&naive, "given_to_absent");
+    nothing_else(&naive, &["given_to_inactive"]);
+}
+
+#[tokio::test]
 async fn who_touches_an_unreleased_backlog_is_caught() {
     let mut naive = Naive::of(BACKLOG).await;
     naive.expect.released = Some(["AD"].into());

@@ -44,6 +44,21 @@ fn feed_line(feed: &FeedView) -> String {
         // writing to a String can't fail
         let _ = write!(line, "; {} can't be read", feed.bad_rows);
     }
+    match (feed.people, feed.people_seen) {
+        (Some(all), Some(0)) if all > 0 => {
+            let _ = write!(
+                line,
+                "; NONE of the {all} whom it names owns a task that was seen, or is the beneficiary of one: does it name User Logins?"
+            );
+        }
+        (Some(all), Some(seen)) if all > 0 => {
+            let _ = write!(
+                line,
+                "; of {all} whom it names {seen} own a task or are its beneficiary"
+            );
+        }
+        _ => {}
+    }
     if let (Some(problem), Some(at)) = (&feed.problem, feed.read_at) {
         let _ = write!(line, "; read {}: {problem}", time(at));
     }

@@ -30,6 +30,7 @@ pub fn resolve(r: &mut Reader<'_>, raw: &GovernorRaw, write_timeout: Duration) -
         &built_in,
         write_timeout,
     );
+    r.alike("governor.targets", raw.targets.keys(), false);
     let targets = raw
         .targets
         .iter()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 
 use crate::model::facts::UserStatus;
-use crate::model::standing::{EndDate, Standing};
+use crate::model::standing::{EndDate, LastDay, Standing};
 use crate::model::{Kind, Known, RefusalReason as R};
 
 use super::super::check;
@@ -216,4 +216,36 @@ fn what_takes_access_is_asked_about_where_a_later_task_gave_it_again() {
     assert_eq!(revoke.refusal(), None);
     grant.child = Some(Arc::from("group=a"));
     assert_eq!(revoke.with(grant).refusal(), Some(R::StaleGrant));
+}
+
+#[test]
+fn nobody_is_handed_work_after_his_last_day() {
+    let end = |over| {
+        LastDay::On(EndDate {
+            shown: Arc::from("2027-02-10"),
+            over,
+        })
+    };
+    let now = Case::reassign().now;
+    let later = now + SignedDuration::from_hours(1);
+    let known = |value, as_of| Known::Yes { value, as_of };
+    let odd = LastDay::Odd(Arc::from("soon"));
+    let old = now - SignedDuration::from_hours(9);
+    for (last_day, refused) in [
+        (known(LastDay::NotShown, now), None),
+        (known(end(later), now), None),
+        (known(end(now), now), Some(R::AssigneeNotActive)),
+        (known(odd, now), Some(R::AssigneeUnknown)),
+        (known(LastDay::NotShown, old), Some(R::AssigneeUnknown)),
+        (Known::unknown("not read"), Some(R::AssigneeUnknown)),
+    ] {
+        let mut case = Case::reassign();
+        case.assignee().last_day = last_day.clone();
+        assert_eq!(case.refusal(), refused, "{last_day:?}");
+        let mut role = Case::to_role(&[("slang", UserStatus::Active)]);
+        if let Known::Yes { value, .. } = &mut role.member(0).person {
+            value.last_day = last_day.clone();
+        }
+        assert_eq!(role.refusal(), refused, "{last_day:?} of a role");
+    }
 }

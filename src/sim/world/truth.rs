@@ -109,7 +109,11 @@ impl World {
             answer["roles"] = self
                 .roles
                 .iter()
-                .map(|role| json!({"key": role.key, "name": &*role.name}))
+                .map(|role| {
+                    let members = role.members.iter().filter_map(|at| self.users.get(*at));
+                    let members: Vec<&str> = members.map(|user| &*user.login).collect();
+                    json!({"key": role.key, "name": &*role.name, "members": members})
+                })
                 .collect();
             answer["effects"] = self
                 .effects

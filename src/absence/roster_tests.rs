@@ -1,0 +1,230 @@
+//! Tests of the absence rows: forms, days, zones and doubts.
+
+use super::*;
+
+fn berlin() -> TimeZone {
+    TimeZone::get("Europe/Berlin").expect("a zone")
+}
+
+fn ts(text: &str) -> Timestamp {
+    text.parse().expect("a timestamp")
+}
+
+#[test]
+fn whole_days_count_in_the_zone_and_the_last_day_is_included() {
+    let text = "login,from,to,stand_in\nmweber,2027-07-05,2027-07-16,slang\n";
+    let Parsed {
+        roster, problems, ..
+    } = parse(text, "leave.csv", &berlin());
+    assert_eq!(problems, []);
+    let login = Login::new("MWeber");
+    let away = |at: &str| roster.absence(&login, ts(at)).is_some();
+    assert!(!away("2027-07-04T21:59:59Z"));
+    assert!(away("2027-07-04T22:00:00Z"));
+    assert!(away("2027-07-16T21:59:59Z"));
+    assert!(!away("2027-07-16T22:00:00Z"));
+    let absence = roster.absence(&login, ts("2027-07-10T00:00:00Z"));
+    let source = absence.expect("away").source;
+    assert_eq!(
+        source,
+        AbsenceSource::Feed {
+            row: "leave.csv:2".to_owned()
+        }
+    );
+    assert_eq!(
+        roster.stand_ins(&login, ts("2027-07-10T00:00:00Z")),
+        [Login::new("slang")]
+    );
+}
+
+#[test]
+fn bad_rows_are_named_by_line_and_the_good_ones_stay() {
+    let text = "a,2027-02-30,2027-03-01,b\n\"c\nd\",2027-03-01T08:00:00Z,,\n,2027-03-01,,\n\
+                e,2027-03-09,2027-03-01,f\ng,2027-03-01\nh,2027-03-01T10:00,2027-03-01T12:00,i";
+    let Parsed {
+        roster, problems, ..
+    } = parse(text, "x.csv", &berlin());
+    let places: Vec<&str> = problems.iter().map(|p| p.place.as_str()).collect();
+    assert_eq!(places, ["x.csv:1", "x.csv:4", "x.csv:5", "x.csv:6"]);
+    assert_eq!(roster.len(), 2);
+    assert!(
+        roster
+            .absence(&"c\nd".into(), ts("2050-01-01T00:00:00Z"))
+            .is_some()
+    );
+    assert!(
+        roster
+            .absence(&"h".into(), ts("2027-03-01T09:30:00Z"))
+            .is_some()
+    );
+    assert!(
+        roster
+            .absence(&"h".into(), ts("2027-03-01T11:00:00Z"))
+            .is_none()
+    );
+}
+
+#[test]
+fn free_text_beyond_the_four_columns_is_not_kept_or_quoted() {
+    let text = "a,2027-03-01,2027-03-05,b,\"broken leg,\nsee file\"\nz,oops,,,broken arm\n";
+    let Parsed {
+        roster, problems, ..
+    } = parse(text, "x.csv", &berlin());
+    assert_eq!((roster.len(), problems.len()), (1, 1));
+    assert_eq!(problems[0].place, "x.csv:3");
+    let all = format!("{roster:?} {problems:?}");
+    assert!(!all.contains("broken"));
+}
+
+#[test]
+fn oig_or_the_feed_proves_absence_and_an_unknown_word_does_not() {
+    let roster = parse("b,2027-03-01,,", "x.csv", &berlin()).roster;
+    let person = |login: &str, status: UserStatus| Person {
+        key: None,
+        login: login.into(),
+        status,
+        manager: None,
+    };
+    let now = ts("2027-03-02T00:00:00Z");
+    let is_away = |p: &Person| presence(p, &roster, now).absence().is_some();
+    assert!(!is_away(&person("a", UserStatus::Active)));
+    assert!(is_away(&person("b", UserStatus::Active)));
+    assert!(is_away(&person("a", UserStatus::Disabled)));
+    assert!(!is_away(&person("a", UserStatus::parse("On Sabbatical"))));
+    assert_eq!(
+        presence(&person("a", UserStatus::Active), &roster, now),
+        Presence::Here
+    );
+}
+
+#[test]
+fn a_bad_row_puts_its_person_in_doubt_and_nobody_else() {
+    let text = "a,2027-03-01,,b\na,nonsense,,\nc,2027-02-30,,\nd\n,2027-03-01,,\ne,2027-03-01,,\n";
+    let Parsed {
+        roster,
+        problems,
+        cut_at,
+        ..
+    } = parse(text, "x.csv", &berlin());
+    assert_eq!((problems.len(), cut_at), (4, None));
+    let now = ts("2027-03-02T00:00:00Z");
+    let of = |login: &str, status: UserStatus| {
+        let person = Person {
+            key: None,
+            login: login.into(),
+            status,
+            manager: None,
+        };
+        presence(&person, &roster, now)
+    };
+    for (login, place) in [("a", "x.csv:2"), ("c", "x.csv:3"), ("d", "x.csv:4")] {
+        let Presence::Unknown(why) = of(login, UserStatus::Active) else {
+            panic!("{login} is in doubt")
+        };
+        assert!(why.contains(place), "{why}");
+        // that OIG calls him inactive needs no row
+        assert!(of(login, UserStatus::Disabled).absence().is_some());
+    }
+    assert!(of("e", UserStatus::Active).absence().is_some());
+    assert_eq!(of("f", UserStatus::Active), Presence::Here);
+}
+
+#[test]
+fn a_file_that_breaks_off_in_a_row_is_told_from_one_without_a_last_line_end() {
+    let cut = |text: &str| parse(text, "x.csv", &berlin()).cut_at;
+    let whole = "a,2027-03-01,,b\nc,2027-03-01,,d";
+    assert_eq!(cut(whole), None);
+    assert_eq!(cut(&format!("{whole}\n")), None);
+    for part in [
+        "c",
+        "c,",
+        "c,2027-03-",
+        "c,2027-03-01",
+        "c,2027-03-01,2027-0",
+    ] {
+        let text = format!("a,2027-03-01,,b\n{part}");
+        assert_eq!(cut(&text).as_deref(), Some("x.csv:2"), "{part}");
+        // with its line end it is a bad row and no more
+        assert_eq!(cut(&format!("{text}\n")), None);
+    }
+    // an open quote swallows all the rest, line ends too
+    for part in [
+        "\"c,2027-03-01,,d\n",
+        "c,2027-03-01,,d,\"ill\ne,2027-03-01,,f\n",
+    ] {
+        let text = format!("a,2027-03-01,,b\n{part}");
+        assert_eq!(cut(&text).as_deref(), Some("x.csv:2"), "{part}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_panics(text in "\\PC*", more in "[a-z0-9,\"\n\r-]*") {
+        parse(&format!("{text}\n{more}"), "x.csv", &TimeZone::UTC);
+    }
+}
+
+#[test]
+fn rows_end_with_any_line_end_and_columns_as_the_header_shows() {
+    let want = parse(
+        "login,from,to,stand_in\na,2027-03-01,,b\n",
+        "x.csv",
+        &berlin(),
+    );
+    assert_eq!((want.roster.len(), want.misread.as_deref()), (1, None));
+    for text in [
+        "login,from,to,stand_in\ra,2027-03-01,,b\r",
+        "login,from,to,stand_in\r\na,2027-03-01,,b\r\n",
+        "\u{feff}login;from;to;stand_in\na;2027-03-01;;b\n",
+        "\r\n\"login\";\"from\";\"to\";\"stand_in\"\r\n\"a\";\"2027-03-01\";;b\r\n",
+        "Login , From , To , Stand-In , note\na,2027-03-01,,b,Kur\n",
+        "login,from,to\na,2027-03-01,\n",
+    ] {
+        let got = parse(text, "x.csv", &berlin());
+        assert_eq!((got.problems.len(), &got.misread), (0, &None), "{text:?}");
+        let now = ts("2027-03-02T00:00:00Z");
+        assert!(got.roster.absence(&"A".into(), now).is_some(), "{text:?}");
+    }
+}
+
+#[test]
+fn what_does_not_name_its_people_for_certain_is_misread() {
+    let good = "a,2027-03-01,,b\n";
+    let wide: String = good.chars().flat_map(|c| [c, '\0']).collect();
+    for (text, place) in [
+        // columns of other names, in another order, or one before them
+        (format!("login,to,from,stand_in\n{good}"), "x.csv:1"),
+        (format!("login,from,to,reason\n{good}"), "x.csv:1"),
+        (format!("user,start,end,deputy\n{good}"), "x.csv:1"),
+        ("id,login,from,to\n7,a,2027-03-01,\n".to_owned(), "x.csv:1"),
+        // separated by what the header does not show
+        (
+            format!("login,from,to,stand_in\n{good}c;2027-03-01;;d\n"),
+            "x.csv:3",
+        ),
+        ("a;2027-03-01;;b\n".to_owned(), "x.csv:1"),
+        (
+            "login\tfrom\tto\tstand_in\na\t2027-03-01\t\tb\n".to_owned(),
+            "x.csv:1",
+        ),
+        (format!("{good}c,2027-03-01\n"), "x.csv:2"),
+        // dates of another form: not one row
+        (
+            "login,from,to,stand_in\na,01.03.2027,,b\nc,02.03.2027,,d\n".to_owned(),
+            "x.csv:2",
+        ),
+        // Latin-1 in a column that is read, UTF-16 without a mark
+        (format!("{good}m\u{fffd}ller,2027-03-01,,b\n"), "x.csv:2"),
+        (format!("{good}c,2027-03-01,,m\u{fffd}ller\n"), "x.csv:2"),
+        (wide, "x.csv:1"),
+    ] {
+        let misread = parse(&text, "x.csv", &berlin()).misread;
+        let misread = misread.unwrap_or_else(|| panic!("{text:?} is taken"));
+        assert!(misread.starts_with(place), "{text:?}: {misread}");
+    }
+    // in what is not read it does not matter
+    let free = parse("a,2027-03-01,,b,M\u{fffd}ller\n", "x.csv", &berlin());
+    assert_eq!((free.roster.len(), free.misread), (1, None));
+    let nobody = parse("login,from,to,stand_in\n", "x.csv", &berlin());
+    assert_eq!((nobody.misread, nobody.blank), (None, false));
+}
