@@ -35,6 +35,21 @@ pub fn policy_strangers<'a>(
         .collect()
 }
 
+/// Targets of `[mode.targets]` of which nobody has ever seen a task, in words beside their names: such a key does nothing,
+/// and a slip there enforces what was meant to be observed. None where nothing was seen yet.
+pub fn mode_strangers(modes: &Modes, seen: &[TargetName]) -> Vec<(TargetName, String)> {
+    let named = modes.targets.keys().filter(|_| !seen.is_empty());
+    let unknown = named.filter(|target| !seen.iter().any(|of| of.is_like(target)));
+    let words = |target: &TargetName| {
+        let near = did_you_mean(target.as_str(), seen.iter().map(TargetName::as_str));
+        let near = near.map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
+        let words =
+            format!("no task of such a target was ever seen, so that it does nothing{near}");
+        (target.clone(), words)
+    };
+    unknown.map(words).collect()
+}
+
 /// `[mode.targets]`, `[governor.targets]` and `policy.fulfilment_roles` without a task of that target in a whole list.
 pub fn target_strangers(settings: &Settings, seen: &BTreeSet<&TargetName>) -> Vec<Finding> {
     let modes = settings.modes.targets.keys().map(|t| ("mode.targets", t));

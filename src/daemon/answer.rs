@@ -113,9 +113,8 @@ impl Core {
                 self.reload(super::orders::person(actor)).await?;
                 match &self.reload_error {
                     None => {
-                        let set = self.policies.hash().short();
                         self.answer_reload(Reloaded {
-                            message: format!("reloaded; policy set {set} is live"),
+                            message: self.reloaded_words(),
                             uid: actor.uid,
                             reply,
                         });

@@ -157,6 +157,7 @@ impl Core {
         let census = found.seen.census();
         let standing = self.standing(found.seen.complete && self.has_baseline());
         // between the times of the cron lines everything is asked, of a copy, and nothing is queued
+        self.governor.forget_other_sets(self.policies.hash());
         let mut governor = self.governor.clone();
         governor.begin_cycle(now, &census, standing.clone(), self.caps_until(now));
         if self.acting {

@@ -157,7 +157,13 @@ impl Core {
         if let Some(refused) = self.used(id, now) {
             return Ok(refused);
         }
-        match self.governor.approve(now, id, &by, despite_rejection) {
+        let live = self.policies.hash();
+        match self.governor.approve(now, id, &by, live, despite_rejection) {
+            Err(error @ HoldError::OtherSet { .. }) => Ok(Reply::refused(
+                RefusedKind::Invalid,
+                error.to_string(),
+                "see `provtaskd inbox` for what waits now; after a reload the next cycle asks anew",
+            )),
             Err(error @ HoldError::Rejected { .. }) => Ok(Reply::refused(
                 RefusedKind::Invalid,
                 error.to_string(),

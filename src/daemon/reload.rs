@@ -15,6 +15,7 @@ use crate::calendar::Cron;
 use crate::config::{self, Overrides};
 use crate::given::Apart;
 use crate::ledger::record::{Actor, Meta};
+use crate::model::TargetName;
 use crate::model::settings::{FurtherLogin, Schedule, Settings};
 use crate::policy;
 use crate::source::Pace;
@@ -92,6 +93,25 @@ impl Core {
             &self.settings.modes,
             self.policies.names(),
         ));
+    }
+
+    /// Targets of `[mode.targets]` that nothing answers to.
+    pub fn mode_strangers(&self) -> Vec<(TargetName, String)> {
+        let seen: Vec<TargetName> = self
+            .ledger
+            .read(|index| index.targets_seen().cloned().collect());
+        config::mode_strangers(&self.settings.modes, &seen)
+    }
+
+    /// What a person who reloads is told.
+    pub fn reloaded_words(&self) -> String {
+        let set = self.policies.hash().short();
+        let mut words = vec![format!("reloaded; policy set {set} is live")];
+        let (_, why) = self.effective_mode();
+        words.extend(why.iter().map(|why| format!("nothing is sent: {why}")));
+        let strangers = self.mode_strangers().into_iter();
+        words.extend(strangers.map(|(target, why)| format!("mode.targets.{target}: {why}")));
+        words.join("; ")
     }
 
     /// Says once, when a whole list was read, which targets the configuration names in vain.

@@ -20,6 +20,19 @@ use crate::model::{ActionName, AttemptState, LineageId, RefusalReason, TargetNam
 pub(super) const NAMED: usize = 100;
 
 impl Core {
+    /// The modes beside the global one; of a target that nobody has seen it is said.
+    fn modes_shown(&self) -> Vec<String> {
+        let mut parts = mode_parts(&self.settings.modes);
+        for (target, why) in self.mode_strangers() {
+            let own = format!("target {target}: ");
+            let mut of = parts.iter_mut().filter(|part| part.starts_with(&own));
+            if let Some(part) = of.next() {
+                part.push_str(&format!(" ({why})"));
+            }
+        }
+        parts
+    }
+
     /// The mode in effect, and why it is lower than the configured one.
     pub fn effective_mode(&self) -> (Mode, Vec<String>) {
         let configured = self.settings.modes.global;
@@ -106,7 +119,7 @@ impl Core {
             },
             login,
             mode: self.settings.modes.global,
-            modes: mode_parts(&self.settings.modes),
+            modes: self.modes_shown(),
             effective_mode,
             mode_why,
             policy_hash: Some(hash),
@@ -348,7 +361,7 @@ impl Core {
             }
         }
         for hold in self.governor.holds(now) {
-            if hold.status != HoldStatus::Open {
+            if hold.status != HoldStatus::Open || hold.hash != *self.policies.hash() {
                 continue;
             }
             out.push(InboxItem {

@@ -119,6 +119,25 @@ impl Hold {
                 || self.lineages.binary_search(&wish.lineage).is_ok())
     }
 
+    /// True where a person has said no, and it holds still.
+    pub(super) fn is_no(&self, here: Timestamp) -> bool {
+        matches!(&self.status, HoldStatus::Rejected { until, .. } if here < *until)
+    }
+
+    /// True where both are about the same sort of acts, and some of the same work.
+    pub(super) fn shares(&self, other: &Self) -> bool {
+        self.action == other.action
+            && self.target == other.target
+            && (self
+                .lineages
+                .iter()
+                .any(|of| other.lineages.binary_search(of).is_ok())
+                || self
+                    .tasks
+                    .iter()
+                    .any(|task| other.tasks.binary_search(task).is_ok()))
+    }
+
     /// What a person lets go now, another hold forbids no longer.
     pub(super) fn yields_to(&mut self, approved: &Self) {
         let rejected = matches!(self.status, HoldStatus::Rejected { .. });
@@ -149,15 +168,15 @@ pub(super) fn approved(holds: &[Hold], wish: &Wish<'_>, here: Timestamp) -> bool
     })
 }
 
-/// Who rejected the wish and until when, if a living rejection covers it.
+/// Under which hold the wish was rejected, by whom and until when, if a living rejection covers it.
 pub(super) fn rejected<'a>(
     holds: &'a [Hold],
     wish: &Wish<'_>,
     here: Timestamp,
-) -> Option<(&'a str, Timestamp)> {
+) -> Option<(&'a str, &'a str, Timestamp)> {
     holds.iter().find_map(|hold| match &hold.status {
         HoldStatus::Rejected { by, until } if here < *until && hold.forbids(wish) => {
-            Some((by.as_ref(), *until))
+            Some((hold.id.as_str(), by.as_ref(), *until))
         }
         _ => None,
     })

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::model::Scope;
+use crate::model::{PolicyHash, Scope};
 
 use super::cap::{self, Hold, HoldStatus};
 use super::machine::Governor;
@@ -27,6 +27,26 @@ pub enum HoldError {
         /// Until when that holds (wall time).
         until: Timestamp,
     },
+    /// What a set of policies wanted that is not the live one: nothing could go by that yes today.
+    #[error(
+        "hold `{id}` is of policy set {set}, which is not the live one{}",
+        words(instead)
+    )]
+    OtherSet {
+        /// The hold.
+        id: String,
+        /// Its set, in short.
+        set: String,
+        /// The hold of the live set about the same work.
+        instead: Option<String>,
+    },
+}
+
+fn words(instead: &Option<String>) -> String {
+    match instead {
+        Some(id) => format!("; of the live one `{id}` holds the same work"),
+        None => String::new(),
+    }
 }
 
 impl Governor {
@@ -92,21 +112,39 @@ impl Governor {
     /// Approves a hold: its very tasks, under its very policy set, until the approval expires.
     ///
     /// # Errors
-    /// No such hold is known, or it is rejected and that no is not taken back.
+    /// No such hold is known, it is of another policy set than the `live` one, or some of its work is rejected, under
+    /// whatever hold, and that no is not taken back.
     pub fn approve(
         &mut self,
         now: Timestamp,
         id: &str,
         by: &str,
+        live: &PolicyHash,
         despite_rejection: bool,
     ) -> Result<Hold, HoldError> {
-        let known = self.holds(now).into_iter().find(|hold| hold.id == id);
-        if let Some(HoldStatus::Rejected { by, until }) = known.map(|hold| hold.status)
-            && now < until
-            && !despite_rejection
-        {
-            let id = id.to_owned();
-            return Err(HoldError::Rejected { id, by, until });
+        let here = self.state.tick(now);
+        let all = &self.state.holds;
+        if let Some(known) = all.iter().find(|hold| hold.id == id) {
+            if known.hash != *live {
+                let mut others = all.iter();
+                let instead = others.find(|hold| hold.hash == *live && hold.shares(known));
+                return Err(HoldError::OtherSet {
+                    id: id.to_owned(),
+                    set: known.hash.short().to_owned(),
+                    instead: instead.map(|hold| hold.id.clone()),
+                });
+            }
+            let mut nos = all.iter().filter(|hold| hold.is_no(here));
+            if !despite_rejection
+                && let Some(no) = nos.find(|hold| hold.shares(known))
+                && let HoldStatus::Rejected { by, until } = &no.status
+            {
+                return Err(HoldError::Rejected {
+                    id: no.id.clone(),
+                    by: Arc::clone(by),
+                    until: self.state.wall(now, *until),
+                });
+            }
         }
         self.say(now, id, |until| HoldStatus::Approved {
             by: Arc::from(by),
@@ -119,10 +157,24 @@ impl Governor {
     /// # Errors
     /// No such hold is known.
     pub fn reject(&mut self, now: Timestamp, id: &str, by: &str) -> Result<Hold, HoldError> {
-        self.say(now, id, |until| HoldStatus::Rejected {
+        let no = self.say(now, id, |until| HoldStatus::Rejected {
             by: Arc::from(by),
             until,
-        })
+        })?;
+        // what is asked about the same work elsewhere is answered by it
+        let asked = |hold: &Hold| hold.status == HoldStatus::Open;
+        let holds = &mut self.state.holds;
+        holds.retain(|hold| !(asked(hold) && hold.shares(&no)));
+        Ok(no)
+    }
+
+    /// Forgets what waits for a person of other policy sets than the live one: under it other things are wanted, or the same
+    /// under a hold of its own.
+    pub fn forget_other_sets(&mut self, live: &PolicyHash) {
+        let asked = |hold: &Hold| hold.status == HoldStatus::Open;
+        self.state
+            .holds
+            .retain(|hold| !asked(hold) || hold.hash == *live);
     }
 
     fn say(

@@ -390,10 +390,11 @@ impl Governor {
         let scope = || Scope::ActionOnTarget(action, target.clone());
         let wish = candidate.wish();
         if is_held(action) {
-            if let Some((by, until)) = cap::rejected(&self.state.holds, &wish, here) {
+            if let Some((hold, by, until)) = cap::rejected(&self.state.holds, &wish, here) {
                 return Some(
                     Refusal::new(RefusalReason::Rejected, scope())
                         .with("by", by)
+                        .with("hold", hold)
                         .until(self.state.wall(now, until)),
                 );
             }

@@ -190,6 +190,100 @@ task = [{ task = "Telephone Updated", failure = "network" }]
     assert_eq!(sent, 0, "handed over although a person has said no");
 }
 
+/// What waits for a person is what the live set of policies wants, once; a yes to another set's is none, and a no holds for
+/// both.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_yes_is_for_the_live_set_of_policies_and_asks_for_a_no_to_the_same_work() {
+    let world = PEOPLE
+        .replace(
+            "login = \"LEFT\"\nstatus = \"Disabled\"",
+            "login = \"LEFT\"",
+        )
+        .replace("connector = \"ticket\"", "state = \"down\"")
+        .replace(
+            "task = \"Manual Grant\"",
+            "task = \"Telephone Updated\", failure = \"network\"",
+        );
+    let policy =
+        "fn decide(task, facts) { if task.owner != \"user:OTHER\" { reassign(\"user:OTHER\") } }\n";
+    let mut drill = Setup::of(&world)
+        .file("policies/10-hand.rhai", policy)
+        .file(
+            "policies/kinds.toml",
+            include_str!("../../policies/kinds.toml"),
+        )
+        .file(
+            "policies/reasons.toml",
+            include_str!("../../policies/reasons.toml"),
+        )
+        .config("[policy]\ndir = \"policies\"\n[governor]\ncap_reassigns = 2")
+        .enforcing()
+        .await;
+    drill.run_for("1h").await;
+    let held = |drill: &Drill| -> Vec<String> {
+        let inbox = drill.inbox().into_iter();
+        let of = inbox.filter(|item| item["why"] == "cap_held");
+        of.map(|item| item["id"].as_str().expect("an id").to_owned())
+            .collect()
+    };
+    let said = |drill: &Drill, args: &[&str]| {
+        let out = drill.cli(args);
+        let all = [out.stdout, out.stderr].concat();
+        (
+            out.status.code(),
+            String::from_utf8_lossy(&all).into_owned(),
+        )
+    };
+    let first = held(&drill);
+    assert_eq!(first.len(), 1);
+    drill.write("policies/10-hand.rhai", &format!("// a word\n{policy}"));
+    let (_, told) = said(&drill, &["reload"]);
+    assert!(
+        told.contains("nothing is sent") && told.contains("policy release"),
+        "{told}"
+    );
+    assert_eq!(held(&drill), Vec::<String>::new(), "another set's");
+    drill.release();
+    drill.run_for("1h").await;
+    let second = held(&drill);
+    assert_eq!(second.len(), 1, "{second:?}");
+    assert_ne!(first, second);
+    let (code, told) = said(
+        &drill,
+        &["approve", &first[0], "--why", "from the scrollback"],
+    );
+    assert_eq!(code, Some(65), "{told}");
+    drill.done(&["reject", &second[0], "--why", "nobody hands these over"]);
+    drill.write("policies/10-hand.rhai", &format!("// another\n{policy}"));
+    drill.done(&["reload"]);
+    drill.release();
+    drill.run_for("1h").await;
+    assert_eq!(held(&drill), Vec::<String>::new(), "it was answered");
+    // a hold of the live set that is about rejected work asks for that no
+    drill.write("policies/10-hand.rhai", &format!("// a word\n{policy}"));
+    drill.done(&["reload"]);
+    drill.run_for("1h").await;
+    let (code, told) = said(&drill, &["approve", &second[0], "--why", "second admin"]);
+    assert_eq!(code, Some(65), "{told}");
+    assert!(
+        told.contains("despite-rejection") && told.contains(&second[0]),
+        "{told}"
+    );
+    let given = by_owner(&drill);
+    drill.done(&[
+        "approve",
+        &second[0],
+        "--despite-rejection",
+        "--why",
+        "CHG-2",
+    ]);
+    drill.run_for("2h").await;
+    let after = by_owner(&drill);
+    drill.judged_elsewhere();
+    assert_eq!(given.get("user:OTHER"), None, "{given:?}");
+    assert_eq!(after.get("user:OTHER"), Some(&6), "{after:?}");
+}
+
 /// A hand-over that was not carried out is none because somebody did the work meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hand_over_that_never_came_about_is_not_told_as_done() {

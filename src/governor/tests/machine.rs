@@ -1,6 +1,6 @@
 //! Caps, holds, lanes, batch sizes, breaker and memory.
 
-use crate::model::{Action, AttemptEvent as E, Kind, LineageId, RefusalReason as R};
+use crate::model::{Action, AttemptEvent as E, Kind, LineageId, PolicyHash, RefusalReason as R};
 
 use super::super::{Answered, Census, Governor, HoldStatus, Lane, Standing};
 use super::fixture::{
@@ -13,6 +13,11 @@ fn accepted(items: u32) -> Answered {
         accepted: items,
         ..Answered::default()
     }
+}
+
+/// The set that the fixture's decisions are of.
+fn live() -> PolicyHash {
+    PolicyHash::new("aa11")
 }
 
 #[test]
@@ -108,7 +113,7 @@ fn reassignments_that_are_over_the_cap_only_with_earlier_ones_wait_and_ask_nobod
     );
     // what a person has approved counts towards no cap
     governor
-        .approve(at(71), &out.holds[0].id, "ops", false)
+        .approve(at(71), &out.holds[0].id, "ops", &live(), false)
         .expect("it is open");
     opened(&mut governor, 80);
     let out = governor.govern(at(80), wanted(11, 14), &history);
@@ -186,9 +191,13 @@ fn reassignments_over_the_cap_are_all_held_until_a_person_approves_those_very_on
     );
     let hold = &out.holds[0];
     assert_eq!((hold.wanted, hold.limit, hold.tasks.len()), (4, 3, 4));
-    assert!(governor.approve(at(11), "H0", "ops", false).is_err());
+    assert!(
+        governor
+            .approve(at(11), "H0", "ops", &live(), false)
+            .is_err()
+    );
     let approved = governor
-        .approve(at(11), &hold.id, "ops", false)
+        .approve(at(11), &hold.id, "ops", &live(), false)
         .expect("it is open");
     assert!(matches!(approved.status, HoldStatus::Approved { .. }));
 
@@ -258,7 +267,7 @@ fn a_yes_does_not_undo_a_no_unseen() {
     let id = out.holds[0].id.clone();
     governor.reject(at(1), &id, "ops").expect("it is open");
     let refused = governor
-        .approve(at(2), &id, "night shift", false)
+        .approve(at(2), &id, "night shift", &live(), false)
         .expect_err("a no");
     let text = refused.to_string();
     assert!(text.contains("rejected by ops"), "{text}");
@@ -269,13 +278,15 @@ fn a_yes_does_not_undo_a_no_unseen() {
             .is_empty()
     );
     governor
-        .approve(at(4), &id, "ops", true)
+        .approve(at(4), &id, "ops", &live(), true)
         .expect("on purpose");
     assert_eq!(governor.govern(at(5), wanted(), &history).admitted.len(), 4);
     // a no may still take back a yes
     let mut other = started(settings());
     other.govern(at(0), wanted(), &history);
-    other.approve(at(1), &id, "ops", false).expect("it is open");
+    other
+        .approve(at(1), &id, "ops", &live(), false)
+        .expect("it is open");
     other.reject(at(2), &id, "ops").expect("it is known");
     assert!(other.govern(at(3), wanted(), &history).admitted.is_empty());
 }
