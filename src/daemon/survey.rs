@@ -203,9 +203,9 @@ struct Surveyor {
 }
 
 /// Times that a list is read which moves each time.
-const PASSES: u32 = 8;
+const PASSES: u32 = 12;
 /// Passes in a row that have brought nothing new: what one misses, another of so many shows.
-const QUIET: u32 = 2;
+const QUIET: u32 = 4;
 
 /// The list, and how often it was read. One in which nothing moved meanwhile is taken alone; of one that never holds
 /// still, all passes together, until no more comes: each may leave rows out.
