@@ -460,6 +460,9 @@ pub struct InboxView {
     pub logins: Vec<Login>,
     /// The items.
     pub items: Vec<InboxItem>,
+    /// The first cycle since the start is under way, in words: what it will ask is in no item yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undecided: Option<String>,
 }
 
 /// One thing that waits for a person.

@@ -79,6 +79,7 @@ impl Core {
             Request::Inbox => Reply::Inbox(InboxView {
                 logins: self.login_names(),
                 items: self.inbox(),
+                undecided: self.first_cycle_words(),
             }),
             Request::Backlog { part } => self.backlog_asked(part),
             Request::OutcomesList { filter } => {

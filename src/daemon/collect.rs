@@ -17,7 +17,6 @@ use crate::absence::ProxyRow;
 use crate::model::facts::Known;
 use crate::model::hash::{FastMap, FastSet};
 use crate::model::seers::bit;
-use crate::model::standing::LastDay;
 use crate::model::{Clock, Login, ProcessKey, RoleKey, Snapshot, TaskId, UserKey};
 use crate::oig::{Client, LOGINS_AT_ONCE, Logins, OigError, Proxy};
 
@@ -231,9 +230,11 @@ impl<'a> Collector<'a> {
             };
             for login in part {
                 let value = match &read {
-                    Ok(shown) => Known::Yes {
-                        value: shown.get(login).cloned().unwrap_or(LastDay::NotShown),
-                        as_of: at,
+                    Ok(shown) => match shown.get(login).cloned() {
+                        Some(value) => Known::Yes { value, as_of: at },
+                        None => Known::unknown(format!(
+                            "the answer about End Dates does not show {login}"
+                        )),
                     },
                     Err(error) => Known::unknown(format!(
                         "the End Date of {login} could not be read: {error}"

@@ -39,6 +39,12 @@ impl Core {
         })
     }
 
+    /// The first cycle since the start, while it is under way.
+    pub fn first_cycle_words(&self) -> Option<String> {
+        let first = self.cycle_view().filter(|_| self.last.at.is_none());
+        first.map(|cycle| cycle.words(true))
+    }
+
     /// True once the main login has shown a page of its list, also where its first cycle is still under way.
     pub fn has_answered(&self) -> bool {
         let pages = self.running.as_ref();

@@ -94,26 +94,40 @@ impl Client {
             .unwrap_or_default())
     }
 
-    /// What the server shows of people's last days, many at a time; of whom it says nothing none is shown. A server that
-    /// does not know the field is told from a refusal as in [`Client::standing`].
+    /// What the server shows of people's last days, many at a time; whom it does not show at all is not in the answer. A
+    /// server that does not know the field is told from a refusal as in [`Client::standing`], and shows none of anybody.
     ///
     /// # Errors
     /// Any [`OigError`].
     pub async fn last_days(&self, logins: &[Login]) -> Result<BTreeMap<Login, LastDay>, OigError> {
+        // whom a filter can't name could not be read at all
+        let names = logins
+            .iter()
+            .filter_map(|login| equals("User Login", login.as_str()).ok());
+        let asked = names.collect::<Vec<String>>().join(" or ");
+        if asked.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let none = || {
+            let each = logins
+                .iter()
+                .map(|login| (login.clone(), LastDay::NotShown));
+            Ok(each.collect())
+        };
         let refused = &self.0.end_date_refused;
         let before = refused.load(Ordering::Relaxed);
         let known = before == KNOWN;
         let beyond = before.checked_sub(REFUSALS).filter(|_| !known);
         if beyond.is_some_and(|beyond| beyond % AGAIN != AGAIN - 1) {
             refused.fetch_add(1, Ordering::Relaxed);
-            return Ok(BTreeMap::new());
+            return none();
         }
-        match self.last_days_shown(logins).await {
+        match self.last_days_shown(&asked, logins).await {
             Err(OigError::Status { status: 400, .. })
                 if !known
                     && refused.fetch_add(1, Ordering::Relaxed).saturating_add(1) >= REFUSALS =>
             {
-                Ok(BTreeMap::new())
+                none()
             }
             told => {
                 let shown = told?;
@@ -125,22 +139,11 @@ impl Client {
 
     async fn last_days_shown(
         &self,
+        asked: &str,
         logins: &[Login],
     ) -> Result<BTreeMap<Login, LastDay>, OigError> {
         let zone = &self.0.settings.server_zone;
-        // whom a filter can't name could not be read at all
-        let asked = logins
-            .iter()
-            .filter_map(|login| equals("User Login", login.as_str()).ok());
-        let asked: Vec<String> = asked.collect();
-        if asked.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        let query = format!(
-            "&q={}&fields={}",
-            encode(&asked.join(" or ")),
-            encode(LAST_DAY_FIELDS)
-        );
+        let query = format!("&q={}&fields={}", encode(asked), encode(LAST_DAY_FIELDS));
         let row = |row: &Row<'_>| people::last_day_of(row, zone);
         let found = self.rows("users", "/users", &query, "users", row).await?;
         let asked_for = |(login, _): &(Login, LastDay)| logins.contains(login);

@@ -103,13 +103,13 @@ pub fn odd_end(row: &Row<'_>, zone: &TimeZone) -> Option<Arc<str>> {
     (!shown.is_empty() && last_day(shown, zone).is_none()).then(|| Arc::from(shown))
 }
 
-/// Whose row it is, and what it shows of his last day, if anything.
+/// Whose row it is, and what it shows of his last day.
 pub fn last_day_of(row: &Row<'_>, zone: &TimeZone) -> Option<(Login, LastDay)> {
     let login = Login::new(&row.text(&["User Login", "userLogin", "login"])?);
     let shown = match (end(row, zone), odd_end(row, zone)) {
         (Some(end), _) => LastDay::On(end),
         (None, Some(odd)) => LastDay::Odd(odd),
-        (None, None) => return None,
+        (None, None) => LastDay::NotShown,
     };
     Some((login, shown))
 }

@@ -271,3 +271,29 @@ async fn a_role_of_which_all_are_past_their_end_dates_is_handed_nothing() {
     assert_eq!(evidence.sent("reassign").count(), 0, "{refused:?}");
     assert_eq!(refused.get("assignee_not_active"), Some(&6), "{refused:?}");
 }
+
+/// A part of an answer says nothing of the others: only who is shown without an End Date has none.
+#[tokio::test]
+async fn who_is_missing_from_an_answer_about_last_days_is_not_known() {
+    use crate::client_stub::{Stub, http, json, setup};
+    use provtaskd::model::Login;
+    use provtaskd::model::standing::LastDay;
+    let asked = [Login::new("HERE"), Login::new("MISSING")];
+    let stub = Stub::start(|_, _| {
+        json(r#"{"count":1,"hasMore":false,"totalResult":-1,"users":[{"id":"7","fields":[{"name":"usr_key","value":7},{"name":"User Login","value":"HERE"}]}]}"#)
+    })
+    .await;
+    let client = setup(&stub.origin()).client();
+    let told = client.last_days(&asked).await.expect("an answer");
+    assert_eq!(told.get(&asked[0]), Some(&LastDay::NotShown));
+    assert_eq!(told.get(&asked[1]), None, "{told:?}");
+    // a server that does not know the field shows none of anybody
+    let stub = Stub::start(|_, _| http("400 Bad Request", "", "")).await;
+    let client = setup(&stub.origin()).client();
+    let mut told = client.last_days(&asked).await;
+    for _ in 0..4 {
+        told = client.last_days(&asked).await;
+    }
+    let told = told.expect("known by now");
+    assert_eq!(told.get(&asked[1]), Some(&LastDay::NotShown));
+}

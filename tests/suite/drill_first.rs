@@ -47,6 +47,10 @@ async fn a_first_cycle_that_takes_long_says_how_far_it_is() {
         assert!(shown.contains(words), "`{words}`: {shown}");
     }
     assert!(!shown.contains("not tried"), "{shown}");
+    let shown = drill.done(&["inbox"]);
+    let words = ["the first cycle is under way since", "what it will ask"];
+    assert!(words.iter().all(|words| shown.contains(words)), "{shown}");
+    assert!(!shown.contains("nothing waits"), "{shown}");
     let shown = drill.done(&["baseline", "show"]);
     assert!(!shown.contains("never on"), "{shown}");
     assert!(

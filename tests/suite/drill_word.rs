@@ -5,47 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::drill::{Drill, Setup};
-
-const POLICY: &str = "[policy]\nkinds = { \"*/Manual Grant\" = \"grant\" }";
-
-/// LEFT is gone, his proxy AWAY is active in OIG and on leave by the file.
-const PEOPLE: &str = r#"
-name = "word-people"
-seed = 31
-[server]
-list_scope = "everybody"
-[[user]]
-login = "LEFT"
-status = "Disabled"
-[[user]]
-login = "AWAY"
-[[user]]
-login = "OTHER"
-[[proxy]]
-user = "LEFT"
-proxy = "AWAY"
-start = "-5d"
-end = "30d"
-[[target]]
-name = "DESK"
-connector = "ticket"
-[[population]]
-target = "DESK"
-accounts = 6
-prefix = "EMP"
-owner = ["user:LEFT"]
-task = [{ task = "Manual Grant" }]
-"#;
-
-fn by_owner(drill: &Drill) -> BTreeMap<String, usize> {
-    let mut owners = BTreeMap::new();
-    let truth = drill.truth();
-    for task in truth["tasks"].as_array().expect("tasks") {
-        let owner = task["owner"].as_str().expect("an owner").to_owned();
-        *owners.entry(owner).or_default() += 1;
-    }
-    owners
-}
+use crate::drill_roster::{PEOPLE, POLICY, by_owner};
 
 /// A person has said no to hand-overs over the cap; OIG's own job then retries some of them, which gives them new ids.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

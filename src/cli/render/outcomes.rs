@@ -12,8 +12,12 @@ use crate::model::seers::all_of;
 pub fn inbox(view: &InboxView, width: Width) -> String {
     let items = &view.items;
     let whose = all_of(&view.logins);
+    let undecided = view.undecided.as_ref();
+    let undecided = undecided.map(|words| format!("{words}: what it will ask is not here\n"));
     if items.is_empty() {
-        return format!("nothing waits for a person in what is visible to {whose}\n");
+        return undecided.unwrap_or_else(|| {
+            format!("nothing waits for a person in what is visible to {whose}\n")
+        });
     }
     let mut out = table(
         width,
@@ -51,6 +55,7 @@ pub fn inbox(view: &InboxView, width: Width) -> String {
         items.iter().filter(|item| item.can_approve).count(),
         items.iter().filter(|item| item.can_reject).count()
     );
+    out.push_str(&undecided.unwrap_or_default());
     out
 }
 
