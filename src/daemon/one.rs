@@ -1,4 +1,4 @@
-//! Sends one retry that a person has asked for by its task, whatever the mode: the policies have to want it, the guards and every gate of the governor but mode and release have to let it pass, and it is claimed like any other.
+//! Sends one retry that a person has asked for by its task, in any mode but off: the policies have to want it, the guards and every gate of the governor but mode and release have to let it pass, and it is claimed like any other.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,13 +28,18 @@ pub struct OneRetry {
     pub why: String,
 }
 
-/// Modes under which one item is asked about: the person's word stands for them.
-fn consented() -> Modes {
+/// Modes under which one item is asked about: the person's word stands for what is only observed, and for nothing
+/// that somebody has switched off.
+fn consented(modes: &Modes) -> Modes {
+    fn off<K: Clone + Ord>(of: &BTreeMap<K, Mode>) -> BTreeMap<K, Mode> {
+        let off = of.iter().filter(|(_, mode)| **mode == Mode::Off);
+        off.map(|(name, mode)| (name.clone(), *mode)).collect()
+    }
     Modes {
         global: Mode::Enforce,
-        actions: Default::default(),
-        policies: Default::default(),
-        targets: Default::default(),
+        actions: off(&modes.actions),
+        policies: off(&modes.policies),
+        targets: off(&modes.targets),
     }
 }
 
@@ -143,9 +148,10 @@ impl Core {
                 "let it be read: `provtaskd outcomes show TASK`",
             ));
         }
-        // a copy: the person's word stands for modes and release of this one item, and for nothing else
+        // a copy: the person's word stands for observe and release of this one item, and for nothing else
         let mut governor = self.governor.clone();
-        governor.reconfigure(self.settings.governor.clone(), consented());
+        let modes = consented(&self.settings.modes);
+        governor.reconfigure(self.settings.governor.clone(), modes);
         let standing = Standing {
             policy_released: true,
             // this very retry is how its traits are learned

@@ -21,7 +21,7 @@ use crate::model::settings::Settings;
 use crate::model::{Clock, Login, Task, TaskId, UserKey};
 use crate::oig::{Client, Look, OigError, dates};
 use crate::policy;
-use crate::traits::{Capture, Captured, Forms, Traits, TraitsError, not_probed};
+use crate::traits::{Capture, Captured, Forms, Traits, TraitsError, Troubled, not_probed};
 
 /// So many bytes of a file say whether it holds traits.
 const BEGIN: usize = 100;
@@ -123,6 +123,15 @@ pub fn may_keep_traits(path: &Path) -> Result<(), TraitsError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed(error)),
     };
+    // whole, in whatever order; somebody may have put it through another program
+    #[derive(serde::Deserialize)]
+    struct Head {
+        schema: String,
+    }
+    let head = serde_json::from_slice::<Head>(&bytes);
+    if head.is_ok_and(|head| head.schema == crate::traits::SCHEMA) {
+        return Ok(());
+    }
     let begin = String::from_utf8_lossy(bytes.get(..BEGIN).unwrap_or(&bytes)).into_owned();
     let dense: String = begin.chars().filter(|c| !c.is_whitespace()).collect();
     let ours = format!("{{\"schema\":\"{}\"", crate::traits::SCHEMA);
@@ -142,13 +151,7 @@ async fn work(
     progress: Progress,
     clock: Clock,
 ) -> Result<Probed, DaemonError> {
-    // what an earlier retry has taught is not lost; how work goes on is the server's, whoever asks
-    let main = &settings.server;
-    let retry = kept_traits(&settings, None)
-        .ok()
-        .flatten()
-        .filter(|old| old.is_of(&main.origin, main.login.as_str()))
-        .and_then(|old| old.retry);
+    let before = settings.clone();
     let stop = login::ask_as(&mut settings, options.login.as_ref());
     let client = stop.client(&settings.server, clock.clone())?;
     progress.counts(&client);
@@ -174,8 +177,9 @@ async fn work(
         roads: Default::default(),
         people: Default::default(),
         wire: Default::default(),
-        not_probed: not_probed(retry.as_ref()),
-        retry,
+        retry: None,
+        unseen: Vec::new(),
+        not_probed: Vec::new(),
     };
     let mut prober = Prober {
         settings,
@@ -191,10 +195,34 @@ async fn work(
         own_key: None,
         bytes: 0,
         rows: 0,
+        troubles: 0,
+        troubled: Troubled::default(),
     };
     prober.read().await?;
     stop.works(&prober.client);
-    Ok(prober.done())
+    let troubled = prober.troubled;
+    let mut probed = prober.done();
+    after_earlier(&mut probed.traits, &before, troubled);
+    Ok(probed)
+}
+
+/// What earlier probes have taught, and this one could not see, is not lost; read when this one is through, since a
+/// guided retry may have taught something meanwhile.
+fn after_earlier(traits: &mut Traits, settings: &Settings, troubled: Troubled) {
+    let of = |login: Option<&Login>, name: &str| {
+        let kept = kept_traits(settings, login).ok().flatten();
+        kept.filter(|old| old.is_of(&settings.server.origin, name))
+    };
+    let main = of(None, settings.server.login.as_str());
+    // how work goes on is the server's, whoever asks
+    traits.retry = main.as_ref().and_then(|main| main.retry.clone());
+    traits.not_probed = not_probed(traits.retry.as_ref());
+    let name = traits.login.clone();
+    let own = match name == settings.server.login.as_str() {
+        true => main,
+        false => of(Some(&Login::new(&name)), &name),
+    };
+    traits.keep_unseen(own.as_ref(), troubled);
 }
 
 /// A capture that knows the everyday words of error texts.
@@ -226,16 +254,25 @@ struct Prober {
     own_key: Option<UserKey>,
     bytes: u64,
     rows: u64,
+    /// Answers that said nothing, because the server was in trouble.
+    troubles: u32,
+    /// What they were about.
+    troubled: Troubled,
 }
 
 impl Prober {
     async fn read(&mut self) -> Result<(), DaemonError> {
         self.list().await?;
+        let mut known = self.troubles;
+        let mut troubled = |now: u32| std::mem::replace(&mut known, now) < now;
         self.progress.begin("reading people", 0);
         self.people().await?;
+        self.troubled.people = troubled(self.troubles);
         self.progress.begin("reading tasks and accounts", 0);
         self.single().await?;
+        self.troubled.single = troubled(self.troubles);
         self.accounts().await?;
+        self.troubled.accounts = troubled(self.troubles);
         self.tokens().await?;
         self.scope();
         Ok(())
@@ -299,13 +336,19 @@ impl Prober {
         }
     }
 
-    /// Reads what need not be there: whatever this server answers but a page of its own is "no".
+    /// What a road's answers since then say of it; nothing where the server was in trouble.
+    fn told(&self, troubles_before: u32, shown: bool) -> Option<bool> {
+        (shown || self.troubles == troubles_before).then_some(shown)
+    }
+
+    /// Reads what need not be there: what this server refuses is "no", and what it fails at is counted.
     async fn try_look(&mut self, what: &str, path: &str) -> Result<Option<Look>, DaemonError> {
         match self.look(what, path).await {
             Ok(look) => Ok(look),
             Err(error) if must_stop(&error) => Err(error.into()),
             Err(error) => {
                 tracing::debug!(%error, "not to be had from this server");
+                self.troubles += u32::from(!is_a_no(&error));
                 Ok(None)
             }
         }
@@ -313,6 +356,14 @@ impl Prober {
 
     fn ids(&self) -> impl Iterator<Item = &TaskId> {
         self.tasks.iter().map(|task| &task.id)
+    }
+}
+
+/// A refusal of just this: the path, the form of the question, or the right is not there.
+fn is_a_no(error: &OigError) -> bool {
+    match error {
+        OigError::Status { status, .. } => (400..500).contains(status) && *status != 429,
+        _ => false,
     }
 }
 

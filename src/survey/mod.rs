@@ -16,6 +16,7 @@ mod words;
 mod tests;
 
 pub use count::{Axis, age_word, along};
+pub use names::{away_note, faults_note};
 pub use report::*;
 pub use row::{Context, Held, OwnerWord, PersonWord, RoleWord, Row, Said};
 

@@ -34,6 +34,34 @@ impl Numbers {
     }
 }
 
+/// What a note says that quotes something: how it begins, where the quotation does, and what stands there in a report
+/// without names. A policy may throw what it was shown, and an absence file is quoted where it can't be read.
+const QUOTES: [(&str, &str); 2] = [
+    ("Policies failed on ", ", the first: "),
+    ("Who is away is not known", ": "),
+];
+
+/// The note of policies that failed.
+pub fn faults_note(count: u64, first: &str) -> String {
+    let [(begin, quotes), _] = QUOTES;
+    format!("{begin}{count} tasks{quotes}{first}.")
+}
+
+/// The note of an absence file that could not be read.
+pub fn away_note(why: &str) -> String {
+    let [_, (begin, quotes)] = QUOTES;
+    format!("{begin}{quotes}{why}.")
+}
+
+/// A note without what it quotes.
+fn unquoted(note: &mut String) {
+    let quoted = QUOTES.iter().find(|(begin, _)| note.starts_with(begin));
+    if let Some(at) = quoted.and_then(|(_, quotes)| note.find(quotes)) {
+        note.truncate(at);
+        note.push_str(" (why: left out, it may name people).");
+    }
+}
+
 impl Report {
     /// Numbers instead of people, and no text of the server but names of targets, definitions and roles.
     pub fn leave_names_out(&mut self) {
@@ -51,6 +79,7 @@ impl Report {
         for (owner, _) in &mut self.scope.hidden {
             *owner = numbers.owner(owner);
         }
+        self.notes.iter_mut().for_each(unquoted);
         let mut mask = Mask::default();
         let targets = self.reasons.iter().flat_map(|reason| &reason.targets);
         let of_tasks = self.open_access.tasks.iter();

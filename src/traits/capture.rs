@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::forms::{date_form, keys};
+use super::forms::{date_form, is_date, keys};
 use crate::survey::mask::Mask;
 
 /// Rows of an answer that are shown.
@@ -181,8 +181,8 @@ impl Names {
                 _ => json!(0),
             };
         };
-        if date_form(&json!(plain)).is_some() {
-            return json!(plain - plain % 86_400_000);
+        if is_moment(name, &json!(plain)) {
+            return json!(plain - plain % DAY);
         }
         json!(self.id(u128::from(plain)))
     }
@@ -206,10 +206,9 @@ impl Names {
             Sort::Reason => self.mask.everyday(text),
             Sort::Word if is_word(text) => text.to_owned(),
             Sort::Name(_) | Sort::Word if number_of(text).is_some() => {
-                let day = date_form(&json!(text)).is_some();
                 let number = number_of(text).unwrap_or(0);
-                if day {
-                    (number - number % 86_400_000).to_string()
+                if is_moment(name, &json!(text)) {
+                    (number - number % u128::from(DAY)).to_string()
                 } else {
                     self.id(number).to_string()
                 }
@@ -310,6 +309,14 @@ fn number_of(text: &str) -> Option<u128> {
     (!text.is_empty() && text.len() <= 38 && text.bytes().all(|b| b.is_ascii_digit()))
         .then(|| text.parse().ok())
         .flatten()
+}
+
+/// Milliseconds of a day.
+const DAY: u64 = 86_400_000;
+
+/// True for milliseconds in a field that is a date by its name: a long number elsewhere is a key, or somebody's.
+fn is_moment(name: &str, value: &Value) -> bool {
+    is_date(&name.trim().to_ascii_lowercase()) && date_form(value) == Some("milliseconds")
 }
 
 fn is_day(text: &str) -> bool {

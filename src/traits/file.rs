@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::kept::Unseen;
 use super::learned::{
     Accounts, NotProbed, Order, Paging, People, RetryTrait, Roads, Rows, Scope, Wire,
 };
@@ -51,6 +52,9 @@ pub struct Traits {
     /// What one guided retry has taught.
     #[serde(default)]
     pub retry: Option<RetryTrait>,
+    /// What the last probe did not see; what stands there is an earlier one's, where there was one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unseen: Vec<Unseen>,
     /// What was not probed, and how to learn it.
     pub not_probed: Vec<NotProbed>,
 }

@@ -185,7 +185,8 @@ fn is_status(lower: &str) -> bool {
     )
 }
 
-fn is_date(lower: &str) -> bool {
+/// True for a field that holds a date by its name, in lower case.
+pub(super) fn is_date(lower: &str) -> bool {
     let last = lower.rsplit('.').next().unwrap_or(lower);
     // "Updated By" is none
     let words = |c: char| !c.is_alphabetic();
@@ -214,13 +215,45 @@ pub(super) fn date_form(value: &Value) -> Option<&'static str> {
     let Some(rest) = day.then(|| text.get(10..)).flatten() else {
         return Some("other");
     };
-    Some(match rest {
-        "" => "day",
-        rest if rest.ends_with(['Z', 'z']) => "Z",
-        rest if rest.contains(['+', '-']) => "offset",
-        rest if rest.starts_with(['T', ' ']) => "no zone",
+    if rest.is_empty() {
+        return Some("day");
+    }
+    let time = rest.strip_prefix(['T', 't', ' ']);
+    Some(match time.and_then(after_time) {
+        Some("") => "no zone",
+        Some("Z" | "z") => "Z",
+        Some(zone) if is_offset(zone) => "offset",
+        // a text that begins with a day is a text
         _ => "other",
     })
+}
+
+/// What follows hours, minutes, and maybe seconds with a fraction.
+fn after_time(text: &str) -> Option<&str> {
+    let two = |text: &str| text.len() >= 2 && text.bytes().take(2).all(|b| b.is_ascii_digit());
+    let mut rest = text;
+    for at in 0..3 {
+        let part = match at {
+            0 => Some(rest),
+            _ => rest.strip_prefix(':'),
+        };
+        match part.filter(|part| two(part)) {
+            Some(part) => rest = part.get(2..)?,
+            None if at == 2 => return Some(rest),
+            None => return None,
+        }
+    }
+    Some(match rest.strip_prefix(['.', ',']) {
+        Some(fraction) => fraction.trim_start_matches(|c: char| c.is_ascii_digit()),
+        None => rest,
+    })
+}
+
+/// Hours from UTC: `+02:00`, `-0500`, `+01`.
+fn is_offset(text: &str) -> bool {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or("");
+    let digits = digits.replacen(':', "", 1);
+    matches!(digits.len(), 2 | 4) && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// The last path segment of the self link.
@@ -258,6 +291,12 @@ mod tests {
             (json!("2027-03-01"), Some("day")),
             (json!(1_803_888_000_000_u64), Some("milliseconds")),
             (json!({"base": "2027-03-01"}), Some("day")),
+            (json!("2027-03-01T08:00:00,5+01"), Some("offset")),
+            (json!("2027-03-01 is no time: Z"), Some("other")),
+            (json!("2027-03-01 Jane Roe, back in May"), Some("other")),
+            (json!("2027-03-01T08:00 to 09:00-12:00"), Some("other")),
+            (json!("2027-03-01T08:00:00[Europe/Berlin]"), Some("other")),
+            (json!("2027-03-01-02"), Some("other")),
             (json!("01-MAR-27"), Some("other")),
             (json!("März 2027, um 8"), Some("other")),
             (json!(0), None),

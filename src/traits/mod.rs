@@ -3,6 +3,7 @@
 mod capture;
 mod file;
 mod forms;
+mod kept;
 mod learned;
 mod pages;
 mod rests;
@@ -12,6 +13,7 @@ mod words;
 pub use capture::{Capture, Captured};
 pub use file::{SCHEMA, Traits, TraitsError, VERSION};
 pub use forms::{Forms, is_finished_row, rows_of};
+pub use kept::{Troubled, Unseen};
 pub use learned::*;
 pub use pages::{Pass, order_of, passes};
 pub use rests::{Missing, NOT_TOLD, NOTHING_PROBED, beside, continues, missing};

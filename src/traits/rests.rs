@@ -3,6 +3,7 @@
 use crate::model::ActionName;
 
 use super::file::Traits;
+use super::kept::PEOPLE;
 use super::learned::RetryTrait;
 
 /// A trait that an action rests on, and that no probe has seen.
@@ -41,6 +42,11 @@ pub fn missing(traits: &Traits, action: ActionName) -> Option<Missing> {
             "how a task's work goes on after a retry",
             "run `provtaskd probe --retry-one TASK` with a daemon running: one retry, with consent",
         ),
+        ActionName::Reassign if traits.in_trouble(PEOPLE) => not(
+            traits.people.shown > 0,
+            "people, whose state and absence a reassignment rests on, could not be read: the server was in trouble",
+            "run `provtaskd probe` once more, when it answers",
+        ),
         ActionName::Reassign => not(
             traits.people.shown > 0,
             "people, whose state and absence a reassignment rests on, were not shown",
@@ -66,6 +72,9 @@ pub fn beside(own: &Traits, main: Option<&Traits>) -> Traits {
     let mut both = own.clone();
     if let Some(main) = main {
         both.people.clone_from(&main.people);
+        both.unseen.retain(|unseen| unseen.what != PEOPLE);
+        let of_people = main.unseen.iter().filter(|unseen| unseen.what == PEOPLE);
+        both.unseen.extend(of_people.cloned());
         both.retry.clone_from(&main.retry);
     }
     both
@@ -83,13 +92,13 @@ pub fn continues(retry: &RetryTrait) -> bool {
 pub const NOT_TOLD: &str = "not told";
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use jiff::Timestamp;
 
     use super::super::learned::RetryTrait;
     use super::*;
 
-    fn empty() -> Traits {
+    pub fn empty() -> Traits {
         Traits {
             schema: super::super::SCHEMA.to_owned(),
             version: super::super::VERSION,
@@ -107,11 +116,12 @@ mod tests {
             people: Default::default(),
             wire: Default::default(),
             retry: None,
+            unseen: Vec::new(),
             not_probed: Vec::new(),
         }
     }
 
-    fn shown() -> Traits {
+    pub fn shown() -> Traits {
         let mut traits = empty();
         traits.rows.seen = 3;
         traits.rows.id_field.insert("string".to_owned(), 3);

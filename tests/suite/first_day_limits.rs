@@ -12,7 +12,7 @@ async fn stale_grants_take_no_effect_where_accounts_hide_finished_tasks() {
     let world = include_str!("../../examples/scenarios/stale.toml");
     let world = format!("{world}\n[traits]\nprocess_hides_finished = true\n");
     let mut drill = Setup::of(&world).enforcing().await;
-    drill.run_for("72h").await;
+    drill.run_for("24h").await;
     let evidence = drill.evidence().await;
     let stale: Vec<_> = evidence
         .effects()
@@ -297,7 +297,7 @@ async fn stale_grants_take_no_effect_where_a_list_shows_no_dates() {
     let world = include_str!("../../examples/scenarios/stale.toml");
     let world = format!("{world}\n[traits]\nlist_no_dates = true\n");
     let mut drill = Setup::of(&world).enforcing().await;
-    drill.run_for("72h").await;
+    drill.run_for("24h").await;
     drill.judge().await;
 }
 
@@ -378,7 +378,7 @@ async fn stale_grants_take_no_effect_whatever_the_forms() {
         let world = include_str!("../../examples/scenarios/stale.toml");
         let world = format!("{world}\n[traits]\n{traits}\n");
         let mut drill = Setup::of(&world).every("30m").enforcing().await;
-        drill.run_for("20h").await;
+        drill.run_for("8h").await;
         let sums: Vec<u64> = ["effects", "healed", "stale_effects", "effects_to_inactive"]
             .map(|name| drill.count(name))
             .to_vec();

@@ -40,6 +40,15 @@ pub fn probe(
     if warned > 0 {
         let _ = writeln!(out, "{warned} of them need a person, marked with !");
     }
+    for unseen in &traits.unseen {
+        let stands = match unseen.seen_at {
+            Some(at) => format!("what stands here is of {}", time(at)),
+            None => "nothing is known of it yet".to_owned(),
+        };
+        let text = format!("{}; {stands}", unseen.why);
+        let head = format!("  not seen this time, {}: ", unseen.what);
+        paragraph(&mut out, width.or(Some(80)), &head, 4, &text);
+    }
     let mut part = "";
     for meaning in &said {
         if meaning.part != part {

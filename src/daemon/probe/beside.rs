@@ -25,9 +25,10 @@ const ALMIGHTY_ROLE: &str = "SYSTEM ADMINISTRATORS";
 impl Prober {
     pub(super) async fn people(&mut self) -> Result<(), DaemonError> {
         let me = self.settings.server.login.clone();
+        let troubles = self.troubles;
         let own = self.users("the login's own record", &[&me]).await?;
         let mine = own.and_then(|mut found| found.remove(me.as_str()));
-        self.traits.people.own_record = Some(mine.is_some());
+        self.traits.people.own_record = self.told(troubles, mine.is_some());
         if let Some((key, status)) = mine {
             self.states([status].into_iter().flatten());
             self.own_key = key;
@@ -119,8 +120,9 @@ impl Prober {
             return Ok(());
         };
         let path = format!("/provtasks/{}", encode(id.as_str()));
+        let troubles = self.troubles;
         let look = self.try_look("a task", &path).await?;
-        self.traits.roads.single = Some(look.is_some());
+        self.traits.roads.single = self.told(troubles, look.is_some());
         if let Some(look) = look {
             let form = look.body.get("formFields");
             let fields = match form {
@@ -131,14 +133,16 @@ impl Prober {
             self.traits.roads.form_fields = u64::try_from(fields).unwrap_or(u64::MAX);
             self.traits.roads.single_id = word_of(look.body.get("id")).to_owned();
         }
+        let troubles = self.troubles;
         let history = self
             .try_look("its history", &format!("{path}/history"))
             .await?;
-        self.traits.roads.history = Some(history.is_some());
+        self.traits.roads.history = self.told(troubles, history.is_some());
+        let troubles = self.troubles;
         let responses = self
             .try_look("its responses", &format!("{path}/responses"))
             .await?;
-        self.traits.roads.responses = Some(responses.is_some());
+        self.traits.roads.responses = self.told(troubles, responses.is_some());
         Ok(())
     }
 
@@ -154,8 +158,9 @@ impl Prober {
         let listed: FastSet<TaskId> = self.ids().cloned().collect();
         for key in keys {
             let path = format!("/provprocesses/{}", encode(key.as_str()));
+            let troubles = self.troubles;
             let Some(look) = self.try_look("an account", &path).await? else {
-                self.traits.accounts.missing += 1;
+                self.traits.accounts.missing += u64::from(troubles == self.troubles);
                 continue;
             };
             let tasks = self.client.tasks_of(&look, "provisionProcessTaskTOList");

@@ -12,7 +12,7 @@ use crate::daemon::watch::Watch;
 use crate::model::hash::FastSet;
 use crate::model::{Login, Owner, Snapshot, TaskId};
 use crate::survey::render::counted;
-use crate::survey::{Reads, Road, Row, Scope};
+use crate::survey::{Reads, Road, Row, Scope, away_note, faults_note};
 
 /// Owners of hidden tasks that are named.
 const NAMED: usize = 50;
@@ -149,19 +149,13 @@ impl Surveyor {
             "Access that is open although nobody has ever asked OIG to take it away has no task, and is in no list.".to_owned(),
         ];
         if evaluated.fault_count > 0 {
-            notes.push(format!(
-                "Policies failed on {} tasks, the first: {}.",
-                evaluated.fault_count,
-                evaluated.faults.first().map_or("-", String::as_str)
-            ));
+            let first = evaluated.faults.first().map_or("-", String::as_str);
+            notes.push(faults_note(evaluated.fault_count, first));
         }
         if self.bench.roster.value().is_none() {
-            notes.push(format!(
-                "Who is away is not known: {}.",
-                self.bench
-                    .roster
-                    .why()
-                    .unwrap_or("the absence file could not be read")
+            let why = self.bench.roster.why();
+            notes.push(away_note(
+                why.unwrap_or("the absence file could not be read"),
             ));
         } else if self.bench.settings.absence.feed.is_none() {
             notes.push("No absence file is configured: an owner counts as away only where OIG says that he is not active.".to_owned());

@@ -122,9 +122,12 @@ impl Folder {
             }
         }
         names.sort();
+        self.stuck
+            .retain(|path, _| names.binary_search(path).is_ok());
+        // what lies there for good comes last, and keeps nothing from its turn
+        names.sort_by_key(|path| self.stuck.contains_key(path));
         names.truncate(AT_ONCE);
         let before = std::mem::take(&mut self.seen);
-        self.stuck.retain(|path, _| names.contains(path));
         for path in names {
             let Ok(meta) = fs::symlink_metadata(&path) else {
                 continue;
@@ -133,13 +136,13 @@ impl Folder {
                 continue;
             }
             let print = (meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec());
-            if before.get(&path) != Some(&print) {
-                // one that is still written is another one at the next look
-                self.stuck.remove(&path);
+            if self.stuck.get(&path).is_some_and(|(of, _)| *of == print) {
                 self.seen.insert(path, print);
                 continue;
             }
-            if self.stuck.get(&path).is_some_and(|(of, _)| *of == print) {
+            if before.get(&path) != Some(&print) {
+                // one that is still written is another one at the next look
+                self.stuck.remove(&path);
                 self.seen.insert(path, print);
                 continue;
             }
@@ -287,6 +290,33 @@ fn put_away(path: &Path, into: &Path, why: Option<&str>) -> Result<(), std::io::
 mod tests {
     use super::*;
     use crate::model::Clock;
+
+    #[tokio::test]
+    async fn what_can_not_be_put_away_takes_no_place_in_the_row_however_many_they_are() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| dir.path().join("in").join(name);
+        fs::create_dir(dir.path().join("in")).expect("made");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(dir.path().join("in"), mode).expect("mode");
+        let intake = Intake::open(&dir.path().join("hints"), 5, &Clock::wall()).expect("opened");
+        let mut folder = Folder::open(&dir.path().join("in"), 5).expect("opened");
+        // each lies in `failed` already, and has no room in its name for another one
+        for n in 0..AT_ONCE {
+            let name = format!("{n:a>255}");
+            fs::write(at("failed").join(&name), "").expect("written");
+            fs::write(at(&name), "x,y\n1,2\n").expect("written");
+        }
+        fs::write(at("b"), "17\n").expect("written");
+        for _ in 0..4 {
+            let said = folder.look(&intake).await;
+            assert!(said.is_err() || !at("done/b").exists());
+        }
+        assert!(at("done/b").exists());
+        assert_eq!(folder.stuck.len(), AT_ONCE);
+        // and none of them is tried over and over
+        let tried = intake.shared.counts.read().files_failed;
+        assert_eq!(tried, u64::try_from(AT_ONCE).expect("few"));
+    }
 
     #[tokio::test]
     async fn only_files_are_taken_and_nothing_leaves_the_folder_by_a_link() {
