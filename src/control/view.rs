@@ -187,6 +187,9 @@ pub struct StatusView {
     pub effective_mode: Mode,
     /// Why the effective mode is lower than the configured one; empty when it is not.
     pub mode_why: Vec<String>,
+    /// Every target that was ever seen, as far as names of the configuration are held against them.
+    #[serde(default)]
+    pub targets_seen: Vec<TargetName>,
     /// The policy set in use.
     pub policy_hash: Option<PolicyHash>,
     /// Who released it for enforce, if anybody.

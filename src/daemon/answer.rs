@@ -315,6 +315,7 @@ impl Core {
         let census = found.seen.census();
         // a copy, so that asking uses up no cap and opens no hold
         let mut governor = self.governor.clone();
+        governor.set_modes(self.modes_with(&census));
         governor.begin_cycle(
             now,
             &census,

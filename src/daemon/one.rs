@@ -35,6 +35,7 @@ fn consented() -> Modes {
         actions: Default::default(),
         policies: Default::default(),
         targets: Default::default(),
+        slips: Default::default(),
     }
 }
 

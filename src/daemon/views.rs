@@ -122,6 +122,7 @@ impl Core {
             modes: self.modes_shown(),
             effective_mode,
             mode_why,
+            targets_seen: self.targets_seen().into_iter().collect(),
             policy_hash: Some(hash),
             policy_released: released,
             ending: self.ending_words(),

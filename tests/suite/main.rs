@@ -72,6 +72,7 @@ mod drill_report;
 mod drill_revoke;
 mod drill_roster;
 mod drill_silent;
+mod drill_slips;
 mod drill_slow;
 mod drill_stop;
 mod drill_third;
