@@ -247,6 +247,7 @@ impl Need {
                         | Request::Resume { .. }
                         | Request::Status
                         | Request::Inbox
+                        | Request::Rejections
                         | Request::Backlog { part: None }
                         | Request::OutcomesList { .. }
                         | Request::OutcomesShow { .. }

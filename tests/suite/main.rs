@@ -77,6 +77,7 @@ mod drill_slow;
 mod drill_stop;
 mod drill_third;
 mod drill_throttle;
+mod drill_told;
 mod drill_unread;
 mod drill_untold;
 mod drill_wait;
