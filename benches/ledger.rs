@@ -473,6 +473,7 @@ fn modes() -> Modes {
         actions: BTreeMap::new(),
         policies: BTreeMap::new(),
         targets: BTreeMap::new(),
+        slips: BTreeMap::new(),
     }
 }
 

@@ -6,6 +6,7 @@
 mod audit;
 mod backlog;
 mod client;
+mod rejected;
 mod request;
 mod server;
 mod state;
@@ -16,6 +17,7 @@ pub use crate::model::text::one_line;
 pub use audit::{JournalView, PastFilter, PastView, ReplayView};
 pub use backlog::{AgeView, BacklogPart, BacklogRow, BacklogView, PartView};
 pub use client::{ask, ask_in_time, is_running};
+pub use rejected::RejectionView;
 pub use request::{Incoming, MAX_TEXT, OutcomeFilter, PlanFilter, Request};
 pub use server::Server;
 pub use state::{

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::context::Context;
-use super::failure::{Failure, Kind};
+use super::failure::{Failure, Kind, tell};
 use super::progress::beside;
 use crate::control::{self, ControlError, RefusedKind, Reply, Request};
 use crate::daemon;
@@ -85,6 +85,14 @@ async fn without_daemon(settings: Settings, request: Request) -> Result<Reply, F
     own_store(&settings.store.dir)?;
     let is_order = !request.is_question();
     let told = daemon::offline(settings, request).await;
+    let told = told.map(|(reply, unread)| {
+        if let Some(why) = unread {
+            tell(&format!(
+                "note: the policies can't be read, and neither a start nor a reload would take them: {why}"
+            ));
+        }
+        reply
+    });
     told.map_err(|error| match Failure::from(error) {
         failure if is_order && failure.kind == Kind::Store => Failure {
             message: format!(

@@ -127,8 +127,11 @@ fn would_release(part: &PartView, max_age: Option<SignedDuration>) -> String {
     let observed = part.observed.as_deref().map_or_else(String::new, |why| {
         format!("; {}, and they go once that ends", render::clean(why))
     });
+    let stranger = part.stranger.as_deref().map_or_else(String::new, |words| {
+        format!("; look first: {}", render::clean(words))
+    });
     format!(
-        "this releases {} of the old backlog on {} ({age}); the policies want something done with {} of them{observed}",
+        "this releases {} of the old backlog on {} ({age}); the policies want something done with {} of them{observed}{stranger}",
         render::counted(part.tasks, "task", "tasks"),
         render::clean(part.target.as_str()),
         part.wanted

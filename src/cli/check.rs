@@ -1,22 +1,24 @@
-//! `check`: the configuration and everything that it names, each problem with its place and one remedy; it opens no store, and asks the server only with `--online`.
+//! `check`: the configuration and everything that it names, each problem with its place and one remedy; it changes nothing, opens a store only to hold names of targets against it, and asks the server only with `--online`.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use clap::Args;
 
+use super::ask::{own_store, unexpected};
 use super::context::{Context, print};
 use super::failure::{Failure, Kind, tell};
 use super::policy;
 use super::progress::beside;
 use super::render::{clean, counted};
 use crate::absence::{Feed, FeedProblem};
-use crate::config::{Finding, Lines, Severity, policy_strangers, probe};
+use crate::config::{Finding, Lines, Severity, join, mode_strangers, policy_strangers, probe};
+use crate::control::{self, ControlError, Reply, Request};
 use crate::daemon;
 use crate::given;
 use crate::mail;
-use crate::model::Clock;
 use crate::model::settings::{AuthKind, Settings};
+use crate::model::{Clock, TargetName};
 use crate::telemetry;
 
 /// Options of `check`.
@@ -55,6 +57,7 @@ pub fn check(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
         findings.extend(absences(settings));
         findings.extend(persons(settings));
         findings.extend(learned(settings));
+        findings.extend(targets_in_vain(context, settings));
         // an unreadable directory is among the findings already
         let dir = settings.policy.dir.as_deref();
         if dir.is_none_or(Path::is_dir) {
@@ -160,6 +163,68 @@ pub fn online(context: &Context, settings: &Settings) -> Result<(), Failure> {
             print(&format!("{origin}: good; {}\n", clean(&good)))
         }
     }
+}
+
+/// Names in `[mode.targets]` that no task ever bore, by what the daemon knows, else the store. Where neither can be asked
+/// it is said which names nobody has checked.
+fn targets_in_vain(context: &Context, settings: &Settings) -> Vec<Finding> {
+    let named: Vec<&str> = settings
+        .modes
+        .targets
+        .keys()
+        .map(TargetName::as_str)
+        .collect();
+    if named.is_empty() {
+        return Vec::new();
+    }
+    let seen = match targets_seen(context, settings) {
+        Ok(seen) if !seen.is_empty() => seen,
+        nothing => {
+            let why = nothing.err();
+            let why = why.unwrap_or_else(|| "no task was seen yet".to_owned());
+            tell(&format!(
+                "note: not checked whether there are such targets as mode.targets names ({}): {}",
+                clean(&named.join(", ")),
+                clean(&why)
+            ));
+            return Vec::new();
+        }
+    };
+    let strangers = mode_strangers(&settings.modes, &seen).into_iter();
+    strangers
+        .map(|(target, what)| Finding {
+            severity: Severity::Warning,
+            key: join("mode.targets", target.as_str()),
+            line: None,
+            what,
+            hint: "write the target as `provtaskd status` shows it; where it is one that is still to come, leave the line, and give each that it could be taken for a line of its own".to_owned(),
+        })
+        .collect()
+}
+
+/// Every target that the running daemon has seen, else the store.
+fn targets_seen(context: &Context, settings: &Settings) -> Result<Vec<TargetName>, String> {
+    let (dir, socket) = (&settings.store.dir, &settings.admin.socket);
+    let work = async {
+        let told = match control::ask_in_time(socket, Request::Status).await {
+            Err(ControlError::NotRunning { .. }) => {
+                if !dir.is_dir() {
+                    let dir = dir.display();
+                    let why = format!("there is no store in {dir} yet, and no daemon runs");
+                    return Err(Failure::new(Kind::Store, why));
+                }
+                own_store(dir)?;
+                daemon::offline(settings.clone(), Request::Status).await?.0
+            }
+            told => told?,
+        };
+        match told {
+            Reply::Status(view) => Ok(view.targets_seen),
+            Reply::Refused(refused) => Err(refused.into()),
+            _ => Err(unexpected()),
+        }
+    };
+    context.block_on(work).map_err(|failure| failure.message)
 }
 
 /// What the traits of this server say against the configuration.

@@ -299,9 +299,13 @@ impl From<ControlError> for Failure {
         };
         let (kind, hint) = match &error {
             ControlError::NotRunning { .. } => (Kind::Unreachable, "start it with `provtaskd run`"),
-            ControlError::Taken { .. } | ControlError::TimedOut { .. } => {
+            ControlError::Taken { .. } => {
                 (Kind::Busy, "look at `provtaskd status`, then try again")
             }
+            ControlError::TimedOut { .. } => (
+                Kind::Busy,
+                "is its process stopped (`kill -CONT PID` lets it go on), or does it wait for a slow disk? `journalctl -u provtaskd` says what it did last; then ask again",
+            ),
             ControlError::Io { source, .. } if source.kind() == PermissionDenied => (
                 Kind::NotAllowed,
                 "run the command as the daemon's user, or as root",

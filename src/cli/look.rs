@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::ask::{answer, answer_with, unexpected};
 use super::context::{Context, print, width};
-use super::failure::{Failure, Kind};
+use super::failure::{Failure, Kind, tell};
 use super::moment::moment;
 use super::render;
 use crate::control::{PastFilter, PlanFilter, ReplayView, Reply, Request};
@@ -18,7 +18,7 @@ use crate::policy;
 
 /// What the columns of `status` count.
 pub const COLUMNS: &str = "Columns of a target:
-  visible, rejected  tasks that the lists of the last cycle showed, and of these rejected
+  visible, rejected  tasks that the lists of the last cycle showed, and of these rejected in OIG
   open               pieces of work whose last attempt has no settled end yet
   completed          whose last attempt counts as completed
   failed             whose last attempt failed again, or was refused by OIG
@@ -211,9 +211,32 @@ pub fn status(context: &Context, args: &JsonArg) -> Result<(), Failure> {
     Ok(())
 }
 
-pub fn inbox(context: &Context, args: &JsonArg) -> Result<(), Failure> {
+/// Options of `inbox`.
+#[derive(Debug, Args)]
+pub struct InboxArgs {
+    /// Show what somebody has said no to instead, who, when and why, and how that is taken back
+    #[arg(long)]
+    rejected: bool,
+    #[command(flatten)]
+    json: JsonArg,
+}
+
+pub fn inbox(context: &Context, args: &InboxArgs) -> Result<(), Failure> {
+    let json = args.json.json;
+    if args.rejected {
+        return match answer(context, Request::Rejections)? {
+            Reply::Rejections(all) if json => print(&render::json(&all)?),
+            Reply::Rejections(all) => print(&render::rejections(&all, width())),
+            _ => Err(unexpected()),
+        };
+    }
     match answer(context, Request::Inbox)? {
-        Reply::Inbox(inbox) if args.json => print(&render::json(&inbox.items)?),
+        Reply::Inbox(inbox) if json => {
+            if let Some(words) = &inbox.no_store {
+                tell(&format!("note: {words}"));
+            }
+            print(&render::json(&inbox.items)?)
+        }
         Reply::Inbox(inbox) => print(&render::inbox(&inbox, width())),
         _ => Err(unexpected()),
     }

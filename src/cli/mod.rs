@@ -65,7 +65,7 @@ enum Command {
     #[command(after_help = look::COLUMNS)]
     Status(look::JsonArg),
     /// Show what waits for a person
-    Inbox(look::JsonArg),
+    Inbox(look::InboxArgs),
     /// Release what is held under an inbox id
     Approve(act::ApproveArgs),
     /// The old backlog that waits since enforce was switched on

@@ -9,7 +9,7 @@ use super::context::{Context, print, somebody_reads, width};
 use super::failure::{Failure, tell};
 use super::look::{JsonArg, task_or_lineage};
 use super::render;
-use crate::control::{OutcomeFilter, OutcomesView, Reply, Request};
+use crate::control::{OutcomeFilter, OutcomeRow, OutcomesView, Reply, Request};
 use crate::model::{AttemptState, TargetName, TaskId};
 
 /// The `outcomes` group.
@@ -121,10 +121,10 @@ pub fn outcomes(context: &Context, command: OutcomesCommand) -> Result<(), Failu
             if json.json {
                 print(&render::json(&view.rows)?)?;
             } else {
-                print(&render::outcomes(&view.rows, width()))?;
+                print(&render::outcomes(&view, width()))?;
             }
             if let Some(of) = &filter.task
-                && let Some(other) = view.rows.iter().find(|row| row.task != TaskId::new(of))
+                && let Some(other) = under_another(&view, of)
             {
                 tell(&format!(
                     "{of} is of the piece of work {}: retries gave it other ids, the column `task` has the one that each attempt was sent for",
@@ -166,6 +166,19 @@ pub fn outcomes(context: &Context, command: OutcomesCommand) -> Result<(), Failu
             }
         }
     }
+}
+
+/// An attempt of the piece of work under another id than the one that was asked for; where that was no task's, than the
+/// others have.
+fn under_another<'a>(view: &'a OutcomesView, asked: &str) -> Option<&'a OutcomeRow> {
+    let first = view.rows.first()?;
+    let is_name = asked.trim().starts_with(['L', 'l']);
+    let id = if is_name {
+        first.task.clone()
+    } else {
+        TaskId::new(asked)
+    };
+    view.rows.iter().find(|row| row.task != id)
 }
 
 fn rows(context: &Context, filter: OutcomeFilter) -> Result<OutcomesView, Failure> {

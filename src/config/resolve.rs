@@ -376,6 +376,7 @@ fn modes(r: &mut Reader<'_>, raw: &ModeRaw) -> Modes {
         actions: BTreeMap::new(),
         policies: BTreeMap::new(),
         targets: BTreeMap::new(),
+        slips: BTreeMap::new(),
     };
     for (path, name, mode) in r.table("mode.actions", &raw.actions) {
         let action = r.pick(&path, &name, &actions);

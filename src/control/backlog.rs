@@ -50,6 +50,9 @@ pub struct PartView {
     /// What keeps all of it from being sent now, whatever is released: a mode.
     #[serde(default)]
     pub observed: Option<String>,
+    /// A line of the configuration that names no target that was ever seen, and may have been meant for this one.
+    #[serde(default)]
+    pub stranger: Option<String>,
 }
 
 /// The old backlog of one target.

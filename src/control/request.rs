@@ -30,6 +30,8 @@ pub enum Request {
     },
     /// What waits for a person: [`Reply::Inbox`].
     Inbox,
+    /// What somebody has said no to, while that no holds: [`Reply::Rejections`].
+    Rejections,
     /// What of the old backlog waits, by target and age: [`Reply::Backlog`].
     Backlog {
         /// Also what a release of this part would let go.
@@ -163,6 +165,7 @@ impl Request {
                 | Self::Plan { .. }
                 | Self::Explain { .. }
                 | Self::Inbox
+                | Self::Rejections
                 | Self::Backlog { .. }
                 | Self::OutcomesList { .. }
                 | Self::OutcomesShow { .. }
@@ -179,6 +182,7 @@ impl Request {
             Self::Plan { .. } => "plan",
             Self::Explain { .. } => "explain",
             Self::Inbox => "inbox",
+            Self::Rejections => "rejections",
             Self::Backlog { .. } => "backlog",
             Self::Approve { .. } => "approve",
             Self::Reject { .. } => "reject",

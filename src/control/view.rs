@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::audit::{JournalView, PastView};
 use super::backlog::BacklogView;
+use super::rejected::RejectionView;
 use super::state::{
     AnchorView, AnotherView, CycleView, FeedView, IntakeView, ListView, LoginRow, NotesView,
     PauseView, RewoundView, SavedView,
@@ -35,6 +36,8 @@ pub enum Reply {
     Explain(Box<ExplainView>),
     /// To [`super::Request::Inbox`].
     Inbox(InboxView),
+    /// To [`super::Request::Rejections`].
+    Rejections(Vec<RejectionView>),
     /// To [`super::Request::Backlog`].
     Backlog(Box<BacklogView>),
     /// To [`super::Request::OutcomesList`].
@@ -60,6 +63,9 @@ pub struct OutcomesView {
     pub rows: Vec<OutcomeRow>,
     /// How many more there are after them.
     pub left_out: u64,
+    /// That there is no store yet, and where.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_store: Option<String>,
 }
 
 /// An order was carried out.
@@ -187,6 +193,9 @@ pub struct StatusView {
     pub effective_mode: Mode,
     /// Why the effective mode is lower than the configured one; empty when it is not.
     pub mode_why: Vec<String>,
+    /// Every target that was ever seen, as far as names of the configuration are held against them.
+    #[serde(default)]
+    pub targets_seen: Vec<TargetName>,
     /// The policy set in use.
     pub policy_hash: Option<PolicyHash>,
     /// Who released it for enforce, if anybody.
@@ -463,6 +472,12 @@ pub struct InboxView {
     /// The first cycle since the start is under way, in words: what it will ask is in no item yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undecided: Option<String>,
+    /// That there is no store yet, and where: nothing is known then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_store: Option<String>,
+    /// Holds to which somebody has said no, and that no holds still: [`super::Request::Rejections`].
+    #[serde(default)]
+    pub rejected: u64,
 }
 
 /// One thing that waits for a person.

@@ -80,7 +80,13 @@ impl Core {
                 logins: self.login_names(),
                 items: self.inbox(),
                 undecided: self.first_cycle_words(),
+                no_store: self.no_store_words(),
+                rejected: self.rejections_standing(),
             }),
+            Request::Rejections => {
+                self.ledger.written().await?;
+                self.rejections()?
+            }
             Request::Backlog { part } => self.backlog_asked(part),
             Request::OutcomesList { filter } => {
                 self.ledger.written().await?;
@@ -315,6 +321,7 @@ impl Core {
         let census = found.seen.census();
         // a copy, so that asking uses up no cap and opens no hold
         let mut governor = self.governor.clone();
+        governor.set_modes(self.modes_with(&census));
         governor.begin_cycle(
             now,
             &census,
@@ -482,6 +489,11 @@ fn filtered(
 
 fn lineage_number(name: &str) -> Option<LineageId> {
     let digits = name.trim().strip_prefix(['L', 'l'])?;
+    // lists print the name of an attempt (L12.1): its piece of work is meant
+    let digits = match digits.split_once('.') {
+        Some((digits, ordinal)) => ordinal.parse::<u32>().ok().map(|_| digits)?,
+        None => digits,
+    };
     digits.parse().ok().map(LineageId)
 }
 
@@ -490,7 +502,7 @@ pub fn no_such(name: &str) -> Reply {
     Reply::refused(
         RefusedKind::NotFound,
         format!("`{name}` is not a task or lineage that this store knows"),
-        "give OIG's task id, or a lineage id such as L12 as `outcomes list` shows it",
+        "give OIG's task id, or the name of a piece of work (L12) or of an attempt (L12.1) as `outcomes list` shows it",
     )
 }
 

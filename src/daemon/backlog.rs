@@ -90,6 +90,7 @@ impl Core {
                 Err(refused) => return refused,
             };
             let observed = self.observed(&target);
+            let stranger = self.stranger_beside(&target);
             view.part = Some(self.ledger.read(|index| {
                 let wanted = wanted(index);
                 let acts = lineages.iter().filter(|of| wanted.contains(of)).count();
@@ -99,6 +100,7 @@ impl Core {
                     wanted: count(acts),
                     oldest: lineages.iter().filter_map(|of| index.origin(*of)).min(),
                     observed,
+                    stranger,
                 }
             }));
         }
@@ -169,14 +171,39 @@ impl Core {
         let observed = observed.map_or_else(String::new, |why| {
             format!("; {why}, and they go once that ends, without another word")
         });
+        let stranger = self.stranger_beside(&target);
+        let stranger = stranger.map_or_else(String::new, |words| format!("; {words}"));
         Ok(Reply::done(format!(
-            "released: {} of the old backlog on {target}{}, the policies want something done with {acts} of them; guards, modes, caps and rates still hold{observed}",
+            "released: {} of the old backlog on {target}{}, the policies want something done with {acts} of them; guards, modes, caps and rates still hold{observed}{stranger}",
             tasks(many),
             match part.max_age {
                 Some(age) => format!(", all that are not older than {age:#}"),
                 None => ", whatever their age".to_owned(),
             }
         )))
+    }
+
+    /// Which lines of `[mode.targets]` ask for less than the global mode and name no target that was ever seen, where this one
+    /// has neither a line of its own nor one that is taken for it: one of them may have been meant for it.
+    fn stranger_beside(&self, target: &TargetName) -> Option<String> {
+        let modes = &self.settings.modes;
+        if modes.of_target(target).is_some() {
+            return None;
+        }
+        let names: Vec<String> = self
+            .mode_strangers()
+            .into_iter()
+            .filter_map(|(name, _)| {
+                let mode = modes.of_target(&name)?;
+                (mode < modes.global).then(|| format!("{name} ({mode})"))
+            })
+            .collect();
+        (!names.is_empty()).then(|| {
+            format!(
+                "`mode.targets` names what no task ever bore: {}; if one of them is meant for {target}, nothing holds {target} until the name is mended",
+                names.join(", ")
+            )
+        })
     }
 
     /// Which mode keeps everything on a target from being sent, if one does: the lowest wins.
@@ -191,9 +218,13 @@ impl Core {
                     "`mode.actions` has retry in {of}: no retry is sent now"
                 ))
             }
-            (global, of) if of < global => Some(format!(
-                "`mode.targets` has {target} in {of}: nothing is sent now"
-            )),
+            (global, of) if of < global => Some(match modes.slips.get(target) {
+                Some(slip) => format!(
+                    "`mode.targets` has {} in {of}, which no task ever bore and which may be a slip for {target}: nothing is sent now",
+                    slip.written
+                ),
+                None => format!("`mode.targets` has {target} in {of}: nothing is sent now"),
+            }),
             (global, _) => Some(format!("`mode.global` is {global}: nothing is sent now")),
         }
     }

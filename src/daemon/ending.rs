@@ -82,6 +82,7 @@ impl Core {
         match &incoming.request {
             Request::Status
             | Request::Inbox
+            | Request::Rejections
             | Request::Backlog { .. }
             | Request::OutcomesList { .. }
             | Request::OutcomesShow { .. } => self.answer(incoming).await.map(|_| ()),

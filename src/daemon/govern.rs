@@ -156,6 +156,7 @@ impl Core {
     pub async fn govern(&mut self, found: Evaluated, now: Timestamp) -> Result<usize, DaemonError> {
         let census = found.seen.census();
         let standing = self.standing(found.seen.complete && self.has_baseline());
+        self.hold_slips(&census);
         // between the times of the cron lines everything is asked, of a copy, and nothing is queued
         self.governor.forget_other_sets(self.policies.hash());
         let mut governor = self.governor.clone();

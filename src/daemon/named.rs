@@ -40,7 +40,7 @@ pub fn meant<'a>(
 
 impl Core {
     /// Every target that was ever seen: by the ledger, or in the last list.
-    fn targets_seen(&self) -> BTreeSet<TargetName> {
+    pub(super) fn targets_seen(&self) -> BTreeSet<TargetName> {
         let mut known: BTreeSet<TargetName> = self
             .ledger
             .read(|index| index.targets_seen().cloned().collect());

@@ -14,27 +14,31 @@ use crate::ledger::{Place, place};
 use crate::model::settings::Settings;
 use crate::policy;
 
-/// The answer to one request; a daemon that runs would hold the store.
+/// The answer to one request, and why the policies can't be used where it was given without them; a daemon that runs
+/// would hold the store.
 ///
 /// # Errors
 /// The store is held by another process, or can't be opened.
-pub async fn offline(settings: Settings, request: Request) -> Result<Reply, DaemonError> {
+pub async fn offline(
+    settings: Settings,
+    request: Request,
+) -> Result<(Reply, Option<String>), DaemonError> {
     if let Request::StoreSave { path, lines } = request {
-        return save_offline(settings, path, lines).await;
+        return Ok((save_offline(settings, path, lines).await?, None));
     }
     let absent = place(&settings.store.dir)? != Place::There;
     if absent && let Some(refused) = needs_a_store(&request, &settings) {
-        return Ok(refused);
+        return Ok((refused, None));
     }
     if absent && let Some(refused) = unknown_set(&request, &settings)? {
-        return Ok(refused);
+        return Ok((refused, None));
     }
     let made = absent && matches!(request, Request::Release { .. });
     let need = match request {
         // the word alone, which `check` and `probe` have kept beside the traits, takes no store
         Request::LoginClear if absent => Need::Store {
             dry: true,
-            policies: true,
+            policies: false,
         },
         ref request => Need::of(request),
     };
@@ -43,6 +47,7 @@ pub async fn offline(settings: Settings, request: Request) -> Result<Reply, Daem
         true => policy::load::load(&settings.policy).err(),
         false => None,
     };
+    let unread = unread.map(|error| error.one_line());
     let settings = Arc::new(settings);
     let options = RunOptions {
         once: true,
@@ -61,7 +66,8 @@ pub async fn offline(settings: Settings, request: Request) -> Result<Reply, Daem
     };
     if let Err(error) = core.answer(incoming).await {
         // what came of an order is an answer too
-        return answer.try_recv().or(Err(error));
+        let told = answer.try_recv().map(|reply| (reply, unread));
+        return told.or(Err(error));
     }
     while !core.jobs.is_empty() {
         let (clock, stepper, jobs) = (core.clock.clone(), core.stepper.clone(), core.jobs.len());
@@ -79,12 +85,13 @@ pub async fn offline(settings: Settings, request: Request) -> Result<Reply, Daem
     let closed = core.ledger.shutdown().await.map_err(DaemonError::from);
     let mut done = match answer {
         Ok(Reply::Done(done)) => done,
-        other => return closed.and(other),
+        other => return closed.and(other.map(|reply| (reply, unread))),
     };
     if made {
         let dir = settings.store.dir.display();
         done.message += &format!("; there was no store in {dir}, and one was made for it");
     }
+    // said with what was ordered, on its one line
     if let Some(error) = unread {
         done.message += &format!(
             "; the policies can't be used as they are, and it holds all the same: {error}"
@@ -94,5 +101,5 @@ pub async fn offline(settings: Settings, request: Request) -> Result<Reply, Daem
         let what = format!("it is on record, and then the store failed: {error}");
         done.but = done.but.or(Some((what, error.hint())));
     }
-    Ok(Reply::Done(done))
+    Ok((Reply::Done(done), None))
 }

@@ -40,6 +40,12 @@ fn consented(modes: &Modes) -> Modes {
         actions: off(&modes.actions),
         policies: off(&modes.policies),
         targets: off(&modes.targets),
+        slips: {
+            let off = modes.slips.iter();
+            let off = off.filter(|(_, slip)| slip.mode == Mode::Off);
+            off.map(|(name, slip)| (name.clone(), slip.clone()))
+                .collect()
+        },
     }
 }
 

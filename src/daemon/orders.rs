@@ -78,6 +78,7 @@ impl Core {
             | Request::RetryOne { .. }
             | Request::Explain { .. }
             | Request::Inbox
+            | Request::Rejections
             | Request::Backlog { .. }
             | Request::OutcomesList { .. }
             | Request::OutcomesShow { .. }

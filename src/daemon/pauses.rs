@@ -100,15 +100,34 @@ impl Core {
         )
         .await?;
         Ok(Reply::done(format!(
-            "paused {}, {}; {} still sent and answered{note}",
-            scope,
+            "paused {scope}, {}{}{note}",
             end(until),
+            self.still_sent()
+        )))
+    }
+
+    /// What goes on all the same.
+    fn still_sent(&self) -> String {
+        let claimed = u64::try_from(self.under_way.claimed()).unwrap_or(u64::MAX);
+        if self.once && claimed == 0 {
+            // no daemon runs, or a single cycle has nothing under way
+            let open = self.ledger.read(|index| index.open_attempts().count());
+            return match u64::try_from(open).unwrap_or(u64::MAX) {
+                0 => String::new(),
+                open => format!(
+                    "; {} sent before, and read back by the next start",
+                    counted(open, "open attempt was", "open attempts were")
+                ),
+            };
+        }
+        format!(
+            "; {} still sent and answered",
             counted(
-                u64::try_from(self.under_way.claimed()).unwrap_or(u64::MAX),
+                claimed,
                 "request already claimed is",
                 "requests already claimed are"
             )
-        )))
+        )
     }
 
     /// Ends the pause of a scope.

@@ -27,6 +27,7 @@ impl Core {
                 | Request::Reset { .. }
                 | Request::RetryOne { .. }
                 | Request::Inbox
+                | Request::Rejections
                 | Request::Explain { .. }
                 | Request::Backlog { .. }
                 | Request::OutcomesList { .. }

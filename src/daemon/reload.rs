@@ -14,9 +14,10 @@ use super::under_way::Why;
 use crate::calendar::Cron;
 use crate::config::{self, Overrides};
 use crate::given::Apart;
+use crate::governor::Census;
 use crate::ledger::record::{Actor, Meta};
 use crate::model::TargetName;
-use crate::model::settings::{FurtherLogin, Schedule, Settings};
+use crate::model::settings::{FurtherLogin, Modes, Schedule, Settings};
 use crate::policy;
 use crate::source::Pace;
 
@@ -56,6 +57,7 @@ impl Core {
                 // before it is answered: who reloads is told what is wrong with the file
                 self.absences_after_reload();
                 self.settings = Arc::new(settings);
+                self.hold_slips(&Census::default());
                 self.refresh_traits();
                 self.policies = policies;
                 self.reload_error = None;
@@ -97,10 +99,40 @@ impl Core {
 
     /// Targets of `[mode.targets]` that nothing answers to.
     pub fn mode_strangers(&self) -> Vec<(TargetName, String)> {
-        let seen: Vec<TargetName> = self
-            .ledger
-            .read(|index| index.targets_seen().cloned().collect());
+        let seen: Vec<TargetName> = self.targets_seen().into_iter().collect();
         config::mode_strangers(&self.settings.modes, &seen)
+    }
+
+    /// Holds each target for which a line of `[mode.targets]` may be a slip in the mode that the line asks for, and says
+    /// so when that changes. What was seen says which: it is looked at again with each cycle and each reload.
+    pub fn hold_slips(&mut self, now_seen: &Census) {
+        let modes = self.modes_with(now_seen);
+        if modes.slips != self.settings.modes.slips {
+            for (target, slip) in &modes.slips {
+                if self.settings.modes.slips.get(target) != Some(slip) {
+                    tracing::warn!(
+                        target_held = %target,
+                        written = %slip.written,
+                        mode = %slip.mode,
+                        "mode.targets.{} names no target that was ever seen and may be a slip for {target}: {target} is held in {} until the name is mended or {target} has a line of its own, then `provtaskd reload`",
+                        slip.written,
+                        slip.mode
+                    );
+                }
+            }
+            Arc::make_mut(&mut self.settings).modes = modes.clone();
+        }
+        self.governor.set_modes(modes);
+    }
+
+    /// The modes as they hold with these targets seen beside all that were seen before.
+    pub fn modes_with(&self, now_seen: &Census) -> Modes {
+        let mut seen = self.targets_seen();
+        seen.extend(now_seen.0.keys().cloned());
+        let seen: Vec<TargetName> = seen.into_iter().collect();
+        let mut modes = self.settings.modes.clone();
+        modes.slips = config::mode_slips(&modes, &seen);
+        modes
     }
 
     /// What a person who reloads is told.

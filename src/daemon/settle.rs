@@ -308,12 +308,8 @@ impl Core {
         if all_known && !self.has_baseline() {
             let change = self.ledger.take_baseline(Actor::Daemon, known_of, now);
             let change = change.await?;
-            if change.lineages > 0 {
-                tracing::warn!(
-                    tasks = change.lineages,
-                    "enforce is on for the first time: everything that is there now is left until a person releases it (`provtaskd inbox`, `provtaskd approve baseline:TARGET`)"
-                );
-            }
+            let unnamed: u64 = found.seen.unmapped.values().sum();
+            say_first_day(change.lineages, unnamed);
             // the guards of this cycle did not know of the baseline yet, nor those of an earlier one that saw what a
             // list shows which is not due now
             self.epoch += 1;
@@ -468,6 +464,33 @@ fn in_a_row(before: u32, complete: bool, known: bool) -> u32 {
         before.saturating_add(1)
     } else {
         0
+    }
+}
+
+/// Says what the first day of enforce has put on record, and that a release alone lets nothing go whose definition has no
+/// kind.
+fn say_first_day(tasks: u64, unnamed: u64) {
+    const NAME: &str = "name their definitions in `policy.kinds` (`provtaskd status` lists them), then `provtaskd reload`";
+    if tasks == 0 {
+        return;
+    }
+    if unnamed == 0 {
+        tracing::warn!(
+            tasks,
+            "enforce is on for the first time: everything that is there now is left until a person releases it (`provtaskd inbox`, `provtaskd approve baseline:TARGET`)"
+        );
+    } else if unnamed < tasks {
+        tracing::warn!(
+            tasks,
+            without_kind = unnamed,
+            "enforce is on for the first time: everything that is there now is left until a person releases it (`provtaskd inbox`, `provtaskd approve baseline:TARGET`); with those that are without a kind nothing is done after a release either: {NAME}"
+        );
+    } else {
+        tracing::warn!(
+            tasks,
+            without_kind = unnamed,
+            "enforce is on for the first time, and no task that is there now has a definition whose kind is known: nothing is done with any of them, released or not: {NAME}; after that they are old backlog, and left until a person releases them (`provtaskd approve baseline:TARGET`)"
+        );
     }
 }
 

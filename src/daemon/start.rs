@@ -32,6 +32,7 @@ use crate::admin::Admin;
 use crate::config::Overrides;
 use crate::control::{self, Request};
 use crate::dispatch::batch::Queues;
+use crate::governor::Census;
 use crate::ledger::record::{EventBody, MAX_TEXT, Meta, clip};
 use crate::ledger::{Entry, Ledger, Place, Rewound, VerifyItem, place};
 use crate::model::hash::FastMap;
@@ -228,7 +229,8 @@ pub(super) enum Need {
     Store {
         /// As with `Server`.
         dry: bool,
-        /// Policies as well, though they are not asked: only what stops sending goes without.
+        /// Policies as well, though they are not asked: only what stops sending, what reads the store alone and what lets a
+        /// login try again go without.
         policies: bool,
     },
 }
@@ -239,7 +241,18 @@ impl Need {
             Request::Plan { .. } | Request::Explain { .. } => Self::Server,
             other => Self::Store {
                 dry: other.is_question(),
-                policies: !matches!(other, Request::Pause { .. } | Request::Resume { .. }),
+                policies: !matches!(
+                    other,
+                    Request::Pause { .. }
+                        | Request::Resume { .. }
+                        | Request::Status
+                        | Request::Inbox
+                        | Request::Rejections
+                        | Request::Backlog { part: None }
+                        | Request::OutcomesList { .. }
+                        | Request::OutcomesShow { .. }
+                        | Request::LoginClear
+                ),
             },
         }
     }
@@ -352,18 +365,22 @@ pub(super) async fn assemble(
     }
     let policies = match policies {
         Some(policies) => {
-            // first, so that the mode's record names it
-            record_policy(&ledger, &policies, now).await?;
+            // first, so that the mode's record names it; a question puts nothing in force
+            if !dry {
+                record_policy(&ledger, &policies, now).await?;
+            }
             policies
         }
         None => policy::load::unread(ledger.read(|index| index.policy_in_force().cloned()))?,
     };
     let policies = Arc::new(policies);
-    record_mode(&ledger, &settings, Meta::daemon(now, None)).await?;
+    if !dry {
+        record_mode(&ledger, &settings, Meta::daemon(now, None)).await?;
+    }
     let looks = open_attempts(&ledger);
     let (every, at_most) = bounds(&settings);
     let acts_from = reload::acts_from(&settings, now);
-    let core = Core {
+    let mut core = Core {
         config: options
             .config
             .clone()
@@ -453,6 +470,7 @@ pub(super) async fn assemble(
         clock,
         ledger,
     };
+    core.hold_slips(&Census::default());
     let released = core
         .ledger
         .read(|index| index.released(core.policies.hash()));

@@ -42,6 +42,9 @@ impl StoreSeen {
     }
 }
 
+/// What helps where there is no store yet.
+pub const START_ONE: &str = "start `provtaskd run` (or `provtaskd run --once`), which makes it; or correct --store or store.dir";
+
 /// What a status says of the store.
 pub struct StoreWords {
     pub state: String,
@@ -50,6 +53,15 @@ pub struct StoreWords {
 }
 
 impl Core {
+    /// That there is no store yet, so that nothing is known, where it is so.
+    pub fn no_store_words(&self) -> Option<String> {
+        self.store_seen.absent?;
+        let dir = self.settings.store.dir.display();
+        Some(format!(
+            "there is no store in {dir} yet: nothing was read, and nothing is known"
+        ))
+    }
+
     /// How the store stands.
     pub fn store_words(&self) -> StoreWords {
         let ledger = self.foreign_store.as_ref().unwrap_or(&self.ledger);

@@ -7,8 +7,8 @@ use super::core::Core;
 use super::describe::RowText;
 use super::standing::{LOST, standing};
 use crate::control::{
-    AttemptView, EventView, ExplainView, ListView, NOT_SHOWN, OutcomeFilter, OutcomeRow,
-    OutcomesView, PlanItem, RefusedKind, Reply, Story, in_words,
+    AttemptView, EventView, ExplainView, ListView, NOT_SHOWN, OutcomeRow, PlanItem, RefusedKind,
+    Reply, Story, in_words,
 };
 use crate::ledger::record::{Actor, ClaimItem, DecidedItem, Event, EventBody, How};
 use crate::model::{
@@ -16,92 +16,7 @@ use crate::model::{
     ReceiptStatus, RefusalReason, Task, TaskId, attempt,
 };
 
-/// Rows of one answer; about 15 MB.
-const ROWS: usize = 50_000;
-
 impl Core {
-    /// Attempts, newest first.
-    pub fn outcomes(&self, filter: &OutcomeFilter) -> Reply {
-        if let Some(target) = &filter.target
-            && let Err(unknown) = self.target_named(target)
-        {
-            return unknown.refused();
-        }
-        let now = self.clock.now();
-        let since = filter.within.map(|within| now.checked_sub(within));
-        let since = since.and_then(Result::ok).unwrap_or(Timestamp::MIN);
-        let rows_of = |limit: u32| usize::try_from(limit).map_or(ROWS, |most| most.min(ROWS));
-        let most = filter.limit.map_or(ROWS, rows_of);
-        // a retry gives the work a new id: who has an old one wants all of it
-        let of = filter.task.as_ref();
-        let of = of.map(|task| Ok((task, self.lineage_on_record(task.as_str())?)));
-        let (mut attempts, of) = match (self.ledger.attempts(), of.transpose()) {
-            (Ok(attempts), Ok(of)) => (attempts, of),
-            (Err(error), _) | (_, Err(error)) => {
-                let hint = "see the log of the daemon";
-                return Reply::refused(RefusedKind::Store, error.to_string(), hint);
-            }
-        };
-        attempts.reverse();
-        if let Some(after) = filter.after {
-            // the list only grows at its beginning, so what stands after a row stays the same
-            let at = attempts
-                .iter()
-                .position(|row| (row.lineage, row.ordinal) == after);
-            let Some(at) = at else {
-                return Reply::refused(
-                    RefusedKind::Busy,
-                    format!(
-                        "attempt {}.{} left the list while it was read",
-                        after.0, after.1
-                    ),
-                    "ask again",
-                );
-            };
-            attempts.drain(..=at);
-        }
-        let mut matching = attempts
-            .into_iter()
-            .filter(|row| row.claimed >= since)
-            .filter(|row| {
-                filter
-                    .target
-                    .as_ref()
-                    .is_none_or(|t| row.target.as_ref().is_some_and(|of| of.is_like(t)))
-            })
-            .filter(|row| filter.state.is_none_or(|state| row.state == state))
-            .filter(|row| {
-                let own =
-                    |(task, work): (&TaskId, _)| row.task == *task || work == Some(row.lineage);
-                of.is_none_or(own)
-            });
-        let rows = matching
-            .by_ref()
-            .take(most)
-            .map(|row| OutcomeRow {
-                lineage: row.lineage,
-                ordinal: row.ordinal,
-                task: row.task,
-                target: row.target,
-                name: row.name,
-                to: match &row.action {
-                    Action::Reassign { to } => Some(to.clone()),
-                    _ => None,
-                },
-                action: row.action.name(),
-                state: row.state,
-                claimed: row.claimed,
-                settled: row.settled,
-                reason: row.reason,
-                rule: row.policy,
-                batch: Some(row.batch),
-                login: row.login,
-            })
-            .collect();
-        let left_out = u64::try_from(matching.count()).unwrap_or(u64::MAX);
-        Reply::Outcomes(OutcomesView { rows, left_out })
-    }
-
     /// The attempts of one lineage, oldest first; empty where its story can't be read.
     pub fn attempts_of(&self, lineage: LineageId) -> Vec<AttemptView> {
         self.ledger

@@ -122,6 +122,7 @@ impl Core {
             modes: self.modes_shown(),
             effective_mode,
             mode_why,
+            targets_seen: self.targets_seen().into_iter().collect(),
             policy_hash: Some(hash),
             policy_released: released,
             ending: self.ending_words(),
@@ -401,7 +402,7 @@ impl Core {
                 },
                 since: waiting.since,
                 why: waiting.why.to_owned(),
-                text: explanation(waiting.why),
+                text: self.explained(waiting.why),
                 target: waiting.target.clone(),
                 action: None,
                 tasks: Vec::new(),
@@ -512,7 +513,7 @@ pub(super) fn general(id: &str, since: Timestamp, why: &str, text: String) -> In
 }
 
 /// What an item of the inbox says: what it is, and what helps.
-fn explanation(why: &str) -> String {
+pub(super) fn explanation(why: &str) -> String {
     let said = match why {
         "ambiguous" => {
             "It can't be told whose successor a task is; look at them in OIG, then `provtaskd outcomes settle` or `outcomes reset`."

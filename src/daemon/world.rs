@@ -7,11 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use super::DaemonError;
 use super::core::Core;
 use super::under_way::Why;
-use super::views::general;
+use super::views::{explanation, general};
 use crate::control::{InboxItem, RefusedKind, Reply};
 use crate::ledger::record::Actor;
 use crate::ledger::{ServerBehind, World};
-use crate::model::{Mode, Scope};
+use crate::model::{Mode, RefusalReason, Scope};
 
 impl Core {
     /// Why store and server don't belong together, if so: as found at start, on record, or in doubt
@@ -37,6 +37,21 @@ impl Core {
             "end the other one, then run this again; its store is the one that knows what was sent"
         } else {
             "one list alone decides nothing, and `run --once` reads no more: start `provtaskd run`, see `provtaskd inbox`, and after two lists `provtaskd approve world` where its data were put back, or `provtaskd reject world` where it is the known one; another server needs another store directory"
+        }
+    }
+
+    /// What an item of the inbox says. Another instance is no other server: nothing is to be approved for it.
+    pub(super) fn explained(&self, why: &str) -> String {
+        let recorded = || self.ledger.read(|index| index.other_world().is_some());
+        let of_world = why == RefusalReason::WorldMismatch.as_str()
+            && self.world_mismatch.is_none()
+            && self.doubtful_world.is_none()
+            && !recorded();
+        match self.instance.other().filter(|_| of_world) {
+            Some(other) => format!(
+                "Another instance was noticed: {other}. End it (the store of one alone knows what was sent); what it has sent last gets delivery.settle_after to be carried out, then sending goes on by itself."
+            ),
+            None => explanation(why),
         }
     }
 

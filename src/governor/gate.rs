@@ -188,6 +188,10 @@ fn lowest_mode(
     Some(match (set_by, policy) {
         ("policy", Some(policy)) => refusal.with("policy", policy),
         ("action", _) => refusal.with("action", action),
+        ("target", _) => match modes.slips.get(target) {
+            Some(slip) => refusal.with("for_a_slip", &slip.written),
+            None => refusal,
+        },
         _ => refusal,
     })
 }

@@ -469,6 +469,11 @@ impl Governor {
         (pace, limits)
     }
 
+    /// Takes other modes: what was seen since says otherwise which of them hold.
+    pub fn set_modes(&mut self, modes: Modes) {
+        self.modes = modes;
+    }
+
     /// Takes new settings; what was learned and what is paused stays.
     pub fn reconfigure(&mut self, settings: GovernorSettings, modes: Modes) {
         self.settings = settings;

@@ -12,8 +12,8 @@ use super::record::{Event, EventBody, decode};
 use crate::model::attempt::next;
 use crate::model::task::DefinitionId;
 use crate::model::{
-    Action, AttemptEvent, AttemptState, LineageId, Login, ProcessKey, ReceiptStatus, TargetName,
-    TaskId,
+    Action, AttemptEvent, AttemptState, Digest, LineageId, Login, ProcessKey, ReceiptStatus,
+    TargetName, TaskId,
 };
 
 /// One attempt and where it stands.
@@ -140,6 +140,24 @@ impl Ledger {
             ControlFlow::Continue(())
         })?;
         Ok(found)
+    }
+
+    /// When and why somebody has said no to a hold, the last time of each. Reads the whole journal.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub fn rejections(&self) -> Result<HashMap<Digest, (Timestamp, Arc<str>)>, LedgerError> {
+        let mut said = HashMap::new();
+        self.visit(&mut |bytes| {
+            if contains(bytes, b"\"is\":\"rejected\"")
+                && let Ok(event) = decode(bytes)
+                && let EventBody::Rejected { hold, reason } = event.body
+            {
+                said.insert(hold, (event.at, reason));
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(said)
     }
 
     /// Every definition of which a task was ever seen, as it was shown: with the name it had then. Reads

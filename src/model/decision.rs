@@ -328,7 +328,7 @@ refusals! {
     LoginStopped => "login_stopped",
     /// What the login that would send it had sent before the start is still to be read back; nothing else is sent as it until then.
     AwaitsSettling => "awaits_settling",
-    /// The store belongs to another server, is rewound, or ids that it knows are other tasks there.
+    /// The store belongs to another server, is rewound, or ids that it knows are other tasks there; or another provtaskd acts under this login (`why`).
     WorldMismatch => "world_mismatch",
     /// The attempts of this episode are used up.
     AttemptsUsedUp => "attempts_used_up",

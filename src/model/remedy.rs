@@ -87,7 +87,7 @@ impl R {
                 "Put the right password into its file; if it was right all along, unlock the account, then `provtaskd login clear`."
             }
             Self::WorldMismatch => {
-                "See `world` and `rewound` in `provtaskd inbox`, and docs/operations.md, before anything is approved."
+                "See `world`, `rewound` and `mode` in `provtaskd inbox`, and docs/operations.md, before anything is approved; another provtaskd has to be ended."
             }
             Self::AttemptsUsedUp => RESET,
             Self::SentInVain => {
@@ -114,7 +114,7 @@ impl R {
                 "Look at `provtaskd inbox`, then `provtaskd approve ID --why TEXT` or `provtaskd reject ID --why TEXT`."
             }
             Self::Rejected => {
-                "Somebody said no; `provtaskd approve ID --despite-rejection --why TEXT` takes that back."
+                "Somebody said no: `provtaskd inbox --rejected` says who, when and why; `provtaskd approve ID --despite-rejection --why TEXT` takes that back."
             }
             Self::SnapshotIncomplete => {
                 "It passes with the next whole list; where none comes, `provtaskd status` and `provtaskd check --online` say why."

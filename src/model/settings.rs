@@ -161,14 +161,27 @@ pub struct Modes {
     pub policies: BTreeMap<String, Mode>,
     /// Per target.
     pub targets: BTreeMap<TargetName, Mode>,
+    /// Targets that were seen and are not named, by the lines of `targets` that may be slips for them. The configuration
+    /// alone can't tell: whoever knows what was seen puts them in.
+    pub slips: BTreeMap<TargetName, Slip>,
+}
+
+/// A name in `[mode.targets]` that no task ever bore, so near to a target that was seen that it may stand for it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Slip {
+    /// The name as it is written.
+    pub written: TargetName,
+    /// What it asks for; the lowest, where several names are near.
+    pub mode: Mode,
 }
 
 impl Modes {
     /// The mode of a target, whose name is taken in any case: of several that differ in it alone the lowest. One that is
-    /// not named has none of its own.
+    /// not named has none of its own, but for what a slip asks for.
     pub fn of_target(&self, target: &TargetName) -> Option<Mode> {
         let named = self.targets.iter().filter(|(name, _)| name.is_like(target));
-        named.map(|(_, mode)| *mode).min()
+        let slip = || self.slips.get(target).map(|slip| slip.mode);
+        named.map(|(_, mode)| *mode).min().or_else(slip)
     }
 }
 

@@ -43,6 +43,8 @@ pub fn check_level(level: &str) -> Result<(), TelemetryError> {
     filter(level).map(drop)
 }
 
+/// The engine of the store, as its lines name it.
+const ENGINE: &str = "sled";
 /// Levels as they may stand alone.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
@@ -58,12 +60,19 @@ fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
             word: word.to_owned(),
         });
     }
-    EnvFilter::builder()
-        .parse(level)
-        .map_err(|source| TelemetryError::Filter {
-            level: level.to_owned(),
-            source,
-        })
+    let parse = |level: &str| EnvFilter::builder().parse(level);
+    // what sled can't write it answers as an error as well, which has a line of ours with what to do; whoever names it
+    // hears it all the same
+    let quiet = format!("{level},{ENGINE}=off");
+    let parsed = match level.contains(ENGINE) {
+        true => parse(level),
+        // whatever is wrong is told of what stands in the configuration
+        false => parse(level).and_then(|_| parse(&quiet)),
+    };
+    parsed.map_err(|source| TelemetryError::Filter {
+        level: level.to_owned(),
+        source,
+    })
 }
 
 /// Sets up logging to standard error or the journal.

@@ -131,6 +131,16 @@ fn a_failing_case_names_file_and_line_and_what_came_out() {
     ] {
         assert!(text.contains(part), "`{part}` is missing:\n{text}");
     }
+    let slip = BAD.replace("\"retry\"", "\"retrry\"");
+    std::fs::write(dir.path().join("own/10-a.test.toml"), slip).expect("written");
+    let text = said(&provtaskd(dir.path(), &["policy", "test", "own"]));
+    for part in [
+        "own/10-a.test.toml:7: but not this",
+        "there is no verdict `retrry`",
+        "leave, ask, none",
+    ] {
+        assert!(text.contains(part), "`{part}` is missing:\n{text}");
+    }
     std::fs::write(dir.path().join("own/10-a.test.toml"), GOOD).expect("written");
     let output = provtaskd(dir.path(), &["policy", "test", "own"]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));

@@ -83,6 +83,37 @@ async fn hand_overs_that_a_person_rejects_are_not_sent_and_not_asked_again() {
     drill.run_for("20h").await;
     assert!(holds(&drill).is_empty(), "{:#?}", holds(&drill));
     assert!(handed(&drill.evidence().await).is_empty());
+    // the no is told: who, when, why, and how it is taken back
+    let said = drill.done(&["inbox"]);
+    assert!(said.contains("inbox --rejected"), "{said}");
+    let noes = drill.json(&["inbox", "--rejected", "--json"]);
+    let no = &noes[0];
+    assert_eq!(
+        (&no["id"], &no["why"]),
+        (
+            &Value::from(id.as_str()),
+            &Value::from("he is back tomorrow")
+        )
+    );
+    assert_eq!(
+        (&no["count"], noes.as_array().map(Vec::len)),
+        (&Value::from(10), Some(1))
+    );
+    assert!(
+        no["at"].is_string() && no["by"].is_string() && no["until"].is_string(),
+        "{no:#}"
+    );
+    let said = drill.done(&["inbox", "--rejected"]);
+    for words in [
+        id.as_str(),
+        "he is back tomorrow",
+        "--despite-rejection",
+        "10 tasks",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let said = drill.done(&["status"]);
+    assert!(said.contains("refused by a person's no"), "{said}");
     // a yes does not undo a no unseen, and whoever wants that is told how
     let yes = ["approve", &id, "--why", "he stays away"];
     let (code, said) = failed(&drill, &yes);
@@ -93,6 +124,11 @@ async fn hand_overs_that_a_person_rejects_are_not_sent_and_not_asked_again() {
     drill.run_for("1h").await;
     assert!(handed(&drill.evidence().await).is_empty());
     drill.done(&[&yes[..], &["--despite-rejection"]].concat());
+    assert!(
+        drill
+            .done(&["inbox", "--rejected"])
+            .contains("nobody has said no")
+    );
     drill.run_for("6h").await;
     let evidence = drill.judge().await;
     assert_eq!(handed(&evidence).len(), 10, "{:?}", handed(&evidence));

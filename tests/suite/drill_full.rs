@@ -189,6 +189,7 @@ async fn ends(drill: &mut Drill) -> Option<i32> {
 async fn stops(drill: &mut Drill, why: &str) {
     assert_eq!(ends(drill).await, Some(73), "{}", drill.log());
     let log = drill.log();
+    assert!(!log.contains("iobuf"), "the engine's own words: {log}");
     let (_, end) = log
         .split_once("the ledger could not write")
         .unwrap_or_else(|| panic!("it is not said: {log}"));

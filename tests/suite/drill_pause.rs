@@ -130,7 +130,7 @@ async fn a_pause_of_what_was_never_seen_is_refused_unless_it_is_meant() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_target_that_only_the_configuration_names_is_no_target_that_was_seen() {
     let mut drill = Setup::of(GROUPS)
-        .config("[mode.targets]\nADD = \"observe\"\n[governor.targets.Later]\nper_minute = 3\n")
+        .config("[mode.targets]\nADD = \"observe\"\nAD = \"enforce\"\n[governor.targets.Later]\nper_minute = 3\n")
         .start()
         .await;
     drill.release();

@@ -18,7 +18,7 @@ use crate::control::one_line;
 pub use audit::{csv, past, verified};
 pub use backlog::backlog;
 pub use layout::Width;
-pub use outcomes::{inbox, outcomes, story};
+pub use outcomes::{inbox, outcomes, rejections, story};
 pub use plan::{explain, plan};
 pub use probe::probe;
 pub use status::status;

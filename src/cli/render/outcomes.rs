@@ -4,9 +4,14 @@ use std::fmt::Write as _;
 
 use super::layout::{Width, pairs, paragraph, prose, table, word};
 use super::plan::{attempts, decision};
-use super::{counted, or_dash, time};
-use crate::control::{InboxView, OutcomeRow, Story};
+use super::{clean, counted, or_dash, time};
+use crate::control::{InboxView, OutcomesView, RejectionView, Story};
+use crate::model::TaskId;
 use crate::model::seers::all_of;
+
+/// What helps where there is no store yet.
+const NO_STORE: &str =
+    "`provtaskd run` (or `provtaskd run --once`) makes it; or correct --store or store.dir";
 
 /// `inbox`
 pub fn inbox(view: &InboxView, width: Width) -> String {
@@ -14,10 +19,21 @@ pub fn inbox(view: &InboxView, width: Width) -> String {
     let whose = all_of(&view.logins);
     let undecided = view.undecided.as_ref();
     let undecided = undecided.map(|words| format!("{words}: what it will ask is not here\n"));
+    let no_store = view.no_store.as_ref();
+    let no_store = no_store.map(|words| format!("{}; {NO_STORE}\n", clean(words)));
+    let noes = match view.rejected {
+        0 => String::new(),
+        many => format!(
+            "{} by a person, shown by `provtaskd inbox --rejected`\n",
+            counted(many, "hold was rejected", "holds were rejected")
+        ),
+    };
     if items.is_empty() {
-        return undecided.unwrap_or_else(|| {
+        let words = no_store.or(undecided);
+        let words = words.unwrap_or_else(|| {
             format!("nothing waits for a person in what is visible to {whose}\n")
         });
+        return format!("{words}{noes}");
     }
     let mut out = table(
         width,
@@ -55,14 +71,71 @@ pub fn inbox(view: &InboxView, width: Width) -> String {
         items.iter().filter(|item| item.can_approve).count(),
         items.iter().filter(|item| item.can_reject).count()
     );
-    out.push_str(&undecided.unwrap_or_default());
+    out.push_str(&no_store.or(undecided).unwrap_or_default());
+    out.push_str(&noes);
+    out
+}
+
+/// `inbox --rejected`
+pub fn rejections(all: &[RejectionView], width: Width) -> String {
+    if all.is_empty() {
+        return "nobody has said no to anything, or each no has ended\n".to_owned();
+    }
+    let mut out = String::new();
+    for no in all {
+        let tasks: Vec<&str> = no.tasks.iter().map(TaskId::as_str).collect();
+        let more = no
+            .count
+            .saturating_sub(u64::try_from(tasks.len()).unwrap_or(u64::MAX));
+        let more = match more {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        pairs(
+            &mut out,
+            width,
+            &[
+                ("id", no.id.clone()),
+                (
+                    "what",
+                    format!(
+                        "{} of {} on {}",
+                        no.action,
+                        counted(no.count, "task", "tasks"),
+                        no.target
+                    ),
+                ),
+                ("tasks", format!("{}{more}", tasks.join(", "))),
+                (
+                    "no",
+                    format!(
+                        "{} by {}, until {}",
+                        no.at
+                            .map_or_else(|| "at a time that is not on record".to_owned(), time),
+                        no.by,
+                        time(no.until)
+                    ),
+                ),
+                (
+                    "why",
+                    no.why.clone().unwrap_or_else(|| "not on record".to_owned()),
+                ),
+                ("take it back", no.take_back.clone()),
+            ],
+        );
+        out.push('\n');
+    }
     out
 }
 
 /// `outcomes list`
-pub fn outcomes(rows: &[OutcomeRow], width: Width) -> String {
+pub fn outcomes(view: &OutcomesView, width: Width) -> String {
+    let rows = &view.rows;
     if rows.is_empty() {
-        return "no attempts\n".to_owned();
+        return match &view.no_store {
+            Some(words) => format!("no attempts; {}; {NO_STORE}\n", clean(words)),
+            None => "no attempts\n".to_owned(),
+        };
     }
     table(
         width,

@@ -8,7 +8,7 @@ use crate::control::{
     AnchorView, FeedView, IntakeView, LOGIN_HINT, LoginRow, LoginView, PauseView, StatusView,
     TurnsView, WalkView, main_stopped,
 };
-use crate::model::{Login, Road};
+use crate::model::{Login, RefusalReason, Road};
 
 /// How far what does not fit into a line goes in.
 const HANGING: usize = 4;
@@ -564,7 +564,16 @@ pub fn status(view: &StatusView, width: Width) -> String {
     counts(
         &mut out,
         "not done now",
-        view.refusals.iter().map(|(r, n)| (r.as_str(), *n)),
+        view.refusals.iter().map(|(r, n)| {
+            // the column `rejected` is OIG's word for a task
+            let word = match r {
+                RefusalReason::Rejected => {
+                    "refused by a person's no (`provtaskd inbox --rejected`)"
+                }
+                other => other.as_str(),
+            };
+            (word, *n)
+        }),
     );
     counts(
         &mut out,

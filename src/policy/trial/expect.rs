@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 
 use super::word;
-use crate::model::{Action, Verdict};
+use crate::model::{Action, ActionName, Verdict};
 use crate::policy::duration;
 use crate::policy::set::Evaluated;
 
@@ -28,6 +28,19 @@ pub struct Expect {
 }
 
 impl Expect {
+    /// That the case expects a verdict that there is not, if so.
+    pub fn no_verdict(&self) -> Option<String> {
+        let actions = ActionName::ALL.iter().map(|action| action.as_str());
+        let known: Vec<&str> = actions.chain(["leave", "ask", "none", "fault"]).collect();
+        (!known.contains(&self.verdict.as_str())).then(|| {
+            format!(
+                "there is no verdict `{}`: write one of {}",
+                self.verdict,
+                known.join(", ")
+            )
+        })
+    }
+
     /// What is not as written, if anything is not.
     pub fn differs(&self, answer: &Evaluated) -> Option<String> {
         if word(answer) != self.verdict {

@@ -1,0 +1,163 @@
+//! Drills of slips in `[mode.targets]`: a name that no task ever bore must not leave the target that it was meant for in a laxer mode, and everybody who looks is told.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::drill::{Drill, Setup};
+use crate::drill_ops::failed;
+
+const WORLD: &str = r#"
+name = "slips"
+seed = 29
+[[target]]
+name = "AD"
+[[target]]
+name = "SAP"
+[[population]]
+target = "AD"
+accounts = 2
+task = [{ task = "Telephone Updated", failure = "network" }]
+[[population]]
+target = "SAP"
+accounts = 3
+task = [{ task = "Telephone Updated", failure = "network" }]
+"#;
+
+/// Attempts on a target.
+fn sent_to(drill: &Drill, target: &str) -> usize {
+    let outcomes = drill.json(&["outcomes", "list", "--json"]);
+    let rows = outcomes.as_array().expect("rows").iter();
+    rows.filter(|row| row["target"] == target).count()
+}
+
+/// Output and errors of `check`, on one line.
+fn checked(drill: &Drill) -> String {
+    let output = drill.cli(&["check"]);
+    let said = [output.stdout, output.stderr].concat();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&said)
+    );
+    let words = String::from_utf8_lossy(&said).into_owned();
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn status(drill: &Drill) -> String {
+    let words = drill.done(&["status"]);
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn configure(drill: &Drill, from: &str, to: &str) {
+    let path = drill.dir.path().join("provtaskd.toml");
+    let text = fs::read_to_string(&path).expect("its configuration");
+    assert!(text.contains(from), "{from}: {text}");
+    drill.write("provtaskd.toml", &text.replace(from, to));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slip_holds_the_target_that_it_was_meant_for_until_it_is_mended() {
+    let mut drill = Setup::of(WORLD)
+        .config("[mode.targets]\nSAPP = \"observe\"\n")
+        .start()
+        .await;
+    // no store, no daemon: nobody can know, and that is said
+    let said = checked(&drill);
+    assert!(
+        said.contains("not checked") && said.contains("SAPP"),
+        "{said}"
+    );
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    let held = "may be a slip for SAP, which is held in observe";
+    for said in [checked(&drill), status(&drill), drill.log()] {
+        assert!(said.contains("may be a slip for SAP"), "{said}");
+        assert!(said.contains("held in observe"), "{said}");
+    }
+    let (_, said) = failed(&drill, &["baseline", "release", "SAP", "--why", "x"]);
+    assert!(
+        said.contains("may be a slip for SAP: nothing is sent now"),
+        "{said}"
+    );
+    drill.approve_backlog();
+    drill.run_for("12h").await;
+    assert_eq!((sent_to(&drill, "AD"), sent_to(&drill, "SAP")), (2, 0));
+    let plan = drill.json(&["plan", "--target", "SAP", "--json"]);
+    let first = &plan["items"][0]["refusals"][0];
+    assert_eq!(first["reason"], "mode_observe", "{plan:#}");
+    assert!(first.to_string().contains("SAPP"), "{first}");
+    // the same after kill -9, and without a daemon
+    drill.kill_and_restart().await;
+    drill.run_for("2h").await;
+    drill.stop();
+    for said in [checked(&drill), status(&drill)] {
+        assert!(said.contains(held), "{said}");
+    }
+    let records = drill.json(&["status", "--json"])["store_records"].clone();
+    checked(&drill);
+    assert_eq!(
+        drill.json(&["status", "--json"])["store_records"],
+        records,
+        "a check writes nothing"
+    );
+    drill.daemon();
+    drill.run_for("2h").await;
+    assert_eq!(sent_to(&drill, "SAP"), 0);
+    // a line of its own is taken at its word
+    configure(
+        &drill,
+        "SAPP = \"observe\"",
+        "SAPP = \"observe\"\nSAP = \"enforce\"",
+    );
+    let said = drill.done(&["reload"]);
+    assert!(said.contains("mode.targets.SAPP"), "{said}");
+    assert!(!said.contains("is held"), "{said}");
+    drill.run_for("24h").await;
+    drill.approve_backlog();
+    drill.run_for("24h").await;
+    assert_eq!(drill.count("healed"), 5);
+    drill.judge().await;
+}
+
+/// A name that is near to nothing may be a target to come: it holds nothing, and is said wherever something would go.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_is_near_to_nothing_is_told_before_a_backlog_is_released() {
+    let mut drill = Setup::of(WORLD)
+        .config("[mode.targets]\n\"Business Suite\" = \"observe\"\nAD = \"enforce\"\n")
+        .start()
+        .await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    let said = checked(&drill);
+    assert!(
+        said.contains("mode.targets.\"Business Suite\"") && said.contains("ever seen"),
+        "{said}"
+    );
+    let (_, said) = failed(&drill, &["baseline", "release", "SAP", "--why", "x"]);
+    let words = "Business Suite (observe); if one of them is meant for SAP";
+    assert!(said.contains(words), "{said}");
+    let (_, said) = failed(&drill, &["baseline", "release", "AD", "--why", "x"]);
+    assert!(
+        !said.contains("Business Suite"),
+        "AD has a line of its own: {said}"
+    );
+    let release = [
+        "baseline",
+        "release",
+        "SAP",
+        "--why",
+        "x",
+        "--yes-release",
+        "3",
+    ];
+    let said = drill.done(&release);
+    assert!(said.contains(words), "{said}");
+    drill.approve_backlog();
+    drill.run_for("12h").await;
+    let told: Vec<Value> = drill.inbox();
+    assert_eq!(drill.count("healed"), 5, "{told:#?}");
+    drill.judge().await;
+}
