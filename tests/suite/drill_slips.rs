@@ -56,6 +56,19 @@ fn configure(drill: &Drill, from: &str, to: &str) {
     drill.write("provtaskd.toml", &text.replace(from, to));
 }
 
+/// Whatever is said of it: nothing goes to the target, however soon somebody releases all that is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_sent_to_a_target_whose_line_has_a_slip() {
+    for name in ["SAPP", "SPA", "S.A.P"] {
+        let modes = format!("[mode.targets]\n\"{name}\" = \"observe\"\n");
+        let mut drill = Setup::of(WORLD).config(&modes).enforcing().await;
+        drill.run_for("12h").await;
+        let sent = (sent_to(&drill, "AD"), sent_to(&drill, "SAP"));
+        assert_eq!(sent, (2, 0), "{name}");
+        drill.judge_leaving(3).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slip_holds_the_target_that_it_was_meant_for_until_it_is_mended() {
     let mut drill = Setup::of(WORLD)
