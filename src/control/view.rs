@@ -66,6 +66,9 @@ pub struct OutcomesView {
     /// That there is no store yet, and where.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_store: Option<String>,
+    /// The logins that have lists, the main one first: the attempts are of what they are shown.
+    #[serde(default)]
+    pub logins: Vec<Login>,
 }
 
 /// An order was carried out.

@@ -104,6 +104,7 @@ impl Core {
             rows,
             left_out,
             no_store: self.no_store_words(),
+            logins: self.login_names(),
         })
     }
 }

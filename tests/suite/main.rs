@@ -119,8 +119,8 @@ mod records_v7;
 mod records_v8;
 mod records_v9;
 
-mod rev4_road;
 mod road;
+mod road_limits;
 mod road_traits;
 mod safety;
 mod sim_contract;

@@ -131,13 +131,14 @@ pub fn rejections(all: &[RejectionView], width: Width) -> String {
 /// `outcomes list`
 pub fn outcomes(view: &OutcomesView, width: Width) -> String {
     let rows = &view.rows;
+    let whose = all_of(&view.logins);
     if rows.is_empty() {
         return match &view.no_store {
             Some(words) => format!("no attempts; {}; {NO_STORE}\n", clean(words)),
-            None => "no attempts\n".to_owned(),
+            None => format!("no attempts on work that is visible to {whose}\n"),
         };
     }
-    table(
+    let mut out = table(
         width,
         &[
             word("lineage"),
@@ -162,7 +163,13 @@ pub fn outcomes(view: &OutcomesView, width: Width) -> String {
                 row.reason.clone().unwrap_or_default(),
             ]
         }),
-    )
+    );
+    // writing to a String can't fail
+    let _ = writeln!(
+        out,
+        "\nattempts of provtaskd, on work that is visible to {whose}"
+    );
+    out
 }
 
 /// `outcomes show`
