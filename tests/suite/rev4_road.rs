@@ -1,0 +1,237 @@
+//! Review of issue 4, survey, probe and the road: what a report gives away, what consent lifts, what a wider list lets go.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+
+use crate::drill::{Drill, Setup};
+use crate::survey_house::House;
+
+const NAMED: &str = r#"
+name = "named"
+seed = 3
+start = "2027-03-01T07:00:00Z"
+[[user]]
+login = "MUSTERFRAU"
+[[target]]
+name = "AD"
+[[task]]
+target = "AD"
+user = "MUSTERFRAU"
+task = "Telephone Updated"
+failure = "network"
+created = "-2h"
+"#;
+
+/// A report that is passed on names nobody, also where an own policy fails and says of whom.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_survey_without_names_names_nobody_where_a_policy_fails() {
+    let house = House::with(NAMED, "", "[policy]\ndir = \"own\"\n").await;
+    let own = house.dir.path().join("own");
+    fs::create_dir(&own).expect("made");
+    fs::write(
+        own.join("10-own.rhai"),
+        "const NEEDS = [];\nfn decide(task, facts) { throw `no rule for ${task.beneficiary}` }\n",
+    )
+    .expect("written");
+    let said = house.done(&["survey", "--no-names", "--format", "json"]);
+    assert!(
+        !said.to_uppercase().contains("MUSTERFRAU"),
+        "{}",
+        said.lines()
+            .filter(|line| line.to_uppercase().contains("MUSTERFRAU"))
+            .collect::<Vec<_>>()
+            .join("\n")
+    );
+}
+
+const ONE: &str = r#"
+name = "one-off"
+seed = 5
+[[target]]
+name = "AD"
+[[target]]
+name = "SAP"
+[[population]]
+target = "AD"
+accounts = 2
+task = [{ task = "Telephone Updated", failure = "network" }]
+[[population]]
+target = "SAP"
+accounts = 2
+prefix = "SAP"
+task = [{ task = "Telephone Updated", failure = "network" }]
+"#;
+
+/// Asks for one retry with consent, and lets the world go on meanwhile; answers how many writes came of it.
+async fn one_retry(modes: &str) -> (usize, String) {
+    let config = format!("[guard]\nage_limit = \"300d\"\n{modes}");
+    let mut drill = Setup::of(ONE)
+        .server("require_probe = true")
+        .config(&config)
+        .start()
+        .await;
+    let file = drill.dir.path().join("provtaskd.toml");
+    let text = fs::read_to_string(&file).expect("read");
+    drill.write(
+        "provtaskd.toml",
+        &text.replace("global = \"enforce\"", "global = \"observe\""),
+    );
+    drill.done(&["probe"]);
+    drill.daemon();
+    drill.run_for("2h").await;
+    let truth = drill.truth();
+    let tasks = truth["tasks"].as_array().expect("tasks");
+    let task = tasks
+        .iter()
+        .find(|task| task["target"] == "SAP" && task["status"] == "R")
+        .expect("a task");
+    let id = task["id"].to_string().trim_matches('"').to_owned();
+    let child = Command::new(env!("CARGO_BIN_EXE_provtaskd"))
+        .args(["probe", "--retry-one", &id, "--yes-retry", &id, "--wait", "5m"])
+        .current_dir(drill.dir.path())
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started");
+    let waiting = tokio::task::spawn_blocking(move || child.wait_with_output());
+    drill.run_for("20m").await;
+    let output = waiting.await.expect("joined").expect("ended");
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let sent = drill
+        .journal()
+        .iter()
+        .filter(|row| row["class"] == "put")
+        .count();
+    drill.judged_elsewhere();
+    (sent, said)
+}
+
+/// The same drill in a target that is observed: the retry is sent, so that the other two say something.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_single_retry_with_consent_is_sent_to_an_observed_target() {
+    let (sent, said) = one_retry("").await;
+    assert_eq!(sent, 1, "{said}");
+}
+
+/// `operations.md`: one real retry, with consent, in any mode but `off`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_single_retry_with_consent_is_not_sent_to_a_target_that_is_off() {
+    let (sent, said) = one_retry("[mode.targets]\nsap = \"off\"\n").await;
+    assert_eq!(sent, 0, "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_single_retry_with_consent_is_not_sent_where_retries_are_off() {
+    let (sent, said) = one_retry("[mode.actions]\nretry = \"off\"\n").await;
+    assert_eq!(sent, 0, "{said}");
+}
+
+/// "To begin with one target": the list is filtered by it, enforced, and a day later the filter is taken out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_filter_has_hidden_at_first_waits_for_a_release_when_it_is_taken_out() {
+    let filter = "list_filter = \"Objects.Name eq AD\"";
+    let mut drill = Setup::of(ONE).server(filter).start().await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    let visible = drill.json(&["status", "--json"])["tasks_visible"].clone();
+    assert_eq!(visible, 2, "the filter holds");
+    drill.approve_backlog();
+    drill.run_for("24h").await;
+    assert_eq!(drill.count("healed"), 2);
+    let file = drill.dir.path().join("provtaskd.toml");
+    let text = fs::read_to_string(&file).expect("read");
+    drill.write("provtaskd.toml", &text.replace(filter, ""));
+    let reloaded = drill.cli(&["reload"]);
+    if !reloaded.status.success() {
+        drill.stop();
+        drill.daemon();
+    }
+    drill.run_for("12h").await;
+    let without_release = drill.count("healed") - 2;
+    let waits = drill.inbox().iter().any(|item| item["id"] == "baseline:SAP");
+    drill.judged_elsewhere();
+    assert_eq!((without_release, waits), (0, true));
+}
+
+const THIRD: &str = r#"
+name = "third"
+seed = 29
+[[role]]
+name = "SECOND LINE"
+[[target]]
+name = "AD"
+[[target]]
+name = "HR"
+[[population]]
+target = "AD"
+accounts = 3
+task = [{ task = "Telephone Updated", failure = "network" }]
+[[population]]
+target = "HR"
+accounts = 6
+owner = ["role:SECOND LINE"]
+task = [{ task = "Telephone Updated", failure = "network" }]
+"#;
+
+fn silent(drill: &Drill, line: &[&str], out: &mut Vec<String>) {
+    let output = drill.cli(line);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    let says = ["visible to PROVSVC", "was shown", "sees"]
+        .iter()
+        .any(|of| words.contains(of));
+    if !says {
+        let head: String = said.chars().take(300).collect();
+        out.push(format!("{} ({:?}): {head}", line.join(" "), output.status.code()));
+    }
+}
+
+/// "A login that sees a third of the tasks: every report says so."
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_list_of_tasks_says_whose_view_it_is() {
+    let mut drill = Setup::of(THIRD).start().await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    drill.run_for("4h").await;
+    let mut out = Vec::new();
+    for line in [
+        &["outcomes", "list"][..],
+        &["outcomes", "list", "--json"],
+        &["inbox", "--json"],
+        &["baseline", "show", "--json"],
+        &["report", "daily", "--format", "json"],
+        &["probe", "--format", "json"],
+        &["survey", "--format", "csv"],
+        &["survey", "--format", "markdown"],
+        &["survey", "--no-names"],
+        &["audit", "export"],
+    ] {
+        silent(&drill, line, &mut out);
+    }
+    drill.judged_elsewhere();
+    assert!(out.is_empty(), "{}", out.join("\n---\n"));
+}
+
+/// Two logins of one configuration that are the same one: each would act, and each would be the other's stranger.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_that_is_configured_twice_is_refused() {
+    let config = "[[login]]\nlogin = \"provsvc\"\npassword_file = \"second\"\n";
+    let drill = Setup::of(ONE).config(config).start().await;
+    drill.write_secret("second", "sim-password-1");
+    let checked = drill.cli(&["check"]);
+    let code = checked.status.code();
+    drill.judged_elsewhere();
+    assert_ne!(code, Some(0), "{}", String::from_utf8_lossy(&checked.stdout));
+    let _ = json!(null);
+}
