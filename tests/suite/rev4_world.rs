@@ -127,7 +127,8 @@ async fn put_back(accounts: u32, restart: bool) -> (usize, bool, u64) {
         drill.daemon();
     }
     drill.run_for("24h").await;
-    let said = drill.inbox().iter().any(|item| item["id"] == "world");
+    // the tasks are in the list and rejected: somebody has to be told, by whatever word
+    let said = !drill.inbox().is_empty();
     let sent = puts(&drill) - before;
     let twice = drill.count("effected_twice");
     drill.judged_elsewhere();
@@ -137,19 +138,19 @@ async fn put_back(accounts: u32, restart: bool) -> (usize, bool, u64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn work_that_we_have_done_is_not_done_again_after_a_restore_of_many() {
     let (sent, said, twice) = put_back(8, false).await;
-    assert_eq!((sent, twice), (0, 0), "said: {said}");
+    assert_eq!((sent, twice, said), (0, 0, true), "(sent, done twice, said)");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn work_that_we_have_done_is_not_done_again_after_a_restore_beside_a_restart() {
     let (sent, said, twice) = put_back(8, true).await;
-    assert_eq!((sent, twice), (0, 0), "said: {said}");
+    assert_eq!((sent, twice, said), (0, 0, true), "(sent, done twice, said)");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn work_that_we_have_done_is_not_done_again_after_a_restore_of_few() {
     let (sent, said, twice) = put_back(3, false).await;
-    assert_eq!((sent, twice), (0, 0), "said: {said}");
+    assert_eq!((sent, twice, said), (0, 0, true), "(sent, done twice, said)");
 }
 
 const LATER: &str = r#"
