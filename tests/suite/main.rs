@@ -110,15 +110,15 @@ mod policy_set;
 mod probe;
 mod probe_retry;
 mod readme;
-mod rev4_reads;
-mod rev4_road;
-mod rev4_world;
 mod records_old;
 mod records_v5;
 mod records_v6;
 mod records_v7;
 mod records_v8;
 mod records_v9;
+mod rev4_reads;
+mod rev4_road;
+mod rev4_world;
 
 mod road;
 mod road_traits;

@@ -117,7 +117,10 @@ task = [{ task = "Telephone Updated", failure = "network" }]
     drill.done(&["pause", "--why", "<script>alert(2)</script>"]);
     let html = drill.done(&["report", "daily", "--format", "html"]);
     drill.judged_elsewhere();
-    assert!(!html.contains("<img") && !html.contains("<script"), "{html}");
+    assert!(
+        !html.contains("<img") && !html.contains("<script"),
+        "{html}"
+    );
 }
 
 /// The manual of the upgrade says which records this program writes.

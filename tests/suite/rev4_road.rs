@@ -89,7 +89,15 @@ async fn one_retry(modes: &str) -> (usize, String) {
         .expect("a task");
     let id = task["id"].to_string().trim_matches('"').to_owned();
     let child = Command::new(env!("CARGO_BIN_EXE_provtaskd"))
-        .args(["probe", "--retry-one", &id, "--yes-retry", &id, "--wait", "5m"])
+        .args([
+            "probe",
+            "--retry-one",
+            &id,
+            "--yes-retry",
+            &id,
+            "--wait",
+            "5m",
+        ])
         .current_dir(drill.dir.path())
         .env_clear()
         .stdin(Stdio::null())
@@ -157,7 +165,10 @@ async fn what_a_filter_has_hidden_at_first_waits_for_a_release_when_it_is_taken_
     }
     drill.run_for("12h").await;
     let without_release = drill.count("healed") - 2;
-    let waits = drill.inbox().iter().any(|item| item["id"] == "baseline:SAP");
+    let waits = drill
+        .inbox()
+        .iter()
+        .any(|item| item["id"] == "baseline:SAP");
     drill.judged_elsewhere();
     assert_eq!((without_release, waits), (0, true));
 }
@@ -186,10 +197,7 @@ task = [{ task = "Telephone Updated", failure = "network" }]
 /// next failed task is retried.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_probe_of_an_empty_list_takes_nothing_away_that_was_learned() {
-    let mut drill = Setup::of(ONE)
-        .server("require_probe = true")
-        .start()
-        .await;
+    let mut drill = Setup::of(ONE).server("require_probe = true").start().await;
     let ids = |drill: &Drill, target: &str| -> Vec<String> {
         let truth = drill.truth();
         let tasks = truth["tasks"].as_array().expect("tasks");
@@ -238,7 +246,11 @@ fn silent(drill: &Drill, line: &[&str], out: &mut Vec<String>) {
         .any(|of| words.contains(of));
     if !says {
         let head: String = said.chars().take(300).collect();
-        out.push(format!("{} ({:?}): {head}", line.join(" "), output.status.code()));
+        out.push(format!(
+            "{} ({:?}): {head}",
+            line.join(" "),
+            output.status.code()
+        ));
     }
 }
 
@@ -273,6 +285,11 @@ async fn a_login_that_is_configured_twice_is_refused() {
     let checked = drill.cli(&["check"]);
     let code = checked.status.code();
     drill.judged_elsewhere();
-    assert_ne!(code, Some(0), "{}", String::from_utf8_lossy(&checked.stdout));
+    assert_ne!(
+        code,
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&checked.stdout)
+    );
     let _ = json!(null);
 }

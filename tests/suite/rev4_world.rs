@@ -138,19 +138,74 @@ async fn put_back(accounts: u32, restart: bool) -> (usize, bool, u64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn work_that_we_have_done_is_not_done_again_after_a_restore_of_many() {
     let (sent, said, twice) = put_back(8, false).await;
-    assert_eq!((sent, twice, said), (0, 0, true), "(sent, done twice, said)");
+    assert_eq!(
+        (sent, twice, said),
+        (0, 0, true),
+        "(sent, done twice, said)"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn work_that_we_have_done_is_not_done_again_after_a_restore_beside_a_restart() {
     let (sent, said, twice) = put_back(8, true).await;
-    assert_eq!((sent, twice, said), (0, 0, true), "(sent, done twice, said)");
+    assert_eq!(
+        (sent, twice, said),
+        (0, 0, true),
+        "(sent, done twice, said)"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn work_that_we_have_done_is_not_done_again_after_a_restore_of_few() {
     let (sent, said, twice) = put_back(3, false).await;
-    assert_eq!((sent, twice, said), (0, 0, true), "(sent, done twice, said)");
+    assert_eq!(
+        (sent, twice, said),
+        (0, 0, true),
+        "(sent, done twice, said)"
+    );
+}
+
+/// Revokes of people who are gone were retried in vain; OIG's data are put back to before that, and the target works
+/// again. The old ids are in the list, rejected: they are retried, or somebody is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn revokes_that_were_tried_in_vain_are_not_forgotten_after_a_restore() {
+    let world = r#"
+name = "restored-revokes"
+seed = 47
+[[target]]
+name = "AD"
+state = "down"
+[[population]]
+target = "AD"
+accounts = 6
+prefix = "GONE"
+status = "Disabled"
+task = [{ task = "Remove User from Group", failure = "network" }]
+"#;
+    let mut drill = Setup::of(world).every("5m").start().await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.act(json!({"backup": true})).await;
+    drill.approve_backlog();
+    drill.run_for("3h").await;
+    assert!(puts(&drill) > 0);
+    drill.act(json!({"restore": true})).await;
+    drill.act(json!({"target": "AD", "state": "up"})).await;
+    drill.run_for("72h").await;
+    let open = drill.count("healable_open");
+    let told: u64 = drill
+        .inbox()
+        .iter()
+        .map(|item| item["count"].as_u64().unwrap_or(1))
+        .sum();
+    let status = drill.json(&["status", "--json"]);
+    drill.judged_elsewhere();
+    assert!(
+        open == 0 || told >= open,
+        "{open} revokes are open and in the list, {told} are told of: {:#}",
+        status["refusals"]
+    );
 }
 
 const LATER: &str = r#"
@@ -235,11 +290,8 @@ async fn switch(one: String, two: String, switched: Arc<AtomicBool>) -> String {
                 };
                 let status = got.status().to_string();
                 let text = got.text().await.unwrap_or_default();
-                let bytes = crate::client_stub::http(
-                    &status,
-                    "content-type: application/json\r\n",
-                    text,
-                );
+                let bytes =
+                    crate::client_stub::http(&status, "content-type: application/json\r\n", text);
                 crate::client_stub::answer(&mut stream, &bytes).await;
             });
         }
@@ -251,13 +303,17 @@ async fn switch(one: String, two: String, switched: Arc<AtomicBool>) -> String {
 /// others are, older than the first enforce and with ids that were never given out here.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_server_under_the_known_name_is_sent_nothing() {
-    let mut drill = Setup::of(&restored(12).replace("name = \"AD\"", "name = \"AD\"\nstate = \"down\""))
-        .every("5m")
-        .start()
-        .await;
+    let mut drill =
+        Setup::of(&restored(12).replace("name = \"AD\"", "name = \"AD\"\nstate = \"down\""))
+            .every("5m")
+            .start()
+            .await;
     let mut text = "name = \"other\"\nseed = 5\n[[target]]\nname = \"AD\"\n".to_owned();
     for n in 0..12 {
-        text += &format!("[[user]]\nlogin = \"OTHER{n}\"\n[[task]]\nid = {}\ntarget = \"AD\"\nuser = \"OTHER{n}\"\ntask = \"Telephone Updated\"\nfailure = \"network\"\ncreated = \"-48h\"\n", 990_000 + n);
+        text += &format!(
+            "[[user]]\nlogin = \"OTHER{n}\"\n[[task]]\nid = {}\ntarget = \"AD\"\nuser = \"OTHER{n}\"\ntask = \"Telephone Updated\"\nfailure = \"network\"\ncreated = \"-48h\"\n",
+            990_000 + n
+        );
     }
     let mut scenario = Scenario::from_toml(&text).expect("right");
     scenario.clock.mode = ClockMode::Stepped;
