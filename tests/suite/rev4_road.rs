@@ -217,7 +217,10 @@ async fn a_probe_of_an_empty_list_takes_nothing_away_that_was_learned() {
     traits["retry"] = json!({
         "lineage": "successor without link", "answered_ms": 4, "answers": 1, "settled_secs": 9, "outcome": "completed",
     });
-    fs::write(&file, traits.to_string()).expect("written");
+    let traits =
+        provtaskd::traits::Traits::parse(&traits.to_string(), &file).expect("these are traits");
+    let text = serde_json::to_string_pretty(&traits).expect("JSON");
+    fs::write(&file, text).expect("written");
     drill.daemon();
     drill.run_for("1m").await;
     drill.approve_backlog();
@@ -241,7 +244,7 @@ fn silent(drill: &Drill, line: &[&str], out: &mut Vec<String>) {
     let output = drill.cli(line);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
-    let says = ["visible to PROVSVC", "was shown", "sees"]
+    let says = ["visible to PROVSVC", "shows to PROVSVC"]
         .iter()
         .any(|of| words.contains(of));
     if !says {
