@@ -46,6 +46,59 @@ async fn a_survey_without_names_names_nobody_where_a_policy_fails() {
     );
 }
 
+/// An anonymised capture shows no free text: a note that begins with a day is no date.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_capture_shows_no_note_that_begins_with_a_day() {
+    let noted = NAMED.replace(
+        "created = \"-2h\"",
+        "created = \"-2h\"\nnote = \"2027-02-26 Erika Musterfrau is ill (burnout), back in May\"",
+    );
+    assert_ne!(noted, NAMED);
+    let house = House::of(&noted).await;
+    house.done(&["probe", "--capture", "capture.json"]);
+    let capture = fs::read_to_string(house.dir.path().join("capture.json")).expect("written");
+    let lower = capture.to_lowercase();
+    let shown = capture
+        .lines()
+        .find(|line| line.to_lowercase().contains("musterfrau"));
+    assert!(
+        !lower.contains("musterfrau") && !lower.contains("burnout"),
+        "{shown:?}"
+    );
+}
+
+/// One probe that meets a server in trouble does not take away what an earlier one has seen, nor call it a want of rights.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_probe_that_meets_a_503_takes_nothing_away_that_was_learned() {
+    let drill = Setup::of(ONE).server("require_probe = true").start().await;
+    drill.post("/sim/clock/hold", json!({})).await;
+    let first = drill.done(&["probe"]);
+    assert!(
+        first.contains("reassign         may be enforced"),
+        "{first}"
+    );
+    drill
+        .act(json!({"fault": {"do": "html503", "on": "people", "probability": 1.0}}))
+        .await;
+    let again = drill.cli(&["probe"]);
+    let said = String::from_utf8_lossy(&again.stdout).into_owned();
+    let file = drill.dir.path().join("store/traits.json");
+    let kept = fs::read_to_string(&file).expect("kept");
+    let kept = provtaskd::traits::Traits::parse(&kept, &file).expect("traits");
+    drill.judged_elsewhere();
+    let missing = provtaskd::traits::missing(&kept, provtaskd::model::ActionName::Reassign);
+    assert!(
+        missing.is_none(),
+        "{missing:?}, rc {:?}: {}",
+        again.status.code(),
+        said.lines()
+            .skip_while(|line| !line.starts_with("reassign"))
+            .take(3)
+            .collect::<Vec<_>>()
+            .join(" ")
+    );
+}
+
 const ONE: &str = r#"
 name = "one-off"
 seed = 5
