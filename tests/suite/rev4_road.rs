@@ -67,6 +67,16 @@ async fn a_capture_shows_no_note_that_begins_with_a_day() {
     );
 }
 
+/// A login that is a long number (a personal one) is replaced whole, and not cut down to a day.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_capture_shows_no_part_of_a_login_that_is_a_long_number() {
+    let house = House::of(&NAMED.replace("MUSTERFRAU", "8501011234567")).await;
+    house.done(&["probe", "--capture", "capture.json"]);
+    let capture = fs::read_to_string(house.dir.path().join("capture.json")).expect("written");
+    let shown = capture.lines().find(|line| line.contains("85010112"));
+    assert_eq!(shown, None);
+}
+
 /// One probe that meets a server in trouble does not take away what an earlier one has seen, nor call it a want of rights.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_probe_that_meets_a_503_takes_nothing_away_that_was_learned() {
