@@ -87,7 +87,7 @@ fn life(n: usize, now: Timestamp) -> [EventBody; 5] {
                 print: 5,
                 ambiguous: false,
                 run: RunMark::default(),
-                unlisted: false,
+                by_date: false,
                 known_by: Default::default(),
             }],
         },

@@ -129,6 +129,8 @@ impl Core {
         let mut item = general("world", since, "world_mismatch", text);
         item.can_approve = true;
         item.can_reject = true;
+        // nothing is done with any of them until then
+        item.count = self.last.seen.visible.max(1);
         Some(item)
     }
 

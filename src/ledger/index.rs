@@ -280,8 +280,8 @@ pub struct Index {
     pub(in crate::ledger) in_force: Option<PolicyHash>,
     pub(in crate::ledger) released: HashMap<PolicyHash, (Timestamp, Arc<str>)>,
     pub(in crate::ledger) baseline: Option<(LineageId, Timestamp)>,
-    /// Further logins whose own backlog was taken.
-    pub(in crate::ledger) baseline_of: BTreeSet<Login>,
+    /// Further logins whose own backlog was taken, and when.
+    pub(in crate::ledger) baseline_of: BTreeMap<Login, Timestamp>,
     /// For which tasks a piece of work need not wait any more, by a person's word.
     pub(in crate::ledger) orders: BTreeMap<LineageId, Vec<OrderRelease>>,
     pub(in crate::ledger) justifications: Justifications,

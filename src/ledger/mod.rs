@@ -27,6 +27,7 @@ mod open;
 mod owner;
 mod pages;
 mod place;
+mod put_back;
 pub mod ran;
 pub mod record;
 pub mod retention;
@@ -42,6 +43,7 @@ pub mod transfer;
 pub mod upkeep;
 pub mod verify;
 mod walk;
+mod widened;
 mod work;
 mod world;
 

@@ -4,11 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::error::LedgerError;
 use super::index::{Index, Past, flags};
 use super::lineage::{Join, JoinKey, Newcomer, Waiting, coarseness, join, made_before};
-use super::observe::Observed;
-use super::record::{How, Meta};
+use super::record::How;
 use super::seers::Sure;
 use super::walk::Walk;
 use super::work::Work;
@@ -392,47 +390,6 @@ impl Work {
             }
         }
         out
-    }
-
-    /// A replaced id that is shown open again beside its successor, in two whole passes, was joined
-    /// wrongly: a person has to look, and nothing is done with either.
-    pub(super) fn came_back(
-        &mut self,
-        walk: &Walk,
-        meta: &Meta,
-        now: Timestamp,
-        out: &mut Observed,
-    ) -> Result<(), LedgerError> {
-        let mut again = HashMap::new();
-        for (lineage, task) in &walk.back {
-            let shown = usize::try_from(lineage.0 - 1)
-                .ok()
-                .and_then(|at| walk.seen.get(at).copied())
-                .unwrap_or(false);
-            let clear = {
-                let index = self.index();
-                index.open_attempt(*lineage).is_none() && !index.is_ambiguous(*lineage)
-            };
-            if !shown || !clear {
-                continue;
-            }
-            let passes = self
-                .back
-                .get(lineage)
-                .copied()
-                .unwrap_or(0)
-                .saturating_add(1);
-            if passes < 2 {
-                again.insert(*lineage, passes);
-                continue;
-            }
-            tracing::warn!(lineage = %lineage, task = %task, "a replaced task is open again beside its successor; a person has to look");
-            let told = self.doubt(&[*lineage], std::slice::from_ref(task), meta, now)?;
-            out.outcomes.extend(told);
-            out.ambiguous += 1;
-        }
-        self.back = again;
-        Ok(())
     }
 }
 

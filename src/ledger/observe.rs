@@ -147,6 +147,7 @@ impl Work {
                 &mut walk,
                 told && !sight.asked,
                 sure,
+                sight.delivery.settle_after,
                 &meta,
             )?,
             ..Observed::default()
@@ -160,7 +161,9 @@ impl Work {
             out.views = self.seen_of(walk.views);
             return Ok(out);
         }
-        self.returned_forgiven &= late;
+        let forgiven = std::mem::take(&mut self.returned_forgiven);
+        // one from which nothing follows leaves it to the next
+        self.returned_forgiven = forgiven && !sure.still;
         self.listed |= snapshot.read();
         if late {
             walk.changed.clear();
@@ -187,7 +190,7 @@ impl Work {
         self.place(sight, &joins, &mut walk, &meta, now, &mut out)?;
         self.judge_all(sight, sure, &walk, &meta, now, &mut out)?;
         if sure.still {
-            self.came_back(&walk, &meta, now, &mut out)?;
+            self.came_back(sight, &walk, (sure, forgiven), &meta, now, &mut out)?;
         }
         if !sight.asked {
             out.left = self.note_left(sure, &sight.delivery, &meta, now)?;
@@ -245,9 +248,10 @@ impl Work {
         let mut there = Vec::new();
         let mut doubts: Vec<(&Vec<LineageId>, Vec<TaskId>)> = Vec::new();
         let mut doubt_about: FastMap<&Vec<LineageId>, usize> = FastMap::default();
+        let before = self.was_there(&sight.snapshot, &walk.newcomers, joins);
         // with what is recorded of them memory is fullest: they end with this loop
         let newcomers = std::mem::take(&mut walk.newcomers);
-        for (new, to) in newcomers.into_iter().zip(joins) {
+        for ((new, to), before) in newcomers.into_iter().zip(joins).zip(before) {
             let (task, view) = (&tasks[new.at], &mut walk.views[new.at]);
             match to {
                 Join::Undecided => continue,
@@ -283,7 +287,11 @@ impl Work {
                     if !task.status.is_finished() {
                         there.push((new.at, LineageId(next)));
                     }
-                    opened.push((new.at, (new.at, LineageId(next), ambiguous, new.known_by())));
+                    let known_by = new.known_by();
+                    opened.push((
+                        new.at,
+                        (new.at, LineageId(next), ambiguous, before, known_by),
+                    ));
                 }
             }
         }
@@ -300,13 +308,15 @@ impl Work {
         for (login, opened) in runs(snapshot, opened) {
             let meta = meta.clone().login(Some(login));
             self.emit_parts(&meta, &opened, &|part| {
-                let items = part.iter().map(|(at, lineage, ambiguous, known_by)| {
-                    let task = &tasks[*at];
-                    let mut item = opening(task, *lineage, sight.kinds[*at], *known_by);
-                    item.unlisted = sight.unlisted.contains(&task.id);
-                    item.ambiguous = *ambiguous;
-                    item
-                });
+                let items = part
+                    .iter()
+                    .map(|(at, lineage, ambiguous, before, known_by)| {
+                        let task = &tasks[*at];
+                        let mut item = opening(task, *lineage, sight.kinds[*at], *known_by);
+                        item.by_date = *before || sight.unlisted.contains(&task.id);
+                        item.ambiguous = *ambiguous;
+                        item
+                    });
                 EventBody::LineagesOpened {
                     items: items.collect(),
                 }

@@ -20,6 +20,7 @@ mod ordered;
 mod others;
 mod passes;
 mod processes;
+mod put_back;
 mod racing;
 mod ran;
 mod random;

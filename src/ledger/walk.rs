@@ -229,7 +229,7 @@ pub(super) fn opening(
         print,
         ambiguous: false,
         run,
-        unlisted: false,
+        by_date: false,
         known_by,
     }
 }

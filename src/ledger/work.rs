@@ -83,7 +83,7 @@ pub(super) struct Work {
     pub doubtful: Option<Doubt>,
     /// Logins of which a list was taken in, in this run.
     pub listed: Bits,
-    /// A person has said that what came back is no older data; the next list that is taken in ends that.
+    /// A person has said that what came back, or is there instead of it, is of the known server; the next list that is taken in ends that.
     pub returned_forgiven: bool,
     /// What the lists show once that is on record.
     pub calm: Calm,

@@ -18,17 +18,17 @@ use crate::model::seers::{Bits, bit};
 use crate::model::{AttemptEvent, LineageId, Outcome, Snapshot, Task, TaskId};
 
 /// Ids that are named as evidence.
-const NAMED: usize = 3;
+pub(super) const NAMED: usize = 3;
 
 /// So many ids with another account prove it where none of them shows more than that.
 const MANY: usize = 2;
 
 /// So many open ids that are gone at once, and so many new ones below them, mean older data.
 const LOST: usize = 10;
-const AGAIN: usize = 2;
+pub(super) const AGAIN: usize = 2;
 
 /// So many pieces of work that left the lists so long ago, and are shown again at once as they were, mean older data.
-const RETURNED: usize = 5;
+pub(super) const RETURNED: usize = 5;
 const AWAY: SignedDuration = SignedDuration::from_hours(1);
 
 /// So many whole lists in a row without evidence, before a person may say that it was a false alarm.
@@ -92,6 +92,7 @@ impl Work {
         walk: &mut Walk,
         counts: bool,
         sure: Sure,
+        settle_after: SignedDuration,
         meta: &Meta,
     ) -> Result<World, LedgerError> {
         let told = self.index().other_world().map(|(_, why)| Arc::clone(why));
@@ -105,7 +106,9 @@ impl Work {
         }
         let older = self
             .older(walk, sure)
-            .or_else(|| self.returned(snapshot, walk));
+            .or_else(|| self.returned(snapshot, walk))
+            .or_else(|| self.put_back(walk, sure, snapshot.taken_at, settle_after))
+            .or_else(|| self.changed_over(walk, sure));
         let quiet = self.strange.is_empty() && self.doubtful.is_none();
         if walk.strangers.is_empty() && quiet && older.is_none() {
             return Ok(World::Known);

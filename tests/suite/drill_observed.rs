@@ -25,10 +25,10 @@ task = [{ task = "Telephone Updated", failure = "network" }]
 target = "SAP"
 accounts = 4
 prefix = "LATE"
-task = [{ task = "Telephone Updated", failure = "network" }]
+task = [{ task = "Telephone Updated", failure = "network", age = "-90s" }]
 "#;
 
-/// Ids of the tasks of those who come later.
+/// Ids of the tasks of those who come later: hidden until then, and dated after the first enforce.
 fn late(drill: &Drill) -> Vec<String> {
     let truth = drill.truth();
     let tasks = truth["tasks"].as_array().expect("tasks").iter();

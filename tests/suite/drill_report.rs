@@ -279,3 +279,27 @@ async fn a_report_of_another_login_s_store_says_whose_it_is() {
     drill.run_for("12h").await;
     drill.judge().await;
 }
+
+/// What a server calls its targets is text in every report.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daily_report_in_html_shows_names_as_text() {
+    let world = r#"
+name = "hostile"
+seed = 5
+[[target]]
+name = "<img src=x onerror=alert(1)>"
+[[population]]
+target = "<img src=x onerror=alert(1)>"
+accounts = 3
+task = [{ task = "Telephone Updated", failure = "network" }]
+"#;
+    let mut drill = Setup::of(world).enforcing().await;
+    drill.run_for("6h").await;
+    drill.done(&["pause", "--why", "<script>alert(2)</script>"]);
+    let html = drill.done(&["report", "daily", "--format", "html"]);
+    drill.judged_elsewhere();
+    assert!(
+        !html.contains("<img") && !html.contains("<script"),
+        "{html}"
+    );
+}

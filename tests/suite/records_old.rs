@@ -221,3 +221,12 @@ async fn stores_of_versions_2_and_3_go_on() {
         );
     }
 }
+
+/// The manual of the upgrade says which records this program writes.
+#[test]
+fn the_manual_of_the_upgrade_names_the_records_that_are_written() {
+    let manual = std::fs::read_to_string("docs/install.md").expect("read");
+    let said = format!("this one writes {VERSION} and reads 1 to {VERSION}");
+    let line = manual.lines().find(|line| line.contains("this one writes"));
+    assert!(line.is_some_and(|line| line.contains(&said)), "{line:?}");
+}

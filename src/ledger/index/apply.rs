@@ -61,7 +61,7 @@ impl Index {
             EventBody::LineagesOpened { items } => {
                 items.iter().for_each(|i| self.open(i, at.into()));
                 self.opened_late(items, event.login.as_ref());
-                self.unlisted_late(items);
+                self.sighted_late(items, event.login.as_ref());
             }
             EventBody::LineagesJoined { items } => {
                 items.iter().for_each(|i| self.join(i, at.into()));

@@ -1,8 +1,10 @@
 //! The backlog, of the first day and of each login, target and action that came later: what was there already waits until a person releases it.
 
+use jiff::Timestamp;
+
 use super::{Index, flags};
 use crate::ledger::record::{Event, OpenedItem};
-use crate::model::{LineageId, Login};
+use crate::model::{LineageId, Login, TaskId};
 
 impl Index {
     /// The login, where it is a further one; the main one is that to which the store was bound then.
@@ -15,14 +17,14 @@ impl Index {
 
     /// True where the backlog of this further login was taken.
     pub fn has_baseline_of(&self, login: &Login) -> bool {
-        self.baseline_of.contains(login)
+        self.baseline_of.contains_key(login)
     }
 
     /// Everything that was there when enforce was first switched on. Where it names a further login, that
     /// one's backlog is whole: what it shows first from now on is new.
     pub(super) fn take_baseline(&mut self, up_to: LineageId, event: &Event) {
         if let Some(login) = self.further(event.login.as_ref()) {
-            self.baseline_of.insert(login);
+            self.baseline_of.entry(login).or_insert(event.at);
             return;
         }
         self.baseline = Some((up_to, event.at));
@@ -47,13 +49,33 @@ impl Index {
         }
     }
 
-    /// What a hint or a walk through accounts names is as old as its task: what was there when enforce was first
-    /// switched on belongs to the backlog, though nothing had shown it then.
-    pub(super) fn unlisted_late(&mut self, items: &[OpenedItem]) {
-        let Some((_, from)) = self.baseline else {
+    /// When the backlog that this login shows was taken.
+    pub(in crate::ledger) fn backlog_since(&self, login: Option<&Login>) -> Option<Timestamp> {
+        let (_, first) = self.baseline?;
+        let further = self.further(login);
+        let own = further.and_then(|login| self.baseline_of.get(&login).copied());
+        Some(own.unwrap_or(first))
+    }
+
+    /// The highest number of what was there then.
+    pub(in crate::ledger) fn backlog_top(&self) -> Option<u64> {
+        let (up_to, _) = self.baseline?;
+        let there = (1..=up_to.0).map(LineageId);
+        let number = |lineage: LineageId| {
+            let of = self.lineage(lineage).filter(|of| !of.has(flags::RETIRED))?;
+            let first = self.first_number(lineage);
+            first.or_else(|| TaskId::from(&of.task).number())
+        };
+        there.filter_map(number).max()
+    }
+
+    /// What only came into sight later is as old as its task: what was there when enforce was first switched on
+    /// belongs to the backlog, though nothing had shown it then.
+    pub(super) fn sighted_late(&mut self, items: &[OpenedItem], login: Option<&Login>) {
+        let Some(from) = self.backlog_since(login) else {
             return;
         };
-        for item in items.iter().filter(|item| item.unlisted) {
+        for item in items.iter().filter(|item| item.by_date) {
             if item.created.is_none_or(|created| created <= from)
                 && let Some(of) = self.lineage_mut(item.lineage)
             {

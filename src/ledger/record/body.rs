@@ -76,9 +76,10 @@ pub struct OpenedItem {
     /// What was shown of its last run (since version 8).
     #[serde(rename = "r", skip_serializing_if = "RunMark::is_unknown")]
     pub run: RunMark,
-    /// No list showed it: a hint, or a walk through the accounts of persons, named it, and it was read by its id.
+    /// It is as old as its task, and backlog where that is older than the first enforce or shows no date: no list showed
+    /// it (a hint, or a walk through the accounts of persons, named it), or the lists have come to show more.
     #[serde(rename = "w", skip_serializing_if = "std::ops::Not::not")]
-    pub unlisted: bool,
+    pub by_date: bool,
     /// What it is known by, where that was worked out already; never written.
     #[serde(skip)]
     pub known_by: KnownBy,

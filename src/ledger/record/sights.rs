@@ -125,7 +125,7 @@ fn written<'a>(
         print,
         ambiguous,
         run,
-        unlisted,
+        by_date,
         // never written
         known_by: _,
     } = item;
@@ -145,7 +145,7 @@ fn written<'a>(
         x: *print,
         a: *ambiguous,
         r: *run,
-        w: *unlisted,
+        w: *by_date,
     }
 }
 
@@ -228,7 +228,7 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Open
             print: read.x,
             ambiguous: read.a,
             run: read.r,
-            unlisted: read.w,
+            by_date: read.w,
             known_by: KnownBy::default(),
         });
     }
@@ -302,7 +302,7 @@ mod tests {
             print: number,
             ambiguous: number.is_multiple_of(7),
             run: RunMark::default(),
-            unlisted: number.is_multiple_of(11),
+            by_date: number.is_multiple_of(11),
             known_by: KnownBy::default(),
         }
     }

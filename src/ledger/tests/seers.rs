@@ -171,12 +171,15 @@ fn a_claim_of_the_main_login_names_no_further_one() {
 
 /// Nothing had shown them when enforce was switched on, and they are as old all the same.
 #[test]
-fn what_no_list_shows_is_backlog_where_it_is_older_than_the_first_enforce() {
+fn what_is_shown_later_is_backlog_where_it_is_older_than_the_first_enforce() {
     for (unlisted, created, held) in [
         (true, Some(at(-60)), true),
         (true, None, true),
         (true, Some(at(5)), false),
-        (false, Some(at(-60)), false),
+        // a list that shows it later tells no more: a role, a filter, a login
+        (false, Some(at(-60)), true),
+        (false, Some(at(5)), false),
+        (false, None, false),
     ] {
         let (mut work, _) = core();
         let first = vec![row("1", TaskStatus::Rejected, "71")];

@@ -276,7 +276,7 @@ mod tests {
             print: 5,
             ambiguous: false,
             run: crate::ledger::ran::RunMark::default(),
-            unlisted: false,
+            by_date: false,
             known_by: Default::default(),
         }
     }

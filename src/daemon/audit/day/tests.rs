@@ -48,7 +48,7 @@ fn opened(lineage: u64) -> OpenedItem {
         print: 7,
         ambiguous: false,
         run: Default::default(),
-        unlisted: false,
+        by_date: false,
         known_by: Default::default(),
     }
 }

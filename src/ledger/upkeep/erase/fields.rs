@@ -76,7 +76,7 @@ impl Person {
             print: _,
             ambiguous: _,
             run: _,
-            unlisted: _,
+            by_date: _,
             known_by: _,
         } = item;
         self.login(user);

@@ -311,7 +311,7 @@ fn a_number_that_is_somebodys_login_is_not_taken_out_of_the_work_of_strangers() 
         print: 5,
         ambiguous: false,
         run: Default::default(),
-        unlisted: false,
+        by_date: false,
         known_by: Default::default(),
     };
     let note = |text: &str| EventBody::Note { text: text.into() };

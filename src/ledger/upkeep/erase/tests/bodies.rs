@@ -169,7 +169,7 @@ pub(super) fn bodies(who: &Called) -> Vec<EventBody> {
                     print: 5,
                     ambiguous: false,
                     run: RunMark::default(),
-                    unlisted: false,
+                    by_date: false,
                     known_by: Default::default(),
                 })
                 .collect(),
