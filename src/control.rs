@@ -15,7 +15,7 @@ mod wire;
 
 pub use crate::model::text::one_line;
 pub use audit::{JournalView, PastFilter, PastView, ReplayView};
-pub use backlog::{AgeView, BacklogPart, BacklogRow, BacklogView, PartView};
+pub use backlog::{AgeView, BacklogPart, BacklogRow, BacklogView, PartView, undecided_words};
 pub use client::{ask, ask_in_time, is_running};
 pub use rejected::RejectionView;
 pub use request::{Incoming, MAX_TEXT, OutcomeFilter, PlanFilter, Request};

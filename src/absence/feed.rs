@@ -88,6 +88,14 @@ pub enum FeedProblem {
         /// File name, line, and what stands there.
         what: String,
     },
+    /// A fourth column that nobody has called stand-ins.
+    #[error(
+        "{place}: no header calls the fourth column stand_in, so that it is not read: it may hold reasons; if it names stand-ins, write the header login,from,to,stand_in, else leave it out of the file"
+    )]
+    Unnamed {
+        /// File name and line.
+        place: String,
+    },
     /// A row could not be read.
     #[error(transparent)]
     Row(#[from] RowProblem),
@@ -290,6 +298,8 @@ impl Feed {
                     let name = self.path.file_name().unwrap_or(self.path.as_os_str());
                     let parsed = parse(&text, &name.to_string_lossy(), &self.zone);
                     problems.extend(parsed.problems.into_iter().map(FeedProblem::Row));
+                    let unnamed = parsed.unnamed;
+                    problems.extend(unnamed.map(|place| FeedProblem::Unnamed { place }));
                     match (parsed.misread, parsed.cut_at) {
                         (Some(what), _) => problems.push(FeedProblem::Misread { what }),
                         (None, Some(place)) => problems.push(FeedProblem::Cut { place }),
@@ -304,7 +314,10 @@ impl Feed {
         }
         let is_row = |problem: &&FeedProblem| matches!(problem, FeedProblem::Row(_));
         // what keeps the whole file from being taken is more than a row
-        let whole = problems.iter().find(|problem| !is_row(problem));
+        let of_part = |problem: &FeedProblem| {
+            matches!(problem, FeedProblem::Row(_) | FeedProblem::Unnamed { .. })
+        };
+        let whole = problems.iter().find(|problem| !of_part(problem));
         let taken = whole.is_none();
         let before = self.last_read.as_ref().filter(|last| last.taken == taken);
         self.last_read = Some(LastRead {

@@ -62,6 +62,8 @@ pub struct Parsed {
     pub cut_at: Option<String>,
     /// Neither a header nor a row: a file that was emptied, or is not written yet. "Nobody" is a header alone.
     pub blank: bool,
+    /// Where a fourth column begins that no header calls stand-ins; it is not read, for it may hold reasons.
+    pub unnamed: Option<String>,
     /// Why the whole file can't be what it should be, with its first place, if so: whom its rows name is not known.
     pub misread: Option<String>,
 }
@@ -151,7 +153,8 @@ pub fn presence(person: &Person, roster: &Roster, now: Timestamp) -> Presence {
     }
 }
 
-/// Reads `login,from,to,stand_in`. The header is optional, more columns are ignored, quotes and
+/// Reads `login,from,to,stand_in`. The header is optional, but only one that names them makes stand-ins of the fourth
+/// column: where nobody says what it is it may hold reasons, which go nowhere. More columns are ignored, quotes and
 /// line ends inside them are understood; rows end with LF, CR or both, and columns with a comma, or with a
 /// semicolon where the header is written so. Dates are whole days in `zone`, `to` included; a time
 /// without an offset is in `zone`, and a `to` with a time is the first moment back; an empty `to`
@@ -163,6 +166,7 @@ pub fn parse(text: &str, name: &str, zone: &TimeZone) -> Parsed {
     let mut cut_at = None;
     let mut blank = true;
     let mut misread = None;
+    let (mut named, mut unnamed) = (false, None);
     for Record {
         line,
         columns,
@@ -184,7 +188,9 @@ pub fn parse(text: &str, name: &str, zone: &TimeZone) -> Parsed {
         if is_header(&columns) {
             if !ended && columns.len() < 3 {
                 cut_at = Some(place);
-            } else if !names_columns(&columns) {
+            } else if names_columns(&columns) {
+                named = columns.get(3).is_some_and(|name| !name.trim().is_empty());
+            } else {
                 is_misread(
                     "the header does not name the columns login,from,to,stand_in in this order",
                 );
@@ -196,7 +202,11 @@ pub fn parse(text: &str, name: &str, zone: &TimeZone) -> Parsed {
         } else if columns.len() < 3 && ended {
             is_misread("the row has too few columns");
         }
-        match row(&columns, &place, zone) {
+        let fourth = columns.get(3).is_some_and(|text| !text.trim().is_empty());
+        if fourth && !named {
+            unnamed.get_or_insert_with(|| place.clone());
+        }
+        match row(&columns, named, &place, zone) {
             Ok((login, row)) => roster.rows.entry(login).or_default().push(row),
             Err(what) => {
                 let login = columns.first().map_or("", |text| text.trim());
@@ -227,6 +237,7 @@ pub fn parse(text: &str, name: &str, zone: &TimeZone) -> Parsed {
         problems,
         cut_at,
         blank,
+        unnamed,
         misread,
     }
 }
@@ -273,7 +284,12 @@ fn names_others(columns: &[String]) -> bool {
     columns.len() > 2 && dates.iter().take(2).all(words)
 }
 
-fn row(columns: &[String], place: &str, zone: &TimeZone) -> Result<(Login, Row), String> {
+fn row(
+    columns: &[String],
+    named: bool,
+    place: &str,
+    zone: &TimeZone,
+) -> Result<(Login, Row), String> {
     let column = |at: usize| columns.get(at).map_or("", |text| text.trim());
     if columns.len() < 3 {
         return Err(format!(
@@ -296,7 +312,7 @@ fn row(columns: &[String], place: &str, zone: &TimeZone) -> Result<(Login, Row),
     if until.is_some_and(|until| until <= from) {
         return Err("`to` is before `from`".to_owned());
     }
-    let stand_in = column(3);
+    let stand_in = if named { column(3) } else { "" };
     let row = Row {
         from,
         until,

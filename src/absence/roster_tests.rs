@@ -228,3 +228,24 @@ fn what_does_not_name_its_people_for_certain_is_misread() {
     let nobody = parse("login,from,to,stand_in\n", "x.csv", &berlin());
     assert_eq!((nobody.misread, nobody.blank), (None, false));
 }
+
+#[test]
+fn a_fourth_column_is_read_only_where_a_header_says_what_it_is() {
+    let row = "LOTTO,2027-03-01,2027-04-01,flu\n";
+    for (text, place) in [
+        (row.to_owned(), Some("x.csv:1")),
+        (format!("login,from,to\n{row}"), Some("x.csv:2")),
+        (format!("login,from,to,\n{row}"), Some("x.csv:2")),
+        (format!("login,from,to,stand-in\n{row}"), None),
+        ("LOTTO,2027-03-01,2027-04-01,\n".to_owned(), None),
+    ] {
+        let parsed = parse(&text, "x.csv", &berlin());
+        assert_eq!(parsed.unnamed.as_deref(), place, "{text}");
+        assert_eq!(parsed.roster.len(), 1, "{text}");
+        assert!(parsed.misread.is_none() && parsed.problems.is_empty());
+        let to = parsed
+            .roster
+            .stand_ins(&Login::new("LOTTO"), ts("2027-03-10T00:00:00Z"));
+        assert_eq!(to.is_empty(), !text.contains("stand-in"), "{text}");
+    }
+}

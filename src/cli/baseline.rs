@@ -11,7 +11,7 @@ use super::context::{Context, print, width};
 use super::failure::{Failure, Kind};
 use super::look::JsonArg;
 use super::render;
-use crate::control::{BacklogPart, PartView, Reply, Request};
+use crate::control::{BacklogPart, PartView, Reply, Request, undecided_words};
 use crate::model::TargetName;
 
 /// The `baseline` group.
@@ -131,9 +131,10 @@ fn would_release(part: &PartView, max_age: Option<SignedDuration>) -> String {
         format!("; look first: {}", render::clean(words))
     });
     format!(
-        "this releases {} of the old backlog on {} ({age}); the policies want something done with {} of them{observed}{stranger}",
+        "this releases {} of the old backlog on {} ({age}); the policies want something done with {} of them{}{observed}{stranger}",
         render::counted(part.tasks, "task", "tasks"),
         render::clean(part.target.as_str()),
-        part.wanted
+        part.wanted,
+        undecided_words(part.undecided)
     )
 }

@@ -455,6 +455,7 @@ fn absences(settings: &Settings) -> Vec<Finding> {
                 FeedProblem::Unreadable { .. } | FeedProblem::Silent { .. }
             );
             let is_misread = matches!(problem, FeedProblem::Misread { .. });
+            let is_unnamed = matches!(problem, FeedProblem::Unnamed { .. });
             Finding {
                 // the daemon goes on without such a row, but nobody should start with one
                 severity: if is_row || is_none || is_misread {
@@ -471,6 +472,8 @@ fn absences(settings: &Settings) -> Vec<Finding> {
                 },
                 hint: if is_row {
                     "write the row as login,from,to,stand_in".to_owned()
+                } else if is_unnamed {
+                    "say in a header what it is".to_owned()
                 } else if is_misread {
                     "write the file as docs/configuration.md says; until then nobody can be found present, unless a former reading stands".to_owned()
                 } else if is_none {

@@ -181,7 +181,7 @@ fn unusable(settings: &Settings) -> Option<String> {
     }
     let error = reading.take()??;
     Some(format!(
-        "{}; what is live goes on, and neither a reload nor a restart takes these: mend them (`provtaskd policy test`)",
+        "{}; a daemon that runs goes on with what it has, and neither a reload nor a start takes these: mend them (`provtaskd policy test`)",
         error.one_line()
     ))
 }

@@ -7,6 +7,40 @@ use super::lines::join;
 use crate::model::settings::{Modes, Settings, Slip};
 use crate::model::{Mode, TargetName};
 
+/// Policies of the set that no line of `[mode.policies]` names, and for which a line that names none may be a slip: they
+/// are held in the mode that the line asks for.
+pub fn policy_slips<'a>(
+    modes: &Modes,
+    names: impl IntoIterator<Item = &'a str>,
+) -> BTreeMap<String, Mode> {
+    let names: Vec<&str> = names.into_iter().collect();
+    let mut slips = BTreeMap::new();
+    let lower = modes
+        .policies
+        .iter()
+        .filter(|(name, mode)| **mode < Mode::Enforce && !names.contains(&name.as_str()));
+    for (written, mode) in lower {
+        let unnamed = names
+            .iter()
+            .filter(|name| !modes.policies.contains_key(**name));
+        for name in unnamed.filter(|name| may_mean(stem(written), stem(name))) {
+            let held = slips.entry((*name).to_owned()).or_insert(*mode);
+            *held = (*held).min(*mode);
+        }
+    }
+    slips
+}
+
+/// A policy's name without what each of them ends with.
+fn stem(name: &str) -> &str {
+    let name = name.trim();
+    let end = name.len().saturating_sub(".rhai".len());
+    match name.split_at_checked(end) {
+        Some((stem, end)) if end.eq_ignore_ascii_case(".rhai") => stem,
+        _ => name,
+    }
+}
+
 /// `[mode.policies]` without a policy of that name.
 pub fn policy_strangers<'a>(
     modes: &Modes,
@@ -29,8 +63,22 @@ pub fn policy_strangers<'a>(
                 Some(near) => format!("write the file's whole name: did you mean \"{near}\"?"),
                 None => format!("write the file's whole name, one of: {}", names.join(", ")),
             };
-            let what = "no policy of the set has this name; the key does nothing";
-            warning(join("mode.policies", name), what.to_owned(), hint)
+            let lower = modes.policies.get(name).filter(|mode| **mode < Mode::Enforce);
+            // a line of its own may be one that a slip has brought
+            let held: Vec<&str> = names
+                .iter()
+                .filter(|known| lower.is_some() && may_mean(stem(name), stem(known)))
+                .filter(|known| modes.policies.get(**known).is_none_or(|of| Some(of) == lower))
+                .copied()
+                .collect();
+            let what = match (lower, held.is_empty()) {
+                (Some(mode), false) => format!(
+                    "no policy of the set has this name; it may be a slip for {}, which is held in {mode} until the name is mended",
+                    held.join(", ")
+                ),
+                _ => "no policy of the set has this name; the key does nothing".to_owned(),
+            };
+            warning(join("mode.policies", name), what, hint)
         })
         .collect()
 }

@@ -45,6 +45,9 @@ pub struct PartView {
     pub tasks: u64,
     /// Of them, those with which the policies want something done; guards, modes and caps come after the release.
     pub wanted: u64,
+    /// Those about which no policy was asked yet.
+    #[serde(default)]
+    pub undecided: u64,
     /// When the work of the oldest of them began; `None`: of none it is known.
     pub oldest: Option<Timestamp>,
     /// What keeps all of it from being sent now, whatever is released: a mode.
@@ -84,4 +87,12 @@ pub struct AgeView {
     /// All tasks that a release up to this age lets go: these and all that are younger.
     #[serde(default)]
     pub releases: u64,
+}
+
+/// Of how much it is not known what the policies want, in words behind what they do; nothing where all is decided.
+pub fn undecided_words(many: u64) -> String {
+    match many {
+        0 => String::new(),
+        many => format!(" as far as is known; of {many} it is not known yet what they want"),
+    }
 }

@@ -11,6 +11,7 @@ use super::orders::tasks;
 use super::views::{backlogs, is_backlog};
 use crate::control::{
     AgeView, BacklogPart, BacklogRow, BacklogView, LoginRow, PartView, RefusedKind, Reply,
+    undecided_words,
 };
 use crate::ledger::Index;
 use crate::ledger::record::{Actor, EventBody};
@@ -98,6 +99,7 @@ impl Core {
                     target,
                     tasks: count(lineages.len()),
                     wanted: count(acts),
+                    undecided: undecided(index, &lineages),
                     oldest: lineages.iter().filter_map(|of| index.origin(*of)).min(),
                     observed,
                     stranger,
@@ -154,10 +156,12 @@ impl Core {
                 "look at `provtaskd baseline show`; its last column is what a release lets go",
             ));
         }
-        let acts = self.ledger.read(|index| {
+        let (acts, open) = self.ledger.read(|index| {
             let wanted = wanted(index);
-            lineages.iter().filter(|of| wanted.contains(of)).count()
+            let acts = lineages.iter().filter(|of| wanted.contains(of)).count();
+            (acts, undecided(index, &lineages))
         });
+        let open = undecided_words(open);
         self.put(
             EventBody::BaselineReleased {
                 lineages,
@@ -174,7 +178,7 @@ impl Core {
         let stranger = self.stranger_beside(&target);
         let stranger = stranger.map_or_else(String::new, |words| format!("; {words}"));
         Ok(Reply::done(format!(
-            "released: {} of the old backlog on {target}{}, the policies want something done with {acts} of them; guards, modes, caps and rates still hold{observed}{stranger}",
+            "released: {} of the old backlog on {target}{}, the policies want something done with {acts} of them{open}; guards, modes, caps and rates still hold{observed}{stranger}",
             tasks(many),
             match part.max_age {
                 Some(age) => format!(", all that are not older than {age:#}"),
@@ -228,6 +232,12 @@ impl Core {
             (global, _) => Some(format!("`mode.global` is {global}: nothing is sent now")),
         }
     }
+}
+
+/// How much of it no policy was asked about yet: the first list is in, and nothing is decided.
+fn undecided(index: &Index, lineages: &[LineageId]) -> u64 {
+    let open = lineages.iter().filter(|of| index.memo(**of).is_none());
+    count(open.count())
 }
 
 /// What of it the policies want something done with. Guards that have to read first, modes and caps are asked

@@ -138,7 +138,7 @@ impl Core {
         let meta = Meta::by(who, now).login(Some(self.settings.server.login.clone()));
         self.ledger.record(Entry { body, meta }).await?;
         Ok(Reply::done(format!(
-            "the attempts of {lineage} count from zero again; guards, caps and rates still hold"
+            "the attempts of {lineage} count from zero again; guards, caps and rates still hold. That its access was seen to be taken away later is forgotten, until it is seen once more"
         )))
     }
 }

@@ -57,9 +57,9 @@ impl Core {
                 // before it is answered: who reloads is told what is wrong with the file
                 self.absences_after_reload();
                 self.settings = Arc::new(settings);
+                self.policies = policies;
                 self.hold_slips(&Census::default());
                 self.refresh_traits();
-                self.policies = policies;
                 self.reload_error = None;
                 self.targets_said = false;
                 self.warn_of_policies();
@@ -91,10 +91,12 @@ impl Core {
 
     /// Says which policies the configuration names in vain.
     pub fn warn_of_policies(&self) {
-        say(config::policy_strangers(
-            &self.settings.modes,
-            self.policies.names(),
-        ));
+        say(self.policy_strangers());
+    }
+
+    /// Policies of `[mode.policies]` that the set does not hold.
+    pub fn policy_strangers(&self) -> Vec<config::Finding> {
+        config::policy_strangers(&self.settings.modes, self.policies.names())
     }
 
     /// Targets of `[mode.targets]` that nothing answers to.
@@ -107,7 +109,8 @@ impl Core {
     /// so when that changes. What was seen says which: it is looked at again with each cycle and each reload.
     pub fn hold_slips(&mut self, now_seen: &Census) {
         let modes = self.modes_with(now_seen);
-        if modes.slips != self.settings.modes.slips {
+        let before = &self.settings.modes;
+        if modes.slips != before.slips || modes.policies != before.policies {
             for (target, slip) in &modes.slips {
                 if self.settings.modes.slips.get(target) != Some(slip) {
                     tracing::warn!(
@@ -132,6 +135,8 @@ impl Core {
         let seen: Vec<TargetName> = seen.into_iter().collect();
         let mut modes = self.settings.modes.clone();
         modes.slips = config::mode_slips(&modes, &seen);
+        let policies = config::policy_slips(&modes, self.policies.names());
+        modes.policies.extend(policies);
         modes
     }
 
@@ -139,10 +144,17 @@ impl Core {
     pub fn reloaded_words(&self) -> String {
         let set = self.policies.hash().short();
         let mut words = vec![format!("reloaded; policy set {set} is live")];
-        let (_, why) = self.effective_mode();
-        words.extend(why.iter().map(|why| format!("nothing is sent: {why}")));
+        let (mode, why) = self.effective_mode();
+        // single actions may wait while others go
+        let all = mode < self.settings.modes.global;
+        words.extend(why.into_iter().map(|why| match all {
+            true => format!("nothing is sent: {why}"),
+            false => why,
+        }));
         let strangers = self.mode_strangers().into_iter();
         words.extend(strangers.map(|(target, why)| format!("mode.targets.{target}: {why}")));
+        let policies = self.policy_strangers().into_iter();
+        words.extend(policies.map(|of| format!("{}: {}; {}", of.key, of.what, of.hint)));
         words.join("; ")
     }
 

@@ -30,6 +30,17 @@ impl Core {
                 part.push_str(&format!(" ({why})"));
             }
         }
+        for of in self.policy_strangers() {
+            let name = of
+                .key
+                .trim_start_matches("mode.policies.")
+                .trim_matches('"');
+            let own = format!("policy {name}: ");
+            let mut named = parts.iter_mut().filter(|part| part.starts_with(&own));
+            if let Some(part) = named.next() {
+                part.push_str(&format!(" ({})", of.what));
+            }
+        }
         parts
     }
 

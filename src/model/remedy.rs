@@ -38,7 +38,7 @@ impl R {
                 "See `why` in `provtaskd explain TASK`: give the login the right to read the person, or mend the server, or what the row or the person's record lacks. It is read again by itself."
             }
             Self::StaleGrant => {
-                "Look at the account in OIG, and cancel the task there, or do it by hand if it is wanted all the same; nothing lifts this here."
+                "Look at the account in OIG, and cancel the task there, or do it by hand if it is wanted all the same; as long as the account shows what took it away nothing lifts this here, and after that `outcomes reset` does."
             }
             Self::AccountUnknown => {
                 "See `why` in `provtaskd explain TASK`: give the login the right to read the account's tasks and the person's accounts, or mend the server, and it is read again by itself; name a definition that has no kind in `policy.kinds`; where the server shows too little to tell, look at the account in OIG, and do or cancel the task there."

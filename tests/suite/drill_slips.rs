@@ -174,3 +174,48 @@ async fn a_name_that_is_near_to_nothing_is_told_before_a_backlog_is_released() {
     assert_eq!(drill.count("healed"), 5, "{told:#?}");
     drill.judge().await;
 }
+
+/// A policy's line with a slip: nothing goes by the policy that was meant, and everybody who looks is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_goes_by_a_policy_whose_line_has_a_slip() {
+    for name in ["30-retry", "30-Retry.RHAI", "retry"] {
+        let modes = format!("[mode.policies]\n\"{name}\" = \"observe\"\n");
+        let mut drill = Setup::of(WORLD).config(&modes).enforcing().await;
+        drill.run_for("12h").await;
+        assert_eq!(drill.count("effects"), 0, "{name}");
+        let shown = status(&drill);
+        let held = "may be a slip for 30-retry.rhai, which is held in observe";
+        assert!(shown.contains(held), "{name}: {shown}");
+        assert!(checked(&drill).contains(held), "{name}");
+        let reloaded = drill.cli(&["reload"]);
+        let said =
+            String::from_utf8_lossy(&[reloaded.stdout, reloaded.stderr].concat()).into_owned();
+        assert!(said.contains(held), "{name}: {said}");
+        // mended, it goes
+        configure(&drill, &format!("\"{name}\""), "\"40-escalate.rhai\"");
+        drill.done(&["reload"]);
+        drill.run_for("1h").await;
+        drill.approve_backlog();
+        drill.run_for("24h").await;
+        assert_eq!(drill.count("healed"), 5, "{name}");
+        drill.judge().await;
+    }
+}
+
+/// Where single actions wait for their probe a reload does not say that nothing is sent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_does_not_say_that_nothing_is_sent_while_other_actions_go() {
+    let mut drill = Setup::of(WORLD)
+        .server("require_probe = true")
+        .start()
+        .await;
+    drill.release();
+    drill.done(&["probe"]);
+    drill.daemon();
+    drill.run_for("1m").await;
+    let reloaded = drill.cli(&["reload"]);
+    let said = String::from_utf8_lossy(&[reloaded.stdout, reloaded.stderr].concat()).into_owned();
+    assert!(said.contains("retry only observed, not probed"), "{said}");
+    assert!(!said.contains("nothing is sent"), "{said}");
+    drill.judge_leaving(5).await;
+}

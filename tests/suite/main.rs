@@ -70,6 +70,7 @@ mod drill_record;
 mod drill_released;
 mod drill_reload_acts;
 mod drill_report;
+mod drill_reset;
 mod drill_restored;
 mod drill_revoke;
 mod drill_roster;

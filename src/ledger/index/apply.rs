@@ -264,6 +264,11 @@ impl Index {
                 if let Some(of) = self.lineage_mut(*lineage) {
                     of.set(flags::AMBIGUOUS, false);
                     of.set(flags::DONE | flags::SAID | flags::STALE, false);
+                    // what is decided next goes on record, though it be the same: by its record what took the access
+                    // away is remembered
+                    if let Some(decided) = &mut of.decided {
+                        decided.what = 0;
+                    }
                     reset_episode(of);
                 }
                 self.ends.begin_anew(*lineage);
