@@ -193,8 +193,13 @@ async fn what_is_open_again_without_its_successor_is_tried_after_a_persons_word(
     drill.run_for("4h").await;
     let sent = puts(&drill) - before;
     let inbox = drill.inbox();
+    let truth = drill.truth();
+    let rejected = truth["tasks"].as_array().expect("tasks").iter();
+    let rejected = rejected.filter(|task| task["status"] == "R").count();
     drill.judged_elsewhere();
-    assert_eq!(sent, 3, "{inbox:#?}");
+    // two of them may go in one request
+    assert!((2..=3).contains(&sent), "{sent} requests {inbox:#?}");
+    assert_eq!(rejected, 0, "{inbox:#?}");
 }
 
 /// Revokes of people who are gone were retried in vain; OIG's data are put back to before that, and the target works

@@ -271,6 +271,9 @@ async fn a_probe_of_an_empty_list_takes_nothing_away_that_was_learned() {
         drill.act(json!({"task": id, "do": "reject"})).await;
         drill.act(json!({"task": id, "do": "show"})).await;
     }
+    // they are older than the first enforce
+    drill.run_for("1h").await;
+    drill.approve_backlog();
     drill.run_for("12h").await;
     let inbox = drill.inbox();
     let healed = drill.count("healed");
