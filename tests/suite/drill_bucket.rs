@@ -202,3 +202,47 @@ task = [{ task = "Manual Grant", manual = true, failure = "network" }]
     drill.judged_elsewhere();
     assert_eq!(sent, 4, "OWNER is away, THERE stands in: {inbox:#?}");
 }
+
+/// The owner has left, his proxy is there; the task's words fit no class. Nobody looks into the list of somebody who has left: it is
+/// handed over, or a person is asked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_of_somebody_who_has_left_with_unknown_words_is_not_left_in_silence() {
+    let world = r#"
+name = "silence"
+seed = 75
+[server]
+list_scope = "everybody"
+[[user]]
+login = "LEFT"
+status = "Disabled"
+[[user]]
+login = "JDOE"
+[[user]]
+login = "CDIAZ"
+[[proxy]]
+user = "LEFT"
+proxy = "CDIAZ"
+start = "-5d"
+end = "30d"
+[[target]]
+name = "AD"
+[[task]]
+id = 5001
+target = "AD"
+user = "JDOE"
+task = "Telephone Updated"
+failure = "data"
+owner = "user:LEFT"
+created = "-72h"
+reason = "ZX-4711 the frobnicator has declined"
+"#;
+    let mut drill = Setup::of(world).enforcing().await;
+    drill.run_for("72h").await;
+    let inbox = drill.inbox();
+    let handed = drill.evidence().await.sent("reassign").count();
+    drill.judged_elsewhere();
+    assert!(
+        handed > 0 || !inbox.is_empty(),
+        "six days, its owner has left, and nobody is told"
+    );
+}
