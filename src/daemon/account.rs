@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::guard;
+use crate::guard::{self, Elder, Since};
 use crate::model::facts::{AccountView, Known, Sibling};
 use crate::model::hash::{FastMap, FastSet};
 use crate::model::task::Wide;
@@ -58,6 +58,10 @@ pub struct Lookup<'a> {
     pub id: &'a dyn Fn(&TaskId) -> Option<RowState>,
     /// What a task does.
     pub kind: &'a dyn Fn(&Task) -> Kind,
+    /// The elder of a row among what its account shows.
+    pub elder: &'a dyn Fn(usize, &[Task]) -> Elder,
+    /// The same of a finished task.
+    pub elder_of_done: &'a dyn Fn(&Task, Kind, &[Task]) -> Elder,
 }
 
 /// The rows of a snapshot by account.
@@ -153,6 +157,7 @@ impl Accounts {
                 "account {key} was read, and does not show the task itself: others may be missing too"
             ));
         }
+        let takes = kinds.get(row).is_some_and(|kind| kind.takes_access());
         let mut tasks = Vec::new();
         let own = |task: &Task, known: Option<RowState>| known.map(|of| of.dated_by(task, process));
         for at in self.indices(key).filter(|at| *at != row) {
@@ -168,6 +173,10 @@ impl Accounts {
             );
             // a row that can't be told yet may be the successor of anything older
             other.ambiguous |= known.is_none();
+            // what takes access is the later one in doubt
+            if let (Some(shown), false) = (process.value(), other.kind.takes_access()) {
+                aged(&mut other, (lookup.elder)(at, shown).may);
+            }
             tasks.push(other);
         }
         let as_of = match process {
@@ -182,7 +191,15 @@ impl Accounts {
                     // a finished one counts from when it was made
                     let open = !other.status.is_finished();
                     let known = if open { (lookup.id)(&other.id) } else { None };
-                    tasks.push(sibling(other, (lookup.kind)(other), known, *as_of));
+                    let kind = (lookup.kind)(other);
+                    let mut of = sibling(other, kind, known, *as_of);
+                    // an order to give that is older than one to take does not hold that up, though its retry was done
+                    // only now
+                    let gave = matches!(kind, Kind::Create | Kind::Enable | Kind::Grant);
+                    if takes && gave && of.status.is_done() {
+                        aged(&mut of, (lookup.elder_of_done)(other, kind, value).likely);
+                    }
+                    tasks.push(of);
                 }
                 *as_of
             }
@@ -207,6 +224,14 @@ fn own_now(task: &Task, process: &Known<Arc<Vec<Task>>>, listed: Timestamp) -> O
     let own = value.iter().find(|other| other.id == task.id)?;
     let told = *as_of >= listed && !matches!(own.status, TaskStatus::Unknown(_));
     (told && own.status != task.status).then(|| own.status.clone())
+}
+
+/// It is as old as the work that it went on with.
+fn aged(other: &mut Sibling, elder: Option<Since>) {
+    if let Some(elder) = elder.filter(|elder| elder.at <= other.origin) {
+        other.origin = elder.at;
+        other.first = elder.first;
+    }
 }
 
 fn sibling(task: &Task, kind: Kind, known: Option<RowState>, seen_at: Timestamp) -> Sibling {
@@ -284,6 +309,8 @@ mod tests {
             row: &|_| None,
             id: &known,
             kind: &|_| Kind::Change,
+            elder: &|_, _| Elder::default(),
+            elder_of_done: &|_, _, _| Elder::default(),
         };
         let view = accounts.view(0, &snapshot, &[Kind::Change], &process, &lookup);
         let tasks = &view.value().expect("had").tasks;
@@ -324,6 +351,8 @@ mod tests {
                 row: &|_| row,
                 id: &|_| None,
                 kind: &|_| Kind::Change,
+                elder: &|_, _| Elder::default(),
+                elder_of_done: &|_, _, _| Elder::default(),
             };
             let process = Known::unknown("not asked for yet");
             let kinds = [Kind::Change, Kind::Change];

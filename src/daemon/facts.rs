@@ -10,6 +10,7 @@ use super::govern::unseen;
 use super::hinted::Hinted;
 use super::memory::Memory;
 use super::owners::{self, Loads};
+use crate::guard::{self, Around, Elder, Of};
 use crate::model::facts::{AccountView, DefinitionMemory, Facts, History, Known, Now};
 use crate::model::task::Wide;
 use crate::model::{Kind, LineageId, Owner, Road, Snapshot, Task, TaskId};
@@ -168,6 +169,57 @@ impl Surroundings<'_> {
         })
     }
 
+    /// What its account shows of a row's work from before its first task.
+    pub fn elder(&self, memory: &Memory, row: usize) -> Elder {
+        let Some(key) = &self.snapshot.tasks[row].process else {
+            return Elder::default();
+        };
+        let process = memory.cache.process(key, || self.accounts.fingerprint(key));
+        match process.value() {
+            Some(shown) => self.elder_in(row, shown),
+            None => Elder::default(),
+        }
+    }
+
+    /// The elder of the row's task.
+    fn elder_in(&self, row: usize, shown: &[Task]) -> Elder {
+        let own = self.states[row];
+        let of = Of {
+            task: &self.snapshot.tasks[row],
+            kind: self.kinds[row],
+            since: own.filter(|own| own.dated).map(|own| own.origin),
+        };
+        self.elder_of(of, own.map(|own| own.lineage), shown)
+    }
+
+    /// The elder of any task of an account; what stands in the list, or belongs to another lineage, is work of its own.
+    fn elder_of(&self, of: Of<'_>, lineage: Option<LineageId>, shown: &[Task]) -> Elder {
+        let lineage_of = |id: &TaskId| self.bench.ledger.read(|index| index.lineage_of(id));
+        let listed = |id: &TaskId| {
+            let mut rows = (of.task.process.iter()).flat_map(|key| self.accounts.indices(key));
+            rows.any(|at| self.snapshot.tasks[at].id == *id)
+        };
+        let around = Around {
+            other_work: &|id| listed(id) || lineage_of(id).is_some_and(|of| lineage != Some(of)),
+            same_work: &|id| lineage.is_some() && lineage_of(id) == lineage,
+            kind: &|task| self.bench.policies.kind_of(task),
+        };
+        guard::elder(of, shown, &around)
+    }
+
+    /// True where a row's account, and not its date, tells how old its work is: it was there on the first day, or its
+    /// row names a task that was never seen.
+    pub fn seen_late(&self, row: usize) -> bool {
+        let Some(own) = self.states[row] else {
+            return false;
+        };
+        let linked = self.snapshot.tasks[row].retry_of.as_ref();
+        self.bench.ledger.read(|index| {
+            linked.is_some_and(|id| index.lineage_of(id) != Some(own.lineage))
+                || index.was_there(own.lineage)
+        })
+    }
+
     /// The account's other tasks for a policy, which may count them: not known where some may stand in a list
     /// that was not read.
     fn siblings(&self, memory: &Memory, row: usize) -> Known<AccountView> {
@@ -191,6 +243,12 @@ impl Surroundings<'_> {
             row: &|at| self.states.get(at).copied().flatten(),
             id: &|id| self.known(id),
             kind: &|task| self.bench.policies.kind_of(task),
+            elder: &|at, shown| self.elder_in(at, shown),
+            elder_of_done: &|task, kind, shown| {
+                let lineage = self.bench.ledger.read(|index| index.lineage_of(&task.id));
+                let since = task.created;
+                self.elder_of(Of { task, kind, since }, lineage, shown)
+            },
         };
         self.accounts
             .view(row, self.snapshot, self.kinds, &process, &lookup)

@@ -492,7 +492,10 @@ fn not_now(around: &Surroundings<'_>, wish: &Wish) -> Option<Refusal> {
 /// What has to be read before the guards can pass; of a task that a hint named, its account in any case.
 fn needs(around: &Surroundings<'_>, wish: &Wish) -> GuardNeeds {
     let mut needs = guard::needs(wish.decision.kind, &wish.action);
-    if wish.decision.kind.takes_access() && !guard::is_long_open(wish.origin, around.now) {
+    if wish.decision.kind.takes_access()
+        && !guard::is_long_open(wish.origin, around.now)
+        && !around.seen_late(wish.row)
+    {
         needs.process = false;
     }
     needs.process |= by_process(around, wish);

@@ -12,6 +12,7 @@ use crate::model::{
     Task, TaskId, TaskStatus, UserKey,
 };
 
+use super::elder::Elder;
 use super::input::{AssigneeFact, GuardInput, MemberFact, check};
 
 /// The server shows no End Date.
@@ -44,6 +45,8 @@ pub(super) struct Case {
     pub(super) origin: Timestamp,
     pub(super) dated: bool,
     pub(super) first: Option<u64>,
+    pub(super) elder: Elder,
+    pub(super) seen_late: bool,
     pub(super) attempt_open: bool,
     pub(super) by_process: bool,
     pub(super) baseline: bool,
@@ -162,6 +165,8 @@ impl Case {
             origin: hours(10),
             dated: true,
             first: None,
+            elder: Elder::default(),
+            seen_late: false,
             attempt_open: false,
             by_process: false,
             baseline: false,
@@ -287,6 +292,8 @@ impl Case {
             origin: self.origin,
             dated: self.dated,
             first: self.first,
+            elder: self.elder,
+            seen_late: self.seen_late,
             attempt_open: self.attempt_open,
             baseline: self.baseline,
             released_by_age: self.released_by_age,

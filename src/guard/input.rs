@@ -13,6 +13,7 @@ use crate::model::{
     Task, TaskId,
 };
 
+use super::elder::{Elder, Since};
 use super::{allowed, assignee, baseline, hint, order, stale};
 
 /// The person who is to be handed a task, as read.
@@ -84,6 +85,11 @@ pub struct GuardInput<'a> {
     pub dated: bool,
     /// The number of the lineage's first id, where the present one is another.
     pub first: Option<u64>,
+    /// What its account shows of its work from before the lineage's first task: it may have been retried before we saw it.
+    pub elder: Elder,
+    /// It was there when enforce was first switched on, or is the successor of a task that was never seen: its account
+    /// tells how old its work is, not its date.
+    pub seen_late: bool,
     /// An attempt of this lineage is not settled, or is queued to be sent.
     pub attempt_open: bool,
     /// The task was there before enforce was switched on for it and has not been released.
@@ -137,17 +143,29 @@ impl GuardInput<'_> {
         }
     }
 
-    fn first_number(&self) -> Option<u64> {
-        self.first.or_else(|| self.task.id.number())
+    /// Since when there is this work, as far as its account tells, and its first number.
+    pub(super) fn since(&self) -> Since {
+        let elder = if self.kind.takes_access() {
+            self.elder.likely
+        } else {
+            self.elder.may
+        };
+        elder
+            .filter(|elder| elder.at <= self.origin)
+            .unwrap_or_else(|| Since {
+                at: self.origin,
+                first: self.first.or_else(|| self.task.id.number()),
+            })
     }
 
     /// True where `other` came after this task. Equal times are told apart by the numbers of the lineages'
     /// first ids; what can't be told counts as later, which is the cautious answer for a stale grant.
     pub(super) fn is_later(&self, other: &Sibling) -> bool {
+        let since = self.since();
         other
             .origin
-            .cmp(&self.origin)
-            .then_with(|| match (other.first_number(), self.first_number()) {
+            .cmp(&since.at)
+            .then_with(|| match (other.first_number(), since.first) {
                 (Some(theirs), Some(ours)) => theirs.cmp(&ours),
                 _ => std::cmp::Ordering::Greater,
             })
@@ -157,7 +175,7 @@ impl GuardInput<'_> {
     /// The same, where it can't be told: what is finished is dated by the server, and a task that it does not date may
     /// be older than that although it was seen later.
     pub(super) fn may_be_earlier_than(&self, other: &Sibling) -> bool {
-        self.is_later(other) || (other.finished && !self.dated)
+        self.is_later(other) || (other.finished && (!self.dated || self.elder.lost))
     }
 
     /// A reading that is no older than the limit; one from the future is as bad as an old one.

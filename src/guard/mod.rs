@@ -3,12 +3,14 @@
 mod allowed;
 mod assignee;
 mod baseline;
+mod elder;
 mod hint;
 mod input;
 mod order;
 mod pattern;
 mod stale;
 
+pub use elder::{Around, Elder, Of, Since, elder};
 pub use input::{
     AssigneeFact, GuardInput, GuardNeeds, MemberFact, Passed, check, check_all, guard_names, needs,
     row_of,

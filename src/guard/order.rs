@@ -86,7 +86,14 @@ pub(super) fn account(input: &GuardInput<'_>) -> Result<(), Refusal> {
                 && !released(RefusalReason::WaitsForOlder, s)
         })
     {
-        return waits(RefusalReason::WaitsForOlder, other);
+        let refused = waits(RefusalReason::WaitsForOlder, other);
+        // both may be what came of one that is closed: each would wait for the other
+        let first = other.first_number();
+        if input.elder.may.is_some() && first == input.since().first {
+            let why = "each of the two may be the retry of the same older task";
+            return refused.map_err(|refusal: Refusal| refusal.with("why", why).for_person());
+        }
+        return refused;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::facts::{AccountView, Person, Sibling, UserStatus};
 use crate::model::standing::{AccountState, EndDate, OfAccount};
-use crate::model::{Kind, Known, ReadValue, Refusal, RefusalReason};
+use crate::model::{Kind, Known, ReadValue, Refusal, RefusalReason, TaskStatus};
 
 use super::input::{Fresh, GuardInput, needs};
 
@@ -152,6 +152,12 @@ pub(super) fn account(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> 
         .find(|s| s.kind == Kind::Unknown && open_or_done(s) && input.may_be_earlier_than(s))
     {
         return Err(unknown("a later task is of a kind that nobody has named")
+            .with("task", &other.id)
+            .with("definition", &other.name));
+    }
+    let all = &view.tasks;
+    if let Some(other) = all.iter().find(|s| closed_by_a_person(input, s, all)) {
+        return Err(unknown("a later task that takes access was closed as unsuccessful, and no retry of it is shown: a person may have done the work")
             .with("task", &other.id)
             .with("definition", &other.name));
     }
@@ -319,8 +325,7 @@ fn given_again(input: &GuardInput<'_>) -> Result<(), Refusal> {
         let row = s.kind == Kind::Grant && s.child.is_some() && s.child == input.row();
         (if input.row().is_some() { row } else { whole })
             && s.status.is_done()
-            && input.dated
-            && input.is_later(s)
+            && (input.elder.lost || (input.dated && input.is_later(s)))
     };
     if let Some(other) = value.tasks.iter().find(gave) {
         return Err(stale(input, other, "given again since"));
@@ -328,7 +333,7 @@ fn given_again(input: &GuardInput<'_>) -> Result<(), Refusal> {
     let not_yet = |why: &str| {
         Refusal::new(RefusalReason::AccountUnknown, input.account_scope()).with("why", why)
     };
-    let waits = is_long_open(input.origin, input.now);
+    let waits = input.seen_late || is_long_open(input.origin, input.now);
     match (value.from_process, &input.unread) {
         _ if !waits => {}
         (true, _) if input.fresh(*as_of).is_none() => return Err(not_yet(TOO_OLD)),
@@ -353,7 +358,7 @@ fn gone_or(input: &GuardInput<'_>, why: Refusal) -> Result<(), Refusal> {
         Refusal::new(RefusalReason::BeneficiaryUnknown, input.task_scope()).with("why", why)
     };
     // a young one is judged by what is known
-    let reads = is_long_open(input.origin, input.now);
+    let reads = input.seen_late || is_long_open(input.origin, input.now);
     match input.beneficiary {
         Known::Yes { as_of, .. } if input.fresh(*as_of).is_none() && reads => Err(not_yet(TOO_OLD)),
         Known::Yes { value, as_of } if input.fresh(*as_of).is_some() => match value.status {
@@ -365,14 +370,37 @@ fn gone_or(input: &GuardInput<'_>, why: Refusal) -> Result<(), Refusal> {
     }
 }
 
-/// True for a task that tells why what was stale is so no more: the one that took access did not come about,
-/// or a later one has given it again. The server forgets finished tasks; that nothing is shown tells nothing.
+/// True for a task that tells why what was stale is so no more: a later one has given the same again. What gives the
+/// account back gives back no row of it; and a revoke that did not come about is not known to be the one that was seen.
+/// The server forgets finished tasks; that nothing is shown tells nothing.
 fn explains(input: &GuardInput<'_>, other: &Sibling) -> bool {
-    let gave = other.status.is_done()
-        && other.child.is_none()
-        && matches!(other.kind, Kind::Create | Kind::Enable);
-    let took = other.kind.takes_access() && takes_from(input, other);
-    input.dated && input.is_later(other) && (gave || took)
+    let gave = match (input.kind, input.row()) {
+        (Kind::Grant, None) => false,
+        (_, Some(row)) => other.kind == Kind::Grant && other.child == Some(row),
+        _ => other.child.is_none() && matches!(other.kind, Kind::Create | Kind::Enable),
+    };
+    gave && other.status.is_done() && input.dated && !input.elder.lost && input.is_later(other)
+}
+
+/// A revoke or disable that was closed as UC, by no retry that is shown: OIG tells people to close so what they have
+/// done by hand.
+fn closed_by_a_person(input: &GuardInput<'_>, other: &Sibling, all: &[Sibling]) -> bool {
+    let comes_after = |next: &Sibling| match (next.id.number(), other.id.number()) {
+        (Some(next), Some(other)) => next > other,
+        _ => next.origin > other.origin,
+    };
+    let replaces = |next: &Sibling| {
+        let row = next.child == other.child || next.child.is_none() || other.child.is_none();
+        let same = next.kind == other.kind
+            && next.name.trim().eq_ignore_ascii_case(other.name.trim())
+            && row;
+        same && next.status != TaskStatus::Cancelled && comes_after(next)
+    };
+    other.status == TaskStatus::UnsuccessfullyCompleted
+        && other.kind.takes_access()
+        && takes_from(input, other)
+        && input.may_be_earlier_than(other)
+        && !all.iter().any(replaces)
 }
 
 fn stale(input: &GuardInput<'_>, other: &Sibling, how: &str) -> Refusal {

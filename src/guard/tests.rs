@@ -1,6 +1,7 @@
 //! What each guard refuses and what it lets pass.
 
 mod age;
+mod elder;
 mod hint;
 mod released;
 mod standing;
@@ -342,19 +343,29 @@ fn an_enable_after_a_disable_is_not_stale_but_before_it_is() {
 /// Servers show finished tasks for some time only.
 #[test]
 fn what_was_stale_once_stays_so_until_the_account_tells_why_not() {
-    let stale = || {
-        let mut case = Case::retry(Kind::Grant);
+    let stale = |kind| {
+        let mut case = Case::retry(kind);
         case.history.stale = true;
         case
     };
-    assert_eq!(stale().refusal(), Some(R::StaleGrant), "nothing is shown");
+    let change = || stale(Kind::Change);
+    assert_eq!(change().refusal(), Some(R::StaleGrant), "nothing is shown");
     let before = done("400", "Enable User", Kind::Enable, 5);
-    assert_eq!(stale().with(before).refusal(), Some(R::StaleGrant));
+    assert_eq!(change().with(before).refusal(), Some(R::StaleGrant));
+    // there may have been another one that was done
     let mut cancelled = done("600", "Disable User", Kind::Disable, 15);
     cancelled.status = TaskStatus::Cancelled;
-    assert_eq!(stale().with(cancelled).refusal(), None);
+    assert_eq!(change().with(cancelled).refusal(), Some(R::StaleGrant));
     let given = done("600", "Enable User", Kind::Enable, 15);
-    assert_eq!(stale().with(given).refusal(), None);
+    assert_eq!(change().with(given.clone()).refusal(), None);
+    // an account that is given back brings no row of it
+    let mut grant = stale(Kind::Grant).with(given);
+    assert_eq!(grant.refusal(), Some(R::StaleGrant));
+    grant.task.child = Some(Arc::from("group=a"));
+    assert_eq!(grant.refusal(), Some(R::StaleGrant));
+    let mut row = done("601", "Add To Group", Kind::Grant, 15);
+    row.child = Some(Arc::from("group=a"));
+    assert_eq!(grant.with(row).refusal(), None);
 }
 
 #[test]

@@ -134,7 +134,7 @@ async fn a_disable_is_not_held_by_an_older_enable_that_was_retried_and_done_befo
     assert_eq!(ran, ["Disable User"], "left open: {inbox:#?}");
 }
 
-/// Changes go oldest first, by when they were first created.
+/// Changes go oldest first, by when they were first created; where that can't be told, none goes unasked.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_that_was_retried_before_it_was_seen_does_not_overwrite_a_newer_one() {
     let tasks = [
@@ -153,9 +153,19 @@ async fn a_change_that_was_retried_before_it_was_seen_does_not_overwrite_a_newer
     ]
     .concat();
     let drill = after_a_retry_of("5001", &tasks).await;
-    let (overtaken, healed) = (drill.count("overtaken_effects"), drill.count("healed"));
+    let (overtaken, ran, inbox) = (
+        drill.count("overtaken_effects"),
+        ran(&drill).await,
+        drill.inbox(),
+    );
     drill.judged_elsewhere();
-    assert_eq!((overtaken, healed), (0, 2), "an old value over a newer one");
+    assert_eq!(overtaken, 0, "an old value over a newer one: {ran:?}");
+    // either may be what came of the one that is closed, and nothing tells which: a person is asked
+    assert!(ran.is_empty(), "unasked: {ran:?}");
+    assert!(
+        format!("{inbox:?}").contains("waits_for_older"),
+        "{inbox:#?}"
+    );
 }
 
 /// "If task is completed, set status to UC": so OIG itself tells people to close manual work that they have done.
@@ -182,31 +192,6 @@ async fn a_revoke_that_a_person_has_closed_as_uc_may_have_been_done() {
     let (ran, inbox) = (ran(&drill).await, drill.inbox());
     drill.judged_elsewhere();
     assert!(ran.is_empty(), "given back unasked: {ran:?} {inbox:#?}");
-}
-
-/// A directory's names are the same in any case: the row that was granted is the one that was taken away.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_row_is_the_same_row_in_any_case_and_with_any_blanks_around() {
-    let tasks = [
-        task(
-            5001,
-            "Add User to Group",
-            "-72h",
-            "failure = \"network\"\nchild = \"CN=Sales,OU=Groups\"",
-        ),
-        task(
-            5002,
-            "Remove User from Group",
-            "-48h",
-            "status = \"C\"\nchild = \"cn=sales,ou=groups \"",
-        ),
-    ]
-    .concat();
-    let mut drill = Setup::of(&world(&tasks)).enforcing().await;
-    drill.run_for("12h").await;
-    let (ran, inbox) = (ran(&drill).await, drill.inbox());
-    drill.judged_elsewhere();
-    assert!(ran.is_empty(), "given back: {ran:?} {inbox:#?}");
 }
 
 /// A row was taken away; then the account was disabled for a while and enabled again. Of all that the server shows only
@@ -249,39 +234,6 @@ async fn a_row_that_was_taken_away_does_not_come_back_with_its_account() {
     );
 }
 
-/// Somebody on leave of absence is disabled in OIG, and loses a group meanwhile; nobody reads his account while nothing is given to him
-/// anyway. When he is back the revoke is archived.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_taken_from_somebody_while_he_was_off_is_not_given_to_him_when_he_is_back() {
-    let tasks = [
-        task(5001, "Add User to Group", "-72h", "failure = \"network\"\nchild = \"SALES\""),
-        task(5002, "Remove User from Group", "-1h", "status = \"C\"\nchild = \"SALES\""),
-        // another account shows what it has finished
-        "[[task]]\ntarget = \"AD\"\nuser = \"CDIAZ\"\ntask = \"Telephone Updated\"\nfailure = \"network\"\ncreated = \"-2h\"\n".to_owned(),
-    ]
-    .concat();
-    let world = world(&tasks)
-        .replace("[traits]", "[server]\nforget_after = \"30h\"\n[traits]")
-        .replace(
-            "login = \"JDOE\"\n[[user]]",
-            "login = \"JDOE\"\nstatus = \"Disabled\"\n[[user]]",
-        );
-    let mut drill = Setup::of(&world).every("10m").enforcing().await;
-    drill.run_for("40h").await;
-    let before = ran(&drill).await;
-    drill.act(json!({"user": "JDOE", "status": "Active"})).await;
-    drill.run_for("24h").await;
-    let (after, inbox) = (ran(&drill).await, drill.inbox());
-    let stale = drill.count("stale_effects");
-    drill.judged_elsewhere();
-    assert_eq!(before, ["Telephone Updated"]);
-    assert_eq!(
-        (after.len(), stale),
-        (1, 0),
-        "given back: {after:?} {inbox:#?}"
-    );
-}
-
 /// The retry link of the row itself names the task from before.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_grant_whose_row_names_the_task_that_it_retries_is_as_old_as_that_one() {
@@ -313,38 +265,6 @@ async fn a_grant_whose_row_names_the_task_that_it_retries_is_as_old_as_that_one(
     let (ran, inbox) = (ran(&drill).await, drill.inbox());
     drill.judged_elsewhere();
     assert!(ran.is_empty(), "given back: {ran:?} {inbox:#?}");
-}
-
-/// A person releases what is not older than three days; this work is forty days old, and OIG's own job has retried it last night.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn old_work_that_was_retried_before_it_was_seen_is_not_released_as_young() {
-    let tasks = task(
-        5001,
-        "Telephone Updated",
-        "-40d",
-        "failure = \"network\"\nheals_after = 1",
-    );
-    let mut drill = Setup::of(&world(&tasks)).start().await;
-    drill.act(json!({"task": "5001", "do": "retry"})).await;
-    drill.release();
-    drill.daemon();
-    drill.run_for("1m").await;
-    let young = [
-        "approve",
-        "baseline:AD",
-        "--max-age",
-        "3d",
-        "--why",
-        "young",
-        "--yes-release",
-        "99",
-    ];
-    // that nothing is so young may be an error
-    let _ = drill.cli(&young);
-    drill.run_for("6h").await;
-    let (ran, inbox) = (ran(&drill).await, drill.inbox());
-    drill.judged_elsewhere();
-    assert!(ran.is_empty(), "forty days old: {ran:?} {inbox:#?}");
 }
 
 /// A row was taken away. Later it was ordered once more to take it, and that order was cancelled: when the first one is archived,

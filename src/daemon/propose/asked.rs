@@ -122,6 +122,8 @@ pub(super) fn ask(
         origin: state.map_or(wish.origin, |state| state.origin),
         dated: state.is_some_and(|state| state.dated),
         first: state.and_then(|state| state.first),
+        elder: around.elder(memory, wish.row),
+        seen_late: around.seen_late(wish.row),
         attempt_open: state.is_none_or(|state| state.attempt_open),
         baseline: standing.baseline.contains(&lineage),
         released_by_age: standing.released.contains(&lineage),

@@ -49,6 +49,14 @@ impl Index {
         }
     }
 
+    /// True where it was there when enforce was first switched on, or belongs to a backlog that came later, released
+    /// or not: it may have been retried before it was first seen.
+    pub fn was_there(&self, lineage: LineageId) -> bool {
+        self.baseline.is_some_and(|(up_to, _)| lineage <= up_to)
+            || self.in_baseline(lineage)
+            || self.is_released(lineage)
+    }
+
     /// When the backlog that this login shows was taken.
     pub(in crate::ledger) fn backlog_since(&self, login: Option<&Login>) -> Option<Timestamp> {
         let (_, first) = self.baseline?;
