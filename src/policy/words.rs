@@ -392,9 +392,9 @@ pub(super) fn whole(blocks: &[Block; BLOCKS], own: &str) -> String {
 
 /// The fields that show a task's note.
 fn is_note(name: &str) -> bool {
-    let name = name.trim().as_bytes();
-    let end = name.len().saturating_sub(b".note".len());
-    name[end..].eq_ignore_ascii_case(b".note")
+    let name = name.trim();
+    let own = name.rsplit_once('.').map_or(name, |(_, own)| own);
+    own.trim().eq_ignore_ascii_case("note")
 }
 
 /// What is said of a note that is not kept.
