@@ -222,7 +222,8 @@ fn own_now(task: &Task, process: &Known<Arc<Vec<Task>>>, listed: Timestamp) -> O
         return None;
     };
     let own = value.iter().find(|other| other.id == task.id)?;
-    let told = *as_of >= listed && !matches!(own.status, TaskStatus::Unknown(_));
+    let understood = own.status.is_closed() || !matches!(own.status, TaskStatus::Unknown(_));
+    let told = *as_of >= listed && understood;
     (told && own.status != task.status).then(|| own.status.clone())
 }
 

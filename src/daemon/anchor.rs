@@ -9,14 +9,12 @@ mod last;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::DaemonError;
 use super::core::Core;
 use crate::control::AnchorView;
 use crate::ledger::anchor::{Anchor, MESSAGE};
-use crate::ledger::{Ledger, LedgerError};
-use crate::model::Clock;
 use crate::model::settings::AuditSettings;
 use crate::oig::FileFault;
 use file::AnchorFile;
@@ -28,8 +26,7 @@ pub use last::{LastAnchor, check_last};
 
 /// Why anchors could not be written to their file, for `check`; nothing is written.
 pub fn anchor_fault(settings: &AuditSettings) -> Option<FileFault> {
-    let named = settings.anchor_file_named;
-    let path = settings.anchor_file.as_ref().filter(|_| named)?;
+    let path = settings.anchor_file.as_ref()?;
     let error = file::unwritable(path, settings.anchor_file_max)?;
     Some(FileFault {
         key: "audit.anchor_file",
@@ -38,48 +35,16 @@ pub fn anchor_fault(settings: &AuditSettings) -> Option<FileFault> {
     })
 }
 
-/// The settings of a daemon that starts: where the configuration names no file, the one beside the store, if it can be
-/// had; else none, which is said once.
-pub fn settled(settings: &AuditSettings) -> AuditSettings {
-    let mut out = settings.clone();
-    let Some(path) = settings
-        .anchor_file
-        .as_ref()
-        .filter(|_| !settings.anchor_file_named)
-    else {
-        return out;
-    };
-    // what is there already is held against the store, whether it can be written or not
-    if let Err(error) = file::made(path, settings.anchor_file_max)
-        && !path.exists()
-    {
-        tracing::warn!(
-            file = %path.display(),
-            error = %error,
-            "no anchors are noted beside the store: an older copy of the whole store that is put back would not be noticed; make the file's directory writable for the daemon's user, or name a file in audit.anchor_file"
-        );
-        out.anchor_file = None;
-    }
-    out
-}
-
 /// How long the daemon waits at its start and at its end for the file (wall time).
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// So often claims are anchored before they are sent (domain time).
-const CLAIMS_EVERY: SignedDuration = SignedDuration::from_mins(5);
-/// So long such an anchor is waited for (wall time).
-const MOMENT: Duration = Duration::from_secs(1);
 
 /// What was noted last, and where.
 #[derive(Debug, Default)]
 pub struct Anchoring {
     keys: Arc<Keys>,
-    file: Option<Arc<AnchorFile>>,
+    file: Option<AnchorFile>,
     /// The last anchor: its record, and when.
     last: Option<(u64, Timestamp)>,
-    /// When claims were last anchored before they were sent.
-    claims: Option<Timestamp>,
     /// What was last said to be wrong with the file.
     trouble: Option<Arc<str>>,
     /// Nothing is sent while there is trouble.
@@ -95,18 +60,17 @@ impl Anchoring {
         let keys = Arc::new(Keys::read(settings)?);
         let file = settings.anchor_file.as_ref().map(|path| {
             let held = found != LastAnchor::Unknown;
-            Arc::new(AnchorFile::new(
+            AnchorFile::new(
                 path.clone(),
                 settings.anchor_file_max,
                 Arc::clone(&keys),
                 held,
-            ))
+            )
         });
         Ok(Self {
             keys,
             file,
             last: None,
-            claims: None,
             trouble: None,
             required: settings.anchor_required,
         })
@@ -117,25 +81,17 @@ impl Anchoring {
         self.trouble.clone().filter(|_| self.required)
     }
 
-    /// What anchors the claims that are made next before they are sent: where there is a file, the first of this run,
-    /// and then once in a while.
-    pub fn for_claims(&mut self, now: Timestamp) -> Option<ForClaims> {
-        let file = self.file.as_ref()?;
-        let due = self
-            .claims
-            .is_none_or(|at| now.duration_since(at) >= CLAIMS_EVERY);
-        if !due {
-            return None;
-        }
-        self.claims = Some(now);
-        Some(ForClaims {
-            keys: Arc::clone(&self.keys),
-            file: Arc::clone(file),
-        })
-    }
-
     fn note(&mut self, anchor: Anchor) {
-        said(&anchor);
+        tracing::info!(
+            anchor = anchor.form,
+            store = anchor.store.as_str(),
+            seq = anchor.seq,
+            head = anchor.head.as_str(),
+            at = %anchor.at,
+            key = anchor.key.as_deref(),
+            hmac = anchor.hmac.as_deref(),
+            "{MESSAGE}"
+        );
         self.last = Some((anchor.seq, anchor.at));
         if let Some(file) = &self.file {
             file.append(anchor);
@@ -175,45 +131,9 @@ impl Anchoring {
                 .file
                 .as_ref()
                 .map(|file| file.path().display().to_string()),
-            file_record: self.file.as_ref().and_then(|file| file.written()),
+            file_record: self.file.as_ref().and_then(AnchorFile::written),
             problem: self.trouble.as_ref().map(ToString::to_string),
         })
-    }
-}
-
-fn said(anchor: &Anchor) {
-    tracing::info!(
-        anchor = anchor.form,
-        store = anchor.store.as_str(),
-        seq = anchor.seq,
-        head = anchor.head.as_str(),
-        at = %anchor.at,
-        key = anchor.key.as_deref(),
-        hmac = anchor.hmac.as_deref(),
-        "{MESSAGE}"
-    );
-}
-
-/// Anchors claims that are on disk and about to be sent: an older copy of the store that is put back knows nothing of
-/// them, and would send them again.
-pub struct ForClaims {
-    keys: Arc<Keys>,
-    file: Arc<AnchorFile>,
-}
-
-impl ForClaims {
-    /// Notes the head, and waits a moment for the disk; what becomes of it holds nothing up.
-    ///
-    /// # Errors
-    /// The ledger has failed.
-    pub async fn note(self, ledger: &Ledger, clock: &Clock) -> Result<(), LedgerError> {
-        if let Some(head) = ledger.head().await? {
-            let anchor = Anchor::of(&head, clock.now(), self.keys.signing());
-            said(&anchor);
-            self.file.append(anchor);
-            let _ = tokio::time::timeout(MOMENT, self.file.settled()).await;
-        }
-        Ok(())
     }
 }
 

@@ -110,6 +110,7 @@ pub(super) fn texts(
 fn decider(bench: &Bench, mut words: InputsWriter, room: usize) -> Decider {
     let policies = Arc::clone(&bench.policies);
     let anew = bench.whole;
+    words.veil_notes(!policies.reads_note());
     let (parts, todo) = sync_channel::<Part>(room);
     let ended = tokio::task::spawn_blocking(move || {
         for (candidates, answer) in todo {

@@ -254,7 +254,6 @@ impl Core {
         };
         let (ledger, clock) = (self.ledger.clone(), self.clock.clone());
         let policies = Arc::clone(&self.policies);
-        let anchor = self.anchoring.for_claims(now);
         self.jobs.spawn(async move {
             let mut claim = claim;
             let moved = if old {
@@ -314,9 +313,6 @@ impl Core {
                             Ok(settled) => done.settled = settled,
                             Err(error) => done.failed = Some(error),
                         }
-                    }
-                    if let Some(anchor) = anchor.filter(|_| batch.is_some()) {
-                        done.failed = done.failed.or(anchor.note(&ledger, &clock).await.err());
                     }
                     if let Some(batch) = batch.filter(|_| done.failed.is_none()) {
                         let mut delivered = deliver(&client, &clock, batch).await;

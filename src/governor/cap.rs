@@ -42,6 +42,9 @@ pub struct Hold {
     /// When it was first held; none of states that were stored before this was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_since: Option<Timestamp>,
+    /// Of the tasks those whose act was claimed under the approval, in order: it lets each go once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub used: Vec<TaskId>,
     /// Open, approved or rejected.
     pub status: HoldStatus,
 }
@@ -99,16 +102,25 @@ impl Hold {
             lineages,
             seen_at,
             held_since: Some(seen_at),
+            used: Vec::new(),
             status: HoldStatus::Open,
         }
     }
 
-    /// For an approval: these very tasks, under this very policy set.
+    /// Its act is claimed: the approval is used up for this task.
+    pub(super) fn uses(&mut self, task: &TaskId) {
+        if let Err(at) = self.used.binary_search(task) {
+            self.used.insert(at, task.clone());
+        }
+    }
+
+    /// For an approval: these very tasks, under this very policy set, each once.
     fn covers(&self, wish: &Wish<'_>) -> bool {
         self.action == wish.action
             && self.target == *wish.target
             && self.hash == *wish.hash
             && self.tasks.binary_search(wish.task).is_ok()
+            && self.used.binary_search(wish.task).is_err()
     }
 
     /// For a no.
@@ -117,6 +129,11 @@ impl Hold {
             && self.target == *wish.target
             && (self.tasks.binary_search(wish.task).is_ok()
                 || self.lineages.binary_search(&wish.lineage).is_ok())
+    }
+
+    /// True where a person has said yes, and it holds still.
+    fn is_yes(&self, here: Timestamp) -> bool {
+        matches!(&self.status, HoldStatus::Approved { until, .. } if here < *until)
     }
 
     /// True where a person has said no, and it holds still.
@@ -162,10 +179,17 @@ pub(super) struct Wish<'a> {
 
 /// True where a living approval covers the wish.
 pub(super) fn approved(holds: &[Hold], wish: &Wish<'_>, here: Timestamp) -> bool {
-    holds.iter().any(|hold| {
-        matches!(&hold.status, HoldStatus::Approved { until, .. } if here < *until)
-            && hold.covers(wish)
-    })
+    holds
+        .iter()
+        .any(|hold| hold.is_yes(here) && hold.covers(wish))
+}
+
+/// An act goes to its claim: the approvals that cover it are used up for its task.
+pub(super) fn used_up(holds: &mut [Hold], wish: &Wish<'_>, here: Timestamp) {
+    let covering = holds
+        .iter_mut()
+        .filter(|hold| hold.is_yes(here) && hold.covers(wish));
+    covering.for_each(|hold| hold.uses(wish.task));
 }
 
 /// Under which hold the wish was rejected, by whom and until when, if a living rejection covers it.
@@ -189,9 +213,9 @@ pub(super) fn remember(holds: &mut Vec<Hold>, mut hold: Hold, here: Timestamp) -
         hold.held_since = known.held_since.or(Some(known.seen_at));
         let lives = match &known.status {
             HoldStatus::Open => false,
-            HoldStatus::Approved { until, .. } | HoldStatus::Rejected { until, .. } => {
-                here < *until
-            }
+            // once it was used for some of them it is no answer to all of them
+            HoldStatus::Approved { until, .. } => here < *until && known.used.is_empty(),
+            HoldStatus::Rejected { until, .. } => here < *until,
         };
         if lives {
             hold.status = known.status;

@@ -116,16 +116,7 @@ impl Governor {
             return;
         };
         let counts = |item: &&Admitted| {
-            let (target, action) = (item.target(), item.action().name());
-            let decision = item.decision();
-            let wish = Wish {
-                action,
-                target,
-                hash: &decision.hash,
-                task: &decision.task,
-                lineage: decision.lineage,
-            };
-            !(is_held(action) && cap::approved(holds, &wish, here))
+            !(is_held(item.action().name()) && cap::approved(holds, &wish_of(item), here))
         };
         // those of a batch are mostly of one sort
         let alike = |one: &Admitted, other: &Admitted| {
@@ -140,5 +131,23 @@ impl Governor {
                 interval.count(first.target(), first.action().name(), first.lane(), many);
             }
         }
+        let holds = &mut self.state.holds;
+        if holds.is_empty() {
+            return;
+        }
+        for item in items.iter().filter(|item| is_held(item.action().name())) {
+            cap::used_up(holds, &wish_of(item), here);
+        }
+    }
+}
+
+fn wish_of(item: &Admitted) -> Wish<'_> {
+    let decision = item.decision();
+    Wish {
+        action: item.action().name(),
+        target: item.target(),
+        hash: &decision.hash,
+        task: &decision.task,
+        lineage: decision.lineage,
     }
 }

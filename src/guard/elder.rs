@@ -69,7 +69,7 @@ pub fn elder(of: Of<'_>, shown: &[Task], around: &Around<'_>) -> Elder {
     before.sort_by(|(a, x), (b, y)| b.cmp(a).then_with(|| y.id.cmp_numeric(&x.id)));
     let mut together = true;
     for (at, other) in before {
-        together &= !other.status.is_done();
+        together &= !other.status.may_be_done();
         let named = linked == Some(&other.id);
         if !named && (!may_have_been_retried(other) || (around.other_work)(&other.id)) {
             continue;
@@ -88,10 +88,12 @@ pub fn elder(of: Of<'_>, shown: &[Task], around: &Around<'_>) -> Elder {
 
 /// What a retry leaves is UC by the documentation; a server of its own mind may leave it otherwise, but not as done.
 fn may_have_been_retried(task: &Task) -> bool {
-    matches!(
-        task.status,
-        TaskStatus::UnsuccessfullyCompleted | TaskStatus::Cancelled | TaskStatus::Rejected
-    )
+    // closed, and nobody can tell how
+    task.status.is_closed()
+        || matches!(
+            task.status,
+            TaskStatus::UnsuccessfullyCompleted | TaskStatus::Cancelled | TaskStatus::Rejected
+        )
 }
 
 fn is_before(a: &Task, b: &Task) -> bool {

@@ -273,11 +273,12 @@ fn shown(
             completed_by_hand(attempt, task, successor, now, settings)
         }
         // somebody has done the work; that says nothing of a new owner or a note that the row does not show
-        TaskStatus::Completed | TaskStatus::ManuallyCompleted
-            if matches!(
-                attempt.action,
-                Action::Reassign { .. } | Action::SetNote { .. }
-            ) =>
+        status
+            if status.may_be_done()
+                && matches!(
+                    attempt.action,
+                    Action::Reassign { .. } | Action::SetNote { .. }
+                ) =>
         {
             told(
                 AttemptEvent::ReadSuperseded,
@@ -324,6 +325,8 @@ fn shown(
             }
             unchanged_or_wait(attempt, task, ran, evidence, now, settings)
         }
+        // it may be the old instance of a retry, too
+        status if status.is_closed() => closed_without_successor(attempt, task, now, settings),
         TaskStatus::Unknown(_) => Judgement::Wait {
             why: "its status is not understood",
         },

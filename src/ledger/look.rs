@@ -223,9 +223,11 @@ fn sides(index: &Index, sent: Timestamp, tasks: &[Task]) -> Sides {
             continue;
         };
         // one about which a person has to decide, or has said that it was done, may still be the one whose
-        // successor is shown; and so may one that was completed by hand while a retry of ours was under way
+        // successor is shown; and so may one that was completed by hand, or closed nobody knows how, while a retry of
+        // ours was under way
         let runs = may_have_run(index, lineage, sent);
-        let closed = closed || (task.status == TaskStatus::ManuallyCompleted && runs);
+        let may_be = task.status == TaskStatus::ManuallyCompleted || task.status.is_closed();
+        let closed = closed || (may_be && runs);
         if closed && of.task == TaskRef::from(&task.id) {
             out.waiting.push(Waiting {
                 lineage,

@@ -53,7 +53,8 @@ impl RunMark {
     }
 
     fn with(task: &Task, reason: u32) -> Self {
-        let status = match task.status {
+        let status = match &task.status {
+            status if status.is_closed() => ANOTHER,
             TaskStatus::Rejected => REJECTED,
             TaskStatus::Pending => PENDING,
             TaskStatus::Unknown(_) => 0,

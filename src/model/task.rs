@@ -36,7 +36,21 @@ pub enum TaskStatus {
     Unknown(Arc<str>),
 }
 
+/// The word for a status of which only the category "Completed" is shown.
+const CLOSED: &str = "closed (only its category is shown)";
+
 impl TaskStatus {
+    /// Finished, and nothing shows how: the category "Completed" holds what was given up (`UC`), completed by hand and
+    /// cancelled by a revoke as well.
+    pub fn closed() -> Self {
+        Self::Unknown(Arc::from(CLOSED))
+    }
+
+    /// True for [`TaskStatus::closed`].
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Unknown(raw) if **raw == *CLOSED)
+    }
+
     /// Reads a code or a word of any case; whatever is not known stays [`TaskStatus::Unknown`].
     pub fn parse(text: &str) -> Self {
         let word: String = text
@@ -83,10 +97,15 @@ impl TaskStatus {
                 | Self::ManuallyCompleted
                 | Self::UnsuccessfullyCompleted
                 | Self::Cancelled
-        )
+        ) || self.is_closed()
     }
 
-    /// True where the work itself was read as done (`C` or `MC`); `UC` and `X` say nothing of that.
+    /// True where the work may have been done: for what speaks against an act, never for one.
+    pub fn may_be_done(&self) -> bool {
+        self.is_done() || self.is_closed()
+    }
+
+    /// True where the work itself was read as done (`C` or `MC`); `UC`, `X` and a category alone say nothing of that.
     pub fn is_done(&self) -> bool {
         matches!(self, Self::Completed | Self::ManuallyCompleted)
     }
@@ -243,7 +262,8 @@ impl Task {
     /// Another row of the same task says otherwise: what it is now can't be told. Of two logins (`views`) only the status is
     /// compared, since a view may cut a reason or leave a date out.
     pub fn doubt(&mut self, other: &Self, views: bool) {
-        let understood = |status: &TaskStatus| !matches!(status, TaskStatus::Unknown(_));
+        let understood =
+            |status: &TaskStatus| status.is_closed() || !matches!(status, TaskStatus::Unknown(_));
         let status =
             self.status != other.status && understood(&self.status) && understood(&other.status);
         let run = self.started != other.started || self.reason != other.reason;

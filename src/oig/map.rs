@@ -390,8 +390,8 @@ fn login(text: &str, pool: &mut Interner) -> Login {
     Login::from_canonical(pool.get(&upper_case(text)))
 }
 
-/// The status that a row shows; the category where it shows no other. What is open by one and done by the other ("R", and
-/// "Completed") is not understood. A category of a word that nobody knows says nothing, "Pending" may stand for all that
+/// The status that a row shows; the category where it shows no other, but that one does not tell how a task has ended.
+/// What is open by one and done by the other ("R", and "Completed") is not understood. A category of a word that nobody knows says nothing, "Pending" may stand for all that
 /// is open, and which one goes with UC, X and PX is not documented.
 fn status(status: Option<&str>, category: Option<&str>) -> TaskStatus {
     use TaskStatus::{
@@ -399,7 +399,11 @@ fn status(status: Option<&str>, category: Option<&str>) -> TaskStatus {
         UnsuccessfullyCompleted, Waiting,
     };
     let (Some(shown), Some(category)) = (status, category) else {
-        return TaskStatus::parse(status.or(category).unwrap_or(""));
+        return match (status, category.map(TaskStatus::parse)) {
+            (None, Some(Completed)) => TaskStatus::closed(),
+            (None, Some(of)) => of,
+            (shown, _) => TaskStatus::parse(shown.unwrap_or("")),
+        };
     };
     let open = |of: &TaskStatus| matches!(of, Rejected | Pending | Waiting | Suspended);
     let (is, of) = (TaskStatus::parse(shown), TaskStatus::parse(category));

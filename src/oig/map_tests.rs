@@ -231,6 +231,21 @@ fn names_are_matched_without_case_and_blanks_and_status_falls_back_to_the_catego
     assert_eq!(task.target, Some(TargetName::new("SAP")));
 }
 
+/// The category holds what was given up, too.
+#[test]
+fn a_category_alone_tells_that_a_task_is_finished_and_not_how() {
+    for word in ["Completed", " completed ", "COMPLETED"] {
+        let row = fields(&[("Status.Category", json!(word))]);
+        let status = task_of(&row).expect("a task").status;
+        assert!(status.is_finished() && status.may_be_done(), "{status}");
+        assert!(!status.is_done(), "{status}");
+        // as records have it
+        assert_eq!(TaskStatus::parse(status.as_str()), status);
+    }
+    let told = task_of(&fields(&[(&format!("{D}Status"), json!("Completed"))]));
+    assert_eq!(told.expect("a task").status, TaskStatus::Completed);
+}
+
 #[test]
 fn a_status_beside_a_category_that_contradicts_it_is_unknown() {
     let status = |status: &str, category: &str| {

@@ -59,6 +59,7 @@ pub struct PolicySet {
     sources: Vec<Source>,
     hash: PolicyHash,
     needs: Needs,
+    reads_note: bool,
     memo: Memo,
 }
 
@@ -181,6 +182,7 @@ impl PolicySet {
         };
         let mut all = policies;
         all.extend(libs);
+        let reads_note = all.iter().any(|(_, text)| may_read_note(text));
         all.push(kinds);
         all.push(reasons);
         if !configured_kinds.is_empty() {
@@ -201,6 +203,7 @@ impl PolicySet {
             hash: hash_of(&all),
             sources: all,
             needs,
+            reads_note,
             memo: Memo::default(),
         })
     }
@@ -238,6 +241,11 @@ impl PolicySet {
     /// Which facts any policy needs.
     pub fn needs(&self) -> Needs {
         self.needs
+    }
+
+    /// True where a policy may read the task's note: it names it, or a field by a name that is made up on the way.
+    pub fn reads_note(&self) -> bool {
+        self.reads_note
     }
 
     /// The kinds table.
@@ -412,6 +420,51 @@ impl PolicySet {
                     )),
                 }
             }
+        }
+    }
+}
+
+/// True where a script names the note, be it in a comment, or asks for a field by anything but a plain text.
+fn may_read_note(script: &str) -> bool {
+    let in_word = |c: char| c.is_alphanumeric() || c == '_';
+    let names = script
+        .split(|c| !in_word(c))
+        .any(|word| word.eq_ignore_ascii_case("note"));
+    let computed = ["field", "has"].into_iter().any(|call| {
+        script.split(call).skip(1).any(|rest| {
+            let argument = rest.trim_start().strip_prefix('(').map(str::trim_start);
+            argument.is_some_and(|argument| {
+                let text = argument.strip_prefix('"').and_then(|of| of.split_once('"'));
+                text.is_none_or(|(_, after)| !after.trim_start().starts_with(')'))
+            })
+        })
+    });
+    names || computed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::may_read_note;
+
+    #[test]
+    fn what_reads_the_note_is_told_by_its_words() {
+        for script in [
+            "task.note",
+            "if task.has(\"Process Instance.Task Information.Note\") {}",
+            "task.field(name)",
+            "task.field(\"a\" + b)",
+            "task . field (`${x}`)",
+            "field(task, x)",
+        ] {
+            assert!(may_read_note(script), "{script}");
+        }
+        for script in [
+            "set_note(\"x\")",
+            "facts.kind == \"notify\"",
+            "task.field( \"Objects.Name\" )",
+            "facts.owner.present",
+        ] {
+            assert!(!may_read_note(script), "{script}");
         }
     }
 }

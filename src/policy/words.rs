@@ -1,5 +1,6 @@
 //! Writes the inputs of decisions as text, quickly: what one task has in common with the one before is put into words, compared and digested once. It reads nothing back and decides nothing.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -104,6 +105,8 @@ pub struct InputsWriter {
     /// Names and sorts of the last task's fields, as its shape has them.
     shape: Vec<(Box<str>, char)>,
     frames: Frames,
+    /// Of a note only that there is one is written.
+    veils_note: bool,
     task_owner: Said<Owner>,
     created: Said<Timestamp>,
     now: Said<Now>,
@@ -150,6 +153,11 @@ impl InputsWriter {
         }
     }
 
+    /// Notes are others' free text, and may say why somebody is away: written only for policies that read them.
+    pub fn veil_notes(&mut self, veil: bool) {
+        self.veils_note = veil;
+    }
+
     /// Everything a policy could see of this task, as text; [`super::replay`] reads it back.
     pub fn text(&mut self, task: &Task, facts: &Facts) -> String {
         self.write(task, facts);
@@ -182,13 +190,16 @@ impl InputsWriter {
             }
         }
         own.maybe(task.response.as_deref());
-        own.maybe(task.note.as_deref());
+        match task.note.as_deref() {
+            Some(note) if self.veils_note => own.part(&veiled(note)),
+            note => own.maybe(note),
+        }
         own.maybe(task.request.as_deref());
         own.maybe(task.retry_of.as_ref().map(TaskId::as_str));
         own.maybe(task.child.as_deref());
         self.put_facts(facts);
         for value in values {
-            self.own.part(value);
+            self.own.part(&value);
         }
     }
 
@@ -215,10 +226,12 @@ impl InputsWriter {
     }
 
     /// Names and sorts of the fields, and which of them has the reason's text; their values go to `values`.
-    fn put_fields<'t>(&mut self, task: &'t Task, values: &mut Vec<&'t str>) -> Option<usize> {
+    fn put_fields<'t>(&mut self, task: &'t Task, values: &mut Vec<Cow<'t, str>>) -> Option<usize> {
         let (mut many, mut reason, mut same) = (0, None, true);
         for (name, value) in task.fields.iter() {
+            let veils = self.veils_note && is_note(name);
             if reason.is_none()
+                && !veils
                 && let (FieldValue::Text(text), Some(wanted)) = (value, task.reason.as_deref())
                 && text == wanted
             {
@@ -229,7 +242,10 @@ impl InputsWriter {
                     .shape
                     .get(many)
                     .is_some_and(|(have, sort)| *sort == sort_of(&value) && **have == *name);
-            values.push(value.as_text());
+            values.push(match veils {
+                true => veiled(value.as_text()),
+                false => Cow::Borrowed(value.as_text()),
+            });
             many += 1;
         }
         if !same || many != self.shape.len() {
@@ -372,6 +388,21 @@ pub(super) fn whole(blocks: &[Block; BLOCKS], own: &str) -> String {
     // no longer than it is: many are kept for a while
     out.shrink_to_fit();
     out
+}
+
+/// The fields that show a task's note.
+fn is_note(name: &str) -> bool {
+    let name = name.trim();
+    let own = name.rsplit_once('.').map_or(name, |(_, own)| own);
+    own.trim().eq_ignore_ascii_case("note")
+}
+
+/// What is said of a note that is not kept.
+fn veiled(note: &str) -> Cow<'_, str> {
+    match note.trim() {
+        "" => Cow::Borrowed(note),
+        _ => Cow::Owned(format!("(not kept: {} characters)", note.chars().count())),
+    }
 }
 
 fn sort_of(value: &FieldValue<'_>) -> char {

@@ -225,3 +225,50 @@ task = [{ task = "Telephone Updated", failure = "lock" }]
     assert_eq!(drill.count("healed"), 5);
     drill.judge().await;
 }
+
+/// A person has let six tasks go to OTHER over the cap; an hour later OTHER is away himself: that all six move once more, to
+/// somebody else, is not what was approved.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_approval_does_not_let_the_same_tasks_be_handed_on_a_second_time_over_the_cap() {
+    let world = crate::drill_roster::PEOPLE.replace(
+        "[[user]]\nlogin = \"OTHER\"",
+        "[[user]]\nlogin = \"OTHER\"\n[[user]]\nlogin = \"THIRD\"",
+    );
+    let first = "login,from,to,stand_in\nLEFT,2027-02-20,,OTHER\n";
+    let mut drill = Setup::of(&world)
+        .file("leave.csv", first)
+        .config(crate::drill_roster::POLICY)
+        .config("[absence]\nfeed = \"leave.csv\"")
+        .config("[governor]\ncap_reassigns = 3\ncap_share_percent = 100")
+        .enforcing()
+        .await;
+    drill.run_for("20m").await;
+    let held = |drill: &Drill| -> Vec<String> {
+        let all = drill.inbox();
+        let held = all
+            .iter()
+            .filter_map(|item| item["id"].as_str())
+            .filter(|id| id.starts_with('H'));
+        held.map(str::to_owned).collect()
+    };
+    let holds = held(&drill);
+    assert_eq!(holds.len(), 1, "{:#?}", drill.inbox());
+    drill.done(&["approve", &holds[0], "--why", "OTHER is asked"]);
+    drill.run_for("1h").await;
+    let sent = drill.evidence().await.sent("reassign").count();
+    assert_eq!(sent, 6, "to OTHER");
+    drill.write(
+        "leave.csv",
+        &format!("{first}OTHER,2027-03-01,2027-03-20,THIRD\n"),
+    );
+    drill.run_for("3h").await;
+    let (sent, holds) = (
+        drill.evidence().await.sent("reassign").count(),
+        held(&drill),
+    );
+    drill.judged_elsewhere();
+    assert_eq!(
+        sent, 6,
+        "the cap is 3, and nobody was asked about THIRD: {holds:?}"
+    );
+}

@@ -154,6 +154,9 @@ async fn writes_that_ran_into_their_time_out_hold_up_no_other_target() {
     }
     assert!(puts(&drill).len() > before, "one more has hung just now");
     drill.act(json!({"task": fast, "do": "show"})).await;
+    // it was there at first, and waits for its release
+    drill.run_for("2m").await;
+    drill.approve_backlog();
     drill.run_for("4m").await;
     let named = |row: &serde_json::Value| row["body"].to_string().contains(&fast);
     assert!(
@@ -322,6 +325,9 @@ async fn a_target_whose_requests_end_by_504_and_408_is_no_outage_and_keeps_its_c
         assert!(row >= before, "{row}");
         before = row;
         drill.act(json!({"task": id, "do": "show"})).await;
+        // it was there at first, and waits for its release
+        drill.run_for("11m").await;
+        drill.approve_backlog();
         drill.run_for("11m").await;
         assert_eq!(
             sends(&drill, std::slice::from_ref(id)),

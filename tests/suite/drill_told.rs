@@ -137,7 +137,11 @@ async fn ids_are_taken_as_they_are_printed_and_one_that_nobody_knows_is_an_error
         let (said, noted) = both(&drill, &["outcomes", "list", "--task", name]);
         assert!(said.contains(&printed), "{said}");
         // it was sent under one id alone
-        assert_eq!(said.lines().count(), 2, "{said}");
+        assert_eq!(
+            said.lines().count(),
+            4,
+            "its head, and whose view it is: {said}"
+        );
         assert!(!noted.contains("other ids"), "{noted}");
     }
     for args in [

@@ -229,7 +229,7 @@ const CONFIGURATIONS: &[Case] = &[
         name: "a policy without decide",
         config: MINE,
         spoil: |dir| policy_is(dir, "10-x.rhai", "let x = 1;\n"),
-        args: &["status"],
+        args: &["check"],
         kind: Kind::Config,
         says: &["10-x.rhai", "decide"],
     },

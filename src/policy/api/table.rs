@@ -114,7 +114,7 @@ fn minutes_since(s: &Session, at: Option<Timestamp>) -> Dynamic {
 #[rustfmt::skip] // one row a line: a table, not code
 pub static PROPERTIES: &[Property] = &[
     plain(View::Task, "id", "task instance key (SCH_KEY), as text", |s| Ok(text(s.task.id.as_str()))),
-    plain(View::Task, "status", "`rejected`, `pending`, `waiting`, `suspended`, `pending_cancellation`, `completed`, `manually_completed`, `unsuccessfully_completed`, `cancelled`, or the server's own word", |s| Ok(text(s.task.status.as_str()))),
+    plain(View::Task, "status", "`rejected`, `pending`, `waiting`, `suspended`, `pending_cancellation`, `completed`, `manually_completed`, `unsuccessfully_completed`, `cancelled`, `closed (only its category is shown)`, or the server's own word", |s| Ok(text(s.task.status.as_str()))),
     plain(View::Task, "name", "name of the task definition", |s| Ok(optional(s.task.definition_name.as_deref()))),
     plain(View::Task, "definition_key", "key of the task definition", |s| Ok(optional(s.task.definition_key.as_ref().map(|k| k.as_str())))),
     plain(View::Task, "target", "application instance to be provisioned", |s| Ok(optional(s.task.target.as_ref().map(|k| k.as_str())))),
@@ -126,7 +126,7 @@ pub static PROPERTIES: &[Property] = &[
     plain(View::Task, "created", "creation time by the server's clock, ISO text", |s| Ok(stamp(s.task.created))),
     plain(View::Task, "reason", "error detail of the failed run", |s| Ok(optional(s.task.reason.as_deref()))),
     plain(View::Task, "response", "response code of the failed run", |s| Ok(optional(s.task.response.as_deref()))),
-    plain(View::Task, "note", "the note", |s| Ok(optional(s.task.note.as_deref()))),
+    plain(View::Task, "note", "the note; where no policy reads it, it is not stored with the inputs of decisions", |s| Ok(optional(s.task.note.as_deref()))),
     plain(View::Task, "request", "access request behind the task", |s| Ok(optional(s.task.request.as_deref()))),
     plain(View::Task, "retry_of", "id of the task that this one retries, where the server shows it", |s| Ok(optional(s.task.retry_of.as_ref().map(|k| k.as_str())))),
     plain(View::Task, "child", "child row (group, role, …), where the server shows it", |s| Ok(optional(s.task.child.as_deref()))),
