@@ -386,11 +386,16 @@ fn a_revoke_of_another_row_does_not_make_a_grant_stale() {
 }
 
 #[test]
-fn cancelled_and_unsuccessful_revokes_take_nothing() {
-    for status in [TaskStatus::Cancelled, TaskStatus::UnsuccessfullyCompleted] {
+fn cancelled_revokes_take_nothing_and_unsuccessful_ones_are_asked_about() {
+    for (status, refused) in [
+        (TaskStatus::Cancelled, None),
+        // a person may have done the work and closed it so
+        (TaskStatus::UnsuccessfullyCompleted, Some(R::AccountUnknown)),
+        (TaskStatus::closed(), Some(R::StaleGrant)),
+    ] {
         let mut other = done("600", "Delete User", Kind::Revoke, 15);
         other.status = status;
-        assert_eq!(Case::retry(Kind::Grant).with(other).refusal(), None);
+        assert_eq!(Case::retry(Kind::Grant).with(other).refusal(), refused);
     }
 }
 
