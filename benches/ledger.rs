@@ -403,6 +403,8 @@ fn admitted(
                 origin: now,
                 dated: true,
                 first: None,
+                elder: Default::default(),
+                seen_late: false,
                 attempt_open: false,
                 baseline: false,
                 released_by_age: false,

@@ -271,6 +271,8 @@ impl Loop {
                 origin: task.created.unwrap_or(self.now),
                 dated: true,
                 first: None,
+                elder: Default::default(),
+                seen_late: false,
                 attempt_open: false,
                 baseline: false,
                 released_by_age: false,
