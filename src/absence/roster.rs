@@ -123,6 +123,13 @@ impl Roster {
         })
     }
 
+    /// When an absence of a person begins or ends next, after `now`.
+    pub fn next_change(&self, login: &Login, now: Timestamp) -> Option<Timestamp> {
+        let rows = self.rows.get(login).into_iter().flatten();
+        let ends = rows.flat_map(|row| [Some(row.from), row.until]);
+        ends.flatten().filter(|at| *at > now).min()
+    }
+
     /// The stand-ins that the feed names for absences that hold at `now`, in the order of the file.
     pub fn stand_ins(&self, login: &Login, now: Timestamp) -> Vec<Login> {
         self.at(login, now)

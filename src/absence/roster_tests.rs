@@ -38,6 +38,22 @@ fn whole_days_count_in_the_zone_and_the_last_day_is_included() {
 }
 
 #[test]
+fn the_next_change_is_the_first_begin_or_end_to_come() {
+    let text =
+        "a,2027-03-01T08:00:00Z,2027-03-01T12:00:00Z\na,2027-03-01T10:00:00Z,\nb,2027-03-01,\n";
+    let roster = parse(text, "x.csv", &berlin()).roster;
+    let next = |at: &str| roster.next_change(&"a".into(), ts(at));
+    for (at, wanted) in [
+        ("2027-03-01T07:00:00Z", Some("2027-03-01T08:00:00Z")),
+        ("2027-03-01T08:00:00Z", Some("2027-03-01T10:00:00Z")),
+        ("2027-03-01T11:00:00Z", Some("2027-03-01T12:00:00Z")),
+        ("2027-03-01T12:00:00Z", None),
+    ] {
+        assert_eq!(next(at), wanted.map(ts), "at {at}");
+    }
+}
+
+#[test]
 fn bad_rows_are_named_by_line_and_the_good_ones_stay() {
     let text = "a,2027-02-30,2027-03-01,b\n\"c\nd\",2027-03-01T08:00:00Z,,\n,2027-03-01,,\n\
                 e,2027-03-09,2027-03-01,f\ng,2027-03-01\nh,2027-03-01T10:00,2027-03-01T12:00,i";

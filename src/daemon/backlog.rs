@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::DaemonError;
 use super::core::Core;
 use super::orders::tasks;
-use super::views::{backlogs, is_backlog};
+use super::views::{backlogs, born, is_backlog};
 use crate::control::{
     AgeView, BacklogPart, BacklogRow, BacklogView, LoginRow, PartView, RefusedKind, Reply,
     undecided_words,
@@ -40,6 +40,7 @@ impl Core {
             false => Vec::new(),
         };
         let pending = self.backlog_pending();
+        let young = self.young(now);
         self.ledger.read(|index| {
             let wanted = wanted(index);
             let mut rows: BTreeMap<TargetName, BacklogRow> = BTreeMap::new();
@@ -53,7 +54,7 @@ impl Core {
                     ages: ages(),
                 };
                 for lineage in lineages {
-                    let born = index.origin(lineage);
+                    let born = born(index, lineage, young);
                     let acts = wanted.contains(&lineage);
                     row.tasks += 1;
                     row.wanted += u64::from(acts);
@@ -92,6 +93,7 @@ impl Core {
             };
             let observed = self.observed(&target);
             let stranger = self.stranger_beside(&target);
+            let young = self.young(self.clock.now());
             view.part = Some(self.ledger.read(|index| {
                 let wanted = wanted(index);
                 let acts = lineages.iter().filter(|of| wanted.contains(of)).count();
@@ -100,7 +102,10 @@ impl Core {
                     tasks: count(lineages.len()),
                     wanted: count(acts),
                     undecided: undecided(index, &lineages),
-                    oldest: lineages.iter().filter_map(|of| index.origin(*of)).min(),
+                    oldest: lineages
+                        .iter()
+                        .filter_map(|of| born(index, *of, young))
+                        .min(),
                     observed,
                     stranger,
                 }

@@ -395,12 +395,24 @@ pub fn assignee(
                         .saturating_add(handed),
                     person: value,
                     last_day: memory.cache.last_day(login),
+                    changes: roster.next_change(login, around.now),
                 },
                 as_of,
             }
         }
         Known::No { why } => Known::No { why },
     }
+}
+
+/// When an absence or a proxy of the row's owner begins or ends next, as far as it is known.
+pub fn owner_changes(around: &Surroundings<'_>, memory: &Memory, task: &Task) -> Option<Timestamp> {
+    let owner = login_of(&memory.cache, &task.owner)?;
+    let of_feed = roster(around).and_then(|roster| roster.next_change(&owner, around.now));
+    let proxies = memory.cache.proxies(&owner);
+    let ends = |row: &ProxyRow| [row.from.at(), row.until.at()];
+    let of_proxies = proxies.value().into_iter().flatten().flat_map(ends);
+    let to_come = of_proxies.flatten().filter(|at| *at > around.now);
+    to_come.chain(of_feed).min()
 }
 
 /// Reads the direct members of roles and, a part at a time, the members' states, until enough of them

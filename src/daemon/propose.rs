@@ -52,7 +52,8 @@ struct Standing {
     /// Whose account has a request that was never answered and may still be carried out, and until when.
     late: FastMap<LineageId, Timestamp>,
     baseline: FastSet<LineageId>,
-    released: FastSet<LineageId>,
+    /// Released by a person, and whether after it had been refused for its age.
+    released: FastMap<LineageId, bool>,
     /// For which other tasks work need not wait, by a person's word.
     orders: FastMap<LineageId, Vec<OrderRelease>>,
 }
@@ -406,7 +407,7 @@ fn standing(around: &Surroundings<'_>, memory: &Memory, wishes: &[Wish]) -> Stan
             busy,
             late: FastMap::default(),
             baseline: FastSet::default(),
-            released: FastSet::default(),
+            released: FastMap::default(),
             orders: FastMap::default(),
         };
         let of = |wish: &Wish| {
@@ -416,7 +417,9 @@ fn standing(around: &Surroundings<'_>, memory: &Memory, wishes: &[Wish]) -> Stan
             let said = (
                 index.late_until(process, lineage, revoke, now, settle_after),
                 index.in_baseline(lineage),
-                index.is_released(lineage),
+                index
+                    .is_released(lineage)
+                    .then(|| index.is_released_old(lineage)),
                 index.order_releases(lineage, now),
             );
             (lineage, said)
@@ -426,7 +429,7 @@ fn standing(around: &Surroundings<'_>, memory: &Memory, wishes: &[Wish]) -> Stan
             let (late, baseline, released, orders) = of;
             standing.late.extend(late.map(|until| (lineage, until)));
             standing.baseline.extend(baseline.then_some(lineage));
-            standing.released.extend(released.then_some(lineage));
+            standing.released.extend(released.map(|old| (lineage, old)));
             if !orders.is_empty() {
                 standing.orders.insert(lineage, orders);
             }
@@ -545,7 +548,7 @@ fn found_out(reason: RefusalReason) -> bool {
     lacks_a_fact(reason)
         || matches!(
             reason,
-            RefusalReason::BeneficiaryNotActive | RefusalReason::StaleGrant
+            RefusalReason::BeneficiaryNotActive | RefusalReason::StaleGrant | RefusalReason::TooOld
         )
 }
 

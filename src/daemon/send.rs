@@ -152,22 +152,27 @@ impl Core {
     /// A time until which every item of the queue may be claimed, without looking at each.
     fn nothing_ends_before(&self) -> Timestamp {
         let queue = self.queue_ends().unwrap_or(Timestamp::MIN);
-        match self.queues.oldest_facts() {
+        let until = match self.queues.oldest_facts() {
             Some(from) => queue.min(
                 from.checked_add(self.settings.guard.fact_age)
                     .unwrap_or(from),
             ),
             None => queue,
+        };
+        match self.queues.first_end() {
+            Some(end) => until.min(end),
+            None => until,
         }
     }
 
     /// Drops what may not be claimed any more: the next cycle, which is soon, reads and proposes anew.
     async fn drop_old(&mut self, now: Timestamp) -> Result<(), DaemonError> {
-        if now <= self.nothing_ends_before() {
+        if now < self.nothing_ends_before() {
             return Ok(());
         }
         let ends = self.item_ends();
-        let old = self.queues.drop_where(|item| now > ends(item));
+        let late = |item: &Admitted| Why::too_late(item, ends(item), now);
+        let old = self.queues.drop_where(|item| late(item).is_some());
         if old.is_empty() {
             return Ok(());
         }
@@ -181,7 +186,7 @@ impl Core {
         );
         let records = old.iter().map(|item| DecisionRecord {
             decision: Arc::clone(item.shared()),
-            refusal: Some(Why::Age.refusal(item)),
+            refusal: late(item).map(|why| why.refusal(item)),
             relook: None,
         });
         self.next_tick = self.next_tick.min(self.soonest(now));
@@ -345,7 +350,7 @@ impl Core {
                 "not claimed"
             );
             self.metrics.refused(refusal.reason, 1);
-            if Why::Age.was_said(refusal) {
+            if Why::Age.was_said(refusal) || Why::Ended.was_said(refusal) {
                 self.next_tick = self.next_tick.min(self.soonest(now));
             }
         }

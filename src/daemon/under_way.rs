@@ -39,6 +39,8 @@ pub enum Why {
     Manual,
     /// The facts behind it are too old by now.
     Age,
+    /// What they say has ended since: a last day, an absence, or that somebody is there.
+    Ended,
     /// Something that takes access away on the same account goes first.
     Revoke,
     /// The server is another one than the store knows.
@@ -63,6 +65,7 @@ impl fmt::Display for Why {
             Self::NewerCycle => "a newer cycle",
             Self::Manual => "the definition is not automated",
             Self::Age => "the age of its facts",
+            Self::Ended => "the end of what it rests on",
             Self::Revoke => "a revoke of its account",
             Self::OtherWorld => "a server that is not the known one",
             Self::Another => "somebody else who acts under this login",
@@ -71,6 +74,14 @@ impl fmt::Display for Why {
 }
 
 impl Why {
+    /// Why an item that may be claimed until `until` may not be claimed at `now`, if so.
+    pub fn too_late(item: &Admitted, until: Timestamp, now: Timestamp) -> Option<Self> {
+        if now >= item.ends() {
+            return Some(Self::Ended);
+        }
+        (now > until).then_some(Self::Age)
+    }
+
     /// True where that is what was said.
     pub fn was_said(self, refusal: &Refusal) -> bool {
         let by = self.to_string();
@@ -87,6 +98,7 @@ impl Why {
         let refusal = Refusal::new(RefusalReason::Withdrawn, scope).with("by", self);
         match item.facts_from() {
             Some(from) if self == Self::Age => refusal.with("facts_from", from),
+            _ if self == Self::Ended => refusal.with("ended", item.ends()),
             _ => refusal,
         }
     }
@@ -180,7 +192,7 @@ impl State {
         let why = match self.items.get(&item.decision().lineage) {
             Some(known) => known
                 .withdrawn
-                .or_else(|| (now > known.until).then_some(Why::Age))?,
+                .or_else(|| Why::too_late(item, known.until, now))?,
             // not ours to claim
             None => Why::NewerCycle,
         };

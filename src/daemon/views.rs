@@ -309,16 +309,23 @@ impl Core {
 
     /// Lineages of an old backlog that a person may release on a target.
     pub fn backlog(&self, target: &TargetName, born_after: Option<Timestamp>) -> Vec<LineageId> {
+        let young = self.young(self.clock.now());
         self.ledger.read(|index| {
             let all = backlogs(index).remove(target).unwrap_or_default();
             all.into_iter()
                 .filter(|lineage| {
                     born_after.is_none_or(|after| {
-                        index.origin(*lineage).is_some_and(|born| born >= after)
+                        born(index, *lineage, young).is_some_and(|born| born >= after)
                     })
                 })
                 .collect()
         })
+    }
+
+    /// What is dated later is not older than the age limit by its date.
+    pub(super) fn young(&self, now: Timestamp) -> Timestamp {
+        let limit = self.settings.guard.age_limit;
+        now.checked_sub(limit).unwrap_or(Timestamp::MIN)
     }
 
     /// What waits for a person, grouped by why and target so that it can be read.
@@ -477,6 +484,14 @@ pub(super) fn backlogs(index: &Index) -> BTreeMap<TargetName, BTreeSet<LineageId
         }
     }
     all
+}
+
+/// When work began, by its date. What has been found older than the age limit although its date is younger than
+/// `young` began at a time that is not known here.
+pub(super) fn born(index: &Index, lineage: LineageId, young: Timestamp) -> Option<Timestamp> {
+    let born = index.origin(lineage)?;
+    let refused = index.memo(lineage).and_then(|memo| memo.refusal);
+    (refused != Some(RefusalReason::TooOld) || born < young).then_some(born)
 }
 
 /// An item of an old backlog counts what `approve` releases, and says with how many the policies want something done.

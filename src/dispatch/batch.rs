@@ -28,6 +28,8 @@ pub struct Queues {
     lanes: BTreeMap<(Lane, TargetName), VecDeque<Admitted>>,
     /// Not later than the oldest facts behind any item: what was taken meanwhile may have held them.
     oldest: Option<Timestamp>,
+    /// Not later than the first end of what any item rests on.
+    ends: Option<Timestamp>,
 }
 
 /// Items of one action for one PUT, each of another account.
@@ -63,6 +65,7 @@ impl Queues {
     /// Puts an item behind all of at least its priority.
     pub fn push(&mut self, item: Admitted) {
         self.oldest = [self.oldest, item.facts_from()].into_iter().flatten().min();
+        self.ends = self.ends.into_iter().chain([item.ends()]).min();
         let lane = self
             .lanes
             .entry((item.lane(), item.target().clone()))
@@ -184,6 +187,7 @@ impl Queues {
             dropped.extend::<VecDeque<Admitted>>(out);
         }
         self.oldest = self.iter().filter_map(Admitted::facts_from).min();
+        self.ends = self.iter().map(Admitted::ends).min();
         dropped
     }
 
@@ -191,6 +195,11 @@ impl Queues {
     /// large queue cost its square.
     pub fn oldest_facts(&self) -> Option<Timestamp> {
         self.oldest
+    }
+
+    /// A time before which nothing ends that an item rests on.
+    pub fn first_end(&self) -> Option<Timestamp> {
+        self.ends
     }
 
     /// All that waits.

@@ -78,6 +78,14 @@ impl Admitted {
         self
     }
 
+    /// The same, as though what it rests on ended at that time.
+    #[cfg(test)]
+    #[allow(dead_code)]
+    pub(crate) fn with_ends(mut self, at: Timestamp) -> Self {
+        self.passed = Box::new(self.passed.with_ends(at));
+        self
+    }
+
     /// The decision that was admitted.
     pub fn decision(&self) -> &Decision {
         &self.decision
@@ -111,6 +119,11 @@ impl Admitted {
     /// The time of the oldest reading that the guards' proof rests on, where it rests on any.
     pub fn facts_from(&self) -> Option<Timestamp> {
         self.passed.facts_from()
+    }
+
+    /// The first moment at which the proof holds no more, however young its readings are; `Timestamp::MAX`: none.
+    pub fn ends(&self) -> Timestamp {
+        self.passed.ends()
     }
 
     /// What the guards have read for it, by name; nothing of what gives no access.

@@ -1,6 +1,6 @@
 //! Nobody is handed work who can't or mustn't do it (invariant 9); it checks the one who was chosen and never chooses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -8,6 +8,7 @@ use crate::model::facts::{Person, UserStatus};
 use crate::model::standing::LastDay;
 use crate::model::{Action, Known, Login, Owner, Principal, Refusal, RefusalReason};
 
+use super::ends::end_of;
 use super::input::{AssigneeFact, Fresh, GuardInput, MemberFact};
 
 /// The new owner is known, active, present, not the beneficiary, not over load, and had it not before;
@@ -139,6 +140,37 @@ fn member(input: &GuardInput<'_>, member: &MemberFact) -> Member {
     }
 }
 
+/// What it rests on of a role's members, as many of them as are needed: the time of the oldest reading, and the first
+/// end of what those readings say; `None` where there are too few.
+fn enough(input: &GuardInput<'_>, members: &[MemberFact]) -> Option<(Fresh, Timestamp)> {
+    let fit = members.iter().filter_map(|one| {
+        let Member::Fit(fresh) = member(input, one) else {
+            return None;
+        };
+        let end = one.person.value().and_then(end_of);
+        Some((&one.login, (fresh, end.unwrap_or(Timestamp::MAX))))
+    });
+    let fit: BTreeMap<&Login, (Fresh, Timestamp)> = fit.collect();
+    // where the row does not show its beneficiary, one of two is certainly somebody else
+    let wanted = if input.task.beneficiary.is_some() {
+        1
+    } else {
+        2
+    };
+    // those that were read last, and of these those that last longest
+    let mut read: Vec<(Fresh, Timestamp)> = fit.into_values().collect();
+    read.sort_unstable();
+    let needed = &read[read.len().checked_sub(wanted)?..];
+    let first = needed.iter().map(|(_, end)| *end).min()?;
+    Some((needed.first()?.0, first))
+}
+
+/// When the members of the role that a task is to be handed to are too few by what is known.
+pub(super) fn members_end(input: &GuardInput<'_>) -> Option<Timestamp> {
+    let members = input.members?.value()?;
+    enough(input, members).map(|(_, end)| end)
+}
+
 /// At least one member can do the work: active, present and not the beneficiary. What a role holds
 /// nobody for would lie there unseen.
 fn role(
@@ -160,25 +192,14 @@ fn role(
     };
     let states: Vec<Member> = members.iter().map(|one| member(input, one)).collect();
     let count = |fits: &dyn Fn(&Member) -> bool| states.iter().filter(|one| fits(one)).count();
-    let fit: BTreeMap<&Login, Fresh> = members
+    let fit: BTreeSet<&Login> = members
         .iter()
         .zip(&states)
-        .filter_map(|(one, state)| match state {
-            Member::Fit(fresh) => Some((&one.login, *fresh)),
-            _ => None,
-        })
+        .filter(|(_, state)| matches!(state, Member::Fit(_)))
+        .map(|(one, _)| &one.login)
         .collect();
-    // where the row does not show its beneficiary, one of two is certainly somebody else
-    let enough = if input.task.beneficiary.is_some() {
-        1
-    } else {
-        2
-    };
-    // it rests on no more of them than are needed, those that were read last
-    let mut read: Vec<Fresh> = fit.values().copied().collect();
-    read.sort_unstable();
-    if let Some(last_needed) = read.iter().nth_back(enough - 1) {
-        return Ok(list.min(*last_needed));
+    if let Some((last_needed, _)) = enough(input, members) {
+        return Ok(list.min(last_needed));
     }
     let not_read = count(&|one| *one == Member::Unknown);
     if not_read > 0 {

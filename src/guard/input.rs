@@ -14,7 +14,7 @@ use crate::model::{
 };
 
 use super::elder::{Elder, Since};
-use super::{allowed, assignee, baseline, hint, order, stale};
+use super::{allowed, assignee, baseline, ends, hint, order, stale};
 
 /// The person who is to be handed a task, as read.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -27,6 +27,8 @@ pub struct AssigneeFact {
     pub load: u32,
     /// What the server shows of his last day.
     pub last_day: Known<LastDay>,
+    /// When an absence of his begins or ends next, by the feed.
+    pub changes: Option<Timestamp>,
 }
 
 /// A direct member of the role that is to be handed a task.
@@ -66,6 +68,9 @@ pub struct GuardInput<'a> {
     pub assignee: Option<&'a Known<AssigneeFact>>,
     /// The new owner's direct members, where it is a role; `None` where they were not looked up.
     pub members: Option<&'a Known<Vec<MemberFact>>>,
+    /// When an absence or a proxy of the present owner begins or ends next: whom the work belongs to is another
+    /// question then.
+    pub owner_changes: Option<Timestamp>,
     /// The response codes that may be set on the task; `None` where they were not asked for.
     pub responses: Option<&'a Known<Arc<[String]>>>,
     /// What the ledger remembers of the lineage.
@@ -96,6 +101,8 @@ pub struct GuardInput<'a> {
     pub baseline: bool,
     /// A person has released tasks of this target and age.
     pub released_by_age: bool,
+    /// They have done so after it had been refused as older than that.
+    pub released_old: bool,
     /// What the lists show of its account is not enough: no list shows the task itself (a hint named it), or the
     /// list of a login that may see others of the account was not read.
     pub by_process: bool,
@@ -202,6 +209,7 @@ pub struct Passed {
     origin: Timestamp,
     process: Option<ProcessKey>,
     facts_from: Option<Timestamp>,
+    ends: Timestamp,
     rests: Arc<[ReadValue]>,
 }
 
@@ -242,6 +250,12 @@ impl Passed {
         self.facts_from
     }
 
+    /// The first moment at which it holds no more by what was read, however young that is: a last day is over, an
+    /// absence begins or ends. `Timestamp::MAX` where nothing of that is to come.
+    pub fn ends(&self) -> Timestamp {
+        self.ends
+    }
+
     /// What was read for what gives access, by name, for the record; no person is named.
     pub fn rests(&self) -> &Arc<[ReadValue]> {
         &self.rests
@@ -262,6 +276,7 @@ impl Passed {
             origin,
             process: decision.process.clone(),
             facts_from: None,
+            ends: Timestamp::MAX,
             rests: Arc::default(),
         }
     }
@@ -273,6 +288,12 @@ impl Passed {
             facts_from: Some(at),
             ..self
         }
+    }
+
+    /// The same, as though what it rests on ended at that time.
+    #[cfg(test)]
+    pub(crate) fn with_ends(self, at: Timestamp) -> Self {
+        Self { ends: at, ..self }
     }
 }
 
@@ -333,6 +354,7 @@ pub fn check(input: &GuardInput<'_>) -> Result<Passed, Refusal> {
         origin: input.origin,
         process: input.task.process.clone(),
         facts_from: oldest.map(|Fresh(at)| at),
+        ends: ends::ends(input),
         rests: stale::rests(input),
     })
 }

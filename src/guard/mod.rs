@@ -4,6 +4,7 @@ mod allowed;
 mod assignee;
 mod baseline;
 mod elder;
+mod ends;
 mod hint;
 mod input;
 mod order;

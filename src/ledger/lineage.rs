@@ -105,9 +105,12 @@ fn small(
 
 /// The digest under which a child row is remembered (its values are personal data).
 pub fn child_digest(task: &Task) -> Option<Digest> {
-    task.child
-        .as_ref()
-        .map(|text| super::record::digest_of(text.as_bytes()))
+    let child = task.child.as_ref()?;
+    let digest = super::record::digest_of;
+    Some(match task.row {
+        Some(row) => digest(format!("{row:016x}").as_bytes()),
+        None => digest(child.as_bytes()),
+    })
 }
 
 /// Fingerprint of the failure itself: id, status, reason and response. Unlike [`Task::version`] it

@@ -1,6 +1,7 @@
 //! One row of OIG's open provisioning tasks and the snapshot of all of them; lenient facts only, no opinion.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -214,8 +215,12 @@ pub struct Task {
     pub retry_of: Option<TaskId>,
     /// `Event Handler Manager.Key`: `Some(false)` where it is 0 (presumably not automated).
     pub has_adapter: Option<bool>,
-    /// Digest text of the child row's form data where the server shows it.
+    /// Digest text of the child row's form data where the server shows it, in whatever case and with whatever blanks
+    /// it is written: rows are told apart by it.
     pub child: Option<Arc<str>>,
+    /// The first bytes of the digest of the same as it is written, by which the ledger joins what a retry has made
+    /// anew; `None`: that of `child`.
+    pub row: Option<NonZeroU64>,
     /// `…Updated By User ID`: who changed the row last. Never recorded.
     pub updated_by: Option<Login>,
     /// Everything, as it came.
@@ -243,6 +248,7 @@ impl Task {
             retry_of: None,
             has_adapter: None,
             child: None,
+            row: None,
             updated_by: None,
             fields: Fields::default(),
         }

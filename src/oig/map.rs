@@ -5,7 +5,8 @@ use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use sha2::{Digest as _, Sha256};
+
+mod child;
 
 use super::dates;
 use super::wire::{Field, Row, Value};
@@ -477,7 +478,9 @@ fn finish(
         },
     };
     task.retry_of = seen.retry_task.and_then(|text| retried(&text, &task.id));
-    task.child = child_digest(&mut seen.child);
+    if let Some((child, row)) = child::digests(&mut seen.child) {
+        (task.child, task.row) = (Some(child), row);
+    }
     Ok(task)
 }
 
@@ -486,31 +489,6 @@ fn retried(text: &str, own: &TaskId) -> Option<TaskId> {
     let old = TaskId::new(text);
     let (number, own) = (old.number()?, own.number()?);
     (number > 1_000 && number < own).then_some(old)
-}
-
-/// The first 16 hex digits of SHA-256 over the sorted names and values: equal rows are recognised, nothing personal is kept.
-fn child_digest(child: &mut Vec<(&str, Cow<'_, str>)>) -> Option<Arc<str>> {
-    // an empty field is not shown, which is not a row of its own
-    child.retain(|(_, value)| !value.trim().is_empty());
-    if child.is_empty() {
-        return None;
-    }
-    child.sort();
-    child.dedup();
-    let mut hash = Sha256::new();
-    for (name, value) in child.iter() {
-        hash.update(name.trim().to_ascii_lowercase());
-        hash.update([0]);
-        hash.update(value.as_bytes());
-        hash.update([0xff]);
-    }
-    let hex: String = hash
-        .finalize()
-        .iter()
-        .take(8)
-        .map(|b| format!("{b:02x}"))
-        .collect();
-    Some(Arc::from(hex))
 }
 
 #[cfg(test)]

@@ -251,6 +251,7 @@ fn unstore(stored: StoredTask) -> Task {
         retry_of: stored.retry_of,
         has_adapter: stored.has_adapter,
         child: stored.child,
+        row: None,
     }
 }
 

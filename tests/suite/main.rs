@@ -28,6 +28,7 @@ mod drill_another;
 mod drill_approve;
 mod drill_assignee;
 mod drill_between;
+mod drill_brink;
 mod drill_broken;
 mod drill_bucket;
 mod drill_caps;

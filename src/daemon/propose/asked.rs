@@ -73,6 +73,10 @@ pub(super) fn ask(
         }
         _ => None,
     };
+    let owner_changes = match &*wish.action {
+        Action::Reassign { .. } => owners::owner_changes(around, memory, task),
+        _ => None,
+    };
     let members = role_of(&wish.action).and_then(|key| standing.members.get(key));
     let responses = guard::needs(wish.decision.kind, &wish.action)
         .responses
@@ -105,6 +109,7 @@ pub(super) fn ask(
         finished_shown: memory.cache.finished_shown,
         assignee: assignee.as_ref(),
         members,
+        owner_changes,
         responses: responses.as_ref(),
         history: &history,
         definition_manual: around.definition(task).manual_since.is_some(),
@@ -126,7 +131,8 @@ pub(super) fn ask(
         seen_late: around.seen_late(wish.row),
         attempt_open: state.is_none_or(|state| state.attempt_open),
         baseline: standing.baseline.contains(&lineage),
-        released_by_age: standing.released.contains(&lineage),
+        released_by_age: standing.released.contains_key(&lineage),
+        released_old: standing.released.get(&lineage) == Some(&true),
         by_process: by_process(around, wish),
         order_releases: standing.orders.get(&lineage).map_or(&[], Vec::as_slice),
         now,

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::guard::{AssigneeFact, MemberFact};
+use crate::model::standing::{EndDate, LastDay};
 
 fn since(case: &Case) -> Option<Timestamp> {
     check(&case.input()).expect("nothing is wrong").facts_from()
@@ -74,4 +75,65 @@ fn a_role_rests_on_as_many_members_as_it_needs_those_read_last() {
     let list = minutes_before(&case, 10);
     dated(case.members.as_mut().expect("looked up"), list);
     assert_eq!(since(&case), Some(list));
+}
+
+fn end(case: &Case) -> Timestamp {
+    check(&case.input()).expect("nothing is wrong").ends()
+}
+
+fn later(case: &Case, minutes: i64) -> Timestamp {
+    case.now + SignedDuration::from_mins(minutes)
+}
+
+#[test]
+fn a_proof_ends_with_the_last_day_that_it_has_read() {
+    let mut case = Case::retry(Kind::Grant);
+    assert_eq!(end(&case), Timestamp::MAX);
+    let over = later(&case, 2);
+    let Known::Yes { value, .. } = &mut case.standing else {
+        panic!("the case has no standing");
+    };
+    Arc::make_mut(value).end = Some(EndDate {
+        shown: Arc::from("today"),
+        over,
+    });
+    assert_eq!(end(&case), over);
+    // whoever loses access loses it after his last day as well
+    case.kind = Kind::Revoke;
+    assert_eq!(end(&case), Timestamp::MAX);
+}
+
+#[test]
+fn a_hand_over_ends_with_the_owners_absence_and_with_the_presence_of_the_new_owner() {
+    let mut case = Case::reassign();
+    assert_eq!(end(&case), Timestamp::MAX);
+    case.owner_changes = Some(later(&case, 9));
+    assert_eq!(end(&case), later(&case, 9));
+    case.assignee().changes = Some(later(&case, 5));
+    assert_eq!(end(&case), later(&case, 5));
+    let over = later(&case, 3);
+    case.assignee().last_day = Known::Yes {
+        value: LastDay::On(EndDate {
+            shown: Arc::from("today"),
+            over,
+        }),
+        as_of: case.now,
+    };
+    assert_eq!(end(&case), over);
+}
+
+#[test]
+fn a_role_has_somebody_until_the_last_of_those_who_are_there_goes() {
+    let active = |login| (login, UserStatus::Active);
+    let mut case = Case::to_role(&[active("one"), active("two"), active("three")]);
+    for (at, minutes) in [(0, 4), (1, 8), (2, 6)] {
+        let change = later(&case, minutes);
+        let Known::Yes { value, .. } = &mut case.member(at).person else {
+            panic!("the case has no such member");
+        };
+        value.changes = Some(change);
+    }
+    assert_eq!(end(&case), later(&case, 8));
+    case.task.beneficiary = None;
+    assert_eq!(end(&case), later(&case, 6), "two are needed then");
 }

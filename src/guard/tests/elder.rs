@@ -1,5 +1,7 @@
 //! Guards: work that was retried before it was first seen, and revokes that were closed as UC.
 
+use jiff::SignedDuration;
+
 use super::super::check;
 use super::super::elder::Since;
 use super::super::fixture::{Case, done, hours, sibling};
@@ -59,4 +61,18 @@ fn work_that_was_retried_before_it_was_seen_is_as_old_as_its_elder() {
         (refused.reason, refused.needs_person),
         (R::WaitsForOlder, true)
     );
+}
+
+/// Whoever releases by age is told the date of a task; that its work is older is known once its account was read.
+#[test]
+fn work_that_is_found_older_than_the_age_limit_is_released_once_more() {
+    let mut case = Case::retry(Kind::Change);
+    case.released_by_age = true;
+    case.elder.may = Some(Since {
+        at: case.now - case.limits.age_limit - SignedDuration::from_hours(1),
+        first: Some(300),
+    });
+    assert_eq!(case.refusal(), Some(R::TooOld));
+    case.released_old = true;
+    assert_eq!(case.refusal(), None);
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{Index, flags};
 use crate::ledger::record::{Event, OpenedItem};
-use crate::model::{LineageId, Login, TaskId};
+use crate::model::{LineageId, Login, RefusalReason, TaskId};
 
 impl Index {
     /// The login, where it is a further one; the main one is that to which the store was bound then.
@@ -55,6 +55,24 @@ impl Index {
         self.baseline.is_some_and(|(up_to, _)| lineage <= up_to)
             || self.in_baseline(lineage)
             || self.is_released(lineage)
+    }
+
+    /// True where the lineage was there before enforce was switched on for it, and is not released.
+    pub fn in_baseline(&self, lineage: LineageId) -> bool {
+        self.lineage(lineage)
+            .is_some_and(|of| of.has(flags::BASELINE))
+    }
+
+    /// True where a person released it from baseline and age limit.
+    pub fn is_released(&self, lineage: LineageId) -> bool {
+        self.lineage(lineage)
+            .is_some_and(|of| of.has(flags::RELEASED))
+    }
+
+    /// True where that was after it had been refused for its age: whoever released it knew.
+    pub fn is_released_old(&self, lineage: LineageId) -> bool {
+        self.lineage(lineage)
+            .is_some_and(|of| of.has(flags::RELEASED_OLD))
     }
 
     /// When the backlog that this login shows was taken.
@@ -127,6 +145,10 @@ impl Index {
             if let Some(of) = self.lineage_mut(*lineage) {
                 of.set(flags::BASELINE, false);
                 of.set(flags::RELEASED, true);
+                let refused = of.decided.as_ref().and_then(|decided| decided.refusal);
+                if refused == Some(RefusalReason::TooOld) {
+                    of.set(flags::RELEASED_OLD, true);
+                }
             }
         }
     }

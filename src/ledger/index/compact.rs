@@ -169,6 +169,8 @@ pub(in crate::ledger) mod flags {
     pub const STALE: u16 = 256;
     /// Its present id is shown under another account than its elders.
     pub const MOVED: u16 = 512;
+    /// Released after it had been refused for its age.
+    pub const RELEASED_OLD: u16 = 1024;
 }
 
 /// The last decision, in small.

@@ -488,18 +488,6 @@ impl Index {
         })
     }
 
-    /// True where the lineage was there before enforce was switched on for it, and is not released.
-    pub fn in_baseline(&self, lineage: LineageId) -> bool {
-        self.lineage(lineage)
-            .is_some_and(|of| of.has(flags::BASELINE))
-    }
-
-    /// True where a person released it from baseline and age limit.
-    pub fn is_released(&self, lineage: LineageId) -> bool {
-        self.lineage(lineage)
-            .is_some_and(|of| of.has(flags::RELEASED))
-    }
-
     /// The last recorded decision.
     pub fn memo(&self, lineage: LineageId) -> Option<Memo> {
         let of = self.lineage(lineage)?;
