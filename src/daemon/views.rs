@@ -11,13 +11,15 @@ use super::start::mode_parts;
 use crate::control::{
     InboxItem, LoginView, NotesView, PauseView, ReleasedView, StatusView, TargetRow,
 };
-use crate::governor::HoldStatus;
+use crate::governor::{Hold, HoldStatus};
 use crate::ledger::{Index, LEFT_REWOUND, Outage};
 use crate::model::decision::Mode;
 use crate::model::{ActionName, AttemptState, LineageId, RefusalReason, TargetName, TaskId};
 
 /// Tasks that an inbox item names at most.
 pub(super) const NAMED: usize = 100;
+/// New owners that a hold names at most.
+const WHOM: usize = 5;
 
 impl Core {
     /// The modes beside the global one; of a target that nobody has seen it is said.
@@ -388,8 +390,12 @@ impl Core {
                 since: hold.held_since.unwrap_or(hold.seen_at),
                 why: RefusalReason::CapHeld.as_str().to_owned(),
                 text: format!(
-                    "{} of {} tasks on {} is over the cap of {}; all are held",
-                    hold.action, hold.wanted, hold.target, hold.limit
+                    "{} of {} tasks on {} is over the cap of {}; all are held{}",
+                    hold.action,
+                    hold.wanted,
+                    hold.target,
+                    hold.limit,
+                    whom(&hold)
                 ),
                 target: Some(hold.target),
                 action: Some(hold.action),
@@ -492,6 +498,23 @@ pub(super) fn born(index: &Index, lineage: LineageId, young: Timestamp) -> Optio
     let born = index.origin(lineage)?;
     let refused = index.memo(lineage).and_then(|memo| memo.refusal);
     (refused != Some(RefusalReason::TooOld) || born < young).then_some(born)
+}
+
+/// To whom what is held would go, or which answer it would give.
+fn whom(hold: &Hold) -> String {
+    let mut most: Vec<(&String, &u32)> = hold.whom.iter().collect();
+    most.sort_by_key(|(_, many)| std::cmp::Reverse(**many));
+    let named: Vec<String> = most
+        .iter()
+        .take(WHOM)
+        .map(|(whom, many)| format!("{many} {whom}"))
+        .collect();
+    let more = most.len().saturating_sub(WHOM);
+    match (named.is_empty(), more) {
+        (true, _) => String::new(),
+        (false, 0) => format!(": {}", named.join(", ")),
+        (false, more) => format!(": {}, and the rest to {more} others", named.join(", ")),
+    }
 }
 
 /// An item of an old backlog counts what `approve` releases, and says with how many the policies want something done.

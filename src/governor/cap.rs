@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::hash::FastSet;
 use crate::model::settings::GovernorSettings;
 use crate::model::task::Fnv;
-use crate::model::{ActionName, LineageId, PolicyHash, ProcessKey, TargetName, TaskId};
+use crate::model::{Action, ActionName, LineageId, PolicyHash, ProcessKey, TargetName, TaskId};
 
 use super::admitted::Lane;
 
@@ -27,6 +27,13 @@ pub struct Hold {
     pub target: TargetName,
     /// The tasks, by id, in order.
     pub tasks: Vec<TaskId>,
+    /// What is to be done with each of them, in small: a yes to one new owner is none to another. States that were
+    /// stored before this was kept have none, and their yes covers nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acts: Vec<u32>,
+    /// To whom, or with which answer, and how many of them; known to the process that has held them alone.
+    #[serde(skip)]
+    pub whom: BTreeMap<String, u32>,
     /// Their pieces of work, in order: a person's no stands for these, whatever their ids and the policy set are by
     /// then. States that were stored before this was kept have none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -76,20 +83,29 @@ impl Hold {
         action: ActionName,
         target: &TargetName,
         hash: &PolicyHash,
-        (mut tasks, mut lineages): (Vec<TaskId>, Vec<LineageId>),
+        mut wanted: Vec<Wanted<'_>>,
         limit: u32,
         seen_at: Timestamp,
     ) -> Self {
-        tasks.sort();
-        tasks.dedup();
+        wanted.sort_by(|one, other| one.task.cmp(other.task));
+        wanted.dedup_by(|one, other| one.task == other.task);
+        let mut lineages: Vec<LineageId> = wanted.iter().map(|one| one.lineage).collect();
         lineages.sort();
         lineages.dedup();
+        let mut whom: BTreeMap<String, u32> = BTreeMap::new();
+        for words in wanted.iter().filter_map(|one| whom_of(one.act)) {
+            *whom.entry(words).or_default() += 1;
+        }
         let mut digest = Fnv::default();
         digest.text(action.as_str());
         digest.text(target.as_str());
         digest.text(hash.as_str());
-        for task in &tasks {
-            digest.text(task.as_str());
+        for one in &wanted {
+            digest.text(one.task.as_str());
+        }
+        // the same tasks for somebody else are another question
+        for words in whom.keys() {
+            digest.text(words);
         }
         Self {
             id: format!("H{:016x}", digest.finish()),
@@ -97,8 +113,10 @@ impl Hold {
             target: target.clone(),
             hash: hash.clone(),
             limit,
-            wanted: u32::try_from(tasks.len()).unwrap_or(u32::MAX),
-            tasks,
+            wanted: u32::try_from(wanted.len()).unwrap_or(u32::MAX),
+            acts: wanted.iter().map(|one| print_of(one.act)).collect(),
+            tasks: wanted.into_iter().map(|one| one.task.clone()).collect(),
+            whom,
             lineages,
             seen_at,
             held_since: Some(seen_at),
@@ -114,12 +132,15 @@ impl Hold {
         }
     }
 
-    /// For an approval: these very tasks, under this very policy set, each once.
+    /// For an approval: these very tasks and acts, under this very policy set, each once.
     fn covers(&self, wish: &Wish<'_>) -> bool {
         self.action == wish.action
             && self.target == *wish.target
             && self.hash == *wish.hash
-            && self.tasks.binary_search(wish.task).is_ok()
+            && self
+                .tasks
+                .binary_search(wish.task)
+                .is_ok_and(|at| self.acts.get(at) == Some(&print_of(wish.act)))
             && self.used.binary_search(wish.task).is_err()
     }
 
@@ -175,6 +196,32 @@ pub(super) struct Wish<'a> {
     pub(super) hash: &'a PolicyHash,
     pub(super) task: &'a TaskId,
     pub(super) lineage: LineageId,
+    pub(super) act: &'a Action,
+}
+
+/// One of those that a hold is made of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'a> {
+    pub(super) task: &'a TaskId,
+    pub(super) lineage: LineageId,
+    pub(super) act: &'a Action,
+}
+
+/// To whom an act hands its task, or which answer it gives.
+fn whom_of(act: &Action) -> Option<String> {
+    match act {
+        Action::Reassign { to } => Some(format!("to {to}")),
+        Action::SetResponse { code } => Some(format!("with {code}")),
+        Action::Retry | Action::SetNote { .. } | Action::ManualComplete => None,
+    }
+}
+
+/// Tells acts of one sort apart.
+fn print_of(act: &Action) -> u32 {
+    let mut digest = Fnv::default();
+    digest.text(&whom_of(act).unwrap_or_default());
+    let small = digest.finish() & u64::from(u32::MAX);
+    u32::try_from(small).unwrap_or(0)
 }
 
 /// True where a living approval covers the wish.

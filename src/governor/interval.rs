@@ -149,5 +149,6 @@ fn wish_of(item: &Admitted) -> Wish<'_> {
         hash: &decision.hash,
         task: &decision.task,
         lineage: decision.lineage,
+        act: item.action(),
     }
 }

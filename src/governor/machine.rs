@@ -11,11 +11,11 @@ use crate::model::settings::{GovernorSettings, Modes, TargetLimits};
 use crate::model::two;
 use crate::model::{
     ActionName, AttemptState, Decision, LineageId, PolicyHash, Refusal, RefusalReason, Scope,
-    TargetName, TaskId, Verdict,
+    TargetName, Verdict,
 };
 
 use super::admitted::{Admitted, Lane};
-use super::cap::{self, Hold, Over, Used, Wish, is_held};
+use super::cap::{self, Hold, Over, Used, Wanted, Wish, is_held};
 use super::gate::{self, GateInput};
 use super::interval::Interval;
 use super::pace::Pace;
@@ -336,7 +336,7 @@ impl Governor {
         holds: &mut Vec<Hold>,
     ) -> BTreeMap<(TargetName, ActionName, PolicyHash), Over> {
         type Sort = (TargetName, ActionName, PolicyHash);
-        let mut sorts: BTreeMap<Sort, (Vec<TaskId>, Vec<LineageId>)> = BTreeMap::new();
+        let mut sorts: BTreeMap<Sort, Vec<Wanted<'_>>> = BTreeMap::new();
         for candidate in candidates.iter().filter(|c| is_held(c.action())) {
             let wish = candidate.wish();
             if cap::approved(&self.state.holds, &wish, here)
@@ -347,14 +347,16 @@ impl Governor {
             let decision = &candidate.decision;
             let target = candidate.target.clone();
             let of = sorts.entry((target, candidate.action(), decision.hash.clone()));
-            let (tasks, lineages) = of.or_default();
-            tasks.push(decision.task.clone());
-            lineages.push(decision.lineage);
+            of.or_default().push(Wanted {
+                task: &decision.task,
+                lineage: decision.lineage,
+                act: candidate.passed.action(),
+            });
         }
         let mut held = BTreeMap::new();
-        for ((target, action, hash), tasks) in sorts {
+        for ((target, action, hash), of) in sorts {
             let limit = self.limit(&target, action);
-            let wanted = u32::try_from(tasks.0.len()).unwrap_or(u32::MAX);
+            let wanted = u32::try_from(of.len()).unwrap_or(u32::MAX);
             let all = wanted.saturating_add(self.used.of(&target, action, Lane::Usual));
             let before = self.sent_before(&target, action, Lane::Usual);
             if all.saturating_add(before) <= limit {
@@ -364,7 +366,7 @@ impl Governor {
                 held.insert((target, action, hash), Over::Waits);
                 continue;
             }
-            let hold = Hold::new(action, &target, &hash, tasks, limit, here);
+            let hold = Hold::new(action, &target, &hash, of, limit, here);
             let hold = cap::remember(&mut self.state.holds, hold, here);
             held.insert((target, action, hash), Over::Held(hold.id.clone()));
             holds.push(self.shown(hold, now));
@@ -493,6 +495,7 @@ impl Candidate {
             hash: &self.decision.hash,
             task: &self.decision.task,
             lineage: self.decision.lineage,
+            act: self.passed.action(),
         }
     }
 }

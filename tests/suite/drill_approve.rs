@@ -272,3 +272,49 @@ async fn an_approval_does_not_let_the_same_tasks_be_handed_on_a_second_time_over
         "the cap is 3, and nobody was asked about THIRD: {holds:?}"
     );
 }
+
+/// A person is shown to whom six tasks would go, and says yes; by then the absence file names somebody else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_approval_of_hand_overs_to_one_person_lets_none_go_to_another() {
+    let world = crate::drill_roster::PEOPLE.replace(
+        "[[user]]\nlogin = \"OTHER\"",
+        "[[user]]\nlogin = \"OTHER\"\n[[user]]\nlogin = \"THIRD\"",
+    );
+    let mut drill = Setup::of(&world)
+        .file(
+            "leave.csv",
+            "login,from,to,stand_in\nLEFT,2027-02-20,,OTHER\n",
+        )
+        .config(crate::drill_roster::POLICY)
+        .config("[absence]\nfeed = \"leave.csv\"")
+        .config("[governor]\ncap_reassigns = 3\ncap_share_percent = 100")
+        .enforcing()
+        .await;
+    drill.run_for("20m").await;
+    let held = |drill: &Drill| -> (String, String) {
+        let all = drill.inbox();
+        let mut holds = all.iter().filter(|item| item["why"] == "cap_held");
+        let hold = holds.next().expect("it is held");
+        assert_eq!(holds.next(), None);
+        let of = |key: &str| hold[key].as_str().expect("a text").to_owned();
+        (of("id"), of("text"))
+    };
+    let (first, text) = held(&drill);
+    assert!(text.contains("6 to user:OTHER"), "{text}");
+    drill.write(
+        "leave.csv",
+        "login,from,to,stand_in\nLEFT,2027-02-20,,THIRD\n",
+    );
+    drill.done(&["approve", &first, "--why", "OTHER is asked"]);
+    drill.run_for("1h").await;
+    let sent = drill.evidence().await.sent("reassign").count();
+    assert_eq!(sent, 0, "nobody was asked about THIRD");
+    let (second, text) = held(&drill);
+    assert_ne!(second, first);
+    assert!(text.contains("6 to user:THIRD"), "{text}");
+    drill.done(&["approve", &second, "--why", "THIRD then"]);
+    drill.run_for("1h").await;
+    let sent = drill.evidence().await.sent("reassign").count();
+    drill.judged_elsewhere();
+    assert_eq!(sent, 6);
+}

@@ -1,6 +1,11 @@
 //! Caps, holds, lanes, batch sizes, breaker and memory.
 
-use crate::model::{Action, AttemptEvent as E, Kind, LineageId, PolicyHash, RefusalReason as R};
+use std::collections::BTreeMap;
+
+use crate::model::{
+    Action, AttemptEvent as E, Kind, LineageId, Login, PolicyHash, Principal, RefusalReason as R,
+    UserKey,
+};
 
 use super::super::{Answered, Census, Governor, HoldStatus, Lane, Standing};
 use super::fixture::{
@@ -214,6 +219,21 @@ fn reassignments_over_the_cap_are_all_held_until_a_person_approves_those_very_on
         decision.hash = "bb22".into();
     }
     assert_eq!(governor.govern(at(30), other, &history).admitted.len(), 0);
+    // nor the same tasks for somebody else
+    governor.begin_cycle(at(32), &Census::default(), Standing::good(), at(32));
+    let to_other = Action::Reassign {
+        to: Principal::User {
+            key: Some(UserKey::new("89")),
+            login: Login::new("other"),
+        },
+    };
+    let other = (1..=4).map(|n| wish(n, to_other.clone(), Kind::Grant));
+    let out = governor.govern(at(32), other.collect(), &history);
+    assert_eq!(out.admitted.len(), 0);
+    assert_eq!(
+        out.holds[0].whom,
+        BTreeMap::from([("to user:OTHER".to_owned(), 4)])
+    );
     // nor what is another task under the same id, after its server's data were put back
     let mut put_back = Governor::new(settings(), modes(), Some(governor.state()), at(35));
     put_back.forget_holds();
