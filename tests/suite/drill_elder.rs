@@ -348,3 +348,36 @@ async fn old_work_that_was_retried_before_it_was_seen_is_not_released_as_young()
     drill.judged_elsewhere();
     assert!(ran.is_empty(), "forty days old: {ran:?} {inbox:#?}");
 }
+
+/// Somebody on leave of absence is disabled in OIG, and loses a group meanwhile; nobody reads his account while nothing is given to him
+/// anyway. When he is back the revoke is archived.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_taken_from_somebody_while_he_was_off_is_not_given_to_him_when_he_is_back() {
+    let tasks = [
+        task(5001, "Add User to Group", "-72h", "failure = \"network\"\nchild = \"SALES\""),
+        task(5002, "Remove User from Group", "-1h", "status = \"C\"\nchild = \"SALES\""),
+        // another account shows what it has finished
+        "[[task]]\ntarget = \"AD\"\nuser = \"CDIAZ\"\ntask = \"Telephone Updated\"\nfailure = \"network\"\ncreated = \"-2h\"\n".to_owned(),
+    ]
+    .concat();
+    let world = world(&tasks)
+        .replace("[traits]", "[server]\nforget_after = \"30h\"\n[traits]")
+        .replace(
+            "login = \"JDOE\"\n[[user]]",
+            "login = \"JDOE\"\nstatus = \"Disabled\"\n[[user]]",
+        );
+    let mut drill = Setup::of(&world).every("10m").enforcing().await;
+    drill.run_for("40h").await;
+    let before = ran(&drill).await;
+    drill.act(json!({"user": "JDOE", "status": "Active"})).await;
+    drill.run_for("24h").await;
+    let (after, inbox) = (ran(&drill).await, drill.inbox());
+    let stale = drill.count("stale_effects");
+    drill.judged_elsewhere();
+    assert_eq!(before, ["Telephone Updated"]);
+    assert_eq!(
+        (after.len(), stale),
+        (1, 0),
+        "given back: {after:?} {inbox:#?}"
+    );
+}
