@@ -34,12 +34,13 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Starts the server; its tasks were created two hours ago, so that no age limit is met.
+    /// Starts the server; its tasks are dated two hours ahead, so that no round that switches enforce on first takes them
+    /// for its old backlog.
     ///
     /// # Panics
     /// There is no free port.
     pub fn new(runtime: &Runtime) -> Self {
-        let made = provtaskd::model::Clock::wall().now() - jiff::SignedDuration::from_hours(2);
+        let made = provtaskd::model::Clock::wall().now() + jiff::SignedDuration::from_hours(2);
         let world = World::new(&format!("{made:.0}"));
         Self {
             server: runtime.block_on(Server::start(world)).expect("a free port"),

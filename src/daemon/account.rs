@@ -68,6 +68,8 @@ pub struct Lookup<'a> {
 #[derive(Debug, Default)]
 pub struct Accounts {
     rows: FastMap<ProcessKey, Rows>,
+    /// The further rows of accounts that have several, by their first one: most have none.
+    more: FastMap<u32, Vec<u32>>,
     /// The version of each row, worked out once: it is asked for again with every row of the account.
     versions: Vec<u64>,
 }
@@ -75,8 +77,7 @@ pub struct Accounts {
 #[derive(Debug)]
 struct Rows {
     first: u32,
-    /// Mostly there are none.
-    more: Vec<u32>,
+    several: bool,
     /// The sum of the rows' versions, so that the order of the list does not matter.
     sum: u64,
 }
@@ -96,13 +97,14 @@ impl Accounts {
                     Entry::Vacant(free) => {
                         free.insert(Rows {
                             first: at,
-                            more: Vec::new(),
+                            several: false,
                             sum: version,
                         });
                     }
                     Entry::Occupied(mut rows) => {
                         let rows = rows.get_mut();
-                        rows.more.push(at);
+                        rows.several = true;
+                        of.more.entry(rows.first).or_default().push(at);
                         rows.sum = rows.sum.wrapping_add(version);
                     }
                 }
@@ -126,10 +128,12 @@ impl Accounts {
 
     /// The row numbers of an account.
     pub fn indices(&self, process: &ProcessKey) -> impl Iterator<Item = usize> + '_ {
-        self.rows
-            .get(process)
+        let rows = self.rows.get(process);
+        let more = rows.filter(|rows| rows.several);
+        let more = more.and_then(|rows| self.more.get(&rows.first));
+        rows.map(|rows| &rows.first)
             .into_iter()
-            .flat_map(|rows| std::iter::once(&rows.first).chain(&rows.more))
+            .chain(more.into_iter().flatten())
             .filter_map(|at| usize::try_from(*at).ok())
     }
 

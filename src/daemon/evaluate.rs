@@ -302,18 +302,24 @@ pub async fn evaluate_list(
         &bench.settings.zone,
         &bench.settings.schedule.business_hours,
     );
-    let around = Surroundings {
-        bench,
-        snapshot: &snapshot,
-        kinds: &kinds,
-        accounts: &accounts,
-        states: &states,
-        loads: &loads,
-        classes: &classes,
-        hinted: &hinted,
-        now,
-        moment: moment.clone(),
-    };
+    // put together anew where what it borrows has changed, or can go
+    macro_rules! around {
+        ($classes:expr) => {
+            Surroundings {
+                bench,
+                snapshot: &snapshot,
+                kinds: &kinds,
+                accounts: &accounts,
+                states: &states,
+                loads: &loads,
+                classes: $classes,
+                hinted: &hinted,
+                now,
+                moment: moment.clone(),
+            }
+        };
+    }
+    let around = around!(&classes);
     let needs = bench.policies.needs();
     if needs.contains(Need::Owner) {
         // owners are few, and whether one is away decides who is looked at again
@@ -323,18 +329,7 @@ pub async fn evaluate_list(
     // what only policies read leaves the rows, and memory with its decision: all fields, and what the server gave
     // as reason, often the longest text of a row. Of what is not decided nobody reads it
     let mut texts = texts(&mut snapshot, &to_decide).into_iter();
-    let around = Surroundings {
-        bench,
-        snapshot: &snapshot,
-        kinds: &kinds,
-        accounts: &accounts,
-        states: &states,
-        loads: &loads,
-        classes: &classes,
-        hinted: &hinted,
-        now,
-        moment,
-    };
+    let around = around!(&classes);
     if needs.contains(Need::Beneficiary) {
         let logins: BTreeSet<Login> = to_decide
             .iter()
@@ -396,7 +391,8 @@ pub async fn evaluate_list(
     memory.words = deciders.end().await?;
     keeping.extend(keep(bench, inputs, now).await?);
     // with what the guards are asked, memory is fullest
-    drop((texts, to_decide));
+    drop((texts, to_decide, classes));
+    let around = around!(&[]);
     if bench.only.is_none() {
         if let Some(glance) = glance {
             out.strangers = another::look(bench, memory, &snapshot, glance).await?;
@@ -432,7 +428,7 @@ pub async fn evaluate_list(
     memory.cache.trim(bench.clock.now(), keep);
     out.hinted = hinted;
     // what very many rows were takes long to take apart, and nobody needs to wait for that
-    let over = (snapshot, states, accounts, loads, kinds, classes);
+    let over = (snapshot, states, accounts, loads, kinds);
     tokio::task::spawn_blocking(move || drop(over));
     Ok(out)
 }

@@ -204,7 +204,8 @@ pub(super) struct Fresh(Timestamp);
 pub struct Passed {
     task: TaskId,
     version: u64,
-    action: Action,
+    /// `None`: a retry, of which there are very many.
+    action: Option<Box<Action>>,
     kind: Kind,
     origin: Timestamp,
     process: Option<ProcessKey>,
@@ -226,7 +227,8 @@ impl Passed {
 
     /// The action it holds for.
     pub fn action(&self) -> &Action {
-        &self.action
+        static RETRY: Action = Action::Retry;
+        self.action.as_deref().unwrap_or(&RETRY)
     }
 
     /// The task's kind.
@@ -271,7 +273,7 @@ impl Passed {
         Self {
             task: decision.task.clone(),
             version: decision.version,
-            action,
+            action: but_retries(&action),
             kind: decision.kind,
             origin,
             process: decision.process.clone(),
@@ -295,6 +297,10 @@ impl Passed {
     pub(crate) fn with_ends(self, at: Timestamp) -> Self {
         Self { ends: at, ..self }
     }
+}
+
+fn but_retries(action: &Action) -> Option<Box<Action>> {
+    (*action != Action::Retry).then(|| Box::new(action.clone()))
 }
 
 /// One guard: by what it rests on.
@@ -349,7 +355,7 @@ pub fn check(input: &GuardInput<'_>) -> Result<Passed, Refusal> {
     Ok(Passed {
         task: input.task.id.clone(),
         version: input.version,
-        action: input.action.clone(),
+        action: but_retries(input.action),
         kind: input.kind,
         origin: input.origin,
         process: input.task.process.clone(),

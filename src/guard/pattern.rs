@@ -6,6 +6,9 @@ use crate::model::Task;
 /// `target/#key`, `*` stands for any text, case does not matter. A pattern without a slash names
 /// the definition on every target. A row without a definition matches nothing.
 pub fn matches_definition(patterns: &[String], task: &Task) -> bool {
+    if patterns.is_empty() {
+        return false;
+    }
     let target = task.target.as_ref().map_or("", |t| t.as_str());
     let name = task.definition_name.as_deref().map(str::trim);
     let key = task.definition_key.as_ref().map(|key| format!("#{key}"));

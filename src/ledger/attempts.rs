@@ -221,8 +221,8 @@ impl Work {
         if index.is_ambiguous(lineage) {
             return Some(Refusal::new(RefusalReason::LineageAmbiguous, scope()).for_person());
         }
-        let current = index.current_task(lineage);
-        (current.as_ref() != Some(task)).then(|| {
+        (!index.is_current(lineage, task)).then(|| {
+            let current = index.current_task(lineage);
             let now = current.map_or_else(|| "nothing".to_owned(), |t: TaskId| t.to_string());
             Refusal::new(RefusalReason::TaskMoved, scope())
                 .with("decided_on", task)

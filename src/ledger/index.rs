@@ -1,6 +1,7 @@
 //! All that the journal says, in memory: changed only by applying events, so that replaying the journal rebuilds it exactly.
 
 mod apply;
+mod attempt;
 mod backlog;
 mod compact;
 mod ends;
@@ -21,16 +22,16 @@ mod worlds;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use crate::ledger::ran::RunMark;
 use crate::model::hash::FastMap;
 use crate::model::task::DefinitionId;
 use crate::model::{
-    Action, ActionName, AttemptState, BatchId, Digest, Kind, LineageId, Login, Mode, OrderRelease,
-    Owner, PolicyHash, ProcessKey, Scope, TargetName, TaskId,
+    ActionName, AttemptState, Digest, LineageId, Login, Mode, OrderRelease, Owner, PolicyHash,
+    Scope, TargetName, TaskId,
 };
 
+pub use attempt::{Attempt, FoundAt};
 pub(in crate::ledger) use compact::{Lineage, Past, flags};
 pub use compact::{Short, Stamp, TaskRef};
 pub use ends::{Lonely, Outage};
@@ -50,110 +51,6 @@ pub struct Ahead {
     pub attempts: usize,
     /// Pieces of work.
     pub lineages: usize,
-}
-
-/// From when on this run counts the time of an attempt that its start has found open, at the earliest.
-/// Nothing of it is on record, so it makes no two attempts differ.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct FoundAt(pub Option<Timestamp>);
-
-impl PartialEq for FoundAt {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-/// The latest attempt of a lineage, while it is open or gone without a trace.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Attempt {
-    /// Its n-th try.
-    pub ordinal: u32,
-    /// Where it stands.
-    pub state: AttemptState,
-    /// The batch it went out in.
-    pub batch: BatchId,
-    /// The id that was sent.
-    pub task: TaskId,
-    /// What was sent.
-    pub action: Action,
-    /// The target.
-    pub target: TargetName,
-    /// The account.
-    pub process: Option<ProcessKey>,
-    /// Another one, under which its work is shown since.
-    pub also: Option<ProcessKey>,
-    /// The definition.
-    pub definition: Option<DefinitionId>,
-    /// What it does.
-    pub kind: Kind,
-    /// The login that sent it; `None`: the main one.
-    pub login: Option<Login>,
-    /// When it was claimed; taken as the time of sending (domain time).
-    pub sent: Timestamp,
-    /// Where this run's start has found it open: from when on its time counts.
-    pub found: FoundAt,
-    /// Fingerprint of the failure before the send.
-    pub print: Option<u64>,
-    /// What lists had shown of its task's last run by then.
-    pub(in crate::ledger) run: RunMark,
-    /// Another one that a list has shown which was begun before the answer: it may be from before the
-    /// send as well.
-    pub early: Option<u64>,
-    /// The HTTP status with which its request ended, where that gave no readable answer.
-    pub ended: Option<u16>,
-    /// The row of such requests that it belongs to.
-    pub(in crate::ledger) row: Option<u32>,
-    /// Its request held nothing else, and ended without a readable answer.
-    pub alone: Option<Lonely>,
-    /// No answer told what became of it.
-    pub(in crate::ledger) unanswered: bool,
-    /// The record of the claim.
-    pub seq: u64,
-    /// The last move.
-    pub moved: Timestamp,
-}
-
-impl Attempt {
-    /// The accounts that it holds.
-    pub fn accounts(&self) -> impl Iterator<Item = &ProcessKey> {
-        self.process.iter().chain(&self.also)
-    }
-
-    /// True while readings may tell what became of it: it was sent, and waits for no person.
-    pub fn is_looked_for(&self) -> bool {
-        self.state.is_open()
-            && !matches!(self.state, AttemptState::Claimed | AttemptState::Ambiguous)
-    }
-
-    /// True while the write may still be on its way, or the connector that it set going at work. A
-    /// revoke waits for that and for nothing else of its account (invariant 8). What only waits to be
-    /// read back holds it up only where a connector may be moving access: a note or a hand-over runs none,
-    /// and a retried notification touches no account. A response or a manual completion moves the
-    /// process on, and what depends on it may give access.
-    pub fn on_the_way(&self, now: Timestamp, settle_after: SignedDuration) -> bool {
-        let may_run = match self.state {
-            AttemptState::Claimed => true,
-            // its successor waits for the connector, or is with it
-            AttemptState::Pending => self.action == Action::Retry && self.kind != Kind::Notify,
-            // whose result is in doubt may be carried out yet
-            AttemptState::Unknown | AttemptState::Accepted | AttemptState::Ambiguous => {
-                match self.action {
-                    Action::Reassign { .. } | Action::SetNote { .. } => false,
-                    Action::Retry => self.kind != Kind::Notify,
-                    Action::SetResponse { .. } | Action::ManualComplete => true,
-                }
-            }
-            _ => false,
-        };
-        may_run && now.duration_since(self.may_run_from()) < settle_after
-    }
-
-    /// From when on the time is counted in which its request may still take effect: what this run has found
-    /// open it counts from its own start, or from when on the clock is known to have gone on evenly, for it
-    /// may have been set forward between the two.
-    pub fn may_run_from(&self) -> Timestamp {
-        self.found.0.map_or(self.sent, |found| found.max(self.sent))
-    }
 }
 
 /// What became of a hold.

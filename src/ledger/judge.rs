@@ -117,7 +117,7 @@ fn failed_anew(attempt: &Attempt, task: &Task) -> bool {
 /// True where a list that was begun before the answer has shown the same: then somebody else may have
 /// brought it about, after what was known at the send.
 fn shown_early(attempt: &Attempt, task: &Task) -> bool {
-    attempt.early == Some(print(task))
+    attempt.early() == Some(print(task))
 }
 
 /// Judges an open attempt by one reading, which began at `now`. `current` is the lineage's present id (the successor's

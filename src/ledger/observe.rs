@@ -517,8 +517,8 @@ impl Work {
                 ordinal: attempt.ordinal,
                 task: current,
                 read_process: attempt.process.is_some() && attempt.action == Action::Retry,
+                login: attempt.login.clone(),
                 process: attempt.process,
-                login: attempt.login,
                 due,
             });
         }

@@ -54,13 +54,23 @@ impl TaskStatus {
 
     /// Reads a code or a word of any case; whatever is not known stays [`TaskStatus::Unknown`].
     pub fn parse(text: &str) -> Self {
-        let word: String = text
-            .trim()
-            .chars()
-            .filter(|c| !matches!(c, ' ' | '_' | '-'))
-            .map(|c| c.to_ascii_lowercase())
-            .collect();
-        match word.as_str() {
+        // every row shows one or two: in place, since what is longer than any of the words is none of them
+        let mut room = [0_u8; 32];
+        let mut left = room.iter_mut();
+        let bytes = text.trim().bytes();
+        let fits = bytes
+            .filter(|byte| !matches!(byte, b' ' | b'_' | b'-'))
+            .all(|byte| {
+                let place = left.next().map(|at| *at = byte.to_ascii_lowercase());
+                place.is_some()
+            });
+        let free = left.len();
+        let word = if fits {
+            &room[..room.len() - free]
+        } else {
+            b""
+        };
+        match std::str::from_utf8(word).unwrap_or_default() {
             "w" | "waiting" => Self::Waiting,
             "p" | "pending" => Self::Pending,
             "r" | "rejected" => Self::Rejected,

@@ -231,7 +231,7 @@ impl<'z> Mapper<'z> {
         if !row.is_object {
             return Err("an item of the list is not an object".to_owned());
         }
-        let mut task = Task::bare(TaskId::from_canonical(Arc::from("")), TaskStatus::Pending);
+        let mut task = Task::bare(TaskId::from_canonical(Arc::default()), TaskStatus::Pending);
         let mut id: Option<Cow<'_, str>> = None;
         let mut seen = Seen::default();
         let mut at = 0;

@@ -350,7 +350,7 @@ impl Steps<'_> {
             }
             _ => {
                 // mostly another one follows that is put in with it
-                let mut text = String::with_capacity(put.len() + 2 * BETWEEN);
+                let mut text = String::with_capacity(put.len() + 4 * BETWEEN);
                 text.push_str(put);
                 self.steps
                     .push(Step(number(self.same), number(leave), text));

@@ -53,7 +53,13 @@ pub struct KindTable {
 
 /// Matched against `target NUL name`, so one pattern says both.
 fn key(target: &str, name: &str) -> String {
-    format!("{}\u{0}{}", target.trim(), name.trim())
+    let (target, name) = (target.trim(), name.trim());
+    // asked for with every task: at its size, and without a formatter
+    let mut key = String::with_capacity(target.len() + name.len() + 1);
+    key.push_str(target);
+    key.push('\0');
+    key.push_str(name);
+    key
 }
 
 fn pattern(target: &str, name: &str) -> String {

@@ -10,12 +10,10 @@ use crate::ledger::ran::RunMark;
 use crate::ledger::record::{
     Actor, ClaimItem, Event, EventBody, How, JoinedItem, OpenedItem, SeenItem,
 };
-use crate::model::{
-    AttemptState, BatchId, Digest, LineageId, Login, ReceiptStatus, TargetName, TaskId, TaskStatus,
-};
+use crate::model::{AttemptState, Digest, LineageId, ReceiptStatus, TaskId, TaskStatus};
 
-use super::FoundAt;
-use super::compact::{Stamp, TaskRef, definition_of};
+use super::attempt::SentIn;
+use super::compact::{Stamp, TaskRef, definition_of, shows};
 use super::ends::reset_episode;
 
 /// Attempts kept per lineage in memory; all of them stay in the journal.
@@ -91,7 +89,6 @@ impl Index {
                 action,
                 items,
             } => {
-                let head = (*batch, target);
                 let login = self.further(event.login.as_ref());
                 // all of a record are of one target, and were claimed at one time
                 for takes_access in [false, true] {
@@ -113,9 +110,8 @@ impl Index {
                     let claimed = self.claimed_since.entry(sort).or_default();
                     *claimed = claimed.saturating_add(all);
                 }
-                items
-                    .iter()
-                    .for_each(|i| self.claim(i, head, login.as_ref(), event));
+                let mut sent = SentIn::new(*batch, target, login.as_ref(), event.seq);
+                items.iter().for_each(|i| self.claim(i, &mut sent, event));
             }
             EventBody::Receipts { batch, items, .. } => {
                 self.request_ended(*batch, items, at);
@@ -336,7 +332,12 @@ impl Index {
             (None, Some(name)) => Some(name.trim().to_ascii_lowercase()),
             _ => None,
         };
-        let definition = definition_of(item, name.as_deref());
+        let last = self.definitions.last();
+        let last = last.filter(|(_, of)| shows(item, of)).map(|(at, _)| at);
+        let definition = match (last, &item.known_by.0) {
+            (Some(_), Some(_)) => None,
+            _ => definition_of(item, name.as_deref()),
+        };
         let (key, who) = item.known_by.0.unwrap_or_else(|| {
             let key = JoinKey::of(
                 item.process.as_ref().map(|p| p.as_str()),
@@ -360,7 +361,7 @@ impl Index {
             failed_since: at,
             print: item.print,
             target: item.target.as_ref().map_or(0, |t| self.targets.put(t)),
-            definition: definition.map_or(0, |d| self.definitions.put(&d)),
+            definition: last.unwrap_or_else(|| definition.map_or(0, |d| self.definitions.put(&d))),
             owner: item.owner.as_ref().map_or(0, |o| self.owners.put(o)),
             run: item.run,
             kind: item.kind,
@@ -411,7 +412,7 @@ impl Index {
         if item.early
             && let Some(attempt) = self.attempts.get_mut(&item.lineage)
         {
-            attempt.early = Some(item.print);
+            attempt.set_early(item.print);
         }
         if !TaskStatus::parse(&item.status).is_finished() {
             self.not_left(item.lineage);
@@ -439,13 +440,7 @@ impl Index {
         }
     }
 
-    fn claim(
-        &mut self,
-        item: &ClaimItem,
-        (batch, target): (BatchId, &TargetName),
-        login: Option<&Login>,
-        event: &Event,
-    ) {
+    fn claim(&mut self, item: &ClaimItem, sent: &mut SentIn<'_>, event: &Event) {
         self.not_left(item.lineage);
         self.end_orders_of(item.lineage);
         self.end_orders_for(&item.task);
@@ -454,30 +449,9 @@ impl Index {
         };
         let run = std::mem::take(&mut of.run);
         let decided_in = of.decided.map_or(0, |decided| decided.seq);
-        let attempt = Attempt {
-            ordinal: item.ordinal,
-            state: AttemptState::Claimed,
-            batch,
-            task: item.task.clone(),
-            action: item.action.clone(),
-            target: target.clone(),
-            process: item.process.clone(),
-            also: None,
-            definition: item.definition.clone(),
-            kind: item.kind,
-            login: login.cloned(),
-            sent: event.at,
-            found: FoundAt::default(),
-            print: Some(of.print),
-            run,
-            early: None,
-            ended: None,
-            row: None,
-            alone: None,
-            unanswered: false,
-            seq: event.seq,
-            moved: event.at,
-        };
+        let (task, process) = (item.task.clone(), item.process.clone());
+        let mut attempt = Attempt::claimed(sent.of(item), item.ordinal, task, process, event.at);
+        (attempt.print, attempt.run) = (Some(of.print), run);
         let past = of.past_mut();
         past.total = past.total.max(item.ordinal);
         past.counted = past.counted.saturating_add(1);

@@ -51,10 +51,26 @@ impl From<&TaskId> for TaskRef {
 impl From<&TaskRef> for TaskId {
     fn from(of: &TaskRef) -> Self {
         match of {
-            TaskRef::Number(number) => Self::from_canonical(Arc::from(number.to_string())),
+            TaskRef::Number(number) => digits(*number, |text| Self::from_canonical(text.into())),
             TaskRef::Text(text) => Self::from_canonical(Arc::clone(text)),
         }
     }
+}
+
+/// Shows a number as text, which takes no place of its own.
+fn digits<T>(mut number: u64, show: impl FnOnce(&str) -> T) -> T {
+    // as many as the largest has
+    let mut room = [b'0'; 20];
+    let mut first = room.len() - 1;
+    for at in (0..room.len()).rev() {
+        room[at] = b'0' + (number % 10).to_le_bytes()[0];
+        number /= 10;
+        first = at;
+        if number == 0 {
+            break;
+        }
+    }
+    show(std::str::from_utf8(&room[first..]).unwrap_or_default())
 }
 
 /// The first half of a SHA-256: enough to tell a store's own digests apart, at a quarter of the text's size.
@@ -138,6 +154,11 @@ impl<T: Clone + Eq + Hash> Interner<T> {
     /// Every value.
     pub fn values(&self) -> impl Iterator<Item = &T> {
         self.values.iter()
+    }
+
+    /// The value that was put in last.
+    pub fn last(&self) -> Option<(u32, &T)> {
+        Some((self.last, self.get(self.last)?))
     }
 
     /// The value of a number.
@@ -263,6 +284,14 @@ impl Lineage {
     }
 }
 
+/// True where a first sight shows the key of this definition: mostly it is that of the one before.
+pub(in crate::ledger) fn shows(item: &OpenedItem, of: &DefinitionId) -> bool {
+    let key = item.definition.as_ref().map(|key| key.as_str());
+    key.is_some()
+        && of.definition.strip_prefix('#') == key
+        && item.target.as_ref() == Some(&of.target)
+}
+
 /// The definition of a first sight: by key, else by lower-case name.
 pub(in crate::ledger) fn definition_of(
     item: &OpenedItem,
@@ -312,6 +341,8 @@ mod tests {
         for text in [
             "7",
             "0",
+            "10",
+            "9000000000",
             "18446744073709551615",
             "99999999999999999999999",
             "ab-1",

@@ -277,7 +277,7 @@ impl Index {
             answered: answered.copied().unwrap_or(0),
         };
         if let Some(attempt) = self.attempts.get_mut(&item.lineage) {
-            attempt.alone = Some(lonely);
+            attempt.set_alone(lonely);
         }
     }
 }

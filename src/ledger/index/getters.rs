@@ -165,8 +165,9 @@ impl Index {
     /// This run has found all open attempts, and counts their time `since` one.
     pub(in crate::ledger) fn found_open(&mut self, since: Timestamp) {
         self.late.found(since);
+        let since = super::FoundAt(Some(Arc::new(since)));
         for attempt in self.attempts.values_mut() {
-            attempt.found = super::FoundAt(Some(since));
+            attempt.found = since.clone();
         }
     }
 

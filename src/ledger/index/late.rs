@@ -1,6 +1,7 @@
 //! Requests whose result was in doubt and whose work is told all the same: what was read may be the run of somebody else, and the server may carry out ours yet. Until `delivery.settle_after` has passed, within one run and on record, nothing else is written in their account. It concludes nothing, and compares no times of two runs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -27,7 +28,7 @@ struct Entry {
 
 impl Entry {
     fn from(&self) -> Timestamp {
-        self.found.0.map_or(self.sent, |found| found.max(self.sent))
+        self.found.from(self.sent)
     }
 }
 
@@ -81,7 +82,7 @@ impl Late {
             accounts,
             moves_access,
             sent: attempt.sent,
-            found: attempt.found,
+            found: attempt.found.clone(),
         };
         self.all.insert(key, entry);
     }
@@ -130,8 +131,9 @@ impl Late {
     /// This run has found them, and counts their time `since` one. How long ago they were is not asked: the
     /// clock that tells may have been set since, also in a run between.
     pub fn found(&mut self, since: Timestamp) {
+        let since = FoundAt(Some(Arc::new(since)));
         for entry in self.all.values_mut() {
-            entry.found = FoundAt(Some(since));
+            entry.found = since.clone();
         }
     }
 

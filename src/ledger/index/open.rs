@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Attempt, Index, Stamp};
+use super::{Attempt, Index, Stamp, TaskRef};
 use crate::model::hash::FastMap;
-use crate::model::{AttemptState, LineageId, ProcessKey, TargetName};
+use crate::model::{AttemptState, LineageId, ProcessKey, TargetName, TaskId};
 
 /// A target, and whether it is about taking access away.
 pub type Lane = (TargetName, bool);
@@ -89,6 +89,12 @@ impl Index {
         self.open.accounts.reserve(many);
     }
 
+    /// True where this is the id that stands for a lineage now.
+    pub fn is_current(&self, lineage: LineageId, task: &TaskId) -> bool {
+        let of = self.lineage(lineage);
+        of.is_some_and(|of| of.task == TaskRef::from(task))
+    }
+
     /// How many there are.
     pub fn open_count(&self) -> u32 {
         let lanes = self.open.lanes.values();
@@ -126,9 +132,8 @@ impl Index {
         if open {
             self.open.remove(attempt);
         }
-        attempt.also = process
-            .filter(|of| attempt.process.as_ref() != Some(*of))
-            .cloned();
+        let another = process.filter(|of| attempt.process.as_ref() != Some(*of));
+        attempt.set_also(another.cloned());
         if open {
             self.open.add(attempt);
         }

@@ -25,7 +25,7 @@ impl Index {
             return;
         }
         let before = attempt.state;
-        let (ended, row, alone) = (attempt.ended, attempt.row, attempt.alone);
+        let (ended, row, alone) = (attempt.ended, attempt.row, attempt.alone());
         let is_retry = attempt.action == Action::Retry;
         let sent = TaskRef::from(&attempt.task);
         let settles_work = !matches!(
