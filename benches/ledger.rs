@@ -477,6 +477,7 @@ fn modes() -> Modes {
         actions: BTreeMap::new(),
         policies: BTreeMap::new(),
         targets: BTreeMap::new(),
+        others: None,
         slips: BTreeMap::new(),
     }
 }

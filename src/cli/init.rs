@@ -273,6 +273,11 @@ zone = {zone}
 # off, observe (decide and record, send nothing), enforce. The road to enforce: docs/first-day.md.
 global = "observe"
 
+# Enforce goes target by target: one is enforced once the global mode is, and it has a line of its own here
+# (AD = "enforce"). "*" is every target that has none, also one that comes later.
+[mode.targets]
+"*" = "observe"
+
 [store]
 # What was decided, sent and became of it; private to the daemon's user.
 dir = {store}

@@ -136,7 +136,7 @@ section! {
         global: String = Default(r#""observe""#), "`off` (do nothing), `observe` (decide and record, send nothing) or `enforce`.";
         actions: Words = Default("{}"), "Mode per action: retry, reassign, set_note, set_response, manual_complete.";
         policies: Words = Default("{}"), "Mode per policy file name.";
-        targets: Words = Default("{}"), "Mode per target.";
+        targets: Words = Default("{}"), "Mode per target; `\"*\"` is every target that is not named, also one that comes later.";
     }
 }
 

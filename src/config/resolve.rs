@@ -376,6 +376,7 @@ fn modes(r: &mut Reader<'_>, raw: &ModeRaw) -> Modes {
         actions: BTreeMap::new(),
         policies: BTreeMap::new(),
         targets: BTreeMap::new(),
+        others: None,
         slips: BTreeMap::new(),
     };
     for (path, name, mode) in r.table("mode.actions", &raw.actions) {
@@ -391,12 +392,16 @@ fn modes(r: &mut Reader<'_>, raw: &ModeRaw) -> Modes {
         }
     }
     for (path, name, mode) in r.table("mode.targets", &raw.targets) {
+        if name == "*" {
+            modes.others = r.pick(&path, &mode, &MODES);
+            continue;
+        }
         if name.contains('*') {
             // it would stand for no target, and everything would be enforced
             r.error(
                 &path,
                 "a target is named in full here, a pattern stands for none",
-                "a target that is not named has mode.global: name each that is to have less (`provtaskd survey` lists them)",
+                "name each (`provtaskd survey` lists them), or say \"*\" for every target that is not named",
             );
             continue;
         }

@@ -214,6 +214,7 @@ mod tests {
             actions: BTreeMap::new(),
             policies: BTreeMap::new(),
             targets: targets.collect(),
+            others: None,
             slips: BTreeMap::new(),
         }
     }

@@ -196,7 +196,8 @@ impl Core {
     /// has neither a line of its own nor one that is taken for it: one of them may have been meant for it.
     fn stranger_beside(&self, target: &TargetName) -> Option<String> {
         let modes = &self.settings.modes;
-        if modes.of_target(target).is_some() {
+        let others = modes.others.is_some_and(|mode| mode < modes.global);
+        if others || modes.names(target) || modes.slips.contains_key(target) {
             return None;
         }
         let names: Vec<String> = self
@@ -228,11 +229,14 @@ impl Core {
                 ))
             }
             (global, of) if of < global => Some(match modes.slips.get(target) {
-                Some(slip) => format!(
+                Some(slip) if slip.mode == of => format!(
                     "`mode.targets` has {} in {of}, which no task ever bore and which may be a slip for {target}: nothing is sent now",
                     slip.written
                 ),
-                None => format!("`mode.targets` has {target} in {of}: nothing is sent now"),
+                _ if !modes.names(target) => format!(
+                    "`mode.targets` has \"*\" in {of} and no line for {target}: nothing is sent now"
+                ),
+                _ => format!("`mode.targets` has {target} in {of}: nothing is sent now"),
             }),
             (global, _) => Some(format!("`mode.global` is {global}: nothing is sent now")),
         }

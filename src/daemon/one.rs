@@ -39,7 +39,21 @@ fn consented(modes: &Modes) -> Modes {
         global: Mode::Enforce,
         actions: off(&modes.actions),
         policies: off(&modes.policies),
-        targets: off(&modes.targets),
+        // a line that is lifted is one all the same: what holds for all others does not hold for its target
+        targets: {
+            let lifted = |mode: Mode| {
+                if mode == Mode::Off {
+                    mode
+                } else {
+                    Mode::Enforce
+                }
+            };
+            let lines = modes.targets.iter();
+            lines
+                .map(|(name, mode)| (name.clone(), lifted(*mode)))
+                .collect()
+        },
+        others: modes.others.filter(|mode| *mode == Mode::Off),
         slips: {
             let off = modes.slips.iter();
             let off = off.filter(|(_, slip)| slip.mode == Mode::Off);

@@ -533,9 +533,10 @@ pub fn mode_parts(modes: &Modes) -> Vec<String> {
     let actions = actions.map(|(of, mode)| ("action", of.as_str(), *mode));
     let targets = modes.targets.iter();
     let targets = targets.map(|(of, mode)| ("target", of.as_str(), *mode));
+    let others = modes.others.map(|mode| ("target", "*", mode));
     let policies = modes.policies.iter();
     let policies = policies.map(|(of, mode)| ("policy", of.as_str(), *mode));
-    let all = actions.chain(targets).chain(policies);
+    let all = actions.chain(targets).chain(others).chain(policies);
     all.map(|(sort, of, mode)| format!("{sort} {of}: {mode}"))
         .collect()
 }

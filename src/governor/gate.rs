@@ -189,8 +189,9 @@ fn lowest_mode(
         ("policy", Some(policy)) => refusal.with("policy", policy),
         ("action", _) => refusal.with("action", action),
         ("target", _) => match modes.slips.get(target) {
-            Some(slip) => refusal.with("for_a_slip", &slip.written),
-            None => refusal,
+            Some(slip) if slip.mode == mode => refusal.with("for_a_slip", &slip.written),
+            _ if !modes.names(target) => refusal.with("line", "*"),
+            _ => refusal,
         },
         _ => refusal,
     })

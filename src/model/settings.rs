@@ -161,6 +161,8 @@ pub struct Modes {
     pub policies: BTreeMap<String, Mode>,
     /// Per target.
     pub targets: BTreeMap<TargetName, Mode>,
+    /// Every target that `targets` does not name, those that come later with them (`"*"`).
+    pub others: Option<Mode>,
     /// Targets that were seen and are not named, by the lines of `targets` that may be slips for them. The configuration
     /// alone can't tell: whoever knows what was seen puts them in.
     pub slips: BTreeMap<TargetName, Slip>,
@@ -176,12 +178,18 @@ pub struct Slip {
 }
 
 impl Modes {
+    /// True where a target has a line of its own, in any case.
+    pub fn names(&self, target: &TargetName) -> bool {
+        self.targets.keys().any(|name| name.is_like(target))
+    }
+
     /// The mode of a target, whose name is taken in any case: of several that differ in it alone the lowest. One that is
-    /// not named has none of its own, but for what a slip asks for.
+    /// not named has that of all others, and what a slip asks for where that is lower.
     pub fn of_target(&self, target: &TargetName) -> Option<Mode> {
         let named = self.targets.iter().filter(|(name, _)| name.is_like(target));
-        let slip = || self.slips.get(target).map(|slip| slip.mode);
-        named.map(|(_, mode)| *mode).min().or_else(slip)
+        let slip = self.slips.get(target).map(|slip| slip.mode);
+        let unnamed = || slip.into_iter().chain(self.others).min();
+        named.map(|(_, mode)| *mode).min().or_else(unnamed)
     }
 }
 

@@ -61,6 +61,8 @@ struct Builder {
     last: Option<TaskId>,
     /// The last row of the last page can't be read.
     last_unread: bool,
+    /// The last page has said that it is the last one.
+    ended: bool,
     /// How far into the list the pages reach, in rows.
     reached: u64,
     /// How many pages the last list had.
@@ -319,6 +321,7 @@ impl Builder {
             ids: FastSet::default(),
             last: None,
             last_unread: false,
+            ended: false,
             reached: 0,
             known: inner.pages_known.load(Ordering::Relaxed),
             contradiction: None,
@@ -390,7 +393,11 @@ impl Builder {
             self.snapshot.stable = false;
         }
         let (first_read, last_read) = page.ends;
-        if overlap && page.raw > 0 {
+        let ended = std::mem::replace(&mut self.ended, page.said.has_more == Some(false));
+        if overlap && page.raw == 0 && !ended {
+            // not even the row that was there: as many have left, and what stood behind it may stand before it now
+            self.snapshot.stable = false;
+        } else if overlap && page.raw > 0 {
             if first_read {
                 let first = page.tasks.first().map(|task| &task.id);
                 if self.last.is_some() && first != self.last.as_ref() {

@@ -24,15 +24,20 @@ pub struct Pass {
     pub whole: bool,
     seen: HashSet<TaskId>,
     last: Option<TaskId>,
+    /// The page before has said that it is the last one.
+    ended: bool,
 }
 
 impl Pass {
-    /// Adds a page; a row that can't be read has no id.
-    pub fn page(&mut self, tasks: &[Option<Task>]) {
+    /// Adds a page; a row that can't be read has no id. `ends`: the page says that it is the last one.
+    pub fn page(&mut self, tasks: &[Option<Task>], ends: bool) {
         let first_page = self.pages == 0;
         self.pages += 1;
         let mut rows = tasks.iter();
-        if !first_page && !tasks.is_empty() {
+        let ended = std::mem::replace(&mut self.ended, ends);
+        if !first_page && tasks.is_empty() && !ended {
+            self.torn += 1;
+        } else if !first_page && !tasks.is_empty() {
             let first = tasks.first().and_then(Option::as_ref).map(|task| &task.id);
             if first.is_some() && self.last.is_some() && first != self.last.as_ref() {
                 self.torn += 1;
@@ -128,7 +133,7 @@ mod tests {
     fn pass(pages: &[&[u64]]) -> Pass {
         let mut pass = Pass::default();
         for ids in pages {
-            pass.page(&page(ids));
+            pass.page(&page(ids), false);
         }
         pass.whole = true;
         pass
@@ -146,6 +151,9 @@ mod tests {
         // a row came a second time
         let again = pass(&[&[1, 2, 3], &[3, 1, 5]]);
         assert_eq!(passes(&again, None).0, "unstable");
+        // as many rows left as stood behind the first page
+        let short = pass(&[&[1, 2, 3], &[]]);
+        assert_eq!(passes(&short, None).0, "unstable");
         // another order the second time
         let moved = pass(&[&[5, 4, 3], &[3, 2, 1]]);
         let (word, _, same) = passes(&good, Some(&moved));

@@ -100,6 +100,14 @@ async fn odd_endings_of_a_list_make_it_incomplete_or_shifted() {
             .expect("a list");
         assert_eq!((list.complete, list.stable), (true, false));
     }
+    // So many rows have left that nothing stands at the edge any more; what stood behind it has moved before it.
+    let tail = Stub::start(|_, seen| match seen.offset() {
+        1 => page(1..4, true, None),
+        _ => page(0..0, false, None),
+    })
+    .await;
+    let list = setup(&tail.origin()).client().list().await.expect("a list");
+    assert_eq!((list.tasks.len(), list.stable), (3, false));
     // Read ahead past the end: the last row once more is no shift, anything else is.
     for (past, stable) in [(5..6, true), (6..7, false), (0..0, true)] {
         let ahead = Stub::start(move |_, seen| match seen.offset() {

@@ -57,6 +57,7 @@ mod drill_names;
 mod drill_no_road;
 mod drill_note;
 mod drill_observed;
+mod drill_one_target;
 mod drill_ops;
 mod drill_oracle;
 mod drill_order;

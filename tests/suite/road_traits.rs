@@ -253,7 +253,7 @@ async fn walk(name: &str, target: &str, rest: &str) -> u64 {
         assert!(took >= Some(150), "{name}: {:#}", kept["retry"]);
     }
     // one target, one action
-    let only = "[mode]\nglobal = \"enforce\"\n[mode.targets]\nsap = \"observe\"\n[mode.actions]\nreassign = \"observe\"\n";
+    let only = "[mode]\nglobal = \"enforce\"\n[mode.targets]\n\"*\" = \"observe\"\nad = \"enforce\"\n[mode.actions]\nreassign = \"observe\"\n";
     let first = enforce.replace("[mode]\nglobal = \"enforce\"\n", only);
     assert_ne!(first, enforce);
     fs::write(&config, &first).expect("written");

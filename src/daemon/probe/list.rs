@@ -174,7 +174,7 @@ impl Prober {
                 None => self.page(offset, limit).await?,
             };
             let rows = count(page.tasks.len());
-            pass.page(&page.tasks);
+            pass.page(&page.tasks, page.said.has_more == Some(false));
             self.rows(&page, known);
             // what was unreadable in the first page was counted with it
             let reached = offset - 1 + rows;

@@ -58,6 +58,7 @@ pub(super) fn modes() -> Modes {
         actions: BTreeMap::new(),
         policies: BTreeMap::new(),
         targets: BTreeMap::new(),
+        others: None,
         slips: BTreeMap::new(),
     }
 }
