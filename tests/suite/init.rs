@@ -74,6 +74,7 @@ fn what_it_writes_is_private_commented_and_accepted_by_check() {
     assert!(!text.contains("horse"));
     for part in [
         "global = \"observe\"",
+        "[mode.targets]\n\"*\" = \"observe\"\n",
         "zone = \"Europe/Zurich\"",
         "dir = \"store\"",
         "# ",
