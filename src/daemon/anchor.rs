@@ -329,3 +329,36 @@ impl Core {
         self.governor.set_anchor_missing(missing);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is claimed within the minute after an anchor is anchored by the end of it, whether more is claimed or not.
+    #[test]
+    fn claims_are_anchored_at_most_once_a_minute_and_none_is_left_out() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("anchors");
+        let file = AnchorFile::new(path, 1 << 20, Arc::default(), true);
+        let claims = ForClaims {
+            file: Some(Arc::new(file)),
+            ..ForClaims::default()
+        };
+        let at = |second: i64| Timestamp::from_second(1_900_000_000 + second).expect("a time");
+        for (second, claimed, due) in [
+            (0, false, false),
+            (0, true, true),
+            (1, true, false),
+            (59, false, false),
+            (60, false, true),
+            (300, false, false),
+            (300, true, true),
+            (310, true, false),
+            // the clock was put back: no anchor waits for it
+            (-9000, false, true),
+        ] {
+            assert_eq!(claims.is_due(at(second), claimed), due, "at {second}");
+        }
+        assert!(!ForClaims::default().is_due(at(0), true), "without a file");
+    }
+}
