@@ -109,6 +109,12 @@ impl Roster {
             .filter(move |row| row.from <= now && row.until.is_none_or(|until| now < until))
     }
 
+    /// Whom the rows name as stand-ins for absences that hold at `now`, with their places.
+    pub fn named_stand_ins(&self, now: Timestamp) -> impl Iterator<Item = (&Login, &str)> {
+        let rows = self.rows.keys().flat_map(move |login| self.at(login, now));
+        rows.filter_map(|row| Some((row.stand_in.as_ref()?, row.place.as_str())))
+    }
+
     /// The absence that holds at `now`, the one that lasts longest where there are several.
     pub fn absence(&self, login: &Login, now: Timestamp) -> Option<Absence> {
         let row = self

@@ -12,13 +12,16 @@ use super::policy;
 use super::progress::beside;
 use super::render::{clean, counted};
 use crate::absence::{Feed, FeedProblem};
-use crate::config::{Finding, Lines, Severity, join, mode_strangers, policy_strangers, probe};
+use crate::config::{
+    Finding, Lines, Severity, join, limit_strangers, mode_strangers, policy_strangers, probe,
+};
 use crate::control::{self, ControlError, Reply, Request};
 use crate::daemon;
 use crate::given;
 use crate::mail;
 use crate::model::settings::{AuthKind, Settings};
 use crate::model::{Clock, TargetName};
+use crate::policy::kinds::KindTable;
 use crate::telemetry;
 
 /// Options of `check`.
@@ -64,6 +67,7 @@ pub fn check(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
             match policy::tried(&settings.policy) {
                 Ok((set, report)) => {
                     findings.extend(policy_strangers(&settings.modes, set.names()));
+                    findings.extend(kind_rows(set.kinds()));
                     let untested = policy::untested(&set, &report, dir).into_iter();
                     findings.extend(untested.map(|what| Finding {
                         severity: Severity::Warning,
@@ -168,12 +172,21 @@ pub fn online(context: &Context, settings: &Settings) -> Result<(), Failure> {
 /// Names in `[mode.targets]` that no task ever bore, by what the daemon knows, else the store. Where neither can be asked
 /// it is said which names nobody has checked.
 fn targets_in_vain(context: &Context, settings: &Settings) -> Vec<Finding> {
-    let named: Vec<&str> = settings
-        .modes
-        .targets
-        .keys()
-        .map(TargetName::as_str)
-        .collect();
+    let (modes, limits) = (&settings.modes.targets, &settings.governor.targets);
+    let names = |section: &'static str, all: Vec<&str>| {
+        (!all.is_empty()).then(|| (section, all.join(", ")))
+    };
+    let named = [
+        names(
+            "mode.targets",
+            modes.keys().map(TargetName::as_str).collect(),
+        ),
+        names(
+            "governor.targets",
+            limits.keys().map(TargetName::as_str).collect(),
+        ),
+    ];
+    let named: Vec<(&str, String)> = named.into_iter().flatten().collect();
     if named.is_empty() {
         return Vec::new();
     }
@@ -182,24 +195,44 @@ fn targets_in_vain(context: &Context, settings: &Settings) -> Vec<Finding> {
         nothing => {
             let why = nothing.err();
             let why = why.unwrap_or_else(|| "no task was seen yet".to_owned());
-            tell(&format!(
-                "note: not checked whether there are such targets as mode.targets names ({}): {}",
-                clean(&named.join(", ")),
-                clean(&why)
-            ));
+            for (section, named) in named {
+                tell(&format!(
+                    "note: not checked whether there are such targets as {section} names ({}): {}",
+                    clean(&named),
+                    clean(&why)
+                ));
+            }
             return Vec::new();
         }
     };
-    let strangers = mode_strangers(&settings.modes, &seen).into_iter();
-    strangers
-        .map(|(target, what)| Finding {
-            severity: Severity::Warning,
-            key: join("mode.targets", target.as_str()),
-            line: None,
-            what,
-            hint: "write the target as `provtaskd status` shows it; where it is one that is still to come, leave the line, and give each that it could be taken for a line of its own".to_owned(),
-        })
+    let finding = |section: &str, (target, what): (TargetName, String)| {
+        Finding {
+        severity: Severity::Warning,
+        key: join(section, target.as_str()),
+        line: None,
+        what,
+        hint: "write the target as `provtaskd status` shows it; where it is one that is still to come, leave the line, and give each that it could be taken for a line of its own".to_owned(),
+    }
+    };
+    let of_modes = mode_strangers(&settings.modes, &seen).into_iter();
+    let of_limits = limit_strangers(limits.keys(), &seen).into_iter();
+    of_modes
+        .map(|of| finding("mode.targets", of))
+        .chain(of_limits.map(|of| finding("governor.targets", of)))
         .collect()
+}
+
+/// Rows of `policy.kinds` that turn what gives access into what takes it, or the other way round.
+fn kind_rows(kinds: &KindTable) -> Vec<Finding> {
+    let rows = kinds.contradictions().into_iter();
+    rows.map(|(row, what)| Finding {
+        severity: Severity::Warning,
+        key: join("policy.kinds", &row),
+        line: None,
+        what,
+        hint: "where that is not meant, give the row the table's kind, or take it out".to_owned(),
+    })
+    .collect()
 }
 
 /// Every target that the running daemon has seen, else the store.

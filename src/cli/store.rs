@@ -221,8 +221,9 @@ impl Site {
     /// Says what the anchors show of a store that was checked. What is older than the configured store is
     /// rewound only where it is that store.
     fn hold(&self, checked: &mut Checked) {
-        let Some(path) = &self.audit.anchor_file else {
-            checked.notes.push("no audit.anchor_file is configured, so that an older copy of the whole store would not show here; where anchors are in a log, `provtaskd audit verify --anchors LOG` holds it against them".to_owned());
+        let there = |path: &&PathBuf| self.audit.anchor_file_named || path.exists();
+        let Some(path) = self.audit.anchor_file.as_ref().filter(there) else {
+            checked.notes.push("no audit.anchor_file is configured, and none is beside the store, so that an older copy of the whole store would not show here; where anchors are in a log, `provtaskd audit verify --anchors LOG` holds it against them".to_owned());
             return;
         };
         let path = path.display();
@@ -237,7 +238,7 @@ impl Site {
         if *agrees {
             let note = format!("the last anchor in {anchor}, and the store has it");
             checked.notes.push(note);
-        } else if self.elsewhere {
+        } else if self.is_of_other() {
             checked.notes.push(format!(
                 "the last anchor in {anchor}, and this copy, which ends with record {last}, does not have it so: it is older than the configured store, or was changed, and put in its place it would be rewound"
             ));
@@ -264,13 +265,19 @@ impl Site {
     /// A copy of the configured store has its id: an anchor of it would speak against the original.
     fn note(&self, head: &Head, rewritten: bool) -> Result<(), Failure> {
         let mut audit = self.audit.clone();
-        if self.elsewhere && audit.anchor_file.take().is_some() {
+        if self.is_of_other() && audit.anchor_file.take().is_some() {
             tell(
                 "note: this is not the configured store, so that nothing is written to the configured anchor file: it is about the other one",
             );
         }
         let noted = anchor_alone(&audit, head, self.now);
         print(&render::anchored(&noted, rewritten))
+    }
+
+    /// True where the anchor file is about the configured store and this is another one; one that nobody has named is
+    /// beside the very store that it is about.
+    fn is_of_other(&self) -> bool {
+        self.elsewhere && self.audit.anchor_file_named
     }
 
     fn has_daemon(&self) -> bool {

@@ -145,6 +145,15 @@ fn in_words(message: &str) -> (String, String) {
             "write a smaller one; docs/configuration.md says what each key takes".to_owned(),
         );
     }
+    // a section of ours: a table was wanted, and something else stands there
+    if message.contains(", expected struct ") || message.ends_with(", expected a map") {
+        let what = message.strip_prefix("invalid type: ").unwrap_or(message);
+        let what = what.split(", expected ").next().unwrap_or(what);
+        return (
+            format!("a table is wanted here, and {what} is given"),
+            "write a line with the table's name in brackets, as [mode], and below it its keys, as global = \"enforce\"; docs/configuration.md lists them".to_owned(),
+        );
+    }
     (message.to_owned(), "mend the TOML at this line".to_owned())
 }
 

@@ -15,4 +15,6 @@ pub use lines::{Lines, join, line_at};
 pub use load::{Env, LoadError, Loaded, Overrides, examine, load, parse, whereabouts};
 pub use probe::{above_store, open_store, probe};
 pub use read::{is_too_long, parse_duration};
-pub use strangers::{mode_slips, mode_strangers, policy_slips, policy_strangers, target_strangers};
+pub use strangers::{
+    limit_strangers, mode_slips, mode_strangers, policy_slips, policy_strangers, target_strangers,
+};

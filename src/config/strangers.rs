@@ -141,6 +141,36 @@ pub fn mode_strangers(modes: &Modes, seen: &[TargetName]) -> Vec<(TargetName, St
     unknown.map(words).collect()
 }
 
+/// The same of `[governor.targets]`: limits of a target that nobody has ever seen limit nothing. None is held for it.
+pub fn limit_strangers<'a>(
+    named: impl Iterator<Item = &'a TargetName>,
+    seen: &[TargetName],
+) -> Vec<(TargetName, String)> {
+    let named: Vec<&TargetName> = named.filter(|_| !seen.is_empty()).collect();
+    let has_own = |of: &TargetName| named.iter().any(|name| name.is_like(of));
+    let unknown = named
+        .iter()
+        .filter(|name| !seen.iter().any(|of| of.is_like(name)));
+    let words = |name: &&TargetName| {
+        let meant = seen.iter().filter(|of| !has_own(of));
+        let meant: Vec<&str> = meant
+            .map(TargetName::as_str)
+            .filter(|of| may_mean(name.as_str(), of))
+            .collect();
+        let more = match meant.as_slice() {
+            [] => String::new(),
+            meant => format!(
+                "; it may be a slip for {}, for which the limits of [governor.default] hold until the name is mended",
+                meant.join(", ")
+            ),
+        };
+        let words =
+            format!("no task of such a target was ever seen, so that it limits nothing{more}");
+        ((*name).clone(), words)
+    };
+    unknown.map(words).collect()
+}
+
 /// True where one name may be written by somebody who means the other: the same letters and digits, or at most two
 /// slips of the finger in a name that is otherwise the same for at least its half.
 fn may_mean(written: &str, known: &str) -> bool {
@@ -242,6 +272,25 @@ mod tests {
             assert_eq!(mode, may.then_some(Mode::Observe), "{written} for {seen}");
             assert_eq!(held.of_target(&TargetName::new("LEGACYHR")), None);
         }
+    }
+
+    #[test]
+    fn limits_of_a_target_that_nobody_has_seen_are_told_and_hold_nothing() {
+        let told = |named: &[&str], seen: &[&str]| -> Vec<(String, bool)> {
+            let strangers = limit_strangers(names(named).iter(), &names(seen)).into_iter();
+            strangers
+                .map(|(name, why)| (name.to_string(), why.contains("may be a slip for AD,")))
+                .collect()
+        };
+        let ad2 = |slip| vec![("AD2".to_owned(), slip)];
+        assert_eq!(told(&["AD2"], &["AD", "SAP"]), ad2(true));
+        assert_eq!(
+            told(&["ad", "AD2"], &["AD", "SAP"]),
+            ad2(false),
+            "AD has its own"
+        );
+        assert_eq!(told(&["ad"], &["AD"]), []);
+        assert_eq!(told(&["AD2"], &[]), [], "nothing was seen yet");
     }
 
     #[test]

@@ -227,7 +227,12 @@ impl Request {
             if length > MAX_TEXT {
                 return Err(invalid(
                     format!("{name} is {length} characters long; at most {MAX_TEXT} are taken"),
-                    "say it shorter, and name the ticket that says more",
+                    match name {
+                        "the id" => {
+                            "no id is that long: write OIG's task id, or a lineage id such as L12"
+                        }
+                        _ => "say it shorter, and name the ticket that says more",
+                    },
                 ));
             }
             if name.starts_with("--") && text.chars().all(|c| c.is_whitespace() || c.is_control()) {

@@ -285,6 +285,9 @@ pub struct StatusView {
     /// What was found or repaired when it was opened.
     #[serde(default)]
     pub store_notes: Vec<String>,
+    /// Rows of the configuration and of the absence file that may not do what was meant.
+    #[serde(default)]
+    pub doubtful: Vec<String>,
     /// Records that were ever written into it.
     #[serde(default)]
     pub store_records: u64,
@@ -305,8 +308,7 @@ pub struct StatusView {
     /// Each login, the main one first.
     #[serde(default)]
     pub logins: Vec<LoginRow>,
-    /// Owners of rejected tasks that hints or accounts' processes have shown and no login's list does, with
-    /// their counts, as the last cycle has found them that read every login's list.
+    /// Owners of rejected tasks that no login's list shows, as the last cycle has found them that read all lists.
     #[serde(default)]
     pub no_road: Vec<(String, u64)>,
     /// When that cycle read its lists; none where no cycle has read all of them since the start.

@@ -6,15 +6,17 @@ mod file;
 mod keys;
 mod last;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::DaemonError;
 use super::core::Core;
 use crate::control::AnchorView;
 use crate::ledger::anchor::{Anchor, MESSAGE};
+use crate::ledger::{Ledger, LedgerError};
+use crate::model::Clock;
 use crate::model::settings::AuditSettings;
 use crate::oig::FileFault;
 use file::AnchorFile;
@@ -26,7 +28,8 @@ pub use last::{LastAnchor, check_last};
 
 /// Why anchors could not be written to their file, for `check`; nothing is written.
 pub fn anchor_fault(settings: &AuditSettings) -> Option<FileFault> {
-    let path = settings.anchor_file.as_ref()?;
+    let named = settings.anchor_file_named;
+    let path = settings.anchor_file.as_ref().filter(|_| named)?;
     let error = file::unwritable(path, settings.anchor_file_max)?;
     Some(FileFault {
         key: "audit.anchor_file",
@@ -35,16 +38,45 @@ pub fn anchor_fault(settings: &AuditSettings) -> Option<FileFault> {
     })
 }
 
+/// The settings of a daemon that starts: where the configuration names no file, the one beside the store, if it can be
+/// had; else none, which is said once.
+pub fn settled(settings: &AuditSettings) -> AuditSettings {
+    let mut out = settings.clone();
+    let Some(path) = settings
+        .anchor_file
+        .as_ref()
+        .filter(|_| !settings.anchor_file_named)
+    else {
+        return out;
+    };
+    // what is there already is held against the store, whether it can be written or not
+    if let Err(error) = file::made(path, settings.anchor_file_max)
+        && !path.exists()
+    {
+        tracing::warn!(
+            file = %path.display(),
+            error = %error,
+            "no anchors are noted beside the store: an older copy of the whole store that is put back would not be noticed; make the file's directory writable for the daemon's user, or name a file in audit.anchor_file"
+        );
+        out.anchor_file = None;
+    }
+    out
+}
+
 /// How long the daemon waits at its start and at its end for the file (wall time).
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// So often claims are anchored at most (domain time).
+const CLAIMS_EVERY: SignedDuration = SignedDuration::from_mins(1);
 
 /// What was noted last, and where.
 #[derive(Debug, Default)]
 pub struct Anchoring {
     keys: Arc<Keys>,
-    file: Option<AnchorFile>,
+    file: Option<Arc<AnchorFile>>,
     /// The last anchor: its record, and when.
     last: Option<(u64, Timestamp)>,
+    claims: ForClaims,
     /// What was last said to be wrong with the file.
     trouble: Option<Arc<str>>,
     /// Nothing is sent while there is trouble.
@@ -60,14 +92,19 @@ impl Anchoring {
         let keys = Arc::new(Keys::read(settings)?);
         let file = settings.anchor_file.as_ref().map(|path| {
             let held = found != LastAnchor::Unknown;
-            AnchorFile::new(
+            Arc::new(AnchorFile::new(
                 path.clone(),
                 settings.anchor_file_max,
                 Arc::clone(&keys),
                 held,
-            )
+            ))
         });
         Ok(Self {
+            claims: ForClaims {
+                keys: Arc::clone(&keys),
+                file: file.clone(),
+                pace: Arc::default(),
+            },
             keys,
             file,
             last: None,
@@ -81,17 +118,13 @@ impl Anchoring {
         self.trouble.clone().filter(|_| self.required)
     }
 
+    /// What anchors claims once they are on disk, where there is a file.
+    pub fn for_claims(&self) -> ForClaims {
+        self.claims.clone()
+    }
+
     fn note(&mut self, anchor: Anchor) {
-        tracing::info!(
-            anchor = anchor.form,
-            store = anchor.store.as_str(),
-            seq = anchor.seq,
-            head = anchor.head.as_str(),
-            at = %anchor.at,
-            key = anchor.key.as_deref(),
-            hmac = anchor.hmac.as_deref(),
-            "{MESSAGE}"
-        );
+        said(&anchor);
         self.last = Some((anchor.seq, anchor.at));
         if let Some(file) = &self.file {
             file.append(anchor);
@@ -131,9 +164,79 @@ impl Anchoring {
                 .file
                 .as_ref()
                 .map(|file| file.path().display().to_string()),
-            file_record: self.file.as_ref().and_then(AnchorFile::written),
+            file_record: self.file.as_ref().and_then(|file| file.written()),
             problem: self.trouble.as_ref().map(ToString::to_string),
         })
+    }
+}
+
+fn said(anchor: &Anchor) {
+    tracing::info!(
+        anchor = anchor.form,
+        store = anchor.store.as_str(),
+        seq = anchor.seq,
+        head = anchor.head.as_str(),
+        at = %anchor.at,
+        key = anchor.key.as_deref(),
+        hmac = anchor.hmac.as_deref(),
+        "{MESSAGE}"
+    );
+}
+
+/// Anchors claims while they are sent: an older copy of the store that is put back knows nothing of them, and would send
+/// them again.
+#[derive(Clone, Debug, Default)]
+pub struct ForClaims {
+    keys: Arc<Keys>,
+    file: Option<Arc<AnchorFile>>,
+    pace: Arc<Mutex<Pace>>,
+}
+
+/// How far claims are anchored.
+#[derive(Debug, Default)]
+struct Pace {
+    /// When they last were.
+    last: Option<Timestamp>,
+    /// Some were made since.
+    owed: bool,
+}
+
+impl ForClaims {
+    /// Notes the head where it is time for it, and never waits for the file; else the claims stay owed, and
+    /// [`Core::anchor_when_due`] notes them later.
+    ///
+    /// # Errors
+    /// The ledger has failed.
+    pub async fn note(&self, ledger: &Ledger, clock: &Clock) -> Result<(), LedgerError> {
+        let now = clock.now();
+        let Some(file) = self.file.as_ref().filter(|_| self.is_due(now, true)) else {
+            return Ok(());
+        };
+        if let Some(head) = ledger.head().await? {
+            let anchor = Anchor::of(&head, now, self.keys.signing());
+            said(&anchor);
+            file.append(anchor);
+        }
+        Ok(())
+    }
+
+    /// True where claims have to be anchored now; `claimed`: one more is on disk. One anchor at a time: a slow disk is
+    /// given less.
+    fn is_due(&self, now: Timestamp, claimed: bool) -> bool {
+        let Some(file) = &self.file else {
+            return false;
+        };
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        pace.owed |= claimed;
+        let since = pace.last.map(|at| now.duration_since(at).abs());
+        if !pace.owed || since.is_some_and(|since| since < CLAIMS_EVERY) || file.is_busy() {
+            return false;
+        }
+        *pace = Pace {
+            last: Some(now),
+            owed: false,
+        };
+        true
     }
 }
 
@@ -149,7 +252,7 @@ impl Core {
         Ok(())
     }
 
-    /// Notes the head where the time or the records since the last anchor ask for it.
+    /// Notes the head where the time, the records since the last anchor or claims ask for it.
     ///
     /// # Errors
     /// The ledger has failed.
@@ -160,7 +263,7 @@ impl Core {
             let since = self.clock.now().duration_since(at);
             seq > record && (since >= audit.anchor_every || seq - record >= audit.anchor_records)
         });
-        if due {
+        if due || self.anchoring.claims.is_due(self.clock.now(), false) {
             self.anchor_now().await?;
         }
         self.look_at_anchors();
@@ -224,5 +327,38 @@ impl Core {
             self.next_tick = self.clock.now();
         }
         self.governor.set_anchor_missing(missing);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is claimed within the minute after an anchor is anchored by the end of it, whether more is claimed or not.
+    #[test]
+    fn claims_are_anchored_at_most_once_a_minute_and_none_is_left_out() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("anchors");
+        let file = AnchorFile::new(path, 1 << 20, Arc::default(), true);
+        let claims = ForClaims {
+            file: Some(Arc::new(file)),
+            ..ForClaims::default()
+        };
+        let at = |second: i64| Timestamp::from_second(1_900_000_000 + second).expect("a time");
+        for (second, claimed, due) in [
+            (0, false, false),
+            (0, true, true),
+            (1, true, false),
+            (59, false, false),
+            (60, false, true),
+            (300, false, false),
+            (300, true, true),
+            (310, true, false),
+            // the clock was put back: no anchor waits for it
+            (-9000, false, true),
+        ] {
+            assert_eq!(claims.is_due(at(second), claimed), due, "at {second}");
+        }
+        assert!(!ForClaims::default().is_due(at(0), true), "without a file");
     }
 }

@@ -17,6 +17,7 @@ use crate::governor::Lane;
 use crate::ledger::LedgerError;
 use crate::ledger::record::EventBody;
 use crate::model::hash::FastMap;
+use crate::model::text::clip_json;
 use crate::model::{CycleId, Decision, LineageId, Refusal, TargetName, TaskId, Verdict};
 
 impl Core {
@@ -497,11 +498,17 @@ fn lineage_number(name: &str) -> Option<LineageId> {
     digits.parse().ok().map(LineageId)
 }
 
+/// So much of a name that nobody knows is repeated.
+pub(super) const NAME_SHOWN: usize = 80;
+
 /// The answer for a name that nobody knows.
 pub fn no_such(name: &str) -> Reply {
     Reply::refused(
         RefusedKind::NotFound,
-        format!("`{name}` is not a task or lineage that this store knows"),
+        format!(
+            "`{}` is not a task or lineage that this store knows",
+            clip_json(name, NAME_SHOWN)
+        ),
         "give OIG's task id, or the name of a piece of work (L12) or of an attempt (L12.1) as `outcomes list` shows it",
     )
 }

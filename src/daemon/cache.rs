@@ -255,6 +255,13 @@ impl Cache {
         self.people.contains_key(login)
     }
 
+    /// True where the server has answered that it shows no such person.
+    pub fn is_not_shown(&self, login: &Login) -> bool {
+        self.people
+            .get(login)
+            .is_some_and(|entry| entry.answered && entry.value.value().is_none())
+    }
+
     /// True where a reading of the person's proxies was tried.
     pub fn has_proxies(&self, login: &Login) -> bool {
         self.proxies.contains_key(login)

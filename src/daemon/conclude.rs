@@ -5,10 +5,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::DaemonError;
+use super::answer::NAME_SHOWN;
 use super::core::Core;
 use crate::control::{RefusedKind, Reply};
 use crate::ledger::record::{Actor, EventBody, Meta};
 use crate::ledger::{Attempt, Entry, Index};
+use crate::model::text::clip_json;
 use crate::model::{Action, AttemptEvent, AttemptState, Outcome};
 
 impl Core {
@@ -146,7 +148,10 @@ impl Core {
 fn unknown(id: &str) -> Reply {
     Reply::refused(
         RefusedKind::NotFound,
-        format!("no task or lineage `{id}` is known here"),
-        "write OIG's task id, or a lineage id such as L12",
+        format!(
+            "no task or lineage `{}` is known here",
+            clip_json(id, NAME_SHOWN)
+        ),
+        "write OIG's task id, or a lineage id such as L12, as `provtaskd outcomes list` shows it",
     )
 }

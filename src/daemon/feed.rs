@@ -10,13 +10,18 @@ use super::core::{Core, Done, Question};
 use super::views::general;
 use crate::absence::{Feed, FeedProblem, FeedReading, FeedState, Roster};
 use crate::control::{Done as Carried, FeedView, InboxItem, Reply};
-use crate::model::Known;
 use crate::model::settings::Settings;
+use crate::model::{Known, Login};
 
 /// What to do about a file that can't be taken.
 const FILE_HINT: &str = "mend the file (`provtaskd check` names what is wrong), it is read again with every cycle; until then the last good reading stands for as long as absence.feed_max_age allows, and without one nobody can be found present or away";
 /// What to do about single rows.
 const ROW_HINT: &str = "mend the rows (`provtaskd check` names them all), the file is read again with every cycle; the other rows hold";
+
+/// What to do about stand-ins whom nobody knows.
+const STAND_IN_HINT: &str = "write a User Login as OIG has it (no mail address, no staff number), or let the login of the daemon see that user; `provtaskd explain TASK` names whom it was asked for";
+/// So many rows are named.
+const PLACES: usize = 20;
 
 /// Who is away, and the file that says so.
 pub struct Absences {
@@ -34,6 +39,8 @@ pub struct Absences {
     of: u64,
     /// Who has reloaded, and is told how the file stands.
     reloads: Vec<Reloaded>,
+    /// Rows that hold now and whose stand-in is nobody whom OIG shows, by whom they name and their places, and since when.
+    strange: Option<(Timestamp, Vec<(Login, String)>)>,
     /// What was asked before the file was looked at for the first time.
     questions: Vec<(Question, oneshot::Sender<Reply>)>,
 }
@@ -60,6 +67,7 @@ impl Absences {
             again: false,
             of: 0,
             reloads: Vec::new(),
+            strange: None,
             questions: Vec::new(),
         }
     }
@@ -256,6 +264,55 @@ impl Core {
         let since = state.since.unwrap_or(now);
         let text = format!("{problem}; {FILE_HINT}");
         Some(general("absence_feed", since, "absence_feed", text))
+    }
+
+    /// Looks which rows name a stand-in whom OIG does not show, and says so when that changes. Of whom it was asked
+    /// alone: for whose work somebody was looked for.
+    pub fn look_at_stand_ins(&mut self, now: Timestamp) {
+        let Some(memory) = &self.memory else { return };
+        let roster = self.absences.roster();
+        let named = roster.value().map(|roster| roster.named_stand_ins(now));
+        let before = self.absences.strange.take();
+        // what nothing was decided about in this cycle was not asked for again
+        let stays = |row: &(Login, String)| {
+            let known = before.as_ref().is_some_and(|(_, rows)| rows.contains(row));
+            known && !memory.cache.has_person(&row.0)
+        };
+        let rows = named.into_iter().flatten();
+        let rows = rows.map(|(login, place)| (login.clone(), place.to_owned()));
+        let mut rows: Vec<(Login, String)> = rows
+            .filter(|row| memory.cache.is_not_shown(&row.0) || stays(row))
+            .collect();
+        rows.sort_by(|a, b| a.1.cmp(&b.1));
+        let since = before.as_ref().map_or(now, |(since, _)| *since);
+        let is_new = before.is_none_or(|(_, before)| before != rows);
+        self.absences.strange = (!rows.is_empty()).then_some((since, rows));
+        if is_new && let Some(words) = self.stand_ins_unknown() {
+            tracing::warn!("{words}");
+        }
+    }
+
+    /// Which rows those are, in words that repeat nothing of the file.
+    pub fn stand_ins_unknown(&self) -> Option<String> {
+        let (_, rows) = self.absences.strange.as_ref()?;
+        let shown = rows.iter().take(PLACES).map(|(_, place)| place.as_str());
+        let shown: Vec<&str> = shown.collect();
+        let more = match rows.len().saturating_sub(PLACES) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        Some(format!(
+            "absence.feed: OIG shows no user of the name that stands as stand-in in {}{more}: nobody is handed that work by the row; {STAND_IN_HINT}",
+            shown.join(", ")
+        ))
+    }
+
+    /// The same for a person to mend.
+    pub fn stand_in_item(&self, now: Timestamp) -> Option<InboxItem> {
+        let text = self.stand_ins_unknown()?;
+        let since = self.absences.strange.as_ref();
+        let since = since.map_or(now, |(since, _)| *since);
+        Some(general("stand_ins", since, "stand_in_unknown", text))
     }
 
     /// What is wrong with the file, and what to do.

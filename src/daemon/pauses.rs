@@ -63,9 +63,9 @@ impl Core {
                 EventBody::Note {
                     text: Arc::from(format!(
                         "a pause of {scope} {} was ordered ({why}) and changed nothing: {} is paused {}",
-                        end(until),
+                        end(&scope, until),
                         held.scope,
-                        end(held.until)
+                        end(&held.scope, held.until)
                     )),
                 }
             } else {
@@ -82,10 +82,11 @@ impl Core {
             let by = paused_by(&held.by, order.as_ref());
             let why = order.map_or_else(String::new, |order| format!(" ({})", order.reason));
             return Ok(Reply::done(format!(
-                "{} is already paused, {}, by {}{why}; that stays: a pause never shortens another, only `provtaskd resume` ends it{note}",
+                "{} is already paused, {}, by {}{why}; that stays: a pause never shortens another, only `{}` ends it{note}",
                 held.scope,
-                end(held.until),
-                by
+                end(&held.scope, held.until),
+                by,
+                resume(&held.scope)
             )));
         }
         self.void_queue(now, Why::Order);
@@ -101,7 +102,7 @@ impl Core {
         .await?;
         Ok(Reply::done(format!(
             "paused {scope}, {}{}{note}",
-            end(until),
+            end(&scope, until),
             self.still_sent()
         )))
     }
@@ -189,9 +190,54 @@ impl Core {
 }
 
 /// How long a pause holds, in words.
-fn end(until: Option<Timestamp>) -> String {
+fn end(scope: &Scope, until: Option<Timestamp>) -> String {
     until.map_or_else(
-        || "until `provtaskd resume`".to_owned(),
+        || format!("until `{}`", resume(scope)),
         |until| format!("until {until:.0}"),
     )
+}
+
+/// The whole command that ends a pause of a scope, as a shell takes it.
+fn resume(scope: &Scope) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./#:@".contains(c);
+    let word = |name: &str| match name.chars().all(plain) && !name.is_empty() {
+        true => name.to_owned(),
+        false => format!("'{}'", name.replace('\'', "'\\''")),
+    };
+    let options = match scope {
+        Scope::Global => String::new(),
+        Scope::Target(target) => format!(" --target {}", word(target.as_str())),
+        Scope::ActionOnTarget(action, target) => {
+            format!(" --target {} --action {action}", word(target.as_str()))
+        }
+        Scope::Definition(of) => format!(" --definition {}", word(&of.to_string())),
+        Scope::Account(process) => format!(" --account {}", word(process.as_str())),
+        Scope::Lineage(lineage) => format!(" --task {lineage}"),
+        Scope::Task(task) => format!(" --task {}", word(task.as_str())),
+    };
+    format!("provtaskd resume{options}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ActionName, LineageId, TargetName};
+
+    #[test]
+    fn the_command_that_ends_a_pause_has_its_scope_as_a_shell_takes_it() {
+        let target = |name: &str| Scope::Target(TargetName::new(name));
+        for (scope, command) in [
+            (Scope::Global, "provtaskd resume"),
+            (target("AD"), "provtaskd resume --target AD"),
+            (target("Oracle HR"), "provtaskd resume --target 'Oracle HR'"),
+            (target("it's"), "provtaskd resume --target 'it'\\''s'"),
+            (
+                Scope::ActionOnTarget(ActionName::Retry, TargetName::new("AD")),
+                "provtaskd resume --target AD --action retry",
+            ),
+            (Scope::Lineage(LineageId(12)), "provtaskd resume --task L12"),
+        ] {
+            assert_eq!(resume(&scope), command);
+        }
+    }
 }

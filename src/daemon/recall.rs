@@ -50,6 +50,9 @@ pub fn governor(ledger: &Ledger, settings: &Settings, now: Timestamp) -> Governo
         for (action, target, revokes, acts) in index.claimed_since_governor() {
             governor.recount(action, target, revokes, acts);
         }
+        for (action, target, task) in index.used_since_governor() {
+            governor.recount_used(*action, target, task);
+        }
     });
     let from = now
         .checked_sub(governor::RATE_SPAN)

@@ -89,9 +89,26 @@ impl Core {
         Ok(())
     }
 
-    /// Says which policies the configuration names in vain.
+    /// Says which policies the configuration names in vain, and which kinds it turns round.
     pub fn warn_of_policies(&self) {
         say(self.policy_strangers());
+        for (row, what) in self.policies.kinds().contradictions() {
+            tracing::warn!(row = %row, "policy.kinds: {what}");
+        }
+    }
+
+    /// Rows of the configuration and of the absence file that do nothing, or the opposite of what their words say.
+    pub fn doubtful(&self) -> Vec<String> {
+        let seen: Vec<TargetName> = self.targets_seen().into_iter().collect();
+        let limits = config::limit_strangers(self.settings.governor.targets.keys(), &seen);
+        let limits = limits.into_iter();
+        let kinds = self.policies.kinds().contradictions().into_iter();
+        limits
+            .map(|(target, why)| (config::join("governor.targets", target.as_str()), why))
+            .chain(kinds.map(|(row, why)| (config::join("policy.kinds", &row), why)))
+            .map(|(key, why)| format!("{key}: {why}"))
+            .chain(self.stand_ins_unknown())
+            .collect()
     }
 
     /// Policies of `[mode.policies]` that the set does not hold.
@@ -155,6 +172,7 @@ impl Core {
         words.extend(strangers.map(|(target, why)| format!("mode.targets.{target}: {why}")));
         let policies = self.policy_strangers().into_iter();
         words.extend(policies.map(|of| format!("{}: {}; {}", of.key, of.what, of.hint)));
+        words.extend(self.doubtful());
         words.join("; ")
     }
 

@@ -259,6 +259,7 @@ impl Core {
         };
         let (ledger, clock) = (self.ledger.clone(), self.clock.clone());
         let policies = Arc::clone(&self.policies);
+        let anchor = self.anchoring.for_claims();
         self.jobs.spawn(async move {
             let mut claim = claim;
             let moved = if old {
@@ -320,7 +321,11 @@ impl Core {
                         }
                     }
                     if let Some(batch) = batch.filter(|_| done.failed.is_none()) {
-                        let mut delivered = deliver(&client, &clock, batch).await;
+                        // beside the PUT: no claim waits for another file
+                        let sent = deliver(&client, &clock, batch);
+                        let noted = anchor.note(&ledger, &clock);
+                        let (noted, mut delivered) = tokio::join!(noted, sent);
+                        done.failed = noted.err();
                         if action == ActionName::Retry {
                             read_reasons(&policies, &mut delivered.receipts);
                         }

@@ -340,6 +340,7 @@ impl Core {
         }
         self.last.seen = seen;
         self.warn_of_targets();
+        self.look_at_stand_ins(now);
         self.last.faults = faults;
         self.last.at = Some(now);
         if self.acting {

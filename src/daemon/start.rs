@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::anchor::{Anchoring, LastAnchor, check_last};
+use super::anchor::{Anchoring, LastAnchor, check_last, settled};
 use super::another::Another;
 use super::core::{Core, Exit, Inlets, Last, drive};
 use super::even::{self, even_since, forget_even};
@@ -299,9 +299,13 @@ pub(super) async fn assemble(
         let (ledger, report) = open_patiently(&settings, now, patience).await?;
         (ledger, Some(report))
     };
+    let audit = match need {
+        Need::All => settled(&settings.audit),
+        Need::Server | Need::Store { .. } => settings.audit.clone(),
+    };
     let mut anchored = LastAnchor::Unknown;
     if let Some(report) = &mut report {
-        anchored = check_last(&ledger, &settings.audit, report.found, now).await?;
+        anchored = check_last(&ledger, &audit, report.found, now).await?;
         if anchored == LastAnchor::Rewound {
             report.rewound = ledger.read(|index| Rewound::of(index, |_| None));
         }
@@ -325,7 +329,7 @@ pub(super) async fn assemble(
     let (logins, trouble) = login::clients(&client, &settings, &clock, &ledger, barred)?;
     last.error = last.error.or(trouble);
     let anchoring = match need {
-        Need::All => Anchoring::new(&settings.audit, anchored)?,
+        Need::All => Anchoring::new(&audit, anchored)?,
         Need::Server | Need::Store { .. } => Anchoring::default(),
     };
     let governor = recall::governor(&ledger, &settings, now);

@@ -141,8 +141,7 @@ pub fn needs_a_store(request: &Request, settings: &Settings) -> Option<Reply> {
     Some(Reply::refused(
         RefusedKind::Store,
         format!(
-            "there is no store in {dir}, and `{}` makes none",
-            request.name()
+            "there is no store in {dir}: the daemon makes it at its first start, and an order such as this one does not"
         ),
         "correct --store or store.dir; where it is the right directory, start `provtaskd run` first, or `provtaskd run --once` once",
     ))

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::answer::{item, no_such};
+use super::answer::{NAME_SHOWN, item, no_such};
 use super::core::Core;
 use super::describe::RowText;
 use super::standing::{LOST, standing};
@@ -11,6 +11,7 @@ use crate::control::{
     Reply, Story, in_words,
 };
 use crate::ledger::record::{Actor, ClaimItem, DecidedItem, Event, EventBody, How};
+use crate::model::text::clip_json;
 use crate::model::{
     Action, Answer, AttemptState, BatchId, Decision, Facts, LineageId, Outcome, PolicyHash,
     ReceiptStatus, RefusalReason, Task, TaskId, attempt,
@@ -99,7 +100,8 @@ impl Core {
             return Reply::refused(
                 RefusedKind::NotFound,
                 format!(
-                    "task {id} is not among the {visible} tasks visible to {who}, and the store has never seen it{not_read}"
+                    "task {} is not among the {visible} tasks visible to {who}, and the store has never seen it{not_read}",
+                    clip_json(id.as_str(), NAME_SHOWN)
                 ),
                 "check the id; approvals and manual fulfilment are not provisioning tasks",
             );

@@ -189,6 +189,7 @@ impl Core {
             store_state: store.state,
             store_rewound: store.rewound,
             store_notes: store.notes,
+            doubtful: self.doubtful(),
             store_records: self.ledger.read(|index| index.last_seq()),
             anchor: self.anchor_view(),
             world: match (self.mismatch(), world) {
@@ -364,6 +365,7 @@ impl Core {
         out.extend(self.world_item());
         out.extend(self.another_item(now));
         out.extend(self.feed_item(now));
+        out.extend(self.stand_in_item(now));
         if let Some(outage) = self.ledger.read(Index::outage) {
             let why = if outage.missing {
                 RefusalReason::WritePathMissing

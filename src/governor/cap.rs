@@ -132,6 +132,17 @@ impl Hold {
         }
     }
 
+    /// An act was claimed, under whatever policy set: an approval of its task is used up.
+    pub(super) fn was_used(&mut self, action: ActionName, target: &TargetName, task: &TaskId) {
+        if matches!(self.status, HoldStatus::Approved { .. })
+            && self.action == action
+            && self.target == *target
+            && self.tasks.binary_search(task).is_ok()
+        {
+            self.uses(task);
+        }
+    }
+
     /// For an approval: these very tasks and acts, under this very policy set, each once.
     fn covers(&self, wish: &Wish<'_>) -> bool {
         self.action == wish.action

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ActionName, Refusal, RefusalReason, Scope, TargetName};
+use crate::model::{ActionName, Refusal, RefusalReason, Scope, TargetName, TaskId};
 
 use super::admitted::{Admitted, Lane};
 use super::cap::{self, Wish, cap_lane, is_held};
@@ -106,6 +106,14 @@ impl Governor {
             sent: Vec::new(),
         });
         interval.count(target, action, lane, acts);
+    }
+
+    /// The same of one act: an approval that let its task go lets it go no second time. By which one it went the claim
+    /// does not say, so each that names it is used up.
+    pub fn recount_used(&mut self, action: ActionName, target: &TargetName, task: &TaskId) {
+        for hold in &mut self.state.holds {
+            hold.was_used(action, target, task);
+        }
     }
 
     /// These go to their claims now, and count until caps begin anew; what a person has approved does not.

@@ -186,6 +186,8 @@ pub struct Index {
     pub(in crate::ledger) governor: parts::Stored,
     /// What was claimed since that was stored: by action, target, and whether it takes access away.
     pub(in crate::ledger) claimed_since: BTreeMap<(ActionName, TargetName, bool), u32>,
+    /// Of these the tasks of what is no retry: an approval of a person may have let them go.
+    pub(in crate::ledger) used_since: Vec<(ActionName, TargetName, TaskId)>,
     pub(in crate::ledger) server_until: Option<Timestamp>,
     /// Requests in a row that ended without a clear answer.
     pub(in crate::ledger) ends: ends::Ends,
@@ -232,6 +234,7 @@ impl PartialEq for Index {
             && self.stopped == other.stopped
             && self.governor == other.governor
             && self.claimed_since == other.claimed_since
+            && self.used_since == other.used_since
             && self.server_until == other.server_until
             && self.ends == other.ends
             && self.keep_ids == other.keep_ids

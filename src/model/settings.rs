@@ -340,8 +340,10 @@ pub struct AuditSettings {
     pub anchor_every: SignedDuration,
     /// One is noted earlier after so many records; default 10,000.
     pub anchor_records: u64,
-    /// Where they are appended beside the log; default none.
+    /// Where they are appended beside the log; by default beside the store's directory.
     pub anchor_file: Option<PathBuf>,
+    /// The configuration names it: where it does not, nothing is wrong if it can't be had.
+    pub anchor_file_named: bool,
     /// Largest size of that file, bytes; default 64 MiB.
     pub anchor_file_max: u64,
     /// Nothing is sent while the last anchor is not in the file; default false.

@@ -14,6 +14,11 @@ use crate::model::{Kind, Task};
 /// Definitions remembered; beyond that the memory starts anew (it only saves time).
 const MOST_REMEMBERED: usize = 10_000;
 
+/// Before the pattern of a row of the configuration.
+const CONFIGURED: &str = "configuration: ";
+/// What stands for the star of a pattern where a name is made of it: a word that says nothing.
+const FILLER: &str = "User";
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawTable {
@@ -84,7 +89,7 @@ impl KindTable {
         for (text, kind) in configured {
             let (target, name) = text.split_once('/').unwrap_or(("*", text));
             patterns.push(pattern(target, name));
-            kinds.push((*kind, format!("configuration: {text}")));
+            kinds.push((*kind, format!("{CONFIGURED}{text}")));
         }
         let mut words = None;
         match toml::from_str::<RawTable>(source) {
@@ -173,6 +178,44 @@ impl KindTable {
         Some(format!("`{pattern}` would make it {kind}, and {doubt}"))
     }
 
+    /// Rows of the configuration that say of access the opposite of what the table alone would say, in words: they are
+    /// believed all the same.
+    pub fn contradictions(&self) -> Vec<(String, String)> {
+        let rows = self.kinds.iter().take(self.configured).enumerate();
+        rows.filter_map(|(at, (kind, row))| {
+            let row = row.strip_prefix(CONFIGURED).unwrap_or(row);
+            let (target, name) = row.split_once('/').unwrap_or(("*", row));
+            let is_pattern = name.contains(['*', '?']);
+            let listed = self.kinds.iter().skip(self.configured);
+            let listed = listed.filter(|_| is_pattern).map(|(_, name)| name.as_str());
+            let target = target.replace(['*', '?'], "");
+            let told = |name: &str| {
+                let name = name.replace('*', FILLER).replace('?', "1");
+                let by_table = self.alone(at, &target, &name)?;
+                Some((name, by_table, effect(by_table, *kind)?))
+            };
+            let told: Vec<_> = [name].into_iter().chain(listed).filter_map(told).collect();
+            // what gives access is worse to mistake
+            let gives = told.iter().find(|(_, by_table, _)| by_table.gives_access());
+            let (name, by_table, effect) = gives.or(told.first())?;
+            let words = format!(
+                "it makes \"{name}\" {kind}, and the table alone would make it {by_table}: {effect}; the row is believed"
+            );
+            Some((row.to_owned(), words))
+        })
+        .collect()
+    }
+
+    /// What the table would make of a name that a row of the configuration decides.
+    fn alone(&self, row: usize, target: &str, name: &str) -> Option<Kind> {
+        let found = self.patterns.matches(key(target, name).as_bytes());
+        let mut found = found.iter();
+        found.next().filter(|first| *first == row)?;
+        let (kind, pattern) = self.kinds.get(found.find(|at| *at >= self.configured)?)?;
+        let doubt = self.words.against(*kind, pattern, target, name);
+        doubt.is_none().then_some(*kind)
+    }
+
     /// The kind of a task, remembered per target and definition name.
     pub fn kind_of(&self, task: &Task) -> Kind {
         let target = task.target.as_ref().map_or("", |t| t.as_str());
@@ -197,6 +240,28 @@ impl KindTable {
         remembered.insert(key.into_boxed_str(), kind);
         kind
     }
+}
+
+/// What it changes that a definition is not what the table says, where one gives or takes access and the other does not.
+fn effect(by_table: Kind, kind: Kind) -> Option<&'static str> {
+    use Kind::{Change, Create, Disable, Enable, Grant, Password, Revoke, Unknown};
+    Some(match (by_table, kind) {
+        (_, Unknown) => return None,
+        (Create | Grant | Enable, Revoke | Disable) => {
+            "no guard asks whether that access is still due, and it waits for nothing"
+        }
+        (Create | Grant | Enable, Change | Password) => {
+            "guards take it for a change of what is there, and not for new access"
+        }
+        (Create | Grant | Enable, of) if !of.gives_access() => {
+            "no guard asks whether that access is still due"
+        }
+        (Revoke | Disable, of) if of.gives_access() => {
+            "it holds back no grant, waits for older work, and may be taken for access that is not due any more"
+        }
+        (Revoke | Disable, of) if !of.takes_access() => "it holds back no grant, and may wait",
+        _ => return None,
+    })
 }
 
 /// The words of the table that ships.
@@ -271,6 +336,46 @@ names = ["* updated"]
         let why = "`disable *` would make it disable, and nobody has said what `expiry` is";
         let doubt = table.doubt("AD", "Disable Account Expiry");
         assert_eq!(doubt.as_deref(), Some(why));
+    }
+
+    #[test]
+    fn a_row_of_the_configuration_that_turns_giving_into_taking_is_told() {
+        let (file, source) = shipped::KINDS;
+        let told = |row: &str, kind: Kind| -> Option<String> {
+            let table = KindTable::compile(file, source, &[(row.to_owned(), kind)]);
+            let mut found = table.expect("compiles").contradictions();
+            assert!(found.len() <= 1, "{found:?}");
+            found.pop().map(|(of, words)| {
+                assert_eq!(of, row);
+                words
+            })
+        };
+        for (row, kind, table) in [
+            ("AD/Enable User", Kind::Revoke, "enable"),
+            ("AD/Enable User", Kind::Disable, "enable"),
+            ("AD/Create User", Kind::Notify, "create"),
+            ("*/create user", Kind::Change, "create"),
+            ("Add User to Group", Kind::Revoke, "grant"),
+            ("AD/Enable *", Kind::Notify, "enable"),
+            ("AD/*", Kind::Notify, "enable"),
+            ("AD/Delete User", Kind::Grant, "revoke"),
+            ("AD/Disable User", Kind::Notify, "disable"),
+        ] {
+            let words = told(row, kind).unwrap_or_default();
+            let both = format!(" {kind}, and the table alone would make it {table}: ");
+            assert!(words.contains(&both), "{row} = {kind}: {words}");
+        }
+        for (row, kind) in [
+            ("AD/Enable User", Kind::Enable),
+            ("AD/Enable User", Kind::Grant),
+            ("AD/Disable User", Kind::Revoke),
+            ("AD/Order Hardware", Kind::Notify),
+            // the table has no kind for it: the row is there to give it one
+            ("AD/Remove Account Lock", Kind::Enable),
+            ("AD/Enable User", Kind::Unknown),
+        ] {
+            assert_eq!(told(row, kind), None, "{row} = {kind}");
+        }
     }
 
     #[test]

@@ -68,6 +68,7 @@ fn an_order_makes_no_store_where_a_directory_was_mistyped() {
             let (code, text) = said(&provtaskd(dir.path(), &args));
             assert_eq!(code, Some(73), "{args:?}: {text}");
             assert!(text.contains("there is no store in"), "{args:?}: {text}");
+            assert!(text.contains("the daemon makes it"), "{args:?}: {text}");
             assert!(text.contains("provtaskd run --once"), "{args:?}: {text}");
         }
         let questions = [

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::drill::{Drill, Setup};
 use crate::drill_heal::MANUAL;
@@ -271,6 +271,56 @@ async fn an_approval_does_not_let_the_same_tasks_be_handed_on_a_second_time_over
         sent, 6,
         "the cap is 3, and nobody was asked about THIRD: {holds:?}"
     );
+}
+
+/// The daemon is killed while the first of the approved hand-overs is under way: what it had claimed by then is used up as
+/// well, though its own record of that was still to come.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_approval_is_used_up_by_what_was_claimed_right_before_a_kill() {
+    let world = crate::drill_roster::PEOPLE.replace(
+        "[[user]]\nlogin = \"OTHER\"",
+        "[[user]]\nlogin = \"OTHER\"\n[[user]]\nlogin = \"THIRD\"",
+    );
+    let first = "login,from,to,stand_in\nLEFT,2027-02-20,,OTHER\n";
+    let mut drill = Setup::of(&world)
+        .file("leave.csv", first)
+        .config(crate::drill_roster::POLICY)
+        .config("[absence]\nfeed = \"leave.csv\"")
+        .config("[governor]\ncap_reassigns = 3\ncap_share_percent = 100")
+        .enforcing()
+        .await;
+    drill
+        .act(json!({"fault": {"do": "hang", "on": "put", "at": [1]}}))
+        .await;
+    drill.run_for("20m").await;
+    let held = |drill: &Drill| -> Vec<String> {
+        let all = drill.inbox();
+        let ids = all.iter().filter_map(|item| item["id"].as_str());
+        let held = ids.filter(|id| id.starts_with('H'));
+        held.map(str::to_owned).collect()
+    };
+    let holds = held(&drill);
+    assert_eq!(holds.len(), 1, "{:#?}", drill.inbox());
+    drill.done(&["approve", &holds[0], "--why", "OTHER is asked"]);
+    let hangs = |drill: &Drill| {
+        let journal = drill.journal();
+        journal
+            .iter()
+            .any(|row| row["class"] == "put" && !row["fault"].is_null())
+    };
+    drill.run_until("30m", "a PUT hangs", hangs).await;
+    drill.kill_and_restart().await;
+    drill.run_for("3h").await;
+    let sent = drill.evidence().await.sent("reassign").count();
+    assert_eq!(sent, 6, "to OTHER, {:#?}", drill.inbox());
+    drill.write(
+        "leave.csv",
+        &format!("{first}OTHER,2027-03-01,2027-03-20,THIRD\n"),
+    );
+    drill.run_for("3h").await;
+    let sent = drill.evidence().await.sent("reassign").count();
+    drill.judged_elsewhere();
+    assert_eq!(sent, 6, "nobody was asked about THIRD");
 }
 
 /// A person is shown to whom six tasks would go, and says yes; by then the absence file names somebody else.

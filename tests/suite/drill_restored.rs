@@ -1,12 +1,89 @@
-//! Drills of what was put back: the server's data of before our retries; nothing runs twice, and a person is told.
+//! Drills of what was put back: an older copy of the store's directory, and the server's data of before our retries; nothing runs twice, and a person is told.
+
+use std::fs;
+use std::path::Path;
 
 use serde_json::json;
 
 use crate::drill::{Drill, Setup};
 
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).expect("made");
+    for entry in fs::read_dir(from).expect("a directory") {
+        let entry = entry.expect("an entry");
+        let to = to.join(entry.file_name());
+        match entry.file_type().expect("a type") {
+            kind if kind.is_dir() => copy(&entry.path(), &to),
+            kind if kind.is_file() => {
+                fs::copy(entry.path(), &to).expect("copied");
+            }
+            _ => {}
+        }
+    }
+    let mode = fs::metadata(from).expect("there").permissions();
+    fs::set_permissions(to, mode).expect("set");
+}
+
 pub fn puts(drill: &Drill) -> usize {
     let journal = drill.journal();
     journal.iter().filter(|row| row["class"] == "put").count()
+}
+
+/// A retry is carried out ten minutes after it was sent, and its answer is lost.
+const SLOW: &str = r#"
+name = "older-store"
+seed = 61
+[[target]]
+name = "AD"
+retries_anything = true
+[[population]]
+target = "AD"
+accounts = 4
+task = [{ task = "Telephone Updated", failure = "network" }]
+[[fault]]
+do = "slow_apply"
+on = "put"
+probability = 1.0
+delay = "10m"
+"#;
+
+/// The whole store directory of before a send is put back by hand (a snapshot of the disk), in the configuration as it
+/// ships: the daemon starts in observe and says why, and nothing runs twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_store_directory_that_is_put_back_starts_in_observe() {
+    let mut drill = Setup::of(SLOW).every("1m").start().await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("30s").await;
+    drill.approve_backlog();
+    drill.stop();
+    let kept = drill.dir.path().join("kept");
+    copy(&drill.store(), &kept);
+    assert_eq!(puts(&drill), 0);
+    drill.daemon();
+    drill
+        .run_until("10m", "something is sent", |drill| puts(drill) > 0)
+        .await;
+    drill.kill9().await;
+    let before = puts(&drill);
+    fs::remove_dir_all(drill.store()).expect("removed");
+    copy(&kept, &drill.store());
+    drill.daemon();
+    drill.run_for("8m").await;
+    // it ends with 1 while something is wrong
+    let status = drill.cli(&["status", "--json"]).stdout;
+    let status: serde_json::Value = serde_json::from_slice(&status).expect("JSON");
+    let inbox = drill.inbox();
+    let again = puts(&drill) - before;
+    drill.run_for("24h").await;
+    let twice = drill.count("effected_twice");
+    let runs = drill.count("runs_twice");
+    drill.judged_elsewhere();
+    assert_eq!(
+        (again, twice, runs, status["effective_mode"].clone()),
+        (0, 0, 0, json!("observe")),
+        "{inbox:#?}"
+    );
 }
 
 pub fn restored(accounts: u32) -> String {

@@ -171,3 +171,52 @@ async fn a_file_that_names_people_whom_oig_does_not_know_is_told() {
     assert!(said.contains("of the first 1 people"), "{said}");
     drill.judged_elsewhere();
 }
+
+/// Whom a row names as stand-in and OIG does not show stands in for nobody, and a person is told which row it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stand_in_whom_oig_does_not_show_is_told_by_the_place_of_his_row() {
+    let mut drill = Setup::of(PEOPLE)
+        .config(POLICY)
+        .config("[absence]\nfeed = \"leave.csv\"")
+        .file(
+            "leave.csv",
+            "login,from,to,stand_in\nLEFT,2027-02-20,,NOSUCH\nAWAY,2027-02-20,,OTHER\n",
+        )
+        .start()
+        .await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    drill.run_for("2h").await;
+    let told = |drill: &Drill| -> Vec<String> {
+        let items = drill.inbox();
+        let of = items.iter().filter(|item| item["id"] == "stand_ins");
+        of.map(|item| item["text"].to_string()).collect()
+    };
+    let items = told(&drill);
+    assert_eq!(items.len(), 1, "{:#?}", drill.inbox());
+    assert!(
+        items[0].contains("leave.csv:2:") && !items[0].contains("leave.csv:3"),
+        "{items:?}"
+    );
+    assert!(
+        !items[0].contains("NOSUCH"),
+        "nothing of the file: {items:?}"
+    );
+    let status = drill.json(&["status", "--json"])["doubtful"].to_string();
+    assert!(status.contains("leave.csv:2:"), "{status}");
+    assert_eq!(
+        drill.log().matches("stands as stand-in in").count(),
+        1,
+        "once"
+    );
+    // mended, nothing is said any more
+    drill.write(
+        "leave.csv",
+        "login,from,to,stand_in\nLEFT,2027-02-20,,OTHER\n",
+    );
+    drill.run_for("2h").await;
+    assert_eq!(told(&drill), Vec::<String>::new());
+    drill.judged_elsewhere();
+}

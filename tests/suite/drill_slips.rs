@@ -219,3 +219,61 @@ async fn a_reload_does_not_say_that_nothing_is_sent_while_other_actions_go() {
     assert!(!said.contains("nothing is sent"), "{said}");
     drill.judge_leaving(5).await;
 }
+
+/// Limits of a target that nobody has ever seen limit nothing, and everybody who looks is told; nothing is held for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_of_a_target_that_was_never_seen_are_told_and_hold_nothing() {
+    let mut drill = Setup::of(WORLD)
+        .config("[governor.targets.SAPP]\nper_minute = 1\n")
+        .start()
+        .await;
+    let said = checked(&drill);
+    assert!(
+        said.contains("not checked") && said.contains("governor.targets names (SAPP)"),
+        "{said}"
+    );
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    let words = "governor.targets.SAPP: no task of such a target was ever seen, so that it limits nothing; it may be a slip for SAP,";
+    let reloaded = drill.cli(&["reload"]);
+    let said = String::from_utf8_lossy(&[reloaded.stdout, reloaded.stderr].concat()).into_owned();
+    for said in [checked(&drill), status(&drill), said] {
+        assert!(said.contains(words), "{said}");
+    }
+    assert!(drill.log().contains("governor.targets.SAPP"));
+    drill.run_for("1h").await;
+    drill.approve_backlog();
+    drill.run_for("24h").await;
+    assert_eq!(drill.count("healed"), 5);
+    configure(&drill, "governor.targets.SAPP", "governor.targets.SAP");
+    drill.done(&["reload"]);
+    for said in [checked(&drill), status(&drill)] {
+        assert!(!said.contains("governor.targets"), "{said}");
+    }
+    drill.judge().await;
+}
+
+/// A row that calls what gives access a revoke is believed, and nobody who looks can overlook it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_of_kinds_that_turns_giving_into_taking_is_told() {
+    let mut drill = Setup::of(WORLD)
+        .config("[policy]\nkinds = { \"SAP/Enable User\" = \"revoke\" }\n")
+        .start()
+        .await;
+    let words = "it makes \"Enable User\" revoke, and the table alone would make it enable: no guard asks whether that access is still due";
+    let said = checked(&drill);
+    assert!(
+        said.contains("policy.kinds") && said.contains(words),
+        "{said}"
+    );
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    let reloaded = drill.cli(&["reload"]);
+    let said = String::from_utf8_lossy(&[reloaded.stdout, reloaded.stderr].concat()).into_owned();
+    for said in [status(&drill), said, drill.log()] {
+        assert!(said.contains(words), "{said}");
+    }
+    drill.judge_leaving(5).await;
+}

@@ -153,6 +153,18 @@ async fn ids_are_taken_as_they_are_printed_and_one_that_nobody_knows_is_an_error
         assert_eq!(code, Some(65), "{said}");
         assert!(said.contains("is not a task or lineage"), "{said}");
     }
+    // of a name that nobody knows only the beginning is repeated
+    let long = "9".repeat(900);
+    for args in [
+        &["explain", &long][..],
+        &["outcomes", "show", &long],
+        &["outcomes", "list", "--task", &long],
+        &["outcomes", "reset", &long, "--why", "x"],
+    ] {
+        let (_, said) = failed(&drill, args);
+        assert!(said.contains("9999999999"), "{said}");
+        assert!(said.len() < 500, "{said}");
+    }
     drill.judge().await;
 }
 

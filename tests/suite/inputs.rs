@@ -74,6 +74,14 @@ const CONFIGURATIONS: &[Case] = &[
         says: &[":1:"],
     },
     Case {
+        name: "a text where a table is wanted",
+        config: "",
+        spoil: |dir| config_is(dir, "mode = \"enforce\"\n"),
+        args: &["check"],
+        kind: Kind::Config,
+        says: &[":1: mode: a table is wanted here", "[mode]", "global = "],
+    },
+    Case {
         name: "an unknown key",
         config: "[delivery]\nsetle_after = \"15m\"\n",
         spoil: nothing,

@@ -452,6 +452,9 @@ pub fn status(view: &StatusView, width: Width) -> String {
     for note in &view.store_notes {
         paragraph(&mut out, width, "store, at opening: ", HANGING, note);
     }
+    for row in &view.doubtful {
+        paragraph(&mut out, width, "look at ", HANGING, row);
+    }
     if view.left > 0 {
         let text = format!(
             "{} are in no list any more and no attempt tells why: what happened to them is not known, see `provtaskd outcomes show TASK`",
@@ -518,13 +521,8 @@ pub fn status(view: &StatusView, width: Width) -> String {
     if view.tasks_visible.is_some() {
         for missing in LoginRow::not_read(&view.logins) {
             let text = format!("{missing}; the other columns are of the store, which knows them");
-            paragraph(
-                &mut out,
-                width,
-                "NOT in visible and rejected: ",
-                HANGING,
-                &text,
-            );
+            let title = "NOT in visible and rejected: ";
+            paragraph(&mut out, width, title, HANGING, &text);
         }
     }
     counts(

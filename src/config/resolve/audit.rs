@@ -1,11 +1,26 @@
 //! The section `[audit]`: when and where the journal's head is noted; no file is opened here.
 
+use std::path::{Path, PathBuf};
+
 use super::super::raw::AuditRaw;
 use super::super::read::Reader;
 use super::{DAY, HOUR, MINUTE};
 use crate::model::settings::AuditSettings;
 
-pub(super) fn resolve(r: &mut Reader<'_>, raw: &AuditRaw) -> AuditSettings {
+/// Where anchors are noted beside the store's directory, and in it: a copy of that directory takes none of them along.
+const BESIDE: &str = "-anchors";
+const FILE: &str = "anchors.jsonl";
+
+/// Beside the store, in a directory of their own, so that a service which may write to a few directories alone can be
+/// given it; none beside a directory without a name.
+fn beside(store: &Path) -> Option<PathBuf> {
+    let mut name = store.file_name()?.to_owned();
+    name.push(BESIDE);
+    Some(store.with_file_name(name).join(FILE))
+}
+
+pub(super) fn resolve(r: &mut Reader<'_>, raw: &AuditRaw, store: &Path) -> AuditSettings {
+    let named = r.path("audit.anchor_file", &raw.anchor_file);
     let settings = AuditSettings {
         anchor_every: r.duration(
             "audit.anchor_every",
@@ -21,7 +36,8 @@ pub(super) fn resolve(r: &mut Reader<'_>, raw: &AuditRaw) -> AuditSettings {
             100,
             10_000_000,
         ),
-        anchor_file: r.path("audit.anchor_file", &raw.anchor_file),
+        anchor_file_named: named.is_some(),
+        anchor_file: named.or_else(|| beside(store)),
         anchor_file_max: r.number(
             "audit.anchor_file_max",
             &raw.anchor_file_max,
@@ -42,7 +58,7 @@ pub(super) fn resolve(r: &mut Reader<'_>, raw: &AuditRaw) -> AuditSettings {
             "name the key that signs now, or leave it out",
         );
     }
-    if settings.anchor_required && settings.anchor_file.is_none() {
+    if settings.anchor_required && !settings.anchor_file_named {
         r.error(
             "audit.anchor_required",
             "is set without `anchor_file`",
@@ -50,4 +66,32 @@ pub(super) fn resolve(r: &mut Reader<'_>, raw: &AuditRaw) -> AuditSettings {
         );
     }
     settings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn anchors_are_beside_the_store_and_never_in_it() {
+        for (store, file) in [
+            (
+                "/var/lib/provtaskd",
+                Some("/var/lib/provtaskd-anchors/anchors.jsonl"),
+            ),
+            (
+                "/var/lib/provtaskd/",
+                Some("/var/lib/provtaskd-anchors/anchors.jsonl"),
+            ),
+            ("store", Some("store-anchors/anchors.jsonl")),
+            ("/", None),
+            ("/srv/..", None),
+        ] {
+            assert_eq!(
+                beside(Path::new(store)).as_deref(),
+                file.map(Path::new),
+                "{store}"
+            );
+        }
+    }
 }

@@ -38,9 +38,13 @@ pub fn anchor_of(audit: &AuditSettings, store: &str) -> Option<Anchor> {
 pub fn anchor_alone(audit: &AuditSettings, head: &Head, now: Timestamp) -> Noted {
     let keys = Keys::read(audit);
     let anchor = Anchor::of(head, now, keys.as_ref().ok().and_then(Keys::signing));
-    let done = match (&audit.anchor_file, keys) {
+    // a file that nobody has named is made by the daemon, for its user
+    let there = |path: &&PathBuf| audit.anchor_file_named || path.is_file();
+    let done = match (audit.anchor_file.as_ref().filter(there), keys) {
         (_, Err(error)) => Err(error.to_string()),
-        (None, Ok(_)) => Err("no audit.anchor_file is configured".to_owned()),
+        (None, Ok(_)) => {
+            Err("no audit.anchor_file is configured, and none is there yet".to_owned())
+        }
         (Some(path), Ok(_)) => append(path, audit.anchor_file_max, &[anchor.clone()].into())
             .map(|()| path.clone())
             .map_err(|why| format!("{}: {why}", path.display())),

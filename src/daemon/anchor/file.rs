@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -130,6 +130,11 @@ impl AnchorFile {
             }
             trouble => trouble.clone(),
         }
+    }
+
+    /// True while an anchor waits to be in the file.
+    pub fn is_busy(&self) -> bool {
+        self.shared.lock().owed > 0
     }
 
     /// Comes back when all anchors are in the file, or why not is known.
@@ -287,6 +292,20 @@ pub fn unwritable(path: &Path, most: u64) -> Option<std::io::Error> {
         Err(error) => Err(error),
     };
     tried.err()
+}
+
+/// Makes the directory of a file of anchors, for its user alone, where it is not there; the file itself is made with the
+/// first anchor.
+///
+/// # Errors
+/// The file could not be written.
+pub fn made(path: &Path, most: u64) -> std::io::Result<()> {
+    if let Some(above) = path.parent()
+        && !above.exists()
+    {
+        std::fs::DirBuilder::new().mode(0o700).create(above)?;
+    }
+    unwritable(path, most).map_or(Ok(()), Err)
 }
 
 /// So many bytes of a file say whether it holds anchors.

@@ -10,7 +10,9 @@ use crate::ledger::ran::RunMark;
 use crate::ledger::record::{
     Actor, ClaimItem, Event, EventBody, How, JoinedItem, OpenedItem, SeenItem,
 };
-use crate::model::{AttemptState, Digest, LineageId, ReceiptStatus, TaskId, TaskStatus};
+use crate::model::{
+    ActionName, AttemptState, Digest, LineageId, ReceiptStatus, TargetName, TaskId, TaskStatus,
+};
 
 use super::attempt::SentIn;
 use super::compact::{Stamp, TaskRef, definition_of, shows};
@@ -22,6 +24,11 @@ const RECENT: usize = 16;
 pub(super) const REASON: usize = 256;
 
 impl Index {
+    /// The tasks of what was claimed since the governor's state was recorded, and is no retry.
+    pub fn used_since_governor(&self) -> impl Iterator<Item = &(ActionName, TargetName, TaskId)> {
+        self.used_since.iter()
+    }
+
     /// Applies one event. Illegal moves and unknown lineages change nothing: what wrote the event
     /// had to check, and a record that can't be placed is still in the journal.
     pub fn apply(&mut self, event: &Event, digest: Digest) {
@@ -109,6 +116,12 @@ impl Index {
                     let sort = (*action, target.clone(), takes_access);
                     let claimed = self.claimed_since.entry(sort).or_default();
                     *claimed = claimed.saturating_add(all);
+                }
+                if *action != ActionName::Retry {
+                    let used = items
+                        .iter()
+                        .map(|i| (*action, target.clone(), i.task.clone()));
+                    self.used_since.extend(used);
                 }
                 let mut sent = SentIn::new(*batch, target, login.as_ref(), event.seq);
                 items.iter().for_each(|i| self.claim(i, &mut sent, event));
@@ -289,6 +302,7 @@ impl Index {
                 self.governor.take_part(*version, *part, *of, json);
                 if part.checked_add(1) == Some(*of) {
                     self.claimed_since.clear();
+                    self.used_since.clear();
                 }
             }
             // with its last part only: a crash between two leaves a text that is not there

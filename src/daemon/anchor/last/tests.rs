@@ -36,6 +36,7 @@ impl Place {
             anchor_every: jiff::SignedDuration::from_hours(1),
             anchor_records: 1000,
             anchor_file: Some(dir.path().join("anchors")),
+            anchor_file_named: true,
             anchor_file_max: 1 << 20,
             anchor_required: false,
             hmac_key_file: signed.then_some(path),
@@ -357,4 +358,31 @@ async fn the_latest_anchor_of_any_key_that_is_named_is_the_last() {
     assert_eq!(passed.older, 1);
     let (anchor, _) = last(format!("{line}\n"));
     assert_eq!(anchor, Some(old.clone()));
+}
+
+#[test]
+fn a_file_that_nobody_has_named_is_done_without_where_it_can_not_be_had() {
+    let mut place = Place::new(false);
+    let above = place.dir.path().join("store-anchors");
+    place.audit.anchor_file = Some(above.join("anchors.jsonl"));
+    place.audit.anchor_file_named = false;
+    assert_eq!(
+        crate::daemon::anchor_fault(&place.audit),
+        None,
+        "`check` has nothing to say"
+    );
+    // its directory is made, for this user alone
+    assert_eq!(super::super::settled(&place.audit), place.audit);
+    let mode = std::fs::metadata(&above)
+        .expect("made")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o700);
+    std::fs::remove_dir(&above).expect("removed");
+    std::fs::write(&above, "a file").expect("written");
+    assert_eq!(super::super::settled(&place.audit).anchor_file, None);
+    // one that is named stays, whatever is wrong with it
+    place.audit.anchor_file_named = true;
+    assert_eq!(super::super::settled(&place.audit), place.audit);
+    assert!(crate::daemon::anchor_fault(&place.audit).is_some());
 }
