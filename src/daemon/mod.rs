@@ -41,6 +41,7 @@ mod private;
 mod probe;
 mod probed;
 mod propose;
+mod queued;
 mod rebind;
 mod recall;
 mod rejected;
