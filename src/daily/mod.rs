@@ -134,6 +134,8 @@ pub struct WouldRow {
     pub done_by_others: u64,
     /// Of these: we acted in the span after all.
     pub done_by_us: u64,
+    /// Of these: we have sent them, and nothing tells yet what became of that.
+    pub under_way: u64,
     /// Of these: in no list any more at the end of the span, and nothing tells why.
     pub left_lists: u64,
     /// The rest: still as they were.

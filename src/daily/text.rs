@@ -82,13 +82,14 @@ pub fn text(day: &Daily) -> String {
         for row in &day.would_have {
             let _ = writeln!(
                 out,
-                "  {:<16} {:<15} {:>6}   held by {}; done by others {}, by us after all {}, in no list any more {}, still as it was {} {}",
+                "  {:<16} {:<15} {:>6}   held by {}; done by others {}, by us after all {}, sent by us and not told yet {}, in no list any more {}, still as it was {} {}",
                 target(row.target.as_ref()),
                 row.action.as_str(),
                 row.tasks,
                 row.held_by.as_str(),
                 row.done_by_others,
                 row.done_by_us,
+                row.under_way,
                 row.left_lists,
                 row.left,
                 names(&row.named, row.left)

@@ -493,6 +493,7 @@ impl Day {
                 tasks: 0,
                 done_by_others: 0,
                 done_by_us: 0,
+                under_way: 0,
                 left_lists: 0,
                 left: 0,
                 named: Vec::new(),
@@ -501,6 +502,7 @@ impl Day {
             match (wanted.by_us, wanted.by_others) {
                 (true, _) => row.done_by_us += 1,
                 (false, true) => row.done_by_others += 1,
+                (false, false) if self.index.open_attempt(*lineage).is_some() => row.under_way += 1,
                 (false, false) if self.index.left(*lineage).is_some() => row.left_lists += 1,
                 (false, false) => {
                     row.left += 1;

@@ -181,6 +181,29 @@ fn what_left_the_lists_is_not_told_among_what_is_still_so() {
 }
 
 #[test]
+fn what_was_sent_since_is_not_told_among_what_is_still_so() {
+    let records = journal(vec![
+        (
+            at(1, 8),
+            EventBody::LineagesOpened {
+                items: vec![opened(1), opened(2)],
+            },
+        ),
+        (
+            at(1, 9),
+            EventBody::Decided {
+                items: vec![wanted(1), wanted(2)],
+            },
+        ),
+        (at(1, 10), claim(1)),
+    ]);
+    let day = report(&records, at(1, 0), at(2, 0));
+    let row = &day.would_have[0];
+    assert_eq!((row.tasks, row.under_way, row.left), (2, 1, 1));
+    assert_eq!(row.named, [TaskId::new("92")]);
+}
+
+#[test]
 fn consent_to_one_retry_names_its_task() {
     let consent = EventBody::Approved {
         hold: crate::daemon::one::hold_of(&TaskId::new("92")),
