@@ -322,7 +322,9 @@ fn learned(settings: &Settings) -> Vec<Finding> {
             "write what the server gives: less is asked for in vain",
         ));
     }
-    if server.auth == AuthKind::Bearer && traits.roads.token != "there" {
+    // one that was not seen is not said to be missing
+    let refused = ["absent", "refuses"].contains(&&*traits.roads.token);
+    if server.auth == AuthKind::Bearer && refused {
         found.push(warning(
             "server.auth",
             format!(

@@ -223,6 +223,12 @@ impl Cache {
             .filter_map(|(key, entry)| Some((key, entry.tasks.value()?)))
     }
 
+    /// True where the tasks of an account were read.
+    pub fn has_account(&self, key: &ProcessKey) -> bool {
+        let entry = self.processes.get(key);
+        entry.is_some_and(|entry| entry.tasks.value().is_some())
+    }
+
     /// Forgets readings older than `keep` and those of accounts and people no longer open.
     pub fn trim(&mut self, now: Timestamp, keep: SignedDuration) {
         let fresh = |at: Timestamp| now.duration_since(at) <= keep;

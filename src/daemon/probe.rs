@@ -195,7 +195,6 @@ async fn work(
         own_key: None,
         bytes: 0,
         rows: 0,
-        troubles: 0,
         troubled: Troubled::default(),
     };
     prober.read().await?;
@@ -254,25 +253,28 @@ struct Prober {
     own_key: Option<UserKey>,
     bytes: u64,
     rows: u64,
-    /// Answers that said nothing, because the server was in trouble.
-    troubles: u32,
-    /// What they were about.
+    /// What the server was in trouble about, so that its answers said nothing.
     troubled: Troubled,
+}
+
+/// What came of a question that need not have an answer.
+enum Answer {
+    /// It has one.
+    Seen(Look),
+    /// A plain no to this very question; `gone`: by 404, which may be about the one thing that was asked for.
+    No { gone: bool },
+    /// None: the server was in trouble.
+    Trouble,
 }
 
 impl Prober {
     async fn read(&mut self) -> Result<(), DaemonError> {
         self.list().await?;
-        let mut known = self.troubles;
-        let mut troubled = |now: u32| std::mem::replace(&mut known, now) < now;
         self.progress.begin("reading people", 0);
         self.people().await?;
-        self.troubled.people = troubled(self.troubles);
         self.progress.begin("reading tasks and accounts", 0);
         self.single().await?;
-        self.troubled.single = troubled(self.troubles);
         self.accounts().await?;
-        self.troubled.accounts = troubled(self.troubles);
         self.tokens().await?;
         self.scope();
         Ok(())
@@ -336,34 +338,25 @@ impl Prober {
         }
     }
 
-    /// What a road's answers since then say of it; nothing where the server was in trouble.
-    fn told(&self, troubles_before: u32, shown: bool) -> Option<bool> {
-        (shown || self.troubles == troubles_before).then_some(shown)
-    }
-
-    /// Reads what need not be there: what this server refuses is "no", and what it fails at is counted.
-    async fn try_look(&mut self, what: &str, path: &str) -> Result<Option<Look>, DaemonError> {
+    /// Reads what need not be there: what this server plainly refuses is "no", and what it fails at is none.
+    async fn try_look(&mut self, what: &str, path: &str) -> Result<Answer, DaemonError> {
         match self.look(what, path).await {
-            Ok(look) => Ok(look),
+            Ok(Some(look)) => Ok(Answer::Seen(look)),
+            Ok(None) => Ok(Answer::No { gone: true }),
             Err(error) if must_stop(&error) => Err(error.into()),
             Err(error) => {
                 tracing::debug!(%error, "not to be had from this server");
-                self.troubles += u32::from(!is_a_no(&error));
-                Ok(None)
+                Ok(match error {
+                    OigError::Status { status: 404, .. } => Answer::No { gone: true },
+                    error if error.is_a_no() => Answer::No { gone: false },
+                    _ => Answer::Trouble,
+                })
             }
         }
     }
 
     fn ids(&self) -> impl Iterator<Item = &TaskId> {
         self.tasks.iter().map(|task| &task.id)
-    }
-}
-
-/// A refusal of just this: the path, the form of the question, or the right is not there.
-fn is_a_no(error: &OigError) -> bool {
-    match error {
-        OigError::Status { status, .. } => (400..500).contains(status) && *status != 429,
-        _ => false,
     }
 }
 

@@ -28,8 +28,8 @@ use crate::ledger::Ledger;
 use crate::model::hash::FastSet;
 use crate::model::settings::Settings;
 use crate::model::{
-    Action, Clock, CycleId, Kind, Known, Login, Owner, Refusal, RefusalReason, Snapshot, Task,
-    TaskId, UserKey, Verdict,
+    Action, Clock, CycleId, Kind, Known, Login, Owner, ProcessKey, Refusal, RefusalReason,
+    Snapshot, Task, TaskId, UserKey, Verdict,
 };
 use crate::oig::{Client, Logins};
 use crate::policy::{self, PolicySet};
@@ -251,8 +251,16 @@ impl Surveyor {
     async fn report(&self, memory: &mut Memory) -> Result<Report, DaemonError> {
         let client = &self.bench.client;
         let (snapshot, passes) = whole_list(client).await?;
+        // what an earlier run has read for the guards is wanted as long as the list names it
+        let listed = snapshot
+            .tasks
+            .iter()
+            .filter_map(|task| task.process.clone());
+        let read_before: Vec<ProcessKey> =
+            listed.filter(|key| memory.cache.has_account(key)).collect();
         if let Some(watch) = memory.cache.watched_mut() {
             watch.limit(self.options.max_reads, client);
+            watch.wants(read_before);
         }
         let kinds: Vec<Kind> = snapshot
             .tasks

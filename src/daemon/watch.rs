@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -16,14 +16,12 @@ pub use self::progress::Progress;
 use crate::absence::ProxyRow;
 use crate::given;
 use crate::model::facts::{Known, Person};
+use crate::model::hash::FastSet;
 use crate::model::standing::Standing;
 use crate::model::{
     DefKey, Login, Owner, ProcessKey, RoleKey, TargetName, Task, TaskId, TaskStatus, UserKey,
 };
 use crate::oig::Client;
-
-/// The stage in which accounts are read.
-pub const ACCOUNTS: &str = "accounts";
 
 /// The version of the file.
 const VERSION: u32 = 1;
@@ -154,7 +152,8 @@ pub struct Watch {
     /// Requests of the client after which nothing more is asked.
     limit: Option<u64>,
     limited: AtomicBool,
-    accounts: AtomicUsize,
+    /// Accounts that the guards had to look into.
+    accounts: FastSet<ProcessKey>,
     /// How far it is.
     pub progress: Progress,
 }
@@ -166,7 +165,7 @@ impl Watch {
             kept,
             limit,
             limited: AtomicBool::new(false),
-            accounts: AtomicUsize::new(0),
+            accounts: FastSet::default(),
             progress,
         }
     }
@@ -195,15 +194,17 @@ impl Watch {
 
     /// A stage of readings begins.
     pub fn begin(&self, what: &'static str, wanted: usize) {
-        if what == ACCOUNTS {
-            self.accounts.fetch_add(wanted, Ordering::Relaxed);
-        }
         self.progress.begin(what, wanted);
     }
 
-    /// How many accounts were to be read.
-    pub fn accounts_wanted(&self) -> u64 {
-        u64::try_from(self.accounts.load(Ordering::Relaxed)).unwrap_or(u64::MAX)
+    /// The guards have to look into these accounts, read now or in an earlier run.
+    pub fn wants(&mut self, accounts: impl IntoIterator<Item = ProcessKey>) {
+        self.accounts.extend(accounts);
+    }
+
+    /// The accounts that the guards had to look into.
+    pub fn wanted(&self) -> &FastSet<ProcessKey> {
+        &self.accounts
     }
 
     /// True where readings are kept: those of a cycle are not.

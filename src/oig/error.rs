@@ -208,6 +208,18 @@ impl OigError {
         }
     }
 
+    /// True where the server has plainly refused this very question: its path, its form, or the right to ask it.
+    /// Everything else (time-outs, throttling, a server or front end in trouble) says nothing of what was asked.
+    pub fn is_a_no(&self) -> bool {
+        let Self::Status { status, .. } = self else {
+            return false;
+        };
+        matches!(
+            status,
+            400 | 403..=406 | 410 | 413..=416 | 422 | 501
+        )
+    }
+
     /// True where the login itself is the trouble, so that asking again is pointless.
     pub fn is_login(&self) -> bool {
         matches!(self, Self::LoginStopped { .. } | Self::Unauthorized { .. })

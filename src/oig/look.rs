@@ -86,7 +86,7 @@ impl Client {
     /// about the login.
     ///
     /// # Errors
-    /// The login is stopped, or the server did not answer.
+    /// The login is stopped, or the server did not answer, or was in trouble.
     pub async fn look_for_tokens(&self) -> Result<TokenService, OigError> {
         let inner: &Inner = &self.0;
         let what = "asking for a token";
@@ -99,7 +99,8 @@ impl Client {
             Err(OigError::Html { .. } | OigError::Malformed { .. } | OigError::Empty { .. }) => {
                 TokenService::Absent
             }
-            Err(_) => TokenService::Refuses,
+            Err(error) if error.is_a_no() || error.is_login() => TokenService::Refuses,
+            Err(error) => return Err(error),
         })
     }
 }

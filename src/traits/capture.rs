@@ -72,7 +72,7 @@ impl Capture {
     pub fn anonymised(self) -> Captured {
         let mut numbers = BTreeSet::new();
         for (_, request, body) in &self.answers {
-            collect(body, "", &mut numbers);
+            collect_body(body, &mut numbers);
             of_path(request, &mut numbers);
         }
         let ids = numbers
@@ -90,7 +90,7 @@ impl Capture {
             .map(|(what, request, body)| CapturedAnswer {
                 what,
                 request: names.href(&request),
-                body: names.value("", &body),
+                body: names.body(&body),
             })
             .collect();
         Captured {
@@ -113,8 +113,6 @@ struct Names {
 enum Sort {
     /// A word of the API itself.
     Word,
-    /// Counts and flags of the envelope.
-    Envelope,
     /// An address.
     Href,
     /// A reason.
@@ -127,7 +125,6 @@ fn sort_of(name: &str) -> Sort {
     let lower = name.trim().to_ascii_lowercase();
     let last = lower.rsplit('.').next().unwrap_or(&lower);
     match last {
-        "count" | "hasmore" | "totalresult" | "offset" | "limit" => Sort::Envelope,
         "href" => Sort::Href,
         "rel" | "category" | "assign type" | "system level" | "relationship" | "action"
         | "tokentype" | "expiresin" => Sort::Word,
@@ -144,7 +141,35 @@ fn sort_of(name: &str) -> Sort {
     }
 }
 
+/// Counts and flags of the envelope, beside the rows; a field of a row may be called so as well.
+fn is_of_envelope(name: &str) -> bool {
+    ["count", "hasmore", "totalresult", "offset", "limit"].contains(&&*name.to_ascii_lowercase())
+}
+
 impl Names {
+    /// A whole answer.
+    fn body(&mut self, body: &Value) -> Value {
+        let Value::Object(map) = body else {
+            return self.value("", body);
+        };
+        let (around, rest): (Map<_, _>, Map<_, _>) = map
+            .clone()
+            .into_iter()
+            .partition(|(name, _)| is_of_envelope(name));
+        let mut out = self.object("", &rest);
+        if let Value::Object(out) = &mut out {
+            for (name, value) in around {
+                let plain = match &value {
+                    Value::Number(_) | Value::Bool(_) | Value::Null => value,
+                    Value::String(text) if is_count(text) || is_flag(text) => value,
+                    _ => json!("0"),
+                };
+                out.insert(name, plain);
+            }
+        }
+        out
+    }
+
     fn value(&mut self, name: &str, value: &Value) -> Value {
         match value {
             Value::Null | Value::Bool(_) => value.clone(),
@@ -171,9 +196,6 @@ impl Names {
     }
 
     fn number(&self, name: &str, number: &serde_json::Number) -> Value {
-        if sort_of(name) == Sort::Envelope {
-            return Value::Number(number.clone());
-        }
         let Some(plain) = number.as_u64() else {
             // no key is negative or broken; a flag is
             return match number.as_i64() {
@@ -182,7 +204,7 @@ impl Names {
             };
         };
         if is_moment(name, &json!(plain)) {
-            return json!(plain - plain % DAY);
+            return json!(masked_moment(name, plain));
         }
         json!(self.id(u128::from(plain)))
     }
@@ -201,19 +223,19 @@ impl Names {
             return text.to_owned();
         }
         match sort_of(name) {
-            Sort::Envelope => "0".to_owned(),
             Sort::Href => self.href(text),
             Sort::Reason => self.mask.everyday(text),
             Sort::Word if is_word(text) => text.to_owned(),
             Sort::Name(_) | Sort::Word if number_of(text).is_some() => {
                 let number = number_of(text).unwrap_or(0);
                 if is_moment(name, &json!(text)) {
-                    (number - number % u128::from(DAY)).to_string()
+                    let moment = u64::try_from(number).unwrap_or(0);
+                    masked_moment(name, moment).to_string()
                 } else {
                     self.id(number).to_string()
                 }
             }
-            Sort::Name(_) | Sort::Word if is_day(text) => masked_day(text),
+            Sort::Name(_) | Sort::Word if is_day(text) => masked_day(name, text),
             Sort::Word => self.replaced("word", text),
             Sort::Name(what) => self.replaced(what, text),
         }
@@ -249,8 +271,10 @@ impl Names {
             .collect();
         let query: Vec<&str> = query
             .split('&')
-            .filter(|pair| pair.starts_with("offset=") || pair.starts_with("limit="))
-            .filter(|pair| pair.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'='))
+            .filter(|pair| {
+                let number = pair.strip_prefix("offset=");
+                number.or(pair.strip_prefix("limit=")).is_some_and(is_count)
+            })
             .collect();
         let mark = if query.is_empty() { "" } else { "?" };
         format!("{host}{}{mark}{}", path.join("/"), query.join("&"))
@@ -326,9 +350,47 @@ fn is_day(text: &str) -> bool {
     )
 }
 
-/// Day and form stay, the time of day goes.
-fn masked_day(text: &str) -> String {
+/// A number of rows, and no longer.
+fn is_count(text: &str) -> bool {
+    (1..=6).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn is_flag(text: &str) -> bool {
+    text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false")
+}
+
+/// The two dates of a task that provtaskd reads: their days are what a report is about. Any other one, of birth or of
+/// hiring, is somebody's.
+fn is_of_task(name: &str) -> bool {
+    let lower = name.trim().to_ascii_lowercase();
+    let own = lower
+        .strip_prefix("process instance.task details.")
+        .or_else(|| lower.strip_prefix("process instance.task information."));
+    own.is_some_and(|own| ["creation date", "actual start date"].contains(&own))
+}
+
+/// Milliseconds without the time of day; of a date that is not the task's the year alone is left.
+fn masked_moment(name: &str, millis: u64) -> u64 {
+    if is_of_task(name) {
+        return millis - millis % DAY;
+    }
+    let utc = jiff::tz::TimeZone::UTC;
+    let first = i64::try_from(millis)
+        .ok()
+        .and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok())
+        .map(|at| utc.to_datetime(at).date().first_of_year())
+        .and_then(|day| utc.to_timestamp(day.at(0, 0, 0, 0)).ok())
+        .map_or(0, jiff::Timestamp::as_millisecond);
+    u64::try_from(first).unwrap_or(0)
+}
+
+/// Day and form stay, the time of day goes; of a date that is not the task's month and day go too.
+fn masked_day(name: &str, text: &str) -> String {
     let (day, time) = text.trim().split_at(10);
+    let day = match is_of_task(name) {
+        true => day.to_owned(),
+        false => format!("{}-01-01", day.get(..4).unwrap_or("2000")),
+    };
     let cut = time.rfind(['+', '-', 'Z', 'z']).unwrap_or(time.len());
     let (time, zone) = time.split_at(cut);
     let time: String = time
@@ -338,10 +400,19 @@ fn masked_day(text: &str) -> String {
     format!("{day}{time}{zone}")
 }
 
-/// Every number that may be a key.
-fn collect(value: &Value, name: &str, numbers: &mut BTreeSet<u128>) {
+/// Every number of an answer that may be a key.
+fn collect_body(body: &Value, numbers: &mut BTreeSet<u128>) {
+    let Value::Object(map) = body else {
+        return collect(body, numbers);
+    };
+    for (_, value) in map.iter().filter(|(name, _)| !is_of_envelope(name)) {
+        collect(value, numbers);
+    }
+}
+
+fn collect(value: &Value, numbers: &mut BTreeSet<u128>) {
     match value {
-        Value::Number(number) if sort_of(name) != Sort::Envelope => {
+        Value::Number(number) => {
             numbers.extend(number.as_u64().map(u128::from).filter(|n| *n > 1));
         }
         Value::String(text) => match number_of(text).filter(|n| *n > 1) {
@@ -350,10 +421,10 @@ fn collect(value: &Value, name: &str, numbers: &mut BTreeSet<u128>) {
             }
             None => of_path(text, numbers),
         },
-        Value::Array(items) => items.iter().for_each(|item| collect(item, name, numbers)),
+        Value::Array(items) => items.iter().for_each(|item| collect(item, numbers)),
         Value::Object(_) => {
-            for (key, value) in keys(value) {
-                collect(value, key, numbers);
+            for (_, value) in keys(value) {
+                collect(value, numbers);
             }
         }
         _ => {}
@@ -364,5 +435,96 @@ fn of_path(text: &str, numbers: &mut BTreeSet<u128>) {
     if text.contains('/') {
         let parts = text.split(['/', '?']).filter_map(number_of);
         numbers.extend(parts.filter(|n| *n > 1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn captured(body: &Value, request: &str) -> CapturedAnswer {
+        let mut capture = Capture::default();
+        capture.answer("the task list", request, body);
+        capture.anonymised().answers.remove(0)
+    }
+
+    #[test]
+    fn a_link_keeps_short_numbers_of_rows_and_nothing_else() {
+        let of = |query: &str| captured(&json!({}), &format!("/provtasks?{query}")).request;
+        assert_eq!(
+            of("offset=41&limit=500"),
+            "/provtasks?offset=41&limit=500",
+            "the form is what a report is about"
+        );
+        for query in [
+            "offset=JSMITH",
+            "limit=55512345",
+            "limit=",
+            "offset=-1",
+            "offset=4a",
+            "offset=limit=5",
+            "login=12",
+        ] {
+            assert_eq!(of(query), "/provtasks", "{query}");
+        }
+    }
+
+    #[test]
+    fn counts_stay_beside_the_rows_and_nowhere_else() {
+        let number = 71_717_171;
+        let body = json!({
+            "count": 2, "hasMore": "true", "totalResult": -1, "limit": "JSMITH",
+            "tasks": [
+                {"id": "5", "count": number, "fields": [
+                    {"name": "Employee.Count", "value": number},
+                    {"name": "Limit", "value": number.to_string()},
+                    {"name": "offset", "value": number},
+                ]},
+                {"id": "6", "fields": {"Employee.Count": number, "offset": {"base": number}}},
+            ],
+        });
+        let shown = captured(&body, "/provtasks").body;
+        assert_eq!(shown["count"], 2);
+        assert_eq!(shown["hasMore"], "true");
+        assert_eq!(shown["totalResult"], -1);
+        let text = shown.to_string();
+        assert!(
+            !text.contains("717171") && !text.contains("JSMITH"),
+            "{text}"
+        );
+        let of = |at: &str| shown.pointer(at).expect("it stays").to_string();
+        let one = of("/tasks/0/fields/0/value");
+        assert_eq!(
+            one,
+            of("/tasks/1/fields/Employee.Count"),
+            "the same everywhere"
+        );
+    }
+
+    #[test]
+    fn whole_days_are_those_of_the_task_alone() {
+        let created = "Process Instance.Task Information.Creation Date";
+        let started = "Process Instance.Task Details.Actual Start Date";
+        let other = "Process Instance.Task Information.Birth Date";
+        let body = json!({"tasks": [{"fields": {
+            created: "2026-11-03T14:51:04Z",
+            started: 1_793_803_864_000_u64,
+            "Birth Date": "1971-02-03",
+            "Hire Date": "1999-12-31T10:20:30.5+02:00",
+            "End Date": "2031-07-06 06:59",
+            other: 34_401_600_000_u64,
+            "Leave Date": "1893456000123",
+            "Note": "1971-02-03",
+        }}]});
+        let shown = captured(&body, "/provtasks").body;
+        let of = |name: &str| shown["tasks"][0]["fields"][name].clone();
+        assert_eq!(of(created), "2026-11-03T00:00:00Z");
+        assert_eq!(of(started), 1_793_750_400_000_u64);
+        assert_eq!(of("Birth Date"), "1971-01-01");
+        assert_eq!(of("Hire Date"), "1999-01-01T00:00:00.0+02:00");
+        assert_eq!(of("End Date"), "2031-01-01 00:00");
+        assert_eq!(of(other), 31_536_000_000_u64);
+        assert_eq!(of("Leave Date"), "1893456000000");
+        assert_eq!(of("Note"), "1971-01-01");
     }
 }

@@ -8,7 +8,7 @@ use super::file::Traits;
 /// A part that the last probe did not see.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Unseen {
-    /// `rows`, `people`, `single tasks`, `accounts`.
+    /// `rows`, `larger pages`, `people` and so on.
     pub what: String,
     /// Why not.
     pub why: String,
@@ -20,22 +20,72 @@ pub struct Unseen {
 /// Which answers were none: the server was in trouble, so that nothing was said of these parts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Troubled {
-    /// People, the login's own record among them.
+    /// Pages larger than the configured one.
+    pub larger: bool,
+    /// A page without a limit.
+    pub default_page: bool,
+    /// A list with a filter.
+    pub filter: bool,
+    /// The login's own record.
+    pub own_record: bool,
+    /// Its roles, and so whose tasks the list shows.
+    pub scope: bool,
+    /// People.
     pub people: bool,
     /// A single task, its history, its responses.
     pub single: bool,
     /// Accounts.
     pub accounts: bool,
+    /// The token service.
+    pub token: bool,
 }
 
 /// The part names.
 const ROWS: &str = "rows";
+const LARGER: &str = "larger pages";
+const DEFAULT: &str = "default page";
+const FILTER: &str = "filter";
+const OWN: &str = "own record";
+const SCOPE: &str = "whose tasks";
 pub(super) const PEOPLE: &str = "people";
-const SINGLE: &str = "single tasks";
+const JOINED: &str = "several at once";
+pub(super) const SINGLE: &str = "single tasks";
+const HISTORY: &str = "histories";
+pub(super) const RESPONSES: &str = "responses";
 const ACCOUNTS: &str = "accounts";
+const TOKEN: &str = "token service";
 
 const EMPTY: &str = "the list showed no task";
 const TROUBLE: &str = "the server was in trouble when it was asked";
+const ENDED: &str = "the only task that was asked for was not there";
+const ALIKE: &str = "the list held nothing to tell it by";
+
+/// A word that says what was seen.
+fn told(word: &str) -> bool {
+    !["", "not seen", "not asked"].contains(&word)
+}
+
+/// What is written down as not seen.
+struct Notes<'o> {
+    old: Option<&'o Traits>,
+    unseen: Vec<Unseen>,
+}
+
+impl Notes<'_> {
+    fn add(&mut self, what: &str, why: &str, kept: bool) {
+        let before = self.old.filter(|_| kept).map(|old| {
+            let older = old.unseen.iter().find(|unseen| unseen.what == what);
+            older
+                .and_then(|older| older.seen_at)
+                .unwrap_or(old.taken_at)
+        });
+        self.unseen.push(Unseen {
+            what: what.to_owned(),
+            why: why.to_owned(),
+            seen_at: before,
+        });
+    }
+}
 
 impl Traits {
     /// Why a part was not seen this time, where the server was in trouble.
@@ -46,21 +96,27 @@ impl Traits {
 
     /// Takes what this probe could not see from an earlier one of the same server and login.
     pub fn keep_unseen(&mut self, old: Option<&Self>, troubled: Troubled) {
-        let mut unseen = Vec::new();
-        let mut note = |what: &str, why: &str, kept: bool| {
-            let before = old.filter(|_| kept).map(|old| {
-                let older = old.unseen.iter().find(|unseen| unseen.what == what);
-                older
-                    .and_then(|older| older.seen_at)
-                    .unwrap_or(old.taken_at)
-            });
-            unseen.push(Unseen {
-                what: what.to_owned(),
-                why: why.to_owned(),
-                seen_at: before,
-            });
-        };
-        let why = |troubled: bool| if troubled { TROUBLE } else { EMPTY };
+        let unseen = Vec::new();
+        let mut notes = Notes { old, unseen };
+        self.keep_list(old, troubled, &mut notes);
+        self.keep_scope(old, troubled, &mut notes);
+        self.keep_people(old, troubled, &mut notes);
+        self.keep_roads(old, troubled, &mut notes);
+        let asked = |traits: &Self| traits.accounts.read + traits.accounts.missing > 0;
+        if self.accounts.read == 0 && (troubled.accounts || !asked(self)) {
+            let kept = old.filter(|old| asked(old));
+            if let Some(old) = kept {
+                self.accounts.clone_from(&old.accounts);
+            }
+            if troubled.accounts || kept.is_some() {
+                let why = if troubled.accounts { TROUBLE } else { EMPTY };
+                notes.add(ACCOUNTS, why, kept.is_some());
+            }
+        }
+        self.unseen = notes.unseen;
+    }
+
+    fn keep_list(&mut self, old: Option<&Self>, troubled: Troubled, notes: &mut Notes<'_>) {
         let had_rows = |traits: &Self| traits.rows.seen > traits.rows.unreadable;
         if self.rows.seen == 0 {
             let kept = old.filter(|old| had_rows(old));
@@ -76,43 +132,116 @@ impl Traits {
                     administrator.or_else(|| old.scope.administrator.clone());
                 self.roads.filter.clone_from(&old.roads.filter);
             }
-            note(ROWS, EMPTY, kept.is_some());
+            notes.add(ROWS, EMPTY, kept.is_some());
+            return;
         }
-        if self.people.shown == 0 && (troubled.people || self.people.asked == 0) {
-            let kept = old.filter(|old| old.people.asked > 0);
+        let paging = &mut self.paging;
+        if troubled.larger {
+            let limits = |old: &&Self| {
+                let of = &old.paging;
+                of.largest.or(of.capped_at).or(of.refused_at).is_some()
+            };
+            let kept = old.filter(limits);
             if let Some(old) = kept {
-                let own = self.people.own_record;
-                self.people.clone_from(&old.people);
-                self.people.own_record = own.or(old.people.own_record);
+                paging.largest = paging.largest.max(old.paging.largest);
+                // a limit that pages of this time were above is none
+                let above = |limit: &u64| paging.largest.is_none_or(|most| *limit > most);
+                paging.refused_at = old.paging.refused_at.filter(above);
+                let largest = paging.largest;
+                let capped = old.paging.capped_at;
+                paging.capped_at = capped.filter(|most| largest.is_none_or(|large| large <= *most));
             }
-            note(PEOPLE, why(troubled.people), kept.is_some());
+            notes.add(LARGER, TROUBLE, kept.is_some());
         }
+        if troubled.default_page {
+            paging.default_rows = old.and_then(|old| old.paging.default_rows);
+            notes.add(DEFAULT, TROUBLE, paging.default_rows.is_some());
+        }
+        if !told(&self.roads.filter) {
+            let kept = old.filter(|old| told(&old.roads.filter));
+            if let Some(old) = kept {
+                self.roads.filter.clone_from(&old.roads.filter);
+            }
+            if troubled.filter || kept.is_some() {
+                let why = if troubled.filter { TROUBLE } else { ALIKE };
+                notes.add(FILTER, why, kept.is_some());
+            }
+        }
+    }
+
+    /// Whose tasks a list shows is told by the login's roles: of a list without them nothing is counted anew.
+    fn keep_scope(&mut self, old: Option<&Self>, troubled: Troubled, notes: &mut Notes<'_>) {
+        if !troubled.scope {
+            return;
+        }
+        let kept = old.filter(|old| told(&old.scope.shows) || old.scope.roles.is_some());
+        if let Some(old) = kept {
+            let administrator = self.scope.administrator.take();
+            self.scope.clone_from(&old.scope);
+            self.scope.administrator = administrator.or_else(|| old.scope.administrator.clone());
+        }
+        notes.add(SCOPE, TROUBLE, kept.is_some());
+    }
+
+    fn keep_people(&mut self, old: Option<&Self>, troubled: Troubled, notes: &mut Notes<'_>) {
+        let (own, joined) = (self.people.own_record, self.people.joined);
+        if troubled.own_record {
+            self.people.own_record = old.and_then(|old| old.people.own_record);
+            notes.add(OWN, TROUBLE, self.people.own_record.is_some());
+        }
+        if !troubled.people && self.people.asked > 0 {
+            return;
+        }
+        let shown = self.people.shown;
+        let kept = old.filter(|old| {
+            let of = &old.people;
+            of.asked > 0 && of.shown >= shown && (of.shown > 0 || !old.in_trouble(PEOPLE))
+        });
+        if let Some(old) = kept {
+            self.people.clone_from(&old.people);
+            self.people.own_record = own.or(old.people.own_record);
+            self.people.joined = joined.or(old.people.joined);
+        }
+        let why = if troubled.people { TROUBLE } else { EMPTY };
+        if kept.is_some() || shown == 0 {
+            notes.add(PEOPLE, why, kept.is_some());
+        } else if joined.is_none() {
+            self.people.joined = old.and_then(|old| old.people.joined);
+            notes.add(JOINED, why, self.people.joined.is_some());
+        }
+    }
+
+    fn keep_roads(&mut self, old: Option<&Self>, troubled: Troubled, notes: &mut Notes<'_>) {
+        let why = match (troubled.single, self.rows.seen) {
+            (true, _) => TROUBLE,
+            (false, 0) => EMPTY,
+            (false, _) => ENDED,
+        };
+        let old_roads = old.map(|old| &old.roads);
         let roads = &mut self.roads;
-        if roads.single.is_none() || roads.history.is_none() || roads.responses.is_none() {
-            let kept = old.map(|old| &old.roads);
-            if let Some(old) = kept {
-                if roads.single.is_none() {
-                    roads.single = old.single;
-                    roads.single_id.clone_from(&old.single_id);
-                    roads.form_fields = old.form_fields;
-                }
-                roads.history = roads.history.or(old.history);
-                roads.responses = roads.responses.or(old.responses);
+        if roads.single.is_none() {
+            if let Some(old) = old_roads {
+                roads.single = old.single;
+                roads.single_id.clone_from(&old.single_id);
+                roads.form_fields = old.form_fields;
             }
-            let kept = kept.is_some_and(|old| old.single.is_some());
-            note(SINGLE, why(troubled.single), kept);
+            notes.add(SINGLE, why, roads.single.is_some());
         }
-        let asked = |traits: &Self| traits.accounts.read + traits.accounts.missing > 0;
-        if self.accounts.read == 0 && (troubled.accounts || !asked(self)) {
-            let kept = old.filter(|old| asked(old));
-            if let Some(old) = kept {
-                self.accounts.clone_from(&old.accounts);
-            }
-            if troubled.accounts || kept.is_some() {
-                note(ACCOUNTS, why(troubled.accounts), kept.is_some());
-            }
+        if roads.history.is_none() {
+            roads.history = old_roads.and_then(|old| old.history);
+            notes.add(HISTORY, why, roads.history.is_some());
         }
-        self.unseen = unseen;
+        if roads.responses.is_none() {
+            roads.responses = old_roads.and_then(|old| old.responses);
+            notes.add(RESPONSES, why, roads.responses.is_some());
+        }
+        if troubled.token {
+            let kept = old_roads.filter(|old| told(&old.token));
+            if let Some(old) = kept {
+                roads.token.clone_from(&old.token);
+            }
+            notes.add(TOKEN, TROUBLE, kept.is_some());
+        }
     }
 }
 
@@ -124,9 +253,15 @@ mod tests {
     use crate::model::ActionName;
 
     const ALL: Troubled = Troubled {
+        larger: true,
+        default_page: true,
+        filter: true,
+        own_record: true,
+        scope: true,
         people: true,
         single: true,
         accounts: true,
+        token: true,
     };
 
     fn learned() -> Traits {
@@ -135,6 +270,7 @@ mod tests {
         traits.people.shown = 3;
         traits.people.own_record = Some(true);
         traits.roads.single = Some(true);
+        traits.roads.history = Some(true);
         traits.roads.responses = Some(true);
         traits.accounts.read = 2;
         traits
@@ -160,13 +296,23 @@ mod tests {
             )
         );
         let parts: Vec<&str> = now.unseen.iter().map(|unseen| &*unseen.what).collect();
-        assert_eq!(parts, ["rows", "people", "single tasks", "accounts"]);
+        assert_eq!(
+            parts,
+            [
+                "rows",
+                "people",
+                "single tasks",
+                "histories",
+                "responses",
+                "accounts"
+            ]
+        );
         // and once more: it is as old as it was
         let mut again = later();
         again.taken_at = Timestamp::from_second(2_000).expect("a time");
         again.keep_unseen(Some(&now), Troubled::default());
         let seen: Vec<_> = again.unseen.iter().map(|unseen| unseen.seen_at).collect();
-        assert_eq!(seen, [Some(Timestamp::UNIX_EPOCH); 4]);
+        assert_eq!(seen, [Some(Timestamp::UNIX_EPOCH); 6]);
     }
 
     #[test]

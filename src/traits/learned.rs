@@ -148,7 +148,7 @@ pub struct Roads {
     pub responses: Option<bool>,
     /// `honoured`, `ignored`, `refused`, `not seen`.
     pub filter: String,
-    /// The token service: `there`, `absent`, `refuses`, `not asked`.
+    /// The token service: `there`, `absent`, `refuses`, `not asked`, `not seen`.
     pub token: String,
 }
 

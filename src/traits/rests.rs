@@ -3,7 +3,7 @@
 use crate::model::ActionName;
 
 use super::file::Traits;
-use super::kept::PEOPLE;
+use super::kept::{PEOPLE, RESPONSES, SINGLE};
 use super::learned::RetryTrait;
 
 /// A trait that an action rests on, and that no probe has seen.
@@ -52,10 +52,20 @@ pub fn missing(traits: &Traits, action: ActionName) -> Option<Missing> {
             "people, whose state and absence a reassignment rests on, were not shown",
             "give the login the right to read users, and run `provtaskd probe`",
         ),
+        ActionName::SetNote | ActionName::ManualComplete if traits.in_trouble(SINGLE) => not(
+            traits.roads.single == Some(true),
+            "a single task, as it is read before it is written to, could not be read: the server was in trouble",
+            "run `provtaskd probe` once more, when it answers",
+        ),
         ActionName::SetNote | ActionName::ManualComplete => not(
             traits.roads.single == Some(true),
             "a single task, as it is read before it is written to, was not shown",
             PROBE,
+        ),
+        ActionName::SetResponse if traits.in_trouble(RESPONSES) => not(
+            traits.roads.responses == Some(true),
+            "the responses that a task allows could not be read: the server was in trouble",
+            "run `provtaskd probe` once more, when it answers",
         ),
         ActionName::SetResponse => not(
             traits.roads.responses == Some(true),

@@ -313,7 +313,7 @@ async fn what_a_guard_refused_while_a_target_was_observed_waits_when_it_is_enfor
 }
 
 /// Stands between daemon and simulator as a front end does; `change` may answer in its place, or alter what came.
-async fn between(
+pub async fn between(
     origin: String,
     change: impl Fn(&crate::client_stub::Seen, &str) -> Option<(&'static str, String)>
     + Send

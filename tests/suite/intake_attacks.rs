@@ -1,6 +1,7 @@
 //! What must not be taken, against the real binary: forged, late, repeated, oversized, slow, compressed and ambiguous requests; after each of them nothing waits to be read. The rows of docs/security.md name these tests.
 
-use std::io::Write as _;
+use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -223,6 +224,36 @@ async fn slow_senders_are_cut_off_and_keep_nobody_away_for_long() {
     stream.write_all(&event.body[..5]).expect("sent");
     let (status, text) = answer(&mut stream);
     assert_eq!(status, 408, "{text}");
+    over(drill).await;
+}
+
+/// The headers of a replay come while its timestamp still lets it in, its body after that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_whose_body_comes_late_is_not_taken() {
+    let drill = taking(HIDDEN, "").await;
+    let at = address(&drill);
+    // two seconds before it is too old
+    let stamp = wall() - 298;
+    let event = Event::signed("held-back", stamp, BODY, SECRET);
+    assert_eq!(event.send(&at).0, 202);
+    assert_eq!(event.send(&at).0, 200, "a duplicate");
+    let held = event.with("expect", "100-continue");
+    let mut stream = TcpStream::connect(&at).expect("connected");
+    stream.write_all(&held.start()).expect("sent");
+    // the daemon has looked at the headers once it asks for the body
+    let mut word = [0; 25];
+    stream.read_exact(&mut word).expect("an answer");
+    assert_eq!(&word, b"HTTP/1.1 100 Continue\r\n\r\n");
+    while wall() <= stamp + 301 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    stream.write_all(&held.body).expect("sent");
+    let (status, text) = answer(&mut stream);
+    assert_eq!(status, 401, "{text}");
+    assert!(text.contains("too_late"), "{text}");
+    assert_eq!(count(&standing(&drill), "refused", "too_late"), 1);
+    let log = fs::read_to_string(drill.store().join("intake/hints.log")).expect("hints");
+    assert_eq!(log.matches("\"took\"").count(), 1, "{log}");
     over(drill).await;
 }
 

@@ -120,6 +120,7 @@ mod policy_memo;
 mod policy_set;
 mod probe;
 mod probe_retry;
+mod probe_trouble;
 mod readme;
 mod reads_budget;
 mod records_old;

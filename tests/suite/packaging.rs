@@ -1,6 +1,6 @@
 //! What the packages are made of: man pages in step with the command line, files that exist, and scripts that start nothing and never delete a store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -246,6 +246,75 @@ fn an_upgrade_restarts_only_what_runs_and_can_go_on() {
             let (said, calls) = host.run(script, &[arg], &["RUNS"]);
             assert_eq!((said.as_str(), calls.as_str()), ("", ""), "{script} {arg}");
         }
+    }
+}
+
+/// Names of secrets of the daemon's directory, as the manual gives them; not the key that signs anchors.
+fn secrets_of_the_manual() -> BTreeSet<String> {
+    let keys = ["password_file", "credential", "secret_file", "client_key"];
+    let mut found = BTreeSet::new();
+    let pages =
+        ["configuration", "install", "intake", "operations"].map(|name| format!("docs/{name}.md"));
+    let deploy = ["README.md", "provtaskd.service", "provtaskd-report.service"];
+    let deploy = deploy.map(|name| format!("examples/deploy/{name}"));
+    for page in pages.iter().chain(&deploy) {
+        for line in read(page).lines() {
+            // a row of the manual, or a line of a configuration
+            let row = line.trim_start_matches(['|', ' ', '`', '#']);
+            if keys.iter().any(|key| row.starts_with(key)) {
+                let quoted = line.split('"').skip(1).step_by(2);
+                found.extend(quoted.map(str::to_owned));
+            }
+            let named = line.split("/etc/provtaskd/").skip(1).filter_map(|rest| {
+                let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "-_".contains(c)));
+                let name = &rest[..end.unwrap_or(rest.len())];
+                ["password", "secret"]
+                    .iter()
+                    .any(|word| name.contains(word))
+                    .then(|| name.to_owned())
+            });
+            found.extend(named);
+        }
+    }
+    found
+}
+
+#[test]
+fn a_purge_takes_the_secrets_that_the_manual_names_and_no_other_file() {
+    let secrets = secrets_of_the_manual();
+    for name in ["oig-password", "password", "smtp-password", "intake-secret"] {
+        assert!(secrets.contains(name), "{name} is not found: {secrets:?}");
+    }
+    let own = ["anchor.key", "client.pem", "my-password", "password.old"];
+    let host = Host::new();
+    for name in secrets.iter().map(String::as_str).chain(own) {
+        fs::write(host.path("etc/provtaskd").join(name), "secret").expect("written");
+    }
+    fs::remove_file(host.path("etc/provtaskd/provtaskd.toml")).expect("as dpkg does");
+    let (said, _) = host.run("postrm", &["purge"], &[]);
+    let left: BTreeSet<String> = fs::read_dir(host.path("etc/provtaskd"))
+        .expect("it stays")
+        .map(|entry| entry.expect("an entry").file_name())
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(left, own.map(str::to_owned).into(), "{said}");
+    assert!(said.contains("holds files of yours and stays"), "{said}");
+    for name in own {
+        fs::remove_file(host.path("etc/provtaskd").join(name)).expect("removed");
+    }
+    host.run("postrm", &["purge"], &[]);
+    assert!(!host.path("etc/provtaskd").exists());
+    // and each has its mode as long as it is there, and is named where it is said what goes
+    let modes = read("examples/deploy/tmpfiles.d/provtaskd.conf");
+    let removal = read("docs/install.md");
+    let (_, removal) = removal.split_once("## Removal").expect("a chapter");
+    for name in &secrets {
+        let line = format!("z /etc/provtaskd/{name} 0600 ");
+        assert!(modes.contains(&line), "{name} has no mode");
+        assert!(
+            removal.contains(&format!("`{name}`")),
+            "{name} is not said to go"
+        );
     }
 }
 

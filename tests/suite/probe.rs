@@ -476,3 +476,80 @@ async fn a_simulator_takes_on_the_traits_of_a_probed_server() {
         assert!((skew(&probed) - skew(&like)).abs() < 5_000, "{set}");
     }
 }
+
+/// What a simulator prints until it listens, made like these traits.
+fn printed(house: &House, traits: &Value) -> String {
+    use std::io::BufRead as _;
+    let dir = house.dir.path();
+    fs::write(dir.join("like.json"), traits.to_string()).expect("written");
+    fs::write(dir.join("world.toml"), WORLD).expect("written");
+    let args = "sim --scenario world.toml --traits like.json --bind 127.0.0.1:0";
+    let args: Vec<&str> = args.split(' ').collect();
+    let mut sim = house
+        .command(&args)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("started");
+    let lines = std::io::BufReader::new(sim.stdout.take().expect("its output")).lines();
+    let lines = lines.map(|line| line.expect("text"));
+    let said: Vec<String> = lines.take_while(|line| line != "try:").collect();
+    sim.kill().expect("killed");
+    sim.wait().expect("reaped");
+    said.join("\n")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_simulator_does_not_take_on_of_a_probed_server_is_printed() {
+    let (house, probed) = of("", "", "").await;
+    let said = printed(&house, &probed);
+    assert!(!said.contains("not taken on"), "{said}");
+    for (part, name, value, line) in [
+        (
+            "roads",
+            "filter",
+            "\"ignored\"",
+            "a filter of the list that is ignored",
+        ),
+        (
+            "roads",
+            "token",
+            "\"refuses\"",
+            "a token service that refuses",
+        ),
+        (
+            "paging",
+            "next",
+            "\"other\"",
+            "a next link that names no offset",
+        ),
+        ("paging", "foreign_links", "true", "links to another host"),
+        (
+            "paging",
+            "total",
+            "\"counted\"",
+            "a totalResult that is counted",
+        ),
+        ("paging", "default_rows", "25", "25 rows of a page without"),
+        (
+            "scope",
+            "roles",
+            "null",
+            "roles of the login that are not shown",
+        ),
+        ("people", "shown", "0", "people who are not shown"),
+        ("people", "joined", "false", "asked for together"),
+    ] {
+        let mut other = probed.clone();
+        other[part][name] = serde_json::from_str(value).expect("JSON");
+        let said = printed(&house, &other);
+        let lines = said.lines().filter(|line| line.contains("not taken on"));
+        let lines: Vec<&str> = lines.collect();
+        assert!(
+            lines.len() == 1 && lines[0].contains(line),
+            "{part}.{name}: {said}"
+        );
+    }
+    let mut untold = probed.clone();
+    untold["retry"] = serde_json::json!({"lineage": "not told", "answered_ms": null, "runs": "not told", "settled_secs": null, "outcome": "unknown"});
+    assert!(printed(&house, &untold).contains("not taken on: how work goes on after a retry"));
+}

@@ -372,6 +372,14 @@ async fn after_a_kill_only_what_is_missing_is_asked_for() {
         answered.is_subset(&third),
         "the check sees what is asked again"
     );
+    // and what was taken over is counted with what was read
+    let whole: Value = serde_json::from_str(
+        &fs::read_to_string(house.dir.path().join("r.json")).expect("written"),
+    )
+    .expect("JSON");
+    for what in ["accounts", "accounts_read", "people", "people_read"] {
+        assert_eq!(report["reads"][what], whole["reads"][what], "{what}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

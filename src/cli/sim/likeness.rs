@@ -2,7 +2,8 @@
 
 use crate::sim::Scenario;
 use crate::sim::scenario::{DateForm, ListOrder, ListScope};
-use crate::traits::{Counts, Traits};
+use crate::sim::world::RunMode;
+use crate::traits::{Counts, RetryTrait, Traits, continues};
 
 /// Whichever comes most often.
 fn most(counts: &Counts) -> &str {
@@ -81,18 +82,24 @@ pub fn take_on(scenario: &mut Scenario, probed: &Traits) -> Vec<String> {
     if probed.scope.shows == "wider" {
         scenario.server.list_scope = ListScope::Everybody;
     }
-    match probed.retry.as_ref().map(|retry| &*retry.lineage) {
-        Some("successor with link") => {
-            for target in &mut scenario.target {
-                target.link_successor = true;
-            }
-        }
-        Some("successor without link") => {
-            for target in &mut scenario.target {
-                target.link_successor = false;
-            }
-        }
-        _ => {}
+    if let Some(retry) = &probed.retry {
+        after_retry(scenario, retry, &mut left);
+    }
+    of_pages(probed, &mut left);
+    if rows.seen > 0 && probed.scope.roles.is_none() {
+        left.push("roles of the login that are not shown".to_owned());
+    }
+    let people = &probed.people;
+    if people.asked > 0 && people.shown == 0 {
+        left.push("people who are not shown".to_owned());
+    } else if people.joined == Some(false) {
+        left.push("people who can't be asked for together".to_owned());
+    }
+    if people.own_record == Some(false) {
+        left.push("a login whose own record is not shown".to_owned());
+    }
+    if !people.unknown.is_empty() {
+        left.push("states of people that provtaskd does not know".to_owned());
     }
     for (road, there) in [
         ("single tasks", probed.roads.single),
@@ -103,8 +110,109 @@ pub fn take_on(scenario: &mut Scenario, probed: &Traits) -> Vec<String> {
             left.push(format!("{road} that are not shown"));
         }
     }
-    if probed.roads.token == "absent" {
-        left.push("no token service".to_owned());
+    match &*probed.roads.token {
+        "absent" => left.push("no token service".to_owned()),
+        "refuses" => left.push("a token service that refuses the login".to_owned()),
+        _ => {}
+    }
+    match &*probed.roads.filter {
+        "ignored" => left.push("a filter of the list that is ignored".to_owned()),
+        "refused" => left.push("a filter of the list that is refused".to_owned()),
+        _ => {}
     }
     left
+}
+
+/// How a task's work goes on after a retry, and what a call takes.
+fn after_retry(scenario: &mut Scenario, retry: &RetryTrait, left: &mut Vec<String>) {
+    if !continues(retry) {
+        left.push("how work goes on after a retry, which the probed one has not told".to_owned());
+    }
+    let told = continues(retry).then_some(&*retry.lineage);
+    let (inside, after) = (
+        retry.runs == "inside the call",
+        retry.runs == "after the answer",
+    );
+    for target in &mut scenario.target {
+        if let Some(word) = told {
+            target.same_id = word == "same id";
+            target.link_successor = word == "successor with link";
+        }
+        if inside {
+            target.run = RunMode::InCall;
+            target.call_ms = retry.answered_ms.unwrap_or(target.call_ms);
+        } else if after {
+            target.run = RunMode::Later;
+        }
+    }
+}
+
+/// What the list's pages say of themselves is the simulator's own.
+fn of_pages(probed: &Traits, left: &mut Vec<String>) {
+    let (paging, order) = (&probed.paging, &probed.order);
+    let mut say = |there: bool, what: &str| {
+        if there {
+            left.push(what.to_owned());
+        }
+    };
+    say(paging.next == "other", "a next link that names no offset");
+    say(paging.next == "none", "pages without a next link");
+    say(paging.foreign_links, "links to another host");
+    say(paging.total == "counted", "a totalResult that is counted");
+    say(paging.total == "absent", "a totalResult that is left out");
+    let moves = order.repeatable == Some(false);
+    say(
+        paging.pages == "unstable" && !moves,
+        "pages that are unstable",
+    );
+    say(
+        order.by == "none" && !moves,
+        "an order of the list that is none of its own",
+    );
+    if let Some(why) = &paging.contradiction {
+        say(true, &format!("how the list contradicts itself ({why})"));
+    }
+    if let Some(rows) = paging.default_rows.filter(|rows| *rows != 10) {
+        say(true, &format!("{rows} rows of a page without `limit`"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_retry_goes_on_as_it_did_and_its_call_takes_as_long() {
+        let of = |lineage: &str, runs: &str| {
+            let text = "name = \"x\"\nseed = 1\n[[target]]\nname = \"AD\"\nlink_successor = true\n";
+            let mut scenario = Scenario::from_toml(text).expect("a scenario");
+            let retry = RetryTrait {
+                lineage: lineage.to_owned(),
+                answered_ms: Some(60_000),
+                slowest_ms: None,
+                answers: 1,
+                runs: runs.to_owned(),
+                settled_secs: None,
+                outcome: "completed".to_owned(),
+            };
+            let mut left = Vec::new();
+            after_retry(&mut scenario, &retry, &mut left);
+            let target = scenario.target.remove(0);
+            let inside = matches!(target.run, RunMode::InCall);
+            let how = (target.same_id, target.link_successor);
+            (how, inside, target.call_ms, left.len())
+        };
+        let (inside, after) = ("inside the call", "after the answer");
+        assert_eq!(of("same id", inside), ((true, false), true, 60_000, 0));
+        assert_eq!(
+            of("successor with link", after),
+            ((false, true), false, 0, 0)
+        );
+        assert_eq!(
+            of("successor without link", after),
+            ((false, false), false, 0, 0)
+        );
+        // what was not told stays as the scenario has it, and is said
+        assert_eq!(of("not told", "not told"), ((false, true), true, 0, 1));
+    }
 }

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Collector, Known};
 use crate::daemon::cache::{Dated, ProcessEntry};
-use crate::daemon::watch::{ACCOUNTS, Reading};
+use crate::daemon::watch::Reading;
 use crate::model::facts::UserStatus;
 use crate::model::standing::Standing;
 use crate::model::{Login, ProcessKey};
@@ -57,7 +57,10 @@ impl Collector<'_> {
         wanted: Vec<Wanted>,
         until: Timestamp,
     ) -> Result<(), OigError> {
-        self.cache.begin(ACCOUNTS, wanted.len());
+        if let Some(watch) = self.cache.watched_mut() {
+            watch.wants(wanted.iter().map(|one| one.key.clone()));
+        }
+        self.cache.begin("accounts", wanted.len());
         let began = self.clock.now();
         let mut wanted = wanted.into_iter();
         while let Some(one) = wanted.next() {

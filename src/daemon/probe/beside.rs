@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Prober, must_stop};
+use super::{Answer, Prober, must_stop};
 use crate::daemon::DaemonError;
 use crate::model::facts::UserStatus;
 use crate::model::hash::FastSet;
@@ -16,6 +16,8 @@ use crate::traits::{is_finished_row, rows_of};
 
 /// People who are asked for at once.
 const PEOPLE: usize = 15;
+/// Tasks that are tried before one road to them is called not there: each may have ended since it was listed.
+const TRIES: usize = 3;
 /// What is asked of them.
 const FIELDS: &str = "usr_key,User Login,Status";
 /// The logins and the role that may do everything.
@@ -25,20 +27,24 @@ const ALMIGHTY_ROLE: &str = "SYSTEM ADMINISTRATORS";
 impl Prober {
     pub(super) async fn people(&mut self) -> Result<(), DaemonError> {
         let me = self.settings.server.login.clone();
-        let troubles = self.troubles;
-        let own = self.users("the login's own record", &[&me]).await?;
-        let mine = own.and_then(|mut found| found.remove(me.as_str()));
-        self.traits.people.own_record = self.told(troubles, mine.is_some());
+        let mut own = self.users("the login's own record", &[&me]).await?;
+        let mine = own.found.remove(me.as_str());
+        self.traits.people.own_record = mine.as_ref().map(|_| true).or(own.told.map(|_| false));
+        let mut troubled = self.traits.people.own_record.is_none();
+        self.troubled.own_record = troubled;
         if let Some((key, status)) = mine {
             self.states([status].into_iter().flatten());
             self.own_key = key;
         }
         if let Some(key) = self.own_key.clone() {
             let path = roles_path(&key);
-            if let Some(look) = self.try_look("the login's roles", &path).await? {
-                self.traits.scope.roles = roles(&look.body);
+            match self.try_look("the login's roles", &path).await? {
+                Answer::Seen(look) => self.traits.scope.roles = roles(&look.body),
+                Answer::No { .. } => {}
+                Answer::Trouble => troubled = true,
             }
         }
+        self.troubled.scope = troubled;
         let whom: BTreeSet<Login> = self
             .tasks
             .iter()
@@ -52,7 +58,8 @@ impl Prober {
         if asked.is_empty() {
             return Ok(());
         }
-        let found = self.users("users", &asked).await?.unwrap_or_default();
+        let Shown { found, told } = self.users("users", &asked).await?;
+        self.troubled.people = told.is_none();
         let shown: Vec<&&Login> = asked
             .iter()
             .filter(|login| found.contains_key(login.as_str()))
@@ -67,9 +74,10 @@ impl Prober {
                 .find(|login| !found.contains_key(login.as_str()));
             if let Some(login) = missing {
                 let single = self.users("users", &[login]).await?;
-                let shown = single.is_some_and(|found| found.contains_key(login.as_str()));
+                let shown = single.found.contains_key(login.as_str());
                 self.traits.people.shown += u64::from(shown);
-                self.traits.people.joined = shown.then_some(false);
+                self.traits.people.joined = (shown && told.is_some()).then_some(false);
+                self.troubled.people |= single.told.is_none();
             }
         }
         self.states(found.into_values().filter_map(|(_, status)| status));
@@ -86,8 +94,8 @@ impl Prober {
         }
     }
 
-    /// Those of these people whom the server shows, over all pages; `None` where it can't be asked so.
-    async fn users(&mut self, what: &str, whom: &[&Login]) -> Result<Option<Users>, DaemonError> {
+    /// Those of these people whom the server shows, over all pages.
+    async fn users(&mut self, what: &str, whom: &[&Login]) -> Result<Shown, DaemonError> {
         let asked: Vec<String> = whom
             .iter()
             // whom a filter can't name is not asked for
@@ -98,12 +106,20 @@ impl Prober {
             encode(&asked.join(" or ")),
             encode(FIELDS)
         );
-        let (mut found, mut offset) = (Users::new(), 1);
+        let (mut found, mut offset, mut told) = (Users::new(), 1, Some(true));
         // a page holds one at least
         for _ in whom {
             let path = format!("/users?offset={offset}&{query}");
-            let Some(look) = self.try_look(what, &path).await? else {
-                return Ok((offset > 1).then_some(found));
+            let look = match self.try_look(what, &path).await? {
+                Answer::Seen(look) => look,
+                Answer::No { .. } => {
+                    told = Some(offset > 1);
+                    break;
+                }
+                Answer::Trouble => {
+                    told = None;
+                    break;
+                }
             };
             let rows = rows_of(&look.body, "users").len();
             found.extend(users(&look));
@@ -112,17 +128,22 @@ impl Prober {
             }
             offset += rows;
         }
-        Ok(Some(found))
+        Ok(Shown { found, told })
     }
 
     pub(super) async fn single(&mut self) -> Result<(), DaemonError> {
-        let Some(id) = self.ids().next().cloned() else {
-            return Ok(());
-        };
-        let path = format!("/provtasks/{}", encode(id.as_str()));
-        let troubles = self.troubles;
-        let look = self.try_look("a task", &path).await?;
-        self.traits.roads.single = self.told(troubles, look.is_some());
+        let ids: Vec<TaskId> = self.ids().cloned().collect();
+        // not neighbours, which end together
+        let mut of = vec![0, ids.len().saturating_sub(1), ids.len() / 2];
+        of.dedup();
+        let mut tasks: Vec<TaskId> = Vec::new();
+        for id in of.into_iter().filter_map(|at| ids.get(at)) {
+            if !tasks.contains(id) {
+                tasks.push(id.clone());
+            }
+        }
+        let (told, look) = self.road("a task", "", &mut tasks).await?;
+        self.traits.roads.single = told;
         if let Some(look) = look {
             let form = look.body.get("formFields");
             let fields = match form {
@@ -133,17 +154,38 @@ impl Prober {
             self.traits.roads.form_fields = u64::try_from(fields).unwrap_or(u64::MAX);
             self.traits.roads.single_id = word_of(look.body.get("id")).to_owned();
         }
-        let troubles = self.troubles;
-        let history = self
-            .try_look("its history", &format!("{path}/history"))
-            .await?;
-        self.traits.roads.history = self.told(troubles, history.is_some());
-        let troubles = self.troubles;
-        let responses = self
-            .try_look("its responses", &format!("{path}/responses"))
-            .await?;
-        self.traits.roads.responses = self.told(troubles, responses.is_some());
+        let (told, _) = self.road("its history", "/history", &mut tasks).await?;
+        self.traits.roads.history = told;
+        let (told, _) = self.road("its responses", "/responses", &mut tasks).await?;
+        self.traits.roads.responses = told;
         Ok(())
+    }
+
+    /// Whether a road to tasks is there, with the answer of one. The task that has answered comes first from then on.
+    async fn road(
+        &mut self,
+        what: &str,
+        road: &str,
+        tasks: &mut [TaskId],
+    ) -> Result<(Option<bool>, Option<Look>), DaemonError> {
+        let (mut refused, mut gone) = (false, 0);
+        for at in 0..tasks.len().min(TRIES) {
+            let path = format!("/provtasks/{}{road}", encode(tasks[at].as_str()));
+            match self.try_look(what, &path).await? {
+                Answer::Seen(look) => {
+                    tasks.swap(0, at);
+                    return Ok((Some(true), Some(look)));
+                }
+                Answer::No { gone: true } => gone += 1,
+                Answer::No { gone: false } => refused = true,
+                Answer::Trouble => {
+                    self.troubled.single = true;
+                    return Ok((None, None));
+                }
+            }
+        }
+        // one task alone that is not there may have ended
+        Ok(((refused || gone > 1).then_some(false), None))
     }
 
     pub(super) async fn accounts(&mut self) -> Result<(), DaemonError> {
@@ -158,10 +200,16 @@ impl Prober {
         let listed: FastSet<TaskId> = self.ids().cloned().collect();
         for key in keys {
             let path = format!("/provprocesses/{}", encode(key.as_str()));
-            let troubles = self.troubles;
-            let Some(look) = self.try_look("an account", &path).await? else {
-                self.traits.accounts.missing += u64::from(troubles == self.troubles);
-                continue;
+            let look = match self.try_look("an account", &path).await? {
+                Answer::Seen(look) => look,
+                Answer::No { .. } => {
+                    self.traits.accounts.missing += 1;
+                    continue;
+                }
+                Answer::Trouble => {
+                    self.troubled.accounts = true;
+                    continue;
+                }
             };
             let tasks = self.client.tasks_of(&look, "provisionProcessTaskTOList");
             let rows = rows_of(&look.body, "provisionProcessTaskTOList");
@@ -193,7 +241,10 @@ impl Prober {
                 Ok(TokenService::Absent) => "absent",
                 Ok(TokenService::Refuses) => "refuses",
                 Err(error) if must_stop(&error) && error.is_login() => return Err(error.into()),
-                Err(_) => "absent",
+                Err(_) => {
+                    self.troubled.token = true;
+                    "not seen"
+                }
             }
         };
         self.traits.roads.token = word.to_owned();
@@ -280,6 +331,13 @@ fn word_of(id: Option<&Value>) -> &'static str {
 
 /// Key and state as sent, by login.
 type Users = BTreeMap<String, (Option<UserKey>, Option<String>)>;
+
+/// Who was shown.
+struct Shown {
+    found: Users,
+    /// Whether they may be asked for so; `None`: the server was in trouble before all of them were read.
+    told: Option<bool>,
+}
 
 /// True where a page says that another one follows.
 fn has_more(body: &Value) -> bool {

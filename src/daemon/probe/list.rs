@@ -227,8 +227,13 @@ impl Prober {
                 Err(error) if must_stop(&error) && !matches!(error, OigError::Timeout { .. }) => {
                     return Err(error.into());
                 }
-                Err(_) => {
+                // more than server.max_body is so each time
+                Err(error) if error.is_a_no() || matches!(error, OigError::TooLarge { .. }) => {
                     self.traits.paging.refused_at = Some(limit);
+                    return Ok(());
+                }
+                Err(_) => {
+                    self.troubled.larger = true;
                     return Ok(());
                 }
             };
@@ -258,7 +263,10 @@ impl Prober {
             }
             Ok(_) => Ok(()),
             Err(error) if must_stop(&error) => Err(error.into()),
-            Err(_) => Ok(()),
+            Err(error) => {
+                self.troubled.default_page = !error.is_a_no();
+                Ok(())
+            }
         }
     }
 
@@ -281,7 +289,11 @@ impl Prober {
             Ok(page) if page.tasks.is_empty() => "not seen",
             Ok(_) => "ignored",
             Err(error) if must_stop(&error) => return Err(error.into()),
-            Err(_) => "refused",
+            Err(error) if error.is_a_no() => "refused",
+            Err(_) => {
+                self.troubled.filter = true;
+                "not seen"
+            }
         };
         self.traits.roads.filter = word.to_owned();
         Ok(())

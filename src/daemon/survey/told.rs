@@ -124,7 +124,7 @@ impl Surveyor {
             .iter()
             .filter(|login| cache.has_answer(login) && cache.person(login).value().is_none());
         let watch = cache.watched();
-        let accounts = watch.map_or(0, Watch::accounts_wanted);
+        let accounts = || watch.into_iter().flat_map(Watch::wanted);
         Reads {
             pages: u64::from(listed.pages),
             requests: self.bench.client.requests().reads,
@@ -136,8 +136,8 @@ impl Surveyor {
             people_not_shown: count(not_shown.count()),
             roles: roles.owning,
             roles_read: roles.told,
-            accounts,
-            accounts_read: accounts.min(count(cache.accounts().count())),
+            accounts: count(accounts().count()),
+            accounts_read: count(accounts().filter(|key| cache.has_account(key)).count()),
             taken_over: self.taken_over,
         }
     }

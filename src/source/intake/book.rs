@@ -181,10 +181,14 @@ impl Book {
 
     /// Whether an event may be taken after those that are taken together with it.
     pub fn may(&self, coming: &Coming, together: &mut Together, now: i64) -> May {
-        if let Some((print, _)) = &coming.event {
+        if let Some((print, until)) = &coming.event {
             let before = self.events.get(print).is_some_and(|until| *until >= now);
             if before || together.events.contains(print) {
                 return May::Known;
+            }
+            // whether it was taken before is not known any more
+            if *until < now {
+                return May::Not(Cause::TooLate);
             }
             if self.events.len() + together.events.len() >= EVENTS_MAX {
                 return May::Not(Cause::Busy);

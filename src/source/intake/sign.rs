@@ -9,6 +9,9 @@ use crate::model::hmac::{hmac_sha256, same};
 /// Seconds by which a timestamp may be away from our clock, either way.
 pub const TOLERANCE: i64 = 300;
 
+/// Seconds for which an id is remembered beyond that: what was judged in time may be written a little later.
+const MARGIN: i64 = 60;
+
 /// The longest id of an event.
 const ID_MAX: usize = 128;
 /// The longest signature header.
@@ -72,9 +75,9 @@ impl Signed {
         Ok(())
     }
 
-    /// Until when the id has to be remembered: as long as the event would be taken by its timestamp.
+    /// Until when the id is remembered, and the event may be taken at all: longer than its timestamp lets it in.
     pub fn until(&self) -> i64 {
-        self.at.saturating_add(TOLERANCE)
+        self.at.saturating_add(TOLERANCE + MARGIN)
     }
 
     /// Whether one of the signatures is right under one of the secrets. All are compared, whatever is found.
@@ -169,7 +172,7 @@ mod tests {
         assert_eq!(signed.check_time(700), Ok(()));
         assert_eq!(signed.check_time(1301), Err(Cause::TooLate));
         assert_eq!(signed.check_time(699), Err(Cause::TooEarly));
-        // the last second at which it would be taken
-        assert_eq!(signed.until(), 1300);
+        // longer than it would be taken by its time
+        assert_eq!(signed.until(), 1360);
     }
 }
