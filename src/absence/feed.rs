@@ -64,9 +64,9 @@ pub enum FeedProblem {
         /// `absence.feed_max_age`.
         limit_hours: i64,
     },
-    /// The file breaks off in the middle of a row: it is being written, or was not written whole.
+    /// The file breaks off in a row, or may have: it is being written, was not written whole, or an editor has left out the last line end.
     #[error(
-        "{place}: the absence feed breaks off in this row; it was not taken, and the last good reading stands for as long as absence.feed_max_age allows; write the file beside its place and rename it"
+        "{place}: the absence feed breaks off in this row: no line end follows it (or a quote in it is never closed), and half a row can look like a whole one; the file was not taken, and the last good reading stands for as long as absence.feed_max_age allows; if the row is whole, put a line end behind it, which many editors leave out, and let whatever writes the file write it beside its place and rename it"
     )]
     Cut {
         /// File name and line.
