@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use super::anchor::Anchoring;
 use super::another::Another;
 use super::evaluate::{Behind, Bench, CycleError, Evaluated};
+use super::failing::Failing;
 use super::feed::Absences;
 use super::hinted::hint;
 use super::instance::Instance;
@@ -136,8 +137,10 @@ pub struct Last {
     pub seen: Seen,
     /// What is not done at present, by reason.
     pub refusals: BTreeMap<RefusalReason, u64>,
-    /// Tasks left alone because their policy failed.
+    /// Tasks left alone because their policy failed, in the last cycle.
     pub faults: u64,
+    /// All of which the last decision was such a fault.
+    pub failing: Failing,
     /// Cycles since start.
     pub cycles: u64,
     /// Failed cycles in a row.

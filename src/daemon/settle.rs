@@ -284,6 +284,7 @@ impl Core {
         for fault in &found.faults {
             tracing::warn!(fault = %fault, "a policy failed; its tasks are left alone");
         }
+        self.last.failing.take(self.policies.hash(), &found);
         if found.epoch != self.epoch {
             // an order or a reload came while it was worked out: what is wanted may not be any more
             tracing::info!(

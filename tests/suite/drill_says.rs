@@ -1,0 +1,128 @@
+//! Drills of what a person is told before and after an order: no word about what was not asked yet, and none that the daemon's own work has made untrue.
+
+use serde_json::Value;
+
+use crate::drill::{Drill, Setup};
+use crate::drill_ops::STEADY;
+
+const LEAVE: &str = "fn decide(task, facts) {\n  leave(\"all\")\n}\n";
+const WRONG: &str =
+    "# cases\n\n[[case]]\nname = \"but not this\"\nexpect = { verdict = \"retry\" }\n";
+/// It compiles, and fails with each task.
+const FAILS: &str = "fn decide(task, facts) {\n  let n = 1;\n  n.nothing_of_this_name()\n}\n";
+
+fn status(drill: &Drill) -> Value {
+    drill.json(&["status", "--json"])
+}
+
+/// Exit code and standard error of a release.
+fn release(drill: &Drill, more: &[&str]) -> (Option<i32>, String) {
+    let now = status(drill);
+    let hash = now["policy_hash"].as_str().expect("a policy set");
+    let all = [
+        &[
+            "policy", "release", hash, "--person", "Drill", "--word", "D-1",
+        ][..],
+        more,
+    ]
+    .concat();
+    let output = drill.cli(&all);
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
+}
+
+fn in_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_set_whose_own_cases_fail_is_released_only_by_somebody_who_says_that_he_knows() {
+    let mut drill = Setup::of(STEADY)
+        .file("own/10-a.rhai", LEAVE)
+        .file("own/10-a.test.toml", WRONG)
+        .config("[policy]\ndir = \"own\"")
+        .start()
+        .await;
+    for running in [false, true] {
+        if running {
+            drill.daemon();
+            drill.run_for("1m").await;
+        }
+        let (code, said) = release(&drill, &[]);
+        assert_ne!(code, Some(0), "{said}");
+        assert!(
+            said.contains("10-a.test.toml:3") && said.contains("but not this"),
+            "{said}"
+        );
+        assert!(said.contains("--despite-failing-cases"), "{said}");
+        assert_eq!(status(&drill)["policy_released"], Value::Null);
+    }
+    let (code, said) = release(&drill, &["--despite-failing-cases"]);
+    assert_eq!(code, Some(0), "{said}");
+    let word = status(&drill)["policy_released"]["word"].to_string();
+    assert!(
+        word.contains("D-1") && word.contains("10-a.test.toml:3"),
+        "it is on record: {word}"
+    );
+    // mended, it needs no such word
+    drill.write("own/10-a.test.toml", &WRONG.replace("retry", "leave"));
+    let (code, said) = release(&drill, &[]);
+    assert_eq!(code, Some(0), "{said}");
+    drill.judged_elsewhere();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_policy_that_fails_is_told_as_a_fault_and_its_set_is_not_released_unawares() {
+    let mut drill = Setup::of(STEADY)
+        .file("own/10-a.rhai", FAILS)
+        .config("[policy]\ndir = \"own\"")
+        .start()
+        .await;
+    drill.daemon();
+    drill.run_for("1m").await;
+    // also where nothing has changed since, and nothing is decided anew
+    for span in ["1m", "30m"] {
+        drill.run_for(span).await;
+        let inbox = drill.inbox();
+        let fault = inbox.iter().find(|item| item["why"] == "policy_fault");
+        let fault = fault.unwrap_or_else(|| panic!("no fault: {inbox:#?}"));
+        let text = fault["text"].as_str().expect("a text");
+        assert!(
+            text.contains("10-a.rhai:3") && text.contains("nothing_of_this_name"),
+            "{text}"
+        );
+        assert_eq!(fault["count"], 10, "{fault:#}");
+        assert!(
+            !inbox.iter().any(|item| item["why"] == "asked"),
+            "{inbox:#?}"
+        );
+        assert_eq!(status(&drill)["policy_faults"], 10);
+        let words = in_one_line(&drill.done(&["status"]));
+        assert!(
+            words.contains("10 tasks") && words.contains("10-a.rhai:3"),
+            "{words}"
+        );
+    }
+    let (code, said) = release(&drill, &[]);
+    assert_ne!(code, Some(0), "{said}");
+    assert!(
+        said.contains("10-a.rhai:3") && said.contains("--despite-failing-cases"),
+        "{said}"
+    );
+    let (code, said) = release(&drill, &["--despite-failing-cases"]);
+    assert_eq!(code, Some(0), "{said}");
+    // mended: nothing of it is left
+    drill.write("own/10-a.rhai", LEAVE);
+    drill.done(&["reload"]);
+    drill.run_for("10m").await;
+    assert_eq!(status(&drill)["policy_faults"], 0);
+    assert!(
+        !drill
+            .inbox()
+            .iter()
+            .any(|item| item["why"] == "policy_fault")
+    );
+    drill.judged_elsewhere();
+}
