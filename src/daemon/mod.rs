@@ -24,6 +24,7 @@ mod govern;
 mod hinted;
 mod instance;
 mod justify;
+mod left_rows;
 mod lists;
 mod login;
 mod lost;

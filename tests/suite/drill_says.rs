@@ -126,3 +126,60 @@ async fn a_policy_that_fails_is_told_as_a_fault_and_its_set_is_not_released_unaw
     );
     drill.judged_elsewhere();
 }
+
+/// A node of the server shows the list as it was before the retries: what it shows is told, and that it is done with.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_a_successor_has_replaced_is_in_the_plan_as_long_as_a_list_shows_it() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let mut drill = Setup::of(STEADY).start().await;
+    let frozen = std::sync::Arc::new(AtomicBool::new(false));
+    let is_frozen = std::sync::Arc::clone(&frozen);
+    let first: std::sync::Mutex<std::collections::HashMap<String, String>> =
+        std::sync::Mutex::default();
+    crate::drill_front::behind(&drill, move |seen, text| {
+        if seen.method != "GET" || !seen.path.contains("/provtasks?") {
+            return None;
+        }
+        let mut first = first.lock().expect("a lock");
+        let then = first.entry(seen.path.clone()).or_insert(text.to_owned());
+        is_frozen
+            .load(Ordering::SeqCst)
+            .then(|| ("200 OK", then.clone()))
+    })
+    .await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    let before = drill.json(&["plan", "--json"]);
+    let ids = |plan: &Value| -> Vec<String> {
+        let items = plan["items"].as_array().expect("items").iter();
+        items
+            .map(|item| item["task"].as_str().expect("an id").to_owned())
+            .collect()
+    };
+    let all = ids(&before);
+    assert_eq!(all.len(), 10, "{before:#}");
+    drill.approve_backlog();
+    drill.run_for("1h").await;
+    frozen.store(true, Ordering::SeqCst);
+    let plan = drill.json(&["plan", "--json"]);
+    assert_eq!(plan["visible"], 10, "{plan:#}");
+    assert_eq!(ids(&plan), all, "every item: {plan:#}");
+    let one = &plan["items"][0];
+    assert_eq!(one["refusals"][0]["reason"], "successor_known", "{one:#}");
+    let text = in_one_line(&drill.done(&["plan"]));
+    assert!(text.contains("successor_known"), "{text}");
+    let told = in_one_line(&drill.done(&["explain", &all[0]]));
+    let story = drill.json(&["outcomes", "show", &all[0], "--json"]);
+    let next = story["ids"].as_array().expect("ids").last().expect("one");
+    let next = next.as_str().expect("an id");
+    assert_ne!(next, all[0]);
+    assert!(!told.contains("not among the"), "{told}");
+    assert!(
+        told.contains(&format!("shows {} as rejected", all[0]))
+            && told.contains("successor_known")
+            && told.contains(&format!("goes on as {next}, which no list shows")),
+        "{told}"
+    );
+    drill.judged_elsewhere();
+}
