@@ -339,7 +339,11 @@ impl Core {
         if known {
             self.take_looks(looks);
         }
+        if let Some(absent) = &seen.absent {
+            self.last.known_absent.extend(absent.seen.iter().cloned());
+        }
         self.last.seen = seen;
+        self.last.reloaded = false;
         self.warn_of_targets();
         self.last.faults = faults;
         self.last.at = Some(now);

@@ -1,9 +1,10 @@
 //! Drills of what a person is told before and after an order: no word about what was not asked yet, and none that the daemon's own work has made untrue.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::drill::{Drill, Setup};
 use crate::drill_ops::STEADY;
+use crate::drill_roster::{PEOPLE, POLICY};
 
 const LEAVE: &str = "fn decide(task, facts) {\n  leave(\"all\")\n}\n";
 const WRONG: &str =
@@ -124,6 +125,72 @@ async fn a_policy_that_fails_is_told_as_a_fault_and_its_set_is_not_released_unaw
             .iter()
             .any(|item| item["why"] == "policy_fault")
     );
+    drill.judged_elsewhere();
+}
+
+/// What was decided before the reload is not what the policies want now.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_reload_it_is_not_known_what_the_policies_want_until_they_were_asked() {
+    let mut drill = Setup::of(STEADY)
+        .file("own/10-a.rhai", LEAVE)
+        .config("[policy]\ndir = \"own\"")
+        .start()
+        .await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    let said = |drill: &Drill| {
+        let output = drill.cli(&["baseline", "release", "AD", "--why", "to see"]);
+        in_one_line(&String::from_utf8_lossy(&output.stderr))
+    };
+    assert!(
+        said(&drill).contains("something done with 0 of them; there"),
+        "{}",
+        said(&drill)
+    );
+    // the cycle after the reload gets no list
+    drill
+        .act(json!({"fault": {"do": "html500", "on": "list", "probability": 1.0}}))
+        .await;
+    let retry = "fn decide(task, facts) {\n  retry().because(\"again\")\n}\n";
+    drill.write("own/10-a.rhai", retry);
+    drill.done(&["reload"]);
+    let now = said(&drill);
+    assert!(
+        now.contains("of 10 it is not known yet what they want"),
+        "{now}"
+    );
+    drill.act(json!({"clear_faults": true})).await;
+    drill.run_for("2h").await;
+    let now = said(&drill);
+    assert!(!now.contains("not known yet"), "{now}");
+    drill.judged_elsewhere();
+}
+
+/// The one whom it names owned the tasks that were handed over by it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_handed_over_all_his_work_is_no_stranger_to_the_absence_file() {
+    let mut drill = Setup::of(PEOPLE)
+        .file(
+            "leave.csv",
+            "login,from,to,stand_in\nLEFT,2027-02-20,,OTHER\n",
+        )
+        .config(POLICY)
+        .config("[absence]\nfeed = \"leave.csv\"\n[governor]\ncap_share_percent = 100")
+        .enforcing()
+        .await;
+    drill.run_for("6h").await;
+    let owners = crate::drill_roster::by_owner(&drill);
+    assert_eq!(owners.get("user:LEFT"), None, "{owners:?}");
+    for _ in 0..2 {
+        let feed = status(&drill)["absence_feed"].clone();
+        assert_eq!(feed["people_seen"], 1, "{feed:#}");
+        let words = in_one_line(&drill.done(&["status"]));
+        assert!(!words.contains("NONE of the"), "{words}");
+        // the ledger knows it, also after a start
+        drill.kill_and_restart().await;
+        drill.run_for("1h").await;
+    }
     drill.judged_elsewhere();
 }
 

@@ -25,13 +25,13 @@ pub(super) fn feed_line(feed: &FeedView) -> String {
         (Some(all), Some(0)) if all > 0 => {
             let _ = write!(
                 line,
-                "; NONE of the {all} whom it names owns a task that was seen, or is the beneficiary of one: does it name User Logins?"
+                "; NONE of the {all} whom it names owns a task that was seen, has handed one over, or is the beneficiary of one: does it name User Logins?"
             );
         }
         (Some(all), Some(seen)) if all > 0 => {
             let _ = write!(
                 line,
-                "; of {all} whom it names {seen} own a task or are its beneficiary"
+                "; of {all} whom it names {seen} own a task, have had one, or are its beneficiary"
             );
         }
         _ => {}
