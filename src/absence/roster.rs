@@ -12,6 +12,9 @@ use crate::model::facts::{Absence, AbsenceSource, Person, UserStatus};
 /// What is said of a row in Latin-1, UTF-16 and the like.
 const GARBLED: &str = "it is not written in UTF-8";
 
+/// Rows of one person with which a later one is compared.
+const MEETING: usize = 100;
+
 /// One absence of one person.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Row {
@@ -122,6 +125,28 @@ impl Roster {
                 row: row.place.clone(),
             },
         })
+    }
+
+    /// Rows of one person that hold at the same time and name different stand-ins, each with its place and the former
+    /// one's; of very many rows of one person the first are looked at.
+    pub fn doubled(&self) -> Vec<String> {
+        let mut out = Vec::new();
+        for rows in self.rows.values().filter(|rows| rows.len() > 1) {
+            for (at, row) in rows.iter().enumerate() {
+                let meet = |other: &&Row| {
+                    row.until.is_none_or(|until| other.from < until)
+                        && other.until.is_none_or(|until| row.from < until)
+                        && matches!((&row.stand_in, &other.stand_in), (Some(a), Some(b)) if a != b)
+                };
+                if let Some(other) = rows.iter().take(at.min(MEETING)).find(meet) {
+                    out.push(format!(
+                        "{}: names another stand-in than {} for the same person and time",
+                        row.place, other.place
+                    ));
+                }
+            }
+        }
+        out
     }
 
     /// When an absence of a person begins or ends next, after `now`.
