@@ -194,6 +194,37 @@ async fn who_has_handed_over_all_his_work_is_no_stranger_to_the_absence_file() {
     drill.judged_elsewhere();
 }
 
+/// OIG's own word needs no file; who stands in does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_whom_oig_calls_disabled_is_away_also_where_the_file_is_missing() {
+    let mut drill = Setup::of(PEOPLE)
+        .config(POLICY)
+        .config("[absence]\nfeed = \"gone.csv\"")
+        .enforcing()
+        .await;
+    drill.run_for("6h").await;
+    let owners = crate::drill_roster::by_owner(&drill);
+    assert_eq!(owners.get("user:LEFT"), Some(&6), "{owners:?}");
+    let plan = drill.json(&["plan", "--json"]);
+    let task = plan["items"][0]["task"]
+        .as_str()
+        .expect("a task")
+        .to_owned();
+    let explained = drill.json(&["explain", &task, "--json"]);
+    let owner = explained["facts"]
+        .as_array()
+        .expect("facts")
+        .iter()
+        .find(|fact| fact[0] == "owner")
+        .map(|fact| fact[1].to_string())
+        .unwrap_or_default();
+    assert!(
+        owner.contains("user:LEFT is away; stand-in unknown") && owner.contains("absence feed"),
+        "{explained:#}"
+    );
+    drill.judged_elsewhere();
+}
+
 /// A node of the server shows the list as it was before the retries: what it shows is told, and that it is done with.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_task_that_a_successor_has_replaced_is_in_the_plan_as_long_as_a_list_shows_it() {
