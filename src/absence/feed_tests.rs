@@ -248,6 +248,8 @@ fn a_file_that_nobody_renews_is_not_believed() {
         problems[0],
         FeedProblem::TooOld { age_hours: 30, .. }
     ));
+    let why = roster.why().expect("it is unknown");
+    assert!(why.contains("too old") && why.contains("24 h"), "{why}");
     let (roster, _) = Feed::new(path, TimeZone::UTC, None).read(later);
     assert!(roster.value().is_some());
 }

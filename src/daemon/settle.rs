@@ -412,7 +412,7 @@ impl Core {
         for view in self.governor.describe(self.clock.now()) {
             let state = match view.breaker.as_str() {
                 "open" => BreakerState::Open,
-                "half_open" => BreakerState::Probing,
+                "probing" => BreakerState::Probing,
                 _ => BreakerState::Closed,
             };
             self.metrics.set_breaker(&view.target, state);
