@@ -22,11 +22,11 @@ pub use request::{Incoming, MAX_TEXT, OutcomeFilter, PlanFilter, Request};
 pub use server::Server;
 pub use state::{
     AnchorView, AnotherView, CycleView, FeedView, IntakeView, ListView, LoginRow, NotesView,
-    PauseView, RewoundView, SavedView, TurnsView, WalkView, in_words, main_stopped,
+    PauseView, RewoundView, SavedView, TargetRow, TurnsView, WalkView, in_words, main_stopped,
 };
 pub use view::{
     Actor, AttemptView, Done, EventView, ExplainView, InboxItem, InboxView, LOGIN_HINT, LoginView,
     NOT_SHOWN, OutcomeRow, OutcomesView, PlanItem, PlanView, RefusalView, Refused, RefusedKind,
-    ReleasedView, Reply, StatusView, Story, TargetRow,
+    ReleasedView, Reply, StatusView, Story,
 };
 pub use wire::ControlError;

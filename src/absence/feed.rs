@@ -64,9 +64,9 @@ pub enum FeedProblem {
         /// `absence.feed_max_age`.
         limit_hours: i64,
     },
-    /// The file breaks off in the middle of a row: it is being written, or was not written whole.
+    /// The file breaks off in a row, or may have: it is being written, was not written whole, or an editor has left out the last line end.
     #[error(
-        "{place}: the absence feed breaks off in this row; it was not taken, and the last good reading stands for as long as absence.feed_max_age allows; write the file beside its place and rename it"
+        "{place}: the absence feed breaks off in this row: no line end follows it (or a quote in it is never closed), and half a row can look like a whole one; the file was not taken, and the last good reading stands for as long as absence.feed_max_age allows; if the row is whole, put a line end behind it, which many editors leave out, and let whatever writes the file write it beside its place and rename it"
     )]
     Cut {
         /// File name and line.
@@ -99,6 +99,31 @@ pub enum FeedProblem {
     /// A row could not be read.
     #[error(transparent)]
     Row(#[from] RowProblem),
+}
+
+impl FeedProblem {
+    /// Why nothing is known by the file, for who asks about one task; the whole is in `status`.
+    fn in_short(&self) -> String {
+        match self {
+            Self::Unreadable { .. } | Self::NotBegun { .. } => {
+                "the absence feed could not be read".to_owned()
+            }
+            Self::Silent { .. } => "the absence feed does not answer".to_owned(),
+            Self::TooLarge { .. } => "the absence feed is too large to be read".to_owned(),
+            Self::TooOld {
+                age_hours,
+                limit_hours,
+                ..
+            } => format!(
+                "the absence feed was read and is too old: written {age_hours} h ago, and absence.feed_max_age is {limit_hours} h"
+            ),
+            Self::Cut { place } => format!("the absence feed breaks off ({place})"),
+            Self::Empty { .. } => "the absence feed is empty".to_owned(),
+            Self::Misread { .. } | Self::Unnamed { .. } | Self::Row(_) => {
+                "the absence feed is not written as it should be".to_owned()
+            }
+        }
+    }
 }
 
 /// A feed and its last good reading.
@@ -147,6 +172,8 @@ struct LastRead {
     /// Since when it is taken, or not.
     since: Timestamp,
     problem: Option<String>,
+    /// Why nothing of it is believed, in a few words.
+    why_not: Option<String>,
 }
 
 /// How a feed stands.
@@ -326,6 +353,7 @@ impl Feed {
             taken,
             since: before.map_or(now, |last| last.since),
             problem: whole.or(problems.first()).map(ToString::to_string),
+            why_not: whole.map(FeedProblem::in_short),
         });
         (self.believed(now), problems)
     }
@@ -342,7 +370,13 @@ impl Feed {
 
     fn believed(&self, now: Timestamp) -> Known<Arc<Roster>> {
         match &self.last_good {
-            None => Known::unknown("the absence feed has never been read"),
+            None => {
+                let why = self
+                    .last_read
+                    .as_ref()
+                    .and_then(|last| last.why_not.as_deref());
+                Known::unknown(why.unwrap_or("the absence feed was not read yet"))
+            }
             Some((_, as_of))
                 if self
                     .max_age

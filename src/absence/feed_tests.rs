@@ -177,12 +177,53 @@ fn an_emptied_file_is_no_word_and_a_header_alone_says_nobody() {
     }
     assert_eq!(read("log").0, Some(1), "that is no header");
     assert_eq!(read("login,fr").0, Some(1), "a header that breaks off");
+    assert_eq!(
+        read("login,from,to,stand_in").0,
+        Some(1),
+        "whose rows may be missing"
+    );
     for text in [
-        "login,from,to,stand_in",
+        "login,from,to,stand_in\n",
         "\u{feff}login,from,to,stand_in\r\n",
     ] {
         assert_eq!(read(text), (Some(0), false), "{text:?}: nobody is away");
         assert_eq!(read("a,2027-03-01,,b\n"), (Some(1), false));
+    }
+}
+
+/// The half of `JSMITHB` is a person too, and half a date is an absence without an end.
+#[test]
+fn half_a_row_that_looks_like_a_whole_one_is_not_believed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("leave.csv");
+    let now: Timestamp = "2027-03-01T00:00:00Z".parse().expect("a timestamp");
+    let whole = "login,from,to,stand_in\nA,2027-02-01,,B\nBACK,2027-01-10,2027-01-20,JSMITHB";
+    for part in [
+        "BACK,2027-01-10,",
+        "BACK,2027-01-10,2027-01-20",
+        "BACK,2027-01-10,2027-01-20,",
+        "BACK,2027-01-10,2027-01-20,JSMITH",
+        "BACK,2027-01-10,2027-01-20,JSMITHB",
+    ] {
+        let end = whole.find(part).expect("it is a part") + part.len();
+        let mut feed = Feed::new(path.clone(), TimeZone::UTC, None);
+        std::fs::write(&path, &whole[..end]).expect("written");
+        let (roster, problems) = feed.read(now);
+        assert!(roster.value().is_none(), "{part}");
+        let [FeedProblem::Cut { place }] = &problems[..] else {
+            panic!("{part}: {problems:?}")
+        };
+        assert_eq!(place, "leave.csv:3", "{part}");
+        let said = problems[0].to_string();
+        assert!(said.contains("put a line end behind it"), "{said}");
+        std::fs::write(&path, format!("{whole}\n")).expect("written");
+        assert_eq!(feed.read(now).0.value().map(|r| r.len()), Some(2));
+        std::fs::write(&path, &whole[..end]).expect("written");
+        assert_eq!(
+            feed.read(now).0.value().map(|r| r.len()),
+            Some(2),
+            "the former one stands"
+        );
     }
 }
 
@@ -207,6 +248,8 @@ fn a_file_that_nobody_renews_is_not_believed() {
         problems[0],
         FeedProblem::TooOld { age_hours: 30, .. }
     ));
+    let why = roster.why().expect("it is unknown");
+    assert!(why.contains("too old") && why.contains("24 h"), "{why}");
     let (roster, _) = Feed::new(path, TimeZone::UTC, None).read(later);
     assert!(roster.value().is_some());
 }

@@ -12,6 +12,9 @@ use crate::model::facts::{Absence, AbsenceSource, Person, UserStatus};
 /// What is said of a row in Latin-1, UTF-16 and the like.
 const GARBLED: &str = "it is not written in UTF-8";
 
+/// Rows of one person with which a later one is compared.
+const MEETING: usize = 100;
+
 /// One absence of one person.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Row {
@@ -58,7 +61,8 @@ pub struct Parsed {
     pub roster: Roster,
     /// The rows that could not be read.
     pub problems: Vec<RowProblem>,
-    /// Where the file breaks off in the middle of a row, if it does: rows may be missing.
+    /// Where the file breaks off in a row, or may have: a row without its line end may be the half of one, however
+    /// good it looks.
     pub cut_at: Option<String>,
     /// Neither a header nor a row: a file that was emptied, or is not written yet. "Nobody" is a header alone.
     pub blank: bool,
@@ -129,6 +133,28 @@ impl Roster {
         })
     }
 
+    /// Rows of one person that hold at the same time and name different stand-ins, each with its place and the former
+    /// one's; of very many rows of one person the first are looked at.
+    pub fn doubled(&self) -> Vec<String> {
+        let mut out = Vec::new();
+        for rows in self.rows.values().filter(|rows| rows.len() > 1) {
+            for (at, row) in rows.iter().enumerate() {
+                let meet = |other: &&Row| {
+                    row.until.is_none_or(|until| other.from < until)
+                        && other.until.is_none_or(|until| row.from < until)
+                        && matches!((&row.stand_in, &other.stand_in), (Some(a), Some(b)) if a != b)
+                };
+                if let Some(other) = rows.iter().take(at.min(MEETING)).find(meet) {
+                    out.push(format!(
+                        "{}: names another stand-in than {} for the same person and time",
+                        row.place, other.place
+                    ));
+                }
+            }
+        }
+        out
+    }
+
     /// When an absence of a person begins or ends next, after `now`.
     pub fn next_change(&self, login: &Login, now: Timestamp) -> Option<Timestamp> {
         let rows = self.rows.get(login).into_iter().flatten();
@@ -188,29 +214,35 @@ pub fn parse(text: &str, name: &str, zone: &TimeZone) -> Parsed {
     } in records(text, separator(text))
     {
         let place = format!("{name}:{line}");
-        if columns.iter().all(|column| column.trim().is_empty()) {
+        let empty = columns.iter().all(|column| column.trim().is_empty());
+        // what stands in half a row is not asked: it may name another person, or an absence without its end
+        let is_begun = !blank || !empty || quoted;
+        if is_begun && !ended {
+            blank = false;
+            cut_at = Some(place.clone());
+        }
+        if empty {
             continue;
         }
         let first = std::mem::take(&mut blank);
         let mut is_misread = |what: &str| {
             misread.get_or_insert_with(|| format!("{place}: {what}"));
         };
-        if is_garbled(&columns) {
+        // a cut may go through a letter
+        if ended && is_garbled(&columns) {
             is_misread(GARBLED);
         }
         if is_header(&columns) {
-            if !ended && columns.len() < 3 {
-                cut_at = Some(place);
-            } else if names_columns(&columns) {
+            if names_columns(&columns) {
                 named = columns.get(3).is_some_and(|name| !name.trim().is_empty());
-            } else {
+            } else if ended {
                 is_misread(
                     "the header does not name the columns login,from,to,stand_in in this order",
                 );
             }
             continue;
         }
-        if first && names_others(&columns) {
+        if first && ended && names_others(&columns) {
             is_misread("the header names other columns than login,from,to,stand_in");
         } else if columns.len() < 3 && ended {
             is_misread("the row has too few columns");
@@ -227,16 +259,8 @@ pub fn parse(text: &str, name: &str, zone: &TimeZone) -> Parsed {
                     let login = Login::new(login);
                     roster.doubts.entry(login).or_insert_with(|| place.clone());
                 }
-                if !ended {
-                    cut_at = Some(place.clone());
-                }
                 problems.push(RowProblem { place, what });
-                continue;
             }
-        }
-        // a quote that is never closed has swallowed whatever follows it, however good the row looks
-        if quoted {
-            cut_at = Some(format!("{name}:{line}"));
         }
     }
     let none = roster.rows.is_empty() && cut_at.is_none();
@@ -360,7 +384,7 @@ struct Record {
     line: usize,
     /// Its first four columns.
     columns: Vec<String>,
-    /// A line end follows it.
+    /// A line end follows it. None does where a quote is never closed: it has swallowed whatever follows it.
     ended: bool,
     /// A quote was open at its end.
     quoted: bool,
@@ -372,7 +396,7 @@ fn records(text: &str, separator: char) -> Vec<Record> {
     let mut columns: Vec<String> = Vec::new();
     let mut column = String::new();
     let (mut line, mut begins, mut count) = (1_usize, 1_usize, 0_usize);
-    let mut quoted = false;
+    let (mut quoted, mut open) = (false, false);
     let mut chars = text.trim_start_matches('\u{feff}').chars().peekable();
     let close = |columns: &mut Vec<String>, column: &mut String, count: &mut usize| {
         if *count < 4 {
@@ -383,6 +407,7 @@ fn records(text: &str, separator: char) -> Vec<Record> {
         *count += 1;
     };
     while let Some(c) = chars.next() {
+        open = true;
         match c {
             '"' if quoted && chars.peek() == Some(&'"') => {
                 chars.next();
@@ -412,12 +437,12 @@ fn records(text: &str, separator: char) -> Vec<Record> {
                     ended: true,
                     quoted: false,
                 });
-                (begins, count) = (line, 0);
+                (begins, count, open) = (line, 0, false);
             }
             c => column.push(c),
         }
     }
-    if quoted || !column.is_empty() || !columns.is_empty() {
+    if open {
         close(&mut columns, &mut column, &mut count);
         out.push(Record {
             line: begins,

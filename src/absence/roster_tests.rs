@@ -56,7 +56,7 @@ fn the_next_change_is_the_first_begin_or_end_to_come() {
 #[test]
 fn bad_rows_are_named_by_line_and_the_good_ones_stay() {
     let text = "a,2027-02-30,2027-03-01,b\n\"c\nd\",2027-03-01T08:00:00Z,,\n,2027-03-01,,\n\
-                e,2027-03-09,2027-03-01,f\ng,2027-03-01\nh,2027-03-01T10:00,2027-03-01T12:00,i";
+                e,2027-03-09,2027-03-01,f\ng,2027-03-01\nh,2027-03-01T10:00,2027-03-01T12:00,i\n";
     let Parsed {
         roster, problems, ..
     } = parse(text, "x.csv", &berlin());
@@ -94,7 +94,7 @@ fn free_text_beyond_the_four_columns_is_not_kept_or_quoted() {
 
 #[test]
 fn oig_or_the_feed_proves_absence_and_an_unknown_word_does_not() {
-    let roster = parse("b,2027-03-01,,", "x.csv", &berlin()).roster;
+    let roster = parse("b,2027-03-01,,\n", "x.csv", &berlin()).roster;
     let person = |login: &str, status: UserStatus| Person {
         key: None,
         login: login.into(),
@@ -146,11 +146,33 @@ fn a_bad_row_puts_its_person_in_doubt_and_nobody_else() {
 }
 
 #[test]
-fn a_file_that_breaks_off_in_a_row_is_told_from_one_without_a_last_line_end() {
+fn a_file_whose_last_row_has_no_line_end_may_be_cut_there() {
     let cut = |text: &str| parse(text, "x.csv", &berlin()).cut_at;
     let whole = "a,2027-03-01,,b\nc,2027-03-01,,d";
-    assert_eq!(cut(whole), None);
+    assert_eq!(cut(whole).as_deref(), Some("x.csv:2"));
     assert_eq!(cut(&format!("{whole}\n")), None);
+    // one row, and the header alone, may be the beginning of a longer file
+    for text in [
+        "a,2027-03-01,,b",
+        "a,2027-03-01,",
+        "login,from,to,stand_in",
+        "login,from,to,stand",
+        "\u{feff}login;from;to",
+    ] {
+        let parsed = parse(text, "x.csv", &berlin());
+        assert_eq!(parsed.cut_at.as_deref(), Some("x.csv:1"), "{text}");
+        assert_eq!(parsed.misread, None, "{text}");
+    }
+    // nothing was begun
+    for text in [
+        "",
+        "  ",
+        "\u{feff} ",
+        "a,2027-03-01,,b\n",
+        "a,2027-03-01,,b\r",
+    ] {
+        assert_eq!(cut(text), None, "{text:?}");
+    }
     for part in [
         "c",
         "c,",
@@ -173,7 +195,50 @@ fn a_file_that_breaks_off_in_a_row_is_told_from_one_without_a_last_line_end() {
     }
 }
 
+/// A row as it may be written: quoted or not, with letters of two bytes, with and without an end and a stand-in.
+fn written() -> impl proptest::strategy::Strategy<Value = String> {
+    let row = (
+        "[A-Z\u{fc}]{1,6}",
+        "|2027-01-20|2027-01-20T12:00|2027-01-20T12:00:00Z",
+        "[A-Z\u{fc}]{0,6}",
+        "|,\"ill, since\n\"\"then\"\"\"|,ill",
+        proptest::bool::ANY,
+    );
+    proptest::strategy::Strategy::prop_map(row, |(login, to, stand_in, more, quoted)| {
+        let login = if quoted {
+            format!("\"{login}\"")
+        } else {
+            login
+        };
+        format!("{login},2027-01-10,{to},{stand_in}{more}")
+    })
+}
+
 proptest::proptest! {
+    #[test]
+    fn a_file_that_is_cut_in_its_last_row_is_never_believed(
+        rows in proptest::collection::vec(written(), 1..4),
+        header in "(\u{feff}?login,from,to,stand_in)?",
+        end in "\n|\r\n|\r",
+    ) {
+        let lines: Vec<String> = Some(header).filter(|h| !h.is_empty()).into_iter().chain(rows).collect();
+        let text: String = lines.iter().map(|line| format!("{line}{end}")).collect();
+        let whole = parse(&text, "x.csv", &berlin());
+        proptest::prop_assert_eq!((&whole.cut_at, &whole.misread), (&None, &None));
+        let last = lines.last().expect("a row").len() + end.len();
+        let begins = text.len() - last;
+        for at in begins + 1..text.len() {
+            let cut = String::from_utf8_lossy(&text.as_bytes()[..at]).into_owned();
+            // of CR LF the first half ends the row as well
+            if cut.ends_with('\r') && at == text.len() - 1 {
+                continue;
+            }
+            let parsed = parse(&cut, "x.csv", &berlin());
+            let taken = parsed.cut_at.is_none() && parsed.misread.is_none() && !parsed.blank;
+            proptest::prop_assert!(!taken, "{:?} is taken", cut);
+        }
+    }
+
     #[test]
     fn no_text_panics(text in "\\PC*", more in "[a-z0-9,\"\n\r-]*") {
         parse(&format!("{text}\n{more}"), "x.csv", &TimeZone::UTC);

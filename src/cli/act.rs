@@ -11,7 +11,7 @@ use super::look::action;
 use super::render::clean;
 use crate::config::{is_too_long, parse_duration};
 use crate::control::{BacklogPart, Reply, Request};
-use crate::model::{ActionName, DefinitionId, PolicyHash, ProcessKey, Scope, TargetName, TaskId};
+use crate::model::{ActionName, DefinitionId, ProcessKey, Scope, TargetName, TaskId};
 
 /// Options of `approve`.
 #[derive(Debug, Args)]
@@ -198,11 +198,6 @@ pub fn pause(context: &Context, args: PauseArgs) -> Result<(), Failure> {
 pub fn resume(context: &Context, args: ScopeArgs) -> Result<(), Failure> {
     let scope = args.scope()?;
     order(context, Request::Resume { scope })
-}
-
-pub fn release(context: &Context, hash: &str, person: String, word: String) -> Result<(), Failure> {
-    let hash = PolicyHash::new(hash);
-    order(context, Request::Release { hash, person, word })
 }
 
 pub fn forget(context: &Context, args: ForgetArgs) -> Result<(), Failure> {

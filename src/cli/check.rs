@@ -479,44 +479,38 @@ fn absences(settings: &Settings) -> Vec<Finding> {
         .feed_max_age
         .filter(|_| !settings.server.simulator_clock);
     let shown = path.parent().map(Path::to_path_buf).unwrap_or_default();
-    let (_, problems) = Feed::new(path, settings.zone.clone(), max_age).read(Clock::wall().now());
-    problems
-        .into_iter()
-        .map(|problem| {
-            let text = problem.to_string();
-            let is_row = matches!(problem, FeedProblem::Row(_));
-            let is_none = matches!(
-                problem,
-                FeedProblem::Unreadable { .. } | FeedProblem::Silent { .. }
-            );
-            let is_misread = matches!(problem, FeedProblem::Misread { .. });
-            let is_unnamed = matches!(problem, FeedProblem::Unnamed { .. });
-            Finding {
-                // the daemon goes on without such a row, but nobody should start with one
-                severity: if is_row || is_none || is_misread {
-                    Severity::Error
-                } else {
-                    Severity::Warning
-                },
-                key: "absence.feed".to_owned(),
-                line: None,
-                what: if is_row {
-                    shown.join(text).display().to_string()
-                } else {
-                    text
-                },
-                hint: if is_row {
-                    "write the row as login,from,to,stand_in".to_owned()
-                } else if is_unnamed {
-                    "say in a header what it is".to_owned()
-                } else if is_misread {
-                    "write the file as docs/configuration.md says; until then nobody can be found present, unless a former reading stands".to_owned()
-                } else if is_none {
-                    "name a regular file that can be read, or remove the key; without one nobody can be found present".to_owned()
-                } else {
-                    "renew the file; until then nobody can be found present".to_owned()
-                },
-            }
-        })
-        .collect()
+    let now = Clock::wall().now();
+    let (roster, problems) = Feed::new(path, settings.zone.clone(), max_age).read(now);
+    // the daemon starts with each of these, and goes on as the hint says
+    let warning = |what: String, hint: &str| Finding {
+        severity: Severity::Warning,
+        key: "absence.feed".to_owned(),
+        line: None,
+        what,
+        hint: hint.to_owned(),
+    };
+    let doubled = roster.value().map(|roster| roster.doubled());
+    let doubled = doubled.into_iter().flatten().map(|what| {
+        let hint = "the first of them in the file is asked first; leave the right one";
+        warning(shown.join(what).display().to_string(), hint)
+    });
+    let problems = problems.into_iter().map(|problem| {
+        let text = problem.to_string();
+        match problem {
+            FeedProblem::Row(_) => warning(
+                shown.join(text).display().to_string(),
+                "write the row as login,from,to,stand_in; until then it is not known whether that person is away, and the other rows hold",
+            ),
+            FeedProblem::Unnamed { .. } => warning(text, "say in a header what it is"),
+            FeedProblem::Unreadable { .. } | FeedProblem::Silent { .. } => warning(
+                text,
+                "name a regular file that can be read, or remove the key; `run` starts all the same, and as long as nothing can be read nobody counts as away or as there by it: nothing is handed on",
+            ),
+            _ => warning(
+                text,
+                "mend or renew the file; `run` starts all the same, and unless a former reading stands nobody counts as away or as there by it: nothing is handed on",
+            ),
+        }
+    });
+    problems.chain(doubled).collect()
 }

@@ -164,6 +164,8 @@ async fn first_day(stage: &mut Stage, screen: &mut Screen) -> Result<(), Failure
         hash,
         person: "Molly Graff".to_owned(),
         word: "CHG-2027-0301".to_owned(),
+        failing: None,
+        despite_failing: false,
     };
     screen.say(&format!(
         "2  provtaskd policy release  {}",

@@ -7,7 +7,10 @@ use clap::{Args, Subcommand};
 
 use super::act;
 use super::context::{Context, print};
-use super::failure::{Failure, Kind};
+use super::failure::{Failure, Kind, tell};
+use super::render;
+use crate::control::Request;
+use crate::model::PolicyHash;
 use crate::model::settings::PolicySettings;
 use crate::policy::trial::{FileTally, HELD_OUT_PRECISION_PERCENT, TrialReport};
 use crate::policy::{Diagnostic, PolicyError, PolicySet, load, trial};
@@ -31,6 +34,9 @@ pub enum PolicyCommand {
         /// That person's word, e.g. a change number
         #[arg(long, value_name = "TEXT")]
         word: String,
+        /// Also a set whose own cases fail, or that fails on tasks now; it is recorded
+        #[arg(long)]
+        despite_failing_cases: bool,
     },
 }
 
@@ -47,8 +53,59 @@ pub struct TestArgs {
 pub fn policy(context: &Context, command: PolicyCommand) -> Result<(), Failure> {
     match command {
         PolicyCommand::Test(args) => test(context, &args),
-        PolicyCommand::Release { hash, person, word } => act::release(context, &hash, person, word),
+        PolicyCommand::Release {
+            hash,
+            person,
+            word,
+            despite_failing_cases,
+        } => {
+            let failing = failing_case(context, &hash)?;
+            if let (Some((many, first)), false) = (&failing, despite_failing_cases) {
+                return Err(Failure::new(
+                    Kind::Data,
+                    format!(
+                        "policy set {hash} is not released: {} of its own do not hold, the first: {first}",
+                        render::counted(*many, "case", "cases")
+                    ),
+                )
+                .hint("mend the policy or the case (`provtaskd policy test` shows them all), then `provtaskd reload`; who knows better gives --despite-failing-cases, which is recorded"));
+            }
+            let release = Request::Release {
+                hash: PolicyHash::new(&hash),
+                person,
+                word,
+                failing: failing.map(|(_, first)| first),
+                despite_failing: despite_failing_cases,
+            };
+            act::order(context, release)
+        }
     }
+}
+
+/// Characters of a failing case that go on record.
+const CASE_LENGTH: usize = 300;
+
+/// How many cases of the configured set fail, and the first, where that is the set that is meant.
+fn failing_case(context: &Context, hash: &str) -> Result<Option<(u64, String)>, Failure> {
+    let settings = context.load()?.settings.policy;
+    let meant = hash.trim().to_ascii_lowercase();
+    let untried = match tried(&settings) {
+        Ok((set, report)) if set.hash().as_str().starts_with(&meant) => {
+            let all = failures(&report, settings.dir.as_deref());
+            let many = u64::try_from(all.len()).unwrap_or(u64::MAX);
+            return Ok(all.first().map(|first| {
+                let words: Vec<&str> = first.split_whitespace().collect();
+                let line = words.join(" ");
+                (many, line.chars().take(CASE_LENGTH).collect())
+            }));
+        }
+        Ok(_) => "the configured policy files are another set",
+        Err(_) => "the configured policy files can't be used (`provtaskd policy test`)",
+    };
+    tell(&format!(
+        "note: the cases of {hash} were not run: {untried}"
+    ));
+    Ok(None)
 }
 
 fn test(context: &Context, args: &TestArgs) -> Result<(), Failure> {

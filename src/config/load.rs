@@ -266,7 +266,7 @@ fn key_path(path: &serde_ignored::Path<'_>) -> String {
 fn stranger(key: &str, lines: &Lines) -> Finding {
     let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
     let lower = name.to_ascii_lowercase();
-    let secret = (section == "server" || section.starts_with("login."))
+    let secret = (matches!(section, "server" | "mail") || section.starts_with("login."))
         && ["password", "passwd", "secret", "token", "pass"].contains(&lower.as_str());
     let (what, hint) = if secret {
         (

@@ -199,7 +199,7 @@ section! {
 section! {
     /// Who is away and who stands in.
     AbsenceRaw "absence" {
-        feed: String = Optional(r#""absences.csv""#), "CSV file `login,from,to,stand_in` in UTF-8, see docs/operations.md; a row that can't be read leaves it unknown whether its person is away, a file that breaks off in a row, is empty, or is not written as said there, is not taken; its header alone says that nobody is away.";
+        feed: String = Optional(r#""absences.csv""#), "CSV file `login,from,to,stand_in` in UTF-8, see docs/operations.md; a row that can't be read leaves it unknown whether its person is away, a file that breaks off in a row (the last one without its line end), is empty, or is not written as said there, is not taken; its header alone says that nobody is away.";
         feed_max_age: String = Optional(r#""2d""#), "A feed older than this is not believed.";
         use_proxies: bool = Default("true"), "OIG proxies are candidates for stand-in.";
         use_manager: bool = Default("false"), "The manager may stand in.";

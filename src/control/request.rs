@@ -128,6 +128,12 @@ pub enum Request {
         person: String,
         /// The person's word, e.g. a change number.
         word: String,
+        /// The first of the set's own cases that fail, where the person was told of it and takes it.
+        #[serde(default)]
+        failing: Option<String>,
+        /// Also a set whose cases fail, or that fails on tasks now.
+        #[serde(default)]
+        despite_failing: bool,
     },
     /// Forgets what OIG taught about a definition (`target/name` or `target/#key`).
     Forget {
@@ -295,11 +301,21 @@ impl Request {
                 texts
             }
             Self::Resume { scope } => scope_texts(scope),
-            Self::Release { hash, person, word } => vec![
-                ("the hash", hash.as_str()),
-                ("--person", person),
-                ("--word", word),
-            ],
+            Self::Release {
+                hash,
+                person,
+                word,
+                failing,
+                ..
+            } => {
+                let mut texts = vec![
+                    ("the hash", hash.as_str()),
+                    ("--person", person),
+                    ("--word", word),
+                ];
+                texts.extend(failing.iter().map(|of| ("the failing case", of.as_str())));
+                texts
+            }
             Self::RetryOne { task, why } => vec![("the id", task.as_str()), ("--why", why)],
             Self::Forget { definition } => vec![("the definition", definition)],
             Self::Explain { task: id }

@@ -303,3 +303,34 @@ pub fn in_words(main: &Login, lists: &[ListView]) -> (String, String) {
     };
     (who, not_read)
 }
+
+/// One target in [`super::StatusView`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TargetRow {
+    /// Its name; `-` for tasks that show none.
+    pub target: String,
+    /// Visible tasks; `None` where no list was read since the start.
+    pub visible: Option<u64>,
+    /// Of these rejected.
+    pub rejected: Option<u64>,
+    /// Pieces of work whose last attempt is not settled.
+    pub open: u64,
+    /// Those whose last attempt counts as completed.
+    pub completed: u64,
+    /// Those whose last attempt failed again (bounced or refused).
+    pub failed: u64,
+    /// Those whose last attempt left no trace: nobody knows whether it was done.
+    #[serde(default)]
+    pub gone: u64,
+    /// Those whose last attempt came to nothing: not applied, not sent, or overtaken by somebody else.
+    #[serde(default)]
+    pub in_vain: u64,
+    /// `closed`, `open until …`, `probing`.
+    pub breaker: String,
+    /// The size of its next batch, as learned so far.
+    #[serde(default)]
+    pub batch: Option<u32>,
+    /// Milliseconds of wall time that one task takes in a write, as learned so far.
+    #[serde(default)]
+    pub item_ms: Option<u64>,
+}

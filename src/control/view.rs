@@ -8,7 +8,7 @@ use super::backlog::BacklogView;
 use super::rejected::RejectionView;
 use super::state::{
     AnchorView, AnotherView, CycleView, FeedView, IntakeView, ListView, LoginRow, NotesView,
-    PauseView, RewoundView, SavedView,
+    PauseView, RewoundView, SavedView, TargetRow,
 };
 use crate::model::{
     ActionName, AttemptState, Kind, LineageId, Login, Mode, PolicyHash, Principal, Refusal,
@@ -203,6 +203,12 @@ pub struct StatusView {
     pub policy_hash: Option<PolicyHash>,
     /// Who released it for enforce, if anybody.
     pub policy_released: Option<ReleasedView>,
+    /// Tasks on which a policy of it fails; they are left alone.
+    #[serde(default)]
+    pub policy_faults: u64,
+    /// The first of these faults: policy, line, error.
+    #[serde(default)]
+    pub policy_fault: Option<String>,
     /// That the daemon is ending, and what it waits for.
     #[serde(default)]
     pub ending: Option<String>,
@@ -325,37 +331,6 @@ pub struct StatusView {
     /// Of these such as fit a pattern whose kind their own words contradict, and how.
     #[serde(default)]
     pub doubted: Vec<(String, String)>,
-}
-
-/// One target in [`StatusView`].
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct TargetRow {
-    /// Its name; `-` for tasks that show none.
-    pub target: String,
-    /// Visible tasks; `None` where no list was read since the start.
-    pub visible: Option<u64>,
-    /// Of these rejected.
-    pub rejected: Option<u64>,
-    /// Pieces of work whose last attempt is not settled.
-    pub open: u64,
-    /// Those whose last attempt counts as completed.
-    pub completed: u64,
-    /// Those whose last attempt failed again (bounced or refused).
-    pub failed: u64,
-    /// Those whose last attempt left no trace: nobody knows whether it was done.
-    #[serde(default)]
-    pub gone: u64,
-    /// Those whose last attempt came to nothing: not applied, not sent, or overtaken by somebody else.
-    #[serde(default)]
-    pub in_vain: u64,
-    /// `closed`, `open until …`, `probing`.
-    pub breaker: String,
-    /// The size of its next batch, as learned so far.
-    #[serde(default)]
-    pub batch: Option<u32>,
-    /// Milliseconds of wall time that one task takes in a write, as learned so far.
-    #[serde(default)]
-    pub item_ms: Option<u64>,
 }
 
 /// Why something is not done now.

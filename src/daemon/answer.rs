@@ -7,6 +7,7 @@ use super::core::{Core, Done, Question};
 use super::describe::{RowText, verdict_text};
 use super::evaluate::{CycleError, Evaluated, Proposal, evaluate};
 use super::feed::Reloaded;
+use super::left_rows::LeftRow;
 use super::memory::Memory;
 use super::one::OneRetry;
 use crate::control::{
@@ -241,10 +242,11 @@ impl Core {
         question: Question,
         result: Result<Box<Evaluated>, CycleError>,
     ) -> Reply {
-        let found = match result {
+        let mut found = match result {
             Ok(found) => *found,
             Err(error) => return trouble(&error),
         };
+        let left = std::mem::take(&mut found.left);
         if let Question::Plan(filter) = &question
             && let Some(target) = &filter.target
             && !found.seen.targets.keys().any(|seen| seen.is_like(target))
@@ -256,9 +258,11 @@ impl Core {
         let lists = found.seen.lists();
         let as_of = found.seen.taken_at.unwrap_or_else(|| self.clock.now());
         let undecided = found.undecided;
-        let items = self.plan_items(found);
+        let mut items = self.plan_items(found);
         match question {
             Question::Plan(filter) => {
+                items.extend(left.into_iter().map(LeftRow::item));
+                items.sort_by(|(a, _), (b, _)| a.task.cmp_numeric(&b.task));
                 let (items, left_out) = filtered(items, &filter);
                 Reply::Plan(PlanView {
                     as_of,
@@ -280,10 +284,13 @@ impl Core {
                 let found = items.find(|(item, _)| {
                     item.task == id && meant.is_none_or(|meant| meant == item.lineage)
                 });
+                let named = |of: &&LeftRow| of.task == id || of.task.as_str() == asked;
+                let left = left.iter().find(named);
                 let Some((item, text)) = found else {
-                    return self.explain_recorded(&id, &asked, visible, lists, undecided);
+                    return self.explain_recorded(&id, &asked, visible, lists, undecided, left);
                 };
                 let mut facts = text.facts;
+                facts.extend(left.map(|left| ("also shown".to_owned(), left.words())));
                 if meant.is_none() && asked != item.task.as_str() {
                     let words = format!("{asked}, which goes on as {}", item.task);
                     facts.push(("asked for".to_owned(), words));

@@ -94,14 +94,13 @@ impl Core {
             let observed = self.observed(&target);
             let stranger = self.stranger_beside(&target);
             let young = self.young(self.clock.now());
+            let (acts, open) = self.wanted_of(&lineages);
             view.part = Some(self.ledger.read(|index| {
-                let wanted = wanted(index);
-                let acts = lineages.iter().filter(|of| wanted.contains(of)).count();
                 PartView {
                     target,
                     tasks: count(lineages.len()),
-                    wanted: count(acts),
-                    undecided: undecided(index, &lineages),
+                    wanted: acts,
+                    undecided: open,
                     oldest: lineages
                         .iter()
                         .filter_map(|of| born(index, *of, young))
@@ -112,6 +111,19 @@ impl Core {
             }));
         }
         Reply::Backlog(Box::new(view))
+    }
+
+    /// With how many of these the policies want something done, and of how many it is not known yet. What was decided
+    /// before a reload is no word of the policies that are live now.
+    fn wanted_of(&self, lineages: &[LineageId]) -> (u64, u64) {
+        if self.last.reloaded {
+            return (0, count(lineages.len()));
+        }
+        self.ledger.read(|index| {
+            let wanted = wanted(index);
+            let acts = lineages.iter().filter(|of| wanted.contains(of)).count();
+            (count(acts), undecided(index, lineages))
+        })
     }
 
     /// What a release of this part lets go, and the target by its known name; never nothing.
@@ -161,11 +173,7 @@ impl Core {
                 "look at `provtaskd baseline show`; its last column is what a release lets go",
             ));
         }
-        let (acts, open) = self.ledger.read(|index| {
-            let wanted = wanted(index);
-            let acts = lineages.iter().filter(|of| wanted.contains(of)).count();
-            (acts, undecided(index, &lineages))
-        });
+        let (acts, open) = self.wanted_of(&lineages);
         let open = undecided_words(open);
         self.put(
             EventBody::BaselineReleased {

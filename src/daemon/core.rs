@@ -1,6 +1,6 @@
 //! The one task that owns the flow and its state: every tick, answer and order becomes an event here and is handled in turn; nothing else changes state.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use super::anchor::Anchoring;
 use super::another::Another;
 use super::evaluate::{Behind, Bench, CycleError, Evaluated};
+use super::failing::Failing;
 use super::feed::Absences;
 use super::hinted::hint;
 use super::instance::Instance;
@@ -40,7 +41,7 @@ use crate::governor::Governor;
 use crate::ledger::{Actor, Index, Ledger, LedgerError, ServerBehind, VerifyItem};
 use crate::model::hash::FastMap;
 use crate::model::settings::Settings;
-use crate::model::{Clock, CycleId, Decision, LineageId, Mode, RefusalReason, TaskId};
+use crate::model::{Clock, CycleId, Decision, LineageId, Login, Mode, RefusalReason, TaskId};
 use crate::oig::{Client, Logins, OigError, RequestCounts};
 use crate::policy::PolicySet;
 use crate::source::Intake;
@@ -136,8 +137,14 @@ pub struct Last {
     pub seen: Seen,
     /// What is not done at present, by reason.
     pub refusals: BTreeMap<RefusalReason, u64>,
-    /// Tasks left alone because their policy failed.
+    /// Tasks left alone because their policy failed, in the last cycle.
     pub faults: u64,
+    /// All of which the last decision was such a fault.
+    pub failing: Failing,
+    /// No cycle has decided since the last reload.
+    pub reloaded: bool,
+    /// People whom the absence file names and who had a task once since the start.
+    pub known_absent: BTreeSet<Login>,
     /// Cycles since start.
     pub cycles: u64,
     /// Failed cycles in a row.

@@ -13,6 +13,7 @@ use super::collect::{Readers, collector};
 use super::describe::{self, RowText};
 use super::facts::Surroundings;
 use super::hinted::{self, Hinted};
+use super::left_rows::{self, LeftRow};
 use super::memory::{Memory, Moment, Remembered, relook_of, rests_on_readings};
 use super::owners::{self, Loads};
 use super::seen::{Seen, count};
@@ -161,6 +162,8 @@ pub struct Evaluated {
     pub strangers: Vec<Stranger>,
     /// Why nothing was decided of the one that was asked for, although it is shown.
     pub undecided: Option<RefusalReason>,
+    /// Rows of which nothing is decided, where all are asked for.
+    pub left: Vec<LeftRow>,
     /// The tasks that were shown, where a walk through accounts may follow.
     pub shown: Option<FastSet<TaskId>>,
     /// The orders and the configuration under which it was worked out.
@@ -266,6 +269,7 @@ pub async fn evaluate_list(
     // an id that a successor has replaced is never acted on; a row that can't be told apart neither,
     // nor one that may be older than what an attempt of it has led to meanwhile
     let mut rows: Vec<usize> = Vec::with_capacity(snapshot.tasks.len());
+    let mut left = Vec::new();
     for row in 0..snapshot.tasks.len() {
         let current = observed.views.get(row).is_some_and(|view| view.current);
         let left_out = if !current {
@@ -282,6 +286,9 @@ pub async fn evaluate_list(
         match left_out {
             Some(reason) => {
                 *out.still_refused.entry(reason).or_default() += 1;
+                if bench.whole {
+                    left.push((row, reason));
+                }
                 if is_asked && asked.is_some() {
                     out.undecided = Some(reason);
                 }
@@ -290,6 +297,7 @@ pub async fn evaluate_list(
             None => {}
         }
     }
+    out.left = left_rows::of(bench, &snapshot, &kinds, &states, &left);
     // while what was read of the rows is still there
     let glance = (bench.only.is_none() && !bench.whole && !bench.ahead)
         .then(|| another::glance(bench, memory, &snapshot, &states, &observed.views));

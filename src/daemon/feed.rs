@@ -10,6 +10,7 @@ use super::core::{Core, Done, Question};
 use super::views::general;
 use crate::absence::{Feed, FeedProblem, FeedReading, FeedState, Roster};
 use crate::control::{Done as Carried, FeedView, InboxItem, Reply};
+use crate::model::hash::FastSet;
 use crate::model::settings::Settings;
 use crate::model::{Known, Login};
 
@@ -252,8 +253,21 @@ impl Core {
             read_at: state.read_at,
             bad_rows: count(state.bad_rows),
             problem: state.problem,
-            people: self.last.seen.absent.map(|(all, _)| all),
-            people_seen: self.last.seen.absent.map(|(_, seen)| seen),
+            people: self
+                .last
+                .seen
+                .absent
+                .as_ref()
+                .map(|of| count(of.seen.len() + of.unseen.len())),
+            people_seen: self.last.seen.absent.as_ref().map(|of| {
+                let unseen = of
+                    .unseen
+                    .iter()
+                    .filter(|login| !self.last.known_absent.contains(login));
+                let unseen: FastSet<&Login> = unseen.collect();
+                let given = self.ledger.read(|index| index.gave_work(&unseen));
+                count(of.seen.len() + of.unseen.len() - unseen.len() + given)
+            }),
         })
     }
 

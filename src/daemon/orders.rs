@@ -61,8 +61,16 @@ impl Core {
                 unseen,
             } => self.pause(scope, unseen, &why, lasting, who, now).await?,
             Request::Resume { scope } => self.resume(scope, who, now).await?,
-            Request::Release { hash, person, word } => {
-                self.release(hash, &person, &word, who, now).await?
+            Request::Release {
+                hash,
+                person,
+                word,
+                failing,
+                despite_failing,
+            } => {
+                let despite = despite_failing.then(|| failing.unwrap_or_default());
+                self.release(hash, &person, &word, despite, who, now)
+                    .await?
             }
             Request::Forget { definition } => self.forget(&definition, who, now).await?,
             Request::Settle { id, completed, why } => {
@@ -354,6 +362,7 @@ impl Core {
         hash: PolicyHash,
         name: &str,
         word: &str,
+        despite: Option<String>,
         who: Actor,
         now: Timestamp,
     ) -> Result<Reply, DaemonError> {
@@ -376,10 +385,29 @@ impl Core {
                 "give --person and --word, e.g. a change number",
             ));
         }
+        let fails = self.fails_now(&hash);
+        let despite = match (despite, fails) {
+            (None, Some(fails)) => {
+                return Ok(Reply::refused(
+                    RefusedKind::Invalid,
+                    format!("policy set {} is not released: {fails}", hash.short()),
+                    "mend the policy, then `provtaskd reload`; who knows better gives --despite-failing-cases, which is recorded",
+                ));
+            }
+            (despite, fails) => {
+                let told = despite.filter(|case| !case.is_empty());
+                let told = told.map(|case| format!("its own cases fail ({case})"));
+                let all: Vec<String> = told.into_iter().chain(fails).collect();
+                match all.is_empty() {
+                    true => String::new(),
+                    false => format!("; released although {}", all.join("; ")),
+                }
+            }
+        };
         self.put(
             EventBody::PolicyReleased {
                 hash: hash.clone(),
-                word: Arc::from(format!("{}: {}", name.trim(), word.trim())),
+                word: Arc::from(format!("{}: {}{despite}", name.trim(), word.trim())),
             },
             who,
             now,

@@ -254,7 +254,11 @@ pub fn owner_fact(
                 Known::Yes { value, as_of } => (value, as_of),
                 Known::No { why } => return Known::No { why },
             };
-            let Some(roster) = roster(around) else {
+            // that OIG calls him inactive needs no file; who stands in does
+            let roster = roster(around);
+            let by_oig = absence::presence(&person, &Roster::default(), around.now);
+            let known = matches!(by_oig, Presence::Away(_)).then(Arc::<Roster>::default);
+            let Some(roster) = roster.or(known) else {
                 return Known::unknown(format!(
                     "whether {login} is away: {}",
                     around

@@ -61,6 +61,7 @@ impl Core {
                 self.hold_slips(&Census::default());
                 self.refresh_traits();
                 self.reload_error = None;
+                self.last.reloaded = true;
                 self.targets_said = false;
                 self.warn_of_policies();
                 self.epoch += 1;

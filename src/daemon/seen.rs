@@ -40,8 +40,17 @@ pub struct Seen {
     pub logins: Vec<Listed>,
     /// Tasks per kind.
     pub kinds: BTreeMap<Kind, u64>,
-    /// People whom the absence file names, and how many of them own a task or are the beneficiary of one.
-    pub absent: Option<(u64, u64)>,
+    /// People whom the absence file names: who of them owns a task or is the beneficiary of one, and who does not.
+    pub absent: Option<Absent>,
+}
+
+/// People whom the absence file names.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Absent {
+    /// Those who own a task or are the beneficiary of one.
+    pub seen: Vec<Login>,
+    /// The others.
+    pub unseen: Vec<Login>,
 }
 
 impl Seen {
@@ -81,10 +90,9 @@ impl Seen {
     }
 }
 
-/// People whom the absence file names, and how many of them the rows show.
-fn absent(snapshot: &Snapshot, roster: &Roster) -> (u64, u64) {
+/// People whom the absence file names, and whom of them the rows show.
+fn absent(snapshot: &Snapshot, roster: &Roster) -> Absent {
     let mut left: FastSet<&Login> = roster.logins().collect();
-    let all = left.len();
     // lists come in runs of one owner
     let mut last = None;
     for task in &snapshot.tasks {
@@ -103,8 +111,8 @@ fn absent(snapshot: &Snapshot, roster: &Roster) -> (u64, u64) {
             left.remove(login);
         }
     }
-    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-    (count(all), count(all - left.len()))
+    let (unseen, seen) = roster.logins().cloned().partition(|of| left.contains(of));
+    Absent { seen, unseen }
 }
 
 /// Counts a snapshot, with the roads of those rows that no list shows, and who of the absence file is among them.

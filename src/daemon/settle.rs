@@ -284,6 +284,7 @@ impl Core {
         for fault in &found.faults {
             tracing::warn!(fault = %fault, "a policy failed; its tasks are left alone");
         }
+        self.last.failing.take(self.policies.hash(), &found);
         if found.epoch != self.epoch {
             // an order or a reload came while it was worked out: what is wanted may not be any more
             tracing::info!(
@@ -338,7 +339,11 @@ impl Core {
         if known {
             self.take_looks(looks);
         }
+        if let Some(absent) = &seen.absent {
+            self.last.known_absent.extend(absent.seen.iter().cloned());
+        }
         self.last.seen = seen;
+        self.last.reloaded = false;
         self.warn_of_targets();
         self.look_at_stand_ins(now);
         self.last.faults = faults;
@@ -408,7 +413,7 @@ impl Core {
         for view in self.governor.describe(self.clock.now()) {
             let state = match view.breaker.as_str() {
                 "open" => BreakerState::Open,
-                "half_open" => BreakerState::Probing,
+                "probing" => BreakerState::Probing,
                 _ => BreakerState::Closed,
             };
             self.metrics.set_breaker(&view.target, state);

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::answer::{NAME_SHOWN, item, no_such};
 use super::core::Core;
 use super::describe::RowText;
+use super::left_rows::LeftRow;
 use super::standing::{LOST, standing};
 use crate::control::{
     AttemptView, EventView, ExplainView, ListView, NOT_SHOWN, OutcomeRow, PlanItem, RefusedKind,
@@ -78,6 +79,7 @@ impl Core {
         visible: u64,
         lists: Vec<ListView>,
         undecided: Option<RefusalReason>,
+        left: Option<&LeftRow>,
     ) -> Reply {
         let (who, not_read) = in_words(&self.settings.server.login, &lists);
         let lineage = match self.lineage_on_record(asked) {
@@ -111,16 +113,17 @@ impl Core {
         };
         let events: Vec<&Event> = story.lines.iter().map(|line| &line.event).collect();
         let attempts = self.attempts_in(lineage, &events);
-        let standing = self
-            .ended(lineage, &events, &attempts)
-            .unwrap_or_else(|| match undecided {
-                Some(reason) => format!(
-                    "shown just now, and not decided anew: {reason}: {}. What follows is what was decided last",
-                    reason.explanation().trim().trim_end_matches('.')
-                ),
-                None => format!(
+        // that the list shows it comes before what is known of its end: who sees it there asks why nothing is done
+        let standing = match (left, self.ended(lineage, &events, &attempts)) {
+            (Some(left), None) => {
+                format!("{}. What follows is what was decided last", left.words())
+            }
+            (Some(left), Some(ended)) => format!("{}; on record: {ended}", left.words()),
+            (None, Some(ended)) => ended,
+            (None, None) => format!(
                 "not among the {visible} tasks visible to {who} just now; whether it has left is told by two whole lists{not_read}. What follows is what was decided when it was last there"
-            )});
+            ),
+        };
         let Some((at, decided)) = events
             .iter()
             .rev()

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::core::Core;
+use super::failing::{POLICY_FAULT, fault_words};
 use super::recall::paused_by;
 use super::start::mode_parts;
 use crate::control::{
@@ -105,6 +106,7 @@ impl Core {
                 index.world().map(str::to_owned),
             )
         });
+        let (faults, fault) = self.failing_words().unzip();
         let of_store = self.foreign_store.as_ref().unwrap_or(&self.ledger);
         let released = of_store.read(|index| {
             index.release_of(&hash).map(|(at, word)| {
@@ -138,6 +140,8 @@ impl Core {
             targets_seen: self.targets_seen().into_iter().collect(),
             policy_hash: Some(hash),
             policy_released: released,
+            policy_faults: faults.unwrap_or(0),
+            policy_fault: fault,
             ending: self.ending_words(),
             reload_error: self.reload_error.clone(),
             policy_error: None,
@@ -408,7 +412,13 @@ impl Core {
             });
         }
         let mut groups: BTreeMap<(String, Option<TargetName>), InboxItem> = BTreeMap::new();
-        for waiting in self.ledger.read(|index| index.inbox(told_by)) {
+        let failing = self.failing();
+        for mut waiting in self.ledger.read(|index| index.inbox(told_by)) {
+            let fault = failing.get(&waiting.lineage);
+            let fault = fault.filter(|_| waiting.why == "asked");
+            if fault.is_some() {
+                waiting.why = POLICY_FAULT;
+            }
             // holds are shown as a whole, above
             if waiting.why == RefusalReason::CapHeld.as_str()
                 || waiting.why == RefusalReason::PolicyNotReleased.as_str()
@@ -428,7 +438,7 @@ impl Core {
                 },
                 since: waiting.since,
                 why: waiting.why.to_owned(),
-                text: self.explained(waiting.why),
+                text: fault.map_or_else(|| self.explained(waiting.why), |of| fault_words(of)),
                 target: waiting.target.clone(),
                 action: None,
                 tasks: Vec::new(),
@@ -561,34 +571,4 @@ pub(super) fn general(id: &str, since: Timestamp, why: &str, text: String) -> In
         can_approve: false,
         can_reject: false,
     }
-}
-
-/// What an item of the inbox says: what it is, and what helps.
-pub(super) fn explanation(why: &str) -> String {
-    let said = match why {
-        "ambiguous" => {
-            "It can't be told whose successor a task is; look at them in OIG, then `provtaskd outcomes settle` or `outcomes reset`."
-        }
-        "not_told" => {
-            "It could not be told in time what became of the attempt; look in OIG, then `provtaskd outcomes settle`."
-        }
-        "gone" => {
-            "The task left the list and nothing says why; this is not success. Look in OIG, then `provtaskd outcomes settle`."
-        }
-        LEFT_REWOUND => {
-            "The store was rewound, and no list has shown the task since: a retry of the lost interval may have ended it, or somebody else. Look in OIG; `approve` takes note of it, and sends nothing."
-        }
-        "sent_in_vain" => {
-            "Requests that name the task end as a whole and nothing is applied; all others go on. See `provtaskd outcomes show TASK` for what the server said, then `provtaskd outcomes reset`."
-        }
-        "asked" => "A policy asks a person; `provtaskd explain TASK` shows its words.",
-        other => {
-            let mut all = RefusalReason::ALL.iter();
-            let Some(reason) = all.find(|reason| reason.as_str() == other) else {
-                return "See `provtaskd explain TASK`.".to_owned();
-            };
-            return format!("{} {}", reason.explanation().trim(), reason.remedy());
-        }
-    };
-    said.to_owned()
 }

@@ -6,8 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::DaemonError;
 use super::core::Core;
+use super::explained::explanation;
 use super::under_way::Why;
-use super::views::{explanation, general};
+use super::views::general;
 use crate::control::{InboxItem, RefusedKind, Reply};
 use crate::ledger::record::Actor;
 use crate::ledger::{ServerBehind, World};

@@ -95,7 +95,7 @@ impl Governor {
             let (breaker, failures) = match pace.breaker {
                 Breaker::Closed { failures } => ("closed", failures),
                 Breaker::Open { .. } => ("open", 0),
-                Breaker::HalfOpen { .. } => ("half_open", 0),
+                Breaker::HalfOpen { .. } => ("probing", 0),
             };
             GateView {
                 target: target.clone(),

@@ -12,7 +12,7 @@ pub struct GateView {
     pub target: TargetName,
     /// Items that may still be sent within the running minute.
     pub rate_left: u32,
-    /// `closed`, `open` or `half_open`.
+    /// `closed`, `open` or `probing`.
     pub breaker: String,
     /// When an open breaker lets a probe go, or a probe is given up.
     pub breaker_until: Option<Timestamp>,

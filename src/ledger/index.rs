@@ -6,6 +6,7 @@ mod backlog;
 mod compact;
 mod ends;
 mod getters;
+mod handed;
 mod justified;
 mod late;
 mod learned;

@@ -248,17 +248,57 @@ fn a_cron_line_that_nobody_understands_stops_every_command() {
     }
 }
 
+/// `run` starts with each of these: `check` says what it means, and does not call the configuration unusable.
 #[test]
-fn a_bad_row_of_the_absences_is_shown_with_its_line() {
-    let feed = "login,from,to,stand_in\nANNA,2027-03-01,2027-03-05,BEN\nCARL,soon,,\n";
-    let dir = house("[absence]\nfeed = \"leave.csv\"\n", &[("leave.csv", feed)]);
-    let output = provtaskd(dir.path(), &["check"]);
-    let text = said(&output);
-    assert_eq!(output.status.code(), Some(78), "{text}");
-    assert!(
-        text.contains("leave.csv:3: ") && text.contains("login,from,to,stand_in"),
-        "{text}"
-    );
+fn what_is_wrong_with_the_absences_is_a_warning_that_says_what_it_means() {
+    let head = "login,from,to,stand_in\n";
+    let row = format!("{head}ANNA,2027-03-01,2027-03-05,BEN\n");
+    for (feed, says) in [
+        (
+            None,
+            &["leave.csv", "nobody counts as away or as there"][..],
+        ),
+        (
+            Some(String::new()),
+            &["is empty", "nobody counts as away or as there"],
+        ),
+        (
+            Some(format!("{row}CARL,2027-03-01,")),
+            &[
+                "leave.csv:3: ",
+                "put a line end behind it",
+                "nobody counts as away or as there",
+            ],
+        ),
+        (
+            Some(format!("user,from,to\n{row}")),
+            &["leave.csv:1: ", "nobody counts as away or as there"],
+        ),
+        (
+            Some(format!("{row}CARL,soon,,\n")),
+            &["leave.csv:3: ", "login,from,to,stand_in"],
+        ),
+        (
+            Some(format!("{row}anna,2027-03-05,2027-03-06,CARL\n")),
+            &["leave.csv:3: ", "leave.csv:2", "another stand-in"],
+        ),
+    ] {
+        let dir = house("[absence]\nfeed = \"leave.csv\"\n", &[]);
+        if let Some(feed) = &feed {
+            std::fs::write(dir.path().join("leave.csv"), feed).expect("written");
+        }
+        let output = provtaskd(dir.path(), &["check"]);
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(0), "{feed:?}: {text}");
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for part in says {
+            assert!(
+                words.contains(part),
+                "{feed:?}: `{part}` is missing: {text}"
+            );
+        }
+        assert!(text.contains("warning"), "{text}");
+    }
 }
 
 #[test]

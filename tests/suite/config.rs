@@ -354,6 +354,17 @@ fn mail_is_off_until_a_server_is_named_and_then_whole() {
 }
 
 #[test]
+fn a_password_in_a_configuration_is_to_be_changed() {
+    for table in ["", "[mail]\n"] {
+        let found = findings(&format!("{MINIMAL}{table}password = \"hunter2\"\n"));
+        let said = found.iter().find(|of| of.key.ends_with("password"));
+        let said = said.unwrap_or_else(|| panic!("{found:?}"));
+        assert!(said.hint.contains("change the password"), "{said:?}");
+        assert!(!format!("{found:?}").contains("hunter2"), "{found:?}");
+    }
+}
+
+#[test]
 fn what_is_wrong_with_mail_is_said_with_its_key() {
     let whole =
         "server = \"smtp.example.com:587\"\nfrom = \"a@example.com\"\nto = [\"b@example.com\"]\n";

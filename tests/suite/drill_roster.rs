@@ -119,6 +119,24 @@ async fn a_file_with_another_first_column_does_not_make_everybody_present() {
     assert!(inbox, "a person is told: {feed:#}");
 }
 
+/// Half of a stand-in's name is another person, whom nobody has asked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_is_cut_in_its_last_row_hands_nothing_to_anybody() {
+    // cut out of `LEFT,2027-02-20,,AWAYTOO`, and whole but for its line end
+    for part in ["LEFT,2027-02-20,,AWAY", "LEFT,2027-02-20,2027-03-20,AWAY"] {
+        let file = format!("login,from,to,stand_in\n{part}");
+        let (away, feed, inbox) = handed_with(file.as_bytes()).await;
+        assert_eq!(away, 0, "handed on by half a row; inbox: {inbox}; {feed:#}");
+        assert_eq!(feed["rows"], Value::Null, "{part}: {feed:#}");
+        let said = feed["problem"].as_str().unwrap_or_default();
+        assert!(
+            said.contains("leave.csv:2") && said.contains("put a line end behind it"),
+            "{feed:#}"
+        );
+        assert!(inbox, "a person is told: {feed:#}");
+    }
+}
+
 fn person(login: &str) -> Person {
     Person {
         key: None,

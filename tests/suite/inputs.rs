@@ -61,7 +61,6 @@ fn policy_is(dir: &Path, name: &str, text: &str) {
 }
 
 const MINE: &str = "[policy]\ndir = \"mine\"\n";
-const FEED: &str = "[absence]\nfeed = \"away.csv\"\n";
 
 /// What is wrong with the configuration and what it names.
 const CONFIGURATIONS: &[Case] = &[
@@ -259,25 +258,6 @@ const CONFIGURATIONS: &[Case] = &[
         args: &["check"],
         kind: Kind::Config,
         says: &["kinds.toml"],
-    },
-    Case {
-        name: "no absence feed",
-        config: FEED,
-        spoil: nothing,
-        args: &["check"],
-        kind: Kind::Config,
-        says: &["absence.feed", "away.csv"],
-    },
-    Case {
-        name: "an absence feed with bad rows",
-        config: FEED,
-        spoil: |dir| {
-            let rows = "login,from,to,stand_in\nAMY,2027-02-30,2027-03-01,BOB\nCAT\n";
-            fs::write(dir.join("away.csv"), rows).expect("written");
-        },
-        args: &["check"],
-        kind: Kind::Config,
-        says: &["away.csv:2", "away.csv:3"],
     },
     Case {
         name: "a simulator's clock where there is none",

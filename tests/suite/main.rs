@@ -79,6 +79,7 @@ mod drill_reset;
 mod drill_restored;
 mod drill_revoke;
 mod drill_roster;
+mod drill_says;
 mod drill_silent;
 mod drill_slips;
 mod drill_slow;

@@ -2,6 +2,7 @@
 
 mod audit;
 mod backlog;
+mod feed;
 mod layout;
 mod outcomes;
 mod plan;

@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
+use super::feed::feed_line;
 use super::layout::{Width, number, pairs, paragraph, prose, table, word};
 use super::{clean, counted, opt_time, time};
 use crate::control::{
-    AnchorView, FeedView, IntakeView, LOGIN_HINT, LoginRow, LoginView, PauseView, StatusView,
-    TurnsView, WalkView, main_stopped,
+    AnchorView, IntakeView, LOGIN_HINT, LoginRow, LoginView, PauseView, StatusView, TurnsView,
+    WalkView, main_stopped,
 };
 use crate::model::{Login, RefusalReason, Road};
 
@@ -24,43 +25,6 @@ fn pause_line(pause: &PauseView) -> String {
     }
     if let Some(why) = &pause.why {
         let _ = write!(line, ": {why}");
-    }
-    line
-}
-
-/// Which file, what of it is in use, and what was wrong with it.
-fn feed_line(feed: &FeedView) -> String {
-    let mut line = match (feed.rows, feed.read_at) {
-        (Some(rows), _) => format!(
-            "{rows} {} of {}, as of {}",
-            if rows == 1 { "row" } else { "rows" },
-            feed.file,
-            opt_time(feed.as_of)
-        ),
-        (None, None) => format!("{} was not read yet", feed.file),
-        (None, Some(_)) => format!("UNKNOWN: nothing of {} can be used", feed.file),
-    };
-    if feed.bad_rows > 0 {
-        // writing to a String can't fail
-        let _ = write!(line, "; {} can't be read", feed.bad_rows);
-    }
-    match (feed.people, feed.people_seen) {
-        (Some(all), Some(0)) if all > 0 => {
-            let _ = write!(
-                line,
-                "; NONE of the {all} whom it names owns a task that was seen, or is the beneficiary of one: does it name User Logins?"
-            );
-        }
-        (Some(all), Some(seen)) if all > 0 => {
-            let _ = write!(
-                line,
-                "; of {all} whom it names {seen} own a task or are its beneficiary"
-            );
-        }
-        _ => {}
-    }
-    if let (Some(problem), Some(at)) = (&feed.problem, feed.read_at) {
-        let _ = write!(line, "; read {}: {problem}", time(at));
     }
     line
 }
@@ -418,6 +382,11 @@ pub fn status(view: &StatusView, width: Width) -> String {
         ("store", format!("{}: {}", view.store, view.store_state)),
         ("world", view.world.clone()),
     ];
+    if let Some(fault) = &view.policy_fault {
+        let many = counted(view.policy_faults, "task", "tasks");
+        let line = format!("{many} left alone, on which a policy fails; the first fault: {fault}");
+        lines.insert(5, ("POLICY FAULT", line));
+    }
     // before what goes on as always: while it lasts, nothing below is newer
     if let Some(error) = &view.last_error {
         let since = view.last_error_since;

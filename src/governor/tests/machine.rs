@@ -416,6 +416,8 @@ fn a_failed_probe_doubles_the_pause_and_a_good_one_closes_the_breaker() {
         .next_batch(at(601), &target(), Lane::Revoke, 0)
         .unwrap_err();
     assert_eq!(waits.reason, R::BreakerOpen, "the probe is not read yet");
+    // as the manual has it
+    assert_eq!(governor.describe(at(601))[0].breaker, "probing");
     governor.outcome(at(660), &target(), LineageId(9), 2, E::ReadBounced);
     let open = governor
         .next_batch(at(661), &target(), Lane::Usual, 0)
