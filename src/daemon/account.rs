@@ -191,11 +191,16 @@ impl Accounts {
                     if seen.contains(other.id.as_str()) {
                         continue;
                     }
-                    // an open one that the list left out has its place by the origin of its work, as all have;
-                    // a finished one counts from when it was made
-                    let open = !other.status.is_finished();
-                    let known = if open { (lookup.id)(&other.id) } else { None };
+                    // an open one that the list left out has its place by the origin of its work, as all have, and so
+                    // has a change, whose retry was done later than a newer one was made; what gives or takes access
+                    // counts from when it was made
                     let kind = (lookup.kind)(other);
+                    let by_work = !other.status.is_finished() || overwrites(kind);
+                    let known = if by_work {
+                        (lookup.id)(&other.id)
+                    } else {
+                        None
+                    };
                     let mut of = sibling(other, kind, known, *as_of);
                     // an order to give that is older than one to take does not hold that up, though its retry was done
                     // only now
@@ -229,6 +234,11 @@ fn own_now(task: &Task, process: &Known<Arc<Vec<Task>>>, listed: Timestamp) -> O
     let understood = own.status.is_closed() || !matches!(own.status, TaskStatus::Unknown(_));
     let told = *as_of >= listed && understood;
     (told && own.status != task.status).then(|| own.status.clone())
+}
+
+/// True for what writes a value over another.
+fn overwrites(kind: Kind) -> bool {
+    matches!(kind, Kind::Change | Kind::Password)
 }
 
 /// It is as old as the work that it went on with.

@@ -223,7 +223,8 @@ pub async fn evaluate_list(
     tokio::task::yield_now().await;
     // while the ledger takes the list in, what needs no lineage is worked out
     let accounts = Accounts::of(&snapshot);
-    let loads = Loads::of(&snapshot);
+    let mut loads = Loads::of(&snapshot);
+    bench.ledger.read(|index| loads.add_open(index, &snapshot));
     // after a start everything is decided; later on only what has changed is worth its class
     let classes: Vec<Class> = if memory.lineages.is_empty() && bench.only.is_none() {
         two::map(&snapshot.tasks, &|task| bench.policies.classify(task))

@@ -13,10 +13,11 @@ use super::facts::Surroundings;
 use super::memory::Memory;
 use crate::absence::{self, Delegation, Presence, ProxyRow, Roster};
 use crate::guard::{AssigneeFact, MemberFact};
+use crate::ledger::Index;
 use crate::model::facts::{History, Known, OwnerFact, OwnerState, Person, StandIn, UserStatus};
 use crate::model::settings::Settings;
 use crate::model::task::Wide;
-use crate::model::{Login, Owner, Principal, RoleKey, Snapshot, Task, UserKey};
+use crate::model::{Action, Login, Owner, Principal, RoleKey, Snapshot, Task, TaskId, UserKey};
 use crate::oig::LOGINS_AT_ONCE;
 use crate::policy::Need;
 
@@ -48,6 +49,41 @@ impl Loads {
             }
         }
         loads
+    }
+
+    /// Counts hand-overs that are on their way or not read back yet: their rows may show the former owner.
+    pub fn add_open(&mut self, index: &Index, snapshot: &Snapshot) {
+        let mut coming: HashMap<&TaskId, (&Login, &Option<UserKey>)> = HashMap::new();
+        for (_, attempt) in index.open_attempts() {
+            if let Action::Reassign {
+                to: Principal::User { key, login },
+            } = &attempt.action
+            {
+                coming.insert(&attempt.task, (login, key));
+            }
+        }
+        if coming.is_empty() {
+            return;
+        }
+        // whom the list shows as the owner already is counted
+        for task in &snapshot.tasks {
+            let Some((login, key)) = coming.get(&task.id) else {
+                continue;
+            };
+            let is_his = match &task.owner {
+                Owner::User {
+                    login: Some(of), ..
+                } => of == *login,
+                Owner::User { key: of, .. } => of.is_some() && of == *key,
+                _ => false,
+            };
+            if is_his {
+                coming.remove(&task.id);
+            }
+        }
+        for (login, _) in coming.into_values() {
+            count(&mut self.logins, login);
+        }
     }
 
     /// Open tasks that a person holds, by his login and by the key under which he was read.

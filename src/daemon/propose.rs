@@ -548,7 +548,10 @@ fn found_out(reason: RefusalReason) -> bool {
     lacks_a_fact(reason)
         || matches!(
             reason,
-            RefusalReason::BeneficiaryNotActive | RefusalReason::StaleGrant | RefusalReason::TooOld
+            RefusalReason::BeneficiaryNotActive
+                | RefusalReason::StaleGrant
+                | RefusalReason::Overtaken
+                | RefusalReason::TooOld
         )
 }
 

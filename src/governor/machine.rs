@@ -10,8 +10,8 @@ use crate::model::facts::History;
 use crate::model::settings::{GovernorSettings, Modes, TargetLimits};
 use crate::model::two;
 use crate::model::{
-    ActionName, AttemptState, Decision, LineageId, PolicyHash, Refusal, RefusalReason, Scope,
-    TargetName, Verdict,
+    Action, ActionName, AttemptState, Decision, LineageId, PolicyHash, Refusal, RefusalReason,
+    Scope, TargetName, Verdict,
 };
 
 use super::admitted::{Admitted, Lane};
@@ -309,11 +309,9 @@ impl Governor {
             Some(Verdict::Act { priority, .. }) => *priority,
             _ => 0,
         };
-        let lane = if decision.kind.takes_access() {
-            Lane::Revoke
-        } else {
-            Lane::Usual
-        };
+        // a note or a hand-over moves no access: it goes with the rest, and holds no revoke up
+        let takes = decision.kind.takes_access() && *passed.action() == Action::Retry;
+        let lane = if takes { Lane::Revoke } else { Lane::Usual };
         Ok(Candidate {
             decision,
             passed,

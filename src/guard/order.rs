@@ -127,7 +127,7 @@ fn touches_account(action: ActionName) -> bool {
 
 /// True where both may write the same attribute or child row: the same row where both are shown,
 /// else the same definition.
-fn same_row(input: &GuardInput<'_>, other: &Sibling) -> bool {
+pub(super) fn same_row(input: &GuardInput<'_>, other: &Sibling) -> bool {
     match (&input.row(), &other.child) {
         (Some(ours), Some(theirs)) => ours == theirs,
         _ => input

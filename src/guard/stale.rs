@@ -11,6 +11,7 @@ use crate::model::standing::{AccountState, EndDate, OfAccount};
 use crate::model::{Kind, Known, ReadValue, Refusal, RefusalReason, TaskStatus};
 
 use super::input::{Fresh, GuardInput, needs};
+use super::order::same_row;
 
 /// Nobody has asked for it yet.
 const NOT_ASKED: &str = "not asked for yet";
@@ -160,6 +161,13 @@ pub(super) fn account(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> 
         return Err(unknown("a later task that takes access was closed as unsuccessful, and no retry of it is shown: a person may have done the work")
             .with("task", &other.id)
             .with("definition", &other.name));
+    }
+    if let Some(other) = view.tasks.iter().find(|s| overtakes(input, s)) {
+        let refusal = Refusal::new(RefusalReason::Overtaken, input.account_scope());
+        let refusal = refusal
+            .with("task", &other.id)
+            .with("status", &other.status);
+        return Err(refusal.for_person());
     }
     // of whom nothing is given anyway, nothing more is read
     let active = |person: &Person| person.status == UserStatus::Active;
@@ -401,6 +409,17 @@ fn closed_by_a_person(input: &GuardInput<'_>, other: &Sibling, all: &[Sibling]) 
         && takes_from(input, other)
         && input.may_be_earlier_than(other)
         && !all.iter().any(replaces)
+}
+
+/// True for a newer change of the same attribute or row that is done, or closed and nobody can tell how: the older one
+/// would be written over it.
+fn overtakes(input: &GuardInput<'_>, other: &Sibling) -> bool {
+    matches!(input.kind, Kind::Change | Kind::Password)
+        && other.kind == input.kind
+        && other.status.may_be_done()
+        && input.dated
+        && input.is_later(other)
+        && same_row(input, other)
 }
 
 fn stale(input: &GuardInput<'_>, other: &Sibling, how: &str) -> Refusal {

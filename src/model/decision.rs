@@ -275,6 +275,8 @@ refusals! {
     BeneficiaryUnknown => "beneficiary_unknown",
     /// The account was revoked or disabled, or a later opposite task is open or done; a revoke or disable has it only where a later task has given the access again.
     StaleGrant => "stale_grant",
+    /// A newer change of the same attribute or row is done already.
+    Overtaken => "overtaken",
     /// The account's other tasks, or whether it is on, are not known (not asked for yet, or they could not be read: `why`), and the task would give access; what takes access waits for one try to read them, and no longer.
     AccountUnknown => "account_unknown",
     /// The task was seen by a hint alone, and the other tasks of its account could not be read.

@@ -40,6 +40,9 @@ impl R {
             Self::StaleGrant => {
                 "Look at the account in OIG, and cancel the task there, or do it by hand if it is wanted all the same; as long as the account shows what took it away nothing lifts this here, and after that `outcomes reset` does."
             }
+            Self::Overtaken => {
+                "Cancel the task in OIG: what it would write is out of date; if the older value is wanted all the same, write it by hand."
+            }
             Self::AccountUnknown => {
                 "See `why` in `provtaskd explain TASK`: give the login the right to read the account's tasks and the person's accounts, or mend the server, and it is read again by itself; name a definition that has no kind in `policy.kinds`; where the server shows too little to tell, look at the account in OIG, and do or cancel the task there."
             }

@@ -64,6 +64,7 @@ mod drill_order;
 mod drill_other_server;
 mod drill_others;
 mod drill_outage;
+mod drill_over;
 mod drill_pace;
 mod drill_pause;
 mod drill_person;

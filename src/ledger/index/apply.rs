@@ -97,13 +97,11 @@ impl Index {
                 items,
             } => {
                 let login = self.further(event.login.as_ref());
+                let retry = *action == ActionName::Retry;
+                let takes = |i: &&ClaimItem| retry && i.kind.takes_access();
                 // all of a record are of one target, and were claimed at one time
                 for takes_access in [false, true] {
-                    let same = || {
-                        items
-                            .iter()
-                            .filter(|i| i.kind.takes_access() == takes_access)
-                    };
+                    let same = || items.iter().filter(|i| takes(i) == takes_access);
                     let count = |many: usize| u32::try_from(many).unwrap_or(u32::MAX);
                     let all = count(same().count());
                     if all == 0 {

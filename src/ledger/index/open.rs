@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Attempt, Index, Stamp, TaskRef};
 use crate::model::hash::FastMap;
-use crate::model::{AttemptState, LineageId, ProcessKey, TargetName, TaskId};
+use crate::model::{Action, AttemptState, LineageId, ProcessKey, TargetName, TaskId};
 
 /// A target, and whether it is about taking access away.
 pub type Lane = (TargetName, bool);
@@ -69,7 +69,8 @@ impl Open {
 }
 
 fn lane_of(attempt: &Attempt) -> Lane {
-    (attempt.target.clone(), attempt.kind.takes_access())
+    let takes = attempt.kind.takes_access() && attempt.action == Action::Retry;
+    (attempt.target.clone(), takes)
 }
 
 impl Index {
