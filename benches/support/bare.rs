@@ -260,6 +260,7 @@ impl Loop {
                 unread: Some(Arc::from("it is no part of what is measured")),
                 standing: &Known::unknown("not asked for yet"),
                 finished_shown: true,
+                finished_from: None,
                 assignee: None,
                 members: None,
                 owner_changes: None,

@@ -332,7 +332,16 @@ mod tests {
         let origins: Vec<(&str, Timestamp)> =
             tasks.iter().map(|s| (s.id.as_str(), s.origin)).collect();
         let made = at("2027-03-01T12:00:00Z");
-        assert_eq!(origins, [("30", origin), ("31", made)]);
+        assert_eq!(origins, [("30", origin), ("31", origin)]);
+        // what gives or takes access and is finished counts from when it was made
+        let lookup = Lookup {
+            kind: &|_| Kind::Grant,
+            ..lookup
+        };
+        let view = accounts.view(0, &snapshot, &[Kind::Grant], &process, &lookup);
+        let tasks = &view.value().expect("had").tasks;
+        let origins: Vec<Timestamp> = tasks.iter().map(|s| s.origin).collect();
+        assert_eq!(origins, [origin, made]);
     }
 
     /// Somebody else has retried an older task: until the lists tell, its successor is a new row of today.

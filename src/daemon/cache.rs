@@ -22,6 +22,8 @@ pub struct Cache {
     pub(super) processes: HashMap<ProcessKey, ProcessEntry>,
     /// An account was read in this run that showed a finished task: the server does not hide them.
     pub finished_shown: bool,
+    /// The oldest that was, by its creation or its last run, whichever is later: nothing younger is archived.
+    pub finished_from: Option<Timestamp>,
     pub(super) standings: HashMap<Login, Dated<Known<Arc<Standing>>>>,
     pub(super) proxies: HashMap<Login, Dated<Known<Vec<ProxyRow>>>>,
     pub(super) roles: HashMap<String, Dated<Option<RoleKey>>>,
@@ -196,8 +198,15 @@ impl Cache {
 
     /// Takes over what was read of an account.
     pub(super) fn store_process(&mut self, key: ProcessKey, entry: ProcessEntry) {
-        let mut tasks = entry.tasks.value().into_iter().flat_map(|all| all.iter());
-        self.finished_shown |= tasks.any(|task| task.status.is_finished());
+        let tasks = entry.tasks.value().into_iter().flat_map(|all| all.iter());
+        for task in tasks.filter(|task| task.status.is_finished()) {
+            self.finished_shown = true;
+            let at = task
+                .created
+                .max(task.started)
+                .filter(|_| task.created.is_some());
+            self.finished_from = self.finished_from.into_iter().chain(at).min();
+        }
         self.processes.insert(key, entry);
     }
 

@@ -27,6 +27,9 @@ const TOO_OLD: &str = "the reading is too old";
 /// No account that was read has shown a finished task.
 const HIDDEN: &str = "neither the account nor another one that was read has shown what tells that it is on: finished tasks may be hidden or archived, and with them one that took this access away";
 
+/// Those that were read have shown finished tasks from after the work alone.
+const ARCHIVED: &str = "no account that was read shows a finished task from before this work: what took the access away since may be archived";
+
 /// The beneficiary was read as active, lately, and is the row's own.
 pub(super) fn beneficiary(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> {
     if !needs(input.kind, input.action).beneficiary {
@@ -198,6 +201,14 @@ pub(super) fn account(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> 
     };
     if !kept {
         return Err(unknown(HIDDEN));
+    }
+    // where no status tells it, it hangs on finished tasks, of which the server may show the younger ones alone
+    let hangs = shown.is_none() || input.kind == Kind::Create || input.kind == Kind::Grant;
+    let proven = input
+        .finished_from
+        .is_some_and(|from| from <= input.since().at);
+    if hangs && input.dated && !proven {
+        return Err(unknown(ARCHIVED));
     }
     Ok(shown.into_iter().chain([fresh]).min())
 }

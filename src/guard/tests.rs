@@ -125,6 +125,15 @@ fn spoiled() -> Vec<(R, Case)> {
     );
     // whoever hides what is finished hides what took the access away
     add(R::AccountUnknown, grant(), &|c| c.finished_shown = false);
+    // and whoever shows what is younger alone hides what is older
+    for spoil in [None, Some(hours(11))] {
+        add(R::AccountUnknown, grant(), &|c| c.finished_from = spoil);
+        add(R::AccountUnknown, Case::retry(Kind::Create), &|c| {
+            c.finished_from = spoil;
+        });
+    }
+    let newer = done("501", "Update Phone", Kind::Change, 11);
+    add(R::Overtaken, Case::retry(Kind::Change).with(newer), &|_| {});
     add(R::StaleGrant, grant(), &|c| c.is("Disabled"));
     add(R::StaleGrant, Case::retry(Kind::Disable), &|c| {
         c.history.stale = true;

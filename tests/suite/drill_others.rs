@@ -67,7 +67,7 @@ async fn runs_of_oigs_own_job_under_the_same_id_are_told_as_theirs_and_use_up_th
     drill.judge().await;
 }
 
-/// One account whose two quotas wait for one another.
+/// One account with two changes, of which one goes at a time.
 const PAIR: &str = r#"
 name = "pair"
 seed = 32
@@ -80,7 +80,7 @@ retries_anything = true
 [[population]]
 target = "MAIL"
 accounts = 1
-task = [{ task = "Change Quota", failure = "network", repeat = 2 }]
+task = [{ task = "Change Quota", failure = "network" }, { task = "Telephone Updated", failure = "network" }]
 "#;
 
 /// The writes so far.
@@ -94,7 +94,7 @@ fn puts(drill: &Drill) -> Vec<Value> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_account_waits_for_a_retry_without_an_answer_though_anothers_was_read() {
     let mut drill = Setup::of(PAIR)
-        .config("[policy]\nkinds = { \"*/*\" = \"change\" }\n")
+        .config("[policy]\nkinds = { \"MAIL/Change Quota\" = \"change\" }\n")
         .every("1m")
         .enforcing()
         .await;

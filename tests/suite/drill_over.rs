@@ -1,5 +1,7 @@
 //! Drills of what counts although no list shows it open: a newer change that is done, hand-overs that are under way, and a note that is no revoke.
 
+use serde_json::json;
+
 use crate::drill::Setup;
 
 /// The older change failed, a newer one of the same attribute is done: written now, the older one would be what stands.
@@ -23,6 +25,34 @@ async fn an_old_change_is_not_written_over_a_newer_one_that_is_done() {
     drill.judged_elsewhere();
     assert_eq!(over, 0, "{inbox:#?}");
     assert_eq!((healed, asked), (2, Some(2)), "{inbox:#?}");
+}
+
+/// An admin retries the older change of two, and what came of that is no list's: it may be a newer one, and a person is asked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_beside_one_that_somebody_else_has_retried_is_asked_about() {
+    let task = |id: u32, value: &str, hours: u32| {
+        format!(
+            "[[task]]\nid = {id}\ntarget = \"AD\"\nuser = \"U1\"\ntask = \"Telephone Updated\"\nvalue = \"{value}\"\nfailure = \"network\"\ncreated = \"-{hours}h\"\n"
+        )
+    };
+    let world = [
+        "name = \"older\"\nseed = 3\n[[user]]\nlogin = \"U1\"\n[[target]]\nname = \"AD\"\nretries_anything = true\n".to_owned(),
+        task(5001, "old", 5),
+        task(5002, "new", 1),
+    ]
+    .concat();
+    let mut drill = Setup::of(&world).start().await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.act(json!({"task": "5001", "do": "retry"})).await;
+    drill.run_for("10m").await;
+    drill.approve_backlog();
+    drill.run_for("12h").await;
+    let (healed, inbox) = (drill.count("healed"), drill.inbox());
+    drill.judged_elsewhere();
+    let asked = inbox.iter().any(|item| item["why"] == "overtaken");
+    assert!(asked && healed == 1, "{healed} {inbox:#?}");
 }
 
 /// Hand-overs take effect after their answers have failed to come: until they are read, the list shows him with nothing.

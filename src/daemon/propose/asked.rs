@@ -107,6 +107,7 @@ pub(super) fn ask(
             .and_then(|key| memory.cache.unread(key)),
         standing: &reading,
         finished_shown: memory.cache.finished_shown,
+        finished_from: memory.cache.finished_from,
         assignee: assignee.as_ref(),
         members,
         owner_changes,
