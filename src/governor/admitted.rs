@@ -78,14 +78,6 @@ impl Admitted {
         self
     }
 
-    /// The same, as though what it rests on ended at that time.
-    #[cfg(test)]
-    #[allow(dead_code)]
-    pub(crate) fn with_ends(mut self, at: Timestamp) -> Self {
-        self.passed = Box::new(self.passed.with_ends(at));
-        self
-    }
-
     /// The decision that was admitted.
     pub fn decision(&self) -> &Decision {
         &self.decision

@@ -100,12 +100,10 @@ impl Hold {
         digest.text(action.as_str());
         digest.text(target.as_str());
         digest.text(hash.as_str());
+        // the same tasks for somebody else, or dealt out otherwise, are another question
         for one in &wanted {
             digest.text(one.task.as_str());
-        }
-        // the same tasks for somebody else are another question
-        for words in whom.keys() {
-            digest.text(words);
+            digest.text(&whom_of(one.act).unwrap_or_default());
         }
         Self {
             id: format!("H{:016x}", digest.finish()),

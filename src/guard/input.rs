@@ -293,12 +293,6 @@ impl Passed {
             ..self
         }
     }
-
-    /// The same, as though what it rests on ended at that time.
-    #[cfg(test)]
-    pub(crate) fn with_ends(self, at: Timestamp) -> Self {
-        Self { ends: at, ..self }
-    }
 }
 
 fn but_retries(action: &Action) -> Option<Box<Action>> {

@@ -234,6 +234,22 @@ fn reassignments_over_the_cap_are_all_held_until_a_person_approves_those_very_on
         out.holds[0].whom,
         BTreeMap::from([("to user:OTHER".to_owned(), 4)])
     );
+    // nor a part of them for him and the rest for the stand-in, which is yet another question when it is dealt otherwise
+    let dealt = |own: u64| (1..=4).map(move |n| (n, n % 2 == own)).collect::<Vec<_>>();
+    let ids: Vec<String> = [0, 1]
+        .map(|own| {
+            let acts = dealt(own).into_iter().map(|(n, his)| {
+                let act = if his { to_other.clone() } else { to_stand_in() };
+                wish(n, act, Kind::Grant)
+            });
+            let mut fresh = Governor::new(settings(), modes(), None, at(33));
+            fresh.begin_cycle(at(33), &Census::default(), Standing::good(), at(33));
+            fresh.govern(at(33), acts.collect(), &history).holds[0]
+                .id
+                .clone()
+        })
+        .to_vec();
+    assert_ne!(ids[0], ids[1]);
     // nor what is another task under the same id, after its server's data were put back
     let mut put_back = Governor::new(settings(), modes(), Some(governor.state()), at(35));
     put_back.forget_holds();
