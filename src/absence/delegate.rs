@@ -106,8 +106,11 @@ fn by_rank(
     }
     match (search.people)(search.owner) {
         Known::Yes { value: owner, .. } => match owner.manager {
-            Some(manager) => Ok(follow(search, &manager, "manager", 1, &mut visited, why)?
-                .map(|to| (to, "manager"))),
+            Some(manager) => {
+                let via = format!("manager {manager}");
+                let found = follow(search, &manager, &via, 1, &mut visited, why)?;
+                Ok(found.map(|to| (to, "manager")))
+            }
             None => {
                 why.push("manager: none is shown".to_owned());
                 Ok(None)
@@ -137,8 +140,16 @@ fn named_by(
         ));
         return Ok(None);
     }
-    for next in feed_of(search, login, why)? {
-        if let Some(to) = follow(search, &next, "feed", depth, visited, why)? {
+    for (next, place) in feed_of(search, login, why)? {
+        // who is not shown by OIG may be no name at all, but words that nobody may keep: his row is told, not he
+        if let Known::No { .. } = (search.people)(&next) {
+            why.push(format!(
+                "the stand-in in {place}: unknown (OIG does not show him to this login, or could not be asked)"
+            ));
+            return Err(Unread);
+        }
+        let via = format!("feed {next}");
+        if let Some(to) = follow(search, &next, &via, depth, visited, why)? {
             return Ok(Some((to, "feed")));
         }
     }
@@ -149,18 +160,19 @@ fn named_by(
         return Err(Unread);
     }
     for next in proxies_of(search, login, why)? {
-        if let Some(to) = follow(search, &next, "proxy", depth, visited, why)? {
+        let via = format!("proxy {next}");
+        if let Some(to) = follow(search, &next, &via, depth, visited, why)? {
             return Ok(Some((to, "proxy")));
         }
     }
     Ok(None)
 }
 
-fn feed_of(
-    search: &Delegation<'_>,
+fn feed_of<'a>(
+    search: &Delegation<'a>,
     login: &Login,
     why: &mut Vec<String>,
-) -> Result<Vec<Login>, Unread> {
+) -> Result<Vec<(Login, &'a str)>, Unread> {
     match search.roster {
         Known::Yes { value, .. } => Ok(value.stand_ins(login, search.now)),
         Known::No { why: reason } => {
@@ -193,7 +205,7 @@ fn proxies_of(
     }
 }
 
-/// The candidate, or whoever stands in for him, or nobody with the reasons in `why`. Everybody is
+/// The candidate, or whoever stands in for him, or nobody with the reasons in `why`, each behind `via`. Everybody is
 /// looked at once, so that no chain can loop.
 fn follow(
     search: &Delegation<'_>,
@@ -203,7 +215,7 @@ fn follow(
     visited: &mut Vec<Login>,
     why: &mut Vec<String>,
 ) -> Result<Option<Principal>, Unread> {
-    let mut say = |what: &str| why.push(format!("{via} {login}: {what}"));
+    let mut say = |what: &str| why.push(format!("{via}: {what}"));
     if depth > search.max_depth {
         say(&format!("the chain is longer than {}", search.max_depth));
         return Ok(None);

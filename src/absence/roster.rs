@@ -163,9 +163,9 @@ impl Roster {
     }
 
     /// The stand-ins that the feed names for absences that hold at `now`, in the order of the file.
-    pub fn stand_ins(&self, login: &Login, now: Timestamp) -> Vec<Login> {
+    pub fn stand_ins(&self, login: &Login, now: Timestamp) -> Vec<(Login, &str)> {
         self.at(login, now)
-            .filter_map(|row| row.stand_in.clone())
+            .filter_map(|row| Some((row.stand_in.clone()?, row.place.as_str())))
             .collect()
     }
 }
@@ -350,6 +350,10 @@ fn row(
         return Err("`to` is before `from`".to_owned());
     }
     let stand_in = if named { column(3) } else { "" };
+    let has_blanks = |text: &str| text.contains(char::is_whitespace);
+    if has_blanks(stand_in) && !has_blanks(login) {
+        return Err("the stand-in has blanks in it, as words have and logins have not".to_owned());
+    }
     let row = Row {
         from,
         until,

@@ -33,7 +33,7 @@ fn whole_days_count_in_the_zone_and_the_last_day_is_included() {
     );
     assert_eq!(
         roster.stand_ins(&login, ts("2027-07-10T00:00:00Z")),
-        [Login::new("slang")]
+        [(Login::new("slang"), "leave.csv:2")]
     );
 }
 
@@ -329,4 +329,22 @@ fn a_fourth_column_is_read_only_where_a_header_says_what_it_is() {
             .stand_ins(&Login::new("LOTTO"), ts("2027-03-10T00:00:00Z"));
         assert_eq!(to.is_empty(), !text.contains("stand-in"), "{text}");
     }
+}
+
+#[test]
+fn words_in_the_column_of_stand_ins_are_no_name_and_are_not_repeated() {
+    let text = "login,from,to,stand_in\nLOTTO,2027-03-01,,krank seit Mai\nA B,2027-03-01,,C D\n";
+    let parsed = parse(text, "x.csv", &berlin());
+    assert_eq!(
+        parsed.roster.len(),
+        1,
+        "whose login has a blank may be stood in for by such a one"
+    );
+    let problem = parsed.problems[0].to_string();
+    assert!(
+        problem.starts_with("x.csv:2: the stand-in has blanks"),
+        "{problem}"
+    );
+    assert!(!problem.contains("krank") && !format!("{parsed:?}").contains("krank"));
+    assert!(parsed.roster.doubt(&Login::new("LOTTO")).is_some());
 }

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 
 mod child;
 
+use super::conceal::{conceal, hides, names_secret};
 use super::dates;
 use super::wire::{Field, Row, Value};
 use crate::model::fields::{FieldPacker, FieldTable};
@@ -81,6 +82,8 @@ enum Known {
     Adapter,
     Child,
     UpdatedBy,
+    /// A column that holds a password: that there is one is all that is kept.
+    Secret,
     Other,
 }
 
@@ -94,6 +97,9 @@ fn known(name: &str) -> Known {
         .strip_prefix(INFO)
         .or_else(|| name.strip_prefix(DETAILS));
     let own = short.unwrap_or(&name);
+    if names_secret(own) {
+        return Known::Secret;
+    }
     if own.starts_with("child") || is_of_child_form(own) {
         return Known::Child;
     }
@@ -223,7 +229,7 @@ impl<'z> Mapper<'z> {
         Some((index, *meaning))
     }
 
-    /// Maps one row; its [`Fields`] have no names yet.
+    /// Maps one row; its [`Fields`] have no names yet. What looks like a secret in its texts is not taken along.
     ///
     /// # Errors
     /// Why the row is no task: it is no object or shows no id.
@@ -231,6 +237,22 @@ impl<'z> Mapper<'z> {
         if !row.is_object {
             return Err("an item of the list is not an object".to_owned());
         }
+        if let Some(task) = self.read(row, pool, true)? {
+            return Ok(task);
+        }
+        // few rows hold one, so that only they are copied
+        let masked = masked(row);
+        let task = self.read(&masked, pool, false)?;
+        task.ok_or_else(|| "an item of the list could not be read".to_owned())
+    }
+
+    /// The task; nothing where `wary` and one of the texts that are told on holds a secret.
+    fn read(
+        &mut self,
+        row: &Row<'_>,
+        pool: &mut Interner,
+        wary: bool,
+    ) -> Result<Option<Task>, String> {
         let mut task = Task::bare(TaskId::from_canonical(Arc::default()), TaskStatus::Pending);
         let mut id: Option<Cow<'_, str>> = None;
         let mut seen = Seen::default();
@@ -241,6 +263,10 @@ impl<'z> Mapper<'z> {
                 continue;
             };
             at += 1;
+            if wary && hides_secret(meaning, &field.value) {
+                self.packer.take_row();
+                return Ok(None);
+            }
             if is_reason(meaning) && seen.holds(&field.value, pool) {
                 self.packer.push_long(index);
             } else if let Some(value) = field.value.packed() {
@@ -253,7 +279,7 @@ impl<'z> Mapper<'z> {
             }
             if meaning == Known::Id {
                 id = id.or_else(|| filled(&field.value));
-            } else if meaning != Known::Other {
+            } else if !matches!(meaning, Known::Other | Known::Secret) {
                 take(meaning, field, &mut task, &mut seen, pool);
             }
         }
@@ -276,8 +302,37 @@ impl<'z> Mapper<'z> {
         }
         task.id = TaskId::new(&id);
         task.fields = Fields::new(Arc::default(), packed).with_long(seen.long.clone());
-        finish(task, seen, self.zone, pool)
+        finish(task, seen, self.zone, pool).map(Some)
     }
+}
+
+/// True where the value may not be kept as it is.
+fn hides_secret(meaning: Known, value: &Value<'_>) -> bool {
+    let Value::Text(text) = value else {
+        return meaning == Known::Secret && !matches!(value, Value::Null);
+    };
+    match meaning {
+        Known::Secret => !text.is_empty(),
+        Known::SchReason | Known::Reason | Known::Note | Known::Response => hides(text),
+        _ => false,
+    }
+}
+
+/// The row without them.
+fn masked<'r>(row: &Row<'r>) -> Row<'r> {
+    let mut row = row.clone();
+    for field in row.fields.iter_mut().chain(&mut row.form) {
+        let meaning = known(&field.name);
+        if !hides_secret(meaning, &field.value) {
+            continue;
+        }
+        let text = match &field.value {
+            Value::Text(text) if meaning != Known::Secret => conceal(text).into_owned(),
+            _ => "***".to_owned(),
+        };
+        field.value = Value::Text(Cow::Owned(text));
+    }
+    row
 }
 
 /// Maps a single row or the rows of a short list, with their names.
@@ -291,13 +346,11 @@ pub fn single(row: &Row<'_>, zone: &TimeZone) -> Result<Task, String> {
     Ok(task)
 }
 
-/// Packs a row's fields as they came, for rows that are no tasks.
-pub fn pack(fields: &[Field<'_>]) -> Fields {
-    Fields::from_pairs(
-        fields
-            .iter()
-            .filter_map(|f| Some((f.name.as_ref(), f.value.packed()?))),
-    )
+/// Packs the fields of a row that is no task, as they came but for what looks like a secret.
+pub fn pack(row: &Row<'_>) -> Fields {
+    let row = masked(row);
+    let fields = row.fields.iter();
+    Fields::from_pairs(fields.filter_map(|f| Some((f.name.as_ref(), f.value.packed()?))))
 }
 
 fn filled<'r>(value: &'r Value<'_>) -> Option<Cow<'r, str>> {
@@ -382,7 +435,7 @@ fn take<'r>(
                 seen.child.push((&field.name, text));
             }
         }
-        Known::Id | Known::Other => {}
+        Known::Id | Known::Secret | Known::Other => {}
     }
 }
 

@@ -402,3 +402,31 @@ fn the_start_of_the_last_run_is_the_same_in_whatever_form_it_comes() {
     assert_eq!(started(json!({"base": "2026-01-02T03:04:05Z"})), expected);
     assert_eq!(started(json!("")), None);
 }
+
+#[test]
+fn what_looks_like_a_secret_is_in_no_text_of_a_task() {
+    let reason = "bind as cn=svc failed, password=tr0mb0ne, after 3 attempts to reach the host";
+    let shown = task_of(&fields(&[
+        ("SCH_REASON", json!(reason)),
+        (&format!("{D}Note"), json!("he uses pwd=tr0mb0ne now")),
+        (&format!("{D}Data"), json!("Bearer tr0mb0ne")),
+        ("UD_ADUSER_PASSWORD", json!("tr0mb0ne")),
+        ("UD_ADUSER_UID", json!("jdoe")),
+        ("UD_ADUSER_PWD", json!(null)),
+    ]))
+    .expect("a task");
+    let masked = "bind as cn=svc failed, password=***, after 3 attempts to reach the host";
+    assert_eq!(shown.reason.as_deref(), Some(masked));
+    assert_eq!(shown.note.as_deref(), Some("he uses pwd=*** now"));
+    let text = |name: &str| {
+        shown
+            .fields
+            .get(name)
+            .map(|value| value.as_text().to_owned())
+    };
+    assert_eq!(text("SCH_REASON").as_deref(), Some(masked));
+    assert_eq!(text("UD_ADUSER_PASSWORD").as_deref(), Some("***"));
+    assert_eq!(text("UD_ADUSER_UID").as_deref(), Some("jdoe"));
+    assert_eq!(text("UD_ADUSER_PWD"), None);
+    assert!(!format!("{shown:?}").contains("tr0mb0ne"), "{shown:?}");
+}

@@ -4,6 +4,7 @@ mod accounts;
 mod auth;
 pub mod budget;
 pub mod client;
+mod conceal;
 pub mod dates;
 pub mod error;
 mod excerpt;

@@ -215,7 +215,7 @@ pub fn history(row: &Row<'_>, zone: &TimeZone) -> HistoryRow {
         status: status.map(|t| TaskStatus::parse(&t)),
         assigner: row.text(&["ASSIGNER_USER_KEY"]).and_then(|t| user_key(&t)),
         at: dated,
-        fields: pack(&row.fields),
+        fields: pack(row),
     }
 }
 

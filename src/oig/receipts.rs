@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::conceal::conceal;
 use super::wire::{self, Row, WireFault};
 use crate::model::hash::{FastMap, FastSet};
 use crate::model::{ReceiptStatus, TaskId};
@@ -103,7 +104,8 @@ fn item(row: &Row<'_>) -> Option<ItemAnswer> {
         .text(&["status"])
         .map_or(ItemWord::Unknown, |w| ItemWord::parse(&w));
     let reason = row.text(&["reason"]).map(|text| {
-        let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+        let told = conceal(&text);
+        let clean = told.chars().map(|c| if c.is_control() { ' ' } else { c });
         clean.take(REASON_MAX).collect()
     });
     Some(ItemAnswer {

@@ -238,3 +238,34 @@ async fn a_stand_in_whom_oig_does_not_show_is_told_by_the_place_of_his_row() {
     assert_eq!(told(&drill), Vec::<String>::new());
     drill.judged_elsewhere();
 }
+
+/// What stands in the column of stand-ins and is no name may say what ails somebody: it is in nothing that is kept or shown.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reason_in_the_column_of_stand_ins_is_kept_and_shown_nowhere() {
+    for reason in ["KRANKdepression", "KRANK seit Mai"] {
+        let file = format!("login,from,to,stand_in\nLEFT,2027-02-20,,{reason}\n");
+        let mut drill = Setup::of(PEOPLE)
+            .config(POLICY)
+            .config("[absence]\nfeed = \"leave.csv\"")
+            .file("leave.csv", file)
+            .start()
+            .await;
+        drill.release();
+        drill.daemon();
+        drill.run_for("1m").await;
+        drill.approve_backlog();
+        drill.run_for("2h").await;
+        let task = drill.truth()["tasks"][0]["id"].to_string().replace('"', "");
+        let live = drill.done(&["explain", &task]);
+        assert!(live.contains("leave.csv:2"), "{live}");
+        let inbox = drill.done(&["inbox"]);
+        let shown = drill.done(&["outcomes", "show", &task]);
+        drill.stop();
+        let recorded = drill.done(&["explain", &task]);
+        let all = drill.done(&["outcomes", "export"]);
+        for text in [&live, &recorded, &inbox, &shown, &all, &drill.log()] {
+            assert!(!text.to_lowercase().contains("krank"), "{text}");
+        }
+        drill.judged_elsewhere();
+    }
+}

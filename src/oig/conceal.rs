@@ -1,0 +1,153 @@
+//! Takes out what looks like a secret in a text that OIG shows of a task (a connector's error, a note), before anything is decided on it, kept or shown; pure. It knows forms and no values: a password that stands between words like any other word is not seen.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+
+/// What stands in its place.
+const MASK: &str = "***";
+
+/// Shortest value after a colon or a scheme that is taken for a secret: "token: 42" is none.
+const SHORTEST: usize = 6;
+
+/// Names that a secret stands behind, the secret (`set`: behind `=` or in quotes, `said`: behind a colon, `scheme`:
+/// of an Authorization header, `url`: of a URL or a connect string, `jwt`), and nothing else.
+static FORMS: LazyLock<Regex> = LazyLock::new(|| {
+    let name = r#"(?:passw(?:or)?d|passphrase|pwd|secret|token|credentials?|api[-_ ]?key|access[-_ ]?key)"#;
+    let forms = [
+        format!(r#"(?i:{name})\\?["']?\s*=\s*\\?["']?(?<set>[^\s"'\\,;&)}}\]]+)"#),
+        format!(r#"(?i:{name})\\?["']\s*:\s*\\?["'](?<quoted>[^"'\\]+)"#),
+        format!(r"(?i:{name})\s*:\s*(?<said>[^\s,;]+)"),
+        r"(?i:\b(?:bearer|basic))\s+(?<scheme>[A-Za-z0-9._~+/=-]+)".to_owned(),
+        r"[a-z]://[^/\s:@]+:(?<url>[^@\s/]+)@".to_owned(),
+        r"(?i:jdbc):[a-z:]+:[^/\s:@]+/(?<url2>[^@\s/]+)@".to_owned(),
+        r"(?<jwt>eyJ[A-Za-z0-9_-]{17,}[A-Za-z0-9._-]*)".to_owned(),
+    ];
+    let all = forms.join("|");
+    #[expect(clippy::expect_used, reason = "a constant pattern; a test compiles it")]
+    Regex::new(&all).expect("the pattern of secrets is one")
+});
+
+/// The text with what looks like a secret in it replaced by `***`; itself where nothing does.
+pub(super) fn conceal(text: &str) -> Cow<'_, str> {
+    let mut out = String::new();
+    let mut at = 0;
+    for found in FORMS.captures_iter(text).filter_map(|found| secret(&found)) {
+        out.push_str(text.get(at..found.start).unwrap_or_default());
+        out.push_str(MASK);
+        at = found.end;
+    }
+    if at == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(text.get(at..).unwrap_or_default());
+    Cow::Owned(out)
+}
+
+/// True where there is something to take out.
+pub(super) fn hides(text: &str) -> bool {
+    FORMS.is_match(text) && matches!(conceal(text), Cow::Owned(_))
+}
+
+/// True where a field's name says that its value is a secret (a column of a process form): the whole value goes.
+pub(super) fn names_secret(name: &str) -> bool {
+    let letters = name.trim().to_ascii_lowercase();
+    let ends = ["password", "passwd", "passphrase", "pwd", "secret"];
+    ends.iter().any(|end| letters.ends_with(end))
+}
+
+fn secret(found: &Captures<'_>) -> Option<Range<usize>> {
+    let of = |name: &str| found.name(name).filter(|value| value.as_str() != MASK);
+    let sure = ["set", "quoted", "url", "url2", "jwt"].into_iter();
+    if let Some(value) = sure.filter_map(of).next() {
+        return Some(value.range());
+    }
+    // words follow there, too: "password: expired", "basic authentication"
+    let value = of("said").or_else(|| of("scheme"))?;
+    let text = value.as_str();
+    let no_word = text
+        .chars()
+        .any(|c| !c.is_alphabetic() && !".:-".contains(c));
+    (text.len() >= SHORTEST && no_word).then(|| value.range())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_looks_like_a_secret_is_taken_out_and_the_rest_stands() {
+        for (text, masked) in [
+            (
+                "bind failed: password=tr0mb0ne, host=a",
+                "bind failed: password=***, host=a",
+            ),
+            (
+                "cn=svc;PWD = 'x y';server=b",
+                "cn=svc;PWD = '*** y';server=b",
+            ),
+            (
+                r#"400 {"user":"a","password":"tr0m b0ne"}"#,
+                r#"400 {"user":"a","password":"***"}"#,
+            ),
+            (
+                r#"400 {\"apiKey\":\"tr0mb0ne\"}"#,
+                r#"400 {\"apiKey\":\"***\"}"#,
+            ),
+            ("wrong password: tr0mb0ne!", "wrong password: ***"),
+            (
+                "Authorization: Bearer abc123.def",
+                "Authorization: Bearer ***",
+            ),
+            ("401 for Basic c3ZjOng= sent", "401 for Basic *** sent"),
+            (
+                "GET https://svc:tr0mb0ne@erp/x failed",
+                "GET https://svc:***@erp/x failed",
+            ),
+            (
+                "jdbc:oracle:thin:svc/tr0mb0ne@//db:1521",
+                "jdbc:oracle:thin:svc/***@//db:1521",
+            ),
+            ("got eyJhbGciOiJSUzI1NiJ9.e30.c2ln back", "got *** back"),
+        ] {
+            assert_eq!(conceal(text), masked, "{text}");
+            assert!(hides(text), "{text}");
+            assert!(!hides(masked), "{masked}");
+        }
+    }
+
+    #[test]
+    fn words_are_no_secrets() {
+        for text in [
+            "password: expired, the account is locked",
+            "Basic authentication failed for svc",
+            "token expired; invalid credentials",
+            "password policy: at least 12 characters",
+            "LDAP: error code 49 - 80090308, data 52e, v3839",
+            "ORA-01017: invalid username/password; logon denied",
+            "connect to ldaps://ad.example.org:636 failed",
+            "",
+        ] {
+            assert_eq!(conceal(text), text);
+            assert!(!hides(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn columns_that_hold_passwords_are_known_by_their_names() {
+        assert!(names_secret("UD_ADUSER_PASSWORD") && names_secret(" Client Secret"));
+        assert!(!names_secret("Password Reset Date") && !names_secret("UD_ADUSER_UID"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics_and_what_is_masked_stays_as_it_is(text in "(password=|pwd: |[ -~é]){0,40}") {
+            let once = conceal(&text).into_owned();
+            prop_assert_eq!(conceal(&once), once.as_str());
+        }
+    }
+}
