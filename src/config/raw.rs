@@ -236,7 +236,7 @@ section! {
         anchor_every: String = Default(r#""1h""#), "Domain time between two anchors while records are written (1m to 7d); one more is noted at start and at a clean end.";
         anchor_records: i64 = Default("10000"), "After so many records one is noted earlier (100 to 10000000).";
         anchor_file: String = Optional(r#""/mnt/audit/provtaskd-anchors.jsonl""#), "File to which anchors are appended as JSON lines, best on another machine's disk; by default `anchors.jsonl` in a directory beside the store's with `-anchors` behind its name, where that can be made. They are in the log in any case.";
-        anchor_file_max: i64 = Default("67108864"), "Largest size of that file in bytes (4096 to 1 TiB); a full one is not written to until it is moved away.";
+        anchor_file_max: i64 = Default("67108864"), "Largest size of that file in bytes (4096 to 1 TiB); a full one is not written to until it is moved away; the default one is put aside (`.1`).";
         anchor_required: bool = Default("false"), "Nothing is sent while the last anchor is not in `anchor_file`, which has to be named then.";
         hmac_key_file: String = Optional(r#""anchor.key""#), "File of a secret key (16 to 4096 bytes) with which each anchor is signed.";
         former_hmac_key_files: Vec<String> = Default("[]"), "Files of keys that have signed anchors before: they sign nothing any more, and what they have signed still counts, at start as well; needs `hmac_key_file`.";

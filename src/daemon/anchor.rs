@@ -19,7 +19,7 @@ use crate::ledger::{Ledger, LedgerError};
 use crate::model::Clock;
 use crate::model::settings::AuditSettings;
 use crate::oig::FileFault;
-use file::AnchorFile;
+use file::{AnchorFile, Room};
 use keys::Keys;
 
 pub use crate::ledger::anchor::Head;
@@ -50,7 +50,7 @@ pub fn settled(settings: &AuditSettings) -> AuditSettings {
         return out;
     };
     // what is there already is held against the store, whether it can be written or not
-    if let Err(error) = file::made(path, settings.anchor_file_max)
+    if let Err(error) = file::made(path)
         && !path.exists()
     {
         tracing::warn!(
@@ -94,7 +94,7 @@ impl Anchoring {
             let held = found != LastAnchor::Unknown;
             Arc::new(AnchorFile::new(
                 path.clone(),
-                settings.anchor_file_max,
+                Room::of(settings),
                 Arc::clone(&keys),
                 held,
             ))

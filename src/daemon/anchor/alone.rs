@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 
 use jiff::Timestamp;
 
-use super::file::append;
+use super::file::{Room, append};
 use super::keys::Keys;
 use super::last::last_of;
 use crate::ledger::anchor::{Anchor, Head};
@@ -45,7 +45,7 @@ pub fn anchor_alone(audit: &AuditSettings, head: &Head, now: Timestamp) -> Noted
         (None, Ok(_)) => {
             Err("no audit.anchor_file is configured, and none is there yet".to_owned())
         }
-        (Some(path), Ok(_)) => append(path, audit.anchor_file_max, &[anchor.clone()].into())
+        (Some(path), Ok(_)) => append(path, Room::of(audit), &[anchor.clone()].into())
             .map(|()| path.clone())
             .map_err(|why| format!("{}: {why}", path.display())),
     };

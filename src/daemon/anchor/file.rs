@@ -17,6 +17,7 @@ use super::keys::Keys;
 use super::last::last_of;
 use crate::given;
 use crate::ledger::anchor::{Anchor, Line, read_line};
+use crate::model::settings::AuditSettings;
 
 /// Anchors that wait for a file that can't be written; the oldest of more go.
 const KEPT: usize = 256;
@@ -26,6 +27,25 @@ const WAITING: usize = 16;
 const AGAIN: Duration = Duration::from_secs(5);
 /// After which time without an answer the disk is said not to answer (wall time).
 const SILENT: Duration = Duration::from_secs(30);
+
+/// How large the file may become, and what happens then.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    most: u64,
+    /// A file that nobody has named is nobody's to move away: a full one lies beside it, with `.1` behind its name, and
+    /// the one before it goes.
+    aside: bool,
+}
+
+impl Room {
+    /// The room that the configuration gives.
+    pub fn of(settings: &AuditSettings) -> Self {
+        Self {
+            most: settings.anchor_file_max,
+            aside: !settings.anchor_file_named,
+        }
+    }
+}
 
 /// The way to the file.
 pub(super) struct AnchorFile {
@@ -68,7 +88,7 @@ impl Shared {
 impl AnchorFile {
     /// Makes the thread; the file is opened with the first anchor. `held`: its last anchor was held against
     /// the store already; else that is done first, with the keys by which its anchors count.
-    pub fn new(path: PathBuf, most: u64, keys: Arc<Keys>, held: bool) -> Self {
+    pub fn new(path: PathBuf, room: Room, keys: Arc<Keys>, held: bool) -> Self {
         let shared = Arc::<Shared>::default();
         let (to, anchors) = sync_channel(WAITING);
         let (at, seen) = (path.clone(), Arc::clone(&shared));
@@ -77,7 +97,7 @@ impl AnchorFile {
             .spawn(move || {
                 let mut to = Written {
                     path: &at,
-                    most,
+                    room,
                     keys: &keys,
                     held,
                 };
@@ -157,7 +177,7 @@ impl AnchorFile {
 /// The file, on its thread.
 struct Written<'a> {
     path: &'a Path,
-    most: u64,
+    room: Room,
     keys: &'a Keys,
     held: bool,
 }
@@ -188,7 +208,7 @@ impl Written<'_> {
             let fits = first
                 .as_ref()
                 .map_or(Ok(()), |first| fits(self.path, first, self.keys));
-            let done = fits.and_then(|()| append(self.path, self.most, &owed));
+            let done = fits.and_then(|()| append(self.path, self.room, &owed));
             if done.is_ok() {
                 (self.held, first) = (true, None);
             }
@@ -229,7 +249,7 @@ fn fits(path: &Path, first: &Anchor, keys: &Keys) -> Result<(), String> {
 }
 
 /// Appends lines and syncs them; answers why not, in words.
-pub(super) fn append(path: &Path, most: u64, anchors: &VecDeque<Anchor>) -> Result<(), String> {
+pub(super) fn append(path: &Path, room: Room, anchors: &VecDeque<Anchor>) -> Result<(), String> {
     let mut text = String::new();
     for anchor in anchors {
         text += &anchor.line().map_err(|e| e.to_string())?;
@@ -257,8 +277,13 @@ pub(super) fn append(path: &Path, most: u64, anchors: &VecDeque<Anchor>) -> Resu
         text.insert(0, '\n');
     }
     let more = u64::try_from(text.len()).unwrap_or(u64::MAX);
-    if length.saturating_add(more) > most {
-        return Err(full(length, most));
+    if length.saturating_add(more) > room.most {
+        return if room.aside {
+            put_aside(path, text.trim_start())
+                .map_err(|e| format!("{}; {e}", full(length, room.most)))
+        } else {
+            Err(full(length, room.most))
+        };
     }
     file.write_all(text.as_bytes()).map_err(io)?;
     file.sync_data().map_err(io)?;
@@ -266,6 +291,33 @@ pub(super) fn append(path: &Path, most: u64, anchors: &VecDeque<Anchor>) -> Resu
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(io)?;
     }
     Ok(())
+}
+
+/// The full file lies beside a new one that holds `text`; at no moment is there none that can be read.
+fn put_aside(path: &Path, text: &str) -> std::io::Result<()> {
+    let beside = |end: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        PathBuf::from(name)
+    };
+    let (full, new) = (beside(".1"), beside(".new"));
+    let gone = |path: &Path| match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    };
+    gone(&new)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    gone(&full)?;
+    std::fs::hard_link(path, &full)?;
+    std::fs::rename(&new, path)?;
+    path.parent()
+        .map_or(Ok(()), |dir| File::open(dir)?.sync_all())
 }
 
 /// Why lines could not be appended, for `check`; nothing is written or made.
@@ -299,13 +351,14 @@ pub fn unwritable(path: &Path, most: u64) -> Option<std::io::Error> {
 ///
 /// # Errors
 /// The file could not be written.
-pub fn made(path: &Path, most: u64) -> std::io::Result<()> {
+pub fn made(path: &Path) -> std::io::Result<()> {
     if let Some(above) = path.parent()
         && !above.exists()
     {
         std::fs::DirBuilder::new().mode(0o700).create(above)?;
     }
-    unwritable(path, most).map_or(Ok(()), Err)
+    // a full one is put aside
+    unwritable(path, u64::MAX).map_or(Ok(()), Err)
 }
 
 /// So many bytes of a file say whether it holds anchors.
@@ -354,6 +407,10 @@ mod tests {
         Anchor::of(&head, "2026-11-28T08:00:00Z".parse().expect("a time"), None)
     }
 
+    fn room(most: u64) -> Room {
+        Room { most, aside: false }
+    }
+
     fn seqs(path: &Path) -> Vec<u64> {
         let text = std::fs::read_to_string(path).expect("a file");
         let read = text.lines().filter_map(|line| match read_line(line) {
@@ -367,22 +424,22 @@ mod tests {
     fn lines_are_appended_behind_a_torn_one_and_a_full_file_is_left_as_it_is() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("anchors");
-        append(&path, 4096, &[anchor(1)].into()).expect("written");
+        append(&path, room(4096), &[anchor(1)].into()).expect("written");
         let torn = std::fs::read_to_string(&path).expect("read") + "{\"anchor\":1,\"st";
         std::fs::write(&path, &torn).expect("torn");
-        append(&path, 4096, &[anchor(2), anchor(3)].into()).expect("written");
+        append(&path, room(4096), &[anchor(2), anchor(3)].into()).expect("written");
         assert_eq!(seqs(&path), [1, 2, 3]);
         let before = std::fs::read(&path).expect("read");
         let most = u64::try_from(before.len()).expect("small") + 10;
-        let why = append(&path, most, &[anchor(4)].into()).expect_err("full");
+        let why = append(&path, room(most), &[anchor(4)].into()).expect_err("full");
         assert!(why.contains("anchor_file_max"), "{why}");
         assert_eq!(std::fs::read(&path).expect("read"), before);
-        let why = append(dir.path(), 4096, &[anchor(4)].into()).expect_err("a directory");
+        let why = append(dir.path(), room(4096), &[anchor(4)].into()).expect_err("a directory");
         assert!(!why.is_empty());
         // a slip in the configuration costs nothing
         let config = dir.path().join("provtaskd.toml");
         std::fs::write(&config, "[server]\n").expect("written");
-        let why = append(&config, 4096, &[anchor(4)].into()).expect_err("no anchors");
+        let why = append(&config, room(4096), &[anchor(4)].into()).expect_err("no anchors");
         assert!(why.contains("holds no anchors"), "{why}");
         assert!(unwritable(&config, 4096).is_some());
         assert_eq!(
@@ -392,11 +449,34 @@ mod tests {
         assert!(unwritable(&path, 1 << 20).is_none());
     }
 
+    #[test]
+    fn a_full_file_that_nobody_has_named_is_put_aside_and_the_next_one_goes_on() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("anchors.jsonl");
+        let room = Room {
+            most: 700,
+            aside: true,
+        };
+        for seq in 1..=20 {
+            append(&path, room, &[anchor(seq)].into()).expect("written");
+            assert_eq!(seqs(&path).last(), Some(&seq));
+            let size = std::fs::metadata(&path).expect("there").len();
+            assert!(size <= 700, "{size}");
+        }
+        let aside = seqs(&dir.path().join("anchors.jsonl.1"));
+        let all = [aside, seqs(&path)].concat();
+        let until: Vec<u64> = (all[0]..=20).collect();
+        assert_eq!(all, until, "the full one and the new one meet");
+        assert!(all[0] > 1 && all.len() >= 3, "{all:?}");
+        let names = std::fs::read_dir(dir.path()).expect("read").count();
+        assert_eq!(names, 2, "no third file is left");
+    }
+
     #[tokio::test]
     async fn what_could_not_be_written_is_written_later_and_nobody_waits_for_it() {
         let dir = tempfile::tempdir().expect("a directory");
         let (gone, path) = (dir.path().join("mount"), dir.path().join("mount/anchors"));
-        let file = AnchorFile::new(path.clone(), 1 << 20, Arc::default(), false);
+        let file = AnchorFile::new(path.clone(), room(1 << 20), Arc::default(), false);
         file.append(anchor(1));
         file.settled().await;
         let why = file.trouble().expect("there is no such directory");
