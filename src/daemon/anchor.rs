@@ -339,7 +339,7 @@ mod tests {
     fn claims_are_anchored_at_most_once_a_minute_and_none_is_left_out() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("anchors");
-        let file = AnchorFile::new(path, 1 << 20, Arc::default(), true);
+        let file = AnchorFile::new(path, Room::LARGE, Arc::default(), true);
         let claims = ForClaims {
             file: Some(Arc::new(file)),
             ..ForClaims::default()

@@ -38,6 +38,13 @@ pub(super) struct Room {
 }
 
 impl Room {
+    /// Of a named file that is never full.
+    #[cfg(test)]
+    pub const LARGE: Self = Self {
+        most: 1 << 20,
+        aside: false,
+    };
+
     /// The room that the configuration gives.
     pub fn of(settings: &AuditSettings) -> Self {
         Self {
