@@ -34,8 +34,9 @@ const ARCHIVED: &str = "nothing shows that finished tasks from before this work 
 const UNSETTLED: &str =
     "it may be what a retry of an older order has made, which is still to be read back";
 
-/// An older order was carried out only now, and the younger one that gives the account back is still open.
-const OFF_FOR_NOW: &str = "an older order has taken the account by a retry, and the younger one that gives it back is still open";
+/// The account was taken by an older order, and what gives it back is still open.
+const OFF_FOR_NOW: &str =
+    "the account was taken by an older order, and a younger one that gives it back is still open";
 
 /// The beneficiary was read as active, lately, and is the row's own.
 pub(super) fn beneficiary(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> {
@@ -514,13 +515,15 @@ fn ordered_before(input: &GuardInput<'_>, other: &Sibling) -> bool {
     before && input.dated && !input.elder.lost
 }
 
-/// The open task that gives the account back, ordered after the older order that has taken it by our retry.
+/// The open task that gives the account back, ordered after the order that has taken it, where that is older than this
+/// work: it waits for what was ordered before it, and is not stale.
 fn given_back_soon<'a>(
     input: &GuardInput<'_>,
     off: &Sibling,
     tasks: &'a [Sibling],
 ) -> Option<&'a Sibling> {
-    let ordered = off.ordered.filter(|_| ordered_before(input, off))?;
+    let own = (!input.may_be_earlier_than(off)).then_some(off.origin);
+    let ordered = off.ordered.filter(|_| ordered_before(input, off)).or(own)?;
     tasks.iter().find(|s| {
         let gives = matches!(s.kind, Kind::Create | Kind::Enable) && s.child.is_none();
         gives && !s.status.is_finished() && !s.ambiguous && s.origin > ordered

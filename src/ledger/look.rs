@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use super::error::LedgerError;
 use super::index::{Index, TaskRef};
 use super::judge::{Judgement, Reading, judge, next_look, too_early};
-use super::lineage::{Join, Newcomer, Waiting, is_timed, join, made_before_among, mark_chains, print};
+use super::lineage::{
+    Join, Newcomer, Waiting, is_timed, join, made_before_among, mark_chains, print,
+};
 use super::newcomer::may_have_run;
 use super::record::{EventBody, How, JoinedItem, MAX_TEXT, Meta, clip};
 use super::work::Work;

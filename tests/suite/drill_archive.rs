@@ -79,7 +79,11 @@ async fn nothing_is_given_where_what_took_it_is_archived_with_all_of_its_time() 
 /// The same where statuses are shown, and an account that is gone is not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_account_is_made_again_where_its_removal_is_archived() {
-    let world = world("30d", "accounts_hide_gone = true", &populations(&TAKEN[2..]));
+    let world = world(
+        "30d",
+        "accounts_hide_gone = true",
+        &populations(&TAKEN[2..]),
+    );
     let drill = run(&world, "24h").await;
     let (stale, ran, inbox) = (
         drill.count("stale_effects"),

@@ -52,6 +52,11 @@ fn what_needs_the_account_on_waits_for_the_younger_enable_that_is_open() {
         // that one gives nothing back that the disable took
         assert_eq!(grant(4), Some(R::StaleGrant));
     }
+    // whoever has carried out the older order
+    let theirs = || done("400", "Disable User", Kind::Disable, 5);
+    let grant = |at| Case::retry(Kind::Grant).with(theirs()).with(enable(at));
+    assert_eq!(grant(8).refusal(), Some(R::AccountBusy));
+    assert_eq!(grant(4).refusal(), Some(R::StaleGrant));
     let alone = Case::retry(Kind::Grant).with(ours());
     assert_eq!(alone.refusal(), Some(R::StaleGrant));
 }
