@@ -62,6 +62,9 @@ pub struct Lookup<'a> {
     pub elder: &'a dyn Fn(usize, &[Task]) -> Elder,
     /// The same of a finished task.
     pub elder_of_done: &'a dyn Fn(&Task, Kind, &[Task]) -> Elder,
+    /// When the work of a done task was ordered, where it is surely what a retry of ours has made, and whether it may be
+    /// what one has made that is not settled.
+    pub retried: &'a dyn Fn(&Task, Kind, &[Task]) -> (Option<Timestamp>, bool),
 }
 
 /// The rows of a snapshot by account.
@@ -208,6 +211,10 @@ impl Accounts {
                     if takes && gave && of.status.is_done() {
                         aged(&mut of, (lookup.elder_of_done)(other, kind, value).likely);
                     }
+                    // nor does an older order to take, which we have retried, make stale what was ordered after it
+                    if !takes && kind.takes_access() && of.status.is_done() {
+                        (of.ordered, of.unsettled) = (lookup.retried)(other, kind, value);
+                    }
                     tasks.push(of);
                 }
                 *as_of
@@ -265,6 +272,8 @@ fn sibling(task: &Task, kind: Kind, known: Option<RowState>, seen_at: Timestamp)
         finished: task.status.is_finished(),
         ambiguous: known.is_some_and(|k| k.ambiguous),
         first: known.and_then(|k| k.first),
+        ordered: None,
+        unsettled: false,
     }
 }
 
@@ -326,6 +335,7 @@ mod tests {
             kind: &|_| Kind::Change,
             elder: &|_, _| Elder::default(),
             elder_of_done: &|_, _, _| Elder::default(),
+            retried: &|_, _, _| (None, false),
         };
         let view = accounts.view(0, &snapshot, &[Kind::Change], &process, &lookup);
         let tasks = &view.value().expect("had").tasks;
@@ -377,6 +387,7 @@ mod tests {
                 kind: &|_| Kind::Change,
                 elder: &|_, _| Elder::default(),
                 elder_of_done: &|_, _, _| Elder::default(),
+                retried: &|_, _, _| (None, false),
             };
             let process = Known::unknown("not asked for yet");
             let kinds = [Kind::Change, Kind::Change];

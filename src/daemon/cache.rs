@@ -22,8 +22,10 @@ pub struct Cache {
     pub(super) processes: HashMap<ProcessKey, ProcessEntry>,
     /// An account was read in this run that showed a finished task: the server does not hide them.
     pub finished_shown: bool,
-    /// The oldest that was, by its creation or its last run, whichever is later: nothing younger is archived.
+    /// Since when finished tasks are surely still shown, by the accounts that are kept.
     pub finished_from: Option<Timestamp>,
+    /// The earliest that was by which refusals were asked about again.
+    looked_back: Option<Timestamp>,
     pub(super) standings: HashMap<Login, Dated<Known<Arc<Standing>>>>,
     pub(super) proxies: HashMap<Login, Dated<Known<Vec<ProxyRow>>>>,
     pub(super) roles: HashMap<String, Dated<Option<RoleKey>>>,
@@ -198,16 +200,24 @@ impl Cache {
 
     /// Takes over what was read of an account.
     pub(super) fn store_process(&mut self, key: ProcessKey, entry: ProcessEntry) {
-        let tasks = entry.tasks.value().into_iter().flat_map(|all| all.iter());
-        for task in tasks.filter(|task| task.status.is_finished()) {
-            self.finished_shown = true;
-            let at = task
-                .created
-                .max(task.started)
-                .filter(|_| task.created.is_some());
-            self.finished_from = self.finished_from.into_iter().chain(at).min();
-        }
+        let mut tasks = entry.tasks.value().into_iter().flat_map(|all| all.iter());
+        self.finished_shown |= tasks.any(|task| task.status.is_finished());
         self.processes.insert(key, entry);
+    }
+
+    /// True where finished tasks are shown from a day or more before all that was known in this run: what was refused
+    /// may not be so any more. What grows old and is read again is no news.
+    pub(super) fn looks_further(&mut self) -> bool {
+        let Some(from) = self.finished_from else {
+            return false;
+        };
+        let day = SignedDuration::from_hours(24);
+        let known = self.looked_back;
+        let further = known.is_none_or(|known| known.duration_since(from) >= day);
+        if further {
+            self.looked_back = Some(from);
+        }
+        further
     }
 
     /// True where the server has answered about the person.

@@ -13,7 +13,7 @@ use super::owners::{self, Loads};
 use crate::guard::{self, Around, Elder, Of};
 use crate::model::facts::{AccountView, DefinitionMemory, Facts, History, Known, Now};
 use crate::model::task::Wide;
-use crate::model::{Kind, LineageId, Owner, Road, Snapshot, Task, TaskId};
+use crate::model::{Kind, LineageId, Owner, Road, Snapshot, Task, TaskId, TaskStatus};
 use crate::policy::{Class, Need};
 
 /// Everything beside the row that one cycle has at hand.
@@ -207,6 +207,25 @@ impl Surroundings<'_> {
         guard::elder(of, shown, &around)
     }
 
+    /// When the work of a done task was ordered, where a retry of ours has surely made it: the account shows the one that
+    /// was retried as a retry leaves it. And whether one that is not settled may have made it.
+    fn retried(&self, task: &Task, kind: Kind, shown: &[Task]) -> (Option<Timestamp>, bool) {
+        self.bench.ledger.read(|index| {
+            let of = task.created.and_then(|at| index.retried_as(&task.id, at));
+            let left = |id: &TaskId| {
+                let uc = TaskStatus::UnsuccessfullyCompleted;
+                shown
+                    .iter()
+                    .any(|other| other.id == *id && other.status == uc)
+            };
+            let of = of.filter(|of| left(&of.before));
+            let unsettled = task.process.as_ref().is_some_and(|process| {
+                index.may_be_of_a_retry(process, &task.id, kind, task.created)
+            });
+            (of.map(|of| of.ordered), unsettled)
+        })
+    }
+
     /// True where a row's account, and not its date, tells how old its work is: it was there on the first day, or its
     /// row names a task that was never seen.
     pub fn seen_late(&self, row: usize) -> bool {
@@ -249,6 +268,7 @@ impl Surroundings<'_> {
                 let since = task.created;
                 self.elder_of(Of { task, kind, since }, lineage, shown)
             },
+            retried: &|task, kind, shown| self.retried(task, kind, shown),
         };
         self.accounts
             .view(row, self.snapshot, self.kinds, &process, &lookup)

@@ -22,6 +22,7 @@ mod failing;
 mod feed;
 mod govern;
 mod hinted;
+mod horizon;
 mod instance;
 mod justify;
 mod left_rows;

@@ -9,7 +9,7 @@ mod asked;
 mod read;
 
 use self::asked::{ask, asked_first};
-use self::read::read;
+use self::read::{look_back, read};
 use super::collect::collector;
 use super::evaluate::{Behind, CycleError, Evaluated, Proposal, Shown};
 use super::facts::Surroundings;
@@ -81,6 +81,7 @@ pub async fn propose(
     });
     resolve(around, memory, &mut wishes).await?;
     let standing = standing(around, memory, &wishes);
+    look_back(around, memory);
     let mut handed: HashMap<Login, u32> = HashMap::new();
     let mut read_on: BTreeMap<TargetName, u32> = BTreeMap::new();
     let cap = around.bench.settings.governor.cap_retries;
@@ -150,8 +151,9 @@ pub async fn propose(
     }
     let hidden = !memory.cache.finished_shown;
     let read_to_the_end = read(around, memory, &late).await?;
-    if hidden && memory.cache.finished_shown {
-        // what was refused because no account had shown a finished task
+    let further = memory.cache.looks_further();
+    if further || (hidden && memory.cache.finished_shown) {
+        // what was refused because no account had shown a finished task, or none so old
         memory.ask_again();
     }
     // of what takes access a person is read only where his account shows that it was given again

@@ -94,6 +94,8 @@ pub(super) fn sibling(id: &str, name: &str, kind: Kind, at: i64) -> Sibling {
         finished: false,
         ambiguous: false,
         first: None,
+        ordered: None,
+        unsettled: false,
     }
 }
 

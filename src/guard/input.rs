@@ -64,7 +64,8 @@ pub struct GuardInput<'a> {
     /// Some account that was read has shown a finished task: else the server may hide them all, and with them what
     /// took access away.
     pub finished_shown: bool,
-    /// The oldest finished task that an account has shown in this run: what took access away before it may be archived.
+    /// From before when two of the accounts that were read lately show a completed task: what took access away before it
+    /// may be archived.
     pub finished_from: Option<Timestamp>,
     /// The new owner, where it is a person; `None` where he was not looked up.
     pub assignee: Option<&'a Known<AssigneeFact>>,

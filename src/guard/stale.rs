@@ -27,8 +27,16 @@ const TOO_OLD: &str = "the reading is too old";
 /// No account that was read has shown a finished task.
 const HIDDEN: &str = "neither the account nor another one that was read has shown what tells that it is on: finished tasks may be hidden or archived, and with them one that took this access away";
 
-/// Those that were read have shown finished tasks from after the work alone.
-const ARCHIVED: &str = "no account that was read shows a finished task from before this work: what took the access away since may be archived";
+/// Neither the account nor others have shown that what was finished after the work is still shown.
+const ARCHIVED: &str = "nothing shows that finished tasks from before this work are still there (the account's own completed create, or a completed automated task of two accounts): what took the access away since may be archived";
+
+/// It may be what our own retry of an older order has made.
+const UNSETTLED: &str =
+    "it may be what a retry of an older order has made, which is still to be read back";
+
+/// The account was taken by an older order, and what gives it back is still open.
+const OFF_FOR_NOW: &str =
+    "the account was taken by an older order, and a younger one that gives it back is still open";
 
 /// The beneficiary was read as active, lately, and is the row's own.
 pub(super) fn beneficiary(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> {
@@ -137,8 +145,14 @@ pub(super) fn account(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> 
         Known::No { why } => return Err(unknown(why)),
     };
     // what is certain is said first: a later revoke that is seen counts even in a poor reading
-    if let Some(other) = view.tasks.iter().find(|s| later_opposite(input, s)) {
-        return Err(stale(input, other, "later"));
+    let opposite = view.tasks.iter().filter(|s| later_opposite(input, s));
+    // what may be ours is told apart once it is settled: until then the account is busy anyway
+    if let Some(other) = opposite.min_by_key(|s| s.unsettled) {
+        return Err(if other.unsettled {
+            busy(input, other, UNSETTLED)
+        } else {
+            stale(input, other, "later")
+        });
     }
     if !view.from_process {
         let why = input.unread.as_deref();
@@ -148,7 +162,10 @@ pub(super) fn account(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> 
         return Err(unknown(TOO_OLD));
     };
     if let Some(other) = switched_off_by(input, &view.tasks) {
-        return Err(stale(input, other, "account is off"));
+        return Err(match given_back_soon(input, other, &view.tasks) {
+            Some(next) => busy(input, next, OFF_FOR_NOW),
+            None => stale(input, other, "account is off"),
+        });
     }
     if let Some(other) = view
         .tasks
@@ -204,13 +221,25 @@ pub(super) fn account(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> 
     }
     // where no status tells it, it hangs on finished tasks, of which the server may show the younger ones alone
     let hangs = shown.is_none() || input.kind == Kind::Create || input.kind == Kind::Grant;
-    let proven = input
-        .finished_from
-        .is_some_and(|from| from <= input.since().at);
-    if hangs && input.dated && !proven {
+    if hangs && input.dated && !is_all_shown(input, &view.tasks) {
         return Err(unknown(ARCHIVED));
     }
     Ok(shown.into_iter().chain([fresh]).min())
+}
+
+/// True where what was finished since the work was ordered is still shown. What takes an account or a row of it is done
+/// after the account was made, so that whoever still shows that create shows it as well. Of other accounts one task may
+/// have been finished long after it was begun, which no date shows: two of them have to show one.
+fn is_all_shown(input: &GuardInput<'_>, tasks: &[Sibling]) -> bool {
+    let made = |s: &Sibling| {
+        s.kind == Kind::Create
+            && s.status == TaskStatus::Completed
+            && s.child.is_none()
+            && !input.may_be_earlier_than(s)
+    };
+    let since = input.since().at;
+    let others = input.finished_from.is_some_and(|from| from <= since);
+    tasks.iter().any(made) || (others && !input.elder.lost)
 }
 
 /// What an act that gives access rests on, for its record.
@@ -291,16 +320,26 @@ fn is_on(
         AccountState::On => Ok(Some(fresh)),
         AccountState::NotYet if input.kind == Kind::Create => Ok(Some(fresh)),
         // that it is off is what an enable is for, where a disable from before it is still shown: else one from
-        // after it may have been archived
+        // after it may have been archived. One that our own retry has carried out only now tells nothing of that
         AccountState::Off if input.kind == Kind::Enable => {
-            let before = |s: &&Sibling| took_account(s) && !input.may_be_earlier_than(s);
-            match view.tasks.iter().find(before) {
-                Some(_) => Ok(Some(fresh)),
-                None => Err(unknown(
+            let before = |s: &Sibling| took_account(s) && !input.may_be_earlier_than(s);
+            let ours = |s: &Sibling| took_account(s) && ordered_before(input, s);
+            let tasks = &view.tasks;
+            let all = tasks.iter().any(before)
+                || (tasks.iter().any(ours) && input.dated && is_all_shown(input, tasks));
+            match all {
+                true => Ok(Some(fresh)),
+                false => Err(unknown(
                     "the account is off, and what took it from before this task is not shown: one from after it may be archived",
                 )
                 .with("account", status)),
             }
+        }
+        // an older order to take it is being carried out
+        AccountState::Off | AccountState::Revoked
+            if view.tasks.iter().any(|s| is_taking(input, s)) =>
+        {
+            Err(unknown(MOVED).with("account", status))
         }
         AccountState::Off | AccountState::Revoked => {
             let refusal = Refusal::new(RefusalReason::StaleGrant, input.account_scope())
@@ -316,6 +355,13 @@ fn is_on(
         )
         .with("account", status)),
     }
+}
+
+/// An attempt of ours on an older order to take the whole account that is not settled.
+fn is_taking(input: &GuardInput<'_>, other: &Sibling) -> bool {
+    let whole = other.kind.takes_access() && other.child.is_none();
+    let under_way = other.attempt_open && !other.status.is_finished() && !input.is_later(other);
+    whole && (under_way || other.unsettled)
 }
 
 /// A done task that took the whole account.
@@ -443,6 +489,13 @@ fn stale(input: &GuardInput<'_>, other: &Sibling, how: &str) -> Refusal {
         .for_person()
 }
 
+fn busy(input: &GuardInput<'_>, other: &Sibling, why: &str) -> Refusal {
+    Refusal::new(RefusalReason::AccountBusy, input.account_scope())
+        .with("task", &other.id)
+        .with("definition", &other.name)
+        .with("why", why)
+}
+
 fn open_or_done(sibling: &Sibling) -> bool {
     sibling.status.may_be_done() || !sibling.status.is_finished()
 }
@@ -451,7 +504,30 @@ fn later_opposite(input: &GuardInput<'_>, other: &Sibling) -> bool {
     other.kind.takes_access()
         && open_or_done(other)
         && input.may_be_earlier_than(other)
+        && !ordered_before(input, other)
         && takes_from(input, other)
+}
+
+/// True where it is surely what our own retry of an order has made that is older than this work: it was done only now,
+/// and yet does not undo what was ordered after it.
+fn ordered_before(input: &GuardInput<'_>, other: &Sibling) -> bool {
+    let before = other.ordered.is_some_and(|at| at < input.since().at);
+    before && input.dated && !input.elder.lost
+}
+
+/// The open task that gives the account back, ordered after the order that has taken it, where that is older than this
+/// work: it waits for what was ordered before it, and is not stale.
+fn given_back_soon<'a>(
+    input: &GuardInput<'_>,
+    off: &Sibling,
+    tasks: &'a [Sibling],
+) -> Option<&'a Sibling> {
+    let own = (!input.may_be_earlier_than(off)).then_some(off.origin);
+    let ordered = off.ordered.filter(|_| ordered_before(input, off)).or(own)?;
+    tasks.iter().find(|s| {
+        let gives = matches!(s.kind, Kind::Create | Kind::Enable) && s.child.is_none();
+        gives && !s.status.is_finished() && !s.ambiguous && s.origin > ordered
+    })
 }
 
 /// True where the revoke is about the account, or about the row that this task gives. A revoke that

@@ -4,6 +4,7 @@ mod age;
 mod elder;
 mod hint;
 mod released;
+mod returner;
 mod standing;
 
 use std::collections::BTreeSet;

@@ -12,6 +12,7 @@ mod late;
 mod learned;
 mod left;
 mod open;
+mod ours;
 mod parts;
 mod print;
 mod released;
@@ -39,6 +40,7 @@ pub use ends::{Lonely, Outage};
 pub use getters::{BaselineView, Counts, InboxItem, Memo};
 pub use justified::{Justifications, Unjustified};
 pub use left::{LEFT_REWOUND, Left};
+pub use ours::Retried;
 pub(in crate::ledger) use print::decided_print;
 pub use print::said_print;
 

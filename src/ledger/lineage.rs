@@ -227,7 +227,26 @@ const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(30);
 /// True where the server says that it made the task before the send. Its stamp may lack the fraction
 /// or be a date alone, and its clock may differ from ours by a little.
 pub fn made_before(created: Option<Timestamp>, sent: Timestamp) -> bool {
-    let coarse = coarseness(created);
+    is_before(created, sent, coarseness(created))
+}
+
+/// The same in one reading: where another of its stamps has a time of day, a quarter of an hour is one too, and only
+/// midnight may be a date alone.
+pub fn made_before_among(created: Option<Timestamp>, sent: Timestamp, timed: bool) -> bool {
+    let midnight = created.is_some_and(|at| at.as_second().rem_euclid(24 * 60 * 60) == 0);
+    let coarse = match timed && !midnight {
+        true => coarseness(created).min(SignedDuration::from_secs(1)),
+        false => coarseness(created),
+    };
+    is_before(created, sent, coarse)
+}
+
+/// True where a stamp is no date alone, in whatever zone.
+pub fn is_timed(created: Timestamp) -> bool {
+    coarseness(Some(created)) < SignedDuration::from_hours(24)
+}
+
+fn is_before(created: Option<Timestamp>, sent: Timestamp, coarse: SignedDuration) -> bool {
     created.is_some_and(|at| sent.duration_since(at) >= coarse.saturating_add(CLOCKS_DIFFER))
 }
 

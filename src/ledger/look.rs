@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use super::error::LedgerError;
 use super::index::{Index, TaskRef};
 use super::judge::{Judgement, Reading, judge, next_look, too_early};
-use super::lineage::{Join, Newcomer, Waiting, join, made_before, mark_chains, print};
+use super::lineage::{
+    Join, Newcomer, Waiting, is_timed, join, made_before_among, mark_chains, print,
+};
 use super::newcomer::may_have_run;
 use super::record::{EventBody, How, JoinedItem, MAX_TEXT, Meta, clip};
 use super::work::Work;
@@ -206,11 +208,12 @@ fn sides(index: &Index, sent: Timestamp, tasks: &[Task]) -> Sides {
         newcomers: Vec::new(),
         before: HashSet::new(),
     };
+    let timed = tasks.iter().any(|task| task.created.is_some_and(is_timed));
     for (at, task) in tasks.iter().enumerate() {
         let closed = task.status == TaskStatus::UnsuccessfullyCompleted;
         let Some(lineage) = index.lineage_of(&task.id) else {
             let linked = task.retry_of.as_ref().and_then(|of| index.lineage_of(of));
-            if made_before(task.created, sent) {
+            if made_before_among(task.created, sent, timed) {
                 out.before.insert(at);
                 if !closed && linked.is_none() {
                     continue;

@@ -295,6 +295,14 @@ pub struct Sibling {
     /// The number of its lineage's first id, where the present one is another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first: Option<u64>,
+    /// Of a done task that takes access: when its work was ordered, where it is surely what a retry of ours has made.
+    /// Its `origin` is then the date of that retry. For the guards, policies don't see it.
+    #[serde(default, skip_serializing)]
+    pub ordered: Option<Timestamp>,
+    /// Of the same: it may be what a retry of ours has made that is not settled yet. For the guards, policies don't
+    /// see it.
+    #[serde(default, skip_serializing)]
+    pub unsettled: bool,
 }
 
 impl Sibling {

@@ -179,6 +179,8 @@ fn account(revokes: usize) -> AccountView {
         finished: n > 0,
         ambiguous: false,
         first: None,
+        ordered: None,
+        unsettled: false,
     };
     AccountView {
         tasks: (0..revokes).map(sibling).collect(),

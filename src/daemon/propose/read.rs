@@ -8,6 +8,7 @@ use super::{Wish, needs};
 use crate::daemon::collect::{Wanted, collector};
 use crate::daemon::evaluate::{Behind, CycleError};
 use crate::daemon::facts::Surroundings;
+use crate::daemon::horizon::horizon;
 use crate::daemon::memory::Memory;
 use crate::model::{Kind, Login, ProcessKey, TaskId};
 
@@ -39,14 +40,32 @@ pub(super) async fn read(
         reader.processes(wanted.processes, until).await?;
         reader.responses(wanted.responses, until).await?;
     }
-    if !asked.is_empty() && !memory.cache.finished_shown {
-        // accounts that were only being made show nothing finished; one that is in use tells whether it would be shown
+    look_back(around, memory);
+    // accounts that were only being made show nothing finished, and others nothing old; those that are in use tell
+    // whether it would be shown
+    let oldest = wishes
+        .iter()
+        .filter(|(wish, _)| wish.decision.kind.gives_access());
+    let oldest = oldest.map(|(wish, _)| wish.origin).min();
+    let known = memory.cache.finished_from;
+    let behind = oldest.is_some_and(|oldest| known.is_none_or(|from| oldest < from));
+    if !asked.is_empty() && (!memory.cache.finished_shown || behind) {
         let others = in_use(around, &asked);
         collector(around.bench, memory)
             .processes(others, until)
             .await?;
+        look_back(around, memory);
     }
     Ok(around.bench.clock.now() <= until)
+}
+
+/// Works out anew since when finished tasks are still shown, by the accounts that are known.
+pub(super) fn look_back(around: &Surroundings<'_>, memory: &mut Memory) {
+    memory.cache.finished_from = around.bench.ledger.read(|index| {
+        let accounts = memory.cache.accounts();
+        let all = accounts.map(|(_, tasks)| tasks.as_slice());
+        horizon(all, &|id| index.lineage_of(id).is_some())
+    });
 }
 
 /// How long a cycle reads for the guards: what was read first must not grow too old while the rest is read. The first

@@ -97,3 +97,30 @@ fn clocks_that_differ_a_little_and_links_are_believed() {
         assert_eq!(seen.outcomes[0].event, AttemptEvent::ReadPending);
     }
 }
+
+/// A done sibling was made on the stroke of a quarter; that is a time where others of the account show theirs.
+#[test]
+fn a_quarter_of_an_hour_is_no_date_alone_beside_seconds() {
+    let on_the_stroke = at(-45);
+    assert_eq!(on_the_stroke.as_second() % 900, 0);
+    let midnight = at(-8 * 60);
+    let seconds = Some(at(2) + SignedDuration::from_secs(7));
+    for (sibling, successor, told) in [
+        (on_the_stroke, seconds, Some(AttemptEvent::ReadCompleted)),
+        // dates alone, as far as that is shown
+        (on_the_stroke, None, None),
+        (midnight, seconds, None),
+    ] {
+        let (mut work, _) = core();
+        let lineage = retried(&mut work);
+        let mut older = row("95", TaskStatus::Completed, "77");
+        older.created = Some(sibling);
+        let mut new = row("1200", TaskStatus::Completed, "77");
+        new.created = successor;
+        let retried = row("90", TaskStatus::UnsuccessfullyCompleted, "77");
+        let process = Looked::process(lineage, 1, vec![retried, older, new]);
+        let event = looked(&mut work, process, 4);
+        let completed = event.filter(|event| *event == AttemptEvent::ReadCompleted);
+        assert_eq!(completed, told, "{sibling} {successor:?}");
+    }
+}

@@ -427,6 +427,8 @@ fn siblings_fact(
             finished: sibling.finished,
             ambiguous: false,
             first: None,
+            ordered: None,
+            unsettled: false,
         });
     }
     Ok(Known::Yes {

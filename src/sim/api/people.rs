@@ -164,6 +164,9 @@ pub fn user(world: &World, req: &Req, id: &str) -> Answer {
         body["accounts"] = world
             .accounts_of(user)
             .into_iter()
+            .filter(|(account, _)| {
+                !world.traits.accounts_hide_gone || account.off != Some("Revoked")
+            })
             .map(|(account, target)| {
                 let status = match (account.exists, account.off) {
                     (_, Some(word)) => word,

@@ -258,6 +258,8 @@ pub struct Traits {
     pub process_hides_finished: bool,
     /// The accounts of a user show no status.
     pub accounts_no_status: bool,
+    /// The accounts of a user are shown without those that were revoked.
+    pub accounts_hide_gone: bool,
     /// A list shows no creation dates; an account and a single task do.
     pub list_no_dates: bool,
     /// The note of a task is not shown.

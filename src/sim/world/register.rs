@@ -216,12 +216,13 @@ impl World {
             self.definition_by_name.insert((target, name), new);
             new
         });
-        // shown as long as the account is: it has no time from which on it is forgotten
         let made = Task {
             key: 300_000 + key,
             root: 300_000 + key,
             status: Status::C,
             data: "SUCCESS".into(),
+            // forgotten like all that is finished: no server keeps the first task of an account and archives the others
+            finished: Some(before),
             ..self.blank(index, definition, owner, before)
         };
         self.accounts[index].made = Some(Box::new(made));

@@ -1,0 +1,62 @@
+//! Whether a finished task is what came of a retry of ours, and of which work; it says so only where nothing else can have made it.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Index, flags};
+use crate::model::{Action, AttemptState, Kind, LineageId, ProcessKey, TaskId};
+
+/// So much may the server's clock differ from ours, as [`crate::ledger`] reckons elsewhere.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(30);
+
+/// Work of which a task is the last word, by a retry of ours.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Retried {
+    /// The work.
+    pub lineage: LineageId,
+    /// When its first task was made, by the server.
+    pub ordered: Timestamp,
+    /// The task that was retried last.
+    pub before: TaskId,
+}
+
+impl Index {
+    /// The work whose last retry, which was ours and was read as completed, has made this task. A task that was made
+    /// before that was sent or after its end was read is not known to be ours, whatever it was joined to.
+    pub fn retried_as(&self, task: &TaskId, created: Timestamp) -> Option<Retried> {
+        let lineage = self.lineage_of(task)?;
+        let of = self.lineage(lineage)?;
+        let past = of.past.as_ref()?;
+        let doubt = flags::AMBIGUOUS | flags::SAID | flags::RETIRED | flags::MOVED;
+        let told = of.has(flags::DONE)
+            && !of.has(doubt)
+            && past.last_state == Some(AttemptState::Completed)
+            && TaskId::from(&of.task) == *task;
+        let last = past.attempts.last().filter(|_| told)?;
+        let sent = last.at.time().checked_sub(CLOCKS_DIFFER).ok()?;
+        let read = past.last_at.time().checked_add(CLOCKS_DIFFER).ok()?;
+        let ordered = of.created?.time();
+        (sent <= created && created <= read && ordered <= created).then_some(())?;
+        Some(Retried {
+            lineage,
+            ordered,
+            before: TaskId::from(past.ids.last()?),
+        })
+    }
+
+    /// True where a task of this account may be what a retry of ours has made that is not settled yet.
+    pub fn may_be_of_a_retry(
+        &self,
+        process: &ProcessKey,
+        task: &TaskId,
+        kind: Kind,
+        created: Option<Timestamp>,
+    ) -> bool {
+        let known = self.lineage_of(task);
+        self.open_on(process).into_iter().any(|(lineage, attempt)| {
+            let same = self.kind(lineage) == Some(kind) && known.is_none_or(|of| of == lineage);
+            let since = attempt.sent.checked_sub(CLOCKS_DIFFER);
+            let after = created.is_none_or(|at| since.is_ok_and(|since| since <= at));
+            same && after && attempt.action == Action::Retry
+        })
+    }
+}

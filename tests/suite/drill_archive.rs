@@ -1,0 +1,200 @@
+//! Drills of a server that archives finished tasks, the first of each account like the others: what is given is not what was taken away by a task that is shown no more; judged by the simulator's truth alone.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use crate::drill::{Drill, Setup};
+
+/// For whom the connector ran with success, without the number, and how often.
+async fn done_for(drill: &Drill) -> BTreeMap<String, u64> {
+    let mut ran = BTreeMap::new();
+    for effect in drill.evidence().await.effects() {
+        let login = effect["beneficiary"].as_str().expect("a login");
+        let prefix = login.trim_end_matches(|c: char| c.is_ascii_digit());
+        *ran.entry(prefix.to_owned()).or_default() += u64::from(effect["ok"] == true);
+    }
+    ran
+}
+
+fn counts<const N: usize>(of: [(&str, u64); N]) -> BTreeMap<String, u64> {
+    of.map(|(name, count)| (name.to_owned(), count)).into()
+}
+
+/// Three people each, of whom access was taken forty days ago, twenty after it could not be given.
+fn populations(kinds: &[(&str, &str, &str)]) -> String {
+    let one = |(prefix, task, taken): &(&str, &str, &str)| {
+        let done = if taken.is_empty() {
+            String::new()
+        } else {
+            format!("done = [{{ task = \"{taken}\", age = \"40d\" }}]\n")
+        };
+        format!(
+            "[[population]]\ntarget = \"AD\"\naccounts = 3\nprefix = \"{prefix}\"\nage = \"60d\"\n\
+             task = [{{ task = \"{task}\", failure = \"network\" }}, {{ task = \"Telephone Updated\", failure = \"network\", age = \"2d\" }}]\n{done}"
+        )
+    };
+    kinds.iter().map(one).collect()
+}
+
+fn world(forget: &str, traits: &str, populations: &str) -> String {
+    format!(
+        "name = \"archive\"\nseed = 71\n[server]\nforget_after = \"{forget}\"\n[traits]\n{traits}\n\
+         [[target]]\nname = \"AD\"\nconnector = \"ldap\"\n{populations}"
+    )
+}
+
+async fn run(world: &str, span: &str) -> Drill {
+    let mut drill = Setup::of(world)
+        .config("[guard]\nage_limit = \"300d\"")
+        .every("30m")
+        .enforcing()
+        .await;
+    drill.run_for(span).await;
+    drill
+}
+
+const TAKEN: [(&str, &str, &str); 3] = [
+    ("ENA", "Enable User", "Disable User"),
+    ("GRP", "Add User to Group", "Disable User"),
+    ("NEW", "Create User", "Delete User"),
+];
+
+/// The server shows no status: what was done in the account since has to be shown, and it is archived.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_given_where_what_took_it_is_archived_with_all_of_its_time() {
+    let world = world("30d", "accounts_no_status = true", &populations(&TAKEN));
+    let drill = run(&world, "24h").await;
+    let (stale, ran, inbox) = (
+        drill.count("stale_effects"),
+        done_for(&drill).await,
+        drill.inbox(),
+    );
+    drill.judged_elsewhere();
+    assert_eq!(stale, 0, "given back: {ran:?} {inbox:#?}");
+    let asked = inbox.iter().any(|item| item["why"] == "account_unknown");
+    assert!(asked, "{inbox:#?}");
+}
+
+/// The same where statuses are shown, and an account that is gone is not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_account_is_made_again_where_its_removal_is_archived() {
+    let world = world(
+        "30d",
+        "accounts_hide_gone = true",
+        &populations(&TAKEN[2..]),
+    );
+    let drill = run(&world, "24h").await;
+    let (stale, ran, inbox) = (
+        drill.count("stale_effects"),
+        done_for(&drill).await,
+        drill.inbox(),
+    );
+    drill.judged_elsewhere();
+    assert_eq!(stale, 0, "made again: {ran:?} {inbox:#?}");
+}
+
+/// A row was taken from an account that is on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_row_is_given_again_where_its_removal_is_archived() {
+    let mut tasks = String::from("[[user]]\nlogin = \"JDOE\"\n");
+    for (name, created, more) in [
+        ("Add User to Group", "-60d", "failure = \"network\""),
+        ("Remove User from Group", "-40d", "status = \"C\""),
+    ] {
+        tasks.push_str(&format!(
+            "[[task]]\ntarget = \"AD\"\nuser = \"JDOE\"\ntask = \"{name}\"\ncreated = \"{created}\"\nchild = \"SALES\"\n{more}\n"
+        ));
+    }
+    let world = world("30d", "show_child = true", &tasks);
+    let drill = run(&world, "24h").await;
+    let (stale, ran, inbox) = (
+        drill.count("stale_effects"),
+        done_for(&drill).await,
+        drill.inbox(),
+    );
+    drill.judged_elsewhere();
+    assert_eq!(
+        (stale, ran.len()),
+        (0, 0),
+        "given again: {ran:?} {inbox:#?}"
+    );
+}
+
+/// One old task was completed only now: it is shown, and what others have finished meanwhile is not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tasks_that_end_only_now_do_not_tell_that_nothing_is_archived() {
+    let mut late = String::new();
+    for (id, user) in [(61, "LATEA"), (62, "LATEB"), (63, "LATEC")] {
+        late.push_str(&format!(
+            "[[user]]\nlogin = \"{user}\"\n\
+             [[task]]\nid = {id}\ntarget = \"AD\"\nuser = \"{user}\"\ntask = \"Title Updated\"\nstatus = \"P\"\ncreated = \"-61d\"\n\
+             [[task]]\ntarget = \"AD\"\nuser = \"{user}\"\ntask = \"Telephone Updated\"\nfailure = \"network\"\ncreated = \"-1d\"\n"
+        ));
+    }
+    let all = format!("{}{late}", populations(&TAKEN));
+    let world = world("30d", "accounts_no_status = true", &all);
+    let mut drill = Setup::of(&world)
+        .config("[guard]\nage_limit = \"300d\"")
+        .every("30m")
+        .start()
+        .await;
+    // one before anybody looks, the others beside the daemon
+    drill.act(json!({"task": "61", "do": "complete"})).await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    drill.run_for("2h").await;
+    for id in ["62", "63"] {
+        drill.act(json!({"task": id, "do": "complete"})).await;
+    }
+    drill.run_for("24h").await;
+    let (stale, ran, inbox) = (
+        drill.count("stale_effects"),
+        done_for(&drill).await,
+        drill.inbox(),
+    );
+    drill.judged_elsewhere();
+    assert_eq!(stale, 0, "given back: {ran:?} {inbox:#?}");
+}
+
+/// Nothing is archived: all that nothing was taken from heals, whether statuses are shown or not, and nothing else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_nothing_is_archived_all_heals() {
+    let healthy = [
+        ("GIV", "Add User to Group", ""),
+        ("MAK", "Create User", ""),
+        ("CHG", "Title Updated", ""),
+    ];
+    let kinds: Vec<_> = TAKEN.into_iter().chain(healthy).collect();
+    for traits in ["accounts_no_status = true", ""] {
+        let drill = run(&world("400d", traits, &populations(&kinds)), "24h").await;
+        assert_eq!(drill.count("stale_effects"), 0, "{traits}");
+        let ran = done_for(&drill).await;
+        let healed = counts([("CHG", 6), ("GIV", 6), ("MAK", 6)]);
+        assert_eq!(ran, healed, "{traits}: {:#?}", drill.inbox());
+        drill.judged_elsewhere();
+    }
+}
+
+/// The accounts are older than what the server keeps. What others have finished since then tells that what is younger is
+/// still shown.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn young_work_of_old_accounts_heals_though_their_creates_are_archived() {
+    let world = world(
+        "30d",
+        "accounts_no_status = true",
+        "[[population]]\ntarget = \"AD\"\naccounts = 4\nprefix = \"OLD\"\nage = \"2d\"\n\
+         task = [{ task = \"Add User to Group\", failure = \"network\" }, { task = \"Title Updated\", failure = \"network\" }]\n\
+         done = [{ task = \"Create User\", age = \"300d\" }, { task = \"Telephone Updated\", age = \"12d\" }]\n\
+         [[population]]\ntarget = \"AD\"\naccounts = 2\nprefix = \"NEW\"\nage = \"1d\"\n\
+         task = [{ task = \"Create User\", failure = \"network\" }, { task = \"Add User to Group\", failure = \"network\" }]\n",
+    );
+    let drill = run(&world, "24h").await;
+    assert_eq!(drill.count("stale_effects"), 0);
+    let ran = done_for(&drill).await;
+    let healed = counts([("NEW", 4), ("OLD", 8)]);
+    assert_eq!(ran, healed, "{:#?}", drill.inbox());
+    drill.judge().await;
+}
