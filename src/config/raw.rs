@@ -157,6 +157,7 @@ section! {
         manual_complete: Vec<String> = Default("[]"), "Definition patterns for which manual_complete is allowed; never for revoke and disable.";
         set_response: Vec<String> = Default("[]"), "Definition patterns for which set_response is allowed; never for revoke and disable.";
         assignee_load: i64 = Default("50"), "Nobody who holds this many open tasks is handed more.";
+        handed_for: String = Default(r#""7d""#), "So long what was handed to somebody counts towards that where no list shows it since (1h to 30d).";
         fact_age: String = Default(r#""10m""#), "A beneficiary's reading may be this old before a grant.";
     }
 }

@@ -10,19 +10,19 @@ use super::DaemonError;
 use super::core::{Core, Done};
 use super::evaluate::Behind;
 use super::govern::outage_of;
-use super::reread::{Rested, keep_unmoved};
+use super::reread::{Moved, PersonRead, Readers, Rested, keep_unmoved};
 use super::under_way::{Why, takes_access};
 use crate::dispatch::batch::{Batch, Pick};
 use crate::dispatch::deliver::{Delivered, End, deliver};
 use crate::governor::{Admitted, Answered, Governor, Lane, NotAnswered};
 use crate::ledger::record::{EventBody, Meta};
 use crate::ledger::{
-    ClaimRequest, Claimed, DecisionRecord, Entry, LedgerError, Settled, VerifyItem,
+    ClaimRequest, Claimed, DecisionRecord, Entry, Index, LedgerError, Settled, VerifyItem,
 };
 use crate::model::{
     Action, ActionName, BatchId, Receipt, ReceiptStatus, Refusal, RefusalReason, TargetName,
 };
-use crate::oig::UnsentCause;
+use crate::oig::{Client, UnsentCause};
 use crate::policy::PolicySet;
 
 /// A PUT that has come to its end, or was never sent.
@@ -39,6 +39,8 @@ pub struct SendDone {
     pub refused: Vec<(Admitted, Refusal)>,
     /// What came back; `None` where nothing was left to send.
     pub delivered: Option<Delivered>,
+    /// People who were read right before the claim.
+    pub people: Vec<PersonRead>,
     /// How the ledger took it.
     pub settled: Vec<Settled>,
     /// The ledger's trouble, which ends the process.
@@ -140,6 +142,20 @@ impl Core {
         after.map_or(now, |after| after.max(now))
     }
 
+    /// People are read by the main login, and by the one that sends where that is stopped.
+    fn people_readers(&self, sender: &Client) -> Readers {
+        let main = &self.settings.server.login;
+        let stopped = |index: &Index| index.login_stopped(main).is_some();
+        let client = match self.ledger.read(stopped) {
+            true => sender,
+            false => &self.client,
+        };
+        Readers {
+            client: client.clone(),
+            roster: self.absences.roster(),
+        }
+    }
+
     fn start_put(&mut self, now: Timestamp, target: TargetName, pick: Pick) {
         let (login, client) = match &pick.login {
             None => (self.settings.server.login.clone(), self.client.clone()),
@@ -191,6 +207,7 @@ impl Core {
         };
         let (ledger, clock) = (self.ledger.clone(), self.clock.clone());
         let policies = Arc::clone(&self.policies);
+        let people = self.people_readers(&client);
         let anchor = self.anchoring.for_claims();
         self.jobs.spawn(async move {
             let mut claim = claim;
@@ -198,17 +215,19 @@ impl Core {
                 let known = Rested {
                     policies: &policies,
                     ledger: &ledger,
+                    people: &people,
                 };
                 keep_unmoved(&client, &clock, &known, &mut claim, behind, &permit).await
             } else {
-                Vec::new()
+                Moved::default()
             };
             let mut done = SendDone {
                 batch,
                 target,
                 action,
                 planned,
-                refused: moved,
+                refused: moved.refused,
+                people: moved.people,
                 delivered: None,
                 settled: Vec::new(),
                 failed: None,
@@ -279,6 +298,12 @@ impl Core {
         let now = self.clock.now();
         // the ledger's index knows the open attempts: whatever else the batch held is free
         self.under_way.end(done.batch);
+        if let Some(memory) = &mut self.memory {
+            // the next cycle goes by what was read last; one that runs finds it out as this one did
+            for (login, person, at) in done.people {
+                memory.cache.store_person(&login, person, at, true);
+            }
+        }
         for (admitted, refusal) in &done.refused {
             tracing::info!(
                 task = %admitted.decision().task,

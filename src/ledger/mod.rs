@@ -58,7 +58,7 @@ pub use handle::{Ledger, Taken};
 pub use index::said_print;
 pub use index::{
     Ahead, Attempt, BaselineView, Counts, Hold, HoldState, InboxItem, Index, Justifications,
-    LEFT_REWOUND, Left, Memo, Outage, Pause, PauseScope, Restored, Stopped, Unjustified,
+    LEFT_REWOUND, Left, Memo, Outage, Pause, PauseScope, Restored, Stopped, Unjustified, Unlisted,
 };
 pub use inputs::{Inputs, MAX_INPUTS};
 pub use judge::{Judgement, Reading, judge, next_look};

@@ -42,6 +42,7 @@ mod drill_first;
 mod drill_front;
 mod drill_full;
 mod drill_guard;
+mod drill_handed;
 mod drill_hands;
 mod drill_hang;
 mod drill_heal;

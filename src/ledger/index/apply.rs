@@ -431,6 +431,7 @@ impl Index {
         }
         let known = self.lineage(item.lineage).map(|of| of.print);
         self.end_orders_by(item, known != Some(item.print));
+        self.handed_is_shown(item, at);
         let owner = item.owner.as_ref().map_or(0, |o| self.owners.put(o));
         let Some(of) = self.lineage_mut(item.lineage) else {
             return;
@@ -456,6 +457,7 @@ impl Index {
         self.not_left(item.lineage);
         self.end_orders_of(item.lineage);
         self.end_orders_for(&item.task);
+        self.hand_over(item, event.at.into());
         let Some(of) = self.lineage_mut(item.lineage) else {
             return;
         };
