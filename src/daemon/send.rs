@@ -33,6 +33,8 @@ pub struct SendDone {
     pub target: TargetName,
     /// The action.
     pub action: ActionName,
+    /// The lane that it came from.
+    pub lane: Lane,
     /// Items that were to go out, as told to the governor.
     pub planned: u32,
     /// Items that the ledger did not claim, with why.
@@ -66,7 +68,7 @@ impl Core {
             // one that is not told for so long (a successor hours later, or hidden) proves
             // nothing about the target any more, and must not hold it back for ever
             let open = ledger
-                .read(|index| index.open_since(&target, lane == Lane::Revoke, now, settle_after));
+                .read(|index| index.open_since(&target, lane, now, settle_after));
             let Ok(max) = self.governor.next_batch(now, &target, lane, open) else {
                 continue;
             };
@@ -93,7 +95,7 @@ impl Core {
                 })
             });
             if let Some(pick) = pick {
-                self.start_put(now, target, pick);
+                self.start_put(now, target, lane, pick);
             }
         }
         Ok(())
@@ -110,7 +112,7 @@ impl Core {
         let settle_after = self.settings.delivery.settle_after;
         let open = self
             .ledger
-            .read(|index| index.open_since(target, lane == Lane::Revoke, now, settle_after));
+            .read(|index| index.open_since(target, lane, now, settle_after));
         governor.next_batch(now, target, lane, open).err()
     }
 
@@ -156,7 +158,7 @@ impl Core {
         }
     }
 
-    fn start_put(&mut self, now: Timestamp, target: TargetName, pick: Pick) {
+    fn start_put(&mut self, now: Timestamp, target: TargetName, lane: Lane, pick: Pick) {
         let (login, client) = match &pick.login {
             None => (self.settings.server.login.clone(), self.client.clone()),
             Some(login) => match self.logins.of(login) {
@@ -166,7 +168,7 @@ impl Core {
             },
         };
         let planned = u32::try_from(pick.items.len()).unwrap_or(u32::MAX);
-        self.governor.sent(now, &target, planned);
+        self.governor.sent(now, &target, lane, planned);
         self.governor.counts(now, &pick.items);
         let batch = BatchId(uuid::Uuid::now_v7());
         let until = self.item_ends();
@@ -225,6 +227,7 @@ impl Core {
                 batch,
                 target,
                 action,
+                lane,
                 planned,
                 refused: moved.refused,
                 people: moved.people,
@@ -327,7 +330,7 @@ impl Core {
         }
         let Some(delivered) = done.delivered else {
             self.governor
-                .answered(now, &done.target, Answered::default());
+                .answered(now, &done.target, done.lane, Answered::default());
             // a reading right before the claim may have been refused
             self.login_changed(now).await?;
             return match done.failed {
@@ -346,6 +349,7 @@ impl Core {
                 self.governor.answered(
                     now,
                     &done.target,
+                    done.lane,
                     Answered {
                         items: done.planned,
                         took: delivered.took,
@@ -354,7 +358,8 @@ impl Core {
                 );
             }
             End::Unsent { why, cause } => {
-                self.governor.whole_request_failed(now, &done.target, None);
+                self.governor
+                    .whole_request_failed(now, &done.target, done.lane, None);
                 tracing::warn!(target_system = %done.target, why = %why, "a batch was not sent");
                 if *cause == UnsentCause::Login {
                     self.login_changed(now).await?;
@@ -369,6 +374,7 @@ impl Core {
                 self.governor.not_answered(
                     now,
                     &done.target,
+                    done.lane,
                     &NotAnswered {
                         items: u32::try_from(delivered.receipts.len()).unwrap_or(u32::MAX),
                         took: delivered.took,

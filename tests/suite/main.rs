@@ -49,6 +49,7 @@ mod drill_heal;
 mod drill_intake;
 mod drill_kept;
 mod drill_kinds;
+mod drill_lanes;
 mod drill_leave;
 mod drill_left;
 mod drill_limits;

@@ -75,7 +75,7 @@ proptest! {
                     let lane = if revoke { Lane::Revoke } else { Lane::Usual };
                     if let Ok(max) = governor.next_batch(at(wall), &targets()[t], lane, 0) {
                         prop_assert!((1..=25).contains(&max));
-                        governor.sent(at(wall), &targets()[t], u32::try_from(max).expect("small"));
+                        governor.sent(at(wall), &targets()[t], Lane::Usual, u32::try_from(max).expect("small"));
                         sent[t].push((elapsed, max));
                         open[t] += 1;
                         prop_assert!(open[t] <= settings.default.in_flight);
@@ -89,20 +89,20 @@ proptest! {
                 Step::Answer(t, unknown) if open[t] > 0 => {
                     open[t] -= 1;
                     let items = unknown + 1;
-                    governor.answered(at(wall), &targets()[t], Answered {
+                    governor.answered(at(wall), &targets()[t], Lane::Usual, Answered {
                         items, unknown, accepted: 1, refused: 0, took: Duration::from_secs(2),
                     });
                 }
                 Step::Hang(t, items, took) if open[t] > 0 => {
                     open[t] -= 1;
-                    governor.request_hung(at(wall), &targets()[t], &hung(items, took));
+                    governor.request_hung(at(wall), &targets()[t], Lane::Usual, &hung(items, took));
                 }
                 Step::Fail(t) if open[t] > 0 => {
                     open[t] -= 1;
-                    governor.whole_request_failed(at(wall), &targets()[t], None);
+                    governor.whole_request_failed(at(wall), &targets()[t], Lane::Usual, None);
                 }
                 Step::Outcome(t, lineage, event) => {
-                    governor.outcome(at(wall), &targets()[t], LineageId(lineage), 1, event);
+                    governor.outcome(at(wall), &targets()[t], Lane::Usual, (LineageId(lineage), 1), event);
                 }
                 Step::Throttle(t, lineage) => {
                     governor.throttled(at(wall), &targets()[t], LineageId(lineage), 1);
@@ -148,12 +148,12 @@ proptest! {
         for step in steps {
             match step {
                 Step::Time(by) => wall += by,
-                Step::Fail(t) => governor.whole_request_failed(at(wall), &targets()[t], None),
+                Step::Fail(t) => governor.whole_request_failed(at(wall), &targets()[t], Lane::Usual, None),
                 Step::Hang(t, items, took) => {
-                    governor.request_hung(at(wall), &targets()[t], &hung(items, took));
+                    governor.request_hung(at(wall), &targets()[t], Lane::Usual, &hung(items, took));
                 }
                 Step::Outcome(t, lineage, event) => {
-                    governor.outcome(at(wall), &targets()[t], LineageId(lineage), 1, event);
+                    governor.outcome(at(wall), &targets()[t], Lane::Usual, (LineageId(lineage), 1), event);
                 }
                 Step::Throttle(t, lineage) => {
                     governor.throttled(at(wall), &targets()[t], LineageId(lineage), 1);
@@ -180,12 +180,12 @@ proptest! {
         for step in steps {
             match step {
                 Step::Time(by) => now += SignedDuration::from_secs(by),
-                Step::Fail(t) => governor.whole_request_failed(now, &targets()[t], None),
+                Step::Fail(t) => governor.whole_request_failed(now, &targets()[t], Lane::Usual, None),
                 Step::Hang(t, items, took) => {
-                    governor.request_hung(now, &targets()[t], &hung(items, took));
+                    governor.request_hung(now, &targets()[t], Lane::Usual, &hung(items, took));
                 }
                 Step::Outcome(t, lineage, event) => {
-                    governor.outcome(now, &targets()[t], LineageId(lineage), 1, event);
+                    governor.outcome(now, &targets()[t], Lane::Usual, (LineageId(lineage), 1), event);
                 }
                 Step::Throttle(t, lineage) => {
                     governor.throttled(now, &targets()[t], LineageId(lineage), 1);
@@ -206,10 +206,10 @@ proptest! {
                 let Ok(max) = governor.next_batch(now, &target(), Lane::Usual, 0) else { break };
                 let batch: Vec<LineageId> = queue.drain(..max.min(queue.len())).collect();
                 let items = u32::try_from(batch.len()).expect("small");
-                governor.sent(now, &target(), items);
-                governor.answered(now, &target(), Answered { items, accepted: items, ..Answered::default() });
+                governor.sent(now, &target(), Lane::Usual, items);
+                governor.answered(now, &target(), Lane::Usual, Answered { items, accepted: items, ..Answered::default() });
                 for lineage in batch {
-                    governor.outcome(now, &target(), lineage, 1, E::ReadCompleted);
+                    governor.outcome(now, &target(), Lane::Usual, (lineage, 1), E::ReadCompleted);
                     left.remove(&lineage.0);
                 }
                 moved = true;
