@@ -2,8 +2,8 @@
 
 mod people;
 
-pub use self::people::{PersonRead, Readers};
 pub(super) use self::people::rests_on_owner;
+pub use self::people::{PersonRead, Readers};
 use super::evaluate::Behind;
 use super::under_way::Permit;
 use crate::dispatch::verify::{IN_A_ROW, of_the_server};

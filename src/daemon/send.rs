@@ -67,8 +67,7 @@ impl Core {
         for (lane, target) in self.queues.waiting() {
             // one that is not told for so long (a successor hours later, or hidden) proves
             // nothing about the target any more, and must not hold it back for ever
-            let open = ledger
-                .read(|index| index.open_since(&target, lane, now, settle_after));
+            let open = ledger.read(|index| index.open_since(&target, lane, now, settle_after));
             let Ok(max) = self.governor.next_batch(now, &target, lane, open) else {
                 continue;
             };

@@ -163,9 +163,10 @@ impl Core {
                         self.governor.refused_by_itself(now, target);
                     }
                     Some(THROTTLE) => self.governor.throttled(now, target, lineage, ordinal),
-                    _ => self
-                        .governor
-                        .outcome(now, target, lane, (lineage, ordinal), outcome.event),
+                    _ => {
+                        self.governor
+                            .outcome(now, target, lane, (lineage, ordinal), outcome.event)
+                    }
                 }
             }
             if let Some(state) = state {

@@ -10,8 +10,8 @@ use crate::model::facts::History;
 use crate::model::settings::{GovernorSettings, Modes, TargetLimits};
 use crate::model::two;
 use crate::model::{
-    ActionName, AttemptState, Decision, LineageId, PolicyHash, Refusal, RefusalReason,
-    Scope, TargetName, Verdict,
+    ActionName, AttemptState, Decision, LineageId, PolicyHash, Refusal, RefusalReason, Scope,
+    TargetName, Verdict,
 };
 
 use super::admitted::{Admitted, Lane};
@@ -230,7 +230,12 @@ impl Governor {
         // of the oldest task, and it ends with a person although nothing is wrong with it
         let rank = |of: &Candidate| {
             let urgent = std::cmp::Reverse(of.priority);
-            (of.lane != Lane::Revoke, urgent, of.attempts, of.passed.origin())
+            (
+                of.lane != Lane::Revoke,
+                urgent,
+                of.attempts,
+                of.passed.origin(),
+            )
         };
         candidates.sort_by(|a, b| {
             rank(a)

@@ -6,6 +6,7 @@ mod behind;
 mod bytes;
 mod crowds;
 mod early;
+mod handed;
 mod elders;
 mod inputs;
 mod justify;

@@ -27,8 +27,7 @@ const TO_EVE: &str =
     "fn decide(task, facts) { if task.owner_type == \"role\" { reassign(\"user:EVE\") } }\n";
 
 /// As many at a time as a cycle wants.
-const WIDE: &str =
-    "[governor]\ncap_share_percent = 100\ncap_reassigns = 100\n[governor.default]\nbatch_start = 25";
+const WIDE: &str = "[governor]\ncap_share_percent = 100\ncap_reassigns = 100\n[governor.default]\nbatch_start = 25";
 
 fn to_eve(world: &str, guard: &str) -> Setup {
     Setup::of(world)

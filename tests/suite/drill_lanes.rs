@@ -66,10 +66,7 @@ fn named(drill: &Drill, id: &str) -> usize {
     let journal = drill.journal();
     let puts = journal.iter().filter(|row| row["class"] == "put");
     let items = puts.filter_map(|row| row["body"]["tasks"].as_array());
-    items
-        .flatten()
-        .filter(|item| item["id"] == id)
-        .count()
+    items.flatten().filter(|item| item["id"] == id).count()
 }
 
 /// The answer to a note can't be read: nothing of that is the target's, and its disables go on.

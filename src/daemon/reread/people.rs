@@ -77,12 +77,14 @@ impl Readers {
                     value: person,
                     as_of: read.at,
                 };
-                let found = people.found.into_iter().map(|(of, as_read)| (of, known(as_read)));
+                let found = people
+                    .found
+                    .into_iter()
+                    .map(|(of, as_read)| (of, known(as_read)));
                 read.people.extend(found);
                 let missing = people.missing.into_iter();
-                read.people.extend(missing.map(|of| {
-                    (of, Known::unknown("is not visible to this login"))
-                }));
+                read.people
+                    .extend(missing.map(|of| (of, Known::unknown("is not visible to this login"))));
                 let unknown = people.unknown.into_iter();
                 read.people
                     .extend(unknown.map(|(of, why)| (of, Known::unknown(why))));

@@ -355,7 +355,8 @@ fn rate_in_flight_breaker_and_server_hold_the_batcher_back() {
     assert_eq!(busy.reason, R::TargetBusy);
     governor.answered(
         at(1),
-        &target(), Lane::Usual,
+        &target(),
+        Lane::Usual,
         Answered {
             items: 1,
             accepted: 1,
@@ -365,7 +366,8 @@ fn rate_in_flight_breaker_and_server_hold_the_batcher_back() {
     governor.sent(at(1), &target(), Lane::Usual, 29);
     governor.answered(
         at(2),
-        &target(), Lane::Usual,
+        &target(),
+        Lane::Usual,
         Answered {
             items: 29,
             accepted: 29,

@@ -361,7 +361,13 @@ fn batches_grow_on_completed_readings_and_shrink_on_bounces() {
     let mut told = |governor: &mut Governor, event, times| {
         for _ in 0..times {
             lineage += 1;
-            governor.outcome(at(0), &target(), Lane::Usual, (LineageId(lineage), 1), event);
+            governor.outcome(
+                at(0),
+                &target(),
+                Lane::Usual,
+                (LineageId(lineage), 1),
+                event,
+            );
         }
         governor.next_batch(at(0), &target(), Lane::Usual, 0)
     };
@@ -385,7 +391,13 @@ fn batches_grow_on_completed_readings_and_shrink_on_bounces() {
 fn slow_items_bound_the_batch() {
     let mut governor = governor();
     for n in 0..6 {
-        governor.outcome(at(0), &target(), Lane::Usual, (LineageId(n), 1), E::ReadCompleted);
+        governor.outcome(
+            at(0),
+            &target(),
+            Lane::Usual,
+            (LineageId(n), 1),
+            E::ReadCompleted,
+        );
     }
     assert_eq!(
         governor.next_batch(at(0), &target(), Lane::Usual, 0),
@@ -407,7 +419,13 @@ fn slow_items_bound_the_batch() {
 fn the_same_bounce_told_twice_counts_once() {
     let mut governor = governor();
     for _ in 0..9 {
-        governor.outcome(at(0), &target(), Lane::Usual, (LineageId(1), 1), E::ReadBounced);
+        governor.outcome(
+            at(0),
+            &target(),
+            Lane::Usual,
+            (LineageId(1), 1),
+            E::ReadBounced,
+        );
     }
     assert_eq!(governor.describe(at(0))[0].failures, 1);
     assert!(
@@ -421,7 +439,13 @@ fn the_same_bounce_told_twice_counts_once() {
 fn a_failed_probe_doubles_the_pause_and_a_good_one_closes_the_breaker() {
     let mut governor = governor();
     for n in 0..3 {
-        governor.outcome(at(0), &target(), Lane::Usual, (LineageId(n), 1), E::ReadBounced);
+        governor.outcome(
+            at(0),
+            &target(),
+            Lane::Usual,
+            (LineageId(n), 1),
+            E::ReadBounced,
+        );
     }
     let out = governor.govern(at(600), vec![retry(1), retry(2)], &history);
     assert_eq!(out.admitted.len(), 1, "one probe");
@@ -434,14 +458,26 @@ fn a_failed_probe_doubles_the_pause_and_a_good_one_closes_the_breaker() {
     assert_eq!(waits.reason, R::BreakerOpen, "the probe is not read yet");
     // as the manual has it
     assert_eq!(governor.describe(at(601))[0].breaker, "probing");
-    governor.outcome(at(660), &target(), Lane::Usual, (LineageId(9), 2), E::ReadBounced);
+    governor.outcome(
+        at(660),
+        &target(),
+        Lane::Usual,
+        (LineageId(9), 2),
+        E::ReadBounced,
+    );
     let open = governor
         .next_batch(at(661), &target(), Lane::Usual, 0)
         .unwrap_err();
     assert_eq!(open.until, Some(at(660 + 1200)));
     governor.sent(at(1860), &target(), Lane::Usual, 1);
     governor.answered(at(1861), &target(), Lane::Usual, accepted(1));
-    governor.outcome(at(1900), &target(), Lane::Usual, (LineageId(9), 3), E::ReadCompleted);
+    governor.outcome(
+        at(1900),
+        &target(),
+        Lane::Usual,
+        (LineageId(9), 3),
+        E::ReadCompleted,
+    );
     assert_eq!(governor.describe(at(1900))[0].breaker, "closed");
 }
 

@@ -51,7 +51,13 @@ fn answers(governor: &mut Governor, seconds: u64, first: u64) -> usize {
     };
     governor.answered(at(0), &target(), Lane::Usual, answer);
     for n in 0..u64::from(items) {
-        governor.outcome(at(0), &target(), Lane::Usual, (LineageId(first + n), 1), E::ReadCompleted);
+        governor.outcome(
+            at(0),
+            &target(),
+            Lane::Usual,
+            (LineageId(first + n), 1),
+            E::ReadCompleted,
+        );
     }
     size
 }
@@ -142,7 +148,8 @@ fn what_failed_for_another_reason_teaches_its_time_and_no_more() {
     governor.sent(at(0), &target(), Lane::Usual, 25);
     governor.answered(
         at(0),
-        &target(), Lane::Usual,
+        &target(),
+        Lane::Usual,
         Answered {
             items: 25,
             accepted: 25,

@@ -27,7 +27,13 @@ fn in_a_minute(governor: &mut Governor, now: Timestamp) -> usize {
 
 fn completed(governor: &mut Governor, now: Timestamp, lineages: std::ops::Range<u64>) {
     for lineage in lineages {
-        governor.outcome(now, &target(), Lane::Usual, (LineageId(lineage), 1), E::ReadCompleted);
+        governor.outcome(
+            now,
+            &target(),
+            Lane::Usual,
+            (LineageId(lineage), 1),
+            E::ReadCompleted,
+        );
     }
 }
 
@@ -77,7 +83,13 @@ fn a_target_that_has_come_back_is_asked_for_half_and_in_small_batches() {
     let mut governor = governor();
     completed(&mut governor, at(0), 0..40);
     for lineage in 100..103 {
-        governor.outcome(at(1), &target(), Lane::Usual, (LineageId(lineage), 1), E::ReadBounced);
+        governor.outcome(
+            at(1),
+            &target(),
+            Lane::Usual,
+            (LineageId(lineage), 1),
+            E::ReadBounced,
+        );
     }
     let back = at(700);
     assert_eq!(governor.next_batch(back, &target(), Lane::Usual, 0), Ok(1));

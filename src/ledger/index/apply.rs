@@ -12,7 +12,8 @@ use crate::ledger::record::{
     Actor, ClaimItem, Event, EventBody, How, JoinedItem, OpenedItem, SeenItem,
 };
 use crate::model::{
-    ActionName, AttemptState, Digest, Kind, LineageId, ReceiptStatus, TargetName, TaskId, TaskStatus,
+    ActionName, AttemptState, Digest, Kind, LineageId, ReceiptStatus, TargetName, TaskId,
+    TaskStatus,
 };
 
 use super::attempt::SentIn;

@@ -97,7 +97,11 @@ impl Index {
         let Principal::User { key, login } = to else {
             return;
         };
-        let oldest = Stamp::from(at.time().saturating_sub(REMEMBERED).unwrap_or(Timestamp::MIN));
+        let oldest = Stamp::from(
+            at.time()
+                .saturating_sub(REMEMBERED)
+                .unwrap_or(Timestamp::MIN),
+        );
         self.handed.retain(|_, of| of.at >= oldest);
         let to = self.owners.put(&Owner::User {
             key: key.clone(),

@@ -280,7 +280,12 @@ fn what_was_sent_by_a_clock_that_was_ahead_is_read_all_the_same() {
     // counted as out from the start on, and not from a time to come
     let out = |minute: i64| {
         let index = index.read().expect("a lock");
-        index.open_since(&target, Lane::Usual, at(minute), SignedDuration::from_mins(60))
+        index.open_since(
+            &target,
+            Lane::Usual,
+            at(minute),
+            SignedDuration::from_mins(60),
+        )
     };
     assert_eq!((out(3), out(70)), (1, 0));
     let seen = see(&mut work, vec![row("1200", TaskStatus::Pending, "77")], 5);
