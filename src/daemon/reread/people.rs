@@ -263,7 +263,7 @@ fn taker(item: &Admitted) -> Option<&Login> {
 const OWNER: &str = "facts.owner.";
 
 /// True where a policy has asked whether the owner is there.
-pub(super) fn rests_on_owner(read: &[ReadValue]) -> bool {
+pub(in crate::daemon) fn rests_on_owner(read: &[ReadValue]) -> bool {
     read.iter().any(|(name, _)| name.starts_with(OWNER))
 }
 
