@@ -66,10 +66,10 @@ fn unlisted(index: &Arc<RwLock<Index>>, since: i64) -> Vec<String> {
 #[test]
 fn what_no_list_shows_any_more_is_hers_until_it_is_too_old() {
     let (mut work, index, _) = handed();
-    assert_eq!(unlisted(&index, 0), ["90 of eve"]);
+    assert_eq!(unlisted(&index, 0), ["90 of EVE"]);
     see(&mut work, vec![], 10);
     see(&mut work, vec![], 20);
-    assert_eq!(unlisted(&index, 3), ["90 of eve"]);
+    assert_eq!(unlisted(&index, 3), ["90 of EVE"]);
     assert!(unlisted(&index, 4).is_empty());
 }
 
@@ -89,7 +89,7 @@ fn a_reading_by_its_id_is_no_list() {
     sight.unlisted = [TaskId::new("90")].into_iter().collect();
     work.observe(&sight, at(10)).expect("a pass");
     see(&mut work, vec![], 20);
-    assert_eq!(unlisted(&index, 0), ["90 of eve"]);
+    assert_eq!(unlisted(&index, 0), ["90 of EVE"]);
 }
 
 #[test]
