@@ -157,6 +157,7 @@ section! {
         manual_complete: Vec<String> = Default("[]"), "Definition patterns for which manual_complete is allowed; never for revoke and disable.";
         set_response: Vec<String> = Default("[]"), "Definition patterns for which set_response is allowed; never for revoke and disable.";
         assignee_load: i64 = Default("50"), "Nobody who holds this many open tasks is handed more.";
+        handed_for: String = Default(r#""7d""#), "So long what was handed to somebody counts towards that where no list shows it since (1h to 30d).";
         fact_age: String = Default(r#""10m""#), "A beneficiary's reading may be this old before a grant.";
     }
 }
@@ -174,7 +175,7 @@ section! {
         cap_share_percent: i64 = Default("50"), "Per cent of a target's visible tasks that one action may touch per interval.";
         share_from: i64 = Default("50"), "The share cap holds from this many visible tasks up.";
         approval_ttl: String = Default(r#""24h""#), "An approval expires after this.";
-        writes_in_flight: i64 = Default("4"), "Writes at the same time over all targets (1 to 64).";
+        writes_in_flight: i64 = Default("4"), "Writes at the same time over all targets (1 to 64); one of revokes and disables goes beside them where none of theirs is on its way.";
     }
     nested {
         default: LimitsRaw,
@@ -186,7 +187,7 @@ section! {
     /// Limits of each target; `[governor.targets."NAME"]` takes the same keys and falls back to these.
     LimitsRaw "governor.default" {
         per_minute: i64 = Default("60"), "Items per minute.";
-        in_flight: i64 = Default("1"), "Writes at the same time (1 to 64).";
+        in_flight: i64 = Default("1"), "Retries in flight at the same time (1 to 64), and as many writes that are said to OIG alone (notes, hand-overs, answers); one of revokes and disables goes beside them.";
         batch_max: i64 = Default("25"), "Largest batch (1 to 500).";
         batch_start: i64 = Default("1"), "First batch on a target that is not yet known.";
         batch_time: String = Default(r#""200s""#), "Learned time per item times items stays below this; by default a third of `server.write_timeout`.";

@@ -450,6 +450,7 @@ fn guard(r: &mut Reader<'_>, raw: &GuardRaw) -> GuardSettings {
         manual_complete: r.patterns("guard.manual_complete", &raw.manual_complete),
         set_response: r.patterns("guard.set_response", &raw.set_response),
         assignee_load: r.number("guard.assignee_load", &raw.assignee_load, 50, 1, 100_000),
+        handed_for: r.duration("guard.handed_for", &raw.handed_for, DAY * 7, HOUR, DAY * 30),
         fact_age: r.duration("guard.fact_age", &raw.fact_age, MINUTE * 10, SECOND, DAY),
     }
 }

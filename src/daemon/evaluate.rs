@@ -14,10 +14,10 @@ use super::describe::{self, RowText};
 use super::facts::Surroundings;
 use super::hinted::{self, Hinted};
 use super::left_rows::{self, LeftRow};
+use super::loads::Loads;
 use super::memory::{Memory, Moment, Remembered, relook_of, rests_on_readings};
-use super::owners::{self, Loads};
 use super::seen::{Seen, count};
-use super::{justify, lists, outset, propose, roads, walk};
+use super::{justify, lists, outset, owners, propose, roads, walk};
 use crate::absence::Roster;
 use crate::calendar;
 use crate::dispatch::verify::Witness;
@@ -224,7 +224,6 @@ pub async fn evaluate_list(
     // while the ledger takes the list in, what needs no lineage is worked out
     let accounts = Accounts::of(&snapshot);
     let mut loads = Loads::of(&snapshot);
-    bench.ledger.read(|index| loads.add_open(index, &snapshot));
     // after a start everything is decided; later on only what has changed is worth its class
     let classes: Vec<Class> = if memory.lineages.is_empty() && bench.only.is_none() {
         two::map(&snapshot.tasks, &|task| bench.policies.classify(task))
@@ -241,6 +240,7 @@ pub async fn evaluate_list(
     out.seen.logins.clone_from(&memory.lists);
     memory.cache.readers = Readers::of(&bench.logins, &snapshot);
     let states: Vec<Option<RowState>> = bench.ledger.read(|index| {
+        loads.add_handed(index, &snapshot, hinted.listed, &bench.settings);
         two::map(&observed.views, &|view: &TaskView| {
             let lineage = view.lineage?;
             Some(RowState {

@@ -29,7 +29,7 @@ pub struct Asked {
 #[derive(Debug, Default)]
 pub struct Hinted {
     /// Rows of the list; those behind them were read by their ids.
-    listed: usize,
+    pub(super) listed: usize,
     roads: Vec<Road>,
     /// Each hint with its end; none: it could not be read this time.
     pub ends: Vec<(Hint, Option<HintEnd>)>,

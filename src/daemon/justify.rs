@@ -60,13 +60,14 @@ pub struct Justifying {
 }
 
 impl Justifying {
-    /// True while a note of the item's account is being written. What takes access waits for no note.
+    /// True while a note of the item's account is being written: no second write goes there, whatever it does. Nothing
+    /// else waits for it.
     pub fn holds(&self, item: &Admitted) -> bool {
         let Some((lineage, process)) = &self.running else {
             return false;
         };
         let account = process.is_some() && item.process() == process.as_ref();
-        (account || item.decision().lineage == *lineage) && !item.decision().kind.takes_access()
+        account || item.decision().lineage == *lineage
     }
 
     /// True while one is under way.
@@ -203,16 +204,16 @@ impl Core {
                     None => continue,
                 },
             };
-            // it counts for the target's rate like everything that is sent there
+            // it counts for the target's rate like everything that is sent there, and holds up nothing that runs there
             let target = &wish.target;
+            let lane = Lane::Told;
             let open = self
                 .ledger
-                .read(|index| index.open_since(target, false, now, settle_after));
-            let lane = Lane::Usual;
+                .read(|index| index.open_since(target, lane, now, settle_after));
             if self.governor.next_batch(now, target, lane, open).is_err() {
                 continue;
             }
-            self.governor.sent(now, target, 1);
+            self.governor.sent(now, target, lane, 1);
             let of = Justification {
                 batch: BatchId(uuid::Uuid::now_v7()),
                 lineage: wish.lineage,
@@ -247,7 +248,9 @@ impl Core {
         self.justifying.running = None;
         let of = done.of;
         // how it ended tells nothing about the target
-        self.governor.answered(now, &of.target, Answered::default());
+        let lane = Lane::Told;
+        self.governor
+            .answered(now, &of.target, lane, Answered::default());
         let (task, lineage, attempt) = (&of.task, of.lineage, of.ordinal);
         match done.end? {
             End::Left {

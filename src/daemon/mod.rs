@@ -27,6 +27,7 @@ mod instance;
 mod justify;
 mod left_rows;
 mod lists;
+mod loads;
 mod login;
 mod lost;
 mod memory;

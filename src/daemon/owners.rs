@@ -1,7 +1,7 @@
 //! Owners and who may stand in for them: collects what the absence room needs and asks it; it judges nothing itself.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -13,11 +13,10 @@ use super::facts::Surroundings;
 use super::memory::Memory;
 use crate::absence::{self, Delegation, Presence, ProxyRow, Roster};
 use crate::guard::{AssigneeFact, MemberFact};
-use crate::ledger::Index;
 use crate::model::facts::{History, Known, OwnerFact, OwnerState, Person, StandIn, UserStatus};
 use crate::model::settings::Settings;
 use crate::model::task::Wide;
-use crate::model::{Action, Login, Owner, Principal, RoleKey, Snapshot, Task, TaskId, UserKey};
+use crate::model::{Login, Owner, Principal, RoleKey, Task, UserKey};
 use crate::oig::LOGINS_AT_ONCE;
 use crate::policy::Need;
 
@@ -26,81 +25,6 @@ const READING_ROUNDS: u32 = 32;
 
 /// Members of a role whose states are read in one go.
 const MEMBERS_AT_ONCE: usize = 100;
-
-/// Open tasks per person, of those visible to this login.
-#[derive(Debug, Default)]
-pub struct Loads {
-    logins: HashMap<Login, u32>,
-    /// Of the rows that show the key of their owner alone.
-    keys: HashMap<UserKey, u32>,
-}
-
-impl Loads {
-    /// Counts a snapshot.
-    pub fn of(snapshot: &Snapshot) -> Self {
-        let mut loads = Self::default();
-        for task in &snapshot.tasks {
-            match &task.owner {
-                Owner::User {
-                    login: Some(login), ..
-                } => count(&mut loads.logins, login),
-                Owner::User { key: Some(key), .. } => count(&mut loads.keys, key),
-                _ => {}
-            }
-        }
-        loads
-    }
-
-    /// Counts hand-overs that are on their way or not read back yet: their rows may show the former owner.
-    pub fn add_open(&mut self, index: &Index, snapshot: &Snapshot) {
-        let mut coming: HashMap<&TaskId, (&Login, &Option<UserKey>)> = HashMap::new();
-        for (_, attempt) in index.open_attempts() {
-            if let Action::Reassign {
-                to: Principal::User { key, login },
-            } = &attempt.action
-            {
-                coming.insert(&attempt.task, (login, key));
-            }
-        }
-        if coming.is_empty() {
-            return;
-        }
-        // whom the list shows as the owner already is counted
-        for task in &snapshot.tasks {
-            let Some((login, key)) = coming.get(&task.id) else {
-                continue;
-            };
-            let is_his = match &task.owner {
-                Owner::User {
-                    login: Some(of), ..
-                } => of == *login,
-                Owner::User { key: of, .. } => of.is_some() && of == *key,
-                _ => false,
-            };
-            if is_his {
-                coming.remove(&task.id);
-            }
-        }
-        for (login, _) in coming.into_values() {
-            count(&mut self.logins, login);
-        }
-    }
-
-    /// Open tasks that a person holds, by his login and by the key under which he was read.
-    pub fn get(&self, cache: &Cache, login: &Login) -> u32 {
-        let own = self.logins.get(login).copied().unwrap_or(0);
-        let by_key = cache.key_of(login).and_then(|key| self.keys.get(key));
-        own.saturating_add(by_key.copied().unwrap_or(0))
-    }
-}
-
-fn count<K: Clone + Eq + std::hash::Hash>(of: &mut HashMap<K, u32>, whose: &K) {
-    if let Some(count) = of.get_mut(whose) {
-        *count += 1;
-    } else {
-        of.insert(whose.clone(), 1);
-    }
-}
 
 /// The owner's login, from the row or from what was read under his key.
 fn login_of(cache: &Cache, owner: &Owner) -> Option<Login> {
@@ -428,6 +352,7 @@ pub fn assignee(
             };
             Known::Yes {
                 value: AssigneeFact {
+                    unlisted: around.loads.unlisted(login),
                     away,
                     load: around
                         .loads
@@ -441,6 +366,15 @@ pub fn assignee(
             }
         }
         Known::No { why } => Known::No { why },
+    }
+}
+
+/// When the row's owner was last read.
+pub fn owner_read(memory: &Memory, task: &Task) -> Option<Timestamp> {
+    let owner = login_of(&memory.cache, &task.owner)?;
+    match memory.cache.person(&owner) {
+        Known::Yes { as_of, .. } => Some(as_of),
+        Known::No { .. } => None,
     }
 }
 

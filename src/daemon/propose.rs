@@ -487,10 +487,10 @@ fn not_now(around: &Surroundings<'_>, wish: &Wish) -> Option<Refusal> {
             .for_person(),
         );
     }
-    decision
-        .target
-        .as_ref()
-        .and_then(|target| around.bench.blocked.get(target))
+    // what is said to OIG alone waits for no target
+    let target = decision.target.as_ref();
+    let runs = target.filter(|_| *wish.action == Action::Retry);
+    runs.and_then(|target| around.bench.blocked.get(target))
         .cloned()
 }
 

@@ -1,12 +1,16 @@
-//! Reads tasks once more right before they are claimed, where their snapshot has grown old; what has moved is not sent (contract section 9, point 7).
+//! Reads tasks once more right before they are claimed, where their snapshot has grown old, and of hand-overs the people; what has moved is not sent (contract section 9, point 7).
 
+mod people;
+
+pub(super) use self::people::rests_on_owner;
+pub use self::people::{PersonRead, Readers};
 use super::evaluate::Behind;
 use super::under_way::Permit;
 use crate::dispatch::verify::{IN_A_ROW, of_the_server};
 use crate::governor::Admitted;
 use crate::ledger::{ClaimRequest, Index, Ledger};
 use crate::model::{
-    Action, Clock, Owner, Principal, Refusal, RefusalReason, Scope, Task, TaskStatus,
+    Action, ActionName, Clock, Owner, Principal, Refusal, RefusalReason, Scope, Task, TaskStatus,
 };
 use crate::oig::Client;
 use crate::policy::PolicySet;
@@ -21,7 +25,7 @@ pub async fn keep_unmoved(
     claim: &mut ClaimRequest,
     behind: Vec<Option<Behind>>,
     permit: &Permit,
-) -> Vec<(Admitted, Refusal)> {
+) -> Moved {
     let began = clock.now();
     let half = |item: &Admitted| {
         began
@@ -31,7 +35,7 @@ pub async fn keep_unmoved(
     let mut read_until = claim.batch.items.iter().map(half).max().unwrap_or(began);
     let items = std::mem::take(&mut claim.batch.items);
     let requests = std::mem::take(&mut claim.requests);
-    let mut refused = Vec::new();
+    let (mut refused, mut kept) = (Vec::new(), Vec::new());
     let mut stop: Option<String> = None;
     let mut in_a_row = 0;
     for ((item, request), behind) in items.into_iter().zip(requests).zip(behind) {
@@ -74,10 +78,53 @@ pub async fn keep_unmoved(
                 read_until = read_until.min(half(&item));
                 claim.batch.items.push(item);
                 claim.requests.push(request);
+                kept.push(behind);
             }
         }
     }
-    refused
+    let people = keep_unmoved_people(clock, known, claim, &kept, permit, &mut refused).await;
+    Moved { refused, people }
+}
+
+/// What reading once more has found.
+#[derive(Debug, Default)]
+pub struct Moved {
+    /// What is no longer as it was decided on, with why.
+    pub refused: Vec<(Admitted, Refusal)>,
+    /// The people who were read for that.
+    pub people: Vec<PersonRead>,
+}
+
+/// The same for the people of hand-overs, right before their claim: what a cycle has read of them may be as old as
+/// `guard.fact_age`.
+async fn keep_unmoved_people(
+    clock: &Clock,
+    known: &Rested<'_>,
+    claim: &mut ClaimRequest,
+    behind: &[Option<Behind>],
+    permit: &Permit,
+    refused: &mut Vec<(Admitted, Refusal)>,
+) -> Vec<PersonRead> {
+    if claim.batch.action != ActionName::Reassign || claim.batch.items.is_empty() {
+        return Vec::new();
+    }
+    let read = known.people.read(clock, &claim.batch.items, behind).await;
+    let now = clock.now();
+    let items = std::mem::take(&mut claim.batch.items);
+    let requests = std::mem::take(&mut claim.requests);
+    for ((item, request), behind) in items.into_iter().zip(requests).zip(behind) {
+        match known.people.refusal(&item, behind.as_ref(), &read, now) {
+            Some(refusal) => {
+                permit.give_up(&item);
+                refused.push((item, refusal));
+            }
+            None => {
+                claim.batch.items.push(item);
+                claim.requests.push(request);
+            }
+        }
+    }
+    read.into_people()
 }
 
 /// Why a task as it is now is not what was decided on.
@@ -116,6 +163,8 @@ pub struct Rested<'a> {
     pub policies: &'a PolicySet,
     /// What lists have shown of runs.
     pub ledger: &'a Ledger,
+    /// Who reads people.
+    pub people: &'a Readers,
 }
 
 impl Rested<'_> {

@@ -10,19 +10,19 @@ use super::DaemonError;
 use super::core::{Core, Done};
 use super::evaluate::Behind;
 use super::govern::outage_of;
-use super::reread::{Rested, keep_unmoved};
+use super::reread::{Moved, PersonRead, Readers, Rested, keep_unmoved};
 use super::under_way::{Why, takes_access};
 use crate::dispatch::batch::{Batch, Pick};
 use crate::dispatch::deliver::{Delivered, End, deliver};
 use crate::governor::{Admitted, Answered, Governor, Lane, NotAnswered};
 use crate::ledger::record::{EventBody, Meta};
 use crate::ledger::{
-    ClaimRequest, Claimed, DecisionRecord, Entry, LedgerError, Settled, VerifyItem,
+    ClaimRequest, Claimed, DecisionRecord, Entry, Index, LedgerError, Settled, VerifyItem,
 };
 use crate::model::{
     Action, ActionName, BatchId, Receipt, ReceiptStatus, Refusal, RefusalReason, TargetName,
 };
-use crate::oig::UnsentCause;
+use crate::oig::{Client, UnsentCause};
 use crate::policy::PolicySet;
 
 /// A PUT that has come to its end, or was never sent.
@@ -33,12 +33,16 @@ pub struct SendDone {
     pub target: TargetName,
     /// The action.
     pub action: ActionName,
+    /// The lane that it came from.
+    pub lane: Lane,
     /// Items that were to go out, as told to the governor.
     pub planned: u32,
     /// Items that the ledger did not claim, with why.
     pub refused: Vec<(Admitted, Refusal)>,
     /// What came back; `None` where nothing was left to send.
     pub delivered: Option<Delivered>,
+    /// People who were read right before the claim.
+    pub people: Vec<PersonRead>,
     /// How the ledger took it.
     pub settled: Vec<Settled>,
     /// The ledger's trouble, which ends the process.
@@ -63,8 +67,7 @@ impl Core {
         for (lane, target) in self.queues.waiting() {
             // one that is not told for so long (a successor hours later, or hidden) proves
             // nothing about the target any more, and must not hold it back for ever
-            let open = ledger
-                .read(|index| index.open_since(&target, lane == Lane::Revoke, now, settle_after));
+            let open = ledger.read(|index| index.open_since(&target, lane, now, settle_after));
             let Ok(max) = self.governor.next_batch(now, &target, lane, open) else {
                 continue;
             };
@@ -91,7 +94,7 @@ impl Core {
                 })
             });
             if let Some(pick) = pick {
-                self.start_put(now, target, pick);
+                self.start_put(now, target, lane, pick);
             }
         }
         Ok(())
@@ -108,7 +111,7 @@ impl Core {
         let settle_after = self.settings.delivery.settle_after;
         let open = self
             .ledger
-            .read(|index| index.open_since(target, lane == Lane::Revoke, now, settle_after));
+            .read(|index| index.open_since(target, lane, now, settle_after));
         governor.next_batch(now, target, lane, open).err()
     }
 
@@ -140,7 +143,21 @@ impl Core {
         after.map_or(now, |after| after.max(now))
     }
 
-    fn start_put(&mut self, now: Timestamp, target: TargetName, pick: Pick) {
+    /// People are read by the main login, and by the one that sends where that is stopped.
+    fn people_readers(&self, sender: &Client) -> Readers {
+        let main = &self.settings.server.login;
+        let stopped = |index: &Index| index.login_stopped(main).is_some();
+        let client = match self.ledger.read(stopped) {
+            true => sender,
+            false => &self.client,
+        };
+        Readers {
+            client: client.clone(),
+            roster: self.absences.roster(),
+        }
+    }
+
+    fn start_put(&mut self, now: Timestamp, target: TargetName, lane: Lane, pick: Pick) {
         let (login, client) = match &pick.login {
             None => (self.settings.server.login.clone(), self.client.clone()),
             Some(login) => match self.logins.of(login) {
@@ -150,7 +167,7 @@ impl Core {
             },
         };
         let planned = u32::try_from(pick.items.len()).unwrap_or(u32::MAX);
-        self.governor.sent(now, &target, planned);
+        self.governor.sent(now, &target, lane, planned);
         self.governor.counts(now, &pick.items);
         let batch = BatchId(uuid::Uuid::now_v7());
         let until = self.item_ends();
@@ -191,6 +208,7 @@ impl Core {
         };
         let (ledger, clock) = (self.ledger.clone(), self.clock.clone());
         let policies = Arc::clone(&self.policies);
+        let people = self.people_readers(&client);
         let anchor = self.anchoring.for_claims();
         self.jobs.spawn(async move {
             let mut claim = claim;
@@ -198,17 +216,20 @@ impl Core {
                 let known = Rested {
                     policies: &policies,
                     ledger: &ledger,
+                    people: &people,
                 };
                 keep_unmoved(&client, &clock, &known, &mut claim, behind, &permit).await
             } else {
-                Vec::new()
+                Moved::default()
             };
             let mut done = SendDone {
                 batch,
                 target,
                 action,
+                lane,
                 planned,
-                refused: moved,
+                refused: moved.refused,
+                people: moved.people,
                 delivered: None,
                 settled: Vec::new(),
                 failed: None,
@@ -279,6 +300,12 @@ impl Core {
         let now = self.clock.now();
         // the ledger's index knows the open attempts: whatever else the batch held is free
         self.under_way.end(done.batch);
+        if let Some(memory) = &mut self.memory {
+            // the next cycle goes by what was read last; one that runs finds it out as this one did
+            for (login, person, at) in done.people {
+                memory.cache.store_person(&login, person, at, true);
+            }
+        }
         for (admitted, refusal) in &done.refused {
             tracing::info!(
                 task = %admitted.decision().task,
@@ -302,7 +329,7 @@ impl Core {
         }
         let Some(delivered) = done.delivered else {
             self.governor
-                .answered(now, &done.target, Answered::default());
+                .answered(now, &done.target, done.lane, Answered::default());
             // a reading right before the claim may have been refused
             self.login_changed(now).await?;
             return match done.failed {
@@ -321,6 +348,7 @@ impl Core {
                 self.governor.answered(
                     now,
                     &done.target,
+                    done.lane,
                     Answered {
                         items: done.planned,
                         took: delivered.took,
@@ -329,7 +357,8 @@ impl Core {
                 );
             }
             End::Unsent { why, cause } => {
-                self.governor.whole_request_failed(now, &done.target, None);
+                self.governor
+                    .whole_request_failed(now, &done.target, done.lane, None);
                 tracing::warn!(target_system = %done.target, why = %why, "a batch was not sent");
                 if *cause == UnsentCause::Login {
                     self.login_changed(now).await?;
@@ -344,6 +373,7 @@ impl Core {
                 self.governor.not_answered(
                     now,
                     &done.target,
+                    done.lane,
                     &NotAnswered {
                         items: u32::try_from(delivered.receipts.len()).unwrap_or(u32::MAX),
                         took: delivered.took,

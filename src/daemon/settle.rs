@@ -15,6 +15,7 @@ use super::memory::Memory;
 use super::start::bounds;
 use super::under_way::Why;
 use crate::dispatch::verify::{self, Round};
+use crate::governor::Lane;
 use crate::ledger::record::{Actor, EventBody, Meta};
 use crate::ledger::{Entry, Index, VerifyItem, World};
 use crate::model::decision::Mode;
@@ -143,24 +144,29 @@ impl Core {
     /// Outcomes reach governor, metrics and log.
     pub fn told(&mut self, now: Timestamp, outcomes: &[Outcome]) {
         for outcome in outcomes {
-            let (target, state) = self.ledger.read(|index| {
+            let (target, state, lane) = self.ledger.read(|index| {
                 (
                     index.target(outcome.lineage).cloned(),
                     index
                         .history(outcome.lineage, true)
                         .and_then(|h| h.last_state),
+                    index.lane_of(outcome.lineage, outcome.ordinal),
                 )
             });
             if let Some(target) = &target {
                 let (lineage, ordinal) = (outcome.lineage, outcome.ordinal);
-                match self.class_of_bounce(outcome).as_deref() {
+                // what was said to OIG alone tells nothing of the target
+                let lane = lane.unwrap_or(Lane::Usual);
+                let class = self.class_of_bounce(outcome);
+                match class.as_deref().filter(|_| lane != Lane::Told) {
                     Some(class) if OF_THE_TASK.contains(&class) => {
                         self.governor.refused_by_itself(now, target);
                     }
                     Some(THROTTLE) => self.governor.throttled(now, target, lineage, ordinal),
-                    _ => self
-                        .governor
-                        .outcome(now, target, lineage, ordinal, outcome.event),
+                    _ => {
+                        self.governor
+                            .outcome(now, target, lane, (lineage, ordinal), outcome.event)
+                    }
                 }
             }
             if let Some(state) = state {

@@ -6,16 +6,32 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::guard::Passed;
-use crate::model::{Action, Decision, ProcessKey, ReadValue, TargetName};
+use crate::model::{Action, ActionName, Decision, Kind, ProcessKey, ReadValue, TargetName};
 
-/// Which queue an admitted act goes to; revokes and disables never wait behind anything else.
+/// Which queue an admitted act goes to; retries of revokes and disables never wait behind anything else.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lane {
     /// Revoke and disable.
     Revoke,
-    /// Everything else.
+    /// Every other retry: something runs at the target.
     Usual,
+    /// What is said to OIG alone (notes, hand-overs, answers): nothing runs at the target, so that it tells nothing of it.
+    Told,
+}
+
+impl Lane {
+    /// The lane of an act.
+    pub fn of(kind: Kind, action: ActionName) -> Self {
+        match action {
+            ActionName::Retry if kind.takes_access() => Self::Revoke,
+            ActionName::Retry => Self::Usual,
+            ActionName::Reassign
+            | ActionName::SetNote
+            | ActionName::SetResponse
+            | ActionName::ManualComplete => Self::Told,
+        }
+    }
 }
 
 /// A decision that may be claimed and sent. Not `Clone`: it is consumed by the claim.
@@ -60,7 +76,8 @@ impl Admitted {
     #[allow(dead_code)]
     pub(crate) fn for_test(decision: Decision, action: Action, target: TargetName) -> Self {
         let passed = Passed::for_test(&decision, action, Timestamp::UNIX_EPOCH);
-        Self::new(Arc::new(decision), Box::new(passed), target, Lane::Usual, 0)
+        let lane = Lane::of(decision.kind, passed.action().name());
+        Self::new(Arc::new(decision), Box::new(passed), target, lane, 0)
     }
 
     /// The same, as though its last request had failed as a whole.

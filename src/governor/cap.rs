@@ -324,6 +324,8 @@ pub(super) struct Used {
     acts: BTreeMap<(TargetName, ActionName, Lane), u32>,
     accounts: FastSet<ProcessKey>,
     probes: FastSet<TargetName>,
+    /// The same of what is said to OIG alone.
+    told: FastSet<TargetName>,
 }
 
 impl Used {
@@ -373,18 +375,30 @@ impl Used {
         self.accounts.insert(account);
     }
 
-    /// True for the first act of a target in this cycle.
-    pub(super) fn take_probe(&mut self, target: &TargetName) -> bool {
-        !self.probes.contains(target) && self.probes.insert(target.clone())
+    /// Takes the target's probe of this cycle, where it was not taken.
+    pub(super) fn take_probe(&mut self, target: &TargetName, lane: Lane) {
+        let probes = match lane {
+            Lane::Told => &mut self.told,
+            Lane::Revoke | Lane::Usual => &mut self.probes,
+        };
+        if !probes.contains(target) {
+            probes.insert(target.clone());
+        }
     }
 
-    /// True where the target's probe of this cycle was taken.
-    pub(super) fn has_probe(&self, target: &TargetName) -> bool {
-        self.probes.contains(target)
+    /// True where the target's probe of this cycle was taken; what is said to OIG alone has one of its own.
+    pub(super) fn has_probe(&self, target: &TargetName, lane: Lane) -> bool {
+        match lane {
+            Lane::Told => self.told.contains(target),
+            Lane::Revoke | Lane::Usual => self.probes.contains(target),
+        }
     }
 }
 
 /// Revokes have a cap of their own for retries; hand-overs share one, whatever they are about.
 pub(super) fn cap_lane(action: ActionName, lane: Lane) -> Lane {
-    if is_held(action) { Lane::Usual } else { lane }
+    match lane {
+        Lane::Revoke if !is_held(action) => Lane::Revoke,
+        _ => Lane::Usual,
+    }
 }

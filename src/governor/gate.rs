@@ -11,6 +11,7 @@ use crate::model::{
     Verdict,
 };
 
+use super::admitted::Lane;
 use super::backoff::backoff;
 use super::machine::Standing;
 use super::pace::Pace;
@@ -348,9 +349,10 @@ fn back_off(input: &GateInput<'_>) -> Option<Refusal> {
     })
 }
 
-/// An open breaker holds everything back; so does a probe that is under way.
+/// An open breaker holds everything of its lane back; so does a probe that is under way.
 fn breaker(input: &GateInput<'_>) -> Option<Refusal> {
-    let pace = input.state.targets.get(input.target)?;
+    let lane = Lane::of(input.decision.kind, input.action.name());
+    let pace = input.state.pace_of(input.target, lane)?;
     let refusal = breaker_refusal(input.state, pace, input.target, input.now)?;
     Some(named(input.standing, refusal))
 }

@@ -10,8 +10,8 @@ use crate::model::facts::History;
 use crate::model::settings::{GovernorSettings, Modes, TargetLimits};
 use crate::model::two;
 use crate::model::{
-    Action, ActionName, AttemptState, Decision, LineageId, PolicyHash, Refusal, RefusalReason,
-    Scope, TargetName, Verdict,
+    ActionName, AttemptState, Decision, LineageId, PolicyHash, Refusal, RefusalReason, Scope,
+    TargetName, Verdict,
 };
 
 use super::admitted::{Admitted, Lane};
@@ -186,7 +186,7 @@ impl Governor {
         self.state
             .pauses
             .retain(|pause| pause.until.is_none_or(|until| here < until));
-        for pace in self.state.targets.values_mut() {
+        for pace in self.state.paces_mut() {
             pace.settle(here);
         }
     }
@@ -230,7 +230,12 @@ impl Governor {
         // of the oldest task, and it ends with a person although nothing is wrong with it
         let rank = |of: &Candidate| {
             let urgent = std::cmp::Reverse(of.priority);
-            (of.lane, urgent, of.attempts, of.passed.origin())
+            (
+                of.lane != Lane::Revoke,
+                urgent,
+                of.attempts,
+                of.passed.origin(),
+            )
         };
         candidates.sort_by(|a, b| {
             rank(a)
@@ -309,9 +314,7 @@ impl Governor {
             Some(Verdict::Act { priority, .. }) => *priority,
             _ => 0,
         };
-        // a note or a hand-over moves no access: it goes with the rest, and holds no revoke up
-        let takes = decision.kind.takes_access() && *passed.action() == Action::Retry;
-        let lane = if takes { Lane::Revoke } else { Lane::Usual };
+        let lane = Lane::of(decision.kind, passed.action().name());
         Ok(Candidate {
             decision,
             passed,
@@ -425,8 +428,9 @@ impl Governor {
                 Scope::Account(account.clone()),
             ));
         }
-        let probing = self.state.targets.get(target).is_some_and(Pace::probing);
-        (probing && self.used.has_probe(target)).then(|| {
+        let pace = self.state.pace_of(target, candidate.lane);
+        let probing = pace.is_some_and(Pace::probing);
+        (probing && self.used.has_probe(target, candidate.lane)).then(|| {
             Refusal::new(RefusalReason::BreakerOpen, Scope::Target(target.clone()))
                 .with("probe", "one item goes first")
         })
@@ -443,7 +447,7 @@ impl Governor {
         if let Some(account) = candidate.passed.process() {
             self.used.take_account(account.clone());
         }
-        self.used.take_probe(&candidate.target);
+        self.used.take_probe(&candidate.target, candidate.lane);
     }
 
     pub(super) fn limits<'a>(
@@ -459,11 +463,14 @@ impl Governor {
         named.unwrap_or(&settings.default)
     }
 
-    pub(super) fn pace(&mut self, target: &TargetName) -> (&mut Pace, &TargetLimits) {
+    /// The machine of a target's lane: retries share the target's, what is said to OIG alone has one of its own.
+    pub(super) fn pace(&mut self, target: &TargetName, lane: Lane) -> (&mut Pace, &TargetLimits) {
         let limits = Self::limits(&self.settings, target);
-        let pace = self
-            .state
-            .targets
+        let paces = match lane {
+            Lane::Told => &mut self.state.told,
+            Lane::Revoke | Lane::Usual => &mut self.state.targets,
+        };
+        let pace = paces
             .entry(target.clone())
             .or_insert_with(|| Pace::new(limits));
         (pace, limits)

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::settings::TargetLimits;
 use crate::model::{AttemptEvent, LineageId};
 
+use super::admitted::Lane;
 use super::careful::Careful;
 use super::sums::{later, plus};
 
@@ -87,6 +88,9 @@ pub(super) struct Pace {
     /// Nothing is in flight after a restart: what was is an open claim of the ledger.
     #[serde(skip)]
     pub(super) in_flight: u32,
+    /// Those of them that take access away.
+    #[serde(skip)]
+    pub(super) revokes: u32,
     #[serde(skip)]
     seen: VecDeque<(LineageId, u32, AttemptEvent)>,
 }
@@ -101,6 +105,7 @@ impl Pace {
             seconds_per_item: None,
             careful: Careful::default(),
             in_flight: 0,
+            revokes: 0,
             seen: VecDeque::new(),
         }
     }
@@ -135,14 +140,19 @@ impl Pace {
         here: Timestamp,
         limits: &TargetLimits,
     ) -> (u32, Option<Timestamp>) {
+        let (used, more) = self.used(here);
+        (self.rate(limits).saturating_sub(used), more)
+    }
+
+    /// Items that were sent within the span of the rate, and when the first of them falls out of it.
+    pub(super) fn used(&self, here: Timestamp) -> (u32, Option<Timestamp>) {
         let live = || {
             self.sent
                 .iter()
                 .filter(move |(at, _)| later(*at, SPAN) > here)
         };
         let used = live().fold(0_u32, |sum, (_, n)| sum.saturating_add(*n));
-        let more = live().map(|(at, _)| later(*at, SPAN)).min();
-        (self.rate(limits).saturating_sub(used), more)
+        (used, live().map(|(at, _)| later(*at, SPAN)).min())
     }
 
     /// Items per minute, as configured or less after an outage or a throttle.
@@ -198,9 +208,11 @@ impl Pace {
     }
 
     /// A PUT with so many items is on its way.
-    pub(super) fn sent(&mut self, here: Timestamp, items: u32, limits: &TargetLimits) {
+    pub(super) fn sent(&mut self, here: Timestamp, lane: Lane, items: u32, limits: &TargetLimits) {
         self.settle(here);
         self.in_flight = self.in_flight.saturating_add(1);
+        let revokes = u32::from(lane == Lane::Revoke);
+        self.revokes = self.revokes.saturating_add(revokes);
         match self.sent.last_mut() {
             Some((at, n)) if *at == here => *n = n.saturating_add(items),
             _ => self.sent.push((here, items)),
@@ -245,10 +257,28 @@ impl Pace {
         }
     }
 
-    /// A PUT was answered.
-    pub(super) fn answered(&mut self, here: Timestamp, answer: &Answered, limits: &TargetLimits) {
-        self.settle(here);
+    /// True where another PUT of a lane may be on its way beside those that are. Retries that take access away have a
+    /// place of their own beside the others: one that hangs does not hold them.
+    pub(super) fn has_place(&self, lane: Lane, limits: &TargetLimits) -> bool {
+        self.in_flight < limits.in_flight || (lane == Lane::Revoke && self.revokes == 0)
+    }
+
+    fn landed(&mut self, lane: Lane) {
         self.in_flight = self.in_flight.saturating_sub(1);
+        let revokes = u32::from(lane == Lane::Revoke);
+        self.revokes = self.revokes.saturating_sub(revokes);
+    }
+
+    /// A PUT was answered.
+    pub(super) fn answered(
+        &mut self,
+        here: Timestamp,
+        lane: Lane,
+        answer: &Answered,
+        limits: &TargetLimits,
+    ) {
+        self.settle(here);
+        self.landed(lane);
         self.happened_by(here, answer.items);
         if answer.items > 0 {
             let each = answer.took.as_secs_f64() / f64::from(answer.items);
@@ -269,11 +299,12 @@ impl Pace {
     pub(super) fn request_failed(
         &mut self,
         here: Timestamp,
+        lane: Lane,
         known: Option<&Failed>,
         limits: &TargetLimits,
     ) {
         self.settle(here);
-        self.in_flight = self.in_flight.saturating_sub(1);
+        self.landed(lane);
         let last = self.sent.last().map_or(0, |(_, items)| *items);
         self.happened_by(here, last);
         if let Some(known) = known {

@@ -9,7 +9,7 @@ use crate::model::{AttemptEvent, LineageId, Refusal, RefusalReason, Scope, Targe
 use super::admitted::Lane;
 use super::gate;
 use super::machine::{Governor, Outage};
-use super::pace::{Answered, Failed};
+use super::pace::{Answered, Failed, Pace};
 use super::sums::{later, times};
 
 /// Failed requests in a row, over all targets, after which the whole server gets a pause.
@@ -20,6 +20,17 @@ const SERVER_PAUSE: i64 = 30;
 const SERVER_CAP: i64 = 900;
 /// The same where every write is answered 404: that is mended by people, seconds.
 const MISSING_CAP: i64 = 3600;
+
+/// Requests on their way.
+#[derive(Clone, Copy, Debug)]
+struct OnTheWay {
+    /// Retries.
+    retries: u32,
+    /// Those of them that take access away.
+    revokes: u32,
+    /// What is said to OIG alone.
+    told: u32,
+}
 
 impl Governor {
     /// How many items the next PUT to the target may hold; at least 1. `unsettled` is how many acts
@@ -45,34 +56,49 @@ impl Governor {
         {
             return Err(refusal);
         }
-        let on_the_way = self
-            .state
-            .targets
-            .values()
-            .fold(0_u32, |sum, pace| sum.saturating_add(pace.in_flight));
+        let way = self.on_the_way();
+        let on_the_way = way.retries.saturating_add(way.told);
+        let usual = self.settings.writes_in_flight.saturating_sub(1).max(1);
         let all = match lane {
             Lane::Revoke => self.settings.writes_in_flight,
             // the last place is kept for revokes, where there is more than one
-            Lane::Usual => self.settings.writes_in_flight.saturating_sub(1).max(1),
+            Lane::Usual => usual,
+            // and of the others half, for what is said to OIG alone may hang at every target
+            Lane::Told => (usual / 2).max(1),
+        };
+        let taken = match lane {
+            Lane::Revoke | Lane::Usual => on_the_way,
+            Lane::Told if on_the_way >= usual => all,
+            Lane::Told => way.told,
         };
         let busy = |scope, limit: u32, in_flight: u32| {
             Refusal::new(RefusalReason::TargetBusy, scope)
                 .with("in_flight", in_flight)
                 .with("limit", limit)
         };
+        // a request that says something to OIG alone is no probe for which a revoke waits
+        let probes = match lane {
+            Lane::Revoke => way.retries,
+            Lane::Usual | Lane::Told => on_the_way,
+        };
         if let Some(outage) = self.standing.outage
-            && on_the_way > 0
+            && probes > 0
         {
             return Err(Refusal::new(RefusalReason::ServerBackOff, Scope::Global)
                 .with("failed_requests_in_a_row", outage.requests)
                 .with("probe", "on its way"));
         }
-        if on_the_way >= all {
+        // where none of them takes access away, one that does goes beside all that are on their way
+        if taken >= all && !(lane == Lane::Revoke && way.revokes == 0) {
             return Err(busy(Scope::Global, all, on_the_way));
         }
-        let (pace, limits) = self.pace(target);
+        let by_retries = match lane {
+            Lane::Told => self.state.targets.get(target).map(|pace| pace.used(here)),
+            Lane::Revoke | Lane::Usual => None,
+        };
+        let (pace, limits) = self.pace(target, lane);
         pace.settle(here);
-        if pace.in_flight >= limits.in_flight {
+        if !pace.has_place(lane, limits) {
             return Err(busy(
                 Scope::Target(target.clone()),
                 limits.in_flight,
@@ -82,8 +108,13 @@ impl Governor {
         let size = pace.size(limits);
         let per_minute = pace.rate(limits);
         let allowed = pace.unread(size, limits);
-        let (left, more) = pace.rate_left(here, limits);
-        if let Some(pace) = self.state.targets.get(target)
+        let (mut left, mut more) = pace.rate_left(here, limits);
+        if let Some((used, until)) = by_retries {
+            // what the retries leave of the rate; they wait for nothing of this
+            left = left.saturating_sub(used);
+            more = more.into_iter().chain(until).min();
+        }
+        if let Some(pace) = self.state.pace_of(target, lane)
             && let Some(refusal) = gate::breaker_refusal(&self.state, pace, target, now)
         {
             return Err(refusal);
@@ -111,12 +142,26 @@ impl Governor {
         Ok(usize::try_from(size.min(left).min(room)).unwrap_or(1))
     }
 
+    /// Requests on their way, over all targets.
+    fn on_the_way(&self) -> OnTheWay {
+        let sum = |paces: &BTreeMap<TargetName, Pace>, of: fn(&Pace) -> u32| {
+            paces
+                .values()
+                .fold(0_u32, |sum, pace| sum.saturating_add(of(pace)))
+        };
+        OnTheWay {
+            retries: sum(&self.state.targets, |pace| pace.in_flight),
+            revokes: sum(&self.state.targets, |pace| pace.revokes),
+            told: sum(&self.state.told, |pace| pace.in_flight),
+        }
+    }
+
     /// A PUT with so many items is about to leave. Every `sent` is followed by exactly one
     /// [`Governor::answered`], [`Governor::not_answered`] or [`Governor::whole_request_failed`].
-    pub fn sent(&mut self, now: Timestamp, target: &TargetName, items: u32) {
+    pub fn sent(&mut self, now: Timestamp, target: &TargetName, lane: Lane, items: u32) {
         let here = self.state.tick(now);
-        let (pace, limits) = self.pace(target);
-        pace.sent(here, items, limits);
+        let (pace, limits) = self.pace(target, lane);
+        pace.sent(here, lane, items, limits);
     }
 
     /// The process was killed and starts again: so many items of each target are known to have been
@@ -125,42 +170,53 @@ impl Governor {
     pub fn recall(&mut self, now: Timestamp, claimed: &BTreeMap<TargetName, u32>) {
         let here = self.state.tick(now);
         for (target, items) in claimed {
-            let (pace, _) = self.pace(target);
+            let (pace, _) = self.pace(target, Lane::Usual);
             pace.recall(here, *items);
         }
     }
 
     /// A PUT came back with answers for its items.
-    pub fn answered(&mut self, now: Timestamp, target: &TargetName, answer: Answered) {
+    pub fn answered(&mut self, now: Timestamp, target: &TargetName, lane: Lane, answer: Answered) {
         let here = self.state.tick(now);
         if answer.accepted > 0 || answer.refused > 0 {
             self.state.server_failures = 0;
             self.state.given_up_of = None;
         }
-        let (pace, limits) = self.pace(target);
-        pace.answered(here, &answer, limits);
+        let (pace, limits) = self.pace(target, lane);
+        pace.answered(here, lane, &answer, limits);
     }
 
     /// A PUT was not answered in time. That is counted against its target alone: a slow one must not
     /// delay the others, and where all are slow each has a breaker of its own. Its next batch is at
     /// most half as large, and as small as the time asks for that this one had taken at least.
-    pub fn request_hung(&mut self, now: Timestamp, target: &TargetName, known: &Failed) {
+    pub fn request_hung(
+        &mut self,
+        now: Timestamp,
+        target: &TargetName,
+        lane: Lane,
+        known: &Failed,
+    ) {
         let here = self.state.tick(now);
-        let (pace, limits) = self.pace(target);
-        pace.request_failed(here, Some(known), limits);
+        let (pace, limits) = self.pace(target, lane);
+        pace.request_failed(here, lane, Some(known), limits);
     }
 
     /// A PUT ended without an answer that could be read (reset, 5xx, connect error). What is known of
-    /// its time teaches as that of a hung one does; without it the PUT never left.
+    /// its time teaches as that of a hung one does; without it the PUT never left. What is said to OIG alone
+    /// may fail by itself (a note that can't be set): retries find out themselves whether the server answers them.
     pub fn whole_request_failed(
         &mut self,
         now: Timestamp,
         target: &TargetName,
+        lane: Lane,
         known: Option<&Failed>,
     ) {
         let here = self.state.tick(now);
-        let (pace, limits) = self.pace(target);
-        pace.request_failed(here, known, limits);
+        let (pace, limits) = self.pace(target, lane);
+        pace.request_failed(here, lane, known, limits);
+        if lane == Lane::Told {
+            return;
+        }
         self.state.server_failures = self.state.server_failures.saturating_add(1);
         if self.state.server_failures >= SERVER_AFTER {
             let doubled = i32::try_from(self.state.server_failures - SERVER_AFTER).unwrap_or(30);
@@ -191,7 +247,7 @@ impl Governor {
     /// task alone (a locked object, bad data, a duplicate): no sign against the target.
     pub fn refused_by_itself(&mut self, now: Timestamp, target: &TargetName) {
         let here = self.state.tick(now);
-        let (pace, limits) = self.pace(target);
+        let (pace, limits) = self.pace(target, Lane::Usual);
         pace.refused_by_itself(here, limits);
     }
 
@@ -205,7 +261,7 @@ impl Governor {
         ordinal: u32,
     ) {
         let here = self.state.tick(now);
-        let (pace, limits) = self.pace(target);
+        let (pace, limits) = self.pace(target, Lane::Usual);
         pace.throttled(here, lineage, ordinal, limits);
     }
 
@@ -215,12 +271,12 @@ impl Governor {
         &mut self,
         now: Timestamp,
         target: &TargetName,
-        lineage: LineageId,
-        ordinal: u32,
+        lane: Lane,
+        (lineage, ordinal): (LineageId, u32),
         event: AttemptEvent,
     ) {
         let here = self.state.tick(now);
-        let (pace, limits) = self.pace(target);
+        let (pace, limits) = self.pace(target, lane);
         pace.outcome(here, lineage, ordinal, event, limits);
     }
 }

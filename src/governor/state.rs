@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{ActionName, Decision, Refusal, RefusalReason, Scope, TargetName};
 
+use super::admitted::Lane;
 use super::cap::Hold;
 use super::interval::Interval;
 use super::pace::Pace;
@@ -25,6 +26,9 @@ pub struct GovernorState {
     pub(super) ahead: SignedDuration,
     pub(super) last: Timestamp,
     pub(super) targets: BTreeMap<TargetName, Pace>,
+    /// By target what is said to OIG alone: how that goes is no word about the target. Not in the first stores.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) told: BTreeMap<TargetName, Pace>,
     pub(super) server_until: Option<Timestamp>,
     pub(super) server_failures: u32,
     /// The target whose request was the last that something in between gave up on, with no answer since.
@@ -95,6 +99,7 @@ impl GovernorState {
             ahead: SignedDuration::ZERO,
             last: now,
             targets: BTreeMap::new(),
+            told: BTreeMap::new(),
             server_until: None,
             server_failures: 0,
             given_up_of: None,
@@ -102,6 +107,29 @@ impl GovernorState {
             holds: Vec::new(),
             interval: None,
         }
+    }
+
+    /// The machine of a target's lane, where it was ever asked for.
+    pub(super) fn pace_of(&self, target: &TargetName, lane: Lane) -> Option<&Pace> {
+        match lane {
+            Lane::Told => self.told.get(target),
+            Lane::Revoke | Lane::Usual => self.targets.get(target),
+        }
+    }
+
+    /// Requests on their way that are said to OIG alone.
+    pub(super) fn told_in_flight(&self, target: &TargetName) -> u32 {
+        self.told.get(target).map_or(0, |pace| pace.in_flight)
+    }
+
+    /// All machines.
+    pub(super) fn paces(&self) -> impl Iterator<Item = (&TargetName, &Pace)> {
+        self.targets.iter().chain(&self.told)
+    }
+
+    /// The same, to be changed.
+    pub(super) fn paces_mut(&mut self) -> impl Iterator<Item = &mut Pace> {
+        self.targets.values_mut().chain(self.told.values_mut())
     }
 
     /// Governor time at the wall's `now`; never goes backward.

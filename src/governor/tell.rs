@@ -6,6 +6,7 @@ use crate::guard::Passed;
 use crate::model::facts::History;
 use crate::model::{ActionName, Decision, Refusal, Verdict};
 
+use super::admitted::Lane;
 use super::gate;
 use super::machine::{Governor, no_target};
 use super::pace::Breaker;
@@ -51,7 +52,7 @@ impl Governor {
         };
         let forbidden = || gate::forbidden(&self.modes, &self.standing, decision, NOTE, target);
         let breaker = || {
-            let pace = self.state.targets.get(target)?;
+            let pace = self.state.pace_of(target, Lane::Told)?;
             gate::breaker_refusal(&self.state, pace, target, now)
         };
         self.standing
@@ -67,7 +68,7 @@ impl Governor {
     /// refused in this cycle; `None`: only events change anything.
     pub fn next_event(&self, now: Timestamp) -> Option<Timestamp> {
         let here = self.state.peek(now);
-        let paces = self.state.targets.iter().filter_map(|(target, pace)| {
+        let paces = self.state.paces().filter_map(|(target, pace)| {
             pace.next_event(here, Self::limits(&self.settings, target))
         });
         let pauses = self.state.pauses.iter().filter_map(|pause| pause.until);
@@ -106,7 +107,7 @@ impl Governor {
                     .map(|until| self.state.wall(now, until)),
                 failures,
                 batch: pace.size(limits),
-                in_flight: pace.in_flight,
+                in_flight: pace.in_flight + self.state.told_in_flight(target),
                 seconds_per_item: pace.seconds_per_item,
                 paused_by: self
                     .state

@@ -2,6 +2,7 @@
 
 mod fixture;
 mod gates;
+mod lanes;
 mod machine;
 mod properties;
 mod slow;

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::TargetName;
 
+use super::admitted::Lane;
 use super::machine::Governor;
 use super::pace::Failed;
 
@@ -36,7 +37,16 @@ impl Governor {
     /// A 408 or 504 without a time is said by something in between that gave up waiting. One slow
     /// target does that by itself and must not delay the others, so it counts against the server only
     /// where the one before it was of another target and nothing was answered between the two.
-    pub fn not_answered(&mut self, now: Timestamp, target: &TargetName, ended: &NotAnswered) {
+    ///
+    /// What is said to OIG alone fails by itself, and holds nothing else back unless the server asks for that: by a 429
+    /// or 503, or by naming a time.
+    pub fn not_answered(
+        &mut self,
+        now: Timestamp,
+        target: &TargetName,
+        lane: Lane,
+        ended: &NotAnswered,
+    ) {
         let too_long = matches!(ended.status, Some(408 | 504));
         let known = Failed {
             items: ended.items,
@@ -44,19 +54,30 @@ impl Governor {
             too_long: ended.hung || too_long,
         };
         if ended.hung {
-            self.request_hung(now, target, &known);
+            self.request_hung(now, target, lane, &known);
+            return;
+        }
+        if lane == Lane::Told {
+            self.whole_request_failed(now, target, lane, Some(&known));
+            if ended.retry_after.is_some() || matches!(ended.status, Some(429 | 503)) {
+                self.pause_server(now, ended);
+            }
             return;
         }
         if too_long && ended.retry_after.is_none() {
             match self.state.given_up_of.replace(target.clone()) {
                 Some(other) if other != *target => {
-                    self.whole_request_failed(now, target, Some(&known));
+                    self.whole_request_failed(now, target, lane, Some(&known));
                 }
-                _ => self.request_hung(now, target, &known),
+                _ => self.request_hung(now, target, lane, &known),
             }
             return;
         }
-        self.whole_request_failed(now, target, Some(&known));
+        self.whole_request_failed(now, target, lane, Some(&known));
+        self.pause_server(now, ended);
+    }
+
+    fn pause_server(&mut self, now: Timestamp, ended: &NotAnswered) {
         let pause = pause_after(ended.status, ended.retry_after);
         if let Some(until) = pause.and_then(|pause| now.checked_add(pause).ok()) {
             self.server_asked_to_wait(now, until);

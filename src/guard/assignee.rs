@@ -6,7 +6,9 @@ use jiff::Timestamp;
 
 use crate::model::facts::{Person, UserStatus};
 use crate::model::standing::LastDay;
-use crate::model::{Action, Known, Login, Owner, Principal, Refusal, RefusalReason};
+use crate::model::{
+    Action, Known, Login, Owner, Principal, Refusal, RefusalReason, Scope, UserKey,
+};
 
 use super::ends::end_of;
 use super::input::{AssigneeFact, Fresh, GuardInput, MemberFact};
@@ -30,8 +32,18 @@ pub(super) fn assignee(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal>
             .with("why", why)
             .for_person())
     };
+    // whoever gets it, it is taken from somebody because of what he is
+    let owner = match input.owner_read.map(|at| input.fresh(at)) {
+        None => None,
+        Some(Some(fresh)) => Some(fresh),
+        Some(None) => {
+            return Err(refusal(RefusalReason::FactUnknown)
+                .with("fact", "the reading of its owner is too old"));
+        }
+    };
+    let oldest = |of: Fresh| Some(owner.map_or(of, |owner| owner.min(of)));
     let (key, login) = match to {
-        Principal::Role { key: Some(_), .. } => return role(input, &refusal).map(Some),
+        Principal::Role { key: Some(_), .. } => return role(input, &refusal).map(oldest),
         Principal::Role { key: None, .. } => return unknown("the role's key was not read"),
         Principal::User { key, login } => (key, login),
     };
@@ -40,15 +52,8 @@ pub(super) fn assignee(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal>
         Some(Known::No { why }) => return unknown(why),
         None => return unknown("he was not looked up"),
     };
-    if fact.person.login != *login {
-        return unknown("another user was read");
-    }
-    match (key, &fact.person.key) {
-        (_, None) => return unknown("the server shows no key for him"),
-        (Some(wanted), Some(read)) if wanted != read => {
-            return unknown("another user key was read");
-        }
-        _ => {}
+    if let Some(why) = another(fact, key.as_ref(), login) {
+        return unknown(why);
     }
     let Some(fresh) = input.fresh(as_of) else {
         return unknown("the reading is too old");
@@ -65,13 +70,7 @@ pub(super) fn assignee(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal>
     let Some(until) = until else {
         return unknown("the reading of his End Date is too old");
     };
-    if let Some(away) = &fact.away {
-        let refusal = refusal(RefusalReason::AssigneeAway);
-        return Err(match away.until {
-            Some(until) if until > input.now => refusal.until(until),
-            _ => refusal,
-        });
-    }
+    there(fact, input.now, &refusal)?;
     match &input.task.beneficiary {
         Some(beneficiary) if beneficiary == login => {
             return Err(refusal(RefusalReason::AssigneeIsBeneficiary));
@@ -85,11 +84,78 @@ pub(super) fn assignee(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal>
         }
     }
     if fact.load >= input.limits.assignee_load {
-        return Err(refusal(RefusalReason::AssigneeOverLoad)
+        let refusal = refusal(RefusalReason::AssigneeOverLoad)
             .with("load", fact.load)
-            .with("limit", input.limits.assignee_load));
+            .with("limit", input.limits.assignee_load);
+        return Err(match fact.unlisted {
+            0 => refusal,
+            handed => refusal.with("handed_and_in_no_list", handed),
+        });
     }
-    Ok(Some(fresh.min(until)))
+    Ok(oldest(fresh.min(until)))
+}
+
+/// True for whoever was handed nothing yet when he was read once more right before that: he is who was meant, active and
+/// there. What else the guards ask was asked, and changes by no reading of him.
+///
+/// # Errors
+/// The refusal that the guard would answer.
+pub fn still_takes(
+    scope: Scope,
+    to: &Principal,
+    read: &Known<AssigneeFact>,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let Principal::User { key, login } = to else {
+        return Ok(());
+    };
+    let refusal = |reason| {
+        Refusal::new(reason, scope.clone())
+            .with("assignee", to)
+            .with("read", "right before it was to be sent")
+    };
+    let unknown = |why: &str| Err(refusal(RefusalReason::AssigneeUnknown).with("why", why));
+    let fact = match read {
+        Known::Yes { value, .. } => value,
+        Known::No { why } => return unknown(why),
+    };
+    if let Some(why) = another(fact, key.as_ref(), login) {
+        return unknown(why);
+    }
+    active(&fact.person, &refusal)?;
+    match &fact.last_day {
+        Known::No { why } => return unknown(why),
+        Known::Yes { value, .. } => lasts(value, now, &refusal)?,
+    }
+    there(fact, now, &refusal)
+}
+
+/// Why the person who was read may be another one than who is meant.
+fn another(fact: &AssigneeFact, key: Option<&UserKey>, login: &Login) -> Option<&'static str> {
+    if fact.person.login != *login {
+        return Some("another user was read");
+    }
+    match (key, &fact.person.key) {
+        (_, None) => Some("the server shows no key for him"),
+        (Some(wanted), Some(read)) if wanted != read => Some("another user key was read"),
+        _ => None,
+    }
+}
+
+/// He is not away.
+fn there(
+    fact: &AssigneeFact,
+    now: Timestamp,
+    refusal: &dyn Fn(RefusalReason) -> Refusal,
+) -> Result<(), Refusal> {
+    let Some(away) = &fact.away else {
+        return Ok(());
+    };
+    let refusal = refusal(RefusalReason::AssigneeAway);
+    Err(match away.until {
+        Some(until) if until > now => refusal.until(until),
+        _ => refusal,
+    })
 }
 
 /// What a member of a role is to this task.

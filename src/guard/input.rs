@@ -25,6 +25,8 @@ pub struct AssigneeFact {
     pub away: Option<Absence>,
     /// Open tasks that he holds already, those admitted in this cycle included.
     pub load: u32,
+    /// Those of them that he was handed by us and that no list shows.
+    pub unlisted: u32,
     /// What the server shows of his last day.
     pub last_day: Known<LastDay>,
     /// When an absence of his begins or ends next, by the feed.
@@ -74,6 +76,8 @@ pub struct GuardInput<'a> {
     /// When an absence or a proxy of the present owner begins or ends next: whom the work belongs to is another
     /// question then.
     pub owner_changes: Option<Timestamp>,
+    /// When the present owner was read, where the decision rests on whether he is there.
+    pub owner_read: Option<Timestamp>,
     /// The response codes that may be set on the task; `None` where they were not asked for.
     pub responses: Option<&'a Known<Arc<[String]>>>,
     /// What the ledger remembers of the lineage.

@@ -11,6 +11,7 @@ mod order;
 mod pattern;
 mod stale;
 
+pub use assignee::still_takes;
 pub use elder::{Around, Elder, Of, Since, elder};
 pub use input::{
     AssigneeFact, GuardInput, GuardNeeds, MemberFact, Passed, check, check_all, guard_names, needs,

@@ -38,6 +38,7 @@ pub(in crate::ledger) use compact::{Lineage, Past, flags};
 pub use compact::{Short, Stamp, TaskRef};
 pub use ends::{Lonely, Outage};
 pub use getters::{BaselineView, Counts, InboxItem, Memo};
+pub use handed::Unlisted;
 pub use justified::{Justifications, Unjustified};
 pub use left::{LEFT_REWOUND, Left};
 pub use ours::Retried;
@@ -201,6 +202,8 @@ pub struct Index {
     pub(in crate::ledger) open: open::Open,
     /// What was told and may still be carried out.
     pub(in crate::ledger) late: late::Late,
+    /// What was handed to people, and is theirs as far as is known.
+    pub(in crate::ledger) handed: FastMap<LineageId, handed::Handed>,
 }
 
 impl PartialEq for Index {
@@ -244,5 +247,6 @@ impl PartialEq for Index {
             && self.kept == other.kept
             && self.open == other.open
             && self.late == other.late
+            && self.handed == other.handed
     }
 }

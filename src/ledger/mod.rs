@@ -59,6 +59,7 @@ pub use index::said_print;
 pub use index::{
     Ahead, Attempt, BaselineView, Counts, Hold, HoldState, InboxItem, Index, Justifications,
     LEFT_REWOUND, Left, Memo, Outage, Pause, PauseScope, Restored, Retried, Stopped, Unjustified,
+    Unlisted,
 };
 pub use inputs::{Inputs, MAX_INPUTS};
 pub use judge::{Judgement, Reading, judge, next_look};

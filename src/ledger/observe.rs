@@ -171,6 +171,9 @@ impl Work {
         } else {
             self.mark(snapshot, &walk, sure, now);
         }
+        for (row, item) in &mut walk.changed {
+            item.by_id = sight.unlisted.contains(&snapshot.tasks[*row].id);
+        }
         if !walk.changed.is_empty() {
             for (login, items) in runs(snapshot, std::mem::take(&mut walk.changed)) {
                 let meta = meta.clone().login(Some(login));

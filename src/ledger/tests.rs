@@ -7,6 +7,7 @@ mod bytes;
 mod crowds;
 mod early;
 mod elders;
+mod handed;
 mod inputs;
 mod justify;
 mod late;

@@ -150,6 +150,7 @@ pub(super) fn walk(
                         .is_some_and(|attempt| too_early(attempt, read_at)),
                     run,
                     foreign,
+                    by_id: false,
                 };
                 out.changed.push((at, item));
             }

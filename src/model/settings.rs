@@ -230,6 +230,8 @@ pub struct GuardSettings {
     pub set_response: Vec<String>,
     /// Most open tasks that a person may hold to be handed more; default 50.
     pub assignee_load: u32,
+    /// How long what was handed to somebody counts towards his load where no list shows it since; default 7 days.
+    pub handed_for: SignedDuration,
     /// How old a beneficiary's reading may be before a grant; default 10 minutes.
     pub fact_age: SignedDuration,
 }

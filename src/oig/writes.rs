@@ -1,6 +1,6 @@
 //! Sends one PUT and says how it ended; a request that may have reached OIG is never called unsent and never sent again (invariant 2).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 use reqwest::StatusCode;
@@ -12,7 +12,7 @@ use super::error::OigError;
 use super::filter::encode;
 use super::receipts::{self, PutAnswer};
 use super::wire_out::{self, WriteItem};
-use crate::model::{BatchId, TaskId};
+use crate::model::{Action, BatchId, TaskId};
 
 /// The value of `X-Requested-By`, which the server only wants to be there.
 pub(super) const REQUESTED_BY: &str = "provtaskd";
@@ -63,10 +63,13 @@ impl Client {
     pub async fn put_bulk(&self, batch: BatchId, items: &[WriteItem]) -> Result<PutAnswer, PutEnd> {
         let body = wire_out::bulk(items, &self.0.settings.role_word).map_err(body_fault)?;
         let ids: Vec<TaskId> = items.iter().map(|i| i.task.clone()).collect();
-        self.put(batch, self.0.api("/provtasks"), body, &ids).await
+        let within = self.0.settings.write_timeout;
+        let path = self.0.api("/provtasks");
+        self.put(batch, path, body, &ids, within).await
     }
 
-    /// One PUT on one task.
+    /// One PUT on one task. A note runs nothing at a target, and is waited for no longer than a reading: what else goes
+    /// to its account waits for it.
     ///
     /// # Errors
     /// As [`Client::put_bulk`].
@@ -75,7 +78,12 @@ impl Client {
         let path = self
             .0
             .api(&format!("/provtasks/{}", encode(item.task.as_str())));
-        self.put(batch, path, body, std::slice::from_ref(&item.task))
+        let settings = &self.0.settings;
+        let within = match &item.action {
+            Action::SetNote { .. } => settings.write_timeout.min(settings.read_timeout),
+            _ => settings.write_timeout,
+        };
+        self.put(batch, path, body, std::slice::from_ref(&item.task), within)
             .await
     }
 
@@ -85,6 +93,7 @@ impl Client {
         path: String,
         body: Vec<u8>,
         ids: &[TaskId],
+        within: Duration,
     ) -> Result<PutAnswer, PutEnd> {
         let inner = &self.0;
         let what = format!("PUT {batch}");
@@ -107,6 +116,7 @@ impl Client {
             .header(CONTENT_TYPE, "application/json")
             .header(ACCEPT, "application/json")
             .body(body)
+            .timeout(within)
             .send()
             .await;
         let answer = match sent {
@@ -118,7 +128,7 @@ impl Client {
                 });
             }
             Err(e) if e.is_timeout() => {
-                let seconds = inner.settings.write_timeout.as_secs();
+                let seconds = within.as_secs();
                 return Err(unknown(format!("no answer within {seconds} s"), true));
             }
             Err(e) => return Err(unknown(inner.transport(&e, &what).to_string(), false)),

@@ -132,7 +132,7 @@ fn item(lineage: u64, process: Option<&str>, kind: Kind) -> Admitted {
 }
 
 #[test]
-fn acts_of_the_account_wait_for_a_note_on_its_way_and_what_takes_access_does_not() {
+fn whatever_acts_on_the_account_waits_for_a_note_on_its_way_and_nothing_else_does() {
     let running = |lineage, process: Option<&str>| Justifying {
         running: Some((LineageId(lineage), process.map(ProcessKey::new))),
         ..Justifying::default()
@@ -142,8 +142,9 @@ fn acts_of_the_account_wait_for_a_note_on_its_way_and_what_takes_access_does_not
     assert!(!of_77.holds(&item(2, Some("78"), Kind::Grant)));
     assert!(of_77.holds(&item(1, None, Kind::Grant)), "the same work");
     for kind in [Kind::Revoke, Kind::Disable] {
-        assert!(!of_77.holds(&item(2, Some("77"), kind)), "{kind}");
-        assert!(!of_77.holds(&item(1, Some("77"), kind)), "{kind}");
+        // never two writes about one account at a time
+        assert!(of_77.holds(&item(2, Some("77"), kind)), "{kind}");
+        assert!(!of_77.holds(&item(2, Some("78"), kind)), "{kind}");
     }
     let unknown = running(1, None);
     assert!(!unknown.holds(&item(2, None, Kind::Grant)), "no account");

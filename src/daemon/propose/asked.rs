@@ -8,6 +8,7 @@ use crate::daemon::evaluate::Behind;
 use crate::daemon::facts::Surroundings;
 use crate::daemon::memory::Memory;
 use crate::daemon::owners;
+use crate::daemon::reread::rests_on_owner;
 use crate::guard::{self, AssigneeFact, GuardInput, Passed};
 use crate::model::facts::{History, Known, Person};
 use crate::model::standing::Standing as PersonStanding;
@@ -77,6 +78,12 @@ pub(super) fn ask(
         Action::Reassign { .. } => owners::owner_changes(around, memory, task),
         _ => None,
     };
+    let owner_read = match &*wish.action {
+        Action::Reassign { .. } if rests_on_owner(&wish.decision.read) => {
+            owners::owner_read(memory, task)
+        }
+        _ => None,
+    };
     let members = role_of(&wish.action).and_then(|key| standing.members.get(key));
     let responses = guard::needs(wish.decision.kind, &wish.action)
         .responses
@@ -111,6 +118,7 @@ pub(super) fn ask(
         assignee: assignee.as_ref(),
         members,
         owner_changes,
+        owner_read,
         responses: responses.as_ref(),
         history: &history,
         definition_manual: around.definition(task).manual_since.is_some(),

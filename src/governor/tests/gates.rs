@@ -35,8 +35,8 @@ fn with_standing(spoil: impl Fn(&mut Standing)) -> Governor {
 fn failed(times: u32) -> Governor {
     let mut governor = governor();
     for _ in 0..times {
-        governor.sent(at(0), &target(), 1);
-        governor.whole_request_failed(at(0), &target(), None);
+        governor.sent(at(0), &target(), Lane::Usual, 1);
+        governor.whole_request_failed(at(0), &target(), Lane::Usual, None);
     }
     governor
 }
@@ -348,7 +348,7 @@ fn the_policys_own_time_is_kept() {
 fn rate_in_flight_breaker_and_server_hold_the_batcher_back() {
     let mut governor = governor();
     assert_eq!(governor.next_batch(at(0), &target(), Lane::Usual, 0), Ok(1));
-    governor.sent(at(0), &target(), 1);
+    governor.sent(at(0), &target(), Lane::Usual, 1);
     let busy = governor
         .next_batch(at(0), &target(), Lane::Usual, 0)
         .unwrap_err();
@@ -356,16 +356,18 @@ fn rate_in_flight_breaker_and_server_hold_the_batcher_back() {
     governor.answered(
         at(1),
         &target(),
+        Lane::Usual,
         Answered {
             items: 1,
             accepted: 1,
             ..Answered::default()
         },
     );
-    governor.sent(at(1), &target(), 29);
+    governor.sent(at(1), &target(), Lane::Usual, 29);
     governor.answered(
         at(2),
         &target(),
+        Lane::Usual,
         Answered {
             items: 29,
             accepted: 29,

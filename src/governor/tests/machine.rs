@@ -336,15 +336,15 @@ fn the_span_of_the_rate_counts_from_when_a_batch_may_have_gone_out() {
             .is_ok()
     };
     // counted at its start, read once more for 20 s, claimed and answered
-    governor.sent(at(0), &target(), 30);
-    governor.answered(at(20), &target(), accepted(30));
+    governor.sent(at(0), &target(), Lane::Usual, 30);
+    governor.answered(at(20), &target(), Lane::Usual, accepted(30));
     assert!(
         !next(&mut governor, 61),
         "claimed up to 20 s after its start"
     );
     assert!(next(&mut governor, 80));
-    governor.sent(at(80), &target(), 30);
-    governor.answered(at(81), &target(), Answered::default());
+    governor.sent(at(80), &target(), Lane::Usual, 30);
+    governor.answered(at(81), &target(), Lane::Usual, Answered::default());
     assert!(
         !next(&mut governor, 139),
         "nothing was sent: counted as before"
@@ -361,7 +361,13 @@ fn batches_grow_on_completed_readings_and_shrink_on_bounces() {
     let mut told = |governor: &mut Governor, event, times| {
         for _ in 0..times {
             lineage += 1;
-            governor.outcome(at(0), &target(), LineageId(lineage), 1, event);
+            governor.outcome(
+                at(0),
+                &target(),
+                Lane::Usual,
+                (LineageId(lineage), 1),
+                event,
+            );
         }
         governor.next_batch(at(0), &target(), Lane::Usual, 0)
     };
@@ -385,18 +391,24 @@ fn batches_grow_on_completed_readings_and_shrink_on_bounces() {
 fn slow_items_bound_the_batch() {
     let mut governor = governor();
     for n in 0..6 {
-        governor.outcome(at(0), &target(), LineageId(n), 1, E::ReadCompleted);
+        governor.outcome(
+            at(0),
+            &target(),
+            Lane::Usual,
+            (LineageId(n), 1),
+            E::ReadCompleted,
+        );
     }
     assert_eq!(
         governor.next_batch(at(0), &target(), Lane::Usual, 0),
         Ok(25)
     );
-    governor.sent(at(0), &target(), 1);
+    governor.sent(at(0), &target(), Lane::Usual, 1);
     let slow = Answered {
         took: std::time::Duration::from_secs(60),
         ..accepted(1)
     };
-    governor.answered(at(60), &target(), slow);
+    governor.answered(at(60), &target(), Lane::Usual, slow);
     assert_eq!(
         governor.next_batch(at(60), &target(), Lane::Usual, 0),
         Ok(3)
@@ -407,7 +419,13 @@ fn slow_items_bound_the_batch() {
 fn the_same_bounce_told_twice_counts_once() {
     let mut governor = governor();
     for _ in 0..9 {
-        governor.outcome(at(0), &target(), LineageId(1), 1, E::ReadBounced);
+        governor.outcome(
+            at(0),
+            &target(),
+            Lane::Usual,
+            (LineageId(1), 1),
+            E::ReadBounced,
+        );
     }
     assert_eq!(governor.describe(at(0))[0].failures, 1);
     assert!(
@@ -421,35 +439,53 @@ fn the_same_bounce_told_twice_counts_once() {
 fn a_failed_probe_doubles_the_pause_and_a_good_one_closes_the_breaker() {
     let mut governor = governor();
     for n in 0..3 {
-        governor.outcome(at(0), &target(), LineageId(n), 1, E::ReadBounced);
+        governor.outcome(
+            at(0),
+            &target(),
+            Lane::Usual,
+            (LineageId(n), 1),
+            E::ReadBounced,
+        );
     }
     let out = governor.govern(at(600), vec![retry(1), retry(2)], &history);
     assert_eq!(out.admitted.len(), 1, "one probe");
     assert_eq!(out.refused[0].1.reason, R::BreakerOpen);
-    governor.sent(at(600), &target(), 1);
-    governor.answered(at(601), &target(), accepted(1));
+    governor.sent(at(600), &target(), Lane::Usual, 1);
+    governor.answered(at(601), &target(), Lane::Usual, accepted(1));
     let waits = governor
         .next_batch(at(601), &target(), Lane::Revoke, 0)
         .unwrap_err();
     assert_eq!(waits.reason, R::BreakerOpen, "the probe is not read yet");
     // as the manual has it
     assert_eq!(governor.describe(at(601))[0].breaker, "probing");
-    governor.outcome(at(660), &target(), LineageId(9), 2, E::ReadBounced);
+    governor.outcome(
+        at(660),
+        &target(),
+        Lane::Usual,
+        (LineageId(9), 2),
+        E::ReadBounced,
+    );
     let open = governor
         .next_batch(at(661), &target(), Lane::Usual, 0)
         .unwrap_err();
     assert_eq!(open.until, Some(at(660 + 1200)));
-    governor.sent(at(1860), &target(), 1);
-    governor.answered(at(1861), &target(), accepted(1));
-    governor.outcome(at(1900), &target(), LineageId(9), 3, E::ReadCompleted);
+    governor.sent(at(1860), &target(), Lane::Usual, 1);
+    governor.answered(at(1861), &target(), Lane::Usual, accepted(1));
+    governor.outcome(
+        at(1900),
+        &target(),
+        Lane::Usual,
+        (LineageId(9), 3),
+        E::ReadCompleted,
+    );
     assert_eq!(governor.describe(at(1900))[0].breaker, "closed");
 }
 
 #[test]
 fn the_last_place_in_flight_is_kept_for_revokes() {
     let mut governor = governor();
-    governor.sent(at(0), &"Mail".into(), 1);
-    governor.sent(at(0), &"Tickets".into(), 1);
+    governor.sent(at(0), &"Mail".into(), Lane::Usual, 1);
+    governor.sent(at(0), &"Tickets".into(), Lane::Usual, 1);
     let usual = governor
         .next_batch(at(0), &target(), Lane::Usual, 0)
         .unwrap_err();

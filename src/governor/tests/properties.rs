@@ -62,7 +62,9 @@ proptest! {
         let (mut wall, mut elapsed) = (0_i64, 0_i64);
         // by target: (true elapsed time, items); the elapsed time counts only what went forward
         let mut sent: [Vec<(i64, usize)>; 2] = [Vec::new(), Vec::new()];
-        let mut open = [0_u32; 2];
+        let mut open: [Vec<Lane>; 2] = [Vec::new(), Vec::new()];
+        let places = |of: u32| usize::try_from(of).expect("small");
+        let revokes = |of: &[Lane]| of.iter().filter(|lane| **lane == Lane::Revoke).count();
         for step in steps {
             match step {
                 Step::Time(by) => {
@@ -75,34 +77,37 @@ proptest! {
                     let lane = if revoke { Lane::Revoke } else { Lane::Usual };
                     if let Ok(max) = governor.next_batch(at(wall), &targets()[t], lane, 0) {
                         prop_assert!((1..=25).contains(&max));
-                        governor.sent(at(wall), &targets()[t], u32::try_from(max).expect("small"));
+                        governor.sent(at(wall), &targets()[t], lane, u32::try_from(max).expect("small"));
                         sent[t].push((elapsed, max));
-                        open[t] += 1;
-                        prop_assert!(open[t] <= settings.default.in_flight);
-                        prop_assert!(open[0] + open[1] <= settings.writes_in_flight);
+                        open[t].push(lane);
+                        // one that takes access away goes beside them, where none does
+                        let beside = |of: &[Lane]| revoke && revokes(of) == 1;
+                        let all = [open[0].as_slice(), open[1].as_slice()].concat();
+                        prop_assert!(open[t].len() <= places(settings.default.in_flight) || beside(&open[t]));
+                        prop_assert!(all.len() <= places(settings.writes_in_flight) || beside(&all));
                         let lately: usize = sent[t].iter()
                             .filter(|(when, _)| elapsed - when < 60)
                             .map(|(_, n)| n).sum();
                         prop_assert!(lately <= 30, "{lately} items within a minute");
                     }
                 }
-                Step::Answer(t, unknown) if open[t] > 0 => {
-                    open[t] -= 1;
+                Step::Answer(t, unknown) if !open[t].is_empty() => {
+                    let lane = open[t].remove(0);
                     let items = unknown + 1;
-                    governor.answered(at(wall), &targets()[t], Answered {
+                    governor.answered(at(wall), &targets()[t], lane, Answered {
                         items, unknown, accepted: 1, refused: 0, took: Duration::from_secs(2),
                     });
                 }
-                Step::Hang(t, items, took) if open[t] > 0 => {
-                    open[t] -= 1;
-                    governor.request_hung(at(wall), &targets()[t], &hung(items, took));
+                Step::Hang(t, items, took) if !open[t].is_empty() => {
+                    let lane = open[t].remove(0);
+                    governor.request_hung(at(wall), &targets()[t], lane, &hung(items, took));
                 }
-                Step::Fail(t) if open[t] > 0 => {
-                    open[t] -= 1;
-                    governor.whole_request_failed(at(wall), &targets()[t], None);
+                Step::Fail(t) if !open[t].is_empty() => {
+                    let lane = open[t].remove(0);
+                    governor.whole_request_failed(at(wall), &targets()[t], lane, None);
                 }
                 Step::Outcome(t, lineage, event) => {
-                    governor.outcome(at(wall), &targets()[t], LineageId(lineage), 1, event);
+                    governor.outcome(at(wall), &targets()[t], Lane::Usual, (LineageId(lineage), 1), event);
                 }
                 Step::Throttle(t, lineage) => {
                     governor.throttled(at(wall), &targets()[t], LineageId(lineage), 1);
@@ -111,7 +116,7 @@ proptest! {
                     let text = serde_json::to_string(&governor.state()).expect("it can be stored");
                     let state = serde_json::from_str(&text).expect("it can be read");
                     governor = Governor::new(settings.clone(), modes(), Some(state), at(wall));
-                    open = [0; 2];
+                    open = [Vec::new(), Vec::new()];
                 }
                 Step::Answer(..) | Step::Fail(..) | Step::Hang(..) => {}
             }
@@ -148,12 +153,12 @@ proptest! {
         for step in steps {
             match step {
                 Step::Time(by) => wall += by,
-                Step::Fail(t) => governor.whole_request_failed(at(wall), &targets()[t], None),
+                Step::Fail(t) => governor.whole_request_failed(at(wall), &targets()[t], Lane::Usual, None),
                 Step::Hang(t, items, took) => {
-                    governor.request_hung(at(wall), &targets()[t], &hung(items, took));
+                    governor.request_hung(at(wall), &targets()[t], Lane::Usual, &hung(items, took));
                 }
                 Step::Outcome(t, lineage, event) => {
-                    governor.outcome(at(wall), &targets()[t], LineageId(lineage), 1, event);
+                    governor.outcome(at(wall), &targets()[t], Lane::Usual, (LineageId(lineage), 1), event);
                 }
                 Step::Throttle(t, lineage) => {
                     governor.throttled(at(wall), &targets()[t], LineageId(lineage), 1);
@@ -180,12 +185,12 @@ proptest! {
         for step in steps {
             match step {
                 Step::Time(by) => now += SignedDuration::from_secs(by),
-                Step::Fail(t) => governor.whole_request_failed(now, &targets()[t], None),
+                Step::Fail(t) => governor.whole_request_failed(now, &targets()[t], Lane::Usual, None),
                 Step::Hang(t, items, took) => {
-                    governor.request_hung(now, &targets()[t], &hung(items, took));
+                    governor.request_hung(now, &targets()[t], Lane::Usual, &hung(items, took));
                 }
                 Step::Outcome(t, lineage, event) => {
-                    governor.outcome(now, &targets()[t], LineageId(lineage), 1, event);
+                    governor.outcome(now, &targets()[t], Lane::Usual, (LineageId(lineage), 1), event);
                 }
                 Step::Throttle(t, lineage) => {
                     governor.throttled(now, &targets()[t], LineageId(lineage), 1);
@@ -206,10 +211,10 @@ proptest! {
                 let Ok(max) = governor.next_batch(now, &target(), Lane::Usual, 0) else { break };
                 let batch: Vec<LineageId> = queue.drain(..max.min(queue.len())).collect();
                 let items = u32::try_from(batch.len()).expect("small");
-                governor.sent(now, &target(), items);
-                governor.answered(now, &target(), Answered { items, accepted: items, ..Answered::default() });
+                governor.sent(now, &target(), Lane::Usual, items);
+                governor.answered(now, &target(), Lane::Usual, Answered { items, accepted: items, ..Answered::default() });
                 for lineage in batch {
-                    governor.outcome(now, &target(), lineage, 1, E::ReadCompleted);
+                    governor.outcome(now, &target(), Lane::Usual, (lineage, 1), E::ReadCompleted);
                     left.remove(&lineage.0);
                 }
                 moved = true;

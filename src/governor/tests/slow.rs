@@ -13,13 +13,13 @@ use super::fixture::{at, modes, settings, started, target};
 fn hangs(governor: &mut Governor, seconds: u64) -> usize {
     let size = next(governor, &target());
     let items = u32::try_from(size).expect("small");
-    governor.sent(at(0), &target(), items);
+    governor.sent(at(0), &target(), Lane::Usual, items);
     let known = Failed {
         items,
         took: Duration::from_secs(seconds),
         too_long: true,
     };
-    governor.request_hung(at(0), &target(), &known);
+    governor.request_hung(at(0), &target(), Lane::Usual, &known);
     size
 }
 
@@ -42,16 +42,22 @@ fn grown() -> Governor {
 fn answers(governor: &mut Governor, seconds: u64, first: u64) -> usize {
     let size = next(governor, &target());
     let items = u32::try_from(size).expect("small");
-    governor.sent(at(0), &target(), items);
+    governor.sent(at(0), &target(), Lane::Usual, items);
     let answer = Answered {
         items,
         accepted: items,
         took: Duration::from_secs(seconds),
         ..Answered::default()
     };
-    governor.answered(at(0), &target(), answer);
+    governor.answered(at(0), &target(), Lane::Usual, answer);
     for n in 0..u64::from(items) {
-        governor.outcome(at(0), &target(), LineageId(first + n), 1, E::ReadCompleted);
+        governor.outcome(
+            at(0),
+            &target(),
+            Lane::Usual,
+            (LineageId(first + n), 1),
+            E::ReadCompleted,
+        );
     }
     size
 }
@@ -88,13 +94,13 @@ fn the_time_that_it_took_at_least_bounds_the_next_one() {
 #[test]
 fn a_single_item_that_took_too_long_leaves_room_for_single_ones_only() {
     let mut governor = grown();
-    governor.sent(at(0), &target(), 1);
+    governor.sent(at(0), &target(), Lane::Usual, 1);
     let known = Failed {
         items: 1,
         took: Duration::from_secs(600),
         too_long: true,
     };
-    governor.request_hung(at(0), &target(), &known);
+    governor.request_hung(at(0), &target(), Lane::Usual, &known);
     assert_eq!(next(&mut governor, &target()), 1);
 }
 
@@ -131,26 +137,27 @@ fn what_failed_for_another_reason_teaches_its_time_and_no_more() {
         too_long: false,
     };
     // reset at once: no word of any time
-    governor.sent(at(0), &target(), 25);
-    governor.whole_request_failed(at(0), &target(), Some(&known(0)));
+    governor.sent(at(0), &target(), Lane::Usual, 25);
+    governor.whole_request_failed(at(0), &target(), Lane::Usual, Some(&known(0)));
     assert_eq!(next(&mut governor, &target()), 25);
     // never sent: the same
-    governor.sent(at(0), &target(), 25);
-    governor.whole_request_failed(at(0), &target(), None);
+    governor.sent(at(0), &target(), Lane::Usual, 25);
+    governor.whole_request_failed(at(0), &target(), Lane::Usual, None);
     assert_eq!(next(&mut governor, &target()), 25);
     // the server gave up after five minutes
-    governor.sent(at(0), &target(), 25);
+    governor.sent(at(0), &target(), Lane::Usual, 25);
     governor.answered(
         at(0),
         &target(),
+        Lane::Usual,
         Answered {
             items: 25,
             accepted: 25,
             ..Answered::default()
         },
     );
-    governor.sent(at(0), &target(), 25);
-    governor.whole_request_failed(at(0), &target(), Some(&known(300)));
+    governor.sent(at(0), &target(), Lane::Usual, 25);
+    governor.whole_request_failed(at(0), &target(), Lane::Usual, Some(&known(300)));
     assert_eq!(next(&mut governor, &target()), 16);
 }
 

@@ -12,14 +12,14 @@ fn in_a_minute(governor: &mut Governor, now: Timestamp) -> usize {
     let mut all = 0;
     while let Ok(some) = governor.next_batch(now, &target(), Lane::Usual, 0) {
         let items = u32::try_from(some).expect("small");
-        governor.sent(now, &target(), items);
+        governor.sent(now, &target(), Lane::Usual, items);
         let accepted = items;
         let answer = Answered {
             items,
             accepted,
             ..Answered::default()
         };
-        governor.answered(now, &target(), answer);
+        governor.answered(now, &target(), Lane::Usual, answer);
         all += some;
     }
     all
@@ -27,7 +27,13 @@ fn in_a_minute(governor: &mut Governor, now: Timestamp) -> usize {
 
 fn completed(governor: &mut Governor, now: Timestamp, lineages: std::ops::Range<u64>) {
     for lineage in lineages {
-        governor.outcome(now, &target(), LineageId(lineage), 1, E::ReadCompleted);
+        governor.outcome(
+            now,
+            &target(),
+            Lane::Usual,
+            (LineageId(lineage), 1),
+            E::ReadCompleted,
+        );
     }
 }
 
@@ -77,7 +83,13 @@ fn a_target_that_has_come_back_is_asked_for_half_and_in_small_batches() {
     let mut governor = governor();
     completed(&mut governor, at(0), 0..40);
     for lineage in 100..103 {
-        governor.outcome(at(1), &target(), LineageId(lineage), 1, E::ReadBounced);
+        governor.outcome(
+            at(1),
+            &target(),
+            Lane::Usual,
+            (LineageId(lineage), 1),
+            E::ReadBounced,
+        );
     }
     let back = at(700);
     assert_eq!(governor.next_batch(back, &target(), Lane::Usual, 0), Ok(1));
@@ -120,8 +132,8 @@ fn a_server_that_answers_nobody_is_asked_with_one_item_at_a_time() {
             governor.next_batch(at(n), &target(), Lane::Usual, 0),
             Ok(10)
         );
-        governor.sent(at(n), &target(), 1);
-        governor.whole_request_failed(at(n), &target(), None);
+        governor.sent(at(n), &target(), Lane::Usual, 1);
+        governor.whole_request_failed(at(n), &target(), Lane::Usual, None);
     }
     let refused = |governor: &mut Governor, now| {
         let other = TargetName::new("Mail");
@@ -141,21 +153,21 @@ fn a_server_that_answers_nobody_is_asked_with_one_item_at_a_time() {
         governor.next_batch(at(40), &target(), Lane::Usual, 0),
         Ok(1)
     );
-    governor.sent(at(40), &target(), 1);
+    governor.sent(at(40), &target(), Lane::Usual, 1);
     assert_eq!(refused(&mut governor, 41), Err(R::ServerBackOff));
     governor.set_outage(down(true));
-    governor.whole_request_failed(at(42), &target(), None);
+    governor.whole_request_failed(at(42), &target(), Lane::Usual, None);
     assert_eq!(refused(&mut governor, 43), Err(R::WritePathMissing));
     governor.set_outage(down(false));
     assert_eq!(refused(&mut governor, 43), Err(R::ServerBackOff));
     assert_eq!(refused(&mut governor, 200), Ok(1));
-    governor.sent(at(200), &target(), 1);
+    governor.sent(at(200), &target(), Lane::Usual, 1);
     let answer = Answered {
         items: 1,
         accepted: 1,
         ..Answered::default()
     };
-    governor.answered(at(201), &target(), answer);
+    governor.answered(at(201), &target(), Lane::Usual, answer);
     governor.set_outage(None);
     assert_eq!(
         governor.next_batch(at(201), &target(), Lane::Usual, 0),
@@ -170,13 +182,13 @@ fn requests_that_hang_are_counted_against_their_target_alone() {
     let mut governor = started(settings);
     let other = TargetName::new("Mail");
     for n in 0..9 {
-        governor.sent(at(n), &target(), 1);
+        governor.sent(at(n), &target(), Lane::Usual, 1);
         let known = Failed {
             items: 1,
             took: std::time::Duration::from_secs(600),
             too_long: true,
         };
-        governor.request_hung(at(n), &target(), &known);
+        governor.request_hung(at(n), &target(), Lane::Usual, &known);
     }
     let refused = governor.next_batch(at(9), &target(), Lane::Usual, 0);
     assert_eq!(refused.map_err(|r| r.reason), Err(R::BreakerOpen));
@@ -192,7 +204,7 @@ fn ends(
     status: Option<u16>,
     retry_after: Option<i64>,
 ) {
-    governor.sent(at(second), target, 1);
+    governor.sent(at(second), target, Lane::Usual, 1);
     let ended = NotAnswered {
         items: 1,
         took: std::time::Duration::from_secs(60),
@@ -200,7 +212,7 @@ fn ends(
         status,
         retry_after: retry_after.map(jiff::SignedDuration::from_secs),
     };
-    governor.not_answered(at(second), target, &ended);
+    governor.not_answered(at(second), target, Lane::Usual, &ended);
 }
 
 /// How many seconds after `second` a target of which nothing is known may be written to again.
@@ -242,13 +254,13 @@ fn what_gives_up_on_one_target_after_the_other_is_the_server() {
     let mut governor = started(settings());
     for (n, name) in (0_i64..).zip(&names) {
         ends(&mut governor, n, name, Some(504), None);
-        governor.sent(at(n), name, 1);
+        governor.sent(at(n), name, Lane::Usual, 1);
         let answer = Answered {
             items: 1,
             accepted: 1,
             ..Answered::default()
         };
-        governor.answered(at(n), name, answer);
+        governor.answered(at(n), name, Lane::Usual, answer);
         assert_eq!(others_wait(&mut governor, n), 0);
     }
 }

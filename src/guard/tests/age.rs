@@ -56,6 +56,18 @@ fn answers_and_new_owners_are_dated_too() {
 }
 
 #[test]
+fn a_hand_over_rests_on_the_reading_of_the_present_owner_too() {
+    let role = Case::to_role(&[("slang", UserStatus::Active), ("tberg", UserStatus::Active)]);
+    for mut case in [Case::reassign(), role] {
+        case.owner_read = Some(minutes_before(&case, 9));
+        assert_eq!(since(&case), case.owner_read);
+        case.owner_read = Some(minutes_before(&case, 11));
+        let refused = check(&case.input()).expect_err("it is too old");
+        assert_eq!(refused.reason, RefusalReason::FactUnknown);
+    }
+}
+
+#[test]
 fn a_role_rests_on_as_many_members_as_it_needs_those_read_last() {
     let mut case = Case::to_role(&[
         ("one", UserStatus::Active),

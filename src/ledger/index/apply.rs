@@ -1,5 +1,6 @@
 //! How each event changes the index; total, deterministic, and silent about what it can't place.
 
+use crate::governor::Lane;
 use crate::ledger::facts::mark_of;
 use crate::ledger::index::compact::PastAttempt;
 use crate::ledger::index::{
@@ -11,7 +12,8 @@ use crate::ledger::record::{
     Actor, ClaimItem, Event, EventBody, How, JoinedItem, OpenedItem, SeenItem,
 };
 use crate::model::{
-    ActionName, AttemptState, Digest, LineageId, ReceiptStatus, TargetName, TaskId, TaskStatus,
+    ActionName, AttemptState, Digest, Kind, LineageId, ReceiptStatus, TargetName, TaskId,
+    TaskStatus,
 };
 
 use super::attempt::SentIn;
@@ -109,7 +111,12 @@ impl Index {
                     }
                     let known = same().filter(|i| self.lineage(i.lineage).is_some());
                     let known = count(known.count());
-                    let lane = (target.clone(), takes_access);
+                    let lane = match takes_access {
+                        true => Lane::Revoke,
+                        // of what is no retry the kind does not matter
+                        false => Lane::of(Kind::Unknown, *action),
+                    };
+                    let lane = (target.clone(), lane);
                     self.open.add_to_lane(lane, event.at.into(), known);
                     let sort = (*action, target.clone(), takes_access);
                     let claimed = self.claimed_since.entry(sort).or_default();
@@ -431,6 +438,7 @@ impl Index {
         }
         let known = self.lineage(item.lineage).map(|of| of.print);
         self.end_orders_by(item, known != Some(item.print));
+        self.handed_is_shown(item, at);
         let owner = item.owner.as_ref().map_or(0, |o| self.owners.put(o));
         let Some(of) = self.lineage_mut(item.lineage) else {
             return;
@@ -456,6 +464,7 @@ impl Index {
         self.not_left(item.lineage);
         self.end_orders_of(item.lineage);
         self.end_orders_for(&item.task);
+        self.hand_over(item, event.at.into());
         let Some(of) = self.lineage_mut(item.lineage) else {
             return;
         };
@@ -481,6 +490,7 @@ impl Index {
             ordinal: item.ordinal,
             at: event.at.into(),
             state: AttemptState::Claimed,
+            lane: Lane::of(item.kind, item.action.name()),
             reason: None,
         });
         self.open.add_accounts(&attempt);

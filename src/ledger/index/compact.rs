@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::governor::Lane;
 use crate::ledger::lineage::JoinKey;
 use crate::ledger::ran::RunMark;
 use crate::ledger::record::OpenedItem;
@@ -239,6 +240,7 @@ pub(in crate::ledger) struct PastAttempt {
     pub ordinal: u32,
     pub at: Stamp,
     pub state: AttemptState,
+    pub lane: Lane,
     pub reason: Option<Arc<str>>,
 }
 

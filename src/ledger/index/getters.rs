@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::compact::{Stamp, TaskRef, flags};
 use super::{Ahead, Attempt, Hold, HoldState, Index, Pause, Stopped};
+use crate::governor::Lane;
 use crate::model::facts::{DefinitionMemory, PastAttempt};
 use crate::model::task::DefinitionId;
 use crate::model::{
@@ -274,6 +275,13 @@ impl Index {
             .filter_map(principal)
             .collect();
         Some(history)
+    }
+
+    /// In which lane a remembered attempt was sent.
+    pub fn lane_of(&self, lineage: LineageId, ordinal: u32) -> Option<Lane> {
+        let past = self.lineage(lineage)?.past.as_ref()?;
+        let attempt = past.attempts.iter().find(|of| of.ordinal == ordinal)?;
+        Some(attempt.lane)
     }
 
     /// Attempts of the present episode that count.

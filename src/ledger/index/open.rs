@@ -5,18 +5,19 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Attempt, Index, Stamp, TaskRef};
+use crate::governor::Lane;
 use crate::model::hash::FastMap;
-use crate::model::{Action, AttemptState, LineageId, ProcessKey, TargetName, TaskId};
+use crate::model::{AttemptState, LineageId, ProcessKey, TargetName, TaskId};
 
-/// A target, and whether it is about taking access away.
-pub type Lane = (TargetName, bool);
+/// A target, and in which of its lanes.
+pub type Place = (TargetName, Lane);
 
 /// Counts over the attempts that are open.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(in crate::ledger) struct Open {
     accounts: FastMap<ProcessKey, u32>,
     /// By lane and time of sending.
-    lanes: BTreeMap<Lane, BTreeMap<Stamp, u32>>,
+    lanes: BTreeMap<Place, BTreeMap<Stamp, u32>>,
 }
 
 impl Open {
@@ -33,7 +34,7 @@ impl Open {
     }
 
     /// So many more were sent in a lane at this time.
-    pub fn add_to_lane(&mut self, lane: Lane, sent: Stamp, many: u32) {
+    pub fn add_to_lane(&mut self, lane: Place, sent: Stamp, many: u32) {
         if many == 0 {
             return;
         }
@@ -68,9 +69,9 @@ impl Open {
     }
 }
 
-fn lane_of(attempt: &Attempt) -> Lane {
-    let takes = attempt.kind.takes_access() && attempt.action == Action::Retry;
-    (attempt.target.clone(), takes)
+fn lane_of(attempt: &Attempt) -> Place {
+    let lane = Lane::of(attempt.kind, attempt.action.name());
+    (attempt.target.clone(), lane)
 }
 
 impl Index {
@@ -154,15 +155,15 @@ impl Index {
                 .any(|(_, attempt)| attempt.on_the_way(now, settle_after))
     }
 
-    /// Open attempts of a target, by whether they take access away, that were sent within `span`.
+    /// Open attempts of a target's lane that were sent within `span`.
     pub fn open_since(
         &self,
         target: &TargetName,
-        takes_access: bool,
+        lane: Lane,
         now: Timestamp,
         span: SignedDuration,
     ) -> u32 {
-        let Some(times) = self.open.lanes.get(&(target.clone(), takes_access)) else {
+        let Some(times) = self.open.lanes.get(&(target.clone(), lane)) else {
             return 0;
         };
         times

@@ -28,10 +28,8 @@ impl Index {
         let (ended, row, alone) = (attempt.ended, attempt.row, attempt.alone());
         let is_retry = attempt.action == Action::Retry;
         let sent = TaskRef::from(&attempt.task);
-        let settles_work = !matches!(
-            attempt.action,
-            Action::Reassign { .. } | Action::SetNote { .. }
-        );
+        let hands_over = matches!(attempt.action, Action::Reassign { .. });
+        let settles_work = !hands_over && !matches!(attempt.action, Action::SetNote { .. });
         let Some(after) = next(before, event) else {
             return;
         };
@@ -48,6 +46,9 @@ impl Index {
         }
         if !after.is_open() && after != AttemptState::Gone {
             self.attempts.remove(&id);
+        }
+        if hands_over && !after.is_open() {
+            self.handed_over(id, ordinal, after, at);
         }
         let applied = matches!(
             after,

@@ -35,6 +35,7 @@ impl Index {
         self.end_orders_of(item.lineage);
         self.end_orders_for(&item.task);
         self.not_left(item.lineage);
+        self.handed.remove(&item.lineage);
         self.reused.insert(id, item.lineage);
         if let Some(of) = self.lineage_mut(item.lineage) {
             of.set(flags::RETIRED, true);
@@ -110,6 +111,7 @@ impl Index {
         self.by_task.retain(|_, of| u64::from(*of) > up_to.0);
         // what is closed has not merely left, whatever an attempt of a lost interval did
         self.left.retain(|of, _| *of > up_to);
+        self.handed.retain(|of, _| *of > up_to);
         self.lost_up_to = None;
         for (n, of) in (1u64..).zip(self.lineages.iter_mut()) {
             if n <= up_to.0 {

@@ -145,6 +145,9 @@ pub struct SeenItem {
     /// Somebody else has run it since it was last shown: OIG's own job, or an admin (since version 8).
     #[serde(rename = "f", default, skip_serializing_if = "std::ops::Not::not")]
     pub foreign: bool,
+    /// No list shows it: it was read by its id. Left out where a list does, as in all that was written before.
+    #[serde(rename = "i", default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_id: bool,
 }
 
 /// The definition of a known task under another key, with what its successors are known by.

@@ -467,6 +467,7 @@ mod tests {
                     early: false,
                     run: crate::ledger::ran::RunMark::default(),
                     foreign: false,
+                    by_id: false,
                 })
                 .collect();
             let made = chain(&meta(), EventBody::Seen { items: items.clone() }, 5, genesis())

@@ -1,6 +1,7 @@
 //! Readings that began before the attempt's last move: whatever they show, they tell nothing of it; no disk.
 
 use super::*;
+use crate::governor::Lane;
 
 /// The list is read while the retry is sent, and taken in after its answer.
 #[test]
@@ -279,7 +280,12 @@ fn what_was_sent_by_a_clock_that_was_ahead_is_read_all_the_same() {
     // counted as out from the start on, and not from a time to come
     let out = |minute: i64| {
         let index = index.read().expect("a lock");
-        index.open_since(&target, false, at(minute), SignedDuration::from_mins(60))
+        index.open_since(
+            &target,
+            Lane::Usual,
+            at(minute),
+            SignedDuration::from_mins(60),
+        )
     };
     assert_eq!((out(3), out(70)), (1, 0));
     let seen = see(&mut work, vec![row("1200", TaskStatus::Pending, "77")], 5);

@@ -347,6 +347,7 @@ mod tests {
                 early: false,
                 run: crate::ledger::ran::RunMark::default(),
                 foreign: false,
+                by_id: false,
                 lineage: LineageId(1),
                 print: 5,
                 owner: Some(Owner::Unknown),

@@ -131,6 +131,7 @@ fn what_came_back_has_not_left_the_lists() {
             early: false,
             run: Default::default(),
             foreign: false,
+            by_id: false,
         }],
     };
     let opened = EventBody::LineagesOpened {

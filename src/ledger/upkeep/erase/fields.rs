@@ -90,6 +90,7 @@ impl Person {
             early: _,
             run: _,
             foreign: _,
+            by_id: _,
             owner,
             status,
             redefined,

@@ -334,6 +334,7 @@ pub(super) fn bodies(who: &Called) -> Vec<EventBody> {
                 early: n == 2,
                 run: RunMark::default(),
                 foreign: n == 2,
+                by_id: false,
                 owner: by_key(),
                 status: words(),
                 redefined: Some(Redefined {
