@@ -356,6 +356,7 @@ fn admitted(
         manual_complete: Vec::new(),
         set_response: Vec::new(),
         assignee_load: 50,
+        handed_for: SignedDuration::from_hours(7 * 24),
         fact_age: SignedDuration::from_mins(10),
     };
     let mut governor = Governor::new(governor_settings(), modes(), None, now);
@@ -396,6 +397,7 @@ fn admitted(
                 assignee: None,
                 members: None,
                 owner_changes: None,
+                owner_read: None,
                 responses: None,
                 history: &history(*lineage, now),
                 definition_manual: false,

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use provtaskd::calendar;
 use provtaskd::config::{self, Env, Overrides};
 use provtaskd::dispatch::batch::{Pick, Queues};
-use provtaskd::governor::{Answered, Census, Governor, Standing};
+use provtaskd::governor::{Answered, Census, Governor, Lane, Standing};
 use provtaskd::guard::{self, GuardInput, Passed};
 use provtaskd::model::facts::{
     AccountView, DefinitionMemory, History, Now, OwnerFact, OwnerState, StandIn,
@@ -264,6 +264,7 @@ impl Loop {
                 assignee: None,
                 members: None,
                 owner_changes: None,
+                owner_read: None,
                 responses: None,
                 history: &self.history(row),
                 definition_manual: false,
@@ -326,7 +327,7 @@ impl Loop {
                 };
                 let many = u32::try_from(pick.items.len()).expect("small");
                 *sent += many;
-                governor.sent(now, &target, many);
+                governor.sent(now, &target, Lane::Usual, many);
                 flight.spawn(put(client.clone(), target, self.items(&pick)));
             }
             let Some(done) = flight.join_next().await else {
@@ -335,7 +336,7 @@ impl Loop {
             };
             let (target, answer) = done.expect("it does not panic");
             accepted += usize::try_from(answer.accepted).expect("small");
-            governor.answered(clock.now(), &target, answer);
+            governor.answered(clock.now(), &target, Lane::Usual, answer);
         }
     }
 

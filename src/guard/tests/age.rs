@@ -63,7 +63,7 @@ fn a_hand_over_rests_on_the_reading_of_the_present_owner_too() {
         assert_eq!(since(&case), case.owner_read);
         case.owner_read = Some(minutes_before(&case, 11));
         let refused = check(&case.input()).expect_err("it is too old");
-        assert_eq!(refused.reason, RefusalReason::FactUnknown);
+        assert_eq!(refused.reason, R::FactUnknown);
     }
 }
 
