@@ -62,9 +62,17 @@ pub struct Lookup<'a> {
     pub elder: &'a dyn Fn(usize, &[Task]) -> Elder,
     /// The same of a finished task.
     pub elder_of_done: &'a dyn Fn(&Task, Kind, &[Task]) -> Elder,
-    /// When the work of a done task was ordered, where it is surely what a retry of ours has made, and whether it may be
-    /// what one has made that is not settled.
-    pub retried: &'a dyn Fn(&Task, Kind, &[Task]) -> (Option<Timestamp>, bool),
+    /// What is known of a done task as what a retry of ours has made.
+    pub retried: &'a dyn Fn(&Task, Kind, &[Task]) -> ByRetry,
+}
+
+/// What is known of a done task as what a retry of ours has made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ByRetry {
+    /// When its work was ordered, where that is sure.
+    pub ordered: Option<Timestamp>,
+    /// It may be what one has made that is not settled.
+    pub unsettled: bool,
 }
 
 /// The rows of a snapshot by account.
@@ -213,7 +221,8 @@ impl Accounts {
                     }
                     // nor does an older order to take, which we have retried, make stale what was ordered after it
                     if !takes && kind.takes_access() && of.status.is_done() {
-                        (of.ordered, of.unsettled) = (lookup.retried)(other, kind, value);
+                        let by = (lookup.retried)(other, kind, value);
+                        (of.ordered, of.unsettled) = (by.ordered, by.unsettled);
                     }
                     tasks.push(of);
                 }
@@ -335,7 +344,7 @@ mod tests {
             kind: &|_| Kind::Change,
             elder: &|_, _| Elder::default(),
             elder_of_done: &|_, _, _| Elder::default(),
-            retried: &|_, _, _| (None, false),
+            retried: &|_, _, _| ByRetry::default(),
         };
         let view = accounts.view(0, &snapshot, &[Kind::Change], &process, &lookup);
         let tasks = &view.value().expect("had").tasks;
@@ -387,7 +396,7 @@ mod tests {
                 kind: &|_| Kind::Change,
                 elder: &|_, _| Elder::default(),
                 elder_of_done: &|_, _, _| Elder::default(),
-                retried: &|_, _, _| (None, false),
+                retried: &|_, _, _| ByRetry::default(),
             };
             let process = Known::unknown("not asked for yet");
             let kinds = [Kind::Change, Kind::Change];

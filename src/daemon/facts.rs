@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::account::{Accounts, Lookup, RowState};
+use super::account::{Accounts, ByRetry, Lookup, RowState};
 use super::evaluate::Bench;
 use super::govern::unseen;
 use super::hinted::Hinted;
@@ -210,7 +210,7 @@ impl Surroundings<'_> {
 
     /// When the work of a done task was ordered, where a retry of ours has surely made it: the account shows the one that
     /// was retried as a retry leaves it. And whether one that is not settled may have made it.
-    fn retried(&self, task: &Task, kind: Kind, shown: &[Task]) -> (Option<Timestamp>, bool) {
+    fn retried(&self, task: &Task, kind: Kind, shown: &[Task]) -> ByRetry {
         self.bench.ledger.read(|index| {
             let of = task.created.and_then(|at| index.retried_as(&task.id, at));
             let left = |id: &TaskId| {
@@ -223,7 +223,10 @@ impl Surroundings<'_> {
             let unsettled = task.process.as_ref().is_some_and(|process| {
                 index.may_be_of_a_retry(process, &task.id, kind, task.created)
             });
-            (of.map(|of| of.ordered), unsettled)
+            ByRetry {
+                ordered: of.map(|of| of.ordered),
+                unsettled,
+            }
         })
     }
 
