@@ -198,3 +198,25 @@ async fn young_work_of_old_accounts_heals_though_their_creates_are_archived() {
     assert_eq!(ran, healed, "{:#?}", drill.inbox());
     drill.judge().await;
 }
+
+/// Most accounts show nothing that is finished any more. Those that do are found in turn, so that new accounts are made.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn accounts_that_tell_are_found_among_many_that_do_not() {
+    let many = |prefix: &str, accounts: u8, done: &str| {
+        format!(
+            "[[population]]\ntarget = \"AD\"\naccounts = {accounts}\nprefix = \"{prefix}\"\nage = \"2d\"\n\
+             task = [{{ task = \"Title Updated\", failure = \"data\" }}]\n\
+             done = [{{ task = \"Create User\", age = \"300d\" }}{done}]\n"
+        )
+    };
+    let all = [
+        many("OLD", 20, ""),
+        many("USE", 3, ", { task = \"Telephone Updated\", age = \"12d\" }"),
+        "[[population]]\ntarget = \"AD\"\naccounts = 2\nprefix = \"NEW\"\nage = \"1d\"\ntask = [{ task = \"Create User\", failure = \"network\" }]\n".to_owned(),
+    ];
+    let drill = run(&world("30d", "", &all.concat()), "24h").await;
+    let ran = done_for(&drill).await;
+    let (stale, inbox) = (drill.count("stale_effects"), drill.inbox());
+    drill.judged_elsewhere();
+    assert_eq!((stale, ran), (0, counts([("NEW", 2)])), "{inbox:#?}");
+}

@@ -97,7 +97,7 @@ async fn a_daemon_that_is_killed_again_and_again_comes_on_all_the_same() {
     drill.judge().await;
 }
 
-/// Accounts that are only being made show nothing finished, and whoever sees others is stopped.
+/// Accounts that are only being made show nothing finished, and whoever sees others, which are older, is stopped.
 const MADE: &str = r#"
 name = "made"
 seed = 71
@@ -123,6 +123,7 @@ task = [{ task = "Create User", failure = "network" }]
 target = "HR"
 accounts = 4
 owner = ["role:SECOND LINE"]
+age = "2d"
 task = [{ task = "Add User to Group", failure = "network" }]
 "#;
 

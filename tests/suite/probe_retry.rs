@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::survey_house::{House, PATIENCE, text};
 
-/// One of each: a task that heals by a retry, a manual one, a stale grant, a waiting one.
+/// One of each: a task that heals by a retry, a stale grant, and two that wait, of accounts that show that nothing is archived.
 const WORLD: &str = r#"
 name = "one"
 seed = 5
@@ -21,6 +21,8 @@ roles = ["PROV OPERATORS"]
 login = "GOOD"
 [[user]]
 login = "HAND"
+[[user]]
+login = "MORE"
 [[user]]
 login = "GONE"
 status = "Disabled"
@@ -45,6 +47,11 @@ created = "-2h"
 [[task]]
 target = "AD"
 user = "HAND"
+task = "Order Hardware"
+created = "-2h"
+[[task]]
+target = "AD"
+user = "MORE"
 task = "Order Hardware"
 created = "-2h"
 "#;

@@ -50,7 +50,7 @@ pub(super) async fn read(
     let known = memory.cache.finished_from;
     let behind = oldest.is_some_and(|oldest| known.is_none_or(|from| oldest < from));
     if !asked.is_empty() && (!memory.cache.finished_shown || behind) {
-        let others = in_use(around, &asked);
+        let others = in_use(around, &asked, memory.cycle);
         collector(around.bench, memory)
             .processes(others, until)
             .await?;
@@ -129,27 +129,28 @@ fn wanted<'a>(
     needed
 }
 
-/// Some accounts beside these on which something else than their creation is open.
-fn in_use(around: &Surroundings<'_>, asked: &HashSet<&ProcessKey>) -> Vec<Wanted> {
-    const SOME: usize = 3;
+/// Some accounts beside these on which something else than their creation is open: the two oldest, whose own creates
+/// tell most where nothing is archived, and others in turn, cycle after cycle.
+fn in_use(around: &Surroundings<'_>, asked: &HashSet<&ProcessKey>, cycle: u64) -> Vec<Wanted> {
+    const OLDEST: usize = 2;
+    const IN_TURN: usize = 4;
     let rows = around.snapshot.tasks.iter().zip(around.kinds);
-    let mut found: Vec<Wanted> = Vec::new();
-    for (task, kind) in rows {
-        if let Some(key) = &task.process
-            && *kind != Kind::Create
-            && !asked.contains(key)
-            && !found.iter().any(|of| of.key == *key)
-        {
-            found.push(Wanted {
-                key: key.clone(),
-                fingerprint: around.accounts.fingerprint(key),
-                gives_to: None,
-                takes: false,
-            });
-        }
-        if found.len() == SOME {
-            break;
-        }
-    }
-    found
+    let others = rows.filter(|(_, kind)| **kind != Kind::Create);
+    let others = others.filter_map(|(task, _)| task.process.as_ref());
+    let mut all: Vec<&ProcessKey> = others.filter(|key| !asked.contains(key)).collect();
+    all.sort_by(|a, b| a.as_str().len().cmp(&b.as_str().len()).then(a.cmp(b)));
+    all.dedup();
+    let mut some: Vec<&ProcessKey> = all.drain(..all.len().min(OLDEST)).collect();
+    let turns = u64::try_from(all.len().div_ceil(IN_TURN))
+        .unwrap_or(1)
+        .max(1);
+    let turn = usize::try_from(cycle % turns).unwrap_or(0);
+    some.extend(all.into_iter().skip(turn * IN_TURN).take(IN_TURN));
+    let wanted = some.into_iter().map(|key| Wanted {
+        key: key.clone(),
+        fingerprint: around.accounts.fingerprint(key),
+        gives_to: None,
+        takes: false,
+    });
+    wanted.collect()
 }

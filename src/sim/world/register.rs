@@ -201,7 +201,7 @@ impl World {
         let known = self
             .definitions
             .iter()
-            .position(|of| of.target == target && of.kind == Kind::Create);
+            .position(|of| of.target == target && of.kind == Kind::Create && of.handler > 0);
         let definition = known.unwrap_or_else(|| {
             self.definitions.push(Definition {
                 key: 900_000 + self.targets[target].key,
