@@ -212,7 +212,9 @@ impl Surroundings<'_> {
     /// was retried as a retry leaves it. And whether one that is not settled may have made it.
     fn retried(&self, task: &Task, kind: Kind, shown: &[Task]) -> ByRetry {
         self.bench.ledger.read(|index| {
-            let of = task.created.and_then(|at| index.retried_as(&task.id, at));
+            let of = task
+                .created
+                .and_then(|at| index.retried_as(&task.id, at, task.retry_of.as_ref()));
             let left = |id: &TaskId| {
                 let uc = TaskStatus::UnsuccessfullyCompleted;
                 shown

@@ -110,6 +110,16 @@ fn retired_standing(events: &[&Event], attempts: &[AttemptView]) -> String {
 /// How one stands that no list shows any more: what became of it is not known, and nothing is said that sounds
 /// as if it were.
 fn left_standing(attempts: &[AttemptView], left: Left) -> String {
+    // whose lists show their work to themselves alone
+    let handed = attempts.last().map(|last| &last.row);
+    let handed = handed.filter(|row| row.state == AttemptState::Completed && !left.is_lost());
+    if let Some((to, row)) = handed.and_then(|row| Some((row.to.as_ref()?, row))) {
+        return format!(
+            "attempt {} handed it to {to}, and no list of this login has shown it since {:.0}: what becomes of it there is not known here",
+            row.ordinal,
+            left.since()
+        );
+    }
     let before = attempts.last().map_or_else(String::new, |last| {
         format!(
             "attempt {} ended {}; then it ",

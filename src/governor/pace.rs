@@ -93,6 +93,10 @@ pub(super) struct Pace {
     pub(super) revokes: u32,
     #[serde(skip)]
     seen: VecDeque<(LineageId, u32, AttemptEvent)>,
+    /// The answer to a probe was lost, and the pause began anew for it; what is read of the work may say that it was
+    /// done all the same.
+    #[serde(skip)]
+    probe_lost: bool,
 }
 
 impl Pace {
@@ -107,6 +111,7 @@ impl Pace {
             in_flight: 0,
             revokes: 0,
             seen: VecDeque::new(),
+            probe_lost: false,
         }
     }
 
@@ -310,6 +315,7 @@ impl Pace {
         if let Some(known) = known {
             self.slow(known);
         }
+        self.probe_lost |= matches!(self.breaker, Breaker::HalfOpen { .. });
         self.failed(here, 1, limits);
     }
 
@@ -364,6 +370,20 @@ impl Pace {
         true
     }
 
+    /// Work was read as done while the pause goes on for a probe whose answer was lost: the next probe goes at once, and
+    /// should it fail, the pauses begin anew. Were it other work that was done, that is one probe too early.
+    fn found_probe(&mut self, limits: &TargetLimits) -> bool {
+        let lost = std::mem::take(&mut self.probe_lost);
+        let found = lost && matches!(self.breaker, Breaker::Open { .. });
+        if found {
+            self.breaker = Breaker::HalfOpen {
+                pause: limits.breaker_pause.min(limits.breaker_cap),
+                probe_until: None,
+            };
+        }
+        found
+    }
+
     /// A reading told what became of an attempt. The same event of the same attempt counts once.
     pub(super) fn outcome(
         &mut self,
@@ -385,7 +405,7 @@ impl Pace {
         self.settle(here);
         match event {
             E::ReadCompleted | E::PersonCompleted => {
-                if self.worked(here, limits) {
+                if !self.found_probe(limits) && self.worked(here, limits) {
                     self.earn(limits);
                 }
             }

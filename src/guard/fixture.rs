@@ -73,6 +73,14 @@ pub(super) fn standing(status: &str) -> Arc<Standing> {
     })
 }
 
+/// The case's account, without a status.
+pub(super) fn no_status() -> Arc<Standing> {
+    Arc::new(Standing {
+        accounts: Some([("700".into(), None)].into()),
+        ..Standing::default()
+    })
+}
+
 pub(super) fn person(login: &str, status: UserStatus) -> Person {
     Person {
         key: Some(UserKey::new(&format!("9{}", login.len()))),

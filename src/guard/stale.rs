@@ -211,16 +211,18 @@ pub(super) fn account(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> 
         return Err(refusal);
     }
     let shown = on?;
-    // without its status, what this account shows has to tell; one that is being made has nothing to show yet
+    // without its status, what this account shows has to tell; one that is being made has nothing to show yet, and by its
+    // status nothing has taken it since
     let kept = match shown {
         None if input.kind != Kind::Create => view.tasks.iter().any(|s| s.finished),
+        Some(_) if input.kind == Kind::Create => true,
         _ => input.finished_shown,
     };
     if !kept {
         return Err(unknown(HIDDEN));
     }
     // where no status tells it, it hangs on finished tasks, of which the server may show the younger ones alone
-    let hangs = shown.is_none() || input.kind == Kind::Create || input.kind == Kind::Grant;
+    let hangs = shown.is_none() || input.kind == Kind::Grant;
     if hangs && input.dated && !is_all_shown(input, &view.tasks) {
         return Err(unknown(ARCHIVED));
     }

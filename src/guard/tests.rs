@@ -17,7 +17,7 @@ use crate::model::{
     Action, Kind, Known, Login, Owner, Principal, RefusalReason as R, RoleKey, TaskStatus,
 };
 
-use super::fixture::{Case, done, hours, person, sibling};
+use super::fixture::{Case, done, hours, no_status, person, sibling};
 use super::{check, check_all, guard_names, needs};
 
 #[test]
@@ -130,6 +130,10 @@ fn spoiled() -> Vec<(R, Case)> {
     for spoil in [None, Some(hours(11))] {
         add(R::AccountUnknown, grant(), &|c| c.finished_from = spoil);
         add(R::AccountUnknown, Case::retry(Kind::Create), &|c| {
+            c.standing = Known::Yes {
+                value: no_status(),
+                as_of: c.now,
+            };
             c.finished_from = spoil;
         });
     }

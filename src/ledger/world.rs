@@ -307,8 +307,9 @@ impl Work {
             return None;
         }
         let index = self.index();
+        // what was handed over by us comes back when whoever has it gives it back
         let long = |lineage: LineageId| {
-            let left = index.left(lineage)?;
+            let left = index.left(lineage).filter(|_| !index.was_handed(lineage))?;
             let since = left.since();
             (snapshot.taken_at.duration_since(since) >= AWAY).then_some((lineage, since))
         };

@@ -12,23 +12,38 @@ const MASK: &str = "***";
 /// Shortest value after a colon or a scheme that is taken for a secret: "token: 42" is none.
 const SHORTEST: usize = 6;
 
-/// Names that a secret stands behind, the secret (`set`: behind `=` or in quotes, `said`: behind a colon, `scheme`:
-/// of an Authorization header, `url`: of a URL or a connect string, `jwt`), and nothing else.
+/// Names that a secret stands behind, and the secret: the first [`SURE`] groups hold one, and in the last two words stand
+/// as well.
 static FORMS: LazyLock<Regex> = LazyLock::new(|| {
-    let name = r#"(?:passw(?:or)?d|passphrase|pwd|secret|token|credentials?|api[-_ ]?key|access[-_ ]?key)"#;
+    let name = r#"(?:passw(?:or)?[dt]|passphrase|kennwort|mot ?de ?passe|contraseña|pwd|secret(?:[-_ ]?key)?|token|credentials?|jsessionid|(?:api|access|private)[-_ ]?key)"#;
     let forms = [
-        format!(r#"(?i:{name})\\?["']?\s*=\s*\\?["']?(?<set>[^\s"'\\,;&)}}\]]+)"#),
-        format!(r#"(?i:{name})\\?["']\s*:\s*\\?["'](?<quoted>[^"'\\]+)"#),
-        format!(r"(?i:{name})\s*:\s*(?<said>[^\s,;]+)"),
-        r"(?i:\b(?:bearer|basic))\s+(?<scheme>[A-Za-z0-9._~+/=-]+)".to_owned(),
-        r"[a-z]://[^/\s:@]+:(?<url>[^@\s/]+)@".to_owned(),
-        r"(?i:jdbc):[a-z:]+:[^/\s:@]+/(?<url2>[^@\s/]+)@".to_owned(),
-        r"(?<jwt>eyJ[A-Za-z0-9_-]{17,}[A-Za-z0-9._-]*)".to_owned(),
+        // password="x y", password = 'x y', "password":"x y", password 'x y'
+        format!(r#"(?i:{name}|\bpass)\\?["']?\s*(?:=>?|:)?\s*\\?"([^"\\]+)"#),
+        format!(r#"(?i:{name}|\bpass)\\?["']?\s*(?:=>?|:)?\s*\\?'([^'\\]+)"#),
+        // a key in PEM to its end
+        r"-----BEGIN[A-Z ]*PRIVATE KEY-----((?s:.)+)".to_owned(),
+        format!(r#"(?i:{name}|\bpass)["']?\s*=>?\s*([^\s"'&;<>]+)"#),
+        format!(r"(?i:name\W*{name}\W*,\s*value)\s*=\s*\[?([^\]}},]+)"),
+        format!(r"(?i:--{name})\s+(\S+)"),
+        // LDIF, XML, SQL
+        format!(r"(?i:{name})::\s*(\S+)"),
+        format!(r"(?i:<[^<>]*{name}[^<>]*>)([^<]+)<"),
+        r#"(?i:identified\s+by)\s+"?([^\s";]+)"#.to_owned(),
+        // a URL, a connect string, curl's -u, a token of its own
+        r"[a-z]://[^/\s:@]+:([^@\s/]+)@".to_owned(),
+        r"(?i:jdbc):[a-z:]+:[^/\s:@]+/([^@\s/]+)@".to_owned(),
+        r"(?:^|\s)-u\s+[^\s:]+:(\S+)".to_owned(),
+        r"(eyJ[A-Za-z0-9_-]{17,}[A-Za-z0-9._-]*)".to_owned(),
+        format!(r"(?i:{name})\s*:\s*(\S+)"),
+        r"(?i:\b(?:bearer|basic))\s+([A-Za-z0-9._~+/=-]+)".to_owned(),
     ];
     let all = forms.join("|");
     #[expect(clippy::expect_used, reason = "a constant pattern; a test compiles it")]
     Regex::new(&all).expect("the pattern of secrets is one")
 });
+
+/// So many of the groups hold nothing else.
+const SURE: usize = 13;
 
 /// The text with what looks like a secret in it replaced by `***`; itself where nothing does.
 pub(super) fn conceal(text: &str) -> Cow<'_, str> {
@@ -59,17 +74,17 @@ pub(super) fn names_secret(name: &str) -> bool {
 }
 
 fn secret(found: &Captures<'_>) -> Option<Range<usize>> {
-    let of = |name: &str| found.name(name).filter(|value| value.as_str() != MASK);
-    let sure = ["set", "quoted", "url", "url2", "jwt"].into_iter();
-    if let Some(value) = sure.filter_map(of).next() {
+    let masked = |text: &str| text.starts_with(MASK) && text.len() <= MASK.len() + 1;
+    let at = (1..found.len()).find(|at| found.get(*at).is_some())?;
+    let value = found.get(at).filter(|value| !masked(value.as_str()))?;
+    if at <= SURE {
         return Some(value.range());
     }
-    // words follow there, too: "password: expired", "basic authentication"
-    let value = of("said").or_else(|| of("scheme"))?;
+    // "password: expired", "basic authentication"
     let text = value.as_str();
     let no_word = text
         .chars()
-        .any(|c| !c.is_alphabetic() && !".:-".contains(c));
+        .any(|c| !c.is_alphabetic() && !".:,-".contains(c));
     (text.len() >= SHORTEST && no_word).then(|| value.range())
 }
 
@@ -83,13 +98,14 @@ mod tests {
     fn what_looks_like_a_secret_is_taken_out_and_the_rest_stands() {
         for (text, masked) in [
             (
-                "bind failed: password=tr0mb0ne, host=a",
-                "bind failed: password=***, host=a",
+                "bind failed: password=tr0mb0ne host=a",
+                "bind failed: password=*** host=a",
             ),
             (
-                "cn=svc;PWD = 'x y';server=b",
-                "cn=svc;PWD = '*** y';server=b",
+                "cn=svc;PWD = 'x y!z';server=b",
+                "cn=svc;PWD = '***';server=b",
             ),
+            ("PWD=ab)tr0mb0ne;server=b", "PWD=***;server=b"),
             (
                 r#"400 {"user":"a","password":"tr0m b0ne"}"#,
                 r#"400 {"user":"a","password":"***"}"#,
@@ -98,7 +114,41 @@ mod tests {
                 r#"400 {\"apiKey\":\"tr0mb0ne\"}"#,
                 r#"400 {\"apiKey\":\"***\"}"#,
             ),
-            ("wrong password: tr0mb0ne!", "wrong password: ***"),
+            ("bad password 'tr0mb0ne' given", "bad password '***' given"),
+            ("pass=tr0mb0ne", "pass=***"),
+            ("password => tr0mb0ne", "password => ***"),
+            ("secretKey=tr0mb0ne", "secretKey=***"),
+            ("Kennwort: tr0m-b0ne", "Kennwort: ***"),
+            (
+                "{Name=__PASSWORD__, Value=[tr0mb0ne]}",
+                "{Name=__PASSWORD__, Value=[***]}",
+            ),
+            (
+                "tool --password tr0mb0ne failed",
+                "tool --password *** failed",
+            ),
+            (
+                "key -----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END",
+                "key -----BEGIN RSA PRIVATE KEY-----***",
+            ),
+            (
+                r#"<wsse:Password Type="x">tr0mb0ne</wsse:Password>"#,
+                r#"<wsse:Password Type="x">***</wsse:Password>"#,
+            ),
+            ("wrong password: tr0m,b0ne!", "wrong password: ***"),
+            ("userPassword:: dHIwbWIwbmU=", "userPassword:: ***"),
+            (
+                "<userPassword>tr0mb0ne</userPassword>",
+                "<userPassword>***</userPassword>",
+            ),
+            (
+                "ALTER USER svc IDENTIFIED BY tr0mb0ne",
+                "ALTER USER svc IDENTIFIED BY ***",
+            ),
+            (
+                "curl -u svc:tr0mb0ne https://a",
+                "curl -u svc:*** https://a",
+            ),
             (
                 "Authorization: Bearer abc123.def",
                 "Authorization: Bearer ***",

@@ -405,7 +405,7 @@ fn the_start_of_the_last_run_is_the_same_in_whatever_form_it_comes() {
 
 #[test]
 fn what_looks_like_a_secret_is_in_no_text_of_a_task() {
-    let reason = "bind as cn=svc failed, password=tr0mb0ne, after 3 attempts to reach the host";
+    let reason = "bind as cn=svc failed, password=tr0mb0ne after 3 attempts to reach the host";
     let shown = task_of(&fields(&[
         ("SCH_REASON", json!(reason)),
         (&format!("{D}Note"), json!("he uses pwd=tr0mb0ne now")),
@@ -415,7 +415,7 @@ fn what_looks_like_a_secret_is_in_no_text_of_a_task() {
         ("UD_ADUSER_PWD", json!(null)),
     ]))
     .expect("a task");
-    let masked = "bind as cn=svc failed, password=***, after 3 attempts to reach the host";
+    let masked = "bind as cn=svc failed, password=*** after 3 attempts to reach the host";
     assert_eq!(shown.reason.as_deref(), Some(masked));
     assert_eq!(shown.note.as_deref(), Some("he uses pwd=*** now"));
     let text = |name: &str| {

@@ -220,3 +220,14 @@ async fn accounts_that_tell_are_found_among_many_that_do_not() {
     drill.judged_elsewhere();
     assert_eq!((stale, ran), (0, counts([("NEW", 2)])), "{inbox:#?}");
 }
+
+/// A bad morning: the directory was down, new people were to get their accounts, and nothing else is open. Each account's
+/// status tells that nothing has taken it since.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn new_accounts_are_made_where_nothing_else_is_open() {
+    let new = "[[population]]\ntarget = \"AD\"\naccounts = 5\nprefix = \"NEW\"\nage = \"1d\"\ntask = [{ task = \"Create User\", failure = \"network\" }]\n";
+    let drill = run(&world("30d", "", new), "24h").await;
+    let ran = done_for(&drill).await;
+    assert_eq!(ran, counts([("NEW", 5)]), "{:#?}", drill.inbox());
+    drill.judge().await;
+}

@@ -200,3 +200,27 @@ async fn nothing_is_taken_from_an_owner_who_is_active_again_while_it_waits_in_th
     assert_eq!(after, before, "{log}");
     assert_eq!(in_the_end, 24);
 }
+
+/// Whoever was handed work gives it back, much of it at once: that is no other server, and nothing else waits for a word.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_that_is_given_back_is_no_other_world() {
+    let mut drill = to_eve(OWN, "assignee_load = 7").enforcing().await;
+    drill.run_for("2h").await;
+    let given = tasks_of(&drill, "user:EVE");
+    assert_eq!(given.len(), 7);
+    let status = drill.json(&["status", "--json"]);
+    assert_eq!(status["left"], 0, "the hand-over tells why: {status:#}");
+    let said = drill.done(&["outcomes", "show", &given[0]]);
+    assert!(said.contains("handed it to user:EVE"), "{said}");
+    for task in given {
+        let back = json!({"task": task, "do": "reassign", "to": "role:PROV OPERATORS"});
+        drill.act(back).await;
+    }
+    drill.run_for("3h").await;
+    let inbox = drill.inbox();
+    let other = inbox.iter().any(|item| item["why"] == "world_mismatch");
+    assert!(!other, "{inbox:#?}");
+    let log = drill.log();
+    assert!(!log.contains("nothing is sent:"), "{log}");
+    drill.judged_elsewhere();
+}

@@ -40,14 +40,15 @@ const ORDER: [&str; 4] = [
     "Title Updated",
 ];
 
-/// Whether a status is shown or not, at once or later, under a new id with a link or without, or under the same one.
+/// Whether a status is shown or not, at once or later, under a new id with a link or (at once) without, or under the same
+/// one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_ordered_after_an_older_disable_goes_when_that_is_done() {
     let targets = [
         "",
         "link_successor = true",
         "run = \"later\"\nlater = \"4m\"",
-        "successor_delay = \"2m\"",
+        "successor_delay = \"2m\"\nlink_successor = true",
         "same_id = true",
     ];
     for target in targets {
@@ -134,6 +135,27 @@ async fn a_younger_disable_that_is_done_beside_our_retry_makes_the_enable_stale(
         !ran.contains(&"Enable User".to_owned()),
         "{ran:?} {inbox:#?}"
     );
+}
+
+/// The younger disable is done while nothing shows what our retry of the older one has made: it is nobody's proof that the
+/// order was the older one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_younger_disable_is_not_taken_for_the_late_or_hidden_successor_of_the_older_one() {
+    for target in ["successor_delay = \"2h\"", "successor_hidden = true"] {
+        for traits in ["", "accounts_no_status = true"] {
+            let mut drill = Setup::of(&world(target, traits, "")).enforcing().await;
+            let sent = |drill: &Drill| drill.journal().iter().any(|row| row["method"] == "PUT");
+            drill.run_until("6h", "the disable is sent", sent).await;
+            drill.run_for("20m").await;
+            let off = add_task(&drill.sim, &json!(700), "Disable User").await;
+            drill.act(json!({"task": off, "do": "complete"})).await;
+            drill.run_for("48h").await;
+            let (ran, stale) = (done(&drill).await, drill.count("stale_effects"));
+            let inbox = drill.inbox();
+            drill.judged_elsewhere();
+            assert_eq!(stale, 0, "{target} {traits}: {ran:?} {inbox:#?}");
+        }
+    }
 }
 
 /// A younger disable was done and is archived; then our retry carries out the older one, which is shown, and tells nothing

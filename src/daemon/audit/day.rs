@@ -404,6 +404,7 @@ impl Day {
     pub fn end(self) -> Daily {
         // what is shown again has not left them
         let gone = self.left_lists.iter();
+        let gone = gone.filter(|of| !self.index.is_handed_away(**of));
         let left_lists = count(gone.filter(|of| self.index.left(**of).is_some()).count());
         let mut attempts: BTreeMap<(TargetName, ActionName), AttemptsRow> = BTreeMap::new();
         for of in self.attempts.values().filter(|of| of.inside) {

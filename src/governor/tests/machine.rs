@@ -482,6 +482,35 @@ fn a_failed_probe_doubles_the_pause_and_a_good_one_closes_the_breaker() {
 }
 
 #[test]
+fn a_probe_whose_answer_was_lost_and_that_was_done_all_the_same_is_followed_by_the_next_at_once() {
+    let mut governor = governor();
+    let told = |governor: &mut Governor, now, of, event| {
+        governor.outcome(at(now), &target(), Lane::Usual, (LineageId(of), 1), event);
+    };
+    for n in 0..3 {
+        told(&mut governor, 0, n, E::ReadBounced);
+    }
+    governor.sent(at(600), &target(), Lane::Usual, 1);
+    governor.whole_request_failed(at(601), &target(), Lane::Usual, None);
+    let open = governor
+        .next_batch(at(602), &target(), Lane::Revoke, 0)
+        .unwrap_err();
+    assert_eq!(open.until, Some(at(601 + 1200)), "its answer was lost");
+    told(&mut governor, 900, 9, E::ReadCompleted);
+    assert_eq!(
+        governor.next_batch(at(900), &target(), Lane::Revoke, 0),
+        Ok(1)
+    );
+    assert_eq!(governor.describe(at(900))[0].breaker, "probing");
+    // what else is done meanwhile brings no more
+    governor.sent(at(900), &target(), Lane::Revoke, 1);
+    governor.answered(at(901), &target(), Lane::Revoke, accepted(1));
+    told(&mut governor, 960, 10, E::ReadBounced);
+    told(&mut governor, 961, 11, E::ReadCompleted);
+    assert_eq!(governor.describe(at(961))[0].breaker, "open");
+}
+
+#[test]
 fn the_last_place_in_flight_is_kept_for_revokes() {
     let mut governor = governor();
     governor.sent(at(0), &"Mail".into(), Lane::Usual, 1);

@@ -89,6 +89,17 @@ impl Index {
         })
     }
 
+    /// True where the work was handed to a person by us, and that is done.
+    pub fn is_handed_away(&self, lineage: LineageId) -> bool {
+        self.handed.get(&lineage).is_some_and(|of| of.done)
+    }
+
+    /// True where we have handed the work to a person of late, or it has had another owner than its present one.
+    pub(in crate::ledger) fn was_handed(&self, lineage: LineageId) -> bool {
+        let past = self.lineage(lineage).and_then(|of| of.past.as_ref());
+        self.handed.contains_key(&lineage) || past.is_some_and(|past| !past.owners.is_empty())
+    }
+
     /// A hand-over is claimed.
     pub(super) fn hand_over(&mut self, item: &ClaimItem, at: Stamp) {
         let Action::Reassign { to } = &item.action else {

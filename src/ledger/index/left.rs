@@ -48,9 +48,11 @@ impl Index {
         self.lineage(lineage).is_some_and(|of| of.has(flags::LEFT))
     }
 
-    /// How many pieces of work left so.
+    /// How many pieces of work left so, but for what was handed to somebody whose work these lists don't show.
     pub fn many_left(&self) -> u64 {
-        u64::try_from(self.left.len()).unwrap_or(u64::MAX)
+        let all = self.left.len();
+        let handed = self.left.keys().filter(|of| self.is_handed_away(**of));
+        u64::try_from(all.saturating_sub(handed.count())).unwrap_or(u64::MAX)
     }
 
     /// Up to which lineage an attempt that the store has lost may have ended what is in no list.

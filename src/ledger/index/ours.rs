@@ -8,6 +8,9 @@ use crate::model::{Action, AttemptState, Kind, LineageId, ProcessKey, TaskId};
 /// So much may the server's clock differ from ours, as [`crate::ledger`] reckons elsewhere.
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(30);
 
+/// A successor that names no elder is made by this long after the claim, its clock's difference included.
+const AT_ONCE: SignedDuration = CLOCKS_DIFFER;
+
 /// Work of which a task is the last word, by a retry of ours.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Retried {
@@ -20,9 +23,15 @@ pub struct Retried {
 }
 
 impl Index {
-    /// The work whose last retry, which was ours and was read as completed, has made this task. A task that was made
-    /// before that was sent or after its end was read is not known to be ours, whatever it was joined to.
-    pub fn retried_as(&self, task: &TaskId, created: Timestamp) -> Option<Retried> {
+    /// The work whose last retry, which was ours and was read as completed, has made this task: it names the one that was
+    /// retried (`retry_of`), or was made as the retry was sent. What was made later, and names none, may be an order of
+    /// somebody else's while ours is still to come, whatever it was joined to.
+    pub fn retried_as(
+        &self,
+        task: &TaskId,
+        created: Timestamp,
+        retry_of: Option<&TaskId>,
+    ) -> Option<Retried> {
         let lineage = self.lineage_of(task)?;
         let of = self.lineage(lineage)?;
         let past = of.past.as_ref()?;
@@ -35,11 +44,14 @@ impl Index {
         let sent = last.at.time().checked_sub(CLOCKS_DIFFER).ok()?;
         let read = past.last_at.time().checked_add(CLOCKS_DIFFER).ok()?;
         let ordered = of.created?.time();
-        (sent <= created && created <= read && ordered <= created).then_some(())?;
-        Some(Retried {
+        let before = TaskId::from(past.ids.last()?);
+        let at_once = last.at.time().checked_add(AT_ONCE).ok()?;
+        let is_ours = retry_of == Some(&before) || created <= at_once;
+        let fits = sent <= created && created <= read && ordered <= created;
+        (is_ours && fits).then_some(Retried {
             lineage,
             ordered,
-            before: TaskId::from(past.ids.last()?),
+            before,
         })
     }
 
