@@ -23,7 +23,7 @@ static FORMS: LazyLock<Regex> = LazyLock::new(|| {
         // a key in PEM to its end
         r"-----BEGIN[A-Z ]*PRIVATE KEY-----((?s:.)+)".to_owned(),
         format!(r#"(?i:{name}|\bpass)["']?\s*=>?\s*([^\s"'&;<>]+)"#),
-        format!(r"(?i:name\W*{name}\W*,\s*value)\s*=\s*\[?([^\]}},]+)"),
+        format!(r"(?i:name[\W_]*{name}[\W_]*,\s*value)\s*=\s*\[?([^\]}},]+)"),
         format!(r"(?i:--{name})\s+(\S+)"),
         // LDIF, XML, SQL
         format!(r"(?i:{name})::\s*(\S+)"),
