@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use serde::Serialize;
 
 use super::file::Traits;
-use super::learned::Counts;
+use super::learned::{Counts, Field};
 
 /// One trait in words.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -111,6 +111,15 @@ fn of(part: u64, all: u64) -> String {
     format!("{part} of {all} rows")
 }
 
+/// How the fields end that say why a task failed (contract section 5).
+const REASONS: [&str; 2] = ["SCH_REASON", "Task Details.Reason"];
+
+fn ends_with(name: &str, end: &str) -> bool {
+    let at = name.len().checked_sub(end.len());
+    let tail = at.and_then(|at| name.get(at..));
+    tail.is_some_and(|tail| tail.eq_ignore_ascii_case(end))
+}
+
 fn list(out: &mut Out, traits: &Traits, server_zone: &str) {
     let (rows, part) = (&traits.rows, "list");
     if rows.seen == 0 {
@@ -176,9 +185,30 @@ fn list(out: &mut Out, traits: &Traits, server_zone: &str) {
             "all are known; codes and words are read in any case".to_owned()
         },
     );
+    let tells = |name: &&Field| REASONS.iter().any(|end| ends_with(&name.name, end));
+    let reasons = rows
+        .fields
+        .iter()
+        .filter(tells)
+        .map(|field| field.name.as_str());
+    let reasons: Vec<&str> = reasons.collect();
+    out.tell(
+        reasons.is_empty(),
+        part,
+        "reasons",
+        match reasons.is_empty() {
+            true => "no field of the list shows one".to_owned(),
+            false => reasons.join(", "),
+        },
+        if reasons.is_empty() {
+            "why a task failed can't be told from the list: policies that go by the class of its reason leave all of them alone, the shipped ones among them"
+        } else {
+            "policies tell by it what may heal by itself"
+        },
+    );
     let without = rows.dates.contains_key("no zone") || rows.dates.contains_key("day");
     out.tell(
-        without,
+        without || rows.dates.is_empty(),
         part,
         "dates",
         counted(&rows.dates),
@@ -187,7 +217,7 @@ fn list(out: &mut Out, traits: &Traits, server_zone: &str) {
                 "they name no zone and are read as {server_zone}: set server.server_zone to the server's"
             )
         } else if rows.dates.is_empty() {
-            "ages count from the first sight by provtaskd".to_owned()
+            "the list shows none: ages count from the first sight by provtaskd, and a survey can't tell which is the oldest".to_owned()
         } else {
             "read as they are".to_owned()
         },
@@ -367,14 +397,15 @@ fn accounts(out: &mut Out, traits: &Traits) {
     if none {
         return;
     }
-    out.say(
+    out.tell(
+        accounts.finished == 0,
         part,
         "finished tasks",
         format!("{} shown", accounts.finished),
         if accounts.finished > 0 {
             "completion is read there, and so is a revoke that overtook a grant"
         } else {
-            "none was shown: they may be hidden, and then completion is told by other signs"
+            "none was shown: where they are hidden, grants and changes wait for a person, and completion is told by other signs"
         },
     );
     out.say(

@@ -97,10 +97,13 @@ async fn a_daemon_that_is_killed_again_and_again_comes_on_all_the_same() {
     drill.judge().await;
 }
 
-/// Accounts that are only being made show nothing finished, and whoever sees others, which are older, is stopped.
+/// Accounts that are only being made show nothing finished and no status, and whoever sees others, which are older, is
+/// stopped.
 const MADE: &str = r#"
 name = "made"
 seed = 71
+[traits]
+accounts_no_status = true
 [[role]]
 name = "SECOND LINE"
 [[login]]

@@ -105,7 +105,9 @@ async fn a_younger_disable_still_makes_the_enable_stale() {
         drill.judged_elsewhere();
         assert_eq!(stale, 0, "{traits}: {ran:?} {inbox:#?}");
         assert_eq!(ran, ["Disable User"], "{traits}: {inbox:#?}");
-        let said = inbox.iter().any(|item| item["why"] == "stale_grant");
+        // where the younger one was done before ours was read, which of them is whose can't be told
+        let asked = |item: &Value| item["why"] == "stale_grant" || item["why"] == "ambiguous";
+        let said = inbox.iter().any(asked);
         assert!(said, "{traits}: {inbox:#?}");
     }
 }
