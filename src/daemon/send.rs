@@ -14,7 +14,7 @@ use super::reread::{Moved, PersonRead, Readers, Rested, keep_unmoved};
 use super::under_way::{Why, takes_access};
 use crate::dispatch::batch::{Batch, Pick};
 use crate::dispatch::deliver::{Delivered, End, deliver};
-use crate::governor::{Admitted, Answered, Governor, Lane, NotAnswered};
+use crate::governor::{Admitted, Answered, Governor, Lane, Leaving, NotAnswered};
 use crate::ledger::record::{EventBody, Meta};
 use crate::ledger::{
     ClaimRequest, Claimed, DecisionRecord, Entry, Index, LedgerError, Settled, VerifyItem,
@@ -37,6 +37,8 @@ pub struct SendDone {
     pub lane: Lane,
     /// Items that were to go out, as told to the governor.
     pub planned: u32,
+    /// What a person may have had to allow of it.
+    pub leaving: Leaving,
     /// Items that the ledger did not claim, with why.
     pub refused: Vec<(Admitted, Refusal)>,
     /// What came back; `None` where nothing was left to send.
@@ -168,7 +170,7 @@ impl Core {
         };
         let planned = u32::try_from(pick.items.len()).unwrap_or(u32::MAX);
         self.governor.sent(now, &target, lane, planned);
-        self.governor.counts(now, &pick.items);
+        let leaving = self.governor.counts(now, &pick.items);
         let batch = BatchId(uuid::Uuid::now_v7());
         let until = self.item_ends();
         let permit = self.under_way.start(batch, &pick.items, until);
@@ -228,6 +230,7 @@ impl Core {
                 action,
                 lane,
                 planned,
+                leaving,
                 refused: moved.refused,
                 people: moved.people,
                 delivered: None,
@@ -296,10 +299,13 @@ impl Core {
     }
 
     /// A PUT has ended: tell the governor, learn, log.
-    pub async fn sent_done(&mut self, done: SendDone) -> Result<(), DaemonError> {
+    pub async fn sent_done(&mut self, mut done: SendDone) -> Result<(), DaemonError> {
         let now = self.clock.now();
         // the ledger's index knows the open attempts: whatever else the batch held is free
         self.under_way.end(done.batch);
+        let leaving = std::mem::take(&mut done.leaving);
+        self.governor
+            .claimed(now, &done.target, &leaving, &done.refused);
         if let Some(memory) = &mut self.memory {
             // the next cycle goes by what was read last; one that runs finds it out as this one did
             for (login, person, at) in done.people {

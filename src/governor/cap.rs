@@ -52,6 +52,10 @@ pub struct Hold {
     /// Of the tasks those whose act was claimed under the approval, in order: it lets each go once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub used: Vec<TaskId>,
+    /// Of the tasks those whose act has left the queue under it, and is not known to be claimed or refused; in order. What
+    /// is stored has them in `used`.
+    #[serde(skip)]
+    pub(super) leaving: Vec<TaskId>,
     /// Open, approved or rejected.
     pub status: HoldStatus,
 }
@@ -119,6 +123,7 @@ impl Hold {
             seen_at,
             held_since: Some(seen_at),
             used: Vec::new(),
+            leaving: Vec::new(),
             status: HoldStatus::Open,
         }
     }
@@ -142,7 +147,7 @@ impl Hold {
     }
 
     /// For an approval: these very tasks and acts, under this very policy set, each once.
-    fn covers(&self, wish: &Wish<'_>) -> bool {
+    pub(super) fn covers(&self, wish: &Wish<'_>) -> bool {
         self.action == wish.action
             && self.target == *wish.target
             && self.hash == *wish.hash
@@ -162,7 +167,7 @@ impl Hold {
     }
 
     /// True where a person has said yes, and it holds still.
-    fn is_yes(&self, here: Timestamp) -> bool {
+    pub(super) fn is_yes(&self, here: Timestamp) -> bool {
         matches!(&self.status, HoldStatus::Approved { until, .. } if here < *until)
     }
 
@@ -240,14 +245,6 @@ pub(super) fn approved(holds: &[Hold], wish: &Wish<'_>, here: Timestamp) -> bool
         .any(|hold| hold.is_yes(here) && hold.covers(wish))
 }
 
-/// An act goes to its claim: the approvals that cover it are used up for its task.
-pub(super) fn used_up(holds: &mut [Hold], wish: &Wish<'_>, here: Timestamp) {
-    let covering = holds
-        .iter_mut()
-        .filter(|hold| hold.is_yes(here) && hold.covers(wish));
-    covering.for_each(|hold| hold.uses(wish.task));
-}
-
 /// Under which hold the wish was rejected, by whom and until when, if a living rejection covers it.
 pub(super) fn rejected<'a>(
     holds: &'a [Hold],
@@ -275,6 +272,7 @@ pub(super) fn remember(holds: &mut Vec<Hold>, mut hold: Hold, here: Timestamp) -
         };
         if lives {
             hold.status = known.status;
+            hold.leaving = known.leaving;
         }
     }
     holds.push(hold.clone());

@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ActionName, Refusal, RefusalReason, Scope, TargetName, TaskId};
+use crate::model::{ActionName, Refusal, RefusalReason, Scope, TargetName};
 
 use super::admitted::{Admitted, Lane};
-use super::cap::{self, Wish, cap_lane, is_held};
+use super::approved::Leaving;
+use super::cap::{self, cap_lane, is_held};
 use super::machine::Governor;
 
 /// What was sent since caps began anew. A cycle that comes before the end counts into it: one that was
@@ -108,23 +109,16 @@ impl Governor {
         interval.count(target, action, lane, acts);
     }
 
-    /// The same of one act: an approval that let its task go lets it go no second time. By which one it went the claim
-    /// does not say, so each that names it is used up.
-    pub fn recount_used(&mut self, action: ActionName, target: &TargetName, task: &TaskId) {
-        for hold in &mut self.state.holds {
-            hold.was_used(action, target, task);
-        }
-    }
-
-    /// These go to their claims now, and count until caps begin anew; what a person has approved does not.
-    pub fn counts(&mut self, now: Timestamp, items: &[Admitted]) {
+    /// These go to their claims now, and count until caps begin anew; what a person has approved does not. What it
+    /// returns is to be told of once they are claimed or not ([`Governor::claimed`]).
+    pub fn counts(&mut self, now: Timestamp, items: &[Admitted]) -> Leaving {
         let here = self.state.tick(now);
         let (holds, interval) = (&self.state.holds, self.state.interval.as_mut());
         let Some(interval) = interval else {
-            return;
+            return Leaving::default();
         };
         let counts = |item: &&Admitted| {
-            !(is_held(item.action().name()) && cap::approved(holds, &wish_of(item), here))
+            !(is_held(item.action().name()) && cap::approved(holds, &item.wish(), here))
         };
         // those of a batch are mostly of one sort
         let alike = |one: &Admitted, other: &Admitted| {
@@ -139,24 +133,6 @@ impl Governor {
                 interval.count(first.target(), first.action().name(), first.lane(), many);
             }
         }
-        let holds = &mut self.state.holds;
-        if holds.is_empty() {
-            return;
-        }
-        for item in items.iter().filter(|item| is_held(item.action().name())) {
-            cap::used_up(holds, &wish_of(item), here);
-        }
-    }
-}
-
-fn wish_of(item: &Admitted) -> Wish<'_> {
-    let decision = item.decision();
-    Wish {
-        action: item.action().name(),
-        target: item.target(),
-        hash: &decision.hash,
-        task: &decision.task,
-        lineage: decision.lineage,
-        act: item.action(),
+        self.leave(here, items)
     }
 }

@@ -1,6 +1,7 @@
 //! Says whether a decision may happen now: modes, caps, rates, breakers, pauses; pure machines over `now`, no I/O.
 
 mod admitted;
+mod approved;
 mod backoff;
 mod cap;
 mod careful;
@@ -17,6 +18,7 @@ mod unanswered;
 mod view;
 
 pub use admitted::{Admitted, Lane};
+pub use approved::Leaving;
 pub use backoff::backoff;
 pub use cap::{Hold, HoldStatus};
 pub use desk::HoldError;

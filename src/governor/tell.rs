@@ -7,6 +7,7 @@ use crate::model::facts::History;
 use crate::model::{ActionName, Decision, Refusal, Verdict};
 
 use super::admitted::Lane;
+use super::cap::Hold;
 use super::gate;
 use super::machine::{Governor, no_target};
 use super::pace::Breaker;
@@ -83,7 +84,9 @@ impl Governor {
 
     /// The memory, to be stored.
     pub fn state(&self) -> GovernorState {
-        self.state.clone()
+        let mut state = self.state.clone();
+        state.holds.iter_mut().for_each(Hold::to_store);
+        state
     }
 
     /// Each target's gates, for status and metrics.

@@ -368,3 +368,88 @@ async fn an_approval_of_hand_overs_to_one_person_lets_none_go_to_another() {
     drill.judged_elsewhere();
     assert_eq!(sent, 6);
 }
+
+/// Manual work of three targets that all goes to one person. Only what the login itself is to do is listed.
+const THREE: &str = r#"
+name = "own-scope"
+seed = 71
+[[user]]
+login = "EVE"
+[[target]]
+name = "DESK"
+connector = "ticket"
+[[population]]
+target = "DESK"
+accounts = 40
+prefix = "EMP"
+age = "2h"
+owner = ["role:PROV OPERATORS"]
+task = [{ task = "Manual Grant" }]
+[[target]]
+name = "MAIL"
+connector = "ticket"
+[[population]]
+target = "MAIL"
+accounts = 10
+prefix = "EMP"
+age = "2h"
+owner = ["role:PROV OPERATORS"]
+task = [{ task = "Manual Grant" }]
+[[target]]
+name = "ERPX"
+connector = "ticket"
+[[population]]
+target = "ERPX"
+accounts = 10
+prefix = "EMP"
+age = "2h"
+owner = ["role:PROV OPERATORS"]
+task = [{ task = "Manual Grant" }]
+"#;
+
+/// Each approval brings a cycle, and each cycle takes back what the one before has put on its way and is not claimed yet:
+/// nothing of that has gone, so that the approvals stand for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn holds_that_are_approved_in_a_row_all_go_and_each_act_once() {
+    let mut drill = Setup::of(THREE)
+        .file(
+            "policies/10-hand.rhai",
+            "fn decide(task, facts) { if task.owner_type == \"role\" { reassign(\"user:EVE\") } }\n",
+        )
+        .file(
+            "policies/kinds.toml",
+            include_str!("../../policies/kinds.toml"),
+        )
+        .file(
+            "policies/reasons.toml",
+            include_str!("../../policies/reasons.toml"),
+        )
+        .config(
+            "[policy]\nkinds = { \"*/Manual Grant\" = \"grant\" }\ndir = \"policies\"\n[guard]\nassignee_load = 500",
+        )
+        .config("[governor]\ncap_share_percent = 100\ncap_reassigns = 3\n[governor.default]\nbatch_start = 25")
+        .enforcing()
+        .await;
+    drill.run_for("10m").await;
+    let held = holds(&drill);
+    let counts: Vec<u64> = held.iter().filter_map(|of| of["count"].as_u64()).collect();
+    assert_eq!(counts.iter().sum::<u64>(), 60, "{held:#?}");
+    assert_eq!(held.len(), 3, "{held:#?}");
+    let approve = |drill: &Drill, hold: &Value| {
+        let id = hold["id"].as_str().expect("an id");
+        drill.done(&["approve", id, "--why", "EVE is asked"]);
+    };
+    held.iter().for_each(|hold| approve(&drill, hold));
+    // an answer that is given twice is no other answer
+    approve(&drill, &held[0]);
+    drill.run_for("40m").await;
+    assert!(holds(&drill).is_empty(), "{:#?}", holds(&drill));
+    // by the time that they have gone the approvals are used: the same again is another question
+    drill.kill_and_restart().await;
+    let back = crate::drill_roster::by_owner(&drill);
+    assert_eq!(back.get("user:EVE"), Some(&60), "{back:?}");
+    let evidence = drill.judge().await;
+    let handed = handed(&evidence);
+    assert_eq!(handed.len(), 60, "all that were held: {handed:?}");
+    assert!(handed.values().all(|times| *times == 1), "{handed:?}");
+}
