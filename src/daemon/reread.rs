@@ -1,4 +1,4 @@
-//! Reads tasks once more right before they are claimed, where their snapshot has grown old, and of hand-overs the people; what has moved is not sent (contract section 9, point 7).
+//! Reads tasks once more right before they are claimed, where their snapshot has grown old, and of hand-overs and of what gives access the people; what has moved is not sent (contract section 9, point 7).
 
 mod people;
 
@@ -82,7 +82,20 @@ pub async fn keep_unmoved(
             }
         }
     }
-    let people = keep_unmoved_people(clock, known, claim, &kept, permit, &mut refused).await;
+    let people = keep_unmoved_people(clock, known, claim, kept, permit, &mut refused).await;
+    Moved { refused, people }
+}
+
+/// The same where the list is young enough: of its tasks nothing is read, and of people what may have grown old.
+pub async fn keep_unmoved_beneficiaries(
+    clock: &Clock,
+    known: &Rested<'_>,
+    claim: &mut ClaimRequest,
+    permit: &Permit,
+) -> Moved {
+    let behind = vec![None; claim.batch.items.len()];
+    let mut refused = Vec::new();
+    let people = keep_unmoved_people(clock, known, claim, behind, permit, &mut refused).await;
     Moved { refused, people }
 }
 
@@ -95,20 +108,22 @@ pub struct Moved {
     pub people: Vec<PersonRead>,
 }
 
-/// The same for the people of hand-overs, right before their claim: what a cycle has read of them may be as old as
-/// `guard.fact_age`.
+/// The same for the people of hand-overs and for who is given access, right before their claim: what a cycle has read of
+/// them may be as old as `guard.fact_age`. What takes access waits for no reading of people.
 async fn keep_unmoved_people(
     clock: &Clock,
     known: &Rested<'_>,
     claim: &mut ClaimRequest,
-    behind: &[Option<Behind>],
+    behind: Vec<Option<Behind>>,
     permit: &Permit,
     refused: &mut Vec<(Admitted, Refusal)>,
 ) -> Vec<PersonRead> {
-    if claim.batch.action != ActionName::Reassign || claim.batch.items.is_empty() {
+    let gives = |item: &Admitted| item.gives_to().is_some();
+    let hands_over = claim.batch.action == ActionName::Reassign;
+    if claim.batch.items.is_empty() || !(hands_over || claim.batch.items.iter().any(gives)) {
         return Vec::new();
     }
-    let read = known.people.read(clock, &claim.batch.items, behind).await;
+    let read = known.people.read(clock, &claim.batch.items, &behind).await;
     let now = clock.now();
     let items = std::mem::take(&mut claim.batch.items);
     let requests = std::mem::take(&mut claim.requests);

@@ -10,7 +10,7 @@ use super::DaemonError;
 use super::core::{Core, Done};
 use super::evaluate::Behind;
 use super::govern::outage_of;
-use super::reread::{Moved, PersonRead, Readers, Rested, keep_unmoved};
+use super::reread::{PersonRead, Readers, Rested, keep_unmoved, keep_unmoved_beneficiaries};
 use super::under_way::{Why, takes_access};
 use crate::dispatch::batch::{Batch, Pick};
 use crate::dispatch::deliver::{Delivered, End, deliver};
@@ -214,15 +214,15 @@ impl Core {
         let anchor = self.anchoring.for_claims();
         self.jobs.spawn(async move {
             let mut claim = claim;
+            let known = Rested {
+                policies: &policies,
+                ledger: &ledger,
+                people: &people,
+            };
             let moved = if old {
-                let known = Rested {
-                    policies: &policies,
-                    ledger: &ledger,
-                    people: &people,
-                };
                 keep_unmoved(&client, &clock, &known, &mut claim, behind, &permit).await
             } else {
-                Moved::default()
+                keep_unmoved_beneficiaries(&clock, &known, &mut claim, &permit).await
             };
             let mut done = SendDone {
                 batch,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::guard::Passed;
-use crate::model::{Action, ActionName, Decision, Kind, ProcessKey, ReadValue, TargetName};
+use crate::model::{Action, ActionName, Decision, Kind, Login, ProcessKey, ReadValue, TargetName};
 
 /// Which queue an admitted act goes to; retries of revokes and disables never wait behind anything else.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -123,6 +123,11 @@ impl Admitted {
     /// Its queue.
     pub fn lane(&self) -> Lane {
         self.lane
+    }
+
+    /// Whom it gives access; `None` where it gives none.
+    pub fn gives_to(&self) -> Option<&Login> {
+        self.passed.gives_to()
     }
 
     /// The time of the oldest reading that the guards' proof rests on, where it rests on any.

@@ -216,6 +216,8 @@ pub struct Passed {
     kind: Kind,
     origin: Timestamp,
     process: Option<ProcessKey>,
+    /// `None`: it gives nobody access.
+    gives_to: Option<Login>,
     facts_from: Option<Timestamp>,
     ends: Timestamp,
     rests: Arc<[ReadValue]>,
@@ -253,6 +255,11 @@ impl Passed {
         self.process.as_ref()
     }
 
+    /// The beneficiary who was read for it, where it gives access.
+    pub fn gives_to(&self) -> Option<&Login> {
+        self.gives_to.as_ref()
+    }
+
     /// The time of the oldest reading that it rests on; `None` where it rests on the list and the
     /// ledger alone. It holds for `guard.fact_age` from then.
     pub fn facts_from(&self) -> Option<Timestamp> {
@@ -284,6 +291,7 @@ impl Passed {
             kind: decision.kind,
             origin,
             process: decision.process.clone(),
+            gives_to: None,
             facts_from: None,
             ends: Timestamp::MAX,
             rests: Arc::default(),
@@ -353,11 +361,14 @@ pub fn check(input: &GuardInput<'_>) -> Result<Passed, Refusal> {
         let since = guard.ask(input)?;
         oldest = oldest.into_iter().chain(since).min();
     }
+    let gives = needs(input.kind, input.action).beneficiary;
+    let beneficiary = input.task.beneficiary.as_ref().filter(|_| gives);
     Ok(Passed {
         task: input.task.id.clone(),
         version: input.version,
         action: but_retries(input.action),
         kind: input.kind,
+        gives_to: beneficiary.cloned(),
         origin: input.origin,
         process: input.task.process.clone(),
         facts_from: oldest.map(|Fresh(at)| at),

@@ -1,5 +1,6 @@
 //! Checks that no policy can switch off (invariants 8 to 11); pure: they refuse with a named reason and never act, log or read a clock.
 
+mod active;
 mod allowed;
 mod assignee;
 mod baseline;
@@ -11,6 +12,7 @@ mod order;
 mod pattern;
 mod stale;
 
+pub use active::still_given;
 pub use assignee::still_takes;
 pub use elder::{Around, Elder, Of, Since, elder};
 pub use input::{

@@ -10,6 +10,7 @@ use crate::model::facts::{AccountView, Person, Sibling, UserStatus};
 use crate::model::standing::{AccountState, EndDate, OfAccount};
 use crate::model::{Kind, Known, ReadValue, Refusal, RefusalReason, TaskStatus};
 
+use super::active::is_active;
 use super::input::{Fresh, GuardInput, needs};
 use super::order::same_row;
 
@@ -60,39 +61,8 @@ pub(super) fn beneficiary(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refus
     let Some(fresh) = input.fresh(as_of) else {
         return unknown(TOO_OLD);
     };
-    match &person.status {
-        UserStatus::Active if odd_end(input).is_some() => {
-            let shown = odd_end(input).unwrap_or_default();
-            let refusal = Refusal::new(RefusalReason::BeneficiaryUnknown, input.task_scope())
-                .with("beneficiary", login)
-                .with("end_date", shown)
-                .with("why", "the End Date is no date that can be read");
-            Err(refusal.for_person())
-        }
-        UserStatus::Active => match ended(input) {
-            // OIG may go on calling him active until somebody has looked
-            Some(end) => Err(
-                Refusal::new(RefusalReason::BeneficiaryNotActive, input.task_scope())
-                    .with("beneficiary", login)
-                    .with("status", person.status.as_str())
-                    .with("end_date", &end.shown)
-                    .for_person(),
-            ),
-            None => Ok(Some(fresh)),
-        },
-        UserStatus::Unknown(_) => unknown("the user's status is a word that nobody has explained"),
-        UserStatus::Disabled | UserStatus::Deleted | UserStatus::NotStarted => {
-            let refusal = Refusal::new(RefusalReason::BeneficiaryNotActive, input.task_scope())
-                .with("beneficiary", login)
-                .with("status", person.status.as_str());
-            // who has not begun will; of who has left somebody must end the task
-            Err(if person.status == UserStatus::NotStarted {
-                refusal
-            } else {
-                refusal.for_person()
-            })
-        }
-    }
+    is_active(input.task_scope(), person, odd_end(input), ended(input))?;
+    Ok(Some(fresh))
 }
 
 /// The person's last day, where it is over.

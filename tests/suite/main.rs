@@ -52,6 +52,7 @@ mod drill_kept;
 mod drill_kinds;
 mod drill_lanes;
 mod drill_leave;
+mod drill_leaver;
 mod drill_left;
 mod drill_limits;
 mod drill_logins;

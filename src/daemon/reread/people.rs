@@ -1,9 +1,9 @@
-//! Reads once more, right before hand-overs are claimed, whom they go to and whom they are taken from, each person once for a batch; who has changed is given nothing, and nothing is taken from whoever is there again.
+//! Reads people once more right before a claim, each once for a batch: of hand-overs whom they go to and whom they are taken from, of what gives access its beneficiary; who has changed is given nothing, and nothing is taken from whoever is there again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::absence::{Presence, Roster, presence};
 use crate::daemon::evaluate::Behind;
@@ -14,7 +14,10 @@ use crate::model::standing::LastDay;
 use crate::model::{
     Action, Clock, Login, Owner, Principal, ReadValue, Refusal, RefusalReason, Scope, UserKey,
 };
-use crate::oig::{Client, OigError};
+use crate::oig::{Client, LOGINS_AT_ONCE, OigError};
+
+/// What gives access and rests on readings no older than this is claimed without a second one.
+const YOUNG: SignedDuration = SignedDuration::from_mins(1);
 
 /// A person as read, and when that was asked.
 pub type PersonRead = (Login, Known<Person>, Timestamp);
@@ -37,7 +40,7 @@ pub(super) struct Read {
 }
 
 impl Readers {
-    /// Reads everybody on whom these hand-overs rest.
+    /// Reads everybody on whom these acts rest.
     pub(super) async fn read(
         &self,
         clock: &Clock,
@@ -50,7 +53,9 @@ impl Readers {
             last_days: BTreeMap::new(),
             logins: BTreeMap::new(),
         };
-        let takers: BTreeSet<Login> = items.iter().filter_map(taker).cloned().collect();
+        let at = read.at;
+        let given = |item| taker(item).or_else(|| given(item, at));
+        let takers: BTreeSet<Login> = items.iter().filter_map(given).cloned().collect();
         let mut all = takers.clone();
         for (item, behind) in items.iter().zip(behind) {
             match behind.as_ref().map(|behind| &behind.owner) {
@@ -94,22 +99,21 @@ impl Readers {
                 .extend(asked.into_iter().map(|of| (of, unread(&error)))),
         }
         let takers: Vec<Login> = takers.into_iter().collect();
-        if takers.is_empty() {
-            return read;
-        }
-        match self.client.last_days(&takers).await {
-            Ok(days) => {
-                let known = |value| Known::Yes {
-                    value,
-                    as_of: read.at,
-                };
-                let days = days.into_iter().map(|(of, day)| (of, known(day)));
-                read.last_days.extend(days);
+        for part in takers.chunks(LOGINS_AT_ONCE) {
+            match self.client.last_days(part).await {
+                Ok(days) => {
+                    let known = |value| Known::Yes {
+                        value,
+                        as_of: read.at,
+                    };
+                    let days = days.into_iter().map(|(of, day)| (of, known(day)));
+                    read.last_days.extend(days);
+                }
+                Err(error) => read.last_days.extend(part.iter().map(|of| {
+                    let why = format!("the End Date could not be read: {error}");
+                    (of.clone(), Known::unknown(why))
+                })),
             }
-            Err(error) => read.last_days.extend(takers.into_iter().map(|of| {
-                let why = format!("the End Date could not be read: {error}");
-                (of, Known::unknown(why))
-            })),
         }
         read
     }
@@ -132,7 +136,7 @@ impl Readers {
         found
     }
 
-    /// Why a hand-over is not what was decided on any more, by what was read of its people.
+    /// Why an act is not what was decided on any more, by what was read of its people.
     pub(super) fn refusal(
         &self,
         item: &Admitted,
@@ -140,6 +144,9 @@ impl Readers {
         read: &Read,
         now: Timestamp,
     ) -> Option<Refusal> {
+        if let Some(login) = given(item, read.at) {
+            return read.still_given(item, login, now).err();
+        }
         let Action::Reassign { to } = item.action() else {
             return None;
         };
@@ -154,10 +161,9 @@ impl Readers {
     }
 
     fn assignee(&self, login: &Login, read: &Read, now: Timestamp) -> Known<AssigneeFact> {
-        let (person, as_of) = match read.people.get(login) {
-            Some(Known::Yes { value, as_of }) => (value.clone(), *as_of),
-            Some(Known::No { why }) => return Known::unknown(format!("{login} {why}")),
-            None => return Known::unknown(format!("{login} was not read again")),
+        let (person, as_of) = match read.person(login) {
+            Known::Yes { value, as_of } => (value, as_of),
+            Known::No { why } => return Known::No { why },
         };
         let away = match self.presence(&person, now) {
             Presence::Here => None,
@@ -166,8 +172,6 @@ impl Readers {
                 return Known::unknown(format!("whether {login} is away: {why}"));
             }
         };
-        let not_shown = || format!("the answer about End Dates does not show {login}");
-        let last_day = read.last_days.get(login).cloned();
         Known::Yes {
             value: AssigneeFact {
                 person,
@@ -175,7 +179,7 @@ impl Readers {
                 // what he has to do is the guards' matter
                 load: 0,
                 unlisted: 0,
-                last_day: last_day.unwrap_or_else(|| Known::unknown(not_shown())),
+                last_day: read.last_day(login),
                 changes: None,
             },
             as_of,
@@ -240,6 +244,25 @@ impl Readers {
 }
 
 impl Read {
+    fn person(&self, login: &Login) -> Known<Person> {
+        match self.people.get(login) {
+            Some(Known::No { why }) => Known::unknown(format!("{login} {why}")),
+            Some(known) => known.clone(),
+            None => Known::unknown(format!("{login} was not read again")),
+        }
+    }
+
+    fn last_day(&self, login: &Login) -> Known<LastDay> {
+        let not_shown = || format!("the answer about End Dates does not show {login}");
+        let last_day = self.last_days.get(login).cloned();
+        last_day.unwrap_or_else(|| Known::unknown(not_shown()))
+    }
+
+    fn still_given(&self, item: &Admitted, to: &Login, now: Timestamp) -> Result<(), Refusal> {
+        let scope = Scope::Task(item.decision().task.clone());
+        guard::still_given(scope, to, &self.person(to), &self.last_day(to), now)
+    }
+
     /// Everybody of whom there is an answer.
     pub(super) fn into_people(self) -> Vec<PersonRead> {
         let at = self.at;
@@ -257,6 +280,13 @@ fn taker(item: &Admitted) -> Option<&Login> {
         } => Some(login),
         _ => None,
     }
+}
+
+/// The beneficiary of what gives access, where what it rests on is not young any more.
+fn given(item: &Admitted, now: Timestamp) -> Option<&Login> {
+    let old = |from| now.duration_since(from) > YOUNG || now < from;
+    item.gives_to()
+        .filter(|_| item.facts_from().is_none_or(old))
 }
 
 /// What policies read of an owner.
