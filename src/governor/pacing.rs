@@ -32,6 +32,17 @@ struct OnTheWay {
     told: u32,
 }
 
+/// What counts into a lane's rate and was sent by another.
+#[derive(Clone, Copy, Debug, Default)]
+struct Beside {
+    /// Items within the span of the rate.
+    used: u32,
+    /// When the first of them falls out of it.
+    until: Option<Timestamp>,
+    /// The most that the lane may take itself, where that is less than the rate.
+    most: Option<u32>,
+}
+
 impl Governor {
     /// How many items the next PUT to the target may hold; at least 1. `unsettled` is how many acts
     /// of this lane on the target were sent and are not read back yet: a target that has proven
@@ -92,10 +103,7 @@ impl Governor {
         if taken >= all && !(lane == Lane::Revoke && way.revokes == 0) {
             return Err(busy(Scope::Global, all, on_the_way));
         }
-        let by_retries = match lane {
-            Lane::Told => self.state.targets.get(target).map(|pace| pace.used(here)),
-            Lane::Revoke | Lane::Usual => None,
-        };
+        let beside = self.beside(here, target, lane);
         let (pace, limits) = self.pace(target, lane);
         pace.settle(here);
         if !pace.has_place(lane, limits) {
@@ -108,12 +116,13 @@ impl Governor {
         let size = pace.size(limits);
         let per_minute = pace.rate(limits);
         let allowed = pace.unread(size, limits);
-        let (mut left, mut more) = pace.rate_left(here, limits);
-        if let Some((used, until)) = by_retries {
-            // what the retries leave of the rate; they wait for nothing of this
-            left = left.saturating_sub(used);
-            more = more.into_iter().chain(until).min();
+        let (own, mut more) = pace.used(here);
+        let mut left = per_minute.saturating_sub(own);
+        left = left.saturating_sub(beside.used);
+        if let Some(most) = beside.most {
+            left = left.min(most.saturating_sub(own));
         }
+        more = more.into_iter().chain(beside.until).min();
         if let Some(pace) = self.state.pace_of(target, lane)
             && let Some(refusal) = gate::breaker_refusal(&self.state, pace, target, now)
         {
@@ -140,6 +149,29 @@ impl Governor {
             return Ok(1);
         }
         Ok(usize::try_from(size.min(left).min(room)).unwrap_or(1))
+    }
+
+    /// What the other machine of the target leaves a lane of their common rate. Retries that take access away wait for
+    /// nothing that is said to OIG alone.
+    fn beside(&self, here: Timestamp, target: &TargetName, lane: Lane) -> Beside {
+        let other = match lane {
+            Lane::Told => self.state.targets.get(target),
+            Lane::Usual => self.state.told.get(target),
+            Lane::Revoke => None,
+        };
+        let Some(other) = other else {
+            return Beside::default();
+        };
+        let (used, until) = other.used(here);
+        // where retries go, half of the rate is theirs: what is said to OIG alone would else take all of it
+        // between two small batches of theirs
+        let half = lane == Lane::Told && (used > 0 || other.in_flight > 0);
+        let per_minute = Self::limits(&self.settings, target).per_minute;
+        Beside {
+            used,
+            until,
+            most: half.then_some((per_minute / 2).max(1)),
+        }
     }
 
     /// Requests on their way, over all targets.

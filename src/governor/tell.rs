@@ -72,8 +72,15 @@ impl Governor {
         let paces = self.state.paces().filter_map(|(target, pace)| {
             pace.next_event(here, Self::limits(&self.settings, target))
         });
+        // the rate is one for both machines of a target: what one has sent falls out for the other too
+        let told = self.state.told.iter().flat_map(|(target, pace)| {
+            let retries = self.state.targets.get(target);
+            let both = [Some(pace), retries].into_iter().flatten();
+            both.filter_map(|pace| pace.used(here).1)
+        });
         let pauses = self.state.pauses.iter().filter_map(|pause| pause.until);
         paces
+            .chain(told)
             .chain(pauses)
             .chain(self.state.server_until)
             .filter(|at| *at > here)
@@ -92,6 +99,10 @@ impl Governor {
     /// Each target's gates, for status and metrics.
     pub fn describe(&self, now: Timestamp) -> Vec<GateView> {
         let here = self.state.peek(now);
+        let told = |target| {
+            let pace = self.state.told.get(target);
+            pace.map_or(0, |pace| pace.used(here).0)
+        };
         let views = self.state.targets.iter().map(|(target, pace)| {
             let limits = Self::limits(&self.settings, target);
             let mut pace = pace.clone();
@@ -103,7 +114,7 @@ impl Governor {
             };
             GateView {
                 target: target.clone(),
-                rate_left: pace.rate_left(here, limits).0,
+                rate_left: pace.rate_left(here, limits).0.saturating_sub(told(target)),
                 breaker: breaker.to_owned(),
                 breaker_until: pace
                     .blocked_until(here)

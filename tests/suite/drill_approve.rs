@@ -444,8 +444,10 @@ async fn holds_that_are_approved_in_a_row_all_go_and_each_act_once() {
     approve(&drill, &held[0]);
     drill.run_for("40m").await;
     assert!(holds(&drill).is_empty(), "{:#?}", holds(&drill));
-    // by the time that they have gone the approvals are used: the same again is another question
+    // nor does a kill bring anything back
     drill.kill_and_restart().await;
+    drill.run_for("20m").await;
+    assert!(holds(&drill).is_empty(), "{:#?}", holds(&drill));
     let back = crate::drill_roster::by_owner(&drill);
     assert_eq!(back.get("user:EVE"), Some(&60), "{back:?}");
     let evidence = drill.judge().await;

@@ -172,3 +172,83 @@ async fn a_server_that_was_never_reached_binds_no_store_and_one_that_was_does() 
     drill.run_for("24h").await;
     drill.judge().await;
 }
+
+/// Work that is handed over, and work that is retried, at one target.
+const BOTH: &str = r#"
+name = "rate"
+seed = 71
+[server]
+list_scope = "everybody"
+[[user]]
+login = "EVE"
+[[target]]
+name = "DESK"
+connector = "ticket"
+[[definition]]
+key = 900
+target = "DESK"
+name = "Manual Grant"
+manual = true
+[[population]]
+target = "DESK"
+accounts = 40
+prefix = "EMP"
+age = "2h"
+owner = ["role:PROV OPERATORS"]
+task = [{ task = "Manual Grant" }]
+[[population]]
+target = "DESK"
+accounts = 40
+prefix = "FOO"
+age = "2h"
+owner = ["role:PROV OPERATORS"]
+task = [{ task = "Create User", kind = "create", failure = "network" }]
+done = []
+"#;
+
+/// The rate is the target's, whatever is sent: hand-overs take what the retries leave of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hand_overs_and_retries_share_the_rate_of_their_target() {
+    let policy = "fn decide(task, facts) { if task.status == \"rejected\" { retry() } else if task.owner_type == \"role\" { reassign(\"user:EVE\") } }\n";
+    let mut drill = Setup::of(BOTH)
+        .file("policies/10-both.rhai", policy)
+        .file(
+            "policies/kinds.toml",
+            include_str!("../../policies/kinds.toml"),
+        )
+        .file(
+            "policies/reasons.toml",
+            include_str!("../../policies/reasons.toml"),
+        )
+        .config("[policy]\nkinds = { \"*/Manual Grant\" = \"grant\" }\ndir = \"policies\"\n[guard]\nassignee_load = 500")
+        .config("[governor]\ncap_share_percent = 100\ncap_reassigns = 1000\ncap_retries = 1000")
+        .config("[governor.default]\nbatch_start = 25\nper_minute = 10")
+        .enforcing()
+        .await;
+    drill.run_for("30m").await;
+    // by its claims: at a stepped clock a request may arrive a minute later
+    let rows = drill.json(&["outcomes", "list", "--limit", "1000", "--json"]);
+    let rows = rows.as_array().expect("rows").iter();
+    let sent: Vec<(Timestamp, bool)> = rows
+        .map(|row| {
+            let at = row["claimed"].as_str().expect("a time");
+            (at.parse().expect("a time"), row["action"] == "reassign")
+        })
+        .collect();
+    let handed = sent.iter().filter(|(_, handed)| *handed).count();
+    let log = drill.log();
+    drill.judged_elsewhere();
+    assert_eq!(handed, 40, "{log}");
+    assert!(sent.len() >= 80, "all are retried as well: {log}");
+    let within = |from: Timestamp| {
+        let minute = |at: &Timestamp| (0..60).contains(&at.duration_since(from).as_secs());
+        sent.iter()
+            .filter(|(at, _)| *at >= from && minute(at))
+            .count()
+    };
+    let most = sent.iter().map(|(at, _)| within(*at)).max();
+    assert!(
+        most.is_some_and(|most| (1..=10).contains(&most)),
+        "{most:?} in a minute"
+    );
+}

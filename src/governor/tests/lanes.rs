@@ -121,12 +121,21 @@ fn revokes_have_a_place_of_their_own_beside_what_is_on_its_way() {
 }
 
 #[test]
-fn it_takes_what_the_retries_leave_of_the_rate_and_they_wait_for_nothing_of_it() {
+fn it_takes_what_the_retries_leave_of_the_rate_and_revokes_wait_for_nothing_of_it() {
     let mut governor = governor();
     governor.sent(at(0), &target(), Lane::Told, 30);
     governor.answered(at(0), &target(), Lane::Told, Answered::default());
     assert_eq!(reason(&mut governor, 1, Lane::Told), Some(R::TargetRate));
-    assert_eq!(reason(&mut governor, 1, Lane::Usual), None);
+    assert_eq!(reason(&mut governor, 1, Lane::Revoke), None);
+    // what else is a retry goes when the minute is over
+    let refused = governor
+        .next_batch(at(1), &target(), Lane::Usual, 0)
+        .expect_err("the minute's are sent");
+    assert_eq!(
+        (refused.reason, refused.until),
+        (R::TargetRate, Some(at(60)))
+    );
+    assert_eq!(reason(&mut governor, 60, Lane::Usual), None);
     let mut governor = started(settings());
     governor.sent(at(0), &target(), Lane::Usual, 30);
     governor.answered(at(0), &target(), Lane::Usual, Answered::default());
@@ -137,4 +146,15 @@ fn it_takes_what_the_retries_leave_of_the_rate_and_they_wait_for_nothing_of_it()
         (refused.reason, refused.until),
         (R::TargetRate, Some(at(60)))
     );
+}
+
+#[test]
+fn where_retries_go_half_of_the_rate_is_theirs() {
+    let mut governor = governor();
+    governor.sent(at(0), &target(), Lane::Usual, 1);
+    governor.answered(at(0), &target(), Lane::Usual, Answered::default());
+    governor.sent(at(0), &target(), Lane::Told, 15);
+    governor.answered(at(0), &target(), Lane::Told, Answered::default());
+    assert_eq!(reason(&mut governor, 1, Lane::Told), Some(R::TargetRate));
+    assert_eq!(reason(&mut governor, 1, Lane::Usual), None);
 }

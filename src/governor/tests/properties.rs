@@ -261,4 +261,49 @@ proptest! {
             }
         }
     }
+
+    /// Retries and what is said to OIG alone share the rate, whenever they ask and however long they are on their way.
+    #[test]
+    fn the_rate_of_a_target_holds_for_all_its_lanes_together(
+        steps in proptest::collection::vec((0..40_i64, 0..3_u8, 0..70_i64, any::<bool>()), 1..120),
+    ) {
+        let mut quick = settings();
+        quick.default.in_flight = 3;
+        quick.default.batch_start = 25;
+        let mut governor = started(quick);
+        let (mut now, mut sent) = (0_i64, Vec::<(i64, Lane, u32)>::new());
+        let mut flying = Vec::<(i64, Lane, u32)>::new();
+        for (by, lane, takes, early) in steps {
+            now += if early { by / 10 } else { by };
+            let lane = [Lane::Revoke, Lane::Usual, Lane::Told][usize::from(lane)];
+            flying.retain(|(ends, lane, items)| {
+                if *ends <= now {
+                    let answer = Answered { items: *items, accepted: *items, ..Answered::default() };
+                    governor.answered(at(now), &target(), *lane, answer);
+                }
+                *ends > now
+            });
+            let before = |of: &[(i64, Lane, u32)], counts: &dyn Fn(Lane) -> bool| {
+                let recent = of.iter().filter(|(at, lane, _)| now - at < 60 && counts(*lane));
+                recent.map(|(_, _, items)| *items).sum::<u32>()
+            };
+            let asked = governor.next_batch(at(now), &target(), lane, 0);
+            // a retry counts from its answer
+            let alone = sent.iter().all(|(at, lane, _)| *lane == Lane::Told || now - at > 200);
+            if lane == Lane::Revoke && alone {
+                prop_assert!(asked.is_ok(), "a revoke waits: {asked:?}");
+            }
+            let Ok(size) = asked else { continue };
+            let items = u32::try_from(size).expect("small");
+            governor.sent(at(now), &target(), lane, items);
+            sent.push((now, lane, items));
+            flying.push((now + takes, lane, items));
+            let all = before(&sent, &|_| true);
+            let retries = before(&sent, &|of| of != Lane::Told);
+            prop_assert!(retries <= 30, "{retries} retries in a minute");
+            if lane != Lane::Revoke {
+                prop_assert!(all <= 30, "{all} in a minute");
+            }
+        }
+    }
 }
