@@ -130,6 +130,11 @@ impl Admitted {
         self.passed.gives_to()
     }
 
+    /// Those members of the role to which it hands work on whom it rests.
+    pub fn members(&self) -> &[Login] {
+        self.passed.members()
+    }
+
     /// The time of the oldest reading that the guards' proof rests on, where it rests on any.
     pub fn facts_from(&self) -> Option<Timestamp> {
         self.passed.facts_from()

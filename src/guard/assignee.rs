@@ -130,6 +130,41 @@ pub fn still_takes(
     there(fact, now, &refusal)
 }
 
+/// The same for a role, by those of its members on whom it rests: each of them is still active and there.
+///
+/// # Errors
+/// The refusal that the guard would answer where the role had nobody else; who else there is the next cycle tells.
+pub fn still_holds(
+    scope: &Scope,
+    to: &Principal,
+    members: &[MemberFact],
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    for MemberFact { login, person } in members {
+        let refusal = |reason| {
+            Refusal::new(reason, scope.clone())
+                .with("assignee", to)
+                .with("member", login)
+                .with("read", "right before it was to be sent")
+        };
+        let unknown = |why: &str| Err(refusal(RefusalReason::AssigneeUnknown).with("why", why));
+        let fact = match person {
+            Known::Yes { value, .. } => value,
+            Known::No { why } => return unknown(why),
+        };
+        if fact.person.login != *login {
+            return unknown("another user was read");
+        }
+        active(&fact.person, &refusal)?;
+        match &fact.last_day {
+            Known::No { why } => return unknown(why),
+            Known::Yes { value, .. } => lasts(value, now, &refusal)?,
+        }
+        there(fact, now, &refusal)?;
+    }
+    Ok(())
+}
+
 /// Why the person who was read may be another one than who is meant.
 fn another(fact: &AssigneeFact, key: Option<&UserKey>, login: &Login) -> Option<&'static str> {
     if fact.person.login != *login {
@@ -206,9 +241,17 @@ fn member(input: &GuardInput<'_>, member: &MemberFact) -> Member {
     }
 }
 
-/// What it rests on of a role's members, as many of them as are needed: the time of the oldest reading, and the first
-/// end of what those readings say; `None` where there are too few.
-fn enough(input: &GuardInput<'_>, members: &[MemberFact]) -> Option<(Fresh, Timestamp)> {
+/// What it rests on of a role's members, as many of them as are needed.
+struct Enough<'a> {
+    /// The time of the oldest reading.
+    oldest: Fresh,
+    /// The first end of what those readings say.
+    end: Timestamp,
+    logins: Vec<&'a Login>,
+}
+
+/// `None` where there are too few.
+fn enough<'a>(input: &GuardInput<'_>, members: &'a [MemberFact]) -> Option<Enough<'a>> {
     let fit = members.iter().filter_map(|one| {
         let Member::Fit(fresh) = member(input, one) else {
             return None;
@@ -224,17 +267,33 @@ fn enough(input: &GuardInput<'_>, members: &[MemberFact]) -> Option<(Fresh, Time
         2
     };
     // those that were read last, and of these those that last longest
-    let mut read: Vec<(Fresh, Timestamp)> = fit.into_values().collect();
+    let mut read: Vec<((Fresh, Timestamp), &Login)> =
+        fit.into_iter().map(|(login, of)| (of, login)).collect();
     read.sort_unstable();
     let needed = &read[read.len().checked_sub(wanted)?..];
-    let first = needed.iter().map(|(_, end)| *end).min()?;
-    Some((needed.first()?.0, first))
+    Some(Enough {
+        oldest: needed.first()?.0.0,
+        end: needed.iter().map(|((_, end), _)| *end).min()?,
+        logins: needed.iter().map(|(_, login)| *login).collect(),
+    })
 }
 
 /// When the members of the role that a task is to be handed to are too few by what is known.
 pub(super) fn members_end(input: &GuardInput<'_>) -> Option<Timestamp> {
     let members = input.members?.value()?;
-    enough(input, members).map(|(_, end)| end)
+    enough(input, members).map(|enough| enough.end)
+}
+
+/// The members on whom a hand-over to a role rests.
+pub(super) fn rests_on(input: &GuardInput<'_>) -> Option<Box<[Login]>> {
+    let Action::Reassign {
+        to: Principal::Role { .. },
+    } = input.action
+    else {
+        return None;
+    };
+    let enough = enough(input, input.members?.value()?)?;
+    Some(enough.logins.into_iter().cloned().collect())
 }
 
 /// At least one member can do the work: active, present and not the beneficiary. What a role holds
@@ -264,8 +323,8 @@ fn role(
         .filter(|(_, state)| matches!(state, Member::Fit(_)))
         .map(|(one, _)| &one.login)
         .collect();
-    if let Some((last_needed, _)) = enough(input, members) {
-        return Ok(list.min(last_needed));
+    if let Some(enough) = enough(input, members) {
+        return Ok(list.min(enough.oldest));
     }
     let not_read = count(&|one| *one == Member::Unknown);
     if not_read > 0 {

@@ -218,6 +218,8 @@ pub struct Passed {
     process: Option<ProcessKey>,
     /// `None`: it gives nobody access.
     gives_to: Option<Login>,
+    /// `None`: it goes to no role.
+    members: Option<Box<[Login]>>,
     facts_from: Option<Timestamp>,
     ends: Timestamp,
     rests: Arc<[ReadValue]>,
@@ -260,6 +262,11 @@ impl Passed {
         self.gives_to.as_ref()
     }
 
+    /// Those members of the role to which it hands work on whom it rests.
+    pub fn members(&self) -> &[Login] {
+        self.members.as_deref().unwrap_or_default()
+    }
+
     /// The time of the oldest reading that it rests on; `None` where it rests on the list and the
     /// ledger alone. It holds for `guard.fact_age` from then.
     pub fn facts_from(&self) -> Option<Timestamp> {
@@ -292,6 +299,7 @@ impl Passed {
             origin,
             process: decision.process.clone(),
             gives_to: None,
+            members: None,
             facts_from: None,
             ends: Timestamp::MAX,
             rests: Arc::default(),
@@ -369,6 +377,7 @@ pub fn check(input: &GuardInput<'_>) -> Result<Passed, Refusal> {
         action: but_retries(input.action),
         kind: input.kind,
         gives_to: beneficiary.cloned(),
+        members: assignee::rests_on(input),
         origin: input.origin,
         process: input.task.process.clone(),
         facts_from: oldest.map(|Fresh(at)| at),

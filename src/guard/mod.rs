@@ -13,7 +13,7 @@ mod pattern;
 mod stale;
 
 pub use active::still_given;
-pub use assignee::still_takes;
+pub use assignee::{still_holds, still_takes};
 pub use elder::{Around, Elder, Of, Since, elder};
 pub use input::{
     AssigneeFact, GuardInput, GuardNeeds, MemberFact, Passed, check, check_all, guard_names, needs,

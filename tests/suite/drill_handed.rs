@@ -224,3 +224,55 @@ async fn work_that_is_given_back_is_no_other_world() {
     assert!(!log.contains("nothing is sent:"), "{log}");
     drill.judged_elsewhere();
 }
+
+/// A role with one active member, to which the work of somebody who has left goes, one item a minute.
+const ROLE: &str = r#"
+name = "members"
+seed = 74
+[server]
+list_scope = "everybody"
+[[role]]
+name = "FULFIL"
+members = ["MEM", "GONE"]
+[[user]]
+login = "MEM"
+[[user]]
+login = "GONE"
+status = "Disabled"
+[[user]]
+login = "OWNER"
+status = "Disabled"
+[[target]]
+name = "DESK"
+connector = "ticket"
+[[population]]
+target = "DESK"
+accounts = 12
+prefix = "EMP"
+age = "2h"
+owner = ["user:OWNER"]
+task = [{ task = "Manual Grant" }]
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_whose_last_member_is_disabled_while_it_waits_in_the_queue_is_handed_nothing() {
+    let mut drill = Setup::of(ROLE)
+        .config(POLICY)
+        .config("fulfilment_roles = { \"*\" = \"FULFIL\" }")
+        .config("[governor]\ncap_share_percent = 100\ncap_reassigns = 100\n[governor.default]\nper_minute = 1")
+        .enforcing()
+        .await;
+    drill.run_for("3m").await;
+    let begun = handed(&drill);
+    assert!((1..6).contains(&begun), "{begun} were handed on");
+    becomes(&drill, "MEM", "Disabled").await;
+    drill.run_for("30m").await;
+    let (after, log) = (handed(&drill), drill.log());
+    // somebody else will do
+    becomes(&drill, "GONE", "Active").await;
+    drill.run_for("2h").await;
+    let in_the_end = handed(&drill);
+    drill.judged_elsewhere();
+    assert_eq!(after, begun, "{log}");
+    assert_eq!(in_the_end, 12);
+}

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::absence::{Presence, Roster, presence};
 use crate::daemon::evaluate::Behind;
 use crate::governor::Admitted;
-use crate::guard::{self, AssigneeFact};
+use crate::guard::{self, AssigneeFact, MemberFact};
 use crate::model::facts::{Known, Person};
 use crate::model::standing::LastDay;
 use crate::model::{
@@ -55,7 +55,9 @@ impl Readers {
         };
         let at = read.at;
         let given = |item| taker(item).or_else(|| given(item, at));
-        let takers: BTreeSet<Login> = items.iter().filter_map(given).cloned().collect();
+        let members = items.iter().flat_map(Admitted::members);
+        let takers = items.iter().filter_map(given).chain(members);
+        let takers: BTreeSet<Login> = takers.cloned().collect();
         let mut all = takers.clone();
         for (item, behind) in items.iter().zip(behind) {
             match behind.as_ref().map(|behind| &behind.owner) {
@@ -154,6 +156,9 @@ impl Readers {
         if let Some(refusal) = owner.and_then(|owner| self.owner_moved(item, owner, read, now)) {
             return Some(refusal);
         }
+        if let Some(refusal) = self.members_moved(item, to, read, now) {
+            return Some(refusal);
+        }
         let login = taker(item)?;
         let scope = Scope::Task(item.decision().task.clone());
         let fact = self.assignee(login, read, now);
@@ -184,6 +189,23 @@ impl Readers {
             },
             as_of,
         }
+    }
+
+    /// Whether those of a role on whom it rests are still there.
+    fn members_moved(
+        &self,
+        item: &Admitted,
+        to: &Principal,
+        read: &Read,
+        now: Timestamp,
+    ) -> Option<Refusal> {
+        let members = item.members().iter().map(|login| MemberFact {
+            login: login.clone(),
+            person: self.assignee(login, read, now),
+        });
+        let members: Vec<MemberFact> = members.collect();
+        let scope = Scope::Task(item.decision().task.clone());
+        guard::still_holds(&scope, to, &members, now).err()
     }
 
     fn presence(&self, person: &Person, now: Timestamp) -> Presence {
