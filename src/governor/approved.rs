@@ -74,7 +74,7 @@ impl Governor {
 
 impl Hold {
     /// As it is stored: what has left may be claimed by the time that it is read again.
-    pub(super) fn to_store(&mut self) {
+    pub(super) fn count_as_used(&mut self) {
         for task in std::mem::take(&mut self.leaving) {
             self.uses(&task);
         }

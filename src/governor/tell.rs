@@ -92,7 +92,7 @@ impl Governor {
     /// The memory, to be stored.
     pub fn state(&self) -> GovernorState {
         let mut state = self.state.clone();
-        state.holds.iter_mut().for_each(Hold::to_store);
+        state.holds.iter_mut().for_each(Hold::count_as_used);
         state
     }
 
