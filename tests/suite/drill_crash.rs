@@ -211,7 +211,7 @@ async fn killed_again_and_again_at_any_point() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_in_the_middle_of_each_of_the_first_puts() {
     // the answer comes long after the retry was carried out
-    let slow = LENIENT.replace("name = \"AD\"", "name = \"AD\"\ncall_ms = 400");
+    let slow = LENIENT.replace("name = \"AD\"", "name = \"AD\"\ncall_ms = 1500");
     assert_ne!(slow, LENIENT);
     let mut drill = Setup::of(&slow)
         .config("[governor.default]\nbatch_max = 1")

@@ -232,14 +232,20 @@ fn time_of(row: &Value) -> Timestamp {
     text.parse().expect("a timestamp")
 }
 
-/// How old the people's last reading was at the last write.
+/// How old the accounts' last reading was at the last write; people are read once more right before it.
 fn age_of_facts(drill: &Drill) -> SignedDuration {
-    let people = times(drill, "people");
+    let of_account = |row: &&Value| {
+        row["path"]
+            .as_str()
+            .is_some_and(|at| at.contains("/provprocesses/"))
+    };
+    let accounts = since(drill, 0, "read");
+    let accounts: Vec<Timestamp> = accounts.iter().filter(of_account).map(time_of).collect();
     let Some(put) = times(drill, "put").pop() else {
         return SignedDuration::ZERO;
     };
-    let read = people.iter().filter(|read| **read <= put).max();
-    put.duration_since(*read.expect("somebody was read before"))
+    let read = accounts.iter().filter(|read| **read <= put).max();
+    put.duration_since(*read.expect("an account was read before"))
 }
 
 /// A slow target: most of what is queued waits for minutes. A cycle that comes while the facts still
