@@ -88,7 +88,7 @@ fn may_hide(text: &str) -> bool {
             let head = bytes.get(at..at + sign.len());
             head.is_some_and(|head| head.eq_ignore_ascii_case(sign.as_bytes()))
         };
-        signs.iter().any(|sign| begins(&sign))
+        signs.iter().any(begins)
     };
     bytes.iter().enumerate().any(is_sign)
 }
