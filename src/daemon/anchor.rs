@@ -66,6 +66,9 @@ pub fn settled(settings: &AuditSettings) -> AuditSettings {
 /// How long the daemon waits at its start and at its end for the file (wall time).
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long a request waits at most until the anchor of its claims is in the file (wall time); the next ones go without.
+const BEFORE_SENDING: Duration = Duration::from_secs(1);
+
 /// So often claims are anchored at most (domain time).
 const CLAIMS_EVERY: SignedDuration = SignedDuration::from_mins(1);
 
@@ -202,8 +205,9 @@ struct Pace {
 }
 
 impl ForClaims {
-    /// Notes the head where it is time for it, and never waits for the file; else the claims stay owed, and
-    /// [`Core::anchor_when_due`] notes them later.
+    /// Notes the head where it is time for it; else the claims stay owed, and [`Core::anchor_when_due`] notes them later.
+    /// Waits a moment until it is in the file: what is sent then was told by an anchor before, whenever the daemon is
+    /// killed, so that a copy of the store from before this run is noticed.
     ///
     /// # Errors
     /// The ledger has failed.
@@ -216,6 +220,8 @@ impl ForClaims {
             let anchor = Anchor::of(&head, now, self.keys.signing());
             said(&anchor);
             file.append(anchor);
+            // a disk that does not answer holds up one request for this moment: while it owes one, none is due
+            let _ = tokio::time::timeout(BEFORE_SENDING, file.settled()).await;
         }
         Ok(())
     }

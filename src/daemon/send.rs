@@ -277,11 +277,12 @@ impl Core {
                         }
                     }
                     if let Some(batch) = batch.filter(|_| done.failed.is_none()) {
-                        // beside the PUT: no claim waits for another file
-                        let sent = deliver(&client, &clock, batch);
-                        let noted = anchor.note(&ledger, &clock);
-                        let (noted, mut delivered) = tokio::join!(noted, sent);
-                        done.failed = noted.err();
+                        // a ledger that has failed sends nothing more; the claims stay open, and are read first
+                        if let Err(error) = anchor.note(&ledger, &clock).await {
+                            done.failed = Some(error);
+                            return Done::Sent(Box::new(done));
+                        }
+                        let mut delivered = deliver(&client, &clock, batch).await;
                         if action == ActionName::Retry {
                             read_reasons(&policies, &mut delivered.receipts);
                         }
