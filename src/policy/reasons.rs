@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::diagnostic::Diagnostic;
-use super::first::First;
+use super::first::{First, compiled};
 use super::kinds::toml_finding;
 use crate::model::Task;
 
@@ -41,13 +41,6 @@ pub struct Class {
     pub pattern: Option<Arc<str>>,
 }
 
-fn compiles(pattern: &str) -> Result<(), regex::Error> {
-    regex::bytes::RegexBuilder::new(pattern)
-        .unicode(false)
-        .build()
-        .map(|_| ())
-}
-
 /// A compiled table.
 #[derive(Debug)]
 pub struct ReasonTable {
@@ -61,41 +54,40 @@ impl ReasonTable {
     pub fn compile(file: &str, source: &str) -> Result<Self, Vec<Diagnostic>> {
         let table: RawTable =
             toml::from_str(source).map_err(|e| vec![toml_finding(file, source, &e)])?;
-        let mut findings = Vec::new();
         let mut patterns = Vec::new();
+        let mut spans = Vec::new();
         let mut rows = Vec::new();
         for class in table.class {
             let name: Arc<str> = Arc::from(class.name.as_str());
             if class.name == "unknown" {
-                findings.push(Diagnostic::file(
+                return Err(vec![Diagnostic::file(
                     file,
                     "the class `unknown` is what is left over and can't have patterns",
-                ));
+                )]);
             }
             for pattern in class.patterns {
-                if let Err(error) = compiles(pattern.get_ref()) {
-                    findings.push(
-                        Diagnostic::file(file, format!("not a regular expression: {error}"))
-                            .at_offset(source, pattern.span().start),
-                    );
-                    continue;
-                }
                 rows.push(Class {
                     name: Arc::clone(&name),
                     retryable: class.retryable,
                     pattern: Some(Arc::from(pattern.get_ref().as_str())),
                 });
+                spans.push(pattern.span());
                 patterns.push(pattern.into_inner());
             }
         }
-        if !findings.is_empty() {
-            return Err(findings);
-        }
-        let patterns = First::compile(&patterns).map_err(|e| {
-            vec![Diagnostic::file(
-                file,
-                format!("patterns don't compile: {e}"),
-            )]
+        let patterns = First::compile(&patterns).map_err(|all| {
+            // which one it is, by compiling each
+            let each = patterns.iter().zip(&spans).filter_map(|(pattern, span)| {
+                let error = compiled(pattern).err()?;
+                let what = format!("not a regular expression: {error}");
+                Some(Diagnostic::file(file, what).at_offset(source, span.start))
+            });
+            let mut findings: Vec<Diagnostic> = each.collect();
+            if findings.is_empty() {
+                let what = format!("patterns don't compile: {all}");
+                findings.push(Diagnostic::file(file, what));
+            }
+            findings
         })?;
         Ok(Self {
             patterns,
@@ -110,13 +102,17 @@ impl ReasonTable {
 
     /// The class of a text.
     pub fn class_of(&self, text: &str) -> Class {
-        let bytes = text.as_bytes();
-        let bytes = bytes.get(..MOST_BYTES).unwrap_or(bytes);
-        self.patterns
-            .of(bytes)
-            .and_then(|at| self.rows.get(at))
-            .unwrap_or(&self.unknown)
-            .clone()
+        self.class_at(self.patterns.of(looked_at(text)))
+    }
+
+    /// The same, for texts that are few and unlike each other.
+    pub fn class_of_one(&self, text: &str) -> Class {
+        self.class_at(self.patterns.one_by_one(looked_at(text)))
+    }
+
+    fn class_at(&self, at: Option<usize>) -> Class {
+        let row = at.and_then(|at| self.rows.get(at));
+        row.unwrap_or(&self.unknown).clone()
     }
 
     /// The class of a task: by its reason, and where that says nothing by its response code.
@@ -127,6 +123,11 @@ impl ReasonTable {
         }
         self.class_of(task.response.as_deref().unwrap_or(""))
     }
+}
+
+fn looked_at(text: &str) -> &[u8] {
+    let bytes = text.as_bytes();
+    bytes.get(..MOST_BYTES).unwrap_or(bytes)
 }
 
 #[cfg(test)]
@@ -156,5 +157,20 @@ mod tests {
             "[[class]]\nname = \"x\"\nretryable = true\npatterns = [\n  'ok',\n  '(oops',\n]\n";
         let findings = ReasonTable::compile("reasons.toml", source).expect_err("refused");
         assert_eq!(findings[0].line, Some(6));
+    }
+
+    /// Cases are classed pattern by pattern, and tasks by the automaton: what the cases show holds for tasks.
+    #[test]
+    fn both_ways_give_every_shipped_case_the_same_class() {
+        let table = include_str!("../../policies/reasons.toml");
+        let table = ReasonTable::compile("reasons.toml", table).expect("compiles");
+        let cases: toml::Table =
+            toml::from_str(include_str!("../../policies/reasons.test.toml")).expect("cases");
+        let cases = cases["case"].as_array().expect("cases");
+        assert!(cases.len() > 100);
+        for case in cases {
+            let text = case["text"].as_str().expect("a text");
+            assert_eq!(table.class_of(text), table.class_of_one(text), "{text}");
+        }
     }
 }

@@ -223,7 +223,7 @@ impl TrialReport {
     }
 
     fn reason(&mut self, set: &PolicySet, line: usize, case: &case::ReasonCase) {
-        let class = set.reasons().class_of(&case.text);
+        let class = set.reasons().class_of_one(&case.text);
         let class_right = *class.name == *case.class;
         let score = if case.held_out {
             &mut self.held_out
