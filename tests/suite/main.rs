@@ -34,6 +34,7 @@ mod drill_broken;
 mod drill_bucket;
 mod drill_caps;
 mod drill_clock;
+mod drill_copied;
 mod drill_crash;
 mod drill_doubt;
 mod drill_elder;
