@@ -48,6 +48,7 @@ mod probed;
 mod propose;
 mod queued;
 mod rebind;
+mod reasons;
 mod recall;
 mod rejected;
 mod reload;

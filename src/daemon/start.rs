@@ -403,6 +403,7 @@ pub(super) async fn assemble(
         governor,
         anchoring,
         absences: Absences::of(&settings),
+        reasons: Default::default(),
         memory: Some(Box::new(Memory::default())),
         queues: Queues::default(),
         queued_from: None,

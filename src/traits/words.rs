@@ -201,7 +201,7 @@ fn list(out: &mut Out, traits: &Traits, server_zone: &str) {
             false => reasons.join(", "),
         },
         if reasons.is_empty() {
-            "why a task failed can't be told from the list: policies that go by the class of its reason leave all of them alone, the shipped ones among them"
+            "why a task failed can't be told from the list: `run` reads each failed task by itself for it, 100 in a cycle at most (a quarter of server.reads_per_minute), what takes access and the oldest first; until its turn the shipped policies leave a task alone"
         } else {
             "policies tell by it what may heal by itself"
         },

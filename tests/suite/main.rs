@@ -76,6 +76,7 @@ mod drill_person;
 mod drill_poison;
 mod drill_probed;
 mod drill_real;
+mod drill_reasonless;
 mod drill_recall;
 mod drill_record;
 mod drill_released;
