@@ -152,7 +152,9 @@ pub async fn read(
         if !wants(task) {
             continue;
         }
-        let attempts = bench.ledger.read(|index| index.attempts_print(state.lineage));
+        let attempts = bench
+            .ledger
+            .read(|index| index.attempts_print(state.lineage));
         let of = of(task, attempts);
         match bench.reasons.told(&task.id, of) {
             Some(told) => {
@@ -290,10 +292,22 @@ mod tests {
         for (tasks, listed, none) in [
             (vec![], 0, false),
             (vec![pending()], 1, false),
-            (vec![failed("1", None), failed("2", Some(" ")), pending()], 3, true),
-            (vec![failed("1", None), failed("2", Some("timed out"))], 2, false),
+            (
+                vec![failed("1", None), failed("2", Some(" ")), pending()],
+                3,
+                true,
+            ),
+            (
+                vec![failed("1", None), failed("2", Some("timed out"))],
+                2,
+                false,
+            ),
             // the second one was read by its id
-            (vec![failed("1", None), failed("2", Some("timed out"))], 1, true),
+            (
+                vec![failed("1", None), failed("2", Some("timed out"))],
+                1,
+                true,
+            ),
         ] {
             let tasks = list(tasks);
             assert_eq!(lists_none(&tasks, listed), none, "{tasks:?}");

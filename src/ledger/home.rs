@@ -113,7 +113,9 @@ impl Home {
         let machine = self.machines.first()?;
         let other = !known.machines.is_empty() && !known.machines.contains(machine);
         other.then(|| {
-            format!("{COPIED}, or was moved: it was last opened on another machine (by /etc/machine-id)")
+            format!(
+                "{COPIED}, or was moved: it was last opened on another machine (by /etc/machine-id)"
+            )
         })
     }
 
@@ -264,7 +266,10 @@ mod tests {
             // where the moment is not told, the number has to do
             (home(made(7, None), file, &["a"]), None),
             (home(made(9, None), file, &["a"]), Some("made anew")),
-            (home(dir, made(8, Some(300)), &["a"]), Some("put there anew")),
+            (
+                home(dir, made(8, Some(300)), &["a"]),
+                Some("put there anew"),
+            ),
             (home(dir, file, &["b"]), None),
             (home(dir, file, &[]), None),
             (home(dir, file, &["c"]), Some("another machine")),

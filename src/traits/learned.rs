@@ -297,7 +297,10 @@ mod tests {
         let mut vain = learned(None);
         vain.unanswered_ms = Some(600_000);
         let vain = vain.after(Some(&slow));
-        assert_eq!((vain.slowest(), vain.in_vain()), (Some((900, 3)), Some(600_000)));
+        assert_eq!(
+            (vain.slowest(), vain.in_vain()),
+            (Some((900, 3)), Some(600_000))
+        );
         let fast = learned(Some(40)).after(Some(&vain));
         assert_eq!(fast.in_vain(), Some(600_000));
         assert_eq!(learned(Some(700_000)).after(Some(&fast)).in_vain(), None);

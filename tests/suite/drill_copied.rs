@@ -60,7 +60,11 @@ async fn a_copy_beside_its_anchors_starts_in_observe_and_a_moved_store_goes_on()
     let rewound = held(&drill, "copied");
     let why = rewound["restored"].as_str().unwrap_or_default();
     assert!(why.contains("another directory"), "{rewound}");
-    assert_eq!(held(&drill, "store"), Value::Null, "the store itself is none");
+    assert_eq!(
+        held(&drill, "store"),
+        Value::Null,
+        "the store itself is none"
+    );
     for dir in [&store, &anchors] {
         fs::remove_dir_all(dir).expect("removed");
     }

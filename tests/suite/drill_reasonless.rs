@@ -49,7 +49,11 @@ async fn a_list_without_reasons_heals_all_the_same() {
     drill.approve_backlog();
     drill.run_for("6h").await;
     assert_eq!(drill.count("healed"), 14, "{}", drill.log());
-    assert!(drill.log().contains("the list shows no reason of any failed task"));
+    assert!(
+        drill
+            .log()
+            .contains("the list shows no reason of any failed task")
+    );
     drill.judge().await;
 }
 

@@ -184,7 +184,10 @@ async fn one_retry_with_consent_shows_how_lineages_continue_here() {
         // a later probe keeps it, and says what it means
         let probed = house.done(&["probe"]);
         // by time alone it would be 80 of the slow ones and 200,000 of those that were answered in a millisecond
-        assert!(probed.contains("largest safe batch: at most 25"), "{probed}");
+        assert!(
+            probed.contains("largest safe batch: at most 25"),
+            "{probed}"
+        );
         let one_line = probed.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(one_line.contains("rests on one answer"), "{probed}");
         assert!(

@@ -55,7 +55,10 @@ pub fn take_on(scenario: &mut Scenario, probed: &Traits) -> Vec<String> {
         };
         like.no_notes = !rows.fields.iter().any(is_note);
         let shows = |end: &str| {
-            let mut names = rows.fields.iter().map(|field| field.name.to_ascii_lowercase());
+            let mut names = rows
+                .fields
+                .iter()
+                .map(|field| field.name.to_ascii_lowercase());
             names.any(|name| name.ends_with(end))
         };
         like.list_no_dates = !shows("creation date");

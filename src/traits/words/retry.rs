@@ -46,7 +46,9 @@ pub(super) fn retry(out: &mut Out, retry: &RetryTrait, limits: &Limits<'_>) {
     let fits = room / ms.saturating_add(1);
     let most = u64::from(limits.batch_max);
     let seen = if fits > most {
-        format!("at most {most}, the limit (governor.default.batch_max): by the answers' time more would fit; {rests}")
+        format!(
+            "at most {most}, the limit (governor.default.batch_max): by the answers' time more would fit; {rests}"
+        )
     } else {
         format!("{fits} by time: {room} ms (governor.default.batch_time) / {ms} ms; {rests}")
     };
