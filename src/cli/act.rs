@@ -92,7 +92,9 @@ pub enum LoginCommand {
 /// A friendly duration on the command line.
 pub fn duration(text: &str) -> Result<SignedDuration, String> {
     parse_duration(text).ok_or_else(|| {
-        if text.trim_start().starts_with('-') {
+        if text.starts_with("--") {
+            "the span is missing before the next option; write one such as 30m, 2h or 400d"
+        } else if text.trim_start().starts_with('-') {
             "a span has no sign: write how long it lasts, such as 30m, 2h or 400d"
         } else if is_too_long(text) {
             "longer than some thousand years, which can't be counted; write less, such as 30m, 2h or 400d"
