@@ -7,7 +7,7 @@ use crate::drill::{Drill, Setup};
 /// A target that has come back, and a list that does not say what failed.
 fn world(accounts: u32, list_reason: &str) -> String {
     format!(
-        "name = \"reasonless\"\nseed = 17\n[traits]\n{list_reason}\n[[target]]\nname = \"AD\"\n[[population]]\ntarget = \"AD\"\naccounts = {accounts}\ntask = [{{ task = \"Telephone Updated\", failure = \"network\" }}]\n[[population]]\ntarget = \"AD\"\naccounts = 2\ntask = [{{ task = \"Disable User\", failure = \"network\" }}]\n"
+        "name = \"reasonless\"\nseed = 17\n[traits]\n{list_reason}\n[[target]]\nname = \"AD\"\n[[population]]\ntarget = \"AD\"\naccounts = {accounts}\ntask = [{{ task = \"Telephone Updated\", failure = \"network\" }}]\n[[target]]\nname = \"HR\"\n[[population]]\ntarget = \"HR\"\naccounts = 2\ntask = [{{ task = \"Disable User\", failure = \"network\" }}]\n"
     )
 }
 
