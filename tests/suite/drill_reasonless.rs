@@ -37,7 +37,7 @@ async fn a_list_without_reasons_heals_all_the_same() {
     assert_eq!(items.iter().filter(waits).count(), 4, "{items:#?}");
     let disables = |item: &&Value| item["kind"] == "disable";
     let disables: Vec<&Value> = items.iter().filter(disables).collect();
-    assert!(disables.len() == 2 && disables.iter().all(|item| retried(item)));
+    assert!(disables.len() == 2 && disables.iter().all(retried));
     let left = items.iter().find(waits).expect("one waits");
     let task = left["task"].as_str().expect("an id").to_owned();
     // who asks about it alone has it read
