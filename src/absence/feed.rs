@@ -102,6 +102,15 @@ pub enum FeedProblem {
 }
 
 impl FeedProblem {
+    /// What tells one problem from another, whatever it counts meanwhile.
+    pub fn sort(&self) -> String {
+        match self {
+            Self::TooOld { .. } => "too old".to_owned(),
+            Self::Silent { .. } => "does not answer".to_owned(),
+            other => other.to_string(),
+        }
+    }
+
     /// Why nothing is known by the file, for who asks about one task; the whole is in `status`.
     fn in_short(&self) -> String {
         match self {

@@ -119,6 +119,12 @@ impl Roster {
         rows.filter_map(|row| Some((row.stand_in.as_ref()?, row.place.as_str())))
     }
 
+    /// Whom the rows name as stand-ins, whenever that is, with their places.
+    pub fn all_stand_ins(&self) -> impl Iterator<Item = (&Login, &str)> {
+        let rows = self.rows.values().flatten();
+        rows.filter_map(|row| Some((row.stand_in.as_ref()?, row.place.as_str())))
+    }
+
     /// The absence that holds at `now`, the one that lasts longest where there are several.
     pub fn absence(&self, login: &Login, now: Timestamp) -> Option<Absence> {
         let row = self

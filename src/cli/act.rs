@@ -19,7 +19,7 @@ pub struct ApproveArgs {
     #[command(flatten)]
     vote: VoteArgs,
     /// Of an old backlog (baseline:TARGET), release only tasks that are not older, e.g. 30d
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]
     max_age: Option<SignedDuration>,
     /// Consent, of baseline:TARGET: how many tasks of the old backlog this may release
     #[arg(long, value_name = "TASKS")]
@@ -68,7 +68,7 @@ pub struct PauseArgs {
     #[arg(long, value_name = "TEXT")]
     why: String,
     /// End the pause by itself after this, e.g. 2h
-    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]
     lasting: Option<SignedDuration>,
     /// Pause also what was never seen, because it is still to come
     #[arg(long)]
@@ -92,7 +92,11 @@ pub enum LoginCommand {
 /// A friendly duration on the command line.
 pub fn duration(text: &str) -> Result<SignedDuration, String> {
     parse_duration(text).ok_or_else(|| {
-        if is_too_long(text) {
+        if text.starts_with("--") {
+            "the span is missing before the next option; write one such as 30m, 2h or 400d"
+        } else if text.trim_start().starts_with('-') {
+            "a span has no sign: write how long it lasts, such as 30m, 2h or 400d"
+        } else if is_too_long(text) {
             "longer than some thousand years, which can't be counted; write less, such as 30m, 2h or 400d"
         } else {
             "write a number with a unit, such as 30m, 2h or 400d; months and years are no fixed spans"

@@ -29,7 +29,7 @@ pub struct ReleaseArgs {
     /// The target, as `provtaskd baseline show` has it
     target: String,
     /// Release only tasks that are not older, e.g. 3d: all that are younger go with them
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]
     max_age: Option<SignedDuration>,
     /// Why; it is recorded
     #[arg(long, value_name = "TEXT", alias = "reason")]

@@ -494,6 +494,14 @@ fn absences(settings: &Settings) -> Vec<Finding> {
         let hint = "the first of them in the file is asked first; leave the right one";
         warning(shown.join(what).display().to_string(), hint)
     });
+    let unasked = roster
+        .value()
+        .map(|roster| daemon::not_to_be_asked_for(roster));
+    let unasked = unasked.into_iter().flatten().map(|place| {
+        let what = format!("{place}: OIG can't be asked for a user of the name that stands as stand-in: it holds a quote, `::`, AND or OR");
+        let hint = "write a User Login as OIG has it; until then nobody is handed that work by the row";
+        warning(shown.join(what).display().to_string(), hint)
+    });
     let problems = problems.into_iter().map(|problem| {
         let text = problem.to_string();
         match problem {
@@ -512,5 +520,5 @@ fn absences(settings: &Settings) -> Vec<Finding> {
             ),
         }
     });
-    problems.chain(doubled).collect()
+    problems.chain(doubled).chain(unasked).collect()
 }

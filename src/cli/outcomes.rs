@@ -83,7 +83,7 @@ pub struct FilterArgs {
     #[arg(long)]
     task: Option<String>,
     /// Only attempts of the last so long, e.g. 24h
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]
     within: Option<SignedDuration>,
 }
 

@@ -51,7 +51,7 @@ pub struct ProbeArgs {
     #[arg(long, value_name = "TEXT", requires = "retry_one")]
     why: Option<String>,
     /// How long --retry-one waits for the end
-    #[arg(long, value_name = "SPAN", default_value = "10m", value_parser = duration)]
+    #[arg(long, value_name = "SPAN", default_value = "10m", value_parser = duration, allow_hyphen_values = true)]
     wait: SignedDuration,
 }
 

@@ -105,7 +105,7 @@ pub struct RehearseArgs {
 #[derive(Debug, Args)]
 pub struct RetentionArgs {
     /// Only work in which nothing has happened for so long, e.g. 400d
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]
     older_than: SignedDuration,
     /// Where the records are written to, as they were, before anything is taken out of them
     #[arg(long, value_name = "FILE")]

@@ -327,6 +327,9 @@ pub struct TargetRow {
     pub in_vain: u64,
     /// `closed`, `open until …`, `probing`.
     pub breaker: String,
+    /// The same of notes, hand-overs and answers, which have one of their own; `None` where it is closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told_breaker: Option<String>,
     /// The size of its next batch, as learned so far.
     #[serde(default)]
     pub batch: Option<u32>,

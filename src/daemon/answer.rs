@@ -444,8 +444,13 @@ pub fn item(
         None => policy.to_string(),
     });
     let answer = Arc::clone(&decision.answer);
+    let acts = matches!(decision.verdict, Some(Verdict::Act { .. }));
+    let mut words = verdict_text(decision.verdict.as_ref());
+    if let Some(why) = text.reason_unknown.as_ref().filter(|_| !acts) {
+        words = format!("{words}; {why}");
+    }
     PlanItem {
-        verdict_text: verdict_text(decision.verdict.as_ref()),
+        verdict_text: words,
         relook: relook.or_else(|| refusals.iter().filter_map(|r| r.until).min()),
         task: decision.task,
         lineage: decision.lineage,

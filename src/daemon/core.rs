@@ -181,6 +181,8 @@ pub struct Core {
     pub anchoring: Anchoring,
     /// Who is away, by the feed.
     pub absences: Absences,
+    /// What single tasks have shown where the list shows no reasons.
+    pub reasons: super::reasons::Reasons,
     /// What is remembered between cycles; away while one runs.
     pub memory: Option<Box<Memory>>,
     /// What may be sent.
@@ -388,6 +390,7 @@ impl Core {
             intake: self.intake.clone(),
             hints_beside: !self.once,
             watch: self.another.since,
+            reasons: self.reasons.clone(),
         }
     }
 

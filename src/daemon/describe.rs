@@ -19,6 +19,8 @@ pub struct RowText {
     pub facts: Vec<(String, String)>,
     /// The row's own fields that matter, for `explain`.
     pub fields: Vec<(String, String)>,
+    /// Why nothing is known of why it failed, where a list shows no reasons.
+    pub reason_unknown: Option<String>,
 }
 
 /// The texts of a row.
@@ -59,6 +61,7 @@ pub fn row_text(task: &Task, facts: &Facts) -> RowText {
         status: task.status.to_string(),
         facts: fact_texts(facts),
         fields,
+        reason_unknown: None,
     }
 }
 

@@ -16,6 +16,7 @@ use super::hinted::{self, Hinted};
 use super::left_rows::{self, LeftRow};
 use super::loads::Loads;
 use super::memory::{Memory, Moment, Remembered, relook_of, rests_on_readings};
+use super::reasons::{self, Reasons};
 use super::seen::{Seen, count};
 use super::{justify, lists, outset, owners, propose, roads, walk};
 use crate::absence::Roster;
@@ -90,6 +91,8 @@ pub struct Bench {
     pub hints_beside: bool,
     /// Since when nothing held sending: acts of others under our login are looked for.
     pub watch: Option<Timestamp>,
+    /// What single tasks have shown where the list shows no reasons.
+    pub reasons: Reasons,
 }
 
 /// Something that a policy wants done, with what the guards say.
@@ -225,7 +228,7 @@ pub async fn evaluate_list(
     let accounts = Accounts::of(&snapshot);
     let mut loads = Loads::of(&snapshot);
     // after a start everything is decided; later on only what has changed is worth its class
-    let classes: Vec<Class> = if memory.lineages.is_empty() && bench.only.is_none() {
+    let mut classes: Vec<Class> = if memory.lineages.is_empty() && bench.only.is_none() {
         two::map(&snapshot.tasks, &|task| bench.policies.classify(task))
     } else {
         Vec::new()
@@ -306,6 +309,12 @@ pub async fn evaluate_list(
     out.observed = observed;
     // the ledger has let go of its share
     let mut snapshot = Arc::unwrap_or_clone(snapshot);
+    let beside = (&*kinds, &*states);
+    let unlisted = reasons::read(bench, &mut snapshot, beside, &rows, hinted.listed).await?;
+    if unlisted.is_any() {
+        // those that were worked out know of no reason
+        classes.clear();
+    }
     let moment = calendar::now_fact(
         now,
         &bench.settings.zone,
@@ -323,6 +332,7 @@ pub async fn evaluate_list(
                 loads: &loads,
                 classes: $classes,
                 hinted: &hinted,
+                reasons: &unlisted,
                 now,
                 moment: moment.clone(),
             }
@@ -334,7 +344,7 @@ pub async fn evaluate_list(
         // owners are few, and whether one is away decides who is looked at again
         owners::read_owners(&around, memory, &rows).await?;
     }
-    let to_decide = changed(&around, memory, &rows, &mut out);
+    let to_decide = around.changed(memory, &rows, &mut out);
     // what only policies read leaves the rows, and memory with its decision: all fields, and what the server gave
     // as reason, often the longest text of a row. Of what is not decided nobody reads it
     let mut texts = texts(&mut snapshot, &to_decide).into_iter();
@@ -442,37 +452,6 @@ pub async fn evaluate_list(
     Ok(out)
 }
 
-/// Rows that have to be decided, with the fingerprint of what the decision rests on.
-fn changed(
-    around: &Surroundings<'_>,
-    memory: &mut Memory,
-    rows: &[usize],
-    out: &mut Evaluated,
-) -> Vec<(usize, u64)> {
-    let mut to_decide = Vec::new();
-    let cycle = memory.cycle;
-    let known: &Memory = memory;
-    let prints: Vec<Option<(LineageId, u64)>> = two::map(rows, &|row: &usize| {
-        let state = around.states[*row]?;
-        Some((state.lineage, around.print(known, *row, state)))
-    });
-    for (row, print) in rows.iter().copied().zip(prints) {
-        let Some((lineage, print)) = print else {
-            continue;
-        };
-        if around.bench.whole || memory.must_decide(lineage, print, around.now) {
-            to_decide.push((row, print));
-        } else {
-            out.unchanged += 1;
-            if let Some(known) = memory.lineages.get_mut(&lineage) {
-                known.seen = cycle;
-                known.by = around.snapshot.seen_by(row);
-            }
-        }
-    }
-    to_decide
-}
-
 /// Turns an answer into a decision, remembers it and sorts it into what is wanted and what rests.
 fn remember(
     around: &Surroundings<'_>,
@@ -545,6 +524,7 @@ fn remember(
     let said = said_print(&decision);
     if around.bench.whole {
         let mut text = describe::row_text(&task, &facts);
+        text.reason_unknown = around.reasons.why(row, &task);
         let road = around.road_in_words(row);
         text.facts.push(("seen by".to_owned(), road));
         out.rows.insert(state.lineage, text);

@@ -5,15 +5,17 @@ use std::sync::{Arc, LazyLock};
 use jiff::{SignedDuration, Timestamp};
 
 use super::account::{Accounts, ByRetry, Lookup, RowState};
-use super::evaluate::Bench;
+use super::evaluate::{Bench, Evaluated};
 use super::govern::unseen;
 use super::hinted::Hinted;
 use super::loads::Loads;
 use super::memory::Memory;
 use super::owners;
+use super::reasons::Unlisted;
 use crate::guard::{self, Around, Elder, Of};
 use crate::model::facts::{AccountView, DefinitionMemory, Facts, History, Known, Now};
 use crate::model::task::Wide;
+use crate::model::two;
 use crate::model::{Kind, LineageId, Owner, Road, Snapshot, Task, TaskId, TaskStatus};
 use crate::policy::{Class, Need};
 
@@ -35,6 +37,8 @@ pub struct Surroundings<'a> {
     pub classes: &'a [Class],
     /// By which road the rows behind the list's were seen.
     pub hinted: &'a Hinted,
+    /// What is known of reasons that no list shows.
+    pub reasons: &'a Unlisted,
     /// Domain time at which the cycle decides.
     pub now: Timestamp,
     /// The same for policies, in the configured zone.
@@ -280,9 +284,40 @@ impl Surroundings<'_> {
             .view(row, self.snapshot, self.kinds, &process, &lookup)
     }
 
+    /// Rows that have to be decided, with the fingerprint of what the decision rests on.
+    pub fn changed(
+        &self,
+        memory: &mut Memory,
+        rows: &[usize],
+        out: &mut Evaluated,
+    ) -> Vec<(usize, u64)> {
+        let mut to_decide = Vec::new();
+        let cycle = memory.cycle;
+        let known: &Memory = memory;
+        let prints: Vec<Option<(LineageId, u64)>> = two::map(rows, &|row: &usize| {
+            let state = self.states[*row]?;
+            Some((state.lineage, self.print(known, *row, state)))
+        });
+        for (row, print) in rows.iter().copied().zip(prints) {
+            let Some((lineage, print)) = print else {
+                continue;
+            };
+            if self.bench.whole || memory.must_decide(lineage, print, self.now) {
+                to_decide.push((row, print));
+            } else {
+                out.unchanged += 1;
+                if let Some(known) = memory.lineages.get_mut(&lineage) {
+                    known.seen = cycle;
+                    known.by = self.snapshot.seen_by(row);
+                }
+            }
+        }
+        to_decide
+    }
+
     /// A number that changes when anything changes that a decision about the row rests on,
     /// the clock left aside.
-    pub fn print(&self, memory: &Memory, row: usize, state: RowState) -> u64 {
+    fn print(&self, memory: &Memory, row: usize, state: RowState) -> u64 {
         let task = &self.snapshot.tasks[row];
         let mut hash = Wide::default();
         hash.text(self.bench.policies.hash().as_str());
@@ -301,6 +336,10 @@ impl Surroundings<'_> {
         owners::print_takers(self, memory, row, away, &mut hash);
         if self.definition(task).manual_since.is_some() {
             hash.text("manual");
+        }
+        if self.reasons.is_any() {
+            // the version is of what the list shows
+            hash.text(task.reason.as_deref().unwrap_or(""));
         }
         let account = task
             .process

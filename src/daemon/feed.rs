@@ -1,8 +1,9 @@
 //! The absence file: read beside the loop before each cycle and at a reload, which wait for it and hold up nothing else; and what is said of it in the answer to a reload, in status and in the inbox.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::oneshot;
 
 use super::answer::log_order;
@@ -13,14 +14,19 @@ use crate::control::{Done as Carried, FeedView, InboxItem, Reply};
 use crate::model::hash::FastSet;
 use crate::model::settings::Settings;
 use crate::model::{Known, Login};
+use crate::oig::can_be_asked_for;
 
 /// What to do about a file that can't be taken.
 const FILE_HINT: &str = "mend the file (`provtaskd check` names what is wrong), it is read again with every cycle; until then the last good reading stands for as long as absence.feed_max_age allows, and without one nobody can be found present or away";
 /// What to do about single rows.
 const ROW_HINT: &str = "mend the rows (`provtaskd check` names them all), the file is read again with every cycle; the other rows hold";
 
+/// What to do about a column that nobody has named.
+const COLUMN_HINT: &str =
+    "the file is read again with every cycle; the rows hold, and nobody stands in by them";
+
 /// What to do about stand-ins whom nobody knows.
-const STAND_IN_HINT: &str = "write a User Login as OIG has it (no mail address, no staff number), or let the login of the daemon see that user; `provtaskd explain TASK` names whom it was asked for";
+const STAND_IN_HINT: &str = "write a User Login as OIG has it (no mail address, no staff number; one with a quote or `::` in it can't be asked for), or let the login of the daemon see that user; `provtaskd explain TASK` names whom it was asked for";
 /// So many rows are named.
 const PLACES: usize = 20;
 
@@ -44,6 +50,39 @@ pub struct Absences {
     strange: Option<(Timestamp, Vec<(Login, String)>)>,
     /// What was asked before the file was looked at for the first time.
     questions: Vec<(Question, oneshot::Sender<Reply>)>,
+    /// What the log has said of the file.
+    said: Said,
+}
+
+/// What is said of the file: once, and where it stays so once a day.
+#[derive(Debug, Default)]
+struct Said {
+    what: BTreeSet<String>,
+    at: Option<Timestamp>,
+}
+
+/// After so long it is said again.
+const SAID_AGAIN: SignedDuration = SignedDuration::from_hours(24);
+
+impl Said {
+    /// Those of the problems that are to be said now, and whether all are over that were.
+    fn of<'a>(
+        &mut self,
+        problems: &'a [FeedProblem],
+        now: Timestamp,
+    ) -> (Vec<&'a FeedProblem>, bool) {
+        let again = self
+            .at
+            .is_none_or(|at| now.duration_since(at) >= SAID_AGAIN);
+        let new = |problem: &&FeedProblem| again || !self.what.contains(&problem.sort());
+        let new: Vec<&FeedProblem> = problems.iter().filter(new).collect();
+        let over = problems.is_empty() && !self.what.is_empty();
+        if again {
+            self.at = Some(now);
+        }
+        self.what = problems.iter().map(FeedProblem::sort).collect();
+        (new, over)
+    }
 }
 
 /// A reload that is carried out but for the absence file.
@@ -70,6 +109,7 @@ impl Absences {
             reloads: Vec::new(),
             strange: None,
             questions: Vec::new(),
+            said: Said::default(),
         }
     }
 
@@ -112,8 +152,12 @@ impl Absences {
             return;
         };
         let (roster, problems) = feed.end(now, not_begun);
-        for problem in problems {
+        let (new, over) = self.said.of(&problems, now);
+        for problem in new {
             tracing::warn!(problem = %problem, "absence feed");
+        }
+        if over {
+            tracing::info!("the absence feed is as it should be again");
         }
         self.roster = roster;
     }
@@ -280,8 +324,8 @@ impl Core {
         Some(general("absence_feed", since, "absence_feed", text))
     }
 
-    /// Looks which rows name a stand-in whom OIG does not show, and says so when that changes. Of whom it was asked
-    /// alone: for whose work somebody was looked for.
+    /// Looks which rows name a stand-in whom OIG does not show, or can't be asked for, and says so when that changes. Of
+    /// whom it was asked alone: for whose work somebody was looked for.
     pub fn look_at_stand_ins(&mut self, now: Timestamp) {
         let Some(memory) = &self.memory else { return };
         let roster = self.absences.roster();
@@ -295,7 +339,9 @@ impl Core {
         let rows = named.into_iter().flatten();
         let rows = rows.map(|(login, place)| (login.clone(), place.to_owned()));
         let mut rows: Vec<(Login, String)> = rows
-            .filter(|row| memory.cache.is_not_shown(&row.0) || stays(row))
+            .filter(|row| {
+                !can_be_asked_for(&row.0) || memory.cache.is_not_shown(&row.0) || stays(row)
+            })
             .collect();
         rows.sort_by(|a, b| a.1.cmp(&b.1));
         let since = before.as_ref().map_or(now, |(since, _)| *since);
@@ -333,7 +379,10 @@ impl Core {
     pub fn feed_trouble(&self, now: Timestamp) -> Option<(String, String)> {
         let state = self.feed_state(now)?;
         let problem = state.problem?;
-        Some(if state.taken {
+        Some(if state.taken && state.bad_rows == 0 {
+            // the rows hold, and something beside them is not read
+            (problem, COLUMN_HINT.to_owned())
+        } else if state.taken {
             let what = format!(
                 "rows of the absence file that can't be read: {}, the first: {problem}",
                 state.bad_rows
@@ -349,5 +398,47 @@ impl Core {
                 FILE_HINT.to_owned(),
             )
         })
+    }
+}
+
+/// Places of the rows whose stand-in OIG can't be asked for, whenever they hold; for `check`.
+pub fn not_to_be_asked_for(roster: &Roster) -> Vec<String> {
+    let named = roster.all_stand_ins();
+    let odd = named.filter(|(login, _)| !can_be_asked_for(login));
+    odd.map(|(_, place)| place.to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_the_file_is_said_when_it_changes_and_once_a_day() {
+        let at = |hour: i64| Timestamp::from_second(1_900_000_000 + hour * 3_600).expect("a time");
+        let path = || PathBuf::from("leave.csv");
+        let old = |age_hours| FeedProblem::TooOld {
+            path: path(),
+            age_hours,
+            limit_hours: 24,
+        };
+        let empty = || FeedProblem::Empty { path: path() };
+        let mut said = Said::default();
+        for (hour, problems, new, over) in [
+            (0, vec![], 0, false),
+            (1, vec![old(25)], 1, false),
+            (2, vec![old(26)], 0, false),
+            (3, vec![old(27), empty()], 1, false),
+            (4, vec![empty()], 0, false),
+            (5, vec![], 0, true),
+            (6, vec![], 0, false),
+            (7, vec![empty()], 1, false),
+            (26, vec![empty()], 1, false),
+            (27, vec![empty()], 0, false),
+        ] {
+            let (now, ended) = said.of(&problems, at(hour));
+            assert_eq!((now.len(), ended), (new, over), "in hour {hour}");
+        }
     }
 }

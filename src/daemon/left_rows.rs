@@ -103,6 +103,7 @@ impl LeftRow {
             status: self.status.clone(),
             facts: Vec::new(),
             fields: Vec::new(),
+            reason_unknown: None,
         };
         let refusal = RefusalView {
             reason: self.reason,

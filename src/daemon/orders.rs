@@ -469,7 +469,8 @@ impl Core {
             now,
         )
         .await?;
-        Ok(Reply::done(format!("forgot what OIG said about {id}")))
+        // an id is in small letters: it is told as it was typed
+        Ok(Reply::done(format!("forgot what OIG said about {wanted}")))
     }
 
     /// Every login that is stopped may be tried once more.

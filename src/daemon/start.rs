@@ -102,6 +102,10 @@ async fn run_with(
 ) -> Result<Exit, DaemonError> {
     let settings = Arc::new(settings);
     let mut core = assemble(Arc::clone(&settings), &options, Need::All).await?;
+    // before anything that it may hold as well, as the port for metrics
+    if let Some(why) = core.instance.other() {
+        tracing::error!(%why, "nothing is sent");
+    }
     let stop = CancellationToken::new();
     let mut helpers = JoinSet::new();
     // both are bound before the first cycle, so that a taken socket or port is an error at start
@@ -128,9 +132,6 @@ async fn run_with(
     }
     core.warn_of_policies();
     core.say_unprobed();
-    if let Some(why) = core.instance.other() {
-        tracing::error!(%why, "nothing is sent");
-    }
     let mut inlets = Inlets { control, signals };
     let ended = drive(&mut core, &mut inlets).await;
     core.saving.stop();
@@ -403,6 +404,7 @@ pub(super) async fn assemble(
         governor,
         anchoring,
         absences: Absences::of(&settings),
+        reasons: Default::default(),
         memory: Some(Box::new(Memory::default())),
         queues: Queues::default(),
         queued_from: None,

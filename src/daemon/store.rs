@@ -116,7 +116,11 @@ pub fn mismatch_of(ledger: &Ledger, report: &OpenReport, settings: &Settings) ->
     let rewound = report.rewound.as_ref().map(|rewound| {
         let why = rewound.words(&settings.store.dir);
         let todo = rewound.what_to_do(&settings.store.dir);
-        tracing::error!(why = %why, "the store does not hold what was acknowledged: {todo}");
+        let what = match rewound.is_a_copy() {
+            true => "the store is a copy",
+            false => "the store does not hold what was acknowledged",
+        };
+        tracing::error!(why = %why, "{what}: {todo}");
         why
     });
     // what is to be done about a rewound store is done with the configuration of its own server

@@ -169,6 +169,7 @@ impl Core {
             status: String::new(),
             facts: Vec::new(),
             fields: Vec::new(),
+            reason_unknown: None,
         });
         let text = RowText {
             status: "as recorded".to_owned(),

@@ -187,6 +187,7 @@ fn bench(
         whole: false,
         ahead: true,
         watch: None,
+        reasons: Default::default(),
         only: None,
         pauses: Arc::default(),
         blocked: Arc::new(BTreeMap::new()),

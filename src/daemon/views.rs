@@ -265,6 +265,7 @@ impl Core {
             gone: 0,
             in_vain: 0,
             breaker: "closed".to_owned(),
+            told_breaker: None,
             batch: None,
             item_ms: None,
         };
@@ -300,10 +301,12 @@ impl Core {
                     .seconds_per_item
                     .and_then(|each| Duration::try_from_secs_f64(each).ok())
                     .and_then(|each| u64::try_from(each.as_millis()).ok());
-                row.breaker = match gate.breaker_until {
-                    Some(until) => format!("{} until {until:.0}", gate.breaker),
-                    None => gate.breaker,
+                let words = |word: String, until: Option<Timestamp>| match until {
+                    Some(until) => format!("{word} until {until:.0}"),
+                    None => word,
                 };
+                row.breaker = words(gate.breaker, gate.breaker_until);
+                row.told_breaker = gate.told_breaker.map(|(word, until)| words(word, until));
             }
         }
         rows.into_values().collect()
@@ -450,6 +453,15 @@ impl Core {
             item.since = item.since.min(waiting.since);
             if item.tasks.len() < NAMED {
                 item.tasks.push(waiting.task);
+            }
+        }
+        for item in groups.values_mut() {
+            // to look at one of them; what is ordered is ordered of each by itself
+            if let Some(task) = item.tasks.first() {
+                for look in ["provtaskd explain", "provtaskd outcomes show"] {
+                    let by_id = format!("{look} {task}`");
+                    item.text = item.text.replace(&format!("{look} TASK`"), &by_id);
+                }
             }
         }
         let mut backlogs = self.ledger.read(backlogs);

@@ -74,6 +74,20 @@ pub(super) enum Breaker {
     },
 }
 
+impl Breaker {
+    /// The word of one that lets everything pass.
+    pub(super) const CLOSED: &str = "closed";
+
+    /// Its state, as people see it.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Closed { .. } => Self::CLOSED,
+            Self::Open { .. } => "open",
+            Self::HalfOpen { .. } => "probing",
+        }
+    }
+}
+
 /// The machine of one target.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) struct Pace {

@@ -1,16 +1,18 @@
 //! What the governor tells of its gates: for plans, `status`, metrics and the next time to look; it changes nothing by telling.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use crate::guard::Passed;
 use crate::model::facts::History;
-use crate::model::{ActionName, Decision, Refusal, Verdict};
+use crate::model::{ActionName, Decision, Refusal, TargetName, Verdict};
 
 use super::admitted::Lane;
 use super::cap::Hold;
 use super::gate;
 use super::machine::{Governor, no_target};
-use super::pace::Breaker;
+use super::pace::{Breaker, Pace};
 use super::state::GovernorState;
 use super::view::GateView;
 
@@ -103,22 +105,31 @@ impl Governor {
             let pace = self.state.told.get(target);
             pace.map_or(0, |pace| pace.used(here).0)
         };
-        let views = self.state.targets.iter().map(|(target, pace)| {
+        // a target that was only told something has a machine of that sort alone
+        let all = self.state.paces().map(|(target, _)| target);
+        let all: BTreeSet<&TargetName> = all.collect();
+        let views = all.into_iter().map(|target| {
             let limits = Self::limits(&self.settings, target);
-            let mut pace = pace.clone();
+            let pace = self.state.targets.get(target);
+            let mut pace = pace.cloned().unwrap_or_else(|| Pace::new(limits));
             pace.settle(here);
-            let (breaker, failures) = match pace.breaker {
-                Breaker::Closed { failures } => ("closed", failures),
-                Breaker::Open { .. } => ("open", 0),
-                Breaker::HalfOpen { .. } => ("probing", 0),
+            let failures = match pace.breaker {
+                Breaker::Closed { failures } => failures,
+                Breaker::Open { .. } | Breaker::HalfOpen { .. } => 0,
             };
+            let wall = |until| self.state.wall(now, until);
+            let breaker_of_told = self.state.told.get(target).map(|pace| {
+                let mut pace = pace.clone();
+                pace.settle(here);
+                let until = pace.blocked_until(here).map(wall);
+                (pace.breaker.word().to_owned(), until)
+            });
             GateView {
                 target: target.clone(),
                 rate_left: pace.rate_left(here, limits).0.saturating_sub(told(target)),
-                breaker: breaker.to_owned(),
-                breaker_until: pace
-                    .blocked_until(here)
-                    .map(|until| self.state.wall(now, until)),
+                breaker: pace.breaker.word().to_owned(),
+                breaker_until: pace.blocked_until(here).map(wall),
+                told_breaker: breaker_of_told.filter(|(word, _)| word != Breaker::CLOSED),
                 failures,
                 batch: pace.size(limits),
                 in_flight: pace.in_flight + self.state.told_in_flight(target),

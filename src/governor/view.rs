@@ -16,6 +16,9 @@ pub struct GateView {
     pub breaker: String,
     /// When an open breaker lets a probe go, or a probe is given up.
     pub breaker_until: Option<Timestamp>,
+    /// The same of what is said to OIG alone (notes, hand-overs, answers), which has a breaker of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told_breaker: Option<(String, Option<Timestamp>)>,
     /// Failures in a row (closed breaker).
     pub failures: u32,
     /// Size of the next batch.

@@ -12,6 +12,7 @@ mod facts;
 mod files;
 mod guarded;
 pub mod handle;
+mod home;
 pub mod index;
 mod inputs;
 pub mod judge;

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use super::aside::{self, Expected, Kept};
 use super::error::{LedgerError, StoreError};
 use super::files::{journal_is_dir, remove};
+use super::home::{Home, Known};
 use super::index::Index;
 use super::memory::MemoryStore;
 use super::record::{Actor, EventBody, Meta, RecordError, VERSION, decode, genesis, link};
@@ -277,6 +278,16 @@ fn settle_start(
     }
     let rewound = rewind(&index, mark_read.as_ref(), damaged || lost.is_some());
     let dir = files.as_ref().map(|files| files.dir);
+    let home = files.as_ref().map(|files| is_at_home(files, &mut repaired));
+    let (copied, home) = home.transpose()?.unzip();
+    // what is missing, or is held already, says more than that it is a copy
+    let copied = copied.flatten().filter(|why| {
+        let held = rewound.is_some() || index.rewound().is_some() || created;
+        if held {
+            repaired.push(format!("the store is {why}"));
+        }
+        !held
+    });
     let sidecar = match files {
         Some(files) => Some(told(
             files,
@@ -305,6 +316,16 @@ fn settle_start(
         };
         work.emit(&meta, body)?;
     }
+    if let Some(why) = copied {
+        let body = EventBody::StoreRewound {
+            expected: found,
+            found,
+            damage: None,
+            restored: Some(Arc::from(why)),
+            lineages: Vec::new(),
+        };
+        work.emit(&meta, body)?;
+    }
     restart(&mut work, &meta, now)?;
     if !work.pending.is_empty() {
         let records = std::mem::take(&mut work.pending);
@@ -313,6 +334,8 @@ fn settle_start(
     let mut sidecar = sidecar;
     if let Some(sidecar) = &mut sidecar {
         sidecar.write(&mark(&work.index()))?;
+        // only once it is on record that it is a copy
+        home.map_or(Ok(()), |home| sidecar.write_home(&home))?;
     }
     let report = {
         let index = work.index();
@@ -337,6 +360,27 @@ fn settle_start(
         report,
         missed: Missed::default(),
     })
+}
+
+/// Whether the store is the one that was last opened: why it is a copy, and where it is now.
+fn is_at_home(
+    files: &Files<'_>,
+    repaired: &mut Vec<String>,
+) -> Result<(Option<String>, Home), StoreError> {
+    let (known, here) = files.sidecar.homes(files.dir)?;
+    let copied = match &known {
+        Known::Home(known) => here.differs(known),
+        // of a store from before that, or a new one, nothing can be told
+        Known::Nothing => None,
+        Known::Unreadable => {
+            repaired.push(format!(
+                "where the store was last opened can't be read in {}, so it can't be told whether this is a copy of it; that is noted anew",
+                files.dir.join("sidecar").display()
+            ));
+            None
+        }
+    };
+    Ok((copied, here.after(&known)))
 }
 
 /// Says what became of the files before and by the opening; a copy of a journal that turned out to be

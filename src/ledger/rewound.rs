@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::aside::FAILED;
+use super::home::COPIED;
 use super::index::Index;
 use super::record::digest_of;
 use super::sidecar::Mark;
@@ -76,10 +77,20 @@ impl Rewound {
         (self.expected > 0).then_some(self.expected)
     }
 
+    /// True where it holds all that was acknowledged, and is a copy of the store that did.
+    pub fn is_a_copy(&self) -> bool {
+        let why = self.restored.as_deref();
+        why.is_some_and(|why| why.starts_with(COPIED))
+    }
+
     /// What is wrong with the store in `dir`, one clause.
     pub fn words(&self, dir: &Path) -> String {
         let (dir, expected, found) = (dir.display(), self.expected, self.found);
         match (&self.restored, self.acknowledged()) {
+            (Some(why), _) if self.is_a_copy() => format!(
+                "the store in {dir} is {why}; what was done elsewhere after record {found}, the last that was there, is not known, and {}",
+                self.about()
+            ),
             (Some(from), Some(_)) if expected > found => format!(
                 "the store in {dir} was made of {from}, which ends with record {found}: what came after it up to record {expected} is not in it, and {}",
                 self.about()
@@ -103,6 +114,9 @@ impl Rewound {
 
     /// What to look at and what to do, one sentence.
     pub fn what_to_do(&self, dir: &Path) -> String {
+        if self.is_a_copy() {
+            return "nothing is sent, for the daemon of the store that it was copied from may run, or have gone on after that: see that none runs any more, let `provtaskd run` read the server, look at `provtaskd plan`, then `provtaskd approve rewound --why …`".to_owned();
+        }
         if self.restored.is_some() {
             return "nothing is sent, for attempts may be unknown here: let `provtaskd run` read the server, look at `provtaskd plan`, then `provtaskd approve rewound --why …` and `provtaskd resume`".to_owned();
         }
@@ -123,7 +137,7 @@ impl Rewound {
             ),
         };
         format!(
-            "{copy}; nothing is sent, for attempts may be unknown here: if you have a newer copy of the whole store, put that back (with an anchor file it is held against the last anchor of this one, and where that does not fit it has to be approved as well), else let `provtaskd run` read the server, look at `provtaskd plan`, then `provtaskd approve rewound --why …`"
+            "{copy}; nothing is sent, for attempts may be unknown here: if you have a newer copy of the whole store, put that back (it has to be approved as well), else let `provtaskd run` read the server, look at `provtaskd plan`, then `provtaskd approve rewound --why …`"
         )
     }
 }

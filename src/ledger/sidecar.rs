@@ -5,6 +5,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
+use super::home::{self, Home, Known};
 use crate::model::task::Fnv;
 
 /// Bytes of one of the two slots, which are written in turn: a torn write spoils only one.
@@ -107,6 +108,24 @@ impl Sidecar {
         self.length
     }
 
+    /// Where the store was when it was last opened, and where it is now.
+    ///
+    /// # Errors
+    /// I/O.
+    pub(super) fn homes(&self, dir: &Path) -> Result<(Known, Home), StoreError> {
+        let known = home::read(&self.file).map_err(|e| StoreError::io(&self.path, e))?;
+        Ok((known, Home::here(dir, &self.file)?))
+    }
+
+    /// Notes where the store is now.
+    ///
+    /// # Errors
+    /// I/O.
+    pub(super) fn write_home(&self, home: &Home) -> Result<(), StoreError> {
+        home.write(&self.file)
+            .map_err(|e| StoreError::io(&self.path, e))
+    }
+
     /// Writes a mark and syncs it.
     ///
     /// # Errors
@@ -183,7 +202,8 @@ fn turn_of(bytes: &[u8]) -> Option<u64> {
     text.split(' ').nth(1)?.parse().ok()
 }
 
-fn check(text: &str) -> u64 {
+/// What tells a whole line from a torn one.
+pub(super) fn check(text: &str) -> u64 {
     let mut hash = Fnv::default();
     hash.text(text);
     hash.finish()

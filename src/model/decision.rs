@@ -287,7 +287,7 @@ refusals! {
     WaitsForOlder => "waits_for_older",
     /// A revoke or disable of the account has to be settled first.
     WaitsForRevoke => "waits_for_revoke",
-    /// Another write of this account is in flight or not yet settled.
+    /// Another write of this account is in flight or not yet settled, or a task that gives the account back is still open.
     AccountBusy => "account_busy",
     /// An attempt of this lineage is not settled yet.
     AttemptOpen => "attempt_open",

@@ -53,9 +53,10 @@ impl R {
             Self::WaitsForRevoke => {
                 "Have the task that is named done or cancelled in OIG (`provtaskd explain` of it says why it is open); nothing lets anything pass it."
             }
-            Self::AccountBusy | Self::AttemptOpen | Self::AwaitsSettling | Self::AwaitsProof => {
-                READ_BACK
+            Self::AccountBusy => {
+                "`provtaskd explain TASK` names what it waits for. An attempt of ours passes once it was read back; what can't be told comes into `provtaskd inbox`, for `provtaskd outcomes settle`. A task that gives the account back (an enable) has to be done or cancelled in OIG: `provtaskd explain` of it says why it is open."
             }
+            Self::AttemptOpen | Self::AwaitsSettling | Self::AwaitsProof => READ_BACK,
             Self::LineageAmbiguous => {
                 "Look at the tasks in OIG, then `provtaskd outcomes settle` or `provtaskd outcomes reset`."
             }
@@ -69,7 +70,7 @@ impl R {
                 "Correct the name in the policy or the absence file, or give the login the right to read users, roles and their members."
             }
             Self::AssigneeOverLoad => {
-                "It passes when he has fewer tasks; else raise `guard.assignee_load`, or have somebody else named."
+                "It passes when he has fewer tasks; what was handed to him and stands in no list that the login sees (`handed_and_in_no_list`) counts for `guard.handed_for`, done or not. Else raise `guard.assignee_load`, or have somebody else named."
             }
             Self::AlreadyAssigned => "Nothing: he has it.",
             Self::TooOld | Self::Baseline => BASELINE,

@@ -1,6 +1,7 @@
 //! Writes queries and paths (contract sections 1.4 and 9.20); a value that could change a filter's meaning never gets in.
 
 use super::error::OigError;
+use crate::model::Login;
 
 /// One condition `attribute eq value`, not yet percent-encoded; blanks inside become `::`.
 ///
@@ -32,6 +33,11 @@ pub fn equals(attribute: &str, value: &str) -> Result<String, OigError> {
     }
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join("::");
     Ok(format!("{} eq {}", words(attribute), words(value)))
+}
+
+/// True where the server can be asked for a person of this login.
+pub fn can_be_asked_for(login: &Login) -> bool {
+    equals("User Login", login.as_str()).is_ok()
 }
 
 /// Percent-encodes everything but unreserved characters (RFC 3986), for one query value or path segment.

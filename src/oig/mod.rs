@@ -9,6 +9,7 @@ pub mod dates;
 pub mod error;
 mod excerpt;
 pub mod filter;
+pub use filter::can_be_asked_for;
 #[cfg(test)]
 mod fuzz;
 mod inspect;

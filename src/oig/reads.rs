@@ -212,6 +212,11 @@ impl Client {
         for login in distinct {
             match equals("User Login", login.as_str()) {
                 Ok(condition) => ask.push((login, condition)),
+                // the text may be no login: it is not repeated
+                Err(OigError::Filter { why, .. }) => {
+                    let why = format!("it can't be asked for: {why}");
+                    answer.unknown.insert(login.clone(), why);
+                }
                 Err(e) => {
                     answer.unknown.insert(login.clone(), e.to_string());
                 }

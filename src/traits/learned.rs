@@ -212,6 +212,9 @@ pub struct RetryTrait {
     /// How many answers those were.
     #[serde(default)]
     pub answers: u32,
+    /// Milliseconds of wall time for which one was waited in vain: no answer came, or none that tells anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unanswered_ms: Option<u64>,
     /// Whether the connector ran inside the call: `inside the call`, `after the answer`, `not told`.
     #[serde(default = "not_told")]
     pub runs: String,
@@ -228,6 +231,12 @@ impl RetryTrait {
         Some((ms, self.answers.max(1)))
     }
 
+    /// For how long an answer was waited in vain, where none that came took as long.
+    pub fn in_vain(&self) -> Option<u64> {
+        let slowest = self.slowest().map_or(0, |(ms, _)| ms);
+        self.unanswered_ms.filter(|ms| *ms > slowest)
+    }
+
     /// With what earlier retries have taught of the time of answers.
     pub fn after(mut self, known: Option<&Self>) -> Self {
         let all = [
@@ -238,6 +247,9 @@ impl RetryTrait {
         let slowest = all.reduce(|(a, n), (b, m)| (a.max(b), n.saturating_add(m)));
         self.slowest_ms = slowest.map(|(ms, _)| ms);
         self.answers = slowest.map_or(0, |(_, answers)| answers);
+        self.unanswered_ms = self
+            .unanswered_ms
+            .max(known.and_then(|known| known.unanswered_ms));
         self
     }
 }
@@ -257,6 +269,7 @@ mod tests {
             answered_ms,
             slowest_ms: None,
             answers: 0,
+            unanswered_ms: None,
             runs: not_told(),
             settled_secs: None,
             outcome: "completed".to_owned(),
@@ -280,5 +293,16 @@ mod tests {
         );
         let slow = learned(Some(900)).after(Some(&silent));
         assert_eq!(slow.slowest(), Some((900, 3)));
+        // what was waited for in vain counts until an answer has come later than that
+        let mut vain = learned(None);
+        vain.unanswered_ms = Some(600_000);
+        let vain = vain.after(Some(&slow));
+        assert_eq!(
+            (vain.slowest(), vain.in_vain()),
+            (Some((900, 3)), Some(600_000))
+        );
+        let fast = learned(Some(40)).after(Some(&vain));
+        assert_eq!(fast.in_vain(), Some(600_000));
+        assert_eq!(learned(Some(700_000)).after(Some(&fast)).in_vain(), None);
     }
 }

@@ -152,6 +152,7 @@ pub(super) mod tests {
             answered_ms: None,
             slowest_ms: None,
             answers: 0,
+            unanswered_ms: None,
             runs: NOT_TOLD.to_owned(),
             settled_secs: None,
             outcome: "completed".to_owned(),

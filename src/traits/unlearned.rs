@@ -68,6 +68,7 @@ mod tests {
             answered_ms,
             slowest_ms: None,
             answers: 0,
+            unanswered_ms: None,
             runs: runs.to_owned(),
             settled_secs: None,
             outcome: "completed".to_owned(),

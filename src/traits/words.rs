@@ -1,5 +1,6 @@
 //! Says of each trait what was seen and what it means for provtaskd; it invents nothing that the traits do not hold.
 
+mod retry;
 mod wire;
 
 use std::time::Duration;
@@ -89,7 +90,9 @@ pub fn meanings(traits: &Traits, limits: &Limits<'_>) -> Vec<Meaning> {
     accounts(&mut out, traits);
     people(&mut out, traits);
     roads(&mut out, traits);
-    retry(&mut out, traits, limits);
+    if let Some(taught) = &traits.retry {
+        retry::retry(&mut out, taught, limits);
+    }
     out.0
 }
 
@@ -201,7 +204,7 @@ fn list(out: &mut Out, traits: &Traits, server_zone: &str) {
             false => reasons.join(", "),
         },
         if reasons.is_empty() {
-            "why a task failed can't be told from the list: policies that go by the class of its reason leave all of them alone, the shipped ones among them"
+            "why a task failed can't be told from the list: `run` reads each failed task by itself for it, 100 in a cycle at most (a quarter of server.reads_per_minute), what takes access and the oldest first; until its turn the shipped policies leave a task alone"
         } else {
             "policies tell by it what may heal by itself"
         },
@@ -492,55 +495,5 @@ fn roads(out: &mut Out, traits: &Traits) {
         "token service",
         roads.token.clone(),
         "server.auth = \"bearer\" needs it: the password then leaves once per token, and not with every call",
-    );
-}
-
-/// What one guided retry has taught.
-fn retry(out: &mut Out, traits: &Traits, limits: &Limits<'_>) {
-    let Some(retry) = &traits.retry else {
-        return;
-    };
-    let part = "writes";
-    out.say(
-        part,
-        "retry",
-        format!("{}; {}", retry.lineage, retry.outcome),
-        "lineages continue so on this server",
-    );
-    if let Some(ms) = retry.answered_ms {
-        let inside = retry.runs == "inside the call";
-        out.say(
-            part,
-            "connector",
-            format!("runs: {}; the answer came after {ms} ms", retry.runs),
-            if inside {
-                "an answer takes as long as the target: server.write_timeout has to be longer than its slowest, and each further task of a batch adds to it"
-            } else {
-                "an answer tells that it was accepted; what became of it is read afterwards"
-            },
-        );
-    }
-    let Some((ms, answers)) = retry.slowest() else {
-        return;
-    };
-    let rests = match answers {
-        1 => "this rests on one answer".to_owned(),
-        more => format!("this rests on the slowest of {more} answers"),
-    };
-    let room = u64::try_from(limits.batch_time.as_millis()).unwrap_or(u64::MAX);
-    let fits = room / ms.max(1);
-    out.tell(
-        fits == 0,
-        part,
-        "largest safe batch",
-        format!("{fits} by time: {room} ms (governor.default.batch_time) / {ms} ms; {rests}"),
-        &if fits == 0 {
-            "a single retry may take longer than that: raise server.write_timeout, of which batch_time is a third".to_owned()
-        } else {
-            format!(
-                "batches grow from batch_start to the lesser of this and batch_max ({}); the daemon learns the time anew by target",
-                limits.batch_max
-            )
-        },
     );
 }

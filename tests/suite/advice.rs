@@ -84,6 +84,15 @@ async fn nobody_waits_for_accounts_that_the_login_may_not_read() {
     assert!(one_line.join(" ").contains(remedy), "{told}");
     drill.act(json!({"clear_faults": true})).await;
     // of what passes by itself the time is named, and what ends it sooner
+    for (span, says) in [
+        ("-2h", "a span has no sign"),
+        ("--target", "the span is missing"),
+    ] {
+        let out = drill.cli(&["pause", "--why", "x", "--for", span]);
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!(out.status.code(), Some(64), "{said}");
+        assert!(said.contains(says), "{span}: {said}");
+    }
     drill.done(&["pause", "--why", "x", "--for", "2h"]);
     let said = refused(&drill, &task);
     for words in ["paused", "wait until", "provtaskd resume"] {

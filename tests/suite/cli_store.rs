@@ -286,8 +286,8 @@ fn a_store_that_is_not_writable_blames_nobody_else() {
     mode(&store, 0o500);
     let output = match run() {
         Err(error) if as_root => {
-            println!("SKIPPED: uid {NOBODY} can't start the binary: {error}");
-            return;
+            let why = format!("uid {NOBODY} can't start the binary: {error}");
+            return crate::drill_full::skipped("the store that its user may not write", &why);
         }
         output => output.expect("the binary runs"),
     };

@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
+use crate::drill_full::skipped;
 use crate::sim_support::{Sim, WORLD, field};
 
 /// "Example to Show How to Update Multiple Provisioning Tasks".
@@ -141,7 +142,7 @@ const REFUSED: &str = r#"{
 fn curl_is_there() -> bool {
     let there = Command::new("curl").arg("--version").output().is_ok();
     if !there {
-        eprintln!("SKIPPED: curl is not installed, the documented lines are not run");
+        skipped("the documented lines are not run", "curl is not installed");
     }
     there
 }

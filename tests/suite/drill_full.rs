@@ -133,8 +133,8 @@ impl Drop for Image {
     }
 }
 
-/// Past the test's own capture, so that it is seen.
-fn skipped(what: &str, why: &str) {
+/// Past the test's own capture, so that it is seen; `.ci/run` collects these lines.
+pub fn skipped(what: &str, why: &str) {
     let line = format!("SKIPPED: {what}: {why}\n");
     let _ = std::io::stderr().write_all(line.as_bytes());
 }

@@ -211,9 +211,7 @@ async fn with_a_silent_feed(remote: &Remote) -> Drill {
 }
 
 fn skipped(why: &str) {
-    // past the test's own capture, so that it is seen
-    let line = format!("SKIPPED: the mount whose server is gone, no FUSE here: {why}\n");
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    crate::drill_full::skipped("the mount whose server is gone, no FUSE here", why);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

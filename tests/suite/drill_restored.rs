@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::drill::{Drill, Setup};
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir(to).expect("made");
     for entry in fs::read_dir(from).expect("a directory") {
         let entry = entry.expect("an entry");

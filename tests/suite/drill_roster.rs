@@ -198,7 +198,7 @@ async fn a_stand_in_whom_oig_does_not_show_is_told_by_the_place_of_his_row() {
         .config("[absence]\nfeed = \"leave.csv\"")
         .file(
             "leave.csv",
-            "login,from,to,stand_in\nLEFT,2027-02-20,,NOSUCH\nAWAY,2027-02-20,,OTHER\n",
+            "login,from,to,stand_in\nLEFT,2027-02-20,,NOSUCH\nAWAY,2027-02-20,,OTHER\nLEFT,2027-02-21,,ILL::SINCE\n",
         )
         .start()
         .await;
@@ -215,15 +215,28 @@ async fn a_stand_in_whom_oig_does_not_show_is_told_by_the_place_of_his_row() {
     let items = told(&drill);
     assert_eq!(items.len(), 1, "{:#?}", drill.inbox());
     assert!(
-        items[0].contains("leave.csv:2:") && !items[0].contains("leave.csv:3"),
+        items[0].contains("leave.csv:2, leave.csv:4:") && !items[0].contains("leave.csv:3"),
         "{items:?}"
     );
     assert!(
         !items[0].contains("NOSUCH"),
         "nothing of the file: {items:?}"
     );
+    // for whom OIG can't be asked is told as well, and repeated nowhere
+    let checked = drill.cli(&["check"]);
+    let checked = String::from_utf8_lossy(&[checked.stdout, checked.stderr].concat()).into_owned();
+    assert!(
+        checked.contains("leave.csv:4: OIG can't be asked"),
+        "{checked}"
+    );
+    let plan = drill.json(&["plan", "--json"]);
+    for item in plan["items"].as_array().expect("items") {
+        let id = item["task"].as_str().expect("an id");
+        let told = drill.json(&["explain", id, "--json"]).to_string();
+        assert!(!told.contains("SINCE"), "{told}");
+    }
     let status = drill.json(&["status", "--json"])["doubtful"].to_string();
-    assert!(status.contains("leave.csv:2:"), "{status}");
+    assert!(status.contains("leave.csv:2, leave.csv:4:"), "{status}");
     assert_eq!(
         drill.log().matches("stands as stand-in in").count(),
         1,
@@ -268,4 +281,32 @@ async fn a_reason_in_the_column_of_stand_ins_is_kept_and_shown_nowhere() {
         }
         drill.judged_elsewhere();
     }
+}
+
+/// A fourth column that no header names: the rows hold, and a reload says what is not read, and no count of bad rows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_says_of_a_file_without_a_header_what_is_not_read() {
+    let mut drill = Setup::of(PEOPLE)
+        .config(POLICY)
+        .config("[absence]\nfeed = \"leave.csv\"")
+        .file("leave.csv", "LEFT,2027-02-20,,OTHER\n")
+        .start()
+        .await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    let output = drill.cli(&["reload"]);
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    assert!(
+        said.contains("no header calls the fourth column stand_in"),
+        "{said}"
+    );
+    assert!(!said.contains("can't be read: 0"), "{said}");
+    // the log says it once, however many cycles read the file
+    drill.run_for("3h").await;
+    let log = drill.log();
+    let warns = |line: &&str| line.contains("WARN") && line.contains("no header calls the fourth");
+    assert_eq!(log.lines().filter(warns).count(), 1, "{log}");
+    drill.judged_elsewhere();
 }

@@ -414,6 +414,7 @@ async fn a_simulator_takes_on_the_traits_of_a_probed_server() {
         "numeric_ids = true\ndates = \"no_zone\"\nlist_order = \"newest\"",
         "map_fields = true\nlower_words = true\nno_process_key = true\nclock_skew_secs = 400",
         "status_words = true\nlocalised = true\nlist_order = \"moving\"\ndates = \"millis\"",
+        "list_no_dates = true\nlist_reason = 0",
     ];
     for set in sets {
         let (house, probed) = of("limit_max = 40\nlist_scope = \"everybody\"", set, "").await;
@@ -446,6 +447,11 @@ async fn a_simulator_takes_on_the_traits_of_a_probed_server() {
         sim.kill().expect("killed");
         sim.wait().expect("reaped");
         let like: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let names = |traits: &Value| -> Vec<String> {
+            let fields = traits["rows"]["fields"].as_array().expect("fields");
+            fields.iter().map(|field| text(&field["name"])).collect()
+        };
+        assert_eq!(names(&probed), names(&like), "{set}");
         for part in ["shape", "id_key", "id_link"] {
             let (a, b) = (&probed["rows"][part], &like["rows"][part]);
             assert_eq!(words(a), words(b), "{set}: {part}");

@@ -116,13 +116,25 @@ pub fn store(house: &House, view: &StatusView, keep: bool) -> String {
 }
 
 /// What really happened, by the simulator's own count.
-pub fn truth(truth: &Value) -> String {
+/// `early`: the day has ended before its end.
+pub fn truth(truth: &Value, early: bool) -> String {
     let count = |name: &str| truth["summary"][name].as_u64().unwrap_or(0);
     let mut out = format!(
         "What the simulator saw, by its own count\n\n{:>7} of {} tasks that could heal have healed\n",
         count("healed"),
         count("healed") + count("healable_open"),
     );
+    // what a target holds that is not back yet can't heal, and counts on neither side
+    let targets = truth["by_target"].as_object().filter(|_| early);
+    for (name, target) in targets.into_iter().flatten() {
+        let open = target["tasks"]["R"].as_u64().unwrap_or(0);
+        if target["state"] == "down" && open > 0 {
+            let _ = writeln!(
+                out,
+                "{open:>7} of {name} are not among them: it was still down when the day ended"
+            );
+        }
+    }
     for (name, words) in SAFETY {
         let _ = writeln!(out, "{:>7} {words}", count(name));
     }
@@ -220,7 +232,18 @@ mod tests {
         let mut idle = clean_truth();
         idle["summary"]["healed"] = json!(0);
         assert!(judge(&idle).is_err());
-        assert!(truth(&clean_truth()).contains("3 of 4 tasks"));
+        assert!(truth(&clean_truth(), false).contains("3 of 4 tasks"));
+        let mut down = clean_truth();
+        down["by_target"] = json!({
+            "EXCHANGE": { "state": "down", "tasks": { "R": 9 } },
+            "AD": { "state": "up", "tasks": { "R": 2 } },
+        });
+        let early = truth(&down, true);
+        assert!(
+            early.contains("9 of EXCHANGE are not among them"),
+            "{early}"
+        );
+        assert!(!early.contains("AD") && !truth(&down, false).contains("EXCHANGE"));
     }
 
     #[test]

@@ -68,11 +68,23 @@ pub fn retry_one(context: &Context, settings: &Settings, one: &One<'_>) -> Resul
     let story = wait(context, &task, shown.attempts.len(), one.patience, &pressed)?;
     let learned = learn(&story, &task, answered_in(&story));
     print(&told(&story, &task, &learned))?;
+    if let Some(ms) = learned.unanswered_ms {
+        tell(&slow(ms, settings));
+    }
     let end = (learned.outcome.clone(), learned.settled_secs);
     match keep(settings, traits, learned)? {
         Taught::Enough => Ok(()),
         Taught::Nothing => Err(nothing_taught(&task, end, one.patience)),
     }
+}
+
+/// What an answer that did not come means, and what helps.
+fn slow(ms: u64, settings: &Settings) -> String {
+    let (server, delivery) = (&settings.server, &settings.delivery);
+    format!(
+        "! no answer that tells anything came within {ms} ms (server.write_timeout is {:?}): a retry takes longer here, or something between cuts it off sooner; raise what is too short. What became of it is read {:#} after it was sent (delivery.settle_after), and later where the target takes longer: a --wait that is longer than that sees it",
+        server.write_timeout, delivery.settle_after
+    )
 }
 
 /// Whether it is known now how work goes on after a retry.
@@ -295,6 +307,13 @@ fn answered_in(story: &Story) -> Option<u64> {
         .find_map(|event| event.took_ms)
 }
 
+/// For how long an answer to this attempt was waited for, where none came that tells what became of it.
+fn unanswered_in(story: &Story) -> Option<u64> {
+    since_claim(story)
+        .filter(|event| event.kind == "answered" && event.text.starts_with("unknown"))
+        .find_map(|event| event.took_ms)
+}
+
 /// How the work went on, from its story.
 fn learn(story: &Story, task: &TaskId, answered_ms: Option<u64>) -> RetryTrait {
     let last = story.attempts.last().map(|attempt| &attempt.row);
@@ -318,6 +337,7 @@ fn learn(story: &Story, task: &TaskId, answered_ms: Option<u64>) -> RetryTrait {
         answered_ms,
         slowest_ms: None,
         answers: 0,
+        unanswered_ms: unanswered_in(story),
         runs: runs(story, answered_ms).to_owned(),
         settled_secs: last.and_then(|row| {
             let settled = row.settled?;
@@ -361,9 +381,11 @@ fn told(story: &Story, task: &TaskId, learned: &RetryTrait) -> String {
         learned.outcome,
         reason.map_or_else(String::new, |reason| format!(" ({})", clean(&reason))),
         learned.lineage,
-        learned
-            .answered_ms
-            .map_or_else(|| NOT_TOLD.to_owned(), |ms| format!("after {ms} ms")),
+        match (learned.answered_ms, learned.unanswered_ms) {
+            (Some(ms), _) => format!("after {ms} ms"),
+            (None, Some(ms)) => format!("none that tells anything within {ms} ms"),
+            (None, None) => NOT_TOLD.to_owned(),
+        },
         learned.runs,
     )
 }
@@ -393,13 +415,12 @@ fn taught(known: Option<&RetryTrait>, learned: RetryTrait) -> Option<RetryTrait>
     if !continues(&learned)
         && let Some(told) = told
     {
-        let slowest = learned
-            .answered_ms
-            .is_some()
-            .then(|| learned.after(known))?;
+        let waited = learned.answered_ms.or(learned.unanswered_ms).is_some();
+        let waits = waited.then(|| learned.after(known))?;
         return Some(RetryTrait {
-            slowest_ms: slowest.slowest_ms,
-            answers: slowest.answers,
+            slowest_ms: waits.slowest_ms,
+            answers: waits.answers,
+            unanswered_ms: waits.unanswered_ms,
             ..told.clone()
         });
     }
@@ -425,7 +446,7 @@ fn keep(settings: &Settings, mut traits: Traits, learned: RetryTrait) -> Result<
     daemon::keep_traits(&settings.traits, &traits).map_err(daemon::DaemonError::from)?;
     let path = settings.traits.display();
     tell(&if stays {
-        format!("written: {path}; but only how long the answer took: {STAYS}")
+        format!("written: {path}; but only how long the answer took, or was waited for: {STAYS}")
     } else {
         format!("written: {path}")
     });
@@ -486,6 +507,10 @@ mod tests {
             let more = [("claimed", "a retry"), ("answered", text)];
             assert_eq!(this(&more), time, "{text}");
         }
+        let waited = |more: &[(&str, &str)]| unanswered_in(&with(more));
+        assert_eq!(waited(&[]), None);
+        let timed_out = [("claimed", "a retry"), ("answered", "unknown: timed out")];
+        assert_eq!(waited(&timed_out), Some(2_504));
         // nor does what an earlier one was read as tell how this one runs
         let again = with(&[("claimed", "a retry")]);
         assert_eq!(runs(&with(&[]), None), "after the answer");
@@ -498,6 +523,7 @@ mod tests {
             answered_ms: None,
             slowest_ms: None,
             answers: 0,
+            unanswered_ms: None,
             runs: NOT_TOLD.to_owned(),
             settled_secs: None,
             outcome: "unknown".to_owned(),
@@ -529,6 +555,11 @@ mod tests {
             (&*after.lineage, after.slowest()),
             ("same id", Some((900, 1)))
         );
+        // nor is one lost that no answer came to in time
+        let mut vain = nothing.clone();
+        vain.unanswered_ms = Some(60_000);
+        let kept = taught(Some(&after), vain).expect("a time");
+        assert_eq!((&*kept.lineage, kept.in_vain()), ("same id", Some(60_000)));
         let again = taught(Some(&after), timed(20)).expect("a time");
         assert_eq!(again.slowest(), Some((900, 2)));
     }

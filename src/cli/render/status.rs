@@ -475,7 +475,12 @@ pub fn status(view: &StatusView, width: Width) -> String {
                     t.failed.to_string(),
                     t.gone.to_string(),
                     t.in_vain.to_string(),
-                    t.breaker.clone(),
+                    match &t.told_breaker {
+                        None => t.breaker.clone(),
+                        Some(told) => {
+                            format!("{}; of notes, hand-overs and answers: {told}", t.breaker)
+                        }
+                    },
                 ]
             }),
         );

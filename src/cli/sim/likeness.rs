@@ -54,6 +54,19 @@ pub fn take_on(scenario: &mut Scenario, probed: &Traits) -> Vec<String> {
                 .ends_with("task details.note")
         };
         like.no_notes = !rows.fields.iter().any(is_note);
+        let shows = |end: &str| {
+            let mut names = rows
+                .fields
+                .iter()
+                .map(|field| field.name.to_ascii_lowercase());
+            names.any(|name| name.ends_with(end))
+        };
+        like.list_no_dates = !shows("creation date");
+        if !shows("actual start date") {
+            left.push("rows without the start of their last run".to_owned());
+        }
+        let told = shows("sch_reason") || shows("task details.reason");
+        like.list_reason = if told { like.list_reason } else { Some(0) };
         let localised = |field: &crate::traits::Field| field.types.contains_key("base");
         like.localised = rows.fields.iter().any(localised);
         if rows.unreadable > 0 {
@@ -191,6 +204,7 @@ mod tests {
                 answered_ms: Some(60_000),
                 slowest_ms: None,
                 answers: 1,
+                unanswered_ms: None,
                 runs: runs.to_owned(),
                 settled_secs: None,
                 outcome: "completed".to_owned(),

@@ -16,7 +16,7 @@ use super::keys::Keys;
 use crate::given;
 use crate::ledger::anchor::{Anchor, Line, read_line};
 use crate::ledger::record::{Actor, EventBody, Meta, decode, link};
-use crate::ledger::{Entry, Ledger, LedgerError};
+use crate::ledger::{Entry, Index, Ledger, LedgerError, Rewound};
 use crate::model::settings::AuditSettings;
 
 /// How long the file may say nothing at start (wall time).
@@ -28,7 +28,7 @@ pub enum LastAnchor {
     /// It is not known: there is no such file now, it can't be read, or no anchor in it counts and the store
     /// has the record that the last of them names.
     Unknown,
-    /// The store has that record, or is known to be rewound already.
+    /// The store has that record, or is known to be rewound already, and not as a mere copy.
     Known,
     /// The store does not have that record so; it was put on record that it is rewound.
     Rewound,
@@ -49,7 +49,9 @@ pub async fn check_last(
     let (Some(path), Some(store)) = (audit.anchor_file.clone(), store) else {
         return Ok(LastAnchor::Unknown);
     };
-    if ledger.read(|index| index.rewound().is_some()) {
+    // that it is a copy says less than what its anchor may show
+    let held = |index: &Index| Rewound::of(index, |_| None).is_some_and(|held| !held.is_a_copy());
+    if ledger.read(held) {
         return Ok(LastAnchor::Known);
     }
     let shown = path.display().to_string();

@@ -176,6 +176,7 @@ fn view(ledger: &Ledger, found: Found, policy_now: PolicyHash) -> Result<PastVie
         status: "as recorded".to_owned(),
         facts: Vec::new(),
         fields: Vec::new(),
+        reason_unknown: None,
     };
     let decision = Decision {
         task: decided.task,

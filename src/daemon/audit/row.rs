@@ -501,13 +501,16 @@ fn general(
         ),
         EventBody::WorldKept { reason } => one("world_kept", "it is the known server", &reason),
         EventBody::StoreRewound {
-            expected, found, ..
+            expected,
+            found,
+            restored,
+            ..
         } => one(
             "rewound",
             &format!(
                 "record {expected} was acknowledged or anchored, {found} was the last that was there"
             ),
-            "",
+            restored.as_deref().unwrap_or_default(),
         ),
         EventBody::RewindSettled { reason } => one("rewind_settled", "accepted", &reason),
         EventBody::Rewritten {

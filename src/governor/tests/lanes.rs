@@ -36,6 +36,9 @@ fn what_is_said_to_oig_alone_speaks_neither_against_its_target_nor_against_the_s
     assert_eq!(reason(&mut governor, 9, Lane::Usual), None);
     assert_eq!(governor.describe(at(9)).len(), 1, "the target's own");
     assert_eq!(governor.describe(at(9))[0].breaker, "closed");
+    let told = governor.describe(at(9))[0].told_breaker.clone();
+    let (word, until) = told.expect("its own is open");
+    assert!(word == "open" && until > Some(at(9)), "{word} {until:?}");
 }
 
 #[test]

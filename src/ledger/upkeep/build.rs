@@ -6,6 +6,7 @@ use super::error::UpkeepError;
 use super::swap::{self, JOURNAL, SIDECAR};
 use crate::ledger::error::StoreError;
 use crate::ledger::files::{private_dir, remove, sync_dir};
+use crate::ledger::home;
 use crate::ledger::index::Index;
 use crate::ledger::open::mark;
 use crate::ledger::sidecar::Sidecar;
@@ -102,13 +103,15 @@ impl Built {
         }
     }
 
-    /// Writes the sidecar that goes with it.
+    /// Writes the sidecar that goes with it, which belongs to this directory, on the machines that are known.
     pub fn sidecar(&self, index: &Index) -> Result<(), UpkeepError> {
         let (sidecar, _) = Sidecar::open(&swap::new(&self.dir, SIDECAR))?;
         let mut sidecar = sidecar.beside(self.path.join("db"));
         // both slots: a torn write of the next one falls back to a mark of this journal
         sidecar.write(&mark(index))?;
         sidecar.write(&mark(index))?;
+        let (_, here) = sidecar.homes(&self.dir)?;
+        sidecar.write_home(&home::of_next(&self.dir, &self.dir.join(SIDECAR), here)?)?;
         sync_dir(&self.dir)?;
         Ok(())
     }

@@ -1,0 +1,95 @@
+//! A drill of a store that was copied with all that lies beside it, whole processes: the copy starts in observe and says why, and what was only moved or made smaller goes on.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::drill::{Drill, Setup};
+use crate::drill_restored::{copy, puts};
+
+/// A server that runs a retry whenever it is told to: what is sent twice takes effect twice.
+const WORK: &str = r#"
+name = "copied"
+seed = 63
+[[target]]
+name = "AD"
+retries_anything = true
+[[population]]
+target = "AD"
+accounts = 8
+task = [{ task = "Telephone Updated", failure = "lock", heals_after = 3 }]
+"#;
+
+/// What a status without a daemon says of the store at a place.
+fn held(drill: &Drill, store: &str) -> Value {
+    let out = drill.cli(&["--store", store, "status", "--json"]);
+    let status: Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    status["store_rewound"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_beside_its_anchors_starts_in_observe_and_a_moved_store_goes_on() {
+    let mut drill = Setup::of(WORK)
+        .config("[governor.default]\nper_minute = 1")
+        .enforcing()
+        .await;
+    while puts(&drill) < 1 {
+        drill.run_for("1m").await;
+    }
+    let at = |name: &str| drill.dir.path().join(name);
+    let (store, anchors) = (at("store"), at("store-anchors"));
+    let (moved, copied, copied_anchors) = (at("moved"), at("copied"), at("copied-anchors"));
+    drill.stop();
+    // moved within its file system, there and back, and made smaller
+    fs::rename(&store, &moved).expect("moved");
+    assert_eq!(held(&drill, "moved"), Value::Null);
+    fs::rename(&moved, &store).expect("moved");
+    drill.done(&["store", "compact"]);
+    assert_eq!(held(&drill, "store"), Value::Null);
+    let before = puts(&drill);
+    drill.daemon();
+    while puts(&drill) == before {
+        drill.run_for("1m").await;
+    }
+    let earlier = drill.evidence().await.claims;
+    drill.stop();
+    copy(&store, &copied);
+    copy(&anchors, &copied_anchors);
+    // what makes a copy smaller makes no store of its own of it
+    drill.done(&["--store", "copied", "store", "compact"]);
+    let rewound = held(&drill, "copied");
+    let why = rewound["restored"].as_str().unwrap_or_default();
+    assert!(why.contains("another directory"), "{rewound}");
+    assert_eq!(
+        held(&drill, "store"),
+        Value::Null,
+        "the store itself is none"
+    );
+    for dir in [&store, &anchors] {
+        fs::remove_dir_all(dir).expect("removed");
+    }
+    fs::rename(&copied, &store).expect("in its place");
+    fs::rename(&copied_anchors, &anchors).expect("in its place");
+    let before = puts(&drill);
+    drill.daemon();
+    drill.run_for("3h").await;
+    assert_eq!(puts(&drill), before, "nothing is sent: {}", drill.log());
+    let status = drill.cli(&["status", "--json"]).stdout;
+    let status: Value = serde_json::from_slice(&status).expect("JSON");
+    assert_eq!(status["effective_mode"], json!("observe"));
+    let inbox = drill.inbox();
+    let item = inbox.iter().find(|item| item["id"] == "rewound");
+    let text = item.and_then(|item| item["text"].as_str());
+    let text = text.unwrap_or_default();
+    assert!(text.contains("is a copy: it was last opened in"), "{text}");
+    assert!(drill.log().contains("the store is a copy: nothing is sent"));
+    drill.done(&["approve", "rewound", "--why", "the other one is gone"]);
+    drill.run_for("60h").await;
+    assert_eq!(drill.count("healed"), 8);
+    // once settled it is at home there
+    drill.kill_and_restart().await;
+    drill.run_for("1h").await;
+    let status = drill.json(&["status", "--json"]);
+    assert_eq!(status["store_rewound"], Value::Null);
+    drill.judge_with(earlier).await;
+}
