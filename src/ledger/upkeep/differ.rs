@@ -96,6 +96,10 @@ pub(super) fn differences(before: &Index, after: &Index, allowed: &Allowed) -> V
             before.keep_ids == after.keep_ids,
         ),
         (
+            "how late successors came",
+            before.delays == after.delays,
+        ),
+        (
             "the stopped logins",
             same_words(
                 before.stopped.iter(),
