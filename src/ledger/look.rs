@@ -14,7 +14,7 @@ use super::newcomer::may_have_run;
 use super::record::{EventBody, How, JoinedItem, MAX_TEXT, Meta, clip};
 use super::work::Work;
 use crate::model::settings::DeliverySettings;
-use crate::model::{LineageId, Outcome, Task, TaskId, TaskStatus};
+use crate::model::{LineageId, Outcome, Task, TaskStatus};
 
 /// One verification reading.
 #[derive(Clone, Debug)]

@@ -148,17 +148,20 @@ fn a_target_whose_successors_all_come_late_has_them_told() {
     let lineage = retry(&mut work, "40", "4", 200);
     see(&mut work, vec![], 202);
     let late = made("940", "4", TaskStatus::Completed, 261);
-    assert_eq!(
-        told(&mut work, lineage, vec![late], ("40", "4"), 262),
-        done
-    );
+    assert_eq!(told(&mut work, lineage, vec![late], ("40", "4"), 262), done);
     // and what did not come so late is no more ours than before
     let lineage = retry(&mut work, "50", "5", 300);
     see(&mut work, vec![], 302);
     let theirs = made("950", "5", TaskStatus::Completed, 311);
     let told = told(&mut work, lineage, vec![theirs], ("50", "5"), 320);
     assert_eq!(told, None);
-    assert!(index.read().expect("a lock").open_attempt(lineage).is_some());
+    assert!(
+        index
+            .read()
+            .expect("a lock")
+            .open_attempt(lineage)
+            .is_some()
+    );
 }
 
 /// Without an answer the request may have run for as long as requests do, and a clock that goes ahead makes nothing
