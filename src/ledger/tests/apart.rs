@@ -2,6 +2,13 @@
 
 use super::*;
 
+/// Each account has a person of its own.
+fn row(id: &str, status: TaskStatus, process: &str) -> Task {
+    let mut task = super::row(id, status, process);
+    task.beneficiary = Some(Login::new(&format!("user{process}")));
+    task
+}
+
 fn made(id: &str, process: &str, status: TaskStatus, minute: i64) -> Task {
     let mut task = row(id, status, process);
     task.created = Some(at(minute));
