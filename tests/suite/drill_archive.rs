@@ -172,8 +172,13 @@ async fn where_nothing_is_archived_all_heals() {
         ("CHG", "Title Updated", ""),
     ];
     let kinds: Vec<_> = TAKEN.into_iter().chain(healthy).collect();
+    // older ones tell it of the oldest work, too
+    let older = "[[population]]\ntarget = \"AD\"\naccounts = 2\nprefix = \"USE\"\nage = \"90d\"\n\
+         task = [{ task = \"Telephone Updated\", failure = \"data\" }]\n\
+         done = [{ task = \"Department Updated\", age = \"80d\" }, { task = \"Title Updated\", age = \"79d\" }]\n";
+    let all = format!("{}{older}", populations(&kinds));
     for traits in ["accounts_no_status = true", ""] {
-        let drill = run(&world("400d", traits, &populations(&kinds)), "24h").await;
+        let drill = run(&world("400d", traits, &all), "24h").await;
         assert_eq!(drill.count("stale_effects"), 0, "{traits}");
         let ran = done_for(&drill).await;
         let healed = counts([("CHG", 6), ("GIV", 6), ("MAK", 6)]);
