@@ -1,8 +1,11 @@
 //! Since when finished tasks are surely still shown, by what the accounts that were read lately show of others' work; pure, and what it doesn't know counts as archived.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{Task, TaskId, TaskStatus};
+
+/// An account that is used so soon was made without delay. It is wrong by no more than that.
+const SOON: SignedDuration = SignedDuration::from_hours(24);
 
 /// What is known of tasks beside what they show.
 pub struct Known<'a> {
@@ -73,13 +76,16 @@ fn shows_from(tasks: &[Task], than: Option<Timestamp>, known: &Known<'_>) -> Opt
     own.into_iter().flatten().min().filter(matters)
 }
 
-/// When the first other task of an account was begun that its create has made: whatever waits has not begun.
+/// By when a create had ended: as the first other task of its account was begun (whatever waits has not begun). Where
+/// that was soon after, the create's own beginning stands for it.
 fn used_from(tasks: &[Task], create: &Task, made: Timestamp) -> Option<Timestamp> {
     let others = tasks.iter().filter(|task| {
         task.id != create.id && !matches!(task.status, TaskStatus::Waiting | TaskStatus::Suspended)
     });
     let began = others.filter_map(|task| Some(task.created?.max(task.started?)));
-    began.filter(|at| *at > made).min()
+    let used = began.filter(|at| *at > made).min()?;
+    let soon = used.duration_since(made) <= SOON;
+    Some(if soon { made } else { used })
 }
 
 /// When the last run of an automated task began. A person ends a manual one when he likes; one of which it is not shown
@@ -182,6 +188,8 @@ mod tests {
         let used = other(TaskStatus::Rejected, 5);
         assert_eq!(of(&[&used, &used]), Some(at(5)));
         assert_eq!(of(&[&used, &other(TaskStatus::Pending, 7)]), Some(at(7)));
+        let soon = other(TaskStatus::Rejected, 2);
+        assert_eq!(of(&[&soon, &soon]), Some(at(1)));
         for nothing in [
             vec![create()],
             other(TaskStatus::Waiting, 5).to_vec(),
