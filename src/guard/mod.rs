@@ -10,6 +10,7 @@ mod hint;
 mod input;
 mod order;
 mod pattern;
+mod returns;
 mod stale;
 
 pub use active::still_given;

@@ -13,6 +13,7 @@ use crate::model::{Kind, Known, ReadValue, Refusal, RefusalReason, TaskStatus};
 use super::active::is_active;
 use super::input::{Fresh, GuardInput, needs};
 use super::order::same_row;
+use super::returns;
 
 /// Nobody has asked for it yet.
 const NOT_ASKED: &str = "not asked for yet";
@@ -29,7 +30,7 @@ const TOO_OLD: &str = "the reading is too old";
 const HIDDEN: &str = "neither the account nor another one that was read has shown what tells that it is on: finished tasks may be hidden or archived, and with them one that took this access away";
 
 /// Neither the account nor others have shown that what was finished after the work is still shown.
-const ARCHIVED: &str = "nothing shows that finished tasks from before this work are still there (the account's own completed create, or a completed automated task of two accounts): what took the access away since may be archived";
+const ARCHIVED: &str = "nothing shows that finished tasks from before this work are still there (the account's own completed create, or of two accounts each when a task has ended, or two completed automated tasks): what took the access away since may be archived";
 
 /// It may be what our own retry of an older order has made.
 const UNSETTLED: &str =
@@ -200,9 +201,9 @@ pub(super) fn account(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> 
 }
 
 /// True where what was finished since the work was ordered is still shown. What takes an account or a row of it is done
-/// after the account was made, so that whoever still shows that create shows it as well. Of other accounts one task may
-/// have been finished long after it was begun, which no date shows: two of them have to show one.
-fn is_all_shown(input: &GuardInput<'_>, tasks: &[Sibling]) -> bool {
+/// after the account was made, so that whoever still shows that create shows it as well. What other accounts tell is
+/// worked out with what is read of them.
+pub(super) fn is_all_shown(input: &GuardInput<'_>, tasks: &[Sibling]) -> bool {
     let made = |s: &Sibling| {
         s.kind == Kind::Create
             && s.status == TaskStatus::Completed
@@ -382,18 +383,26 @@ fn given_again(input: &GuardInput<'_>) -> Result<(), Refusal> {
             .with("because", "access was seen as given again since");
         return Err(refusal.for_person());
     }
-    Ok(())
+    // what can't be read holds up nothing here either
+    match value.from_process {
+        true => returns::followed(input, &value.tasks),
+        false => Ok(()),
+    }
 }
 
 /// Who is gone, by OIG's own word, has not come back: whatever was done in his account since, what takes it from him is
 /// asked about no more. That is read before a person is asked.
 fn gone_or(input: &GuardInput<'_>, why: Refusal) -> Result<(), Refusal> {
-    if why.reason != RefusalReason::StaleGrant {
+    // what is only not read yet is read first
+    if !why.needs_person {
         return Err(why);
     }
     let not_yet = |why: &str| {
         Refusal::new(RefusalReason::BeneficiaryUnknown, input.task_scope()).with("why", why)
     };
+    if ended(input).is_some() {
+        return Ok(());
+    }
     // a young one is judged by what is known
     let reads = input.seen_late || is_long_open(input.origin, input.now);
     match input.beneficiary {

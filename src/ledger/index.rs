@@ -1,5 +1,6 @@
 //! All that the journal says, in memory: changed only by applying events, so that replaying the journal rebuilds it exactly.
 
+mod apart;
 mod apply;
 mod attempt;
 mod backlog;
@@ -33,6 +34,8 @@ use crate::model::{
     Scope, TargetName, TaskId,
 };
 
+#[cfg(test)]
+pub(in crate::ledger) use attempt::Sent;
 pub use attempt::{Attempt, FoundAt};
 pub(in crate::ledger) use compact::{Lineage, Past, flags};
 pub use compact::{Short, Stamp, TaskRef};
@@ -200,6 +203,8 @@ pub struct Index {
     pub(in crate::ledger) kept: FastMap<compact::Short, u64>,
     /// Sums over `attempts`, moved with them.
     pub(in crate::ledger) open: open::Open,
+    /// By the number of the target: how late the successors came that were joined by likeness alone.
+    pub(in crate::ledger) delays: FastMap<u32, Vec<apart::Delay>>,
     /// What was told and may still be carried out.
     pub(in crate::ledger) late: late::Late,
     /// What was handed to people, and is theirs as far as is known.
@@ -246,6 +251,7 @@ impl PartialEq for Index {
             && self.keep_ids == other.keep_ids
             && self.kept == other.kept
             && self.open == other.open
+            && self.delays == other.delays
             && self.late == other.late
             && self.handed == other.handed
     }

@@ -1,5 +1,6 @@
 //! What a reading says of an open attempt; pure, concludes nothing from silence before its time.
 
+mod apart;
 mod written;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use super::ran::RunMark;
 use crate::model::attempt::next;
 use crate::model::settings::DeliverySettings;
 use crate::model::{Action, AttemptEvent, AttemptState, Task, TaskId, TaskStatus};
+pub use apart::doubted;
 use written::{open_with_response, written};
 
 /// By so much the server's clock may be behind.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::error::LedgerError;
 use super::index::{Index, TaskRef};
-use super::judge::{Judgement, Reading, judge, next_look, too_early};
+use super::judge::{Judgement, Reading, doubted, judge, next_look, too_early};
 use super::lineage::{
     Join, Newcomer, Waiting, is_timed, join, made_before_among, mark_chains, print,
 };
@@ -14,7 +14,7 @@ use super::newcomer::may_have_run;
 use super::record::{EventBody, How, JoinedItem, MAX_TEXT, Meta, clip};
 use super::work::Work;
 use crate::model::settings::DeliverySettings;
-use crate::model::{LineageId, Outcome, Task, TaskId, TaskStatus};
+use crate::model::{LineageId, Outcome, Task, TaskStatus};
 
 /// One verification reading.
 #[derive(Clone, Debug)]
@@ -92,6 +92,8 @@ impl Work {
             };
             let evidence = self.evidence.entry(look.lineage).or_default();
             let judged = judge(&attempt, &current, &look.reading, evidence, now, settings);
+            let apart = (self.index()).made_apart(look.lineage, settings.settle_after);
+            let judged = doubted(judged, &attempt, apart, now, settings);
             if let Judgement::Told {
                 event,
                 task,
@@ -163,6 +165,17 @@ impl Work {
                     if how != How::Link && sides.before.contains(&new.at) {
                         continue;
                     }
+                    let rival = how != How::Link && {
+                        let index = self.index();
+                        index.still_waits(lineage).is_some()
+                            && !index.is_tied(lineage, task.created, now)
+                    };
+                    if rival {
+                        // nothing ties either of the two to our retry
+                        let one = std::slice::from_ref(&task.id);
+                        out.extend(self.doubt(&[lineage], one, meta, now)?);
+                        return Ok(None);
+                    }
                     self.shown_again(lineage);
                     let linked = how == How::Link;
                     let items = vec![JoinedItem {
@@ -231,10 +244,12 @@ fn sides(index: &Index, sent: Timestamp, tasks: &[Task]) -> Sides {
         let runs = may_have_run(index, lineage, sent);
         let may_be = task.status == TaskStatus::ManuallyCompleted || task.status.is_closed();
         let closed = closed || (may_be && runs);
-        if closed && of.task == TaskRef::from(&task.id) {
+        // what was joined to it may be somebody else's
+        let waits = index.still_waits(lineage).is_some_and(|id| id == task.id);
+        if closed && (waits || of.task == TaskRef::from(&task.id)) {
             out.waiting.push(Waiting {
                 lineage,
-                task: TaskId::from(&of.task),
+                task: task.id.clone(),
                 key: of.key,
                 ours: runs,
             });

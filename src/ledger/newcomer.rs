@@ -267,8 +267,11 @@ impl Work {
                 let beside = past.made.zip(new.created).is_some_and(|(made, other)| {
                     other.duration_since(made.time()).abs() <= delivery.settle_after
                 });
+                // what was joined may be somebody else's, and this one ours
+                let created = new.created.unwrap_or(now);
+                let still = index.may_still_come(**lineage, created, delivery.settle_after);
                 new.task.cmp_numeric(&TaskId::from(former)).is_gt()
-                    && (since <= delivery.settle_after || beside)
+                    && (since <= delivery.settle_after || beside || still)
                     && since.saturating_add(before) >= SignedDuration::ZERO
             })
         };

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::dated::ServerBehind;
 use super::error::LedgerError;
-use super::judge::{Judgement, Reading, judge, next_look, too_early};
+use super::judge::{Judgement, Reading, doubted, judge, next_look, too_early};
 use super::lineage::{Join, print};
 use super::newcomer::Pass;
 use super::record::{EventBody, How, JoinedItem, Meta};
@@ -399,7 +399,8 @@ impl Work {
         let index = self.index();
         let ours = index.attempt(lineage).is_some_and(|attempt| {
             attempt.action == Action::Retry
-                && index.current_task(lineage).as_ref() == Some(&attempt.task)
+                && (index.current_task(lineage).as_ref() == Some(&attempt.task)
+                    || index.still_waits(lineage).is_some())
         });
         if ours { how } else { How::Foreign }
     }
@@ -474,6 +475,8 @@ impl Work {
                     read_at,
                     &sight.delivery,
                 );
+                let apart = (self.index()).made_apart(lineage, sight.delivery.settle_after);
+                let judged = doubted(judged, &attempt, apart, read_at, &sight.delivery);
                 if let Judgement::Told {
                     event,
                     task,

@@ -1,6 +1,7 @@
 //! The ledger's behaviour over its own thread-less core: joining, judging, replay; no disk, no sleeping.
 
 mod alarms;
+mod apart;
 mod attempts;
 mod behind;
 mod bytes;
@@ -65,7 +66,7 @@ fn at(minutes: i64) -> Timestamp {
     start + SignedDuration::from_mins(minutes)
 }
 
-fn delivery() -> DeliverySettings {
+pub(super) fn delivery() -> DeliverySettings {
     DeliverySettings {
         settle_after: SignedDuration::from_mins(15),
         verify_first: SignedDuration::from_mins(1),

@@ -277,7 +277,7 @@ refusals! {
     StaleGrant => "stale_grant",
     /// A newer change of the same attribute or row is done already.
     Overtaken => "overtaken",
-    /// The account's other tasks, or whether it is on, are not known (not asked for yet, or they could not be read: `why`), and the task would give access; what takes access waits for one try to read them, and no longer.
+    /// The account's other tasks, or whether it is on, are not known (not asked for yet, or they could not be read: `why`), and the task would give access; what takes access waits for one try to read them, and no longer, but for an old disable that an open enable could not follow.
     AccountUnknown => "account_unknown",
     /// The task was seen by a hint alone, and the other tasks of its account could not be read.
     SiblingsUnknown => "siblings_unknown",

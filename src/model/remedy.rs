@@ -44,7 +44,7 @@ impl R {
                 "Cancel the task in OIG: what it would write is out of date; if the older value is wanted all the same, write it by hand."
             }
             Self::AccountUnknown => {
-                "See `why` in `provtaskd explain TASK`: give the login the right to read the account's tasks and the person's accounts, or mend the server, and it is read again by itself; name a definition that has no kind in `policy.kinds`; where the server shows too little to tell, look at the account in OIG, and do or cancel the task there."
+                "See `why` in `provtaskd explain TASK`: give the login the right to read the account's tasks and the person's accounts, or mend the server, and it is read again by itself; name a definition that has no kind in `policy.kinds`; where finished tasks are hidden or archived, have OIG show and keep them for longer than work stays open; else look at the account in OIG, and do the task there or cancel it, of a disable and a younger enable the one that is not wanted."
             }
             Self::SiblingsUnknown | Self::FactUnknown => READINGS,
             Self::WaitsForCreate | Self::WaitsForOlder => {

@@ -212,6 +212,8 @@ pub struct Task {
     pub created: Option<Timestamp>,
     /// `…Task Details.Actual Start Date`: when its last run began, by the server's clock.
     pub started: Option<Timestamp>,
+    /// `…Task Details.Actual End Date`, where the server shows it: when it came to its end. Few rows have one.
+    pub ended: Option<Box<Timestamp>>,
     /// `SCH_REASON`, else `…Task Details.Reason`: the error detail of the failed run.
     pub reason: Option<Arc<str>>,
     /// `…Task Details.Data`: the response code.
@@ -251,6 +253,7 @@ impl Task {
             owner: Owner::Unknown,
             created: None,
             started: None,
+            ended: None,
             reason: None,
             response: None,
             note: None,

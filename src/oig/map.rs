@@ -73,6 +73,7 @@ enum Known {
     InfoCreated,
     Created,
     Started,
+    Ended,
     SchReason,
     Reason,
     Response,
@@ -113,6 +114,8 @@ fn known(name: &str) -> Known {
         (Some("creation date"), _) if name.starts_with(INFO) => Known::InfoCreated,
         (Some("creation date"), _) => Known::Created,
         (Some("actual start date"), _) => Known::Started,
+        // not documented, but what its neighbour's name makes likely
+        (Some("actual end date" | "actual end"), _) => Known::Ended,
         (Some("reason"), _) => Known::Reason,
         (Some("data"), _) => Known::Response,
         (Some("note"), _) => Known::Note,
@@ -165,6 +168,7 @@ struct Seen<'r> {
     info_created: Option<Cow<'r, str>>,
     created: Option<Cow<'r, str>>,
     started: Option<Cow<'r, str>>,
+    ended: Option<Cow<'r, str>>,
     sch_reason: Option<Cow<'r, str>>,
     reason: Option<Cow<'r, str>>,
     retry_task: Option<Cow<'r, str>>,
@@ -427,6 +431,7 @@ fn take<'r>(
         Known::InfoCreated => seen.info_created = filled(value),
         Known::Created => seen.created = filled(value),
         Known::Started => seen.started = filled(value),
+        Known::Ended => seen.ended = filled(value),
         Known::SchReason => seen.sch_reason = value.text(),
         Known::Reason => seen.reason = value.text(),
         Known::RetryTask => seen.retry_task = whole(value),
@@ -492,6 +497,9 @@ fn finish(
         .flatten()
         .find_map(|t| dates::read(&t, zone));
     task.started = seen.started.and_then(|t| dates::read(&t, zone));
+    // one that is open has an end to come, if any
+    let ended = seen.ended.filter(|_| task.status.is_finished());
+    task.ended = ended.and_then(|t| dates::read(&t, zone)).map(Box::new);
     let blank = |t: &Option<Cow<'_, str>>| t.as_ref().is_none_or(|t| t.trim().is_empty());
     // An empty SCH_REASON is known to be empty, but a text in the other field says more.
     let reason = if blank(&seen.sch_reason) && !blank(&seen.reason) {

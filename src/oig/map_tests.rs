@@ -404,6 +404,27 @@ fn the_start_of_the_last_run_is_the_same_in_whatever_form_it_comes() {
 }
 
 #[test]
+fn the_end_of_a_task_is_read_where_one_is_shown_and_it_has_come_to_one() {
+    let ended = |name: &str, status: &str, value: Json| {
+        let list = [
+            (&format!("{D}Status") as &str, json!(status)),
+            (name, value),
+        ];
+        let task = task_of(&fields(&list)).expect("a task");
+        task.ended.map(|at| at.to_string())
+    };
+    let at = "2026-01-02T03:04:05Z";
+    for name in ["Actual End Date", "actual end"] {
+        let name = format!("{D}{name}");
+        assert_eq!(ended(&name, "C", json!(at)).as_deref(), Some(at));
+        assert_eq!(ended(&name, "R", json!(at)), None);
+        assert_eq!(ended(&name, "C", json!("")), None);
+    }
+    let planned = format!("{D}Projected End");
+    assert_eq!(ended(&planned, "C", json!(at)), None);
+}
+
+#[test]
 fn what_looks_like_a_secret_is_in_no_text_of_a_task() {
     let reason = "bind as cn=svc failed, password=tr0mb0ne after 3 attempts to reach the host";
     let shown = task_of(&fields(&[

@@ -243,6 +243,7 @@ fn unstore(stored: StoredTask) -> Task {
         created: stored.created,
         // policies see them as the fields that they are, and no decision rests on it
         started: None,
+        ended: None,
         updated_by: None,
         reason: stored.reason,
         response: stored.response,

@@ -132,6 +132,8 @@ async fn tasks_that_end_only_now_do_not_tell_that_nothing_is_archived() {
              [[task]]\ntarget = \"AD\"\nuser = \"{user}\"\ntask = \"Telephone Updated\"\nfailure = \"network\"\ncreated = \"-1d\"\n"
         ));
     }
+    // two of one account are no more than one account
+    late.push_str("[[task]]\nid = 64\ntarget = \"AD\"\nuser = \"LATEA\"\ntask = \"Department Updated\"\nstatus = \"P\"\ncreated = \"-60d\"\n");
     let all = format!("{}{late}", populations(&TAKEN));
     let world = world("30d", "accounts_no_status = true", &all);
     let mut drill = Setup::of(&world)
@@ -139,8 +141,10 @@ async fn tasks_that_end_only_now_do_not_tell_that_nothing_is_archived() {
         .every("30m")
         .start()
         .await;
-    // one before anybody looks, the others beside the daemon
-    drill.act(json!({"task": "61", "do": "complete"})).await;
+    // those of one before anybody looks, the others beside the daemon
+    for id in ["61", "64"] {
+        drill.act(json!({"task": id, "do": "complete"})).await;
+    }
     drill.release();
     drill.daemon();
     drill.run_for("1m").await;
@@ -168,8 +172,13 @@ async fn where_nothing_is_archived_all_heals() {
         ("CHG", "Title Updated", ""),
     ];
     let kinds: Vec<_> = TAKEN.into_iter().chain(healthy).collect();
+    // older ones tell it of the oldest work, too
+    let older = "[[population]]\ntarget = \"AD\"\naccounts = 2\nprefix = \"USE\"\nage = \"90d\"\n\
+         task = [{ task = \"Telephone Updated\", failure = \"data\" }]\n\
+         done = [{ task = \"Department Updated\", age = \"80d\" }, { task = \"Title Updated\", age = \"79d\" }]\n";
+    let all = format!("{}{older}", populations(&kinds));
     for traits in ["accounts_no_status = true", ""] {
-        let drill = run(&world("400d", traits, &populations(&kinds)), "24h").await;
+        let drill = run(&world("400d", traits, &all), "24h").await;
         assert_eq!(drill.count("stale_effects"), 0, "{traits}");
         let ran = done_for(&drill).await;
         let healed = counts([("CHG", 6), ("GIV", 6), ("MAK", 6)]);
@@ -187,7 +196,7 @@ async fn young_work_of_old_accounts_heals_though_their_creates_are_archived() {
         "accounts_no_status = true",
         "[[population]]\ntarget = \"AD\"\naccounts = 4\nprefix = \"OLD\"\nage = \"2d\"\n\
          task = [{ task = \"Add User to Group\", failure = \"network\" }, { task = \"Title Updated\", failure = \"network\" }]\n\
-         done = [{ task = \"Create User\", age = \"300d\" }, { task = \"Telephone Updated\", age = \"12d\" }]\n\
+         done = [{ task = \"Create User\", age = \"300d\" }, { task = \"Telephone Updated\", age = \"12d\" }, { task = \"Title Updated\", age = \"11d\" }]\n\
          [[population]]\ntarget = \"AD\"\naccounts = 2\nprefix = \"NEW\"\nage = \"1d\"\n\
          task = [{ task = \"Create User\", failure = \"network\" }, { task = \"Add User to Group\", failure = \"network\" }]\n",
     );
@@ -211,7 +220,11 @@ async fn accounts_that_tell_are_found_among_many_that_do_not() {
     };
     let all = [
         many("OLD", 20, ""),
-        many("USE", 3, ", { task = \"Telephone Updated\", age = \"12d\" }"),
+        many(
+            "USE",
+            3,
+            ", { task = \"Telephone Updated\", age = \"12d\" }, { task = \"Title Updated\", age = \"11d\" }",
+        ),
         "[[population]]\ntarget = \"AD\"\naccounts = 2\nprefix = \"NEW\"\nage = \"1d\"\ntask = [{ task = \"Create User\", failure = \"network\" }]\n".to_owned(),
     ];
     let drill = run(&world("30d", "", &all.concat()), "24h").await;
@@ -230,4 +243,121 @@ async fn new_accounts_are_made_where_nothing_else_is_open() {
     let ran = done_for(&drill).await;
     assert_eq!(ran, counts([("NEW", 5)]), "{:#?}", drill.inbox());
     drill.judge().await;
+}
+
+/// Disabled long ago, enabled after it, and both have failed: the account is on, and whether it was switched on since is
+/// archived. The enable could not follow the disable, so that neither goes before a person has said which of them is meant.
+/// Who is gone loses his account all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_disable_waits_with_the_younger_enable_where_it_could_not_follow() {
+    let both = |prefix: &str| {
+        format!(
+            "[[population]]\ntarget = \"AD\"\naccounts = 3\nprefix = \"{prefix}\"\nage = \"60d\"\n\
+             task = [{{ task = \"Disable User\", failure = \"network\" }}, {{ task = \"Enable User\", failure = \"network\", age = \"55d\" }}]\n"
+        )
+    };
+    for traits in ["", "accounts_no_status = true"] {
+        let all = [both("EMP"), both("GON")].concat();
+        let mut drill = Setup::of(&world("30d", traits, &all))
+            .config("[guard]\nage_limit = \"300d\"")
+            .every("30m")
+            .start()
+            .await;
+        for n in 1..=3 {
+            let login = format!("GON{n:04}");
+            drill
+                .act(json!({"user": login, "status": "Disabled"}))
+                .await;
+        }
+        drill.release();
+        drill.daemon();
+        drill.run_for("1m").await;
+        drill.approve_backlog();
+        drill.run_for("24h").await;
+        let (ran, inbox) = (done_for(&drill).await, drill.inbox());
+        let about = format!("{traits}: {ran:?} {inbox:#?}");
+        assert_eq!(ran, counts([("GON", 3)]), "{about}");
+        let asked = inbox.iter().find(|item| item["why"] == "account_unknown");
+        let text = asked.and_then(|item| item["text"].as_str());
+        assert!(
+            text.unwrap_or_default().contains("younger enable"),
+            "{about}"
+        );
+        // a person says which: of one the disable is cancelled, of another the enable
+        let truth = drill.truth();
+        let open = |login: &str, name: &str| {
+            let mut tasks = truth["tasks"].as_array().expect("tasks").iter();
+            let mine = |task: &&serde_json::Value| {
+                task["beneficiary"] == login && task["definition"] == name && task["status"] == "R"
+            };
+            let id = &tasks.find(mine).expect("an open task")["id"];
+            id.to_string().trim_matches('"').to_owned()
+        };
+        let why = drill.done(&["explain", &open("EMP0003", "Disable User")]);
+        assert!(why.contains("cancel in OIG the one"), "{traits}: {why}");
+        for (login, name) in [("EMP0001", "Disable User"), ("EMP0002", "Enable User")] {
+            let id = open(login, name);
+            drill.act(json!({"task": id, "do": "cancel"})).await;
+        }
+        drill.run_for("24h").await;
+        let evidence = drill.evidence().await;
+        let good = evidence.effects().filter(|effect| effect["ok"] == true);
+        let mut ran: Vec<(String, String)> = good
+            .map(|effect| {
+                let text = |name: &str| effect[name].as_str().expect("a name").to_owned();
+                (text("beneficiary"), text("definition"))
+            })
+            .filter(|(login, _)| login.starts_with("EMP"))
+            .collect();
+        ran.sort();
+        drill.judged_elsewhere();
+        let disabled = ("EMP0002".to_owned(), "Disable User".to_owned());
+        assert!(ran.contains(&disabled), "{traits}: {ran:?}");
+        let third = ran.iter().any(|(login, _)| login == "EMP0003");
+        assert!(!third, "{traits}: {ran:?}");
+        let off = ("EMP0001".to_owned(), "Disable User".to_owned());
+        assert!(!ran.contains(&off), "{traits}: {ran:?}");
+    }
+}
+
+/// Tasks of long ago that came to their end just before the daemon was started, which no list has shown open.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_that_ended_late_before_anybody_looked_do_not_tell_that_nothing_is_archived() {
+    let mut late = String::new();
+    for (id, user) in [(61, "LATEA"), (62, "LATEB")] {
+        late.push_str(&format!(
+            "[[user]]\nlogin = \"{user}\"\n\
+             [[task]]\nid = {id}\ntarget = \"AD\"\nuser = \"{user}\"\ntask = \"Title Updated\"\nstatus = \"P\"\ncreated = \"-61d\"\n\
+             [[task]]\ntarget = \"AD\"\nuser = \"{user}\"\ntask = \"Telephone Updated\"\nfailure = \"network\"\ncreated = \"-1d\"\n"
+        ));
+    }
+    let all = format!("{}{late}", populations(&TAKEN));
+    let world = world("30d", "accounts_no_status = true", &all);
+    let mut drill = Setup::of(&world)
+        .config("[guard]\nage_limit = \"300d\"")
+        .every("30m")
+        .start()
+        .await;
+    for id in ["61", "62"] {
+        drill.act(json!({"task": id, "do": "complete"})).await;
+    }
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    drill.run_for("24h").await;
+    let (stale, ran, inbox) = (
+        drill.count("stale_effects"),
+        done_for(&drill).await,
+        drill.inbox(),
+    );
+    drill.judged_elsewhere();
+    assert_eq!(stale, 0, "given back: {ran:?} {inbox:#?}");
+    // nothing waits without a word: each piece of work that was not done is a person's
+    let asked: u64 = inbox
+        .iter()
+        .filter(|item| item["why"] == "account_unknown")
+        .filter_map(|item| item["count"].as_u64())
+        .sum();
+    assert!(asked >= 9, "{inbox:#?}");
 }

@@ -100,6 +100,7 @@ mod drill_untold;
 mod drill_view;
 mod drill_wait;
 mod drill_when;
+mod drill_whose;
 mod drill_word;
 mod drill_words;
 mod drill_world;

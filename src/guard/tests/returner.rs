@@ -1,6 +1,8 @@
 //! An older order to take access that our own retry has carried out only now, and what has to be shown for work that hangs on finished tasks.
 
+use super::super::fixture::standing;
 use super::*;
+use crate::model::standing::{EndDate, Standing};
 
 /// A disable of hour 5 that our retry has carried out at hour 15.
 fn ours() -> Sibling {
@@ -110,4 +112,78 @@ fn the_accounts_own_create_tells_that_nothing_after_it_is_archived() {
     let mut lost = Case::retry(Kind::Grant);
     lost.elder.lost = true;
     assert_eq!(lost.refusal(), Some(R::AccountUnknown));
+}
+
+/// A disable of thirty hours ago whose account shows a younger enable that is open, and is on.
+fn long_open() -> Case {
+    let enable = sibling("601", "Enable User", Kind::Enable, 12);
+    let mut case = Case::retry(Kind::Disable).with(enable);
+    case.origin = hours(-10);
+    case
+}
+
+#[test]
+fn an_old_disable_waits_for_a_person_with_the_younger_enable_that_could_not_follow_it() {
+    let refusal = check(&long_open().input()).expect_err("what is archived is not known");
+    let said = (refusal.reason, refusal.needs_person);
+    assert_eq!(said, (R::AccountUnknown, true));
+    let told = |name: &str| refusal.values.iter().any(|(of, _)| of == name);
+    assert!(told("task") && told("definition"), "{refusal:?}");
+    // nothing is archived: it goes, and the enable after it
+    let mut shown = long_open();
+    shown.finished_from = Some(hours(-20));
+    assert_eq!(shown.refusal(), None);
+    let made = done("300", "Create User", Kind::Create, -20);
+    assert_eq!(long_open().with(made).refusal(), None);
+    // nothing is to follow it
+    let mut before = long_open();
+    let mut alone = long_open();
+    if let Known::Yes { value, .. } = &mut before.account {
+        value.tasks[0].origin = hours(-15);
+    }
+    if let Known::Yes { value, .. } = &mut alone.account {
+        value.tasks.clear();
+    }
+    assert_eq!((before.refusal(), alone.refusal()), (None, None));
+    // a young one waits for nothing, nor does what takes the account for good, nor what can't be read
+    let mut young = long_open();
+    young.origin = hours(10);
+    assert_eq!(young.refusal(), None);
+    let mut revoke = long_open();
+    revoke.kind = Kind::Revoke;
+    assert_eq!(revoke.refusal(), None);
+    let mut unread = long_open();
+    unread.unread = Some(Arc::from("403"));
+    if let Known::Yes { value, .. } = &mut unread.account {
+        value.from_process = false;
+    }
+    assert_eq!(unread.refusal(), None);
+}
+
+#[test]
+fn who_is_gone_is_switched_off_whatever_is_open_in_his_account() {
+    for status in [UserStatus::Disabled, UserStatus::Deleted] {
+        let mut case = long_open();
+        case.beneficiary = Known::Yes {
+            value: person("rkoch", status),
+            as_of: case.now,
+        };
+        assert_eq!(case.refusal(), None);
+    }
+    let mut case = long_open();
+    case.beneficiary = Known::unknown("not asked for yet");
+    assert_eq!(case.refusal(), Some(R::BeneficiaryUnknown));
+    case.beneficiary = Known::unknown("403");
+    assert_eq!(case.refusal(), Some(R::AccountUnknown));
+    let mut ended = long_open();
+    let mut known = Standing::clone(&standing("Provisioned"));
+    known.end = Some(EndDate {
+        shown: Arc::from("2027-02-01"),
+        over: hours(15),
+    });
+    ended.standing = Known::Yes {
+        value: Arc::new(known),
+        as_of: ended.now,
+    };
+    assert_eq!(ended.refusal(), None);
 }

@@ -399,6 +399,7 @@ impl Index {
         let Ok(place) = u32::try_from(item.lineage.0) else {
             return;
         };
+        self.note_apart(item, at);
         let Some(of) = self.lineage_mut(item.lineage) else {
             return;
         };

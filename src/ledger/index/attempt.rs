@@ -130,6 +130,8 @@ pub struct Attempt {
     pub(in crate::ledger) row: Option<u32>,
     /// No answer told what became of it.
     pub(in crate::ledger) unanswered: bool,
+    /// So many seconds after the claim OIG said SUCCESS, and one more; 0: it has not.
+    answered: u16,
     /// The last move.
     pub moved: Timestamp,
     rare: Option<Box<Rare>>,
@@ -185,6 +187,18 @@ impl Attempt {
         self.found.from(self.sent)
     }
 
+    /// When OIG said SUCCESS.
+    pub fn answered(&self) -> Option<Timestamp> {
+        let after = self.answered.checked_sub(1)?;
+        let after = SignedDuration::from_secs(after.into());
+        self.sent.checked_add(after).ok()
+    }
+
+    pub(in crate::ledger) fn set_answered(&mut self, at: Timestamp) {
+        let after = at.duration_since(self.sent).as_secs().max(0);
+        self.answered = u16::try_from(after).unwrap_or(u16::MAX).saturating_add(1);
+    }
+
     /// A claim, at this time, of this task.
     pub(in crate::ledger) fn claimed(
         with: Arc<Sent>,
@@ -206,6 +220,7 @@ impl Attempt {
             ended: None,
             row: None,
             unanswered: false,
+            answered: 0,
             moved: at,
             rare: None,
         }

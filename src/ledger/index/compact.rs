@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::apart::Apart;
 use crate::governor::Lane;
 use crate::ledger::lineage::JoinKey;
 use crate::ledger::ran::RunMark;
@@ -211,6 +212,8 @@ pub(in crate::ledger) struct Past {
     pub ids: Vec<TaskRef>,
     /// When the server made the present id, where it is no first one.
     pub made: Option<Stamp>,
+    /// A successor that was joined by likeness alone, long after its retry.
+    pub apart: Option<Apart>,
     pub attempts: Vec<PastAttempt>,
     pub owners: Vec<u32>,
     pub last_at: Stamp,

@@ -34,6 +34,9 @@ impl Index {
             return;
         };
         attempt.unanswered |= after == AttemptState::Unknown;
+        if event == AttemptEvent::AnsweredSuccess {
+            attempt.set_answered(at.time());
+        }
         if !after.is_open() {
             self.late.told(id, attempt, event);
         }

@@ -127,7 +127,9 @@ fn the_other_result_of_an_id_that_somebody_retried_beside_us_is_no_new_work_howe
         row.created = Some(at(minute) + SignedDuration::from_millis(7));
         row
     };
-    for (second, doubt) in [(48, true), (60, false)] {
+    // nothing ties the first one to our retry either, so that as long as ours may come the second may be it
+    let days = |many: i64| many * 24 * 60;
+    for (second, doubt) in [(48, true), (60, true), (days(5), false)] {
         let (mut work, index) = core();
         let seen = see(&mut work, vec![row("90", TaskStatus::Rejected, -200)], 0);
         let lineage = seen.views[0].lineage.expect("opened");
@@ -138,8 +140,12 @@ fn the_other_result_of_an_id_that_somebody_retried_beside_us_is_no_new_work_howe
         let ours = row("101", TaskStatus::Rejected, 36);
         assert_eq!(see(&mut work, vec![ours.clone()], 37).joined, 1);
         let other = row("102", TaskStatus::Rejected, second);
-        for minute in [61, 63, 65] {
-            see(&mut work, vec![ours.clone(), other.clone()], minute);
+        for minute in [1, 3, 5] {
+            see(
+                &mut work,
+                vec![ours.clone(), other.clone()],
+                second.max(60) + minute,
+            );
         }
         let index = index.read().expect("a lock");
         let new = index.lineage_of(&TaskId::new("102")).expect("opened");

@@ -95,6 +95,7 @@ pub(super) fn differences(before: &Index, after: &Index, allowed: &Allowed) -> V
             "the targets that keep ids",
             before.keep_ids == after.keep_ids,
         ),
+        ("how late successors came", before.delays == after.delays),
         (
             "the stopped logins",
             same_words(
