@@ -103,6 +103,15 @@ impl Stepper {
     }
 }
 
+/// Takes over what time it is by now on a stepped clock: the simulator may have moved on while it was asked to, and what
+/// comes meanwhile (an order, a hint) is of that moment. Where it can't be asked, the next [`idle`] says so.
+pub async fn catch_up(clock: &Clock, stepper: Option<&Stepper>) {
+    let Some(stepper) = stepper else { return };
+    if let Ok(answer) = get::<ClockAnswer>(&stepper.http, &stepper.origin, "/sim/clock").await {
+        clock.step_to(answer.now);
+    }
+}
+
 async fn get<T: serde::de::DeserializeOwned>(
     http: &reqwest::Client,
     origin: &str,
