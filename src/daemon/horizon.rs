@@ -65,12 +65,14 @@ fn shows_from(tasks: &[Task], than: Option<Timestamp>, known: &Known<'_>) -> Opt
         let Some(at) = began(task).filter(matters) else {
             continue;
         };
+        // one that a list has shown open has ended since
+        if (known.was_open)(&task.id) {
+            continue;
+        }
         if (known.is_create)(task) {
             made = made.or_else(|| used_from(tasks, task, at));
         }
-        if !(known.was_open)(&task.id) {
-            begun.add(at);
-        }
+        begun.add(at);
     }
     let own = [ended.first, made, begun.second];
     own.into_iter().flatten().min().filter(matters)
@@ -122,7 +124,7 @@ mod tests {
     fn of(accounts: &[&[Task]]) -> Option<Timestamp> {
         let known = Known {
             was_open: &|id| id.as_str() == "9",
-            is_create: &|task| task.id.as_str() == "30",
+            is_create: &|task| ["9", "30"].contains(&task.id.as_str()),
         };
         horizon(accounts.iter().copied(), &known)
     }
@@ -190,7 +192,9 @@ mod tests {
         assert_eq!(of(&[&used, &other(TaskStatus::Pending, 7)]), Some(at(7)));
         let soon = other(TaskStatus::Rejected, 2);
         assert_eq!(of(&[&soon, &soon]), Some(at(1)));
+        let seen_open = [task("9", TaskStatus::Completed, 1), used[1].clone()];
         for nothing in [
+            seen_open.to_vec(),
             vec![create()],
             other(TaskStatus::Waiting, 5).to_vec(),
             other(TaskStatus::Rejected, 1).to_vec(),

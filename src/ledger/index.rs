@@ -34,6 +34,7 @@ use crate::model::{
     Scope, TargetName, TaskId,
 };
 
+pub(in crate::ledger) use apart::Made;
 #[cfg(test)]
 pub(in crate::ledger) use attempt::Sent;
 pub use attempt::{Attempt, FoundAt};

@@ -13,7 +13,7 @@ use super::ran::RunMark;
 use crate::model::attempt::next;
 use crate::model::settings::DeliverySettings;
 use crate::model::{Action, AttemptEvent, AttemptState, Task, TaskId, TaskStatus};
-pub use apart::doubted;
+pub(super) use apart::doubted;
 use written::{open_with_response, written};
 
 /// By so much the server's clock may be behind.

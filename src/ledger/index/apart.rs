@@ -10,7 +10,7 @@ use crate::model::{Action, LineageId, TaskId};
 
 /// So long after the answer a retry may make its successor: clocks differ, and a queue takes its time.
 const AT_ONCE: SignedDuration = SignedDuration::from_secs(120);
-/// So many successors on one target that came equally late are its way.
+/// So many successors on one target that came equally late, or at once, are its way.
 const ENOUGH: usize = 3;
 /// Delays that differ by no more are equal: a request takes its time, and a stamp may lack its seconds.
 const ALIKE: u64 = 120;
@@ -37,6 +37,16 @@ pub(in crate::ledger) struct Delay {
     lineage: LineageId,
     ordinal: u32,
     by: u64,
+    made: Stamp,
+}
+
+/// What is known of a successor that was made long after its retry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::ledger) struct Made {
+    /// So long after the answer.
+    pub by: SignedDuration,
+    /// The successors of others on the target all came at once.
+    pub is_strange: bool,
 }
 
 /// How long after the attempt's answer a task was made that is first seen at `seen`: no task is younger than its first
@@ -58,7 +68,8 @@ impl Index {
         if attempt.action != Action::Retry {
             return;
         }
-        let (ordinal, by) = (attempt.ordinal, delay(attempt, item.created, at.time()));
+        let by = delay(attempt, item.created, at.time()).max(SignedDuration::ZERO);
+        let ordinal = attempt.ordinal;
         let apart = (by_likeness && by > AT_ONCE).then(|| Apart {
             ordinal,
             sent: attempt.sent.into(),
@@ -73,7 +84,7 @@ impl Index {
         if apart.is_some() || past.apart.is_some_and(|of| of.ordinal == ordinal) {
             past.apart = apart;
         }
-        if let Some(apart) = apart.filter(|_| target != 0) {
+        if by_likeness && target != 0 {
             let delays = self.delays.entry(target).or_default();
             delays.retain(|of| (of.lineage, of.ordinal) != (item.lineage, ordinal));
             if delays.len() == REMEMBERED {
@@ -82,19 +93,35 @@ impl Index {
             delays.push(Delay {
                 lineage: item.lineage,
                 ordinal,
-                by: apart.by,
+                by: by.as_secs().unsigned_abs(),
+                made: (item.created.unwrap_or(at.time()).min(at.time())).into(),
             });
         }
     }
 
-    /// True where successors of other retries on the lineage's target came as late as that.
-    fn is_its_way(&self, lineage: LineageId, ordinal: u32, by: u64) -> bool {
+    fn other_delays(&self, lineage: LineageId, ordinal: u32) -> impl Iterator<Item = &Delay> {
         let target = self.lineage(lineage).map_or(0, |of| of.target);
         let delays = self.delays.get(&target).into_iter().flatten();
-        let alike = delays.filter(|of| {
-            (of.lineage, of.ordinal) != (lineage, ordinal) && of.by.abs_diff(by) <= ALIKE
-        });
-        alike.count() + 1 >= ENOUGH
+        delays.filter(move |of| (of.lineage, of.ordinal) != (lineage, ordinal))
+    }
+
+    /// True where successors of other retries on the lineage's target came as late as that, each at a moment of its own:
+    /// what somebody orders at once for many is made at one.
+    fn is_its_way(&self, lineage: LineageId, ordinal: u32, by: u64) -> bool {
+        let alike = |of: &&Delay| of.by.abs_diff(by) <= ALIKE;
+        let others = self.other_delays(lineage, ordinal).filter(alike);
+        let mut made: Vec<Timestamp> = others.map(|of| of.made.time()).collect();
+        made.sort_unstable();
+        made.dedup_by(|later, earlier| later.duration_since(*earlier) <= AT_ONCE);
+        made.len() + 1 >= ENOUGH
+    }
+
+    /// True where it is known of the lineage's target that its successors come at once.
+    fn comes_at_once(&self, lineage: LineageId, ordinal: u32) -> bool {
+        let at_once = AT_ONCE.as_secs().unsigned_abs();
+        let late = |of: &Delay| of.by > at_once;
+        self.other_delays(lineage, ordinal).count() >= ENOUGH
+            && !self.other_delays(lineage, ordinal).any(late)
     }
 
     /// What was joined to the lineage long after a retry, with nothing that ties it to that.
@@ -105,16 +132,19 @@ impl Index {
         (!in_time && !is_way).then_some(apart)
     }
 
-    /// How long after the answer the present id of the lineage was made, where nothing ties it to the open retry.
+    /// How the present id of the lineage was made, where nothing ties it to the open retry.
     pub(in crate::ledger) fn made_apart(
         &self,
         lineage: LineageId,
         settle_after: SignedDuration,
-    ) -> Option<SignedDuration> {
+    ) -> Option<Made> {
         let ordinal = self.attempt(lineage)?.ordinal;
         let apart = self.apart(lineage, settle_after)?;
         let by = i64::try_from(apart.by).unwrap_or(i64::MAX);
-        (apart.ordinal == ordinal).then_some(SignedDuration::from_secs(by))
+        (apart.ordinal == ordinal).then_some(Made {
+            by: SignedDuration::from_secs(by),
+            is_strange: self.comes_at_once(lineage, ordinal),
+        })
     }
 
     /// True where a task of that date may still be the successor of a retry to which another one was joined, and nothing

@@ -1,27 +1,35 @@
-//! What a completed task tells that only its likeness ties to our retry: nothing for a while, and then that a person has to say whose it is; never that our retry was carried out.
+//! What a completed task tells that only its likeness ties to our retry: that the work is done, and that it may be somebody else's; where the target is known to make successors at once, nothing for a while, and then that a person has to say whose it is.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::{Judgement, told};
-use crate::ledger::index::Attempt;
+use crate::ledger::index::{Attempt, Made};
 use crate::model::AttemptEvent;
 use crate::model::attempt::next;
 use crate::model::settings::DeliverySettings;
 
 /// The judgement, where the task that it rests on was made so long after the attempt's answer and nothing ties the two
 /// (`apart`). Others that come as late tell that this is the way of the target: they have as long as it took.
-pub fn doubted(
+pub(in crate::ledger) fn doubted(
     judged: Judgement,
     attempt: &Attempt,
-    apart: Option<SignedDuration>,
+    apart: Option<Made>,
     now: Timestamp,
     settings: &DeliverySettings,
 ) -> Judgement {
-    let (Some(by), Judgement::Told { event, task, .. }) = (apart, &judged) else {
+    let (Some(Made { by, is_strange }), Judgement::Told { event, task, .. }) = (apart, &judged)
+    else {
         return judged;
     };
     if *event != AttemptEvent::ReadCompleted {
         return judged;
+    }
+    let id = task.as_ref().map_or("?", |id| id.as_str());
+    if !is_strange {
+        let why = format!(
+            "task {id} of the same account and definition was read as completed; it was made {by:#} after the retry and names no task that it retries, so it may be somebody else's"
+        );
+        return told(AttemptEvent::ReadCompleted, task.as_ref(), why);
     }
     let patience = settings.settle_after.max(by).saturating_add(by);
     let waits = now.duration_since(attempt.sent) < patience;
@@ -30,12 +38,11 @@ pub fn doubted(
             why: "it is done, was made long after the retry, and nothing ties it to that",
         };
     }
-    let id = task.as_ref().map_or("?", |id| id.as_str());
     told(
         AttemptEvent::ReadAmbiguous,
         task.as_ref(),
         format!(
-            "task {id} of the same account and definition is done, but was made {by:#} after the retry, names no task that it retries, and no others on this target came so late: it may be somebody else's, and the retry's own still to come"
+            "task {id} of the same account and definition is done, but was made {by:#} after the retry, names no task that it retries, and others on this target come at once: it may be somebody else's, and the retry's own still to come"
         ),
     )
 }
@@ -43,6 +50,8 @@ pub fn doubted(
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+
+    use jiff::SignedDuration;
 
     use super::*;
     use crate::ledger::index::Sent;
@@ -72,7 +81,24 @@ mod tests {
     fn told_at(minute: i64, by: Option<i64>, event: AttemptEvent) -> Option<AttemptEvent> {
         let judged = told(event, Some(&TaskId::new("12")), "read");
         let now = Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute);
-        let apart = by.map(SignedDuration::from_mins);
+        let made = |is_strange| {
+            let by = SignedDuration::from_mins(by?);
+            Some(Made { by, is_strange })
+        };
+        let apart = made(true);
+        if event == AttemptEvent::ReadCompleted {
+            let judged = told(event, Some(&TaskId::new("12")), "read");
+            let attempt = attempt(AttemptState::Accepted);
+            let calm = doubted(judged, &attempt, made(false), now, &settings());
+            let Judgement::Told {
+                event, evidence, ..
+            } = calm
+            else {
+                panic!("where nothing is strange it is told");
+            };
+            assert_eq!(event, AttemptEvent::ReadCompleted);
+            assert_eq!(evidence.contains("somebody else's"), by.is_some());
+        }
         let attempt = attempt(AttemptState::Accepted);
         match doubted(judged, &attempt, apart, now, &settings()) {
             Judgement::Told { event, .. } => Some(event),
@@ -98,7 +124,11 @@ mod tests {
         let judged = told(AttemptEvent::ReadCompleted, None, "read");
         let (by, now) = (SignedDuration::from_hours(80), Timestamp::MAX);
         let gone = attempt(AttemptState::Gone);
-        let judged = doubted(judged, &gone, Some(by), now, &settings());
+        let apart = Made {
+            by,
+            is_strange: true,
+        };
+        let judged = doubted(judged, &gone, Some(apart), now, &settings());
         assert!(matches!(judged, Judgement::Wait { .. }), "{judged:?}");
     }
 }

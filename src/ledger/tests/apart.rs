@@ -52,11 +52,26 @@ fn theirs() -> Task {
     made("95", "77", TaskStatus::Completed, 11)
 }
 
+/// Three retries of other accounts whose successors came at once: that is known of the target then.
+fn comes_at_once(work: &mut Work) {
+    for n in 1..=3 {
+        let (id, process) = (format!("{}", 10 + n), format!("{n}"));
+        let from = 20 * n - 100;
+        let lineage = retry(work, &id, &process, from);
+        see(work, vec![], from + 2);
+        let id_of_next = format!("{}", 50 + n);
+        let successor = made(&id_of_next, &process, TaskStatus::Completed, from + 1);
+        let told = told(work, lineage, vec![successor], (&id, &process), from + 12);
+        assert_eq!(told, Some(AttemptEvent::ReadCompleted));
+    }
+}
+
 const OURS: (&str, &str) = ("90", "77");
 
 #[test]
 fn what_somebody_else_has_ordered_and_done_is_not_our_success_and_the_true_successor_is_ours() {
     let (mut work, index) = core();
+    comes_at_once(&mut work);
     let lineage = retry(&mut work, "90", "77", 0);
     see(&mut work, vec![], 2);
     for minute in [12, 20, 25] {
@@ -72,14 +87,35 @@ fn what_somebody_else_has_ordered_and_done_is_not_our_success_and_the_true_succe
     assert_eq!(seen.views[0].lineage, Some(lineage), "no new work");
     let index = index.read().expect("a lock");
     assert!(index.is_ambiguous(lineage), "a person has to say");
-    assert_eq!(index.lineages(), 1);
+    assert_eq!(index.lineages(), 4);
     let history = index.history(lineage, true).expect("known");
     assert_eq!(history.attempts, 1, "one run, ours");
+}
+
+/// Nothing is known of the target: it is told with its doubt, and what comes later is no new work all the same.
+#[test]
+fn where_nothing_is_known_of_the_target_it_is_told_with_its_doubt_and_the_cap_holds() {
+    let (mut work, index) = core();
+    let lineage = retry(&mut work, "90", "77", 0);
+    see(&mut work, vec![], 2);
+    let done = told(&mut work, lineage, vec![theirs()], OURS, 12);
+    assert_eq!(done, Some(AttemptEvent::ReadCompleted));
+    let late = vec![made("99", "77", TaskStatus::Rejected, 121)];
+    see(&mut work, late.clone(), 122);
+    let seen = see(&mut work, late, 124);
+    let index = index.read().expect("a lock");
+    let of = seen.views[0].lineage.expect("known");
+    let history = index.history(of, true).expect("known");
+    assert!(
+        of == lineage && history.attempts == 1 || index.is_ambiguous(of),
+        "it counts with the retry, or a person is asked"
+    );
 }
 
 #[test]
 fn the_true_one_takes_the_place_of_what_nothing_ties_to_the_retry() {
     let (mut work, _) = core();
+    comes_at_once(&mut work);
     let lineage = retry(&mut work, "90", "77", 0);
     see(&mut work, vec![], 2);
     let first = told(&mut work, lineage, vec![theirs()], OURS, 12);
@@ -93,6 +129,7 @@ fn the_true_one_takes_the_place_of_what_nothing_ties_to_the_retry() {
 #[test]
 fn of_two_that_nothing_ties_to_the_retry_none_is_taken() {
     let (mut work, index) = core();
+    comes_at_once(&mut work);
     let lineage = retry(&mut work, "90", "77", 0);
     see(&mut work, vec![], 2);
     told(&mut work, lineage, vec![theirs()], OURS, 12);
@@ -128,47 +165,27 @@ fn a_late_one_beside_somebody_elses_is_no_new_work() {
 }
 
 #[test]
-fn a_target_whose_successors_all_come_late_has_them_told() {
-    let (mut work, index) = core();
+fn a_target_whose_successors_come_late_has_them_told() {
+    let (mut work, _) = core();
     let accounts = [("10", "1", 0), ("20", "2", 9), ("30", "3", 30)];
     let lineages = accounts.map(|(id, process, from)| retry(&mut work, id, process, from));
     see(&mut work, vec![], 40);
-    let mut look = |at: usize, minute: i64| {
+    let done = Some(AttemptEvent::ReadCompleted);
+    // an hour after each send, or by a job of its own hours
+    for (at, after) in [61, 90, 75].into_iter().enumerate() {
         let (id, process, from) = accounts[at];
-        // an hour after each send, and once twenty seconds more
         let status = TaskStatus::Completed;
-        let successor = made(&format!("{}", 900 + at), process, status, from + 61);
-        told(
+        let successor = made(&format!("{}", 900 + at), process, status, from + after);
+        let minute = from + after + 1;
+        let told = told(
             &mut work,
             lineages[at],
             vec![successor],
             (id, process),
             minute,
-        )
-    };
-    assert_eq!(look(0, 62), None, "the first one alone tells nothing");
-    assert_eq!(look(1, 72), None);
-    let done = Some(AttemptEvent::ReadCompleted);
-    assert_eq!(look(2, 95), done, "three of them are its way");
-    assert_eq!((look(0, 96), look(1, 97)), (done, done));
-    // from then on each alone, also after a start
-    let lineage = retry(&mut work, "40", "4", 200);
-    see(&mut work, vec![], 202);
-    let late = made("940", "4", TaskStatus::Completed, 261);
-    assert_eq!(told(&mut work, lineage, vec![late], ("40", "4"), 262), done);
-    // and what did not come so late is no more ours than before
-    let lineage = retry(&mut work, "50", "5", 300);
-    see(&mut work, vec![], 302);
-    let theirs = made("950", "5", TaskStatus::Completed, 311);
-    let told = told(&mut work, lineage, vec![theirs], ("50", "5"), 320);
-    assert_eq!(told, None);
-    assert!(
-        index
-            .read()
-            .expect("a lock")
-            .open_attempt(lineage)
-            .is_some()
-    );
+        );
+        assert_eq!(told, done, "{id}");
+    }
 }
 
 /// Without an answer the request may have run for as long as requests do, and a clock that goes ahead makes nothing
