@@ -235,8 +235,8 @@ async fn killed_in_the_middle_of_each_of_the_first_puts() {
     }
     let answered = drill.log().matches("INFO sent ").count();
     assert!(
-        answered + 3 <= puts(&drill),
-        "{answered} of {} PUTs were answered before the kill",
+        answered < puts(&drill),
+        "all of {} PUTs were answered before the kill",
         puts(&drill)
     );
     drill.run_for("24h").await;
