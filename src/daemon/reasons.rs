@@ -27,6 +27,8 @@ pub struct Reasons(Arc<Mutex<Book>>);
 #[derive(Debug, Default)]
 struct Book {
     read: FastMap<TaskId, Told>,
+    /// What could not be read when it was last tried, and why: it is behind all others.
+    failed: FastMap<TaskId, String>,
     /// The log has said that no list shows reasons.
     said: bool,
 }
@@ -156,6 +158,9 @@ pub async fn read(
             .ledger
             .read(|index| index.attempts_print(state.lineage));
         let of = of(task, attempts);
+        if let Some(why) = bench.reasons.why_not(&task.id) {
+            out.failed.insert(row, why);
+        }
         match bench.reasons.told(&task.id, of) {
             Some(told) => {
                 if told.is_old(now) {
@@ -170,7 +175,10 @@ pub async fn read(
     if bench.ahead {
         return Ok(out);
     }
-    wanted.sort_by_cached_key(|(row, _)| place(kinds[*row], &snapshot.tasks[*row]));
+    wanted.sort_by_cached_key(|(row, _)| {
+        let in_vain = out.failed.contains_key(row);
+        (in_vain, place(kinds[*row], &snapshot.tasks[*row]))
+    });
     let mut in_a_row = 0;
     for (row, of) in wanted.into_iter().take(out.limit) {
         let id = snapshot.tasks[row].id.clone();
@@ -187,10 +195,12 @@ pub async fn read(
                 let reason = failed.filter(|task| !is_blank(task));
                 let reason = reason.and_then(|task| task.reason);
                 bench.reasons.keep(id, of, reason.clone(), now);
+                out.failed.remove(&row);
                 out.take(snapshot, row, reason);
             }
             Err(error) if error.is_login() && further.is_none() => return Err(error.into()),
             Err(error) => {
+                bench.reasons.in_vain(id, error.to_string());
                 out.failed.insert(row, error.to_string());
                 in_a_row += 1;
                 if of_the_server(&error) || in_a_row >= IN_A_ROW {
@@ -230,11 +240,12 @@ impl Reasons {
             );
         }
         book.said = none_listed;
-        if !book.read.is_empty() {
+        if !book.read.is_empty() || !book.failed.is_empty() {
             let shown: FastSet<&TaskId> = snapshot.tasks.iter().map(|task| &task.id).collect();
             // a list that was not read may show them
             if snapshot.has_all() {
                 book.read.retain(|id, _| shown.contains(id));
+                book.failed.retain(|id, _| shown.contains(id));
             }
         }
     }
@@ -242,6 +253,18 @@ impl Reasons {
     fn told(&self, id: &TaskId, of: u64) -> Option<Told> {
         let book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         book.read.get(id).filter(|told| told.of == of).cloned()
+    }
+
+    fn why_not(&self, id: &TaskId) -> Option<String> {
+        let book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        book.failed.get(id).cloned()
+    }
+
+    fn in_vain(&self, id: TaskId, why: String) {
+        let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if book.failed.len() < KEPT {
+            book.failed.insert(id, why);
+        }
     }
 
     fn keep(&self, id: TaskId, of: u64, reason: Option<Arc<str>>, at: Timestamp) {
@@ -252,6 +275,7 @@ impl Reasons {
                 book.read.remove(&first);
             }
         }
+        book.failed.remove(&id);
         book.read.insert(id, Told { of, reason, at });
     }
 }
