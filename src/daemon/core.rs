@@ -28,7 +28,7 @@ use super::send::SendDone;
 use super::settle::LookDone;
 use super::signals::Signal;
 use super::store::StoreSeen;
-use super::time::{Stepper, catch_up, idle};
+use super::time::{Stepper, idle};
 use super::under_way::UnderWay;
 use super::upkeep::Saving;
 use super::walk::Walking;
@@ -329,17 +329,13 @@ pub async fn drive(core: &mut Core, inlets: &mut Inlets) -> Result<Exit, DaemonE
             biased;
             Some(signal) = inlets.signals.recv() => match signal {
                 Signal::Terminate => return core.shut_down(inlets).await,
-                Signal::Reload => {
-                    catch_up(&clock, stepper.as_ref()).await;
-                    core.reload(Actor::Daemon).await?;
-                }
+                Signal::Reload => core.reload(Actor::Daemon).await?,
             },
             // also where nothing is asked of it: a daemon without a disk has to end, and to say so
             why = ledger.failure() => return Err(LedgerError::Failed(why).into()),
             // whatever still runs: a restart meanwhile must not try it again
             () = logins.stop_came() => core.login_changed(core.clock.now()).await?,
             Some(incoming) = inlets.control.recv() => {
-                catch_up(&clock, stepper.as_ref()).await;
                 if core.answer(incoming).await? {
                     return core.shut_down(inlets).await;
                 }
@@ -347,10 +343,7 @@ pub async fn drive(core: &mut Core, inlets: &mut Inlets) -> Result<Exit, DaemonE
             Some(done) = core.jobs.join_next(), if !core.jobs.is_empty() => {
                 core.finished(done).await?;
             }
-            () = hint(intake.as_ref()) => {
-                catch_up(&clock, stepper.as_ref()).await;
-                core.hint_came(core.clock.now());
-            }
+            () = hint(intake.as_ref()) => core.hint_came(core.clock.now()),
             stepped = idle(&clock, stepper.as_ref(), jobs, wake) => {
                 if let Err(error) = stepped {
                     return Err(DaemonError::Stepper(error));

@@ -93,3 +93,37 @@ async fn a_list_with_reasons_costs_no_reading_of_single_tasks() {
     assert_eq!(json!(drill.inbox()), json!([]));
     drill.judge().await;
 }
+
+/// Three tasks can't be read, and are the oldest: the others heal in their turn, and those are told as what they are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tasks_that_can_not_be_read_keep_no_others_waiting() {
+    let mut world =
+        "name = \"unreadable\"\nseed = 17\n[traits]\nlist_reason = 0\n[[target]]\nname = \"AD\"\n"
+            .to_owned();
+    for n in 0..6 {
+        world += &format!(
+            "[[user]]\nlogin = \"USER{n}\"\n[[task]]\nid = {}\ntarget = \"AD\"\nuser = \"USER{n}\"\ntask = \"Telephone Updated\"\nfailure = \"network\"\ncreated = \"-{}h\"\n",
+            700 + n,
+            60 - n
+        );
+    }
+    for n in 0..3 {
+        world += &format!(
+            "[[fault]]\ndo = \"forbidden\"\non = \"read\"\npath = \"/provtasks/{}\"\nprobability = 1.0\n",
+            700 + n
+        );
+    }
+    let mut drill = Setup::of(&world).start().await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    drill.run_for("6h").await;
+    assert_eq!(drill.count("healed"), 3, "{}", drill.log());
+    let plan = drill.json(&["plan", "--json"]);
+    let items = plan["items"].as_array().expect("items").iter();
+    let words = |item: &Value| item["verdict_text"].as_str().unwrap_or_default().to_owned();
+    let unread = items.filter(|item| words(item).contains("could not be read for it"));
+    assert_eq!(unread.count(), 3, "{plan:#}");
+    drill.judged_elsewhere();
+}

@@ -125,18 +125,6 @@ async fn retry_one(drill: &mut Drill, line: &str) -> String {
 
 /// The same, or why it was not sent.
 pub async fn try_retry_one(drill: &mut Drill, line: &str) -> Result<String, String> {
-    // a daemon that waits reads its stepped clock no more, and would date the send minutes before the server does
-    let from = drill.truth()["now"].as_str().expect("a time").to_owned();
-    let read_since = |drill: &Drill| {
-        let mut rows = drill.journal().into_iter();
-        rows.any(|row| row["class"] == "list" && row["at"].as_str() > Some(from.as_str()))
-    };
-    for _ in 0..120 {
-        if read_since(drill) {
-            break;
-        }
-        drill.run_for("1m").await;
-    }
     let mut command = Command::new(env!("CARGO_BIN_EXE_provtaskd"));
     command
         .args(words(line))
