@@ -323,7 +323,7 @@ fn anchors(args: &VerifyArgs, audit: Option<&AuditSettings>) -> Result<Anchors, 
             Kind::Data,
             format!("there is no anchor in {}", path.display()),
         )
-        .hint("give the anchor file, or the daemon's log: with the journald format `journalctl -o json`, else `journalctl -o cat`"));
+        .hint("give the anchor file, or the daemon's log, as `journalctl -o cat` shows it"));
     }
     Ok(anchors)
 }

@@ -297,7 +297,7 @@ section! {
 section! {
     /// Log format and level.
     LogRaw "log" {
-        format: String = Default(r#""human""#), "`human`, `json` or `journald`.";
+        format: String = Default(r#""human""#), "`human`, `json` or `journald`: lines for the journal of a systemd unit, with the level as a prefix and without the time.";
         level: String = Default(r#""info""#), "A level, or a filter such as `info,provtaskd::oig=debug`.";
     }
 }

@@ -168,7 +168,7 @@ pub enum LoginView {
 }
 
 /// What to do about a stopped login: the file alone is enough, each cycle looks at it.
-pub const LOGIN_HINT: &str = "put the right password into its file, that is enough: the next cycle tries it; if the file was right all along (a locked account), `provtaskd login clear`";
+pub const LOGIN_HINT: &str = "put the right password into its file, that is enough: the next cycle tries it (a credential of a systemd unit is a copy of its start: restart the unit as well); if the file was right all along (a locked account), `provtaskd login clear`";
 
 /// How the daemon stands.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

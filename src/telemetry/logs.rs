@@ -1,8 +1,14 @@
 //! Sets up `tracing` once per process, with lines of the `log` crate bridged in; it never prints to standard output.
 
+use std::fmt::Result as FmtResult;
+
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
+use tracing_subscriber::fmt::format::{Format, Full, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::model::settings::{LogFormat, LogSettings};
@@ -27,9 +33,6 @@ pub enum TelemetryError {
         /// The word.
         word: String,
     },
-    /// The journal's socket is not there.
-    #[error("the journal could not be reached")]
-    Journal(#[source] std::io::Error),
     /// Logging was set up before.
     #[error("logging is already set up in this process")]
     Twice,
@@ -75,10 +78,47 @@ fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
     })
 }
 
-/// Sets up logging to standard error or the journal.
+/// Lines as the journal takes them from a service's standard error: the level as systemd's prefix (sd-daemon(3)), no time,
+/// for the journal has its own, and what is said with all its values, since `journalctl` shows nothing but that.
+struct ForJournal(Format<Full, ()>);
+
+impl ForJournal {
+    fn new() -> Self {
+        let format = fmt::format().without_time().with_level(false);
+        Self(format.with_target(false).with_ansi(false))
+    }
+}
+
+/// The level as syslog counts.
+fn priority(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 3,
+        Level::WARN => 4,
+        Level::INFO => 6,
+        Level::DEBUG | Level::TRACE => 7,
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for ForJournal
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> FmtResult {
+        write!(writer, "<{}>", priority(*event.metadata().level()))?;
+        self.0.format_event(context, writer, event)
+    }
+}
+
+/// Sets up logging to standard error.
 ///
 /// # Errors
-/// When the filter can't be read, the journal can't be reached, or it was set up before.
+/// When the filter can't be read, or it was set up before.
 pub fn init(settings: &LogSettings, colour: bool) -> Result<(), TelemetryError> {
     let filter = filter(&settings.level)?;
     let base = tracing_subscriber::registry().with(filter);
@@ -104,7 +144,13 @@ pub fn init(settings: &LogSettings, colour: bool) -> Result<(), TelemetryError> 
             )
             .try_init(),
         LogFormat::Journald => base
-            .with(tracing_journald::layer().map_err(TelemetryError::Journal)?)
+            .with(
+                fmt::layer()
+                    .event_format(ForJournal::new())
+                    .with_ansi(false)
+                    .log_internal_errors(false)
+                    .with_writer(std::io::stderr),
+            )
             .try_init(),
     };
     done.map_err(|_| TelemetryError::Twice)

@@ -366,11 +366,34 @@ fn an_error_that_can_not_be_written_changes_no_exit_code() {
         .status()
         .expect("the binary runs");
     assert_eq!(ended_unread.code(), Some(78));
-    for format in ["human", "json"] {
+    for format in ["human", "json", "journald"] {
         let good = house(OFF);
         let args = ["--log-format", format, "run", "--once"];
         assert_eq!(ended(good.path(), &args).code(), Some(69), "{format}");
     }
+}
+
+#[test]
+fn the_journal_is_told_the_level_and_all_that_a_line_says_without_a_time() {
+    let dir = house(OFF);
+    let output = provtaskd(dir.path(), &["--log-format", "journald", "run", "--once"]);
+    let said = err(&output);
+    let line = |of: &str| {
+        let line = said.lines().find(|line| line.contains(of));
+        line.unwrap_or_else(|| panic!("no line of {of}: {said}"))
+    };
+    assert!(
+        line("provtaskd runs").starts_with("<6>provtaskd runs "),
+        "{said}"
+    );
+    // `journalctl` shows the message alone
+    let failed = line("the cycle could not be finished");
+    let level = failed.starts_with("<4>") || failed.starts_with("<3>");
+    assert!(level && failed.contains("="), "{failed}");
+    let plain = |line: &&str| line.starts_with('<') && !line.contains('\u{1b}');
+    let logged = said.lines().filter(|line| !line.starts_with("error: "));
+    let logged: Vec<&str> = logged.filter(|line| !line.starts_with("hint: ")).collect();
+    assert!(logged.len() > 2 && logged.iter().all(plain), "{said}");
 }
 
 #[test]

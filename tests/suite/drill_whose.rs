@@ -107,8 +107,7 @@ async fn others_order(drill: &Drill, accounts: u16) {
 /// The orders of others, all of one moment, ten minutes after the retries. What the retries have made comes hours later and
 /// fails as it did: it is no new work, and a person has to say whose each of the two is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_somebody_else_has_done_is_told_with_its_doubt_and_the_true_successor_is_no_new_work()
-{
+async fn what_somebody_else_has_done_is_told_with_its_doubt_and_ours_is_no_new_work() {
     for (delay, accounts) in [("2h", 1), ("6h", 5)] {
         let target = format!("successor_delay = \"{delay}\"");
         let mut drill = Setup::of(&world(&target, accounts, DOWN))
