@@ -87,6 +87,8 @@ impl Context {
             named,
             env: Env {
                 credentials_directory: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+                runtime_directory: std::env::var_os("RUNTIME_DIRECTORY")
+                    .and_then(|dirs| std::env::split_paths(&dirs).next()),
             },
             overrides: Overrides {
                 // relative to where the command was typed

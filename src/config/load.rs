@@ -24,6 +24,8 @@ const MAX_FILE: u64 = 1 << 20;
 pub struct Env {
     /// `$CREDENTIALS_DIRECTORY`, as systemd sets it.
     pub credentials_directory: Option<PathBuf>,
+    /// `$RUNTIME_DIRECTORY`, as systemd sets it; of several the first.
+    pub runtime_directory: Option<PathBuf>,
 }
 
 /// What the command line says against the file.

@@ -197,7 +197,7 @@ pub fn resolve(
     let traits = r
         .path("server.traits", &raw.server.traits)
         .unwrap_or_else(|| store.dir.join(TRAITS));
-    let audit = audit::resolve(r, &raw.audit, &store.dir);
+    let audit = audit::resolve(r, &raw.audit, &store.dir, env.runtime_directory.as_deref());
     let configured = r
         .path("admin.socket", &raw.admin.socket)
         .filter(|_| overrides.store.is_none());

@@ -77,6 +77,7 @@ const CLAIMS_EVERY: SignedDuration = SignedDuration::from_mins(1);
 pub struct Anchoring {
     keys: Arc<Keys>,
     file: Option<Arc<AnchorFile>>,
+    runtime: Runtime,
     /// The last anchor: its record, and when.
     last: Option<(u64, Timestamp)>,
     claims: ForClaims,
@@ -102,14 +103,17 @@ impl Anchoring {
                 held,
             ))
         });
+        let runtime = Runtime::of(settings, &keys);
         Ok(Self {
             claims: ForClaims {
                 keys: Arc::clone(&keys),
                 file: file.clone(),
+                runtime: runtime.clone(),
                 pace: Arc::default(),
             },
             keys,
             file,
+            runtime,
             last: None,
             trouble: None,
             required: settings.anchor_required,
@@ -129,6 +133,7 @@ impl Anchoring {
     fn note(&mut self, anchor: Anchor) {
         said(&anchor);
         self.last = Some((anchor.seq, anchor.at));
+        self.runtime.append(&anchor);
         if let Some(file) = &self.file {
             file.append(anchor);
         }
@@ -186,12 +191,41 @@ fn said(anchor: &Anchor) {
     );
 }
 
+/// The unit's runtime directory, where there is one: anchors are appended there as well. It is memory that outlives the
+/// daemon and no restart of the machine, and no backup takes it along: what was put back over the store and its anchors
+/// shows by it. It vouches for nothing, and nothing waits for it.
+#[derive(Clone, Debug, Default)]
+struct Runtime(Option<Arc<AnchorFile>>);
+
+impl Runtime {
+    fn of(settings: &AuditSettings, keys: &Arc<Keys>) -> Self {
+        Self(settings.anchor_run.as_ref().map(|path| {
+            // it was held against the store when that was opened
+            let (path, keys) = (path.clone(), Arc::clone(keys));
+            Arc::new(AnchorFile::new(path, Room::RUNTIME, keys, true))
+        }))
+    }
+
+    fn append(&self, anchor: &Anchor) {
+        if let Some(file) = &self.0 {
+            file.append(anchor.clone());
+        }
+    }
+
+    async fn settled(&self) {
+        if let Some(file) = &self.0 {
+            file.settled().await;
+        }
+    }
+}
+
 /// Anchors claims while they are sent: an older copy of the store that is put back knows nothing of them, and would send
 /// them again.
 #[derive(Clone, Debug, Default)]
 pub struct ForClaims {
     keys: Arc<Keys>,
     file: Option<Arc<AnchorFile>>,
+    runtime: Runtime,
     pace: Arc<Mutex<Pace>>,
 }
 
@@ -219,9 +253,11 @@ impl ForClaims {
         if let Some(head) = ledger.head().await? {
             let anchor = Anchor::of(&head, now, self.keys.signing());
             said(&anchor);
+            self.runtime.append(&anchor);
             file.append(anchor);
             // a disk that does not answer holds up one request for this moment: while it owes one, none is due
-            let _ = tokio::time::timeout(BEFORE_SENDING, file.settled()).await;
+            let both = async { tokio::join!(file.settled(), self.runtime.settled()) };
+            let _ = tokio::time::timeout(BEFORE_SENDING, both).await;
         }
         Ok(())
     }
@@ -310,10 +346,15 @@ impl Core {
     }
 
     async fn await_anchor_file(&self) {
-        if let Some(file) = &self.anchoring.file {
-            // one that does not come in time is told by its state
-            let _ = tokio::time::timeout(PATIENCE, file.settled()).await;
-        }
+        let file = self.anchoring.file.as_ref();
+        let file = async {
+            if let Some(file) = file {
+                file.settled().await;
+            }
+        };
+        let both = async { tokio::join!(file, self.anchoring.runtime.settled()) };
+        // one that does not come in time is told by its state
+        let _ = tokio::time::timeout(PATIENCE, both).await;
     }
 
     /// Where the file has become unwritable, or writable again, the governor hears of it at once.

@@ -230,6 +230,11 @@ fn read_again(config: &Path, overrides: &Overrides, live: &Settings) -> Read {
             .password_file
             .parent()
             .map(std::path::Path::to_path_buf),
+        runtime_directory: live
+            .audit
+            .anchor_run
+            .as_ref()
+            .and_then(|file| Some(file.parent()?.to_path_buf())),
     };
     let loaded = config::load(config, &env, overrides).map_err(|error| match &error {
         config::LoadError::Findings { findings, .. } => {

@@ -307,7 +307,9 @@ pub(super) async fn assemble(
     let mut anchored = LastAnchor::Unknown;
     if let Some(report) = &mut report {
         anchored = check_last(&ledger, &audit, report.found, now).await?;
-        if anchored == LastAnchor::Rewound {
+        let runtime = audit.in_runtime();
+        let also = check_last(&ledger, &runtime, report.found, now).await?;
+        if [anchored, also].contains(&LastAnchor::Rewound) {
             report.rewound = ledger.read(|index| Rewound::of(index, |_| None));
         }
     }

@@ -348,6 +348,8 @@ pub struct AuditSettings {
     pub anchor_file_named: bool,
     /// Largest size of that file, bytes; default 64 MiB.
     pub anchor_file_max: u64,
+    /// Where they are appended as well, in the unit's runtime directory: no backup takes it along, and none puts it back.
+    pub anchor_run: Option<PathBuf>,
     /// Nothing is sent while the last anchor is not in the file; default false.
     pub anchor_required: bool,
     /// The key that signs them; default none.
@@ -357,6 +359,14 @@ pub struct AuditSettings {
 }
 
 impl AuditSettings {
+    /// The same of the anchors in the runtime directory.
+    pub fn in_runtime(&self) -> Self {
+        Self {
+            anchor_file: self.anchor_run.clone(),
+            ..self.clone()
+        }
+    }
+
     /// The files of all keys, of the one that signs first.
     pub fn hmac_key_files(&self) -> impl Iterator<Item = &PathBuf> {
         self.hmac_key_file.iter().chain(&self.former_hmac_key_files)

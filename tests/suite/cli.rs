@@ -227,6 +227,9 @@ fn the_unit_of_the_report_is_hardened_like_the_daemons_and_has_its_timer() {
         "TasksMax",
         "LoadCredential",
         "ProcSubset",
+        "RuntimeDirectory",
+        "RuntimeDirectoryMode",
+        "RuntimeDirectoryPreserve",
     ];
     for line in unit("Service") {
         if !other.contains(&line.0.as_str()) {

@@ -213,6 +213,7 @@ fn a_systemd_credential_is_found_where_systemd_says() {
     let text = MINIMAL.replace("password_file = \"password\"", "credential = \"oig\"");
     let env = Env {
         credentials_directory: Some(PathBuf::from("/run/credentials/x.service")),
+        ..Env::default()
     };
     let path = Path::new("/etc/provtaskd.toml");
     let settings = parse(&text, path, &env, &Overrides::default())

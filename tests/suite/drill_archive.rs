@@ -128,12 +128,12 @@ async fn tasks_that_end_only_now_do_not_tell_that_nothing_is_archived() {
     for (id, user) in [(61, "LATEA"), (62, "LATEB"), (63, "LATEC")] {
         late.push_str(&format!(
             "[[user]]\nlogin = \"{user}\"\n\
-             [[task]]\nid = {id}\ntarget = \"AD\"\nuser = \"{user}\"\ntask = \"Title Updated\"\nstatus = \"P\"\ncreated = \"-61d\"\n\
+             [[task]]\nid = {id}\ntarget = \"AD\"\nuser = \"{user}\"\ntask = \"Title Updated\"\nstatus = \"P\"\ncreated = \"-63d\"\n\
              [[task]]\ntarget = \"AD\"\nuser = \"{user}\"\ntask = \"Telephone Updated\"\nfailure = \"network\"\ncreated = \"-1d\"\n"
         ));
     }
     // two of one account are no more than one account
-    late.push_str("[[task]]\nid = 64\ntarget = \"AD\"\nuser = \"LATEA\"\ntask = \"Department Updated\"\nstatus = \"P\"\ncreated = \"-60d\"\n");
+    late.push_str("[[task]]\nid = 64\ntarget = \"AD\"\nuser = \"LATEA\"\ntask = \"Department Updated\"\nstatus = \"P\"\ncreated = \"-62d\"\n");
     let all = format!("{}{late}", populations(&TAKEN));
     let world = world("30d", "accounts_no_status = true", &all);
     let mut drill = Setup::of(&world)

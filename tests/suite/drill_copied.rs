@@ -1,6 +1,8 @@
 //! A drill of a store that was copied with all that lies beside it, whole processes: the copy starts in observe and says why, and what was only moved or made smaller goes on.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -88,6 +90,79 @@ async fn a_copy_beside_its_anchors_starts_in_observe_and_a_moved_store_goes_on()
     assert_eq!(drill.count("healed"), 8);
     // once settled it is at home there
     drill.kill_and_restart().await;
+    drill.run_for("1h").await;
+    let status = drill.json(&["status", "--json"]);
+    assert_eq!(status["store_rewound"], Value::Null);
+    drill.judge_with(earlier).await;
+}
+
+/// The files of a backup, put over those that are there: they keep their inodes.
+fn over(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).expect("a directory") {
+        let entry = entry.expect("an entry");
+        let to = to.join(entry.file_name());
+        match entry.file_type().expect("a type") {
+            kind if kind.is_dir() => over(&entry.path(), &to),
+            _ => {
+                let bytes = fs::read(entry.path()).expect("read");
+                fs::write(&to, bytes).expect("written over");
+            }
+        }
+    }
+}
+
+/// A backup of the store and its anchors that is written over both. Where a unit has a runtime directory what was anchored
+/// there tells that the store was further.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_store_that_is_written_over_in_place_is_told_by_the_runtime_directory() {
+    let mut drill = Setup::of(WORK)
+        .config("[governor.default]\nper_minute = 1")
+        .start()
+        .await;
+    drill.release();
+    let at = |name: &str| drill.dir.path().join(name);
+    let (store, anchors, runtime) = (at("store"), at("store-anchors"), at("runtime"));
+    let (backup, backup_anchors) = (at("backup"), at("backup-anchors"));
+    fs::create_dir(&runtime).expect("made");
+    let variable = format!("RUNTIME_DIRECTORY={}", runtime.display());
+    let unit = || {
+        let mut run = Command::new("/usr/bin/env");
+        run.args([&variable, env!("CARGO_BIN_EXE_provtaskd"), "run"]);
+        run
+    };
+    drill.daemon_by(unit());
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    while puts(&drill) < 1 {
+        drill.run_for("1m").await;
+    }
+    drill.stop();
+    copy(&store, &backup);
+    copy(&anchors, &backup_anchors);
+    let before = puts(&drill);
+    drill.daemon_by(unit());
+    while puts(&drill) < before + 2 {
+        drill.run_for("1m").await;
+    }
+    let earlier = drill.evidence().await.claims;
+    drill.kill9().await;
+    over(&backup, &store);
+    over(&backup_anchors, &anchors);
+    let before = puts(&drill);
+    drill.daemon_by(unit());
+    drill.run_for("3h").await;
+    assert_eq!(puts(&drill), before, "nothing is sent: {}", drill.log());
+    let inbox = drill.inbox();
+    assert!(
+        inbox.iter().any(|item| item["id"] == "rewound"),
+        "{inbox:#?}"
+    );
+    drill.done(&["approve", "rewound", "--why", "the backup is what we have"]);
+    drill.run_for("60h").await;
+    assert_eq!(drill.count("healed"), 8);
+    // once approved the next start asks no more
+    drill.stop();
+    drill.daemon_by(unit());
     drill.run_for("1h").await;
     let status = drill.json(&["status", "--json"]);
     assert_eq!(status["store_rewound"], Value::Null);

@@ -189,3 +189,46 @@ async fn our_own_disable_does_not_tell_that_no_younger_one_is_archived() {
         );
     }
 }
+
+/// The same of young orders, which no reading holds up: the older disable is carried out, and the enable must not follow it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_enable_does_not_follow_our_own_disable_where_a_younger_one_is_archived() {
+    for traits in ["", "accounts_no_status = true"] {
+        let world = format!(
+            "name = \"young\"\nseed = 74\n[traits]\n{traits}\n[[user]]\nlogin = \"JDOE\"\n\
+             [[target]]\nname = \"AD\"\n[[account]]\ntarget = \"AD\"\nuser = \"JDOE\"\nkey = 700\n\
+             [[user]]\nlogin = \"ELSE\"\n\
+             [[task]]\ntarget = \"AD\"\nuser = \"ELSE\"\ntask = \"Disable User\"\nstatus = \"X\"\ncreated = \"-9h\"\n\
+             [[task]]\ntarget = \"AD\"\nuser = \"ELSE\"\ntask = \"Enable User\"\nstatus = \"X\"\ncreated = \"-8h\"\n"
+        );
+        let mut drill = Setup::of(&world).start().await;
+        drill.release();
+        drill.daemon();
+        drill.run_for("10m").await;
+        // all three come while nothing is sent
+        drill.done(&["pause", "--for", "45m", "--why", "the target is moved"]);
+        for (name, end) in [
+            ("Disable User", "reject"),
+            ("Enable User", "reject"),
+            ("Disable User", "complete"),
+        ] {
+            let task = add_task(&drill.sim, &json!(700), name).await;
+            drill.act(json!({"task": task, "do": end})).await;
+            if end == "complete" {
+                drill.act(json!({"task": task, "do": "forget"})).await;
+            }
+            drill.run_for("10m").await;
+        }
+        drill.run_for("24h").await;
+        let (ran, stale, inbox) = (
+            done(&drill).await,
+            drill.count("stale_effects"),
+            drill.inbox(),
+        );
+        drill.judged_elsewhere();
+        assert_eq!(stale, 0, "{traits}: {ran:?} {inbox:#?}");
+        assert_eq!(ran, ["Disable User"], "{traits}: {inbox:#?}");
+        let asked = inbox.iter().any(|item| item["why"] == "account_unknown");
+        assert!(asked, "{traits}: {inbox:#?}");
+    }
+}

@@ -19,7 +19,12 @@ fn beside(store: &Path) -> Option<PathBuf> {
     Some(store.with_file_name(name).join(FILE))
 }
 
-pub(super) fn resolve(r: &mut Reader<'_>, raw: &AuditRaw, store: &Path) -> AuditSettings {
+pub(super) fn resolve(
+    r: &mut Reader<'_>,
+    raw: &AuditRaw,
+    store: &Path,
+    runtime: Option<&Path>,
+) -> AuditSettings {
     let named = r.path("audit.anchor_file", &raw.anchor_file);
     let settings = AuditSettings {
         anchor_every: r.duration(
@@ -45,6 +50,7 @@ pub(super) fn resolve(r: &mut Reader<'_>, raw: &AuditRaw, store: &Path) -> Audit
             4096,
             1 << 40,
         ),
+        anchor_run: runtime.map(|dir| dir.join(FILE)),
         anchor_required: r
             .plain("audit.anchor_required", &raw.anchor_required)
             .unwrap_or(false),

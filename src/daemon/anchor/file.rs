@@ -45,6 +45,12 @@ impl Room {
         aside: false,
     };
 
+    /// What a runtime directory is given: it is memory, and the last anchor is all that counts there.
+    pub const RUNTIME: Self = Self {
+        most: 1 << 20,
+        aside: true,
+    };
+
     /// The room that the configuration gives.
     pub fn of(settings: &AuditSettings) -> Self {
         Self {

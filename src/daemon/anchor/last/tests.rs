@@ -38,6 +38,7 @@ impl Place {
             anchor_file: Some(dir.path().join("anchors")),
             anchor_file_named: true,
             anchor_file_max: 1 << 20,
+            anchor_run: None,
             anchor_required: false,
             hmac_key_file: signed.then_some(path),
             former_hmac_key_files: Vec::new(),
