@@ -131,7 +131,7 @@ async fn play(stage: &mut Stage, screen: &mut Screen, args: &DemoArgs) -> Result
     screen.say(&report::requests(&journal));
     screen.say(&stories::text(&told));
     screen.say(&report::store(&stage.house, &status, args.keep));
-    screen.say(&report::truth(&truth, stopped.is_some()));
+    screen.say(&report::truth(&truth, status.now, stopped.is_some()));
     screen.say(&format!("All this took {} s.\n", began.elapsed().as_secs()));
     Ok(Day {
         stories: told,

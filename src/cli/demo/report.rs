@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::house::House;
@@ -116,11 +117,17 @@ pub fn store(house: &House, view: &StatusView, keep: bool) -> String {
 }
 
 /// What really happened, by the simulator's own count.
-/// `early`: the day has ended before its end.
-pub fn truth(truth: &Value, early: bool) -> String {
+/// `table`: of when the table is; `early`: the day has ended before its end.
+pub fn truth(truth: &Value, table: Timestamp, early: bool) -> String {
     let count = |name: &str| truth["summary"][name].as_u64().unwrap_or(0);
+    let at = truth["now"].as_str().and_then(|at| at.parse().ok());
+    let later =
+        at.filter(|at: &Timestamp| at.duration_since(table) >= SignedDuration::from_mins(1));
+    let at = later.map_or_else(String::new, |at| {
+        format!(", {}, later than the table above", at.strftime("%a %H:%M"))
+    });
     let mut out = format!(
-        "What the simulator saw, by its own count\n\n{:>7} of {} tasks that could heal have healed\n",
+        "What the simulator saw, by its own count{at}\n\n{:>7} of {} tasks that could heal have healed\n",
         count("healed"),
         count("healed") + count("healable_open"),
     );
@@ -232,18 +239,32 @@ mod tests {
         let mut idle = clean_truth();
         idle["summary"]["healed"] = json!(0);
         assert!(judge(&idle).is_err());
-        assert!(truth(&clean_truth(), false).contains("3 of 4 tasks"));
+        let said = truth(&clean_truth(), Timestamp::UNIX_EPOCH, false);
+        assert!(said.contains("3 of 4 tasks"));
+        let mut later = clean_truth();
+        for (now, words) in [
+            ("1970-01-01T00:00:59Z", "by its own count\n"),
+            (
+                "1970-01-01T00:07:00Z",
+                "by its own count, Thu 00:07, later than",
+            ),
+        ] {
+            later["now"] = json!(now);
+            let said = truth(&later, Timestamp::UNIX_EPOCH, false);
+            assert!(said.contains(words), "{said}");
+        }
         let mut down = clean_truth();
         down["by_target"] = json!({
             "EXCHANGE": { "state": "down", "tasks": { "R": 9 } },
             "AD": { "state": "up", "tasks": { "R": 2 } },
         });
-        let early = truth(&down, true);
+        let early = truth(&down, Timestamp::UNIX_EPOCH, true);
         assert!(
             early.contains("9 of EXCHANGE are not among them"),
             "{early}"
         );
-        assert!(!early.contains("AD") && !truth(&down, false).contains("EXCHANGE"));
+        let whole = truth(&down, Timestamp::UNIX_EPOCH, false);
+        assert!(!early.contains("AD") && !whole.contains("EXCHANGE"));
     }
 
     #[test]
