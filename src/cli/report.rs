@@ -22,6 +22,8 @@ use crate::model::settings::{MailSettings, Settings};
 
 /// A day.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
+/// `delivery.settle_after` where the configuration can't be read: its default.
+const SETTLE_AFTER: SignedDuration = SignedDuration::from_mins(15);
 
 /// The `report` group.
 #[derive(Debug, Subcommand)]
@@ -118,6 +120,7 @@ fn daily(context: &Context, args: &DailyArgs) -> Result<(), Failure> {
     let configured = loaded.as_ref().ok().map(|of| world(&of.server));
     let simulated = loaded.as_ref().ok().cloned();
     let simulated = simulated.filter(|settings| settings.server.simulator_clock);
+    let settle_after = (loaded.as_ref()).map_or(SETTLE_AFTER, |of| of.delivery.settle_after);
     let (journal, first) = Journal::open(context, loaded)?;
     let now = journal.is_of_daemon().then(|| now(context)).transpose()?;
     let to = match (args.to, &now) {
@@ -147,7 +150,7 @@ fn daily(context: &Context, args: &DailyArgs) -> Result<(), Failure> {
             Ok(())
         })?;
     }
-    let mut day = Day::new(from, to);
+    let mut day = Day::new(from, to, settle_after);
     journal.read(context, first, &mut |seq, text| {
         if seq > last {
             return Ok(());

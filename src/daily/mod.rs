@@ -104,6 +104,20 @@ pub struct Healed {
     pub by_target: BTreeMap<TargetName, u64>,
     /// By how many attempts they took.
     pub by_attempts: BTreeMap<u32, u64>,
+    /// Of them: what was read was made long after the retry and names no task, so that it may be somebody else's.
+    pub doubtful: u64,
+}
+
+impl Healed {
+    /// What is to be said of those in doubt.
+    fn doubt(&self) -> Option<String> {
+        let tell = |many: u64| {
+            format!(
+                "{many} of them made long after the retry and naming no task: may be somebody else's, see `provtaskd outcomes list`"
+            )
+        };
+        (self.doubtful > 0).then(|| tell(self.doubtful))
+    }
 }
 
 /// Work that is not done, for one reason.

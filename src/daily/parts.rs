@@ -73,6 +73,7 @@ pub(super) fn parts(day: &Daily) -> Vec<Part> {
         &["target", "#tasks"],
         rows,
     ));
+    out.extend(day.healed.doubt().map(Part::Words));
     let rows = day.given_up.iter().map(|row| {
         vec![
             target(row.target.as_ref()).to_owned(),

@@ -34,6 +34,7 @@ fn day() -> Daily {
             tasks: 3,
             by_target: [(TargetName::new("AD"), 3)].into(),
             by_attempts: [(1, 2), (4, 1)].into(),
+            doubtful: 1,
         },
         by_others: 1,
         left_lists: 2,

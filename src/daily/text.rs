@@ -64,6 +64,9 @@ pub fn text(day: &Daily) -> String {
     if !attempts.is_empty() {
         let _ = writeln!(out, "  {}", attempts.join(", "));
     }
+    if let Some(words) = day.healed.doubt() {
+        let _ = writeln!(out, "  {words}");
+    }
     none(&mut out, day.healed.tasks == 0);
     head(&mut out, "Left to people");
     for row in &day.given_up {

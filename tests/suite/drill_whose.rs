@@ -123,6 +123,9 @@ async fn what_somebody_else_has_done_is_told_with_its_doubt_and_ours_is_no_new_w
         let about = format!("{delay}: {:?} {:?}", first.states, first.reasons);
         assert!(first.is_all_done(count), "{about}");
         assert_eq!(first.doubts(), count, "{about}");
+        let report = drill.done(&["report", "daily"]);
+        let line = format!("{count} of them made long after the retry and naming no task");
+        assert!(report.contains(&line), "{report}");
         drill.run_for("6d").await;
         let (of_each, all, inbox) = (runs(&drill).await, told(&drill), drill.inbox());
         let about = format!("{delay}: {of_each:?} {:?} {inbox:#?}", all.states);

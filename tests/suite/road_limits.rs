@@ -170,6 +170,13 @@ async fn one_retry(modes: &str) -> (usize, String) {
         .expect("started");
     let waiting = tokio::task::spawn_blocking(move || child.wait_with_output());
     drill.run_for("20m").await;
+    // on a busy machine the command may come only now, and its five minutes are still to pass
+    for _ in 0..600 {
+        if waiting.is_finished() {
+            break;
+        }
+        drill.run_for("1m").await;
+    }
     let output = waiting.await.expect("joined").expect("ended");
     let said = format!(
         "{}{}",

@@ -128,13 +128,14 @@ pub struct Day {
     batches: HashSet<BatchId>,
     /// Records that were written before the end, and bear a later time.
     ahead: u64,
+    settle_after: SignedDuration,
 }
 
 impl Day {
     /// From one time on, before another. What is taken in is all that was written until that end, whatever
     /// times it bears: where the clock was ahead, records of that time are no less true, and only not the
     /// span's own.
-    pub fn new(from: Timestamp, to: Timestamp) -> Self {
+    pub fn new(from: Timestamp, to: Timestamp, settle_after: SignedDuration) -> Self {
         Self {
             from,
             to,
@@ -154,6 +155,7 @@ impl Day {
             order: Order::default(),
             batches: HashSet::new(),
             ahead: 0,
+            settle_after,
         }
     }
 
@@ -362,6 +364,8 @@ impl Day {
                 .entry(attempted.target.clone())
                 .or_default() += 1;
             *self.healed.by_attempts.entry(key.1).or_default() += 1;
+            let apart = self.index.is_apart(key.0, self.settle_after);
+            self.healed.doubtful += u64::from(apart);
         }
         if !state.is_open() && state != AttemptState::Gone && !attempted.inside {
             self.attempts.remove(&key);

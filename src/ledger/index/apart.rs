@@ -132,6 +132,11 @@ impl Index {
         (!in_time && !is_way).then_some(apart)
     }
 
+    /// True where nothing but likeness ties the present id of the lineage to its open retry, and it came late.
+    pub fn is_apart(&self, lineage: LineageId, settle_after: SignedDuration) -> bool {
+        self.made_apart(lineage, settle_after).is_some()
+    }
+
     /// How the present id of the lineage was made, where nothing ties it to the open retry.
     pub(in crate::ledger) fn made_apart(
         &self,

@@ -25,7 +25,7 @@ fn journal(entries: Vec<(Timestamp, EventBody)>) -> Vec<String> {
 
 fn report(records: &[String], from: Timestamp, to: Timestamp) -> Daily {
     let last = records.iter().rposition(|text| is_before(text, to));
-    let mut day = Day::new(from, to);
+    let mut day = Day::new(from, to, SignedDuration::from_mins(15));
     for text in &records[..last.map_or(0, |last| last + 1)] {
         day.take(text).expect("of this version");
     }
@@ -214,7 +214,7 @@ fn consent_to_one_retry_names_its_task() {
     let opened = EventBody::LineagesOpened {
         items: vec![opened(1), opened(2)],
     };
-    let mut day = Day::new(at(1, 0), at(2, 0));
+    let mut day = Day::new(at(1, 0), at(2, 0), SignedDuration::from_mins(15));
     let ann = Meta::by(
         Actor::Person {
             uid: 0,
