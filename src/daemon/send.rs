@@ -11,7 +11,6 @@ use super::core::{Core, Done};
 use super::evaluate::Behind;
 use super::govern::outage_of;
 use super::reread::{PersonRead, Readers, Rested, keep_unmoved, keep_unmoved_beneficiaries};
-use super::time::catch_up;
 use super::under_way::{Why, takes_access};
 use crate::dispatch::batch::{Batch, Pick};
 use crate::dispatch::deliver::{Delivered, End, deliver};
@@ -213,7 +212,6 @@ impl Core {
         let policies = Arc::clone(&self.policies);
         let people = self.people_readers(&client);
         let anchor = self.anchoring.for_claims();
-        let stepper = self.stepper.clone();
         self.jobs.spawn(async move {
             let mut claim = claim;
             let known = Rested {
@@ -284,7 +282,6 @@ impl Core {
                             done.failed = Some(error);
                             return Done::Sent(Box::new(done));
                         }
-                        catch_up(&clock, stepper.as_ref()).await;
                         let mut delivered = deliver(&client, &clock, batch).await;
                         if action == ActionName::Retry {
                             read_reasons(&policies, &mut delivered.receipts);

@@ -103,16 +103,6 @@ impl Stepper {
     }
 }
 
-/// Takes over what time it is by now on a stepped clock, so that an answer is dated as the server dates what it makes: the
-/// simulator moves on while it is asked to, and an order from between is sent then. Where it can't be asked, the next
-/// [`idle`] says so.
-pub async fn catch_up(clock: &Clock, stepper: Option<&Stepper>) {
-    let Some(stepper) = stepper else { return };
-    if let Ok(answer) = get::<ClockAnswer>(&stepper.http, &stepper.origin, "/sim/clock").await {
-        clock.step_to(answer.now);
-    }
-}
-
 async fn get<T: serde::de::DeserializeOwned>(
     http: &reqwest::Client,
     origin: &str,

@@ -214,6 +214,23 @@ impl Drill {
         }
     }
 
+    /// Lets time pass until the daemon has read a list, and its stepped clock with it: who waits at the hold does not read it,
+    /// and an order that comes then is carried out at a time that is minutes behind the server's.
+    pub async fn freshly_read(&mut self) {
+        let from = self.truth()["now"].as_str().expect("a time").to_owned();
+        let read_since = |drill: &Self| {
+            let mut rows = drill.journal().into_iter();
+            rows.any(|row| row["class"] == "list" && row["at"].as_str() > Some(from.as_str()))
+        };
+        for _ in 0..120 {
+            if read_since(self) {
+                return;
+            }
+            self.run_for("1m").await;
+        }
+        panic!("no list was read in two hours");
+    }
+
     /// Lets at most so much domain time pass, until something is seen; the daemon may be in the middle of anything then.
     pub async fn run_until(&mut self, span: &str, what: &str, seen: impl Fn(&Drill) -> bool) {
         self.post("/sim/clock/hold", json!({ "for": span })).await;

@@ -153,6 +153,7 @@ async fn one_never_comes_through(fault: &str, said: &str) {
         drill.act(json!({"task": id, "do": "show"})).await;
         // what was there at first waits for its release, and a list of which nothing changes is read seldom
         drill.run_for("40m").await;
+        drill.freshly_read().await;
         drill.approve_backlog();
     }
     drill.run_for("48h").await;

@@ -125,6 +125,7 @@ async fn retry_one(drill: &mut Drill, line: &str) -> String {
 
 /// The same, or why it was not sent.
 pub async fn try_retry_one(drill: &mut Drill, line: &str) -> Result<String, String> {
+    drill.freshly_read().await;
     let mut command = Command::new(env!("CARGO_BIN_EXE_provtaskd"));
     command
         .args(words(line))
