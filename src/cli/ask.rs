@@ -80,7 +80,13 @@ async fn without_daemon(settings: Settings, request: Request) -> Result<Reply, F
             Kind::Unreachable,
             format!("no daemon listens on {}", settings.admin.socket.display()),
         )
-        .hint("nothing to do; `provtaskd run` starts one"));
+        .hint(match std::env::var("MAINPID") {
+            // systemd names the daemon that a reload is for
+            Ok(pid) => format!(
+                "the daemon of the unit (process {pid}) listens elsewhere: store.dir and admin.socket can't change while it runs; restart it, or put back what it was"
+            ),
+            Err(_) => "nothing to do; `provtaskd run` starts one".to_owned(),
+        }));
     }
     own_store(&settings.store.dir)?;
     let is_order = !request.is_question();

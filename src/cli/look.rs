@@ -200,11 +200,12 @@ pub fn status(context: &Context, args: &JsonArg) -> Result<(), Failure> {
     } else {
         print(&render::status(&view, width()))?;
     }
-    if view.store_rewound.is_some() {
-        let what = format!(
-            "the store {} does not hold what was acknowledged",
-            view.store
-        );
+    if let Some(rewound) = &view.store_rewound {
+        let what = match rewound.copied {
+            true => "is a copy, and nobody has said that the other one is settled",
+            false => "does not hold what was acknowledged",
+        };
+        let what = format!("the store {} {what}", view.store);
         return Err(Failure::new(Kind::Findings, what)
             .hint("`status` says above what is lost, where a copy is, and what to do"));
     }

@@ -66,6 +66,9 @@ pub struct RewoundView {
     /// From what a person made the store, where one did.
     #[serde(default)]
     pub restored: Option<String>,
+    /// It holds all that was acknowledged, and is a copy of the store that did.
+    #[serde(default)]
+    pub copied: bool,
     /// Lineages that went on behind the last record, as far as they are known.
     #[serde(default)]
     pub lineages: Vec<LineageId>,

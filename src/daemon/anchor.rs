@@ -213,9 +213,13 @@ impl Runtime {
     }
 
     async fn settled(&self) {
-        if let Some(file) = &self.0 {
-            file.settled().await;
-        }
+        in_file(self.0.as_ref()).await;
+    }
+}
+
+async fn in_file(file: Option<&Arc<AnchorFile>>) {
+    if let Some(file) = file {
+        file.settled().await;
     }
 }
 
@@ -247,16 +251,18 @@ impl ForClaims {
     /// The ledger has failed.
     pub async fn note(&self, ledger: &Ledger, clock: &Clock) -> Result<(), LedgerError> {
         let now = clock.now();
-        let Some(file) = self.file.as_ref().filter(|_| self.is_due(now, true)) else {
+        if !self.is_due(now, true) {
             return Ok(());
-        };
+        }
         if let Some(head) = ledger.head().await? {
             let anchor = Anchor::of(&head, now, self.keys.signing());
             said(&anchor);
             self.runtime.append(&anchor);
-            file.append(anchor);
+            if let Some(file) = &self.file {
+                file.append(anchor);
+            }
             // a disk that does not answer holds up one request for this moment: while it owes one, none is due
-            let both = async { tokio::join!(file.settled(), self.runtime.settled()) };
+            let both = async { tokio::join!(in_file(self.file.as_ref()), self.runtime.settled()) };
             let _ = tokio::time::timeout(BEFORE_SENDING, both).await;
         }
         Ok(())
@@ -265,13 +271,14 @@ impl ForClaims {
     /// True where claims have to be anchored now; `claimed`: one more is on disk. One anchor at a time: a slow disk is
     /// given less.
     fn is_due(&self, now: Timestamp, claimed: bool) -> bool {
-        let Some(file) = &self.file else {
+        if self.file.is_none() && self.runtime.0.is_none() {
             return false;
-        };
+        }
         let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
         pace.owed |= claimed;
         let since = pace.last.map(|at| now.duration_since(at).abs());
-        if !pace.owed || since.is_some_and(|since| since < CLAIMS_EVERY) || file.is_busy() {
+        let is_busy = self.file.as_ref().is_some_and(|file| file.is_busy());
+        if !pace.owed || since.is_some_and(|since| since < CLAIMS_EVERY) || is_busy {
             return false;
         }
         *pace = Pace {
@@ -346,12 +353,7 @@ impl Core {
     }
 
     async fn await_anchor_file(&self) {
-        let file = self.anchoring.file.as_ref();
-        let file = async {
-            if let Some(file) = file {
-                file.settled().await;
-            }
-        };
+        let file = in_file(self.anchoring.file.as_ref());
         let both = async { tokio::join!(file, self.anchoring.runtime.settled()) };
         // one that does not come in time is told by its state
         let _ = tokio::time::timeout(PATIENCE, both).await;

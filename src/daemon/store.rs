@@ -86,6 +86,7 @@ impl Core {
         StoreWords {
             state,
             rewound: rewound.map(|rewound| RewoundView {
+                copied: rewound.is_a_copy(),
                 acknowledged: rewound.acknowledged(),
                 last: rewound.found,
                 copy: rewound.copy.as_ref().map(|copy| copy.display().to_string()),

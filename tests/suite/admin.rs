@@ -396,6 +396,27 @@ fn the_journal_is_told_the_level_and_all_that_a_line_says_without_a_time() {
     assert!(logged.len() > 2 && logged.iter().all(plain), "{said}");
 }
 
+/// systemd says for which process a reload is; the configuration may name another socket by now.
+#[test]
+fn a_reload_of_a_unit_that_finds_no_daemon_says_why() {
+    let dir = house(OFF);
+    let reload = |unit: bool| {
+        let mut command = binary(dir.path(), &["reload"]);
+        if unit {
+            command.env("MAINPID", "417");
+        }
+        let output = command.output().expect("the binary runs");
+        assert_eq!(output.status.code(), Some(69), "{}", err(&output));
+        err(&output)
+    };
+    assert!(reload(false).contains("nothing to do"));
+    let said = reload(true);
+    assert!(
+        said.contains("process 417") && said.contains("store.dir and admin.socket"),
+        "{said}"
+    );
+}
+
 #[test]
 fn one_cycle_that_is_interrupted_is_not_done() {
     // takes the connection and never answers

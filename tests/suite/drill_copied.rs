@@ -115,6 +115,13 @@ fn over(from: &Path, to: &Path) {
 /// there tells that the store was further.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_older_store_that_is_written_over_in_place_is_told_by_the_runtime_directory() {
+    // also where no anchors can be noted beside the store
+    for beside in [true, false] {
+        written_over_in_place(beside).await;
+    }
+}
+
+async fn written_over_in_place(beside: bool) {
     let mut drill = Setup::of(WORK)
         .config("[governor.default]\nper_minute = 1")
         .start()
@@ -124,6 +131,9 @@ async fn an_older_store_that_is_written_over_in_place_is_told_by_the_runtime_dir
     let (store, anchors, runtime) = (at("store"), at("store-anchors"), at("runtime"));
     let (backup, backup_anchors) = (at("backup"), at("backup-anchors"));
     fs::create_dir(&runtime).expect("made");
+    if !beside {
+        fs::write(&anchors, "not a directory").expect("written");
+    }
     let variable = format!("RUNTIME_DIRECTORY={}", runtime.display());
     let unit = || {
         let mut run = Command::new("/usr/bin/env");
@@ -138,7 +148,9 @@ async fn an_older_store_that_is_written_over_in_place_is_told_by_the_runtime_dir
     }
     drill.stop();
     copy(&store, &backup);
-    copy(&anchors, &backup_anchors);
+    if beside {
+        copy(&anchors, &backup_anchors);
+    }
     let before = puts(&drill);
     drill.daemon_by(unit());
     while puts(&drill) < before + 2 {
@@ -147,7 +159,9 @@ async fn an_older_store_that_is_written_over_in_place_is_told_by_the_runtime_dir
     let earlier = drill.evidence().await.claims;
     drill.kill9().await;
     over(&backup, &store);
-    over(&backup_anchors, &anchors);
+    if beside {
+        over(&backup_anchors, &anchors);
+    }
     let before = puts(&drill);
     drill.daemon_by(unit());
     drill.run_for("3h").await;

@@ -141,6 +141,51 @@ async fn what_somebody_else_has_done_is_told_with_its_doubt_and_ours_is_no_new_w
     }
 }
 
+/// The same at six moments, each foreign order as late as the others: that looks like the way of the target, and what comes
+/// of the retries is no new work all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_looks_like_the_way_of_a_target_makes_no_new_work_of_what_comes_later() {
+    let all = 6;
+    let world = world("successor_delay = \"6h\"", all, DOWN);
+    let mut drill = Setup::of(&world).config(AT_ONCE).start().await;
+    for n in 1..all {
+        drill
+            .act(json!({"task": (600 + n).to_string(), "do": "hide"}))
+            .await;
+    }
+    drill.release();
+    drill.daemon();
+    drill.run_for("1m").await;
+    drill.approve_backlog();
+    for n in 0..all {
+        if n > 0 {
+            drill
+                .act(json!({"task": (600 + n).to_string(), "do": "show"}))
+                .await;
+            drill.run_for("40m").await;
+            drill.freshly_read().await;
+            drill.approve_backlog();
+        }
+        until_sent(&mut drill, usize::from(n) + 1).await;
+        drill.run_for("10m").await;
+        let theirs = add_task(&drill.sim, &json!(500 + n), GRANT).await;
+        drill.act(json!({"task": theirs, "do": "complete"})).await;
+        drill.run_for("9m").await;
+    }
+    drill.run_for("6d").await;
+    let (of_each, told, inbox) = (runs(&drill).await, told(&drill), drill.inbox());
+    let about = format!("{of_each:?} {:?} {inbox:#?}", told.states);
+    drill.judged_elsewhere();
+    assert_eq!(of_each.len(), usize::from(all), "{about}");
+    assert!(of_each.values().all(|runs| *runs == 1), "{about}");
+    let asked = inbox.iter().find(|item| item["why"] == "ambiguous");
+    assert_eq!(
+        asked.map(|item| &item["count"]),
+        Some(&json!(2 * all)),
+        "{about}"
+    );
+}
+
 /// Nothing that the retry has made is ever shown: what looks like it is told with its doubt, and nothing is sent again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_successors_are_hidden_somebody_elses_is_told_with_its_doubt() {

@@ -124,12 +124,17 @@ impl Index {
             && !self.other_delays(lineage, ordinal).any(late)
     }
 
-    /// What was joined to the lineage long after a retry, with nothing that ties it to that.
-    fn apart(&self, lineage: LineageId, settle_after: SignedDuration) -> Option<Apart> {
+    /// What was joined to the lineage long after a retry, by likeness alone.
+    fn late(&self, lineage: LineageId, settle_after: SignedDuration) -> Option<Apart> {
         let apart = self.lineage(lineage)?.past.as_ref()?.apart?;
         let in_time = apart.unanswered && apart.by <= settle_after.as_secs().unsigned_abs();
-        let is_way = self.is_its_way(lineage, apart.ordinal, apart.by);
-        (!in_time && !is_way).then_some(apart)
+        (!in_time).then_some(apart)
+    }
+
+    /// The same, where the way of its target does not explain it either.
+    fn apart(&self, lineage: LineageId, settle_after: SignedDuration) -> Option<Apart> {
+        let apart = self.late(lineage, settle_after)?;
+        (!self.is_its_way(lineage, apart.ordinal, apart.by)).then_some(apart)
     }
 
     /// True where nothing but likeness ties the present id of the lineage to its open retry, and it came late.
@@ -152,16 +157,16 @@ impl Index {
         })
     }
 
-    /// True where a task of that date may still be the successor of a retry to which another one was joined, and nothing
-    /// ties that one to it.
+    /// True where a task of that date may still be the successor of a retry to which another one was joined by likeness alone,
+    /// and late. What others of the target have shown since makes it no surer: they may be somebody else's as well.
     pub(in crate::ledger) fn may_still_come(
         &self,
         lineage: LineageId,
         created: Timestamp,
         settle_after: SignedDuration,
     ) -> bool {
-        let apart = self.apart(lineage, settle_after);
-        apart.is_some_and(|apart| created.duration_since(apart.sent.time()).abs() <= LATE)
+        let late = self.late(lineage, settle_after);
+        late.is_some_and(|apart| created.duration_since(apart.sent.time()).abs() <= LATE)
     }
 
     /// The id that the open retry was sent for, where what was joined since may be an order of somebody else's: its
