@@ -26,7 +26,7 @@ use crate::model::{
     RefusalReason, Road, RoleKey, Scope, TargetName, Verdict,
 };
 
-/// The first pause after a fact was asked for in vain; doubled each time.
+/// The first pause after a fact was asked for in vain; doubled each time, but for what takes access.
 const UNREADABLE_FIRST: SignedDuration = SignedDuration::from_mins(10);
 /// The longest such pause.
 const UNREADABLE_AT_MOST: SignedDuration = SignedDuration::from_hours(4);
@@ -225,7 +225,12 @@ fn ask_later(
     let Some(known) = memory.lineages.get_mut(&wish.decision.lineage) else {
         return;
     };
-    let doubled = 2_i32.saturating_pow(u32::from(known.unreadable.min(8)));
+    // what takes access from somebody does not wait longer and longer: he may have left meanwhile
+    let times = match wish.decision.kind.takes_access() {
+        true => 0,
+        false => known.unreadable.min(8),
+    };
+    let doubled = 2_i32.saturating_pow(u32::from(times));
     known.unreadable = known.unreadable.saturating_add(1);
     let wait = UNREADABLE_FIRST
         .checked_mul(doubled)
