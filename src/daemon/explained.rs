@@ -7,7 +7,7 @@ use crate::model::RefusalReason;
 pub(super) fn explanation(why: &str) -> String {
     let said = match why {
         "ambiguous" => {
-            "It can't be told whose successor a task is; look at them in OIG, then `provtaskd outcomes settle` or `outcomes reset`."
+            "It can't be told whose successor a task is; look at them in OIG, then `provtaskd outcomes settle` where `provtaskd outcomes show TASK` says that an attempt is open, else `outcomes reset`."
         }
         "not_told" => {
             "It could not be told in time what became of the attempt; look in OIG, then `provtaskd outcomes settle`."

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 mod asked;
 mod read;
+mod stuck;
 
 use self::asked::{ask, asked_first};
 use self::read::{look_back, read};
@@ -134,7 +135,10 @@ pub async fn propose(
                 .with("readings_for_this_target_in_a_cycle", cap);
                 proposals.push(refused(wish, behind, vec![refusal]));
             }
-            Err(refusals) => proposals.push(refused(wish, behind, refusals)),
+            Err(refusals) => {
+                let refusals = stuck::told(around, known, &wish, refusals);
+                proposals.push(refused(wish, behind, refusals));
+            }
         }
     });
     // who was looked at longest ago comes first, so that each has its turn
@@ -182,6 +186,7 @@ pub async fn propose(
                 if asked && needs_reading(around, &wish, &refusals) {
                     ask_later(around, memory, &wish, &mut refusals);
                 }
+                let refusals = stuck::told(around, memory, &wish, refusals);
                 out.proposals.push(refused(wish, behind, refusals));
             }
         }

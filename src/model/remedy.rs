@@ -48,10 +48,10 @@ impl R {
             }
             Self::SiblingsUnknown | Self::FactUnknown => READINGS,
             Self::WaitsForCreate | Self::WaitsForOlder => {
-                "Have the task that is named done or cancelled; `provtaskd approve order:TASK --why TEXT` lets this one go without it, once."
+                "Have the task that `provtaskd explain TASK` names done or cancelled; `provtaskd approve order:TASK --why TEXT` lets this one go without it, once."
             }
             Self::WaitsForRevoke => {
-                "Have the task that is named done or cancelled in OIG (`provtaskd explain` of it says why it is open); nothing lets anything pass it."
+                "Have the task that `provtaskd explain TASK` names done or cancelled in OIG (`provtaskd explain` of that one says why it is open); nothing lets anything pass it."
             }
             Self::AccountBusy => {
                 "`provtaskd explain TASK` names what it waits for. An attempt of ours passes once it was read back; what can't be told comes into `provtaskd inbox`, for `provtaskd outcomes settle`. A task that gives the account back (an enable) has to be done or cancelled in OIG: `provtaskd explain` of it says why it is open."

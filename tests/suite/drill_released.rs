@@ -157,3 +157,61 @@ async fn no_word_lets_a_grant_pass_an_open_disable() {
     // it stands before what has been released as well
     drill.judge_leaving(1).await;
 }
+
+/// The items of the inbox that say that a task waits for another one.
+fn told_of_waiting(drill: &Drill) -> Vec<Value> {
+    let mut inbox = drill.inbox();
+    inbox.retain(|item| {
+        item["why"]
+            .as_str()
+            .is_some_and(|why| why.starts_with("waits_for"))
+    });
+    inbox
+}
+
+/// The older one is somebody's pending work: nobody may look at it for ever, and what waits behind it would heal.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_for_a_day_behind_what_nobody_moves_is_told_to_a_person() {
+    let pending = HELD.replace("failure = \"data\"", "status = \"P\"\nmanual = true");
+    let mut drill = Setup::of(&pending).enforcing().await;
+    drill.run_for("20h").await;
+    assert_eq!(told_of_waiting(&drill), [] as [Value; 0], "not yet");
+    drill.run_for("6h").await;
+    let told = told_of_waiting(&drill);
+    assert_eq!(told.len(), 1, "{:#?}", drill.inbox());
+    assert_eq!(told[0]["why"], "waits_for_older");
+    assert_eq!(told[0]["tasks"], json!(["5002"]));
+    let shown = drill.done(&["inbox"]);
+    assert!(shown.contains("task 5002"), "{shown}");
+    assert!(retried(&drill).is_empty());
+    drill.done(&[
+        "approve",
+        "order:5002",
+        "--why",
+        "SALES is not wanted any more",
+    ]);
+    drill.run_for("2h").await;
+    assert_eq!(told_of_waiting(&drill), [] as [Value; 0], "it has gone");
+    assert!(retried(&drill).contains(&"5002".to_owned()));
+    drill.judged_elsewhere();
+}
+
+/// What holds it up is a policy's own to retry, as often as its target lets it, or a person was asked about it already:
+/// nobody has to look at each that waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_for_what_is_retried_or_asked_about_is_told_to_nobody() {
+    let ours = HELD
+        .replace("failure = \"data\"", "failure = \"network\"")
+        .replace(
+            "name = \"AD\"\n[[account]]",
+            "name = \"AD\"\nwindow = [{ from = \"-4h\", to = \"40h\", state = \"down\" }]\n[[account]]",
+        );
+    for world in [HELD, &ours] {
+        let mut drill = Setup::of(world).enforcing().await;
+        drill.run_for("30h").await;
+        let held = drill.done(&["explain", "5002"]);
+        assert!(held.contains("waits_for_older"), "{held}");
+        assert_eq!(told_of_waiting(&drill), [] as [Value; 0]);
+        drill.judged_elsewhere();
+    }
+}
