@@ -1,19 +1,8 @@
 //! Since when finished tasks are surely still shown, by what the accounts that were read lately show of others' work; pure, and what it doesn't know counts as archived.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::model::{Task, TaskId, TaskStatus};
-
-/// An account that is used so soon was made without delay. It is wrong by no more than that.
-const SOON: SignedDuration = SignedDuration::from_hours(24);
-
-/// What is known of tasks beside what they show.
-pub struct Known<'a> {
-    /// A list has shown it open.
-    pub was_open: &'a dyn Fn(&TaskId) -> bool,
-    /// It makes an account.
-    pub is_create: &'a dyn Fn(&Task) -> bool,
-}
 
 /// The two earliest of some moments.
 #[derive(Default)]
@@ -37,11 +26,11 @@ impl Earliest {
 /// What was given up or cancelled tells nothing, since servers may archive completed tasks alone.
 pub fn horizon<'a>(
     accounts: impl Iterator<Item = &'a [Task]>,
-    known: &Known<'_>,
+    was_open: &dyn Fn(&TaskId) -> bool,
 ) -> Option<Timestamp> {
     let mut all = Earliest::default();
     for tasks in accounts {
-        if let Some(own) = shows_from(tasks, all.second, known) {
+        if let Some(own) = shows_from(tasks, all.second, was_open) {
             all.add(own);
         }
     }
@@ -49,12 +38,15 @@ pub fn horizon<'a>(
 }
 
 /// From when on an account shows what was completed: since the earliest end that it shows. Where the server shows no
-/// ends: since the first other task of an account was begun whose create is shown, for that had ended by then; or since
-/// the second automated task was begun, of those that no list has shown open: such a task mostly ends as it begins, and
-/// where it did not, and the rest is archived, it stands alone. Nothing that is not before `than` matters.
-fn shows_from(tasks: &[Task], than: Option<Timestamp>, known: &Known<'_>) -> Option<Timestamp> {
+/// ends: since the second automated task was begun, of those that no list has shown open: such a task mostly ends as it
+/// begins, and where it did not, and the rest is archived, it stands alone. An account's create is no more than another
+/// one: what failed beside it does not tell when it ended. Nothing that is not before `than` matters.
+fn shows_from(
+    tasks: &[Task],
+    than: Option<Timestamp>,
+    was_open: &dyn Fn(&TaskId) -> bool,
+) -> Option<Timestamp> {
     let (mut ended, mut begun) = (Earliest::default(), Earliest::default());
-    let mut made = None;
     let matters = |at: &Timestamp| than.is_none_or(|than| *at < than);
     let done = tasks.iter();
     for task in done.filter(|task| task.status == TaskStatus::Completed) {
@@ -66,28 +58,12 @@ fn shows_from(tasks: &[Task], than: Option<Timestamp>, known: &Known<'_>) -> Opt
             continue;
         };
         // one that a list has shown open has ended since
-        if (known.was_open)(&task.id) {
-            continue;
+        if !was_open(&task.id) {
+            begun.add(at);
         }
-        if (known.is_create)(task) {
-            made = made.or_else(|| used_from(tasks, task, at));
-        }
-        begun.add(at);
     }
-    let own = [ended.first, made, begun.second];
+    let own = [ended.first, begun.second];
     own.into_iter().flatten().min().filter(matters)
-}
-
-/// By when a create had ended: as the first other task of its account was begun (whatever waits has not begun). Where
-/// that was soon after, the create's own beginning stands for it.
-fn used_from(tasks: &[Task], create: &Task, made: Timestamp) -> Option<Timestamp> {
-    let others = tasks.iter().filter(|task| {
-        task.id != create.id && !matches!(task.status, TaskStatus::Waiting | TaskStatus::Suspended)
-    });
-    let began = others.filter_map(|task| Some(task.created?.max(task.started?)));
-    let used = began.filter(|at| *at > made).min()?;
-    let soon = used.duration_since(made) <= SOON;
-    Some(if soon { made } else { used })
 }
 
 /// When the last run of an automated task began. A person ends a manual one when he likes; one of which it is not shown
@@ -122,11 +98,7 @@ mod tests {
     }
 
     fn of(accounts: &[&[Task]]) -> Option<Timestamp> {
-        let known = Known {
-            was_open: &|id| id.as_str() == "9",
-            is_create: &|task| ["9", "30"].contains(&task.id.as_str()),
-        };
-        horizon(accounts.iter().copied(), &known)
+        horizon(accounts.iter().copied(), &|id| id.as_str() == "9")
     }
 
     #[test]
@@ -184,22 +156,13 @@ mod tests {
     }
 
     #[test]
-    fn a_create_had_ended_when_the_first_other_task_of_its_account_began() {
+    fn what_failed_beside_a_create_does_not_tell_that_it_had_ended() {
         let create = || task("30", TaskStatus::Completed, 1);
-        let other = |status, day| [create(), task("31", status, day)];
-        let used = other(TaskStatus::Rejected, 5);
-        assert_eq!(of(&[&used, &used]), Some(at(5)));
-        assert_eq!(of(&[&used, &other(TaskStatus::Pending, 7)]), Some(at(7)));
-        let soon = other(TaskStatus::Rejected, 2);
-        assert_eq!(of(&[&soon, &soon]), Some(at(1)));
-        let seen_open = [task("9", TaskStatus::Completed, 1), used[1].clone()];
-        for nothing in [
-            seen_open.to_vec(),
-            vec![create()],
-            other(TaskStatus::Waiting, 5).to_vec(),
-            other(TaskStatus::Rejected, 1).to_vec(),
-        ] {
-            assert_eq!(of(&[&used, &nothing]), None, "{nothing:?}");
+        for status in [TaskStatus::Rejected, TaskStatus::Pending] {
+            let used = [create(), task("31", status, 2)];
+            assert_eq!(of(&[&used, &used]), None);
         }
+        let both = [create(), task("31", TaskStatus::Completed, 5)];
+        assert_eq!(of(&[&both, &both]), Some(at(5)));
     }
 }

@@ -394,7 +394,7 @@ task = [{ task = "Disable User", failure = "network" }]
         "beneficiary = active (read 2027-03-01T",
         "account = Provisioned (read 2027-03-01T",
         "end_date = 2027-12-31 (read 2027-03-01T",
-        "other_tasks = 1, 1 of them finished (read 2027-03-01T",
+        "other_tasks = 2, 2 of them finished (read 2027-03-01T",
     ];
     for line in [&["outcomes", "show", "5001"][..], &["explain", "5001"]] {
         let told = drill.done(line);

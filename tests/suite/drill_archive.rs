@@ -367,3 +367,36 @@ async fn two_that_ended_late_before_anybody_looked_do_not_tell_that_nothing_is_a
         .sum();
     assert!(asked >= 9, "{inbox:#?}");
 }
+
+/// Two creates that came to their end only now, beside which something has failed meanwhile: that tells of no time at which
+/// they had ended.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_creates_that_ended_late_do_not_tell_that_nothing_is_archived() {
+    let mut late = String::new();
+    for (id, user) in [(61, "LATEA"), (62, "LATEB")] {
+        late.push_str(&format!(
+            "[[user]]\nlogin = \"{user}\"\n\
+             [[task]]\nid = {id}\ntarget = \"AD\"\nuser = \"{user}\"\ntask = \"Create User\"\nstatus = \"P\"\ncreated = \"-63d\"\n\
+             [[task]]\ntarget = \"AD\"\nuser = \"{user}\"\ntask = \"Title Updated\"\nfailure = \"data\"\ncreated = \"-1500h\"\n"
+        ));
+    }
+    let all = format!("{}{late}", populations(&TAKEN));
+    for traits in ["accounts_no_status = true", ""] {
+        let mut drill = Setup::of(&world("30d", traits, &all))
+            .config("[guard]\nage_limit = \"300d\"")
+            .every("30m")
+            .start()
+            .await;
+        for id in ["61", "62"] {
+            drill.act(json!({"task": id, "do": "complete"})).await;
+        }
+        drill.release();
+        drill.daemon();
+        drill.run_for("1m").await;
+        drill.approve_backlog();
+        drill.run_for("24h").await;
+        let (stale, inbox) = (drill.count("stale_effects"), drill.inbox());
+        drill.judged_elsewhere();
+        assert_eq!(stale, 0, "given back: {traits} {inbox:#?}");
+    }
+}

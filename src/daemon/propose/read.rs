@@ -8,7 +8,7 @@ use super::{Wish, needs};
 use crate::daemon::collect::{Wanted, collector};
 use crate::daemon::evaluate::{Behind, CycleError};
 use crate::daemon::facts::Surroundings;
-use crate::daemon::horizon::{Known, horizon};
+use crate::daemon::horizon::horizon;
 use crate::daemon::memory::Memory;
 use crate::model::{Kind, Login, ProcessKey, TaskId};
 
@@ -63,11 +63,7 @@ pub(super) fn look_back(around: &Surroundings<'_>, memory: &mut Memory) {
     memory.cache.finished_from = around.bench.ledger.read(|index| {
         let accounts = memory.cache.accounts();
         let all = accounts.map(|(_, tasks)| tasks.as_slice());
-        let known = Known {
-            was_open: &|id| index.lineage_of(id).is_some(),
-            is_create: &|task| around.bench.policies.kind_of(task) == Kind::Create,
-        };
-        horizon(all, &known)
+        horizon(all, &|id| index.lineage_of(id).is_some())
     });
 }
 

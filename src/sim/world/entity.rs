@@ -342,8 +342,9 @@ pub struct Account {
     pub attributes: BTreeMap<String, (Ms, String)>,
     /// Tasks, by index.
     pub tasks: Vec<usize>,
-    /// The finished task that once made it, where the scenario tells of none: only the account itself shows it.
-    pub made: Option<Box<Task>>,
+    /// The finished tasks that once made it and filled it in, where the scenario tells of none: only the account itself
+    /// shows them.
+    pub made: Vec<Task>,
 }
 
 /// A task definition.

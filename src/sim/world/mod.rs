@@ -393,10 +393,10 @@ impl World {
     /// A process instance, and its tasks that can be read, oldest first.
     pub fn process(&self, key: u64) -> Option<(&Account, Vec<&Task>)> {
         let account = self.accounts.get(*self.account_by_key.get(&key)?)?;
-        let made = account.made.as_deref();
         let others = account.tasks.iter();
-        let tasks = made
-            .into_iter()
+        let tasks = account
+            .made
+            .iter()
             .chain(others.filter_map(|index| self.tasks.get(*index)))
             .filter(|task| !task.hidden && !self.is_forgotten(task))
             .filter(|task| task.status.is_open() || !self.traits.process_hides_finished)

@@ -179,13 +179,14 @@ impl World {
             taken: BTreeMap::new(),
             attributes: BTreeMap::new(),
             tasks: Vec::new(),
-            made: None,
+            made: Vec::new(),
         });
         index
     }
 
-    /// An account that is there was made once: where the scenario has no task for that, a finished one of before all
-    /// others, which no list shows and nothing can be done with.
+    /// An account that is there was made once, and filled in: where the scenario has no task for that, two finished ones
+    /// of before all others, which no list shows and nothing can be done with. They are forgotten like all that is
+    /// finished: no server keeps the first task of an account and archives the others.
     pub(super) fn account_was_made(&mut self, index: usize) {
         let account = &self.accounts[index];
         let of = account.tasks.iter().map(|task| &self.tasks[*task]);
@@ -198,34 +199,49 @@ impl World {
         };
         let (target, key, owner) = (account.target, account.key, first.owner);
         let before = first.origin.saturating_sub(3_600_000);
+        let steps = [
+            (300_000, Kind::Create, "Create User", before),
+            (
+                460_000,
+                Kind::Change,
+                "Display Name Updated",
+                before + 60_000,
+            ),
+        ];
+        for (from, kind, name, at) in steps {
+            let definition = self.automated(target, kind, name, 600_000 + from);
+            let done = Task {
+                key: from + key,
+                root: from + key,
+                status: Status::C,
+                data: "SUCCESS".into(),
+                finished: Some(at),
+                ..self.blank(index, definition, owner, at)
+            };
+            self.accounts[index].made.push(done);
+        }
+    }
+
+    /// The first automated definition of a kind on a target, made if there is none.
+    fn automated(&mut self, target: usize, kind: Kind, name: &str, from: u64) -> usize {
         let known = self
             .definitions
             .iter()
-            .position(|of| of.target == target && of.kind == Kind::Create && of.handler > 0);
-        let definition = known.unwrap_or_else(|| {
+            .position(|of| of.target == target && of.kind == kind && of.handler > 0);
+        known.unwrap_or_else(|| {
+            let name: Arc<str> = Arc::from(name);
             self.definitions.push(Definition {
-                key: 900_000 + self.targets[target].key,
+                key: from + self.targets[target].key,
                 target,
-                name: Arc::from("Create User"),
-                kind: Kind::Create,
+                name: Arc::clone(&name),
+                kind,
                 handler: 40,
                 responses: Vec::new(),
             });
             let new = self.definitions.len() - 1;
-            let name = Arc::from("Create User");
             self.definition_by_name.insert((target, name), new);
             new
-        });
-        let made = Task {
-            key: 300_000 + key,
-            root: 300_000 + key,
-            status: Status::C,
-            data: "SUCCESS".into(),
-            // forgotten like all that is finished: no server keeps the first task of an account and archives the others
-            finished: Some(before),
-            ..self.blank(index, definition, owner, before)
-        };
-        self.accounts[index].made = Some(Box::new(made));
+        })
     }
 
     /// The definition of a name on a target, made if there is none.
