@@ -64,6 +64,11 @@ pub struct Context {
 }
 
 impl Global {
+    /// True where the command line sends the log to the journal.
+    pub fn is_for_journal(&self) -> bool {
+        matches!(self.log_format, Some(LogFormatArg::Journald))
+    }
+
     /// The configuration, where the command line names one.
     pub fn named(&self) -> Option<&Path> {
         self.config.as_deref()

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::config::{Finding, LoadError};
 use crate::control::{ControlError, Refused, RefusedKind, one_line};
@@ -191,10 +192,25 @@ impl Failure {
     }
 }
 
+/// Whether what is said goes to the journal: then lines have its levels.
+static FOR_JOURNAL: AtomicBool = AtomicBool::new(false);
+
+/// From now on lines have the journal's levels (`--log-format journald`).
+pub fn tell_the_journal() {
+    FOR_JOURNAL.store(true, Ordering::Relaxed);
+}
+
 /// Writes a line to standard error. Where that can't be written (`2>&1 | head -1`, a full disk) the line is
 /// lost, and the exit code still says how it went.
 pub fn tell(line: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    let level = match FOR_JOURNAL.load(Ordering::Relaxed) {
+        false => "",
+        // what helps stands beside what is wrong, also in `journalctl -p err`
+        true if line.starts_with("error:") || line.starts_with("hint:") => "<3>",
+        true if line.starts_with("warning:") => "<4>",
+        true => "<6>",
+    };
+    let _ = writeln!(std::io::stderr().lock(), "{level}{line}");
 }
 
 /// What to do about a write that found no room: a full disk, a quota, a limit on the size of files.
@@ -227,7 +243,7 @@ impl From<LoadError> for Failure {
         match error {
             LoadError::Findings { path, findings } => Self::findings(&path, &findings),
             LoadError::Read { .. } => Self::of(Kind::Config, &error)
-                .hint("name the file with -c FILE, or make one with `provtaskd init`"),
+                .hint("name the file with -c FILE (without it ./provtaskd.toml is looked for first), or make one with `provtaskd init`"),
         }
     }
 }

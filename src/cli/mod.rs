@@ -164,6 +164,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let named = cli.global.named().map(Path::to_path_buf);
+    if cli.global.is_for_journal() {
+        failure::tell_the_journal();
+    }
     match catch_unwind(AssertUnwindSafe(|| dispatch(cli))) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(failure)) => {

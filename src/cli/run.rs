@@ -6,9 +6,10 @@ use clap::Args;
 
 use super::ask::own_store;
 use super::context::Context;
-use super::failure::{Failure, Kind};
+use super::failure::{Failure, Kind, tell_the_journal};
 use crate::config::{above_store, open_store};
 use crate::daemon::{self, Exit, RunOptions};
+use crate::model::settings::LogFormat;
 use crate::telemetry;
 
 /// Options of `run`.
@@ -25,6 +26,9 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<(), Failure> {
     own_store(&loaded.settings.store.dir)?;
     if let Some(open) = open_store(&loaded.settings) {
         return Err(Failure::new(Kind::Config, format!("the store {}", open.what)).hint(open.hint));
+    }
+    if loaded.settings.log.format == LogFormat::Journald {
+        tell_the_journal();
     }
     let above = above_store(&loaded.settings);
     let colour = std::io::stderr().is_terminal();

@@ -83,6 +83,8 @@ pub struct Anchoring {
     claims: ForClaims,
     /// What was last said to be wrong with the file.
     trouble: Option<Arc<str>>,
+    /// The same of the one in the runtime directory.
+    runtime_trouble: Option<Arc<str>>,
     /// Nothing is sent while there is trouble.
     required: bool,
 }
@@ -116,6 +118,7 @@ impl Anchoring {
             runtime,
             last: None,
             trouble: None,
+            runtime_trouble: None,
             required: settings.anchor_required,
         })
     }
@@ -139,8 +142,25 @@ impl Anchoring {
         }
     }
 
+    /// Says once what is wrong with the file in the runtime directory.
+    fn look_at_runtime(&mut self) {
+        let Some(file) = &self.runtime.0 else {
+            return;
+        };
+        let trouble = file.trouble();
+        if let Some(why) = trouble.as_ref().filter(|_| trouble != self.runtime_trouble) {
+            tracing::warn!(
+                file = %file.path().display(),
+                why = %why,
+                "no anchors are noted in the runtime directory: a backup that is written over the store and its anchor file in place would not be noticed; mend what `why` says (the directory has to be writable for the daemon's user, and the file its own), and start again"
+            );
+        }
+        self.runtime_trouble = trouble;
+    }
+
     /// Looks at the file; true where that is otherwise than before. It is said once.
     fn look(&mut self) -> bool {
+        self.look_at_runtime();
         let Some(file) = &self.file else {
             return false;
         };

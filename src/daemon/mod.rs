@@ -224,7 +224,7 @@ impl DaemonError {
                 "a daemon holds the store: ask it over its socket, or stop it first".to_owned()
             }
             Self::Ledger(LedgerError::Full { .. }) => {
-                "make room there, then start again: what was acknowledged is on disk, and open claims are read before anything is sent".to_owned()
+                "make room there, then start again: what was acknowledged is on disk, and open claims are read before anything is sent; where no room can be made, move the store and its anchors to another disk (\"A full disk\" in docs/operations.md)".to_owned()
             }
             Self::Ledger(LedgerError::Io { path, source }) if is_read_only(source) => format!(
                 "{} is on a file system that is mounted read-only: mount it writable, or name another store with --store or store.dir; to look at a store that has to stay as it is: `provtaskd store check --scratch DIR`, with a directory elsewhere",

@@ -1,6 +1,6 @@
 //! Saves the store into a file, from a running daemon on a thread of its own or from a store that nobody holds; it holds up neither cycles nor claims.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -235,7 +235,7 @@ pub fn hint_of(error: &UpkeepError) -> String {
         UpkeepError::Exists(_) => "name another file, or move that one away".to_owned(),
         UpkeepError::File { path, source }
             if source.kind() == std::io::ErrorKind::NotFound
-                && path.parent().is_some_and(|dir| !dir.exists()) =>
+                && path.parent().is_some_and(|dir| dir != Path::new("") && !dir.exists()) =>
         {
             format!(
                 "there is no directory {}: make it, or name another",

@@ -1,11 +1,13 @@
 //! Sets up `tracing` once per process, with lines of the `log` crate bridged in; it never prints to standard output.
 
-use std::fmt::Result as FmtResult;
+use std::fmt::{Debug, Result as FmtResult};
 
+use tracing::field::Field;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt;
-use tracing_subscriber::fmt::format::{Format, Full, Writer};
+use tracing_subscriber::fmt::format::{Format, Full, Writer, debug_fn};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
@@ -89,6 +91,19 @@ impl ForJournal {
     }
 }
 
+/// A value of a line; what has blanks stands in quotes, so that it is seen where the next one begins.
+fn put(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> FmtResult {
+    let text = format!("{value:?}");
+    if field.name() == "message" {
+        return writer.write_str(&text);
+    }
+    let is_quoted = text.len() > 1 && text.starts_with('"') && text.ends_with('"');
+    match !is_quoted && text.contains(|c: char| c.is_whitespace() || c == '"') {
+        true => write!(writer, "{}={text:?}", field.name()),
+        false => write!(writer, "{}={text}", field.name()),
+    }
+}
+
 /// The level as syslog counts.
 fn priority(level: Level) -> u8 {
     match level {
@@ -147,6 +162,7 @@ pub fn init(settings: &LogSettings, colour: bool) -> Result<(), TelemetryError> 
             .with(
                 fmt::layer()
                     .event_format(ForJournal::new())
+                    .fmt_fields(debug_fn(put).delimited(" "))
                     .with_ansi(false)
                     .log_internal_errors(false)
                     .with_writer(std::io::stderr),

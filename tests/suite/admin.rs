@@ -391,9 +391,20 @@ fn the_journal_is_told_the_level_and_all_that_a_line_says_without_a_time() {
     let level = failed.starts_with("<4>") || failed.starts_with("<3>");
     assert!(level && failed.contains("="), "{failed}");
     let plain = |line: &&str| line.starts_with('<') && !line.contains('\u{1b}');
-    let logged = said.lines().filter(|line| !line.starts_with("error: "));
-    let logged: Vec<&str> = logged.filter(|line| !line.starts_with("hint: ")).collect();
+    let logged: Vec<&str> = said.lines().collect();
     assert!(logged.len() > 2 && logged.iter().all(plain), "{said}");
+    // the last word as well, and what helps beside it
+    assert!(
+        logged.iter().any(|line| line.starts_with("<3>error: ")),
+        "{said}"
+    );
+    assert!(
+        logged.iter().any(|line| line.starts_with("<3>hint: ")),
+        "{said}"
+    );
+    // of a value with blanks it is seen where it ends
+    let (_, cause) = failed.split_once("error=").expect("a cause");
+    assert!(cause.starts_with('"'), "{failed}");
 }
 
 /// systemd says for which process a reload is; the configuration may name another socket by now.

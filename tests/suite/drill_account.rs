@@ -180,6 +180,48 @@ async fn where_no_status_is_shown_the_account_has_to_show_what_it_has_finished()
     drill.judge_leaving(left).await;
 }
 
+/// The account is on, by its status; what was written to it since is done, and hidden with all that is finished.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_finished_tasks_are_hidden_no_older_change_is_written_over_a_newer_one() {
+    let world = r#"
+name = "hidden"
+seed = 9
+[traits]
+process_hides_finished = true
+[[target]]
+name = "AD"
+[[user]]
+login = "JDOE"
+[[account]]
+target = "AD"
+user = "JDOE"
+key = 700
+[[task]]
+id = 5001
+target = "AD"
+user = "JDOE"
+task = "Department Updated"
+failure = "network"
+value = "OLD"
+created = "-72h"
+[[task]]
+id = 5002
+target = "AD"
+user = "JDOE"
+task = "Department Updated"
+status = "C"
+value = "NEW"
+created = "-48h"
+"#;
+    let mut drill = Setup::of(world).enforcing().await;
+    drill.run_for("12h").await;
+    let ran = ran_for(&drill.evidence().await);
+    let (overtaken, waiting) = (drill.count("overtaken_effects"), waiting(&drill));
+    drill.judged_elsewhere();
+    assert_eq!((overtaken, ran), (0, counts([])), "OLD over NEW");
+    assert!(waiting.contains_key("account_unknown"));
+}
+
 /// Accounts that can't be read: nothing is given, a person is told with the cause, and the log names it once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn accounts_that_cannot_be_read_are_named_to_a_person_with_the_cause() {

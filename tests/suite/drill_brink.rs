@@ -239,3 +239,44 @@ async fn nothing_is_given_to_whom_whose_last_day_has_ended_while_it_waited_in_th
         ran.len()
     );
 }
+
+/// The last day of all of them ends within the minute after they were read, so that nobody is read once more: what the
+/// reading says of it has to be enough.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_last_day_that_ends_within_the_minute_of_its_reading_ends_what_waits() {
+    let end = "2027-03-01T07:01:20Z";
+    let mut world = "name = \"soon\"\nseed = 64\n[[target]]\nname = \"AD\"\n".to_owned();
+    for n in 0..PEOPLE * 2 {
+        world.push_str(&format!(
+            "[[user]]\nlogin = \"END{n}\"\nfields = {{ \"End Date\" = \"{end}\" }}\n[[task]]\ntarget = \"AD\"\nuser = \"END{n}\"\ntask = \"Add User to Group\"\nfailure = \"network\"\n"
+        ));
+    }
+    let at_once = "fn decide(task, facts) { if task.status == \"rejected\" { retry().because(\"at once\") } }\n";
+    let mut drill = Setup::of(&world)
+        .file("policies/10-once.rhai", at_once)
+        .file(
+            "policies/kinds.toml",
+            include_str!("../../policies/kinds.toml"),
+        )
+        .file(
+            "policies/reasons.toml",
+            include_str!("../../policies/reasons.toml"),
+        )
+        .config("[policy]\ndir = \"policies\"\n[governor]\ncap_share_percent = 100\n[governor.default]\nper_minute = 20")
+        .enforcing()
+        .await;
+    drill.run_for("30m").await;
+    let evidence = drill.evidence().await;
+    drill.judged_elsewhere();
+    let ran: Vec<Timestamp> = evidence.effects().map(time).collect();
+    let end: Timestamp = end.parse().expect("a time");
+    let wrong: Vec<_> = ran.iter().filter(|at| **at >= end).collect();
+    assert!(
+        wrong.is_empty(),
+        "{} of {} ran when it was over since {end}: {wrong:?}",
+        wrong.len(),
+        ran.len()
+    );
+    let waited = usize::try_from(PEOPLE * 2).expect("few") - ran.len();
+    assert!(!ran.is_empty() && waited > 0, "{} ran", ran.len());
+}

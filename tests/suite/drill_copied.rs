@@ -182,3 +182,34 @@ async fn written_over_in_place(beside: bool) {
     assert_eq!(status["store_rewound"], Value::Null);
     drill.judge_with(earlier).await;
 }
+
+/// A runtime directory that takes no anchors, or holds what nobody can read, is no reason to stop, and is said.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runtime_directory_that_is_of_no_use_is_told() {
+    let mut drill = Setup::of(WORK).start().await;
+    drill.release();
+    let at = |name: &str| drill.dir.path().join(name);
+    let (file, garbled) = (at("a-file"), at("garbled"));
+    fs::write(&file, "no directory").expect("written");
+    fs::create_dir(&garbled).expect("made");
+    fs::write(garbled.join("anchors.jsonl"), "not an anchor\n").expect("written");
+    let unit = |runtime: &Path| {
+        let mut run = Command::new("/usr/bin/env");
+        let variable = format!("RUNTIME_DIRECTORY={}", runtime.display());
+        run.args([&variable, env!("CARGO_BIN_EXE_provtaskd"), "run"]);
+        run
+    };
+    drill.daemon_by(unit(&file));
+    drill.run_for("2m").await;
+    let log = drill.log();
+    let said = "no anchors are noted in the runtime directory";
+    assert_eq!(log.matches(said).count(), 1, "{log}");
+    drill.stop();
+    drill.daemon_by(unit(&garbled));
+    drill.run_for("2m").await;
+    let log = drill.log();
+    assert_eq!(log.matches(said).count(), 2, "{log}");
+    let told = log.lines().filter(|line| line.contains(said)).next_back();
+    assert!(told.is_some_and(|line| line.contains("garbled")), "{log}");
+    drill.judged_elsewhere();
+}

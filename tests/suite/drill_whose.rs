@@ -141,6 +141,24 @@ async fn what_somebody_else_has_done_is_told_with_its_doubt_and_ours_is_no_new_w
     }
 }
 
+/// Somebody's order of the same work that has failed is told as the failure of ours, with the same doubt.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_somebody_else_has_failed_at_is_told_with_its_doubt() {
+    let mut drill = Setup::of(&world("successor_delay = \"3h\"", 1, DOWN))
+        .config(AT_ONCE)
+        .enforcing()
+        .await;
+    until_sent(&mut drill, 1).await;
+    drill.run_for("10m").await;
+    let theirs = add_task(&drill.sim, &json!(500), GRANT).await;
+    drill.act(json!({"task": theirs, "do": "reject"})).await;
+    drill.run_for("15m").await;
+    let all = told(&drill);
+    drill.judged_elsewhere();
+    assert_eq!(all.states[0], "bounced", "{:?}", all.reasons);
+    assert!(all.reasons[0].contains(DOUBT), "{:?}", all.reasons);
+}
+
 /// The same at six moments, each foreign order as late as the others: that looks like the way of the target, and what comes
 /// of the retries is no new work all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

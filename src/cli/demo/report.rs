@@ -140,6 +140,15 @@ pub fn truth(truth: &Value, table: Timestamp, early: bool) -> String {
                 out,
                 "{open:>7} of {name} are not among them: it was still down when the day ended"
             );
+            continue;
+        }
+        // what can heal and has not: nothing is wrong with it
+        let waits = target["tasks"]["healable_open"].as_u64().unwrap_or(0);
+        if waits > 0 {
+            let _ = writeln!(
+                out,
+                "{waits:>7} of {name} had not had their turn yet, by its rate or their back-off, when the day was ended early"
+            );
         }
     }
     for (name, words) in SAFETY {
@@ -257,13 +266,19 @@ mod tests {
         down["by_target"] = json!({
             "EXCHANGE": { "state": "down", "tasks": { "R": 9 } },
             "AD": { "state": "up", "tasks": { "R": 2 } },
+            "SAP": { "state": "up", "tasks": { "R": 7, "healable_open": 5 } },
         });
         let early = truth(&down, Timestamp::UNIX_EPOCH, true);
         assert!(
             early.contains("9 of EXCHANGE are not among them"),
             "{early}"
         );
+        assert!(
+            early.contains("5 of SAP had not had their turn yet"),
+            "{early}"
+        );
         let whole = truth(&down, Timestamp::UNIX_EPOCH, false);
+        assert!(!whole.contains("SAP"), "{whole}");
         assert!(!early.contains("AD") && !whole.contains("EXCHANGE"));
     }
 

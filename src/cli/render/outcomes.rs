@@ -13,6 +13,9 @@ use crate::model::seers::all_of;
 const NO_STORE: &str =
     "`provtaskd run` (or `provtaskd run --once`) makes it; or correct --store or store.dir";
 
+/// Tasks that an item of the inbox names one by one; of more it says how many.
+const NAMED: usize = 4;
+
 /// `inbox`
 pub fn inbox(view: &InboxView, width: Width) -> String {
     let items = &view.items;
@@ -49,6 +52,10 @@ pub fn inbox(view: &InboxView, width: Width) -> String {
             let tasks = match item.tasks.as_slice() {
                 [] => "-".to_owned(),
                 [one] if item.count == 1 => format!("task {one}"),
+                few if few.len() <= NAMED && usize::try_from(item.count) == Ok(few.len()) => {
+                    let ids: Vec<&str> = few.iter().map(TaskId::as_str).collect();
+                    format!("tasks {}", ids.join(", "))
+                }
                 _ => format!("{} tasks", item.count),
             };
             vec![

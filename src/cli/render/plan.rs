@@ -1,10 +1,14 @@
 //! `plan` and `explain` as text: what would be done with a task, and why or why not.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use super::layout::{Width, pairs, paragraph, prose, table, word};
 use super::{counted, or_dash, time};
-use crate::control::{AttemptView, ExplainView, ListView, NOT_SHOWN, PlanItem, PlanView, in_words};
+use crate::control::{
+    AttemptView, ExplainView, ListView, NOT_SHOWN, PlanItem, PlanView, RefusalView, in_words,
+};
+use crate::model::TaskId;
 use crate::model::remedy::remedy_of;
 
 /// The lists on which an answer does not rest, and why.
@@ -20,12 +24,29 @@ fn not_read(out: &mut String, lists: &[ListView], width: Width) {
     }
 }
 
-/// The one line that says what becomes of an item.
-fn fate(item: &PlanItem) -> String {
+/// A reason that is longer than this, in characters, is told in full once in a plan: the reason why nothing at all is
+/// sent may be half a page.
+const LONG: usize = 160;
+
+/// The one line that says what becomes of an item; `said` holds the long reasons that were told, and of which task.
+fn fate<'a>(item: &'a PlanItem, said: &mut HashMap<&'a str, &'a TaskId>) -> String {
     if let Some(fault) = &item.fault {
         return format!("policy fault: {fault}");
     }
-    let refusals: Vec<&str> = item.refusals.iter().map(|r| r.text.as_str()).collect();
+    let mut words = |refusal: &'a RefusalView| {
+        let text = refusal.text.as_str();
+        if text.chars().nth(LONG).is_none() {
+            return text.to_owned();
+        }
+        match said.get(text) {
+            Some(first) => format!("{} (as task {first}, above)", refusal.reason),
+            None => {
+                said.insert(text, &item.task);
+                text.to_owned()
+            }
+        }
+    };
+    let refusals: Vec<String> = item.refusals.iter().map(&mut words).collect();
     if !refusals.is_empty() {
         refusals.join("; ")
     } else {
@@ -51,6 +72,7 @@ pub fn plan(view: &PlanView, width: Width) -> String {
         view.mode,
         view.policy_hash.short()
     );
+    let mut said = HashMap::new();
     out += &table(
         width,
         &[
@@ -70,7 +92,7 @@ pub fn plan(view: &PlanView, width: Width) -> String {
                 or_dash(item.target.as_ref()),
                 format!("{} ({})", item.name, item.kind),
                 format!("{}{rule}", item.verdict_text),
-                fate(item),
+                fate(item, &mut said),
             ]
         }),
     );

@@ -95,8 +95,8 @@ pub async fn check_last(
         });
     }
     tracing::error!(
-        file = %shown, record = anchor.seq, at = %anchor.at, last = found, signed = counts,
-        "the last anchor names a record that the store does not have so: an older copy of the store was put back, or it was changed; nothing is sent until a person has looked, and has said `provtaskd approve rewound --why …`. Where the anchor was not signed with a configured key (`signed` is false), the former key in audit.former_hmac_key_files lets `provtaskd audit verify` tell whether to believe it; that lifts nothing"
+        file = %shown, record = anchor.seq, at = %anchor.at, last = found, signed = counts && anchor.hmac.is_some(),
+        "the last anchor names a record that the store does not have so: an older copy of the store was put back, or it was changed; nothing is sent until a person has looked, and has said `provtaskd approve rewound --why …`. Where anchors are signed and this one was not with a configured key (`signed` is false), the former key in audit.former_hmac_key_files lets `provtaskd audit verify` tell whether to believe it; that lifts nothing"
     );
     ledger
         .record(Entry {

@@ -1,4 +1,4 @@
-//! What a completed task tells that only its likeness ties to our retry: that the work is done, and that it may be somebody else's; where the target is known to make successors at once, nothing for a while, and then that a person has to say whose it is.
+//! What a finished or failed task tells that only its likeness ties to our retry: what became of the work, and that it may be somebody else's; where the target is known to make successors at once, nothing for a while, and then that a person has to say whose it is.
 
 use jiff::Timestamp;
 
@@ -17,14 +17,27 @@ pub(in crate::ledger) fn doubted(
     now: Timestamp,
     settings: &DeliverySettings,
 ) -> Judgement {
-    let (Some(Made { by, is_strange }), Judgement::Told { event, task, .. }) = (apart, &judged)
+    let (
+        Some(Made { by, is_strange }),
+        Judgement::Told {
+            event,
+            task,
+            evidence,
+        },
+    ) = (apart, &judged)
     else {
         return judged;
     };
+    let id = task.as_ref().map_or("?", |id| id.as_str());
+    if *event == AttemptEvent::ReadBounced {
+        let why = format!(
+            "{evidence} (so it stands at task {id} of the same account and definition, which was made {by:#} after the retry and names no task that it retries: it may be somebody else's)"
+        );
+        return told(AttemptEvent::ReadBounced, task.as_ref(), why);
+    }
     if *event != AttemptEvent::ReadCompleted {
         return judged;
     }
-    let id = task.as_ref().map_or("?", |id| id.as_str());
     if !is_strange {
         let why = format!(
             "task {id} of the same account and definition was read as completed; it was made {by:#} after the retry and names no task that it retries, so it may be somebody else's"
@@ -79,7 +92,7 @@ mod tests {
 
     /// What is told at this minute of a task that was made `by` minutes after the retry.
     fn told_at(minute: i64, by: Option<i64>, event: AttemptEvent) -> Option<AttemptEvent> {
-        let judged = told(event, Some(&TaskId::new("12")), "read");
+        let judged = told(event, Some(&TaskId::new("12")), "no route to host");
         let now = Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute);
         let made = |is_strange| {
             let by = SignedDuration::from_mins(by?);
@@ -101,7 +114,14 @@ mod tests {
         }
         let attempt = attempt(AttemptState::Accepted);
         match doubted(judged, &attempt, apart, now, &settings()) {
-            Judgement::Told { event, .. } => Some(event),
+            Judgement::Told {
+                event, evidence, ..
+            } => {
+                if event == AttemptEvent::ReadBounced {
+                    assert!(evidence.starts_with("no route to host (so it stands at task 12"));
+                }
+                Some(event)
+            }
             Judgement::Wait { .. } => None,
         }
     }
