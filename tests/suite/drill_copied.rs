@@ -209,7 +209,7 @@ async fn a_runtime_directory_that_is_of_no_use_is_told() {
     drill.run_for("2m").await;
     let log = drill.log();
     assert_eq!(log.matches(said).count(), 2, "{log}");
-    let told = log.lines().filter(|line| line.contains(said)).next_back();
+    let told = log.lines().rfind(|line| line.contains(said));
     assert!(told.is_some_and(|line| line.contains("garbled")), "{log}");
     drill.judged_elsewhere();
 }
