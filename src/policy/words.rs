@@ -175,7 +175,11 @@ impl InputsWriter {
         own.maybe(task.beneficiary.as_ref().map(Login::as_str));
         match &task.created {
             // as JSON in quotes
-            Some(created) => own.part(self.created.of(created).trim_matches('"')),
+            Some(created) => {
+                let said = self.created.of(created);
+                let bare = said.strip_prefix('"').and_then(|at| at.strip_suffix('"'));
+                own.part(bare.unwrap_or(said));
+            }
             None => own.maybe(None),
         }
         // mostly the longest text of all, and one of the fields
