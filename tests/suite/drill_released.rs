@@ -178,7 +178,7 @@ async fn what_waits_for_a_day_behind_what_nobody_moves_is_told_to_a_person() {
     assert_eq!(told_of_waiting(&drill), [] as [Value; 0], "not yet");
     drill.run_for("6h").await;
     let told = told_of_waiting(&drill);
-    assert_eq!(told.len(), 1, "{:#?}", drill.inbox());
+    assert_eq!(told.len(), 1, "nobody is told: {:#?}", drill.inbox());
     assert_eq!(told[0]["why"], "waits_for_older");
     assert_eq!(told[0]["tasks"], json!(["5002"]));
     let shown = drill.done(&["inbox"]);
