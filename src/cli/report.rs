@@ -284,6 +284,7 @@ fn standing(status: &StatusView, inbox: &[InboxItem]) -> Now {
         },
         not_read: LoginRow::not_read(&status.logins),
         waiting: status.refusals.clone(),
+        left_alone: status.left_alone,
         waiting_as_of: status.last_cycle,
         attempts_open: status.attempts_open,
         inbox: by_why,

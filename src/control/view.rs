@@ -11,8 +11,8 @@ use super::state::{
     PauseView, RewoundView, SavedView, TargetRow,
 };
 use crate::model::{
-    ActionName, AttemptState, Kind, LineageId, Login, Mode, PolicyHash, Principal, Refusal,
-    RefusalReason, Road, TargetName, TaskId, Verdict,
+    ActionName, AttemptState, Kind, LeftAlone, LineageId, Login, Mode, PolicyHash, Principal,
+    Refusal, RefusalReason, Road, TargetName, TaskId, Verdict,
 };
 
 /// Who gave an order, as the kernel says.
@@ -314,6 +314,9 @@ pub struct StatusView {
     /// Each login, the main one first.
     #[serde(default)]
     pub logins: Vec<LoginRow>,
+    /// Open work that no policy wants to act on and nobody was asked about, as the last cycle has found it.
+    #[serde(default)]
+    pub left_alone: LeftAlone,
     /// Owners of rejected tasks that no login's list shows, as the last cycle has found them that read all lists.
     #[serde(default)]
     pub no_road: Vec<(String, u64)>,

@@ -54,6 +54,10 @@ impl Core {
                 "look again after that time, and say it then",
             ));
         }
+        let shown = self.memory.as_ref().is_some_and(|memory| {
+            let known = memory.lineages.get(&lineage);
+            known.is_some_and(|known| known.seen == memory.cycle)
+        });
         let outcome = Outcome {
             lineage,
             ordinal: attempt.ordinal,
@@ -76,8 +80,10 @@ impl Core {
                 attempt.ordinal,
                 if completed {
                     "nothing more is done unless it fails anew"
-                } else {
+                } else if shown {
                     "policies decide about it again"
+                } else {
+                    "no list has shown it lately: policies decide about it again only where one does, and what is closed in OIG and still wanted has to be ordered anew there"
                 }
             )),
             _ => Reply::refused(

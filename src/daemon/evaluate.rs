@@ -18,7 +18,7 @@ use super::loads::Loads;
 use super::memory::{Memory, Moment, Remembered, relook_of, rests_on_readings};
 use super::reasons::{self, Reasons};
 use super::seen::{Seen, count};
-use super::{justify, lists, outset, owners, propose, roads, walk};
+use super::{justify, left_alone, lists, outset, owners, propose, roads, walk};
 use crate::absence::Roster;
 use crate::calendar;
 use crate::dispatch::verify::Witness;
@@ -442,6 +442,7 @@ pub async fn evaluate_list(
         memory.no_road = Some((snapshot.taken_at, counts));
     }
     out.seen.no_road.clone_from(&memory.no_road);
+    out.seen.left_alone = left_alone::count(&around, memory, &rows);
     out.to_justify = justify::wishes(&around, &rows);
     let keep = bench.settings.guard.fact_age + SignedDuration::from_mins(5);
     memory.cache.trim(bench.clock.now(), keep);

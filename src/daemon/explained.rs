@@ -21,7 +21,9 @@ pub(super) fn explanation(why: &str) -> String {
         "sent_in_vain" => {
             "Requests that name the task end as a whole and nothing is applied; all others go on. See `provtaskd outcomes show TASK` for what the server said, then `provtaskd outcomes reset`."
         }
-        "asked" => "A policy asks a person; `provtaskd explain TASK` shows its words.",
+        "asked" => {
+            "A policy asks a person, or has failed on the task; `provtaskd explain TASK` shows its words."
+        }
         other => {
             let mut all = RefusalReason::ALL.iter();
             let Some(reason) = all.find(|reason| reason.as_str() == other) else {

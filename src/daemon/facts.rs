@@ -13,6 +13,7 @@ use super::memory::Memory;
 use super::owners;
 use super::reasons::Unlisted;
 use crate::guard::{self, Around, Elder, Of};
+use crate::ledger::Index;
 use crate::model::facts::{AccountView, DefinitionMemory, Facts, History, Known, Now};
 use crate::model::task::Wide;
 use crate::model::two;
@@ -137,6 +138,12 @@ impl Surroundings<'_> {
             .ledger
             .read(|index| index.tries(lineage, foreign))
             .unwrap_or_else(|| unseen(lineage, self.now))
+    }
+
+    /// Since when a piece of work stands as it does: the first sight of its present id in its present version.
+    pub fn since(&self, lineage: LineageId) -> Option<Timestamp> {
+        let of = |index: &Index| index.tries(lineage, false).map(|tries| tries.failed_since);
+        self.bench.ledger.read(of)
     }
 
     /// What OIG has taught about a row's definition.

@@ -4,6 +4,14 @@ use jiff::Timestamp;
 
 use crate::model::{Task, TaskId, TaskStatus};
 
+/// What is known of tasks beside what they show.
+pub struct Known<'a> {
+    /// A list has shown it open.
+    pub was_open: &'a dyn Fn(&TaskId) -> bool,
+    /// Of one that does not show whether it is automated: other rows of its definition show it.
+    pub is_automated: &'a dyn Fn(&Task) -> bool,
+}
+
 /// The two earliest of some moments.
 #[derive(Default)]
 struct Earliest {
@@ -26,11 +34,11 @@ impl Earliest {
 /// What was given up or cancelled tells nothing, since servers may archive completed tasks alone.
 pub fn horizon<'a>(
     accounts: impl Iterator<Item = &'a [Task]>,
-    was_open: &dyn Fn(&TaskId) -> bool,
+    known: &Known<'_>,
 ) -> Option<Timestamp> {
     let mut all = Earliest::default();
     for tasks in accounts {
-        if let Some(own) = shows_from(tasks, all.second, was_open) {
+        if let Some(own) = shows_from(tasks, all.second, known) {
             all.add(own);
         }
     }
@@ -41,11 +49,7 @@ pub fn horizon<'a>(
 /// ends: since the second automated task was begun, of those that no list has shown open: such a task mostly ends as it
 /// begins, and where it did not, and the rest is archived, it stands alone. An account's create is no more than another
 /// one: what failed beside it does not tell when it ended. Nothing that is not before `than` matters.
-fn shows_from(
-    tasks: &[Task],
-    than: Option<Timestamp>,
-    was_open: &dyn Fn(&TaskId) -> bool,
-) -> Option<Timestamp> {
+fn shows_from(tasks: &[Task], than: Option<Timestamp>, known: &Known<'_>) -> Option<Timestamp> {
     let (mut ended, mut begun) = (Earliest::default(), Earliest::default());
     let matters = |at: &Timestamp| than.is_none_or(|than| *at < than);
     let done = tasks.iter();
@@ -54,11 +58,11 @@ fn shows_from(
             ended.add((*end).max(task.created.unwrap_or(*end)));
             continue;
         }
-        let Some(at) = began(task).filter(matters) else {
+        let Some(at) = began(task, known).filter(matters) else {
             continue;
         };
         // one that a list has shown open has ended since
-        if !was_open(&task.id) {
+        if !(known.was_open)(&task.id) {
             begun.add(at);
         }
     }
@@ -68,8 +72,10 @@ fn shows_from(
 
 /// When the last run of an automated task began. A person ends a manual one when he likes; one of which it is not shown
 /// what it is, or when it was begun, may be like that.
-fn began(task: &Task) -> Option<Timestamp> {
-    let created = task.created.filter(|_| task.has_adapter == Some(true))?;
+fn began(task: &Task, known: &Known<'_>) -> Option<Timestamp> {
+    let shown = task.has_adapter;
+    let automated = shown.unwrap_or_else(|| (known.is_automated)(task));
+    let created = task.created.filter(|_| automated)?;
     Some(created.max(task.started?))
 }
 
@@ -98,7 +104,11 @@ mod tests {
     }
 
     fn of(accounts: &[&[Task]]) -> Option<Timestamp> {
-        horizon(accounts.iter().copied(), &|id| id.as_str() == "9")
+        let known = Known {
+            was_open: &|id| id.as_str() == "9",
+            is_automated: &|task| task.definition_name.as_deref() == Some("Automated"),
+        };
+        horizon(accounts.iter().copied(), &known)
     }
 
     #[test]
@@ -119,6 +129,12 @@ mod tests {
             change(&mut task);
             task
         };
+        // other rows of its definition may show what it does not
+        let told = changed(|task| {
+            task.has_adapter = None;
+            task.definition_name = Some("Automated".into());
+        });
+        assert_eq!(of(&[&one, &[told, one[0].clone()]]), Some(at(3)));
         let late = changed(|task| task.started = Some(at(20)));
         assert_eq!(of(&[&one, &[late, one[0].clone()]]), Some(at(20)));
         let nothing = [

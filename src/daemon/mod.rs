@@ -25,6 +25,7 @@ mod hinted;
 mod horizon;
 mod instance;
 mod justify;
+mod left_alone;
 mod left_rows;
 mod lists;
 mod loads;

@@ -118,6 +118,15 @@ impl Core {
                     "let that one be done or cancelled in OIG; `provtaskd explain` of it says why it is still open",
                 );
             }
+            (RefusalReason::AccountBusy, Some(other)) if !other.name.is_empty() => {
+                return refused(
+                    format!(
+                        "task {task} waits for task {} ({}, {}), which gives the account back: what needs the account can't go before it",
+                        other.task, other.name, other.status
+                    ),
+                    "have that one done or cancelled in OIG; `provtaskd explain` of it says why it is open",
+                );
+            }
             _ => {
                 return refused(
                     format!(
@@ -147,8 +156,14 @@ impl Core {
             now,
         )
         .await?;
+        let create = match wait.reason {
+            RefusalReason::WaitsForCreate => {
+                "; it goes only where OIG shows the account as provisioned or enabled: while it is not there, `account_unknown` takes the place of this wait"
+            }
+            _ => "",
+        };
         Ok(Reply::done(format!(
-            "released: task {task} need not wait for task {} ({}, {}) until {until:.0}; that holds for one attempt, while that task stays as it is, and for no other task; guards, caps and rates still hold",
+            "released: task {task} need not wait for task {} ({}, {}) until {until:.0}; that holds for one attempt, while that task stays as it is, and for no other task; guards, caps and rates still hold{create}",
             other.task, other.name, other.status
         )))
     }

@@ -96,7 +96,10 @@ pub async fn propose(
             _ => not_now(around, &wish),
         };
         if let Some(refusal) = waits {
-            proposals.push(refused(wish, behind, vec![refusal]));
+            // what a person has to look at stays in the inbox, whatever else holds it now
+            let before = known_before(around, &wish);
+            let all = before.into_iter().chain([refusal]).collect();
+            proposals.push(refused(wish, behind, all));
             return;
         }
         let to_read = match &asked {

@@ -10,7 +10,7 @@ use crate::absence::Roster;
 use crate::control::ListView;
 use crate::governor::Census;
 use crate::model::hash::FastSet;
-use crate::model::{Kind, Known, Login, Owner, Road, Snapshot, TargetName, TaskStatus};
+use crate::model::{Kind, Known, LeftAlone, Login, Owner, Road, Snapshot, TargetName, TaskStatus};
 
 /// Numbers of a snapshot.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +40,8 @@ pub struct Seen {
     pub logins: Vec<Listed>,
     /// Tasks per kind.
     pub kinds: BTreeMap<Kind, u64>,
+    /// What no policy wants to act on and nobody was asked about.
+    pub left_alone: LeftAlone,
     /// People whom the absence file names: who of them owns a task or is the beneficiary of one, and who does not.
     pub absent: Option<Absent>,
 }

@@ -17,6 +17,8 @@ use crate::ledger::{Index, LEFT_REWOUND, Outage};
 use crate::model::decision::Mode;
 use crate::model::{ActionName, AttemptState, LineageId, RefusalReason, TargetName, TaskId};
 
+/// Why no more is sent after a single cycle; nobody has to do anything about it.
+const ONCE_OPEN: &str = "attempts are open: the next start reads them before it sends";
 /// Tasks that an inbox item names at most.
 pub(super) const NAMED: usize = 100;
 /// New owners that a hold names at most.
@@ -69,9 +71,7 @@ impl Core {
             }
             if !self.settled_at_start {
                 why.push(match self.once {
-                    true => {
-                        "attempts are open: the next start reads them before it sends".to_owned()
-                    }
+                    true => ONCE_OPEN.to_owned(),
                     false => "claims found open at start are still being read".to_owned(),
                 });
             }
@@ -205,6 +205,7 @@ impl Core {
             intake: self.intake_view(),
             roads: self.last.seen.roads.iter().map(|(r, n)| (*r, *n)).collect(),
             logins: self.login_rows(),
+            left_alone: self.last.seen.left_alone,
             no_road: {
                 let owners = self.last.seen.no_road.iter().flat_map(|(_, owners)| owners);
                 owners.map(|(owner, n)| (owner.clone(), *n)).collect()
@@ -386,7 +387,7 @@ impl Core {
         let shown = out.iter().any(|item| item.id == "world");
         for reason in why {
             let said = (rewound || shown) && self.mismatch().as_deref() == Some(reason.as_str());
-            if !said {
+            if !said && reason != ONCE_OPEN {
                 out.push(general("mode", self.started, "not_enforcing", reason));
             }
         }

@@ -15,7 +15,8 @@ use serde::Serialize;
 
 use crate::model::seers::all_of;
 use crate::model::{
-    ActionName, AttemptState, Login, Mode, NotRead, PolicyHash, RefusalReason, TargetName, TaskId,
+    ActionName, AttemptState, LeftAlone, Login, Mode, NotRead, PolicyHash, RefusalReason,
+    TargetName, TaskId,
 };
 
 pub use html::html;
@@ -234,6 +235,8 @@ pub struct Now {
     pub not_read: Vec<NotRead>,
     /// What is not done, by reason, as the last cycle has found it.
     pub waiting: Vec<(RefusalReason, u64)>,
+    /// What no policy wants to act on and nobody was asked about, by the same cycle.
+    pub left_alone: LeftAlone,
     /// When that cycle ended; the other figures are of `at`.
     pub waiting_as_of: Option<Timestamp>,
     /// Attempts whose end is open.
@@ -263,6 +266,7 @@ impl Now {
                 _ => "",
             }
         )];
+        words.extend(self.left_alone.words());
         words.extend(self.not_counted());
         words
     }

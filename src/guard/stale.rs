@@ -204,10 +204,12 @@ pub(super) fn account(input: &GuardInput<'_>) -> Result<Option<Fresh>, Refusal> 
 /// after the account was made, so that whoever still shows that create shows it as well. What other accounts tell is
 /// worked out with what is read of them.
 pub(super) fn is_all_shown(input: &GuardInput<'_>, tasks: &[Sibling]) -> bool {
+    // one that a list has shown open has ended since, whatever came in between
     let made = |s: &Sibling| {
         s.kind == Kind::Create
             && s.status == TaskStatus::Completed
             && s.child.is_none()
+            && s.lineage.is_none()
             && !input.may_be_earlier_than(s)
     };
     let since = input.since().at;
@@ -474,6 +476,7 @@ fn busy(input: &GuardInput<'_>, other: &Sibling, why: &str) -> Refusal {
     Refusal::new(RefusalReason::AccountBusy, input.account_scope())
         .with("task", &other.id)
         .with("definition", &other.name)
+        .with("status", &other.status)
         .with("why", why)
 }
 

@@ -11,6 +11,7 @@ pub mod hmac;
 pub mod id;
 pub mod inputs;
 pub mod kind;
+mod left_alone;
 #[cfg(test)]
 pub mod long;
 pub mod remedy;
@@ -36,6 +37,7 @@ pub use id::{
 };
 pub use inputs::{Base, InputsText, text_digest};
 pub use kind::Kind;
+pub use left_alone::LeftAlone;
 pub use road::Road;
 pub use seers::{NotRead, Seers};
 pub use task::{DefinitionId, Owner, Snapshot, Task, TaskStatus};

@@ -47,7 +47,10 @@ impl R {
                 "See `why` in `provtaskd explain TASK`: give the login the right to read the account's tasks and the person's accounts, or mend the server, and it is read again by itself; name a definition that has no kind in `policy.kinds`; where finished tasks are hidden or archived, have OIG show and keep them for longer than work stays open; else look at the account in OIG, and do the task there or cancel it, of a disable and a younger enable the one that is not wanted."
             }
             Self::SiblingsUnknown | Self::FactUnknown => READINGS,
-            Self::WaitsForCreate | Self::WaitsForOlder => {
+            Self::WaitsForCreate => {
+                "Have the task that `provtaskd explain TASK` names done or cancelled; where the account is there all the same (OIG shows it as provisioned or enabled), `provtaskd approve order:TASK --why TEXT` lets this one go without it, once."
+            }
+            Self::WaitsForOlder => {
                 "Have the task that `provtaskd explain TASK` names done or cancelled; `provtaskd approve order:TASK --why TEXT` lets this one go without it, once."
             }
             Self::WaitsForRevoke => {

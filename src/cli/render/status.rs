@@ -431,6 +431,9 @@ pub fn status(view: &StatusView, width: Width) -> String {
         );
         paragraph(&mut out, width, "left: ", HANGING, &text);
     }
+    if let Some(text) = view.left_alone.words() {
+        paragraph(&mut out, width, "", HANGING, &text);
+    }
     if view.orders_released > 0 {
         let count = view.orders_released;
         let text = format!(

@@ -1,5 +1,6 @@
 //! Reads for the guards what wishes lack: people, accounts, possible responses; it judges nothing of what it has read.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeSet, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
@@ -8,9 +9,10 @@ use super::{Wish, needs};
 use crate::daemon::collect::{Wanted, collector};
 use crate::daemon::evaluate::{Behind, CycleError};
 use crate::daemon::facts::Surroundings;
-use crate::daemon::horizon::horizon;
+use crate::daemon::horizon::{Known, horizon};
 use crate::daemon::memory::Memory;
-use crate::model::{Kind, Login, ProcessKey, TaskId};
+use crate::model::hash::FastSet;
+use crate::model::{DefKey, Kind, Login, ProcessKey, Task, TaskId};
 
 /// Wishes whose readings are made together. Those of one part are complete before those of the next begin: where time
 /// runs out the first ones may go, and not all of them lack something.
@@ -58,12 +60,28 @@ pub(super) async fn read(
     Ok(around.bench.clock.now() <= until)
 }
 
+/// The definition of a task by its key: names such as "Create User" recur on every target, and an account's own tasks
+/// may not show theirs.
+fn by_definition(task: &Task) -> Option<&str> {
+    task.definition_key.as_ref().map(DefKey::as_str)
+}
+
 /// Works out anew since when finished tasks are still shown, by the accounts that are known.
 pub(super) fn look_back(around: &Surroundings<'_>, memory: &mut Memory) {
+    // mostly each task shows it itself
+    let automated: LazyCell<FastSet<&str>, _> = LazyCell::new(|| {
+        let rows = around.snapshot.tasks.iter();
+        let shown = rows.filter(|task| task.has_adapter == Some(true));
+        shown.filter_map(by_definition).collect()
+    });
     memory.cache.finished_from = around.bench.ledger.read(|index| {
         let accounts = memory.cache.accounts();
         let all = accounts.map(|(_, tasks)| tasks.as_slice());
-        horizon(all, &|id| index.lineage_of(id).is_some())
+        let known = Known {
+            was_open: &|id| index.lineage_of(id).is_some(),
+            is_automated: &|task| by_definition(task).is_some_and(|of| automated.contains(of)),
+        };
+        horizon(all, &known)
     });
 }
 

@@ -4,9 +4,13 @@ use jiff::Timestamp;
 
 use super::{Judgement, told};
 use crate::ledger::index::{Attempt, Made};
+use crate::ledger::record::{MAX_TEXT, clip};
 use crate::model::AttemptEvent;
 use crate::model::attempt::next;
 use crate::model::settings::DeliverySettings;
+
+/// How much of a reason stands before the doubt about it, in bytes.
+const SAID: usize = MAX_TEXT - 324;
 
 /// The judgement, where the task that it rests on was made so long after the attempt's answer and nothing ties the two
 /// (`apart`). Others that come as late tell that this is the way of the target: they have as long as it took.
@@ -30,6 +34,8 @@ pub(in crate::ledger) fn doubted(
     };
     let id = task.as_ref().map_or("?", |id| id.as_str());
     if *event == AttemptEvent::ReadBounced {
+        // texts of records are cut at their end
+        let evidence = clip(evidence, SAID);
         let why = format!(
             "{evidence} (so it stands at task {id} of the same account and definition, which was made {by:#} after the retry and names no task that it retries: it may be somebody else's)"
         );
@@ -92,7 +98,11 @@ mod tests {
 
     /// What is told at this minute of a task that was made `by` minutes after the retry.
     fn told_at(minute: i64, by: Option<i64>, event: AttemptEvent) -> Option<AttemptEvent> {
-        let judged = told(event, Some(&TaskId::new("12")), "no route to host");
+        let judged = told(
+            event,
+            Some(&TaskId::new("12")),
+            "no route to host; ".repeat(90),
+        );
         let now = Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute);
         let made = |is_strange| {
             let by = SignedDuration::from_mins(by?);
@@ -118,7 +128,10 @@ mod tests {
                 event, evidence, ..
             } => {
                 if event == AttemptEvent::ReadBounced {
-                    assert!(evidence.starts_with("no route to host (so it stands at task 12"));
+                    assert!(evidence.starts_with("no route to host"), "{evidence}");
+                    // also behind the longest of reasons
+                    let kept = clip(&evidence, MAX_TEXT);
+                    assert!(kept.ends_with("it may be somebody else's)"), "{kept}");
                 }
                 Some(event)
             }
