@@ -213,6 +213,7 @@ impl Accounts {
                         None
                     };
                     let mut of = sibling(other, kind, known, *as_of);
+                    of.seen_open = kind == Kind::Create && (lookup.id)(&other.id).is_some();
                     // an order to give that is older than one to take does not hold that up, though its retry was done
                     // only now
                     let gave = matches!(kind, Kind::Create | Kind::Enable | Kind::Grant);
@@ -283,6 +284,7 @@ fn sibling(task: &Task, kind: Kind, known: Option<RowState>, seen_at: Timestamp)
         first: known.and_then(|k| k.first),
         ordered: None,
         unsettled: false,
+        seen_open: false,
     }
 }
 

@@ -248,7 +248,7 @@ impl Remembered {
 }
 
 /// Refusals that only an order, a reload or a change of the task itself can lift.
-fn waits_for_a_person(reason: RefusalReason) -> bool {
+pub(super) fn waits_for_a_person(reason: RefusalReason) -> bool {
     matches!(
         reason,
         RefusalReason::ModeOff

@@ -105,6 +105,7 @@ pub(super) fn sibling(id: &str, name: &str, kind: Kind, at: i64) -> Sibling {
         first: None,
         ordered: None,
         unsettled: false,
+        seen_open: false,
     }
 }
 

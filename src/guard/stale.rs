@@ -209,7 +209,7 @@ pub(super) fn is_all_shown(input: &GuardInput<'_>, tasks: &[Sibling]) -> bool {
         s.kind == Kind::Create
             && s.status == TaskStatus::Completed
             && s.child.is_none()
-            && s.lineage.is_none()
+            && !s.seen_open
             && !input.may_be_earlier_than(s)
     };
     let since = input.since().at;

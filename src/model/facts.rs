@@ -303,6 +303,9 @@ pub struct Sibling {
     /// see it.
     #[serde(default, skip_serializing)]
     pub unsettled: bool,
+    /// Of a finished create: a list has shown it open, so that it has ended since. For the guards, policies don't see it.
+    #[serde(default, skip_serializing)]
+    pub seen_open: bool,
 }
 
 impl Sibling {

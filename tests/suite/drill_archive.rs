@@ -400,3 +400,43 @@ async fn two_creates_that_ended_late_do_not_tell_that_nothing_is_archived() {
         assert_eq!(stale, 0, "given back: {traits} {inbox:#?}");
     }
 }
+
+/// The account's own create was pending for days; a row of it failed, was taken away, and that is archived. The daemon's
+/// own list shows the create open until somebody completes it now: it tells of no time before that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_own_create_that_was_watched_while_it_was_open_tells_nothing_of_before() {
+    let world = world(
+        "5d",
+        "show_child = true",
+        "[[user]]\nlogin = \"JDOE\"\n\
+         [[task]]\nid = 61\ntarget = \"AD\"\nuser = \"JDOE\"\ntask = \"Create User\"\nstatus = \"P\"\ncreated = \"-12d\"\n\
+         [[task]]\nid = 62\ntarget = \"AD\"\nuser = \"JDOE\"\ntask = \"Add User to Group\"\nfailure = \"network\"\nchild = \"SALES\"\ncreated = \"-10d\"\n\
+         [[task]]\nid = 63\ntarget = \"AD\"\nuser = \"JDOE\"\ntask = \"Remove User from Group\"\nstatus = \"C\"\nchild = \"SALES\"\ncreated = \"-8d\"\n",
+    );
+    let mut drill = run(&world, "6h").await;
+    drill.act(json!({"task": "61", "do": "complete"})).await;
+    drill.run_for("12h").await;
+    let (stale, inbox) = (drill.count("stale_effects"), drill.inbox());
+    drill.judged_elsewhere();
+    assert_eq!(stale, 0, "given back: {inbox:#?}");
+    let asked = inbox.iter().any(|item| item["why"] == "account_unknown");
+    assert!(asked, "{inbox:#?}");
+}
+
+/// Accounts don't show which of their tasks are automated: where no list shows it of their definitions either, nothing
+/// tells that finished tasks are kept, and what hangs on that asks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_accounts_do_not_show_what_is_automated_what_hangs_on_it_asks() {
+    let world = include_str!("../../examples/scenarios/siblings.toml");
+    let world = format!("{world}\n[traits]\nprocess_no_adapter = true\n");
+    let mut drill = Setup::of(&world).every("10m").enforcing().await;
+    drill.run_for("24h").await;
+    let (healed, open) = (drill.count("healed"), drill.count("healable_open"));
+    let inbox = drill.inbox();
+    drill.judged_elsewhere();
+    let asked = inbox.iter().filter(|item| item["why"] == "account_unknown");
+    let asked: u64 = asked.filter_map(|item| item["count"].as_u64()).sum();
+    assert!(healed > 100, "{healed} {inbox:#?}");
+    // the others of these accounts wait for the ones that are told
+    assert!(open > 0 && asked > 0, "a person is told: {inbox:#?}");
+}

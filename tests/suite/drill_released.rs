@@ -215,3 +215,128 @@ async fn what_waits_for_what_is_retried_or_asked_about_is_told_to_nobody() {
         drill.judged_elsewhere();
     }
 }
+
+/// The account was switched off, and is to be switched on again by somebody: what needs it on waits for him, and a person
+/// is told of that as well; nothing of ours is on its way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_for_an_enable_that_nobody_moves_is_told_to_a_person() {
+    let tasks = r#"
+[[task]]
+id = 5000
+target = "AD"
+user = "JDOE"
+task = "Disable User"
+status = "C"
+created = "-80h"
+[[task]]
+id = 5001
+target = "AD"
+user = "JDOE"
+task = "Enable User"
+status = "P"
+manual = true
+created = "-70h"
+[[task]]
+id = 5002
+target = "AD"
+user = "JDOE"
+task = "Telephone Updated"
+failure = "network"
+created = "-60h"
+"#;
+    let end = HELD.find("[[task]]").expect("tasks");
+    let world = format!("{}{tasks}", &HELD[..end]);
+    let mut drill = Setup::of(&world).enforcing().await;
+    drill.run_for("26h").await;
+    let inbox = drill.inbox();
+    let told = inbox.iter().find(|item| item["why"] == "account_busy");
+    assert_eq!(
+        told.map(|item| &item["tasks"]),
+        Some(&json!(["5002"])),
+        "{inbox:#?}"
+    );
+    let (code, said) = failed(&drill, &["approve", "order:5002", "--why", "a try"]);
+    assert_eq!(code, Some(65), "{said}");
+    assert!(said.contains("gives the account back"), "{said}");
+    drill.act(json!({"task": "5001", "do": "complete"})).await;
+    drill.run_for("6h").await;
+    let (inbox, sent) = (drill.inbox(), retried(&drill));
+    drill.judged_elsewhere();
+    assert_eq!(inbox, [] as [Value; 0]);
+    assert!(sent.contains(&"5002".to_owned()), "{sent:?}");
+}
+
+/// A policy wants to hand the older one over, and hand-overs are only observed: that moves nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hand_over_that_is_only_observed_moves_nothing_for_who_waits() {
+    let users = "[[user]]\nlogin = \"BOSS\"\n[[user]]\nlogin = \"AWAY\"\nstatus = \"Disabled\"\nmanager = \"BOSS\"\n";
+    let owned = "status = \"P\"\nmanual = true\nowner = \"user:AWAY\"";
+    let world = HELD
+        .replace(
+            "seed = 71",
+            "seed = 71\n[server]\nlist_scope = \"everybody\"",
+        )
+        .replace(
+            "[[user]]\nlogin = \"JDOE\"",
+            &format!("{users}[[user]]\nlogin = \"JDOE\""),
+        )
+        .replace("failure = \"data\"", owned);
+    for mode in ["observe", "off"] {
+        let config =
+            format!("[mode.actions]\nreassign = \"{mode}\"\n[absence]\nuse_manager = true");
+        let mut drill = Setup::of(&world).config(&config).enforcing().await;
+        drill.run_for("30h").await;
+        let told = told_of_waiting(&drill);
+        let plan = drill.done(&["plan"]);
+        let log = drill.log();
+        drill.judged_elsewhere();
+        assert_eq!(told.len(), 1, "{mode}: {plan} {log}");
+        assert_eq!(told[0]["tasks"], json!(["5002"]));
+    }
+}
+
+/// Each command says the same of what waits in a long outage, nobody's to look at, and of what somebody has to look at.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn explain_says_of_what_waits_what_the_inbox_says() {
+    let outage = r#"
+name = "outage"
+seed = 7
+[[target]]
+name = "AD"
+connector = "ldap"
+window = [{ from = "-5h", to = "80h", state = "down" }]
+[[population]]
+target = "AD"
+accounts = 6
+prefix = "EMP"
+age = "2h"
+task = [{ task = "Create User", failure = "network" }, { task = "Telephone Updated", failure = "network", age = "1h" }]
+"#;
+    let pending = HELD.replace("failure = \"data\"", "status = \"P\"\nmanual = true");
+    for (world, asks) in [(outage, false), (&pending, true)] {
+        let mut drill = Setup::of(world).enforcing().await;
+        drill.run_for("30h").await;
+        let told = !told_of_waiting(&drill).is_empty();
+        let plan = drill.json(&["plan", "--json"]);
+        let items = plan["items"].as_array().expect("items").clone();
+        let waits = items
+            .iter()
+            .filter(|item| item["refusals"].to_string().contains("waits_for_"));
+        let ids: Vec<String> = waits
+            .map(|item| item["task"].as_str().expect("an id").to_owned())
+            .collect();
+        assert!(!ids.is_empty(), "{plan}");
+        let all: Vec<String> = ids.iter().map(|id| drill.done(&["explain", id])).collect();
+        drill.judged_elsewhere();
+        assert_eq!(told, asks);
+        for explained in all {
+            let first = explained
+                .split("not done now, because:")
+                .nth(1)
+                .expect("reasons");
+            let first = first.split("what helps").next().expect("the first");
+            assert!(first.contains("waits_for_"), "{explained}");
+            assert_eq!(first.contains("a person must act"), asks, "{explained}");
+        }
+    }
+}

@@ -48,6 +48,7 @@ mod drill_handed;
 mod drill_hands;
 mod drill_hang;
 mod drill_heal;
+mod drill_inbox;
 mod drill_intake;
 mod drill_kept;
 mod drill_kinds;

@@ -181,6 +181,7 @@ fn account(revokes: usize) -> AccountView {
         first: None,
         ordered: None,
         unsettled: false,
+        seen_open: false,
     };
     AccountView {
         tasks: (0..revokes).map(sibling).collect(),

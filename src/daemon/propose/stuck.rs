@@ -1,14 +1,12 @@
 //! Work that waits for another task of its account which nobody is known to move: after a day a person is told; it lifts no refusal and moves nothing.
 
-use std::sync::Arc;
-
 use jiff::SignedDuration;
 
 use super::Wish;
 use crate::daemon::facts::Surroundings;
-use crate::daemon::memory::{Memory, Refused};
+use crate::daemon::memory::{Memory, waits_for_a_person};
 use crate::ledger::Memo;
-use crate::model::{Action, Decision, LineageId, Refusal, RefusalReason, TaskId, Verdict};
+use crate::model::{Action, LineageId, Refusal, RefusalReason, TaskId, Verdict};
 
 /// How long work waits for somebody else's task before a person is told of it, since both stand as they do.
 const TOLD_AFTER: SignedDuration = SignedDuration::from_hours(24);
@@ -76,25 +74,23 @@ fn value<'a>(refusal: &'a Refusal, name: &str) -> Option<&'a str> {
 }
 
 /// True where the task that is waited for is a policy's to move, or in the inbox itself. A hand-over that its mode
-/// forbids moves nothing.
+/// forbids, by the last that is on record of it, moves nothing.
 fn is_seen_to(around: &Surroundings<'_>, memory: &Memory, other: LineageId) -> bool {
+    let memo = around.bench.ledger.read(|index| index.memo(other));
+    if memo.as_ref().is_some_and(|memo| memo.asks) {
+        return true;
+    }
     let known = memory.lineages.get(&other);
-    let ours = known.is_some_and(|known| {
-        let retried = |act: &Arc<Decision>| {
-            matches!(
-                &act.verdict,
-                Some(Verdict::Act {
-                    action: Action::Retry,
-                    ..
-                })
-            )
-        };
-        let barred = known.refusal.is_some_and(Refused::waits_for_a_person);
-        known
-            .act
-            .as_ref()
-            .is_some_and(|act| retried(act) || !barred)
-    });
-    let ledger = &around.bench.ledger;
-    ours || ledger.read(|index| index.memo(other).is_some_and(|memo| memo.asks))
+    let Some(act) = known.and_then(|known| known.act.as_ref()) else {
+        return false;
+    };
+    let is_retry = matches!(
+        &act.verdict,
+        Some(Verdict::Act {
+            action: Action::Retry,
+            ..
+        })
+    );
+    let refusal = memo.and_then(|memo| memo.refusal);
+    is_retry || !refusal.is_some_and(waits_for_a_person)
 }

@@ -429,6 +429,7 @@ fn siblings_fact(
             first: None,
             ordered: None,
             unsettled: false,
+            seen_open: false,
         });
     }
     Ok(Known::Yes {

@@ -279,6 +279,10 @@ pub fn push_fields(out: &mut Vec<u8>, world: &World, task: &Task, listed: bool) 
         .filter(|(field, _)| notes || !matches!(field, Field::Note))
         .filter(|(field, _)| *field != Field::ProcessKey || !world.traits.no_process_key)
         .filter(|(field, _)| {
+            let hidden = !listed && world.traits.process_no_adapter;
+            !hidden || !matches!(field, Field::Handler)
+        })
+        .filter(|(field, _)| {
             let hidden = listed && world.traits.list_no_dates;
             !hidden || !matches!(field, Field::Created)
         })

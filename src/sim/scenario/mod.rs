@@ -256,6 +256,8 @@ pub struct Traits {
     pub new_process_key: bool,
     /// Finished tasks are left out of a process's answer.
     pub process_hides_finished: bool,
+    /// A task that is read by itself or in its process does not show its adapter's key; lists do.
+    pub process_no_adapter: bool,
     /// The accounts of a user show no status.
     pub accounts_no_status: bool,
     /// The accounts of a user are shown without those that were revoked.

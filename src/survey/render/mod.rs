@@ -171,13 +171,13 @@ pub fn stale_line(report: &Report) -> String {
             .to_owned()
     } else {
         format!(
-            "{} for {} who are gone. Retried blindly they would give access back; provtaskd's guards refuse that.",
+            "{} for {} gone. Retried blindly they would give access back; provtaskd's guards refuse that.",
             counted(
                 tasks,
                 "create, grant or enable",
                 "creates, grants and enables"
             ),
-            counted(stale.people, "person", "people"),
+            counted(stale.people, "person who is", "people who are"),
         )
     };
     if stale.active_tasks > 0 {

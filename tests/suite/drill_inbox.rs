@@ -1,0 +1,169 @@
+//! Drills of what people are told, whole processes: what was found to need somebody stays in the inbox whatever else holds it, and what is left alone is counted.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::drill::{Drill, Setup};
+
+/// A target that is down for a day and more; grants of people whose account was disabled since, of people who are gone, and
+/// of others.
+const DOWN: &str = r#"
+name = "down"
+seed = 7
+[[target]]
+name = "AD"
+connector = "ldap"
+window = [{ from = "-60h", to = "30h", state = "down" }]
+[[population]]
+target = "AD"
+prefix = "OLD"
+accounts = 3
+age = "50h"
+task = [{ task = "Add User to Group", failure = "network" }]
+done = [{ task = "Disable User", age = "24h" }]
+[[population]]
+target = "AD"
+prefix = "GONE"
+status = "Disabled"
+accounts = 3
+age = "50h"
+task = [{ task = "Add User to Group", failure = "network" }]
+[[population]]
+target = "AD"
+prefix = "GOOD"
+accounts = 10
+age = "20h"
+spread = "1h"
+task = [{ task = "Add User to Group", failure = "network" }]
+"#;
+
+/// Count and first moment of what waits, by why.
+fn waiting(drill: &Drill) -> BTreeMap<String, (u64, String)> {
+    let inbox = drill.inbox();
+    let of = |item: &Value| {
+        let text = |name: &str| item[name].as_str().unwrap_or("-").to_owned();
+        (
+            text("why"),
+            (item["count"].as_u64().unwrap_or(0), text("since")),
+        )
+    };
+    inbox.iter().map(of).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_person_has_to_look_at_stays_while_the_breaker_is_open_and_through_a_pause() {
+    let mut drill = Setup::of(DOWN).enforcing().await;
+    drill.run_for("1h").await;
+    let first = waiting(&drill);
+    let three = |why: &str| first.get(why).map(|(count, _)| *count);
+    assert_eq!(three("stale_grant"), Some(3), "{first:?}");
+    assert_eq!(three("beneficiary_not_active"), Some(3), "{first:?}");
+    for hour in 0..26 {
+        drill.run_for("1h").await;
+        let now = waiting(&drill);
+        for why in ["stale_grant", "beneficiary_not_active"] {
+            assert_eq!(
+                now.get(why),
+                first.get(why),
+                "{why} after {hour} hours more: {now:?}"
+            );
+        }
+    }
+    drill.done(&["pause", "--target", "AD", "--why", "the drill"]);
+    drill.run_for("8h").await;
+    let paused = waiting(&drill);
+    let report = drill.done(&["report", "daily"]);
+    drill.judged_elsewhere();
+    for why in ["stale_grant", "beneficiary_not_active"] {
+        assert_eq!(
+            paused.get(why),
+            first.get(why),
+            "{why} while paused: {paused:?}"
+        );
+    }
+    for line in ["stale_grant", "beneficiary_not_active"] {
+        assert!(report.contains(line), "{report}");
+    }
+}
+
+/// A leaver's disable that somebody is to do by hand, and a create whose reason no table knows: no policy touches them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_no_policy_wants_and_nobody_is_asked_about_is_counted() {
+    let world = r#"
+name = "alone"
+seed = 3
+[[target]]
+name = "AD"
+[[user]]
+login = "GONE"
+status = "Disabled"
+[[user]]
+login = "HIRE"
+[[task]]
+id = 601
+target = "AD"
+user = "GONE"
+task = "Disable User"
+status = "P"
+manual = true
+created = "-30h"
+[[task]]
+id = 602
+target = "AD"
+user = "HIRE"
+task = "Create User"
+failure = "internal"
+reason = "zork blubb 77"
+created = "-30h"
+"#;
+    let mut drill = Setup::of(world).enforcing().await;
+    drill.run_for("2h").await;
+    let status = drill.json(&["status", "--json"]);
+    assert_eq!(status["left_alone"], json!({"rejected": 1, "taking": 1}));
+    let said = "1 rejected task and 1 open revoke or disable";
+    for command in [&["status"][..], &["report", "daily"]] {
+        let text = drill.done(command);
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains(said), "{text}");
+    }
+    drill.act(json!({"task": "601", "do": "complete"})).await;
+    drill.act(json!({"task": "602", "do": "complete"})).await;
+    drill.run_for("2h").await;
+    let status = drill.json(&["status", "--json"]);
+    let text = drill.done(&["status"]);
+    drill.judged_elsewhere();
+    assert_eq!(status["left_alone"], json!({"rejected": 0, "taking": 0}));
+    assert!(!text.contains("left alone"), "{text}");
+}
+
+/// Its successor is shown to nobody here: who says that it has failed is told that no policy will see it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_settles_what_is_in_no_list_is_not_told_that_policies_go_on_with_it() {
+    let world = r#"
+name = "hidden"
+seed = 5
+[[target]]
+name = "HID"
+connector = "ldap"
+run = "later"
+later = "2m"
+successor_hidden = true
+[[user]]
+login = "JDOE"
+[[task]]
+id = 701
+target = "HID"
+user = "JDOE"
+task = "Telephone Updated"
+failure = "network"
+created = "-2h"
+"#;
+    let mut drill = Setup::of(world).enforcing().await;
+    drill.run_for("80h").await;
+    let gone = waiting(&drill).contains_key("gone");
+    let said = drill.done(&["outcomes", "settle", "701", "--failed", "--why", "looked"]);
+    drill.judged_elsewhere();
+    assert!(gone);
+    assert!(said.contains("no list has shown it lately"), "{said}");
+}
