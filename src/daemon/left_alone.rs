@@ -15,7 +15,9 @@ pub fn count(around: &Surroundings<'_>, memory: &Memory, rows: &[usize]) -> Left
             if status.is_finished() || !(rejected || takes) {
                 continue;
             }
-            let Some(lineage) = around.states[*row].map(|state| state.lineage) else {
+            // what is under way is ours, whatever a policy wants of it meanwhile
+            let state = around.states[*row].filter(|state| !state.attempt_open);
+            let Some(lineage) = state.map(|state| state.lineage) else {
                 continue;
             };
             let known = memory.lineages.get(&lineage);

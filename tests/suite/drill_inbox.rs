@@ -137,6 +137,37 @@ created = "-30h"
     assert!(!text.contains("left alone"), "{text}");
 }
 
+/// A disable that we have retried, and that its target takes hours for, is not left alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_under_way_is_not_left_alone() {
+    let world = r#"
+name = "slow"
+seed = 4
+[[target]]
+name = "AD"
+run = "later"
+later = "4h"
+[[user]]
+login = "GONE"
+status = "Disabled"
+[[task]]
+id = 601
+target = "AD"
+user = "GONE"
+task = "Disable User"
+failure = "network"
+created = "-3h"
+"#;
+    let mut drill = Setup::of(world).enforcing().await;
+    drill.run_for("90m").await;
+    let (sent, status) = (drill.count("lineages"), drill.json(&["status", "--json"]));
+    let attempts = drill.json(&["outcomes", "list", "--json"]);
+    drill.judged_elsewhere();
+    assert_eq!(sent, 1);
+    assert_eq!(attempts[0]["state"], "pending", "it runs: {attempts}");
+    assert_eq!(status["left_alone"], json!({"rejected": 0, "taking": 0}));
+}
+
 /// Its successor is shown to nobody here: who says that it has failed is told that no policy will see it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_settles_what_is_in_no_list_is_not_told_that_policies_go_on_with_it() {
