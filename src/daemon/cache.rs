@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock};
 use jiff::{SignedDuration, Timestamp};
 
 use super::collect::Readers;
+use super::definitions::Definitions;
 use super::watch::{Reading, Watch};
 use crate::absence::ProxyRow;
 use crate::model::facts::{Known, Person};
@@ -24,6 +25,8 @@ pub struct Cache {
     pub finished_shown: bool,
     /// Since when finished tasks are surely still shown, by the accounts that are kept.
     pub finished_from: Option<Timestamp>,
+    /// Which definitions are automated, where tasks do not show it.
+    pub(super) definitions: Definitions,
     /// The earliest that was by which refusals were asked about again.
     looked_back: Option<Timestamp>,
     pub(super) standings: HashMap<Login, Dated<Known<Arc<Standing>>>>,

@@ -8,7 +8,9 @@ use crate::model::{Task, TaskId, TaskStatus};
 pub struct Known<'a> {
     /// A list has shown it open.
     pub was_open: &'a dyn Fn(&TaskId) -> bool,
-    /// Of one that does not show whether it is automated: other rows of its definition show it.
+    /// By when one that a list has shown open was done, where that is known.
+    pub done_by: &'a dyn Fn(&TaskId) -> Option<Timestamp>,
+    /// Of one that does not show whether it is automated: its definition is known to be.
     pub is_automated: &'a dyn Fn(&Task) -> bool,
 }
 
@@ -45,8 +47,8 @@ pub fn horizon<'a>(
     all.second
 }
 
-/// From when on an account shows what was completed: since the earliest end that it shows. Where the server shows no
-/// ends: since the second automated task was begun, of those that no list has shown open: such a task mostly ends as it
+/// From when on an account shows what was completed: since the earliest end that it shows, or that we have watched. Where
+/// neither is known: since the second automated task was begun, of those that no list has shown open: such a task mostly ends as it
 /// begins, and where it did not, and the rest is archived, it stands alone. An account's create is no more than another
 /// one: what failed beside it does not tell when it ended. Nothing that is not before `than` matters.
 fn shows_from(tasks: &[Task], than: Option<Timestamp>, known: &Known<'_>) -> Option<Timestamp> {
@@ -58,11 +60,12 @@ fn shows_from(tasks: &[Task], than: Option<Timestamp>, known: &Known<'_>) -> Opt
             ended.add((*end).max(task.created.unwrap_or(*end)));
             continue;
         }
-        let Some(at) = began(task, known).filter(matters) else {
-            continue;
-        };
-        // one that a list has shown open has ended since
-        if !(known.was_open)(&task.id) {
+        // one that a list has shown open has ended since, and by when is known of what we have done
+        if (known.was_open)(&task.id) {
+            if let Some(by) = (known.done_by)(&task.id) {
+                ended.add(by);
+            }
+        } else if let Some(at) = began(task, known).filter(matters) {
             begun.add(at);
         }
     }
@@ -105,7 +108,8 @@ mod tests {
 
     fn of(accounts: &[&[Task]]) -> Option<Timestamp> {
         let known = Known {
-            was_open: &|id| id.as_str() == "9",
+            was_open: &|id| ["9", "90"].contains(&id.as_str()),
+            done_by: &|id| (id.as_str() == "90").then(|| at(8)),
             is_automated: &|task| task.definition_name.as_deref() == Some("Automated"),
         };
         horizon(accounts.iter().copied(), &known)
@@ -169,6 +173,14 @@ mod tests {
         assert_eq!(of(&[&old, &[ended("3", 5, 2)]]), Some(at(5)));
         let mixed = [ended("1", 1, 20), task("4", TaskStatus::Completed, 1)];
         assert_eq!(of(&[&old, &mixed]), Some(at(20)));
+    }
+
+    #[test]
+    fn what_we_have_watched_to_its_end_tells_whatever_it_is() {
+        let mut ours = task("90", TaskStatus::Completed, 1);
+        (ours.has_adapter, ours.started) = (None, None);
+        assert_eq!(of(&[&[ours.clone()], &[ours.clone()]]), Some(at(8)));
+        assert_eq!(of(&[&[ours]]), None, "a single account is not enough");
     }
 
     #[test]

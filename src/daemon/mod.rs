@@ -12,6 +12,7 @@ mod cache;
 mod collect;
 mod conclude;
 mod core;
+mod definitions;
 mod describe;
 mod ending;
 mod evaluate;

@@ -4,6 +4,7 @@ mod progress;
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write as _};
+use std::num::NonZeroU64;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -107,9 +108,14 @@ pub struct KeptTask {
     target: Option<TargetName>,
     process: Option<ProcessKey>,
     owner: Owner,
+    beneficiary: Option<Login>,
     created: Option<Timestamp>,
+    started: Option<Timestamp>,
+    ended: Option<Timestamp>,
     retry_of: Option<TaskId>,
+    has_adapter: Option<bool>,
     child: Option<Arc<str>>,
+    row: Option<NonZeroU64>,
 }
 
 impl From<&Task> for KeptTask {
@@ -122,9 +128,14 @@ impl From<&Task> for KeptTask {
             target: task.target.clone(),
             process: task.process.clone(),
             owner: task.owner.clone(),
+            beneficiary: task.beneficiary.clone(),
             created: task.created,
+            started: task.started,
+            ended: task.ended.as_deref().copied(),
             retry_of: task.retry_of.clone(),
+            has_adapter: task.has_adapter,
             child: task.child.clone(),
+            row: task.row,
         }
     }
 }
@@ -137,9 +148,14 @@ impl From<KeptTask> for Task {
             target: kept.target,
             process: kept.process,
             owner: kept.owner,
+            beneficiary: kept.beneficiary,
             created: kept.created,
+            started: kept.started,
+            ended: kept.ended.map(Box::new),
             retry_of: kept.retry_of,
+            has_adapter: kept.has_adapter,
             child: kept.child,
+            row: kept.row,
             ..Self::bare(kept.id, kept.status)
         }
     }

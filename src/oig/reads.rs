@@ -14,7 +14,7 @@ use super::more::{More, Said};
 use super::people::{self, HistoryRow, Member, Proxy, Role};
 use super::wire::{Page, Row};
 use crate::model::facts::Person;
-use crate::model::{Login, ProcessKey, RoleKey, Task, TaskId, UserKey};
+use crate::model::{DefKey, Login, ProcessKey, RoleKey, Task, TaskId, UserKey};
 
 /// Rows per page of short lists.
 const SHORT_PAGE: u64 = 200;
@@ -100,6 +100,28 @@ impl Client {
             |row| {
                 row.text(&["Process Definition.Tasks.Responses.Response"])
                     .map(|t| t.into_owned())
+            },
+        )
+        .await
+    }
+
+    /// The definitions of an account's process that a person may insert, and whether each is automated; what does not
+    /// show both is left out.
+    ///
+    /// # Errors
+    /// Any [`OigError`].
+    pub async fn available_tasks(&self, key: &ProcessKey) -> Result<Vec<(DefKey, bool)>, OigError> {
+        let path = format!("/provprocesses/{}/availabletasks", encode(key.as_str()));
+        self.rows(
+            &format!("the available tasks of process {key}"),
+            &path,
+            "",
+            "provisionProcessAvailableTaskTO",
+            |row| {
+                let definition = row.text(&["Process Definition.Tasks.Key"])?;
+                let adapter = row.text(&["Event Handler Manager.Key"])?;
+                let adapter = adapter.trim().parse::<u64>().ok()?;
+                Some((DefKey::new(definition.trim()), adapter != 0))
             },
         )
         .await

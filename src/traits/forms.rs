@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::learned::{Counts, Field, Rows};
+use super::learned::{AUTOMATED, Counts, Field, NOT_SHOWN, Rows};
 use crate::model::{Task, TaskStatus};
 
 /// Most different fields and words that are kept; a server that invents a name a row fills no memory.
@@ -72,18 +72,22 @@ impl Forms {
         rows.beneficiary += u64::from(task.beneficiary.is_some());
         rows.child += u64::from(task.child.is_some());
         rows.retry_link += u64::from(task.retry_of.is_some());
-        let adapter = match task.has_adapter {
-            Some(true) => "automated",
-            Some(false) => "manual",
-            None => "not shown",
-        };
-        count(&mut rows.adapter, adapter);
+        count(&mut rows.adapter, adapter_word(task));
     }
 
     /// What was counted.
     pub fn into_rows(mut self) -> Rows {
         self.rows.fields = self.fields.into_values().collect();
         self.rows
+    }
+}
+
+/// In which word a task is counted, by what it shows of its adapter.
+pub fn adapter_word(task: &Task) -> &'static str {
+    match task.has_adapter {
+        Some(true) => AUTOMATED,
+        Some(false) => "manual",
+        None => NOT_SHOWN,
     }
 }
 

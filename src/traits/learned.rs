@@ -16,6 +16,11 @@ pub struct Field {
     pub filled: u64,
 }
 
+/// The word for a task that shows that it is automated.
+pub const AUTOMATED: &str = "automated";
+/// The word for a task that does not show whether it is automated.
+pub const NOT_SHOWN: &str = "not shown";
+
 /// In which form something comes, counted.
 pub type Counts = BTreeMap<String, u64>;
 
@@ -125,6 +130,15 @@ pub struct Accounts {
     pub missing: u64,
     /// Finished tasks that they showed.
     pub finished: u64,
+    /// Completed ones by adapter: `automated`, `manual`, `not shown`.
+    #[serde(default)]
+    pub adapter: Counts,
+    /// Completed ones that show when they ended.
+    #[serde(default)]
+    pub ends: u64,
+    /// Whether a process tells which of its definitions are automated; `None`: not asked, since tasks show it.
+    #[serde(default)]
+    pub definitions: Option<bool>,
     /// Open tasks that they showed and the list did not.
     pub hidden: u64,
     /// Forms of ids.

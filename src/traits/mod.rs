@@ -12,7 +12,7 @@ mod words;
 
 pub use capture::{Capture, Captured};
 pub use file::{SCHEMA, Traits, TraitsError, VERSION};
-pub use forms::{Forms, is_finished_row, rows_of};
+pub use forms::{Forms, adapter_word, is_finished_row, rows_of};
 pub use kept::{Troubled, Unseen};
 pub use learned::*;
 pub use pages::{Pass, order_of, passes};

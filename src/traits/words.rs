@@ -1,5 +1,6 @@
 //! Says of each trait what was seen and what it means for provtaskd; it invents nothing that the traits do not hold.
 
+mod accounts;
 mod retry;
 mod wire;
 
@@ -87,7 +88,7 @@ pub fn meanings(traits: &Traits, limits: &Limits<'_>) -> Vec<Meaning> {
     pages(&mut out, traits, page_size);
     scope(&mut out, traits);
     wire::wire(&mut out, traits);
-    accounts(&mut out, traits);
+    accounts::say(&mut out, traits);
     people(&mut out, traits);
     roads(&mut out, traits);
     if let Some(taught) = &traits.retry {
@@ -381,42 +382,6 @@ fn scope(out: &mut Out, traits: &Traits) {
             "a lesser account does: one that owns no access itself and is a member of the roles that own tasks",
         );
     }
-}
-
-fn accounts(out: &mut Out, traits: &Traits) {
-    let (accounts, part) = (&traits.accounts, "accounts");
-    let none = accounts.read == 0;
-    out.tell(
-        none,
-        part,
-        "readable",
-        format!("{} read, {} not shown", accounts.read, accounts.missing),
-        if none {
-            "without accounts the guards can't tell whether access was revoked since: grants wait for a person"
-        } else {
-            "the guards look into each account before a grant"
-        },
-    );
-    if none {
-        return;
-    }
-    out.tell(
-        accounts.finished == 0,
-        part,
-        "finished tasks",
-        format!("{} shown", accounts.finished),
-        if accounts.finished > 0 {
-            "completion is read there, and so is a revoke that overtook a grant"
-        } else {
-            "none was shown: where they are hidden, grants and changes wait for a person, and completion is told by other signs"
-        },
-    );
-    out.say(
-        part,
-        "hidden tasks",
-        format!("{} open ones that the list leaves out", accounts.hidden),
-        "they count for order within an account, and are not acted on",
-    );
 }
 
 fn people(out: &mut Out, traits: &Traits) {

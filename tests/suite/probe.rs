@@ -559,3 +559,48 @@ async fn what_a_simulator_does_not_take_on_of_a_probed_server_is_printed() {
     untold["retry"] = serde_json::json!({"lineage": "not told", "answered_ms": null, "runs": "not told", "settled_secs": null, "outcome": "unknown"});
     assert!(printed(&house, &untold).contains("not taken on: how work goes on after a retry"));
 }
+
+/// By what it is told since when finished tasks are kept: whether accounts show what is automated, or their process
+/// tells, or nothing does. The simulator takes it on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_says_by_what_it_is_told_since_when_finished_tasks_are_kept() {
+    let kept = "forget_after = \"900d\"";
+    let (house, shown) = of(kept, "", "").await;
+    let accounts = &shown["accounts"];
+    assert!(
+        accounts["adapter"]["automated"].as_u64() > Some(0),
+        "{accounts:#}"
+    );
+    assert_eq!(
+        (accounts["definitions"].is_null(), &accounts["ends"]),
+        (true, &0.into())
+    );
+    let said = one_line(&house.done(&["probe", "--no-save"]));
+    assert!(said.contains(" how long they are kept: of "), "{said}");
+    assert!(
+        said.contains("which end as they begin, tell since when"),
+        "{said}"
+    );
+
+    for (more, told, means) in [
+        ("", true, "of which the process tells"),
+        (
+            "no_available_tasks = true",
+            false,
+            "nothing tells since when until our own retries",
+        ),
+    ] {
+        let (house, traits) = of(kept, &format!("process_no_adapter = true\n{more}"), "").await;
+        let accounts = &traits["accounts"];
+        assert_eq!(words(&accounts["adapter"]), set(&["not shown"]));
+        assert_eq!(accounts["definitions"], told, "{accounts:#}");
+        let said = one_line(&house.done(&["probe"]));
+        assert!(said.contains(means), "{said}");
+        assert_eq!(said.contains("! how long they are kept"), !told, "{said}");
+    }
+}
+
+/// Without the breaks of its lines.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -3,7 +3,7 @@
 use crate::sim::Scenario;
 use crate::sim::scenario::{DateForm, ListOrder, ListScope};
 use crate::sim::world::RunMode;
-use crate::traits::{Counts, RetryTrait, Traits, continues};
+use crate::traits::{Counts, NOT_SHOWN, RetryTrait, Traits, continues};
 
 /// Whichever comes most often.
 fn most(counts: &Counts) -> &str {
@@ -82,6 +82,9 @@ pub fn take_on(scenario: &mut Scenario, probed: &Traits) -> Vec<String> {
     let skew = probed.wire.skew_ms.unwrap_or(0) / 1_000;
     like.clock_skew_secs = if skew.abs() > 5 { skew } else { 0 };
     like.process_hides_finished = probed.accounts.read > 0 && probed.accounts.finished == 0;
+    let adapter = &probed.accounts.adapter;
+    like.process_no_adapter = !adapter.is_empty() && adapter.keys().all(|word| word == NOT_SHOWN);
+    like.no_available_tasks = probed.accounts.definitions == Some(false);
     if probed.accounts.read == 0 && rows.process > 0 {
         left.push("accounts that are not shown".to_owned());
     }

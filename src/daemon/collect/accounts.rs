@@ -102,6 +102,30 @@ impl Collector<'_> {
         }
     }
 
+    /// Asks about the processes of some accounts which of their definitions are automated.
+    ///
+    /// # Errors
+    /// Only a stopped login.
+    pub async fn definitions(&mut self, accounts: Vec<ProcessKey>) -> Result<(), OigError> {
+        for key in accounts {
+            if !self.may_ask() {
+                break;
+            }
+            let further = self.cache.readers.accounts.get(&key).cloned();
+            let client = further.as_ref().unwrap_or(&self.client);
+            let answer = match client.available_tasks(&key).await {
+                Err(error) if error.is_login() && further.is_none() => return Err(error),
+                answer => answer,
+            };
+            let now = self.clock.now();
+            let entry = self.cache.processes.get(&key);
+            if let Some(tasks) = entry.and_then(|entry| entry.tasks.value()) {
+                self.cache.definitions.take_in(tasks, answer, now);
+            }
+        }
+        Ok(())
+    }
+
     fn holds(&self, one: &Wanted) -> bool {
         self.cache.processes.get(&one.key).is_some_and(|entry| {
             entry.tasks.value().is_some()

@@ -9,10 +9,10 @@ use crate::daemon::DaemonError;
 use crate::model::facts::UserStatus;
 use crate::model::hash::FastSet;
 use crate::model::settings::AuthKind;
-use crate::model::{Login, Owner, ProcessKey, TaskId, UserKey};
+use crate::model::{Login, Owner, ProcessKey, TargetName, Task, TaskId, TaskStatus, UserKey};
 use crate::oig::filter::{encode, equals};
 use crate::oig::{Look, TokenService};
-use crate::traits::{is_finished_row, rows_of};
+use crate::traits::{adapter_word, is_finished_row, rows_of};
 
 /// People who are asked for at once.
 const PEOPLE: usize = 15;
@@ -189,15 +189,9 @@ impl Prober {
     }
 
     pub(super) async fn accounts(&mut self) -> Result<(), DaemonError> {
-        let mut seen = BTreeSet::new();
-        let keys: Vec<ProcessKey> = self
-            .tasks
-            .iter()
-            .filter_map(|task| task.process.clone())
-            .filter(|key| seen.insert(key.clone()))
-            .take(self.options.accounts)
-            .collect();
+        let keys = telling(&self.tasks, self.options.accounts);
         let listed: FastSet<TaskId> = self.ids().cloned().collect();
+        let mut silent = None;
         for key in keys {
             let path = format!("/provprocesses/{}", encode(key.as_str()));
             let look = match self.try_look("an account", &path).await? {
@@ -220,6 +214,14 @@ impl Prober {
                 *accounts.id_key.entry(form.to_owned()).or_default() += 1;
                 let Ok(task) = task else { continue };
                 accounts.process += u64::from(task.process.is_some());
+                if task.status == TaskStatus::Completed {
+                    accounts.ends += u64::from(task.ended.is_some());
+                    let word = adapter_word(task).to_owned();
+                    *accounts.adapter.entry(word).or_default() += 1;
+                    if task.has_adapter.is_none() {
+                        silent.get_or_insert_with(|| key.clone());
+                    }
+                }
                 if is_finished_row(row) {
                     accounts.finished += 1;
                 } else if self.whole && !listed.contains(&task.id) {
@@ -227,6 +229,35 @@ impl Prober {
                 }
             }
         }
+        match silent {
+            Some(key) => self.definitions(&key).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether an account's process tells which of its definitions are automated, where its tasks do not.
+    async fn definitions(&mut self, key: &ProcessKey) -> Result<(), DaemonError> {
+        let path = format!(
+            "/provprocesses/{}/availabletasks?offset=1&limit=200",
+            encode(key.as_str())
+        );
+        let told = match self.try_look("an account's definitions", &path).await? {
+            Answer::Seen(look) => {
+                let rows = rows_of(&look.body, "provisionProcessAvailableTaskTO");
+                let tells = |row: &Value| {
+                    let definition = text(row, &["Process Definition.Tasks.Key"]);
+                    let adapter = text(row, &["Event Handler Manager.Key"]);
+                    definition.is_some() && adapter.is_some_and(|key| key.trim() != "0")
+                };
+                Some(rows.iter().any(tells))
+            }
+            Answer::No { .. } => Some(false),
+            Answer::Trouble => {
+                self.troubled.accounts = true;
+                None
+            }
+        };
+        self.traits.accounts.definitions = told;
         Ok(())
     }
 
@@ -299,6 +330,39 @@ impl Prober {
         scope.administrator =
             administrator(me, self.own_key.as_ref(), roles.iter().map(String::as_str));
     }
+}
+
+/// The accounts that tell most: of those in turn by target that are not only being made, which show nothing finished,
+/// and of the others where there are none.
+fn telling(tasks: &[Task], most: usize) -> Vec<ProcessKey> {
+    let is_new = |task: &Task| {
+        let name = task.definition_name.as_deref().unwrap_or_default();
+        name.to_ascii_lowercase().contains("create")
+    };
+    let mut news: BTreeMap<&ProcessKey, bool> = BTreeMap::new();
+    let mut in_order: Vec<(&ProcessKey, Option<&TargetName>)> = Vec::new();
+    for task in tasks {
+        let Some(key) = &task.process else { continue };
+        let known = news.entry(key).or_insert_with(|| {
+            in_order.push((key, task.target.as_ref()));
+            false
+        });
+        *known |= is_new(task);
+    }
+    let mut turns: BTreeMap<(bool, Option<&TargetName>), usize> = BTreeMap::new();
+    let mut all: Vec<(bool, usize, &ProcessKey)> = Vec::new();
+    for (key, target) in in_order {
+        let new = news.get(key) == Some(&true);
+        let turn = turns.entry((new, target)).or_default();
+        *turn += 1;
+        all.push((new, *turn, key));
+    }
+    // of equals in the list's order
+    all.sort_by_key(|(new, turn, _)| (*new, *turn));
+    all.into_iter()
+        .take(most)
+        .map(|(_, _, key)| key.clone())
+        .collect()
 }
 
 /// Why a login looks like one that may do everything.

@@ -12,7 +12,7 @@ use crate::daemon::facts::Surroundings;
 use crate::daemon::horizon::{Known, horizon};
 use crate::daemon::memory::Memory;
 use crate::model::hash::FastSet;
-use crate::model::{DefKey, Kind, Login, ProcessKey, Task, TaskId};
+use crate::model::{DefKey, Kind, Login, ProcessKey, TaskId};
 
 /// Wishes whose readings are made together. Those of one part are complete before those of the next begin: where time
 /// runs out the first ones may go, and not all of them lack something.
@@ -48,38 +48,59 @@ pub(super) async fn read(
     let hangs = |kind: Kind| kind.gives_access() || kind == Kind::Disable;
     let oldest = wishes.iter().filter(|(wish, _)| hangs(wish.decision.kind));
     let oldest = oldest.map(|(wish, _)| wish.origin).min();
-    let known = memory.cache.finished_from;
-    let behind = oldest.is_some_and(|oldest| known.is_none_or(|from| oldest < from));
-    if !asked.is_empty() && (!memory.cache.finished_shown || behind) {
+    let behind = |memory: &Memory| {
+        let known = memory.cache.finished_from;
+        oldest.is_some_and(|oldest| known.is_none_or(|from| oldest < from))
+    };
+    if !asked.is_empty() && (!memory.cache.finished_shown || behind(memory)) {
         let others = in_use(around, &asked, memory.cycle);
         collector(around.bench, memory)
             .processes(others, until)
             .await?;
         look_back(around, memory);
     }
+    // finished tasks tell nothing of themselves where they do not show whether they are automated
+    if !asked.is_empty() && behind(memory) && around.bench.clock.now() <= until {
+        let cache = &memory.cache;
+        let automated = shown_automated(around);
+        let untold = cache.definitions.to_ask(
+            cache.accounts().map(|(key, tasks)| (key, tasks.as_slice())),
+            &|of| automated.contains(of.as_str()),
+            around.bench.clock.now(),
+        );
+        collector(around.bench, memory).definitions(untold).await?;
+        look_back(around, memory);
+    }
     Ok(around.bench.clock.now() <= until)
 }
 
-/// The definition of a task by its key: names such as "Create User" recur on every target, and an account's own tasks
-/// may not show theirs.
-fn by_definition(task: &Task) -> Option<&str> {
-    task.definition_key.as_ref().map(DefKey::as_str)
+/// The definitions, by key, of which rows show that they are automated: names such as "Create User" recur on every
+/// target, and an account's own tasks may not show theirs. Mostly each task shows it itself.
+fn shown_automated<'a>(
+    around: &Surroundings<'a>,
+) -> LazyCell<FastSet<&'a str>, impl FnOnce() -> FastSet<&'a str>> {
+    let rows = &around.snapshot.tasks;
+    LazyCell::new(move || {
+        let shown = rows.iter().filter(|task| task.has_adapter == Some(true));
+        let keys = shown.filter_map(|task| task.definition_key.as_ref());
+        keys.map(DefKey::as_str).collect()
+    })
 }
 
 /// Works out anew since when finished tasks are still shown, by the accounts that are known.
 pub(super) fn look_back(around: &Surroundings<'_>, memory: &mut Memory) {
-    // mostly each task shows it itself
-    let automated: LazyCell<FastSet<&str>, _> = LazyCell::new(|| {
-        let rows = around.snapshot.tasks.iter();
-        let shown = rows.filter(|task| task.has_adapter == Some(true));
-        shown.filter_map(by_definition).collect()
-    });
+    let automated = shown_automated(around);
+    let told = &memory.cache.definitions;
     memory.cache.finished_from = around.bench.ledger.read(|index| {
         let accounts = memory.cache.accounts();
         let all = accounts.map(|(_, tasks)| tasks.as_slice());
         let known = Known {
             was_open: &|id| index.lineage_of(id).is_some(),
-            is_automated: &|task| by_definition(task).is_some_and(|of| automated.contains(of)),
+            done_by: &|id| index.done_by(id),
+            is_automated: &|task| {
+                let key = task.definition_key.as_ref();
+                key.is_some_and(|of| told.is_automated(of) || automated.contains(of.as_str()))
+            },
         };
         horizon(all, &known)
     });

@@ -140,3 +140,28 @@ fn what_is_no_such_file_is_left_as_it_is() {
     let refused = open(&own, "2027-03-01T08:00:00Z").expect_err("refused");
     assert!(matches!(refused, WatchError::Busy { .. }), "{refused}");
 }
+
+/// Guards are asked about what an earlier run has read: what they look at must be there.
+#[test]
+fn of_a_task_all_is_kept_that_guards_look_at_and_no_text() {
+    let mut task = Task::bare(TaskId::new("5124"), TaskStatus::Completed);
+    task.definition_key = Some(DefKey::new("39"));
+    task.definition_name = Some("Create User".into());
+    task.process = Some(ProcessKey::new("700"));
+    task.target = Some(TargetName::new("AD"));
+    task.beneficiary = Some(Login::new("JDOE"));
+    task.created = Some(at("2027-03-01T08:00:00Z"));
+    task.started = Some(at("2027-03-01T09:00:00Z"));
+    task.ended = Some(Box::new(at("2027-03-01T10:00:00Z")));
+    task.retry_of = Some(TaskId::new("5100"));
+    task.has_adapter = Some(true);
+    task.child = Some("group=sales".into());
+    task.row = NonZeroU64::new(7);
+    let wanted = format!("{task:?}");
+    task.reason = Some("the reason".into());
+    task.note = Some("the note".into());
+    let text = serde_json::to_string(&KeptTask::from(&task)).expect("JSON");
+    assert!(!text.contains("the reason") && !text.contains("the note"));
+    let kept: KeptTask = serde_json::from_str(&text).expect("kept");
+    assert_eq!(format!("{:?}", Task::from(kept)), wanted);
+}

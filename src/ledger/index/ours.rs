@@ -55,6 +55,19 @@ impl Index {
         })
     }
 
+    /// By when a finished task had surely come to its end, by the server's clock: our own last attempt of its work was
+    /// read as completed then.
+    pub fn done_by(&self, task: &TaskId) -> Option<Timestamp> {
+        let of = self.lineage(self.lineage_of(task)?)?;
+        let past = of.past.as_ref()?;
+        let doubt = flags::AMBIGUOUS | flags::SAID | flags::RETIRED | flags::MOVED;
+        let told = of.has(flags::DONE)
+            && !of.has(doubt)
+            && past.last_state == Some(AttemptState::Completed);
+        let read = told.then(|| past.last_at.time())?;
+        read.checked_add(CLOCKS_DIFFER).ok()
+    }
+
     /// True where a task of this account may be what a retry of ours has made that is not settled yet.
     pub fn may_be_of_a_retry(
         &self,

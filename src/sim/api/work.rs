@@ -222,7 +222,9 @@ pub fn process(world: &World, req: &Req, id: &str) -> Answer {
 
 /// The task definitions that can be inserted into a process.
 pub fn available(world: &World, req: &Req, id: &str) -> Answer {
-    let Some((account, _)) = id.parse::<u64>().ok().and_then(|key| world.process(key)) else {
+    let told = !world.traits.no_available_tasks;
+    let process = id.parse::<u64>().ok().filter(|_| told);
+    let Some((account, _)) = process.and_then(|key| world.process(key)) else {
         return Answer::error(404, &format!("Process {id} does not exist."));
     };
     let rows = world
