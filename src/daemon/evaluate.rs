@@ -442,7 +442,7 @@ pub async fn evaluate_list(
         memory.no_road = Some((snapshot.taken_at, counts));
     }
     out.seen.no_road.clone_from(&memory.no_road);
-    out.seen.left_alone = left_alone::count(&around, memory, &rows);
+    (out.seen.left_alone, out.seen.left_open) = left_alone::count(&around, memory, &rows);
     out.to_justify = justify::wishes(&around, &rows);
     let keep = bench.settings.guard.fact_age + SignedDuration::from_mins(5);
     memory.cache.trim(bench.clock.now(), keep);

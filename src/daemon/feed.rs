@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::answer::log_order;
 use super::core::{Core, Done, Question};
-use super::views::general;
+use super::inbox::general;
 use crate::absence::{Feed, FeedProblem, FeedReading, FeedState, Roster};
 use crate::control::{Done as Carried, FeedView, InboxItem, Reply};
 use crate::model::hash::FastSet;

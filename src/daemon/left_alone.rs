@@ -1,18 +1,47 @@
 //! Counts the open work that no policy wants to act on and nobody was asked about; it decides nothing.
 
-use super::facts::Surroundings;
-use super::memory::Memory;
-use crate::model::{LeftAlone, TaskStatus};
+use std::collections::BTreeMap;
 
-/// Counts what is open, wanted by no policy, and in nobody's inbox.
-pub fn count(around: &Surroundings<'_>, memory: &Memory, rows: &[usize]) -> LeftAlone {
+use jiff::{SignedDuration, Timestamp};
+
+use super::facts::Surroundings;
+use super::inbox::NAMED;
+use super::memory::Memory;
+use crate::ledger::Index;
+use crate::model::{LeftAlone, LineageId, TargetName, TaskId, TaskStatus};
+
+/// So long a revoke or disable may stay rejected before a person is told.
+const REJECTED_FOR: SignedDuration = SignedDuration::from_hours(24);
+/// So long one that is somebody's to do may stay open.
+const OPEN_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// Access that stays open on a target, since nobody moves what takes it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LeftOpen {
+    /// The target, where shown.
+    pub target: Option<TargetName>,
+    /// Since when the first of them is open.
+    pub since: Timestamp,
+    /// How many.
+    pub count: u64,
+    /// The first of them.
+    pub tasks: Vec<TaskId>,
+}
+
+/// Counts what is open, wanted by no policy, and in nobody's inbox, and says where access stays open for long.
+pub fn count(
+    around: &Surroundings<'_>,
+    memory: &Memory,
+    rows: &[usize],
+) -> (LeftAlone, Vec<LeftOpen>) {
+    let mut out = LeftAlone::default();
+    let mut open: BTreeMap<Option<&TargetName>, LeftOpen> = BTreeMap::new();
     around.bench.ledger.read(|index| {
-        let mut out = LeftAlone::default();
         for row in rows {
-            let status = &around.snapshot.tasks[*row].status;
+            let task = &around.snapshot.tasks[*row];
             let takes = around.kinds[*row].takes_access();
-            let rejected = *status == TaskStatus::Rejected;
-            if status.is_finished() || !(rejected || takes) {
+            let rejected = task.status == TaskStatus::Rejected;
+            if task.status.is_finished() || !(rejected || takes) {
                 continue;
             }
             // what is under way is ours, whatever a policy wants of it meanwhile
@@ -27,7 +56,29 @@ pub fn count(around: &Surroundings<'_>, memory: &Memory, rows: &[usize]) -> Left
             }
             out.rejected += u64::from(rejected);
             out.taking += u64::from(takes);
+            let since = long(index, lineage, rejected, around.now).filter(|_| takes);
+            let Some(since) = since else { continue };
+            let left = open
+                .entry(task.target.as_ref())
+                .or_insert_with(|| LeftOpen {
+                    target: task.target.clone(),
+                    since,
+                    count: 0,
+                    tasks: Vec::new(),
+                });
+            left.since = left.since.min(since);
+            left.count += 1;
+            if left.tasks.len() < NAMED {
+                left.tasks.push(task.id.clone());
+            }
         }
-        out
-    })
+    });
+    (out, open.into_values().collect())
+}
+
+/// Since when it stands so, by our own clock, where that is long.
+fn long(index: &Index, lineage: LineageId, rejected: bool, now: Timestamp) -> Option<Timestamp> {
+    let most = if rejected { REJECTED_FOR } else { OPEN_FOR };
+    let since = index.tries(lineage, false)?.failed_since;
+    (now.duration_since(since) >= most).then_some(since)
 }

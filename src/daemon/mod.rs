@@ -24,6 +24,7 @@ mod feed;
 mod govern;
 mod hinted;
 mod horizon;
+mod inbox;
 mod instance;
 mod justify;
 mod left_alone;

@@ -1,7 +1,7 @@
 //! Tells what a person has said no to, while that no holds; it changes nothing, and says of no hold more than is on record.
 
 use super::core::Core;
-use super::views::NAMED;
+use super::inbox::NAMED;
 use crate::control::{RejectionView, Reply};
 use crate::governor::{Hold, HoldStatus};
 use crate::ledger::LedgerError;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::cache::Cache;
 use super::core::Core;
 use super::hinted::Hinted;
+use super::inbox::{NAMED, general};
 use super::login::with_file;
-use super::views::{NAMED, general};
 use crate::control::{
     InboxItem, LOGIN_HINT, ListView, LoginRow, LoginView, in_words, main_stopped,
 };
@@ -202,7 +202,7 @@ impl Core {
                 text,
             );
             item.count = count;
-            item.tasks = tasks.into_iter().take(super::views::NAMED).collect();
+            item.tasks = tasks.into_iter().take(super::inbox::NAMED).collect();
             item
         });
         stopped.chain(missing).collect()

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::left_alone::LeftOpen;
 use super::lists::Listed;
 use crate::absence::Roster;
 use crate::control::ListView;
@@ -42,6 +43,8 @@ pub struct Seen {
     pub kinds: BTreeMap<Kind, u64>,
     /// What no policy wants to act on and nobody was asked about.
     pub left_alone: LeftAlone,
+    /// Where access stays open for long of these.
+    pub left_open: Vec<LeftOpen>,
     /// People whom the absence file names: who of them owns a task or is the beneficiary of one, and who does not.
     pub absent: Option<Absent>,
 }

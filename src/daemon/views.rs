@@ -6,23 +6,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::core::Core;
-use super::failing::{POLICY_FAULT, fault_words};
 use super::recall::paused_by;
 use super::start::mode_parts;
-use crate::control::{
-    InboxItem, LoginView, NotesView, PauseView, ReleasedView, StatusView, TargetRow,
-};
-use crate::governor::{Hold, HoldStatus};
-use crate::ledger::{Index, LEFT_REWOUND, Outage};
+use crate::control::{LoginView, NotesView, PauseView, ReleasedView, StatusView, TargetRow};
+use crate::ledger::Index;
 use crate::model::decision::Mode;
-use crate::model::{ActionName, AttemptState, LineageId, RefusalReason, TargetName, TaskId};
+use crate::model::{ActionName, AttemptState, LineageId, RefusalReason, TargetName};
 
 /// Why no more is sent after a single cycle; nobody has to do anything about it.
-const ONCE_OPEN: &str = "attempts are open: the next start reads them before it sends";
-/// Tasks that an inbox item names at most.
-pub(super) const NAMED: usize = 100;
-/// New owners that a hold names at most.
-const WHOM: usize = 5;
+pub(super) const ONCE_OPEN: &str = "attempts are open: the next start reads them before it sends";
 
 impl Core {
     /// The modes beside the global one; of a target that nobody has seen it is said.
@@ -338,165 +330,6 @@ impl Core {
         let limit = self.settings.guard.age_limit;
         now.checked_sub(limit).unwrap_or(Timestamp::MIN)
     }
-
-    /// What waits for a person, grouped by why and target so that it can be read.
-    pub fn inbox(&self) -> Vec<InboxItem> {
-        let now = self.clock.now();
-        let told_by = now
-            .checked_sub(self.settings.delivery.verify_give_up)
-            .unwrap_or(Timestamp::MIN);
-        let mut out = Vec::new();
-        out.extend(self.main_login_item());
-        out.extend(self.login_items());
-        let rewound = self.ledger.read(|index| index.rewound().is_some());
-        if let (true, Some(why)) = (rewound, &self.world_mismatch) {
-            let since = self
-                .ledger
-                .read(|index| index.restored().map(|found| found.since));
-            let since = since.unwrap_or(self.started);
-            let mut item = general("rewound", since, "world_mismatch", why.to_string());
-            item.can_approve = self.rewind_stands().is_none();
-            if !item.can_approve {
-                item.text += &match self.once {
-                    true => format!(
-                        "; `approve rewound` is taken once a running daemon has read a whole list, {:#} or more after its start",
-                        self.settings.delivery.settle_after
-                    ),
-                    false => format!(
-                        "; `approve rewound` is taken once a whole list of {:.0} or later was read",
-                        self.rewind_from()
-                    ),
-                };
-            }
-            out.push(item);
-        }
-        out.extend(self.world_item());
-        out.extend(self.another_item(now));
-        out.extend(self.feed_item(now));
-        out.extend(self.stand_in_item(now));
-        if let Some(outage) = self.ledger.read(Index::outage) {
-            let why = if outage.missing {
-                RefusalReason::WritePathMissing
-            } else {
-                RefusalReason::ServerBackOff
-            };
-            let words = outage_words(&outage, &self.settings.server.api_path);
-            out.push(general("server", outage.since, why.as_str(), words));
-        }
-        let (_, why) = self.effective_mode();
-        let shown = out.iter().any(|item| item.id == "world");
-        for reason in why {
-            let said = (rewound || shown) && self.mismatch().as_deref() == Some(reason.as_str());
-            if !said && reason != ONCE_OPEN {
-                out.push(general("mode", self.started, "not_enforcing", reason));
-            }
-        }
-        for hold in self.governor.holds(now) {
-            if hold.status != HoldStatus::Open || hold.hash != *self.policies.hash() {
-                continue;
-            }
-            out.push(InboxItem {
-                id: hold.id.clone(),
-                since: hold.held_since.unwrap_or(hold.seen_at),
-                why: RefusalReason::CapHeld.as_str().to_owned(),
-                text: format!(
-                    "{} of {} tasks on {} is over the cap of {}; all are held{}",
-                    hold.action,
-                    hold.wanted,
-                    hold.target,
-                    hold.limit,
-                    whom(&hold)
-                ),
-                target: Some(hold.target),
-                action: Some(hold.action),
-                count: u64::from(hold.wanted),
-                tasks: hold.tasks.into_iter().take(NAMED).collect(),
-                can_approve: true,
-                can_reject: true,
-            });
-        }
-        let mut groups: BTreeMap<(String, Option<TargetName>), InboxItem> = BTreeMap::new();
-        let failing = self.failing();
-        for mut waiting in self.ledger.read(|index| index.inbox(told_by)) {
-            let fault = failing.get(&waiting.lineage);
-            let fault = fault.filter(|_| waiting.why == "asked");
-            if fault.is_some() {
-                waiting.why = POLICY_FAULT;
-            }
-            // holds are shown as a whole, above
-            if waiting.why == RefusalReason::CapHeld.as_str()
-                || waiting.why == RefusalReason::PolicyNotReleased.as_str()
-                || waiting.why == RefusalReason::NotProbed.as_str()
-            {
-                continue;
-            }
-            let backlog = is_backlog(waiting.why);
-            // one id is one item: what `approve` takes it by
-            let sort = if backlog { "baseline" } else { waiting.why };
-            let key = (sort.to_owned(), waiting.target.clone());
-            let item = groups.entry(key).or_insert_with(|| InboxItem {
-                id: match (&waiting.target, backlog) {
-                    (Some(target), true) => format!("baseline:{target}"),
-                    (Some(target), false) => format!("{}:{target}", waiting.why),
-                    (None, _) => waiting.why.to_owned(),
-                },
-                since: waiting.since,
-                why: waiting.why.to_owned(),
-                text: fault.map_or_else(|| self.explained(waiting.why), |of| fault_words(of)),
-                target: waiting.target.clone(),
-                action: None,
-                tasks: Vec::new(),
-                count: 0,
-                can_approve: (backlog && waiting.target.is_some()) || waiting.why == LEFT_REWOUND,
-                can_reject: false,
-            });
-            item.count += 1;
-            item.since = item.since.min(waiting.since);
-            if item.tasks.len() < NAMED {
-                item.tasks.push(waiting.task);
-            }
-        }
-        for item in groups.values_mut() {
-            // to look at one of them; what is ordered is ordered of each by itself
-            if let Some(task) = item.tasks.first() {
-                for look in ["provtaskd explain", "provtaskd outcomes show"] {
-                    let by_id = format!("{look} {task}`");
-                    item.text = item.text.replace(&format!("{look} TASK`"), &by_id);
-                }
-            }
-        }
-        let mut backlogs = self.ledger.read(backlogs);
-        for ((sort, target), item) in &mut groups {
-            if sort == "baseline"
-                && let Some(target) = target
-            {
-                count_backlog(
-                    item,
-                    backlogs.remove(target).unwrap_or_default(),
-                    |lineage| self.ledger.read(|index| index.current_task(lineage)),
-                );
-            }
-        }
-        out.extend(groups.into_values());
-        out
-    }
-}
-
-/// What is said of a server that answers no request to write.
-fn outage_words(outage: &Outage, path: &str) -> String {
-    let Outage {
-        since,
-        requests,
-        missing,
-    } = outage;
-    if *missing {
-        return format!(
-            "{requests} requests to write in a row were answered 404 since {since:.0}, whatever they named, while reads work: there is no PUT {path}/provtasks; check server.api_path (context root, version of the API) and what stands before the server; one task at a time is tried"
-        );
-    }
-    format!(
-        "{requests} requests to write in a row failed as a whole since {since:.0}, with different tasks: it is the server, no task is blamed; one at a time is tried until one is answered"
-    )
 }
 
 /// By target, all that `approve baseline:TARGET` releases.
@@ -525,63 +358,6 @@ pub(super) fn born(index: &Index, lineage: LineageId, young: Timestamp) -> Optio
     (refused != Some(RefusalReason::TooOld) || born < young).then_some(born)
 }
 
-/// To whom what is held would go, or which answer it would give.
-fn whom(hold: &Hold) -> String {
-    let mut most: Vec<(&String, &u32)> = hold.whom.iter().collect();
-    most.sort_by_key(|(_, many)| std::cmp::Reverse(**many));
-    let named: Vec<String> = most
-        .iter()
-        .take(WHOM)
-        .map(|(whom, many)| format!("{many} {whom}"))
-        .collect();
-    let more = most.len().saturating_sub(WHOM);
-    match (named.is_empty(), more) {
-        (true, _) => String::new(),
-        (false, 0) => format!(": {}", named.join(", ")),
-        (false, more) => format!(": {}, and the rest to {more} others", named.join(", ")),
-    }
-}
-
-/// An item of an old backlog counts what `approve` releases, and says with how many the policies want something done.
-fn count_backlog(
-    item: &mut InboxItem,
-    all: BTreeSet<LineageId>,
-    task: impl Fn(LineageId) -> Option<TaskId>,
-) {
-    let wanted = item.count;
-    item.count = u64::try_from(all.len()).unwrap_or(u64::MAX).max(wanted);
-    let others = item.count - wanted;
-    if others > 0 {
-        item.text = format!(
-            "{} The policies want something done with {wanted} of these {} tasks (guards, mode and caps decide after the release); {others} would be left as they are, and are released with them.",
-            item.text, item.count
-        );
-    }
-    for id in all.into_iter().filter_map(task) {
-        if item.tasks.len() >= NAMED {
-            break;
-        }
-        if !item.tasks.contains(&id) {
-            item.tasks.push(id);
-        }
-    }
-}
-
 pub(super) fn is_backlog(why: &str) -> bool {
     why == RefusalReason::Baseline.as_str() || why == RefusalReason::TooOld.as_str()
-}
-
-pub(super) fn general(id: &str, since: Timestamp, why: &str, text: String) -> InboxItem {
-    InboxItem {
-        id: id.to_owned(),
-        since,
-        why: why.to_owned(),
-        text,
-        target: None,
-        action: None,
-        tasks: Vec::new(),
-        count: 1,
-        can_approve: false,
-        can_reject: false,
-    }
 }

@@ -8,6 +8,7 @@ mod compact;
 mod ends;
 mod getters;
 mod handed;
+mod held;
 mod justified;
 mod late;
 mod learned;

@@ -198,3 +198,119 @@ created = "-2h"
     assert!(gone);
     assert!(said.contains("no list has shown it lately"), "{said}");
 }
+
+/// What waits behind an open breaker, or behind a pause without an end, is nobody's to move but a person's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_has_waited_for_a_day_behind_a_breaker_or_a_pause_is_told() {
+    let world = r#"
+name = "held"
+seed = 8
+[[target]]
+name = "AD"
+window = [{ from = "-60h", to = "900h", state = "down" }]
+[[target]]
+name = "SAP"
+window = [{ from = "-60h", to = "10m", state = "down" }]
+[[target]]
+name = "MAIL"
+window = [{ from = "-60h", to = "10m", state = "down" }]
+[[population]]
+target = "AD"
+accounts = 30
+task = [{ task = "Telephone Updated", failure = "network" }]
+[[population]]
+target = "SAP"
+accounts = 6
+task = [{ task = "Telephone Updated", failure = "network" }]
+[[population]]
+target = "MAIL"
+accounts = 4
+task = [{ task = "Telephone Updated", failure = "network" }]
+"#;
+    let mut drill = Setup::of(world).enforcing().await;
+    drill.done(&["pause", "--target", "SAP", "--why", "the drill"]);
+    let two_days = [
+        "pause",
+        "--target",
+        "MAIL",
+        "--for",
+        "48h",
+        "--why",
+        "the drill",
+    ];
+    drill.done(&two_days);
+    drill.run_for("20h").await;
+    let early = waiting(&drill);
+    drill.run_for("12h").await;
+    let (late, inbox) = (waiting(&drill), drill.inbox());
+    drill.judged_elsewhere();
+    for why in ["breaker_open", "paused"] {
+        assert!(!early.contains_key(why), "{early:?}");
+    }
+    let held = late.get("breaker_open").map(|(count, _)| *count);
+    assert!(held > Some(10), "{late:?}");
+    // of the pause that ends by itself somebody has said when
+    let item = inbox.iter().find(|item| item["why"] == "paused");
+    let item = item.unwrap_or_else(|| panic!("{inbox:#?}"));
+    assert_eq!(
+        (&item["target"], &item["count"]),
+        (&json!("SAP"), &json!(6))
+    );
+    let said = item["text"].as_str().unwrap_or_default();
+    assert!(said.starts_with("For a day or longer: "), "{said}");
+}
+
+/// What takes access, and no policy moves, is told after a day where it has failed, and after a week where it is somebody's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn access_that_stays_open_is_told() {
+    let world = r#"
+name = "open"
+seed = 9
+[[target]]
+name = "AD"
+[[user]]
+login = "GONE"
+status = "Disabled"
+[[user]]
+login = "LEFT"
+status = "Disabled"
+[[task]]
+id = 601
+target = "AD"
+user = "GONE"
+task = "Disable User"
+status = "P"
+manual = true
+created = "-30h"
+[[task]]
+id = 602
+target = "AD"
+user = "LEFT"
+task = "Disable User"
+failure = "internal"
+reason = "zork blubb 77"
+created = "-30h"
+"#;
+    let mut drill = Setup::of(world)
+        .config("[policy]\ndir = \"policies\"")
+        .file(
+            "policies/10-leave.rhai",
+            "fn decide(task, facts) { leave(\"not ours\") }".to_owned(),
+        )
+        .enforcing()
+        .await;
+    drill.run_for("20h").await;
+    let told = |drill: &Drill| {
+        let inbox = drill.inbox();
+        let open = inbox.iter().find(|item| item["why"] == "left_open");
+        open.map(|item| item["tasks"].clone())
+    };
+    assert_eq!(told(&drill), None);
+    drill.run_for("6h").await;
+    assert_eq!(told(&drill), Some(json!(["602"])));
+    drill.run_for("144h").await;
+    assert_eq!(told(&drill), Some(json!(["601", "602"])));
+    let report = drill.done(&["report", "daily"]);
+    assert!(report.contains("left_open"), "{report}");
+    drill.judged_elsewhere();
+}

@@ -1,0 +1,297 @@
+//! What waits for a person, in items that can be read; it decides nothing and takes no orders.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::core::Core;
+use super::failing::{POLICY_FAULT, fault_words};
+use super::left_alone::LeftOpen;
+use super::views::{ONCE_OPEN, backlogs, is_backlog};
+use crate::control::InboxItem;
+use crate::governor::{Hold, HoldStatus, Pause};
+use crate::ledger::index::InboxItem as Waiting;
+use crate::ledger::{Index, LEFT_REWOUND, Outage};
+use crate::model::{LineageId, RefusalReason, Scope, TargetName, TaskId};
+
+/// Tasks that an inbox item names at most.
+pub(super) const NAMED: usize = 100;
+/// New owners that a hold names at most.
+const WHOM: usize = 5;
+/// So long work may wait behind an open breaker or a pause before a person is told.
+const HELD_FOR: SignedDuration = SignedDuration::from_hours(24);
+
+impl Core {
+    /// What waits for a person, grouped by why and target so that it can be read.
+    pub fn inbox(&self) -> Vec<InboxItem> {
+        let now = self.clock.now();
+        let told_by = now
+            .checked_sub(self.settings.delivery.verify_give_up)
+            .unwrap_or(Timestamp::MIN);
+        let mut out = Vec::new();
+        out.extend(self.main_login_item());
+        out.extend(self.login_items());
+        let rewound = self.ledger.read(|index| index.rewound().is_some());
+        if let (true, Some(why)) = (rewound, &self.world_mismatch) {
+            let since = self
+                .ledger
+                .read(|index| index.restored().map(|found| found.since));
+            let since = since.unwrap_or(self.started);
+            let mut item = general("rewound", since, "world_mismatch", why.to_string());
+            item.can_approve = self.rewind_stands().is_none();
+            if !item.can_approve {
+                item.text += &match self.once {
+                    true => format!(
+                        "; `approve rewound` is taken once a running daemon has read a whole list, {:#} or more after its start",
+                        self.settings.delivery.settle_after
+                    ),
+                    false => format!(
+                        "; `approve rewound` is taken once a whole list of {:.0} or later was read",
+                        self.rewind_from()
+                    ),
+                };
+            }
+            out.push(item);
+        }
+        out.extend(self.world_item());
+        out.extend(self.another_item(now));
+        out.extend(self.feed_item(now));
+        out.extend(self.stand_in_item(now));
+        if let Some(outage) = self.ledger.read(Index::outage) {
+            let why = if outage.missing {
+                RefusalReason::WritePathMissing
+            } else {
+                RefusalReason::ServerBackOff
+            };
+            let words = outage_words(&outage, &self.settings.server.api_path);
+            out.push(general("server", outage.since, why.as_str(), words));
+        }
+        let (_, why) = self.effective_mode();
+        let shown = out.iter().any(|item| item.id == "world");
+        for reason in why {
+            let said = (rewound || shown) && self.mismatch().as_deref() == Some(reason.as_str());
+            if !said && reason != ONCE_OPEN {
+                out.push(general("mode", self.started, "not_enforcing", reason));
+            }
+        }
+        for hold in self.governor.holds(now) {
+            if hold.status != HoldStatus::Open || hold.hash != *self.policies.hash() {
+                continue;
+            }
+            out.push(InboxItem {
+                id: hold.id.clone(),
+                since: hold.held_since.unwrap_or(hold.seen_at),
+                why: RefusalReason::CapHeld.as_str().to_owned(),
+                text: format!(
+                    "{} of {} tasks on {} is over the cap of {}; all are held{}",
+                    hold.action,
+                    hold.wanted,
+                    hold.target,
+                    hold.limit,
+                    whom(&hold)
+                ),
+                target: Some(hold.target),
+                action: Some(hold.action),
+                count: u64::from(hold.wanted),
+                tasks: hold.tasks.into_iter().take(NAMED).collect(),
+                can_approve: true,
+                can_reject: true,
+            });
+        }
+        let mut groups: BTreeMap<(String, Option<TargetName>), InboxItem> = BTreeMap::new();
+        let failing = self.failing();
+        out.extend(self.last.seen.left_open.iter().map(left_open_item));
+        let waiting = self.ledger.read(|index| index.inbox(told_by));
+        for mut waiting in waiting.into_iter().chain(self.held_for_long(now)) {
+            let fault = failing.get(&waiting.lineage);
+            let fault = fault.filter(|_| waiting.why == "asked");
+            if fault.is_some() {
+                waiting.why = POLICY_FAULT;
+            }
+            // holds are shown as a whole, above
+            if waiting.why == RefusalReason::CapHeld.as_str()
+                || waiting.why == RefusalReason::PolicyNotReleased.as_str()
+                || waiting.why == RefusalReason::NotProbed.as_str()
+            {
+                continue;
+            }
+            let backlog = is_backlog(waiting.why);
+            // one id is one item: what `approve` takes it by
+            let sort = if backlog { "baseline" } else { waiting.why };
+            let key = (sort.to_owned(), waiting.target.clone());
+            let item = groups.entry(key).or_insert_with(|| InboxItem {
+                id: match (&waiting.target, backlog) {
+                    (Some(target), true) => format!("baseline:{target}"),
+                    (Some(target), false) => format!("{}:{target}", waiting.why),
+                    (None, _) => waiting.why.to_owned(),
+                },
+                since: waiting.since,
+                why: waiting.why.to_owned(),
+                text: match fault {
+                    Some(of) => fault_words(of),
+                    None if is_held(waiting.why) => {
+                        format!("For a day or longer: {}", self.explained(waiting.why))
+                    }
+                    None => self.explained(waiting.why),
+                },
+                target: waiting.target.clone(),
+                action: None,
+                tasks: Vec::new(),
+                count: 0,
+                can_approve: (backlog && waiting.target.is_some()) || waiting.why == LEFT_REWOUND,
+                can_reject: false,
+            });
+            item.count += 1;
+            item.since = item.since.min(waiting.since);
+            if item.tasks.len() < NAMED {
+                item.tasks.push(waiting.task);
+            }
+        }
+        for item in groups.values_mut() {
+            item.text = named(&item.text, item.tasks.first());
+        }
+        let mut backlogs = self.ledger.read(backlogs);
+        for ((sort, target), item) in &mut groups {
+            if sort == "baseline"
+                && let Some(target) = target
+            {
+                count_backlog(
+                    item,
+                    backlogs.remove(target).unwrap_or_default(),
+                    |lineage| self.ledger.read(|index| index.current_task(lineage)),
+                );
+            }
+        }
+        out.extend(groups.into_values());
+        out
+    }
+
+    /// What has waited for a day behind an open breaker, or a pause that nothing but a person ends.
+    fn held_for_long(&self, now: Timestamp) -> Vec<Waiting> {
+        let Ok(by) = now.checked_sub(HELD_FOR) else {
+            return Vec::new();
+        };
+        let mut reasons = vec![RefusalReason::BreakerOpen];
+        // what another client has brought about is an item of its own
+        if self.another_item(now).is_none() {
+            reasons.push(RefusalReason::Paused);
+        }
+        let pauses = self.governor.pauses(now);
+        let ends = |pause: &Pause| pause.until.is_some();
+        let of_target = |pause: &Pause, target: Option<&TargetName>| match &pause.scope {
+            Scope::Target(paused) => target.is_some_and(|target| paused.is_like(target)),
+            _ => true,
+        };
+        let mut held = self.ledger.read(|index| index.held_for_long(&reasons, by));
+        held.retain(|of| {
+            let mut over = pauses.iter().filter(|pause| !ends(pause));
+            let for_ever = over.any(|pause| of_target(pause, of.target.as_ref()));
+            of.why != RefusalReason::Paused.as_str() || for_ever
+        });
+        held
+    }
+}
+
+fn is_held(why: &str) -> bool {
+    [RefusalReason::BreakerOpen, RefusalReason::Paused]
+        .iter()
+        .any(|reason| reason.as_str() == why)
+}
+
+/// Access that stays open, and nobody moves.
+fn left_open_item(left: &LeftOpen) -> InboxItem {
+    let on = left.target.as_ref();
+    let text = "Revokes and disables that no policy wants to act on and nobody was asked about, rejected for a day or open for a week: the access stays until somebody does it. `provtaskd explain TASK` says why it is left alone: have its owner do it in OIG, name its definition or the class of its reason (`policy.kinds`, reasons.toml), or write a policy for it.";
+    InboxItem {
+        id: on.map_or("left_open".to_owned(), |on| format!("left_open:{on}")),
+        target: left.target.clone(),
+        tasks: left.tasks.clone(),
+        count: left.count,
+        ..general("", left.since, "left_open", named(text, left.tasks.first()))
+    }
+}
+
+/// With the first task by its id, to look at one of them; what is ordered is ordered of each by itself.
+fn named(text: &str, first: Option<&TaskId>) -> String {
+    let mut text = text.to_owned();
+    if let Some(task) = first {
+        for look in ["provtaskd explain", "provtaskd outcomes show"] {
+            text = text.replace(&format!("{look} TASK`"), &format!("{look} {task}`"));
+        }
+    }
+    text
+}
+
+/// What is said of a server that answers no request to write.
+fn outage_words(outage: &Outage, path: &str) -> String {
+    let Outage {
+        since,
+        requests,
+        missing,
+    } = outage;
+    if *missing {
+        return format!(
+            "{requests} requests to write in a row were answered 404 since {since:.0}, whatever they named, while reads work: there is no PUT {path}/provtasks; check server.api_path (context root, version of the API) and what stands before the server; one task at a time is tried"
+        );
+    }
+    format!(
+        "{requests} requests to write in a row failed as a whole since {since:.0}, with different tasks: it is the server, no task is blamed; one at a time is tried until one is answered"
+    )
+}
+
+/// To whom what is held would go, or which answer it would give.
+fn whom(hold: &Hold) -> String {
+    let mut most: Vec<(&String, &u32)> = hold.whom.iter().collect();
+    most.sort_by_key(|(_, many)| std::cmp::Reverse(**many));
+    let named: Vec<String> = most
+        .iter()
+        .take(WHOM)
+        .map(|(whom, many)| format!("{many} {whom}"))
+        .collect();
+    let more = most.len().saturating_sub(WHOM);
+    match (named.is_empty(), more) {
+        (true, _) => String::new(),
+        (false, 0) => format!(": {}", named.join(", ")),
+        (false, more) => format!(": {}, and the rest to {more} others", named.join(", ")),
+    }
+}
+
+/// An item of an old backlog counts what `approve` releases, and says with how many the policies want something done.
+fn count_backlog(
+    item: &mut InboxItem,
+    all: BTreeSet<LineageId>,
+    task: impl Fn(LineageId) -> Option<TaskId>,
+) {
+    let wanted = item.count;
+    item.count = u64::try_from(all.len()).unwrap_or(u64::MAX).max(wanted);
+    let others = item.count - wanted;
+    if others > 0 {
+        item.text = format!(
+            "{} The policies want something done with {wanted} of these {} tasks (guards, mode and caps decide after the release); {others} would be left as they are, and are released with them.",
+            item.text, item.count
+        );
+    }
+    for id in all.into_iter().filter_map(task) {
+        if item.tasks.len() >= NAMED {
+            break;
+        }
+        if !item.tasks.contains(&id) {
+            item.tasks.push(id);
+        }
+    }
+}
+
+pub(super) fn general(id: &str, since: Timestamp, why: &str, text: String) -> InboxItem {
+    InboxItem {
+        id: id.to_owned(),
+        since,
+        why: why.to_owned(),
+        text,
+        target: None,
+        action: None,
+        tasks: Vec::new(),
+        count: 1,
+        can_approve: false,
+        can_reject: false,
+    }
+}
