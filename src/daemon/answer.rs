@@ -80,7 +80,7 @@ impl Core {
             Request::Status => Reply::Status(Box::new(self.status())),
             Request::Inbox => Reply::Inbox(InboxView {
                 logins: self.login_names(),
-                items: self.inbox(),
+                items: self.inbox_in_words(),
                 undecided: self.first_cycle_words(),
                 no_store: self.no_store_words(),
                 rejected: self.rejections_standing(),

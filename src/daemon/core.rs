@@ -386,6 +386,7 @@ impl Core {
             only: None,
             pauses: self.governor.pauses(self.clock.now()).into(),
             blocked: Arc::new(self.blocked(self.clock.now())),
+            probing: Arc::new(self.probing(self.clock.now())),
             no_backlog: !self.has_baseline(),
             intake: self.intake.clone(),
             hints_beside: !self.once,

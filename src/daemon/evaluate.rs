@@ -83,6 +83,8 @@ pub struct Bench {
     pub pauses: Arc<[Pause]>,
     /// Targets to which nothing may be sent now, and why: no readings are spent on them.
     pub blocked: Arc<BTreeMap<TargetName, Refusal>>,
+    /// Targets to which a single task may go next: few readings are spent on the others.
+    pub probing: Arc<BTreeSet<TargetName>>,
     /// Enforce is on, and what was there at first is not on record as such: nothing is sent before it is.
     pub no_backlog: bool,
     /// Hints that tasks should be read, where any are taken.

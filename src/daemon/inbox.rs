@@ -11,19 +11,89 @@ use super::views::{ONCE_OPEN, backlogs, is_backlog};
 use crate::control::InboxItem;
 use crate::governor::{Hold, HoldStatus, Pause};
 use crate::ledger::index::InboxItem as Waiting;
+use crate::ledger::record::EventBody;
 use crate::ledger::{Index, LEFT_REWOUND, Outage};
-use crate::model::{LineageId, RefusalReason, Scope, TargetName, TaskId};
+use crate::model::{LineageId, RefusalReason, Scope, TargetName, TaskId, Verdict};
 
 /// Tasks that an inbox item names at most.
 pub(super) const NAMED: usize = 100;
 /// New owners that a hold names at most.
 const WHOM: usize = 5;
+/// Why what a policy asks about is in the inbox.
+const ASKED: &str = "asked";
+/// Records that are read for the words of one item, and different words that it shows.
+const LOOKED_AT: usize = 100;
+const WORDS: usize = 3;
+/// Pieces of work with the records of their last decisions.
+type Records = Vec<(LineageId, u64)>;
 /// So long work may wait behind an open breaker or a pause before a person is told.
 const HELD_FOR: SignedDuration = SignedDuration::from_hours(24);
 
 impl Core {
     /// What waits for a person, grouped by why and target so that it can be read.
     pub fn inbox(&self) -> Vec<InboxItem> {
+        self.grouped().0
+    }
+
+    /// The same with what policies ask, in their own words, which are read from the journal.
+    pub fn inbox_in_words(&self) -> Vec<InboxItem> {
+        let (mut items, asked) = self.grouped();
+        for item in items.iter_mut().filter(|item| item.why == ASKED) {
+            let records = asked.get(&item.target).map_or(&[][..], Vec::as_slice);
+            if let Some(words) = self.asked(records) {
+                item.text = named(&words, item.tasks.first());
+            }
+        }
+        items
+    }
+
+    /// What policies ask of these, and of how many; `None` where no record tells.
+    fn asked(&self, records: &[(LineageId, u64)]) -> Option<String> {
+        let mut said: BTreeMap<String, usize> = BTreeMap::new();
+        let looked = records.iter().take(LOOKED_AT);
+        for (lineage, seq) in looked {
+            let event = self.ledger.event(*seq).ok().flatten();
+            let Some(EventBody::Decided { items }) = event.map(|event| event.body) else {
+                continue;
+            };
+            let Some(decided) = items.into_iter().find(|item| item.lineage == *lineage) else {
+                continue;
+            };
+            let words = match (&decided.fault, &decided.verdict) {
+                (Some(fault), _) => format!("a policy has failed: {fault}"),
+                (None, Some(Verdict::Ask { reason, .. })) => reason.to_string(),
+                _ => continue,
+            };
+            *said.entry(words).or_default() += 1;
+        }
+        let told: usize = said.values().sum();
+        let mut said: Vec<(String, usize)> = said.into_iter().collect();
+        said.sort_by_key(|(_, many)| std::cmp::Reverse(*many));
+        let more = said.len().saturating_sub(WORDS);
+        let mut words: Vec<String> = said
+            .into_iter()
+            .take(WORDS)
+            .map(|(words, many)| match many == records.len() {
+                true => words,
+                false => format!("{many} of {told}: {words}"),
+            })
+            .collect();
+        let last = words.last_mut()?;
+        if more > 0 {
+            last.push_str(&format!("; and {more} others"));
+        }
+        let part = match told == records.len() {
+            true => String::new(),
+            false => format!(" (the first {told})"),
+        };
+        Some(format!(
+            "A policy asks a person{part}: {}. `provtaskd explain TASK` shows what it rests on.",
+            words.join("; ")
+        ))
+    }
+
+    /// With the records of what policies have asked, by target.
+    fn grouped(&self) -> (Vec<InboxItem>, BTreeMap<Option<TargetName>, Records>) {
         let now = self.clock.now();
         let told_by = now
             .checked_sub(self.settings.delivery.verify_give_up)
@@ -98,13 +168,14 @@ impl Core {
                 can_reject: true,
             });
         }
+        let mut asked: BTreeMap<Option<TargetName>, Records> = BTreeMap::new();
         let mut groups: BTreeMap<(String, Option<TargetName>), InboxItem> = BTreeMap::new();
         let failing = self.failing();
         out.extend(self.last.seen.left_open.iter().map(left_open_item));
         let waiting = self.ledger.read(|index| index.inbox(told_by));
         for mut waiting in waiting.into_iter().chain(self.held_for_long(now)) {
             let fault = failing.get(&waiting.lineage);
-            let fault = fault.filter(|_| waiting.why == "asked");
+            let fault = fault.filter(|_| waiting.why == ASKED);
             if fault.is_some() {
                 waiting.why = POLICY_FAULT;
             }
@@ -141,6 +212,10 @@ impl Core {
                 can_approve: (backlog && waiting.target.is_some()) || waiting.why == LEFT_REWOUND,
                 can_reject: false,
             });
+            if let (ASKED, Some(seq)) = (waiting.why, waiting.seq) {
+                let of = asked.entry(waiting.target.clone()).or_default();
+                of.push((waiting.lineage, seq));
+            }
             item.count += 1;
             item.since = item.since.min(waiting.since);
             if item.tasks.len() < NAMED {
@@ -163,7 +238,7 @@ impl Core {
             }
         }
         out.extend(groups.into_values());
-        out
+        (out, asked)
     }
 
     /// What has waited for a day behind an open breaker, or a pause that nothing but a person ends.
@@ -171,8 +246,11 @@ impl Core {
         let Ok(by) = now.checked_sub(HELD_FOR) else {
             return Vec::new();
         };
-        let mut reasons = vec![RefusalReason::BreakerOpen];
-        // what another client has brought about is an item of its own
+        // what the server, or another client, has brought about is an item of its own
+        let mut reasons = Vec::new();
+        if self.ledger.read(Index::outage).is_none() {
+            reasons.push(RefusalReason::BreakerOpen);
+        }
         if self.another_item(now).is_none() {
             reasons.push(RefusalReason::Paused);
         }

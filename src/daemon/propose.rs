@@ -29,6 +29,9 @@ use crate::model::{
     RefusalReason, Road, RoleKey, Scope, TargetName, Verdict,
 };
 
+/// So many retries are read for where a single one may go next: some may be refused by what is read.
+const FOR_A_PROBE: u32 = 10;
+
 /// An act that is wanted for a row.
 struct Wish {
     row: usize,
@@ -81,8 +84,17 @@ pub async fn propose(
     let standing = standing(around, memory, &wishes);
     look_back(around, memory);
     let mut handed: HashMap<Login, u32> = HashMap::new();
-    let mut read_on: BTreeMap<TargetName, u32> = BTreeMap::new();
+    let mut read_on: BTreeMap<(TargetName, bool), u32> = BTreeMap::new();
     let cap = around.bench.settings.governor.cap_retries;
+    // whether there is room for the readings of one wish more
+    let mut has_room = |wish: &Wish| {
+        let probes = is_for_a_probe(around, wish);
+        let most = if probes { cap.min(FOR_A_PROBE) } else { cap };
+        let used = read_on.entry((target_of(wish), probes)).or_default();
+        let room = *used < most;
+        *used += u32::from(room);
+        room
+    };
 
     let (mut late, mut again) = (Vec::new(), Vec::new());
     out.proposals.reserve_exact(wishes.len());
@@ -114,9 +126,7 @@ pub async fn propose(
                 again.push((wish, behind, refusal));
                 return;
             }
-            let used = read_on.entry(target_of(&wish)).or_default();
-            if *used < cap {
-                *used += 1;
+            if has_room(&wish) {
                 late.push((wish, behind));
                 return;
             }
@@ -126,6 +136,12 @@ pub async fn propose(
             Ok(passed) => {
                 hand(&wish, &mut handed);
                 proposals.push(passed_on(wish, behind, passed));
+            }
+            Err(_) if to_read && is_for_a_probe(around, &wish) => {
+                let scope = Scope::Target(target_of(&wish));
+                let refusal =
+                    Refusal::new(RefusalReason::BreakerOpen, scope).with("breaker", "probing");
+                proposals.push(refused(wish, behind, vec![refusal]));
             }
             Err(_) if to_read => {
                 let refusal = Refusal::new(
@@ -144,9 +160,7 @@ pub async fn propose(
     // who was looked at longest ago comes first, so that each has its turn
     again.sort_by_key(|(wish, ..)| memory.looked.get(&wish.decision.lineage).copied());
     for (wish, behind, refusal) in again {
-        let used = read_on.entry(target_of(&wish)).or_default();
-        if *used < cap {
-            *used += 1;
+        if has_room(&wish) {
             memory.looked.insert(wish.decision.lineage, memory.cycle);
             late.push((wish, behind));
         } else {
@@ -192,6 +206,12 @@ pub async fn propose(
         }
     }
     Ok(())
+}
+
+/// True for a retry on a target to which a single one may go next, to see whether it works again.
+fn is_for_a_probe(around: &Surroundings<'_>, wish: &Wish) -> bool {
+    let target = wish.decision.target.as_ref();
+    *wish.action == Action::Retry && target.is_some_and(|of| around.bench.probing.contains(of))
 }
 
 /// The target by which readings are counted.

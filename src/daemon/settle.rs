@@ -1,6 +1,6 @@
 //! Takes in what cycles and readings bring back: governs, queues, records decisions and outcomes; it sends nothing itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -208,6 +208,13 @@ impl Core {
                 Some((view.target, refusal))
             })
             .collect()
+    }
+
+    /// The targets to which a single task may go next, to see whether they work again.
+    pub fn probing(&self, now: Timestamp) -> BTreeSet<TargetName> {
+        let views = self.governor.describe(now).into_iter();
+        let probing = views.filter(|view| view.breaker == "probing");
+        probing.map(|view| view.target).collect()
     }
 
     /// True where acts would really be sent: only then the first-day baseline is taken.

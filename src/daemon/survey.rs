@@ -191,6 +191,7 @@ fn bench(
         only: None,
         pauses: Arc::default(),
         blocked: Arc::new(BTreeMap::new()),
+        probing: Arc::default(),
         no_backlog: false,
         intake: None,
         hints_beside: false,

@@ -1,8 +1,10 @@
 //! Drills of healing, whole processes: outages, manual tasks, successors, siblings, others who act beside us; judged by the simulator's truth alone.
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 use crate::drill::{Drill, Setup};
+use crate::drill_oracle::Evidence;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_can_heal_heals_and_nothing_is_done_twice() {
@@ -255,4 +257,40 @@ task = [{ task = "Telephone Updated", failure = "lock", heals_after = 1 }]
     drill.run_for("24h").await;
     assert_eq!(drill.count("healed"), 3);
     drill.judge().await;
+}
+
+/// While a breaker lets a single task go to see whether the target works again, no more is read than that needs: the
+/// server is what is scarce.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_probe_costs_few_readings() {
+    let world = r#"
+name = "probes"
+seed = 12
+[[target]]
+name = "AD"
+window = [{ from = "-8h", to = "14h", state = "down" }]
+[[population]]
+target = "AD"
+accounts = 80
+task = [{ task = "Add User to Group", failure = "network", age = "4h" }]
+"#;
+    let mut drill = Setup::of(world).enforcing().await;
+    drill.run_for("2h").await;
+    let count = |evidence: &Evidence| {
+        let of_account = |row: &&Value| {
+            let path = row["path"].as_str().unwrap_or_default();
+            path.contains("/provprocesses/") || path.contains("/users/")
+        };
+        let reads = evidence.requests().filter(of_account).count();
+        (reads, evidence.sent("retry").count())
+    };
+    let before = count(&drill.safe_so_far().await);
+    drill.run_for("10h").await;
+    let after = count(&drill.safe_so_far().await);
+    let (reads, probes) = (after.0 - before.0, after.1 - before.1);
+    assert!((2..=12).contains(&probes), "{probes}");
+    assert!(reads <= 30 * probes, "{reads} readings for {probes} probes");
+    drill.run_for("12h").await;
+    let evidence = drill.judge().await;
+    assert_eq!(evidence.count("healed"), 80);
 }

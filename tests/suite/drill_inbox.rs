@@ -314,3 +314,58 @@ created = "-30h"
     assert!(report.contains("left_open"), "{report}");
     drill.judged_elsewhere();
 }
+
+/// What a policy asks stands in the inbox in its own words, whether a daemon runs or not; so does what it has failed with.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_inbox_tells_what_policies_ask() {
+    let world = r#"
+name = "words"
+seed = 10
+[[target]]
+name = "AD"
+[[population]]
+target = "AD"
+accounts = 3
+task = [{ task = "Telephone Updated", failure = "network" }]
+[[population]]
+target = "AD"
+prefix = "NEW"
+accounts = 1
+task = [{ task = "Title Updated", failure = "network" }]
+[[population]]
+target = "AD"
+prefix = "BAD"
+accounts = 2
+task = [{ task = "Department Updated", failure = "network" }]
+"#;
+    let policy = "fn decide(task, facts) {\n\
+         if task.name == \"Telephone Updated\" { return ask(\"is it wanted still?\"); }\n\
+         if task.name == \"Title Updated\" { return ask(\"who is this?\"); }\n\
+         task.there_is_no_such_thing\n}\n";
+    let mut drill = Setup::of(world)
+        .config("[policy]\ndir = \"policies\"")
+        .file("policies/10-ask.rhai", policy.to_owned())
+        .enforcing()
+        .await;
+    drill.run_for("1h").await;
+    let text = |inbox: &[Value], why: &str| {
+        let item = inbox.iter().find(|item| item["why"] == why);
+        let text = item.and_then(|item| item["text"].as_str());
+        text.unwrap_or_else(|| panic!("{why}: {inbox:#?}"))
+            .to_owned()
+    };
+    let inbox = drill.inbox();
+    let asked = text(&inbox, "asked");
+    let words = "3 of 4: is it wanted still?; 1 of 4: who is this?. `provtaskd explain ";
+    assert!(asked.contains(words), "{asked}");
+    assert!(text(&inbox, "policy_fault").contains("there_is_no_such_thing"));
+    drill.kill9().await;
+    // without a daemon it is told from the store
+    let asked = text(&drill.inbox(), "asked");
+    drill.judged_elsewhere();
+    assert!(
+        asked.contains("3 of 6: is it wanted still?; 2 of 6: a policy has failed: "),
+        "{asked}"
+    );
+    assert!(asked.contains("there_is_no_such_thing"), "{asked}");
+}

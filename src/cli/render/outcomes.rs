@@ -206,7 +206,7 @@ pub fn story(story: &Story, width: Width) -> String {
     );
     if let Some(item) = &story.decision {
         out.push_str("\nlast decision:\n");
-        decision(&mut out, item, width);
+        decision(&mut out, item, false, width);
     }
     attempts(&mut out, &story.attempts, width);
     if !story.events.is_empty() {

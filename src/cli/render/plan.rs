@@ -157,8 +157,8 @@ fn item_pairs(item: &PlanItem) -> Vec<(&'static str, String)> {
     rows
 }
 
-/// A decision with what it rests on and what holds it back.
-pub fn decision(out: &mut String, item: &PlanItem, width: Width) {
+/// A decision with what it rests on and what holds it back, or did so when it was recorded.
+pub fn decision(out: &mut String, item: &PlanItem, live: bool, width: Width) {
     pairs(out, width, &item_pairs(item));
     if !item.read.is_empty() {
         out.push_str("\nthe rule read:\n");
@@ -169,7 +169,8 @@ pub fn decision(out: &mut String, item: &PlanItem, width: Width) {
     if item.refusals.is_empty() {
         return;
     }
-    out.push_str("\nnot done now, because:\n");
+    let when = if live { "now" } else { "then" };
+    let _ = writeln!(out, "\nnot done {when}, because:");
     for refusal in &item.refusals {
         let person = if refusal.needs_person {
             " (a person must act)"
@@ -250,7 +251,7 @@ pub fn explain(view: &ExplainView, width: Width) -> String {
         paragraph(&mut out, width, "now: ", 5, standing);
         out.push('\n');
     }
-    decision(&mut out, &view.item, width);
+    decision(&mut out, &view.item, view.live, width);
     for (title, list) in [("the task says", &view.fields), ("facts", &view.facts)] {
         if list.is_empty() {
             continue;
