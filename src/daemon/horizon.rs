@@ -62,9 +62,10 @@ fn shows_from(tasks: &[Task], than: Option<Timestamp>, known: &Known<'_>) -> Opt
         }
         // one that a list has shown open has ended since, and by when is known of what we have done
         if (known.was_open)(&task.id) {
-            if let Some(by) = (known.done_by)(&task.id) {
-                ended.add(by);
-            }
+            // what began to run after that has been run again, by somebody else
+            let begun = task.created.max(task.started);
+            let by = (known.done_by)(&task.id).filter(|by| begun.is_none_or(|begun| begun <= *by));
+            by.into_iter().for_each(|by| ended.add(by));
         } else if let Some(at) = began(task, known).filter(matters) {
             begun.add(at);
         }
@@ -180,7 +181,13 @@ mod tests {
         let mut ours = task("90", TaskStatus::Completed, 1);
         (ours.has_adapter, ours.started) = (None, None);
         assert_eq!(of(&[&[ours.clone()], &[ours.clone()]]), Some(at(8)));
-        assert_eq!(of(&[&[ours]]), None, "a single account is not enough");
+        assert_eq!(
+            of(&[&[ours.clone()]]),
+            None,
+            "a single account is not enough"
+        );
+        ours.started = Some(at(9));
+        assert_eq!(of(&[&[ours.clone()], &[ours]]), None, "it was run again");
     }
 
     #[test]
