@@ -18,7 +18,7 @@ use super::evaluate::{Behind, CycleError, Evaluated, Proposal, Shown};
 use super::facts::Surroundings;
 use super::memory::Memory;
 use super::owners;
-use crate::governor::Pause;
+use crate::governor::{Pause, is_spared};
 use crate::guard::{self, GuardNeeds, MemberFact, Passed};
 use crate::ledger::said_print;
 use crate::model::facts::Known;
@@ -73,9 +73,17 @@ pub async fn propose(
     // the most urgent first: what takes access, then priority; among equals who has had the fewest
     // attempts, so that the probes of a long outage don't use up those of one task; then age
     wishes.sort_by_key(|wish| {
+        let takes = wish.decision.kind.takes_access();
+        // as the governor orders them
+        let spared = takes && is_spared(wish.attempts) && is_for_a_probe(around, wish);
+        let priority = if spared {
+            wish.priority.min(0)
+        } else {
+            wish.priority
+        };
         (
-            !wish.decision.kind.takes_access(),
-            std::cmp::Reverse(wish.priority),
+            !takes || spared,
+            std::cmp::Reverse(priority),
             wish.attempts,
             wish.origin,
         )

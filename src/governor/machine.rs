@@ -142,6 +142,15 @@ struct Candidate {
     alone: bool,
 }
 
+/// So often a revoke or disable goes before everything else to see whether its target works again. Then others do: else
+/// a long outage would use up its attempts, and it would wait for a person when the target is back.
+const PROBES: u32 = 2;
+
+/// True for what takes access away where others are to see first whether the target works again.
+pub fn is_spared(attempts: u32) -> bool {
+    attempts >= PROBES
+}
+
 impl Governor {
     /// Starts with what was remembered. A state of another version is not understood and dropped:
     /// the caller should then hold sending back for the longest breaker pause.
@@ -228,11 +237,21 @@ impl Governor {
         });
         // among equals who has had the fewest attempts: else the probes of a long outage use up those
         // of the oldest task, and it ends with a person although nothing is wrong with it
+        let probing = |of: &Candidate| {
+            let pace = self.state.pace_of(&of.target, of.lane);
+            pace.is_some_and(Pace::probing)
+        };
         let rank = |of: &Candidate| {
-            let urgent = std::cmp::Reverse(of.priority);
+            let takes = of.lane == Lane::Revoke;
+            let spared = takes && is_spared(of.attempts) && probing(of);
+            let priority = if spared {
+                of.priority.min(0)
+            } else {
+                of.priority
+            };
             (
-                of.lane != Lane::Revoke,
-                urgent,
+                !takes || spared,
+                std::cmp::Reverse(priority),
                 of.attempts,
                 of.passed.origin(),
             )

@@ -23,7 +23,7 @@ pub use backoff::backoff;
 pub use cap::{Hold, HoldStatus};
 pub use desk::HoldError;
 pub use gate::gate_names;
-pub use machine::{Census, Governed, Governor, Outage, Standing};
+pub use machine::{Census, Governed, Governor, Outage, Standing, is_spared};
 pub use pace::{Answered, Failed, SPAN as RATE_SPAN};
 pub use state::{GovernorState, Pause};
 pub use unanswered::NotAnswered;

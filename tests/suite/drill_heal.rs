@@ -294,3 +294,36 @@ task = [{ task = "Add User to Group", failure = "network", age = "4h" }]
     let evidence = drill.judge().await;
     assert_eq!(evidence.count("healed"), 80);
 }
+
+/// A target is down for longer than the pauses of five attempts last. What takes access goes first, also to see whether the
+/// target works again, but not until its attempts are used up while others could.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_outage_does_not_use_up_the_attempts_of_revokes() {
+    let world = r#"
+name = "long"
+seed = 13
+[[target]]
+name = "AD"
+window = [{ from = "-8h", to = "70h", state = "down" }]
+[[population]]
+target = "AD"
+accounts = 40
+task = [{ task = "Add User to Group", failure = "network", age = "4h" }]
+[[population]]
+target = "AD"
+prefix = "LVR"
+status = "Disabled"
+accounts = 3
+task = [{ task = "Disable User", failure = "network", age = "2h" }]
+"#;
+    let mut drill = Setup::of(world).enforcing().await;
+    drill.run_for("60h").await;
+    let evidence = drill.safe_so_far().await;
+    let first = evidence.effects().next().expect("one ran");
+    assert_eq!(first["definition"], "Disable User", "{first}");
+    drill.run_for("40h").await;
+    let inbox = drill.inbox();
+    let evidence = drill.judge().await;
+    assert_eq!(evidence.count("healed"), 43);
+    assert_eq!(inbox, [] as [Value; 0], "nobody is asked");
+}
