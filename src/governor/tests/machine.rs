@@ -481,6 +481,37 @@ fn a_failed_probe_doubles_the_pause_and_a_good_one_closes_the_breaker() {
     assert_eq!(governor.describe(at(1900))[0].breaker, "closed");
 }
 
+/// What takes access away goes first, also as the probe, until two of its attempts are used; then whoever has had the
+/// fewest. While the target works nothing comes before it.
+#[test]
+fn a_revoke_is_no_probe_for_ever_and_the_first_as_soon_as_the_target_works() {
+    let mut governor = governor();
+    let wanted = || vec![retry(1), wish(2, Action::Retry, Kind::Revoke)];
+    let used = |attempts: u32| {
+        move |lineage: LineageId| {
+            let mut of = history(lineage);
+            of.attempts = if lineage == LineageId(2) { attempts } else { 0 };
+            of
+        }
+    };
+    let first = |governor: &mut Governor, now, attempts| {
+        governor.begin_cycle(at(now), &Census::default(), Standing::good(), at(now));
+        let out = governor.govern(at(now), wanted(), &used(attempts));
+        out.admitted[0].decision().task.to_string()
+    };
+    assert_eq!(first(&mut governor, 0, 4), "2", "the breaker is closed");
+    for n in 0..3 {
+        let of = (LineageId(n), 1);
+        governor.outcome(at(1), &target(), Lane::Usual, of, E::ReadBounced);
+    }
+    assert_eq!(first(&mut governor, 601, 1), "2");
+    assert_eq!(first(&mut governor, 602, 2), "1");
+    // alone it is the probe all the same
+    governor.begin_cycle(at(603), &Census::default(), Standing::good(), at(603));
+    let alone = vec![wish(2, Action::Retry, Kind::Revoke)];
+    assert_eq!(governor.govern(at(603), alone, &used(4)).admitted.len(), 1);
+}
+
 #[test]
 fn a_probe_whose_answer_was_lost_and_that_was_done_all_the_same_is_followed_by_the_next_at_once() {
     let mut governor = governor();
