@@ -1,6 +1,6 @@
 //! What the cycle remembers of each lineage between cycles, so that nothing unchanged is decided again; never the record itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::{NonZeroI64, NonZeroU8};
 use std::sync::Arc;
 
@@ -209,6 +209,18 @@ impl Memory {
     pub fn ask_again(&mut self) {
         for known in self.lineages.values_mut() {
             if known.refusal.is_some_and(|of| lacks_a_fact(of.reason)) {
+                known.refusal = None;
+            }
+        }
+    }
+
+    /// What has waited for a breaker that is closed by now is proposed again by the next cycle.
+    pub fn closed(&mut self, targets: &BTreeSet<TargetName>) {
+        for known in self.lineages.values_mut() {
+            let act = known.act.as_ref();
+            let target = act.and_then(|act| act.target.as_ref());
+            let waits = |of: Refused| of.reason == RefusalReason::BreakerOpen;
+            if known.refusal.is_some_and(waits) && target.is_some_and(|of| targets.contains(of)) {
                 known.refusal = None;
             }
         }

@@ -143,6 +143,10 @@ impl Core {
 
     /// Outcomes reach governor, metrics and log.
     pub fn told(&mut self, now: Timestamp, outcomes: &[Outcome]) {
+        if outcomes.is_empty() {
+            return;
+        }
+        let before = self.breakers(now, |word| word != "closed");
         for outcome in outcomes {
             let (target, state, lane) = self.ledger.read(|index| {
                 (
@@ -181,6 +185,20 @@ impl Core {
                 "told"
             );
         }
+        // what has waited for a target to work again is not left waiting for the next time to look
+        if before.is_empty() {
+            return;
+        }
+        let still = self.breakers(now, |word| word != "closed");
+        let closed: BTreeSet<TargetName> = before.difference(&still).cloned().collect();
+        if closed.is_empty() {
+            return;
+        }
+        // while a cycle runs it is with that, and what is refused there waits for its time
+        if let Some(memory) = &mut self.memory {
+            memory.closed(&closed);
+        }
+        self.look_again(now, Some(now));
     }
 
     /// The class of a bounce's reason: whether it says something against the target.
@@ -212,9 +230,14 @@ impl Core {
 
     /// The targets to which a single task may go next, to see whether they work again.
     pub fn probing(&self, now: Timestamp) -> BTreeSet<TargetName> {
+        self.breakers(now, |word| word == "probing")
+    }
+
+    /// The targets whose breaker stands so.
+    fn breakers(&self, now: Timestamp, stands: impl Fn(&str) -> bool) -> BTreeSet<TargetName> {
         let views = self.governor.describe(now).into_iter();
-        let probing = views.filter(|view| view.breaker == "probing");
-        probing.map(|view| view.target).collect()
+        let those = views.filter(|view| stands(&view.breaker));
+        those.map(|view| view.target).collect()
     }
 
     /// True where acts would really be sent: only then the first-day baseline is taken.

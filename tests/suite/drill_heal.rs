@@ -325,5 +325,18 @@ task = [{ task = "Disable User", failure = "network", age = "2h" }]
     let inbox = drill.inbox();
     let evidence = drill.judge().await;
     assert_eq!(evidence.count("healed"), 43);
+    // and nothing waits for the next time to look once one has shown that the target works again
+    let done = evidence.effects().filter(|effect| effect["ok"] == true);
+    let done: Vec<(Timestamp, bool)> = done
+        .map(|effect| {
+            let at = effect["at"].as_str().expect("a time");
+            let takes = effect["definition"] == "Disable User";
+            (at.parse().expect("a time"), takes)
+        })
+        .collect();
+    let taken = done.iter().filter(|(_, takes)| *takes).map(|(at, _)| *at);
+    let (first, last) = (done[0].0, taken.max().expect("three were taken"));
+    let waited = last.duration_since(first);
+    assert!(waited <= SignedDuration::from_mins(5), "{waited:#}");
     assert_eq!(inbox, [] as [Value; 0], "nobody is asked");
 }
