@@ -39,6 +39,7 @@ mod drill_crash;
 mod drill_doubt;
 mod drill_elder;
 mod drill_end;
+mod drill_ends;
 mod drill_feed;
 mod drill_first;
 mod drill_front;

@@ -273,6 +273,11 @@ pub fn push_fields(out: &mut Vec<u8>, world: &World, task: &Task, listed: bool) 
             Cell::Text(item),
         )
     });
+    let end = task.finished.filter(|_| world.traits.task_ends);
+    let end = end.map(|at| {
+        let name = "Process Instance.Task Details.Actual End Date";
+        (name, Cell::Date(at))
+    });
     let notes = !world.traits.no_notes;
     let rows = FIELDS
         .iter()
@@ -294,7 +299,8 @@ pub fn push_fields(out: &mut Vec<u8>, world: &World, task: &Task, listed: bool) 
             Field::Reason if listed => (*name, cut(world, &task.reason)),
             field => (*name, cell(world, task, *field)),
         })
-        .chain(extra);
+        .chain(extra)
+        .chain(end);
     for (number, (name, value)) in rows.enumerate() {
         if number > 0 {
             out.push(b',');

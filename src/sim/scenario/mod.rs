@@ -258,6 +258,8 @@ pub struct Traits {
     pub process_hides_finished: bool,
     /// A task that is read by itself or in its process does not show its adapter's key; lists do.
     pub process_no_adapter: bool,
+    /// Finished tasks show when they ended, in a field that no documentation knows.
+    pub task_ends: bool,
     /// What tasks may be added to a process is not told (404).
     pub no_available_tasks: bool,
     /// The accounts of a user show no status.
