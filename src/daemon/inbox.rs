@@ -49,7 +49,7 @@ impl Core {
 
     /// What policies ask of these, and of how many; `None` where no record tells.
     fn asked(&self, records: &[(LineageId, u64)]) -> Option<String> {
-        let mut said: BTreeMap<String, usize> = BTreeMap::new();
+        let mut said: BTreeMap<String, (usize, LineageId)> = BTreeMap::new();
         let looked = records.iter().take(LOOKED_AT);
         for (lineage, seq) in looked {
             let event = self.ledger.event(*seq).ok().flatten();
@@ -64,18 +64,22 @@ impl Core {
                 (None, Some(Verdict::Ask { reason, .. })) => reason.to_string(),
                 _ => continue,
             };
-            *said.entry(words).or_default() += 1;
+            said.entry(words).or_insert((0, *lineage)).0 += 1;
         }
-        let told: usize = said.values().sum();
-        let mut said: Vec<(String, usize)> = said.into_iter().collect();
-        said.sort_by_key(|(_, many)| std::cmp::Reverse(*many));
+        let told: usize = said.values().map(|(many, _)| many).sum();
+        let mut said: Vec<(String, (usize, LineageId))> = said.into_iter().collect();
+        said.sort_by_key(|(_, (many, _))| std::cmp::Reverse(*many));
+        let first = |lineage| self.ledger.read(|index| index.current_task(lineage));
         let more = said.len().saturating_sub(WORDS);
         let mut words: Vec<String> = said
             .into_iter()
             .take(WORDS)
-            .map(|(words, many)| match many == records.len() {
-                true => words,
-                false => format!("{many} of {told}: {words}"),
+            .map(|(words, (many, lineage))| match first(lineage) {
+                Some(task) if many < records.len() => {
+                    let such = if many > 1 { ", such as task" } else { ", task" };
+                    format!("{many} of {told}{such} {task}: {words}")
+                }
+                _ => words,
             })
             .collect();
         let last = words.last_mut()?;
@@ -87,7 +91,7 @@ impl Core {
             false => format!(" (the first {told})"),
         };
         Some(format!(
-            "A policy asks a person{part}: {}. `provtaskd explain TASK` shows what it rests on.",
+            "Left to a person by policies{part}: {}. `provtaskd explain TASK` shows what it rests on; where attempts are used up `provtaskd outcomes reset TASK --why …` lets them begin anew.",
             words.join("; ")
         ))
     }
@@ -255,7 +259,9 @@ impl Core {
             reasons.push(RefusalReason::Paused);
         }
         let pauses = self.governor.pauses(now);
-        let ends = |pause: &Pause| pause.until.is_some();
+        // one that goes on for long is as good as one without an end
+        let soon = now.checked_add(HELD_FOR).unwrap_or(Timestamp::MAX);
+        let ends = |pause: &Pause| pause.until.is_some_and(|until| until <= soon);
         let of_target = |pause: &Pause, target: Option<&TargetName>| match &pause.scope {
             Scope::Target(paused) => target.is_some_and(|target| paused.is_like(target)),
             _ => true,
@@ -279,7 +285,7 @@ fn is_held(why: &str) -> bool {
 /// Access that stays open, and nobody moves.
 fn left_open_item(left: &LeftOpen) -> InboxItem {
     let on = left.target.as_ref();
-    let text = "Revokes and disables that no policy wants to act on and nobody was asked about, rejected for a day or open for a week: the access stays until somebody does it. `provtaskd explain TASK` says why it is left alone: have its owner do it in OIG, name its definition or the class of its reason (`policy.kinds`, reasons.toml), or write a policy for it.";
+    let text = "Revokes and disables that no policy wants to act on and nobody was asked about, rejected for a day or open for a week: the access stays until somebody does it. `provtaskd explain TASK` says why it is left alone: have somebody do it in OIG; where its definition or the class of its reason is not known here, name it (`policy.kinds`, reasons.toml), or write a policy for it.";
     InboxItem {
         id: on.map_or("left_open".to_owned(), |on| format!("left_open:{on}")),
         target: left.target.clone(),

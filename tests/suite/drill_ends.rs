@@ -89,6 +89,35 @@ async fn what_is_ordered_after_our_own_retries_have_made_the_accounts_goes() {
     assert_eq!(evidence.count("healed"), 4);
 }
 
+/// Groups of people who are new go one after the other. Accounts that have long been there have shown for how long finished
+/// tasks are kept, and have nothing open any more by then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_shown_to_be_kept_is_so_although_those_who_showed_it_have_nothing_open_any_more() {
+    let world = r#"
+name = "beside"
+seed = 3
+[[target]]
+name = "AD"
+connector = "ldap"
+[[population]]
+target = "AD"
+accounts = 3
+prefix = "TWO"
+age = "1h"
+task = [{ task = "Create User", failure = "lock" }, { task = "Add User to Group", failure = "network", repeat = 4 }]
+[[population]]
+target = "AD"
+accounts = 10
+prefix = "EMP"
+age = "3h"
+task = [{ task = "Department Updated", failure = "network" }]
+"#;
+    let mut drill = Setup::of(world).every("20m").enforcing().await;
+    drill.run_for("8h").await;
+    let (inbox, evidence) = (drill.inbox(), drill.judge().await);
+    assert_eq!(evidence.count("healed"), 25, "{inbox:#?}");
+}
+
 /// Finished tasks show when they ended. Two creates that ended only now tell of no time before; two that ended long ago do,
 /// though nothing else is finished in their accounts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
