@@ -39,6 +39,7 @@ pub fn facts(task: &Task) -> Facts {
             reset: false,
             stale: false,
             keeps_ids: false,
+            account_made_since: false,
             recent: Vec::new(),
             former_owners: Vec::new(),
             ids: vec![task.id.clone()],

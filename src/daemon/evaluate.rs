@@ -262,6 +262,7 @@ pub async fn evaluate_list(
         })
     });
     let ledger = &bench.ledger;
+    let made = ledger.read(|index| index.made());
     out.witness = ledger.read(|index| outset::witness(&snapshot, &states, index, memory.cycle));
     let told: FastSet<LineageId> = observed.outcomes.iter().map(|told| told.lineage).collect();
     let settle = bench.settings.delivery.settle_after;
@@ -338,6 +339,7 @@ pub async fn evaluate_list(
                 classes: $classes,
                 hinted: &hinted,
                 reasons: &unlisted,
+                made: &made,
                 now,
                 moment: moment.clone(),
             }

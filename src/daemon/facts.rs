@@ -13,8 +13,9 @@ use super::memory::Memory;
 use super::owners;
 use super::reasons::Unlisted;
 use crate::guard::{self, Around, Elder, Of};
-use crate::ledger::Index;
+use crate::ledger::{Index, mark_of};
 use crate::model::facts::{AccountView, DefinitionMemory, Facts, History, Known, Now};
+use crate::model::hash::FastMap;
 use crate::model::task::Wide;
 use crate::model::two;
 use crate::model::{Kind, LineageId, Owner, Road, Snapshot, Task, TaskId, TaskStatus};
@@ -40,6 +41,8 @@ pub struct Surroundings<'a> {
     pub hinted: &'a Hinted,
     /// What is known of reasons that no list shows.
     pub reasons: &'a Unlisted,
+    /// Accounts that a retry of ours has made, by their marks, and when that was read.
+    pub made: &'a FastMap<u64, Timestamp>,
     /// Domain time at which the cycle decides.
     pub now: Timestamp,
     /// The same for policies, in the configured zone.
@@ -80,7 +83,8 @@ impl Surroundings<'_> {
             Some(class) => class.clone(),
             None => bench.policies.classify(task),
         };
-        let history = self.history(row);
+        let mut history = self.history(row);
+        history.account_made_since = self.account_made_since(row);
         let owner = if needs.contains(Need::Owner) {
             owners::owner_fact(self, memory, task, &history)
         } else {
@@ -138,6 +142,20 @@ impl Surroundings<'_> {
             .ledger
             .read(|index| index.tries(lineage, foreign))
             .unwrap_or_else(|| unseen(lineage, self.now))
+    }
+
+    /// True where the row's account was made by a retry of ours after its failure was first seen, and not tried since.
+    fn account_made_since(&self, row: usize) -> bool {
+        let task = &self.snapshot.tasks[row];
+        if self.made.is_empty() || task.status != TaskStatus::Rejected {
+            return false;
+        }
+        let Some(made) = self.made.get(&mark_of(task.process.as_ref())) else {
+            return false;
+        };
+        let tries = self.tries(row);
+        let failed = tries.last_attempt_at.max(Some(tries.failed_since));
+        failed < Some(*made)
     }
 
     /// Since when a piece of work stands as it does: the first sight of its present id in its present version.
@@ -330,6 +348,9 @@ impl Surroundings<'_> {
         hash.text(self.bench.policies.hash().as_str());
         hash.text(if state.attempt_open { "o" } else { "-" });
         hash.text(if state.ambiguous { "a" } else { "-" });
+        if self.account_made_since(row) {
+            hash.text("made");
+        }
         let last = self
             .bench
             .ledger

@@ -32,6 +32,11 @@ pub fn mark_of(process: Option<&ProcessKey>) -> u64 {
     }
 }
 
+/// True for the mark of a key that is a number: the key can be read off it.
+pub(super) fn is_number(mark: u64) -> bool {
+    mark != 0 && mark < TEXT
+}
+
 /// Which of the facts that never change of a task are other ones now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Differs {

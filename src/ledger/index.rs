@@ -21,6 +21,7 @@ mod released;
 mod step;
 mod sums;
 mod untouched;
+mod used;
 mod worlds;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -53,6 +53,7 @@ pub use attempts::{ClaimRequest, Claims, Settled};
 pub use claimed::Claimed;
 pub use dated::ServerBehind;
 pub use error::{LedgerError, StoreError};
+pub use facts::mark_of;
 pub use files::journal_is_dir;
 pub use guarded::is_guarded;
 pub use handle::{Ledger, Taken};

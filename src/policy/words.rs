@@ -341,6 +341,7 @@ impl InputsWriter {
             reset: _,
             stale: _,
             keeps_ids: _,
+            account_made_since,
             recent,
             former_owners,
             ids,
@@ -357,6 +358,9 @@ impl InputsWriter {
         member(out, ",\"failed_since\":", since);
         put_rare(out, ",\"last_attempt_at\":", last_attempt_at.as_ref());
         put_rare(out, ",\"last_state\":", last_state.as_ref());
+        if *account_made_since {
+            out.push_str(",\"account_made_since\":true");
+        }
         put_list(out, ",\"recent\":", recent);
         put_list(out, ",\"former_owners\":", former_owners);
         self.own.part(out);

@@ -1,8 +1,8 @@
 //! Drills of what tells since when finished tasks are kept: definitions that the server is asked about, ends that it shows, and what our own retries have completed; judged by the simulator's truth alone.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::drill::Setup;
+use crate::drill::{Drill, Setup};
 use crate::drill_archive::{done_for, run, world};
 use crate::naive::add_task;
 
@@ -112,10 +112,91 @@ prefix = "EMP"
 age = "3h"
 task = [{ task = "Department Updated", failure = "network" }]
 "#;
-    let mut drill = Setup::of(world).every("20m").enforcing().await;
-    drill.run_for("8h").await;
-    let (inbox, evidence) = (drill.inbox(), drill.judge().await);
-    assert_eq!(evidence.count("healed"), 25, "{inbox:#?}");
+    // with and without an end of the process in between, which remembers nothing of that
+    for killed in [false, true] {
+        let mut drill = Setup::of(world).every("20m").enforcing().await;
+        if killed {
+            drill.run_for("50m").await;
+            let open = |name: &str| {
+                let truth = drill.truth();
+                let tasks = truth["tasks"].as_array().cloned().unwrap_or_default();
+                let of = |task: &&Value| task["definition"] == name && task["status"] == "R";
+                tasks.iter().filter(of).count()
+            };
+            let (groups, others) = (open("Add User to Group"), open("Department Updated"));
+            assert!(
+                groups > 0 && others == 0,
+                "{groups} groups, {others} others"
+            );
+            drill.kill_and_restart().await;
+        }
+        drill.run_for("8h").await;
+        let (inbox, evidence) = (drill.inbox(), drill.judge().await);
+        assert_eq!(evidence.count("healed"), 25, "killed: {killed} {inbox:#?}");
+    }
+}
+
+/// Somebody has retried the groups of new people while their accounts could not be made yet: they fail because nobody is
+/// there. Once a retry of ours has made the accounts they are tried again, once; what fails for another want is not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_failed_for_want_of_its_account_is_tried_again_once_that_is_made() {
+    let world = r#"
+name = "early"
+seed = 5
+[[target]]
+name = "AD"
+connector = "ldap"
+[[population]]
+target = "AD"
+accounts = 4
+prefix = "NEW"
+age = "1h"
+task = [{ task = "Create User", failure = "lock", heals_after = 1 }, { task = "Add User to Group", failure = "network" }]
+[[population]]
+target = "AD"
+accounts = 2
+prefix = "BAD"
+age = "1h"
+task = [{ task = "Create User", failure = "lock", heals_after = 1 }, { task = "Add User to Group", failure = "not_found" }]
+[[population]]
+target = "AD"
+accounts = 10
+prefix = "EMP"
+age = "3h"
+task = [{ task = "Department Updated", failure = "network" }]
+"#;
+    let mut drill = Setup::of(world).every("10m").start().await;
+    drill.release();
+    drill.daemon();
+    drill.run_for("11m").await;
+    let groups = |drill: &Drill| -> Vec<Value> {
+        let truth = drill.truth();
+        let tasks = truth["tasks"].as_array().cloned().unwrap_or_default();
+        let of = |task: &Value| task["definition"] == "Add User to Group";
+        tasks.into_iter().filter(of).collect()
+    };
+    for group in groups(&drill) {
+        let id = group["id"].to_string();
+        drill.act(json!({"task": id, "do": "retry"})).await;
+    }
+    drill.run_for("11m").await;
+    drill.approve_backlog();
+    drill.run_for("30h").await;
+    let failed: Vec<Value> = groups(&drill)
+        .into_iter()
+        .filter(|task| task["status"] == "R")
+        .collect();
+    let (inbox, bad) = (drill.inbox(), failed.len());
+    let asked = inbox
+        .iter()
+        .find(|item| item.to_string().contains("a retry won't help: not_found"));
+    assert!(asked.is_some_and(|item| item["count"] == 2), "{inbox:#?}");
+    let evidence = drill.judge().await;
+    assert_eq!(
+        (evidence.count("healed"), bad),
+        (20, 2),
+        "{inbox:#?} {failed:#?}"
+    );
 }
 
 /// Finished tasks show when they ended. Two creates that ended only now tell of no time before; two that ended long ago do,

@@ -59,6 +59,17 @@ pub(super) async fn read(
             .await?;
         look_back(around, memory);
     }
+    // nothing may be open any more on the accounts that would tell
+    if !asked.is_empty() && behind(memory) {
+        let cycle = memory.cycle;
+        let ledger = &around.bench.ledger;
+        let used = ledger.read(|index| index.used_accounts(|all| some_of(all, cycle)));
+        let others = used.iter().map(|key| beside(around, key)).collect();
+        collector(around.bench, memory)
+            .processes(others, until)
+            .await?;
+        look_back(around, memory);
+    }
     // finished tasks tell nothing of themselves where they do not show whether they are automated
     if !asked.is_empty() && behind(memory) && around.bench.clock.now() <= until {
         let cache = &memory.cache;
@@ -169,28 +180,37 @@ fn wanted<'a>(
     needed
 }
 
-/// Some accounts beside these on which something else than their creation is open: the two oldest, whose own creates
-/// tell most where nothing is archived, and others in turn, cycle after cycle.
+/// Some accounts beside these on which something else than their creation is open.
 fn in_use(around: &Surroundings<'_>, asked: &HashSet<&ProcessKey>, cycle: u64) -> Vec<Wanted> {
-    const OLDEST: usize = 2;
-    const IN_TURN: usize = 4;
     let rows = around.snapshot.tasks.iter().zip(around.kinds);
     let others = rows.filter(|(_, kind)| **kind != Kind::Create);
     let others = others.filter_map(|(task, _)| task.process.as_ref());
     let mut all: Vec<&ProcessKey> = others.filter(|key| !asked.contains(key)).collect();
     all.sort_by(|a, b| a.as_str().len().cmp(&b.as_str().len()).then(a.cmp(b)));
     all.dedup();
-    let mut some: Vec<&ProcessKey> = all.drain(..all.len().min(OLDEST)).collect();
+    let some = some_of(all, cycle).into_iter();
+    some.map(|key| beside(around, key)).collect()
+}
+
+fn beside(around: &Surroundings<'_>, key: &ProcessKey) -> Wanted {
+    Wanted {
+        key: key.clone(),
+        fingerprint: around.accounts.fingerprint(key),
+        gives_to: None,
+        takes: false,
+    }
+}
+
+/// Some of these accounts, the oldest of which come first: the two oldest, whose own creates tell most where nothing is
+/// archived, and others in turn, cycle after cycle.
+fn some_of<T>(mut all: Vec<T>, cycle: u64) -> Vec<T> {
+    const OLDEST: usize = 2;
+    const IN_TURN: usize = 4;
+    let mut some: Vec<T> = all.drain(..all.len().min(OLDEST)).collect();
     let turns = u64::try_from(all.len().div_ceil(IN_TURN))
         .unwrap_or(1)
         .max(1);
     let turn = usize::try_from(cycle % turns).unwrap_or(0);
     some.extend(all.into_iter().skip(turn * IN_TURN).take(IN_TURN));
-    let wanted = some.into_iter().map(|key| Wanted {
-        key: key.clone(),
-        fingerprint: around.accounts.fingerprint(key),
-        gives_to: None,
-        takes: false,
-    });
-    wanted.collect()
+    some
 }

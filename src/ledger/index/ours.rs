@@ -2,7 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::compact::Lineage;
 use super::{Index, flags};
+use crate::model::hash::FastMap;
 use crate::model::{Action, AttemptState, Kind, LineageId, ProcessKey, TaskId};
 
 /// So much may the server's clock differ from ours, as [`crate::ledger`] reckons elsewhere.
@@ -58,14 +60,16 @@ impl Index {
     /// By when a finished task had surely come to its end, by the server's clock: our own last attempt of its work was
     /// read as completed then.
     pub fn done_by(&self, task: &TaskId) -> Option<Timestamp> {
-        let of = self.lineage(self.lineage_of(task)?)?;
-        let past = of.past.as_ref()?;
-        let doubt = flags::AMBIGUOUS | flags::SAID | flags::RETIRED | flags::MOVED;
-        let told = of.has(flags::DONE)
-            && !of.has(doubt)
-            && past.last_state == Some(AttemptState::Completed);
-        let read = told.then(|| past.last_at.time())?;
+        let read = completed_at(self.lineage(self.lineage_of(task)?)?)?;
         read.checked_add(CLOCKS_DIFFER).ok()
+    }
+
+    /// The accounts whose creation a retry of ours has completed, as [`mark_of`](crate::ledger::mark_of) has them, each with
+    /// when that was read.
+    pub fn made(&self) -> FastMap<u64, Timestamp> {
+        let creates = self.lineages.iter().filter(|of| of.kind == Kind::Create);
+        let made = creates.filter_map(|of| Some((of.process, completed_at(of)?)));
+        made.filter(|(process, _)| *process != 0).collect()
     }
 
     /// True where a task of this account may be what a retry of ours has made that is not settled yet.
@@ -84,4 +88,13 @@ impl Index {
             same && after && attempt.action == Action::Retry
         })
     }
+}
+
+/// When a retry of ours was read as completed that is the last word on its work.
+fn completed_at(of: &Lineage) -> Option<Timestamp> {
+    let past = of.past.as_ref()?;
+    let doubt = flags::AMBIGUOUS | flags::SAID | flags::RETIRED | flags::MOVED;
+    let told =
+        of.has(flags::DONE) && !of.has(doubt) && past.last_state == Some(AttemptState::Completed);
+    told.then(|| past.last_at.time())
 }

@@ -122,6 +122,7 @@ struct CaseFacts {
     attempts: Option<u32>,
     last_attempt_at: Option<Timestamp>,
     failed_since: Option<Timestamp>,
+    account_made_since: bool,
     age: Option<String>,
     manual: bool,
     fulfilment_role: Option<String>,
@@ -298,6 +299,7 @@ impl PolicyCase {
                 reset: false,
                 stale: false,
                 keeps_ids: false,
+                account_made_since: f.account_made_since,
                 recent: Vec::new(),
                 former_owners: f
                     .former_owners
