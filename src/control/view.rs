@@ -458,6 +458,9 @@ pub struct InboxView {
     /// That there is no store yet, and where: nothing is known then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_store: Option<String>,
+    /// No daemon runs: what only the cycles of a running one find is in no item.
+    #[serde(default)]
+    pub from_store: bool,
     /// Holds to which somebody has said no, and that no holds still: [`super::Request::Rejections`].
     #[serde(default)]
     pub rejected: u64,

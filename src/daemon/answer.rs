@@ -83,6 +83,7 @@ impl Core {
                 items: self.inbox_in_words(),
                 undecided: self.first_cycle_words(),
                 no_store: self.no_store_words(),
+                from_store: self.once && self.last.at.is_none(),
                 rejected: self.rejections_standing(),
             }),
             Request::Rejections => {

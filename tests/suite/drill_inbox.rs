@@ -312,6 +312,15 @@ created = "-30h"
     assert_eq!(told(&drill), Some(json!(["601", "602"])));
     let report = drill.done(&["report", "daily"]);
     assert!(report.contains("left_open"), "{report}");
+    let told = drill.done(&["inbox"]);
+    assert!(!told.contains("no daemon runs"), "{told}");
+    // what no record holds is not told without a daemon, and that is said
+    drill.stop();
+    let told = drill.done(&["inbox"]);
+    assert!(
+        told.contains("no daemon runs") && told.contains("`left_open`"),
+        "{told}"
+    );
     drill.judged_elsewhere();
 }
 
@@ -374,4 +383,73 @@ task = [{ task = "Department Updated", failure = "network" }]
     );
     assert!(asked.contains(": a policy has failed: "), "{asked}");
     assert!(asked.contains("there_is_no_such_thing"), "{asked}");
+}
+
+/// Who asks why a task is left to a person after all of its attempts is told what lets them begin anew, by a running daemon
+/// and from the store; of one that never was attempted nothing of the sort is said.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_of_used_up_attempts_is_told_the_way_out() {
+    let world = r#"
+name = "used-up"
+seed = 11
+[[target]]
+name = "AD"
+[[user]]
+login = "JDOE"
+[[user]]
+login = "MROSS"
+[[task]]
+id = 601
+target = "AD"
+user = "JDOE"
+task = "Telephone Updated"
+failure = "network"
+heals_after = 99
+[[task]]
+id = 602
+target = "AD"
+user = "MROSS"
+task = "Telephone Updated"
+failure = "data"
+created = "-30h"
+"#;
+    let mut drill = Setup::of(world).enforcing().await;
+    drill.run_for("36h").await;
+    let current = |drill: &Drill| {
+        let inbox = drill.inbox();
+        let asked = inbox.iter().find(|item| item["why"] == "asked");
+        let tasks = asked.and_then(|item| item["tasks"].as_array().cloned());
+        let tasks: Vec<String> = tasks
+            .into_iter()
+            .flatten()
+            .map(|id| id.as_str().unwrap_or_default().to_owned())
+            .collect();
+        assert_eq!(tasks.len(), 2, "{inbox:#?}");
+        tasks
+            .into_iter()
+            .find(|id| id != "602")
+            .expect("the other one")
+    };
+    let id = current(&drill);
+    let way_out = format!("`provtaskd outcomes reset {id} --why TEXT`");
+    let shown = |drill: &Drill, args: &[&str]| {
+        drill
+            .done(args)
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let told = shown(&drill, &["explain", &id]);
+    assert!(
+        told.contains("ask: five attempts failed: network"),
+        "{told}"
+    );
+    assert!(told.contains(&way_out), "{told}");
+    let other = shown(&drill, &["explain", "602"]);
+    assert!(other.contains("ask: a retry won't help: data"), "{other}");
+    assert!(!other.contains("outcomes reset"), "{other}");
+    drill.stop();
+    let told = shown(&drill, &["outcomes", "show", &id]);
+    drill.judged_elsewhere();
+    assert!(told.contains(&way_out), "{told}");
 }

@@ -13,6 +13,9 @@ use crate::model::seers::all_of;
 const NO_STORE: &str =
     "`provtaskd run` (or `provtaskd run --once`) makes it; or correct --store or store.dir";
 
+/// What is said where the store alone tells.
+const FROM_STORE: &str = "no daemon runs: this is what is on record; what only a running one finds in each cycle, such as access that stays open because no policy takes it (`left_open`), is not here\n";
+
 /// Tasks that an item of the inbox names one by one; of more it says how many.
 const NAMED: usize = 4;
 
@@ -24,6 +27,10 @@ pub fn inbox(view: &InboxView, width: Width) -> String {
     let undecided = undecided.map(|words| format!("{words}: what it will ask is not here\n"));
     let no_store = view.no_store.as_ref();
     let no_store = no_store.map(|words| format!("{}; {NO_STORE}\n", clean(words)));
+    let from_store = match view.from_store && no_store.is_none() {
+        true => FROM_STORE,
+        false => "",
+    };
     let noes = match view.rejected {
         0 => String::new(),
         many => format!(
@@ -36,7 +43,7 @@ pub fn inbox(view: &InboxView, width: Width) -> String {
         let words = words.unwrap_or_else(|| {
             format!("nothing waits for a person in what is visible to {whose}\n")
         });
-        return format!("{words}{noes}");
+        return format!("{words}{from_store}{noes}");
     }
     let mut out = table(
         width,
@@ -79,6 +86,7 @@ pub fn inbox(view: &InboxView, width: Width) -> String {
         items.iter().filter(|item| item.can_reject).count()
     );
     out.push_str(&no_store.or(undecided).unwrap_or_default());
+    out.push_str(from_store);
     out.push_str(&noes);
     out
 }

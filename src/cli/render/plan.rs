@@ -8,8 +8,8 @@ use super::{counted, or_dash, time};
 use crate::control::{
     AttemptView, ExplainView, ListView, NOT_SHOWN, PlanItem, PlanView, RefusalView, in_words,
 };
-use crate::model::TaskId;
 use crate::model::remedy::remedy_of;
+use crate::model::{TaskId, Verdict};
 
 /// The lists on which an answer does not rest, and why.
 fn not_read(out: &mut String, lists: &[ListView], width: Width) {
@@ -148,6 +148,15 @@ fn item_pairs(item: &PlanItem) -> Vec<(&'static str, String)> {
     if let Some(fault) = &item.fault {
         rows.push(("fault", fault.clone()));
     }
+    if asks_for_attempts(item) {
+        rows.push((
+            "what helps",
+            format!(
+                "`provtaskd outcomes reset {} --why TEXT` lets its attempts count from zero, once what made them fail is mended",
+                item.task
+            ),
+        ));
+    }
     if let Some(due) = item.due {
         rows.push(("due", time(due)));
     }
@@ -155,6 +164,13 @@ fn item_pairs(item: &PlanItem) -> Vec<(&'static str, String)> {
         rows.push(("looked at again from", time(relook)));
     }
     rows
+}
+
+/// True where a policy asks a person after it has looked at attempts that there were.
+fn asks_for_attempts(item: &PlanItem) -> bool {
+    let counted =
+        |(name, value): &(String, String)| name.ends_with("history.attempts") && value != "0";
+    matches!(item.verdict, Some(Verdict::Ask { .. })) && item.read.iter().any(counted)
 }
 
 /// A decision with what it rests on and what holds it back, or did so when it was recorded.
