@@ -282,18 +282,34 @@ fn is_held(why: &str) -> bool {
         .any(|reason| reason.as_str() == why)
 }
 
-/// Access that stays open, and nobody moves.
+/// Access that stays open, or may do so, and nobody moves.
 fn left_open_item(left: &LeftOpen) -> InboxItem {
     let on = left.target.as_ref();
-    let text = "Revokes and disables that no policy wants to act on and nobody was asked about, rejected for a day or open for a week: the access stays until somebody does it. `provtaskd explain TASK` says why it is left alone: have somebody do it in OIG; where its definition or the class of its reason is not known here, name it (`policy.kinds`, reasons.toml), or write a policy for it.";
+    let sort = if left.unnamed { "unnamed" } else { "left_open" };
+    let names: Vec<String> = left.names.iter().map(|name| format!("`{name}`")).collect();
+    let names = match names.as_slice() {
+        [] => String::new(),
+        some => format!(" ({})", some.join(", ")),
+    };
+    let unnamed = format!(
+        "Nobody has named what these tasks do{names}, and they have been rejected for a day: nothing is done about them, and where one takes access that stays open. Name their definitions (`policy.kinds`; `provtaskd status` lists them all), or have somebody do them in OIG; `provtaskd explain TASK` shows one."
+    );
+    let text = if left.unnamed {
+        unnamed.as_str()
+    } else {
+        LEFT_OPEN
+    };
     InboxItem {
-        id: on.map_or("left_open".to_owned(), |on| format!("left_open:{on}")),
+        id: on.map_or(sort.to_owned(), |on| format!("{sort}:{on}")),
         target: left.target.clone(),
         tasks: left.tasks.clone(),
         count: left.count,
-        ..general("", left.since, "left_open", named(text, left.tasks.first()))
+        ..general("", left.since, sort, named(text, left.tasks.first()))
     }
 }
+
+/// What is said of access that stays open.
+const LEFT_OPEN: &str = "Revokes and disables that no policy wants to act on and nobody was asked about, rejected for a day or open for a week: the access stays until somebody does it. `provtaskd explain TASK` says why it is left alone: have somebody do it in OIG; where its definition or the class of its reason is not known here, name it (`policy.kinds`, reasons.toml), or write a policy for it.";
 
 /// With the first task by its id, to look at one of them; what is ordered is ordered of each by itself.
 fn named(text: &str, first: Option<&TaskId>) -> String {

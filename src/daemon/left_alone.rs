@@ -1,6 +1,7 @@
 //! Counts the open work that no policy wants to act on and nobody was asked about; it decides nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -8,24 +9,31 @@ use super::facts::Surroundings;
 use super::inbox::NAMED;
 use super::memory::Memory;
 use crate::ledger::Index;
-use crate::model::{LeftAlone, LineageId, TargetName, TaskId, TaskStatus};
+use crate::model::{Kind, LeftAlone, LineageId, TargetName, TaskId, TaskStatus};
 
 /// So long a revoke or disable may stay rejected before a person is told.
 const REJECTED_FOR: SignedDuration = SignedDuration::from_hours(24);
 /// So long one that is somebody's to do may stay open.
 const OPEN_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// Access that stays open on a target, since nobody moves what takes it.
+/// Names of definitions that are told at most.
+const NAMES: usize = 3;
+
+/// Access that stays open on a target, or may do so, since nobody moves what takes it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LeftOpen {
     /// The target, where shown.
     pub target: Option<TargetName>,
+    /// Nobody has named what these do, which may be to take access; else it is known that they do.
+    pub unnamed: bool,
     /// Since when the first of them is open.
     pub since: Timestamp,
     /// How many.
     pub count: u64,
     /// The first of them.
     pub tasks: Vec<TaskId>,
+    /// The names of their definitions, the first few.
+    pub names: Vec<Arc<str>>,
 }
 
 /// Counts what is open, wanted by no policy, and in nobody's inbox, and says where access stays open for long.
@@ -35,7 +43,7 @@ pub fn count(
     rows: &[usize],
 ) -> (LeftAlone, Vec<LeftOpen>) {
     let mut out = LeftAlone::default();
-    let mut open: BTreeMap<Option<&TargetName>, LeftOpen> = BTreeMap::new();
+    let mut open: BTreeMap<(Option<&TargetName>, bool), LeftOpen> = BTreeMap::new();
     around.bench.ledger.read(|index| {
         for row in rows {
             let task = &around.snapshot.tasks[*row];
@@ -56,16 +64,27 @@ pub fn count(
             }
             out.rejected += u64::from(rejected);
             out.taking += u64::from(takes);
-            let since = long(index, lineage, rejected, around.now).filter(|_| takes);
-            let Some(since) = since else { continue };
+            let unnamed = around.kinds[*row] == Kind::Unknown;
+            let since = long(index, lineage, rejected, around.now);
+            let Some(since) = since.filter(|_| takes || unnamed) else {
+                continue;
+            };
             let left = open
-                .entry(task.target.as_ref())
+                .entry((task.target.as_ref(), unnamed))
                 .or_insert_with(|| LeftOpen {
                     target: task.target.clone(),
+                    unnamed,
                     since,
                     count: 0,
                     tasks: Vec::new(),
+                    names: Vec::new(),
                 });
+            if let Some(name) = &task.definition_name
+                && left.names.len() < NAMES
+                && !left.names.contains(name)
+            {
+                left.names.push(Arc::clone(name));
+            }
             left.since = left.since.min(since);
             left.count += 1;
             if left.tasks.len() < NAMED {

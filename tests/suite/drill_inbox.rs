@@ -290,6 +290,17 @@ task = "Disable User"
 failure = "internal"
 reason = "zork blubb 77"
 created = "-30h"
+[[definition]]
+target = "AD"
+name = "Entzug Rolle"
+kind = "revoke"
+[[task]]
+id = 603
+target = "AD"
+user = "LEFT"
+task = "Entzug Rolle"
+failure = "network"
+created = "-30h"
 "#;
     let mut drill = Setup::of(world)
         .config("[policy]\ndir = \"policies\"")
@@ -300,14 +311,24 @@ created = "-30h"
         .enforcing()
         .await;
     drill.run_for("20h").await;
-    let told = |drill: &Drill| {
+    let of = |drill: &Drill, why: &str| {
         let inbox = drill.inbox();
-        let open = inbox.iter().find(|item| item["why"] == "left_open");
-        open.map(|item| item["tasks"].clone())
+        inbox.iter().find(|item| item["why"] == why).cloned()
     };
-    assert_eq!(told(&drill), None);
+    let told = |drill: &Drill| of(drill, "left_open").map(|item| item["tasks"].clone());
+    assert_eq!((told(&drill), of(&drill, "unnamed")), (None, None));
     drill.run_for("6h").await;
     assert_eq!(told(&drill), Some(json!(["602"])));
+    // what nobody has named may be one as well
+    let unnamed = of(&drill, "unnamed").expect("an item");
+    assert_eq!(
+        (&unnamed["tasks"], &unnamed["id"]),
+        (&json!(["603"]), &json!("unnamed:AD"))
+    );
+    assert!(
+        unnamed["text"].to_string().contains("`Entzug Rolle`"),
+        "{unnamed}"
+    );
     drill.run_for("144h").await;
     assert_eq!(told(&drill), Some(json!(["601", "602"])));
     let report = drill.done(&["report", "daily"]);
