@@ -136,6 +136,45 @@ task = [{ task = "Department Updated", failure = "network" }]
     }
 }
 
+/// Nothing but the work of people who are new has ever been open. Their manager has been there for long, and his accounts show
+/// for how long finished tasks are kept; where he is as new as they are a person is asked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_accounts_of_a_manager_tell_where_only_people_who_are_new_have_open_work() {
+    let hire = |login: &str| {
+        format!(
+            "[[user]]\nlogin = \"{login}\"\nmanager = \"BOSS\"\n\
+             [[task]]\ntarget = \"AD\"\nuser = \"{login}\"\ntask = \"Create User\"\nfailure = \"network\"\ncreated = \"-2h\"\n\
+             [[task]]\ntarget = \"AD\"\nuser = \"{login}\"\ntask = \"Add User to Group\"\nfailure = \"network\"\ncreated = \"-2h\"\n"
+        )
+    };
+    let done = |target: &str, task: &str, age: &str| {
+        format!(
+            "[[task]]\ntarget = \"{target}\"\nuser = \"BOSS\"\ntask = \"{task}\"\nstatus = \"C\"\ncreated = \"-{age}\"\n"
+        )
+    };
+    for old in [true, false] {
+        let mut world = "name = \"manager\"\nseed = 8\n[server]\nforget_after = \"900d\"\n[[target]]\nname = \"AD\"\n[[target]]\nname = \"MAIL\"\n[[user]]\nlogin = \"BOSS\"\n".to_owned();
+        for target in ["AD", "MAIL"] {
+            let age = if old { "400d" } else { "10m" };
+            world += &done(target, "Create User", age);
+            world += &done(target, "Title Updated", age);
+        }
+        world += &(hire("JDOE") + hire("MROSS").as_str());
+        let mut drill = Setup::of(&world).every("20m").enforcing().await;
+        drill.run_for("12h").await;
+        let (inbox, healed) = (drill.inbox(), drill.count("healed"));
+        if old {
+            let evidence = drill.judge().await;
+            assert_eq!(evidence.count("healed"), 4, "{inbox:#?}");
+        } else {
+            drill.judged_elsewhere();
+            assert_eq!(healed, 2, "{inbox:#?}");
+            let asked = inbox.iter().find(|item| item["why"] == "account_unknown");
+            assert!(asked.is_some_and(|item| item["count"] == 2), "{inbox:#?}");
+        }
+    }
+}
+
 /// Somebody has retried the groups of new people while their accounts could not be made yet: they fail because nobody is
 /// there. Once a retry of ours has made the accounts they are tried again, once; what fails for another want is not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,6 @@
 //! Reads whole accounts, and of whom access would be given whether his accounts are on; what can't be read is said once for each cause.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
@@ -9,7 +9,7 @@ use super::{Collector, Known};
 use crate::daemon::cache::{Dated, ProcessEntry};
 use crate::daemon::watch::Reading;
 use crate::model::facts::UserStatus;
-use crate::model::standing::Standing;
+use crate::model::standing::{AccountState, AccountStatus, Standing};
 use crate::model::{Login, ProcessKey};
 use crate::oig::OigError;
 
@@ -85,6 +85,36 @@ impl Collector<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Some accounts of each of these people that are on, as the server shows them; whose can't be read has none.
+    ///
+    /// # Errors
+    /// Only a stopped login.
+    pub async fn accounts_of(
+        &mut self,
+        people: &BTreeSet<Login>,
+    ) -> Result<Vec<ProcessKey>, OigError> {
+        const OF_EACH: usize = 2;
+        let mut out = Vec::new();
+        for login in people {
+            let known = self.cache.standings.get(login);
+            if !known.is_some_and(|entry| self.fresh(entry.at)) {
+                if !self.may_ask() {
+                    break;
+                }
+                self.standing(login).await?;
+            }
+            let standing = self.cache.standing(login);
+            let accounts = standing.value().and_then(|of| of.accounts.as_ref());
+            let all = accounts.into_iter().flatten();
+            let on = all.filter(|(_, status)| {
+                let state = status.as_ref().map(AccountStatus::state);
+                state.is_none_or(|state| state == AccountState::On)
+            });
+            out.extend(on.take(OF_EACH).map(|(key, _)| key.clone()));
+        }
+        Ok(out)
     }
 
     /// Takes access in spite of a server that is too slow to be asked.

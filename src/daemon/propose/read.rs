@@ -70,6 +70,16 @@ pub(super) async fn read(
             .await?;
         look_back(around, memory);
     }
+    // nor has any been known; those to whom new people report have mostly been there for longer
+    if !asked.is_empty() && behind(memory) && around.bench.clock.now() <= until {
+        let managers = managers(around, memory, wishes);
+        let mut reader = collector(around.bench, memory);
+        reader.people(managers.clone()).await?;
+        let accounts = reader.accounts_of(&managers).await?;
+        let others = accounts.iter().map(|key| beside(around, key)).collect();
+        reader.processes(others, until).await?;
+        look_back(around, memory);
+    }
     // finished tasks tell nothing of themselves where they do not show whether they are automated
     if !asked.is_empty() && behind(memory) && around.bench.clock.now() <= until {
         let cache = &memory.cache;
@@ -190,6 +200,26 @@ fn in_use(around: &Surroundings<'_>, asked: &HashSet<&ProcessKey>, cycle: u64) -
     all.dedup();
     let some = some_of(all, cycle).into_iter();
     some.map(|key| beside(around, key)).collect()
+}
+
+/// Some of those to whom the people report of whom access would be given, others with each cycle.
+fn managers(
+    around: &Surroundings<'_>,
+    memory: &Memory,
+    wishes: &[(Wish, Behind)],
+) -> BTreeSet<Login> {
+    let people = wishes
+        .iter()
+        .filter(|(wish, _)| wish.decision.kind.gives_access())
+        .filter_map(|(wish, _)| around.snapshot.tasks[wish.row].beneficiary.as_ref());
+    let managers = people.filter_map(|login| {
+        let person = memory.cache.person(login);
+        person.value().and_then(|person| person.manager.clone())
+    });
+    let all: BTreeSet<Login> = managers.collect();
+    some_of(all.into_iter().collect(), memory.cycle)
+        .into_iter()
+        .collect()
 }
 
 fn beside(around: &Surroundings<'_>, key: &ProcessKey) -> Wanted {
