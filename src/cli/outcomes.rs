@@ -43,10 +43,11 @@ pub enum OutcomesCommand {
         #[arg(long, value_name = "TEXT")]
         why: String,
     },
-    /// Let the attempts of a task count from zero again, and end a doubt about it
+    /// Let the attempts of tasks count from zero again, and end a doubt about them
     Reset {
-        /// OIG's task id, or our lineage id (L12)
-        id: String,
+        /// OIG's task ids, or our lineage ids (L12)
+        #[arg(value_name = "ID", required = true)]
+        ids: Vec<String>,
         /// Why; it is recorded
         #[arg(long, value_name = "TEXT")]
         why: String,
@@ -151,7 +152,7 @@ pub fn outcomes(context: &Context, command: OutcomesCommand) -> Result<(), Failu
             let request = Request::Settle { id, completed, why };
             order(context, request)
         }
-        OutcomesCommand::Reset { id, why } => order(context, Request::Reset { id, why }),
+        OutcomesCommand::Reset { ids, why } => reset(context, ids, &why),
         OutcomesCommand::Export { filter } => {
             somebody_reads()?;
             let mut filter = filter.filter(None);
@@ -164,6 +165,28 @@ pub fn outcomes(context: &Context, command: OutcomesCommand) -> Result<(), Failu
                     _ => return Ok(()),
                 }
             }
+        }
+    }
+}
+
+/// One order each: what can't be reset does not keep the others from it.
+fn reset(context: &Context, ids: Vec<String>, why: &str) -> Result<(), Failure> {
+    let many = ids.len();
+    let mut failed = Vec::new();
+    for id in ids {
+        let why = why.to_owned();
+        failed.extend(order(context, Request::Reset { id, why }).err());
+    }
+    let (left, last) = (failed.len(), failed.pop());
+    for failure in &failed {
+        tell(&format!("not reset: {}", failure.message));
+    }
+    match last {
+        None => Ok(()),
+        Some(last) if many == 1 => Err(last),
+        Some(mut last) => {
+            last.message = format!("{left} of {many} were not reset; {}", last.message);
+            Err(last)
         }
     }
 }

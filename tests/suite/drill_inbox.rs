@@ -471,6 +471,17 @@ created = "-30h"
     assert!(!other.contains("outcomes reset"), "{other}");
     drill.stop();
     let told = shown(&drill, &["outcomes", "show", &id]);
-    drill.judged_elsewhere();
     assert!(told.contains(&way_out), "{told}");
+    // several at once: one that is not known keeps the others from nothing, and is named
+    let all = ["outcomes", "reset", "999999", &id, "602", "--why", "mended"];
+    let output = drill.cli(&all);
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, err) = (said(&output.stdout), said(&output.stderr));
+    assert!(!output.status.success(), "{out}");
+    assert_eq!(out.matches("count from zero again").count(), 2, "{out}");
+    assert!(
+        err.contains("1 of 3 were not reset") && err.contains("999999"),
+        "{err}"
+    );
+    drill.judged_elsewhere();
 }
