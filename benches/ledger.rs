@@ -500,6 +500,7 @@ fn governor_settings() -> GovernorSettings {
         },
         targets: BTreeMap::new(),
         max_attempts: 5,
+        max_attempts_taking: 10,
         count_foreign_attempts: true,
         backoff_base: SignedDuration::from_mins(5),
         backoff_factor: 3.0,

@@ -367,7 +367,7 @@ fn config(dice: &mut Dice, per_minute: u64, desk: bool) -> String {
         "[server]\norigin = \"ORIGIN\"\nlogin = \"PROVSVC\"\npassword_file = \"password\"\nsimulator_clock = true\n\
          page_size = {}\nwrite_timeout = \"1s\"\nread_timeout = \"2s\"\nmax_body = 1048576\nauth = \"{}\"\n\
          [schedule]\nevery = \"{}m\"\nat_most = \"40m\"\n[mode]\nglobal = \"enforce\"\n[store]\ndir = \"store\"\n\
-         [admin]\nlisten = \"off\"\n[governor]\nbackoff_base = \"3m\"\nbackoff_cap = \"1h\"\n\
+         [admin]\nlisten = \"off\"\n[governor]\nmax_attempts_taking = 5\nbackoff_base = \"3m\"\nbackoff_cap = \"1h\"\n\
          [delivery]\nverify_give_up = \"1d\"\n[governor.default]\nper_minute = {per_minute}\nin_flight = {}\nbatch_start = {}\nbatch_max = {batch}\nbreaker_cap = \"1h\"\n{kinds}",
         dice.within(6, 60),
         if dice.percent(30) { "bearer" } else { "basic" },

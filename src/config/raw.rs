@@ -166,6 +166,7 @@ section! {
     /// Caps and back-off over all targets.
     GovernorRaw "governor" {
         max_attempts: i64 = Default("5"), "Attempts per episode (1 to 100).";
+        max_attempts_taking: i64 = Optional("10"), "The same of retries that take access away, revokes and disables (1 to 100; left out: twice `max_attempts`): one too many hurts nobody, and one that is given up leaves access open.";
         count_foreign_attempts: bool = Default("true"), "Retries by OIG's own job and by admins count too.";
         backoff_base: String = Default(r#""5m""#), "First back-off after a failed attempt.";
         backoff_factor: f64 = Default("3.0"), "Factor per further attempt (1 to 100).";

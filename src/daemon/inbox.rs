@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::core::Core;
 use super::failing::{POLICY_FAULT, fault_words};
-use super::left_alone::LeftOpen;
+use super::left_alone::{LeftOpen, Sort};
 use super::views::{ONCE_OPEN, backlogs, is_backlog};
 use crate::control::InboxItem;
 use crate::governor::{Hold, HoldStatus, Pause};
@@ -285,7 +285,11 @@ fn is_held(why: &str) -> bool {
 /// Access that stays open, or may do so, and nobody moves.
 fn left_open_item(left: &LeftOpen) -> InboxItem {
     let on = left.target.as_ref();
-    let sort = if left.unnamed { "unnamed" } else { "left_open" };
+    let sort = match left.sort {
+        Sort::LeftOpen => "left_open",
+        Sort::Unnamed => "unnamed",
+        Sort::StillTried => "still_tried",
+    };
     let names: Vec<String> = left.names.iter().map(|name| format!("`{name}`")).collect();
     let names = match names.as_slice() {
         [] => String::new(),
@@ -294,10 +298,10 @@ fn left_open_item(left: &LeftOpen) -> InboxItem {
     let unnamed = format!(
         "Nobody has named what these tasks do{names}, and they have been rejected for a day: nothing is done about them, and where one takes access that stays open. Name their definitions (`policy.kinds`; `provtaskd status` lists them all), or have somebody do them in OIG; `provtaskd explain TASK` shows one."
     );
-    let text = if left.unnamed {
-        unnamed.as_str()
-    } else {
-        LEFT_OPEN
+    let text = match left.sort {
+        Sort::LeftOpen => LEFT_OPEN,
+        Sort::Unnamed => unnamed.as_str(),
+        Sort::StillTried => STILL_TRIED,
     };
     InboxItem {
         id: on.map_or(sort.to_owned(), |on| format!("{sort}:{on}")),
@@ -307,6 +311,9 @@ fn left_open_item(left: &LeftOpen) -> InboxItem {
         ..general("", left.since, sort, named(text, left.tasks.first()))
     }
 }
+
+/// What is said of access that could not be taken so far.
+const STILL_TRIED: &str = "Revokes and disables that have failed as often as anything else may be tried (`governor.max_attempts`): they are tried further, ever more rarely, up to `governor.max_attempts_taking`, and the access stays meanwhile. `provtaskd explain TASK` says with what they failed and when the next attempt is due: mend that, or have somebody do it in OIG where it can't wait.";
 
 /// What is said of access that stays open.
 const LEFT_OPEN: &str = "Revokes and disables that no policy wants to act on and nobody was asked about, rejected for a day or open for a week: the access stays until somebody does it. `provtaskd explain TASK` says why it is left alone: have somebody do it in OIG; where its definition or the class of its reason is not known here, name it (`policy.kinds`, reasons.toml), or write a policy for it.";

@@ -16,6 +16,17 @@ const REJECTED_FOR: SignedDuration = SignedDuration::from_hours(24);
 /// So long one that is somebody's to do may stay open.
 const OPEN_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 
+/// Why access stays open, or may do so.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Sort {
+    /// No policy wants to take it, and nobody was asked.
+    LeftOpen,
+    /// Nobody has named what the tasks do: it may be that.
+    Unnamed,
+    /// It was tried in vain as often as anything else may be, and is tried further.
+    StillTried,
+}
+
 /// Names of definitions that are told at most.
 const NAMES: usize = 3;
 
@@ -24,8 +35,8 @@ const NAMES: usize = 3;
 pub struct LeftOpen {
     /// The target, where shown.
     pub target: Option<TargetName>,
-    /// Nobody has named what these do, which may be to take access; else it is known that they do.
-    pub unnamed: bool,
+    /// How it comes.
+    pub sort: Sort,
     /// Since when the first of them is open.
     pub since: Timestamp,
     /// How many.
@@ -43,7 +54,8 @@ pub fn count(
     rows: &[usize],
 ) -> (LeftAlone, Vec<LeftOpen>) {
     let mut out = LeftAlone::default();
-    let mut open: BTreeMap<(Option<&TargetName>, bool), LeftOpen> = BTreeMap::new();
+    let mut open: BTreeMap<(Option<&TargetName>, Sort), LeftOpen> = BTreeMap::new();
+    let in_vain = around.bench.settings.governor.max_attempts;
     around.bench.ledger.read(|index| {
         for row in rows {
             let task = &around.snapshot.tasks[*row];
@@ -59,21 +71,33 @@ pub fn count(
             };
             let known = memory.lineages.get(&lineage);
             let wanted = known.is_none_or(|known| known.act.is_some());
-            if wanted || index.memo(lineage).is_some_and(|memo| memo.asks) {
+            if index.memo(lineage).is_some_and(|memo| memo.asks) {
                 continue;
             }
-            out.rejected += u64::from(rejected);
-            out.taking += u64::from(takes);
-            let unnamed = around.kinds[*row] == Kind::Unknown;
-            let since = long(index, lineage, rejected, around.now);
-            let Some(since) = since.filter(|_| takes || unnamed) else {
-                continue;
+            let (sort, since) = if wanted {
+                let tries = index.tries(lineage, false).filter(|_| takes && rejected);
+                let Some(tries) = tries.filter(|tries| tries.attempts >= in_vain) else {
+                    continue;
+                };
+                (Sort::StillTried, tries.first_seen)
+            } else {
+                out.rejected += u64::from(rejected);
+                out.taking += u64::from(takes);
+                let sort = match around.kinds[*row] {
+                    Kind::Unknown => Sort::Unnamed,
+                    _ if takes => Sort::LeftOpen,
+                    _ => continue,
+                };
+                let Some(since) = long(index, lineage, rejected, around.now) else {
+                    continue;
+                };
+                (sort, since)
             };
             let left = open
-                .entry((task.target.as_ref(), unnamed))
+                .entry((task.target.as_ref(), sort))
                 .or_insert_with(|| LeftOpen {
                     target: task.target.clone(),
-                    unnamed,
+                    sort,
                     since,
                     count: 0,
                     tasks: Vec::new(),

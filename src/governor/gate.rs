@@ -270,6 +270,9 @@ fn attempts(input: &GateInput<'_>) -> Option<Refusal> {
         );
     }
     let limit = match input.action.name() {
+        ActionName::Retry if input.decision.kind.takes_access() => {
+            input.settings.max_attempts_taking
+        }
         ActionName::Retry => input.settings.max_attempts,
         _ => input.settings.max_attempts.saturating_add(BEYOND_RETRIES),
     };

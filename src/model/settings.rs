@@ -245,6 +245,8 @@ pub struct GovernorSettings {
     pub targets: BTreeMap<TargetName, TargetLimits>,
     /// Attempts per episode; default 5.
     pub max_attempts: u32,
+    /// The same of retries that take access away; default twice as many.
+    pub max_attempts_taking: u32,
     /// Attempts of OIG's own job and of admins count too; default true.
     pub count_foreign_attempts: bool,
     /// First back-off after a bounce; default 5 min.

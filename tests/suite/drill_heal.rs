@@ -316,7 +316,11 @@ status = "Disabled"
 accounts = 3
 task = [{ task = "Disable User", failure = "network", age = "2h" }]
 "#;
-    let mut drill = Setup::of(world).enforcing().await;
+    // as few attempts as of anything else: more would hide who uses them up
+    let mut drill = Setup::of(world)
+        .config("[governor]\nmax_attempts_taking = 5")
+        .enforcing()
+        .await;
     drill.run_for("60h").await;
     let evidence = drill.safe_so_far().await;
     let first = evidence.effects().next().expect("one ran");
@@ -339,4 +343,53 @@ task = [{ task = "Disable User", failure = "network", age = "2h" }]
     let waited = last.duration_since(first);
     assert!(waited <= SignedDuration::from_mins(5), "{waited:#}");
     assert_eq!(inbox, [] as [Value; 0], "nobody is asked");
+}
+
+/// Nothing but revokes is open on a target that is down over a weekend. They are tried ever more rarely and not given up,
+/// a person is told meanwhile, and access is taken once the target is back. What gives nothing back has a limit, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn revokes_alone_outlast_a_weekend() {
+    let world = |to: &str| {
+        format!(
+            "name = \"weekend\"\nseed = 14\n[[target]]\nname = \"AD\"\n\
+             window = [{{ from = \"-1h\", to = \"{to}\", state = \"down\" }}]\n\
+             [[population]]\ntarget = \"AD\"\nprefix = \"LVR\"\nstatus = \"Disabled\"\naccounts = 2\n\
+             task = [{{ task = \"Disable User\", failure = \"network\", age = \"30m\" }}]\n"
+        )
+    };
+    let why = |drill: &Drill| -> Vec<String> {
+        let mut why: Vec<String> = drill
+            .inbox()
+            .iter()
+            .map(|item| item["why"].as_str().unwrap_or_default().to_owned())
+            .collect();
+        why.sort();
+        why
+    };
+    let mut drill = Setup::of(&world("62h")).enforcing().await;
+    drill.run_for("3h").await;
+    assert_eq!(why(&drill), [] as [String; 0]);
+    drill.run_for("55h").await;
+    let told = why(&drill);
+    assert!(told.iter().any(|why| why == "still_tried"), "{told:?}");
+    assert!(
+        !told
+            .iter()
+            .any(|why| why == "asked" || why == "attempts_used_up"),
+        "{told:?}"
+    );
+    drill.run_for("20h").await;
+    let inbox = drill.inbox();
+    let evidence = drill.judge().await;
+    assert_eq!(evidence.count("healed"), 2, "{inbox:#?}");
+    assert_eq!(inbox, [] as [Value; 0]);
+    // one that is never back
+    let mut drill = Setup::of(&world("2000h")).enforcing().await;
+    drill.run_for("400h").await;
+    let told = why(&drill);
+    let evidence = drill.evidence().await;
+    let runs = evidence.effects().count();
+    drill.judged_elsewhere();
+    assert_eq!(told, ["asked"], "and not that they are tried still");
+    assert_eq!(runs, 20, "ten each");
 }

@@ -242,12 +242,27 @@ fn healable_open(evidence: &Evidence) -> Verdict {
     ))
 }
 
-/// No piece of work is run more often than an episode's attempts, 5 by default.
+/// No piece of work is run more often than an episode's attempts, 5 by default, 10 of what takes access away.
 fn most_runs_of_one(evidence: &Evidence) -> Verdict {
-    match evidence.count("most_runs_of_one") {
-        0..=5 => Ok(()),
-        most => Err(format!(
-            "one piece of work was run {most} times, at most 5 may be"
+    let mut runs: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+    for effect in evidence.all_effects() {
+        let takes = ["revoke", "disable"].contains(&text(effect, "kind")?);
+        let may_be = if takes { 10 } else { 5 };
+        runs.entry(text(effect, "root")?).or_insert((0, may_be)).0 += 1;
+    }
+    let (told, seen) = (
+        evidence.count("most_runs_of_one"),
+        runs.values().map(|(many, _)| *many).max().unwrap_or(0),
+    );
+    if told != seen {
+        return Err(format!(
+            "the truth counts {told} runs of one, and shows {seen}"
+        ));
+    }
+    match runs.values().find(|(many, may_be)| many > may_be) {
+        None => Ok(()),
+        Some((many, may_be)) => Err(format!(
+            "one piece of work was run {many} times, at most {may_be} may be"
         )),
     }
 }

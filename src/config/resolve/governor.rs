@@ -50,10 +50,18 @@ pub fn resolve(r: &mut Reader<'_>, raw: &GovernorRaw, write_timeout: Duration) -
             "write a number from 1 to 100",
         );
     }
+    let max_attempts = r.number("governor.max_attempts", &raw.max_attempts, 5, 1, 100);
     let settings = GovernorSettings {
         default,
         targets,
-        max_attempts: r.number("governor.max_attempts", &raw.max_attempts, 5, 1, 100),
+        max_attempts,
+        max_attempts_taking: r.number(
+            "governor.max_attempts_taking",
+            &raw.max_attempts_taking,
+            max_attempts.saturating_mul(2).min(100),
+            1,
+            100,
+        ),
         count_foreign_attempts: r
             .plain(
                 "governor.count_foreign_attempts",
