@@ -71,11 +71,14 @@ pub fn count(
             };
             let known = memory.lineages.get(&lineage);
             let wanted = known.is_none_or(|known| known.act.is_some());
+            if wanted && !(takes && rejected) {
+                continue;
+            }
             if index.memo(lineage).is_some_and(|memo| memo.asks) {
                 continue;
             }
             let (sort, since) = if wanted {
-                let tries = index.tries(lineage, false).filter(|_| takes && rejected);
+                let tries = index.tries(lineage, false);
                 let Some(tries) = tries.filter(|tries| tries.attempts >= in_vain) else {
                     continue;
                 };
