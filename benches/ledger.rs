@@ -468,7 +468,7 @@ fn history(lineage: LineageId, now: Timestamp) -> History {
         reset: false,
         stale: false,
         keeps_ids: false,
-        account_made_since: false,
+        creation_over_since: false,
         recent: Vec::new(),
         former_owners: Vec::new(),
         ids: Vec::new(),

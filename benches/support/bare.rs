@@ -208,7 +208,7 @@ impl Loop {
             in_vain: 0,
             unproven: 0,
             keeps_ids: false,
-            account_made_since: false,
+            creation_over_since: false,
             reset: false,
             stale: false,
             recent: Vec::new(),

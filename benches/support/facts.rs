@@ -39,7 +39,7 @@ pub fn facts(task: &Task) -> Facts {
             reset: false,
             stale: false,
             keeps_ids: false,
-            account_made_since: false,
+            creation_over_since: false,
             recent: Vec::new(),
             former_owners: Vec::new(),
             ids: vec![task.id.clone()],

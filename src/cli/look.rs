@@ -231,14 +231,22 @@ pub fn inbox(context: &Context, args: &InboxArgs) -> Result<(), Failure> {
             _ => Err(unexpected()),
         };
     }
-    match answer(context, Request::Inbox)? {
-        Reply::Inbox(inbox) if json => {
-            if let Some(words) = &inbox.no_store {
-                tell(&format!("note: {words}"));
-            }
-            print(&render::json(&inbox.items)?)
+    let (reply, settings) = answer_with(context, Request::Inbox)?;
+    let Reply::Inbox(inbox) = reply else {
+        return Err(unexpected());
+    };
+    // it is a person who has to mend them, before the next start
+    let policies = settings.ok().and_then(|settings| unusable(&settings));
+    let policies = policies.map(|words| format!("policies on disk: {words}"));
+    if json {
+        for words in inbox.no_store.iter().chain(&policies) {
+            tell(&format!("note: {words}"));
         }
-        Reply::Inbox(inbox) => print(&render::inbox(&inbox, width())),
-        _ => Err(unexpected()),
+        return print(&render::json(&inbox.items)?);
+    }
+    print(&render::inbox(&inbox, width()))?;
+    match policies {
+        Some(words) => print(&format!("{words}\n")),
+        None => Ok(()),
     }
 }

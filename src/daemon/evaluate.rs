@@ -262,7 +262,7 @@ pub async fn evaluate_list(
         })
     });
     let ledger = &bench.ledger;
-    let made = ledger.read(|index| index.made());
+    let made = ledger.read(|index| index.creations_over());
     out.witness = ledger.read(|index| outset::witness(&snapshot, &states, index, memory.cycle));
     let told: FastSet<LineageId> = observed.outcomes.iter().map(|told| told.lineage).collect();
     let settle = bench.settings.delivery.settle_after;

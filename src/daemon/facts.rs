@@ -41,7 +41,7 @@ pub struct Surroundings<'a> {
     pub hinted: &'a Hinted,
     /// What is known of reasons that no list shows.
     pub reasons: &'a Unlisted,
-    /// Accounts that a retry of ours has made, by their marks, and when that was read.
+    /// Accounts whose creation is over, by their marks, and when that was seen.
     pub made: &'a FastMap<u64, Timestamp>,
     /// Domain time at which the cycle decides.
     pub now: Timestamp,
@@ -84,7 +84,7 @@ impl Surroundings<'_> {
             None => bench.policies.classify(task),
         };
         let mut history = self.history(row);
-        history.account_made_since = self.account_made_since(row);
+        history.creation_over_since = self.creation_over_since(row);
         let owner = if needs.contains(Need::Owner) {
             owners::owner_fact(self, memory, task, &history)
         } else {
@@ -144,8 +144,8 @@ impl Surroundings<'_> {
             .unwrap_or_else(|| unseen(lineage, self.now))
     }
 
-    /// True where the row's account was made by a retry of ours after its failure was first seen, and not tried since.
-    fn account_made_since(&self, row: usize) -> bool {
+    /// True where the creation of the row's account was over after its failure was first seen, and it was not tried since.
+    fn creation_over_since(&self, row: usize) -> bool {
         let task = &self.snapshot.tasks[row];
         if self.made.is_empty() || task.status != TaskStatus::Rejected {
             return false;
@@ -348,7 +348,7 @@ impl Surroundings<'_> {
         hash.text(self.bench.policies.hash().as_str());
         hash.text(if state.attempt_open { "o" } else { "-" });
         hash.text(if state.ambiguous { "a" } else { "-" });
-        if self.account_made_since(row) {
+        if self.creation_over_since(row) {
             hash.text("made");
         }
         let last = self

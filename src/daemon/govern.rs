@@ -525,7 +525,7 @@ pub fn unseen(lineage: LineageId, now: Timestamp) -> crate::model::facts::Histor
         reset: false,
         stale: false,
         keeps_ids: false,
-        account_made_since: false,
+        creation_over_since: false,
         recent: Vec::new(),
         former_owners: Vec::new(),
         ids: Vec::new(),

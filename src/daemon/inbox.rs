@@ -28,6 +28,8 @@ const WORDS: usize = 3;
 type Records = Vec<(LineageId, u64)>;
 /// So long work may wait behind an open breaker or a pause before a person is told.
 const HELD_FOR: SignedDuration = SignedDuration::from_hours(24);
+/// And so long what takes access away.
+const TAKING_HELD_FOR: SignedDuration = SignedDuration::from_hours(1);
 
 impl Core {
     /// What waits for a person, grouped by why and target so that it can be read.
@@ -113,7 +115,9 @@ impl Core {
             let since = since.unwrap_or(self.started);
             let mut item = general("rewound", since, "world_mismatch", why.to_string());
             item.can_approve = self.rewind_stands().is_none();
-            if !item.can_approve {
+            if item.can_approve {
+                item.text += "; look at `provtaskd plan`, then `provtaskd approve rewound --why TEXT` lets it go on";
+            } else {
                 item.text += &match self.once {
                     true => format!(
                         "; `approve rewound` is taken once a running daemon has read a whole list, {:#} or more after its start",
@@ -205,7 +209,10 @@ impl Core {
                 text: match fault {
                     Some(of) => fault_words(of),
                     None if is_held(waiting.why) => {
-                        format!("For a day or longer: {}", self.explained(waiting.why))
+                        format!(
+                            "For a day or longer, what takes access away for an hour: {}",
+                            self.explained(waiting.why)
+                        )
                     }
                     None => self.explained(waiting.why),
                 },
@@ -247,7 +254,8 @@ impl Core {
 
     /// What has waited for a day behind an open breaker, or a pause that nothing but a person ends.
     fn held_for_long(&self, now: Timestamp) -> Vec<Waiting> {
-        let Ok(by) = now.checked_sub(HELD_FOR) else {
+        let (Ok(by), Ok(taking)) = (now.checked_sub(HELD_FOR), now.checked_sub(TAKING_HELD_FOR))
+        else {
             return Vec::new();
         };
         // what the server, or another client, has brought about is an item of its own
@@ -266,7 +274,9 @@ impl Core {
             Scope::Target(paused) => target.is_some_and(|target| paused.is_like(target)),
             _ => true,
         };
-        let mut held = self.ledger.read(|index| index.held_for_long(&reasons, by));
+        let mut held = self
+            .ledger
+            .read(|index| index.held_for_long(&reasons, by, taking));
         held.retain(|of| {
             let mut over = pauses.iter().filter(|pause| !ends(pause));
             let for_ever = over.any(|pause| of_target(pause, of.target.as_ref()));

@@ -166,6 +166,8 @@ pub struct Index {
     /// The last lineage that was known when the store was last found rewound, until all up to it were looked
     /// through.
     pub(in crate::ledger) lost_up_to: Option<LineageId>,
+    /// When a person has last let attempts count from zero, and with that ended a doubt; of records that are kept.
+    pub(in crate::ledger) reset_at: FastMap<LineageId, compact::Stamp>,
     /// Ids that were taken from their lineages and that nobody has yet.
     pub(in crate::ledger) reused: FastMap<TaskRef, LineageId>,
     /// Each by itself: a table is up to twice as large as what is in it.

@@ -154,7 +154,8 @@ impl Work {
             if index.is_ambiguous(lineage) {
                 return Ok(None);
             }
-            sides(&index, attempt.sent, tasks)
+            let over = |of: LineageId| self.is_out_of_question(&index, of);
+            sides(&index, attempt.sent, tasks, &over)
         };
         let joins = join(&sides.waiting, &sides.newcomers, How::Process);
         for (new, to) in sides.newcomers.iter().zip(joins) {
@@ -214,8 +215,14 @@ struct Sides {
 ///
 /// Only a retried id has a successor, and that closes it as UC, or as MC where a person was quicker by a
 /// moment: an id that is still open, done or cancelled waits for nothing, whatever the list shows of it. What was there before the send is
-/// left out, but for a closed one: it may have a successor of its own among the others.
-fn sides(index: &Index, sent: Timestamp, tasks: &[Task]) -> Sides {
+/// left out, but for a closed one: it may have a successor of its own among the others. What is `over` by a person's word
+/// waits for nothing either.
+fn sides(
+    index: &Index,
+    sent: Timestamp,
+    tasks: &[Task],
+    over: &dyn Fn(LineageId) -> bool,
+) -> Sides {
     let mut out = Sides {
         waiting: Vec::new(),
         newcomers: Vec::new(),
@@ -246,7 +253,7 @@ fn sides(index: &Index, sent: Timestamp, tasks: &[Task]) -> Sides {
         let closed = closed || (may_be && runs);
         // what was joined to it may be somebody else's
         let waits = index.still_waits(lineage).is_some_and(|id| id == task.id);
-        if closed && (waits || of.task == TaskRef::from(&task.id)) {
+        if closed && (waits || of.task == TaskRef::from(&task.id)) && !over(lineage) {
             out.waiting.push(Waiting {
                 lineage,
                 task: task.id.clone(),

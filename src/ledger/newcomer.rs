@@ -236,6 +236,7 @@ impl Work {
             if let Some(key) = of.key.filter(|key| keys.contains(key))
                 && of.past.as_deref().is_some_and(sent)
                 && !of.has(flags::RETIRED)
+                && !self.is_out_of_question(&index, lineage)
             {
                 out.entry(key).or_default().push(lineage);
             }
@@ -298,7 +299,8 @@ impl Work {
             let at = usize::try_from(lineage.0 - 1).ok();
             let shown = at.and_then(|at| walk.seen.get(at).copied());
             let who = index.lineage(lineage).map_or(0, |of| of.who);
-            if who != 0 && shown != Some(true) && !explained.contains(&lineage) {
+            let over = shown != Some(true) && self.is_out_of_question(&index, lineage);
+            if who != 0 && shown != Some(true) && !explained.contains(&lineage) && !over {
                 out.entry(who).or_default().push((lineage, sent));
             }
         }
@@ -356,6 +358,16 @@ impl Work {
         sent.is_none_or(|sent| now.duration_since(sent) >= delivery.settle_after)
     }
 
+    /// True where a person has looked since no list shows it any more, and has ended the doubt about what follows it. When it
+    /// went is known for this run alone.
+    pub(super) fn is_out_of_question(&self, index: &Index, lineage: LineageId) -> bool {
+        let Some(reset) = index.reset_at.get(&lineage) else {
+            return false;
+        };
+        let gone = self.presence_of(lineage).absent_since;
+        gone.is_some_and(|gone| gone <= *reset) && index.attempt(lineage).is_none()
+    }
+
     /// Lineages that have the key of a newcomer, or that one names as its predecessor.
     fn candidates(&self, walk: &Walk, window: SignedDuration, now: Timestamp) -> Vec<Candidate> {
         let index = self.index();
@@ -379,6 +391,9 @@ impl Work {
             let recent = presence
                 .absent_since
                 .is_none_or(|since| now.duration_since(since.time()) <= window);
+            if !shown && self.is_out_of_question(&index, lineage) && !linked.contains(&lineage) {
+                continue;
+            }
             if *shown || index.attempt(lineage).is_some() || recent || linked.contains(&lineage) {
                 out.push(Candidate {
                     waiting: Waiting {

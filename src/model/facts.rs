@@ -259,10 +259,10 @@ pub struct History {
     /// before may have run again. For the governor, policies don't see it.
     #[serde(default, skip_serializing)]
     pub keeps_ids: bool,
-    /// The creation of its account was completed, by a retry of ours, after the present failure was first seen and after the
-    /// last attempt: a failure for want of the account says nothing of now.
+    /// The creation of its account came to its end, whoever has done it, after the present failure was first seen and after
+    /// the last attempt: a failure for want of the account says nothing of now.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub account_made_since: bool,
+    pub creation_over_since: bool,
     /// The last few attempts, oldest first (at most 16).
     pub recent: Vec<PastAttempt>,
     /// Owners that the task had before, oldest first.

@@ -34,7 +34,7 @@ fn facts() -> Facts {
             reset: false,
             stale: false,
             keeps_ids: false,
-            account_made_since: false,
+            creation_over_since: false,
             recent: Vec::new(),
             former_owners: Vec::new(),
             ids: vec![TaskId::new("5")],
@@ -192,7 +192,7 @@ fn facts_are_written_as_their_own_serialising_does_and_never_as_those_of_the_tas
     one(&|f| f.history.failed_since = at("2027-01-31T00:00:00Z"));
     one(&|f| f.history.last_attempt_at = None);
     one(&|f| f.history.last_state = Some(AttemptState::Bounced));
-    one(&|f| f.history.account_made_since = true);
+    one(&|f| f.history.creation_over_since = true);
     one(&|f| f.history.former_owners = vec![to.clone(), to.clone()]);
     one(&|f| f.history.ids = Vec::new());
     one(&|f| f.history.ids = vec![TaskId::new("a \"b\\"), TaskId::new("7"), TaskId::new("ä")]);

@@ -235,7 +235,7 @@ mod tests {
                 reset: false,
                 stale: false,
                 keeps_ids: false,
-                account_made_since: false,
+                creation_over_since: false,
                 recent: Vec::new(),
                 former_owners: Vec::new(),
                 ids: Vec::new(),

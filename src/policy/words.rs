@@ -341,7 +341,7 @@ impl InputsWriter {
             reset: _,
             stale: _,
             keeps_ids: _,
-            account_made_since,
+            creation_over_since,
             recent,
             former_owners,
             ids,
@@ -358,8 +358,8 @@ impl InputsWriter {
         member(out, ",\"failed_since\":", since);
         put_rare(out, ",\"last_attempt_at\":", last_attempt_at.as_ref());
         put_rare(out, ",\"last_state\":", last_state.as_ref());
-        if *account_made_since {
-            out.push_str(",\"account_made_since\":true");
+        if *creation_over_since {
+            out.push_str(",\"creation_over_since\":true");
         }
         put_list(out, ",\"recent\":", recent);
         put_list(out, ",\"former_owners\":", former_owners);

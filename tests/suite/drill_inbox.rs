@@ -257,7 +257,10 @@ task = [{ task = "Telephone Updated", failure = "network" }]
         (&json!("SAP"), &json!(6))
     );
     let said = item["text"].as_str().unwrap_or_default();
-    assert!(said.starts_with("For a day or longer: "), "{said}");
+    assert!(
+        said.starts_with("For a day or longer, what takes access away for an hour: "),
+        "{said}"
+    );
 }
 
 /// What takes access, and no policy moves, is told after a day where it has failed, and after a week where it is somebody's.

@@ -82,6 +82,11 @@ async fn a_broken_policy_is_named_and_the_last_good_ones_go_on() {
         shown.contains("policies on disk") && shown.contains(place),
         "{shown}"
     );
+    let inbox = drill.done(&["inbox"]);
+    assert!(
+        inbox.contains("policies on disk: ") && inbox.contains(place),
+        "{inbox}"
+    );
     let error = status(&drill)["policy_error"].clone();
     assert!(
         error.as_str().is_some_and(|of| of.contains(place)),

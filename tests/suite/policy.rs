@@ -59,7 +59,7 @@ pub fn facts() -> Facts {
             reset: false,
             stale: false,
             keeps_ids: false,
-            account_made_since: false,
+            creation_over_since: false,
             recent: Vec::new(),
             former_owners: Vec::new(),
             ids: vec![TaskId::new("4711")],

@@ -133,7 +133,7 @@ pub(super) fn history(lineage: LineageId) -> History {
         reset: false,
         stale: false,
         keeps_ids: false,
-        account_made_since: false,
+        creation_over_since: false,
         recent: Vec::new(),
         former_owners: Vec::new(),
         ids: Vec::new(),

@@ -275,6 +275,7 @@ impl Index {
             }
             EventBody::EpisodeReset { lineage, .. } => {
                 self.looked_at(*lineage);
+                self.reset_at.insert(*lineage, Stamp::from(at));
                 if let Some(of) = self.lineage_mut(*lineage) {
                     of.set(flags::AMBIGUOUS, false);
                     of.set(flags::DONE | flags::SAID | flags::STALE, false);

@@ -243,7 +243,7 @@ impl Index {
             reset: false,
             stale: of.has(flags::STALE),
             keeps_ids: self.keep_ids.contains(&of.target),
-            account_made_since: false,
+            creation_over_since: false,
             recent: Vec::new(),
             former_owners: Vec::new(),
             ids: Vec::new(),

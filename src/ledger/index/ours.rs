@@ -64,12 +64,22 @@ impl Index {
         read.checked_add(CLOCKS_DIFFER).ok()
     }
 
-    /// The accounts whose creation a retry of ours has completed, as [`mark_of`](crate::ledger::mark_of) has them, each with
-    /// when that was read.
-    pub fn made(&self) -> FastMap<u64, Timestamp> {
-        let creates = self.lineages.iter().filter(|of| of.kind == Kind::Create);
-        let made = creates.filter_map(|of| Some((of.process, completed_at(of)?)));
-        made.filter(|(process, _)| *process != 0).collect()
+    /// The accounts whose creation is over, as [`mark_of`](crate::ledger::mark_of) has them, each with when that was seen: a
+    /// retry of ours was read as completed, somebody else has done it meanwhile, or no list shows it any more.
+    pub fn creations_over(&self) -> FastMap<u64, Timestamp> {
+        let lineages = (1u64..).map(LineageId).zip(&self.lineages);
+        let creates = lineages.filter(|(_, of)| of.kind == Kind::Create && of.process != 0);
+        let over = creates.filter_map(|(lineage, of)| {
+            let doubt = flags::AMBIGUOUS | flags::RETIRED | flags::MOVED;
+            let superseded = || {
+                let past = of.past.as_ref().filter(|_| !of.has(doubt))?;
+                let theirs = past.last_state == Some(AttemptState::Superseded);
+                theirs.then(|| past.last_at.time())
+            };
+            let at = completed_at(of).or_else(superseded);
+            Some((of.process, at.or_else(|| self.left_for_good(lineage))?))
+        });
+        over.collect()
     }
 
     /// True where a task of this account may be what a retry of ours has made that is not settled yet.

@@ -173,7 +173,7 @@ pub static PROPERTIES: &[Property] = &[
     plain(View::History, "attempts_total", "all attempts ever", |s| Ok(int(i64::from(s.facts.history.attempts_total)))),
     plain(View::History, "last_state", "state of the last attempt (`bounced`, `refused`, `not_applied`, …)", |s| { Ok(optional( s.facts.history.last_state.map(|state| state.as_str()), )) }),
     plain(View::History, "last_reason", "OIG's words on the last attempt", |s| { Ok(optional( s.facts .history .recent .last() .and_then(|a| a.reason.as_deref()), )) }),
-    plain(View::History, "account_made_since", "a retry of ours has completed the creation of its account since this failure was first seen and since the last attempt", |s| Ok(Dynamic::from(s.facts.history.account_made_since))),
+    plain(View::History, "creation_over_since", "the creation of its account came to its end, by a retry of ours, by somebody else, or out of the lists, since this failure was first seen and since the last attempt", |s| Ok(Dynamic::from(s.facts.history.creation_over_since))),
     plain(View::History, "first_seen", "our first sight of the lineage, ISO text", |s| Ok(stamp(Some(s.facts.history.first_seen)))),
     timed(View::History, "minutes_since_failure", "whole minutes since the present failure was first seen", |s| Ok(minutes_since(s, Some(s.facts.history.failed_since)))),
     timed(View::History, "minutes_since_attempt", "whole minutes since the last attempt ended", |s| Ok(minutes_since(s, s.facts.history.last_attempt_at))),

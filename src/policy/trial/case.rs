@@ -122,7 +122,7 @@ struct CaseFacts {
     attempts: Option<u32>,
     last_attempt_at: Option<Timestamp>,
     failed_since: Option<Timestamp>,
-    account_made_since: bool,
+    creation_over_since: bool,
     age: Option<String>,
     manual: bool,
     fulfilment_role: Option<String>,
@@ -299,7 +299,7 @@ impl PolicyCase {
                 reset: false,
                 stale: false,
                 keeps_ids: false,
-                account_made_since: f.account_made_since,
+                creation_over_since: f.creation_over_since,
                 recent: Vec::new(),
                 former_owners: f
                     .former_owners
