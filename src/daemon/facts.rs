@@ -154,8 +154,10 @@ impl Surroundings<'_> {
             return false;
         };
         let tries = self.tries(row);
-        let failed = tries.last_attempt_at.max(Some(tries.failed_since));
-        failed < Some(*made)
+        // one list may show both for the first time: when its last run began the server tells
+        let began = task.started.or(task.created).unwrap_or(Timestamp::MAX);
+        let failed = tries.failed_since.min(began);
+        tries.last_attempt_at.max(Some(failed)) < Some(*made)
     }
 
     /// Since when a piece of work stands as it does: the first sight of its present id in its present version.
