@@ -17,7 +17,6 @@ use super::feed::Absences;
 use super::hinted::hint;
 use super::instance::Instance;
 use super::justify::{JustifyDone, Justifying};
-use super::kept_for::KeptFor;
 use super::memory::Memory;
 use super::one::OneRetry;
 use super::ordered::OrderWait;
@@ -196,8 +195,6 @@ pub struct Core {
     pub cycle: CycleId,
     /// When the next cycle starts.
     pub next_tick: Timestamp,
-    /// For how long finished tasks were seen to be kept.
-    pub kept_for: KeptFor,
     /// A cycle that begins earlier only reads: cron lines bound when anything is sent.
     pub acts_from: Timestamp,
     /// Whether the running (or last) cycle may send.
@@ -390,7 +387,6 @@ impl Core {
             pauses: self.governor.pauses(self.clock.now()).into(),
             blocked: Arc::new(self.blocked(self.clock.now())),
             probing: Arc::new(self.probing(self.clock.now())),
-            kept_for: self.kept_for.clone(),
             no_backlog: !self.has_baseline(),
             intake: self.intake.clone(),
             hints_beside: !self.once,

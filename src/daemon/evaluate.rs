@@ -13,7 +13,6 @@ use super::collect::{Readers, collector};
 use super::describe::{self, RowText};
 use super::facts::Surroundings;
 use super::hinted::{self, Hinted};
-use super::kept_for::KeptFor;
 use super::left_rows::{self, LeftRow};
 use super::loads::Loads;
 use super::memory::{Memory, Moment, Remembered, relook_of, rests_on_readings};
@@ -84,8 +83,6 @@ pub struct Bench {
     pub pauses: Arc<[Pause]>,
     /// Targets to which nothing may be sent now, and why: no readings are spent on them.
     pub blocked: Arc<BTreeMap<TargetName, Refusal>>,
-    /// For how long finished tasks were seen to be kept.
-    pub kept_for: KeptFor,
     /// Targets to which a single task may go next: few readings are spent on the others.
     pub probing: Arc<BTreeSet<TargetName>>,
     /// Enforce is on, and what was there at first is not on record as such: nothing is sent before it is.

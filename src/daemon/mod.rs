@@ -27,7 +27,6 @@ mod horizon;
 mod inbox;
 mod instance;
 mod justify;
-mod kept_for;
 mod left_alone;
 mod left_rows;
 mod lists;

@@ -16,7 +16,6 @@ use super::even::{self, even_since, forget_even};
 use super::feed::Absences;
 use super::instance::Instance;
 use super::justify::Justifying;
-use super::kept_for::KeptFor;
 use super::memory::Memory;
 use super::patience::{STORE_PATIENCE, open_patiently};
 use super::probed::unprobed;
@@ -422,7 +421,6 @@ pub(super) async fn assemble(
         running: None,
         cycle: CycleId(uuid::Uuid::now_v7()),
         next_tick: now,
-        kept_for: KeptFor::default(),
         asked_early: false,
         acts_from,
         acting: false,

@@ -17,7 +17,6 @@ use super::collect::Collector;
 use super::evaluate::{Bench, CycleError, Evaluated, evaluate_list};
 use super::feed::feed_of;
 use super::hinted::Hinted;
-use super::kept_for::KeptFor;
 use super::login;
 use super::memory::Memory;
 use super::propose::lacks_a_fact;
@@ -193,7 +192,6 @@ fn bench(
         pauses: Arc::default(),
         blocked: Arc::new(BTreeMap::new()),
         probing: Arc::default(),
-        kept_for: KeptFor::default(),
         no_backlog: false,
         intake: None,
         hints_beside: false,

@@ -92,7 +92,8 @@ async fn what_is_ordered_after_our_own_retries_have_made_the_accounts_goes() {
 /// Groups of people who are new go one after the other. Accounts that have long been there have shown for how long finished
 /// tasks are kept, and have nothing open any more by then.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_shown_to_be_kept_is_so_although_those_who_showed_it_have_nothing_open_any_more() {
+async fn accounts_that_have_nothing_open_any_more_tell_still_for_how_long_finished_tasks_are_kept()
+{
     let world = r#"
 name = "beside"
 seed = 3
@@ -112,7 +113,7 @@ prefix = "EMP"
 age = "3h"
 task = [{ task = "Department Updated", failure = "network" }]
 "#;
-    // with and without an end of the process in between, which remembers nothing of that
+    // with and without an end of the process in between
     for killed in [false, true] {
         let mut drill = Setup::of(world).every("20m").enforcing().await;
         if killed {

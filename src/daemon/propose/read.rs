@@ -112,7 +112,7 @@ fn shown_automated<'a>(
 pub(super) fn look_back(around: &Surroundings<'_>, memory: &mut Memory) {
     let automated = shown_automated(around);
     let told = &memory.cache.definitions;
-    let fresh = around.bench.ledger.read(|index| {
+    memory.cache.finished_from = around.bench.ledger.read(|index| {
         let accounts = memory.cache.accounts();
         let all = accounts.map(|(_, tasks)| tasks.as_slice());
         let known = Known {
@@ -125,8 +125,6 @@ pub(super) fn look_back(around: &Surroundings<'_>, memory: &mut Memory) {
         };
         horizon(all, &known)
     });
-    let now = around.bench.clock.now();
-    memory.cache.finished_from = around.bench.kept_for.from(now, fresh);
 }
 
 /// How long a cycle reads for the guards: what was read first must not grow too old while the rest is read. The first
